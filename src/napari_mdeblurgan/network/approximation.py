@@ -1,0 +1,117 @@
+"""The optimal approximation module: which of three candidates is closest to the sharp image?
+
+The candidates are the input, the encoder-decoder's image and the deblurring module's image. What is passed on is their
+per-pixel combination with weights that sum to one, so that the first task's errors need not grow in the second.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_mdeblurgan.network.reach import Reach
+
+CANDIDATES = ("input", "encoder-decoder", "deblurred")
+READINGS = ("affine", "softmax", "nearest", "none")
+
+
+class Approximation(NamedTuple):
+    """What the module passes on, and why.
+
+    Attributes
+    ----------
+    image : Tensor
+        (batch, channels, y, x): the combination of the candidates.
+    weights : Tensor
+        (batch, 3, y, x): what each candidate contributed; sums to one. Weights can be negative or above one.
+    distances : Tensor
+        (batch, 3, y, x): estimated absolute distance of each candidate to the sharp image, in the image's units.
+    """
+
+    image: Tensor
+    weights: Tensor
+    distances: Tensor
+
+
+class OptimalApproximationModule(nn.Module):
+    """Three candidates in, one image out.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of each candidate.
+    reading : {"affine", "softmax", "nearest", "none"}
+        How the paper's lost formulas are read. "affine": unbounded weights which sum to one and start wholly on the
+        deblurred image. "softmax": a mixture with weights between 0 and 1, started even. "nearest": the candidate of the
+        smallest estimated distance, per pixel; a soft choice while training. "none": the deblurred image straight on.
+    hidden : int
+        Feature maps of the small network that makes the weights.
+
+    Notes
+    -----
+    The small network sees the candidates less the local mean, over the local contrast; so the weights depend on what the
+    image shows, neither on its brightness nor on its contrast. Distances are learned from the truth, known in training.
+    """
+
+    def __init__(self, channels: int, reading: str = "affine", hidden: int = 16) -> None:
+        super().__init__()
+        if reading not in READINGS:
+            raise ValueError(f"unknown reading {reading!r}; choose one of {', '.join(READINGS)}")
+        self.reading = reading
+        if reading == "none":
+            return
+        self.features = nn.Sequential(
+            nn.Conv2d(3 * channels, hidden, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.ReLU(),
+        )
+        self.to_distances = nn.Conv2d(hidden, 3, 3, padding=1)
+        nn.init.zeros_(self.to_distances.weight)
+        nn.init.constant_(self.to_distances.bias, -2.0)
+        if reading != "nearest":
+            self.to_weights = nn.Conv2d(hidden, 2 if reading == "affine" else 3, 3, padding=1)
+            nn.init.zeros_(self.to_weights.weight)
+            nn.init.zeros_(self.to_weights.bias)
+
+    def forward(self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor) -> Approximation:
+        """Combine the candidates.
+
+        Parameters
+        ----------
+        candidates : three Tensors
+            (batch, channels, y, x), float32.
+        mean : Tensor
+            (batch, channels, y, x): local mean of the input.
+        contrast : Tensor
+            (batch, 1, y, x): local mean absolute deviation of the input, above zero.
+        """
+        stacked = torch.stack(candidates, dim=1)
+        if self.reading == "none":
+            weights = torch.zeros_like(stacked[:, :, 0])
+            weights[:, 2] = 1
+            return Approximation(candidates[2], weights, torch.full_like(weights, torch.nan))
+        seen = torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1)
+        features = self.features(seen)
+        if self.reading == "nearest":
+            relative = self.to_distances(features).float()
+            weights = functional.softmax(-4 * relative, dim=1)
+            if not self.training:
+                weights = functional.one_hot(weights.argmax(dim=1), 3).movedim(-1, 1).to(weights.dtype)
+        else:
+            relative = self.to_distances(features.detach()).float()
+            free = self.to_weights(features).float()
+            if self.reading == "affine":
+                weights = torch.cat([free, 1 - free.sum(dim=1, keepdim=True)], dim=1)
+            else:
+                weights = functional.softmax(free, dim=1)
+        image = (weights[:, :, None] * stacked).sum(dim=1)
+        return Approximation(image, weights, relative.clamp(-12, 4).exp() * contrast)
+
+    def reach(self, reach: Reach) -> Reach:
+        if self.reading == "none":
+            return reach
+        return reach.convolved(3).convolved(3).convolved(3)

@@ -1,0 +1,132 @@
+"""The layers that the three modules are made of.
+
+No layer adds a bias and none normalises, so each is positively homogeneous: twice the contrast in, twice the contrast out.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_mdeblurgan.network.reach import Reach
+
+
+class Convolution(nn.Conv2d):
+    """A "flat" convolution: centred, odd kernel, same size out, no bias."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int = 3) -> None:
+        super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+
+    def reach(self, reach: Reach) -> Reach:
+        return reach.convolved(self.kernel_size[0])
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions and a shortcut; no batch norm."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.first = Convolution(features, features)
+        self.second = Convolution(features, features)
+        nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * features)) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(functional.relu(self.first(x)))
+
+    def reach(self, reach: Reach) -> Reach:
+        return self.second.reach(self.first.reach(reach))
+
+
+class Pooling(nn.Conv2d):
+    """Learned pooling: every `factor` × `factor` block becomes one feature."""
+
+    def __init__(self, inputs: int, outputs: int, factor: int = 2) -> None:
+        super().__init__(inputs, outputs, factor, stride=factor, bias=False)
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+
+    def reach(self, reach: Reach) -> Reach:
+        return reach.pooled(self.stride[0])
+
+
+class Upsampling(nn.ConvTranspose2d):
+    """A 3×3 upsampling layer: transposed convolution of stride 2."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=False)
+        nn.init.normal_(self.weight, std=(2 / (2.25 * inputs)) ** 0.5)
+
+    def reach(self, reach: Reach) -> Reach:
+        return reach.upsampled()
+
+
+class SubPixelUpsampling(nn.Module):
+    """A trainable ×2 sub-pixel layer (Shi et al. 2016): convolution, then depth to space."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = Convolution(inputs, 4 * outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.pixel_shuffle(functional.relu(self.convolution(x)), 2)
+
+    def reach(self, reach: Reach) -> Reach:
+        return self.convolution.reach(reach)
+
+
+class LocalMean(nn.Module):
+    """Gaussian mean over a neighbourhood (17×17 pixels, standard deviation 4), edges repeated."""
+
+    radius = 8
+    sigma = 4.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        offsets = torch.arange(-self.radius, self.radius + 1, dtype=torch.float32)
+        kernel = torch.exp(-0.5 * (offsets / self.sigma) ** 2)
+        self.register_buffer("kernel", kernel / kernel.sum(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels, r = x.shape[1], self.radius
+        kernel = self.kernel.to(x.dtype)
+        along_y = kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
+        along_x = kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
+        x = functional.conv2d(functional.pad(x, (0, 0, r, r), mode="replicate"), along_y, groups=channels)
+        return functional.conv2d(functional.pad(x, (r, r, 0, 0), mode="replicate"), along_x, groups=channels)
+
+    def reach(self, reach: Reach) -> Reach:
+        return reach.convolved(2 * self.radius + 1)
+
+
+def cubic(distance: Tensor) -> Tensor:
+    """Keys' cubic convolution kernel with a = -0.5 (Keys 1981), for distances in pixels."""
+    d = distance.abs()
+    near = (1.5 * d - 2.5) * d * d + 1
+    far = ((-0.5 * d + 2.5) * d - 4) * d + 2
+    return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
+
+
+class BicubicUpsampling(nn.Module):
+    """Bicubic enlargement by a whole factor as one convolution and a depth-to-space step; edges repeated."""
+
+    radius = 2
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        phases = (torch.arange(factor, dtype=torch.float64) + 0.5) / factor - 0.5
+        taps = torch.arange(-self.radius, self.radius + 1, dtype=torch.float64)
+        lines = cubic(phases[:, None] - taps[None, :])
+        kernel = (lines[:, None, :, None] * lines[None, :, None, :]).reshape(factor * factor, 1, 5, 5)
+        self.register_buffer("kernel", kernel.float(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        r = self.radius
+        planes = functional.pad(x.reshape(batch * channels, 1, height, width), (r, r, r, r), mode="replicate")
+        planes = functional.pixel_shuffle(functional.conv2d(planes, self.kernel.to(x.dtype)), self.factor)
+        return planes.reshape(batch, channels, height * self.factor, width * self.factor)
+
+    def reach(self, reach: Reach) -> Reach:
+        return reach.convolved(5)

@@ -1,0 +1,144 @@
+"""The generator: deblurring module → optimal approximation module → super-resolution module."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from napari_mdeblurgan.network.approximation import OptimalApproximationModule
+from napari_mdeblurgan.network.blocks import LocalMean
+from napari_mdeblurgan.network.deblurring import DeblurringModule
+from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
+
+CONTRAST_FLOOR = 1e-3
+
+
+class Restoration(NamedTuple):
+    """The generator's output with all that led to it.
+
+    Attributes
+    ----------
+    output : Tensor
+        (batch, channels, scale · y, scale · x).
+    encoder_decoder, deblurred, approximated : Tensor
+        (batch, channels, y, x): the two sharpened candidates, and the image that super-resolution started from.
+    weights, distances : Tensor
+        (batch, 3, y, x): see `Approximation`; candidates are the input, the encoder-decoder's and the deblurred image.
+    """
+
+    output: Tensor
+    encoder_decoder: Tensor
+    deblurred: Tensor
+    approximated: Tensor
+    weights: Tensor
+    distances: Tensor
+
+
+class Generator(nn.Module):
+    """M-Deblurgan's generator. Fully convolutional, with a finite and known receptive field.
+
+    Parameters
+    ----------
+    channels : {1, 3}
+        Channels of the image.
+    scale : {2, 4}
+        How many times the pixel density grows along y and x.
+    width : int
+        Feature maps at full size.
+    approximation : str
+        Reading of the optimal approximation module, see `OptimalApproximationModule`.
+
+    Notes
+    -----
+    Every module corrects an image, and every correction is made from the image less its local mean by layers without bias.
+    Hence a flat area stays exactly as it is, adding a constant to the image adds it to the output, and an untrained network
+    is bicubic enlargement.
+    """
+
+    def __init__(self, channels: int = 1, scale: int = 2, width: int = 16, approximation: str = "affine") -> None:
+        super().__init__()
+        if channels not in (1, 3):
+            raise ValueError(f"channels must be 1 or 3, not {channels}")
+        if width < 1:
+            raise ValueError(f"width must be at least 1, not {width}")
+        self.channels, self.scale, self.width = channels, scale, width
+        self.local_mean = LocalMean()
+        self.deblurring = DeblurringModule(channels, width)
+        self.approximation = OptimalApproximationModule(channels, approximation)
+        self.super_resolution = SuperResolutionModule(channels, width, scale)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """What `build_generator` needs to make a network of this shape."""
+        return {
+            "name": "m-deblurgan",
+            "channels": self.channels,
+            "scale": self.scale,
+            "width": self.width,
+            "approximation": self.approximation.reading,
+        }
+
+    @property
+    def downsampling(self) -> int:
+        """Sizes along y and x must be multiples of this, and tiles must start on multiples of it."""
+        return self.deblurring.downsampling
+
+    @property
+    def reach(self) -> Reach:
+        """Receptive field in pixels of the input, computed from the layers."""
+        contrast = self.local_mean.reach(Reach())
+        level = self.local_mean.reach(contrast)
+        candidates = self.deblurring.reach(contrast)
+        return self.super_resolution.reach(self.approximation.reach(candidates.joined(level)))
+
+    @property
+    def halo(self) -> int:
+        """Pixels that a tile needs around it: the receptive field's radius, rounded up to a multiple of `downsampling`."""
+        return -(-self.reach.radius // self.downsampling) * self.downsampling
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Restore `image`, (batch, channels, y, x) with y and x multiples of 8, to (batch, channels, scale · y, scale · x)."""
+        return self.explain(image).output
+
+    def explain(self, image: Tensor) -> Restoration:
+        """As `forward`, with the intermediate images, the weights of the candidates and their estimated distances."""
+        if image.ndim != 4 or image.shape[1] != self.channels:
+            raise ValueError(f"expected (batch, {self.channels}, y, x), got {tuple(image.shape)}")
+        if image.shape[-2] % self.downsampling or image.shape[-1] % self.downsampling:
+            raise ValueError(f"y and x must be multiples of {self.downsampling}, got {tuple(image.shape[-2:])}")
+        mean = self.local_mean(image)
+        detail = image - mean
+        contrast = self.local_mean(detail.abs().mean(dim=1, keepdim=True)) + CONTRAST_FLOOR
+        first, second = self.deblurring(detail)
+        encoder_decoder = image + first.to(image.dtype)
+        deblurred = encoder_decoder + second.to(image.dtype)
+        passed = self.approximation((image, encoder_decoder, deblurred), mean, contrast)
+        output = self.super_resolution(passed.image, passed.image - mean)
+        return Restoration(output, encoder_decoder, deblurred, passed.image, passed.weights, passed.distances)
+
+
+def build_generator(architecture: dict[str, Any]) -> Generator:
+    """Make an untrained generator of the shape that `Generator.architecture` describes.
+
+    Raises
+    ------
+    ValueError
+        If the description names another network or has unknown or unfit parameters.
+    """
+    parameters = dict(architecture)
+    if parameters.pop("name", None) != "m-deblurgan":
+        raise ValueError(f"unknown network {architecture.get('name')!r}")
+    try:
+        return Generator(**parameters)
+    except TypeError as error:
+        raise ValueError(f"unfit network parameters: {error}") from error
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of trainable values."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+

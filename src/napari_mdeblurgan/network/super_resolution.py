@@ -1,0 +1,53 @@
+"""The super-resolution module: three convolutions, trainable sub-pixel layers, a last convolution, a global skip."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_mdeblurgan.network.blocks import BicubicUpsampling, Convolution, SubPixelUpsampling
+from napari_mdeblurgan.network.reach import Reach
+
+
+class SuperResolutionModule(nn.Module):
+    """From the approximated image to one of `scale` times the pixel density.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the image.
+    width : int
+        Feature maps of the network; the module works with twice as many.
+    scale : {2, 4}
+        Pixels of the output for one of the input, along y and along x; one sub-pixel layer for 2, two for 4.
+    """
+
+    def __init__(self, channels: int, width: int, scale: int) -> None:
+        super().__init__()
+        if scale not in (2, 4):
+            raise ValueError(f"scale must be 2 or 4, not {scale}")
+        features = 2 * width
+        self.convolutions = nn.ModuleList(
+            [Convolution(channels, features), Convolution(features, features), Convolution(features, features)]
+        )
+        steps = [features] + [width] * (scale // 2)
+        self.sub_pixel = nn.ModuleList(SubPixelUpsampling(*pair) for pair in zip(steps, steps[1:], strict=False))
+        self.last = Convolution(width, channels)
+        nn.init.zeros_(self.last.weight)
+        self.enlarge = BicubicUpsampling(scale)
+
+    def forward(self, image: Tensor, contrast: Tensor) -> Tensor:
+        """Enlarge `image`, (batch, channels, y, x); `contrast` is the same less the local mean of the input."""
+        features = contrast
+        for convolution in self.convolutions:
+            features = functional.relu(convolution(features))
+        for layer in self.sub_pixel:
+            features = layer(features)
+        return self.enlarge(image) + self.last(features).float()
+
+    def reach(self, reach: Reach) -> Reach:
+        """In whole pixels of the input; what follows a sub-pixel layer is rounded up to one."""
+        skip = self.enlarge.reach(reach)
+        for layer in (*self.convolutions, *self.sub_pixel):
+            reach = layer.reach(reach)
+        return self.last.reach(reach).joined(skip)

@@ -1,0 +1,112 @@
+"""The simplest honest training loop: batches in, one record per step out."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.training.dataset import Patches
+from napari_mdeblurgan.training.losses import distance_loss, pixel_loss
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how fast to learn.
+
+    Attributes
+    ----------
+    steps : int
+        Batches in all.
+    learning_rate : float
+        Adam's rate after the warm-up; it then falls along a cosine to a hundredth.
+    warm_up : int
+        Steps over which the rate rises from zero.
+    averaging : float
+        Decay of the exponential moving average of the weights.
+    bfloat16 : bool
+        Run the convolutions in bfloat16; images and losses stay in float32.
+    """
+
+    steps: int
+    learning_rate: float = 1e-3
+    warm_up: int = 200
+    averaging: float = 0.998
+    bfloat16: bool = False
+
+    def rate(self, step: int) -> float:
+        rise = min(1.0, (step + 1) / self.warm_up)
+        fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        return self.learning_rate * rise * fall
+
+
+class Training:
+    """A network while it learns. Iterate `run` for one record per step.
+
+    Parameters
+    ----------
+    network : Generator
+        Trained in place.
+    schedule : Schedule
+        Length and rate.
+
+    Attributes
+    ----------
+    averaged : Generator
+        Moving average of the weights: the network to keep.
+    """
+
+    def __init__(self, network: Generator, schedule: Schedule) -> None:
+        self.network = network.to(memory_format=torch.channels_last)
+        self.averaged = copy.deepcopy(network).eval().requires_grad_(False)
+        self.schedule = schedule
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99))
+        self.step = 0
+
+    def run(self, batches: Iterable[Patches]) -> Iterator[dict[str, float]]:
+        """Train until the schedule ends; yields the loss terms of every step."""
+        self.network.train()
+        for patches in batches:
+            if self.step >= self.schedule.steps:
+                return
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.schedule.rate(self.step)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.bfloat16):
+                restored = self.network.explain(patches.blurred.contiguous(memory_format=torch.channels_last))
+            terms = pixel_loss(restored, patches.sharp_low, patches.sharp)
+            if self.network.approximation.reading != "none":
+                terms["distances"] = 0.1 * distance_loss(restored, patches.blurred, patches.sharp_low)
+            loss = torch.stack(list(terms.values())).sum()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+            self.optimizer.step()
+            self._average()
+            self.step += 1
+            yield {name: float(term.detach()) for name, term in terms.items()}
+
+    def _average(self) -> None:
+        decay = min(self.schedule.averaging, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(value, 1 - decay)
+
+    def state_dict(self) -> dict:
+        """All that `load_state_dict` needs to go on."""
+        return {
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
