@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Lint, types and every test, the graphical ones on a virtual screen. Arguments go to pytest.
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+install_screen
+install_package lint,qt,test
+.venv/bin/ruff check
+.venv/bin/ruff format --check
+.venv/bin/mypy
+exec .venv/bin/pytest "$@"
