@@ -2,10 +2,10 @@
 
 Usage: python scripts/install.py [anything that `pip install` takes]
 
-Left alone, pip takes on Linux a build of torch with several GB of CUDA libraries, whether or not there is a GPU. So torch
-comes first, from the first of these that has it: the environment; the folder of wheels that pip is set up with
-(PIP_FIND_LINKS); uv, which knows where the builds for the CPU and for each driver are kept; and pip alone where its choice
-is right.
+Left alone, pip takes on Linux a build of torch with several GB of CUDA libraries, whether or not there is a GPU. So
+torch comes first, from the first of these that has it: the environment; the folder of wheels that pip is set up with
+(PIP_FIND_LINKS); uv, which knows where the builds for the CPU and for each driver are kept; and pip alone where its
+choice is right.
 """
 
 from __future__ import annotations

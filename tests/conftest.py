@@ -1,0 +1,76 @@
+"""What every test starts from: few threads, no files of the user's, a tiny model at hand."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.network import Generator
+
+settings.register_profile(
+    "napari-mdeblurgan",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("napari-mdeblurgan")
+
+
+@pytest.fixture(autouse=True)
+def models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's models for the length of one test: a folder that does not exist yet."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("MDEBLURGAN_MODELS", str(folder))
+    return folder
+
+
+def random_generator(channels: int, scale: int) -> Generator:
+    """The smallest network whose every layer matters: width 2, seeded weights, none of them zero."""
+    import torch
+
+    from napari_mdeblurgan.network import Generator
+
+    random = torch.Generator().manual_seed(10 * channels + scale)
+    network = Generator(channels=channels, scale=scale, width=2)
+    with torch.no_grad():
+        for weights in network.parameters():
+            spread = 0.5 / weights[0].numel() ** 0.5
+            weights.copy_(spread * torch.randn(weights.shape, generator=random))
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Model]:
+    """``tiny_model(channels=1, scale=2)``: a model of random weights, saved to a file and loaded from it."""
+    from napari_mdeblurgan.model import ModelCard, load_model, save_model
+
+    folder = tmp_path_factory.mktemp("tiny-models")
+
+    @functools.cache
+    def make(channels: int = 1, scale: int = 2) -> Model:
+        network = random_generator(channels, scale)
+        card = ModelCard(
+            name=f"tiny-{channels}-x{scale}",
+            description="A tiny network of random weights.",
+            architecture=network.architecture,
+            scale=scale,
+            channels=channels,
+            halo=network.halo,
+        )
+        path = folder / f"{card.name}.safetensors"
+        save_model(network, card, path)
+        return load_model(path)
+
+    return make
