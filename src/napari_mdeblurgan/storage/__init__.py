@@ -1,0 +1,149 @@
+"""Images in and out of files, with their axes and pixel sizes: TIFF, OME-TIFF, ImageJ TIFF, PNG and JPEG."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.storage.micrograph import Micrograph
+
+__all__ = ["READABLE", "WRITABLE", "Micrograph", "check_writable", "read_image", "write_image"]
+
+READABLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png")
+OME_SUFFIXES = (".ome.tif", ".ome.tiff")
+TIFF_SUFFIXES = (".tif", ".tiff")
+OME_DTYPES = frozenset({"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"})
+TIFF_DTYPES = OME_DTYPES | {"int64", "uint64", "float16"}
+
+
+def read_image(path: str | Path) -> Micrograph:
+    """Read an image with what its file says about it.
+
+    TIFF (OME, ImageJ and plain): the largest series, at full resolution, in its own bit depth. Planar colour is made
+    interleaved, colour palettes become RGB (an ImageJ lookup table does not: its image is grey), inverted greys ("white
+    is zero") are turned the right way round. PNG and JPEG are turned as their EXIF orientation says; 16-bit grey stays
+    16-bit, 1-bit becomes bool, a palette or CMYK becomes RGB. A print resolution is taken for a pixel size only where
+    it cannot be a screen's, printer's or scanner's.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in one of `READABLE`.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, empty, damaged, cut short, larger than memory, or of a kind that is not read.
+    """
+    path = Path(path).expanduser()
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; name an image file in it.")
+    if suffix not in READABLE:
+        raise FileError(f"{path} is not of a kind that is read; save it as one of {', '.join(READABLE)}.")
+    try:
+        if path.stat().st_size == 0:
+            raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")
+        if suffix in TIFF_SUFFIXES:
+            from napari_mdeblurgan.storage.tiff import read_tiff
+
+            return read_tiff(path)
+        from napari_mdeblurgan.storage.raster import read_raster
+
+        return read_raster(path)
+    except MdeblurganError:
+        raise
+    except FileNotFoundError:
+        raise FileError(f"{path} does not exist; check its name.") from None
+    except PermissionError:
+        raise FileError(f"{path} may not be read; ask for the permission to.") from None
+    except MemoryError:
+        raise FileError(f"{path} does not fit into memory; crop it first.") from None
+    except Exception as error:  # the decoders raise whatever a damaged file leads them to
+        detail = " ".join(str(error).split())[:120] or type(error).__name__
+        raise FileError(f"{path} cannot be read, it may be damaged or cut short ({detail}); copy it again.") from error
+
+
+def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) -> None:
+    """Make sure, before any work is done, that an image of these axes and this dtype can be written to `path`.
+
+    Raises
+    ------
+    FileError
+        If the file type cannot hold it, or the folder is missing or not writable.
+    """
+    path = Path(path).expanduser()
+    kind = _kind(path)
+    dtype = np.dtype(dtype)
+    plain = path.name[: -len(".ome" + path.suffix)] + ".tif" if kind == "ome" else f"{path.stem}.tif"
+    if dtype.name not in TIFF_DTYPES:
+        raise FileError(f"{path} cannot hold pixels of type {dtype.name}; convert the image to float32 first.")
+    if dtype.name == "bool" and axes.endswith("S") and kind != "png":
+        raise FileError(f"{path} cannot hold colour pixels of type bool; convert the image to uint8 first.")
+    if kind == "ome" and dtype.name not in OME_DTYPES:
+        raise FileError(f"OME-TIFF cannot hold pixels of type {dtype.name}; write {plain} instead.")
+    if kind == "ome" and not set(axes) <= set("TZCYXS"):
+        raise FileError(f"OME-TIFF cannot hold an axis {(set(axes) - set('TZCYXS')).pop()}; write {plain} instead.")
+    if kind == "png":
+        if axes not in ("YX", "YXS"):
+            raise FileError(f"PNG holds a single plane, not {axes}; write {plain} instead.")
+        if dtype.name not in (("uint8",) if axes == "YXS" else ("bool", "uint8", "uint16")):
+            colour = "colour" if axes == "YXS" else "grey"
+            raise FileError(f"PNG cannot hold {colour} pixels of type {dtype.name}; write {plain} instead.")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise FileError(f"{path} cannot be written: there is no folder {folder}; make it first.")
+    if path.is_dir():
+        raise FileError(f"{path} cannot be written: a folder has that name; choose another name.")
+    if not os.access(folder, os.W_OK):
+        raise FileError(f"{path} cannot be written: folder {folder} may not be written to; choose another.")
+
+
+def write_image(path: str | Path, image: Micrograph) -> None:
+    """Write an image, whole or not at all; an older file is replaced once the new one is complete.
+
+    The name decides: .ome.tif(f) is OME-TIFF; .tif(f) has ImageJ's metadata where ImageJ knows the type (a stack is
+    then in the order TZC), else JSON that `read_image` and tifffile understand; .png holds one plane, 1-, 8- or 16-bit
+    grey or 8-bit colour. Pixels are never changed; leading axes of length 1 may be missing when the file is read again.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in one of `WRITABLE`.
+    image : Micrograph
+        Of any type that the file can hold without loss.
+
+    Raises
+    ------
+    FileError
+        If the file type cannot hold the image, or the file cannot be written; nothing half-written is left.
+    """
+    path = Path(path).expanduser()
+    check_writable(path, image.axes, image.data.dtype)
+    if math.prod(image.data.shape) == 0:
+        raise FileError(f"{path} cannot be written: the image has no pixels.")
+    kind = _kind(path)
+    if kind == "png":
+        from napari_mdeblurgan.storage.raster import write_png
+
+        write_png(path, image)
+    else:
+        from napari_mdeblurgan.storage.tiff import write_tiff
+
+        write_tiff(path, image, ome=kind == "ome")
+
+
+def _kind(path: Path) -> str:
+    name = path.name.lower()
+    if name.endswith(OME_SUFFIXES):
+        return "ome"
+    if name.endswith(TIFF_SUFFIXES):
+        return "tiff"
+    if name.endswith(".png"):
+        return "png"
+    raise FileError(f"{path} is not of a kind that is written; choose a name ending in one of {', '.join(WRITABLE)}.")

@@ -1,0 +1,57 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from napari_mdeblurgan.errors import FileError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a hidden file beside `path`; once all is written and safe on disk, it takes the place of `path`.
+
+    If anything goes wrong on the way, cancelling included, the hidden file is removed and `path` stays what it was.
+
+    Raises
+    ------
+    FileError
+        If the folder is missing or not writable, or the disk is full.
+    """
+    target = Path(path).resolve()
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        try:
+            with part.open("x+b") as handle:
+                yield handle
+                handle.flush()
+                os.fsync(handle.fileno())
+            part.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {_reason(error, target.parent)}.") from error
+
+
+def _reason(error: OSError, folder: Path) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return "the disk is full; make room or choose another folder"
+        case errno.EFBIG:
+            return "it would be larger than a file may be there; choose another folder"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"folder {folder} may not be written to; choose another"
+        case errno.ENOENT | errno.ENOTDIR:
+            return f"there is no folder {folder}; make it first"
+        case errno.EISDIR:
+            return "a folder has that name; choose another name"
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,0 +1,91 @@
+"""PNG and JPEG: single planes, grey or colour."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.atomic import replacing
+from napari_mdeblurgan.storage.micrograph import MICROMETRES, Micrograph, size_from_density
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def read_raster(path: Path) -> Micrograph:
+    """Read a PNG or JPEG file.
+
+    Raises
+    ------
+    FileError
+        If it is neither, asks for absurd memory, or is a 16-bit colour PNG, which could only be read with a loss.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    _refuse_deep_colour(path)
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as file:
+            density = file.info.get("dpi")
+            turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            data = _pixels(ImageOps.exif_transpose(file))
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))
+        size = f"{int(pixels[0]) / 1e6:,.0f} megapixels" if pixels else "too many pixels"
+        raise FileError(f"{path} claims to have {size}, too many for PNG or JPEG; save it as TIFF.") from None
+    except UnidentifiedImageError:
+        raise FileError(f"{path} is not a PNG or JPEG image, whatever its name says; save it again.") from None
+    sizes = _sizes(density[::-1] if turned and density else density)
+    return Micrograph(data, "YXS" if data.ndim == 3 else "YX", sizes, "µm" if sizes else None, name=path.stem)
+
+
+def _pixels(image: PILImage) -> np.ndarray:
+    """Pixels of a PIL image: (y, x) bool, uint8 or uint16, or (y, x, 3 or 4) uint8."""
+    mode = image.mode
+    if mode in ("1", "L", "RGB", "RGBA"):
+        if "transparency" in image.info and mode == "RGB":
+            image = image.convert("RGBA")
+    elif mode.startswith("I"):
+        return np.asarray(image).astype(np.uint16)
+    elif mode == "LA":
+        alpha = np.asarray(image.getchannel("A"))
+        image = image.getchannel("L") if (alpha == 255).all() else image.convert("RGBA")
+    elif mode in ("P", "PA"):
+        image = image.convert("RGBA" if mode == "PA" or "transparency" in image.info else "RGB")
+    else:
+        image = image.convert("RGB")
+    return np.array(image)
+
+
+def _sizes(density: tuple[float, float] | None) -> dict[str, float]:
+    sizes = [size_from_density(float(value)) for value in density or ()]
+    if len(sizes) != 2 or sizes[0] is None or sizes[1] is None:
+        return {}
+    return {"X": sizes[0], "Y": sizes[1]}
+
+
+def _refuse_deep_colour(path: Path) -> None:
+    with path.open("rb") as file:
+        header = file.read(26)
+    if header.startswith(PNG_SIGNATURE) and len(header) == 26 and header[24] == 16 and header[25] != 0:
+        raise FileError(f"{path} is a colour PNG of 16 bits, of which 8 would be lost; save it as TIFF.")
+
+
+def write_png(path: Path, image: Micrograph) -> None:
+    """Write one plane as PNG; pixel sizes along X and Y go into its density, rounded to whole pixels per metre."""
+    from PIL import Image
+
+    sizes, unit = image.physical()
+    data = np.ascontiguousarray(image.data).astype(image.data.dtype.newbyteorder("="), copy=False)
+    options: dict[str, Any] = {}
+    if unit and "X" in sizes and "Y" in sizes:
+        density = [MICROMETRES["in"] / (sizes[axis] * MICROMETRES[unit]) for axis in "XY"]
+        if all(1 <= value / 0.0254 < 2**31 for value in density):
+            options["dpi"] = tuple(density)
+    with replacing(path) as handle:
+        Image.fromarray(data).save(handle, "PNG", **options)

@@ -1,0 +1,173 @@
+"""Files as other programs write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import read_image
+
+GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
+COLOUR = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
+
+
+def test_planar_colour_is_made_interleaved(tmp_path: Path) -> None:
+    planar = np.ascontiguousarray(np.moveaxis(COLOUR, -1, 0))
+    tifffile.imwrite(tmp_path / "a.tif", planar, photometric="rgb", planarconfig="separate")
+    image = read_image(tmp_path / "a.tif")
+    assert image.axes == "YXS"
+    assert image.rgb
+    np.testing.assert_array_equal(image.data, COLOUR)
+
+
+def test_samples_that_are_no_colours_are_channels(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", COLOUR, photometric="minisblack", planarconfig="contig")
+    image = read_image(tmp_path / "a.tif")
+    assert image.axes == "CYX"
+    np.testing.assert_array_equal(image.data, np.moveaxis(COLOUR, -1, 0))
+
+
+def test_ome_sizes_of_different_units_are_brought_to_one(tmp_path: Path) -> None:
+    metadata = {
+        "axes": "ZCYX",
+        "PhysicalSizeX": 200.0,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": 0.25,
+        "PhysicalSizeYUnit": "µm",
+        "PhysicalSizeZ": 0.001,
+        "PhysicalSizeZUnit": "mm",
+        "Channel": {"Name": ["DAPI", "GFP"]},
+    }
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", np.zeros((3, 2, 6, 8), np.uint16), photometric="minisblack", metadata=metadata
+    )
+    image = read_image(tmp_path / "a.ome.tif")
+    assert image.unit == "nm"
+    assert image.pixel_size == pytest.approx({"X": 200, "Y": 250, "Z": 1000})
+    assert image.channel_names == ("DAPI", "GFP")
+    assert image.channel_axis == 1
+    assert image.name == "a"
+
+
+def test_ome_sizes_in_no_unit_of_length_are_left_out(tmp_path: Path) -> None:
+    metadata = {"axes": "YX", "PhysicalSizeX": 1.0, "PhysicalSizeXUnit": "pixel"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", GREY, metadata=metadata)
+    image = read_image(tmp_path / "a.ome.tif")
+    assert (image.pixel_size, image.unit) == ({}, None)
+
+
+@pytest.mark.parametrize("unit", ["um", "micron", "\\u00B5m", "microns"])
+def test_imagej_sizes_are_read_however_the_unit_is_spelled(tmp_path: Path, unit: str) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(1 / 0.4, 1 / 0.5), metadata={"unit": unit})
+    image = read_image(tmp_path / "a.tif")
+    assert image.unit == "µm"
+    assert image.pixel_size == pytest.approx({"X": 0.4, "Y": 0.5})
+
+
+def test_imagej_sizes_in_pixels_are_left_out(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(1, 1), metadata={"unit": "pixel"})
+    assert read_image(tmp_path / "a.tif").pixel_size == {}
+
+
+def test_resolution_tags_of_a_microscope_are_a_pixel_size(tmp_path: Path) -> None:
+    density = (1e4 / 0.65, 1e4 / 0.65)
+    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=density, resolutionunit="CENTIMETER", metadata=None)
+    image = read_image(tmp_path / "a.tif")
+    assert image.pixel_size == pytest.approx({"X": 0.65, "Y": 0.65})
+    assert image.unit == "µm"
+
+
+@pytest.mark.parametrize("dpi", [1, 72, 96, 150, 300, 600, 1200])
+def test_resolution_tags_of_screens_and_printers_are_no_pixel_size(tmp_path: Path, dpi: int) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=(dpi, dpi), resolutionunit="INCH", metadata=None)
+    for suffix in (".png", ".jpg"):
+        Image.fromarray(GREY).save(tmp_path / f"a{suffix}", dpi=(dpi, dpi))
+    for suffix in (".tif", ".png", ".jpg"):
+        image = read_image(tmp_path / f"a{suffix}")
+        assert (image.pixel_size, image.unit) == ({}, None), suffix
+
+
+def test_the_largest_series_is_read_and_the_first_of_equals(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(GREY[:2, :2], metadata=None)
+        tif.write(GREY, metadata=None)
+        tif.write(GREY.T + 100, metadata=None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, GREY)
+
+
+def test_a_pyramid_is_read_at_full_resolution(tmp_path: Path) -> None:
+    full = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tif:
+        tif.write(full, subifds=1, tile=(16, 16), metadata={"axes": "YX"})
+        tif.write(full[::2, ::2], subfiletype=1, tile=(16, 16))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.ome.tif").data, full)
+
+
+def test_a_palette_tiff_becomes_rgb(tmp_path: Path) -> None:
+    palette = np.random.default_rng(0).integers(0, 255, (256, 3), np.uint8)
+    picture = Image.fromarray(GREY).convert("P")
+    picture.putpalette(palette.tobytes())
+    for suffix in (".tif", ".png"):
+        picture.save(tmp_path / f"a{suffix}")
+        image = read_image(tmp_path / f"a{suffix}")
+        assert image.axes == "YXS"
+        np.testing.assert_array_equal(image.data, palette[np.asarray(picture)])
+
+
+def test_white_is_zero_is_turned_the_right_way_round(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, photometric="miniswhite", metadata=None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, 255 - GREY)
+
+
+def test_big_endian_pixels_become_native(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(">u2"), byteorder=">")
+    image = read_image(tmp_path / "a.tif")
+    assert image.data.dtype.isnative
+    np.testing.assert_array_equal(image.data, GREY)
+
+
+def test_grey_png_of_16_bits_stays_so(tmp_path: Path) -> None:
+    data = GREY.astype(np.uint16) * 1000
+    Image.fromarray(data).save(tmp_path / "a.png")
+    image = read_image(tmp_path / "a.png")
+    assert image.data.dtype == np.uint16
+    np.testing.assert_array_equal(image.data, data)
+
+
+def test_grey_with_an_opaque_alpha_is_grey(tmp_path: Path) -> None:
+    Image.fromarray(GREY).convert("LA").save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").data, GREY)
+
+
+def test_exif_orientation_turns_pixels_and_pixel_sizes(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(GREY).save(tmp_path / "a.png", exif=exif, dpi=(25_400 / 0.25, 25_400 / 0.5))
+    image = read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(image.data, np.rot90(GREY, -1))
+    assert image.pixel_size == pytest.approx({"X": 0.5, "Y": 0.25}, rel=1e-4)
+
+
+def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
+    Image.fromarray(np.full((16, 16, 3), (200, 60, 20), np.uint8)).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    image = read_image(tmp_path / "a.jpg")
+    assert image.axes == "YXS"
+    np.testing.assert_allclose(image.data[8, 8], (200, 60, 20), atol=4)
+
+
+def test_jpeg_is_read_in_colour_and_grey(tmp_path: Path) -> None:
+    Image.fromarray(COLOUR).save(tmp_path / "colour.jpg")
+    Image.fromarray(GREY).save(tmp_path / "grey.jpeg")
+    assert read_image(tmp_path / "colour.jpg").axes == "YXS"
+    assert read_image(tmp_path / "grey.jpeg").axes == "YX"
+
+
+def test_cmyk_tiff_is_refused(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 8, 4), np.uint8), photometric="separated")
+    with pytest.raises(FileError, match="SEPARATED"):
+        read_image(tmp_path / "a.tif")

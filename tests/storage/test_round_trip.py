@@ -1,0 +1,190 @@
+"""What is written is read again: pixels, type, axes, sizes, names."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import OME_DTYPES, TIFF_DTYPES, Micrograph, read_image, tiff, write_image
+
+AXES = ("YX", "ZYX", "TYX", "CYX", "ZCYX", "CZYX", "TCZYX", "TZCYX", "YXS", "ZYXS", "TZYXS")
+PLAIN_AXES = (*AXES, "IYX", "QYX", "IYXS")
+
+
+def random_image(dtype: str, axes: str, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    shape = [3 if axis == "S" else int(random.integers(2, 5)) for axis in axes]
+    if dtype == "bool":
+        return random.random(shape) < 0.5
+    if np.dtype(dtype).kind == "f":
+        return random.standard_normal(shape).astype(dtype)
+    return np.frombuffer(random.bytes(int(np.prod(shape)) * np.dtype(dtype).itemsize), dtype).reshape(shape)
+
+
+def in_order(image: Micrograph, axes: str) -> np.ndarray:
+    assert sorted(image.axes) == sorted(axes)
+    return image.data.transpose([image.axes.index(axis) for axis in axes])
+
+
+@st.composite
+def micrographs(draw: st.DrawFn, axes: tuple[str, ...], dtypes: frozenset[str]) -> Micrograph:
+    chosen, dtype = draw(st.sampled_from(axes)), draw(st.sampled_from(sorted(dtypes)))
+    if chosen.endswith("S") and dtype == "bool":
+        dtype = "uint8"
+    data = random_image(dtype, chosen, draw(st.integers(0, 2**32)))
+    size = st.floats(1e-3, 50, allow_nan=False)
+    sizes = {axis: draw(size) for axis in draw(st.sampled_from(["", "XY", "XYZ", "X", "YZ"])) if axis in chosen}
+    names = ()
+    if "C" in chosen and draw(st.booleans()):
+        names = tuple(f"channel {i} µ" for i in range(data.shape[chosen.index("C")]))
+    step = draw(st.one_of(st.none(), st.floats(0.01, 1e4))) if "T" in chosen else None
+    unit = draw(st.sampled_from(["µm", "nm", "mm"])) if sizes else None
+    if draw(st.booleans()):
+        data = data.astype(data.dtype.newbyteorder(">"))
+    return Micrograph(data, chosen, sizes, unit, names, "image", step)
+
+
+def assert_round_trip(image: Micrograph, suffix: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"image{suffix}"
+        write_image(path, image)
+        again = read_image(path)
+        assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert again.data.dtype == image.data.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(in_order(again, image.axes), image.data)
+    assert again.pixel_size == pytest.approx(image.pixel_size, rel=1e-6)
+    assert again.unit == image.unit
+    assert again.channel_names == image.channel_names
+    assert again.time_step_s == pytest.approx(image.time_step_s)
+    assert again.name == "image"
+
+
+@settings(max_examples=60, deadline=None)
+@given(micrographs(PLAIN_AXES, TIFF_DTYPES))
+def test_tiff_holds_every_type_with_axes_and_sizes(image: Micrograph) -> None:
+    assert_round_trip(image, ".tif")
+
+
+@settings(max_examples=60, deadline=None)
+@given(micrographs(AXES, OME_DTYPES))
+def test_ome_tiff_holds_axes_and_sizes(image: Micrograph) -> None:
+    assert_round_trip(image, ".ome.tif")
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_ome_tiff_keeps_the_order_of_axes(tmp_path: Path, axes: str) -> None:
+    data = random_image("uint16", axes)
+    write_image(tmp_path / "a.ome.tiff", Micrograph(data, axes))
+    again = read_image(tmp_path / "a.ome.tiff")
+    assert again.axes == axes
+    np.testing.assert_array_equal(again.data, data)
+
+
+@pytest.mark.parametrize(("dtype", "axes"), [("bool", "YX"), ("uint8", "YX"), ("uint16", "YX"), ("uint8", "YXS")])
+def test_png_holds_a_plane_and_its_pixel_size(tmp_path: Path, dtype: str, axes: str) -> None:
+    image = Micrograph(random_image(dtype, axes), axes, {"X": 0.1625, "Y": 0.325}, "µm")
+    write_image(tmp_path / "a.png", image)
+    again = read_image(tmp_path / "a.png")
+    assert again.data.dtype == image.data.dtype
+    np.testing.assert_array_equal(again.data, image.data)
+    assert again.axes == axes
+    assert again.pixel_size == pytest.approx(image.pixel_size, rel=1e-5)
+    assert again.unit == "µm"
+
+
+def test_png_holds_transparency(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 255, (5, 6, 4), np.uint8)
+    write_image(tmp_path / "a.png", Micrograph(data, "YXS"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").data, data)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
+def test_tiff_holds_transparency(tmp_path: Path, suffix: str) -> None:
+    data = np.random.default_rng(0).integers(0, 255, (5, 6, 4), np.uint8)
+    write_image(tmp_path / f"a{suffix}", Micrograph(data, "YXS"))
+    again = read_image(tmp_path / f"a{suffix}")
+    assert again.axes == "YXS"
+    np.testing.assert_array_equal(again.data, data)
+
+
+def test_a_stack_for_imagej_is_one_uncompressed_piece_in_its_own_dialect(tmp_path: Path) -> None:
+    image = Micrograph(random_image("uint16", "CZYX"), "CZYX", {"X": 0.2, "Y": 0.2, "Z": 0.5}, "µm")
+    write_image(tmp_path / "a.tif", image)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+        assert tif.is_imagej
+        assert tif.series[0].axes == "ZCYX"
+        assert tif.imagej_metadata is not None
+        assert tif.imagej_metadata["unit"] == "micron"
+        assert tif.imagej_metadata["spacing"] == pytest.approx(0.5)
+        assert tif.pages.first.compression == tifffile.COMPRESSION.NONE
+        assert tif.series[0].dataoffset is not None
+
+
+def test_a_single_plane_is_compressed(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.tif", Micrograph(np.zeros((512, 512), np.uint16), "YX"))
+    assert (tmp_path / "a.tif").stat().st_size < 20_000
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
+def test_a_large_image_becomes_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    monkeypatch.setattr(tiff, "CLASSIC_LIMIT_BYTES", 1000)
+    image = Micrograph(random_image("uint16", "ZYX").repeat(20, axis=1), "ZYX", {"X": 0.2, "Y": 0.2, "Z": 0.5}, "µm")
+    monkeypatch.setattr(tiff, "CLASSIC_LIMIT_BYTES", image.data.nbytes - 1)
+    write_image(tmp_path / f"large{suffix}", image)
+    monkeypatch.setattr(tiff, "CLASSIC_LIMIT_BYTES", image.data.nbytes)
+    write_image(tmp_path / f"small{suffix}", image)
+    with (
+        tifffile.TiffFile(tmp_path / f"large{suffix}") as large,
+        tifffile.TiffFile(tmp_path / f"small{suffix}") as small,
+    ):
+        assert large.is_bigtiff
+        assert not small.is_bigtiff
+    again = read_image(tmp_path / f"large{suffix}")
+    np.testing.assert_array_equal(again.data, image.data)
+    assert again.pixel_size == pytest.approx(image.pixel_size)
+
+
+def test_sizes_without_a_unit_of_length_are_not_written(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.tif", Micrograph(np.zeros((3, 4), np.uint8), "YX", {"X": 2.0, "Y": 2.0}, "pixel"))
+    assert read_image(tmp_path / "a.tif").pixel_size == {}
+
+
+@pytest.mark.parametrize(
+    "data", [np.zeros((2, 3), np.int64), np.zeros((2, 3), np.float16), np.zeros((2, 3), np.uint64)]
+)
+def test_ome_tiff_refuses_what_it_cannot_hold_and_names_what_can(tmp_path: Path, data: np.ndarray) -> None:
+    with pytest.raises(FileError, match=r"a\.tif instead"):
+        write_image(tmp_path / "a.ome.tif", Micrograph(data, "YX"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "axes"), [("float32", "YX"), ("uint16", "YXS"), ("uint8", "ZYX"), ("int16", "YX"), ("bool", "YXS")]
+)
+def test_png_refuses_what_it_cannot_hold_and_names_what_can(tmp_path: Path, dtype: str, axes: str) -> None:
+    with pytest.raises(FileError, match=r"a\.tif instead"):
+        write_image(tmp_path / "a.png", Micrograph(random_image(dtype, axes), axes))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif"])
+def test_colour_pixels_of_one_bit_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(FileError, match="uint8 first"):
+        write_image(tmp_path / name, Micrograph(random_image("bool", "YXS"), "YXS"))
+
+
+def test_complex_pixels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="complex64"):
+        write_image(tmp_path / "a.tif", Micrograph(np.zeros((2, 3), np.complex64), "YX"))
+
+
+def test_an_image_without_pixels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no pixels"):
+        write_image(tmp_path / "a.tif", Micrograph(np.zeros((0, 3), np.uint8), "YX"))

@@ -1,0 +1,214 @@
+"""Files that cannot be read or written: one sentence each, and nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import Micrograph, check_writable, read_image, write_image
+from napari_mdeblurgan.storage.atomic import replacing
+
+STACK = np.random.default_rng(0).integers(0, 255, (5, 32, 32), np.uint8)
+IMAGE = Micrograph(STACK[0], "YX")
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(FileError) as caught:
+        read_image(path)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert str(path) in sentence
+    return sentence
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
+    assert "does not exist" in refusal(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_an_empty_file_is_refused(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").touch()
+    assert "0 bytes" in refusal(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png", ".jpg"])
+def test_other_content_than_the_name_says_is_refused(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"a{suffix}").write_text("a letter to a friend, much longer than any header")
+    assert "not a" in refusal(tmp_path / f"a{suffix}")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert "folder" in refusal(tmp_path)
+    (tmp_path / "a.tif").mkdir()
+    assert "folder" in refusal(tmp_path / "a.tif")
+
+
+def test_an_unknown_suffix_is_refused_with_those_that_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.czi").write_bytes(b"x")
+    assert ".tif, .tiff, .png" in refusal(tmp_path / "a.czi")
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"metadata": None, "compression": "zlib"}])
+def test_a_stack_cut_short_is_not_read_as_a_shorter_one(tmp_path: Path, options: dict) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK, photometric="minisblack", **options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    refusal(path)
+
+
+def test_an_imagej_stack_cut_short_is_not_read_as_a_shorter_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK, imagej=True)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_picture_cut_short_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(STACK[0]).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    refusal(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_damaged_file_is_read_or_refused_in_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    suffix = data.draw(st.sampled_from([".tif", ".ome.tif", ".png"]))
+    path = folder / f"a{suffix}"
+    write_image(path, Micrograph(STACK[0], "YX", {"X": 0.2, "Y": 0.2}, "µm"))
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    try:
+        image = read_image(path)
+    except FileError as error:
+        image = None
+        sentence = str(error)
+    assert "\n" not in sentence if image is None else image.data.ndim == len(image.axes)
+
+
+def test_a_png_that_claims_absurd_size_is_refused_with_that_size(tmp_path: Path) -> None:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)))
+    assert "10,000 megapixels" in refusal(path)
+
+
+def test_a_tiff_that_claims_absurd_size_is_refused_with_that_size(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.tif"
+    tifffile.imwrite(path, STACK[0], metadata=None, compression="zlib", rowsperstrip=32)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for tag in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            tif.pages.first.tags[tag].overwrite(4_000_000)
+    assert "GiB" in refusal(path)
+
+
+def test_a_colour_png_of_16_bits_is_refused_rather_than_reduced(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[24] = 16
+    content[29:33] = struct.pack(">I", zlib.crc32(bytes(content[12:29])))
+    path.write_bytes(content)
+    assert "16 bits" in refusal(path)
+
+
+def test_a_compression_that_needs_another_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: object, **__: object) -> np.ndarray:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    path = tmp_path / "a.tif"
+    Image.fromarray(STACK[0]).save(path, compression="tiff_lzw")
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", lacking)
+    assert "LZW, which needs the package imagecodecs" in refusal(path)
+
+
+def test_what_stands_in_the_way_of_writing_is_found_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no folder"):
+        check_writable(tmp_path / "missing" / "a.tif", "YX", "uint8")
+    with pytest.raises(FileError, match="kind that is written"):
+        check_writable(tmp_path / "a.jpg", "YX", "uint8")
+    (tmp_path / "a.tif").mkdir()
+    with pytest.raises(FileError, match="folder has that name"):
+        check_writable(tmp_path / "a.tif", "YX", "uint8")
+    with pytest.raises(FileError, match="axis I"):
+        check_writable(tmp_path / "b.ome.tif", "IYX", "uint8")
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".png"])
+@pytest.mark.parametrize(
+    ("number", "word"), [(errno.ENOSPC, "full"), (errno.EACCES, "may not be written"), (errno.EIO, "error")]
+)
+def test_a_failure_on_disk_leaves_the_old_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, number: int, word: str
+) -> None:
+    def failing(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(FileError, match=word):
+        write_image(path, IMAGE)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.png"])
+def test_a_file_that_outgrows_its_limit_leaves_nothing(tmp_path: Path, name: str) -> None:
+    program = f"""
+import resource, numpy as np
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import Micrograph, write_image
+noise = np.random.default_rng(0).integers(0, 255, (300, 300), np.uint8)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    write_image({str(tmp_path / name)!r}, Micrograph(noise, "YX"))
+except FileError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "larger than a file may be" in result.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with replacing(tmp_path / "a.tif") as handle:
+            handle.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    link = tmp_path / "a.png"
+    link.symlink_to(tmp_path / "far" / "a.png")
+    write_image(link, IMAGE)
+    assert link.is_symlink()
+    np.testing.assert_array_equal(read_image(tmp_path / "far" / "a.png").data, IMAGE.data)
