@@ -1,0 +1,63 @@
+"""Two blurred micrographs that come with the package, to try it on; where they are from is in ATTRIBUTION.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_mdeblurgan.errors import FileError
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A bundled micrograph.
+
+    Attributes
+    ----------
+    name : str
+        Key in `SAMPLES`.
+    file : str
+        File name in this folder.
+    description : str
+        One line: what it shows, and what blurred it.
+    rgb : bool
+        Whether it is in colour.
+    """
+
+    name: str
+    file: str
+    description: str
+    rgb: bool
+
+
+SAMPLES: dict[str, Sample] = {
+    sample.name: sample
+    for sample in (
+        Sample(
+            "leaf_epidermis",
+            "leaf_epidermis.png",
+            "Living leaf epidermis with stomata, brightfield; out of focus in part, as the microscope took it.",
+            rgb=True,
+        ),
+        Sample(
+            "nuclei",
+            "nuclei.tif",
+            "U2OS nuclei, Hoechst, widefield ×20; a real image made coarser (×½), blurred (Gaussian, σ = 1.5 pixels) "
+            "and given camera noise by computer.",
+            rgb=False,
+        ),
+    )
+}
+
+
+def sample_path(name: str) -> Path:
+    """File of the sample called `name`.
+
+    Raises
+    ------
+    FileError
+        If there is no such sample; the message names those that there are.
+    """
+    if name not in SAMPLES:
+        raise FileError(f"there is no sample called {name!r}; choose one of {', '.join(SAMPLES)}.")
+    return Path(__file__).parent / SAMPLES[name].file
