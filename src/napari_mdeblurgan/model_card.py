@@ -39,6 +39,12 @@ def _safe_name(name: str) -> str:
     return name
 
 
+def _parameters(values: dict[str, Any]) -> dict[str, Any]:
+    if not all(type(value) in (int, str) for value in values.values()):
+        raise ValueError("must hold whole numbers and words")
+    return values
+
+
 Line = Annotated[str, Field(max_length=1000), AfterValidator(_one_line)]
 Sigma = Annotated[float, Field(ge=0)]
 
@@ -83,7 +89,7 @@ class ModelCard:
 
     name: Annotated[str, AfterValidator(_safe_name)]
     description: Line
-    architecture: dict[str, str | int]
+    architecture: Annotated[dict[str, Any], AfterValidator(_parameters)]
     scale: Annotated[int, Field(ge=1, le=64)]
     channels: Annotated[int, Field(ge=1, le=64)]
     halo: Annotated[int, Field(ge=0, le=4096)]

@@ -132,15 +132,15 @@ def read_header(file: BinaryIO, name: str) -> Header:
             f"it is damaged or no {SUFFIX} file."
         )
     try:
-        content = parse_json(_read(file, length).decode("utf-8"))
+        content = parse_json(_read(file, length))
         if not isinstance(content, dict):
             raise ValueError("it is not an object")
         metadata = content.pop("__metadata__", {})
         if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
             raise ValueError("its metadata are not text")
         tensors = _entries(content, 8 + length)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{name} has a damaged header ({_short(error)}); fetch or save it again.") from None
+    except ValueError as error:
+        raise ModelError(f"{name} has a damaged header ({error}); fetch or save it again.") from None
     end = max((each.start + each.values * DTYPES[each.dtype].itemsize for each in tensors.values()), default=8 + length)
     if end != size:
         wrong = "is cut short" if size < end else "has something after its end"
@@ -148,31 +148,33 @@ def read_header(file: BinaryIO, name: str) -> Header:
     return Header(tensors, metadata)
 
 
-def _short(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    text = " ".join(str(error).split())
-    return text if len(text) <= 120 else text[:117] + "..."
-
-
-def parse_json(text: str) -> Any:
-    """Strict JSON: no NaN or infinity, no key twice.
+def parse_json(text: str | bytes) -> Any:
+    """Strict JSON: UTF-8, no NaN or infinity, no key twice.
 
     Raises
     ------
-    ValueError, RecursionError
+    ValueError
+        Its message is short and fit for a sentence to the user.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            raise ValueError("a key stands twice")
+            raise KeyError
         return found
 
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not a number")
+    def refuse(_: str) -> NoReturn:
+        raise ValueError
 
-    return json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+    try:
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        return json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+    except KeyError:
+        raise ValueError("a key stands twice") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError:
+        raise ValueError("it is not valid JSON") from None
 
 
 def _entries(content: dict[str, Any], data_start: int) -> dict[str, TensorEntry]:
