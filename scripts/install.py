@@ -18,8 +18,8 @@ import tomllib
 from pathlib import Path
 
 NO_BUILD = (
-    "No build of torch for the CPU was found: put its wheel into a folder, set PIP_FIND_LINKS to that folder, "
-    "and run this again."
+    "No build of torch for the CPU could be fetched: check the network, or put its wheel into a folder and set "
+    "PIP_FIND_LINKS to that folder; then run this again."
 )
 
 

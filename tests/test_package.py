@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -116,6 +118,21 @@ def test_neither_qt_nor_a_newest_torch_is_demanded():
     (torch,) = (each for each in demanded if each.startswith("torch"))
     assert "<" not in torch
     assert "==" not in torch
+
+
+def test_every_library_that_the_package_imports_is_demanded():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    demanded = {re.split(r"[^\w-]", each)[0].lower() for each in project["dependencies"]}
+    names = {"PIL": "pillow", "skimage": "scikit-image"}
+    imported = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(str(node.module).partition(".")[0])
+    foreign = imported - set(sys.stdlib_module_names) - {"napari_mdeblurgan"}
+    assert {names.get(name, name) for name in foreign} <= demanded
 
 
 def test_the_wheel_holds_every_file_of_the_package(tmp_path):
