@@ -97,13 +97,13 @@ class OptimalApproximationModule(nn.Module):
         seen = torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1)
         features = self.features(seen)
         if self.reading == "nearest":
-            relative = self.to_distances(features).float()
+            relative = self.to_distances(features).to(mean.dtype)
             weights = functional.softmax(-4 * relative, dim=1)
             if not self.training:
                 weights = functional.one_hot(weights.argmax(dim=1), 3).movedim(-1, 1).to(weights.dtype)
         else:
-            relative = self.to_distances(features.detach()).float()
-            free = self.to_weights(features).float()
+            relative = self.to_distances(features.detach()).to(mean.dtype)
+            free = self.to_weights(features).to(mean.dtype)
             if self.reading == "affine":
                 weights = torch.cat([free, 1 - free.sum(dim=1, keepdim=True)], dim=1)
             else:

@@ -12,6 +12,11 @@ from torch.nn import functional
 from napari_mdeblurgan.network.reach import Reach
 
 
+def full_precision(x: Tensor) -> torch.autocast:
+    """Switch mixed precision off: images keep all their bits; only the corrections to them are made in fewer."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 class Convolution(nn.Conv2d):
     """A "flat" convolution: centred, odd kernel, same size out, no bias."""
 
@@ -85,15 +90,15 @@ class LocalMean(nn.Module):
         super().__init__()
         offsets = torch.arange(-self.radius, self.radius + 1, dtype=torch.float32)
         kernel = torch.exp(-0.5 * (offsets / self.sigma) ** 2)
-        self.register_buffer("kernel", kernel / kernel.sum(), persistent=False)
+        self.register_buffer("kernel", (kernel / kernel.sum())[None, None], persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        channels, r = x.shape[1], self.radius
-        kernel = self.kernel.to(x.dtype)
-        along_y = kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1)
-        along_x = kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1)
-        x = functional.conv2d(functional.pad(x, (0, 0, r, r), mode="replicate"), along_y, groups=channels)
-        return functional.conv2d(functional.pad(x, (r, r, 0, 0), mode="replicate"), along_x, groups=channels)
+        r, kernel = self.radius, self.kernel.to(x.dtype)
+        with full_precision(x):
+            planes = x.reshape(-1, 1, *x.shape[-2:])
+            planes = functional.pad(planes, (r, r, r, r), mode="replicate")
+            planes = functional.conv2d(functional.conv2d(planes, kernel[..., None]), kernel[..., None, :])
+            return planes.reshape(x.shape)
 
     def reach(self, reach: Reach) -> Reach:
         return reach.convolved(2 * self.radius + 1)
@@ -124,8 +129,10 @@ class BicubicUpsampling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
         r = self.radius
-        planes = functional.pad(x.reshape(batch * channels, 1, height, width), (r, r, r, r), mode="replicate")
-        planes = functional.pixel_shuffle(functional.conv2d(planes, self.kernel.to(x.dtype)), self.factor)
+        with full_precision(x):
+            planes = x.reshape(batch * channels, 1, height, width)
+            planes = functional.pad(planes, (r, r, r, r), mode="replicate")
+            planes = functional.pixel_shuffle(functional.conv2d(planes, self.kernel.to(x.dtype)), self.factor)
         return planes.reshape(batch, channels, height * self.factor, width * self.factor)
 
     def reach(self, reach: Reach) -> Reach:

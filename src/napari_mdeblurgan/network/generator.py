@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from napari_mdeblurgan.network.approximation import OptimalApproximationModule
@@ -140,5 +139,3 @@ def build_generator(architecture: dict[str, Any]) -> Generator:
 def parameter_count(network: nn.Module) -> int:
     """Number of trainable values."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
-
-

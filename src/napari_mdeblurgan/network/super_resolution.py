@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -31,7 +33,7 @@ class SuperResolutionModule(nn.Module):
             [Convolution(channels, features), Convolution(features, features), Convolution(features, features)]
         )
         steps = [features] + [width] * (scale // 2)
-        self.sub_pixel = nn.ModuleList(SubPixelUpsampling(*pair) for pair in zip(steps, steps[1:], strict=False))
+        self.sub_pixel = nn.ModuleList(SubPixelUpsampling(*pair) for pair in itertools.pairwise(steps))
         self.last = Convolution(width, channels)
         nn.init.zeros_(self.last.weight)
         self.enlarge = BicubicUpsampling(scale)
@@ -43,7 +45,7 @@ class SuperResolutionModule(nn.Module):
             features = functional.relu(convolution(features))
         for layer in self.sub_pixel:
             features = layer(features)
-        return self.enlarge(image) + self.last(features).float()
+        return self.enlarge(image) + self.last(features).to(image.dtype)
 
     def reach(self, reach: Reach) -> Reach:
         """In whole pixels of the input; what follows a sub-pixel layer is rounded up to one."""

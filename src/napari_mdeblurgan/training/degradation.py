@@ -36,7 +36,9 @@ def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
     batch, channels, height, width = image.shape
     radius = max(1, int(torch.ceil(4 * sigma.max()).item()))
     if min(height, width) <= radius:
-        raise ValueError(f"an image of {height} × {width} pixels is too small for a blur of {float(sigma.max()):.2f} pixels")
+        raise ValueError(
+            f"an image of {height} × {width} pixels is too small for a blur of {float(sigma.max()):.2f} pixels"
+        )
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-3)[:, None]) ** 2)
     kernel = kernel / kernel.sum(dim=1, keepdim=True)

@@ -1,0 +1,138 @@
+"""Carrying out a plan: tiles through the network, stitched to an array in memory or a lazy one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.inference import DoesNotFit, network_on, restore_tile, smaller_tiles
+from napari_mdeblurgan.restoration.lazy import restore_lazily
+from napari_mdeblurgan.restoration.plan import RestorationPlan, is_lazy, make_plan, measured_windows
+from napari_mdeblurgan.restoration.tiling import Tile
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a restoration has come.
+
+    Attributes
+    ----------
+    done, total : int
+        Pixels of the result.
+    seconds : float
+        Since the start.
+    """
+
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def fraction(self) -> float:
+        """0 at the start, 1 at the end."""
+        return self.done / self.total
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds still to go at the rate so far; None before the first tile is done."""
+        return self.seconds * (self.total - self.done) / self.done if self.done else None
+
+
+def restore(image: Any, model: Model, **wishes: Any) -> Any:
+    """Deblur and super-resolve an image or a stack of images.
+
+    Parameters
+    ----------
+    image : array
+        (..., y, x), or (..., y, x, 3 or 4) for a model for colours; bool, integer or float.
+    model : Model
+        From `load_model`.
+    **wishes
+        As in `make_plan`: ``rgb``, ``channel_axis``, ``window``, ``tile``, ``device``, ``precision``, ``region``.
+
+    Returns
+    -------
+    array
+        The image's dtype and leading axes, `model.card.scale` times the pixels along y and x. A dask array for a dask
+        array, with nothing computed yet; else numpy.
+
+    Raises
+    ------
+    ImageError
+        In one sentence, if the image cannot be restored.
+    OutOfMemory
+        If not even the smallest tile fits.
+    """
+    if hasattr(image, "dask"):
+        return restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
+    if not is_lazy(image):
+        image = np.asarray(image)
+    steps = restore_steps(image, make_plan(image, model.card, **wishes), model)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[Progress, None, np.ndarray]:
+    """Carry out `plan`; yields once at the start and after every tile, and returns the result.
+
+    Closing the generator ends the work. When memory runs out, the tiles still to come are quartered.
+
+    Parameters
+    ----------
+    image : array
+        What the plan was made for; a lazy one is read tile by tile.
+    plan : RestorationPlan
+        From `make_plan`.
+    model : Model
+        The model that the plan was made for.
+
+    Returns
+    -------
+    ndarray
+        `plan.output_shape`, `plan.dtype`.
+    """
+    if tuple(image.shape) != plan.shape:
+        raise ImageError(
+            f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; make a new plan."
+        )
+    start = time.perf_counter()
+    windows = plan.windows or measured_windows(image, plan.rgb, plan.channel_axis)
+    result = np.empty(plan.output_shape, plan.dtype)
+    done, total = 0, result.size // (plan.colours or (1,))[0]
+    yield Progress(done, total, 0.0)
+    network = network_on(model, plan)
+    pending = list(plan.grid)[::-1]
+    for index in np.ndindex(*plan.leading):
+        todo = pending.copy()
+        while todo:
+            tile = todo.pop()
+            block = np.asarray(image[(*index, tile.y.source, tile.x.source)])
+            try:
+                piece = restore_tile(block, tile, plan, plan.window(index, windows), network)
+            except DoesNotFit as error:
+                pending, todo = smaller_tiles(plan, pending, error), smaller_tiles(plan, [*todo, tile], error)
+                continue
+            result[(*index, *_target(tile, plan))] = piece
+            done += tile.pixels * plan.factor**2
+            yield Progress(done, total, time.perf_counter() - start)
+    return result
+
+
+def _target(tile: Tile, plan: RestorationPlan) -> tuple[slice, slice]:
+    (y0, _), (x0, _) = plan.region
+    f = plan.factor
+    return (
+        slice((tile.y.start - y0) * f, (tile.y.stop - y0) * f),
+        slice((tile.x.start - x0) * f, (tile.x.stop - x0) * f),
+    )

@@ -1,0 +1,149 @@
+"""The intensity window: what the network sees as 0 and 1, and the way back to the image's own dtype and range."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from napari_mdeblurgan.errors import ImageError
+
+PERCENTILES = (0.1, 99.9)
+SAMPLE_VALUES = 1_000_000
+SPOTS, SPOT_EDGE = 64, 256
+FILL_SIGMA, FILL_RADIUS = 4.0, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Two grey values of the image which the network sees as 0 and 1; values outside are not clipped.
+
+    Attributes
+    ----------
+    low, high : float or int
+        In units of the image. They are equal for an image of one value.
+    """
+
+    low: float
+    high: float
+
+    @property
+    def _half_span(self) -> float:
+        half = float(self.high) / 2 - float(self.low) / 2
+        return half if half > np.finfo(np.float64).tiny else 0.5
+
+    def normalise(self, values: np.ndarray) -> np.ndarray:
+        """To float32, `low` at 0 and `high` at 1; any shape. What is not finite stays so."""
+        kind: type[np.floating] = (
+            np.float32 if values.dtype.kind in "biu" and values.dtype.itemsize <= 2 else np.float64
+        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            halves: np.ndarray = values.astype(kind) * kind(0.5)
+            return ((halves - kind(float(self.low) / 2)) / kind(self._half_span)).astype(np.float32)
+
+    def invert(self, normalised: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Back to `dtype` and the image's units: rounded for integers, clipped to what `dtype` can hold."""
+        kind: type[np.floating] = np.float32 if dtype.kind in "biu" and dtype.itemsize <= 2 else np.float64
+        with np.errstate(over="ignore", invalid="ignore"):
+            values: np.ndarray = normalised.astype(kind)
+            values = (values * kind(self._half_span) + kind(float(self.low) / 2)) * kind(2)
+        if dtype.kind == "b":
+            return (values >= 0.5).astype(dtype)
+        smallest, largest = bounds(dtype)
+        if dtype.kind in "iu":
+            np.rint(values, out=values)
+        result = np.clip(values, kind(smallest), kind(largest), out=values).astype(dtype)
+        if dtype.itemsize == 8:  # beyond 2**53 a float cannot hold every integer
+            result[normalised == 0] = self.low
+        return result
+
+
+def bounds(dtype: np.dtype) -> tuple[float, float]:
+    """Smallest and largest number that a float holds and `dtype` can take."""
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+    info = np.iinfo(dtype)
+    largest = float(info.max)
+    return float(info.min), float(np.nextafter(largest, 0)) if largest > info.max else largest
+
+
+def measure_window(parts: Iterable[np.ndarray]) -> Window:
+    """The window of samples of an image: the 0.1 and 99.9 percentiles, or the extremes where these are equal.
+
+    Raises
+    ------
+    ImageError
+        If no value is finite.
+    """
+    flat = [np.asarray(part).reshape(-1) for part in parts]
+    values = np.concatenate([part[np.isfinite(part)] for part in flat])
+    if not values.size:
+        raise ImageError(
+            "Every pixel of the image is NaN or infinite; there is nothing to restore, so choose another image."
+        )
+    if values.dtype.kind == "b":
+        return Window(0, 1)
+    low, high = (quantile.item() for quantile in np.percentile(values, PERCENTILES, method="nearest"))
+    if low == high:
+        low, high = values.min().item(), values.max().item()
+    return Window(low, high)
+
+
+def sample(image: np.ndarray, image_axes: int) -> np.ndarray:
+    """About a million values spread evenly over an array in memory.
+
+    Parameters
+    ----------
+    image : ndarray
+        (..., y, x) or (..., y, x, colours).
+    image_axes : {2, 3}
+        How many of the last axes belong to one image.
+    """
+    step = max(1.0, image.size / SAMPLE_VALUES)
+    leading = image.ndim - image_axes
+    planes = int(np.prod(image.shape[:leading], dtype=np.int64))
+    every = max(1, min(planes // 8, int(step)))
+    in_plane = max(1, int(np.sqrt(step / every)))
+    flat = image.reshape(-1, *image.shape[leading:])[::every] if leading else image[None]
+    return flat[:, ::in_plane, ::in_plane]
+
+
+def spots(shape: Sequence[int], image_axes: int) -> Iterator[tuple[int | slice, ...]]:
+    """Index expressions of a few small squares spread over an array too large to look at whole."""
+    leading = tuple(shape[: len(shape) - image_axes])
+    height, width = shape[len(leading)], shape[len(leading) + 1]
+    planes = int(np.prod(leading, dtype=np.int64))
+    chosen = np.unique(np.linspace(0, planes - 1, min(planes, 16)).round().astype(np.int64))
+    edge = max(1, int(np.sqrt(SPOTS // len(chosen))))
+    for plane in chosen:
+        at = tuple(int(i) for i in np.unravel_index(int(plane), leading)) if leading else ()
+        for y in _starts(height, edge):
+            for x in _starts(width, edge):
+                yield (*at, slice(y, y + SPOT_EDGE), slice(x, x + SPOT_EDGE))
+
+
+def _starts(length: int, count: int) -> list[int]:
+    count = min(count, max(1, length // SPOT_EDGE))
+    last = max(0, length - SPOT_EDGE)
+    return [round(last * (i + 0.5) / count) if count > 1 else last // 2 for i in range(count)]
+
+
+def fill(normalised: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Put the weighted mean of the neighbours within 8 pixels where values are missing, and 0 where there are none.
+
+    Parameters
+    ----------
+    normalised : ndarray
+        (y, x) float32.
+    missing : ndarray
+        (y, x) bool.
+    """
+
+    def blur(plane: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(plane, FILL_SIGMA, mode="nearest", truncate=FILL_RADIUS / FILL_SIGMA)
+
+    weight = blur((~missing).astype(np.float32))
+    mean = blur(np.where(missing, np.float32(0), normalised)) / np.maximum(weight, 1e-6)
+    return np.where(missing, mean, normalised).astype(np.float32)

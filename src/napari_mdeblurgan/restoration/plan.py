@@ -1,0 +1,332 @@
+"""The plan of a restoration: all that follows from the image, the model and the user's wishes, settled once at the start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.device import pick_device, pick_precision
+from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, measure_window, sample, spots
+from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, TileGrid
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import ModelCard
+
+Region = tuple[tuple[int, int], tuple[int, int]]
+DEFAULT_TILE = {"cpu": 768, "mps": 768, "cuda": 1024}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorationPlan:
+    """All that the engine needs to know, and all that the result will be.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The image's: (..., y, x), or (..., y, x, 3 or 4) if `rgb`.
+    dtype : numpy.dtype
+        The image's, and the result's.
+    rgb : bool
+        The last axis holds colours; a fourth one is alpha, which is enlarged but not restored.
+    channel_axis : int or None
+        The leading axis that has a window for each of its entries.
+    region : ((int, int), (int, int))
+        Start and stop along y and x of what is restored, in pixels of the image.
+    windows : tuple of Window, or None
+        One for the whole image, or one per channel; None while a lazy image has not been looked at.
+    factor : int
+        Pixels of the result for one of the image, along y and x.
+    tile, halo : int
+        Largest edge of a tile, and the pixels around it that the network is given as well.
+    device, precision : str
+        Where and how exactly the network runs.
+    scale, translate : tuple of float
+        Size of the result's pixels and the centre of its first one, per axis without the colours, in the units of the
+        source layer's.
+    model : str
+        Name of the model that the plan was made for.
+    warnings : tuple of str
+        Sentences that the user should see.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    rgb: bool
+    channel_axis: int | None
+    region: Region
+    windows: tuple[Window, ...] | None
+    factor: int
+    tile: int
+    halo: int
+    device: str
+    precision: str
+    scale: tuple[float, ...]
+    translate: tuple[float, ...]
+    model: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def image_axes(self) -> int:
+        """How many of the last axes make one image: 2, or 3 with colours."""
+        return 3 if self.rgb else 2
+
+    @property
+    def leading(self) -> tuple[int, ...]:
+        """Sizes of the axes before y."""
+        return self.shape[: len(self.shape) - self.image_axes]
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """() for grey, (3,) or (4,) for colour."""
+        return self.shape[-1:] if self.rgb else ()
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        return (*self.leading, *((stop - start) * self.factor for start, stop in self.region), *self.colours)
+
+    @property
+    def grid(self) -> TileGrid:
+        """The tiles of each image of the stack."""
+        axis = len(self.leading)
+        return TileGrid((self.shape[axis], self.shape[axis + 1]), self.region, self.tile, self.halo)
+
+    @property
+    def offset(self) -> tuple[float, float]:
+        """Where the centre of the result's first pixel lies, along y and x, in pixels of the image."""
+        return tuple(start - (1 - 1 / self.factor) / 2 for start, _ in self.region)  # type: ignore[return-value]
+
+    def window(self, index: tuple[int, ...], windows: tuple[Window, ...]) -> Window:
+        """The window of the image at `index` of the leading axes."""
+        return windows[index[self.channel_axis]] if self.channel_axis is not None else windows[0]
+
+
+def is_lazy(image: Any) -> bool:
+    """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like)."""
+    return not isinstance(image, np.ndarray) and hasattr(image, "shape") and hasattr(image, "dtype")
+
+
+def make_plan(
+    image: Any,
+    card: ModelCard,
+    *,
+    rgb: bool | None = None,
+    channel_axis: int | None = None,
+    window: tuple[float, float] | Sequence[tuple[float, float]] | None = None,
+    tile: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    scale: Sequence[float] | None = None,
+    translate: Sequence[float] | None = None,
+    region: Region | None = None,
+    in_memory: bool = True,
+) -> RestorationPlan:
+    """Find everything that can be wrong, and settle everything that has to be known.
+
+    Parameters
+    ----------
+    image : array
+        (..., y, x), or (..., y, x, 3 or 4) in colour; bool, integer or float. numpy, or lazy (dask, zarr): then no pixel
+        is read.
+    card : ModelCard
+        The model's.
+    rgb : bool, optional
+        Whether the last axis holds colours; by default, where the model is one for colours.
+    channel_axis : int, optional
+        A leading axis whose entries are channels of fluorescence, each with a window of its own.
+    window : (float, float), or one pair per channel, optional
+        Grey values that the network sees as 0 and 1; measured by default.
+    tile : int, optional
+        Largest edge of a tile in pixels; by default chosen for the device.
+    device, precision : str
+        See `pick_device` and `pick_precision`.
+    scale, translate : sequence of float, optional
+        Of the source layer, per axis without the colours; 1 and 0 by default.
+    region : ((int, int), (int, int)), optional
+        Restore only this part along y and x; what is around it is seen all the same.
+    in_memory : bool
+        The result will be one array in memory, so it is made sure that it fits.
+
+    Raises
+    ------
+    ImageError
+        In one sentence, if the image, the region or a wish cannot be met.
+    """
+    if not hasattr(image, "shape") or not hasattr(image, "dtype"):
+        image = np.asarray(image)
+    shape, dtype = tuple(int(length) for length in image.shape), np.dtype(image.dtype)
+    _check_dtype(dtype)
+    colour = _has_colours(shape, card, rgb)
+    _check_shape(shape, colour)
+    leading = len(shape) - (3 if colour else 2)
+    if channel_axis is not None:
+        channel_axis = _leading_axis(channel_axis, leading, len(shape))
+    area = _checked_region(region, (shape[leading], shape[leading + 1]))
+    axes = leading + 2
+    given_scale = _per_axis(scale, axes, 1.0, "scale")
+    given_translate = _per_axis(translate, axes, 0.0, "translate")
+    factor = card.scale
+    new_scale, new_translate = list(given_scale), list(given_translate)
+    for axis, (start, _) in zip((leading, leading + 1), area, strict=True):
+        new_scale[axis] = given_scale[axis] / factor
+        new_translate[axis] = given_translate[axis] + given_scale[axis] * (start - (1 - 1 / factor) / 2)
+    if in_memory:
+        _check_memory(shape, leading, area, factor, dtype)
+    windows = _given_windows(window, shape, channel_axis)
+    warnings: tuple[str, ...] = ()
+    if not is_lazy(image):
+        warnings = _look_for_missing(image)
+        if windows is None:
+            windows = measured_windows(image, colour, channel_axis)
+    chosen = pick_device(device)
+    return RestorationPlan(
+        shape=shape,
+        dtype=dtype,
+        rgb=colour,
+        channel_axis=channel_axis,
+        region=area,
+        windows=windows,
+        factor=factor,
+        tile=_checked_tile(tile, chosen),
+        halo=card.halo + (FILL_RADIUS if dtype.kind == "f" else 0),
+        device=chosen,
+        precision=pick_precision(precision, chosen),
+        scale=tuple(new_scale),
+        translate=tuple(new_translate),
+        model=card.name,
+        warnings=warnings,
+    )
+
+
+def measured_windows(image: Any, rgb: bool, channel_axis: int | None) -> tuple[Window, ...]:
+    """The window of an image, or of each of its channels; a lazy one is read at a few spots only."""
+    if channel_axis is not None:
+        before = (slice(None),) * channel_axis
+        channels = range(image.shape[channel_axis])
+        return tuple(measured_windows(image[(*before, channel)], rgb, None)[0] for channel in channels)
+    axes = 3 if rgb else 2
+    if is_lazy(image):
+        parts = [np.asarray(image[spot]) for spot in spots(image.shape, axes)]
+    else:
+        parts = [sample(image, axes)]
+        if not np.isfinite(parts[0]).any():
+            parts = [image[np.isfinite(image)]]
+    return (measure_window(part[..., :3] if rgb and part.ndim >= axes else part for part in parts),)
+
+
+def _check_dtype(dtype: np.dtype) -> None:
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise ImageError(
+            f"An image of type {dtype} cannot be restored; convert it to an integer or floating-point type of at most 64 "
+            "bits first."
+        )
+
+
+def _has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bool:
+    looks_rgb = len(shape) >= 3 and shape[-1] in (3, 4)
+    if card.channels == 3:
+        if rgb is False or not looks_rgb:
+            raise ImageError(
+                f"The model {card.name} is for RGB images and this image is grey; choose a model for grey images, such as "
+                "gray-x2."
+            )
+        return True
+    if rgb or (rgb is None and looks_rgb):
+        raise ImageError(
+            f"The model {card.name} is for grey images and this image is RGB; choose a model for RGB images, such as "
+            "rgb-x2."
+        )
+    return False
+
+
+def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:
+    if rgb and shape[-1] not in (3, 4):
+        raise ImageError(f"An RGB image has 3 or 4 colours along its last axis, but the shape is {shape}.")
+    if len(shape) < (3 if rgb else 2):
+        raise ImageError(f"An image needs the axes y and x, but the shape is {shape}.")
+    if 0 in shape:
+        raise ImageError(f"The image is empty: its shape is {shape}; choose one with pixels in it.")
+    height, width = shape[-3:-1] if rgb else shape[-2:]
+    if min(height, width) < 2:
+        raise ImageError(f"The image is {height} × {width} pixels; at least 2 are needed along y and along x.")
+
+
+def _leading_axis(axis: int, leading: int, ndim: int) -> int:
+    position = axis + ndim if axis < 0 else axis
+    if not 0 <= position < leading:
+        raise ImageError(f"The channel axis {axis} is not one of the {leading} axes before y and x.")
+    return position
+
+
+def _checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
+    if region is None:
+        return (0, shape[0]), (0, shape[1])
+    (y0, y1), (x0, x1) = ((int(start), int(stop)) for start, stop in region)
+    if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
+        raise ImageError(f"The region {region} does not lie within the image of {shape[0]} × {shape[1]} pixels.")
+    return (y0, y1), (x0, x1)
+
+
+def _per_axis(values: Sequence[float] | None, axes: int, default: float, name: str) -> tuple[float, ...]:
+    if values is None:
+        return (default,) * axes
+    if len(values) != axes:
+        raise ImageError(f"The {name} has {len(values)} values, but the image has {axes} axes.")
+    return tuple(float(value) for value in values)
+
+
+def _checked_tile(tile: int | None, device: str) -> int:
+    if tile is None:
+        return DEFAULT_TILE[device.split(":")[0]]
+    if tile < SMALLEST_TILE:
+        raise ImageError(f"A tile of {tile} pixels is too small; choose {SMALLEST_TILE} or more.")
+    return int(tile)
+
+
+def _given_windows(
+    window: tuple[float, float] | Sequence[tuple[float, float]] | None, shape: tuple[int, ...], channel_axis: int | None
+) -> tuple[Window, ...] | None:
+    if window is None:
+        return None
+    count = 1 if channel_axis is None else shape[channel_axis]
+    pairs = np.asarray(window, dtype=object)
+    pairs = np.broadcast_to(pairs, (count, 2)) if pairs.shape == (2,) else pairs
+    if pairs.shape != (count, 2) or not all(
+        math.isfinite(low) and math.isfinite(high) and low <= high for low, high in pairs
+    ):
+        raise ImageError(
+            f"The intensity window must be {count} pair(s) of a lower and a higher finite value, not {window}."
+        )
+    return tuple(Window(low, high) for low, high in pairs)
+
+
+def _look_for_missing(image: np.ndarray) -> tuple[str, ...]:
+    """A warning if some pixels are NaN or infinite."""
+    if image.dtype.kind != "f":
+        return ()
+    planes = image.reshape(-1, *image.shape[-2:])
+    missing = sum(int(plane.size - np.isfinite(plane).sum()) for plane in planes)
+    if missing in (0, image.size):
+        return ()
+    share = 100 * missing / image.size
+    return (
+        f"{missing} values ({share:.2g} %) are NaN or infinite; they are NaN in the result and the pixels next to them are "
+        "guesses.",
+    )
+
+
+def _check_memory(shape: tuple[int, ...], leading: int, region: Region, factor: int, dtype: np.dtype) -> None:
+    area = math.prod((stop - start) * factor for start, stop in region)
+    needed = math.prod(shape[:leading]) * area * math.prod(shape[leading + 2 :]) * dtype.itemsize
+    free = psutil.virtual_memory().available
+    if needed > 0.9 * free:
+        raise ImageError(
+            f"The result would take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free; restore a part of it, "
+            "or pass the image as a dask array to `restore` and store the lazy result chunk by chunk."
+        )

@@ -1,0 +1,147 @@
+"""Tile geometry: where to read, what to crop, where to write. Pure data, no network and no pixels.
+
+Coordinates along an axis are pixels of the input image. The image is thought to go on beyond its edges as its mirror
+image, up to the frame: `BORDER` pixels on each side, rounded up to the network's grid. A tile reads what it writes and a
+halo around it, cut off at the frame. As every tile reads from a multiple of the grid, and the network sees the same end of
+the world at the frame whether it is given the whole image or a tile, tiles fit together to what one piece would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+BORDER = 24
+SMALLEST_TILE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One axis of a tile.
+
+    Attributes
+    ----------
+    start, stop : int
+        What the tile restores.
+    read_start, read_stop : int
+        What the network is given; may reach beyond the image, where it is mirrored.
+    length : int
+        Pixels of the image along this axis.
+    """
+
+    start: int
+    stop: int
+    read_start: int
+    read_stop: int
+    length: int
+
+    @property
+    def indices(self) -> np.ndarray:
+        """Pixels of the image to read, in order; those beyond an edge are mirrored at the edge pixel."""
+        period = max(1, 2 * (self.length - 1))
+        folded = np.arange(self.read_start, self.read_stop) % period
+        return np.minimum(folded, period - folded)
+
+    @property
+    def source(self) -> slice:
+        """The smallest slice of the image that holds all of `indices`."""
+        indices = self.indices
+        return slice(int(indices.min()), int(indices.max()) + 1)
+
+    @property
+    def inside(self) -> slice:
+        """Where the restored part lies within what was read."""
+        return slice(self.start - self.read_start, self.stop - self.read_start)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of the image that is restored in one go."""
+
+    y: Span
+    x: Span
+
+    @property
+    def pixels(self) -> int:
+        """Input pixels that the tile restores, halo left out."""
+        return (self.y.stop - self.y.start) * (self.x.stop - self.x.start)
+
+
+@dataclass(frozen=True, slots=True)
+class TileGrid:
+    """How an image is cut into tiles.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Pixels of the image along y and x.
+    region : ((int, int), (int, int))
+        Start and stop along y and x of what is to be restored.
+    tile : int
+        Largest edge of a tile in pixels, halo left out.
+    halo : int
+        Pixels that the network needs around a tile; a multiple of `multiple`.
+    multiple : int
+        Sizes and starts of what the network reads are multiples of this.
+    """
+
+    shape: tuple[int, int]
+    region: tuple[tuple[int, int], tuple[int, int]]
+    tile: int
+    halo: int
+    multiple: int = 8
+
+    def __post_init__(self) -> None:
+        if self.halo % self.multiple or BORDER % self.multiple:
+            raise ValueError(f"halo and border must be multiples of {self.multiple}")
+        if self.tile < 1:
+            raise ValueError("a tile has at least one pixel")
+        for (start, stop), length in zip(self.region, self.shape, strict=True):
+            if not 0 <= start < stop <= length:
+                raise ValueError(f"the region {self.region} does not lie within an image of {self.shape} pixels")
+
+    @property
+    def spans(self) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+        """Tiles along y, tiles along x: as even as the grid allows."""
+        return self._cut(0, *self.region[0]), self._cut(1, *self.region[1])
+
+    def __iter__(self) -> Iterator[Tile]:
+        """All tiles, row by row."""
+        rows, columns = self.spans
+        for y in rows:
+            for x in columns:
+                yield Tile(y, x)
+
+    def __len__(self) -> int:
+        rows, columns = self.spans
+        return len(rows) * len(columns)
+
+    def quarters(self, tile: Tile) -> tuple[Tile, ...]:
+        """The same rectangle in up to four tiles of half the edge; itself alone where it is too small to be cut."""
+        cuts = []
+        for axis, span in enumerate((tile.y, tile.x)):
+            half = -(-(span.stop - span.start) // (2 * self.multiple)) * self.multiple
+            edges = (span.start, min(span.start + max(half, SMALLEST_TILE), span.stop), span.stop)
+            pairs = [(a, b) for a, b in pairwise(edges) if b > a]
+            cuts.append([self._span(axis, a, b) for a, b in pairs])
+        return tuple(Tile(y, x) for y in cuts[0] for x in cuts[1])
+
+    def _cut(self, axis: int, start: int, stop: int) -> tuple[Span, ...]:
+        extent = stop - start
+        pieces = -(-extent // self.tile)
+        edge = min(self.tile, -(-extent // (pieces * self.multiple)) * self.multiple)
+        return tuple(self._span(axis, at, min(at + edge, stop)) for at in range(start, stop, edge))
+
+    def _span(self, axis: int, start: int, stop: int) -> Span:
+        length, step = self.shape[axis], self.multiple
+        end = -BORDER - (-(length + 2 * BORDER) // step) * step
+        return Span(
+            start,
+            stop,
+            max(-BORDER, (start - self.halo) // step * step),
+            min(end, -(-(stop + self.halo) // step) * step),
+            length,
+        )
