@@ -507,27 +507,27 @@ def test_an_absurd_header_is_refused_before_it_is_read(tmp_path: Path, length: i
 
 
 @pytest.mark.parametrize(
-    "facts",
+    ("facts", "why"),
     [
-        {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]},
-        {"dtype": "F32", "shape": [4], "data_offsets": [8, 24]},
-        {"dtype": "F32", "shape": [2], "data_offsets": [12, 20]},
-        {"dtype": "F32", "shape": [3], "data_offsets": [8, 16]},
-        {"dtype": "F32", "shape": [-2], "data_offsets": [16, 8]},
-        {"dtype": "F32", "shape": [2**61, 8], "data_offsets": [8, 8]},
-        {"dtype": "F32", "shape": [2**40], "data_offsets": [8, 8 + 2**42]},
-        {"dtype": "F32", "shape": [2.0], "data_offsets": [8, 16]},
-        {"dtype": "F32", "shape": [True, 2], "data_offsets": [8, 16]},
-        {"dtype": "F32", "shape": [2]},
-        {"dtype": ["F32"], "shape": [2], "data_offsets": [8, 16]},
-        None,
+        ({"dtype": "F32", "shape": [3], "data_offsets": [4, 16]}, "overlap"),
+        ({"dtype": "F32", "shape": [1], "data_offsets": [12, 16]}, "gap"),
+        ({"dtype": "F32", "shape": [4], "data_offsets": [8, 24]}, "cut short"),
+        ({"dtype": "F32", "shape": [2**40], "data_offsets": [8, 8 + 2**42]}, "cut short"),
+        ({"dtype": "F32", "shape": [3], "data_offsets": [8, 16]}, "fit its bytes"),
+        ({"dtype": "F32", "shape": [2**61, 8], "data_offsets": [8, 8]}, "fit its bytes"),
+        ({"dtype": "F32", "shape": [-2], "data_offsets": [16, 8]}, "shape"),
+        ({"dtype": "F32", "shape": [2.0], "data_offsets": [8, 16]}, "shape"),
+        ({"dtype": "F32", "shape": [True, 2], "data_offsets": [8, 16]}, "shape"),
+        ({"dtype": "F32", "shape": [2], "data_offsets": [8, 12, 16]}, "offsets"),
+        ({"dtype": "F32", "shape": [2]}, "described"),
+        ({"dtype": ["F32"], "shape": [2], "data_offsets": [8, 16]}, "stored"),
+        (None, "described"),
     ],
-    ids=["overlap", "outside", "gap", "size", "negative", "overflow", "vast", "float", "bool", "less", "list", "null"],
 )
-def test_tensors_that_do_not_lie_one_after_the_other_are_refused(tmp_path: Path, facts: Any) -> None:
+def test_tensors_that_do_not_lie_one_after_the_other_are_refused(tmp_path: Path, facts: Any, why: str) -> None:
     header = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": facts}
     (tmp_path / "a.safetensors").write_bytes(fuzz.pack(header, bytes(16)))
-    refusal(lambda: read_card(tmp_path / "a.safetensors"))
+    assert why in refusal(lambda: read_card(tmp_path / "a.safetensors"))
 
 
 @pytest.mark.parametrize(
@@ -542,7 +542,7 @@ def test_a_header_that_is_no_header_is_refused(tmp_path: Path, text: str) -> Non
 @pytest.mark.parametrize("text", ["", "null", "[" * 50_000, "NaN", json.dumps({"format": 1})])
 def test_a_card_that_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.safetensors").write_bytes(fuzz.pack({"__metadata__": {CARD_KEY: text}}, b""))
-    refusal(lambda: read_card(tmp_path / "a.safetensors"))
+    assert "card" in refusal(lambda: read_card(tmp_path / "a.safetensors"))
 
 
 @pytest.mark.parametrize("index", range(100))
