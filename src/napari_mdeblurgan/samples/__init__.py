@@ -59,5 +59,5 @@ def sample_path(name: str) -> Path:
         If there is no such sample; the message names those that there are.
     """
     if name not in SAMPLES:
-        raise FileError(f"there is no sample called {name!r}; choose one of {', '.join(SAMPLES)}.")
+        raise FileError(f"There is no sample called {name!r}; choose one of {', '.join(SAMPLES)}.")
     return Path(__file__).parent / SAMPLES[name].file

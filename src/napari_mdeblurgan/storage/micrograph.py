@@ -77,11 +77,11 @@ class Micrograph:
     def __post_init__(self) -> None:
         axes = self.axes
         if len(axes) != self.data.ndim or len(set(axes)) != len(axes):
-            raise ImageError(f"axes {axes!r} do not name the {self.data.ndim} dimensions of the image, each once.")
+            raise ImageError(f"The axes {axes!r} do not name the {self.data.ndim} dimensions of the image, each once.")
         if not axes.removesuffix("S").endswith("YX") or "S" in axes[:-1]:
-            raise ImageError(f"axes {axes!r} do not end in YX, or YXS for colour.")
+            raise ImageError(f"The axes {axes!r} do not end in YX, or YXS for colour.")
         if axes[-1] == "S" and self.data.shape[-1] not in (3, 4):
-            raise ImageError(f"a colour image has 3 or 4 samples for each pixel, not {self.data.shape[-1]}.")
+            raise ImageError(f"A colour image has 3 or 4 samples for each pixel, not {self.data.shape[-1]}.")
         if self.channel_names and len(self.channel_names) != self.channels:
             raise ImageError(f"{len(self.channel_names)} channel names are given for {self.channels} channels.")
 

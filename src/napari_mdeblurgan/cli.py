@@ -1,0 +1,297 @@
+"""The `mdeblurgan` command: restoration without a window.
+
+Exit codes: 0 when all that was asked is done, 2 for wrong use, 1 for work that failed, 130 when interrupted. Whatever goes
+wrong is said in one line on stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_mdeblurgan import __version__
+from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.storage import Micrograph
+
+COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
+LINE_EVERY = 0.1  # of the work, where progress goes into a pipe
+
+app = typer.Typer(
+    name="mdeblurgan",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class WrongUse(MdeblurganError):
+    """A command that cannot be meant as it was given."""
+
+
+class Precision(StrEnum):
+    """How exactly the network computes."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+def main() -> None:
+    """Run the command line; ends in SystemExit."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a stream that was put in place of the terminal's
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    app(prog_name="mdeblurgan")
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise typer.BadParameter("choose auto, cpu, mps, cuda or cuda:N.")
+    return text
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"mdeblurgan {__version__}")
+        raise typer.Exit
+
+
+Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=_device)]
+Tile = Annotated[
+    int | None, typer.Option(min=SMALLEST_TILE, help="Largest edge of a tile in pixels; smaller ones take less memory.")
+]
+PrecisionOption = Annotated[Precision, typer.Option(help="float32 is exact; the others are faster on some devices.")]
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Deblur micrographs and double their pixel density.
+
+    \b
+    Example:
+      mdeblurgan restore blurred.tif sharp.tif
+    """
+
+
+@app.command()
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="TIFF, OME-TIFF, PNG or JPEG.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif or .png.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."),
+    ] = None,
+    device: Device = "auto",
+    tile: Tile = None,
+    precision: PrecisionOption = Precision.auto,
+    compare: Annotated[Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+) -> None:
+    """Restore one image: sharper, and of higher pixel density.
+
+    Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes, channel names and pixel
+    size (divided by the model's factor) go into OUTPUT.
+
+    \b
+    Example:
+      mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
+    """
+    with _one_line_errors():
+        from napari_mdeblurgan.storage import check_writable, read_image, write_image
+
+        _check_files(source, output, compare, overwrite)
+        before = read_image(source)
+        check_writable(output, before.axes, before.data.dtype)
+        after = _restored(before, model or _default_model(before), device, tile, precision)
+        write_image(output, after)
+        print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")
+        if compare is not None:
+            from napari_mdeblurgan.comparison import write_comparison
+
+            write_comparison(compare, before, after)
+            print(compare)
+
+
+@app.command()
+def models() -> None:
+    """List the models that can be named.
+
+    Each line: name, factor, kind of image, description.
+
+    \b
+    Example:
+      mdeblurgan models
+    """
+    with _one_line_errors():
+        from napari_mdeblurgan.model import list_models, user_model_folder
+
+        cards = list_models()
+        width = max((len(card.name) for card in cards), default=0)
+        for card in cards:
+            kind = {1: "grey", 3: "RGB"}.get(card.channels, f"{card.channels} channels")
+            print(f"{card.name:{width}}  ×{card.scale}  {kind:4}  {card.description}")
+        if not cards:
+            print(f"There are no models; put .safetensors files into {user_model_folder()}.")
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("demo-output"),
+    rgb_model: Annotated[str, typer.Option(help="Model for the colour sample.")] = COLOUR_MODEL,
+    gray_model: Annotated[str, typer.Option(help="Model for the grey sample.")] = GREY_MODEL,
+    device: Device = "auto",
+) -> None:
+    """Restore the bundled sample micrographs.
+
+    For each, the restored image and a picture of it before and after are written.
+
+    \b
+    Example:
+      mdeblurgan demo --output demo-output
+    """
+    with _one_line_errors():
+        from napari_mdeblurgan.comparison import write_comparison
+        from napari_mdeblurgan.samples import SAMPLES, sample_path
+        from napari_mdeblurgan.storage import read_image, write_image
+
+        output.mkdir(parents=True, exist_ok=True)
+        for sample in SAMPLES.values():
+            print(f"{sample.name}: {sample.description}")
+            before = read_image(sample_path(sample.name))
+            after = _restored(before, rgb_model if sample.rgb else gray_model, device)
+            restored, picture = output / f"{sample.name}-restored.tif", output / f"{sample.name}-before-after.png"
+            write_image(restored, after)
+            write_comparison(picture, before, after)
+            print(f"  restored:     {restored.resolve()}\n  before/after: {picture.resolve()}")
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn what goes wrong into one line and an exit code."""
+    try:
+        yield
+    except WrongUse as error:
+        _fail(str(error), 2)
+    except MdeblurganError as error:
+        _fail(str(error), 1)
+    except MemoryError:
+        _fail("there is not enough memory; close other programs or crop the image.", 1)
+    except BrokenPipeError:  # whoever read our output has gone, so even the last flush would fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail("the output was closed before the work was done.", 1)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        _fail(f"{name}{(error.strerror or str(error)).lower()}.", 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was left half-written.", 130)
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(f"mdeblurgan: {' '.join(sentence.split())}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool) -> None:
+    """Find out, before any work is done, whether the files can be meant so."""
+    from napari_mdeblurgan.storage import check_writable
+
+    if not source.exists():
+        raise WrongUse(f"{source} does not exist; check its name.")
+    if compare is not None and compare.suffix.lower() != ".png":
+        raise WrongUse(f"the before/after picture is a PNG; let {compare} end in .png.")
+    written = [output] if compare is None else [output, compare]
+    for path in written:
+        if path.resolve() == source.resolve() or (path.exists() and path.samefile(source)):
+            raise WrongUse(f"{path} is the input itself; choose another name.")
+        if path.exists() and not overwrite:
+            raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
+        check_writable(path, "YX", "uint8")
+    if compare is not None and compare.resolve() == output.resolve():
+        raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
+
+
+def _default_model(image: Micrograph) -> str:
+    return COLOUR_MODEL if image.rgb else GREY_MODEL
+
+
+def _restored(
+    image: Micrograph, model_name: str, device: str, tile: int | None = None, precision: str = "auto"
+) -> Micrograph:
+    """Restore an image and show the progress."""
+    from napari_mdeblurgan.model import load_model
+    from napari_mdeblurgan.restoration.device import device_label
+    from napari_mdeblurgan.restoration.engine import restore_steps
+    from napari_mdeblurgan.restoration.plan import make_plan
+
+    model = load_model(model_name)
+    plan = make_plan(
+        image.data,
+        model.card,
+        rgb=image.rgb,
+        channel_axis=image.channel_axis,
+        tile=tile,
+        device=device,
+        precision=str(precision),
+    )
+    for warning in plan.warnings:
+        print(f"mdeblurgan: {warning}", file=sys.stderr)
+    print(f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}", flush=True)
+    data = _shown(restore_steps(image.data, plan, model))
+    sizes = {axis: size / plan.factor if axis in "XY" else size for axis, size in image.pixel_size.items()}
+    return dataclasses.replace(image, data=data, pixel_size=sizes)
+
+
+def _shown(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
+    """Run to the end: with a bar on a terminal, with a line for every tenth where the output goes into a pipe."""
+    if sys.stderr.isatty():
+        return _with_bar(steps)
+    start, shown = time.perf_counter(), 0.0
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        if step.fraction >= shown + LINE_EVERY or step.fraction == 1:
+            shown = step.fraction
+            print(f"{shown:4.0%}, {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def _with_bar(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
+    from tqdm import tqdm
+
+    with tqdm(unit="px", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            bar.total = step.total
+            bar.update(step.done - bar.n)
+
+
+if __name__ == "__main__":
+    main()
