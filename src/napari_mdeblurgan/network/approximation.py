@@ -36,6 +36,14 @@ class Approximation(NamedTuple):
     distances: Tensor
 
 
+def _constant_at_first(layer: nn.Conv2d, value: float) -> nn.Conv2d:
+    """Make an untrained layer answer `value` whatever it sees."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.constant_(layer.bias, value)
+    return layer
+
+
 class OptimalApproximationModule(nn.Module):
     """Three candidates in, one image out.
 
@@ -69,13 +77,9 @@ class OptimalApproximationModule(nn.Module):
             nn.Conv2d(hidden, hidden, 3, padding=1),
             nn.ReLU(),
         )
-        self.to_distances = nn.Conv2d(hidden, 3, 3, padding=1)
-        nn.init.zeros_(self.to_distances.weight)
-        nn.init.constant_(self.to_distances.bias, -2.0)
+        self.to_distances = _constant_at_first(nn.Conv2d(hidden, 3, 3, padding=1), -2.0)
         if reading != "nearest":
-            self.to_weights = nn.Conv2d(hidden, 2 if reading == "affine" else 3, 3, padding=1)
-            nn.init.zeros_(self.to_weights.weight)
-            nn.init.zeros_(self.to_weights.bias)
+            self.to_weights = _constant_at_first(nn.Conv2d(hidden, 2 if reading == "affine" else 3, 3, padding=1), 0.0)
 
     def forward(self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor) -> Approximation:
         """Combine the candidates.

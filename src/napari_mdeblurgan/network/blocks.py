@@ -83,6 +83,7 @@ class SubPixelUpsampling(nn.Module):
 class LocalMean(nn.Module):
     """Gaussian mean over a neighbourhood (17×17 pixels, standard deviation 4), edges repeated."""
 
+    kernel: Tensor
     radius = 8
     sigma = 4.0
 
@@ -115,6 +116,7 @@ def cubic(distance: Tensor) -> Tensor:
 class BicubicUpsampling(nn.Module):
     """Bicubic enlargement by a whole factor as one convolution and a depth-to-space step; edges repeated."""
 
+    kernel: Tensor
     radius = 2
 
     def __init__(self, factor: int) -> None:

@@ -28,7 +28,7 @@ class DoesNotFit(Exception):
 
 def network_on(model: Model, plan: RestorationPlan) -> torch.nn.Module:
     network: torch.nn.Module = model.network
-    return network.to(plan.device).to(memory_format=torch.channels_last).eval()
+    return network.to(plan.device).eval()
 
 
 def restore_tile(

@@ -1,0 +1,183 @@
+"""Restoring arrays: stitched equals whole, types and ranges are kept, work can be watched, stopped and squeezed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_mdeblurgan.errors import ImageError, MdeblurganError, OutOfMemory
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration import inference
+from napari_mdeblurgan.restoration.engine import restore, restore_steps
+from napari_mdeblurgan.restoration.plan import make_plan
+
+Models = Callable[..., Model]
+WHOLE = 4096
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@settings(max_examples=15)
+@given(st.integers(2, 200), st.integers(2, 200), st.integers(64, 150), st.sampled_from([2, 4]), st.booleans())
+def test_tiled_equals_whole(tiny_model: Models, height: int, width: int, tile: int, scale: int, holes: bool) -> None:
+    image = noise(height, width, seed=height * width)
+    if holes:
+        image[height // 3 : height // 2, : width // 2] = np.nan
+        image[-1, -1] = np.inf
+    model = tiny_model(1, scale)
+    if not np.isfinite(image).any():
+        return
+    whole = restore(image, model, tile=WHOLE, precision="float32")
+    tiled = restore(image, model, tile=tile, precision="float32")
+    assert np.array_equal(np.isnan(whole), np.isnan(tiled))
+    assert np.nanmax(np.abs(whole - tiled)) <= 1e-5 * (np.nanmax(whole) - np.nanmin(whole))
+
+
+def test_a_region_equals_the_same_part_of_the_whole(tiny_model: Models) -> None:
+    image, model = noise(210, 190), tiny_model()
+    whole = restore(image, model, precision="float32")
+    part = restore(image, model, precision="float32", region=((37, 120), (61, 175)))
+    np.testing.assert_allclose(part, whole[74:240, 122:350], rtol=0, atol=1e-5 * np.ptp(whole))
+
+
+@pytest.mark.parametrize("code", ["?", "i1", "u1", ">i2", "<u2", "i4", ">u4", "i8", "u8", "f2", ">f4", "f8"])
+def test_dtype_and_byte_order_are_kept(tiny_model: Models, code: str) -> None:
+    image = (np.random.default_rng(1).random((40, 50)) * 100).astype(code)
+    restored = restore(image, tiny_model())
+    assert restored.dtype == np.dtype(code)
+    assert restored.shape == (80, 100)
+    if restored.dtype.kind == "f":
+        assert np.isfinite(restored.astype(float)).all()
+
+
+@pytest.mark.parametrize("value", [0, 1, 137, 2**53 + 1, 2**63])
+def test_a_constant_image_comes_back_constant(tiny_model: Models, value: int) -> None:
+    assert (restore(np.full((30, 20), value, np.uint64), tiny_model()) == value).all()
+
+
+def test_brightness_and_contrast_of_the_image_do_not_matter(tiny_model: Models) -> None:
+    image, model = noise(64, 64), tiny_model()
+    plain = restore(image, model, precision="float32")
+    other = restore(image * 40 + 1000, model, precision="float32")
+    np.testing.assert_allclose((other - 1000) / 40, plain, rtol=0, atol=1e-4 * np.ptp(plain))
+
+
+def test_leading_axes_are_restored_image_by_image(tiny_model: Models) -> None:
+    stack, model = noise(2, 3, 40, 30), tiny_model()
+    restored = restore(stack, model, window=(-3, 3), precision="float32")
+    assert restored.shape == (2, 3, 80, 60)
+    single = restore(stack[1, 2], model, window=(-3, 3), precision="float32")
+    np.testing.assert_allclose(restored[1, 2], single, rtol=0, atol=1e-5)
+
+
+def test_alpha_is_enlarged_but_not_restored(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 4), dtype=np.uint8)
+    image[..., 3] = 128
+    image[:, 20:, 3] = 255
+    restored = restore(image, tiny_model(3))
+    assert restored.shape == (60, 80, 4)
+    assert (restored[:, :34, 3] == 128).all()
+    assert (restored[:, 46:, 3] == 255).all()
+    colours = restore(image[..., :3], tiny_model(3))
+    assert np.array_equal(restored[..., :3], colours)
+
+
+def test_missing_pixels_are_missing_in_the_result_and_nowhere_else(tiny_model: Models) -> None:
+    image = noise(40, 40)
+    image[10:12, 20] = np.nan
+    missing = np.isnan(restore(image, tiny_model()))
+    assert missing[20:24, 40:42].all()
+    assert missing.sum() == 8
+
+
+@pytest.mark.parametrize("as_given", [list, tuple])
+def test_nested_lists_are_arrays_too(tiny_model: Models, as_given: type) -> None:
+    assert restore(as_given([[1.0, 2.0], [3.0, 4.0]]), tiny_model()).shape == (4, 4)
+
+
+def test_progress_grows_to_the_whole(tiny_model: Models) -> None:
+    image, model = noise(3, 150, 100), tiny_model()
+    seen = list(restore_steps(image, make_plan(image, model.card, tile=64), model))
+    assert seen[0].done == 0
+    assert seen[0].remaining_s is None
+    assert [step.done for step in seen] == sorted({step.done for step in seen})
+    assert seen[-1].done == seen[-1].total == 3 * 300 * 200
+    assert seen[-1].fraction == 1
+    assert seen[-1].remaining_s == 0
+
+
+def test_closing_the_generator_ends_the_work(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, model, calls = noise(300, 300), tiny_model(), []
+    forward = inference._forward
+    monkeypatch.setattr(inference, "_forward", lambda *given: calls.append(1) or forward(*given))
+    steps = restore_steps(image, make_plan(image, model.card, tile=64), model)
+    next(steps), next(steps)
+    steps.close()
+    assert len(calls) == 1
+
+
+def memory_for(edge: int, forward: Callable) -> Callable:
+    """A device on which images larger than `edge` squared do not fit."""
+
+    def limited(network: torch.nn.Module, image: torch.Tensor, plan: object) -> torch.Tensor:
+        if image.shape[-1] * image.shape[-2] > edge**2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(network, image, plan)
+
+    return limited
+
+
+def test_out_of_memory_quarters_the_tiles_and_goes_on(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, model = noise(2, 200, 180), tiny_model()
+    whole = restore(image, model, precision="float32")
+    monkeypatch.setattr(inference, "_forward", memory_for(200, inference._forward))
+    plan = make_plan(image, model.card, precision="float32", tile=WHOLE)
+    steps = restore_steps(image, plan, model)
+    while True:
+        try:
+            progress = next(steps)
+        except StopIteration as end:
+            squeezed = end.value
+            break
+    assert progress.done == progress.total
+    np.testing.assert_allclose(squeezed, whole, rtol=0, atol=1e-5 * np.ptp(whole))
+
+
+def test_out_of_memory_at_the_smallest_tile_is_a_clear_error(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "_forward", memory_for(1, inference._forward))
+    with pytest.raises(OutOfMemory, match="smallest tile"):
+        restore(noise(300, 300), tiny_model())
+
+
+def test_bfloat16_stays_close_to_float32(tiny_model: Models) -> None:
+    image, model = noise(80, 80), tiny_model()
+    exact = restore(image, model, precision="float32")
+    np.testing.assert_allclose(restore(image, model, precision="bfloat16"), exact, rtol=0, atol=0.02 * np.ptp(exact))
+
+
+def test_a_plan_for_another_image_is_refused(tiny_model: Models) -> None:
+    model = tiny_model()
+    plan = make_plan(noise(20, 20), model.card)
+    with pytest.raises(ImageError, match="make a new plan"):
+        next(restore_steps(noise(20, 21), plan, model))
+
+
+def test_a_hundred_generated_arrays_give_a_result_or_a_clear_error(tiny_model: Models) -> None:
+    from benchmarks.fuzz_arrays import generated_array
+
+    for seed in range(100):
+        image, wishes = generated_array(seed)
+        model = tiny_model(3 if seed % 3 == 0 else 1)
+        try:
+            restored = restore(image, model, **wishes)
+        except MdeblurganError as error:
+            assert str(error).endswith(".")
+        else:
+            assert restored.dtype == np.asarray(image).dtype

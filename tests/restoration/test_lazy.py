@@ -1,0 +1,108 @@
+"""dask in, dask out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.engine import restore, restore_steps
+from napari_mdeblurgan.restoration.plan import make_plan
+
+Models = Callable[..., Model]
+
+
+def counting(image: np.ndarray, chunks: tuple, read: set) -> da.Array:
+    """`image` as a dask array that notes which chunks were read."""
+
+    def note(block: np.ndarray, block_info: dict | None = None) -> np.ndarray:
+        if block_info:
+            read.add(tuple(block_info[0]["chunk-location"]))
+        return block
+
+    return da.from_array(image, chunks=chunks).map_blocks(note, dtype=image.dtype, meta=image[:0])
+
+
+@pytest.mark.parametrize("chunks", [(50, 70), (33, 200), (230, 190)])
+def test_lazy_equals_eager(tiny_model: Models, chunks: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 4000, (230, 190), dtype=np.uint16)
+    model, wishes = tiny_model(), {"window": (0, 4000), "precision": "float32"}
+    lazy = restore(da.from_array(image, chunks=chunks), model, tile=64, **wishes)
+    assert isinstance(lazy, da.Array)
+    assert lazy.shape == (460, 380)
+    assert lazy.dtype == np.uint16
+    eager = restore(image, model, **wishes)
+    np.testing.assert_allclose(lazy.compute(scheduler="synchronous"), eager.astype(int), rtol=0, atol=1)
+
+
+def test_nothing_is_computed_until_asked_and_then_only_the_neighbourhood(tiny_model: Models) -> None:
+    image, read = np.random.default_rng(0).random((2000, 2000)).astype(np.float32), set()
+    model = tiny_model()
+    lazy = restore(counting(image, (200, 200), read), model, tile=200, window=(0, 1))
+    assert not read
+    lazy[:10, :10].compute(scheduler="synchronous")
+    assert read <= {(y, x) for y in range(2) for x in range(2)}
+
+
+def test_the_window_of_a_lazy_image_is_that_of_a_few_spots(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).random((300, 200)).astype(np.float32)
+    model = tiny_model()
+    eager = restore(image, model, precision="float32")
+    lazy = restore(da.from_array(image, chunks=100), model, precision="float32")
+    np.testing.assert_allclose(lazy.compute(scheduler="synchronous"), eager, rtol=0, atol=1e-4)
+
+
+def test_stacks_with_alpha_and_chunked_colours(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, 60, 50, 4), dtype=np.uint8)
+    model, wishes = tiny_model(3, 4), {"window": (0, 255), "precision": "float32"}
+    lazy = restore(da.from_array(image, chunks=(2, 2, 40, 30, 2)), model, **wishes)
+    assert np.array_equal(lazy.compute(scheduler="synchronous"), restore(image, model, **wishes))
+
+
+def test_channels_have_their_own_windows(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).random((2, 40, 40)).astype(np.float32) * np.float32([[[1]], [[1000]]])
+    model, wishes = tiny_model(), {"channel_axis": 0, "precision": "float32"}
+    lazy = restore(da.from_array(image, chunks=(1, 20, 20)), model, **wishes).compute(scheduler="synchronous")
+    eager = restore(image, model, **wishes)
+    for channel in range(2):
+        np.testing.assert_allclose(lazy[channel], eager[channel], rtol=0, atol=1e-4 * np.ptp(eager[channel]))
+
+
+def test_a_lazy_image_of_nan_alone_is_refused_when_it_is_read(tiny_model: Models) -> None:
+    lazy = restore(da.full((50, 50), np.nan, chunks=25), tiny_model())
+    with pytest.raises(ImageError, match="NaN or infinite"):
+        lazy.compute(scheduler="synchronous")
+
+
+def test_steps_read_a_lazy_image_tile_by_tile(tiny_model: Models) -> None:
+    image, read = np.random.default_rng(0).random((1200, 300)).astype(np.float32), set()
+    model = tiny_model()
+    lazy = counting(image, (100, 300), read)
+    steps = restore_steps(lazy, make_plan(lazy, model.card, tile=300, window=(0, 1)), model)
+    with dask.config.set(scheduler="synchronous"):
+        next(steps), next(steps)
+    assert len(read) <= 5
+
+
+def test_out_of_memory_quarters_the_tile_of_a_chunk(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from napari_mdeblurgan.restoration import inference
+
+    image, model = np.random.default_rng(0).random((250, 250)).astype(np.float32), tiny_model()
+    wishes = {"window": (0, 1), "precision": "float32"}
+    whole, forward = restore(image, model, **wishes), inference._forward
+
+    def limited(network: torch.nn.Module, block: torch.Tensor, plan: object) -> torch.Tensor:
+        if block.shape[-1] > 250:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(network, block, plan)
+
+    monkeypatch.setattr(inference, "_forward", limited)
+    lazy = restore(da.from_array(image, chunks=100), model, **wishes)
+    np.testing.assert_allclose(lazy.compute(scheduler="synchronous"), whole, rtol=0, atol=1e-5)

@@ -1,0 +1,121 @@
+"""What the plan settles, and what it refuses before work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import psutil
+import pytest
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.plan import make_plan
+
+Models = Callable[..., Model]
+
+
+def test_placement_follows_the_contract(tiny_model: Models) -> None:
+    plan = make_plan(np.zeros((5, 20, 30)), tiny_model().card, scale=(3, 0.5, 0.2), translate=(7, 10, 20))
+    assert plan.scale == (3, 0.25, 0.1)
+    assert plan.translate == (7, 10 - 0.125, 20 - 0.05)
+    assert plan.output_shape == (5, 40, 60)
+
+
+def test_a_region_moves_the_result_to_its_place(tiny_model: Models) -> None:
+    plan = make_plan(np.zeros((50, 60)), tiny_model(scale=4).card, region=((10, 20), (30, 45)), scale=(2, 2))
+    assert plan.output_shape == (40, 60)
+    assert plan.scale == (0.5, 0.5)
+    assert plan.translate == (2 * (10 - 0.375), 2 * (30 - 0.375))
+    assert plan.offset == (10 - 0.375, 30 - 0.375)
+
+
+def test_colours_are_taken_for_what_the_model_is_for(tiny_model: Models) -> None:
+    plan = make_plan(np.zeros((4, 20, 30, 4), np.uint8), tiny_model(3).card)
+    assert plan.rgb
+    assert plan.leading == (4,)
+    assert plan.output_shape == (4, 40, 60, 4)
+
+
+def test_a_window_per_channel(tiny_model: Models) -> None:
+    image = np.stack([np.tile([0, 10], (20, 10)), np.tile([0, 4000], (20, 10))]).astype(np.uint16)
+    plan = make_plan(image, tiny_model().card, channel_axis=0)
+    assert plan.windows == (Window(0, 10), Window(0, 4000))
+    assert make_plan(image, tiny_model().card).windows == (Window(0, 4000),)
+
+
+def test_one_window_for_all_slices(tiny_model: Models) -> None:
+    image = np.zeros((2, 20, 20), np.uint16)
+    image[1, :10] = 500
+    assert make_plan(image, tiny_model().card).windows == (Window(0, 500),)
+
+
+def test_a_lazy_image_is_not_read(tiny_model: Models) -> None:
+    def explode(block: np.ndarray) -> np.ndarray:
+        raise AssertionError("read while planning")
+
+    lazy = da.zeros((100, 100), chunks=50).map_blocks(explode, dtype=float, meta=np.empty((0, 0)))
+    assert make_plan(lazy, tiny_model().card).windows is None
+
+
+def test_missing_pixels_give_a_warning_with_their_number(tiny_model: Models) -> None:
+    image = np.zeros((10, 10), np.float32)
+    image[2, 3:5] = np.nan, np.inf
+    assert make_plan(image, tiny_model().card).warnings[0].startswith("2 values (2 %) are NaN or infinite")
+
+
+def test_float_images_get_a_wider_halo_because_holes_are_filled(tiny_model: Models) -> None:
+    card = tiny_model().card
+    assert make_plan(np.zeros((10, 10), np.uint8), card).halo == card.halo
+    assert make_plan(np.zeros((10, 10), np.float32), card).halo == card.halo + 8
+
+
+REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
+    ("empty axis", np.zeros((0, 10)), {}, "empty"),
+    ("empty stack", np.zeros((0, 10, 10)), {}, "empty"),
+    ("one row", np.zeros((1, 10)), {}, "at least 2"),
+    ("one column", np.zeros((10, 1)), {}, "at least 2"),
+    ("one axis", np.zeros(10), {}, "axes y and x"),
+    ("no axis", np.float64(3), {}, "axes y and x"),
+    ("complex", np.zeros((10, 10), complex), {}, "complex128"),
+    ("object", np.zeros((10, 10), object), {}, "object"),
+    ("text", np.full((10, 10), "a"), {}, "<U1"),
+    ("dates", np.zeros((10, 10), "M8[s]"), {}, "datetime64"),
+    ("structured", np.zeros((10, 10), [("a", "u1")]), {}, "cannot be restored"),
+    ("all NaN", np.full((10, 10), np.nan), {}, "NaN"),
+    ("RGB for a grey model", np.zeros((10, 10, 3), np.uint8), {}, "for grey images and this image is RGB"),
+    ("unknown device", np.zeros((10, 10)), {"device": "tpu"}, "no device 'tpu'"),
+    ("unknown precision", np.zeros((10, 10)), {"precision": "float8"}, "no precision 'float8'"),
+    ("float16 on the processor", np.zeros((10, 10)), {"precision": "float16", "device": "cpu"}, "does not compute in float16"),
+    ("tiny tile", np.zeros((10, 10)), {"tile": 3}, "64 or more"),
+    ("region outside", np.zeros((10, 10)), {"region": ((0, 11), (0, 5))}, "does not lie within"),
+    ("empty region", np.zeros((10, 10)), {"region": ((3, 3), (0, 5))}, "does not lie within"),
+    ("wrong number of scales", np.zeros((10, 10)), {"scale": (1, 1, 1)}, "3 values, but the image has 2 axes"),
+    ("channel axis is x", np.zeros((3, 10, 10)), {"channel_axis": 2}, "not one of the 1 axes"),
+    ("window upside down", np.zeros((10, 10)), {"window": (5, 1)}, "intensity window"),
+    ("window not finite", np.zeros((10, 10)), {"window": (0, np.inf)}, "intensity window"),
+]
+
+
+@pytest.mark.parametrize(("image", "wishes", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_bad_input_is_refused_in_one_sentence(tiny_model: Models, image: Any, wishes: dict, words: str) -> None:
+    with pytest.raises(ImageError, match=words) as refusal:
+        make_plan(image, tiny_model().card, **wishes)
+    assert str(refusal.value).endswith(".")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_grey_image_is_refused_by_a_colour_model(tiny_model: Models) -> None:
+    with pytest.raises(ImageError, match="for RGB images and this image is grey"):
+        make_plan(np.zeros((10, 10)), tiny_model(3).card)
+
+
+def test_a_result_that_does_not_fit_in_memory_names_its_size_and_the_lazy_way(tiny_model: Models) -> None:
+    edge = int(psutil.virtual_memory().total ** 0.5)
+    huge = np.broadcast_to(np.uint8(0), (edge, edge))
+    with pytest.raises(ImageError, match=r"would take \d+\.\d GB .* dask"):
+        make_plan(huge, tiny_model().card, window=(0, 1))
+    assert make_plan(huge, tiny_model().card, window=(0, 1), in_memory=False).output_shape == (2 * edge, 2 * edge)
