@@ -9,8 +9,10 @@ import subprocess
 import sys
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 from hypothesis import given, settings
@@ -122,7 +124,19 @@ def test_a_tiff_that_claims_absurd_size_is_refused_with_that_size(tmp_path: Path
     with tifffile.TiffFile(path, mode="r+") as tif:
         for tag in ("ImageWidth", "ImageLength", "RowsPerStrip"):
             tif.pages.first.tags[tag].overwrite(4_000_000)
-    assert "GiB" in refusal(path)
+    assert "14,901.2 GiB (4000000 × 4000000 pixels) in" in refusal(path)
+
+
+def test_a_tiff_larger_than_memory_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0])
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1023))
+    assert "0.0 GiB (32 × 32 pixels), which does not fit into memory" in refusal(tmp_path / "a.tif")
+
+
+def test_an_empty_plane_is_compressed_as_far_as_it_goes_and_read_again(tmp_path: Path) -> None:
+    image = Micrograph(np.zeros((9000, 9000), np.uint8), "YX")
+    write_image(tmp_path / "a.tif", image)
+    assert read_image(tmp_path / "a.tif").data.shape == (9000, 9000)
 
 
 def test_a_colour_png_of_16_bits_is_refused_rather_than_reduced(tmp_path: Path) -> None:
