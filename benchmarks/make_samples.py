@@ -18,7 +18,7 @@ import napari_mdeblurgan.samples
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.training.degradation import downsample, gaussian_blur
 
-LEAF_Y, LEAF_X = slice(300, 780), slice(480, 1120)  # three stomata, two nearly in focus, one not; cells behind them blurred
+LEAF_Y, LEAF_X = slice(300, 780), slice(480, 1120)  # three stomata, one of them and most cells out of focus
 BLUR_SIGMA_PX = 1.5
 OFFSET = 120.0  # camera offset, counts; just under the darkest pixel of the original
 ELECTRONS_PER_COUNT = 4.0
