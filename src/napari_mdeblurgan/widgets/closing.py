@@ -1,0 +1,52 @@
+"""Notices when a docked widget is shown, and when it is closed for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtWidgets import QWidget
+
+
+class LifeWatch(QObject):
+    """Calls back when `widget` appears on the screen and when it is taken out of its window.
+
+    napari takes a closed dock widget out of its window without closing or deleting what was inside.
+
+    Parameters
+    ----------
+    widget : QWidget
+        The widget to watch; it owns the watch.
+    on_show, on_close : callable
+        Called without arguments; `on_close` at most once.
+    """
+
+    _widget: QWidget | None = None  # what is left when Python has cleared this object and Qt has not yet
+
+    def __init__(self, widget: QWidget, on_show: Callable[[], None], on_close: Callable[[], None]) -> None:
+        super().__init__(widget)
+        self._widget, self._on_show, self._on_close = widget, on_show, on_close
+        self._docked = self._closed = False
+        widget.installEventFilter(self)
+        widget.destroyed.connect(self._close)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """See Qt; nothing is held back."""
+        if self._widget is not None and watched is self._widget and event is not None:
+            if event.type() == QEvent.Type.Show:
+                self._on_show()
+            elif event.type() == QEvent.Type.ParentChange:
+                self._reparented(self._widget.parent() is not None)
+            elif event.type() == QEvent.Type.Close:
+                self._close()
+        return False
+
+    def _reparented(self, has_parent: bool) -> None:
+        if self._docked and not has_parent:
+            self._close()
+        self._docked = has_parent
+
+    def _close(self, _: object = None) -> None:
+        if not self._closed:
+            self._closed = True
+            self._on_close()

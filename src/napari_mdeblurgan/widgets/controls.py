@@ -1,0 +1,143 @@
+"""The parts of the dock widget: what they are called, what their tooltips say and how they lie. No behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, PushButton, Widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSizePolicy
+
+COMPARE_KEY = "Alt-B"
+PROGRESS_STEPS = 1000
+SMALLEST_WIDTH = 290
+LABEL_WIDTH = 52
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The widgets that the user sees, in their order from top to bottom."""
+
+    image: ComboBox
+    model: ComboBox
+    about: Label
+    device: ComboBox
+    this_slice: CheckBox
+    preview: PushButton
+    run: PushButton
+    progress: ProgressBar
+    cancel: PushButton
+    working: Container
+    compare: PushButton
+    status: Label
+
+
+Entries = Callable[[Any], list[tuple[str, Any]]]
+
+
+def make_controls(images: Entries, models: Entries, devices: Entries) -> Controls:
+    """Make the widgets, unconnected; each drop-down asks its function for its entries as (words, value)."""
+    progress = ProgressBar(
+        value=0, min=0, max=PROGRESS_STEPS, tooltip="How far the work is, and how long it will last."
+    )
+    cancel = PushButton(text="Cancel", tooltip="Stop after the tile that is being worked on; no layer is added.")
+    controls = Controls(
+        image=ComboBox(
+            label="Image",
+            choices=images,
+            tooltip="The image layer to sharpen. It follows the layer that you select in the layer list.",
+        ),
+        model=ComboBox(
+            label="Model",
+            choices=models,
+            tooltip="The trained network. One for colour or one for grey images is picked by the layer.",
+        ),
+        about=Label(value=""),
+        device=ComboBox(
+            label="Device",
+            choices=devices,
+            tooltip="Where the network runs. Automatic takes a graphics card if there is one, else the processor.",
+        ),
+        this_slice=CheckBox(
+            text="This slice only",
+            value=False,
+            tooltip="Restore only the plane that the viewer shows now, not every plane of the stack.",
+        ),
+        preview=PushButton(
+            text="Preview", tooltip="Restore only what the canvas shows now, to see in seconds what the model does."
+        ),
+        run=PushButton(
+            text="Deblur + SR",
+            tooltip="Restore the whole image and put the sharp one, of more pixels, as a new layer on top of it.",
+        ),
+        progress=progress,
+        cancel=cancel,
+        working=_row(progress, cancel),
+        compare=PushButton(
+            text="Compare", tooltip=f"Switch between before and after. Key: {COMPARE_KEY.replace('-', '+')}."
+        ),
+        status=Label(value=""),
+    )
+    for label in (controls.about, controls.status):
+        _wrap(label)
+    for box in (controls.image, controls.model, controls.device):
+        _let_shrink(box)
+    controls.progress.native.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    return controls
+
+
+def laid_out(controls: Controls) -> list[Widget]:
+    """Arrange the widgets in rows for a vertical container without labels of its own."""
+    return [
+        *(_named(box) for box in (controls.image, controls.model)),
+        controls.about,
+        _named(controls.device),
+        controls.this_slice,
+        _row(controls.preview, controls.run),
+        controls.working,
+        controls.compare,
+        controls.status,
+    ]
+
+
+def _row(*widgets: Widget) -> Container:
+    row = Container(widgets=widgets, layout="horizontal", labels=False)
+    row.margins = (0, 0, 0, 0)
+    return row
+
+
+def _named(box: ComboBox) -> Container:
+    """Put the drop-down's label before it, as wide as the other labels."""
+    label = Label(value=box.label, tooltip=box.tooltip)
+    label.min_width = label.max_width = LABEL_WIDTH
+    return _row(label, box)
+
+
+def show_life(controls: Controls) -> None:
+    """Let the bar move without saying how far, until the first tile begins."""
+    bar = controls.progress
+    bar.min = bar.max = 0
+    bar.native.setFormat("")
+
+
+def show_progress(controls: Controls, fraction: float, time_left: str) -> None:
+    """Let the bar say how far the work is, from 0 to 1, and how long it will last."""
+    bar = controls.progress
+    bar.max = PROGRESS_STEPS
+    bar.value = round(fraction * PROGRESS_STEPS)
+    bar.native.setFormat(" · ".join(words for words in (f"{round(100 * fraction)} %", time_left) if words))
+
+
+def _wrap(label: Label) -> None:
+    """Break the text into lines, and let it be copied."""
+    label.native.setWordWrap(True)
+    label.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+
+def _let_shrink(box: ComboBox) -> None:
+    """A long layer name must not make the dock as wide as itself."""
+    box.native.setSizeAdjustPolicy(box.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.native.setMinimumContentsLength(12)

@@ -1,0 +1,68 @@
+"""From a layer to a job, and from a result to a layer, without disturbing what the user has selected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+
+from napari_mdeblurgan.widgets.appearance import appearance_of
+from napari_mdeblurgan.widgets.job import Job, Restored
+from napari_mdeblurgan.widgets.placement import placement_of
+from napari_mdeblurgan.widgets.view import full_resolution
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+
+def job_on(source: Image, model: str, device: str, **part: Any) -> Job:
+    """The job of restoring `source` as it is now; `part` holds the job's index, region and preview."""
+    return Job(
+        source=source.name,
+        data=full_resolution(source),
+        rgb=source.rgb,
+        model=model,
+        device=device,
+        placement=placement_of(source),
+        look=appearance_of(source),
+        **part,
+    )
+
+
+def add_result(viewer: Viewer, restored: Restored, source: Layer | None) -> Image:
+    """Add a result right above its source; at the top if the source is gone.
+
+    napari makes the name unique. The user's selection stays, so that the source can be restored again.
+    """
+    arguments = dict(restored.arguments)
+    contrast_range = arguments.pop("contrast_limits_range", None)  # no keyword, and it follows the limits at first
+    layer = Image(restored.data, **arguments)
+    if contrast_range is not None:
+        layer.contrast_limits_range = contrast_range
+    position = viewer.layers.index(source) + 1 if source in viewer.layers else len(viewer.layers)
+    with kept_selection(viewer):
+        viewer.layers.insert(position, layer)
+    return layer
+
+
+def remove_layers(viewer: Viewer, layers: list[Image]) -> None:
+    """Take `layers` out of the viewer."""
+    with kept_selection(viewer):
+        for layer in layers:
+            viewer.layers.remove(layer)
+
+
+@contextmanager
+def kept_selection(viewer: Viewer) -> Iterator[None]:
+    """Select afterwards what was selected before, as far as it is still there."""
+    selection = viewer.layers.selection
+    selected, active = set(selection), selection.active
+    yield
+    remaining = {layer for layer in selected if layer in viewer.layers}
+    if remaining:
+        viewer.layers.selection = remaining
+        if active in remaining:
+            viewer.layers.selection.active = active

@@ -1,0 +1,38 @@
+"""Which model is offered first for an image, and whether a model fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.model import ModelCard
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+BUNDLED = {3: "rgb-x2", 1: "gray-x2"}
+
+
+def channels_of(layer: Image) -> int:
+    """Channels that a model for `layer` has: 3 for colour, else 1, as every channel is restored on its own."""
+    return 3 if layer.rgb else 1
+
+
+def default_model(cards: Sequence[ModelCard], channels: int, remembered: str = "") -> str | None:
+    """Name of the model to start from: the one used last, else the bundled one, else the first that fits."""
+    fitting = [card.name for card in cards if card.channels == channels]
+    preferred = (name for name in (remembered, BUNDLED[channels]) if name in fitting)
+    return next(preferred, fitting[0] if fitting else None)
+
+
+def misfit(card: ModelCard, layer: Image) -> str | None:
+    """Why `card`'s model is none for `layer`, in one sentence; None if it fits."""
+    if card.channels == channels_of(layer):
+        return None
+    model_kind, layer_kind = ("colour", "grey") if card.channels == 3 else ("grey", "colour")
+    return f"{card.name} is for {model_kind} images, but {layer.name!r} is {layer_kind}: choose another model."
+
+
+def summary(card: ModelCard) -> str:
+    """The line below the drop-down."""
+    return card.description or f"×{card.scale}, {'colour' if card.channels == 3 else 'grey'} images"

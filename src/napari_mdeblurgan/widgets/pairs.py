@@ -1,0 +1,70 @@
+"""Before and after: which results belong to which source, and which of them are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, WeakSet, ref
+
+from napari_mdeblurgan.widgets.appearance import hides_what_is_below
+
+if TYPE_CHECKING:
+    from napari.components import LayerList
+    from napari.layers import Image, Layer
+
+
+class Pairs:
+    """Remembers, without keeping any layer alive, what was made from what.
+
+    Parameters
+    ----------
+    layers : LayerList
+        Of the viewer; a layer that left it takes part in nothing.
+    """
+
+    def __init__(self, layers: LayerList) -> None:
+        self._layers = layers
+        self._results: WeakKeyDictionary[Image, list[ref[Image]]] = WeakKeyDictionary()
+        self._previews: WeakSet[Image] = WeakSet()
+
+    def remember(self, source: Image, result: Image, *, preview: bool) -> None:
+        """Note that `result` was made from `source`."""
+        self._results.setdefault(source, []).append(ref(result))
+        if preview:
+            self._previews.add(result)
+
+    def is_preview(self, layer: Layer) -> bool:
+        """Whether `layer` is a passing look, which nobody would restore again."""
+        return layer in self._previews
+
+    def previews_of(self, source: Image) -> list[Image]:
+        """The previews of `source` that are still open."""
+        return [layer for layer in self.results_of(source) if layer in self._previews]
+
+    def results_of(self, source: Image) -> list[Image]:
+        """All that was made from `source` and is still open, oldest first."""
+        made = [reference() for reference in self._results.get(source, [])]
+        return [layer for layer in made if layer is not None and layer in self._layers]
+
+    def source_of(self, layer: Image) -> Image | None:
+        """The source that `layer` was made from; `layer` itself if it has results; None if it has no part in this."""
+        if self.results_of(layer):
+            return layer
+        return next((s for s in list(self._results) if s in self._layers and layer in self.results_of(s)), None)
+
+    def shows_after(self, source: Image) -> bool:
+        """Whether any result of `source` is visible."""
+        return any(layer.visible for layer in self.results_of(source))
+
+    def show_before(self, source: Image) -> None:
+        """Show the source and none of its results."""
+        for layer in self.results_of(source):
+            layer.visible = False
+        source.visible = True
+
+    def show_after(self, source: Image) -> None:
+        """Show the newest result; what lies below stays visible only where it cannot shine through."""
+        *older, newest = self.results_of(source)
+        newest.visible = True
+        if not hides_what_is_below(newest):
+            for layer in (source, *older):
+                layer.visible = False

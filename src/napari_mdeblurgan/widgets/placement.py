@@ -1,0 +1,84 @@
+"""Where a restored layer lies: exactly on its source, whatever the source's scale, rotation, shear or affine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.transforms import CompositeAffine
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """How a layer's pixels lie in the world: world = affine (rotate · shear · scale · index + translate).
+
+    Attributes
+    ----------
+    scale, translate : ndarray
+        (n,), one value per axis, in world units; the colour axis has none.
+    rotate : ndarray
+        (n, n) rotation matrix.
+    shear : ndarray
+        Upper triangle (n · (n - 1) / 2,) or matrix (n, n), as napari gives it.
+    affine : ndarray
+        (n + 1, n + 1), applied last.
+    units, axis_labels : tuple
+        One per axis.
+    """
+
+    scale: NDArray[np.float64]
+    translate: NDArray[np.float64]
+    rotate: NDArray[np.float64]
+    shear: NDArray[np.float64]
+    affine: NDArray[np.float64]
+    units: tuple[Any, ...]
+    axis_labels: tuple[str, ...]
+
+    def layer_arguments(self) -> dict[str, Any]:
+        """The same as keywords of `napari.layers.Layer`."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def placement_of(layer: Layer) -> Placement:
+    """Copy `layer`'s placement, so that it can change or vanish later."""
+    return Placement(
+        scale=np.array(layer.scale, dtype=float),
+        translate=np.array(layer.translate, dtype=float),
+        rotate=np.array(layer.rotate, dtype=float),
+        shear=np.array(layer.shear, dtype=float),
+        affine=np.array(layer.affine.affine_matrix, dtype=float),
+        units=tuple(layer.units),
+        axis_labels=tuple(layer.axis_labels),
+    )
+
+
+def enlarged(source: Placement, factor: int, origin: Sequence[int] | None = None) -> Placement:
+    """Place an image of `factor` times the pixel density along the last two axes exactly on its source.
+
+    Parameters
+    ----------
+    source : Placement
+        Of the layer that was restored.
+    factor : int
+        How many pixels of the result lie along one pixel of the source, along y and x.
+    origin : sequence of int, optional
+        Index in the source of the restored part's first pixel, one per axis; all zero if the whole was restored.
+
+    Notes
+    -----
+    Pixel centres sit at whole numbers, so the result's pixel i lies at source index i / f - (1 - 1/f) / 2 + origin. As
+    napari adds `translate` after rotation and shear, this shift goes through both; for an upright layer it comes to
+    -scale · (1 - 1/f) / 2.
+    """
+    shift = np.zeros(len(source.scale)) if origin is None else np.array(origin, dtype=float)
+    shift[-2:] -= (1 - 1 / factor) / 2
+    linear = CompositeAffine(scale=source.scale, translate=source.translate, rotate=source.rotate, shear=source.shear)
+    scale = source.scale.copy()
+    scale[-2:] /= factor
+    return replace(source, scale=scale, translate=source.translate + linear.linear_matrix @ shift)

@@ -1,0 +1,45 @@
+"""File → Open Sample: the micrographs that come with the package, as napari layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_mdeblurgan.samples import SAMPLES, sample_path
+from napari_mdeblurgan.storage import read_image
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def open_brightfield() -> list[LayerData]:
+    """Open the colour micrograph."""
+    return _open(rgb=True)
+
+
+def open_fluorescence() -> list[LayerData]:
+    """Open the grey micrograph."""
+    return _open(rgb=False)
+
+
+def _open(*, rgb: bool) -> list[LayerData]:
+    """Read the first sample of a kind; a pixel size is given only where the file knows one."""
+    name, sample = next((name, sample) for name, sample in SAMPLES.items() if sample.rgb == rgb)
+    micrograph = read_image(sample_path(name))
+    arguments: dict[str, Any] = {
+        "name": name,
+        "rgb": rgb,
+        "metadata": {"description": sample.description, "attribution": attribution(name)},
+    }
+    axes = micrograph.axes.removesuffix("S") if rgb else micrograph.axes
+    if micrograph.unit and all(axis in micrograph.pixel_size for axis in axes):
+        arguments["scale"] = tuple(micrograph.pixel_size[axis] for axis in axes)
+        arguments["units"] = (micrograph.unit,) * len(axes)
+    return [(micrograph.data, arguments, "image")]
+
+
+def attribution(name: str) -> str:
+    """Where a sample comes from and under which licence: its line in ATTRIBUTION.md."""
+    path = sample_path(name)
+    lines = path.with_name("ATTRIBUTION.md").read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith(f"| `{path.name}` |"))
+    _, what, origin, licence = (cell.strip() for cell in line.strip("|").split("|"))
+    return f"{what}; from {origin}; licence: {licence}"

@@ -1,0 +1,71 @@
+"""Which part of an image the canvas shows now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_mdeblurgan.errors import ImageError
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+Region = tuple[tuple[int, int], tuple[int, int]]
+
+
+def full_resolution(layer: Image) -> object:
+    """The layer's array; of a multiscale layer the finest level."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def image_shape(layer: Image) -> tuple[int, ...]:
+    """Shape of the layer's array at full resolution without the colour axis."""
+    return tuple(full_resolution(layer).shape[: layer.ndim])  # type: ignore[attr-defined]
+
+
+def current_slice(layer: Image, viewer: Viewer) -> tuple[int, ...]:
+    """Index of the plane that the viewer shows, one value per axis before y and x; empty for a 2-D image."""
+    leading = layer.ndim - 2
+    position = np.asarray(layer.world_to_data(viewer.dims.point))[:leading]
+    last = np.array(image_shape(layer)[:leading]) - 1
+    return tuple(int(i) for i in np.clip(np.round(position), 0, last))
+
+
+def visible_region(layer: Image, viewer: Viewer, limit: int) -> Region:
+    """Pixels of `layer` within the canvas, no more than `limit` of them, around the middle of the view.
+
+    Returns
+    -------
+    ((y0, y1), (x0, x1))
+        Half-open, in pixels of the full resolution.
+
+    Raises
+    ------
+    ImageError
+        If the viewer is in 3-D, shows other axes than y and x, or shows nothing of the image.
+    """
+    if viewer.dims.ndisplay != 2:
+        raise ImageError("The preview needs the 2-D view: switch 3-D off with the button below the layer list.")
+    displayed = sorted(axis - (viewer.dims.ndim - layer.ndim) for axis in viewer.dims.displayed)
+    if displayed != [layer.ndim - 2, layer.ndim - 1]:
+        raise ImageError("The preview needs y and x on the canvas: roll or transpose the axes back.")
+    step = layer.downsample_factors[layer.data_level][-2:] if layer.multiscale else np.ones(2)
+    low, high = layer.corner_pixels[:, -2:]
+    if np.any(high <= low):
+        raise ImageError(f"Nothing of {layer.name!r} is on the canvas: press the home button to see it.")
+    start = np.floor(low * step).astype(int)
+    stop = np.minimum(np.ceil((high + 1) * step).astype(int), image_shape(layer)[-2:])
+    return _middle(start, stop, limit)
+
+
+def _middle(start: np.ndarray, stop: np.ndarray, limit: int) -> Region:
+    """Shrink a region about its middle to at most `limit` pixels; a side that is short already stays."""
+    size = stop - start
+    side = int(np.sqrt(limit))
+    short = int(size.min())
+    wanted = np.minimum(size, max(side, limit // max(short, 1)) if short < side else side)
+    first = start + (size - wanted) // 2
+    (y0, x0), (y1, x1) = first.tolist(), (first + wanted).tolist()
+    return (y0, y1), (x0, x1)

@@ -1,0 +1,116 @@
+"""A real viewer with the docked widget, tiny models in the user's folder, and an engine that waits to be let on."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from pytestqt.qtbot import QtBot
+
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+
+@pytest.fixture(autouse=True)
+def choices_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The last choices for the length of one test: none yet."""
+    monkeypatch.setenv("MDEBLURGAN_CONFIG", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+@pytest.fixture(autouse=True)
+def tiny_models(models_folder: Path, tiny_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put "tiny-grey", "tiny-grey-2" and "tiny-colour" into the user's folder; the first and last are offered first."""
+    from napari_mdeblurgan.model import save_model
+    from napari_mdeblurgan.widgets import models
+
+    for name, channels in (("tiny-grey", 1), ("tiny-grey-2", 1), ("tiny-colour", 3)):
+        model = tiny_model(channels)
+        save_model(model.network, dataclasses.replace(model.card, name=name), models_folder / f"{name}.safetensors")
+    monkeypatch.setattr(models, "BUNDLED", {1: "tiny-grey", 3: "tiny-colour"})
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Viewer]) -> Viewer:
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def widget(viewer: Viewer) -> Generator[DeblurWidget, None, None]:
+    """The widget, docked; a job that a test leaves running is cancelled."""
+    from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+    widget = DeblurWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Deblur + SR")
+    yield widget
+    widget.cancel()
+
+
+@pytest.fixture
+def wait_for_end(qtbot: QtBot, widget: DeblurWidget) -> Callable[[], None]:
+    """Let the window live until the running job has ended."""
+    return lambda: qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+
+
+@pytest.fixture
+def run(widget: DeblurWidget, wait_for_end: Callable[[], None]) -> Callable[[], None]:
+    """Press **Deblur + SR** and wait for the result."""
+
+    def press_and_wait() -> None:
+        widget.controls.run.native.click()
+        assert widget.running
+        wait_for_end()
+
+    return press_and_wait
+
+
+@pytest.fixture
+def noise() -> Callable[..., np.ndarray]:
+    """``noise(*shape, dtype=uint8)``: an image of random values."""
+
+    def make(*shape: int, dtype: Any = np.uint8) -> np.ndarray:
+        return np.random.default_rng(0).integers(0, 255, shape or (40, 48)).astype(dtype)
+
+    return make
+
+
+class Gate:
+    """An engine that does a hundred tiles, each only when it is let on."""
+
+    TILES = 100
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.closed = False
+        self._open = threading.Semaphore(0)
+
+    def let_on(self, tiles: int = 1) -> None:
+        self._open.release(tiles)
+
+    def steps(self, _image: Any, plan: Any, _model: Any) -> Generator[Any, None, np.ndarray]:
+        from napari_mdeblurgan.restoration.engine import Progress
+
+        try:
+            for tile in range(self.TILES):
+                self.begun += 1
+                assert self._open.acquire(timeout=30)
+                yield Progress(done=tile + 1, total=self.TILES, seconds=(tile + 1) / 2)
+            return np.zeros(plan.output_shape, plan.dtype)
+        finally:
+            self.closed = True
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Generator[Gate, None, None]:
+    gate = Gate()
+    monkeypatch.setattr("napari_mdeblurgan.restoration.engine.restore_steps", gate.steps)
+    yield gate
+    gate.let_on(Gate.TILES)

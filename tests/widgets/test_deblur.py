@@ -1,0 +1,311 @@
+"""The dock widget as a user meets it, in a real viewer on a virtual screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.widgets.choices import Choices, write_choices
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    Noise = Callable[..., np.ndarray]
+
+
+GREY, COLOUR = "tiny-grey", "tiny-colour"
+
+
+# ---- what is offered and followed
+
+
+def test_says_what_to_do_without_any_layer(widget: DeblurWidget) -> None:
+    assert widget.controls.status.value.startswith("Open an image first")
+    assert not widget.controls.run.enabled
+    assert not widget.controls.preview.enabled
+
+
+@pytest.mark.parametrize("kind", ["labels", "shapes", "points"])
+def test_active_layer_of_another_kind_is_named(viewer: Viewer, widget: DeblurWidget, kind: str) -> None:
+    if kind == "labels":
+        viewer.add_labels(np.zeros((8, 8), int), name="cells")
+    else:
+        getattr(viewer, f"add_{kind}")(name="cells")
+    assert widget.image is None
+    assert f"'cells' is a {kind.capitalize()} layer" in widget.controls.status.value
+    assert not widget.controls.run.enabled
+
+
+def test_message_goes_when_an_image_comes(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    viewer.add_labels(np.zeros((8, 8), int))
+    viewer.add_image(noise())
+    assert widget.controls.status.value == ""
+    assert widget.controls.run.enabled
+
+
+def test_follows_the_active_image_layer(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    first, second = viewer.add_image(noise()), viewer.add_image(noise())
+    labels = viewer.add_labels(np.zeros((8, 8), int))
+    assert widget.image is second
+    viewer.layers.selection.active = first
+    assert widget.image is first
+    viewer.layers.selection.active = labels
+    assert widget.image is first
+
+
+def test_keeps_its_image_when_another_layer_is_renamed_or_removed(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
+    first, second = viewer.add_image(noise()), viewer.add_image(noise())
+    viewer.layers.selection.active = first
+    first.name = "renamed"
+    assert widget.image is first
+    assert widget.controls.image.current_choice == "renamed"
+    viewer.layers.remove(second)
+    assert widget.image is first
+    viewer.layers.remove(first)
+    assert widget.image is None
+
+
+def test_model_is_picked_by_the_layer(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    grey = viewer.add_image(noise())
+    assert widget.controls.model.value == GREY
+    viewer.add_image(noise(16, 16, 3), rgb=True)
+    assert widget.controls.model.value == COLOUR
+    viewer.layers.selection.active = grey
+    assert widget.controls.model.value == GREY
+    assert widget.controls.about.value == "A tiny network of random weights."
+
+
+def test_model_for_the_other_kind_is_refused_before_running(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    widget.controls.model.value = COLOUR
+    assert widget.controls.status.value == f"{COLOUR} is for colour images, but 'nuclei' is grey: choose another model."
+    assert not widget.controls.run.enabled
+    widget.controls.model.value = GREY
+    assert widget.controls.status.value == ""
+    assert widget.controls.run.enabled
+
+
+def test_slice_box_is_offered_for_stacks_alone(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    viewer.add_image(noise())
+    assert widget.controls.this_slice.native.isHidden()
+    viewer.add_image(noise(3, 40, 48))
+    assert not widget.controls.this_slice.native.isHidden()
+
+
+def test_every_control_has_a_tooltip(widget: DeblurWidget) -> None:
+    controls = widget.controls
+    shown = [controls.image, controls.model, controls.device, controls.this_slice, controls.preview, controls.run]
+    assert all(control.tooltip for control in [*shown, controls.progress, controls.cancel, controls.compare])
+
+
+# ---- the whole way
+
+
+def test_result_is_what_the_engine_makes(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    image = noise()
+    source = viewer.add_image(image, name="nuclei")
+    run()
+    assert [layer.name for layer in viewer.layers] == ["nuclei", "nuclei [sharp ×2]"]
+    result = viewer.layers[1]
+    assert result.data.dtype == np.uint8
+    np.testing.assert_array_equal(result.data, restore(image, load_model(GREY)))
+    assert source.visible
+    assert widget.image is source
+    assert "'nuclei [sharp ×2]' was made in" in widget.controls.status.value
+
+
+def test_result_looks_like_its_source_and_lies_on_it(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+    source = viewer.add_image(
+        noise(dtype=np.uint16),
+        colormap="green",
+        contrast_limits=(10, 90),
+        gamma=0.7,
+        blending="additive",
+        opacity=0.8,
+        interpolation2d="linear",
+        scale=(0.5, 0.25),
+        translate=(3, 4),
+        rotate=30,
+        units="µm",
+        axis_labels=("y", "x"),
+    )
+    run()
+    result = viewer.layers[1]
+    assert result.data.dtype == np.uint16
+    assert result.colormap.name == "green"
+    for name in (
+        "contrast_limits",
+        "contrast_limits_range",
+        "gamma",
+        "blending",
+        "opacity",
+        "interpolation2d",
+        "units",
+        "axis_labels",
+        "rgb",
+    ):
+        assert getattr(result, name) == getattr(source, name), name
+    for corner in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        of_source, of_result = (np.array(corner) * n.data.shape - 0.5 for n in (source, result))
+        np.testing.assert_allclose(result.data_to_world(of_result), source.data_to_world(of_source))
+
+
+def test_colour_image_stays_colour(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+    viewer.add_image(noise(24, 24, 3), rgb=True)
+    run()
+    assert viewer.layers[1].rgb
+    assert viewer.layers[1].data.shape == (48, 48, 3)
+
+
+def test_metadata_tells_how_it_was_made(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    run()
+    made = viewer.layers[1].metadata["mdeblurgan"]
+    assert made["model"] == GREY
+    assert made["sha256"] == load_model(GREY).card.weights_sha256
+    assert made["source"] == "nuclei"
+    assert made["scale"] == 2
+    assert {"version", "window", "device", "precision", "tile", "seconds", "date"} <= made.keys()
+
+
+def test_running_twice_adds_a_second_layer_of_another_name(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(), name="nuclei")
+    run()
+    run()
+    assert len({layer.name for layer in viewer.layers}) == 3
+    assert widget.image is source
+    np.testing.assert_array_equal(viewer.layers[1].data, viewer.layers[2].data)
+
+
+def test_stack_is_restored_whole_or_the_shown_plane_alone(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(3, 24, 32), scale=(2, 1, 1), name="stack")
+    viewer.dims.set_current_step(0, 1)
+    run()
+    whole = viewer.layers[1]
+    assert whole.data.shape == (3, 48, 64)
+    widget.controls.this_slice.value = True
+    run()
+    plane = viewer.layers[1]
+    assert plane.data.shape == (1, 48, 64)
+    np.testing.assert_array_equal(plane.data[0], whole.data[1])
+    assert plane.data_to_world((0, 0, 0))[0] == source.data_to_world((1, 0, 0))[0]
+
+
+def test_multiscale_source_is_restored_at_full_resolution(
+    viewer: Viewer, noise: Noise, run: Callable[[], None]
+) -> None:
+    image = noise(64, 64)
+    viewer.add_image([image, image[::2, ::2]], multiscale=True)
+    run()
+    assert viewer.layers[1].data.shape == (128, 128)
+    assert not viewer.layers[1].multiscale
+
+
+# ---- preview
+
+
+def test_preview_equals_the_part_of_the_full_run(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None], wait_for_end: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(2, 64, 72), name="stack", scale=(1, 0.5, 0.5))
+    viewer.dims.set_current_step(0, 1)
+    source.corner_pixels = np.array([[0, 10, 20], [0, 40, 59]])
+    widget.controls.preview.native.click()
+    wait_for_end()
+    preview = viewer.layers["stack [preview]"]
+    assert preview.data.shape == (1, 62, 80)
+    np.testing.assert_allclose(preview.data_to_world((0, -0.5, -0.5)), source.data_to_world((1, 9.5, 19.5)), atol=1e-12)
+    run()
+    assert "stack [preview]" not in viewer.layers
+    np.testing.assert_array_equal(preview.data[0], viewer.layers["stack [sharp ×2]"].data[1, 20:82, 40:120])
+
+
+def test_next_preview_replaces_the_last(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, wait_for_end: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(), name="nuclei")
+    for _ in range(2):
+        widget.controls.preview.native.click()
+        wait_for_end()
+    assert [layer.name for layer in viewer.layers] == ["nuclei", "nuclei [preview]"]
+    assert widget.image is source
+    viewer.layers.selection.active = viewer.layers[1]
+    assert widget.image is source
+
+
+def test_preview_in_3d_is_refused_in_a_sentence(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    viewer.add_image(noise(3, 24, 24))
+    viewer.dims.ndisplay = 3
+    widget.controls.preview.native.click()
+    assert not widget.running
+    assert widget.controls.status.value.startswith("The preview needs the 2-D view")
+
+
+# ---- compare
+
+
+def test_compare_switches_between_before_and_after(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise())
+    assert not widget.controls.compare.enabled
+    run()
+    result = viewer.layers[1]
+    assert (source.visible, result.visible) == (True, True)
+    widget.controls.compare.native.click()
+    assert (source.visible, result.visible) == (True, False)
+    assert widget.controls.compare.text == "Compare: show after"
+    widget.controls.compare.native.click()
+    assert (source.visible, result.visible) == (True, True)
+
+
+def test_compare_has_a_key(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+    viewer.add_image(noise())
+    run()
+    binding = next(callback for key, callback in viewer.keymap.items() if str(key) == "Alt+B")
+    binding(viewer)
+    assert not viewer.layers[1].visible
+
+
+def test_source_does_not_shine_through_an_additive_result(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(), blending="additive")
+    run()
+    assert (source.visible, viewer.layers[1].visible) == (False, True)
+    widget.controls.compare.native.click()
+    assert (source.visible, viewer.layers[1].visible) == (True, False)
+
+
+# ---- what is remembered
+
+
+def test_last_choices_come_back_in_the_next_session(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choices_folder: Path
+) -> None:
+    viewer.add_image(noise())
+    widget.controls.model.value = "tiny-grey-2"
+    assert "tiny-grey-2" in (choices_folder / "choices.json").read_text()
+    assert DeblurWidget(viewer).controls.model.value == "tiny-grey-2"
+
+
+def test_last_model_is_offered_even_where_the_first_in_the_list_would_fit(viewer: Viewer, noise: Noise) -> None:
+    write_choices(Choices(grey_model="tiny-grey-2"))
+    widget = DeblurWidget(viewer)
+    viewer.add_image(noise())
+    widget.reset_choices()
+    assert widget.controls.model.value == "tiny-grey-2"

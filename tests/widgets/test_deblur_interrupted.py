@@ -1,0 +1,172 @@
+"""Cancelling, closing, failing, and layers that go or change while an image is being restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.errors import OutOfMemory
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from pytestqt.qtbot import QtBot
+
+    Noise = Callable[..., np.ndarray]
+
+
+def begin(qtbot: QtBot, viewer: Viewer, widget: DeblurWidget, gate: Any, noise: Noise) -> None:
+    """Start on a new image and come to its third tile."""
+    viewer.add_image(noise(), name="nuclei")
+    widget.controls.run.native.click()
+    gate.let_on(2)
+    qtbot.waitUntil(lambda: gate.begun == 3, timeout=30_000)
+    qtbot.waitUntil(lambda: widget.controls.progress.native.text().startswith("2 %"))
+
+
+def test_progress_and_time_left_are_shown(
+    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    assert not widget.controls.working.native.isHidden()
+    assert widget.controls.progress.native.text() == "2 % · about 49 s left"
+    assert not widget.controls.run.enabled
+    assert not widget.controls.preview.enabled
+    gate.let_on(gate.TILES)
+    wait_for_end()
+    assert widget.controls.working.native.isHidden()
+    assert widget.controls.run.enabled
+    assert len(viewer.layers) == 2
+
+
+def test_cancel_acts_within_one_tile(
+    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    widget.controls.cancel.native.click()
+    assert widget.controls.status.value == "Cancelling…"
+    gate.let_on(1)
+    wait_for_end()
+    assert gate.begun == 3
+    assert len(viewer.layers) == 1
+    assert widget.controls.status.value == "Cancelled; nothing was added."
+    assert widget.controls.run.enabled
+
+
+def test_can_run_again_after_cancelling(
+    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    widget.controls.cancel.native.click()
+    gate.let_on(1)
+    wait_for_end()
+    widget.controls.run.native.click()
+    assert widget.controls.cancel.enabled
+    gate.let_on(gate.TILES)
+    wait_for_end()
+    assert len(viewer.layers) == 2
+
+
+def test_source_deleted_while_running(
+    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    viewer.layers.clear()
+    gate.let_on(gate.TILES)
+    wait_for_end()
+    assert [layer.name for layer in viewer.layers] == ["nuclei [sharp ×2]"]
+
+
+def test_source_changed_while_running_does_not_move_the_result(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    gate: Any,
+    qtbot: QtBot,
+    noise: Noise,
+    wait_for_end: Callable[[], None],
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    source = viewer.layers["nuclei"]
+    source.data, source.scale, source.name = noise(10, 10), (5, 5), "other"
+    gate.let_on(gate.TILES)
+    wait_for_end()
+    result = viewer.layers[1]
+    assert result.name == "nuclei [sharp ×2]"
+    assert result.data.shape == (80, 96)
+    assert tuple(result.scale) == (0.5, 0.5)
+
+
+def test_result_lands_above_its_source_and_leaves_the_selection(
+    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    labels = viewer.add_labels(np.zeros((8, 8), int), name="cells")
+    gate.let_on(gate.TILES)
+    wait_for_end()
+    assert [layer.name for layer in viewer.layers] == ["nuclei", "nuclei [sharp ×2]", "cells"]
+    assert viewer.layers.selection.active is labels
+
+
+def test_closing_the_widget_cancels(
+    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, noise: Noise
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    viewer.window.remove_dock_widget(widget.native)
+    assert not widget.running
+    gate.let_on(1)
+    qtbot.waitUntil(lambda: gate.closed, timeout=30_000)
+    qtbot.wait(50)
+    assert gate.begun == 3
+    assert len(viewer.layers) == 1
+
+
+def test_closing_the_viewer_cancels(
+    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, noise: Noise
+) -> None:
+    begin(qtbot, viewer, widget, gate, noise)
+    viewer.close()
+    gate.let_on(1)
+    qtbot.waitUntil(lambda: gate.closed, timeout=30_000)
+    qtbot.wait(50)
+    assert gate.begun == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OutOfMemory("Not even the smallest tile fits: choose the processor."), "Not even the smallest tile fits"),
+        (RuntimeError("kernel 7"), "Restoring 'nuclei' failed unexpectedly (RuntimeError: kernel 7); see the log."),
+    ],
+)
+def test_failure_is_told_in_one_sentence(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    sentence: str,
+    noise: Noise,
+    wait_for_end: Callable[[], None],
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("napari_mdeblurgan.restoration.engine.restore_steps", fail)
+    viewer.add_image(noise(), name="nuclei")
+    widget.controls.run.native.click()
+    wait_for_end()
+    assert sentence in widget.controls.status.value
+    assert len(viewer.layers) == 1
+    assert widget.controls.run.enabled
+
+
+def test_image_that_cannot_be_restored_is_refused_in_a_sentence(
+    viewer: Viewer, widget: DeblurWidget, wait_for_end: Callable[[], None]
+) -> None:
+    viewer.add_image(np.full((16, 16), np.nan), contrast_limits=(0, 1))
+    widget.controls.run.native.click()
+    wait_for_end()
+    assert len(viewer.layers) == 1
+    assert "NaN" in widget.controls.status.value

@@ -1,0 +1,94 @@
+"""The manifest: what it names exists, and napari opens it from its menus and finds it in its command palette."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from npe2 import PluginManifest
+
+import napari_mdeblurgan
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from npe2._pytest_plugin import TestPluginManager
+    from qtpy.QtGui import QAction
+    from qtpy.QtWidgets import QMenu
+
+MANIFEST = str(Path(napari_mdeblurgan.__file__).with_name("napari.yaml"))
+WIDGET = "Deblur + SR (M-Deblurgan)"
+
+
+@pytest.fixture
+def viewer(npe2pm: TestPluginManager, make_napari_viewer: Callable[..., Viewer]) -> Generator[Viewer, None, None]:
+    """A viewer that knows this plugin alone, installed or not."""
+    viewer = make_napari_viewer()
+    with npe2pm.tmp_plugin(manifest=MANIFEST):
+        yield viewer
+
+
+def menu_action(menu: QMenu, *titles: str) -> QAction:
+    """The action under `menu` that is reached by opening the menus called `titles` one after the other."""
+    for title in titles:
+        menu.aboutToShow.emit()
+        action = next(a for a in menu.actions() if a.text().replace("&", "") == title)
+        menu = action.menu()
+    return action
+
+
+def docked(viewer: Viewer) -> list[DeblurWidget]:
+    return [widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, DeblurWidget)]
+
+
+def test_everything_that_the_manifest_names_can_be_imported() -> None:
+    manifest = PluginManifest.from_file(MANIFEST)
+    manifest.validate_imports()
+
+
+@pytest.mark.parametrize("menu", ["layers", "plugins"])
+def test_widget_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
+    path = {"layers": ("Filter", WIDGET), "plugins": (WIDGET,)}[menu]
+    menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
+    (widget,) = docked(viewer)
+    assert widget.controls.status.value.startswith("Open an image first")
+
+
+@pytest.mark.parametrize("words", ["deblur", "sharpen", "super-resolution", "M-Deblurgan SR"])
+def test_command_palette_finds_the_widget(viewer: Viewer, words: str) -> None:
+    from napari._qt.widgets.qt_command_palette import QCommandPalette
+
+    palette = QCommandPalette(viewer.window._qt_window)
+    palette.update_context(viewer.window._qt_window)
+    found = [command.title for command in palette._list.iter_top_hits(words)]
+    assert WIDGET in found
+
+
+@pytest.mark.parametrize(
+    ("title", "ndim", "rgb"),
+    [("Leaf epidermis (brightfield, colour)", 2, True), ("Nuclei (fluorescence, grey)", 2, False)],
+)
+def test_sample_opens_from_the_menu(viewer: Viewer, title: str, ndim: int, rgb: bool) -> None:
+    menu_action(viewer.window.file_menu, "Open Sample", "M-Deblurgan", title).trigger()
+    (layer,) = viewer.layers
+    assert (layer.ndim, layer.rgb) == (ndim, rgb)
+    assert "licence" in layer.metadata["attribution"]
+
+
+def test_widget_works_on_a_sample_when_opened_by_the_menu(
+    viewer: Viewer, qtbot: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Napari hands a plugin its viewer and layers wrapped; they must be taken for what they are."""
+    viewer.open_sample("napari-mdeblurgan", "fluorescence")
+    menu_action(viewer.window.layers_menu, "Filter", WIDGET).trigger()
+    (widget,) = docked(viewer)
+    assert widget.image == viewer.layers["nuclei"]
+    monkeypatch.setattr("napari_mdeblurgan.widgets.deblur.PREVIEW_PIXELS", 32 * 32)
+    widget.controls.preview.native.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)  # type: ignore[attr-defined]
+    assert [layer.name for layer in viewer.layers] == ["nuclei", "nuclei [preview]"]
+    assert viewer.layers[1].data.shape == (64, 64)
+    widget.compare()
+    assert not viewer.layers[1].visible

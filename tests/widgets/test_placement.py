@@ -1,0 +1,94 @@
+"""A restored layer lies exactly on its source, as napari itself sees it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from napari.layers import Image
+
+from napari_mdeblurgan.widgets.placement import enlarged, placement_of
+
+DEGREES = st.floats(-180, 180)
+SCALES = st.floats(1e-3, 1e3)
+SHIFTS = st.floats(-1e3, 1e3)
+
+
+def edges(layer: Image) -> np.ndarray:
+    """World positions of the corners of the image at its pixels' outer edges, leading axes at their centres."""
+    *leading, height, width = layer.data.shape[: layer.ndim]
+    ends = [(0, n - 1) for n in leading] + [(-0.5, height - 0.5), (-0.5, width - 0.5)]
+    return np.array([layer.data_to_world(corner) for corner in itertools.product(*ends)])
+
+
+def placed_result(source: Image, factor: int, shape: tuple[int, ...], origin: tuple[int, ...] | None = None) -> Image:
+    return Image(np.zeros(shape, np.uint8), **enlarged(placement_of(source), factor, origin).layer_arguments())
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> Image:
+    """Layers of 2 to 4 axes with any scale, translate, rotation, shear and affine."""
+    ndim = draw(st.integers(2, 4))
+    shape = tuple(draw(st.lists(st.integers(2, 5), min_size=ndim, max_size=ndim)))
+    vector = lambda values, n: draw(st.lists(values, min_size=n, max_size=n))  # noqa: E731
+    rotate = {2: lambda: draw(DEGREES), 3: lambda: tuple(vector(DEGREES, 3)), 4: lambda: None}[ndim]()
+    affine = np.eye(ndim + 1)
+    affine[:-1] += np.reshape(vector(st.floats(-0.3 / ndim, 0.3 / ndim), ndim * (ndim + 1)), (ndim, ndim + 1))
+    return Image(
+        np.zeros(shape, np.uint8),
+        scale=vector(SCALES, ndim),
+        translate=vector(SHIFTS, ndim),
+        rotate=rotate,
+        shear=vector(st.floats(-2, 2), ndim * (ndim - 1) // 2),
+        affine=affine,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(source=sources(), factor=st.sampled_from([2, 4]))
+def test_edges_of_source_and_result_coincide(source: Image, factor: int) -> None:
+    *leading, height, width = source.data.shape
+    result = placed_result(source, factor, (*leading, factor * height, factor * width))
+    np.testing.assert_allclose(edges(result), edges(source), rtol=1e-9, atol=1e-9 * np.abs(edges(source)).max())
+
+
+@settings(max_examples=60, deadline=None)
+@given(source=sources(), factor=st.sampled_from([2, 4]), data=st.data())
+def test_edges_of_a_restored_part_lie_where_the_part_was(source: Image, factor: int, data: st.DataObject) -> None:
+    origin = tuple(data.draw(st.integers(0, n - 1)) for n in source.data.shape)
+    size = tuple(data.draw(st.integers(1, n - o)) for n, o in zip(source.data.shape, origin, strict=True))
+    result = placed_result(source, factor, (*size[:-2], factor * size[-2], factor * size[-1]), origin)
+    ends = [(o, o + n - 1) for o, n in zip(origin[:-2], size[:-2], strict=True)]
+    ends += [(o - 0.5, o + n - 0.5) for o, n in zip(origin[-2:], size[-2:], strict=True)]
+    expected = np.array([source.data_to_world(corner) for corner in itertools.product(*ends)])
+    np.testing.assert_allclose(edges(result), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+
+
+def test_units_and_axis_labels_follow() -> None:
+    source = Image(np.zeros((3, 4, 5)), units=("µm", "nm", "nm"), axis_labels=("z", "y", "x"))
+    result = placed_result(source, 2, (3, 8, 10))
+    assert result.units == source.units
+    assert result.axis_labels == ("z", "y", "x")
+
+
+def test_upright_layer_gets_the_plain_formula() -> None:
+    source = Image(np.zeros((4, 5)), scale=(0.5, 0.25), translate=(10, 20))
+    placed = enlarged(placement_of(source), 2)
+    assert placed.scale == pytest.approx((0.25, 0.125))
+    assert placed.translate == pytest.approx((10 - 0.125, 20 - 0.0625))
+
+
+def test_the_source_keeps_its_placement() -> None:
+    source = Image(np.zeros((4, 5)), scale=(2, 3), translate=(1, 1))
+    enlarged(placement_of(source), 2)
+    assert tuple(source.scale) == (2, 3)
+    assert tuple(source.translate) == (1, 1)
+
+
+def test_rgb_axis_has_no_placement() -> None:
+    source = Image(np.zeros((4, 5, 3), np.uint8), rgb=True, scale=(2, 2))
+    result = placed_result(source, 2, (8, 10))
+    np.testing.assert_allclose(edges(result), edges(source))
