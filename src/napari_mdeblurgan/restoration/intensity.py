@@ -55,7 +55,7 @@ class Window:
         if dtype.kind in "iu":
             np.rint(values, out=values)
         result = np.clip(values, kind(smallest), kind(largest), out=values).astype(dtype)
-        if dtype.itemsize == 8:  # beyond 2**53 a float cannot hold every integer
+        if isinstance(self.low, int):  # beyond 2**53 a float cannot hold every integer
             result[normalised == 0] = self.low
         return result
 

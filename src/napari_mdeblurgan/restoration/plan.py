@@ -12,7 +12,7 @@ import psutil
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
-from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, measure_window, sample, spots
+from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds, measure_window, sample, spots
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, TileGrid
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def make_plan(
         new_translate[axis] = given_translate[axis] + given_scale[axis] * (start - (1 - 1 / factor) / 2)
     if in_memory:
         _check_memory(shape, leading, area, factor, dtype)
-    windows = _given_windows(window, shape, channel_axis)
+    windows = _given_windows(window, 1 if channel_axis is None else shape[channel_axis], dtype)
     warnings: tuple[str, ...] = ()
     if not is_lazy(image):
         warnings = _look_for_missing(image)
@@ -290,20 +290,20 @@ def _checked_tile(tile: int | None, device: str) -> int:
 
 
 def _given_windows(
-    window: tuple[float, float] | Sequence[tuple[float, float]] | None, shape: tuple[int, ...], channel_axis: int | None
+    window: tuple[float, float] | Sequence[tuple[float, float]] | None, count: int, dtype: np.dtype
 ) -> tuple[Window, ...] | None:
     if window is None:
         return None
-    count = 1 if channel_axis is None else shape[channel_axis]
     pairs = np.asarray(window, dtype=object)
     pairs = np.broadcast_to(pairs, (count, 2)) if pairs.shape == (2,) else pairs
-    if pairs.shape != (count, 2) or not all(
-        math.isfinite(low) and math.isfinite(high) and low <= high for low, high in pairs
-    ):
-        raise ImageError(
-            f"The intensity window must be {count} pair(s) of a lower and a higher finite value, not {window}."
-        )
-    return tuple(Window(low, high) for low, high in pairs)
+    if pairs.shape == (count, 2) and all(math.isfinite(value) for value in pairs.flat):
+        smallest, largest = (0.0, 1.0) if dtype.kind == "b" else bounds(dtype)
+        windows = tuple(Window(max(low, smallest), min(high, largest)) for low, high in pairs)
+        if all(each.low <= each.high for each in windows):
+            return windows
+    raise ImageError(
+        f"The intensity window must be {count} pair(s) of a lower and a higher value of the image, not {window}."
+    )
 
 
 def _look_for_missing(image: np.ndarray) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""How good a model is, measured against simpler ways on images it never saw."""
