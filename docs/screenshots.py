@@ -58,7 +58,7 @@ def open_widget(viewer: napari.Viewer) -> DeblurWidget:
 
 def picture_run(viewer: napari.Viewer, widget: DeblurWidget, folder: Path, sample: str) -> None:
     """Restore the sample's layer, and save how that looks."""
-    viewer.camera.zoom *= 3
+    viewer.scene.camera.zoom *= 3
     wait_until(lambda: False, 0.5)
     widget.controls.preview.native.click()
     wait_until(lambda: not widget.running)
@@ -68,7 +68,7 @@ def picture_run(viewer: napari.Viewer, widget: DeblurWidget, folder: Path, sampl
     wait_until(lambda: not widget.running or widget.controls.progress.native.text().startswith("0 %"))
     shoot(viewer, folder / f"{sample}-3-during.png", 0.05)
     wait_until(lambda: not widget.running)
-    viewer.camera.zoom *= 3
+    viewer.scene.camera.zoom *= 3
     shoot(viewer, folder / f"{sample}-4-after.png")
     widget.controls.compare.native.click()
     shoot(viewer, folder / f"{sample}-5-compared.png")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -15,6 +18,7 @@ from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from pytestqt.qtbot import QtBot
 
     Noise = Callable[..., np.ndarray]
 
@@ -98,6 +102,19 @@ def test_slice_box_is_offered_for_stacks_alone(viewer: Viewer, widget: DeblurWid
     assert widget.controls.this_slice.native.isHidden()
     viewer.add_image(noise(3, 40, 48))
     assert not widget.controls.this_slice.native.isHidden()
+
+
+def test_devices_are_found_once_the_widget_is_seen(viewer: Viewer, widget: DeblurWidget, qtbot: QtBot) -> None:
+    assert widget.controls.device.choices == ("auto",)
+    viewer.window._qt_window.show()
+    qtbot.waitUntil(lambda: len(widget.controls.device.choices) > 1, timeout=60_000)
+    assert "cpu" in widget.controls.device.choices
+    assert widget.controls.device.value == "auto"
+
+
+def test_opening_the_widget_does_not_import_torch() -> None:
+    code = "import sys, napari_mdeblurgan.widgets.deblur as w; w.list_models(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
 
 
 def test_every_control_has_a_tooltip(widget: DeblurWidget) -> None:
@@ -213,6 +230,24 @@ def test_multiscale_source_is_restored_at_full_resolution(
     run()
     assert viewer.layers[1].data.shape == (128, 128)
     assert not viewer.layers[1].multiscale
+
+
+def test_lazy_source_is_restored_like_one_in_memory(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+    image = noise(2, 40, 48)
+    viewer.add_image(da.from_array(image, chunks=(1, 32, 32)), name="lazy", contrast_limits=(0, 255))
+    run()
+    np.testing.assert_array_equal(viewer.layers[1].data, restore(image, load_model(GREY)))
+    (window,) = viewer.layers[1].metadata["mdeblurgan"]["window"]
+    assert 0 <= window[0] < window[1] <= 255
+
+
+def test_result_that_would_not_fit_in_memory_is_refused_before_work(
+    viewer: Viewer, widget: DeblurWidget, run: Callable[[], None]
+) -> None:
+    viewer.add_image(da.zeros((2_000_000, 512, 512), np.uint8, chunks=(1000, 512, 512)), contrast_limits=(0, 255))
+    run()
+    assert len(viewer.layers) == 1
+    assert "memory" in widget.controls.status.value
 
 
 # ---- preview

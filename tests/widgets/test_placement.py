@@ -12,7 +12,8 @@ from napari.layers import Image
 
 from napari_mdeblurgan.widgets.placement import enlarged, placement_of
 
-DEGREES = st.floats(-180, 180)
+pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # of a view that nobody looks at here
+
 SCALES = st.floats(1e-3, 1e3)
 SHIFTS = st.floats(-1e3, 1e3)
 
@@ -34,7 +35,7 @@ def sources(draw: st.DrawFn) -> Image:
     ndim = draw(st.integers(2, 4))
     shape = tuple(draw(st.lists(st.integers(2, 5), min_size=ndim, max_size=ndim)))
     vector = lambda values, n: draw(st.lists(values, min_size=n, max_size=n))  # noqa: E731
-    rotate = {2: lambda: draw(DEGREES), 3: lambda: tuple(vector(DEGREES, 3)), 4: lambda: None}[ndim]()
+    rotate = np.linalg.qr(np.reshape(vector(st.floats(-1, 1), ndim**2), (ndim, ndim)) + 2 * np.eye(ndim))[0]
     affine = np.eye(ndim + 1)
     affine[:-1] += np.reshape(vector(st.floats(-0.3 / ndim, 0.3 / ndim), ndim * (ndim + 1)), (ndim, ndim + 1))
     return Image(
@@ -52,7 +53,10 @@ def sources(draw: st.DrawFn) -> Image:
 def test_edges_of_source_and_result_coincide(source: Image, factor: int) -> None:
     *leading, height, width = source.data.shape
     result = placed_result(source, factor, (*leading, factor * height, factor * width))
-    np.testing.assert_allclose(edges(result), edges(source), rtol=1e-9, atol=1e-9 * np.abs(edges(source)).max())
+    tolerance = 1e-9 * np.abs(edges(source)).max()
+    np.testing.assert_allclose(edges(result), edges(source), rtol=1e-9, atol=tolerance)
+    extents = (layer._extent_world_augmented for layer in (result, source))  # with the size of the pixels
+    np.testing.assert_allclose(*extents, rtol=1e-9, atol=tolerance)
 
 
 @settings(max_examples=60, deadline=None)
@@ -79,6 +83,15 @@ def test_upright_layer_gets_the_plain_formula() -> None:
     placed = enlarged(placement_of(source), 2)
     assert placed.scale == pytest.approx((0.25, 0.125))
     assert placed.translate == pytest.approx((10 - 0.125, 20 - 0.0625))
+
+
+@pytest.mark.parametrize(("ndim", "rotate"), [(2, 30.0), (3, (10.0, 20.0, 30.0))])
+def test_rotation_in_degrees_follows(ndim: int, rotate: float | tuple[float, ...]) -> None:
+    source = Image(np.zeros((4, 5, 6)[-ndim:]), rotate=rotate, scale=(3, 2, 1)[-ndim:], translate=(7, 8, 9)[-ndim:])
+    *leading, height, width = source.data.shape
+    result = placed_result(source, 2, (*leading, 2 * height, 2 * width))
+    np.testing.assert_allclose(edges(result), edges(source))
+    np.testing.assert_allclose(result.rotate, source.rotate)
 
 
 def test_the_source_keeps_its_placement() -> None:

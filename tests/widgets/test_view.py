@@ -32,7 +32,7 @@ def test_region_of_a_multiscale_image_is_in_pixels_of_the_full_resolution() -> N
 def test_canvas_of_a_zoomed_viewer_is_followed(make_napari_viewer: type[Viewer], qtbot: object) -> None:
     viewer = make_napari_viewer(show=True)
     layer = viewer.add_image(np.zeros((1000, 1000)))
-    viewer.camera.center, viewer.camera.zoom = (500, 500), 20
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (500, 500), 20
     qtbot.waitUntil(lambda: layer.corner_pixels[0, 0] > 0)  # type: ignore[attr-defined]
     (y0, y1), (x0, x1) = visible_region(layer, viewer, 10**9)
     assert abs((y0 + y1) / 2 - 500) <= 2
