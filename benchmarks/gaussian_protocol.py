@@ -41,7 +41,9 @@ def main() -> None:
     model = load_model(wishes.model)
     methods: dict[str, Method] = {"bicubic": lambda image, _: bicubic(image, model.card.scale)}
     if not wishes.no_richardson_lucy:
-        methods["Richardson-Lucy, true blur"] = lambda image, sigma: richardson_lucy_bicubic(image, sigma, model.card.scale)
+        methods["Richardson-Lucy, true blur"] = lambda image, sigma: richardson_lucy_bicubic(
+            image, sigma, model.card.scale
+        )
     methods[model.card.name] = lambda image, _: restore(image, model, precision=wishes.precision)
     scores = list(tqdm(evaluate(wishes.folder, methods, scale=model.card.scale), unit=" scores", disable=None))
     if wishes.csv:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ class Patches(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PatchSampler:
-    """Draws batches without end.
+    """Draws batches without end; iterate `batches`.
 
     Attributes
     ----------
@@ -114,10 +115,10 @@ class PatchSampler:
     noisy: float = 0.25
     seed: int = 0
 
-    def __iter__(self) -> Iterator[Patches]:
-        random = np.random.default_rng(self.seed)
-        while True:
-            yield self._batch(random)
+    def batches(self, start: int = 0) -> Iterator[Patches]:
+        """Batch number `start` and all that follow; each depends on the seed and its number alone."""
+        for number in itertools.count(start):
+            yield self._batch(np.random.default_rng((self.seed, number)))
 
     def _batch(self, random: np.random.Generator) -> Patches:
         margin = 12 * self.scale

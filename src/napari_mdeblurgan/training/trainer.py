@@ -6,11 +6,14 @@ import copy
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import safetensors.torch
 import torch
 from torch import nn
 
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.storage.atomic import replacing
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.losses import distance_loss, pixel_loss
 
@@ -96,17 +99,28 @@ class Training:
             for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
 
-    def state_dict(self) -> dict:
-        """All that `load_state_dict` needs to go on."""
-        return {
-            "network": self.network.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-        }
+    def save(self, path: Path) -> None:
+        """Write a checkpoint that `resume` can go on from: a safetensors file, either whole or not there."""
+        tensors = {"step": torch.tensor(self.step)}
+        for part, network in (("network", self.network), ("averaged", self.averaged)):
+            tensors |= {f"{part}.{name}": value.contiguous() for name, value in network.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
+        with replacing(path) as file:
+            file.write(safetensors.torch.save(tensors))
 
-    def load_state_dict(self, state: dict) -> None:
-        self.network.load_state_dict(state["network"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint of the same network."""
+        tensors = safetensors.torch.load_file(path)
+        self.step = int(tensors.pop("step"))
+        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "averaged": {}, "optimizer": {}}
+        for name, value in tensors.items():
+            part, key = name.split(".", 1)
+            parts[part][key] = value
+        self.network.load_state_dict(parts["network"])
+        self.averaged.load_state_dict(parts["averaged"])
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in parts["optimizer"].items():
+            index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})

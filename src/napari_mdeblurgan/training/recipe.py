@@ -1,0 +1,77 @@
+"""The recipe of the bundled models: which micrographs, how often, and where a network starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from napari_mdeblurgan.model import ModelCard
+from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.training.dataset import PatchSampler, Source, as_grey, read_sources
+
+RGB_WEIGHTS = {"blood": 3.0, "leaf": 3.0, "tissue": 3.0, "cp": 1.0}
+GREY_WEIGHTS = {"cp": 3.0, "nuclei": 3.0, "neubias": 2.5, "plant": 1.0}
+COLOURS_AS_GREY = 0.35  # sharp texture is scarce among the grey images
+WIDTH = 16
+SIGMA = (0.2, 2.4)
+
+RGB_CREDITS = (
+    "Chula-RBC-12 blood smears (MIT)",
+    "deepstomata leaf epidermis (MIT)",
+    "OpenSlide CMU-1 H&E section (CC0)",
+    "CellProfiler example images (BSD-3-Clause)",
+)
+GREY_CREDITS = (
+    "BBBC039v1 nuclei (CC0)",
+    "NEUBIAS training resources (CC BY 4.0)",
+    "CellProfiler example images (BSD-3-Clause)",
+    "MorphoLibJ plant tissue (CC BY 4.0)",
+    "single channels of Chula-RBC-12 (MIT), deepstomata (MIT), CMU-1 (CC0) and CellProfiler (BSD-3-Clause)",
+)
+
+
+def training_patches(data: Path, channels: int, seed: int = 0) -> PatchSampler:
+    """Patches for a model of `channels`, from a folder with the subfolders ``rgb`` and ``grey``."""
+    sources: list[Source] = read_sources(data / "rgb", RGB_WEIGHTS)
+    if channels == 1:
+        sources = [*read_sources(data / "grey", GREY_WEIGHTS), *as_grey(sources, COLOURS_AS_GREY)]
+    return PatchSampler(tuple(sources), sigma=SIGMA, seed=seed)
+
+
+def colour_network_from_grey(grey: Generator) -> Generator:
+    """A colour network that does to every channel what `grey` does to the mean of them: a start for training."""
+    colour = Generator(3, grey.scale, grey.width, grey.approximation.reading)
+    weights = colour.state_dict()
+    for name, value in grey.state_dict().items():
+        target = weights[name]
+        for axis in range(value.ndim):
+            if value.shape[axis] != target.shape[axis]:
+                value = value.repeat_interleave(3, axis)
+                if axis == 1:  # inputs are summed
+                    value = value / 3
+        with torch.no_grad():
+            target.copy_(value)
+    return colour
+
+
+def card_for(network: Generator, scores: dict[str, float]) -> ModelCard:
+    """The card of a bundled model."""
+    colour = network.channels == 3
+    kind = (
+        "Colour micrographs: brightfield, stained sections"
+        if colour
+        else "Fluorescence, phase contrast, any grey image"
+    )
+    return ModelCard(
+        name=f"{'rgb' if colour else 'gray'}-x{network.scale}",
+        description=f"{kind}; ×{network.scale}, blur up to σ = {SIGMA[1]} px",
+        architecture=network.architecture,
+        scale=network.scale,
+        channels=network.channels,
+        halo=network.halo,
+        trained_on=RGB_CREDITS if colour else GREY_CREDITS,
+        blur_sigma_px=SIGMA,
+        scores=scores,
+        licence="BSD-3-Clause",
+    )
