@@ -18,6 +18,7 @@ import numpy as np
 import platformdirs
 
 from napari_mdeblurgan import __version__
+from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.model_card import CARD_KEY, FORMAT, ModelCard, card_of, check_card, seal
 from napari_mdeblurgan.model_file import (
@@ -30,7 +31,6 @@ from napari_mdeblurgan.model_file import (
     read_tensor,
     refuse_pickle,
     weights_digest,
-    write_whole,
 )
 
 if TYPE_CHECKING:
@@ -164,7 +164,9 @@ def save_model(network: Generator, card: ModelCard, path: str | Path) -> ModelCa
     Raises
     ------
     ModelError
-        If weights are not finite, the card is unfit or too long, or the file cannot be written.
+        If weights are not finite, or the card is unfit or too long.
+    FileError
+        If the file cannot be written.
     """
     from safetensors.numpy import save
 
@@ -193,7 +195,8 @@ def save_model(network: Generator, card: ModelCard, path: str | Path) -> ModelCa
     content = save(tensors, {CARD_KEY: text})
     if int.from_bytes(content[:8], "little") > MAX_HEADER_BYTES:
         raise ModelError(f"The model's card is too long ({len(text)} characters); shorten its lists and scores.")
-    write_whole(path, content)
+    with replacing(path, make_folders=True) as file:
+        file.write(content)
     return written
 
 

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import stat
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,26 +267,3 @@ def weights_digest(tensors: dict[str, np.ndarray]) -> str:
         digest.begin(name, names[array.dtype], array.shape)
         digest.add(array.tobytes())
     return digest.hexdigest()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is either complete or not there: beside its place first, then moved.
-
-    Raises
-    ------
-    ModelError
-        If the folder or the file cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be written ({_reason(error)}); choose another folder.") from None

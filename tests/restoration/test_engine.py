@@ -135,9 +135,9 @@ def memory_for(edge: int, forward: Callable) -> Callable:
 
 
 def test_out_of_memory_quarters_the_tiles_and_goes_on(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    image, model = noise(2, 200, 180), tiny_model()
+    image, model = noise(2, 300, 280), tiny_model()
     whole = restore(image, model, precision="float32")
-    monkeypatch.setattr(inference, "_forward", memory_for(200, inference._forward))
+    monkeypatch.setattr(inference, "_forward", memory_for(264, inference._forward))
     plan = make_plan(image, model.card, precision="float32", tile=WHOLE)
     steps = restore_steps(image, plan, model)
     while True:
@@ -150,7 +150,9 @@ def test_out_of_memory_quarters_the_tiles_and_goes_on(tiny_model: Models, monkey
     np.testing.assert_allclose(squeezed, whole, rtol=0, atol=1e-5 * np.ptp(whole))
 
 
-def test_out_of_memory_at_the_smallest_tile_is_a_clear_error(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_at_the_smallest_tile_is_a_clear_error(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inference, "_forward", memory_for(1, inference._forward))
     with pytest.raises(OutOfMemory, match="smallest tile"):
         restore(noise(300, 300), tiny_model())

@@ -89,7 +89,12 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("RGB for a grey model", np.zeros((10, 10, 3), np.uint8), {}, "for grey images and this image is RGB"),
     ("unknown device", np.zeros((10, 10)), {"device": "tpu"}, "no device 'tpu'"),
     ("unknown precision", np.zeros((10, 10)), {"precision": "float8"}, "no precision 'float8'"),
-    ("float16 on the processor", np.zeros((10, 10)), {"precision": "float16", "device": "cpu"}, "does not compute in float16"),
+    (
+        "float16 on the processor",
+        np.zeros((10, 10)),
+        {"precision": "float16", "device": "cpu"},
+        "does not compute in float16",
+    ),
     ("tiny tile", np.zeros((10, 10)), {"tile": 3}, "64 or more"),
     ("region outside", np.zeros((10, 10)), {"region": ((0, 11), (0, 5))}, "does not lie within"),
     ("empty region", np.zeros((10, 10)), {"region": ((3, 3), (0, 5))}, "does not lie within"),
@@ -100,7 +105,9 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("image", "wishes", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+@pytest.mark.parametrize(
+    ("image", "wishes", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
 def test_bad_input_is_refused_in_one_sentence(tiny_model: Models, image: Any, wishes: dict, words: str) -> None:
     with pytest.raises(ImageError, match=words) as refusal:
         make_plan(image, tiny_model().card, **wishes)

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, check_writable, read_image, write_image
-from napari_mdeblurgan.storage.atomic import replacing
 
 STACK = np.random.default_rng(0).integers(0, 255, (5, 32, 32), np.uint8)
 IMAGE = Micrograph(STACK[0], "YX")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.atomic import replacing
 from napari_mdeblurgan.storage.micrograph import MICROMETRES, Micrograph
 from napari_mdeblurgan.storage.tiff_metadata import Calibration, read_calibration
 

@@ -146,7 +146,7 @@ class PatchSampler:
         crop = max(draws, key=lambda draw: draw[:, ::4, ::4].std())
         if reduce == 2:
             crop = crop.reshape(len(crop), edge, 2, edge, 2).mean(axis=(2, 4))
-        crop = np.rot90(crop, random.integers(4), axes=(1, 2))
+        crop = np.rot90(crop, int(random.integers(4)), axes=(1, 2))
         if random.random() < 0.5:
             crop = crop[:, :, ::-1]
         return np.ascontiguousarray(self._recoloured(crop, random))

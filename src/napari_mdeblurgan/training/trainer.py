@@ -12,8 +12,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.network import Generator
-from napari_mdeblurgan.storage.atomic import replacing
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.losses import distance_loss, pixel_loss
 
@@ -65,7 +65,8 @@ class Training:
     """
 
     def __init__(self, network: Generator, schedule: Schedule) -> None:
-        self.network = network.to(memory_format=torch.channels_last)
+        nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
+        self.network = network
         self.averaged = copy.deepcopy(network).eval().requires_grad_(False)
         self.schedule = schedule
         self.optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99))

@@ -15,7 +15,7 @@ from napari_mdeblurgan.errors import FileError
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[BinaryIO]:
+def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[BinaryIO]:
     """Open a hidden file beside `path`; once all is written and safe on disk, it takes the place of `path`.
 
     If anything goes wrong on the way, cancelling included, the hidden file is removed and `path` stays what it was.
@@ -23,11 +23,13 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     Raises
     ------
     FileError
-        If the folder is missing or not writable, or the disk is full.
+        If the folder is missing (unless `make_folders`) or not writable, or the disk is full.
     """
     target = Path(path).resolve()
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
+        if make_folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("x+b") as handle:
                 yield handle
