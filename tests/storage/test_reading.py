@@ -171,3 +171,9 @@ def test_cmyk_tiff_is_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 8, 4), np.uint8), photometric="separated")
     with pytest.raises(FileError, match="SEPARATED"):
         read_image(tmp_path / "a.tif")
+
+
+def test_lzw_compression_is_read(tmp_path: Path) -> None:
+    image = np.arange(12_000, dtype=np.uint16).reshape(100, 120)
+    tifffile.imwrite(tmp_path / "a.tif", image, compression="lzw")
+    assert np.array_equal(read_image(tmp_path / "a.tif").data, image)

@@ -17,7 +17,8 @@ def test_region_is_what_lies_within_the_canvas() -> None:
     viewer = ViewerModel()
     layer = viewer.add_image(np.zeros((100, 120)))
     layer.corner_pixels = np.array([[10, 20], [29, 59]])
-    assert visible_region(layer, viewer, 10_000) == ((10, 30), (20, 60))
+    assert visible_region(layer, viewer, 10_000) == (((10, 30), (20, 60)), True)
+    assert visible_region(layer, viewer, 100) == (((15, 25), (35, 45)), False)
 
 
 def test_region_of_a_multiscale_image_is_in_pixels_of_the_full_resolution() -> None:
@@ -26,7 +27,7 @@ def test_region_of_a_multiscale_image_is_in_pixels_of_the_full_resolution() -> N
     layer = viewer.add_image([image, image[::2, ::2]], multiscale=True)
     layer._data_level = 1
     layer.corner_pixels = np.array([[10, 20], [49, 59]])
-    assert visible_region(layer, viewer, 10_000) == ((20, 100), (40, 120))
+    assert visible_region(layer, viewer, 10_000) == (((20, 100), (40, 120)), True)
 
 
 def test_canvas_of_a_zoomed_viewer_is_followed(make_napari_viewer: type[Viewer], qtbot: object) -> None:
@@ -34,7 +35,7 @@ def test_canvas_of_a_zoomed_viewer_is_followed(make_napari_viewer: type[Viewer],
     layer = viewer.add_image(np.zeros((1000, 1000)))
     viewer.scene.camera.center, viewer.scene.camera.zoom = (500, 500), 20
     qtbot.waitUntil(lambda: layer.corner_pixels[0, 0] > 0)  # type: ignore[attr-defined]
-    (y0, y1), (x0, x1) = visible_region(layer, viewer, 10**9)
+    ((y0, y1), (x0, x1)), _ = visible_region(layer, viewer, 10**9)
     assert abs((y0 + y1) / 2 - 500) <= 2
     assert abs((x0 + x1) / 2 - 500) <= 2
     assert 4 < y1 - y0 < 100

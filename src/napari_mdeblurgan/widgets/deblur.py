@@ -59,6 +59,7 @@ class DeblurWidget(Container):
         self._told_problem: str | None = None
         self._kind: int | None = None  # channels of the image that a model was last picked for
         self._source: weakref.ref[Image] | None = None  # of the running job
+        self._note = ""  # what the user should know of its result
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
         super().__init__(widgets=laid_out(self.controls), labels=False)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
@@ -185,18 +186,20 @@ class DeblurWidget(Container):
         if image is None or not self._ready():
             return
         try:
-            region = view.visible_region(image, self._viewer, PREVIEW_PIXELS)
+            region, is_all = view.visible_region(image, self._viewer, PREVIEW_PIXELS)
         except MdeblurganError as error:
             self._tell_failure(str(error))
             return
         index = view.current_slice(image, self._viewer) if image.ndim > 2 else None
         self._start(image, index=index, region=region, preview=True)
+        self._note = "" if is_all else wording.CUT_PREVIEW
 
     def _ready(self) -> bool:
         return not self.running and self.problem is None
 
     def _start(self, image: Image, **part: Any) -> None:
         self._source = weakref.ref(image)
+        self._note = ""
         job = layers.job_on(image, self.controls.model.value, self.controls.device.value or "auto", **part)
         self.controls.cancel.enabled = True
         show_life(self.controls)
@@ -256,7 +259,7 @@ class DeblurWidget(Container):
         made = f"{result.name!r} was made in {wording.duration(restored.seconds)} on {where}."
         for warning in restored.warnings:
             show_warning(warning)
-        self.controls.status.value = " ".join([made, *restored.warnings])
+        self.controls.status.value = " ".join(filter(None, [made, self._note, *restored.warnings]))
 
     # ---- the widget's life
 

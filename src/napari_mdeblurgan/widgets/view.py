@@ -33,13 +33,13 @@ def current_slice(layer: Image, viewer: Viewer) -> tuple[int, ...]:
     return tuple(int(i) for i in np.clip(np.round(position), 0, last))
 
 
-def visible_region(layer: Image, viewer: Viewer, limit: int) -> Region:
+def visible_region(layer: Image, viewer: Viewer, limit: int) -> tuple[Region, bool]:
     """Pixels of `layer` within the canvas, no more than `limit` of them, around the middle of the view.
 
     Returns
     -------
-    ((y0, y1), (x0, x1))
-        Half-open, in pixels of the full resolution.
+    ((y0, y1), (x0, x1)), bool
+        Half-open, in pixels of the full resolution; and whether that is all that the canvas shows.
 
     Raises
     ------
@@ -57,7 +57,8 @@ def visible_region(layer: Image, viewer: Viewer, limit: int) -> Region:
         raise ImageError(f"Nothing of {layer.name!r} is on the canvas: press the home button to see it.")
     start = np.floor(low * step).astype(int)
     stop = np.minimum(np.ceil((high + 1) * step).astype(int), image_shape(layer)[-2:])
-    return _middle(start, stop, limit)
+    region = _middle(start, stop, limit)
+    return region, [span[1] - span[0] for span in region] == (stop - start).tolist()
 
 
 def _middle(start: np.ndarray, stop: np.ndarray, limit: int) -> Region:

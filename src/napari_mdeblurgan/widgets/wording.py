@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
+CUT_PREVIEW = "It shows the middle of the view; zoom in to preview all of it."
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
