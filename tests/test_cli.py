@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -255,7 +256,11 @@ def test_ctrl_c_ends_a_running_command_with_code_130(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "napari_mdeblurgan", "restore", str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
     before = set(tmp_path.iterdir())
     process = subprocess.Popen(
-        [*command, "--model", "tiny-1-x2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--model", "tiny-1-x2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
     )
     assert process.stdout is not None
     assert "tiny-1-x2" in process.stdout.readline()

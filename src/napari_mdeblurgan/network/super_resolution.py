@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 
 from torch import Tensor, nn
-from torch.nn import functional
 
-from napari_mdeblurgan.network.blocks import BicubicUpsampling, Convolution, SubPixelUpsampling
+from napari_mdeblurgan.network.blocks import BicubicUpsampling, Convolution, SubPixelUpsampling, activate
 from napari_mdeblurgan.network.reach import Reach
 
 
@@ -42,7 +41,7 @@ class SuperResolutionModule(nn.Module):
         """Enlarge `image`, (batch, channels, y, x); `contrast` is the same less the local mean of the input."""
         features = contrast
         for convolution in self.convolutions:
-            features = functional.relu(convolution(features))
+            features = activate(convolution(features))
         for layer in self.sub_pixel:
             features = layer(features)
         return self.enlarge(image) + self.last(features).to(image.dtype)
