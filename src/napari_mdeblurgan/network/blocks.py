@@ -17,11 +17,6 @@ def full_precision(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
-def activate(x: Tensor) -> Tensor:
-    """Leaky ReLU of slope 0.1: behind a plain one, layers without bias can fall silent for good."""
-    return functional.leaky_relu(x, 0.1)
-
-
 class Convolution(nn.Conv2d):
     """A "flat" convolution: centred, odd kernel, same size out, no bias."""
 
@@ -43,7 +38,7 @@ class ResidualBlock(nn.Module):
         nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * features)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(activate(self.first(x)))
+        return x + self.second(functional.relu(self.first(x)))
 
     def reach(self, reach: Reach) -> Reach:
         return self.second.reach(self.first.reach(reach))
@@ -79,7 +74,7 @@ class SubPixelUpsampling(nn.Module):
         self.convolution = Convolution(inputs, 4 * outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.pixel_shuffle(activate(self.convolution(x)), 2)
+        return functional.pixel_shuffle(functional.relu(self.convolution(x)), 2)
 
     def reach(self, reach: Reach) -> Reach:
         return self.convolution.reach(reach)

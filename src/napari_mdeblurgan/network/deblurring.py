@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mdeblurgan.network.blocks import Convolution, Pooling, ResidualBlock, Upsampling, activate
+from napari_mdeblurgan.network.blocks import Convolution, Pooling, ResidualBlock, Upsampling
 from napari_mdeblurgan.network.reach import Reach
 
 
@@ -67,17 +67,17 @@ class DeblurringModule(nn.Module):
         tuple of Tensor
             What the encoder-decoder adds to the input, and what the multi-scale head adds to that.
         """
-        features = first = activate(self.first(contrast))
+        features = first = functional.relu(self.first(contrast))
         kept = []
         for block, pooling in zip(self.encoder[:3], self.pooling, strict=True):
             features = block(features)
             kept.append(features)
-            features = activate(pooling(features))
+            features = functional.relu(pooling(features))
         bottleneck = features = self.encoder[3](features)
 
         decoded = []
         for level in (2, 1, 0):
-            features = activate(self.upsampling[level](features)) + self.skips[level](kept[level])
+            features = functional.relu(self.upsampling[level](features)) + self.skips[level](kept[level])
             features = self.decoder[level](features)
             decoded.append(features)
         quarter, half, full = decoded
@@ -90,9 +90,9 @@ class DeblurringModule(nn.Module):
             self.from_full(full),
             self.from_last(last),
         ]
-        head = activate(self.mix(activate(torch.cat(scales, dim=1))))
-        head = activate(self.to_full(activate(self.to_half(head))))
-        return self.to_image(activate(last)), self.head_to_image(head)
+        head = functional.relu(self.mix(functional.relu(torch.cat(scales, dim=1))))
+        head = functional.relu(self.to_full(functional.relu(self.to_half(head))))
+        return self.to_image(functional.relu(last)), self.head_to_image(head)
 
     def reach(self, reach: Reach) -> Reach:
         features = first = self.first.reach(reach)

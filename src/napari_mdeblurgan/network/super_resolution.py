@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 
 from torch import Tensor, nn
+from torch.nn import functional
 
-from napari_mdeblurgan.network.blocks import BicubicUpsampling, Convolution, SubPixelUpsampling, activate
+from napari_mdeblurgan.network.blocks import BicubicUpsampling, Convolution, SubPixelUpsampling
 from napari_mdeblurgan.network.reach import Reach
 
 
@@ -41,7 +42,7 @@ class SuperResolutionModule(nn.Module):
         """Enlarge `image`, (batch, channels, y, x); `contrast` is the same less the local mean of the input."""
         features = contrast
         for convolution in self.convolutions:
-            features = activate(convolution(features))
+            features = functional.relu(convolution(features))
         for layer in self.sub_pixel:
             features = layer(features)
         return self.enlarge(image) + self.last(features).to(image.dtype)
