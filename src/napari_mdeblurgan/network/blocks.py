@@ -17,6 +17,11 @@ def full_precision(x: Tensor) -> torch.autocast:
     return torch.autocast(x.device.type, enabled=False)
 
 
+def activate(x: Tensor, slope: float) -> Tensor:
+    """ReLU, or leaky ReLU where `slope`, the gradient below zero, is not 0."""
+    return functional.leaky_relu(x, slope) if slope else functional.relu(x)
+
+
 class Convolution(nn.Conv2d):
     """A "flat" convolution: centred, odd kernel, same size out, no bias."""
 
@@ -31,14 +36,15 @@ class Convolution(nn.Conv2d):
 class ResidualBlock(nn.Module):
     """Two 3×3 convolutions and a shortcut; no batch norm."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, slope: float = 0.0) -> None:
         super().__init__()
+        self.slope = slope
         self.first = Convolution(features, features)
         self.second = Convolution(features, features)
         nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * features)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(functional.relu(self.first(x)))
+        return x + self.second(activate(self.first(x), self.slope))
 
     def reach(self, reach: Reach) -> Reach:
         return self.second.reach(self.first.reach(reach))
@@ -69,12 +75,13 @@ class Upsampling(nn.ConvTranspose2d):
 class SubPixelUpsampling(nn.Module):
     """A trainable ×2 sub-pixel layer (Shi et al. 2016): convolution, then depth to space."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, slope: float = 0.0) -> None:
         super().__init__()
+        self.slope = slope
         self.convolution = Convolution(inputs, 4 * outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.pixel_shuffle(functional.relu(self.convolution(x)), 2)
+        return functional.pixel_shuffle(activate(self.convolution(x), self.slope), 2)
 
     def reach(self, reach: Reach) -> Reach:
         return self.convolution.reach(reach)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mdeblurgan.network.blocks import Convolution, Pooling, ResidualBlock, Upsampling
+from napari_mdeblurgan.network.blocks import Convolution, Pooling, ResidualBlock, Upsampling, activate
 from napari_mdeblurgan.network.reach import Reach
 
 
@@ -19,6 +19,8 @@ class DeblurringModule(nn.Module):
         Channels of the image: 1 or 3.
     width : int
         Feature maps at full size; they double with every halving of the size.
+    slope : float
+        Of the activations below zero.
 
     Notes
     -----
@@ -30,14 +32,14 @@ class DeblurringModule(nn.Module):
 
     downsampling = 8
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, channels: int, width: int, slope: float = 0.0) -> None:
         super().__init__()
-        w = width
+        w, self.slope = width, slope
         self.first = Convolution(channels, w, 5)
-        self.encoder = nn.ModuleList(ResidualBlock(w * 2**level) for level in range(4))
+        self.encoder = nn.ModuleList(ResidualBlock(w * 2**level, slope) for level in range(4))
         self.pooling = nn.ModuleList(Pooling(w * 2**level, w * 2 ** (level + 1)) for level in range(3))
         self.upsampling = nn.ModuleList(Upsampling(w * 2 ** (level + 1), w * 2**level) for level in range(3))
-        self.decoder = nn.ModuleList(ResidualBlock(w * 2**level) for level in range(3))
+        self.decoder = nn.ModuleList(ResidualBlock(w * 2**level, slope) for level in range(3))
         self.skips = nn.ModuleList(Convolution(w * 2**level, w * 2**level) for level in range(3))
         self.last_skip = Convolution(w, w)
         self.to_image = Convolution(w, channels)
@@ -67,17 +69,18 @@ class DeblurringModule(nn.Module):
         tuple of Tensor
             What the encoder-decoder adds to the input, and what the multi-scale head adds to that.
         """
-        features = first = functional.relu(self.first(contrast))
+        slope = self.slope
+        features = first = activate(self.first(contrast), slope)
         kept = []
         for block, pooling in zip(self.encoder[:3], self.pooling, strict=True):
             features = block(features)
             kept.append(features)
-            features = functional.relu(pooling(features))
+            features = activate(pooling(features), slope)
         bottleneck = features = self.encoder[3](features)
 
         decoded = []
         for level in (2, 1, 0):
-            features = functional.relu(self.upsampling[level](features)) + self.skips[level](kept[level])
+            features = activate(self.upsampling[level](features), slope) + self.skips[level](kept[level])
             features = self.decoder[level](features)
             decoded.append(features)
         quarter, half, full = decoded
@@ -90,9 +93,9 @@ class DeblurringModule(nn.Module):
             self.from_full(full),
             self.from_last(last),
         ]
-        head = functional.relu(self.mix(functional.relu(torch.cat(scales, dim=1))))
-        head = functional.relu(self.to_full(functional.relu(self.to_half(head))))
-        return self.to_image(functional.relu(last)), self.head_to_image(head)
+        head = activate(self.mix(activate(torch.cat(scales, dim=1), slope)), slope)
+        head = activate(self.to_full(activate(self.to_half(head), slope)), slope)
+        return self.to_image(activate(last, slope)), self.head_to_image(head)
 
     def reach(self, reach: Reach) -> Reach:
         features = first = self.first.reach(reach)

@@ -49,6 +49,8 @@ class Generator(nn.Module):
         Feature maps at full size.
     approximation : str
         Reading of the optimal approximation module, see `OptimalApproximationModule`.
+    slope : float
+        Of the activations below zero; 0 makes them plain ReLUs, behind which layers without bias can fall silent for good.
 
     Notes
     -----
@@ -57,17 +59,21 @@ class Generator(nn.Module):
     is bicubic enlargement.
     """
 
-    def __init__(self, channels: int = 1, scale: int = 2, width: int = 16, approximation: str = "affine") -> None:
+    def __init__(
+        self, channels: int = 1, scale: int = 2, width: int = 16, approximation: str = "affine", slope: float = 0.1
+    ) -> None:
         super().__init__()
         if channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, not {channels}")
         if width < 1:
             raise ValueError(f"width must be at least 1, not {width}")
-        self.channels, self.scale, self.width = channels, scale, width
+        if not 0 <= slope <= 1:
+            raise ValueError(f"slope must lie between 0 and 1, not {slope}")
+        self.channels, self.scale, self.width, self.slope = channels, scale, width, slope
         self.local_mean = LocalMean()
-        self.deblurring = DeblurringModule(channels, width)
+        self.deblurring = DeblurringModule(channels, width, slope)
         self.approximation = OptimalApproximationModule(channels, approximation)
-        self.super_resolution = SuperResolutionModule(channels, width, scale)
+        self.super_resolution = SuperResolutionModule(channels, width, scale, slope)
 
     @property
     def architecture(self) -> dict[str, Any]:
@@ -78,6 +84,7 @@ class Generator(nn.Module):
             "scale": self.scale,
             "width": self.width,
             "approximation": self.approximation.reading,
+            "slope": self.slope,
         }
 
     @property

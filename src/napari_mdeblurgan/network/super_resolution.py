@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 
 from torch import Tensor, nn
-from torch.nn import functional
 
-from napari_mdeblurgan.network.blocks import BicubicUpsampling, Convolution, SubPixelUpsampling
+from napari_mdeblurgan.network.blocks import BicubicUpsampling, Convolution, SubPixelUpsampling, activate
 from napari_mdeblurgan.network.reach import Reach
 
 
@@ -22,18 +21,21 @@ class SuperResolutionModule(nn.Module):
         Feature maps of the network; the module works with twice as many.
     scale : {2, 4}
         Pixels of the output for one of the input, along y and along x; one sub-pixel layer for 2, two for 4.
+    slope : float
+        Of the activations below zero.
     """
 
-    def __init__(self, channels: int, width: int, scale: int) -> None:
+    def __init__(self, channels: int, width: int, scale: int, slope: float = 0.0) -> None:
         super().__init__()
         if scale not in (2, 4):
             raise ValueError(f"scale must be 2 or 4, not {scale}")
+        self.slope = slope
         features = 2 * width
         self.convolutions = nn.ModuleList(
             [Convolution(channels, features), Convolution(features, features), Convolution(features, features)]
         )
         steps = [features] + [width] * (scale // 2)
-        self.sub_pixel = nn.ModuleList(SubPixelUpsampling(*pair) for pair in itertools.pairwise(steps))
+        self.sub_pixel = nn.ModuleList(SubPixelUpsampling(*pair, slope) for pair in itertools.pairwise(steps))
         self.last = Convolution(width, channels)
         nn.init.zeros_(self.last.weight)
         self.enlarge = BicubicUpsampling(scale)
@@ -42,7 +44,7 @@ class SuperResolutionModule(nn.Module):
         """Enlarge `image`, (batch, channels, y, x); `contrast` is the same less the local mean of the input."""
         features = contrast
         for convolution in self.convolutions:
-            features = functional.relu(convolution(features))
+            features = activate(convolution(features), self.slope)
         for layer in self.sub_pixel:
             features = layer(features)
         return self.enlarge(image) + self.last(features).to(image.dtype)

@@ -10,18 +10,21 @@ from napari_mdeblurgan.network import Restoration
 NOISE_FLOOR = 2e-6
 
 
-def log_mse(restored: Tensor, truth: Tensor, border: int) -> Tensor:
+def log_mse(restored: Tensor, truth: Tensor, border: int, floor: float = NOISE_FLOOR) -> Tensor:
     """Mean over the batch of each patch's log mean squared error, `border` pixels left out on every side.
 
-    The logarithm makes a dim patch count as much as a bright one; a gain of 1 dB is worth the same anywhere. The floor lies
-    near the rounding error of 8 bits.
+    The logarithm makes a dim patch count as much as a bright one; a gain of 1 dB is worth the same anywhere. Errors far below
+    `floor` count as none. Its final value lies near the rounding error of 8 bits. Training starts with a higher one: else
+    patches with nothing to sharpen, on which every correction is wrong at first, silence the branches that make corrections.
     """
     inner = slice(border, -border) if border else slice(None)
     error = (restored[..., inner, inner] - truth[..., inner, inner]).square().mean(dim=(1, 2, 3))
-    return torch.log(error + NOISE_FLOOR).mean()
+    return torch.log(error + floor).mean()
 
 
-def pixel_loss(restored: Restoration, sharp_low: Tensor, sharp: Tensor, border: int = 6) -> dict[str, Tensor]:
+def pixel_loss(
+    restored: Restoration, sharp_low: Tensor, sharp: Tensor, border: int = 6, floor: float = NOISE_FLOOR
+) -> dict[str, Tensor]:
     """Weighted terms of the three supervised images: both sharpened candidates and the output.
 
     Returns
@@ -31,9 +34,9 @@ def pixel_loss(restored: Restoration, sharp_low: Tensor, sharp: Tensor, border: 
     """
     scale = sharp.shape[-1] // sharp_low.shape[-1]
     return {
-        "output": log_mse(restored.output, sharp, border * scale),
-        "encoder-decoder": 0.15 * log_mse(restored.encoder_decoder, sharp_low, border),
-        "deblurred": 0.25 * log_mse(restored.deblurred, sharp_low, border),
+        "output": log_mse(restored.output, sharp, border * scale, floor),
+        "encoder-decoder": 0.15 * log_mse(restored.encoder_decoder, sharp_low, border, floor),
+        "deblurred": 0.25 * log_mse(restored.deblurred, sharp_low, border, floor),
     }
 
 

@@ -41,7 +41,7 @@ def training_patches(data: Path, channels: int, seed: int = 0) -> PatchSampler:
 
 def colour_network_from_grey(grey: Generator) -> Generator:
     """A colour network that does to every channel what `grey` does to the mean of them: a start for training."""
-    colour = Generator(3, grey.scale, grey.width, grey.approximation.reading)
+    colour = Generator(3, grey.scale, grey.width, grey.approximation.reading, grey.slope)
     weights = colour.state_dict()
     for name, value in grey.state_dict().items():
         target = weights[name]

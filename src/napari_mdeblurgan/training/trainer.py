@@ -15,7 +15,10 @@ from torch import nn
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.losses import distance_loss, pixel_loss
+from napari_mdeblurgan.training.losses import NOISE_FLOOR, distance_loss, pixel_loss
+
+FIRST_FLOOR = 1e-2
+FLOOR_FALLS_OVER = 3  # times the warm-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Schedule:
         rise = min(1.0, (step + 1) / self.warm_up)
         fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
         return self.learning_rate * rise * fall
+
+    def floor(self, step: int) -> float:
+        """Mean squared error below which a patch counts as perfect: falls from 0.01 to the noise floor, see `log_mse`."""
+        return max(NOISE_FLOOR, FIRST_FLOOR * (NOISE_FLOOR / FIRST_FLOOR) ** (step / (FLOOR_FALLS_OVER * self.warm_up)))
 
 
 class Training:
@@ -82,7 +89,7 @@ class Training:
                 group["lr"] = self.schedule.rate(self.step)
             with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.bfloat16):
                 restored = self.network.explain(patches.blurred.contiguous(memory_format=torch.channels_last))
-            terms = pixel_loss(restored, patches.sharp_low, patches.sharp)
+            terms = pixel_loss(restored, patches.sharp_low, patches.sharp, floor=self.schedule.floor(self.step))
             if self.network.approximation.reading != "none":
                 terms["distances"] = 0.1 * distance_loss(restored, patches.blurred, patches.sharp_low)
             loss = torch.stack(list(terms.values())).sum()
