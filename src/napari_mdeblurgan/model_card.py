@@ -40,8 +40,8 @@ def _safe_name(name: str) -> str:
 
 
 def _parameters(values: dict[str, Any]) -> dict[str, Any]:
-    if not all(type(value) in (int, str) for value in values.values()):
-        raise ValueError("must hold whole numbers and words")
+    if not all(type(value) in (int, float, str) for value in values.values()):
+        raise ValueError("must hold numbers and words")
     return values
 
 
