@@ -24,6 +24,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
+@pytest.mark.filterwarnings("ignore:.*NaN or infinite")
 @settings(max_examples=15)
 @given(st.integers(2, 200), st.integers(2, 200), st.integers(64, 150), st.sampled_from([2, 4]), st.booleans())
 def test_tiled_equals_whole(tiny_model: Models, height: int, width: int, tile: int, scale: int, holes: bool) -> None:
@@ -89,6 +90,28 @@ def test_alpha_is_enlarged_but_not_restored(tiny_model: Models) -> None:
     assert np.array_equal(restored[..., :3], colours)
 
 
+@pytest.mark.parametrize("peak", [1, 255])
+def test_colours_as_floats_stay_colours(tiny_model: Models, peak: int) -> None:
+    board = (np.indices((40, 40)).sum(axis=0) % 2).astype(np.float32) * peak
+    restored = restore(np.stack([board] * 3, axis=-1), tiny_model(3))
+    assert restored.min() >= 0
+    assert restored.max() <= peak
+
+
+def test_a_huge_but_finite_value_does_not_spoil_its_neighbours(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).random((64, 64))
+    image[30, 30] = 1e200
+    assert np.isfinite(restore(image, tiny_model())).all()
+
+
+def test_missing_pixels_are_told_of(tiny_model: Models) -> None:
+    image = noise(40, 40)
+    image[0, 0] = np.nan
+    with pytest.warns(UserWarning, match="1 values .* are NaN"):
+        restore(image, tiny_model())
+
+
+@pytest.mark.filterwarnings("ignore:.*NaN or infinite")
 def test_missing_pixels_are_missing_in_the_result_and_nowhere_else(tiny_model: Models) -> None:
     image = noise(40, 40)
     image[10:12, 20] = np.nan
@@ -97,8 +120,8 @@ def test_missing_pixels_are_missing_in_the_result_and_nowhere_else(tiny_model: M
     assert missing.sum() == 8
 
 
-@pytest.mark.parametrize("as_given", [list, tuple])
-def test_nested_lists_are_arrays_too(tiny_model: Models, as_given: type) -> None:
+@pytest.mark.parametrize("as_given", [list, tuple, torch.tensor])
+def test_lists_and_tensors_are_arrays_too(tiny_model: Models, as_given: Callable) -> None:
     assert restore(as_given([[1.0, 2.0], [3.0, 4.0]]), tiny_model()).shape == (4, 4)
 
 
@@ -158,6 +181,15 @@ def test_out_of_memory_at_the_smallest_tile_is_a_clear_error(
         restore(noise(300, 300), tiny_model())
 
 
+def test_a_device_too_full_for_the_model_is_a_clear_error(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(OutOfMemory, match="does not fit into the memory of cuda:0"):
+        inference.network_on(tiny_model(), "cuda:0")
+
+
 def test_bfloat16_stays_close_to_float32(tiny_model: Models) -> None:
     image, model = noise(80, 80), tiny_model()
     exact = restore(image, model, precision="float32")
@@ -171,6 +203,7 @@ def test_a_plan_for_another_image_is_refused(tiny_model: Models) -> None:
         next(restore_steps(noise(20, 21), plan, model))
 
 
+@pytest.mark.filterwarnings("ignore:.*NaN or infinite")
 def test_a_hundred_generated_arrays_give_a_result_or_a_clear_error(tiny_model: Models) -> None:
     from benchmarks.fuzz_arrays import generated_array
 

@@ -72,7 +72,7 @@ def test_an_image_of_nan_alone_is_refused() -> None:
 @pytest.mark.parametrize("shape", [(3000, 4000), (50, 300, 300), (4, 30, 200, 200)])
 def test_a_sample_is_small_and_spread_over_the_image(shape: tuple[int, ...]) -> None:
     image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-    values = sample(image, 2)
+    values = np.concatenate([part.ravel() for part in sample(image, 2)])
     assert 50_000 < values.size < 4_000_000
     assert values.min() < 0.05 * image.size
     assert values.max() > 0.9 * image.size
@@ -81,7 +81,7 @@ def test_a_sample_is_small_and_spread_over_the_image(shape: tuple[int, ...]) -> 
 @given(st.lists(st.integers(1, 5000), min_size=2, max_size=4))
 def test_spots_lie_within_the_array_and_are_few(shape: list[int]) -> None:
     found = list(spots(shape, 2))
-    assert 1 <= len(found) <= 80
+    assert 1 <= len(found) <= 32
     for spot in found:
         for at, length in zip(spot, shape, strict=True):
             assert at < length if isinstance(at, int) else 0 <= at.start < length

@@ -79,6 +79,35 @@ def test_a_lazy_image_of_nan_alone_is_refused_when_it_is_read(tiny_model: Models
         lazy.compute(scheduler="synchronous")
 
 
+def test_the_window_takes_a_few_chunks_and_is_measured_once(tiny_model: Models) -> None:
+    image, read = np.random.default_rng(0).integers(0, 99, (6000, 6000), dtype=np.uint8), set()
+    lazy = restore(counting(image, (500, 500), read), tiny_model(), tile=200)
+    lazy[:10, :10].compute(scheduler="synchronous")
+    assert len(read) < 0.5 * 144
+    read.clear()
+    lazy[2000:2010, 2000:2010].compute(scheduler="synchronous")
+    assert len(read) <= 4
+
+
+@pytest.mark.parametrize("ground", [np.nan, 7.0])
+def test_an_image_with_something_in_one_place_only_is_found_to_have_it(tiny_model: Models, ground: float) -> None:
+    image = np.full((5000, 5000), ground, np.float32)
+    image[600:700, 600:700] = np.random.default_rng(0).random((100, 100)) * 100 + 50
+    lazy = restore(da.from_array(image, chunks=1000), tiny_model(), tile=200)
+    part = lazy[1200:1400, 1200:1400].compute(scheduler="synchronous")
+    assert np.isfinite(part[10:-10, 10:-10]).all()
+    assert np.ptp(part[20:-20, 20:-20]) > 50
+
+
+def test_a_lazy_result_can_be_sent_to_another_process(tiny_model: Models) -> None:
+    import cloudpickle
+
+    image = np.random.default_rng(0).random((60, 50)).astype(np.float32)
+    lazy = restore(da.from_array(image, chunks=30), tiny_model())
+    again = cloudpickle.loads(cloudpickle.dumps(lazy))
+    assert np.array_equal(again.compute(scheduler="synchronous"), lazy.compute(scheduler="synchronous"))
+
+
 def test_steps_read_a_lazy_image_tile_by_tile(tiny_model: Models) -> None:
     image, read = np.random.default_rng(0).random((1200, 300)).astype(np.float32), set()
     model = tiny_model()

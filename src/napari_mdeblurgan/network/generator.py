@@ -141,8 +141,3 @@ def build_generator(architecture: dict[str, Any]) -> Generator:
         return Generator(**parameters)
     except TypeError as error:
         raise ValueError(f"unfit network parameters: {error}") from error
-
-
-def parameter_count(network: nn.Module) -> int:
-    """Number of trainable values."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -71,5 +71,6 @@ def _computes_in_bfloat16(torch, device: str) -> bool:  # type: ignore[no-untype
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        return any(check is not None and check() for check in checks)
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.inference import DoesNotFit, network_on, restore_tile, smaller_tiles
+from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
 from napari_mdeblurgan.restoration.lazy import restore_lazily
-from napari_mdeblurgan.restoration.plan import RestorationPlan, is_lazy, make_plan, measured_windows
+from napari_mdeblurgan.restoration.plan import RestorationPlan, as_array, make_plan, measured_windows
 from napari_mdeblurgan.restoration.tiling import Tile
 
 if TYPE_CHECKING:
@@ -73,9 +74,11 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
     """
     if hasattr(image, "dask"):
         return restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
-    if not is_lazy(image):
-        image = np.asarray(image)
-    steps = restore_steps(image, make_plan(image, model.card, **wishes), model)
+    image = as_array(image)
+    plan = make_plan(image, model.card, **wishes)
+    for sentence in plan.warnings:
+        warnings.warn(sentence, stacklevel=2)
+    steps = restore_steps(image, plan, model)
     while True:
         try:
             next(steps)
@@ -111,18 +114,14 @@ def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[
     result = np.empty(plan.output_shape, plan.dtype)
     done, total = 0, result.size // (plan.colours or (1,))[0]
     yield Progress(done, total, 0.0)
-    network = network_on(model, plan)
-    pending = list(plan.grid)[::-1]
+    network = network_on(model, plan.device)
+    tiles = list(plan.grid)
     for index in np.ndindex(*plan.leading):
-        todo = pending.copy()
-        while todo:
-            tile = todo.pop()
-            block = np.asarray(image[(*index, tile.y.source, tile.x.source)])
-            try:
-                piece = restore_tile(block, tile, plan, plan.window(index, windows), network)
-            except DoesNotFit as error:
-                pending, todo = smaller_tiles(plan, pending, error), smaller_tiles(plan, [*todo, tile], error)
-                continue
+
+        def read(tile: Tile, index: tuple[int, ...] = index) -> np.ndarray:
+            return np.asarray(image[(*index, tile.y.source, tile.x.source)])
+
+        for tile, piece in restored_tiles(read, tiles, plan, plan.window(index, windows), network):
             result[(*index, *_target(tile, plan))] = piece
             done += tile.pixels * plan.factor**2
             yield Progress(done, total, time.perf_counter() - start)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -20,15 +23,64 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
 _ONE_AT_A_TIME = threading.Lock()
+_COPIES: WeakKeyDictionary[torch.nn.Module, dict[str, torch.nn.Module]] = WeakKeyDictionary()
 
 
 class DoesNotFit(Exception):
     """The network ran out of memory on a tile."""
 
 
-def network_on(model: Model, plan: RestorationPlan) -> torch.nn.Module:
-    network: torch.nn.Module = model.network
-    return network.to(plan.device).eval()
+def network_on(model: Model, device: str) -> torch.nn.Module:
+    """The model's network on a device: a copy that is made once, or itself on the processor.
+
+    Raises
+    ------
+    OutOfMemory
+        If it does not fit there.
+    """
+    if device == "cpu":
+        return model.network
+    copies = _COPIES.setdefault(model.network, {})
+    if device not in copies:
+        try:
+            copies[device] = copy.deepcopy(model.network).to(device)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise OutOfMemory(f"The model does not fit into the memory of {device}; close other programs.") from error
+    return copies[device]
+
+
+def restored_tiles(
+    read: Callable[[Tile], np.ndarray],
+    tiles: list[Tile],
+    plan: RestorationPlan,
+    window: Window,
+    network: torch.nn.Module,
+) -> Iterator[tuple[Tile, np.ndarray]]:
+    """Restore tiles one by one. When memory runs out those still to come are quartered, and `tiles` is, too.
+
+    Parameters
+    ----------
+    read : callable
+        From a tile to the part of the image that its `source` slices name.
+    tiles : list of Tile
+        What to restore; changed in place if memory runs out, so that the next image starts with what fits.
+
+    Raises
+    ------
+    OutOfMemory
+        If not even the smallest tile fits.
+    """
+    todo = tiles[::-1]
+    while todo:
+        tile = todo.pop()
+        try:
+            piece = restore_tile(read(tile), tile, plan, window, network)
+        except DoesNotFit as error:
+            todo, tiles[:] = _smaller(plan, [*todo, tile], error), _smaller(plan, tiles, error)
+            continue
+        yield tile, piece
 
 
 def restore_tile(
@@ -39,7 +91,7 @@ def restore_tile(
     block = block[rows[:, None], columns[None, :]]
     colours = block[..., :3] if plan.rgb else block[..., None]
     normalised = window.normalise(colours)
-    missing = ~np.isfinite(normalised) if plan.dtype.kind == "f" else None
+    missing = ~np.isfinite(colours) if plan.dtype.kind == "f" else None
     if missing is not None and missing.any():
         planes = [fill(normalised[..., c], missing[..., c]) for c in range(normalised.shape[-1])]
         normalised = np.stack(planes, axis=-1)
@@ -47,7 +99,7 @@ def restore_tile(
         missing = None
     inside = tuple(slice(s.start * plan.factor, s.stop * plan.factor) for s in (tile.y.inside, tile.x.inside))
     output = _apply(network, normalised, plan)[inside]
-    restored = window.invert(output, plan.dtype)
+    restored = window.invert(output, plan.dtype, plan.limits(window))
     if missing is not None:
         core = missing[tile.y.inside, tile.x.inside]
         restored[core.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)] = np.nan
@@ -84,10 +136,12 @@ def _forward(network: torch.nn.Module, image: Tensor, plan: RestorationPlan) -> 
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+    if isinstance(error, MemoryError):
         return True
     text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    return any(
+        words in text for words in ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+    )
 
 
 def _enlarged(plane: np.ndarray, plan: RestorationPlan) -> np.ndarray:
@@ -99,8 +153,8 @@ def _enlarged(plane: np.ndarray, plan: RestorationPlan) -> np.ndarray:
         return window.invert(BicubicUpsampling(plan.factor)(tensor)[0, 0].clamp(0, 1).numpy(), plan.dtype)
 
 
-def smaller_tiles(plan: RestorationPlan, tiles: list[Tile], error: Exception) -> list[Tile]:
-    quarters = [quarter for tile in tiles for quarter in plan.grid.quarters(tile)[::-1]]
+def _smaller(plan: RestorationPlan, tiles: list[Tile], error: Exception) -> list[Tile]:
+    quarters = [quarter for tile in tiles for quarter in plan.grid.quarters(tile)]
     if len(quarters) == len(tiles):
         raise OutOfMemory(
             f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."

@@ -12,7 +12,9 @@ from napari_mdeblurgan.errors import ImageError
 
 PERCENTILES = (0.1, 99.9)
 SAMPLE_VALUES = 1_000_000
-SPOTS, SPOT_EDGE = 64, 256
+SPOTS, SPOT_EDGE = 16, 256
+BLOCK_EDGE = 2048
+LARGEST = 1e6  # in windows: what is brighter would only cost the network its precision
 FILL_SIGMA, FILL_RADIUS = 4.0, 8
 
 
@@ -35,23 +37,24 @@ class Window:
         return half if half > np.finfo(np.float64).tiny else 0.5
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
-        """To float32, `low` at 0 and `high` at 1; any shape. What is not finite stays so."""
+        """To float32, `low` at 0 and `high` at 1; any shape. NaN stays NaN; beyond a million windows it is cut off."""
         kind: type[np.floating] = (
             np.float32 if values.dtype.kind in "biu" and values.dtype.itemsize <= 2 else np.float64
         )
         with np.errstate(over="ignore", invalid="ignore"):
             halves: np.ndarray = values.astype(kind) * kind(0.5)
-            return ((halves - kind(float(self.low) / 2)) / kind(self._half_span)).astype(np.float32)
+            normalised = (halves - kind(float(self.low) / 2)) / kind(self._half_span)
+            return np.clip(normalised, -LARGEST, LARGEST).astype(np.float32)
 
-    def invert(self, normalised: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Back to `dtype` and the image's units: rounded for integers, clipped to what `dtype` can hold."""
+    def invert(self, normalised: np.ndarray, dtype: np.dtype, limits: tuple[float, float] | None = None) -> np.ndarray:
+        """Back to `dtype` and the image's units: rounded for integers, clipped to `limits` or what `dtype` can hold."""
         kind: type[np.floating] = np.float32 if dtype.kind in "biu" and dtype.itemsize <= 2 else np.float64
         with np.errstate(over="ignore", invalid="ignore"):
             values: np.ndarray = normalised.astype(kind)
             values = (values * kind(self._half_span) + kind(float(self.low) / 2)) * kind(2)
         if dtype.kind == "b":
             return (values >= 0.5).astype(dtype)
-        smallest, largest = bounds(dtype)
+        smallest, largest = limits or bounds(dtype)
         if dtype.kind in "iu":
             np.rint(values, out=values)
         result = np.clip(values, kind(smallest), kind(largest), out=values).astype(dtype)
@@ -91,8 +94,8 @@ def measure_window(parts: Iterable[np.ndarray]) -> Window:
     return Window(low, high)
 
 
-def sample(image: np.ndarray, image_axes: int) -> np.ndarray:
-    """About a million values spread evenly over an array in memory.
+def sample(image: np.ndarray, image_axes: int) -> Iterator[np.ndarray]:
+    """About a million values spread evenly over an array in memory, as views of some of its images.
 
     Parameters
     ----------
@@ -102,12 +105,12 @@ def sample(image: np.ndarray, image_axes: int) -> np.ndarray:
         How many of the last axes belong to one image.
     """
     step = max(1.0, image.size / SAMPLE_VALUES)
-    leading = image.ndim - image_axes
-    planes = int(np.prod(image.shape[:leading], dtype=np.int64))
+    leading = image.shape[: image.ndim - image_axes]
+    planes = int(np.prod(leading, dtype=np.int64))
     every = max(1, min(planes // 8, int(step)))
     in_plane = max(1, int(np.sqrt(step / every)))
-    flat = image.reshape(-1, *image.shape[leading:])[::every] if leading else image[None]
-    return flat[:, ::in_plane, ::in_plane]
+    for plane in range(0, planes, every):
+        yield image[np.unravel_index(plane, leading) if leading else ()][::in_plane, ::in_plane]
 
 
 def spots(shape: Sequence[int], image_axes: int) -> Iterator[tuple[int | slice, ...]]:
@@ -128,6 +131,23 @@ def _starts(length: int, count: int) -> list[int]:
     count = min(count, max(1, length // SPOT_EDGE))
     last = max(0, length - SPOT_EDGE)
     return [round(last * (i + 0.5) / count) if count > 1 else last // 2 for i in range(count)]
+
+
+def blocks(shape: Sequence[int], image_axes: int) -> Iterator[tuple[int | slice, ...]]:
+    """Index expressions of squares that cover an array."""
+    leading = tuple(shape[: len(shape) - image_axes])
+    height, width = shape[len(leading)], shape[len(leading) + 1]
+    for at in np.ndindex(*leading):
+        for y in range(0, height, BLOCK_EDGE):
+            for x in range(0, width, BLOCK_EDGE):
+                yield (*at, slice(y, y + BLOCK_EDGE), slice(x, x + BLOCK_EDGE))
+
+
+def gist(block: np.ndarray) -> np.ndarray:
+    """The extremes of a block's finite values, and some values between them."""
+    values = block[::16, ::16].ravel()
+    finite = block[np.isfinite(block)]
+    return np.concatenate([values, [finite.min(), finite.max()]]) if finite.size else values
 
 
 def fill(normalised: np.ndarray, missing: np.ndarray) -> np.ndarray:

@@ -2,64 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import dask
 import dask.array as da
 import numpy as np
+from dask.utils import SerializableLock
 
-from napari_mdeblurgan.restoration.inference import DoesNotFit, network_on, restore_tile, smaller_tiles
-from napari_mdeblurgan.restoration.intensity import Window, measure_window, spots
-from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
+from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.plan import RestorationPlan, measured_windows
 from napari_mdeblurgan.restoration.tiling import Tile
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
 
-def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> Any:
-    """A dask array whose every chunk is one tile of one image; nothing is computed here."""
+class LazyWindows:
+    """The windows of a lazy image, measured when they are first needed and then kept."""
+
+    def __init__(self, image: Any, plan: RestorationPlan) -> None:
+        self._image, self._plan = image, plan
+        self._windows = plan.windows
+        self._lock = SerializableLock()
+
+    def get(self) -> tuple[Window, ...]:
+        """Measure at a few spots of the image, the first time."""
+        with self._lock:
+            if self._windows is None:
+                self._windows = measured_windows(self._image, self._plan.rgb, self._plan.channel_axis)
+            return self._windows
+
+
+def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
+    """A dask array whose every chunk is one tile of one image; nothing is computed here.
+
+    Parameters
+    ----------
+    image : dask.array.Array
+        What the plan was made for.
+    model : Model
+        The model that the plan was made for.
+    plan : RestorationPlan
+        From `make_plan`.
+    """
     if plan.rgb:
         image = image.rechunk({image.ndim - 1: -1})
+    colour = (0,) if plan.rgb else ()
     lazy_model = dask.delayed(model, pure=True, traverse=False)
-    windows = plan.windows if plan.windows is not None else dask.delayed(_measured_parts)(*_lazy_spots(image, plan))
+    windows = LazyWindows(image, plan)
     blocks = image.to_delayed()
     bounds = [np.cumsum((0, *sizes)) for sizes in image.chunks]
     rows, columns = plan.grid.spans
-    task = dask.delayed(_restore_chunk, pure=False)
-    pieces = np.empty((*plan.leading, len(rows), len(columns), *((1,) if plan.rgb else ())), dtype=object)
+    pieces = np.empty((*plan.leading, len(rows), len(columns), *(1 for _ in colour)), dtype=object)
     for index in np.ndindex(*plan.leading):
-        block_index, inside = _located(index, bounds)
-        for j, y in enumerate(rows):
-            for i, x in enumerate(columns):
-                tile = Tile(y, x)
-                chunks_y, chunks_x = (
-                    _overlapping(span.source, b) for span, b in zip((y, x), bounds[len(index) :], strict=False)
-                )
-                parts = [
-                    [blocks[(*block_index, cy, cx, *((0,) if plan.rgb else ()))] for cx, _ in chunks_x]
-                    for cy, _ in chunks_y
-                ]
-                crops = [[(sy, sx) for _, sx in chunks_x] for _, sy in chunks_y]
-                piece = task(parts, crops, inside, index, tile, plan, windows, lazy_model)
-                f = plan.factor
-                shape = (*(1 for _ in index), (y.stop - y.start) * f, (x.stop - x.start) * f, *plan.colours)
-                pieces[(*index, j, i, *((0,) if plan.rgb else ()))] = da.from_delayed(piece, shape, plan.dtype)
+        chunk, inside = _located(index, bounds)
+        for j, i in np.ndindex(len(rows), len(columns)):
+            tile = Tile(rows[j], columns[i])
+            along_y = _overlapping(tile.y.source, bounds[len(index)])
+            along_x = _overlapping(tile.x.source, bounds[len(index) + 1])
+            parts = [[blocks[(*chunk, cy, cx, *colour)] for cx, _ in along_x] for cy, _ in along_y]
+            crops: list[list[tuple[int | slice, ...]]] = [[(*inside, y, x) for _, x in along_x] for _, y in along_y]
+            work = partial(_restore_chunk, crops=crops, index=index, tile=tile, plan=plan, windows=windows)
+            piece = dask.delayed(work, pure=False, traverse=False)(lazy_model, parts)
+            edges = (span.stop - span.start for span in (tile.y, tile.x))
+            shape = (*(1 for _ in index), *(edge * plan.factor for edge in edges), *plan.colours)
+            pieces[(*index, j, i, *colour)] = da.from_delayed(piece, shape, plan.dtype)
     return da.block(pieces.tolist())
-
-
-def _lazy_spots(image: Any, plan: RestorationPlan) -> Iterator[list[Any]]:
-    """Samples of each window's part of the image, as dask arrays."""
-    for channel in range(image.shape[plan.channel_axis]) if plan.channel_axis is not None else (None,):
-        part = image if channel is None else image[(*(slice(None),) * (plan.channel_axis or 0), channel)]
-        part = part[..., :3] if plan.rgb else part
-        yield [part[spot] for spot in spots(part.shape, plan.image_axes)]
-
-
-def _measured_parts(*channels: list[np.ndarray]) -> tuple[Window, ...]:
-    return tuple(measure_window(parts) for parts in channels)
 
 
 def _located(index: tuple[int, ...], bounds: list[np.ndarray]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -78,42 +89,31 @@ def _overlapping(wanted: slice, bounds: np.ndarray) -> list[tuple[int, slice]]:
     return found
 
 
-def _index(inside: tuple[int, ...], crop: tuple[slice, slice]) -> tuple[int | slice, ...]:
-    return (*inside, *crop)
-
-
 def _restore_chunk(
+    model: Model,
     parts: list[list[np.ndarray]],
-    crops: list[list[tuple[slice, slice]]],
-    inside: tuple[int, ...],
+    *,
+    crops: list[list[tuple[int | slice, ...]]],
     index: tuple[int, ...],
     tile: Tile,
     plan: RestorationPlan,
-    windows: tuple[Window, ...],
-    model: Model,
+    windows: LazyWindows,
 ) -> np.ndarray:
+    """One chunk of the result from the chunks of the image that its tile reads, each with the crop to take of it."""
     rows = [
-        np.concatenate([np.asarray(part)[_index(inside, crop)] for part, crop in zip(line, cuts, strict=True)], axis=1)
+        np.concatenate([np.asarray(part)[crop] for part, crop in zip(line, cuts, strict=True)], axis=1)
         for line, cuts in zip(parts, crops, strict=True)
     ]
-    block = np.concatenate(rows, axis=0)
-    network, window = network_on(model, plan), plan.window(index, windows)
-    f, todo = plan.factor, [tile]
+    block, f = np.concatenate(rows, axis=0), plan.factor
     result = np.empty(((tile.y.stop - tile.y.start) * f, (tile.x.stop - tile.x.start) * f, *plan.colours), plan.dtype)
-    while todo:
-        part_of = todo.pop()
-        cut = tuple(
-            slice(small.source.start - whole.source.start, small.source.stop - whole.source.start)
-            for small, whole in ((part_of.y, tile.y), (part_of.x, tile.x))
-        )
-        try:
-            piece = restore_tile(block[cut], part_of, plan, window, network)
-        except DoesNotFit as error:
-            todo = smaller_tiles(plan, [*todo, part_of], error)
-            continue
-        at = tuple(
-            slice((small.start - whole.start) * f, (small.stop - whole.start) * f)
-            for small, whole in ((part_of.y, tile.y), (part_of.x, tile.x))
-        )
-        result[at] = piece
+
+    def read(part: Tile) -> np.ndarray:
+        y, x = tile.y.source.start, tile.x.source.start
+        rows, columns = part.y.source, part.x.source
+        return block[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+
+    network = network_on(model, plan.device)
+    for part, piece in restored_tiles(read, [tile], plan, plan.window(index, windows.get()), network):
+        y, x = (part.y.start - tile.y.start) * f, (part.x.start - tile.x.start) * f
+        result[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
     return result[(None,) * len(index)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,16 @@ import psutil
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
-from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds, measure_window, sample, spots
+from napari_mdeblurgan.restoration.intensity import (
+    FILL_RADIUS,
+    Window,
+    blocks,
+    bounds,
+    gist,
+    measure_window,
+    sample,
+    spots,
+)
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, TileGrid
 
 if TYPE_CHECKING:
@@ -97,10 +107,11 @@ class RestorationPlan:
         axis = len(self.leading)
         return TileGrid((self.shape[axis], self.shape[axis + 1]), self.region, self.tile, self.halo)
 
-    @property
-    def offset(self) -> tuple[float, float]:
-        """Where the centre of the result's first pixel lies, along y and x, in pixels of the image."""
-        return tuple(start - (1 - 1 / self.factor) / 2 for start, _ in self.region)  # type: ignore[return-value]
+    def limits(self, window: Window) -> tuple[float, float] | None:
+        """What the result is clipped to, if not to its type: colours as floats lie in 0 … 1, or in 0 … 255."""
+        if not self.rgb or self.dtype.kind != "f" or window.low < 0 or window.high > 255:
+            return None
+        return (0.0, 1.0) if window.high <= 1 else (0.0, 255.0)
 
     def window(self, index: tuple[int, ...], windows: tuple[Window, ...]) -> Window:
         """The window of the image at `index` of the leading axes."""
@@ -109,7 +120,23 @@ class RestorationPlan:
 
 def is_lazy(image: Any) -> bool:
     """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like)."""
-    return not isinstance(image, np.ndarray) and hasattr(image, "shape") and hasattr(image, "dtype")
+    return not isinstance(image, np.ndarray | np.generic) and isinstance(getattr(image, "dtype", None), np.dtype)
+
+
+def as_array(image: Any) -> Any:
+    """`image` itself if it is a numpy array or a lazy one, else what numpy makes of it.
+
+    Raises
+    ------
+    ImageError
+        If that is no array.
+    """
+    if is_lazy(image):
+        return image
+    try:
+        return np.asarray(image)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ImageError(f"This {type(image).__name__} is no image: {error}; pass an array of numbers.") from error
 
 
 def make_plan(
@@ -158,8 +185,9 @@ def make_plan(
     ImageError
         In one sentence, if the image, the region or a wish cannot be met.
     """
-    if not hasattr(image, "shape") or not hasattr(image, "dtype"):
-        image = np.asarray(image)
+    image = as_array(image)
+    if any(math.isnan(length) for length in image.shape):
+        raise ImageError("The size of the lazy image is not known; call its `compute_chunk_sizes()` first.")
     shape, dtype = tuple(int(length) for length in image.shape), np.dtype(image.dtype)
     _check_dtype(dtype)
     colour = _has_colours(shape, card, rgb)
@@ -181,7 +209,7 @@ def make_plan(
     windows = _given_windows(window, 1 if channel_axis is None else shape[channel_axis], dtype)
     warnings: tuple[str, ...] = ()
     if not is_lazy(image):
-        warnings = _look_for_missing(image)
+        warnings = _look_for_missing(image, leading, area)
         if windows is None:
             windows = measured_windows(image, colour, channel_axis)
     chosen = pick_device(device)
@@ -211,13 +239,23 @@ def measured_windows(image: Any, rgb: bool, channel_axis: int | None) -> tuple[W
         channels = range(image.shape[channel_axis])
         return tuple(measured_windows(image[(*before, channel)], rgb, None)[0] for channel in channels)
     axes = 3 if rgb else 2
-    if is_lazy(image):
-        parts = [np.asarray(image[spot]) for spot in spots(image.shape, axes)]
-    else:
-        parts = [sample(image, axes)]
-        if not np.isfinite(parts[0]).any():
-            parts = [image[np.isfinite(image)]]
-    return (measure_window(part[..., :3] if rgb and part.ndim >= axes else part for part in parts),)
+    colours = (..., slice(0, 3)) if rgb else (...,)
+    if not is_lazy(image):
+        parts = [part[colours] for part in sample(image, axes)]
+        if any(np.isfinite(part).any() for part in parts):
+            return (measure_window(parts),)
+        return (measure_window([image[colours]]),)
+    parts = [_read(image, spot)[colours] for spot in spots(image.shape, axes)]
+    values = np.concatenate([part[np.isfinite(part)] for part in parts])
+    if not values.size or values.min() == values.max():  # nothing to be seen there, so look everywhere
+        parts = [gist(_read(image, block)[colours]) for block in blocks(image.shape, axes)]
+    return (measure_window(parts),)
+
+
+def _read(image: Any, index: tuple[int | slice, ...]) -> np.ndarray:
+    """A part of a lazy image; in this thread alone, as this may run within one of dask's tasks."""
+    part = image[index]
+    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)
 
 
 def _check_dtype(dtype: np.dtype) -> None:
@@ -267,7 +305,12 @@ def _leading_axis(axis: int, leading: int, ndim: int) -> int:
 def _checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
     if region is None:
         return (0, shape[0]), (0, shape[1])
-    (y0, y1), (x0, x1) = ((int(start), int(stop)) for start, stop in region)
+    try:
+        (y0, y1), (x0, x1) = ((int(start), int(stop)) for start, stop in region)
+    except (TypeError, ValueError):
+        raise ImageError(
+            f"A region is ((y start, y stop), (x start, x stop)) in whole pixels, not {region!r}."
+        ) from None
     if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
         raise ImageError(f"The region {region} does not lie within the image of {shape[0]} × {shape[1]} pixels.")
     return (y0, y1), (x0, x1)
@@ -284,8 +327,8 @@ def _per_axis(values: Sequence[float] | None, axes: int, default: float, name: s
 def _checked_tile(tile: int | None, device: str) -> int:
     if tile is None:
         return DEFAULT_TILE[device.split(":")[0]]
-    if tile < SMALLEST_TILE:
-        raise ImageError(f"A tile of {tile} pixels is too small; choose {SMALLEST_TILE} or more.")
+    if not isinstance(tile, Integral) or tile < SMALLEST_TILE:
+        raise ImageError(f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} or more.")
     return int(tile)
 
 
@@ -296,7 +339,7 @@ def _given_windows(
         return None
     pairs = np.asarray(window, dtype=object)
     pairs = np.broadcast_to(pairs, (count, 2)) if pairs.shape == (2,) else pairs
-    if pairs.shape == (count, 2) and all(math.isfinite(value) for value in pairs.flat):
+    if pairs.shape == (count, 2) and all(isinstance(value, Real) and math.isfinite(value) for value in pairs.flat):
         smallest, largest = (0.0, 1.0) if dtype.kind == "b" else bounds(dtype)
         windows = tuple(Window(max(low, smallest), min(high, largest)) for low, high in pairs)
         if all(each.low <= each.high for each in windows):
@@ -306,18 +349,21 @@ def _given_windows(
     )
 
 
-def _look_for_missing(image: np.ndarray) -> tuple[str, ...]:
-    """A warning if some pixels are NaN or infinite."""
+def _look_for_missing(image: np.ndarray, leading: int, region: Region) -> tuple[str, ...]:
+    """A warning if some pixels of the region are NaN or infinite."""
     if image.dtype.kind != "f":
         return ()
-    planes = image.reshape(-1, *image.shape[-2:])
-    missing = sum(int(plane.size - np.isfinite(plane).sum()) for plane in planes)
-    if missing in (0, image.size):
+    area = tuple(slice(start, stop) for start, stop in region)
+    missing = total = 0
+    for index in np.ndindex(*image.shape[:leading]):
+        plane = image[(*index, *area)]
+        missing += plane.size - int(np.count_nonzero(np.isfinite(plane)))
+        total += plane.size
+    if missing in (0, total):
         return ()
-    share = 100 * missing / image.size
     return (
-        f"{missing} values ({share:.2g} %) are NaN or infinite; they are NaN in the result and the pixels next to them are "
-        "guesses.",
+        f"{missing} values ({100 * missing / total:.2g} %) are NaN or infinite; they are NaN in the result and the pixels "
+        "next to them are guesses.",
     )
 
 
