@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,39 @@ def test_large_images_are_reduced() -> None:
     image = np.random.default_rng(0).integers(0, 255, (300, 1500), np.uint8)
     picture = comparison(image, doubled(image))
     assert picture.shape[1] == 2 * PANEL[1] + DIVIDER
+
+
+def test_a_large_image_takes_little_memory_beside_its_own() -> None:
+    before = np.random.default_rng(0).integers(0, 60_000, (1000, 1000)).astype(np.uint16)
+    after = doubled(before)
+    comparison(before[:50, :50], after[:100, :100])
+    tracemalloc.start()
+    try:
+        comparison(before, after)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * after.nbytes
+
+
+def test_a_reduced_panel_shows_the_whole_image_at_its_place() -> None:
+    y, x = np.mgrid[:1501, :1333]
+    before = (120 + 60 * np.sin(x / 90) + 60 * np.sin(y / 70)).astype(np.uint8)
+    picture = comparison(before, doubled(before))
+    height, width = PANEL[1], round(PANEL[1] * 1333 / 1501)
+    y, x = (np.mgrid[:height, :width] + 0.5) * (1501 / PANEL[1]) - 0.5
+    expected = 120 + 60 * np.sin(x / 90) + 60 * np.sin(y / 70)
+    for half in halves(picture):
+        shown = np.abs(whole_panel(half, height)[:, :width, 0] - expected)
+        assert np.percentile(shown, 95) < 3  # the frame is drawn over some
+
+
+def test_the_detail_of_a_large_image_is_found() -> None:
+    before = np.full((2100, 2000), 100, np.uint8)
+    before[1800:1860, 1900:1980] = np.random.default_rng(0).integers(0, 255, (60, 80), np.uint8)
+    picture = comparison(before, doubled(before))
+    for half in halves(picture):
+        assert half[2 * LABEL_BAND + PANEL[1] + DIVIDER :].std() > 25
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (2, 300), (300, 2), (7, 5)])

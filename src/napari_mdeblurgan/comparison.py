@@ -5,6 +5,7 @@ Both halves have the same contrast; the part with most detail is shown magnified
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ PANEL = (320, 960)  # narrowest and widest panel, pixels
 ZOOM = 3
 DIVIDER = 4
 LABEL_BAND = 24
+SAMPLE_PIXELS = 512 * 512  # looked at for the contrast and for where the detail is
+BAND_VALUES = 2**18  # converted at a time
 INK, PAPER, FRAME = (255, 255, 255), (24, 24, 24), (255, 214, 10)
 
 
@@ -40,7 +43,8 @@ def comparison(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     Left the image before, enlarged by bicubic interpolation to the density of the image after, on the right; below, from
     both, the part where the image before has most detail, magnified threefold without interpolation. Contrast limits are
     those of the image before: the whole range of uint8, else its percentiles 0.1 and 99.9. Panels of more than 960 pixels
-    are reduced; the magnified parts never are.
+    are reduced; the magnified parts never are. Only what is shown is converted, so that the picture takes little memory
+    beside the images.
 
     Parameters
     ----------
@@ -77,12 +81,11 @@ def comparison(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     draw = ImageDraw.Draw(canvas)
     corners = tuple(value * shrink for value in (x, y, x + crop[0], y + crop[1]))
     below = LABEL_BAND + panel[1] + DIVIDER
-    for side, (whole, part) in enumerate(((_bytes(before, limits), enlarged), (_bytes(after, limits), restored))):
+    for side, (whole, part) in enumerate(((before, enlarged), (after, restored))):
         left = side * (panel[0] + DIVIDER)
         top = LABEL_BAND
-        resampling = Image.Resampling.BICUBIC
         inset = left + (panel[0] - image[0]) // 2
-        canvas.paste(Image.fromarray(whole).resize(image, resampling), (inset, top))
+        canvas.paste(_panel(whole, image, limits), (inset, top))
         frame = (inset + corners[0], top + corners[1], inset + corners[2] - 1, top + corners[3] - 1)
         draw.rectangle(frame, outline=FRAME, width=2)
         magnified = Image.fromarray(part).resize(zoom, Image.Resampling.NEAREST)
@@ -109,9 +112,8 @@ def write_comparison(path: str | Path, before: Micrograph, after: Micrograph) ->
 def _limits(image: np.ndarray) -> tuple[float, float]:
     if image.dtype == np.uint8 or image.dtype == bool:
         return 0.0, float(np.iinfo(np.uint8).max if image.dtype == np.uint8 else 1)
-    values = image[..., :3] if image.ndim == 3 else image
-    step = max(1, int((values.size / 4e6) ** 0.5))
-    values = values[::step, ::step].astype(np.float64)
+    step = _sampling_step(image)
+    values = (image[..., :3] if image.ndim == 3 else image)[::step, ::step].astype(np.float64)
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
@@ -119,10 +121,25 @@ def _limits(image: np.ndarray) -> tuple[float, float]:
     return float(low), float(high if high > low else low + 1)
 
 
+def _sampling_step(image: np.ndarray) -> int:
+    """Every how manieth pixel along y and x is enough to know an image by."""
+    return max(1, math.ceil((image.shape[0] * image.shape[1] / SAMPLE_PIXELS) ** 0.5))
+
+
+def _panel(image: np.ndarray, size: tuple[int, int], limits: tuple[float, float]) -> Image.Image:
+    """An image in `size` (width, height), enlarged or reduced; of a large one, a band of rows at a time is converted."""
+    height, width = image.shape[:2]
+    step = max(1, min(height // size[1], width // size[0]))
+    rows = step * max(1, BAND_VALUES // (step * width * (image.shape[2] if image.ndim == 3 else 1)))
+    bands = (Image.fromarray(_bytes(image[y : y + rows], limits)).reduce(step) for y in range(0, height, rows))
+    reduced = Image.fromarray(np.concatenate([np.asarray(band) for band in bands]))
+    return reduced.resize(size, Image.Resampling.BICUBIC, box=(0, 0, width / step, height / step))
+
+
 def _bytes(image: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """(y, x, 3) uint8 between the contrast limits; NaN is black, transparency is left out."""
+    """(y, x) or (y, x, 3) uint8 between the contrast limits; NaN is black, transparency is left out."""
     low, high = limits
-    colours = image[..., :3] if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)
+    colours = image[..., :3] if image.ndim == 3 else image
     if colours.dtype == np.uint8 and (low, high) == (0, 255):
         return np.ascontiguousarray(colours)
     scaled = (colours.astype(np.float64) - low) * (255 / (high - low))
@@ -131,16 +148,20 @@ def _bytes(image: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
 
 def _most_detailed(image: np.ndarray, factor: int, size: tuple[int, int]) -> tuple[int, int, tuple[int, int]]:
     """Where the steepest gradients gather in the image before: y, x, (width, height) in pixels of the image after."""
-    grey = image[..., :3].astype(np.float64).mean(axis=-1) if image.ndim == 3 else image.astype(np.float64)
+    step = _sampling_step(image)
+    part = image[::step, ::step]
+    grey = part[..., :3].astype(np.float64).mean(axis=-1) if part.ndim == 3 else part.astype(np.float64)
     grey = np.nan_to_num(grey, posinf=0, neginf=0)
-    height, width = grey.shape
+    height, width = image.shape[:2]
     low = min(width, max(1, size[0] // factor)), min(height, max(1, size[1] // factor))
     slopes = sum(np.abs(np.gradient(grey, axis=axis)) for axis in (0, 1) if grey.shape[axis] > 1)
     slopes = np.minimum(slopes, np.percentile(slopes, 99.9))
-    density = uniform_filter(slopes, (low[1], low[0]), mode="constant")
-    density = density[low[1] // 2 : low[1] // 2 + height - low[1] + 1, low[0] // 2 : low[0] // 2 + width - low[0] + 1]
-    y, x = np.unravel_index(int(density.argmax()), density.shape)
-    return int(y) * factor, int(x) * factor, (low[0] * factor, low[1] * factor)
+    window = tuple(min(length, max(1, edge // step)) for edge, length in zip(low[::-1], grey.shape, strict=True))
+    density = uniform_filter(slopes, window, mode="constant")
+    density = density[tuple(slice(w // 2, w // 2 + n - w + 1) for w, n in zip(window, grey.shape, strict=True))]
+    y, x = (int(at) * step for at in np.unravel_index(int(density.argmax()), density.shape))
+    y, x = min(y, height - low[1]), min(x, width - low[0])
+    return y * factor, x * factor, (low[0] * factor, low[1] * factor)
 
 
 def _enlarged(image: np.ndarray, factor: int, region: tuple[slice, slice], limits: tuple[float, float]) -> np.ndarray:
