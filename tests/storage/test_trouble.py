@@ -139,6 +139,26 @@ def test_an_empty_plane_is_compressed_as_far_as_it_goes_and_read_again(tmp_path:
     assert read_image(tmp_path / "a.tif").data.shape == (9000, 9000)
 
 
+@pytest.mark.parametrize("compression", ["zstd", "lzma"])
+def test_a_plane_that_shrinks_far_more_is_read(tmp_path: Path, compression: str) -> None:
+    path = tmp_path / "a.tif"
+    mask = np.zeros((12_000, 12_000), np.uint8)
+    tifffile.imwrite(path, mask, compression=compression, rowsperstrip=12_000)
+    assert path.stat().st_size < 40_000
+    image = read_image(path).data
+    assert image.shape == mask.shape
+    assert not image.any()
+
+
+def test_a_tiff_of_any_compression_that_claims_absurd_size_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.tif"
+    tifffile.imwrite(path, STACK[0], metadata=None, compression="zstd", rowsperstrip=32)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for tag in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            tif.pages.first.tags[tag].overwrite(4_000_000)
+    assert "does not fit into memory" in refusal(path)
+
+
 def test_a_colour_png_of_16_bits_is_refused_rather_than_reduced(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.fromarray(np.zeros((4, 5, 3), np.uint8)).save(path)

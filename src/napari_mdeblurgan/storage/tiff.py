@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
 CLASSIC_LIMIT_BYTES = 2**32 - 2**25
-HIGHEST_COMPRESSION = 1100  # deflate's is 1032
+HIGHEST_COMPRESSION = 1500  # deflate's is 1032, LZW's 1370
+BOUNDED_COMPRESSIONS = frozenset({"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS"})  # others have no such limit
 SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
 IMAGEJ_DTYPES = frozenset({"uint8", "int16", "uint16", "float32"})
 CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
@@ -90,7 +91,8 @@ def _check_memory(path: Path, series: TiffPageSeries) -> None:
 
     size = f"{series.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, series.shape))} pixels)"
     file_bytes = path.stat().st_size
-    if not series.is_multifile and series.nbytes > HIGHEST_COMPRESSION * file_bytes + SPARE_BYTES:
+    bounded = getattr(series.keyframe.compression, "name", None) in BOUNDED_COMPRESSIONS and not series.is_multifile
+    if bounded and series.nbytes > HIGHEST_COMPRESSION * file_bytes + SPARE_BYTES:
         raise FileError(f"{path} is damaged: it claims to hold {size} in {file_bytes:,} bytes; copy it again.")
     if series.nbytes > psutil.virtual_memory().available:
         raise FileError(f"{path} holds {size}, which does not fit into memory; crop it first.")
