@@ -169,14 +169,33 @@ def test_the_input_is_never_overwritten(run, grey: Path, tmp_path: Path) -> None
         (("missing.tif", "b.tif"), "missing.tif does not exist"),
         (("grey.tif", "b.tif", "--compare", "both.jpg"), "PNG"),
         (("grey.tif", "b.png", "--compare", "b.png"), "cannot be both"),
+        (("grey.tif", "b.jpg"), "kind that is written"),
+        (("grey.tif", "nowhere/b.tif"), "no folder"),
+        (("grey.tif", "b.tif", "--model", "no-such-model"), "no-such-model"),
+        (("grey.tif", "b.tif", "--model", "no-such-file.safetensors"), "no-such-file.safetensors"),
+        (("grey.tif", "b.tif", "--device", "cuda:99"), "cuda:99"),
+        (("grey.tif", "b.tif", "--device", "cpu", "--precision", "float16"), "float16"),
+        (("stack.tif", "b.png"), "single plane"),
     ],
 )
 @pytest.mark.usefixtures("grey")
 def test_wrong_use_ends_with_code_2_and_one_line(run, tmp_path, monkeypatch, arguments, words) -> None:
     monkeypatch.chdir(tmp_path)
+    write_image("stack.tif", Micrograph(np.zeros((2, 20, 20), np.uint8), "ZYX"))
+    before = set(tmp_path.iterdir())
     code, out, error = run("restore", *arguments)
     assert (code, out) == (2, "")
     assert_one_line(error, words)
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("option", [("--gray-model", "no-such-model"), ("--device", "cuda:99")])
+def test_wrong_use_of_the_demo_leaves_nothing(run, tmp_path: Path, option: tuple[str, str]) -> None:
+    models = ("--rgb-model", "tiny-3-x2", "--gray-model", "tiny-1-x2")
+    code, out, error = run("demo", "--output", tmp_path / "out", *models, *option)
+    assert (code, out) == (2, "")
+    assert_one_line(error, option[1])
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -195,21 +214,19 @@ def test_arguments_that_are_missing_or_senseless_end_with_code_2(run, tmp_path, 
     ("arguments", "words"),
     [
         (("broken.tif", "b.tif"), "broken.tif"),
-        (("grey.tif", "b.jpg"), "kind that is written"),
-        (("grey.tif", "nowhere/b.tif"), "no folder"),
-        (("grey.tif", "b.tif", "--model", "no-such-model"), "no-such-model"),
         (("grey.tif", "b.tif", "--model", "weights.pth"), "weights.pth"),
+        (("grey.tif", "b.tif", "--model", "damaged"), "damaged.safetensors"),
         (("grey.tif", "b.tif", "--model", "tiny-3-x2"), "grey"),
-        (("grey.tif", "b.tif", "--device", "cuda:99"), "cuda:99"),
-        (("stack.tif", "b.png"), "single plane"),
     ],
 )
 @pytest.mark.usefixtures("grey")
-def test_work_that_fails_ends_with_code_1_and_one_line(run, tmp_path, monkeypatch, arguments, words) -> None:
+def test_work_that_fails_ends_with_code_1_and_one_line(
+    run, tmp_path, monkeypatch, models_folder, arguments, words
+) -> None:
     monkeypatch.chdir(tmp_path)
+    (models_folder / "damaged.safetensors").write_bytes(b"rubbish")
     Path("broken.tif").write_bytes(b"II*\0rubbish")
     Path("weights.pth").write_bytes(b"pickle")
-    write_image("stack.tif", Micrograph(np.zeros((2, 20, 20), np.uint8), "ZYX"))
     before = set(tmp_path.iterdir())
     code, _, error = run("restore", *arguments)
     assert code == 1
@@ -223,6 +240,8 @@ def test_work_that_fails_ends_with_code_1_and_one_line(run, tmp_path, monkeypatc
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(5, "Input/output error", "disk"), 1, "disk: input/output error"),
         (MemoryError(), 1, "not enough memory"),
+        (RuntimeError("kernel 7\nfailed"), 1, "restore failed unexpectedly (RuntimeError: kernel 7 failed); run"),
+        (AssertionError(), 1, "restore failed unexpectedly (AssertionError); run `mdeblurgan --debug restore …`"),
     ],
 )
 def test_trouble_on_the_way_is_one_line_and_leaves_nothing(
@@ -237,6 +256,18 @@ def test_trouble_on_the_way_is_one_line_and_leaves_nothing(
     assert ended == code
     assert_one_line(error, words)
     assert set(tmp_path.iterdir()) == before
+
+
+def test_debug_shows_where_an_error_came_from(run, grey: Path, tmp_path: Path, monkeypatch) -> None:
+    def troubled(*_: object, **__: object) -> None:
+        raise RuntimeError("kernel 7")
+
+    monkeypatch.setattr(engine, "restore_steps", troubled)
+    code, _, error = run("--debug", "restore", grey, tmp_path / "b.tif")
+    assert code == 1
+    assert "Traceback" in error
+    assert ", in troubled" in error
+    assert error.splitlines()[-1].startswith("mdeblurgan: restore failed unexpectedly (RuntimeError: kernel 7)")
 
 
 def test_an_interruption_while_writing_leaves_nothing(run, grey: Path, tmp_path: Path, monkeypatch) -> None:

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 import time
+import traceback
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_mdeblurgan import __version__
-from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
 
 if TYPE_CHECKING:
@@ -76,6 +77,10 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _debug(context: typer.Context, wanted: bool) -> None:
+    context.obj = wanted  # what every command's context inherits
+
+
 Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=_device)]
 Tile = Annotated[
     int | None, typer.Option(min=SMALLEST_TILE, help="Largest edge of a tile in pixels; smaller ones take less memory.")
@@ -88,6 +93,9 @@ def _common(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", callback=_debug, help="Show where in the program an error came from.")
+    ] = False,
 ) -> None:
     """Deblur micrographs and double their pixel density.
 
@@ -99,6 +107,7 @@ def _common(
 
 @app.command()
 def restore(
+    context: typer.Context,
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="TIFF, OME-TIFF, PNG or JPEG.")],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif or .png.")],
     model: Annotated[
@@ -120,12 +129,15 @@ def restore(
     Example:
       mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
     """
-    with _one_line_errors():
-        from napari_mdeblurgan.storage import check_writable, read_image, write_image
+    with _one_line_errors(context):
+        from napari_mdeblurgan.storage import read_image, write_image
 
         _check_files(source, output, compare, overwrite)
+        if model is not None:
+            _check_model(model)
+        _check_device(device, precision)
         before = read_image(source)
-        check_writable(output, before.axes, before.data.dtype)
+        _check_output(output, before.axes, before.data.dtype)
         after = _restored(before, model or _default_model(before), device, tile, precision)
         write_image(output, after)
         print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")
@@ -137,7 +149,7 @@ def restore(
 
 
 @app.command()
-def models() -> None:
+def models(context: typer.Context) -> None:
     """List the models that can be named.
 
     Each line: name, factor, kind of image, description.
@@ -146,7 +158,7 @@ def models() -> None:
     Example:
       mdeblurgan models
     """
-    with _one_line_errors():
+    with _one_line_errors(context):
         from napari_mdeblurgan.model import list_models, user_model_folder
 
         cards = list_models()
@@ -160,6 +172,7 @@ def models() -> None:
 
 @app.command()
 def demo(
+    context: typer.Context,
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("demo-output"),
     rgb_model: Annotated[str, typer.Option(help="Model for the colour sample.")] = COLOUR_MODEL,
     gray_model: Annotated[str, typer.Option(help="Model for the grey sample.")] = GREY_MODEL,
@@ -173,11 +186,14 @@ def demo(
     Example:
       mdeblurgan demo --output demo-output
     """
-    with _one_line_errors():
+    with _one_line_errors(context):
         from napari_mdeblurgan.comparison import write_comparison
         from napari_mdeblurgan.samples import SAMPLES, sample_path
         from napari_mdeblurgan.storage import read_image, write_image
 
+        for name in (rgb_model, gray_model):
+            _check_model(name)
+        _check_device(device)
         output.mkdir(parents=True, exist_ok=True)
         for sample in SAMPLES.values():
             print(f"{sample.name}: {sample.description}")
@@ -190,10 +206,11 @@ def demo(
 
 
 @contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Turn what goes wrong into one line and an exit code."""
+def _one_line_errors(context: typer.Context) -> Iterator[None]:
+    """Turn what goes wrong into one line and an exit code; with --debug, the traceback comes before it."""
     try:
-        yield
+        with _shown_traceback() if context.obj else contextlib.nullcontext():
+            yield
     except WrongUse as error:
         _fail(str(error), 2)
     except MdeblurganError as error:
@@ -208,6 +225,19 @@ def _one_line_errors() -> Iterator[None]:
         _fail(f"{name}{(error.strerror or str(error)).lower()}.", 1)
     except KeyboardInterrupt:
         _fail("interrupted; nothing was left half-written.", 130)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
+        _fail(f"{context.info_name} failed unexpectedly ({what}); {hint}.", 1)
+
+
+@contextmanager
+def _shown_traceback() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+        raise
 
 
 def _fail(sentence: str, code: int) -> None:
@@ -217,8 +247,6 @@ def _fail(sentence: str, code: int) -> None:
 
 def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool) -> None:
     """Find out, before any work is done, whether the files can be meant so."""
-    from napari_mdeblurgan.storage import check_writable
-
     if not source.exists():
         raise WrongUse(f"{source} does not exist; check its name.")
     if compare is not None and compare.suffix.lower() != ".png":
@@ -229,9 +257,43 @@ def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bo
             raise WrongUse(f"{path} is the input itself; choose another name.")
         if path.exists() and not overwrite:
             raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
-        check_writable(path, "YX", "uint8")
+        _check_output(path, "YX", "uint8")
     if compare is not None and compare.resolve() == output.resolve():
         raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
+
+
+def _check_output(path: Path, axes: str, dtype: np.dtype | str) -> None:
+    from napari_mdeblurgan.storage import check_writable
+
+    try:
+        check_writable(path, axes, dtype)
+    except FileError as error:
+        raise WrongUse(str(error)) from error
+
+
+def _check_model(name: str) -> None:
+    """Make sure that there is such a model or file; whether it is fit for use is seen when it is loaded."""
+    from napari_mdeblurgan.model import model_path
+
+    with contextlib.suppress(RuntimeError):  # "~somebody" who has no home here
+        if Path(name).expanduser().is_file():
+            return
+    try:
+        model_path(name)
+    except ModelError as error:
+        raise WrongUse(str(error)) from error
+
+
+def _check_device(device: str, precision: str = "auto") -> None:
+    """Make sure that the device is there and computes so; torch is imported only where that is in doubt."""
+    if device in ("auto", "cpu") and precision in ("auto", "float32"):
+        return
+    from napari_mdeblurgan.restoration.device import pick_device, pick_precision
+
+    try:
+        pick_precision(str(precision), pick_device(device))
+    except ImageError as error:
+        raise WrongUse(str(error)) from error
 
 
 def _default_model(image: Micrograph) -> str:
