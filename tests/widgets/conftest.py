@@ -99,6 +99,7 @@ class Gate:
         from napari_mdeblurgan.restoration.engine import Progress
 
         try:
+            yield Progress(done=0, total=self.TILES, seconds=0.0)
             for tile in range(self.TILES):
                 self.begun += 1
                 assert self._open.acquire(timeout=30)

@@ -1,7 +1,8 @@
-"""What is remembered from one session to the next."""
+"""What is remembered for the next time."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,15 @@ def test_a_folder_that_cannot_be_written_does_no_harm(choices_folder: Path) -> N
     choices_folder.write_text("a file where the folder should be")
     write_choices(Choices(device="cpu"))
     assert read_choices() == Choices()
+
+
+def test_choices_are_kept_whole_or_not_at_all(choices_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_choices(Choices(device="cpu"))
+
+    def failing(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", failing)
+    write_choices(Choices(device="mps"))
+    assert read_choices() == Choices(device="cpu")
+    assert [file.name for file in choices_folder.iterdir()] == ["choices.json"]

@@ -123,6 +123,16 @@ def test_every_control_has_a_tooltip(widget: DeblurWidget) -> None:
     assert all(control.tooltip for control in [*shown, controls.progress, controls.cancel, controls.compare])
 
 
+def test_whole_name_of_the_image_is_in_the_tooltip(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    layer = viewer.add_image(noise(), name="2024-03-17 kidney, section 12, DAPI, 40x, second try, flat-fielded")
+    assert widget.controls.image.tooltip.startswith(f"{layer.name}\n")
+    layer.name = "another name that is too long for the drop-down, by far"
+    assert widget.controls.image.tooltip.startswith(f"{layer.name}\n")
+    assert widget.controls.image.native.toolTip() == widget.controls.image.tooltip
+    viewer.layers.clear()
+    assert widget.controls.image.tooltip.startswith("The image layer to sharpen.")
+
+
 # ---- the whole way
 
 
@@ -220,6 +230,25 @@ def test_stack_is_restored_whole_or_the_shown_plane_alone(
     assert plane.data.shape == (1, 48, 64)
     np.testing.assert_array_equal(plane.data[0], whole.data[1])
     assert plane.data_to_world((0, 0, 0))[0] == source.data_to_world((1, 0, 0))[0]
+
+
+@pytest.mark.parametrize("three_d", [True, False])
+def test_slice_that_nobody_sees_is_refused_in_a_sentence(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None], three_d: bool
+) -> None:
+    viewer.add_image(noise(3, 24, 24), name="stack")
+    widget.controls.this_slice.value = True
+    if three_d:
+        viewer.dims.ndisplay = 3
+    else:
+        viewer.dims.order = (1, 0, 2)
+    widget.controls.run.native.click()
+    assert not widget.running
+    expected = "needs the 2-D view" if three_d else "needs y and x on the canvas"
+    assert widget.controls.status.value.startswith(f"'This slice only' {expected}")
+    widget.controls.this_slice.value = False
+    run()
+    assert viewer.layers[1].data.shape == (3, 48, 48)
 
 
 def test_multiscale_source_is_restored_at_full_resolution(
@@ -329,7 +358,7 @@ def test_source_does_not_shine_through_an_additive_result(
 # ---- what is remembered
 
 
-def test_last_choices_come_back_in_the_next_session(
+def test_last_choices_come_back_the_next_time(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, choices_folder: Path
 ) -> None:
     viewer.add_image(noise())

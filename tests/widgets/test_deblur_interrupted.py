@@ -42,6 +42,18 @@ def test_progress_and_time_left_are_shown(
     assert len(viewer.layers) == 2
 
 
+def test_bar_moves_without_a_number_until_the_first_tile_is_done(
+    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, noise: Noise
+) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    widget.controls.run.native.click()
+    qtbot.waitUntil(lambda: widget.controls.status.value == "Restoring…", timeout=30_000)
+    bar = widget.controls.progress.native
+    assert (bar.minimum(), bar.maximum(), bar.text()) == (0, 0, "")
+    gate.let_on(1)
+    qtbot.waitUntil(lambda: bar.text().startswith("1 %"), timeout=30_000)
+
+
 def test_cancel_acts_within_one_tile(
     viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
 ) -> None:
@@ -138,6 +150,10 @@ def test_closing_the_viewer_cancels(
     ("error", "sentence"),
     [
         (OutOfMemory("Not even the smallest tile fits: choose the processor."), "Not even the smallest tile fits"),
+        (
+            MemoryError(),
+            "There is not enough memory for the result; close other programs, or restore a part of the image.",
+        ),
         (RuntimeError("kernel 7"), "Restoring 'nuclei' failed unexpectedly (RuntimeError: kernel 7); see the log."),
     ],
 )

@@ -1,4 +1,4 @@
-"""What the user chose last, kept across sessions in a small JSON file."""
+"""What the user chose last, kept for the next time in a small JSON file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from platformdirs import user_config_path
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.errors import FileError
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +45,8 @@ def read_choices() -> Choices:
 
 def write_choices(choices: Choices) -> None:
     """Keep `choices`; a folder that cannot be written costs only the memory of them."""
-    path = choices_path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(choices), indent=1), encoding="utf-8")
-    except OSError as error:
+        with replacing(choices_path(), make_folders=True) as file:
+            file.write(json.dumps(asdict(choices), indent=1).encode())
+    except FileError as error:
         log.info("the last choices were not kept: %s", error)

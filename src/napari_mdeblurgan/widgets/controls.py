@@ -11,6 +11,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 
 COMPARE_KEY = "Alt-B"
+THIS_SLICE = "This slice only"
+IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 290
 LABEL_WIDTH = 52
@@ -47,7 +49,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         image=ComboBox(
             label="Image",
             choices=images,
-            tooltip="The image layer to sharpen. It follows the layer that you select in the layer list.",
+            tooltip=IMAGE_TIP,
         ),
         model=ComboBox(
             label="Model",
@@ -61,7 +63,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             tooltip="Where the network runs. Automatic takes a graphics card if there is one, else the processor.",
         ),
         this_slice=CheckBox(
-            text="This slice only",
+            text=THIS_SLICE,
             value=False,
             tooltip="Restore only the plane that the viewer shows now, not every plane of the stack.",
         ),
@@ -115,8 +117,13 @@ def _named(box: ComboBox) -> Container:
     return _row(label, box)
 
 
+def show_image(controls: Controls, name: str) -> None:
+    """Let the tooltip tell the whole name of the chosen image, for the drop-down may be too narrow for it."""
+    controls.image.tooltip = "\n".join(filter(None, (name, IMAGE_TIP)))
+
+
 def show_life(controls: Controls) -> None:
-    """Let the bar move without saying how far, until the first tile begins."""
+    """Let the bar move without saying how far, until the first tile is done."""
     bar = controls.progress
     bar.min = bar.max = 0
     bar.native.setFormat("")

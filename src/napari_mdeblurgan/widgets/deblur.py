@@ -20,8 +20,10 @@ from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
     SMALLEST_WIDTH,
+    THIS_SLICE,
     laid_out,
     make_controls,
+    show_image,
     show_life,
     show_progress,
 )
@@ -176,9 +178,17 @@ class DeblurWidget(Container):
     def start(self) -> None:
         """Restore the whole layer, or the plane that is shown if **This slice only** is ticked."""
         image = self.image
-        if image is not None and self._ready():
-            one_slice = self.controls.this_slice.value and image.ndim > 2
-            self._start(image, index=view.current_slice(image, self._viewer) if one_slice else None)
+        if image is None or not self._ready():
+            return
+        index = None
+        if self.controls.this_slice.value and image.ndim > 2:
+            try:
+                view.check_plane_shown(image, self._viewer, f"{THIS_SLICE!r}")
+            except MdeblurganError as error:
+                self._tell_failure(str(error))
+                return
+            index = view.current_slice(image, self._viewer)
+        self._start(image, index=index)
 
     def start_preview(self) -> None:
         """Restore what the canvas shows."""
@@ -229,8 +239,9 @@ class DeblurWidget(Container):
         if isinstance(step, str):
             self.controls.status.value = step
         else:
-            show_progress(self.controls, step.fraction, wording.time_left(step.remaining_s))
             self.controls.status.value = "Restoring…"
+            if step.done:
+                show_progress(self.controls, step.fraction, wording.time_left(step.remaining_s))
 
     def _on_end(self, outcome: Restored | Failed | None) -> None:
         self._refresh()
@@ -290,6 +301,7 @@ class DeblurWidget(Container):
     def _refresh(self) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
         controls, image, card, problem = self.controls, self.image, self.card, self.problem
+        show_image(controls, image.name if image is not None else "")
         controls.about.value = models.summary(card) if card is not None else ""
         controls.this_slice.visible = image is not None and image.ndim > 2
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running

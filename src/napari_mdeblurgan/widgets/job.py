@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,10 @@ def run_job(job: Job) -> Generator[str | Progress, None, Restored | Failed]:
         return (yield from _restore(job))
     except MdeblurganError as error:
         return Failed(str(error))
+    except MemoryError:
+        return Failed(
+            "There is not enough memory for the result; close other programs, or restore a part of the image."
+        )
     except Exception as error:
         log.exception("restoring %r failed", job.source)
         return Failed(f"Restoring {job.source!r} failed unexpectedly ({type(error).__name__}: {error}); see the log.")
@@ -109,7 +113,7 @@ def _restore(job: Job) -> Generator[str | Progress, None, Restored]:
 
     model = load_model(job.model)
     yield "Looking at the image…"
-    image, plan = _planned(job, model)
+    image, plan = yield from _planned(job, model)
     seconds = 0.0
     steps = restore_steps(image, plan, model)
     try:
@@ -123,17 +127,21 @@ def _restore(job: Job) -> Generator[str | Progress, None, Restored]:
         steps.close()
 
 
-def _planned(job: Job, model: Model) -> tuple[Any, RestorationPlan]:
-    """Plan the job; a part gets the intensity window of the whole, so that it equals a cut-out of the full result."""
+def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, RestorationPlan]]:
+    """Plan the job; a part gets the intensity window of the whole, so that it equals a cut-out of the full result.
+
+    Of the whole, no more is read for it than samples.
+    """
     from napari_mdeblurgan.restoration.plan import make_plan, measured_windows
 
-    wishes: dict[str, Any] = {"rgb": job.rgb, "device": job.device, "region": job.region}
-    whole = make_plan(job.data, model.card, in_memory=job.index is None, **wishes)
-    if job.index is None and whole.windows is not None:
-        return job.data, whole
-    windows = whole.windows or measured_windows(job.data, job.rgb, None)
+    is_part = job.index is not None or job.region is not None
     image = job.data if job.index is None else job.data[tuple(slice(i, i + 1) for i in job.index)]
-    return image, make_plan(image, model.card, window=[(w.low, w.high) for w in windows], **wishes)
+    unmeasured = (0, 1) if is_part else None
+    plan = make_plan(image, model.card, window=unmeasured, rgb=job.rgb, device=job.device, region=job.region)
+    if is_part or plan.windows is None:
+        yield "Measuring the intensities…"
+        plan = replace(plan, windows=measured_windows(job.data, job.rgb, None))
+    return image, plan
 
 
 def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, seconds: float) -> Restored:

@@ -33,6 +33,21 @@ def current_slice(layer: Image, viewer: Viewer) -> tuple[int, ...]:
     return tuple(int(i) for i in np.clip(np.round(position), 0, last))
 
 
+def check_plane_shown(layer: Image, viewer: Viewer, wish: str) -> None:
+    """Make sure that the canvas shows a plane of y and x, which `wish`, the subject of the sentence, needs.
+
+    Raises
+    ------
+    ImageError
+        If the viewer is in 3-D or shows other axes than y and x.
+    """
+    if viewer.dims.ndisplay != 2:
+        raise ImageError(f"{wish} needs the 2-D view: switch 3-D off with the button below the layer list.")
+    displayed = sorted(axis - (viewer.dims.ndim - layer.ndim) for axis in viewer.dims.displayed)
+    if displayed != [layer.ndim - 2, layer.ndim - 1]:
+        raise ImageError(f"{wish} needs y and x on the canvas: roll or transpose the axes back.")
+
+
 def visible_region(layer: Image, viewer: Viewer, limit: int) -> tuple[Region, bool]:
     """Pixels of `layer` within the canvas, no more than `limit` of them, around the middle of the view.
 
@@ -46,11 +61,7 @@ def visible_region(layer: Image, viewer: Viewer, limit: int) -> tuple[Region, bo
     ImageError
         If the viewer is in 3-D, shows other axes than y and x, or shows nothing of the image.
     """
-    if viewer.dims.ndisplay != 2:
-        raise ImageError("The preview needs the 2-D view: switch 3-D off with the button below the layer list.")
-    displayed = sorted(axis - (viewer.dims.ndim - layer.ndim) for axis in viewer.dims.displayed)
-    if displayed != [layer.ndim - 2, layer.ndim - 1]:
-        raise ImageError("The preview needs y and x on the canvas: roll or transpose the axes back.")
+    check_plane_shown(layer, viewer, "The preview")
     step = layer.downsample_factors[layer.data_level][-2:] if layer.multiscale else np.ones(2)
     low, high = layer.corner_pixels[:, -2:]
     if np.any(high <= low):

@@ -1,0 +1,90 @@
+"""One run without a window: what is read of the image, and when it can be stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from napari_mdeblurgan.restoration import plan
+from napari_mdeblurgan.widgets.job import Failed, Job, Restored, run_job
+from napari_mdeblurgan.widgets.layers import job_on
+from napari_mdeblurgan.widgets.view import Region
+
+
+def job_for(data: np.ndarray, **part: Any) -> Job:
+    layer = Image(data, contrast_limits=(0, 1), name="stack")
+    return job_on(layer, "tiny-grey", "cpu", **part)
+
+
+def outcome_of(job: Job) -> Restored | Failed:
+    steps = run_job(job)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+@pytest.fixture
+def stack() -> np.ndarray:
+    return np.random.default_rng(0).random((4, 40, 48)).astype(np.float32)
+
+
+@pytest.mark.parametrize("region", [None, ((4, 20), (8, 32))])
+def test_only_the_plane_is_searched_for_missing_pixels(
+    stack: np.ndarray, monkeypatch: pytest.MonkeyPatch, region: Region | None
+) -> None:
+    stack[0, 3, 4] = np.nan
+    planned: list[tuple[int, ...]] = []
+    make_plan = plan.make_plan
+
+    def noted(image: np.ndarray, *arguments: Any, **wishes: Any) -> plan.RestorationPlan:
+        planned.append(image.shape)
+        return make_plan(image, *arguments, **wishes)
+
+    monkeypatch.setattr(plan, "make_plan", noted)
+    outcome = outcome_of(job_for(stack, index=(2,), region=region))
+    assert isinstance(outcome, Restored)
+    assert outcome.warnings == ()
+    assert planned == [(1, 40, 48)]
+
+
+def test_a_part_is_a_cut_out_of_the_full_result(stack: np.ndarray) -> None:
+    stack[1] *= 100
+    whole = outcome_of(job_for(stack)).data
+    plane = outcome_of(job_for(stack, index=(2,))).data
+    np.testing.assert_array_equal(plane[0], whole[2])
+    preview = outcome_of(job_for(stack, index=(2,), region=((4, 20), (8, 32)), preview=True)).data
+    np.testing.assert_allclose(preview[0], whole[2, 8:40, 16:64], atol=2e-5 * 100)
+    np.testing.assert_array_equal(
+        outcome_of(job_for(stack[2], region=((4, 20), (8, 32)))).arguments["metadata"]["mdeblurgan"]["window"],
+        outcome_of(job_for(stack[2])).arguments["metadata"]["mdeblurgan"]["window"],
+    )
+
+
+def test_the_window_of_a_part_comes_from_the_whole(stack: np.ndarray) -> None:
+    stack[1] *= 100
+    (window,) = outcome_of(job_for(stack, index=(2,))).arguments["metadata"]["mdeblurgan"]["window"]
+    assert window == (np.percentile(stack, 0.1, method="nearest"), np.percentile(stack, 99.9, method="nearest"))
+
+
+def test_a_part_can_be_cancelled_before_its_window_is_measured(
+    stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[object] = []
+    monkeypatch.setattr(plan, "measured_windows", lambda *_: measured.append(None))
+    steps = run_job(job_for(stack, index=(2,)))
+    words = [next(steps) for _ in range(3)]
+    assert all(isinstance(step, str) for step in words)
+    steps.close()
+    assert not measured
+
+
+def test_an_image_of_a_type_that_cannot_be_restored_is_refused_before_it_is_measured(stack: np.ndarray) -> None:
+    outcome = outcome_of(replace(job_for(stack, index=(2,)), data=stack.astype(np.complex64)))
+    assert isinstance(outcome, Failed)
+    assert "complex64 cannot be restored" in outcome.sentence
