@@ -1,42 +1,72 @@
-"""Pictures of the dock widget at work: `python docs/screenshots.py FOLDER` on a (virtual) screen, such as `xvfb-run -a`.
+"""Pictures of the dock widget at work: `python docs/screenshots.py [FOLDER]` on a (virtual) screen, such as `xvfb-run -a`.
 
-Opens each bundled sample and saves the window before, during and after it is restored, as a preview and in whole.
+Opens each bundled sample and saves the window before, during and after it is restored by the bundled models, as a preview
+and in whole, all at one place and magnification. All pictures go into FOLDER, if one is given; those of the documentation
+go into docs/images, reduced.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import napari
 from npe2 import PluginManager, PluginManifest
+from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 import napari_mdeblurgan
+from napari_mdeblurgan.restoration import plan
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
-SAMPLES = ("brightfield", "fluorescence")
-WINDOW = (1280, 800)
+SAMPLES = {
+    "brightfield": (0.46, 0.71),
+    "fluorescence": (0.5, 0.5),
+}  # what to look at, as a share of the height and width
+ZOOM = 2.5
+TILE = 128  # the samples are small, and the bar shall have some way to go
+WINDOW = (1080, 660)
 PATIENCE_S = 600.0
+IMAGES = Path(__file__).with_name("images")
+DOCUMENTED = {
+    "fluorescence-1-before": "deblur-before",
+    "fluorescence-3-during": "deblur-during",
+    "fluorescence-4-after": "deblur-after",
+    "brightfield-1-before": "deblur-colour-before",
+    "brightfield-4-after": "deblur-colour-after",
+}
+LARGEST_BYTES = 400_000
 
 
 def main(folder: Path) -> None:
     """Save all pictures in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
-    for sample in SAMPLES:
+    plan.DEFAULT_TILE["cpu"] = TILE
+    for sample, place in SAMPLES.items():
         viewer = napari.Viewer(show=True)
         viewer.window._qt_window.resize(*WINDOW)
         widget = open_widget(viewer)
         shoot(viewer, folder / f"{sample}-0-empty.png")
         viewer.open_sample("napari-mdeblurgan", sample)
         wait_until(lambda widget=widget: len(widget.controls.device.choices) > 1)
-        viewer.fit_to_view()
+        look_at(viewer, place)
         shoot(viewer, folder / f"{sample}-1-before.png")
         picture_run(viewer, widget, folder, sample)
         viewer.close()
+    IMAGES.mkdir(exist_ok=True)
+    for name, documented in DOCUMENTED.items():
+        save_small(folder / f"{name}.png", IMAGES / f"{documented}.png")
+
+
+def without_the_users_own(folder: Path) -> None:
+    """Let napari and the plugin start as for the first time, with the bundled models alone."""
+    os.environ["NAPARI_CONFIG"] = ""
+    os.environ["MDEBLURGAN_CONFIG"] = os.environ["MDEBLURGAN_MODELS"] = str(folder)
 
 
 def register_plugin() -> None:
@@ -56,22 +86,33 @@ def open_widget(viewer: napari.Viewer) -> DeblurWidget:
     return next(w for w in viewer.window.dock_widgets.values() if isinstance(w, DeblurWidget))
 
 
+def look_at(viewer: napari.Viewer, place: tuple[float, float]) -> None:
+    """Magnify the view around a place, given as a share of the height and width of all layers."""
+    viewer.fit_to_view()
+    low, high = viewer.layers.extent.world
+    viewer.scene.camera.center = tuple(low + (high - low) * place)
+    viewer.scene.camera.zoom *= ZOOM
+
+
 def picture_run(viewer: napari.Viewer, widget: DeblurWidget, folder: Path, sample: str) -> None:
     """Restore the sample's layer, and save how that looks."""
-    viewer.scene.camera.zoom *= 3
-    wait_until(lambda: False, 0.5)
     widget.controls.preview.native.click()
     wait_until(lambda: not widget.running)
     shoot(viewer, folder / f"{sample}-2-preview.png")
-    viewer.fit_to_view()
+    viewer.layers.pop(1)
     widget.controls.run.native.click()
-    wait_until(lambda: not widget.running or widget.controls.progress.native.text().startswith("0 %"))
+    wait_until(lambda: not widget.running or progress_of(widget) > 0.4)
     shoot(viewer, folder / f"{sample}-3-during.png", 0.05)
     wait_until(lambda: not widget.running)
-    viewer.scene.camera.zoom *= 3
     shoot(viewer, folder / f"{sample}-4-after.png")
     widget.controls.compare.native.click()
     shoot(viewer, folder / f"{sample}-5-compared.png")
+
+
+def progress_of(widget: DeblurWidget) -> float:
+    """How far the bar says that the work is, from 0 to 1."""
+    bar = widget.controls.progress
+    return bar.value / bar.max if bar.max else 0.0
 
 
 def wait_until(ready: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
@@ -88,7 +129,19 @@ def shoot(viewer: napari.Viewer, path: Path, settle_s: float = 1.0) -> None:
     viewer.window.screenshot(str(path), canvas_only=False, flash=False)
 
 
+def save_small(picture: Path, path: Path) -> None:
+    """Save a copy without transparency, reduced where that takes more than `LARGEST_BYTES`."""
+    whole = Image.open(picture).convert("RGB")
+    for percent in range(100, 30, -10):
+        size = (whole.width * percent // 100, whole.height * percent // 100)
+        whole.resize(size, Image.Resampling.LANCZOS).save(path, optimize=True)
+        if path.stat().st_size <= LARGEST_BYTES:
+            break
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python docs/screenshots.py FOLDER")
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 2 or "-h" in sys.argv or "--help" in sys.argv:
+        sys.exit("usage: python docs/screenshots.py [FOLDER]")
+    with tempfile.TemporaryDirectory() as empty:
+        without_the_users_own(Path(empty))
+        main(Path(sys.argv[1]) if len(sys.argv) == 2 else Path(empty, "shots"))
