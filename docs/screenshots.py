@@ -39,7 +39,7 @@ DOCUMENTED = {
     "brightfield-1-before": "deblur-colour-before",
     "brightfield-4-after": "deblur-colour-after",
 }
-LARGEST_BYTES = 400_000
+LARGEST_BYTES = 450_000
 
 
 def main(folder: Path) -> None:
