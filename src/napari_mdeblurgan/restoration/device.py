@@ -49,7 +49,8 @@ def pick_precision(wish: str, device: str) -> str:
     """The precision of the convolutions: for "auto" the fastest whose error is known to be small.
 
     bfloat16 where the hardware computes in it, else float32; float16 only on request, because its range is small. Images
-    and sums over them stay in float32 in every case.
+    and sums over them stay in float32 in every case. What bfloat16 changes in the bundled models' results is at most 0.06 %
+    of the intensity window (root mean square of an image), as `benchmarks/precision.py` measures.
 
     Raises
     ------
