@@ -9,7 +9,7 @@ from torch import Tensor
 from napari_mdeblurgan.network.approximation import Approximation, OptimalApproximationModule
 from napari_mdeblurgan.network.reach import Reach
 
-READINGS = ("affine", "softmax", "nearest", "none")
+READINGS = ("affine", "ranked", "softmax", "nearest", "none")
 
 
 def noise(*shape: int, seed: int = 1) -> Tensor:
@@ -75,6 +75,17 @@ def test_affine_weights_are_unbounded() -> None:
     assert weights.max() > 1
 
 
+def test_ranked_starts_near_the_deblurred_image_and_follows_the_distances() -> None:
+    start = combine(OptimalApproximationModule(1, "ranked"), candidates()).weights
+    assert (start[:, 2] > 0.95).all()
+    module = randomised("ranked")
+    with torch.no_grad():
+        module.to_weights.weight.zero_()
+        module.to_weights.bias.fill_(3.0)
+    passed = combine(module, candidates())
+    assert torch.equal(passed.weights.argmax(dim=1), passed.distances.argmin(dim=1))
+
+
 def test_softmax_starts_even_and_stays_between_zero_and_one() -> None:
     even = combine(OptimalApproximationModule(1, "softmax"), candidates()).weights
     torch.testing.assert_close(even, torch.full_like(even, 1 / 3))
@@ -100,7 +111,7 @@ def test_none_passes_the_deblurred_image_straight_on() -> None:
     assert not list(module.parameters())
 
 
-@pytest.mark.parametrize("reading", ["affine", "softmax", "nearest"])
+@pytest.mark.parametrize("reading", ["affine", "ranked", "softmax", "nearest"])
 def test_distances_are_positive_and_grow_with_the_contrast(reading: str) -> None:
     module, images = randomised(reading), candidates()
     single, double = combine(module, images), combine(module, images, gain=2)
@@ -119,7 +130,7 @@ def test_learning_the_distances_leaves_the_weights_alone(reading: str) -> None:
 
 
 def test_an_unknown_reading_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="affine, softmax, nearest, none"):
+    with pytest.raises(ValueError, match="affine, ranked, softmax, nearest, none"):
         OptimalApproximationModule(1, "average")
 
 

@@ -15,7 +15,8 @@ from torch.nn import functional
 from napari_mdeblurgan.network.reach import Reach
 
 CANDIDATES = ("input", "encoder-decoder", "deblurred")
-READINGS = ("affine", "softmax", "nearest", "none")
+READINGS = ("affine", "ranked", "softmax", "nearest", "none")
+SHARPNESS = 4.0  # how clearly a smaller estimated distance is preferred
 
 
 class Approximation(NamedTuple):
@@ -51,10 +52,12 @@ class OptimalApproximationModule(nn.Module):
     ----------
     channels : int
         Channels of each candidate.
-    reading : {"affine", "softmax", "nearest", "none"}
+    reading : {"affine", "ranked", "softmax", "nearest", "none"}
         How the paper's lost formulas are read. "affine": unbounded weights which sum to one and start wholly on the
-        deblurred image. "softmax": a mixture with weights between 0 and 1, started even. "nearest": the candidate of the
-        smallest estimated distance, per pixel; a soft choice while training. "none": the deblurred image straight on.
+        deblurred image. "ranked": a soft choice by the estimated distances, plus free weights which sum to zero; starts
+        on the deblurred image, too. "softmax": a mixture with weights between 0 and 1, started even. "nearest": the
+        candidate of the smallest estimated distance, per pixel; a soft choice while training. "none": the deblurred
+        image straight on.
     hidden : int
         Feature maps of the small network that makes the weights.
 
@@ -78,6 +81,9 @@ class OptimalApproximationModule(nn.Module):
             nn.ReLU(),
         )
         self.to_distances = _constant_at_first(nn.Conv2d(hidden, 3, 3, padding=1), -2.0)
+        if reading == "ranked" and self.to_distances.bias is not None:
+            with torch.no_grad():
+                self.to_distances.bias[2] -= 1  # the deblurred image is the closest until something else is learned
         if reading != "nearest":
             self.to_weights = _constant_at_first(nn.Conv2d(hidden, 2 if reading == "affine" else 3, 3, padding=1), 0.0)
 
@@ -100,16 +106,19 @@ class OptimalApproximationModule(nn.Module):
             return Approximation(candidates[2], weights, torch.full_like(weights, torch.nan))
         seen = torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1)
         features = self.features(seen)
+        chooses = self.reading in ("ranked", "nearest")
+        relative = self.to_distances(features if chooses else features.detach()).to(mean.dtype)
+        if chooses:
+            weights = functional.softmax(-SHARPNESS * relative, dim=1)
         if self.reading == "nearest":
-            relative = self.to_distances(features).to(mean.dtype)
-            weights = functional.softmax(-4 * relative, dim=1)
             if not self.training:
                 weights = functional.one_hot(weights.argmax(dim=1), 3).movedim(-1, 1).to(weights.dtype)
         else:
-            relative = self.to_distances(features.detach()).to(mean.dtype)
             free = self.to_weights(features).to(mean.dtype)
             if self.reading == "affine":
                 weights = torch.cat([free, 1 - free.sum(dim=1, keepdim=True)], dim=1)
+            elif self.reading == "ranked":
+                weights = weights + free - free.mean(dim=1, keepdim=True)
             else:
                 weights = functional.softmax(free, dim=1)
         image = (weights[:, :, None] * stacked).sum(dim=1)
