@@ -25,7 +25,7 @@ from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.evaluation.protocol import BORDER, SIGMAS
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.approximation import READINGS
-from napari_mdeblurgan.training.dataset import SUFFIXES, read_sharp
+from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.training.degradation import downsample, gaussian_protocol, quantise
 from napari_mdeblurgan.training.recipe import training_patches
 from napari_mdeblurgan.training.trainer import Schedule, Training
@@ -37,7 +37,7 @@ NOISE = 0.02
 def held_out(folder: Path) -> list[torch.Tensor]:
     """The middle of every validation image, (1, 1, 256, 256)."""
     middles = []
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES):
+    for path in image_files(folder):
         sharp = read_sharp(path)
         y, x = ((length - EDGE) // 2 for length in sharp.shape)
         middles.append(torch.from_numpy(sharp[y : y + EDGE, x : x + EDGE].copy())[None, None])

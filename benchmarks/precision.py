@@ -17,10 +17,9 @@ import torch
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
-from napari_mdeblurgan.evaluation.protocol import BORDER
+from napari_mdeblurgan.evaluation.protocol import BORDER, degraded, whole_blocks
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.training.dataset import SUFFIXES, read_sharp
-from napari_mdeblurgan.training.degradation import gaussian_protocol
+from napari_mdeblurgan.training.dataset import image_files, read_sharp
 
 SIGMA = 1.2
 
@@ -36,12 +35,9 @@ def main() -> None:
     model = load_model(wishes.model)
     spreads, largest, seconds = [], [], {"float32": 0.0, wishes.precision: 0.0}
     reached: dict[str, list[float]] = {name: [] for name in seconds}
-    for path in sorted(path for path in wishes.folder.iterdir() if path.suffix.lower() in SUFFIXES):
-        sharp = read_sharp(path)
-        sharp = sharp[: sharp.shape[0] // 2 * 2, : sharp.shape[1] // 2 * 2]
-        planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
-        low = gaussian_protocol(planes, SIGMA)[0].numpy().transpose(1, 2, 0)
-        low = np.ascontiguousarray(low.reshape(*low.shape[:2], *sharp.shape[2:]))
+    for path in image_files(wishes.folder):
+        sharp = whole_blocks(read_sharp(path), model.card.scale)
+        low = degraded(sharp, SIGMA, model.card.scale)
         results = {}
         for name in seconds:
             start = time.perf_counter()

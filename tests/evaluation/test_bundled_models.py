@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
-from napari_mdeblurgan.evaluation.protocol import BORDER
+from napari_mdeblurgan.evaluation.protocol import BORDER, degraded
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import read_image
-from napari_mdeblurgan.training.degradation import gaussian_protocol
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -21,10 +19,7 @@ def test_a_bundled_model_beats_bicubic(name: str, precision: str) -> None:
     model = load_model(name)
     leaf = read_image(sample_path("leaf_epidermis")).data[40:360, 40:360].astype(np.float32) / 255
     sharp = leaf if model.card.channels == 3 else np.ascontiguousarray(leaf[..., 1])
-    planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
-    blurred = np.ascontiguousarray(gaussian_protocol(planes, 2.0)[0].numpy().transpose(1, 2, 0)).reshape(
-        160, 160, *sharp.shape[2:]
-    )
+    blurred = degraded(sharp, 2.0)
     restored = cropped(restore(blurred, model, precision=precision).clip(0, 1), BORDER)
     plain, truth = cropped(bicubic(blurred).clip(0, 1), BORDER), cropped(sharp, BORDER)
     assert psnr(restored, truth) > psnr(plain, truth) + 3

@@ -10,9 +10,9 @@ import pytest
 from napari.layers import Image
 
 from napari_mdeblurgan.restoration import plan
+from napari_mdeblurgan.restoration.tiling import Region
 from napari_mdeblurgan.widgets.job import Failed, Job, Restored, run_job
 from napari_mdeblurgan.widgets.layers import job_on
-from napari_mdeblurgan.widgets.view import Region
 
 
 def job_for(data: np.ndarray, **part: Any) -> Job:

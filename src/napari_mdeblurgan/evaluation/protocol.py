@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
-from napari_mdeblurgan.training.dataset import SUFFIXES, read_sharp
+from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.training.degradation import gaussian_protocol
 
 SIGMAS = (0.7, 1.2, 2.0)
@@ -61,15 +61,24 @@ def evaluate(
     Score
         For every image, blur and method.
     """
-    for path in sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES):
-        sharp = read_sharp(path)
-        height, width = (length // scale * scale for length in sharp.shape[:2])
-        sharp = sharp[:height, :width]
-        planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
+    for path in image_files(folder):
+        sharp = whole_blocks(read_sharp(path), scale)
         for sigma in sigmas:
-            low = gaussian_protocol(planes, sigma, scale)[0].numpy().transpose(1, 2, 0)
-            blurred = np.ascontiguousarray(low.reshape(*low.shape[:2], *sharp.shape[2:]))
+            blurred = degraded(sharp, sigma, scale)
             for name, method in methods.items():
                 restored = cropped(np.clip(method(blurred, sigma), 0, 1), BORDER)
                 truth = cropped(sharp, BORDER)
                 yield Score(path.name, name, sigma, psnr(restored, truth), ssim(restored, truth))
+
+
+def whole_blocks(image: np.ndarray, scale: int) -> np.ndarray:
+    """Without the last pixels along y and x that make no whole block of `scale`."""
+    height, width = (length // scale * scale for length in image.shape[:2])
+    return image[:height, :width]
+
+
+def degraded(sharp: np.ndarray, sigma: float, scale: int = 2) -> np.ndarray:
+    """What the Gaussian protocol makes of an image: (y, x) or (y, x, colours), float32 in [0, 1]."""
+    planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
+    low = gaussian_protocol(planes, sigma, scale)[0].numpy().transpose(1, 2, 0)
+    return np.ascontiguousarray(low.reshape(*low.shape[:2], *sharp.shape[2:]))

@@ -23,12 +23,11 @@ from napari_mdeblurgan.restoration.intensity import (
     sample,
     spots,
 )
-from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, TileGrid
+from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region, TileGrid
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
 
-Region = tuple[tuple[int, int], tuple[int, int]]
 DEFAULT_TILE = {"cpu": 768, "mps": 768, "cuda": 1024}
 
 

@@ -14,6 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
+Region = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
+
 BORDER = 24
 SMALLEST_TILE = 64
 
@@ -89,7 +91,7 @@ class TileGrid:
     """
 
     shape: tuple[int, int]
-    region: tuple[tuple[int, int], tuple[int, int]]
+    region: Region
     tile: int
     halo: int
     multiple: int = 8

@@ -18,6 +18,11 @@ from napari_mdeblurgan.training.degradation import downsample, gaussian_blur, qu
 SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The image files of a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
 def read_sharp(path: Path) -> np.ndarray:
     """Read a micrograph as float32 in [0, 1]: (y, x) or (y, x, 3).
 
@@ -59,11 +64,10 @@ class Source:
 def read_sources(folder: Path, weights: dict[str, float] | None = None) -> list[Source]:
     """Read a folder of sharp images; the word before the first hyphen of a file's name is its source."""
     grouped: dict[str, list[np.ndarray]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES:
-            image = read_sharp(path)
-            planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-            grouped.setdefault(path.name.split("-")[0], []).append(np.ascontiguousarray(planes))
+    for path in image_files(folder):
+        image = read_sharp(path)
+        planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+        grouped.setdefault(path.name.split("-")[0], []).append(np.ascontiguousarray(planes))
     if not grouped:
         raise ValueError(f"no image files in {folder}")
     return [Source(name, tuple(images), (weights or {}).get(name, 1.0)) for name, images in grouped.items()]

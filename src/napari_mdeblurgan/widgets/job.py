@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
-    from napari_mdeblurgan.widgets.view import Region
+    from napari_mdeblurgan.restoration.tiling import Region
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.tiling import Region
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
-
-Region = tuple[tuple[int, int], tuple[int, int]]
 
 
 def full_resolution(layer: Image) -> object:
