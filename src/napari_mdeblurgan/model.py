@@ -34,7 +34,7 @@ from napari_mdeblurgan.model_file import (
 )
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.network import Generator
+    from napari_mdeblurgan.network import Network
 
 __all__ = [
     "Model",
@@ -58,7 +58,7 @@ class Model:
     """A network ready for work, with its card. The network is in evaluation mode, float32, on the CPU."""
 
     card: ModelCard
-    network: Generator
+    network: Network
 
     def __dask_tokenize__(self) -> str:
         return self.card.weights_sha256
@@ -110,7 +110,7 @@ def load_model(name_or_path: str | Path) -> Model:
     return Model(card, network.eval().requires_grad_(False))
 
 
-def _empty_network(card: ModelCard, header: Header, file_name: str) -> Generator:
+def _empty_network(card: ModelCard, header: Header, file_name: str) -> Network:
     """A network of the card's shape; nothing is allocated before the file is known to hold just that."""
     import torch
 
@@ -144,12 +144,12 @@ def _size(shape: tuple[int, ...] | None) -> str:
     return "absent" if shape is None else " × ".join(str(length) for length in shape) or "one value"
 
 
-def save_model(network: Generator, card: ModelCard, path: str | Path) -> ModelCard:
+def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard:
     """Write a network and its card; what the network itself tells is filled in.
 
     Parameters
     ----------
-    network : Generator
+    network : Network
         On any device; not changed. Weights are stored as float32.
     card : ModelCard
         Its architecture, scale, channels, halo, version, date, format and digest are replaced.

@@ -1,5 +1,8 @@
-"""The M-Deblurgan generator: deblurring, optimal approximation and super-resolution in one network."""
+"""The M-Deblurgan generator: deblurring, optimal approximation and super-resolution in one network; and the U-Net + SR
+that it is compared with."""
 
-from napari_mdeblurgan.network.generator import Generator, Restoration, build_generator
+from napari_mdeblurgan.network.generator import Generator, Restoration
+from napari_mdeblurgan.network.registry import Network, build_generator
+from napari_mdeblurgan.network.unet import UNetSuperResolution
 
-__all__ = ["Generator", "Restoration", "build_generator"]
+__all__ = ["Generator", "Network", "Restoration", "UNetSuperResolution", "build_generator"]

@@ -124,20 +124,3 @@ class Generator(nn.Module):
         passed = self.approximation((image, encoder_decoder, deblurred), mean, contrast)
         output = self.super_resolution(passed.image, passed.image - mean)
         return Restoration(output, encoder_decoder, deblurred, passed.image, passed.weights, passed.distances)
-
-
-def build_generator(architecture: dict[str, Any]) -> Generator:
-    """Make an untrained generator of the shape that `Generator.architecture` describes.
-
-    Raises
-    ------
-    ValueError
-        If the description names another network or has unknown or unfit parameters.
-    """
-    parameters = dict(architecture)
-    if parameters.pop("name", None) != "m-deblurgan":
-        raise ValueError(f"unknown network {architecture.get('name')!r}")
-    try:
-        return Generator(**parameters)
-    except TypeError as error:
-        raise ValueError(f"unfit network parameters: {error}") from error

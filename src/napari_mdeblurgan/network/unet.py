@@ -1,0 +1,145 @@
+"""U-Net + SR: a plain U-Net for deblurring and a super-resolution network, one after the other.
+
+It is what the paper compares M-Deblurgan with, made to be trained, stored and run like a generator of ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_mdeblurgan.network.approximation import OptimalApproximationModule
+from napari_mdeblurgan.network.blocks import LocalMean
+from napari_mdeblurgan.network.generator import Restoration
+from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
+
+LEVELS = 4
+
+
+class TwoConvolutions(nn.Sequential):
+    """Two 3×3 convolutions with biases, a ReLU behind each; same size out."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        first, second = (nn.Conv2d(features, outputs, 3, padding=1) for features in (inputs, outputs))
+        for layer in (first, second):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        super().__init__(first, nn.ReLU(), second, nn.ReLU())
+
+    def reach(self, reach: Reach) -> Reach:
+        return reach.convolved(3).convolved(3)
+
+
+class UNet(nn.Module):
+    """The U-Net of Ronneberger et al. (2015) with four levels and padded convolutions; it gives a correction to the image.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the image.
+    width : int
+        Feature maps at full size; they double with every halving of the size.
+    """
+
+    downsampling = 2 ** (LEVELS - 1)
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        widths = [width * 2**level for level in range(LEVELS)]
+        self.down = nn.ModuleList(TwoConvolutions(*pair) for pair in zip([channels, *widths[:-1]], widths, strict=True))
+        self.upsampling = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[:-1])
+        self.up = nn.ModuleList(TwoConvolutions(2 * w, w) for w in widths[:-1])
+        self.to_image = nn.Conv2d(width, channels, 1)
+        for values in self.to_image.parameters():
+            nn.init.zeros_(values)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """From (batch, channels, y, x), y and x multiples of 8, to what should be added to it."""
+        features, kept = image, []
+        for level, block in enumerate(self.down):
+            features = block(functional.max_pool2d(features, 2) if level else features)
+            kept.append(features)
+        for level in reversed(range(LEVELS - 1)):
+            features = self.up[level](torch.cat([self.upsampling[level](features), kept[level]], dim=1))
+        return self.to_image(features)
+
+    def reach(self, reach: Reach) -> Reach:
+        kept = []
+        for level, block in enumerate(self.down):
+            reach = block.reach(reach.pooled(2) if level else reach)
+            kept.append(reach)
+        for level in reversed(range(LEVELS - 1)):
+            reach = self.up[level].reach(reach.repeated(2).joined(kept[level]))
+        return reach
+
+
+class UNetSuperResolution(nn.Module):
+    """A U-Net and M-Deblurgan's super-resolution module in series: the second sees only the first one's image.
+
+    Parameters
+    ----------
+    channels : {1, 3}
+        Channels of the image.
+    scale : {2, 4}
+        How many times the pixel density grows along y and x.
+    width : int
+        Feature maps of the U-Net at full size. The super-resolution module is as wide as that of a generator of half this
+        width, which at the default is the default generator's.
+
+    Notes
+    -----
+    As in the generator both parts correct an image, so an untrained network is bicubic enlargement. Unlike there, the U-Net
+    has biases and sees the image itself, as usual.
+    """
+
+    def __init__(self, channels: int = 1, scale: int = 2, width: int = 32) -> None:
+        super().__init__()
+        if channels not in (1, 3):
+            raise ValueError(f"channels must be 1 or 3, not {channels}")
+        if width < 2:
+            raise ValueError(f"width must be at least 2, not {width}")
+        self.channels, self.scale, self.width = channels, scale, width
+        self.local_mean = LocalMean()
+        self.deblurring = UNet(channels, width)
+        self.approximation = OptimalApproximationModule(channels, "none")
+        self.super_resolution = SuperResolutionModule(channels, width // 2, scale, slope=0.1)
+
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """What `build_generator` needs to make a network of this shape."""
+        return {"name": "unet-sr", "channels": self.channels, "scale": self.scale, "width": self.width}
+
+    @property
+    def downsampling(self) -> int:
+        """Sizes along y and x must be multiples of this, and tiles must start on multiples of it."""
+        return self.deblurring.downsampling
+
+    @property
+    def reach(self) -> Reach:
+        """Receptive field in pixels of the input, computed from the layers."""
+        deblurred = self.deblurring.reach(Reach())
+        return self.super_resolution.reach(self.local_mean.reach(deblurred))
+
+    @property
+    def halo(self) -> int:
+        """Pixels that a tile needs around it: the receptive field's radius, rounded up to a multiple of `downsampling`."""
+        return -(-self.reach.radius // self.downsampling) * self.downsampling
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Restore `image`, (batch, channels, y, x) with y and x multiples of 8, to (batch, channels, scale · y, scale · x)."""
+        return self.explain(image).output
+
+    def explain(self, image: Tensor) -> Restoration:
+        """As `forward`, with the deblurred image in the place of both candidates: here there is nothing to choose from."""
+        if image.ndim != 4 or image.shape[1] != self.channels:
+            raise ValueError(f"expected (batch, {self.channels}, y, x), got {tuple(image.shape)}")
+        if image.shape[-2] % self.downsampling or image.shape[-1] % self.downsampling:
+            raise ValueError(f"y and x must be multiples of {self.downsampling}, got {tuple(image.shape[-2:])}")
+        deblurred = image + self.deblurring(image).to(image.dtype)
+        mean = self.local_mean(deblurred)
+        passed = self.approximation((image, deblurred, deblurred), mean, mean)
+        output = self.super_resolution(deblurred, deblurred - mean)
+        return Restoration(output, deblurred, deblurred, deblurred, passed.weights, passed.distances)
