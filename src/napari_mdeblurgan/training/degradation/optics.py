@@ -1,0 +1,146 @@
+"""What an objective makes of a point: the point-spread function from the scalar pupil function, in and out of focus.
+
+Sources: J. W. Goodman, Introduction to Fourier Optics, chapter 6; M. Born and E. Wolf, Principles of Optics, §8.5 and §8.8.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from scipy.fft import next_fast_len
+from scipy.interpolate import CubicSpline
+from scipy.special import j0
+from torch import Tensor
+from torch.nn import functional
+
+from napari_mdeblurgan.errors import MdeblurganError
+
+RADIAL_STEP = 0.2  # of 1 / (wave number · NA): 19 samples of the radial profile up to the Airy pattern's first zero
+
+
+class OpticsError(MdeblurganError):
+    """An objective or a camera that cannot be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """An objective and the pixel grid on which its image is looked at.
+
+    Attributes
+    ----------
+    numerical_aperture : float
+        Of the objective, above 0 and below `refractive_index`.
+    wavelength_um : float
+        Of the light in vacuum, in µm.
+    pixel_size_um : float
+        Edge of a pixel in the specimen, in µm.
+    refractive_index : float
+        Of the medium between the specimen and the objective: 1 for air, 1.33 for water, 1.52 for oil.
+
+    Raises
+    ------
+    OpticsError
+        Where a length is not a positive number or the aperture is larger than the medium allows.
+    """
+
+    numerical_aperture: float
+    wavelength_um: float
+    pixel_size_um: float
+    refractive_index: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("wavelength", self.wavelength_um),
+            ("pixel size", self.pixel_size_um),
+            ("refractive index", self.refractive_index),
+        ):
+            if not (math.isfinite(value) and value > 0):
+                raise OpticsError(f"the {name} is {value:g}; give a positive number.")
+        if not 0 < self.numerical_aperture < self.refractive_index:
+            raise OpticsError(
+                f"a numerical aperture of {self.numerical_aperture:g} is impossible in a medium of refractive index "
+                f"{self.refractive_index:g}; give one between 0 and the refractive index."
+            )
+
+
+def defocus_psf(optics: Optics, defocus_um: float, radius: int) -> np.ndarray:
+    """Intensity point-spread function of an ideal objective, a given way out of focus.
+
+    The amplitude is the Fourier transform of the pupil function, which is 0 outside the circle |f| ≤ NA / λ and
+    exp(2πi · z · √((n / λ)² − f²)) inside it: the exact phase of a plane wave carried on by z, without the paraxial
+    approximation. As the pupil is round, the transform is a Hankel transform, computed by Gauss-Legendre quadrature: nothing
+    wraps around and nothing is aliased. Its squared modulus is averaged over the area of each pixel.
+
+    Parameters
+    ----------
+    optics : Optics
+        Objective and pixel grid.
+    defocus_um : float
+        Distance z of the specimen from the focal plane in µm; the sign makes no difference.
+    radius : int
+        Pixels on each side of the central one.
+
+    Returns
+    -------
+    ndarray
+        float64, (2 · radius + 1, 2 · radius + 1), sum 1. What would fall outside is left out before the sum is made 1.
+    """
+    if not math.isfinite(defocus_um):
+        raise OpticsError(f"the defocus is {defocus_um}; give a number of micrometres.")
+    unit_um = optics.wavelength_um / (2 * np.pi * optics.numerical_aperture)  # a distance of 1 in the profile
+    pixel = optics.pixel_size_um / unit_um
+    profile = _radial_profile(optics, defocus_um, (radius + 0.5) * math.sqrt(2) * pixel)
+    parts = 2 * math.ceil(pixel / 2) + 1  # odd, at most a quarter of the Airy disk's radius
+    fine = (
+        np.abs(np.arange((radius + 1) * parts) - parts // 2) / parts * pixel
+    )  # from the central pixel's edge outwards
+    intensity = profile(np.hypot(fine[:, None], fine[None, :]))
+    corner = intensity.reshape(radius + 1, parts, radius + 1, parts).mean(axis=(1, 3))
+    half = np.concatenate((corner[:0:-1], corner))
+    psf = np.concatenate((half[:, :0:-1], half), axis=1)
+    return psf / psf.sum()
+
+
+def _radial_profile(optics: Optics, defocus_um: float, reach: float) -> CubicSpline:
+    """Intensity against the distance from the axis, in units of 1 / (wave number · NA), up to `reach`."""
+    sine = optics.numerical_aperture / optics.refractive_index
+    depth = 2 * np.pi * abs(defocus_um) * optics.refractive_index / optics.wavelength_um
+    distances = np.arange(0, reach + 4 * RADIAL_STEP, RADIAL_STEP)
+    swing = distances[-1] + depth * (1 - math.sqrt(1 - sine**2))  # radians that the integrand turns through at most
+    nodes, weights = _quadrature(8 * math.ceil(2 + swing / 16))
+    pupil_radius = (nodes + 1) / 2
+    phase = depth * (np.sqrt(1 - (sine * pupil_radius) ** 2) - 1)
+    wave = weights * pupil_radius * np.exp(1j * phase)
+    amplitude = j0(distances[:, None] * pupil_radius) @ wave
+    return CubicSpline(distances, amplitude.real**2 + amplitude.imag**2)
+
+
+_quadrature = lru_cache(maxsize=64)(np.polynomial.legendre.leggauss)  # nodes and weights on [-1, 1]
+
+
+def blur(image: Tensor, psf: np.ndarray) -> Tensor:
+    """Convolve an image with a point-spread function, by fast Fourier transform; edges are mirrored.
+
+    Parameters
+    ----------
+    image : Tensor
+        (batch, channels, y, x), larger than the function's radius along y and x.
+    psf : ndarray
+        (2 · radius + 1, 2 · radius + 1) for the whole batch, or (batch, 2 · radius + 1, 2 · radius + 1).
+    """
+    height, width = image.shape[-2:]
+    radius = psf.shape[-1] // 2
+    if min(height, width) <= radius:
+        raise OpticsError(
+            f"an image of {height} × {width} pixels is too small for a blur that reaches {radius} pixels; take a larger one."
+        )
+    size = [next_fast_len(length + 2 * radius, real=True) for length in (height, width)]
+    padded = functional.pad(image, (radius, radius, radius, radius), mode="reflect")
+    kernel = torch.from_numpy(psf).to(image).reshape(-1, 1, *psf.shape[-2:])
+    spectrum = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(kernel, s=size)
+    inside = (..., slice(2 * radius, 2 * radius + height), slice(2 * radius, 2 * radius + width))
+    return torch.fft.irfft2(spectrum, s=size)[inside]
