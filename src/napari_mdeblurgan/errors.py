@@ -21,3 +21,7 @@ class FileError(MdeblurganError):
 
 class OutOfMemory(MdeblurganError):
     """Not even the smallest tile fits."""
+
+
+class TrainingError(MdeblurganError):
+    """Training that cannot start or go on as it was asked for."""
