@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.approximation import READINGS
 from napari_mdeblurgan.training.dataset import PatchSampler, Source
+from napari_mdeblurgan.training.degradation import Mixture
 from napari_mdeblurgan.training.recipe import colour_network_from_grey
 from napari_mdeblurgan.training.trainer import Schedule, Training
 
@@ -21,7 +22,9 @@ from napari_mdeblurgan.training.trainer import Schedule, Training
 def sampler() -> PatchSampler:
     grain = gaussian_filter(np.random.default_rng(0).random((200, 200)), 1)
     image = ((grain - grain.min()) / np.ptp(grain)).astype(np.float32)[None]
-    return PatchSampler((Source("grain", (image,), 1.0),), size=24, batch=2, noisy=0)
+    return PatchSampler(
+        (Source("grain", (image,), 1.0),), size=24, batch=2, mixture=Mixture(gaussian_noisy=0, physical=0, jpeg=0)
+    )
 
 
 def training(steps: int, reading: str = "affine") -> Training:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from napari_mdeblurgan.model import ModelCard
 from napari_mdeblurgan.network import Generator
-from napari_mdeblurgan.training.dataset import PatchSampler, Source, as_grey, read_sources
+from napari_mdeblurgan.training.dataset import PatchSampler, open_folder
+from napari_mdeblurgan.training.degradation import Mixture
+from napari_mdeblurgan.training.folder import COLOURS_AS_GREY
 
 RGB_WEIGHTS = {"blood": 3.0, "leaf": 3.0, "tissue": 3.0, "cp": 1.0}
 GREY_WEIGHTS = {"cp": 3.0, "nuclei": 3.0, "neubias": 2.5, "plant": 1.0}
-COLOURS_AS_GREY = 0.35  # sharp texture is scarce among the grey images
 WIDTH = 16
 SIGMA = (0.2, 2.4)
+MIXTURE = Mixture(sigma=SIGMA)
 
 RGB_CREDITS = (
     "Chula-RBC-12 blood smears (MIT)",
@@ -32,11 +35,13 @@ GREY_CREDITS = (
 
 
 def training_patches(data: Path, channels: int, seed: int = 0) -> PatchSampler:
-    """Patches for a model of `channels`, from a folder with the subfolders ``rgb`` and ``grey``."""
-    sources: list[Source] = read_sources(data / "rgb", RGB_WEIGHTS)
-    if channels == 1:
-        sources = [*read_sources(data / "grey", GREY_WEIGHTS), *as_grey(sources, COLOURS_AS_GREY)]
-    return PatchSampler(tuple(sources), sigma=SIGMA, seed=seed)
+    """Patches for a model of `channels`, from a folder with the subfolders ``rgb`` and ``grey``, of which nothing is held out."""
+    colour = open_folder(data / "rgb", channels, validation=0, weights=RGB_WEIGHTS).training
+    if channels == 3:
+        return PatchSampler(colour, mixture=MIXTURE, seed=seed)
+    grey = open_folder(data / "grey", channels, validation=0, weights=GREY_WEIGHTS).training
+    colour = tuple(replace(source, weight=source.weight * COLOURS_AS_GREY) for source in colour)
+    return PatchSampler((*grey, *colour), mixture=MIXTURE, seed=seed)
 
 
 def colour_network_from_grey(grey: Generator) -> Generator:

@@ -1,0 +1,108 @@
+"""Batches made ahead: same order, clean ends, errors where they belong."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from napari_mdeblurgan.training.dataset import PatchSampler, Source
+from napari_mdeblurgan.training.loader import prefetched
+
+
+class Numbers:
+    """Numbers from 0, each of them made by a call; some calls take longer, 5 fails."""
+
+    def __init__(self, end: int) -> None:
+        self.end = end
+        self.made: list[int] = []
+        self.wait = threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        return map(self.make, range(self.end))
+
+    def tasks(self) -> Iterator[Callable[[], int]]:
+        return (partial(self.make, number) for number in range(self.end))
+
+    def make(self, number: int) -> int:
+        self.wait.wait(0.004 * (number % 3))
+        if number == 5:
+            raise OSError("the disk is gone")
+        self.made.append(number)
+        return number
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_order_is_kept(workers: int) -> None:
+    assert list(prefetched(Numbers(5), depth=4, workers=workers)) == [0, 1, 2, 3, 4]
+    assert not threads()
+
+
+def test_any_iterable_is_walked_to_its_end() -> None:
+    assert list(prefetched((n * n for n in range(6)), depth=3)) == [0, 1, 4, 9, 16, 25]
+    assert list(prefetched(iter(()))) == []
+
+
+def test_batches_equal_those_of_the_sampler_from_any_start() -> None:
+    image = np.random.default_rng(0).random((1, 100, 100), dtype=np.float32)
+    sampler = PatchSampler((Source("noise", (image,)),), size=16, batch=2)
+    ahead = prefetched(sampler.batches(3), depth=3, workers=2)
+    for mine, other in itertools.islice(zip(ahead, sampler.batches(3), strict=True), 4):
+        assert all(torch.equal(a, b) for a, b in zip(mine, other, strict=True))
+    ahead.close()
+    assert not threads()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_comes_out_in_its_place(workers: int) -> None:
+    ahead = prefetched(Numbers(9), depth=4, workers=workers)
+    assert list(itertools.islice(ahead, 5)) == [0, 1, 2, 3, 4]
+    with pytest.raises(OSError, match="disk is gone"):
+        next(ahead)
+    assert not threads()
+
+
+def test_an_error_of_a_plain_iterator_comes_out_too() -> None:
+    with pytest.raises(ZeroDivisionError):
+        list(prefetched((1 // n for n in (2, 1, 0, 1)), depth=2))
+
+
+def test_no_more_than_depth_batches_are_made_ahead() -> None:
+    numbers = Numbers(5)
+    ahead = prefetched(numbers, depth=2)
+    assert next(ahead) == 0
+    numbers.wait.wait(0.05)
+    assert max(numbers.made) <= 2
+    ahead.close()
+
+
+def test_threads_end_when_the_consumer_stops_or_fails() -> None:
+    def train() -> None:
+        for number in prefetched(Numbers(5), depth=3, workers=2):
+            if number == 1:
+                raise RuntimeError("the loss is no number")
+
+    with pytest.raises(RuntimeError, match="the loss"):
+        train()
+    assert not threads()
+
+
+def test_nothing_is_begun_before_it_is_asked_for() -> None:
+    numbers = Numbers(5)
+    prefetched(numbers, depth=3)
+    assert not numbers.made
+
+
+@pytest.mark.parametrize(("depth", "workers"), [(0, 1), (2, 0), (2, 2)])
+def test_threads_that_cannot_be_are_refused(depth: int, workers: int) -> None:
+    with pytest.raises(ValueError, match="cannot make"):
+        prefetched(iter([1]), depth=depth, workers=workers)
