@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.ndimage import convolve
 from scipy.special import j1, jn_zeros
+from torch.nn.functional import avg_pool2d
 
 from napari_mdeblurgan.training.degradation import Optics, OpticsError, blur, defocus_psf
 
@@ -53,23 +54,23 @@ def test_far_out_of_focus_it_is_as_wide_as_the_cone_of_light() -> None:
     psf = defocus_psf(optics, 200, 130)
     edge = 200 * math.tan(math.asin(0.2)) / optics.pixel_size_um
     distance = np.hypot(*np.mgrid[-130:131, -130:131])
-    assert psf[distance < 1.05 * edge].sum() > 0.97
+    assert psf[distance < 1.1 * edge].sum() > 0.95
     assert psf[distance < edge / 2].sum() == pytest.approx(0.25, abs=0.03)
 
 
 def test_blurring_agrees_with_direct_convolution() -> None:
     image = np.random.default_rng(0).random((40, 53))
-    psf = defocus_psf(Optics(0.15, 0.53, 0.65), 20, 9)
+    psf = np.random.default_rng(1).random((19, 19))
     direct = convolve(image, psf, mode="mirror")
-    np.testing.assert_allclose(blur(torch.from_numpy(image)[None, None], psf)[0, 0], direct, atol=1e-12)
+    np.testing.assert_allclose(blur(torch.from_numpy(image)[None, None], psf)[0, 0], direct, atol=1e-10)
 
 
-def test_every_image_of_a_batch_can_have_its_own_blur() -> None:
-    images = torch.rand(2, 3, 30, 30, generator=torch.Generator().manual_seed(0))
-    psfs = np.stack([defocus_psf(Optics(0.15, 0.53, 0.65), defocus, 6) for defocus in (0, 10)])
-    both = blur(images, psfs)
-    for index in range(2):
-        torch.testing.assert_close(both[index], blur(images[index : index + 1], psfs[index])[0])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_larger_pixels_hold_the_mean_of_the_blurred_image(scale: int) -> None:
+    image = torch.rand(1, 2, 12 * scale, 15 * scale, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    psf = np.random.default_rng(0).random((15, 15))
+    expected = avg_pool2d(blur(image, psf), scale)
+    torch.testing.assert_close(blur(image, psf, scale), expected)
 
 
 @pytest.mark.parametrize(

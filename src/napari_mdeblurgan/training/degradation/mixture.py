@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from napari_mdeblurgan.training.degradation.camera import Camera, Degraded
 from napari_mdeblurgan.training.degradation.gaussian import downsample, gaussian_blur, quantise
@@ -19,7 +18,6 @@ from napari_mdeblurgan.training.degradation.optics import Optics, OpticsError, b
 AIRY_SIGMA = 0.21  # of λ / NA: the Gaussian closest to an Airy pattern
 WAVELENGTH_UM = 0.53
 REACH = 11  # low-resolution pixels that a point-spread function covers on each side of its centre
-NOISELESS = 1e6  # photons
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Mixture:
     offset : (float, float)
         Of the camera, as a share of full scale, uniform.
     noiseless : float
-        Share of the physical patches that have next to no noise.
+        Share of the physical patches that have no noise.
     rounded : float
         Share of the patches that are rounded to 8 bits.
     jpeg : float
@@ -99,13 +97,11 @@ class Mixture:
         gaussian = torch.from_numpy(np.flatnonzero(kinds < 2))
         if len(gaussian):
             blurred[gaussian] = self._gaussian(low[gaussian], kinds[gaussian.numpy()] == 1, random)
-        physical = torch.from_numpy(np.flatnonzero(kinds == 2))
-        if len(physical):
-            light = functional.avg_pool2d(blur(sharp[physical], self._psfs(len(physical), random, scale)), scale)
-            for index, image in zip(physical.tolist(), light, strict=True):
-                camera = self._camera(random)
-                blurred[index] = camera.expose(image, random)
-                sharp_low[index], truth[index] = camera.shown(low[index]), camera.shown(sharp[index])
+        for index in np.flatnonzero(kinds == 2):
+            light = blur(sharp[index : index + 1], self._psf(random, scale), scale)[0]
+            camera, noisy = self._camera(random), random.random() >= self.noiseless
+            blurred[index] = camera.expose(light, random) if noisy else camera.shown(light)
+            sharp_low[index], truth[index] = camera.shown(low[index]), camera.shown(sharp[index])
         rounded = torch.from_numpy(random.random(len(sharp)) < self.rounded)[:, None, None, None]
         blurred = torch.where(rounded, quantise(blurred), blurred.clamp(0, 1))
         for index in np.flatnonzero(random.random(len(sharp)) < self.jpeg):
@@ -120,21 +116,16 @@ class Mixture:
             blurred[index] += float(random.uniform(*self.grain)) * torch.from_numpy(grain)
         return blurred
 
-    def _psfs(self, count: int, random: np.random.Generator, scale: int) -> np.ndarray:
-        """Point-spread functions on the high-resolution grid: (count, edge, edge)."""
-        psfs = []
-        for _ in range(count):
-            aperture = float(random.uniform(*self.numerical_aperture))
-            low_pixel_um = AIRY_SIGMA * WAVELENGTH_UM / aperture / float(random.uniform(*self.airy_sigma))
-            defocus_um = float(random.uniform(*self.defocus_radius)) * low_pixel_um / math.tan(math.asin(aperture))
-            optics = Optics(aperture, WAVELENGTH_UM, low_pixel_um / scale)
-            psfs.append(defocus_psf(optics, defocus_um, REACH * scale))
-        return np.stack(psfs)
+    def _psf(self, random: np.random.Generator, scale: int) -> np.ndarray:
+        """A point-spread function on the high-resolution grid."""
+        aperture = float(random.uniform(*self.numerical_aperture))
+        low_pixel_um = AIRY_SIGMA * WAVELENGTH_UM / aperture / float(random.uniform(*self.airy_sigma))
+        defocus_um = float(random.uniform(*self.defocus_radius)) * low_pixel_um / math.tan(math.asin(aperture))
+        return defocus_psf(Optics(aperture, WAVELENGTH_UM, low_pixel_um / scale), defocus_um, REACH * scale)
 
     def _camera(self, random: np.random.Generator) -> Camera:
         photons = math.exp(random.uniform(*np.log(self.photons)))
-        read_noise_e, offset = float(random.uniform(*self.read_noise_e)), float(random.uniform(*self.offset))
-        return Camera(NOISELESS if random.random() < self.noiseless else photons, read_noise_e, offset)
+        return Camera(photons, float(random.uniform(*self.read_noise_e)), float(random.uniform(*self.offset)))
 
 
 def compressed(image: Tensor, quality: int) -> Tensor:

@@ -111,7 +111,7 @@ def _radial_profile(optics: Optics, defocus_um: float, reach: float) -> CubicSpl
     depth = 2 * np.pi * abs(defocus_um) * optics.refractive_index / optics.wavelength_um
     distances = np.arange(0, reach + 4 * RADIAL_STEP, RADIAL_STEP)
     swing = distances[-1] + depth * (1 - math.sqrt(1 - sine**2))  # radians that the integrand turns through at most
-    nodes, weights = _quadrature(8 * math.ceil(2 + swing / 16))
+    nodes, weights = _quadrature(8 * math.ceil(2 + swing / 24))
     pupil_radius = (nodes + 1) / 2
     phase = depth * (np.sqrt(1 - (sine * pupil_radius) ** 2) - 1)
     wave = weights * pupil_radius * np.exp(1j * phase)
@@ -122,25 +122,49 @@ def _radial_profile(optics: Optics, defocus_um: float, reach: float) -> CubicSpl
 _quadrature = lru_cache(maxsize=64)(np.polynomial.legendre.leggauss)  # nodes and weights on [-1, 1]
 
 
-def blur(image: Tensor, psf: np.ndarray) -> Tensor:
-    """Convolve an image with a point-spread function, by fast Fourier transform; edges are mirrored.
+def blur(image: Tensor, psf: np.ndarray, scale: int = 1) -> Tensor:
+    """Convolve an image with a point-spread function and average over larger pixels; edges are mirrored.
+
+    The convolution is made by fast Fourier transform, and only where the larger pixels lie: the image is split into its
+    `scale`² interleaved images, each is convolved with its part of the function, and they are added up.
 
     Parameters
     ----------
     image : Tensor
-        (batch, channels, y, x), larger than the function's radius along y and x.
+        (batch, channels, y, x), larger than the function's radius along y and x; y and x multiples of `scale`.
     psf : ndarray
-        (2 · radius + 1, 2 · radius + 1) for the whole batch, or (batch, 2 · radius + 1, 2 · radius + 1).
+        (2 · radius + 1, 2 · radius + 1).
+    scale : int
+        Pixels of the image along the edge of one pixel of the result.
+
+    Returns
+    -------
+    Tensor
+        (batch, channels, y / scale, x / scale).
     """
     height, width = image.shape[-2:]
     radius = psf.shape[-1] // 2
-    if min(height, width) <= radius:
+    margin = -(-radius // scale) * scale
+    if min(height, width) <= margin:
         raise OpticsError(
-            f"an image of {height} × {width} pixels is too small for a blur that reaches {radius} pixels; take a larger one."
+            f"an image of {height} × {width} pixels is too small for a blur that reaches {margin} pixels; take a larger one."
         )
-    size = [next_fast_len(length + 2 * radius, real=True) for length in (height, width)]
-    padded = functional.pad(image, (radius, radius, radius, radius), mode="reflect")
-    kernel = torch.from_numpy(psf).to(image).reshape(-1, 1, *psf.shape[-2:])
-    spectrum = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(kernel, s=size)
-    inside = (..., slice(2 * radius, 2 * radius + height), slice(2 * radius, 2 * radius + width))
-    return torch.fft.irfft2(spectrum, s=size)[inside]
+    if height % scale or width % scale:
+        raise OpticsError(f"an image of {height} × {width} pixels has no whole pixels of {scale} × {scale}; crop it.")
+    padded = functional.pad(image, (margin, margin, margin, margin), mode="reflect")
+    phases = functional.pixel_unshuffle(padded, scale).unflatten(1, (image.shape[1], scale**2))
+    size = [next_fast_len(length, real=True) for length in phases.shape[-2:]]
+    kernel = functional.pixel_unshuffle(torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale)
+    spectrum = (torch.fft.rfft2(phases, s=size) * torch.fft.rfft2(kernel, s=size).conj()).sum(dim=2)
+    return torch.fft.irfft2(spectrum, s=size)[..., : height // scale, : width // scale]
+
+
+def _pixel_sums(psf: np.ndarray, margin: int, scale: int) -> np.ndarray:
+    """How much each pixel of the image, from `margin` before a larger pixel to `margin` behind it, adds to its mean."""
+    edge = psf.shape[-1]
+    start = margin - edge // 2
+    sums = np.zeros((1, 2 * margin + scale, 2 * margin + scale))
+    for y in range(start, start + scale):
+        for x in range(start, start + scale):
+            sums[..., y : y + edge, x : x + edge] += psf[::-1, ::-1]
+    return sums / scale**2

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
-from torch.nn import functional
 
 from napari_mdeblurgan.training.degradation.camera import Camera, Degraded
 from napari_mdeblurgan.training.degradation.gaussian import downsample, gaussian_protocol
@@ -98,9 +97,9 @@ class Condition:
             assert self.sigma is not None
             return Degraded(gaussian_protocol(sharp, self.sigma, scale), sharp_low, sharp)
         fine = replace(self.optics, pixel_size_um=self.optics.pixel_size_um / scale)
-        light = blur(sharp, defocus_psf(fine, self.defocus_um, _radius(fine, self.defocus_um)))
+        light = blur(sharp, defocus_psf(fine, self.defocus_um, _radius(fine, self.defocus_um)), scale)
         random = np.random.default_rng((seed, zlib.crc32(repr(self).encode())))
-        blurred = self.camera.take(functional.avg_pool2d(light, scale), random)
+        blurred = self.camera.take(light, random)
         return Degraded(blurred, self.camera.shown(sharp_low), self.camera.shown(sharp))
 
 
