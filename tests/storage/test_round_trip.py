@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import OME_DTYPES, TIFF_DTYPES, Micrograph, read_image, tiff, write_image
+from napari_mdeblurgan.storage import OME_DTYPES, TIFF_DTYPES, Micrograph, read_image, tiff_writing, write_image
 
 AXES = ("YX", "ZYX", "TYX", "CYX", "ZCYX", "CZYX", "TCZYX", "TZCYX", "YXS", "ZYXS", "TZYXS")
 PLAIN_AXES = (*AXES, "IYX", "QYX", "IYXS")
@@ -134,11 +134,11 @@ def test_a_single_plane_is_compressed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
 def test_a_large_image_becomes_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    monkeypatch.setattr(tiff, "CLASSIC_LIMIT_BYTES", 1000)
+    monkeypatch.setattr(tiff_writing, "CLASSIC_LIMIT_BYTES", 1000)
     image = Micrograph(random_image("uint16", "ZYX").repeat(20, axis=1), "ZYX", {"X": 0.2, "Y": 0.2, "Z": 0.5}, "µm")
-    monkeypatch.setattr(tiff, "CLASSIC_LIMIT_BYTES", image.data.nbytes - 1)
+    monkeypatch.setattr(tiff_writing, "CLASSIC_LIMIT_BYTES", image.data.nbytes - 1)
     write_image(tmp_path / f"large{suffix}", image)
-    monkeypatch.setattr(tiff, "CLASSIC_LIMIT_BYTES", image.data.nbytes)
+    monkeypatch.setattr(tiff_writing, "CLASSIC_LIMIT_BYTES", image.data.nbytes)
     write_image(tmp_path / f"small{suffix}", image)
     with (
         tifffile.TiffFile(tmp_path / f"large{suffix}") as large,

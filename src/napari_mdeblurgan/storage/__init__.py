@@ -1,9 +1,11 @@
-"""Images in and out of files, with their axes and pixel sizes: TIFF, OME-TIFF, ImageJ TIFF, PNG and JPEG."""
+"""Images in and out of files, with their axes and pixel sizes: TIFF, OME-TIFF, ImageJ TIFF, OME-Zarr, PNG and JPEG."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,9 @@ import numpy as np
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.storage.micrograph import Micrograph
 
-__all__ = ["READABLE", "WRITABLE", "Micrograph", "check_writable", "read_image", "write_image"]
+__all__ = ["READABLE", "WRITABLE", "Micrograph", "check_writable", "open_image", "read_image", "write_image"]
 
-READABLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+READABLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".zarr")
 WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png")
 OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -22,18 +24,18 @@ TIFF_DTYPES = OME_DTYPES | {"int64", "uint64", "float16"}
 
 
 def read_image(path: str | Path) -> Micrograph:
-    """Read an image with what its file says about it.
+    """Read an image into memory, with what its file says about it.
 
     TIFF (OME, ImageJ and plain): the largest series, at full resolution, in its own bit depth. Planar colour is made
     interleaved, colour palettes become RGB (an ImageJ lookup table does not: its image is grey), inverted greys ("white
-    is zero") are turned the right way round. PNG and JPEG are turned as their EXIF orientation says; 16-bit grey stays
-    16-bit, 1-bit becomes bool, a palette or CMYK becomes RGB. A print resolution is taken for a pixel size only where
-    it cannot be a screen's, printer's or scanner's.
+    is zero") are turned the right way round. OME-Zarr 0.4 and 0.5: the full resolution. PNG and JPEG are turned as their
+    EXIF orientation says; 16-bit grey stays 16-bit, 1-bit becomes bool, a palette or CMYK becomes RGB. A print resolution
+    is taken for a pixel size only where it cannot be a screen's, printer's or scanner's.
 
     Parameters
     ----------
     path : str or Path
-        Ends in one of `READABLE`.
+        A file or, for OME-Zarr, a folder, whose name ends in one of `READABLE`.
 
     Raises
     ------
@@ -41,21 +43,85 @@ def read_image(path: str | Path) -> Micrograph:
         If the file is missing, empty, damaged, cut short, larger than memory, or of a kind that is not read.
     """
     path = Path(path).expanduser()
+    with _one_sentence(path):
+        match _readable(path):
+            case "zarr":
+                from napari_mdeblurgan.storage.ome_zarr import read_ome_zarr
+
+                return read_ome_zarr(path)
+            case "tiff":
+                from napari_mdeblurgan.storage.tiff import read_tiff
+
+                return read_tiff(path)
+            case _:
+                from napari_mdeblurgan.storage.raster import read_raster
+
+                return read_raster(path)
+
+
+def open_image(path: str | Path) -> Micrograph:
+    """Open an image of any size: the same as `read_image` gives, but without its pixels, which are read when asked for.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file or, for OME-Zarr, a folder, whose name ends in one of `READABLE`.
+
+    Returns
+    -------
+    Micrograph
+        Whose data are a dask array of blocks of some 4 megapixels, whole numbers of the tiles, strips or chunks of the
+        file, which may be read in other threads and processes too; or a numpy array for PNG and JPEG. Reading a block
+        of a file that is gone, damaged or not what it was raises `FileError`.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, empty, damaged or cut short as far as its headers tell, of a kind that is not read, or
+        stored in pieces larger than memory.
+    """
+    path = Path(path).expanduser()
+    with _one_sentence(path):
+        match _readable(path):
+            case "zarr":
+                from napari_mdeblurgan.storage.ome_zarr import open_ome_zarr
+
+                return open_ome_zarr(path)
+            case "tiff":
+                from napari_mdeblurgan.storage.tiff_lazy import open_tiff
+
+                return open_tiff(path)
+            case _:
+                from napari_mdeblurgan.storage.raster import read_raster
+
+                return read_raster(path)
+
+
+def _readable(path: Path) -> str:
+    """Of which kind a path is that can be read: "tiff", "zarr" or "raster"."""
     suffix = path.suffix.lower()
     if path.is_dir():
+        from napari_mdeblurgan.storage.ome_zarr import is_zarr
+
+        if is_zarr(path):
+            return "zarr"
+        if suffix == ".zarr":
+            raise FileError(f"{path} is a folder without zarr in it; copy it again.")
         raise FileError(f"{path} is a folder; name an image file in it.")
     if suffix not in READABLE:
         raise FileError(f"{path} is not of a kind that is read; save it as one of {', '.join(READABLE)}.")
+    if path.stat().st_size == 0:
+        raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")
+    if suffix == ".zarr":
+        raise FileError(f"{path} is a file, but zarr is a folder; unpack it first.")
+    return "tiff" if suffix in TIFF_SUFFIXES else "raster"
+
+
+@contextmanager
+def _one_sentence(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while a file is read, said in one sentence."""
     try:
-        if path.stat().st_size == 0:
-            raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")
-        if suffix in TIFF_SUFFIXES:
-            from napari_mdeblurgan.storage.tiff import read_tiff
-
-            return read_tiff(path)
-        from napari_mdeblurgan.storage.raster import read_raster
-
-        return read_raster(path)
+        yield
     except MdeblurganError:
         raise
     except FileNotFoundError:
@@ -133,7 +199,7 @@ def write_image(path: str | Path, image: Micrograph) -> None:
 
         write_png(path, image)
     else:
-        from napari_mdeblurgan.storage.tiff import write_tiff
+        from napari_mdeblurgan.storage.tiff_writing import write_tiff
 
         write_tiff(path, image, ome=kind == "ome")
 

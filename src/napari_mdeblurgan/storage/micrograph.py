@@ -1,12 +1,10 @@
-"""An image in memory together with what its file says about it: axes, pixel sizes, channels."""
+"""An image together with what its file says about it: axes, pixel sizes, channels."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TypeGuard
-
-import numpy as np
+from typing import Any, TypeGuard
 
 from napari_mdeblurgan.errors import ImageError
 
@@ -44,8 +42,8 @@ class Micrograph:
 
     Attributes
     ----------
-    data : ndarray
-        Pixels, one dimension for every letter of `axes`.
+    data : ndarray or dask.array.Array
+        Pixels, in memory or read when asked for, one dimension for every letter of `axes`.
     axes : str
         tifffile's letters, ending in "YX" or, for colour, in "YXS" with S of length 3 (RGB) or 4 (RGBA): for example
         "YX", "TZCYX", "YXS". I and Q are stacks of which nothing more is known.
@@ -66,7 +64,7 @@ class Micrograph:
         If axes and data do not belong together.
     """
 
-    data: np.ndarray
+    data: Any
     axes: str
     pixel_size: dict[str, float] = field(default_factory=dict)
     unit: str | None = None

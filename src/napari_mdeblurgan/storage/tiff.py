@@ -1,30 +1,28 @@
-"""TIFF in its three dialects: OME, ImageJ and plain."""
+"""Reading TIFF in its three dialects: OME, ImageJ and plain."""
 
 from __future__ import annotations
 
 import logging
 import re
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
-from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.micrograph import MICROMETRES, Micrograph
+from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.tiff_metadata import Calibration, read_calibration
 
 if TYPE_CHECKING:
-    from tifffile import TiffPageSeries
+    from tifffile import TiffFile, TiffPageSeries
 
-CLASSIC_LIMIT_BYTES = 2**32 - 2**25
 HIGHEST_COMPRESSION = 1500  # deflate's is 1032, LZW's 1370
 BOUNDED_COMPRESSIONS = frozenset({"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS"})  # others have no such limit
 SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
-IMAGEJ_DTYPES = frozenset({"uint8", "int16", "uint16", "float32"})
 CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
 
 
@@ -36,6 +34,23 @@ def read_tiff(path: Path) -> Micrograph:
     FileError
         If the file is no TIFF, cut short, larger than memory, or in a compression or colour space that is not read.
     """
+    with opened_tiff(path) as (tif, index, series):
+        _check_memory(path, series)
+        data, axes = arranged(_decoded(path, series), series.axes, series)
+        data = np.ascontiguousarray(data)
+        calibration = read_calibration(tif, index, series)
+    return labelled(data, axes, calibration, path)
+
+
+@contextmanager
+def opened_tiff(path: Path) -> Iterator[tuple[TiffFile, int, TiffPageSeries]]:
+    """The file, and the number and the content of its largest series, once its colours and its size are known to be fine.
+
+    Raises
+    ------
+    FileError
+        If the file is no TIFF, cut short (known when the block ends), or in a colour space that is not read.
+    """
     import tifffile
 
     with _complaints() as complaints:
@@ -45,16 +60,13 @@ def read_tiff(path: Path) -> Micrograph:
                     raise FileError(f"{path} is a TIFF file without an image; save it again.")
                 index, series = max(enumerate(tif.series), key=lambda item: item[1].size)
                 _check_colours(path, series)
-                _check_memory(path, series)
-                data = _decoded(path, series)
-                calibration = read_calibration(tif, index, series)
-                data, axes = _arranged(data, series)
+                _check_claim(path, series)
+                yield tif, index, series
         except tifffile.TiffFileError as error:
             detail = " ".join(str(error).split())[:120]
             raise FileError(f"{path} is not a TIFF file, or a damaged one ({detail}); save it again.") from error
     if any(CUT_SHORT.search(complaint) for complaint in complaints):
         raise FileError(f"{path} is damaged or cut short: some of its images are missing; copy it again.")
-    return _micrograph(data, axes, calibration, path)
 
 
 @contextmanager
@@ -86,16 +98,21 @@ def _check_colours(path: Path, series: TiffPageSeries) -> None:
         raise FileError(f"{path} has pixels of type {series.dtype}; save it with integers or real numbers.")
 
 
-def _check_memory(path: Path, series: TiffPageSeries) -> None:
-    import psutil
+def _size(series: TiffPageSeries) -> str:
+    return f"{series.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, series.shape))} pixels)"
 
-    size = f"{series.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, series.shape))} pixels)"
+
+def _check_claim(path: Path, series: TiffPageSeries) -> None:
     file_bytes = path.stat().st_size
     bounded = getattr(series.keyframe.compression, "name", None) in BOUNDED_COMPRESSIONS and not series.is_multifile
     if bounded and series.nbytes > HIGHEST_COMPRESSION * file_bytes + SPARE_BYTES:
-        raise FileError(f"{path} is damaged: it claims to hold {size} in {file_bytes:,} bytes; copy it again.")
+        claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
+        raise FileError(f"{path} is damaged: {claim}; copy it again.")
+
+
+def _check_memory(path: Path, series: TiffPageSeries) -> None:
     if series.nbytes > psutil.virtual_memory().available:
-        raise FileError(f"{path} holds {size}, which does not fit into memory; crop it first.")
+        raise FileError(f"{path} holds {_size(series)}, which does not fit into memory; crop it first.")
 
 
 def _decoded(path: Path, series: TiffPageSeries) -> np.ndarray:
@@ -103,23 +120,46 @@ def _decoded(path: Path, series: TiffPageSeries) -> np.ndarray:
         return series.asarray()
     except ValueError as error:
         if "imagecodecs" in str(error):
-            compression = getattr(series.keyframe.compression, "name", series.keyframe.compression)
-            raise FileError(
-                f"{path} is compressed by {compression}, which needs the package imagecodecs: "
-                "`pip install imagecodecs`, or save the file without compression."
-            ) from None
+            raise _lacking_codec(path, series) from None
         raise
 
 
-def _arranged(data: np.ndarray, series: TiffPageSeries) -> tuple[np.ndarray, str]:
-    """Pixels and axes with YX or YXS last, samples that are no colours as channels, greys the right way round."""
+def check_compression(path: Path, series: TiffPageSeries) -> None:
+    """Make sure that the file's compression can be undone.
+
+    Raises
+    ------
+    FileError
+        If the package that knows it is missing.
+    """
+    from tifffile import TIFF
+
+    try:
+        TIFF.DECOMPRESSORS[series.keyframe.compression]
+    except KeyError:
+        raise _lacking_codec(path, series) from None
+
+
+def _lacking_codec(path: Path, series: TiffPageSeries) -> FileError:
+    compression = getattr(series.keyframe.compression, "name", series.keyframe.compression)
+    return FileError(
+        f"{path} is compressed by {compression}, which needs the package imagecodecs: "
+        "`pip install imagecodecs`, or save the file without compression."
+    )
+
+
+def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
+    """Pixels and axes with YX or YXS last, samples that are no colours as channels, greys the right way round.
+
+    `data` is a numpy or dask array, and so is the result.
+    """
     from tifffile import PHOTOMETRIC
 
-    page, axes = series.keyframe, series.axes
+    page = series.keyframe
     by_program = series.kind.lower() in ("imagej", "ome", "shaped")
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not by_program:
-        colours = np.asarray(page.colormap)
-        data, axes = (colours >> 8).astype(np.uint8).T[data], f"{axes}S"
+        colours = (np.asarray(page.colormap) >> 8).astype(np.uint8).T
+        data, axes = _coloured(data, colours), f"{axes}S"
     inverted = "PhotometricInterpretation" in page.tags and page.photometric == PHOTOMETRIC.MINISWHITE
     if inverted and data.dtype.kind in "bu" and not by_program:
         data = np.invert(data)
@@ -129,11 +169,20 @@ def _arranged(data: np.ndarray, series: TiffPageSeries) -> tuple[np.ndarray, str
             axes = axes.replace("S", "Q" if "C" in axes else "C")
     last = "YXS" if "S" in axes else "YX"
     order = [axis for axis in axes if axis not in last] + list(last)
-    data = np.ascontiguousarray(data.transpose([axes.index(axis) for axis in order]))
+    data = data.transpose([axes.index(axis) for axis in order])
     return data.astype(data.dtype.newbyteorder("="), copy=False), "".join(order)
 
 
-def _micrograph(data: np.ndarray, axes: str, calibration: Calibration, path: Path) -> Micrograph:
+def _coloured(data: Any, colours: np.ndarray) -> Any:
+    if isinstance(data, np.ndarray):
+        return colours[data]
+    return data.map_blocks(
+        partial(np.take, colours, axis=0), dtype=np.uint8, chunks=(*data.chunks, (3,)), new_axis=data.ndim
+    )
+
+
+def labelled(data: Any, axes: str, calibration: Calibration, path: Path) -> Micrograph:
+    """A micrograph with what of a file's calibration belongs to the axes that it has."""
     channels = data.shape[axes.index("C")] if "C" in axes else 1
     return Micrograph(
         data,
@@ -144,90 +193,3 @@ def _micrograph(data: np.ndarray, axes: str, calibration: Calibration, path: Pat
         re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE),
         calibration.time_step_s if "T" in axes else None,
     )
-
-
-def write_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
-    """Write TIFF, compressed by zlib; BigTIFF beyond 4 GB.
-
-    ImageJ's stacks are left uncompressed, for ImageJ reads them as one piece.
-    """
-    import tifffile
-
-    data, axes = image.data, image.axes
-    large = data.nbytes > CLASSIC_LIMIT_BYTES
-    imagej = not ome and not large and _for_imagej(image)
-    if imagej:
-        order = [axis for axis in "TZCYXS" if axis in axes]
-        data, axes = data.transpose([axes.index(axis) for axis in order]), "".join(order)
-    data = np.ascontiguousarray(data.astype(data.dtype.newbyteorder("="), copy=False))
-    options: dict[str, Any] = {"photometric": "rgb" if image.rgb else "minisblack", "software": "napari-mdeblurgan"}
-    if image.rgb:
-        options["planarconfig"] = "contig"
-    if not imagej or axes in ("YX", "YXS"):
-        options |= {"compression": "zlib", "predictor": data.dtype.kind in "ui" and data.dtype.itemsize <= 4}
-    options |= _imagej_options(image, axes) if imagej else _ome_options(image) if ome else _plain_options(image)
-    try:
-        with replacing(path) as handle, tifffile.TiffWriter(handle, bigtiff=large, imagej=imagej, ome=ome) as tif:
-            tif.write(data, **options)
-    except FileError:
-        raise
-    except (ValueError, struct.error) as error:
-        detail = " ".join(str(error).split())[:120]
-        raise FileError(f"{path} cannot be written ({detail}); choose another type of file.") from error
-
-
-def _for_imagej(image: Micrograph) -> bool:
-    """Whether ImageJ's dialect holds the pixels, the axes and all the sizes."""
-    dtypes = {"uint8"} if image.rgb else IMAGEJ_DTYPES
-    sizes, _ = image.physical()
-    fits = set(image.axes) <= set("TZCYXS") and set(sizes) in (set(), {"X", "Y"}, {"X", "Y", "Z"})
-    return fits and image.data.dtype.name in dtypes
-
-
-def _imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
-    sizes, unit = image.physical()
-    metadata: dict[str, Any] = {"axes": axes}
-    options: dict[str, Any] = {"metadata": metadata}
-    if unit:
-        metadata["unit"] = {"µm": "micron", "Å": "angstrom", "in": "inch"}.get(unit, unit)
-        options |= {"resolution": (1 / sizes["X"], 1 / sizes["Y"]), "resolutionunit": "NONE"}
-    if "Z" in sizes:
-        metadata["spacing"] = sizes["Z"]
-    if image.time_step_s is not None:
-        metadata["finterval"] = image.time_step_s
-    if "C" in axes:
-        metadata["mode"] = "composite"
-        planes = int(np.prod([image.data.shape[image.axes.index(axis)] for axis in "TZ" if axis in axes], dtype=int))
-        if image.channel_names:
-            metadata["Labels"] = list(image.channel_names) * planes
-    return options
-
-
-def _ome_options(image: Micrograph) -> dict[str, Any]:
-    sizes, unit = image.physical()
-    metadata: dict[str, Any] = {"axes": image.axes}
-    for axis, size in sizes.items():
-        metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": unit}
-    if image.time_step_s is not None:
-        metadata |= {"TimeIncrement": image.time_step_s, "TimeIncrementUnit": "s"}
-    if image.channel_names:
-        metadata["Channel"] = {"Name": list(image.channel_names)}
-    if image.name:
-        metadata["Name"] = image.name
-    return {"metadata": metadata}
-
-
-def _plain_options(image: Micrograph) -> dict[str, Any]:
-    sizes, unit = image.physical()
-    metadata: dict[str, Any] = {"axes": image.axes}
-    options: dict[str, Any] = {"metadata": metadata}
-    if unit:
-        metadata |= {"pixel_size": sizes, "unit": unit}
-        if "X" in sizes and "Y" in sizes:
-            per_cm = [MICROMETRES["cm"] / (sizes[axis] * MICROMETRES[unit]) for axis in "XY"]
-            options |= {"resolution": tuple(per_cm), "resolutionunit": "CENTIMETER"}
-    if image.time_step_s is not None:
-        metadata["time_step_s"] = image.time_step_s
-    if image.channel_names:
-        metadata["channel_names"] = list(image.channel_names)
-    return options

@@ -1,0 +1,114 @@
+"""Arrays that stay in their file: nothing is read until a part is asked for, and then that part alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.base import tokenize
+
+from napari_mdeblurgan.errors import FileError
+
+BLOCK_EDGE = 2048
+OPEN_FILES = 16
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in a file, of which any part can be read.
+
+    It holds no open file, so that it can be sent to another thread, process or machine; each process opens the file when
+    it reads for the first time.
+
+    Attributes
+    ----------
+    path : Path
+        The file or folder, as it is named in messages.
+    opener : callable
+        Called with `arguments`, gives what is indexed; a function of a module.
+    arguments : tuple
+        Hashable and picklable.
+    shape, dtype
+        Of the array.
+    stamp : tuple of int or None
+        Size and time of change of the file when it was opened; where it has become another one, reading is refused.
+    """
+
+    path: Path
+    opener: Callable[..., Any]
+    arguments: tuple
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    stamp: tuple[int, int] | None = None
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Read a part.
+
+        Raises
+        ------
+        FileError
+            If the file is gone, has changed since it was opened, or is damaged there.
+        """
+        try:
+            if self.stamp is not None and stamp_of(self.path) != self.stamp:
+                raise FileError(f"{self.path} has changed since it was opened; open it again.")
+            return np.asarray(_opened(self.opener, self.arguments, self.stamp)[key])
+        except FileError:
+            raise
+        except FileNotFoundError:
+            raise FileError(f"{self.path} is no longer there; put it back and start again.") from None
+        except MemoryError:
+            raise FileError(f"A part of {self.path} does not fit into memory; save it in smaller tiles.") from None
+        except Exception as error:  # the decoders raise whatever a damaged file leads them to
+            detail = " ".join(str(error).split())[:120] or type(error).__name__
+            raise FileError(f"A part of {self.path} cannot be read ({detail}); copy it again.") from error
+
+
+@lru_cache(maxsize=OPEN_FILES)
+def _opened(opener: Callable[..., Any], arguments: tuple, _stamp: tuple[int, int] | None) -> Any:
+    return opener(*arguments)
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Size in bytes and time of the last change in nanoseconds."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int]) -> da.Array:
+    """A dask array of blocks that are whole numbers of the pieces in the file, of some 4 megapixels.
+
+    Parameters
+    ----------
+    stored : StoredArray
+        What to read from.
+    piece : tuple of int
+        Shape of the smallest part that the file lets one read.
+    planes : tuple of int
+        Which two dimensions are y and x.
+    """
+    chunks = [min(edge, length) for edge, length in zip(piece, stored.shape, strict=True)]
+    y, x = planes
+    chunks[x] = _grown(chunks[x], stored.shape[x], BLOCK_EDGE)
+    chunks[y] = _grown(
+        chunks[y], stored.shape[y], max(BLOCK_EDGE**2 // math.prod(chunks[axis] for axis in planes[1:]), 1)
+    )
+    name = "stored-" + tokenize(str(stored.path), stored.arguments, stored.stamp)
+    meta = np.empty((0,) * stored.ndim, stored.dtype)
+    return da.from_array(stored, tuple(chunks), name=name, asarray=False, fancy=False, meta=meta)
+
+
+def _grown(edge: int, length: int, wanted: int) -> int:
+    """The largest multiple of `edge` up to `wanted`, or `edge` itself."""
+    return min(max(wanted // edge, 1) * edge, length)

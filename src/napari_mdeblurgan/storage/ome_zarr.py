@@ -1,0 +1,119 @@
+"""OME-Zarr as an image: level 0 of versions 0.4 and 0.5."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.lazy import StoredArray, lazily
+from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.ome_zarr_metadata import Level0, read_level0
+
+if TYPE_CHECKING:
+    import zarr
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a path is a folder with zarr inside."""
+    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs", ".zarray"))
+
+
+def open_ome_zarr(path: Path) -> Micrograph:
+    """Open the image at full resolution without reading its pixels.
+
+    Of a group of several images, as bioformats2raw writes them, the first is taken.
+
+    Raises
+    ------
+    FileError
+        If it is no OME-Zarr image, or is stored in pieces that do not fit into memory.
+    """
+    import zarr
+
+    group = zarr.open(str(path), mode="r")
+    if not isinstance(group, zarr.Group):
+        raise FileError(f"{path} is a zarr array without the metadata of OME-Zarr; name the folder of an image.")
+    attributes = group.attrs.asdict()
+    if not _multiscales(attributes) and "0" in group and isinstance(group["0"], zarr.Group):
+        return replace(open_ome_zarr(path / "0"), name=_name(path))
+    level0 = read_level0(path, attributes)
+    array = group.get(level0.component)
+    if not isinstance(array, zarr.Array):
+        raise FileError(f"{path} has no array {level0.component}, which its metadata name; copy it again.")
+    if array.ndim != len(level0.axes):
+        raise FileError(f"{path} has {array.ndim} dimensions, but {len(level0.axes)} axes; save it again.")
+    return _micrograph(path, array, level0)
+
+
+def read_ome_zarr(path: Path) -> Micrograph:
+    """Read the image at full resolution into memory.
+
+    Raises
+    ------
+    FileError
+        If it is no OME-Zarr image, or does not fit into memory.
+    """
+    image = open_ome_zarr(path)
+    if image.data.nbytes > psutil.virtual_memory().available:
+        size = f"{image.data.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, image.data.shape))} pixels)"
+        raise FileError(f"{path} holds {size}, which does not fit into memory; crop it first.")
+    return replace(image, data=np.ascontiguousarray(image.data.compute()))
+
+
+def _multiscales(attributes: Mapping[str, Any]) -> bool:
+    ome = attributes.get("ome", attributes)
+    return isinstance(ome, Mapping) and ("multiscales" in ome or "plate" in ome)
+
+
+def _name(path: Path) -> str:
+    return re.sub(r"(\.ome)?\.zarr$", "", path.name, flags=re.IGNORECASE)
+
+
+def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
+    dtype = np.dtype(array.dtype)
+    if dtype.kind not in "buif":
+        raise FileError(f"{path} has pixels of type {dtype}; save it with integers or real numbers.")
+    piece = array.shards or array.chunks
+    size = math.prod(piece) * dtype.itemsize
+    if size > psutil.virtual_memory().available:
+        raise FileError(
+            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, too large for memory; save it in tiles."
+        )
+    arguments = (str(path / level0.component),)
+    stored = StoredArray(path, _open_array, arguments, array.shape, dtype.newbyteorder("="))
+    data = lazily(stored, piece, (level0.axes.index("Y"), level0.axes.index("X")))
+    axes, order = _orders(level0, array.shape)
+    return Micrograph(
+        data.transpose([axes.index(axis) for axis in order]),
+        order,
+        {axis: size for axis, size in level0.pixel_size.items() if axis in order},
+        level0.unit,
+        level0.channel_names if "C" in axes and len(level0.channel_names) == array.shape[axes.index("C")] else (),
+        _name(path),
+        level0.time_step_s,
+    )
+
+
+def _open_array(path: str) -> zarr.Array:
+    import zarr
+
+    return zarr.open_array(path, mode="r")
+
+
+def _orders(level0: Level0, shape: tuple[int, ...]) -> tuple[str, str]:
+    """Letters of the dimensions as they are stored, and in the order that the image has."""
+    axes, wanted = level0.axes, level0.order
+    if wanted and wanted.endswith("YXS") and "C" in axes and shape[axes.index("C")] in (3, 4):
+        axes = axes.replace("C", "S")
+    if not wanted or sorted(wanted) != sorted(axes) or not wanted.removesuffix("S").endswith("YX"):
+        axes = level0.axes
+        wanted = "".join(axis for axis in axes if axis not in "YX") + "YX"
+    return axes, wanted

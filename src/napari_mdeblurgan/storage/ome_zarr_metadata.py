@@ -1,0 +1,132 @@
+"""What the metadata of an OME-Zarr say about its axes, sizes and channels, versions 0.4 and 0.5."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.micrograph import in_one_unit, is_size, unit_of_length
+
+if TYPE_CHECKING:
+    from yaozarrs.v04 import Multiscale as Multiscale04
+    from yaozarrs.v05 import Multiscale as Multiscale05
+
+OWN_KEY = "napari-mdeblurgan"
+SECONDS = {"microsecond": 1e-6, "millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
+COLOUR_NAMES = ({"red", "r"}, {"green", "g"}, {"blue", "b"})
+
+
+@dataclass(frozen=True, slots=True)
+class Level0:
+    """The image at full resolution: where it is and what its dimensions are.
+
+    Attributes
+    ----------
+    component : str
+        Path of the array inside the group.
+    axes : str
+        tifffile's letters in the order of the array's dimensions.
+    order : str or None
+        The order that the image had when this program wrote it, with S for its colours.
+    pixel_size, unit, channel_names, time_step_s
+        As in `Micrograph`.
+    """
+
+    component: str
+    axes: str
+    order: str | None
+    pixel_size: dict[str, float]
+    unit: str | None
+    channel_names: tuple[str, ...]
+    time_step_s: float | None
+
+
+def read_level0(path: Path, attributes: Mapping[str, Any]) -> Level0:
+    """Read the metadata of a group.
+
+    Raises
+    ------
+    FileError
+        If they are missing, of another version, or not those of an image.
+    """
+    from pydantic import ValidationError
+
+    ome = attributes.get("ome", attributes)
+    if not isinstance(ome, Mapping) or not ome.get("multiscales"):
+        kind = "a plate" if isinstance(ome, Mapping) and "plate" in ome else "without the metadata of an OME-Zarr image"
+        raise FileError(f"{path} is {kind}; name the folder of one of its images.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # units that should be, but need not be, of the list
+            multiscale = _parsed(ome["multiscales"][0], modern="ome" in attributes)
+    except (ValidationError, TypeError, KeyError, LookupError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        detail = " ".join(reason.split())[:120]
+        raise FileError(f"{path} is not OME-Zarr 0.4 or 0.5 ({detail}); convert it to one of them.") from None
+    axes = _letters(path, multiscale)
+    sizes, step = _sizes(multiscale, axes)
+    own = attributes.get(OWN_KEY)
+    order = own.get("axes") if isinstance(own, Mapping) else None
+    names, colours = _channels(ome)
+    if order is None and colours and "C" in axes:
+        order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"
+    known, unit = in_one_unit(sizes)
+    return Level0(multiscale.datasets[0].path, axes, order, known, unit, names, step)
+
+
+def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
+    from yaozarrs import v04, v05
+
+    return v05.Multiscale.model_validate(document) if modern else v04.Multiscale.model_validate(document)
+
+
+def _letters(path: Path, multiscale: Multiscale04 | Multiscale05) -> str:
+    """One letter for each axis; the axes of space by their names, or else by their order, z before y before x."""
+    space = [axis.name.lower() for axis in multiscale.axes if axis.type == "space"]
+    by_order = dict(zip(space, "ZYX"[-len(space) :], strict=True))
+    named = {name: name.upper() for name in space} if set(space) in ({"x", "y"}, {"x", "y", "z"}) else by_order
+    letters = []
+    for axis in multiscale.axes:
+        match axis.type:
+            case "space":
+                letters.append(named[axis.name.lower()])
+            case "time":
+                letters.append("T")
+            case "channel":
+                letters.append("C")
+            case _:
+                letters.append(axis.name.upper() if axis.name.upper() in ("I", "Q", "C") else "Q")
+    if len(set(letters)) != len(letters):
+        raise FileError(f"{path} has more than one axis of a kind ({', '.join(letters)}); save one image of it alone.")
+    return "".join(letters)
+
+
+def _sizes(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[dict[str, tuple[float, str]], float | None]:
+    """Sizes along X, Y and Z with their units, and the seconds between frames."""
+    transforms = (*multiscale.datasets[0].coordinateTransformations, *(multiscale.coordinateTransformations or ()))
+    factors = [transform.scale for transform in transforms if transform.type == "scale"]
+    scale = dict(zip(axes, (math.prod(values) for values in zip(*factors, strict=True)), strict=True))
+    units = {letter: getattr(axis, "unit", None) or "" for letter, axis in zip(axes, multiscale.axes, strict=True)}
+    sizes = {}
+    for axis in "XYZ":
+        unit = unit_of_length(units.get(axis))
+        if unit and is_size(scale[axis]):
+            sizes[axis] = (float(scale[axis]), unit)
+    step = scale.get("T", math.nan) * SECONDS.get(units.get("T", ""), math.nan)
+    return sizes, step if is_size(step) else None
+
+
+def _channels(ome: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
+    """Names of the channels, and whether these are the red, green and blue of one colour image."""
+    omero = ome.get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    if not isinstance(channels, list) or not all(isinstance(channel, Mapping) for channel in channels):
+        return (), False
+    names = tuple(str(channel.get("label") or "") for channel in channels)
+    colours = len(names) == 3 and all(name.lower() in known for name, known in zip(names, COLOUR_NAMES, strict=True))
+    return (names if all(names) else ()), colours

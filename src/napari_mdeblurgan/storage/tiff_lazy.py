@@ -1,0 +1,71 @@
+"""TIFF that is read part by part."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
+from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.tiff import arranged, check_compression, labelled, opened_tiff
+from napari_mdeblurgan.storage.tiff_metadata import read_calibration
+
+if TYPE_CHECKING:
+    from tifffile import TiffPageSeries
+
+
+def open_tiff(path: Path) -> Micrograph:
+    """Open the largest series of a TIFF file without reading its pixels.
+
+    Pixels that lie in the file as they would in memory are mapped; others are decoded strip by strip or tile by tile.
+
+    Raises
+    ------
+    FileError
+        If the file is no TIFF, cut short, stored in pieces that do not fit into memory, or in a compression or colour
+        space that is not read.
+    """
+    with opened_tiff(path) as (tif, index, series):
+        stored, piece = _stored(path, index, series)
+        axes = series.axes
+        data = lazily(stored, piece, (axes.index("Y"), axes.index("X")))
+        data, axes = arranged(data, axes, series)
+        calibration = read_calibration(tif, index, series)
+    return labelled(data, axes, calibration, path)
+
+
+def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray, tuple[int, ...]]:
+    """The pixels in the file, and the shape of the smallest part that can be read of them."""
+    shape, dtype, stamp = series.shape, np.dtype(series.dtype), stamp_of(path)
+    offset = series.dataoffset if series.transform is None and not series.is_multifile else None
+    if offset is not None:
+        if offset + series.nbytes > stamp[0]:
+            raise FileError(f"{path} is damaged or cut short: some of its images are missing; copy it again.")
+        dtype = dtype.newbyteorder(series.keyframe.parent.byteorder)
+        piece = tuple(length if axis == "S" else 1 for axis, length in zip(series.axes, shape, strict=True))
+        return StoredArray(path, _mapped, (str(path), offset, shape, dtype.str), shape, dtype, stamp), piece
+    array = _decoder(str(path), index)
+    check_compression(path, series)
+    size = math.prod(array.chunks) * dtype.itemsize
+    if size > psutil.virtual_memory().available:
+        raise FileError(
+            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, too large for memory; save it in tiles."
+        )
+    return StoredArray(path, _decoder, (str(path), index), shape, dtype, stamp), array.chunks
+
+
+def _mapped(path: str, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return np.memmap(path, np.dtype(dtype), "r", offset, shape)
+
+
+def _decoder(path: str, index: int) -> Any:
+    import tifffile
+    import zarr
+
+    tif = tifffile.TiffFile(path)
+    return zarr.open_array(tif.series[index].aszarr(level=0), mode="r", zarr_format=2)
