@@ -106,7 +106,7 @@ class LossConfig:
 
 PRESETS = {
     "faithful": LossConfig(),
-    "perceptual": LossConfig(pixel="mse", deblurred=1.0, perceptual="vgg19", adversarial_share=0.05),
+    "perceptual": LossConfig(pixel="mse", deblurred=1.0, perceptual="vgg19", adversarial_share=0.02),
 }
 
 

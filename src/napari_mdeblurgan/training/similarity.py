@@ -52,7 +52,7 @@ def ms_ssim(image: Tensor, truth: Tensor, data_range: float = 1.0, scales: int =
     data_range : float
         Largest value minus smallest that an image can have.
     scales : int
-        How many scales, 1 to 5; the weights of the finest so many are made to sum to one.
+        How many scales, 1 to 5; the weights of the finest so many are made to sum to what all five do.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def ms_ssim(image: Tensor, truth: Tensor, data_range: float = 1.0, scales: int =
     if not 1 <= scales <= len(SCALE_WEIGHTS):
         raise ValueError(f"scales must be 1 to {len(SCALE_WEIGHTS)}, not {scales}")
     _check(image, truth, scales)
-    total = sum(SCALE_WEIGHTS[:scales])
+    total = sum(SCALE_WEIGHTS[:scales]) / sum(SCALE_WEIGHTS)
     product = image.new_ones(image.shape[:2])
     for scale, weight in enumerate(SCALE_WEIGHTS[:scales]):
         if scale:

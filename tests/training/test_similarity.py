@@ -1,0 +1,128 @@
+"""Structural similarity against scikit-image's, and at several scales against a slow one written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from napari_mdeblurgan.training.similarity import SCALE_WEIGHTS, ms_ssim, ssim, ssim_loss
+
+
+def pair(*shape: int, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """A smooth image in [0, 1], and the same with noise."""
+    random = np.random.default_rng(0)
+    truth = gaussian_filter(random.random(shape), (*[0] * (len(shape) - 2), 2, 2))
+    truth = (truth - truth.min()) / np.ptp(truth)
+    return truth + noise * random.standard_normal(shape), truth
+
+
+def library_ssim(image: np.ndarray, truth: np.ndarray) -> float:
+    return float(
+        structural_similarity(image, truth, data_range=1.0, gaussian_weights=True, use_sample_covariance=False)
+    )
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.1, 1.0])
+@pytest.mark.parametrize("shape", [(11, 11), (40, 33)])
+def test_it_equals_scikit_image_also_in_float32(noise: float, shape: tuple[int, int]) -> None:
+    image, truth = pair(*shape, noise=noise)
+    expected = library_ssim(image, truth)
+    for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
+        ours = ssim(torch.tensor(image, dtype=dtype)[None, None], torch.tensor(truth, dtype=dtype)[None, None])
+        assert ours.item() == pytest.approx(expected, abs=tolerance)
+
+
+def test_channels_are_averaged_and_images_are_not() -> None:
+    image, truth = pair(2, 3, 20, 24)
+    ours = ssim(torch.from_numpy(image), torch.from_numpy(truth))
+    expected = [
+        np.mean([library_ssim(a, b) for a, b in zip(*both, strict=True)]) for both in zip(image, truth, strict=True)
+    ]
+    assert ours.tolist() == pytest.approx(expected)
+
+
+def test_equal_images_have_similarity_one_and_loss_zero() -> None:
+    image = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ssim(image, image), torch.ones(2))
+    assert ssim_loss(image, image).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_change_of_level_costs_what_the_luminance_term_says() -> None:
+    low, high, c1 = 0.2, 0.6, 0.01**2
+    flat = [torch.full((1, 1, 11, 11), level, dtype=torch.float64) for level in (low, high)]
+    assert ssim(*flat).item() == pytest.approx((2 * low * high + c1) / (low**2 + high**2 + c1))
+
+
+def test_the_gradient_is_that_of_finite_differences() -> None:
+    image, truth = pair(1, 1, 12, 13)
+    given = torch.from_numpy(image).requires_grad_()
+    assert torch.autograd.gradcheck(lambda image: ssim_loss(image, torch.from_numpy(truth)), given)
+
+
+def test_going_down_its_gradient_brings_an_image_closer() -> None:
+    start, truth = (torch.from_numpy(each).float()[None, None] for each in pair(24, 24, noise=0.3))
+    image = start.clone().requires_grad_()
+    optimizer = torch.optim.Adam([image], lr=0.02)
+    for _ in range(30):
+        optimizer.zero_grad()
+        ssim_loss(image, truth).backward()
+        optimizer.step()
+    assert ssim(image, truth).item() > ssim(start, truth).item() + 0.3
+
+
+def slow_ms_ssim(image: np.ndarray, truth: np.ndarray) -> float:
+    """Of one channel, with scipy's filters and skimage's similarity at the coarsest scale."""
+    product = 1.0
+    for scale, weight in enumerate(SCALE_WEIGHTS):
+        if scale:
+            image, truth = (each.reshape(len(each) // 2, 2, -1, 2).mean(axis=(1, 3)) for each in (image, truth))
+        if scale == len(SCALE_WEIGHTS) - 1:
+            return float(product * max(0, library_ssim(image, truth)) ** weight)
+        blur = [gaussian_filter(each, 1.5, radius=5)[5:-5, 5:-5] for each in (image, truth)]
+        squares = [gaussian_filter(each**2, 1.5, radius=5)[5:-5, 5:-5] for each in (image, truth)]
+        cross = gaussian_filter(image * truth, 1.5, radius=5)[5:-5, 5:-5] - blur[0] * blur[1]
+        variances = sum(square - mean**2 for square, mean in zip(squares, blur, strict=True))
+        product *= max(0, np.mean((2 * cross + 0.03**2) / (variances + 0.03**2))) ** weight
+    raise AssertionError
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.3])
+def test_several_scales_equal_the_formula_written_out(noise: float) -> None:
+    image, truth = pair(176, 192, noise=noise)
+    ours = ms_ssim(torch.from_numpy(image)[None, None], torch.from_numpy(truth)[None, None])
+    assert ours.item() == pytest.approx(slow_ms_ssim(image, truth), abs=1e-9)
+
+
+def test_one_scale_is_plain_similarity() -> None:
+    image, truth = (torch.from_numpy(each) for each in pair(1, 1, 20, 20))
+    expected = ssim(image, truth).item() ** sum(SCALE_WEIGHTS)  # which is 1.0001
+    assert ms_ssim(image, truth, scales=1).item() == pytest.approx(expected)
+
+
+def test_the_opposite_of_an_image_has_multi_scale_similarity_zero_and_no_infinite_gradient() -> None:
+    truth = torch.from_numpy(pair(1, 1, 44, 44)[1])
+    image = (1 - truth).requires_grad_()
+    value = ms_ssim(image, truth, scales=3)
+    value.sum().backward()
+    assert value.item() == 0
+    assert image.grad is not None
+    assert image.grad.isfinite().all()
+
+
+def shapes(image: tuple[int, ...], truth: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    return torch.zeros(image), torch.zeros(truth)
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    with pytest.raises(ValueError, match="of one shape"):
+        ssim(*shapes((1, 1, 20, 20), (1, 1, 20, 21)))
+    with pytest.raises(ValueError, match="at least 11"):
+        ssim(*shapes((1, 1, 10, 20), (1, 1, 10, 20)))
+    with pytest.raises(ValueError, match="at least 176"):
+        ms_ssim(*shapes((1, 1, 175, 200), (1, 1, 175, 200)))
+    with pytest.raises(ValueError, match="scales must be 1 to 5"):
+        ms_ssim(*shapes((1, 1, 20, 20), (1, 1, 20, 20)), scales=6)
