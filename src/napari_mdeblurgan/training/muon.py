@@ -1,0 +1,122 @@
+"""Muon: momentum whose direction is made orthogonal before it is stepped along (Jordan et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.optimizer import Optimizer
+
+SMALLEST_MATRIX = 8  # inputs and outputs; layers that read or make an image of 1 or 3 channels stay with Adam
+ADAM_LIKE = 0.2  # root mean square of Adam's steps, in learning rates (Liu et al. 2025)
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+
+
+def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
+    """About U·Vᵀ of the singular value decomposition U·S·Vᵀ: every direction as strong as the others.
+
+    Five steps of a Newton-Schulz iteration bring all but vanishing singular values to between 0.7 and 1.2.
+
+    Parameters
+    ----------
+    matrix : Tensor
+        (rows, columns).
+    iterations : int
+        Steps.
+    """
+    a, b, c = NEWTON_SCHULZ
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    x = wide / (wide.norm() + 1e-12)
+    for _ in range(iterations):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return x if wide is matrix else x.T
+
+
+class Muon(Optimizer):
+    """Muon for the kernels of convolutions, Adam for all other parameters.
+
+    A kernel (outputs, inputs, y, x) is stepped as a matrix (outputs, inputs · y · x). Its steps are scaled to be as large as
+    Adam's usually are, so that one learning rate serves both.
+
+    Parameters
+    ----------
+    parameters : iterable of nn.Parameter
+        Of the network.
+    lr : float
+        Learning rate.
+    momentum : float
+        Of Muon, with Nesterov's look ahead.
+    betas : (float, float)
+        Of Adam.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.99),
+    ) -> None:
+        kernels, others = [], []
+        for parameter in parameters:
+            fits = parameter.ndim == 4 and min(parameter.shape[:2]) >= SMALLEST_MATRIX
+            (kernels if fits else others).append(parameter)
+        groups = [{"params": kernels, "orthogonal": True}, {"params": others, "orthogonal": False}]
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas}
+        super().__init__([group for group in groups if group["params"]], defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Move the parameters that have a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if group["orthogonal"]:
+                for kernel in moved:
+                    self._turn(kernel, group)
+            elif moved:
+                self._adam(moved, group)
+        return loss
+
+    def _turn(self, kernel: Tensor, group: dict[str, Any]) -> None:
+        state, gradient = self.state[kernel], kernel.grad
+        assert gradient is not None
+        if not state:
+            state["momentum"] = torch.zeros_like(kernel)
+        state["momentum"].lerp_(gradient, 1 - group["momentum"])
+        ahead = gradient.lerp(state["momentum"], group["momentum"])
+        direction = orthogonalised(ahead.reshape(len(ahead), -1))
+        size = ADAM_LIKE * max(direction.shape) ** 0.5
+        kernel.add_(direction.reshape(kernel.shape), alpha=-group["lr"] * size)
+
+    def _adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.tensor(0.0),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+        states = [self.state[parameter] for parameter in parameters]
+        adam(
+            parameters,
+            [parameter.grad for parameter in parameters if parameter.grad is not None],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
