@@ -1,58 +1,101 @@
-"""The simplest honest training loop: batches in, one record per step out."""
+"""A network while it learns: batches in, one record per step out. Nothing is read or written here."""
 
 from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Any
 
-import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.errors import TrainingError
+from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.losses import NOISE_FLOOR, distance_loss, pixel_loss
+from napari_mdeblurgan.training.distributed import ALONE, Place, averaged, synchronised
+from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
+from napari_mdeblurgan.training.objectives import DiscriminatorObjective, GeneratorObjective
+from napari_mdeblurgan.training.perceptual import Trunk
+from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.state import optimizer_state, restore_optimizer
 
-FIRST_FLOOR = 1e-2
-FLOOR_FALLS_OVER = 3  # times the warm-up
+SMALLEST_LOSS_SCALE = 2.0**-10
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """How long and how fast to learn.
+class Diverged(TrainingError):
+    """A loss, a gradient or weights that are no finite numbers."""
+
+    def __init__(self, step: int, what: str) -> None:
+        super().__init__(
+            f"Training diverged: in step {step} the {what} stopped being finite; lower schedule.learning_rate, set "
+            "run.precision to float32, or look for images with broken pixels."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How steps are taken.
 
     Attributes
     ----------
-    steps : int
-        Batches in all.
-    learning_rate : float
-        Adam's rate after the warm-up; it then falls along a cosine to a hundredth.
-    warm_up : int
-        Steps over which the rate rises from zero.
+    betas : (float, float)
+        Of Adam.
+    clip : float
+        Largest norm of the gradient.
     averaging : float
         Decay of the exponential moving average of the weights.
-    bfloat16 : bool
-        Run the convolutions in bfloat16; images and losses stay in float32.
+    precision : {"float32", "bfloat16", "float16"}
+        Of the convolutions; images, losses and weights stay in float32. In float16 the loss is scaled.
+    discriminator_after : float
+        Share of the steps before the discriminator joins in, where the loss needs one.
     """
 
-    steps: int
-    learning_rate: float = 1e-3
-    warm_up: int = 200
-    averaging: float = 0.998
-    bfloat16: bool = False
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float = 5.0
+    averaging: float = 0.999
+    precision: str = "float32"
+    discriminator_after: float = 0.1
 
-    def rate(self, step: int) -> float:
-        rise = min(1.0, (step + 1) / self.warm_up)
-        fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
-        return self.learning_rate * rise * fall
 
-    def floor(self, step: int) -> float:
-        """Mean squared error below which a patch counts as perfect: falls from 0.01 to the noise floor, see `log_mse`."""
-        return max(NOISE_FLOOR, FIRST_FLOOR * (NOISE_FLOOR / FIRST_FLOOR) ** (step / (FLOOR_FALLS_OVER * self.warm_up)))
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One step.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken so far, this one included.
+    terms : dict of str to float
+        Weighted terms of the generator's loss, and "discriminator", that network's own; the mean over all processes.
+    shares : dict of str to float
+        Of the generator's loss, see `GeneratorLoss.shares`.
+    rate : float
+        Learning rate.
+    gradient_norm : float
+        Of the generator, before clipping; infinite where float16 overflowed and the step was left out.
+    seconds : float
+        That the step took, waiting for its batch included.
+    waited : float
+        Seconds of these that went into waiting for the batch.
+    """
+
+    step: int
+    terms: dict[str, float]
+    shares: dict[str, float]
+    rate: float
+    gradient_norm: float
+    seconds: float
+    waited: float
+
+    @property
+    def loss(self) -> float:
+        """What the generator minimises."""
+        return sum(value for name, value in self.terms.items() if name != "discriminator")
 
 
 class Training:
@@ -60,75 +103,213 @@ class Training:
 
     Parameters
     ----------
-    network : Generator
-        Trained in place.
+    network : Network
+        Trained in place, on the device that it is on.
     schedule : Schedule
-        Length and rate.
+        Length and rates.
+    method : Method
+        How steps are taken.
+    loss : LossConfig
+        What is minimised.
+    discriminator : Discriminator, optional
+        Trained along, on the same device; needed where the loss needs one.
+    trunk : Trunk, optional
+        Network of the perceptual term; by default VGG19 where `loss` asks for it.
+    place : Place
+        Which of the processes this one is, where several train together.
 
     Attributes
     ----------
-    averaged : Generator
+    averaged : Network
         Moving average of the weights: the network to keep.
+    step : int
+        Steps taken.
+
+    Raises
+    ------
+    TrainingError
+        If the loss needs a discriminator and there is none.
     """
 
-    def __init__(self, network: Generator, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        network: Network,
+        schedule: Schedule,
+        method: Method | None = None,
+        loss: LossConfig | None = None,
+        *,
+        discriminator: Discriminator | None = None,
+        trunk: Trunk | None = None,
+        place: Place = ALONE,
+    ) -> None:
+        self.schedule, self.method, self.place = schedule, method or Method(), place
+        loss = loss or LossConfig()
+        if loss.distances and getattr(network.approximation, "reading", "none") == "none":
+            loss = replace(loss, distances=0.0)
+        if loss.needs_discriminator and discriminator is None:
+            raise TrainingError("The loss has an adversarial term or matches features; give it a discriminator.")
+        self.network, self.discriminator = network, discriminator if loss.needs_discriminator else None
+        self.device = next(network.parameters()).device
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
-        self.network = network
         self.averaged = copy.deepcopy(network).eval().requires_grad_(False)
-        self.schedule = schedule
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99))
+        self.optimizer = self._adam(network)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.method.precision == "float16")
+        self.loss = GeneratorLoss(loss, trunk)
+        self.first_loss = (
+            self.loss if self.discriminator is None else GeneratorLoss(_without_discriminator(loss), trunk)
+        )
+        device = str(self.device)
+        self._objective = synchronised(GeneratorObjective(network, self.discriminator), place, device)
+        if self.discriminator is not None:
+            nn.utils.convert_conv2d_weight_memory_format(self.discriminator, torch.channels_last)
+            self.discriminator_optimizer = self._adam(self.discriminator)
+            judging = DiscriminatorObjective(self.discriminator, loss.label_smoothing)
+            self._discriminator_objective = synchronised(judging, place, device)
         self.step = 0
 
-    def run(self, batches: Iterable[Patches]) -> Iterator[dict[str, float]]:
-        """Train until the schedule ends; yields the loss terms of every step."""
+    def _adam(self, network: nn.Module) -> torch.optim.Adam:
+        return torch.optim.Adam(network.parameters(), lr=self.schedule.learning_rate, betas=self.method.betas)
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether the discriminator takes part in the next step."""
+        return self.discriminator is not None and self.step >= self.method.discriminator_after * self.schedule.steps
+
+    def run(self, batches: Iterable[Patches]) -> Iterator[Record]:
+        """Train until the schedule ends.
+
+        Parameters
+        ----------
+        batches : iterable of Patches
+            From batch number `step` on; this process's share of each.
+
+        Yields
+        ------
+        Record
+            After every step. `step` and the weights are those after it.
+
+        Raises
+        ------
+        Diverged
+            Before the weights are touched, if a term of the loss or the gradient is not finite.
+        """
         self.network.train()
-        for patches in batches:
-            if self.step >= self.schedule.steps:
+        waiting = iter(batches)
+        while self.step < self.schedule.steps:
+            start = time.perf_counter()
+            try:
+                patches = next(waiting)
+            except StopIteration:
                 return
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.schedule.rate(self.step)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.bfloat16):
-                restored = self.network.explain(patches.blurred.contiguous(memory_format=torch.channels_last))
-            terms = pixel_loss(restored, patches.sharp_low, patches.sharp, floor=self.schedule.floor(self.step))
-            if self.network.approximation.reading != "none":
-                terms["distances"] = 0.1 * distance_loss(restored, patches.blurred, patches.sharp_low)
-            loss = torch.stack(list(terms.values())).sum()
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-            self.optimizer.step()
-            self._average()
+            waited = time.perf_counter() - start
+            on_device = Patches(*(each.to(self.device, non_blocking=True) for each in patches))
+            terms, shares, norm, rate = self._take(on_device)
             self.step += 1
-            yield {name: float(term.detach()) for name, term in terms.items()}
+            yield Record(self.step, terms, shares, rate, norm, time.perf_counter() - start, waited)
 
-    def _average(self) -> None:
-        decay = min(self.schedule.averaging, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
+    def _take(self, patches: Patches) -> tuple[dict[str, float], dict[str, float], float, float]:
+        """One step of the generator and, where it takes part, one of the discriminator."""
+        rate, adversarial = self.schedule.rate(self.step), self.adversarial
+        loss = self.loss if adversarial else self.first_loss
+        terms, output = self._objective(patches, loss, self.schedule.floor(self.step), adversarial, self._autocast)
+        values = self._finite({name: term.detach() for name, term in terms.items()})
+        norm = self._descend(self.network, self.optimizer, torch.stack(list(terms.values())).sum(), rate, "gradient")
+        if adversarial and self.discriminator is not None:
+            wrong = self._discriminator_objective(patches.sharp, output, self._autocast)
+            values |= self._finite({"discriminator": wrong.detach()})
+            what = "discriminator's gradient"
+            self._descend(self.discriminator, self.discriminator_optimizer, wrong, rate, what)
+        self.scaler.update()
+        if self.scaler.is_enabled() and self.scaler.get_scale() < SMALLEST_LOSS_SCALE:
+            raise self._diverged("gradient, in float16,")
+        if math.isfinite(norm):
+            decay = min(self.method.averaging, (2 + self.step) / (11 + self.step))
+            get_ema_multi_avg_fn(decay)(list(self.averaged.parameters()), list(self.network.parameters()), self.step)
+        return values, dict(loss.shares), norm, rate
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint that `resume` can go on from: a safetensors file, either whole or not there."""
-        tensors = {"step": torch.tensor(self.step)}
-        for part, network in (("network", self.network), ("averaged", self.averaged)):
-            tensors |= {f"{part}.{name}": value.contiguous() for name, value in network.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value.contiguous() for name, value in state.items()}
-        with replacing(path) as file:
-            file.write(safetensors.torch.save(tensors))
+    def _autocast(self) -> Any:
+        kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.method.precision)
+        return torch.autocast(self.device.type, kind, enabled=kind is not None)
 
-    def resume(self, path: Path) -> None:
-        """Go on from a checkpoint of the same network."""
-        tensors = safetensors.torch.load_file(path)
-        self.step = int(tensors.pop("step"))
-        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "averaged": {}, "optimizer": {}}
-        for name, value in tensors.items():
-            part, key = name.split(".", 1)
-            parts[part][key] = value
-        self.network.load_state_dict(parts["network"])
-        self.averaged.load_state_dict(parts["averaged"])
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in parts["optimizer"].items():
-            index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+    def _descend(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, what: str
+    ) -> float:
+        """One step against the gradient; gives its norm."""
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(optimizer)
+        norm = float(nn.utils.clip_grad_norm_(network.parameters(), self.method.clip))
+        if not math.isfinite(norm) and not self.scaler.is_enabled():
+            raise self._diverged(what)
+        self.scaler.step(optimizer)
+        return norm if math.isfinite(norm) else math.inf
+
+    def _finite(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        """Terms as numbers, the mean over all processes."""
+        means = averaged(torch.stack([term.float() for term in terms.values()]), self.place).tolist()
+        for name, value in zip(terms, means, strict=True):
+            if not math.isfinite(value):
+                raise self._diverged(f"loss term {name!r}")
+        return dict(zip(terms, means, strict=True))
+
+    def _diverged(self, what: str) -> Diverged:
+        return Diverged(self.step + 1, what)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that the steps to come depend on, besides the batches: tensors, and what JSON can hold."""
+        tensors = {"random": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        parts = {"network": self.network, "averaged": self.averaged, "discriminator": self.discriminator}
+        for part, network in parts.items():
+            if network is not None:
+                tensors |= {f"{part}/{name}": value for name, value in network.state_dict().items()}
+        tensors |= optimizer_state("optimizer", self.optimizer)
+        if self.discriminator is not None:
+            tensors |= optimizer_state("discriminator_optimizer", self.discriminator_optimizer)
+        values = {
+            "step": self.step,
+            "weighting": self.loss.weighting.state_dict(),
+            "first_weighting": self.first_loss.weighting.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+        return tensors, values
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on from what `state` gave, for networks, losses and a method of the same kind.
+
+        Raises
+        ------
+        TrainingError
+            If it belongs to another network or loss.
+        """
+        parts = {"network": self.network, "averaged": self.averaged, "discriminator": self.discriminator}
+        try:
+            for part, network in parts.items():
+                if network is not None:
+                    found = {n.partition("/")[2]: value for n, value in tensors.items() if n.startswith(f"{part}/")}
+                    network.load_state_dict(found)
+            restore_optimizer("optimizer", self.optimizer, tensors)
+            if self.discriminator is not None:
+                restore_optimizer("discriminator_optimizer", self.discriminator_optimizer, tensors)
+            self.loss.weighting.load_state_dict(values["weighting"])
+            self.first_loss.weighting.load_state_dict(values["first_weighting"])
+            if self.scaler.is_enabled() and values["scaler"]:
+                self.scaler.load_state_dict(values["scaler"])
+            self.step = int(values["step"])
+            torch.set_rng_state(tensors["random"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            detail = " ".join(str(error).split())[:160]
+            raise TrainingError(
+                f"The checkpoint belongs to another training ({detail}); resume with the configuration that it was started with."
+            ) from None
+        if self.device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+
+
+def _without_discriminator(loss: LossConfig) -> LossConfig:
+    """The loss of the first steps, before there is a discriminator worth listening to."""
+    matching = loss.perceptual == "feature-matching"
+    return replace(loss, adversarial_share=0.0, perceptual="none" if matching else loss.perceptual)

@@ -1,0 +1,109 @@
+"""The table of a run: metrics.csv, one row every so many steps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.training.trainer import Record
+from napari_mdeblurgan.training.validation import Validation
+
+FIRST = ("step", "epoch", "loss", "learning_rate", "gradient_norm", "seconds_per_step", "waiting_per_step")
+SHARE = "share of "
+
+Row = dict[str, float]
+
+
+def row_of(record: Record) -> Row:
+    """One step as numbers under the names of the table's columns."""
+    return {
+        "loss": record.loss,
+        "learning_rate": record.rate,
+        "gradient_norm": record.gradient_norm,
+        "seconds_per_step": record.seconds,
+        "waiting_per_step": record.waited,
+        **record.terms,
+        **{f"{SHARE}{name}": value for name, value in record.shares.items()},
+    }
+
+
+class Metrics:
+    """Gathers steps into rows, each the mean over the steps since the one before; validations stand in the row of their step.
+
+    Parameters
+    ----------
+    path : Path
+        The CSV file; begun anew if it is not there.
+    epoch : int
+        Steps of an epoch.
+    """
+
+    def __init__(self, path: Path, epoch: int) -> None:
+        self.path, self.epoch = path, epoch
+        self._sums: Row = {}
+        self._counts: dict[str, int] = {}
+        self._columns = _columns(path)
+
+    def take(self, record: Record) -> None:
+        """Add one step to the row in the making."""
+        for name, value in row_of(record).items():
+            if math.isfinite(value):
+                self._sums[name] = self._sums.get(name, 0.0) + value
+                self._counts[name] = self._counts.get(name, 0) + 1
+
+    def write(self, step: int, validation: Validation | None) -> Row:
+        """End the row and append it to the file."""
+        row: Row = {"step": step, "epoch": step / self.epoch}
+        row |= {name: total / self._counts[name] for name, total in self._sums.items()}
+        row |= validation.columns if validation else {}
+        self._sums, self._counts = {}, {}
+        new = [name for name in row if name not in self._columns]
+        if new:
+            rows = read_metrics(self.path) if self.path.exists() else []
+            self._columns = [*FIRST, *(name for name in [*self._columns, *new] if name not in FIRST)]
+            self._rewrite(rows)
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self._columns).writerow(row)
+        return row
+
+    def state(self) -> dict[str, Any]:
+        """The row in the making, for a checkpoint."""
+        return {"sums": self._sums, "counts": self._counts}
+
+    def restore(self, state: Mapping[str, Any], step: int) -> None:
+        """Go on from a checkpoint after `step`: rows that were written after it are dropped."""
+        self._sums, self._counts = dict(state["sums"]), dict(state["counts"])
+        if self.path.exists():
+            self._rewrite([row for row in read_metrics(self.path) if row["step"] <= step])
+
+    def _rewrite(self, rows: list[Row]) -> None:
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self._columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        with replacing(self.path) as file:
+            file.write(text.getvalue().encode())
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """The rows of a metrics.csv, empty cells left out; a last line that was cut off is, too."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = file.read()
+    whole = lines[: lines.rfind("\n") + 1]
+    rows = [
+        {name: float(value) for name, value in row.items() if name and value}
+        for row in csv.DictReader(io.StringIO(whole))
+    ]
+    return [row for row in rows if "step" in row]
+
+
+def _columns(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return next(csv.reader(file), [])

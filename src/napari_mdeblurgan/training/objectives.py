@@ -1,0 +1,68 @@
+"""What is differentiated, as modules: their `forward` is what several processes synchronise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+
+from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.discriminator import Discriminator, frozen
+from napari_mdeblurgan.training.dataset import Patches
+from napari_mdeblurgan.training.losses import GeneratorLoss, discriminator_loss
+
+Autocast = Callable[[], AbstractContextManager]
+
+
+class GeneratorObjective(nn.Module):
+    """From patches to the terms of the generator's loss.
+
+    Parameters
+    ----------
+    network : Network
+        Whose weights are learned.
+    discriminator : Discriminator, optional
+        Only asked; its weights are none of this module's.
+    """
+
+    def __init__(self, network: Network, discriminator: Discriminator | None) -> None:
+        super().__init__()
+        self.network = network
+        self._asked = (discriminator,)  # in a tuple, so that its weights are not taken for this module's
+
+    def forward(
+        self, patches: Patches, loss: GeneratorLoss, floor: float, adversarial: bool, autocast: Autocast
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """The weighted terms, and the generator's output without its history."""
+        with autocast():
+            restored = self.network.explain(patches.blurred.contiguous(memory_format=torch.channels_last))
+        (discriminator,) = self._asked
+        if not adversarial or discriminator is None:
+            return loss.terms(restored, patches, floor=floor), restored.output.detach()
+        with frozen(discriminator), autocast():
+            fake = discriminator.features(restored.output)
+            logits = discriminator.judge(fake)
+            with torch.no_grad():
+                real = discriminator.features(patches.sharp) if loss.config.perceptual == "feature-matching" else None
+        terms = loss.terms(
+            restored, patches, fake_logits=logits.float(), fake_features=fake, real_features=real, floor=floor
+        )
+        return terms, restored.output.detach()
+
+
+class DiscriminatorObjective(nn.Module):
+    """From sharp and restored images to the discriminator's loss."""
+
+    def __init__(self, discriminator: Discriminator, label_smoothing: float) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self.label_smoothing = label_smoothing
+
+    def forward(self, sharp: Tensor, restored: Tensor, autocast: Autocast) -> Tensor:
+        """One pass over both; both (batch, channels, y, x), `restored` without history."""
+        with autocast():
+            logits = self.discriminator(torch.cat([sharp, restored]).contiguous(memory_format=torch.channels_last))
+        real, fake = logits.float().split(len(sharp))
+        return discriminator_loss(real, fake, self.label_smoothing)

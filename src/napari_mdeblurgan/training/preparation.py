@@ -1,0 +1,237 @@
+"""From what was asked for and what a folder holds to all that a training needs; nothing is written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from napari_mdeblurgan.errors import ImageError, ModelError
+from napari_mdeblurgan.model import load_model
+from napari_mdeblurgan.network import Network, build_generator
+from napari_mdeblurgan.network.discriminator import Discriminator
+from napari_mdeblurgan.restoration.device import pick_precision
+from napari_mdeblurgan.training.config import ConfigError, Kind, Precision, TrainingConfig
+from napari_mdeblurgan.training.dataset import PatchSampler, SharpFolder, SharpImage, open_folder
+from napari_mdeblurgan.training.distributed import Place, device_of
+from napari_mdeblurgan.training.recipe import colour_network_from_grey
+from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.trainer import Method
+from napari_mdeblurgan.training.validation import smallest_image
+
+CHANNELS = {"grey": 1, "rgb": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Images to learn from and images to judge by.
+
+    Attributes
+    ----------
+    folder : SharpFolder
+        As it was opened.
+    judged : tuple of SharpImage
+        Held-out images that are large enough.
+    """
+
+    folder: SharpFolder
+    judged: tuple[SharpImage, ...]
+
+    @property
+    def training(self) -> list[SharpImage]:
+        """Every image that patches are drawn from."""
+        return [image for source in self.folder.training for image in source.images if isinstance(image, SharpImage)]
+
+    @property
+    def listing(self) -> dict[str, Any]:
+        """Names, as they stand in a run's images.json."""
+        return {
+            "training": sorted(image.name for image in self.training),
+            "validation": sorted(image.name for image in self.judged),
+            "skipped": {path.name: reason for path, reason in self.folder.skipped},
+        }
+
+
+def kind_of_folder(folder: Path) -> Kind:
+    """ "rgb" or "grey", whichever all images of the folder are.
+
+    Raises
+    ------
+    ConfigError
+        If it holds both.
+    """
+    images = [image for source in open_folder(folder, 1, 0).training for image in source.images]
+    colours = {image.colour is not None for image in images if isinstance(image, SharpImage)}
+    if len(colours) == 2:
+        raise ConfigError(
+            f"{folder} holds both colour and grey images; say which kind of model is wanted with --kind rgb or --kind grey."
+        )
+    return "rgb" if colours == {True} else "grey"
+
+
+def open_data(folder: Path, config: TrainingConfig) -> Data:
+    """Find the images; the kind of model must be resolved.
+
+    Raises
+    ------
+    MdeblurganError
+        If there is nothing to train on.
+    """
+    channels, data = CHANNELS[config.network.kind], config.data
+    found = open_folder(
+        folder, channels, 0 if data.validation_folder else data.validation, config.run.seed, weights=data.weights
+    )
+    judged: tuple[SharpImage, ...] = found.validation
+    if data.validation_folder:
+        others = open_folder(Path(data.validation_folder), channels, 0).training
+        judged = tuple(image for source in others for image in source.images if isinstance(image, SharpImage))
+    names = {source.name for source in found.training}
+    for name in data.weights:
+        if name not in names:
+            raise ConfigError(
+                f"data.weights names {name!r}, but the sources in {folder} are {', '.join(sorted(names))}."
+            )
+    smallest = smallest_image(config.network.scale)
+    return Data(found, tuple(image for image in judged if min(image.shape[1:]) >= smallest))
+
+
+def resolved(
+    config: TrainingConfig, folder: Path, place: Place, earlier: TrainingConfig | None = None
+) -> TrainingConfig:
+    """The same with nothing left open but what may change from sitting to sitting.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+        As it was asked for.
+    folder : Path
+        The images.
+    place : Place
+        Which of the processes this one is.
+    earlier : TrainingConfig, optional
+        What the run was begun with, where it is one to go on with: it settles what the device would.
+
+    Raises
+    ------
+    MdeblurganError
+        If the kind is not clear, or the device or precision is not there.
+    """
+    network = config.network
+    if network.start and earlier is None:
+        network = _shape_of(network.start, config)
+    elif network.start and earlier is not None and earlier.network.start == network.start:
+        network = earlier.network
+    if network.kind == "auto":
+        network = replace(network, kind=earlier.network.kind if earlier else kind_of_folder(folder))
+    run = config.run
+    if run.precision == "auto":
+        settled = earlier.run.precision if earlier else _precision(device_of(place, run.device))
+        run = replace(run, precision=settled)
+    else:
+        pick_precision(run.precision, device_of(place, run.device))
+    return replace(config, network=network, run=run)
+
+
+def _precision(device: str) -> Precision:
+    return cast(Precision, pick_precision("auto", device))
+
+
+def _shape_of(start: str, config: TrainingConfig) -> Any:
+    """The network section with the shape of the model that training starts from."""
+    network = load_model(start).network
+    fields = {name: value for name, value in network.architecture.items() if name != "channels"}
+    wanted = config.network.kind
+    if wanted == "grey" and network.channels == 3:
+        raise ModelError(f"{start} is a colour model; start a grey one from a grey model.")
+    kind = wanted if wanted != "auto" else "rgb" if network.channels == 3 else "grey"
+    return replace(config.network, **fields, kind=kind)
+
+
+def with_lengths(config: TrainingConfig, data: Data) -> TrainingConfig:
+    """The same with the length of an epoch, the steps in all and the interval of validation as numbers."""
+    schedule, run = config.schedule, config.run
+    epoch = schedule.steps_per_epoch
+    if not epoch:
+        edge = config.data.patch * config.network.scale
+        patches = sum(max(1, image.shape[1] // edge) * max(1, image.shape[2] // edge) for image in data.training)
+        epoch = min(schedule.most_steps_per_epoch, max(1, math.ceil(patches / config.data.batch)))
+    epochs = schedule.constant_epochs + schedule.falling_epochs
+    steps = schedule.steps or epochs * epoch
+    if not steps:
+        raise ConfigError("schedule.constant_epochs and falling_epochs are both 0; give one of them, or steps.")
+    schedule = replace(schedule, steps_per_epoch=epoch, steps=steps)
+    return replace(config, schedule=schedule, run=replace(run, validate_every=run.validate_every or epoch))
+
+
+def schedule_for(config: TrainingConfig) -> Schedule:
+    """The rates that the section [schedule] asks for; its steps must be resolved."""
+    asked = config.schedule
+    epochs = asked.constant_epochs + asked.falling_epochs
+    constant = asked.constant_epochs / epochs if epochs else 1.0
+    return Schedule(asked.steps, asked.learning_rate, asked.name, constant, asked.last_rate, asked.warm_up)
+
+
+def method_for(config: TrainingConfig) -> Method:
+    """How steps are taken, by the sections [optimizer], [run] and [schedule]."""
+    asked = config.optimizer
+    return Method(
+        betas=asked.betas,
+        clip=asked.clip,
+        averaging=asked.averaging,
+        precision=config.run.precision,
+        discriminator_after=config.schedule.discriminator_after,
+    )
+
+
+def network_for(config: TrainingConfig, begun: bool) -> Network:
+    """The network to train: untrained, or the model to start from unless the run was begun before."""
+    asked = config.network
+    channels = CHANNELS[asked.kind]
+    if asked.start and not begun:
+        network = load_model(asked.start).network.train().requires_grad_(True)
+        if network.channels != channels:
+            network = colour_network_from_grey(network)  # type: ignore[arg-type]
+        return network
+    shape: dict[str, Any] = {"name": asked.name, "channels": channels, "scale": asked.scale, "width": asked.width}
+    if asked.name == "m-deblurgan":
+        shape |= {"approximation": asked.approximation, "slope": asked.slope}
+    try:
+        return build_generator(shape)
+    except ValueError as error:
+        raise ConfigError(f"[network]: {error}.") from error
+
+
+def discriminator_for(config: TrainingConfig) -> Discriminator | None:
+    """The discriminator, where the loss needs one."""
+    if not config.loss.needs_discriminator:
+        return None
+    return Discriminator(CHANNELS[config.network.kind], config.network.discriminator_width)
+
+
+def sampler_for(config: TrainingConfig, data: Data, place: Place) -> PatchSampler:
+    """Draws this process's patches."""
+    return PatchSampler(
+        data.folder.training,
+        size=config.data.patch,
+        batch=config.data.batch,
+        scale=config.network.scale,
+        mixture=config.degradation,
+        seed=config.run.seed,
+        shard=(place.rank, place.world),
+    )
+
+
+def prepare_torch(config: TrainingConfig) -> None:
+    """Threads and the seed of the first weights; holds for the whole process."""
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    torch.manual_seed(config.run.seed)
+
+
+def check_images(data: Data, folder: Path) -> None:
+    """Raise `ImageError` where nothing is left to train on."""
+    if not data.training:
+        raise ImageError(f"No image in {folder} is left to train on; hold out fewer with data.validation.")

@@ -1,0 +1,138 @@
+"""The folder of a run: what lies where, and whether a training may go on in it.
+
+config.toml                      all that was asked for, as it was resolved
+images.json                      which images are trained on, validated on, and skipped
+checkpoint.safetensors           what the training goes on from; checkpoint-previous.safetensors is the one before
+metrics.csv, tensorboard/        the loss, its terms and their shares, the validation
+curves.png, samples/             the same as a picture; pieces of held-out images, restored
+<name>.safetensors               the model
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.errors import FileError, TrainingError
+from napari_mdeblurgan.training.checkpoint import previous
+from napari_mdeblurgan.training.config import TrainingConfig, config_toml, differences, read_config
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Names of the files of a run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def images(self) -> Path:
+        return self.path / "images.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def curves(self) -> Path:
+        return self.path / "curves.png"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    def model(self, name: str) -> Path:
+        return self.path / f"{name}.safetensors"
+
+    @property
+    def begun(self) -> bool:
+        """Whether a training was begun here."""
+        return self.config.exists()
+
+
+def check_folder(folder: RunFolder) -> None:
+    """Make sure that the folder is a run's, is empty, or can be made.
+
+    Raises
+    ------
+    FileError
+        If it is something else.
+    """
+    if folder.path.exists() and not folder.path.is_dir():
+        raise FileError(f"{folder.path} is a file; name a folder for the run.")
+    if folder.path.is_dir() and not folder.begun:
+        others = [each.name for each in folder.path.iterdir() if not each.name.startswith(".")]
+        if others:
+            raise FileError(
+                f"{folder.path} holds other files ({others[0]}, …); name a new or empty folder for the run."
+            )
+
+
+def clear(folder: RunFolder) -> None:
+    """Remove what a run has written; files that are none of its own stay."""
+    if folder.begun:
+        name = read_config(folder.config).model.name
+        folder.model(name).unlink(missing_ok=True)
+    shutil.rmtree(folder.samples, ignore_errors=True)
+    shutil.rmtree(folder.tensorboard, ignore_errors=True)
+    for path in (
+        folder.checkpoint, previous(folder.checkpoint), folder.metrics, folder.curves, folder.images, folder.config
+    ):  # fmt: skip
+        path.unlink(missing_ok=True)
+
+
+def sweep(folder: RunFolder) -> None:
+    """Remove half-written files that a killed process has left."""
+    for path in folder.path.glob(".*.part"):
+        path.unlink(missing_ok=True)
+
+
+def check_same(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]) -> None:
+    """Make sure that a training that was begun in this folder can go on with this configuration and these images.
+
+    Raises
+    ------
+    TrainingError
+        Naming the first field, or image, that differs.
+    """
+    mend = "ask for the same, choose another --output, or add --overwrite to begin anew"
+    for name, old, new in differences(read_config(folder.config), config):
+        raise TrainingError(f"{folder.path} was begun with {name} = {old!r}, not {new!r}; {mend}.")
+    if folder.images.exists():
+        before = json.loads(folder.images.read_text(encoding="utf-8"))
+        for part in ("training", "validation"):
+            for name in sorted(set(before[part]) ^ set(images[part])):
+                what = "is gone from" if name in before[part] else "is new in"
+                raise TrainingError(
+                    f"{name} {what} the {part} images that {folder.path} was begun with; put them back, choose another "
+                    "--output, or add --overwrite to begin anew."
+                )
+
+
+def write_beginning(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]) -> None:
+    """Make the folder and write what the run was asked for.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    with replacing(folder.images, make_folders=True) as file:
+        file.write(json.dumps(images, indent=1, ensure_ascii=False).encode())
+    with replacing(folder.config) as file:
+        file.write(config_toml(config).encode())

@@ -1,0 +1,148 @@
+"""How good a network is on the same pieces of images that it never learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.training.degradation import Mixture
+from napari_mdeblurgan.training.sharp_image import Sharp
+from napari_mdeblurgan.training.similarity import WINDOW, ssim
+
+CROPS = 16
+EDGE = 192
+MARGIN = 12  # pixels that the degradation may spoil
+BORDER = 8  # pixels of the result that are not judged
+SHOWN, SHOWN_EDGE = 4, 128
+LABELS = ("blurred", "bicubic", "restored", "truth")
+LABEL_BAND = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """One piece of an image: float32 on the CPU, (1, channels, y, x)."""
+
+    blurred: Tensor
+    sharp: Tensor
+    bicubic: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Means over the pieces; bicubic enlargement beside the network. Peak signal-to-noise ratio and structural similarity."""
+
+    psnr_db: float
+    ssim: float
+    bicubic_psnr_db: float
+    bicubic_ssim: float
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """Under the names of the table's columns."""
+        return {
+            "validation_psnr_db": self.psnr_db,
+            "validation_ssim": self.ssim,
+            "bicubic_psnr_db": self.bicubic_psnr_db,
+            "bicubic_ssim": self.bicubic_ssim,
+        }
+
+
+def validation_crops(images: Sequence[Sharp], mixture: Mixture, scale: int, seed: int) -> list[Crop]:
+    """The middle of up to 16 images, spread evenly over all there are, each degraded in its own way; the same every time.
+
+    Parameters
+    ----------
+    images : sequence of Sharp
+        (channels, y, x), at least 56 · `scale` pixels along y and x.
+    mixture : Mixture
+        What is done to them.
+    scale : int
+        Reduction along y and x.
+    seed : int
+        Of the degradation.
+    """
+    chosen = sorted(set(np.linspace(0, len(images) - 1, min(CROPS, len(images))).round().astype(int).tolist()))
+    return [_crop(images[number], mixture, scale, seed, number) for number in chosen]
+
+
+def _crop(image: Sharp, mixture: Mixture, scale: int, seed: int, number: int) -> Crop:
+    lengths = [min(EDGE, (length // scale - 2 * MARGIN) // 8 * 8) for length in image.shape[1:]]
+    spans = []
+    for length, whole in zip(lengths, image.shape[1:], strict=True):
+        wanted = (length + 2 * MARGIN) * scale
+        start = (whole - wanted) // 2
+        spans.append(slice(start, start + wanted))
+    sharp = torch.from_numpy(np.ascontiguousarray(image[:, spans[0], spans[1]], np.float32))[None]
+    degraded = mixture.draw(sharp, np.random.default_rng((seed, number)), scale)
+    low, high = slice(MARGIN, -MARGIN), slice(MARGIN * scale, -MARGIN * scale)
+    blurred, truth = degraded.blurred[..., low, low].contiguous(), degraded.sharp[..., high, high].contiguous()
+    return Crop(blurred, truth, BicubicUpsampling(scale)(blurred).clamp(0, 1))
+
+
+def smallest_image(scale: int) -> int:
+    """Pixels that an image must have along y and x to be validated on."""
+    return scale * (2 * MARGIN + 2 * BORDER + 8 * -(-WINDOW // 8))
+
+
+@torch.no_grad()
+def validate(network: Network, crops: Sequence[Crop]) -> tuple[Validation, list[Tensor]]:
+    """Restore every piece, in float32, and compare it with the truth.
+
+    Returns
+    -------
+    Validation
+        Means over the pieces.
+    list of Tensor
+        What the network made of them: (1, channels, y, x) on the CPU, clipped to [0, 1].
+    """
+    device = next(network.parameters()).device
+    restored = [network(crop.blurred.to(device)).float().clamp(0, 1).cpu() for crop in crops]
+    own = [_scores(image, crop.sharp) for image, crop in zip(restored, crops, strict=True)]
+    plain = [_scores(crop.bicubic, crop.sharp) for crop in crops]
+    means = [float(value) for value in (*np.mean(own, axis=0), *np.mean(plain, axis=0))]
+    return Validation(*means), restored
+
+
+def _scores(image: Tensor, truth: Tensor) -> tuple[float, float]:
+    inner = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    error = (image[inner].double() - truth[inner].double()).square().mean().clamp_min(1e-12)
+    return float(-10 * torch.log10(error)), float(ssim(image[inner], truth[inner]).mean())
+
+
+def write_samples(path: Path, crops: Sequence[Crop], restored: Sequence[Tensor]) -> None:
+    """Draw the first pieces, one below the other: blurred (each pixel a square), bicubic, restored, truth; a PNG."""
+    rows = []
+    for crop, image in zip(crops[:SHOWN], restored[:SHOWN], strict=True):
+        scale = crop.sharp.shape[-1] // crop.blurred.shape[-1]
+        squares = crop.blurred.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+        rows.append(np.concatenate([_panel(each) for each in (squares, crop.bicubic, image, crop.sharp)], axis=1))
+    width = max(row.shape[1] for row in rows)
+    canvas = Image.new("RGB", (width, LABEL_BAND + sum(row.shape[0] for row in rows)))
+    draw = ImageDraw.Draw(canvas)
+    for column, label in enumerate(LABELS):
+        draw.text((4 + column * rows[0].shape[1] // len(LABELS), 2), label, fill=(255, 255, 255))
+    top = LABEL_BAND
+    for row in rows:
+        canvas.paste(Image.fromarray(row), (0, top))
+        top += row.shape[0]
+    with replacing(path, make_folders=True) as file:
+        canvas.save(file, format="PNG")
+
+
+def _panel(image: Tensor) -> np.ndarray:
+    """The middle, at most 256 pixels wide: (y, x, 3) uint8."""
+    spans = []
+    for length in image.shape[-2:]:
+        shown = min(length, 2 * SHOWN_EDGE)
+        spans.append(slice((length - shown) // 2, (length - shown) // 2 + shown))
+    pixels = (image[0][:, spans[0], spans[1]].clamp(0, 1) * 255).round().byte().numpy().transpose(1, 2, 0)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
