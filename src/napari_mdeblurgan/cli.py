@@ -48,6 +48,13 @@ class WrongUse(MdeblurganError):
     """A command that cannot be meant as it was given."""
 
 
+class Protocol(StrEnum):
+    """How pairs are made of sharp images."""
+
+    gaussian = "gaussian"
+    physical = "physical"
+
+
 class Precision(StrEnum):
     """How exactly the network computes."""
 
@@ -203,6 +210,44 @@ def demo(
             write_image(restored, after)
             write_comparison(picture, before, after)
             print(f"  restored:     {restored.resolve()}\n  before/after: {picture.resolve()}")
+
+
+@app.command()
+def simulate(
+    context: typer.Context,
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Sharp images, or folders of them.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for low/, high/ and pictures of the pairs.")],
+    protocol: Annotated[Protocol, typer.Option(help="The paper's blur, or objective and camera.")] = Protocol.gaussian,
+    sigma: Annotated[float | None, typer.Option(help="Gaussian: blur in low-resolution pixels [1.2].")] = None,
+    na: Annotated[float | None, typer.Option(help="Physical: numerical aperture [0.15].")] = None,
+    wavelength: Annotated[float | None, typer.Option(help="Physical: in µm [0.53].")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Physical: of INPUT, in µm [the file's, or 0.65].")] = None,
+    refractive_index: Annotated[float | None, typer.Option(help="Physical: of the medium [1].")] = None,
+    defocus: Annotated[float | None, typer.Option(help="Physical: in µm [15].")] = None,
+    photons: Annotated[float | None, typer.Option(help="Physical: per pixel at full scale [1000].")] = None,
+    read_noise: Annotated[float | None, typer.Option(help="Physical: in electrons [3].")] = None,
+    offset: Annotated[float | None, typer.Option(help="Physical: share of full scale [0.02].")] = None,
+    bits: Annotated[int | None, typer.Option(help="Physical: of the camera, up to 16 [8].")] = None,
+    scale: Annotated[int, typer.Option(min=1, max=8, help="Reduction along y and x.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the noise.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+) -> None:
+    """Make pairs of a blurred and a sharp image from sharp images.
+
+    low/NAME.tif is what a microscope out of focus would give, high/NAME.tif the truth in the same units, NAME.png both side
+    by side. How the protocols work is described in the documentation under Degradations.
+
+    \b
+    Example:
+      mdeblurgan simulate sharp.tif --output pairs --protocol physical --defocus 20
+    """
+    with _one_line_errors(context):
+        from napari_mdeblurgan.commands import simulate as command
+
+        physical = {"na": na, "wavelength": wavelength, "pixel-size": pixel_size, "refractive-index": refractive_index}
+        physical |= {"defocus": defocus, "photons": photons, "read-noise": read_noise, "offset": offset, "bits": bits}
+        for line in command.simulate(inputs, output, protocol.value, sigma, physical, scale, seed, overwrite):
+            print(line, flush=True)
 
 
 @contextmanager

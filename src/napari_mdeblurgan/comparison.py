@@ -37,7 +37,7 @@ def middle_plane(image: Micrograph) -> np.ndarray:
     return image.data[index]
 
 
-def comparison(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def comparison(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = ("before", "after")) -> np.ndarray:
     """Draw the picture.
 
     Left the image before, enlarged by bicubic interpolation to the density of the image after, on the right; below, from
@@ -50,6 +50,8 @@ def comparison(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     ----------
     before, after : ndarray
         (y, x) or (y, x, 3 or 4), any real type; `after` is as large as `before` or a whole number of times larger.
+    names : (str, str)
+        What is written above the two.
 
     Returns
     -------
@@ -76,7 +78,7 @@ def comparison(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     restored = _bytes(after[region], limits)
 
     zoom = (crop[0] * ZOOM, crop[1] * ZOOM)
-    labels = ("before (enlarged by bicubic interpolation)" if factor > 1 else "before", "after")
+    labels = (f"{names[0]} (enlarged by bicubic interpolation)" if factor > 1 else names[0], names[1])
     canvas = Image.new("RGB", (2 * panel[0] + DIVIDER, panel[1] + zoom[1] + 2 * LABEL_BAND + DIVIDER), PAPER)
     draw = ImageDraw.Draw(canvas)
     corners = tuple(value * shrink for value in (x, y, x + crop[0], y + crop[1]))
@@ -91,12 +93,14 @@ def comparison(before: np.ndarray, after: np.ndarray) -> np.ndarray:
         magnified = Image.fromarray(part).resize(zoom, Image.Resampling.NEAREST)
         canvas.paste(magnified, (left + (panel[0] - zoom[0]) // 2, below + LABEL_BAND))
         _write(draw, (left, 0), labels[side])
-        _write(draw, (left, below), f"{('before', 'after')[side]}: framed part, {ZOOM} times larger")
+        _write(draw, (left, below), f"{names[side]}: framed part, {ZOOM} times larger")
     draw.rectangle((panel[0], 0, panel[0] + DIVIDER - 1, canvas.height), fill=INK)
     return np.asarray(canvas)
 
 
-def write_comparison(path: str | Path, before: Micrograph, after: Micrograph) -> None:
+def write_comparison(
+    path: str | Path, before: Micrograph, after: Micrograph, names: tuple[str, str] = ("before", "after")
+) -> None:
     """Write the picture of an image and its restoration as PNG; of a stack, its middle plane.
 
     Raises
@@ -106,7 +110,7 @@ def write_comparison(path: str | Path, before: Micrograph, after: Micrograph) ->
     ImageError
         If the two do not belong together.
     """
-    write_image(path, Micrograph(comparison(middle_plane(before), middle_plane(after)), "YXS"))
+    write_image(path, Micrograph(comparison(middle_plane(before), middle_plane(after), names), "YXS"))
 
 
 def _limits(image: np.ndarray) -> tuple[float, float]:

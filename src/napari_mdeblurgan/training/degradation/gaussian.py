@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_mdeblurgan.training.degradation.optics import OpticsError
+
 
 def downsample(image: Tensor, factor: int) -> Tensor:
     """Bicubic reduction with antialiasing (Keys' kernel, a = -0.5).
@@ -36,8 +38,9 @@ def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
     batch, channels, height, width = image.shape
     radius = max(1, int(torch.ceil(4 * sigma.max()).item()))
     if min(height, width) <= radius:
-        raise ValueError(
-            f"an image of {height} × {width} pixels is too small for a blur of {float(sigma.max()):.2f} pixels"
+        raise OpticsError(
+            f"an image of {height} × {width} pixels is too small for a blur of {float(sigma.max()):.2f} pixels; "
+            "take a larger one."
         )
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-3)[:, None]) ** 2)

@@ -17,7 +17,18 @@ from napari_mdeblurgan.training.degradation.optics import Optics, OpticsError, b
 
 AIRY_SIGMA = 0.21  # of λ / NA: the Gaussian closest to an Airy pattern
 WAVELENGTH_UM = 0.53
-REACH = 11  # low-resolution pixels that a point-spread function covers on each side of its centre
+AIRY_REACH = 7.5  # of the same: 2.6 radii of the Airy disk
+LIMITS = {
+    "sigma": (0, 8),
+    "grain": (0, 1),
+    "airy_sigma": (0.05, 4),
+    "numerical_aperture": (0.01, 0.95),
+    "defocus_radius": (0, 16),
+    "photons": (1, 1e9),
+    "read_noise_e": (0, 1e4),
+    "offset": (0, 0.9),
+    "jpeg_quality": (1, 100),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +84,32 @@ class Mixture:
 
     def __post_init__(self) -> None:
         shares = (self.gaussian, self.gaussian_noisy, self.physical)
-        if min(shares) < 0 or sum(shares) <= 0:
+        if not (min(shares) >= 0 and 0 < sum(shares) < math.inf):
             raise OpticsError("the shares of the degradations must be 0 or more, and one of them above 0.")
+        for name in ("noiseless", "rounded", "jpeg"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OpticsError(f"{name} is {getattr(self, name):g}; give a share between 0 and 1.")
+        for name, (lowest, highest) in LIMITS.items():
+            start, stop = getattr(self, name)
+            if not lowest <= start <= stop <= highest:
+                raise OpticsError(
+                    f"{name} is drawn from {start:g} to {stop:g}; give a range within {lowest:g} to {highest:g}."
+                )
+
+    @property
+    def reach(self) -> int:
+        """Low-resolution pixels from its centre that a physical point-spread function is followed to."""
+        return math.ceil(self.defocus_radius[1] + AIRY_REACH * self.airy_sigma[1])
 
     def draw(self, sharp: Tensor, random: np.random.Generator, scale: int = 2) -> Degraded:
         """Degrade every image of a batch in its own way; all chance comes from `random`.
 
-        Edges are mirrored: what lies within 12 low-resolution pixels of them is not quite what a larger image would give.
+        Edges are mirrored: what lies within some 10 low-resolution pixels of them is not quite what a larger image would give.
 
         Parameters
         ----------
         sharp : Tensor
-            float32 on the CPU, (batch, channels, y, x) in [0, 1]; y and x multiples of `scale`, at least 12 · `scale`.
+            float32 on the CPU, (batch, channels, y, x) in [0, 1]; y and x multiples of `scale`, larger than the widest blur.
         random : numpy Generator
             Moved on.
         scale : int
@@ -121,7 +146,7 @@ class Mixture:
         aperture = float(random.uniform(*self.numerical_aperture))
         low_pixel_um = AIRY_SIGMA * WAVELENGTH_UM / aperture / float(random.uniform(*self.airy_sigma))
         defocus_um = float(random.uniform(*self.defocus_radius)) * low_pixel_um / math.tan(math.asin(aperture))
-        return defocus_psf(Optics(aperture, WAVELENGTH_UM, low_pixel_um / scale), defocus_um, REACH * scale)
+        return defocus_psf(Optics(aperture, WAVELENGTH_UM, low_pixel_um / scale), defocus_um, self.reach * scale)
 
     def _camera(self, random: np.random.Generator) -> Camera:
         photons = math.exp(random.uniform(*np.log(self.photons)))

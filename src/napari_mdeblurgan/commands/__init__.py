@@ -1,0 +1,1 @@
+"""What the commands of `mdeblurgan` do; their options and help are in `cli.py`."""

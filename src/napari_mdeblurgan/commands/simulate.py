@@ -1,0 +1,245 @@
+"""`mdeblurgan simulate`: pairs of a blurred and a sharp image, made from sharp images."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.cli import WrongUse
+from napari_mdeblurgan.errors import ImageError, MdeblurganError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.training.degradation import Condition
+
+SIGMA = 1.2
+PIXEL_SIZE_UM = 0.65
+PHYSICAL_DEFAULTS: dict[str, Any] = {
+    "na": 0.15,
+    "wavelength": 0.53,
+    "refractive-index": 1.0,
+    "pixel-size": None,
+    "defocus": 15.0,
+    "photons": 1000.0,
+    "read-noise": 3.0,
+    "offset": 0.02,
+    "bits": 8,
+}
+
+
+def simulate(
+    inputs: Sequence[Path],
+    output: Path,
+    protocol: str,
+    sigma: float | None,
+    physical: Mapping[str, float | None],
+    scale: int,
+    seed: int,
+    overwrite: bool,
+) -> Iterator[str]:
+    """Write the pairs and yield a line for each.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Sharp images, or folders of them.
+    output : Path
+        Folder for low/NAME.tif, high/NAME.tif and NAME.png; made if need be.
+    protocol : str
+        "gaussian" or "physical".
+    sigma : float or None
+        Blur of the Gaussian protocol in pixels of the low-resolution image.
+    physical : mapping of str to float or None
+        The options of the physical protocol by name; None where one was not given.
+    scale : int
+        Reduction along y and x.
+    seed : int
+        Of the noise; an image's noise depends on this and on its name.
+    overwrite : bool
+        Whether files that are there already may be replaced.
+
+    Raises
+    ------
+    WrongUse
+        Before any work, where the options or the files cannot be meant so.
+    MdeblurganError
+        Where an image cannot be read, degraded or written.
+    """
+    sources = _sources(inputs)
+    targets = {source: _targets(output, source) for source in sources}
+    for paths in targets.values():
+        for path in paths:
+            if path.exists() and not overwrite:
+                raise WrongUse(f"{path} is there already; choose another folder or add --overwrite.")
+            if any(path.exists() and path.samefile(source) for source in sources):
+                raise WrongUse(f"{path} is an input itself; choose another folder.")
+    try:
+        condition = _condition(protocol, sigma, physical, scale)
+    except MdeblurganError as error:
+        raise WrongUse(str(error)) from error
+
+    from napari_mdeblurgan.comparison import write_comparison
+    from napari_mdeblurgan.storage import read_image, write_image
+
+    for source, (low_path, high_path, picture) in targets.items():
+        image = read_image(source)
+        own, size_um, assumed = _with_pixel_size(condition, image, physical.get("pixel-size"), scale)
+        low, high = pair(image, own, scale, zlib.crc32(f"{seed} {source.stem}".encode()), size_um)
+        for path in (low_path, high_path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(low_path, low)
+        write_image(high_path, high)
+        write_comparison(picture, low, high, ("low resolution, blurred", "high resolution, sharp"))
+        shapes = " and ".join(" × ".join(map(str, one.data.shape)) for one in (low, high))
+        note = f"; its file says no pixel size, {size_um:g} µm is assumed" if assumed else ""
+        yield f"{source.name}: {own.label}, {shapes}{note}"
+
+
+def pair(
+    image: Micrograph, condition: Condition, scale: int, seed: int, size_um: float | None = None
+) -> tuple[Micrograph, Micrograph]:
+    """The low-resolution blurred and the high-resolution sharp image that a condition makes of a sharp one.
+
+    8-bit images are taken as they are; others from their smallest to their largest value, channel by channel.
+
+    Parameters
+    ----------
+    image : Micrograph
+        In memory. The last rows and columns that make no whole block of `scale` are left out, and so is transparency.
+    condition : Condition
+        The degradation.
+    scale : int
+        Reduction along y and x.
+    seed : int
+        Of the noise.
+    size_um : float or None
+        Edge of a pixel of `image`; None keeps what the image says.
+
+    Returns
+    -------
+    tuple of Micrograph
+        uint8 where the camera has 8 bits or less, else uint16; values from 0 to 2 ** bits − 1.
+    """
+    import numpy as np
+    import torch
+
+    from napari_mdeblurgan.training.degradation import quantise
+
+    sharp = _unit_range(image)
+    y, x = image.axes.index("Y"), image.axes.index("X")
+    whole = [length // scale * scale for length in (sharp.shape[y], sharp.shape[x])]
+    if min(whole) == 0:
+        raise ImageError(f"An image of {sharp.shape[y]} × {sharp.shape[x]} pixels is too small; take a larger one.")
+    sharp = sharp[(slice(None),) * y + tuple(slice(length) for length in whole)]
+    planes = sharp.reshape(-1, *whole, sharp.shape[-1] if image.rgb else 1)
+    degraded = condition.degrade(torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1))), seed, scale)
+    bits = condition.camera.bits if condition.camera is not None else 8
+    sizes, unit = ({"X": size_um, "Y": size_um}, "µm") if size_um else (image.pixel_size, image.unit)
+
+    def micrograph(values: torch.Tensor, factor: int) -> Micrograph:
+        levels = (quantise(values, bits) * (2**bits - 1)).round().numpy()
+        levels = np.moveaxis(levels, 1, -1).astype(np.uint8 if bits <= 8 else np.uint16)
+        shape = list(sharp.shape)
+        shape[y], shape[x] = levels.shape[1:3]
+        own = {axis: size * factor if axis in "XY" else size for axis, size in sizes.items()}
+        return replace(image, data=levels.reshape(shape), pixel_size=own, unit=unit)
+
+    return micrograph(degraded.blurred, scale), micrograph(degraded.sharp, 1)
+
+
+def _sources(inputs: Sequence[Path]) -> list[Path]:
+    """The image files that were named, and those in the folders that were named."""
+    from napari_mdeblurgan.storage import READABLE
+
+    sources: list[Path] = []
+    for path in inputs:
+        if not path.exists():
+            raise WrongUse(f"{path} does not exist; check its name.")
+        if path.is_dir() and path.suffix.lower() not in READABLE:
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in READABLE)
+            if not found:
+                raise WrongUse(f"there is no image in {path}; name a folder of {', '.join(READABLE)} files.")
+            sources += found
+        else:
+            sources.append(path)
+    names: dict[str, Path] = {}
+    for source in sources:
+        if (other := names.setdefault(source.stem, source)) is not source:
+            raise WrongUse(f"{other} and {source} would be written under one name; simulate them one after the other.")
+    return sources
+
+
+def _targets(output: Path, source: Path) -> tuple[Path, Path, Path]:
+    name = source.stem
+    return output / "low" / f"{name}.tif", output / "high" / f"{name}.tif", output / f"{name}.png"
+
+
+def _condition(protocol: str, sigma: float | None, physical: Mapping[str, float | None], scale: int) -> Condition:
+    if protocol == "gaussian":
+        if foreign := [f"--{name}" for name, value in physical.items() if value is not None]:
+            raise WrongUse(f"{foreign[0]} belongs to the physical protocol; add --protocol physical or leave it out.")
+    elif sigma is not None:
+        raise WrongUse("--sigma belongs to the Gaussian protocol; add --protocol gaussian or give --defocus instead.")
+
+    from napari_mdeblurgan.training.degradation import Camera, Condition, Optics
+
+    if protocol == "gaussian":
+        sigma = SIGMA if sigma is None else sigma
+        return Condition("gaussian", f"σ = {sigma:g} px", sigma=sigma)
+    given = {name: value for name, value in physical.items() if value is not None}
+    values = PHYSICAL_DEFAULTS | given
+    fine = PIXEL_SIZE_UM if values["pixel-size"] is None else values["pixel-size"]
+    return Condition(
+        "physical",
+        f"defocus {values['defocus']:g} µm",
+        optics=Optics(values["na"], values["wavelength"], fine * scale, values["refractive-index"]),
+        defocus_um=values["defocus"],
+        camera=Camera(values["photons"], values["read-noise"], values["offset"], int(values["bits"])),
+    )
+
+
+def _with_pixel_size(
+    condition: Condition, image: Micrograph, given_um: float | None, scale: int
+) -> tuple[Condition, float | None, bool]:
+    """The condition at the image's pixel size, that size in µm (None: not needed), and whether it had to be assumed."""
+    from napari_mdeblurgan.storage.micrograph import MICROMETRES
+
+    if condition.optics is None:
+        return condition, None, False
+    sizes, unit = image.physical()
+    size_um, assumed = given_um, False
+    if size_um is None and unit is not None and {"X", "Y"} <= sizes.keys():
+        if not math.isclose(sizes["X"], sizes["Y"], rel_tol=0.01):
+            raise ImageError(
+                f"The pixels of {image.name or 'the image'} are not square; give their --pixel-size in µm."
+            )
+        size_um = sizes["X"] * MICROMETRES[unit]
+    if size_um is None:
+        size_um, assumed = PIXEL_SIZE_UM, True
+    return replace(condition, optics=replace(condition.optics, pixel_size_um=size_um * scale)), size_um, assumed
+
+
+def _unit_range(image: Micrograph) -> np.ndarray:
+    """float32 in [0, 1], without transparency."""
+    import numpy as np
+
+    data = np.asarray(image.data)
+    if image.rgb:
+        data = data[..., :3]
+    if data.dtype in (np.uint8, bool):
+        return data.astype(np.float32) / (1 if data.dtype == bool else 255)
+    values = data.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise ImageError(
+            f"{image.name or 'The image'} has pixels without a value (NaN or infinite); replace them first."
+        )
+    others = tuple(axis for axis in range(values.ndim) if axis != image.channel_axis)
+    low = values.min(axis=others, keepdims=True)
+    span = values.max(axis=others, keepdims=True) - low
+    return ((values - low) / np.where(span > 0, span, 1)).astype(np.float32)
