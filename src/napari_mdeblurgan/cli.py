@@ -55,6 +55,21 @@ class Protocol(StrEnum):
     physical = "physical"
 
 
+class Kind(StrEnum):
+    """What images a model takes."""
+
+    rgb = "rgb"
+    grey = "grey"
+
+
+class Perceptual(StrEnum):
+    """Whose features the perceptual loss compares."""
+
+    vgg19 = "vgg19"
+    matching = "feature-matching"
+    none = "none"
+
+
 class Precision(StrEnum):
     """How exactly the network computes."""
 
@@ -72,8 +87,8 @@ def main() -> None:
     app(prog_name="mdeblurgan")
 
 
-def _device(text: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+def _device(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
         raise typer.BadParameter("choose auto, cpu, mps, cuda or cuda:N.")
     return text
 
@@ -248,6 +263,58 @@ def simulate(
         physical |= {"defocus": defocus, "photons": photons, "read-noise": read_noise, "offset": offset, "bits": bits}
         for line in command.simulate(inputs, output, protocol.value, sigma, physical, scale, seed, overwrite):
             print(line, flush=True)
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Sharp images.", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option(metavar="RUN", help="Folder for all that the run writes.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration, a .toml.")] = None,
+    model_name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Of the model; by default what all images of FOLDER are.")] = None,
+    scale: Annotated[int | None, typer.Option(help="2 or 4.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="In all, instead of the schedule's epochs.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="End after so long, with the model so far.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=_device)] = None,
+    perceptual: Annotated[Perceptual | None, typer.Option(help="The paper's full loss; none: for measuring.")] = None,
+    vgg19: Annotated[str, typer.Option(metavar="PATH|ADDRESS", help="VGG19's weights; an address: download.")] = "",
+    start: Annotated[str | None, typer.Option(metavar="MODEL", help="Start from a model, not from nothing.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in a RUN that is there.")] = False,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print a configuration and exit.")] = False,
+) -> None:
+    """Train a model on a folder of sharp images.
+
+    RUN gets the model, its scores on images that were held out, curves, samples and checkpoints. The same command goes on where
+    it was interrupted. With torchrun it runs on several GPUs or hosts.
+
+    \b
+    Example:
+      mdeblurgan train sharp-images --output run --minutes 60
+    """
+    interrupted = ""
+    with _one_line_errors(context):
+        from napari_mdeblurgan.commands import train as command
+
+        wishes = command.Wishes(
+            config=config,
+            model_name=model_name,
+            kind=kind,
+            scale=scale,
+            steps=steps,
+            minutes=minutes,
+            device=device,
+            perceptual=perceptual,
+            vgg19=vgg19,
+            start=start,
+            overwrite=overwrite,
+        )
+        if print_config:
+            command.print_config(wishes)
+        else:
+            interrupted = command.train(folder, output, wishes)
+    if interrupted:
+        _fail(interrupted, 130)
 
 
 @contextmanager
