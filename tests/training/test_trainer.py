@@ -32,13 +32,17 @@ def sampler() -> PatchSampler:
     return PatchSampler((Source("grain", (image,), 1.0),), size=24, batch=2, mixture=Mixture(physical=0))
 
 
-def training(steps: int, reading: str = "affine", loss: LossConfig | None = None, **method: object) -> Training:
+def tiny(
+    steps: int, reading: str = "affine", loss: LossConfig | None = None, width: int = 2, **method: object
+) -> Training:
     torch.manual_seed(0)
     loss = loss or LossConfig()
     schedule = Schedule(steps, 3e-3, "cosine", warm_up=5)
     method = {"averaging": 0.9, "discriminator_after": 0.3} | method
     judge = Discriminator(1, 2) if loss.needs_discriminator else None
-    return Training(Generator(1, width=2, approximation=reading), schedule, Method(**method), loss, discriminator=judge)
+    return Training(
+        Generator(1, width=width, approximation=reading), schedule, Method(**method), loss, discriminator=judge
+    )
 
 
 def spoiled(batches: Iterator[Patches], number: int, value: float = float("nan")) -> Iterator[Patches]:
@@ -57,7 +61,7 @@ def learned(record: Record) -> tuple:
 @pytest.mark.parametrize("reading", READINGS)
 def test_the_loss_falls_with_every_reading(sampler: PatchSampler, reading: str) -> None:
     same = itertools.repeat(next(sampler.batches()))
-    losses = [record.terms["output"] for record in training(20, reading).run(same)]
+    losses = [record.terms["output"] for record in tiny(20, reading).run(same)]
     assert len(losses) == 20
     assert losses[-1] < losses[5]
 
@@ -70,14 +74,21 @@ def test_the_network_to_compare_with_is_trained_by_the_same_loop(sampler: PatchS
     assert unet.step == 3
 
 
-@pytest.mark.parametrize("loss", [LossConfig(), FULL_LOSS], ids=["faithful", "with discriminator"])
-def test_resumed_equals_never_stopped(sampler: PatchSampler, tmp_path: Path, loss: LossConfig) -> None:
-    straight = training(8, loss=loss)
+@pytest.mark.parametrize(
+    ("loss", "optimizer"),
+    [(LossConfig(), "adam"), (LossConfig(), "muon"), (FULL_LOSS, "adam")],
+    ids=["Adam", "Muon", "with discriminator"],
+)
+def test_resumed_equals_never_stopped(sampler: PatchSampler, tmp_path: Path, loss: LossConfig, optimizer: str) -> None:
+    def begun() -> Training:
+        return tiny(8, loss=loss, optimizer=optimizer, width=8 if optimizer == "muon" else 2)
+
+    straight = begun()
     expected = [learned(record) for record in straight.run(sampler.batches())]
-    stopped = training(8, loss=loss)
+    stopped = begun()
     before = [learned(record) for record in itertools.islice(stopped.run(sampler.batches()), 5)]
     save_checkpoint(tmp_path / "checkpoint.safetensors", *stopped.state())
-    resumed = training(8, loss=loss)
+    resumed = begun()
     resumed.restore(*load_checkpoint(tmp_path / "checkpoint.safetensors"))
     after = [learned(record) for record in resumed.run(sampler.batches(resumed.step))]
     assert before + after == expected
@@ -88,14 +99,14 @@ def test_resumed_equals_never_stopped(sampler: PatchSampler, tmp_path: Path, los
 
 
 def test_a_checkpoint_of_another_network_is_refused(sampler: PatchSampler) -> None:
-    tensors, values = training(3).state()
+    tensors, values = tiny(3).state()
     wider = Training(Generator(1, width=3), Schedule(3))
     with pytest.raises(TrainingError, match="belongs to another training"):
         wider.restore(tensors, values)
 
 
 def test_the_discriminator_joins_late_and_both_learn(sampler: PatchSampler) -> None:
-    both = training(10, loss=FULL_LOSS)
+    both = tiny(10, loss=FULL_LOSS)
     first = [weights.clone() for weights in both.discriminator.parameters()]
     records = []
     for record in both.run(sampler.batches()):
@@ -115,7 +126,7 @@ def test_a_loss_that_needs_a_discriminator_asks_for_it() -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(sampler: PatchSampler) -> None:
-    broken = training(9)
+    broken = tiny(9)
     records = broken.run(spoiled(sampler.batches(), 2))
     next(records), next(records)
     before = [weights.clone() for weights in broken.network.parameters()]
@@ -125,18 +136,18 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(sampler:
 
 
 def test_a_gradient_that_is_not_finite_stops_too(sampler: PatchSampler) -> None:
-    broken = training(9)
+    broken = tiny(9)
     next(broken.network.parameters()).register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(Diverged, match=r"in step 1 the gradient stopped being finite"):
         next(broken.run(sampler.batches()))
 
 
 def test_the_average_follows_the_weights(sampler: PatchSampler) -> None:
-    one = training(3, averaging=0.0)
+    one = tiny(3, averaging=0.0)
     list(one.run(sampler.batches()))
     for mean, value in zip(one.averaged.parameters(), one.network.parameters(), strict=True):
         assert torch.equal(mean, value)
-    slow = training(1)
+    slow = tiny(1)
     start = [weights.clone() for weights in slow.network.parameters()]
     list(slow.run(sampler.batches()))
     decay = 2 / 11
@@ -145,7 +156,7 @@ def test_the_average_follows_the_weights(sampler: PatchSampler) -> None:
 
 
 def test_the_gradient_is_clipped(sampler: PatchSampler) -> None:
-    clipped = training(1, clip=1e-3)
+    clipped = tiny(1, clip=1e-3)
     (record,) = clipped.run(sampler.batches())
     norm = torch.stack([weights.grad.norm() for weights in clipped.network.parameters()]).norm()
     assert record.gradient_norm > 0.01
@@ -155,7 +166,7 @@ def test_the_gradient_is_clipped(sampler: PatchSampler) -> None:
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_convolutions_in_half_precision_learn_too(sampler: PatchSampler, precision: str) -> None:
     same = itertools.repeat(next(sampler.batches()))
-    half = training(12, precision=precision, loss=FULL_LOSS)
+    half = tiny(12, precision=precision, loss=FULL_LOSS)
     records = list(half.run(same))
     assert records[-1].terms["output"] < records[0].terms["output"]
     assert half.scaler.is_enabled() == (precision == "float16")
@@ -163,7 +174,7 @@ def test_convolutions_in_half_precision_learn_too(sampler: PatchSampler, precisi
 
 
 def test_a_step_that_overflows_float16_is_left_out_and_the_scale_falls(sampler: PatchSampler) -> None:
-    half = training(30, precision="float16")
+    half = tiny(30, precision="float16")
     weights = next(half.network.parameters())
     before, scale = weights.clone(), half.scaler.get_scale()
     hook = weights.register_hook(lambda gradient: gradient * float("inf"))

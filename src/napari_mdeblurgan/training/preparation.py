@@ -178,6 +178,8 @@ def method_for(config: TrainingConfig) -> Method:
     """How steps are taken, by the sections [optimizer], [run] and [schedule]."""
     asked = config.optimizer
     return Method(
+        optimizer=asked.name,
+        momentum=asked.momentum,
         betas=asked.betas,
         clip=asked.clip,
         averaging=asked.averaging,

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.errors import FileError, TrainingError
+from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.training.checkpoint import previous
-from napari_mdeblurgan.training.config import TrainingConfig, config_toml, differences, read_config
+from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml, differences, read_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +107,18 @@ def check_same(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]
 
     Raises
     ------
-    TrainingError
+    ConfigError
         Naming the first field, or image, that differs.
     """
     mend = "ask for the same, choose another --output, or add --overwrite to begin anew"
     for name, old, new in differences(read_config(folder.config), config):
-        raise TrainingError(f"{folder.path} was begun with {name} = {old!r}, not {new!r}; {mend}.")
+        raise ConfigError(f"{folder.path} was begun with {name} = {old!r}, not {new!r}; {mend}.")
     if folder.images.exists():
         before = json.loads(folder.images.read_text(encoding="utf-8"))
         for part in ("training", "validation"):
             for name in sorted(set(before[part]) ^ set(images[part])):
                 what = "is gone from" if name in before[part] else "is new in"
-                raise TrainingError(
+                raise ConfigError(
                     f"{name} {what} the {part} images that {folder.path} was begun with; put them back, choose another "
                     "--output, or add --overwrite to begin anew."
                 )

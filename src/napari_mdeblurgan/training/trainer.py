@@ -19,6 +19,7 @@ from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.distributed import ALONE, Place, averaged, synchronised
 from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
+from napari_mdeblurgan.training.muon import Muon
 from napari_mdeblurgan.training.objectives import DiscriminatorObjective, GeneratorObjective
 from napari_mdeblurgan.training.perceptual import Trunk
 from napari_mdeblurgan.training.schedule import Schedule
@@ -43,8 +44,12 @@ class Method:
 
     Attributes
     ----------
+    optimizer : {"adam", "muon"}
+        Of the generator; the discriminator's is Adam.
     betas : (float, float)
         Of Adam.
+    momentum : float
+        Of Muon.
     clip : float
         Largest norm of the gradient.
     averaging : float
@@ -55,7 +60,9 @@ class Method:
         Share of the steps before the discriminator joins in, where the loss needs one.
     """
 
+    optimizer: str = "adam"
     betas: tuple[float, float] = (0.9, 0.99)
+    momentum: float = 0.95
     clip: float = 5.0
     averaging: float = 0.999
     precision: str = "float32"
@@ -152,7 +159,7 @@ class Training:
         self.device = next(network.parameters()).device
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
         self.averaged = copy.deepcopy(network).eval().requires_grad_(False)
-        self.optimizer = self._adam(network)
+        self.optimizer = self._muon(network) if self.method.optimizer == "muon" else self._adam(network)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.method.precision == "float16")
         self.loss = GeneratorLoss(loss, trunk)
         self.first_loss = (
@@ -167,8 +174,11 @@ class Training:
             self._discriminator_objective = synchronised(judging, place, device)
         self.step = 0
 
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
+    def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.Adam(network.parameters(), lr=self.schedule.learning_rate, betas=self.method.betas)
+
+    def _muon(self, network: nn.Module) -> torch.optim.Optimizer:
+        return Muon(network.parameters(), self.schedule.learning_rate, self.method.momentum, self.method.betas)
 
     @property
     def adversarial(self) -> bool:

@@ -1,0 +1,225 @@
+"""`mdeblurgan train`: from a folder of sharp images to a model, in as many sittings as it takes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.cli import WrongUse
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.training.config import TrainingConfig
+    from napari_mdeblurgan.training.run import Progress, Run
+
+LINE_EVERY = 0.05  # of the steps, where progress goes into a pipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """The options of the command; None and "" where one was not given."""
+
+    config: Path | None = None
+    model_name: str | None = None
+    kind: str | None = None
+    scale: int | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    device: str | None = None
+    perceptual: str | None = None
+    vgg19: str = ""
+    start: str | None = None
+    overwrite: bool = False
+
+
+def config_for(wishes: Wishes, output: Path | None) -> TrainingConfig:
+    """The options over the configuration file; or over what the run was begun with; or over the defaults.
+
+    Raises
+    ------
+    WrongUse
+        If they cannot be meant so.
+    """
+    from napari_mdeblurgan.errors import TrainingError
+    from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, parse_config, read_config
+    from napari_mdeblurgan.training.run_folder import RunFolder
+
+    options: dict[str, dict[str, Any]] = {
+        "model": {"name": wishes.model_name},
+        "network": {"kind": wishes.kind, "scale": wishes.scale, "start": wishes.start},
+        "schedule": {"steps": wishes.steps},
+        "run": {"device": wishes.device},
+        "loss": _loss(wishes),
+    }
+    given = {
+        section: {name: value for name, value in fields.items() if value is not None}
+        for section, fields in options.items()
+    }
+    try:
+        base = TrainingConfig()
+        if wishes.config is not None:
+            base = read_config(wishes.config)
+        elif output is not None and RunFolder(output).begun and not wishes.overwrite:
+            base = read_config(RunFolder(output).config)
+        return parse_config({section: fields for section, fields in given.items() if fields}, "the options", base)
+    except (ConfigError, TrainingError) as error:
+        raise WrongUse(str(error)) from error
+
+
+def _loss(wishes: Wishes) -> dict[str, Any]:
+    """What --perceptual and --vgg19 mean in the section [loss]."""
+    if wishes.vgg19 and wishes.perceptual != "vgg19":
+        raise WrongUse("--vgg19 says where VGG19's weights are; add --perceptual vgg19 to use them.")
+    if wishes.perceptual is None:
+        return {}
+    if wishes.perceptual == "none":
+        return {"preset": "faithful"}
+    chosen: dict[str, Any] = {"preset": "perceptual", "perceptual": wishes.perceptual}
+    if wishes.vgg19.startswith(("http://", "https://")):
+        return chosen | {"vgg19_address": wishes.vgg19, "vgg19_download": True}
+    return chosen | ({"vgg19_file": wishes.vgg19} if wishes.vgg19 else {})
+
+
+def print_config(wishes: Wishes) -> None:
+    """Print the configuration that the options ask for, as TOML with comments."""
+    from napari_mdeblurgan.training.config import config_toml
+
+    print(config_toml(config_for(wishes, None)), end="")
+
+
+def train(folder: Path | None, output: Path | None, wishes: Wishes) -> str:
+    """Train, and show how it goes.
+
+    Returns
+    -------
+    str
+        Empty if all is done; where it was interrupted, a sentence that says how to go on.
+
+    Raises
+    ------
+    WrongUse
+        Before any work, where it cannot be meant so.
+    MdeblurganError
+        If training fails.
+    """
+    if folder is None or output is None:
+        raise WrongUse("name the FOLDER of sharp images and a folder for the run with --output.")
+    if not folder.is_dir():
+        raise WrongUse(f"{folder} is no folder; name one with sharp images.")
+    from napari_mdeblurgan.errors import FileError
+    from napari_mdeblurgan.training.config import ConfigError
+    from napari_mdeblurgan.training.distributed import device_of, joined, place_from_environment
+    from napari_mdeblurgan.training.run import open_run
+    from napari_mdeblurgan.training.run_folder import RunFolder, check_folder
+
+    try:
+        check_folder(RunFolder(output))
+    except FileError as error:
+        raise WrongUse(str(error)) from error
+    config = config_for(wishes, output)
+    try:
+        place = place_from_environment()
+        with joined(place, device_of(place, config.run.device)):
+            run = open_run(folder, output, config, overwrite=wishes.overwrite, place=place)
+            with closing(run), _stopped_by_signals(run) as signals:
+                if place.first:
+                    _describe(run)
+                show = _with_bar if sys.stderr.isatty() else _with_lines
+                for _ in show(run, wishes.minutes) if place.first else run.steps(wishes.minutes):
+                    pass
+                if signals and not run.finished:
+                    return (
+                        f"interrupted after step {run.training.step}, which is saved; "
+                        f"`mdeblurgan train {folder} --output {output}` goes on from there."
+                    )
+                if place.first:
+                    _conclude(run)
+    except ConfigError as error:
+        raise WrongUse(str(error)) from error
+    return ""
+
+
+@contextmanager
+def _stopped_by_signals(run: Run) -> Iterator[list[int]]:
+    """The first Ctrl-C or termination ends the run after the step; a second one ends it at once. Gives those that came."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        run.stop()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _describe(run: Run) -> None:
+    from napari_mdeblurgan.restoration.device import device_label
+
+    for _, reason in run.data.folder.skipped:
+        print(f"mdeblurgan: skipped: {reason}", file=sys.stderr)
+    for note in run.notes:
+        print(f"mdeblurgan: {note}", file=sys.stderr)
+    network, config = run.training.network, run.config
+    weights = sum(each.numel() for each in network.parameters())
+    print(
+        f"{len(run.data.training)} {config.network.kind} images to train on, {len(run.data.judged)} to validate on; "
+        f"{config.network.name} ×{network.scale} of {weights:,} weights"
+    )
+    device = device_label(str(run.training.device))
+    print(f"{config.schedule.steps:,} steps, {device}, {config.run.precision}, into {run.folder.path}")
+    if 0 < run.resumed < config.schedule.steps:
+        print(f"going on after step {run.resumed:,}")
+    sys.stdout.flush()
+
+
+def _with_lines(run: Run, minutes: float | None) -> Iterator[Progress]:
+    start, every = time.perf_counter(), max(1, round(LINE_EVERY * run.config.schedule.steps))
+    for progress in run.steps(minutes):
+        if progress.validation or progress.step % every == 0 or progress.step == progress.steps:
+            seconds = time.perf_counter() - start
+            print(f"step {progress.step} of {progress.steps}, {seconds:.0f} s, {_numbers(run, progress)}", flush=True)
+        yield progress
+
+
+def _with_bar(run: Run, minutes: float | None) -> Iterator[Progress]:
+    from tqdm import tqdm
+
+    with tqdm(total=run.config.schedule.steps, initial=run.resumed, unit="step", dynamic_ncols=True) as bar:
+        for progress in run.steps(minutes):
+            bar.set_postfix_str(_numbers(run, progress), refresh=False)
+            bar.update(progress.step - bar.n)
+            yield progress
+
+
+def _numbers(run: Run, progress: Progress) -> str:
+    text = f"loss {progress.record.loss:.3f}"
+    found = run.last_validation
+    return text + (f", PSNR {found.psnr_db:.2f} dB (bicubic {found.bicubic_psnr_db:.2f} dB)" if found else "")
+
+
+def _conclude(run: Run) -> None:
+    """Where the model is, how good it is, how to use it."""
+    if not run.finished:
+        print(
+            f"the time is up after step {run.training.step:,} of {run.config.schedule.steps:,}; run it again to go on"
+        )
+    print(f"model: {run.model_path}")
+    if scores := run.last_validation:
+        print(
+            f"on images it never saw: PSNR {scores.psnr_db:.2f} dB, SSIM {scores.ssim:.4f}; bicubic enlargement: "
+            f"{scores.bicubic_psnr_db:.2f} dB, {scores.bicubic_ssim:.4f}"
+        )
+    print(f"use it: mdeblurgan restore blurred.tif sharp.tif --model {run.model_path}")
