@@ -102,12 +102,12 @@ class GeneratorLoss:
         floor : float
             Mean squared error below which a patch counts as perfect, for the logarithmic terms.
         adapt : bool
-            Whether the weights follow this batch; not so in validation.
+            Whether the weights follow this batch; not so in validation, which one process may do alone.
 
         Returns
         -------
         dict of str to Tensor
-            Scalars. Between several processes the weights are the same, as they follow the mean over all of them.
+            Scalars. Processes that train together have the same weights, which follow the mean over all of them.
 
         Raises
         ------
@@ -137,7 +137,10 @@ class GeneratorLoss:
         steered = self._steered(output, sharp, fake_logits, fake_features, real_features)
         sizes |= {name: value.detach() for name, value in steered.items()}
 
-        measured = dict(zip(sizes, _mean_of_all_processes(torch.stack(list(sizes.values()))).tolist(), strict=True))
+        stacked = torch.stack(list(sizes.values()))
+        if adapt:
+            stacked = _mean_of_all_processes(stacked)
+        measured = dict(zip(sizes, stacked.tolist(), strict=True))
         if adapt:
             self.weighting.observe(measured)
         weights = self.weighting.weights()
