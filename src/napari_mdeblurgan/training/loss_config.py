@@ -69,7 +69,7 @@ class LossConfig:
     vgg19_download: bool = False
     vgg19_address: str = ""
     label_smoothing: float = 0.0
-    memory: float = 0.98
+    memory: float = 0.95
 
     def __post_init__(self) -> None:
         _check_choice("pixel", self.pixel, ("log-mse", "mse"))

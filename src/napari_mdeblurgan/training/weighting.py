@@ -31,7 +31,7 @@ class Weighting:
     targets : mapping of str to float
         Share of every steered term, above 0; together below 1.
     memory : float
-        Decay of the moving average per batch, 0 to below 1: 0.98 remembers some 50 batches. The first batches are
+        Decay of the moving average per batch, 0 to below 1: 0.95 remembers some 20 batches. The first batches are
         averaged evenly.
 
     Raises
@@ -40,7 +40,7 @@ class Weighting:
         If the shares leave nothing for the other terms, or the memory is out of range.
     """
 
-    def __init__(self, targets: Mapping[str, float], memory: float = 0.98) -> None:
+    def __init__(self, targets: Mapping[str, float], memory: float = 0.95) -> None:
         if any(not 0 < share < 1 for share in targets.values()) or sum(targets.values()) >= 1:
             raise TrainingError(
                 f"The shares of the loss terms ({', '.join(f'{name} {share:g}' for name, share in targets.items())}) "
