@@ -114,7 +114,7 @@ def test_the_discriminator_joins_late_and_both_learn(sampler: PatchSampler) -> N
         same = all(torch.equal(a, b) for a, b in zip(first, both.discriminator.parameters(), strict=True))
         assert same == (record.step <= 3)
     assert [("discriminator" in record.terms) for record in records] == 3 * [False] + 7 * [True]
-    assert records[-1].shares["adversarial"] == pytest.approx(0.05, abs=0.04)
+    assert 0 < records[-1].shares["adversarial"] < 0.5
     assert records[-1].loss == pytest.approx(
         sum(value for name, value in records[-1].terms.items() if name != "discriminator")
     )
@@ -175,16 +175,16 @@ def test_convolutions_in_half_precision_learn_too(sampler: PatchSampler, precisi
 
 def test_a_step_that_overflows_float16_is_left_out_and_the_scale_falls(sampler: PatchSampler) -> None:
     half = tiny(30, precision="float16")
-    weights = next(half.network.parameters())
-    before, scale = weights.clone(), half.scaler.get_scale()
-    hook = weights.register_hook(lambda gradient: gradient * float("inf"))
+    weights = list(half.network.parameters())
+    before, scale = [each.clone() for each in weights], half.scaler.get_scale()
+    hook = weights[0].register_hook(lambda gradient: gradient * float("inf"))
     records = half.run(itertools.repeat(next(sampler.batches())))
     assert next(records).gradient_norm == float("inf")
-    assert torch.equal(weights, before)
+    assert all(torch.equal(*pair) for pair in zip(weights, before, strict=True))
     assert half.scaler.get_scale() == scale / 2
     hook.remove()
     next(record for record in records if record.gradient_norm < float("inf"))
-    assert not torch.equal(weights, before)
+    assert not all(torch.equal(*pair) for pair in zip(weights, before, strict=True))
 
 
 def test_the_papers_rate_is_constant_for_three_quarters_and_falls_to_its_end() -> None:

@@ -133,7 +133,7 @@ class Run:
         TrainingError
             If the loss or the gradient is not finite; names the last good checkpoint.
         """
-        end = time.monotonic() + 60 * minutes if minutes else float("inf")
+        end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
         whole = True  # whether the state is that between two steps
         if self._saved < 0:
             self.save()

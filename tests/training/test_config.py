@@ -1,0 +1,104 @@
+"""Configurations: the paper's schedule by default, TOML both ways, mistakes named field by field."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_mdeblurgan.training.config import (
+    ConfigError,
+    TrainingConfig,
+    config_toml,
+    differences,
+    parse_config,
+    read_config,
+)
+from napari_mdeblurgan.training.loss_config import preset
+from napari_mdeblurgan.training.preparation import schedule_for
+
+
+def test_the_defaults_are_the_papers_schedule() -> None:
+    config = parse_config({"schedule": {"steps": 200}})
+    rates = [schedule_for(config).rate(step) for step in range(200)]
+    assert rates[:150] == [1e-4] * 150
+    assert rates[-1] == pytest.approx(1e-7)
+    assert (config.schedule.constant_epochs, config.schedule.falling_epochs) == (150, 50)
+    assert config.optimizer.name == "adam"
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    config = parse_config(
+        {
+            "model": {"name": "µ-scope (2)", "description": 'He said "sharp" # not a comment'},
+            "data": {"weights": {"nuclei": 3.0, "a b": 0.5}},
+            "degradation": {"sigma": [0.5, 1.5]},
+            "loss": {"preset": "perceptual", "vgg19_file": "C:\\weights\\vgg.pth"},
+            "schedule": {"learning_rate": 2e-3},
+        }
+    )
+    (tmp_path / "config.toml").write_text(config_toml(config), encoding="utf-8")
+    assert read_config(tmp_path / "config.toml") == config
+    assert list(differences(config, read_config(tmp_path / "config.toml"))) == []
+
+
+def test_every_field_is_explained() -> None:
+    lines = config_toml(TrainingConfig()).splitlines()
+    fields = [line for line in lines if " = " in line.split("#")[0]]
+    assert len(fields) > 50
+    assert all("  # " in line for line in fields)
+
+
+def test_fields_that_are_left_out_keep_what_they_had() -> None:
+    base = parse_config({"network": {"width": 5}, "run": {"seed": 3}})
+    config = parse_config({"network": {"slope": 0.2}}, base=base)
+    assert (config.network.width, config.network.slope, config.run.seed) == (5, 0.2, 3)
+
+
+def test_a_preset_of_the_losses_can_be_changed_field_by_field() -> None:
+    loss = parse_config({"loss": {"preset": "perceptual", "perceptual": "feature-matching"}}).loss
+    assert loss == replace(preset("perceptual"), perceptual="feature-matching")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"shedule": {}}, ["'shedule'", "did you mean schedule"]),
+        ({"schedule": {"learning_rat": 1}}, ["[schedule]", "'learning_rat'", "did you mean learning_rate"]),
+        ({"schedule": {"learning_rate": -1}}, ["schedule.learning_rate is -1", "greater than 0", "default is 0.0001"]),
+        ({"schedule": {"learning_rate": "fast"}}, ["schedule.learning_rate is 'fast'", "valid number"]),
+        ({"schedule": 3}, ["schedule is a section", "[schedule]"]),
+        ({"data": {"patch": 30}}, ["data.patch is 30", "multiple of 8"]),
+        ({"network": {"approximation": "best"}}, ["network.approximation is 'best'", "'affine'"]),
+        ({"degradation": {"gaussian": -1}}, ["degradation: the shares"]),
+        ({"loss": {"ssim_share": 2.0}}, ["loss: ssim_share must be"]),
+        ({"loss": {"preset": "pretty"}}, ["loss.preset", "faithful, perceptual"]),
+        ({"model": {"name": "../x"}}, ["model: name must be"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_field_and_mend(values: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(values, "train.toml")
+    message = str(caught.value)
+    assert message.startswith("train.toml: ")
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_a_file_that_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "train.toml"
+    path.write_text("[run]\nseed 3\n")
+    with pytest.raises(ConfigError, match=r"train\.toml is no valid TOML: .*line 2"):
+        read_config(path)
+    with pytest.raises(ConfigError, match="--print-config"):
+        read_config(tmp_path / "other.toml")
+
+
+def test_only_what_changes_what_is_learned_is_a_difference() -> None:
+    first = TrainingConfig()
+    second = parse_config(tomllib.loads("run.device = 'cpu'\nrun.threads = 3\nschedule.learning_rate = 1e-3"))
+    assert list(differences(first, second)) == [("schedule.learning_rate", 1e-4, 1e-3)]
