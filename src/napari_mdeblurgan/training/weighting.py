@@ -23,8 +23,8 @@ def shares(sizes: Mapping[str, float]) -> dict[str, float]:
 class Weighting:
     """Steers the weights of some terms, so that each is a fixed share of the whole while the sizes of all of them change.
 
-    The other terms keep the weights they have. The first batch sets the weights; after it they follow a moving average of the
-    sizes, so that one odd batch hardly moves them.
+    The other terms keep the weights they have. The first batch sets the weights; after it they follow a moving average of how
+    large each is beside those others. It is an average of logarithms, so that one odd batch hardly moves the weights.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ class Weighting:
         self.targets = dict(targets)
         self.memory = memory
         self._batches = 0
-        self._others = 0.0
-        self._sizes = dict.fromkeys(self.targets, 0.0)
+        self._ratios: dict[str, float] = {}
 
     def observe(self, sizes: Mapping[str, float]) -> None:
         """Take one batch into the moving average.
 
-        A batch with a size that is not finite is left out: its loss is not finite either, which is for the trainer to see.
+        A batch with a size that is not finite is left out: its loss is not finite either, which is for the trainer to see. So
+        is a term of size 0, or a batch in which all other terms are 0: no weight could give it its share.
 
         Parameters
         ----------
@@ -66,24 +66,25 @@ class Weighting:
         """
         if not all(map(math.isfinite, sizes.values())):
             return
-        keep = min(self.memory, self._batches / (self._batches + 1))
         others = sum(size for name, size in sizes.items() if name not in self.targets)
-        self._others = keep * self._others + (1 - keep) * others
-        self._sizes = {name: keep * mean + (1 - keep) * sizes[name] for name, mean in self._sizes.items()}
+        keep = min(self.memory, self._batches / (self._batches + 1))
+        for name in self.targets:
+            if sizes[name] > 0 and others > 0:
+                ratio = math.log(sizes[name] / others)
+                self._ratios[name] = keep * self._ratios.get(name, ratio) + (1 - keep) * ratio
         self._batches += 1
 
     def weights(self) -> dict[str, float]:
         """The weight of every steered term; 0 for a term whose size has been 0 in every batch."""
-        whole = self._others / (1 - sum(self.targets.values()))
+        rest = 1 - sum(self.targets.values())
         return {
-            name: share * whole / self._sizes[name] if self._sizes[name] > 0 else 0.0
+            name: share / rest * math.exp(-self._ratios[name]) if name in self._ratios else 0.0
             for name, share in self.targets.items()
         }
 
     def state_dict(self) -> dict[str, float]:
         """All that the weights depend on. Kept as 64-bit floats, it gives the same weights to the last bit."""
-        sizes = {f"size {name}": size for name, size in self._sizes.items()}
-        return {"batches": float(self._batches), "others": self._others, **sizes}
+        return {"batches": float(self._batches), **{f"ratio {name}": ratio for name, ratio in self._ratios.items()}}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Go on from a state that `state_dict` gave for the same terms.
@@ -93,14 +94,14 @@ class Weighting:
         TrainingError
             If the state is of other terms, or has values that cannot be.
         """
-        expected = self.state_dict()
-        if state.keys() != expected.keys():
+        ratios = {name.removeprefix("ratio "): float(value) for name, value in state.items() if name != "batches"}
+        if not ratios.keys() <= self.targets.keys():
             raise TrainingError(
-                f"The saved weights of the loss are of {', '.join(state) or 'no terms'}, not of {', '.join(expected)}; "
+                f"The saved weights of the loss are of {', '.join(ratios)}, not of {', '.join(self.targets) or 'no terms'}; "
                 "resume with the losses that the run was started with."
             )
-        if any(not math.isfinite(value) or value < 0 for value in state.values()):
+        batches = state.get("batches", -1.0)
+        if batches < 0 or not all(map(math.isfinite, state.values())):
             raise TrainingError("The saved weights of the loss are damaged; resume from an earlier checkpoint.")
-        self._batches = int(state["batches"])
-        self._others = float(state["others"])
-        self._sizes = {name: float(state[f"size {name}"]) for name in self.targets}
+        self._batches = int(batches)
+        self._ratios = ratios
