@@ -333,7 +333,7 @@ def test_the_version_is_shown(run) -> None:
     assert run("--version") == (0, f"mdeblurgan {__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", [(), ("restore",), ("models",), ("demo",)])
+@pytest.mark.parametrize("command", [(), ("restore",), ("models",), ("demo",), ("simulate",)])
 def test_every_help_has_an_example(run, command: tuple[str, ...]) -> None:
     code, out, _ = run(*command, "--help")
     assert code == 0

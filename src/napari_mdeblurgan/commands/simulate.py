@@ -90,7 +90,7 @@ def simulate(
     for source, (low_path, high_path, picture) in targets.items():
         image = read_image(source)
         own, size_um, assumed = _with_pixel_size(condition, image, physical.get("pixel-size"), scale)
-        low, high = pair(image, own, scale, zlib.crc32(f"{seed} {source.stem}".encode()), size_um)
+        low, high = pair(image, own, scale, zlib.crc32(f"{seed} {_name(source)}".encode()), size_um)
         for path in (low_path, high_path):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_image(low_path, low)
@@ -129,6 +129,7 @@ def pair(
     import numpy as np
     import torch
 
+    from napari_mdeblurgan.storage.micrograph import MICROMETRES
     from napari_mdeblurgan.training.degradation import quantise
 
     sharp = _unit_range(image)
@@ -140,7 +141,10 @@ def pair(
     planes = sharp.reshape(-1, *whole, sharp.shape[-1] if image.rgb else 1)
     degraded = condition.degrade(torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1))), seed, scale)
     bits = condition.camera.bits if condition.camera is not None else 8
-    sizes, unit = ({"X": size_um, "Y": size_um}, "µm") if size_um else (image.pixel_size, image.unit)
+    sizes, unit = image.physical()
+    if size_um is not None:
+        depths = {axis: size * MICROMETRES[unit] for axis, size in sizes.items() if axis == "Z" and unit}
+        sizes, unit = {"X": size_um, "Y": size_um} | depths, "µm"
 
     def micrograph(values: torch.Tensor, factor: int) -> Micrograph:
         levels = (quantise(values, bits) * (2**bits - 1)).round().numpy()
@@ -170,14 +174,18 @@ def _sources(inputs: Sequence[Path]) -> list[Path]:
             sources.append(path)
     names: dict[str, Path] = {}
     for source in sources:
-        if (other := names.setdefault(source.stem, source)) is not source:
+        if (other := names.setdefault(_name(source), source)) is not source:
             raise WrongUse(f"{other} and {source} would be written under one name; simulate them one after the other.")
     return sources
 
 
 def _targets(output: Path, source: Path) -> tuple[Path, Path, Path]:
-    name = source.stem
+    name = _name(source)
     return output / "low" / f"{name}.tif", output / "high" / f"{name}.tif", output / f"{name}.png"
+
+
+def _name(source: Path) -> str:
+    return source.name[: -len(source.suffix)].removesuffix(".ome")
 
 
 def _condition(protocol: str, sigma: float | None, physical: Mapping[str, float | None], scale: int) -> Condition:

@@ -1,0 +1,192 @@
+"""`mdeblurgan simulate`, from the outside: the pairs that it writes, what it says, how it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from napari_mdeblurgan import cli
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from napari_mdeblurgan.training.degradation import gaussian_protocol
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """``run(…)``: exit code, stdout and stderr of `mdeblurgan simulate …`."""
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mdeblurgan", "simulate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return command
+
+
+@pytest.fixture
+def grey(tmp_path: Path) -> Path:
+    data = np.random.default_rng(0).integers(0, 255, (61, 70), np.uint8)
+    write_image(tmp_path / "grey.tif", Micrograph(data, "YX", {"X": 0.5, "Y": 0.5}, "µm"))
+    return tmp_path / "grey.tif"
+
+
+def test_a_gaussian_pair_is_the_protocol_and_the_image_itself(run, grey: Path, tmp_path: Path) -> None:
+    code, out, error = run(grey, "--output", tmp_path / "pairs", "--sigma", 0.9)
+    assert (code, error) == (0, "")
+    assert "grey.tif: σ = 0.9 px, 30 × 35 and 60 × 70" in out
+    low, high = (read_image(tmp_path / "pairs" / kind / "grey.tif") for kind in ("low", "high"))
+    sharp = read_image(grey).data[:60]
+    np.testing.assert_array_equal(high.data, sharp)
+    expected = gaussian_protocol(torch.from_numpy(sharp / np.float32(255))[None, None], 0.9) * 255
+    np.testing.assert_array_equal(low.data, expected[0, 0].round().numpy().astype(np.uint8))
+    assert high.pixel_size == pytest.approx({"X": 0.5, "Y": 0.5})
+    assert low.pixel_size == pytest.approx({"X": 1.0, "Y": 1.0})
+    assert read_image(tmp_path / "pairs" / "grey.png").rgb
+
+
+def test_a_physical_pair_has_noise_offset_and_the_bits_of_the_camera(run, tmp_path: Path) -> None:
+    write_image(tmp_path / "flat.tif", Micrograph(np.full((80, 80), 100, np.uint8), "YX"))
+    options = ("--protocol", "physical", "--photons", 400, "--offset", 0.1, "--read-noise", 0, "--bits", 12)
+    code, out, _ = run(tmp_path / "flat.tif", "--output", tmp_path, *options)
+    assert code == 0
+    assert "0.65 µm is assumed" in out
+    low, high = (read_image(tmp_path / kind / "flat.tif") for kind in ("low", "high"))
+    assert low.data.dtype == high.data.dtype == np.uint16
+    level = 4095 * (0.1 + 0.9 * 100 / 255)
+    np.testing.assert_allclose(high.data, level, atol=0.5)
+    assert low.data.mean() == pytest.approx(level, rel=0.005)
+    assert low.data.std() == pytest.approx(4095 * 0.9 * (100 / 255 / 400) ** 0.5, rel=0.1)
+    assert high.pixel_size == pytest.approx({"X": 0.65, "Y": 0.65})
+    assert low.pixel_size == pytest.approx({"X": 1.3, "Y": 1.3})
+
+
+def test_the_file_s_pixel_size_counts_unless_another_is_given(run, grey: Path, tmp_path: Path) -> None:
+    physical = ("--protocol", "physical", "--photons", 1e9, "--defocus", 0, "--na", 0.3)
+    results = []
+    for name, more in (("own", ()), ("same", ("--pixel-size", 0.5)), ("other", ("--pixel-size", 0.25))):
+        code, out, error = run(grey, "--output", tmp_path / name, *physical, *more)
+        assert (code, error) == (0, "")
+        assert "assumed" not in out
+        results.append(read_image(tmp_path / name / "low" / "grey.tif"))
+    np.testing.assert_array_equal(results[0].data, results[1].data)
+    assert results[2].data.std() < results[0].data.std()
+    assert results[2].pixel_size == pytest.approx({"X": 0.5, "Y": 0.5})
+
+
+def test_noise_depends_on_the_seed_and_on_the_name(run, grey: Path, tmp_path: Path) -> None:
+    write_image(tmp_path / "twin.tif", read_image(grey))
+
+    def low(folder: str, seed: int, *names: str) -> list[np.ndarray]:
+        sources = [tmp_path / f"{name}.tif" for name in names]
+        assert run(*sources, "--output", tmp_path / folder, "--protocol", "physical", "--seed", seed)[0] == 0
+        return [read_image(tmp_path / folder / "low" / f"{name}.tif").data for name in names]
+
+    first, twin = low("a", 1, "grey", "twin")
+    np.testing.assert_array_equal(low("b", 1, "grey")[0], first)
+    assert (low("c", 2, "grey")[0] != first).any()
+    assert (twin != first).any()
+
+
+def test_colours_and_folders_are_taken_and_transparency_is_left_out(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    random = np.random.default_rng(0)
+    for name, samples in (("a.png", 3), ("b.png", 4)):
+        Image.fromarray(random.integers(0, 255, (48, 40, samples), np.uint8)).save(tmp_path / "in" / name)
+    (tmp_path / "in" / "notes.txt").write_text("no image")
+    code, out, error = run(tmp_path / "in", "--output", tmp_path / "out", "--scale", 4)
+    assert (code, error) == (0, "")
+    assert out.count("\n") == 2
+    for name in "ab":
+        low = read_image(tmp_path / "out" / "low" / f"{name}.tif")
+        assert (low.axes, low.data.shape, low.data.dtype) == ("YXS", (12, 10, 3), np.uint8)
+
+
+def test_channels_of_a_stack_are_scaled_each_in_its_own_range(run, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    data = np.stack([random.integers(0, 200, (3, 32, 48)), random.integers(100, 60_000, (3, 32, 48))], axis=1)
+    stack = Micrograph(data.astype(np.uint16), "ZCYX", {"X": 500, "Y": 500, "Z": 1000}, "nm", ("DAPI", "GFP"))
+    write_image(tmp_path / "stack.ome.tif", stack)
+    code, _, error = run(
+        tmp_path / "stack.ome.tif", "--output", tmp_path / "out", "--protocol", "physical", "--na", 0.3
+    )
+    assert (code, error) == (0, "")
+    high = read_image(tmp_path / "out" / "high" / "stack.tif")
+    assert (high.axes, high.data.shape, high.channel_names) == ("ZCYX", (3, 2, 32, 48), ("DAPI", "GFP"))
+    assert high.data.max(axis=(0, 2, 3)).tolist() == [255, 255]
+    assert high.pixel_size == pytest.approx({"X": 0.5, "Y": 0.5, "Z": 1.0})
+    assert read_image(tmp_path / "out" / "low" / "stack.tif").data.shape == (3, 2, 16, 24)
+
+
+def test_files_that_are_there_are_kept_unless_they_may_be_replaced(run, grey: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "high").mkdir(parents=True)
+    kept = tmp_path / "out" / "high" / "grey.tif"
+    kept.write_bytes(b"precious")
+    code, out, error = run(grey, "--output", tmp_path / "out")
+    assert (code, out) == (2, "")
+    assert "grey.tif is there already" in error
+    assert kept.read_bytes() == b"precious"
+    assert not (tmp_path / "out" / "low").exists()
+    assert run(grey, "--output", tmp_path / "out", "--overwrite")[0] == 0
+    assert read_image(kept).data.shape == (60, 70)
+    assert run(kept, "--output", tmp_path / "out", "--overwrite")[0] == 2
+    assert read_image(kept).data.shape == (60, 70)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("missing.tif",), 2, "missing.tif does not exist"),
+        (("empty",), 2, "no image in empty"),
+        (("grey.tif", "again/grey.tif"), 2, "under one name"),
+        (("grey.tif", "--defocus", 3), 2, "--defocus belongs to the physical protocol"),
+        (("grey.tif", "--protocol", "physical", "--sigma", 3), 2, "--sigma belongs to the Gaussian protocol"),
+        (("grey.tif", "--sigma", -1), 2, "standard deviation"),
+        (("grey.tif", "--protocol", "physical", "--na", 1.4), 2, "numerical aperture of 1.4"),
+        (("grey.tif", "--protocol", "physical", "--photons", 0), 2, "0 photons"),
+        (("grey.tif", "--protocol", "physical", "--bits", 32), 2, "32 bits"),
+        (("grey.tif", "--sigma", 50), 1, "too small for a blur"),
+        (("grey.tif", "--protocol", "physical", "--defocus", 500), 1, "too small for a blur"),
+        (("oblong.tif", "--protocol", "physical"), 1, "not square"),
+        (("holes.tif",), 1, "pixels without a value"),
+        (("broken.tif",), 1, "broken.tif"),
+    ],
+)
+def test_what_cannot_be_meant_or_done_is_said_in_one_line(
+    run, grey, tmp_path, monkeypatch, arguments, code, words
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("empty", "again"):
+        Path(folder).mkdir()
+    Path("again/grey.tif").write_bytes(grey.read_bytes())
+    Path("broken.tif").write_bytes(b"II*\0rubbish")
+    write_image("oblong.tif", Micrograph(np.zeros((20, 20), np.uint8), "YX", {"X": 0.5, "Y": 0.7}, "µm"))
+    write_image("holes.tif", Micrograph(np.full((20, 20), np.nan, np.float32), "YX"))
+    ended, out, error = run(*arguments, "--output", "out")
+    assert (ended, out) == (code, "")
+    assert error.startswith("mdeblurgan: ")
+    assert error.count("\n") == 1
+    assert words in error
+    assert not [path for path in Path("out").rglob("*") if path.is_file()]
+
+
+def test_mistakes_with_files_are_found_without_torch(tmp_path: Path) -> None:
+    program = """
+import sys
+from napari_mdeblurgan.cli import main
+sys.argv = ["mdeblurgan", "simulate", "missing.tif", "--output", "out"]
+try:
+    main()
+except SystemExit as stop:
+    assert stop.code == 2, stop.code
+assert not {"torch", "napari", "qtpy", "magicgui"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
