@@ -1,51 +1,64 @@
-"""Where an image shows something: candidates for patches are compared by their contrast."""
+"""Where a large image shows something: small squares spread over it are looked at, and nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage
+if TYPE_CHECKING:
+    from napari_mdeblurgan.training.sharp_image import Sharp
 
-PROBES, PROBE_EDGE = 16, 64
-EVERY = 4
+PROBES, PROBE_EDGE = 12, 64
+ANYWHERE = 0.1
 
 
-def contrast(image: Sharp, place: tuple[int, int], edge: int) -> float:
-    """Standard deviation of a square of an image in [0, 1], roughly.
+def grid(lengths: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of squares that are looked at in an image of (y, x) pixels."""
+    rows, columns = (min(PROBES, max(1, length // PROBE_EDGE)) for length in lengths)
+    return rows, columns
 
-    Of an image in memory every fourth pixel is looked at. Of one that stays in its file only the nearest of some squares is,
-    which were read once and are spread over it: `contrast_map`.
+
+def probes(lengths: Sequence[int]) -> Iterator[tuple[slice, slice]]:
+    """Where these squares are, row by row."""
+    cells = grid(lengths)
+    for at in np.ndindex(*cells):
+        y, x = (
+            max(0, int((cell + 0.5) * length / count) - PROBE_EDGE // 2)
+            for cell, length, count in zip(at, lengths, cells, strict=True)
+        )
+        yield slice(y, y + PROBE_EDGE), slice(x, x + PROBE_EDGE)
+
+
+def rich_place(
+    contrasts: np.ndarray, lengths: Sequence[int], edge: int, random: np.random.Generator
+) -> tuple[int, int]:
+    """First row and column of a square: where the image shows much with the probability of its contrast, sometimes anywhere.
 
     Parameters
     ----------
-    image : Sharp
-        (channels, y, x).
-    place : (int, int)
-        First row and column of the square.
+    contrasts : ndarray
+        From `contrast_map`.
+    lengths : (int, int)
+        y and x of the image.
     edge : int
-        Its length.
+        Of the square, at most the image's.
+    random : numpy Generator
+        Moved on.
     """
-    if isinstance(image, SharpImage) and image.lazy:
-        key = (image.path, image.index, image.colour)
-        found = image.store.map(key, lambda: contrast_map(image))
-        row, column = (
-            min(int((start + edge / 2) / length * cells), cells - 1)
-            for start, length, cells in zip(place, image.shape[1:], found.shape, strict=True)
-        )
-        return float(found[row, column])
-    y, x = place
-    return float(image[:, y : y + edge : EVERY, x : x + edge : EVERY].std())
+    chances = contrasts.astype(np.float64).ravel()
+    chances += ANYWHERE * chances.mean() + np.finfo(np.float32).tiny
+    cell = np.unravel_index(random.choice(chances.size, p=chances / chances.sum()), contrasts.shape)
+    y, x = (
+        min(max(int((at + random.random()) * length / count) - edge // 2, 0), length - edge)
+        for at, length, count in zip(cell, lengths, contrasts.shape, strict=True)
+    )
+    return y, x
 
 
 def contrast_map(image: Sharp) -> np.ndarray:
-    """Standard deviations of up to 16 × 16 small squares spread evenly over an image: float32, (rows, columns)."""
+    """Standard deviations of up to 12 × 12 small squares spread evenly over an image: float32, (rows, columns)."""
     lengths = image.shape[1:]
-    rows, columns = (min(PROBES, max(1, length // PROBE_EDGE)) for length in lengths)
-    found = np.empty((rows, columns), np.float32)
-    for row, column in np.ndindex(rows, columns):
-        y, x = (
-            max(0, int((cell + 0.5) * length / cells) - PROBE_EDGE // 2)
-            for cell, length, cells in zip((row, column), lengths, (rows, columns), strict=True)
-        )
-        found[row, column] = image[:, y : y + PROBE_EDGE, x : x + PROBE_EDGE].std()
-    return found
+    found = [image[:, y, x].std() for y, x in probes(lengths)]
+    return np.array(found, np.float32).reshape(grid(lengths))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.training.content import contrast
+from napari_mdeblurgan.training.content import rich_place
 from napari_mdeblurgan.training.degradation import Mixture
 from napari_mdeblurgan.training.folder import SharpFolder, Source, image_files, open_folder, read_sharp
 from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage
@@ -132,16 +132,20 @@ class PatchSampler:
         return np.ascontiguousarray(_recoloured(crop, random), dtype=np.float32)
 
     def _rich(self, random: np.random.Generator, edge: int) -> np.ndarray:
-        """Of one, two or four squares of one image that with the highest contrast; some are averaged 2 × 2 from a larger one."""
+        """The square with the highest contrast of one, two or four of an image; of a large image, one from where its map says.
+
+        Some are averaged 2 × 2 from a larger one.
+        """
         shares = np.array([source.weight if source.images else 0.0 for source in self.sources])
         images = self.sources[random.choice(len(shares), p=shares / shares.sum())].images
         image = images[random.integers(len(images))]
         halved = random.random() < HALVED and min(image.shape[1:]) >= 2 * edge
         read = 2 * edge if halved else edge
-        places = [_place(image, read, random) for _ in range(int(random.choice((1, 2, 4))))]
-        y, x = places[0]
-        if len(set(places)) > 1:
-            y, x = max(places, key=lambda place: contrast(image, place, read))
+        if isinstance(image, SharpImage) and image.lazy and min(image.shape[1:]) >= read:
+            y, x = rich_place(image.contrasts(), image.shape[1:], read, random)
+        else:
+            places = [_place(image, read, random) for _ in range(int(random.choice((1, 2, 4))))]
+            y, x = max(places, key=lambda at: image[:, at[0] : at[0] + read : 4, at[1] : at[1] + read : 4].std())
         crop = _square(image, y, x, read)
         return _halved(crop) if halved else crop
 

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
-from napari_mdeblurgan.storage import Micrograph
-from napari_mdeblurgan.storage import read_image as open_image
+from napari_mdeblurgan.storage import Micrograph, open_image
 
 MEMORY_BYTES = 2 * 2**30
 SMALL_BYTES = 32 * 2**20

@@ -12,6 +12,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window, measure_window, sample, spots
 from napari_mdeblurgan.storage import Micrograph
+from napari_mdeblurgan.training.content import contrast_map, probes
 from napari_mdeblurgan.training.image_store import ImageStore, computed, read_whole
 
 COLOURS = ("red", "green", "blue")
@@ -74,6 +75,10 @@ class SharpImage:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The whole image; not for what is larger than memory."""
         return np.asarray(self[:, :, :], dtype)
+
+    def contrasts(self) -> np.ndarray:
+        """Where the image shows something: measured the first time, see `contrast_map`."""
+        return self.store.map((self.path, self.index, self.colour), lambda: contrast_map(self))
 
     def _scaled(self, values: np.ndarray) -> np.ndarray:
         if values.dtype == np.uint8:
@@ -157,9 +162,7 @@ def sharp_images(path: Path, name: str, channels: int, smallest: int, store: Ima
 
 def _measured(path: Path, file: Micrograph, channel: int, store: ImageStore) -> tuple[Window, bool]:
     """The window of one channel of all planes of a file, and whether its three colours are the same everywhere."""
-    parts = list(_samples(path, file, channel, store))
-    if file.rgb:
-        parts = [part[..., :3] for part in parts]
+    parts = [part[..., :3] if file.rgb else part for part in _samples(path, file, channel, store)]
     if file.data.dtype.kind == "b" or file.data.dtype == np.uint8:
         window = Window(0, 255 if file.data.dtype == np.uint8 else 1)
         empty = len({value for part in parts for value in (part.min(), part.max())}) == 1
@@ -182,5 +185,14 @@ def _samples(path: Path, file: Micrograph, channel: int, store: ImageStore) -> I
     data = file.data
     if file.channel_axis is not None:
         data = data[(slice(None),) * file.channel_axis + (channel,)]
+    values: set[Any] = set()
     for spot in spots(data.shape, image_axes):
-        yield computed(path, data[spot])
+        part = computed(path, data[spot])
+        values |= {part.min().item(), part.max().item()}
+        yield part
+    if len(values) > 1:
+        return
+    planes = {spot[: data.ndim - image_axes] for spot in spots(data.shape, image_axes)}
+    for plane in planes:  # it shows something in few places, or nothing
+        for square in probes(data.shape[data.ndim - image_axes :][:2]):
+            yield computed(path, data[(*plane, *square)])
