@@ -41,10 +41,11 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
                 part.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise FileError(f"{path} cannot be written: {_reason(error, target.parent)}.") from error
+        raise FileError(f"{path} cannot be written: {reason_of(error, target.parent)}.") from error
 
 
-def _reason(error: OSError, folder: Path) -> str:
+def reason_of(error: OSError, folder: Path) -> str:
+    """Why something cannot be written to `folder`, and how to mend it."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return "the disk is full; make room or choose another folder"

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 __all__ = ["READABLE", "WRITABLE", "Micrograph", "check_writable", "open_image", "read_image", "write_image"]
 
 READABLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".zarr")
-WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png")
+WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png", ".ome.zarr", ".zarr")
 OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 TIFF_SUFFIXES = (".tif", ".tiff")
+STREAMED_BYTES = 256 * 2**20
 OME_DTYPES = frozenset({"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"})
 TIFF_DTYPES = OME_DTYPES | {"int64", "uint64", "float16"}
 
@@ -147,9 +149,13 @@ def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) ->
     kind = _kind(path)
     dtype = np.dtype(dtype)
     plain = path.name[: -len(".ome" + path.suffix)] + ".tif" if kind == "ome" else f"{path.stem}.tif"
+    if kind == "zarr":
+        from napari_mdeblurgan.storage.ome_zarr_layout import check_axes
+
+        check_axes(axes)
     if dtype.name not in TIFF_DTYPES:
         raise FileError(f"{path} cannot hold pixels of type {dtype.name}; convert the image to float32 first.")
-    if dtype.name == "bool" and axes.endswith("S") and kind != "png":
+    if dtype.name == "bool" and axes.endswith("S") and kind in ("ome", "tiff"):
         raise FileError(f"{path} cannot hold colour pixels of type bool; convert the image to uint8 first.")
     if kind == "ome" and dtype.name not in OME_DTYPES:
         raise FileError(f"OME-TIFF cannot hold pixels of type {dtype.name}; write {plain} instead.")
@@ -164,6 +170,8 @@ def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) ->
     folder = path.resolve().parent
     if not folder.is_dir():
         raise FileError(f"{path} cannot be written: there is no folder {folder}; make it first.")
+    if kind == "zarr" and path.exists():
+        raise FileError(f"{path} is there already; remove it, or choose another name.")
     if path.is_dir():
         raise FileError(f"{path} cannot be written: a folder has that name; choose another name.")
     if not os.access(folder, os.W_OK):
@@ -171,11 +179,12 @@ def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) ->
 
 
 def write_image(path: str | Path, image: Micrograph) -> None:
-    """Write an image, whole or not at all; an older file is replaced once the new one is complete.
+    """Write an image, whole or not at all; an older file (not an older OME-Zarr) is replaced once the new one is complete.
 
     The name decides: .ome.tif(f) is OME-TIFF; .tif(f) has ImageJ's metadata where ImageJ knows the type (a stack is
     then in the order TZC), else JSON that `read_image` and tifffile understand; .png holds one plane, 1-, 8- or 16-bit
-    grey or 8-bit colour. Pixels are never changed; leading axes of length 1 may be missing when the file is read again.
+    grey or 8-bit colour; .zarr is OME-Zarr 0.5 with a pyramid. Pixels are never changed; leading axes of length 1 may be
+    missing when a TIFF file is read again. A large lazy image goes into TIFF and OME-Zarr in bounded memory.
 
     Parameters
     ----------
@@ -194,14 +203,22 @@ def write_image(path: str | Path, image: Micrograph) -> None:
     if math.prod(image.data.shape) == 0:
         raise FileError(f"{path} cannot be written: the image has no pixels.")
     kind = _kind(path)
-    if kind == "png":
+    if kind == "zarr":
+        from napari_mdeblurgan.storage.ome_zarr_writing import write_ome_zarr
+
+        write_ome_zarr(path, image)
+    elif kind == "png":
         from napari_mdeblurgan.storage.raster import write_png
 
-        write_png(path, image)
+        write_png(path, replace(image, data=np.asarray(image.data)))
+    elif not isinstance(image.data, np.ndarray) and image.data.nbytes > STREAMED_BYTES:
+        from napari_mdeblurgan.storage.tiff_stream import stream_tiff
+
+        stream_tiff(path, image, ome=kind == "ome")
     else:
         from napari_mdeblurgan.storage.tiff_writing import write_tiff
 
-        write_tiff(path, image, ome=kind == "ome")
+        write_tiff(path, replace(image, data=np.asarray(image.data)), ome=kind == "ome")
 
 
 def _kind(path: Path) -> str:
@@ -212,4 +229,6 @@ def _kind(path: Path) -> str:
         return "tiff"
     if name.endswith(".png"):
         return "png"
+    if name.endswith(".zarr"):
+        return "zarr"
     raise FileError(f"{path} is not of a kind that is written; choose a name ending in one of {', '.join(WRITABLE)}.")

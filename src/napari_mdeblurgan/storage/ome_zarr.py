@@ -15,7 +15,7 @@ import psutil
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_metadata import Level0, read_level0
+from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL, Level0, read_level0, unfinished
 
 if TYPE_CHECKING:
     import zarr
@@ -44,6 +44,8 @@ def open_ome_zarr(path: Path) -> Micrograph:
     attributes = group.attrs.asdict()
     if not _multiscales(attributes) and "0" in group and isinstance(group["0"], zarr.Group):
         return replace(open_ome_zarr(path / "0"), name=_name(path))
+    if path.name.endswith(PARTIAL) or unfinished(attributes):
+        raise FileError(f"{path} is not finished yet; go on with what was making it, or remove it.")
     level0 = read_level0(path, attributes)
     array = group.get(level0.component)
     if not isinstance(array, zarr.Array):

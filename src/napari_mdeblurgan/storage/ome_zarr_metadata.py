@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from yaozarrs.v05 import Multiscale as Multiscale05
 
 OWN_KEY = "napari-mdeblurgan"
+PARTIAL = ".partial"
 SECONDS = {"microsecond": 1e-6, "millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 COLOUR_NAMES = ({"red", "r"}, {"green", "g"}, {"blue", "b"})
 
@@ -44,6 +45,12 @@ class Level0:
     unit: str | None
     channel_names: tuple[str, ...]
     time_step_s: float | None
+
+
+def unfinished(attributes: Mapping[str, Any]) -> bool:
+    """Whether this program has begun an image and not come to its end."""
+    own = attributes.get(OWN_KEY)
+    return isinstance(own, Mapping) and own.get("finished") is False
 
 
 def read_level0(path: Path, attributes: Mapping[str, Any]) -> Level0:

@@ -36,7 +36,7 @@ def write_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
         options["planarconfig"] = "contig"
     if not imagej or axes in ("YX", "YXS"):
         options |= {"compression": "zlib", "predictor": data.dtype.kind in "ui" and data.dtype.itemsize <= 4}
-    options |= _imagej_options(image, axes) if imagej else _ome_options(image) if ome else _plain_options(image)
+    options |= _imagej_options(image, axes) if imagej else ome_options(image) if ome else plain_options(image)
     try:
         with replacing(path) as handle, tifffile.TiffWriter(handle, bigtiff=large, imagej=imagej, ome=ome) as tif:
             tif.write(data, **options)
@@ -78,7 +78,8 @@ def _imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
     return options
 
 
-def _ome_options(image: Micrograph) -> dict[str, Any]:
+def ome_options(image: Micrograph) -> dict[str, Any]:
+    """What tifffile is told of an OME-TIFF's metadata."""
     sizes, unit = image.physical()
     metadata: dict[str, Any] = {"axes": image.axes}
     for axis, size in sizes.items():
@@ -92,7 +93,8 @@ def _ome_options(image: Micrograph) -> dict[str, Any]:
     return {"metadata": metadata}
 
 
-def _plain_options(image: Micrograph) -> dict[str, Any]:
+def plain_options(image: Micrograph) -> dict[str, Any]:
+    """What tifffile is told of a plain TIFF's metadata."""
     sizes, unit = image.physical()
     metadata: dict[str, Any] = {"axes": image.axes}
     options: dict[str, Any] = {"metadata": metadata}

@@ -1,0 +1,65 @@
+"""An image block by block, for files that are written in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import numpy as np
+
+from napari_mdeblurgan.storage.micrograph import Micrograph
+
+AT_ONCE = 8
+USUAL_EDGE = 1024
+EDGES = range(128, 4097, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of a plane: the position of the plane, the first row and column, and the pixels, (y, x) or (y, x, colours)."""
+
+    index: tuple[int, ...]
+    y: int
+    x: int
+    pixels: np.ndarray
+
+
+def natural_edges(image: Micrograph) -> tuple[int, int]:
+    """Height and width of the blocks that a lazy image has itself, where they are regular; else 1024 × 1024."""
+    chunks = getattr(image.data, "chunks", None)
+    if chunks is None:
+        return USUAL_EDGE, USUAL_EDGE
+    edges = [chunks[image.axes.index(axis)] for axis in "YX"]
+    regular = all(len(set(along[:-1])) <= 1 and along[-1] <= along[0] and along[0] in EDGES for along in edges)
+    return (edges[0][0], edges[1][0]) if regular else (USUAL_EDGE, USUAL_EDGE)
+
+
+def blocks(image: Micrograph, edges: Sequence[int]) -> Iterator[Block]:
+    """All blocks, plane by plane and row by row; of a lazy image eight are computed at a time.
+
+    Parameters
+    ----------
+    image : Micrograph
+        In memory or lazy.
+    edges : sequence of int
+        Height and width of a block; smaller at the end of the image.
+    """
+    data, leading = image.data, image.axes.index("Y")
+    height, width = data.shape[leading : leading + 2]
+    waiting: list[tuple[tuple[int, ...], int, int, Any]] = []
+    for index in np.ndindex(data.shape[:leading]):
+        for y in range(0, height, edges[0]):
+            for x in range(0, width, edges[1]):
+                waiting.append((index, y, x, data[(*index, slice(y, y + edges[0]), slice(x, x + edges[1]))]))
+                if len(waiting) == AT_ONCE:
+                    yield from _computed(waiting)
+                    waiting = []
+    yield from _computed(waiting)
+
+
+def _computed(waiting: list[tuple[tuple[int, ...], int, int, Any]]) -> Iterator[Block]:
+    parts = dask.compute(*(part for *_, part in waiting))
+    for (index, y, x, _), pixels in zip(waiting, parts, strict=True):
+        yield Block(index, y, x, np.asarray(pixels))

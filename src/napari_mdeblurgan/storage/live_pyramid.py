@@ -1,0 +1,214 @@
+"""The pyramid of an image that is still being made: it shows at every level what there is so far."""
+
+from __future__ import annotations
+
+import operator
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any
+
+import numpy as np
+
+from napari_mdeblurgan.storage.ome_zarr_chunks import Chunk, ChunkStore
+from napari_mdeblurgan.storage.pyramid import halved
+
+BUDGET_BYTES = 256 * 2**20
+
+
+@dataclass
+class OpenChunk:
+    """A chunk of a coarser level, some of whose four parts are there.
+
+    Attributes
+    ----------
+    pixels : ndarray
+        What there is of it, of stored shape.
+    parts : set of Chunk
+        The chunks of the finer level that are whole in it.
+    """
+
+    pixels: np.ndarray
+    parts: set[Chunk] = field(default_factory=set)
+
+
+class LivePyramid:
+    """Makes the coarser levels, each chunk as soon as the chunks below it are there; safe to use in several threads.
+
+    What is on disk decides: a chunk that is not whole is kept in memory, as far as `budget` goes, only to be shown and to
+    spare reading its parts again.
+    """
+
+    def __init__(self, store: ChunkStore, budget: int = BUDGET_BYTES) -> None:
+        self.store = store
+        self.lock = RLock()
+        self._budget = budget
+        self._last = len(store.layout.levels) - 1
+        self._done = [store.done(level) for level in range(self._last + 1)]
+        self._open: OrderedDict[tuple[int, Chunk], OpenChunk] = OrderedDict()
+
+    def is_done(self, level: int, chunk: Chunk) -> bool:
+        """Whether a chunk is on disk."""
+        return bool(self._done[level][(*chunk.plane, chunk.row, chunk.column)])
+
+    def count(self, level: int = 0) -> tuple[int, int]:
+        """How many chunks of a level are on disk, and how many it has."""
+        return int(self._done[level].sum()), self._done[level].size
+
+    def add(self, level: int, chunk: Chunk, pixels: np.ndarray) -> None:
+        """Take note of a chunk that is on disk, and carry it upwards."""
+        with self.lock:
+            self._done[level][(*chunk.plane, chunk.row, chunk.column)] = True
+            if level == self._last:
+                return
+            above, small = _above(chunk), halved(pixels)
+            block = self._opened(level + 1, above)
+            row, column = self._corner(chunk)
+            block.pixels[..., row : row + small.shape[-2], column : column + small.shape[-1]] = small
+            block.parts.add(chunk)
+            if all(self.is_done(level, part) for part in self._below(level + 1, above)):
+                self._complete(level + 1, above)
+            else:
+                self._preview(level + 1, above, row, column, small)
+
+    def finish(self) -> None:
+        """Make what is missing of the coarser levels, from the finest to the coarsest; level 0 must be complete."""
+        for level in range(1, self._last + 1):
+            for *plane, row, column in np.argwhere(~self._done[level]).tolist():
+                with self.lock:
+                    chunk = Chunk(tuple(plane), row, column)
+                    if not self.is_done(level, chunk):
+                        self._complete(level, chunk)
+
+    def revive(self) -> None:
+        """Show what an earlier process has left on disk: fill chunks that are not whole from their parts."""
+        for level in range(1, self._last + 1):
+            below = np.argwhere(self._done[level - 1]).tolist()
+            for *plane, row, column in below:
+                chunk = Chunk(tuple(plane), row, column)
+                with self.lock:
+                    if not self.is_done(level, _above(chunk)):
+                        self.add(level - 1, chunk, self.store.read(level - 1, chunk))
+
+    def read(self, level: int, region: tuple[slice, ...]) -> np.ndarray:
+        """A part of a level, of stored shape, with what is there so far and zeros elsewhere."""
+        with self.lock:
+            pixels = np.asarray(self.store.array(level)[region])
+            for (its_level, chunk), block in self._open.items():
+                if its_level == level:
+                    _overlay(pixels, region, block.pixels, self.store.region(level, chunk))
+        return pixels
+
+    def _complete(self, level: int, chunk: Chunk) -> None:
+        block = self._opened(level, chunk)
+        for part in self._below(level, chunk):
+            if part not in block.parts:
+                small = halved(self.store.read(level - 1, part))
+                row, column = self._corner(part)
+                block.pixels[..., row : row + small.shape[-2], column : column + small.shape[-1]] = small
+        self.store.write(level, chunk, block.pixels)
+        self._open.pop((level, chunk), None)
+        self.add(level, chunk, block.pixels)
+
+    def _preview(self, level: int, chunk: Chunk, row: int, column: int, region: np.ndarray) -> None:
+        """Show a part of a chunk that is not whole in the levels above it, as far as it halves evenly."""
+        while level < self._last:
+            own_row, own_column = self._corner(chunk)
+            height, width = (edge.stop - edge.start for edge in self.store.region(level, chunk)[-2:])
+            whole = [
+                start % 2 == 0 and (length % 2 == 0 or start + length == edge)
+                for start, length, edge in ((row, region.shape[-2], height), (column, region.shape[-1], width))
+            ]
+            if not all(whole):
+                return
+            level, chunk, region = level + 1, _above(chunk), halved(region)
+            row, column = own_row + row // 2, own_column + column // 2
+            pixels = self._opened(level, chunk).pixels
+            pixels[..., row : row + region.shape[-2], column : column + region.shape[-1]] = region
+
+    def _opened(self, level: int, chunk: Chunk) -> OpenChunk:
+        key = (level, chunk)
+        if key not in self._open:
+            shape = [edge.stop - edge.start for edge in self.store.region(level, chunk)]
+            self._open[key] = OpenChunk(np.zeros(shape, self.store.layout.dtype))
+            used = sum(block.pixels.nbytes for block in self._open.values())
+            while used > self._budget and len(self._open) > 1:
+                used -= self._open.popitem(last=False)[1].pixels.nbytes
+        self._open.move_to_end(key)
+        return self._open[key]
+
+    def _corner(self, chunk: Chunk) -> tuple[int, int]:
+        """Where a chunk begins in the one above it."""
+        height, width = self.store.layout.chunk
+        return chunk.row % 2 * (height // 2), chunk.column % 2 * (width // 2)
+
+    def _below(self, level: int, chunk: Chunk) -> list[Chunk]:
+        """The chunks of the finer level that make up a chunk."""
+        rows, columns = self.store.layout.grid(level - 1)
+        return [
+            Chunk(chunk.plane, row, column)
+            for row in range(2 * chunk.row, min(2 * chunk.row + 2, rows))
+            for column in range(2 * chunk.column, min(2 * chunk.column + 2, columns))
+        ]
+
+
+class LiveLevel:
+    """A level of an image that is still being made, as an array that viewers can show: it reads what there is so far.
+
+    It has the axes of the image, in their order.
+    """
+
+    def __init__(self, pyramid: LivePyramid, level: int) -> None:
+        layout = pyramid.store.layout
+        self._pyramid, self._level, self._permutation = pyramid, level, layout.permutation
+        self.shape = tuple(
+            layout.stored_shape(level)[self._permutation.index(axis)] for axis in range(len(layout.axes))
+        )
+        self.dtype = np.dtype(layout.dtype)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Read a part, given by whole numbers, slices and an ellipsis."""
+        given = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in given:
+            gap = given.index(Ellipsis)
+            given[gap : gap + 1] = [slice(None)] * (self.ndim - len(given) + 1)
+        given += [slice(None)] * (self.ndim - len(given))
+        spans = [_span(wanted, length) for wanted, length in zip(given, self.shape, strict=True)]
+        pixels = self._pyramid.read(self._level, tuple(spans[axis][0] for axis in self._permutation))
+        pixels = pixels.transpose([self._permutation.index(axis) for axis in range(self.ndim)])
+        return pixels[tuple(inside for _, inside in spans)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The whole level."""
+        return np.asarray(self[...], dtype)
+
+
+def _above(chunk: Chunk) -> Chunk:
+    return Chunk(chunk.plane, chunk.row // 2, chunk.column // 2)
+
+
+def _overlay(pixels: np.ndarray, region: tuple[slice, ...], block: np.ndarray, place: tuple[slice, ...]) -> None:
+    """Copy into `pixels`, which lie at `region`, what a block that lies at `place` has of it."""
+    common = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region, place, strict=True)]
+    if all(start < stop for start, stop in common):
+        into = tuple(slice(a - own.start, b - own.start) for (a, b), own in zip(common, region, strict=True))
+        of = tuple(slice(a - own.start, b - own.start) for (a, b), own in zip(common, place, strict=True))
+        pixels[into] = block[of]
+
+
+def _span(wanted: Any, length: int) -> tuple[slice, int | slice]:
+    """What to read along an axis, and what to take of that."""
+    if not isinstance(wanted, slice):
+        place = operator.index(wanted)
+        if not -length <= place < length:
+            raise IndexError(f"There is no index {place} along an axis of length {length}.")
+        return slice(place % length, place % length + 1), 0
+    indices = range(*wanted.indices(length))
+    if not indices:
+        return slice(0, 0), slice(None)
+    return slice(min(indices[0], indices[-1]), max(indices[0], indices[-1]) + 1), slice(None, None, indices.step)

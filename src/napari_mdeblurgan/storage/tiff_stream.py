@@ -1,0 +1,54 @@
+"""TIFF and OME-TIFF that are written tile by tile, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.storage.blocks import blocks, natural_edges
+from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.tiff_writing import CLASSIC_LIMIT_BYTES, ome_options, plain_options
+
+FAST = 1
+
+
+def stream_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
+    """Write a lazy image in tiles, compressed by zlib; BigTIFF beyond 4 GB.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written; nothing half-written is left.
+    """
+    import tifffile
+
+    dtype, edges = image.data.dtype.newbyteorder("="), natural_edges(image)
+    options: dict[str, Any] = {
+        "shape": image.data.shape,
+        "dtype": dtype,
+        "tile": edges,
+        "photometric": "rgb" if image.rgb else "minisblack",
+        "software": "napari-mdeblurgan",
+        "compression": "zlib",
+        "compressionargs": {"level": FAST},
+        "predictor": dtype.kind in "ui" and dtype.itemsize <= 4,
+    }
+    if image.rgb:
+        options["planarconfig"] = "contig"
+    options |= ome_options(image) if ome else plain_options(image)
+    large = image.data.nbytes > CLASSIC_LIMIT_BYTES
+    with replacing(path) as handle, tifffile.TiffWriter(handle, bigtiff=large, ome=ome) as tif:
+        tif.write(_tiles(image, edges, dtype), **options)
+
+
+def _tiles(image: Micrograph, edges: tuple[int, int], dtype: np.dtype) -> Iterator[np.ndarray]:
+    """All tiles, those at the edges filled up with zeros."""
+    for block in blocks(image, edges):
+        pixels = block.pixels
+        tile = np.zeros((*edges, *pixels.shape[2:]), dtype)
+        tile[: pixels.shape[0], : pixels.shape[1]] = pixels
+        yield tile
