@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 import tifffile
+import yaozarrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_mdeblurgan import storage
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import OME_DTYPES, TIFF_DTYPES, Micrograph, read_image, tiff_writing, write_image
+from napari_mdeblurgan.storage import (
+    OME_DTYPES,
+    TIFF_DTYPES,
+    Micrograph,
+    open_image,
+    read_image,
+    tiff_writing,
+    write_image,
+)
 
 AXES = ("YX", "ZYX", "TYX", "CYX", "ZCYX", "CZYX", "TCZYX", "TZCYX", "YXS", "ZYXS", "TZYXS")
 PLAIN_AXES = (*AXES, "IYX", "QYX", "IYXS")
@@ -58,7 +72,7 @@ def assert_round_trip(image: Micrograph, suffix: str) -> None:
         again = read_image(path)
         assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert again.data.dtype == image.data.dtype.newbyteorder("=")
-    np.testing.assert_array_equal(in_order(again, image.axes), image.data)
+    np.testing.assert_array_equal(in_order(again, image.axes), np.asarray(image.data))
     assert again.pixel_size == pytest.approx(image.pixel_size, rel=1e-6)
     assert again.unit == image.unit
     assert again.channel_names == image.channel_names
@@ -76,6 +90,38 @@ def test_tiff_holds_every_type_with_axes_and_sizes(image: Micrograph) -> None:
 @given(micrographs(AXES, OME_DTYPES))
 def test_ome_tiff_holds_axes_and_sizes(image: Micrograph) -> None:
     assert_round_trip(image, ".ome.tif")
+
+
+@settings(max_examples=40, deadline=None)
+@given(micrographs((*AXES, "IYX", "QYX"), TIFF_DTYPES), st.booleans())
+def test_ome_zarr_holds_every_type_with_axes_and_sizes(image: Micrograph, lazy: bool) -> None:
+    if lazy:
+        image = replace(image, data=da.from_array(image.data, chunks=2))
+    assert_round_trip(image, ".ome.zarr")
+
+
+@settings(max_examples=12, deadline=None)
+@given(micrographs(AXES, TIFF_DTYPES), st.booleans(), st.sampled_from([(200, 170), (128, 144)]))
+def test_a_large_lazy_image_goes_into_tiff_and_back(image: Micrograph, ome: bool, chunk: tuple[int, int]) -> None:
+    if ome and image.data.dtype.name not in OME_DTYPES:
+        ome = False
+    y = image.axes.index("Y")
+    repeats = [80 if axis in (y, y + 1) else 1 for axis in range(image.data.ndim)]
+    whole = np.tile(image.data, repeats)
+    lazy = da.from_array(whole, chunks=[chunk[axis - y] if axis in (y, y + 1) else -1 for axis in range(whole.ndim)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "STREAMED_BYTES", 0)
+        assert_round_trip(replace(image, data=lazy), ".ome.tif" if ome else ".tif")
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_ome_zarr_keeps_the_order_of_axes(tmp_path: Path, axes: str) -> None:
+    data = random_image("uint16", axes)
+    write_image(tmp_path / "a.ome.zarr", Micrograph(data, axes))
+    yaozarrs.validate_zarr_store(str(tmp_path / "a.ome.zarr"))
+    for again in (read_image(tmp_path / "a.ome.zarr"), open_image(tmp_path / "a.ome.zarr")):
+        assert again.axes == axes
+        np.testing.assert_array_equal(np.asarray(again.data), data)
 
 
 @pytest.mark.parametrize("axes", AXES)
@@ -188,3 +234,24 @@ def test_complex_pixels_are_refused(tmp_path: Path) -> None:
 def test_an_image_without_pixels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="no pixels"):
         write_image(tmp_path / "a.tif", Micrograph(np.zeros((0, 3), np.uint8), "YX"))
+
+
+LARGE = """
+import resource, sys
+import dask.array as da
+import numpy as np
+from napari_mdeblurgan.storage import Micrograph, open_image, write_image
+import tifffile, zarr, yaozarrs
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+image = da.broadcast_to(da.zeros((), dtype=np.uint8), (20_000, 20_000), chunks=(2048, 2048))
+write_image(sys.argv[1], Micrograph(image, "YX"))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 2**10)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.ome.tif", "a.ome.zarr"])
+def test_a_large_lazy_image_is_written_in_bounded_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    found = subprocess.run([sys.executable, "-c", LARGE, str(path)], capture_output=True, text=True, check=True)
+    assert int(found.stdout) < 200 < 20_000**2 / 2**20
+    assert open_image(path).data.shape == (20_000, 20_000)
