@@ -17,6 +17,7 @@ import yaozarrs
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from napari.layers import Image
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, pyramid, read_image, write_image
@@ -95,9 +96,9 @@ def test_every_level_shows_what_there_is_at_once(tmp_path: Path) -> None:
     for level, expected in zip(writer.levels, levels_of(shown), strict=True):
         assert level.shape == expected.shape
         np.testing.assert_array_equal(np.asarray(level), expected)
-        np.testing.assert_array_equal(level[3::2, -2:4:-3], expected[3::2, -2:4:-3])
-        np.testing.assert_array_equal(level[..., 5], expected[..., 5])
-        np.testing.assert_array_equal(level[1], expected[1])
+        np.testing.assert_array_equal(np.asarray(level[3::2, -2:4:-3]), expected[3::2, -2:4:-3])
+        np.testing.assert_array_equal(np.asarray(level[..., 5]), expected[..., 5])
+        np.testing.assert_array_equal(np.asarray(level[1]), expected[1])
 
 
 def test_levels_have_the_axes_of_the_image(tmp_path: Path) -> None:
@@ -106,11 +107,32 @@ def test_levels_have_the_axes_of_the_image(tmp_path: Path) -> None:
     for index in np.ndindex(2, 3):
         for y, x in corners(CHUNK, (70, 130)):
             writer.write(index, y, x, data[index][y : y + CHUNK, x : x + CHUNK])
-    np.testing.assert_array_equal(writer.levels[0][1, :, 3, 5:], data[1, :, 3, 5:])
+    np.testing.assert_array_equal(np.asarray(writer.levels[0][1][:, 3, 5:]), data[1, :, 3, 5:])
     writer.finish()
     image = open_image(tmp_path / "a.zarr")
     assert image.axes == "ZTYXS"
     np.testing.assert_array_equal(np.asarray(image.data), data)
+
+
+def test_a_part_of_a_level_is_read_when_its_pixels_are_asked_for(tmp_path: Path) -> None:
+    writer = begin(tmp_path / "a.zarr")
+    part = writer.levels[1][10:][:, 3]
+    assert not np.asarray(part).any()
+    put(writer, 0, 0)
+    np.testing.assert_array_equal(np.asarray(part)[:22], halved(PLANE[:64, :64])[10:, 3])
+    with pytest.raises(IndexError):
+        part[1000]
+
+
+def test_a_layer_shows_blocks_when_it_is_refreshed(tmp_path: Path) -> None:
+    writer = begin(tmp_path / "a.zarr")
+    layer = Image(writer.levels, multiscale=True, contrast_limits=(0, 255))
+    for level in range(len(writer.levels)):
+        layer._data_level, layer.corner_pixels = level, np.array([[0, 0], np.array(writer.levels[level].shape) - 1])
+        put(writer, *corners()[level])
+        layer.refresh()
+        np.testing.assert_array_equal(layer._data_view, np.asarray(writer.levels[level]))
+        assert layer._data_view[corners()[level][0] >> level, corners()[level][1] >> level]
 
 
 def test_an_interrupted_image_is_gone_on_with(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ class LivePyramid:
     """Makes the coarser levels, each chunk as soon as the chunks below it are there; safe to use in several threads.
 
     What is on disk decides: a chunk that is not whole is kept in memory, as far as `budget` goes, only to be shown and to
-    spare reading its parts again.
+    spare reading its parts again. The coarsest level of a single plane is one array that is filled in place, for viewers
+    keep hold of it.
     """
 
     def __init__(self, store: ChunkStore, budget: int = BUDGET_BYTES) -> None:
@@ -46,6 +48,8 @@ class LivePyramid:
         self._last = len(store.layout.levels) - 1
         self._done = [store.done(level) for level in range(self._last + 1)]
         self._open: OrderedDict[tuple[int, Chunk], OpenChunk] = OrderedDict()
+        single = all(length == 1 for length in store.layout.planes)
+        self._coarsest = np.asarray(store.array(self._last)[...]) if single else None
 
     def is_done(self, level: int, chunk: Chunk) -> bool:
         """Whether a chunk is on disk."""
@@ -60,6 +64,7 @@ class LivePyramid:
         with self.lock:
             self._done[level][(*chunk.plane, chunk.row, chunk.column)] = True
             if level == self._last:
+                self._show(chunk, 0, 0, pixels)
                 return
             above, small = _above(chunk), halved(pixels)
             block = self._opened(level + 1, above)
@@ -91,7 +96,9 @@ class LivePyramid:
                         self.add(level - 1, chunk, self.store.read(level - 1, chunk))
 
     def read(self, level: int, region: tuple[slice, ...]) -> np.ndarray:
-        """A part of a level, of stored shape, with what is there so far and zeros elsewhere."""
+        """A part of a level, of stored shape, with what is there so far and zeros elsewhere; not to be written to."""
+        if level == self._last and self._coarsest is not None:
+            return self._coarsest[region]
         with self.lock:
             pixels = np.asarray(self.store.array(level)[region])
             for (its_level, chunk), block in self._open.items():
@@ -125,6 +132,14 @@ class LivePyramid:
             row, column = own_row + row // 2, own_column + column // 2
             pixels = self._opened(level, chunk).pixels
             pixels[..., row : row + region.shape[-2], column : column + region.shape[-1]] = region
+        self._show(chunk, row, column, region)
+
+    def _show(self, chunk: Chunk, row: int, column: int, pixels: np.ndarray) -> None:
+        """Fill in a part of a chunk of the coarsest level."""
+        if self._coarsest is not None:
+            y, x = (edge.start for edge in self.store.region(self._last, chunk)[-2:])
+            y, x = y + row, x + column
+            self._coarsest[..., y : y + pixels.shape[-2], x : x + pixels.shape[-1]] = pixels
 
     def _opened(self, level: int, chunk: Chunk) -> OpenChunk:
         key = (level, chunk)
@@ -153,17 +168,18 @@ class LivePyramid:
 
 
 class LiveLevel:
-    """A level of an image that is still being made, as an array that viewers can show: it reads what there is so far.
+    """A level of an image that is still being made, or a part of it, as an array for viewers.
 
-    It has the axes of the image, in their order.
+    It has the axes of the image, in their order. A part of it is of the same kind: nothing is read before numpy asks for
+    the pixels (`np.asarray`), and then it is what there is at that time.
     """
 
-    def __init__(self, pyramid: LivePyramid, level: int) -> None:
+    def __init__(self, pyramid: LivePyramid, level: int, spans: tuple[int | range, ...] | None = None) -> None:
         layout = pyramid.store.layout
+        lengths = dict(zip(layout.permutation, layout.stored_shape(level), strict=True))
         self._pyramid, self._level, self._permutation = pyramid, level, layout.permutation
-        self.shape = tuple(
-            layout.stored_shape(level)[self._permutation.index(axis)] for axis in range(len(layout.axes))
-        )
+        self._spans = tuple(range(lengths[axis]) for axis in range(len(lengths))) if spans is None else spans
+        self.shape = tuple(len(span) for span in self._spans if isinstance(span, range))
         self.dtype = np.dtype(layout.dtype)
 
     @property
@@ -171,21 +187,27 @@ class LiveLevel:
         """Number of dimensions."""
         return len(self.shape)
 
-    def __getitem__(self, key: Any) -> np.ndarray:
-        """Read a part, given by whole numbers, slices and an ellipsis."""
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    def __getitem__(self, key: Any) -> LiveLevel:
+        """A part, given by whole numbers, slices and an ellipsis."""
         given = list(key) if isinstance(key, tuple) else [key]
         if Ellipsis in given:
             gap = given.index(Ellipsis)
             given[gap : gap + 1] = [slice(None)] * (self.ndim - len(given) + 1)
-        given += [slice(None)] * (self.ndim - len(given))
-        spans = [_span(wanted, length) for wanted, length in zip(given, self.shape, strict=True)]
-        pixels = self._pyramid.read(self._level, tuple(spans[axis][0] for axis in self._permutation))
-        pixels = pixels.transpose([self._permutation.index(axis) for axis in range(self.ndim)])
-        return pixels[tuple(inside for _, inside in spans)]
+        wanted = iter(given + [slice(None)] * (self.ndim - len(given)))
+        spans = tuple(_part(span, next(wanted)) if isinstance(span, range) else span for span in self._spans)
+        return LiveLevel(self._pyramid, self._level, spans)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """The whole level."""
-        return np.asarray(self[...], dtype)
+        """The pixels that there are, and zeros elsewhere."""
+        reads = [_read(span) for span in self._spans]
+        pixels = self._pyramid.read(self._level, tuple(reads[axis][0] for axis in self._permutation))
+        pixels = pixels.transpose([self._permutation.index(axis) for axis in range(pixels.ndim)])
+        return np.asarray(pixels[tuple(inside for _, inside in reads)], dtype)
 
 
 def _above(chunk: Chunk) -> Chunk:
@@ -201,14 +223,14 @@ def _overlay(pixels: np.ndarray, region: tuple[slice, ...], block: np.ndarray, p
         pixels[into] = block[of]
 
 
-def _span(wanted: Any, length: int) -> tuple[slice, int | slice]:
+def _part(span: range, wanted: Any) -> int | range:
+    return span[wanted] if isinstance(wanted, slice) else span[operator.index(wanted)]
+
+
+def _read(span: int | range) -> tuple[slice, int | slice]:
     """What to read along an axis, and what to take of that."""
-    if not isinstance(wanted, slice):
-        place = operator.index(wanted)
-        if not -length <= place < length:
-            raise IndexError(f"There is no index {place} along an axis of length {length}.")
-        return slice(place % length, place % length + 1), 0
-    indices = range(*wanted.indices(length))
-    if not indices:
+    if isinstance(span, int):
+        return slice(span, span + 1), 0
+    if not span:
         return slice(0, 0), slice(None)
-    return slice(min(indices[0], indices[-1]), max(indices[0], indices[-1]) + 1), slice(None, None, indices.step)
+    return slice(min(span[0], span[-1]), max(span[0], span[-1]) + 1), slice(None, None, span.step)

@@ -123,7 +123,7 @@ class OmeZarrWriter:
         for channel in range(len(layout.channel_names)):
             low, high = np.inf, -np.inf
             for index in np.ndindex(*(1 if i == axis else n for i, n in enumerate(coarsest.shape[:-2]))):
-                plane = coarsest[tuple(channel if i == axis else k for i, k in enumerate(index))]
+                plane = np.asarray(coarsest[tuple(channel if i == axis else k for i, k in enumerate(index))])
                 finite = plane[np.isfinite(plane)]
                 if finite.size:
                     low, high = min(low, float(finite.min())), max(high, float(finite.max()))
