@@ -2,10 +2,10 @@
 
     python benchmarks/loader.py DATA [--channels 1] [--steps 20] [--threads 1] [--workers 1] [--depth 4] [--width 16] [--batch 8]
 
-DATA is a folder of sharp images. Trains a fresh network for some steps in bfloat16, first with every batch drawn when needed,
-then with batches drawn ahead by background threads, and prints the share of the time in which the network waited. Before that:
-milliseconds for the crops of a batch, for a whole batch, and batches per second of one and of more threads without a network. The
-load of the machine stands beside the figures, for they depend on it.
+DATA is a folder of sharp images. Trains a fresh network for some steps in bfloat16, first with every batch drawn when needed, then
+with batches drawn ahead by a thread or, if there are several workers, by processes, and prints the share of the time in which the
+network waited. Before that: milliseconds for the crops of a batch, for a whole batch, and batches per second of one and of more
+workers without a network. The load of the machine stands beside the figures, for they depend on it.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def waiting(network: Generator, batches: Iterator[Patches], steps: int) -> tuple
 
 
 def rate(sampler: PatchSampler, steps: int, workers: int, depth: int) -> float:
-    """Batches per second that threads draw when nothing else is done."""
+    """Batches per second that workers draw when nothing else is done."""
     batches = prefetched(sampler.batches(1000), max(depth, 2 * workers), workers)
-    next(batches)
+    for _ in range(2 * workers):  # processes take some seconds to start
+        next(batches)
     start = time.perf_counter()
     for _ in itertools.islice(batches, steps):
         pass
@@ -92,7 +93,7 @@ def main() -> None:
         pass
     print(f"a whole batch: {(time.thread_time() - drawn) / wishes.steps * 1e3:.1f} ms of one core")
     for workers in sorted({1, 2, wishes.workers}):
-        print(f"{workers} threads draw {rate(sampler, wishes.steps, workers, wishes.depth):.1f} batches per second")
+        print(f"{workers} workers draw {rate(sampler, wishes.steps, workers, wishes.depth):.1f} batches per second")
     torch.manual_seed(0)
     network = Generator(wishes.channels, width=wishes.width)
     for name in ("drawn when needed", "drawn ahead"):

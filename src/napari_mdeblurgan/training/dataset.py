@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -153,25 +151,25 @@ class PatchSampler:
 class Batches(Iterator[Patches]):
     """Batches of a sampler, one after another, each drawn when it is asked for.
 
-    Parameters
+    Attributes
     ----------
     sampler : PatchSampler
         Draws them.
-    start : int
-        Number of the first.
+    number : int
+        Of the next batch.
     """
 
-    def __init__(self, sampler: PatchSampler, start: int = 0) -> None:
+    def __init__(self, sampler: PatchSampler, number: int = 0) -> None:
         self.sampler = sampler
-        self._numbers = itertools.count(start)
+        self.number = number
 
     def __next__(self) -> Patches:
-        return self.sampler.draw(next(self._numbers))
+        self.number += 1
+        return self.draw(self.number - 1)
 
-    def tasks(self) -> Iterator[Callable[[], Patches]]:
-        """The same batches as calls that several threads may make at once."""
-        for number in self._numbers:
-            yield partial(self.sampler.draw, number)
+    def draw(self, number: int) -> Patches:
+        """Any one batch, wherever the iteration is."""
+        return self.sampler.draw(number)
 
 
 def _place(image: Sharp, edge: int, random: np.random.Generator) -> tuple[int, int]:

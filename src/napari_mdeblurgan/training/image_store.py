@@ -28,6 +28,8 @@ class ImageStore:
     in the dtype of the file. Further ones are read anew when they are asked for; of these, the last few are at hand. Large
     planes are never held.
 
+    A copy in another process begins empty, with a budget of its own.
+
     Parameters
     ----------
     memory_bytes : int
@@ -35,12 +37,15 @@ class ImageStore:
     """
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
-        self._left = memory_bytes
+        self._budget = self._left = memory_bytes
         self._kept: dict[Plane, np.ndarray] = {}
         self._recent: OrderedDict[Plane, np.ndarray] = OrderedDict()
         self._files: OrderedDict[Path, Micrograph] = OrderedDict()
         self._maps: dict[object, np.ndarray] = {}
         self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[ImageStore], tuple[int]]:
+        return ImageStore, (self._budget,)
 
     def opened(self, path: Path) -> Micrograph:
         """The file, opened but not read, except for those that can only be read whole."""

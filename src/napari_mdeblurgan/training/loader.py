@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar, runtime_checkable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+
+from torch.utils.data import DataLoader, Dataset
+
+from napari_mdeblurgan.errors import MdeblurganError
 
 DEPTH = 4
 
@@ -14,69 +20,96 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 @runtime_checkable
-class Divisible(Protocol[T_co]):
-    """What can be made by several threads at once, such as `Batches`."""
+class Numbered(Protocol[T_co]):
+    """What several processes can make at once, such as `Batches`: an iterable that can be pickled."""
 
-    def tasks(self) -> Iterator[Callable[[], T_co]]:
-        """Calls that each make one item, in the order of the items; they may be made at once and in any order."""
+    number: int
+    """Of the next item."""
+
+    def draw(self, number: int, /) -> T_co:
+        """Make any one item."""
 
 
 def prefetched(batches: Iterable[T], depth: int = DEPTH, workers: int = 1) -> Iterator[T]:
-    """The same batches in the same order, up to `depth` of them made ahead by background threads.
+    """The same batches in the same order, some of them made ahead in the background.
 
-    Threads, not processes: torch, NumPy and the decoders of image files let others run while they work, and nothing has to be
-    copied or pickled. The first batches are begun when the first is asked for.
+    One worker is a thread, which starts at once and shares what is held in memory. That is enough for a network on the processor.
+    Several workers are processes, for a device that is faster than one thread: drawing is many short operations, between which
+    threads would wait for each other, and would hold up the one that feeds the device. A process takes some seconds to
+    start and holds images in memory for itself. Nothing is begun before the first batch is asked for.
 
     Parameters
     ----------
     batches : iterable
-        From `PatchSampler.batches`, or any other. An iterable that has no `tasks` is walked by a single thread.
+        From `PatchSampler.batches`; with one worker any other, too.
     depth : int
-        Batches that are ready or being made, at least 1; each takes memory.
+        Batches that are ready or being made, at least 1, and at least one for each process; each takes memory.
     workers : int
-        Threads, at least 1. More than one needs an iterable that has `tasks`.
+        At least 1.
 
     Yields
     ------
     T
-        What `batches` gives. What it raises is raised here, in its place. When this iterator is closed or dropped,
-        what is being made is finished and the threads end.
+        What `batches` gives. What it raises is raised here, in its place. When this iterator is closed or dropped, what is being
+        made is finished or given up, and threads and processes end.
 
     Raises
     ------
     ValueError
-        If there are no threads, or too many for the iterable.
+        If there are no workers, or several for an iterable whose items have no numbers.
     """
-    tasks = batches.tasks() if isinstance(batches, Divisible) else None
-    if depth < 1 or workers < 1 or (workers > 1 and tasks is None):
-        raise ValueError(f"{workers} threads cannot make batches {depth} ahead from a {type(batches).__name__}")
-    return _ahead(_calls(iter(batches)) if tasks is None else tasks, depth, workers)
+    if depth < 1 or workers < 1 or (workers > 1 and not isinstance(batches, Numbered)):
+        raise ValueError(f"{workers} workers cannot make batches {depth} ahead from a {type(batches).__name__}")
+    if workers > 1 and isinstance(batches, Numbered):
+        return _by_processes(batches, depth, workers)
+    return _by_a_thread(iter(batches), depth)
 
 
 class _End:
     """Stands for the end of an iterator that was reached in another thread."""
 
 
-def _calls(items: Iterator[T]) -> Iterator[Callable[[], T | _End]]:
-    while True:
-        yield lambda: next(items, _END)
-
-
 _END = _End()
 
 
-def _ahead(tasks: Iterator[Callable[[], T | _End]], depth: int, workers: int) -> Iterator[T]:
-    pool = ThreadPoolExecutor(workers, "batches")
+def _by_a_thread(items: Iterator[T], depth: int) -> Iterator[T]:
+    pool = ThreadPoolExecutor(1, "batches")
     waiting: deque[Future[T | _End]] = deque()
     try:
         while True:
-            while len(waiting) < depth and (task := next(tasks, None)) is not None:
-                waiting.append(pool.submit(task))
-            if not waiting:
-                return
+            while len(waiting) < depth:
+                waiting.append(pool.submit(next, items, _END))
             item = waiting.popleft().result()
             if isinstance(item, _End):
                 return
             yield item
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Drawn(Dataset, Generic[T]):
+    """Items by their numbers. An error for the user is handed over as it is: torch would make a page of its sentence."""
+
+    items: Numbered[T]
+
+    def __getitem__(self, number: int) -> T | MdeblurganError:
+        try:
+            return self.items.draw(number)
+        except MdeblurganError as error:
+            return error
+
+
+def _by_processes(items: Numbered[T], depth: int, workers: int) -> Iterator[T]:
+    loader: DataLoader = DataLoader(
+        _Drawn(items),
+        batch_size=None,
+        sampler=itertools.count(items.number),  # type: ignore[arg-type]  # any iterable will do
+        num_workers=workers,
+        prefetch_factor=-(-depth // workers),
+        multiprocessing_context="spawn",  # a fork would take over locks in the state that threads left them in
+    )
+    for item in loader:
+        if isinstance(item, MdeblurganError):
+            raise item
+        yield item
