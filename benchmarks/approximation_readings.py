@@ -22,15 +22,18 @@ from torch.nn import functional
 
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
-from napari_mdeblurgan.evaluation.protocol import BORDER, SIGMAS
+from napari_mdeblurgan.evaluation.protocol import BORDER
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.approximation import READINGS
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.training.degradation import downsample, gaussian_protocol, quantise
+from napari_mdeblurgan.training.loss_config import LossConfig
 from napari_mdeblurgan.training.recipe import training_patches
-from napari_mdeblurgan.training.trainer import Schedule, Training
+from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.trainer import Method, Training
 
 EDGE = 256
+SIGMAS = (0.7, 1.2, 2.0)
 NOISE = 0.02
 
 
@@ -100,8 +103,9 @@ def main() -> None:
         for reading in wishes.readings:
             torch.manual_seed(seed)
             start = time.perf_counter()
-            schedule = Schedule(wishes.steps, learning_rate=2e-3, warm_up=100, averaging=0.99, bfloat16=True)
-            training = Training(Generator(1, approximation=reading), schedule)
+            schedule = Schedule(wishes.steps, 2e-3, "cosine", warm_up=100)
+            method = Method(averaging=0.99, precision="bfloat16")
+            training = Training(Generator(1, approximation=reading), schedule, method, LossConfig(ssim_share=0.0))
             for _ in training.run(patches.batches()):
                 pass
             rows.append({"reading": reading, "seed": seed} | scored(training.averaged, images))

@@ -2,48 +2,74 @@
 
     python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 11500] [--start MODEL] [--threads 1]
 
-DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN/checkpoint.safetensors is written every
-250 steps and gone on from; at the end RUN/MODEL.safetensors is the averaged network with its card and its scores under the
-Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a model of the same kind.
+DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder of a run, see the
+documentation under Training: the same command goes on where it was stopped. At the end RUN/MODEL.safetensors is the averaged
+network with its card and its scores under the Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a
+model of the same kind.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from napari_mdeblurgan.evaluation.baselines import bicubic
-from napari_mdeblurgan.evaluation.protocol import evaluate
-from napari_mdeblurgan.model import Model, load_model, save_model
-from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
+from napari_mdeblurgan.model import Model, save_model
+from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.training.recipe import WIDTH, card_for, colour_network_from_grey, training_patches
-from napari_mdeblurgan.training.trainer import Schedule, Training
+from napari_mdeblurgan.training.config import TrainingConfig, parse_config
+from napari_mdeblurgan.training.dataset import image_files, read_sharp
+from napari_mdeblurgan.training.degradation import GAUSSIAN
+from napari_mdeblurgan.training.recipe import GREY_WEIGHTS, RGB_WEIGHTS, SIGMA, WIDTH, card_for
+from napari_mdeblurgan.training.run import open_run
 
-SAVE_EVERY = 250
-
-
-def first_network(channels: int, start: str | None) -> Generator:
-    """Untrained, or what training starts from."""
-    torch.manual_seed(0)
-    if start is None:
-        return Generator(channels, width=WIDTH)
-    network = load_model(start).network
-    return (network if network.channels == channels else colour_network_from_grey(network)).requires_grad_(True)
+LINE_EVERY = 250
+BORDER = 8  # pixels that are not judged
 
 
-def scores(network: Generator, folder: Path) -> dict[str, float]:
+def config_for(kind: str, wishes: argparse.Namespace) -> TrainingConfig:
+    """What `mdeblurgan train` would be told for one of the bundled models."""
+    weights = RGB_WEIGHTS if kind == "rgb" else RGB_WEIGHTS | GREY_WEIGHTS
+    return parse_config(
+        {
+            "model": {"name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2", "licence": "BSD-3-Clause"},
+            "network": {"kind": kind, "width": WIDTH, "start": wishes.start},
+            "data": {"weights": weights, "validation_folder": str(wishes.data / "validation" / kind)},
+            "degradation": {"sigma": SIGMA},
+            "schedule": {
+                "name": "cosine",
+                "learning_rate": 2e-3,
+                "warm_up": 200,
+                "steps": wishes.steps,
+                "steps_per_epoch": 500,
+            },
+            "optimizer": {"name": wishes.optimizer, "averaging": 0.999},
+            "run": {"precision": wishes.precision, "threads": wishes.threads, "device": wishes.device},
+        }
+    )
+
+
+def scores(network: Network, folder: Path) -> dict[str, float]:
     """Mean PSNR and SSIM, and their gain over bicubic, under the Gaussian protocol."""
-    model = Model(card_for(network, {}), network)
-    methods = {"bicubic": lambda image, _: bicubic(image), "model": lambda image, _: restore(image, model)}
-    found = defaultdict(list)
-    for score in evaluate(folder, methods):
-        found[score.method].append((score.psnr_db, score.ssim))
+    model, scale = Model(card_for(network, {}), network), network.scale
+    found: dict[str, list[tuple[float, float]]] = {"model": [], "bicubic": []}
+    for path in image_files(folder):
+        sharp = read_sharp(path)
+        height, width = (length // scale * scale for length in sharp.shape[:2])
+        sharp = sharp[:height, :width]
+        planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
+        for condition in GAUSSIAN:
+            low = condition.degrade(planes, 0, scale).blurred[0].numpy().transpose(1, 2, 0)
+            low = np.ascontiguousarray(low.reshape(*low.shape[:2], *sharp.shape[2:]))
+            for name, result in (("model", restore(low, model)), ("bicubic", bicubic(low, scale))):
+                pair = cropped(np.clip(np.asarray(result), 0, 1), BORDER), cropped(sharp, BORDER)
+                found[name].append((psnr(*pair), ssim(*pair)))
     own, plain = (np.mean(found[name], axis=0) for name in ("model", "bicubic"))
     return {
         "gaussian_psnr_db": round(float(own[0]), 2),
@@ -60,29 +86,28 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--steps", type=int, default=11_500)
-    parser.add_argument("--start")
+    parser.add_argument("--start", default="")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--optimizer", choices=["adam", "muon"], default="adam")
     wishes = parser.parse_args()
-    torch.set_num_threads(wishes.threads)
-    wishes.run.mkdir(parents=True, exist_ok=True)
-    checkpoint = wishes.run / "checkpoint.safetensors"
-    channels = 3 if wishes.kind == "rgb" else 1
-    schedule = Schedule(wishes.steps, learning_rate=2e-3, averaging=0.999, bfloat16=True)
-    training = Training(first_network(channels, wishes.start), schedule)
-    if checkpoint.exists():
-        training.resume(checkpoint)
-    patches = training_patches(wishes.data / "train", channels)
+    images = wishes.data / "train" / "rgb" if wishes.kind == "rgb" else wishes.data / "train"
+    run = open_run(images, wishes.run, config_for(wishes.kind, wishes))
     start, total = time.perf_counter(), 0.0
-    for terms in training.run(patches.batches(training.step)):
-        total += terms["output"]
-        if training.step % SAVE_EVERY == 0 or training.step == wishes.steps:
-            training.save(checkpoint)
-            seconds = time.perf_counter() - start
-            print(f"step {training.step}, {seconds:.0f} s, log mean squared error {total / SAVE_EVERY:.3f}", flush=True)
-            total = 0.0
-    network = training.averaged
+    with closing(run):
+        for progress in run.steps():
+            total += progress.record.terms["output"]
+            if progress.step % LINE_EVERY == 0:
+                seconds = time.perf_counter() - start
+                print(
+                    f"step {progress.step}, {seconds:.0f} s, log mean squared error {total / LINE_EVERY:.3f}",
+                    flush=True,
+                )
+                total = 0.0
+    network = run.training.averaged
     card = card_for(network, scores(network, wishes.data / "validation" / wishes.kind))
-    print(save_model(network, card, wishes.run / f"{card.name}.safetensors"))
+    print(save_model(network, card, run.model_path))
 
 
 if __name__ == "__main__":

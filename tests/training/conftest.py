@@ -37,7 +37,14 @@ def tiny_config() -> Callable[..., TrainingConfig]:
             "data": {"patch": 24, "batch": 2, "validation": 0.3},
             "degradation": {"physical": 0},
             "schedule": {"name": "cosine", "learning_rate": 3e-3, "steps": 8, "warm_up": 4, "steps_per_epoch": 4},
-            "run": {"threads": 1, "precision": "float32", "device": "cpu", "metrics_every": 3, "checkpoint_steps": 3},
+            "run": {
+                "threads": 1,
+                "precision": "float32",
+                "device": "cpu",
+                "metrics_every": 3,
+                "checkpoint_steps": 3,
+                "validate_every": 8,
+            },
         }
         return parse_config(
             {name: base.get(name, {}) | sections.get(name, {}) for name in base.keys() | sections.keys()}

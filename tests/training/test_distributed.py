@@ -25,7 +25,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(
 ) -> None:
     config = tiny_config(
         loss=FULL_LOSS,
-        schedule={"steps": 4, "discriminator_after": 0.25, "learning_rate": 1e-3},
+        schedule={"steps": 3, "discriminator_after": 0.25, "learning_rate": 1e-3},
         run={"metrics_every": 1},
     )
     (tmp_path / "asked.toml").write_text(config_toml(config), encoding="utf-8")
@@ -53,7 +53,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(
         for _ in run.steps():
             pass
     one, two = (read_metrics(tmp_path / name / "metrics.csv") for name in ("one", "two"))
-    assert [row["step"] for row in two] == [1, 2, 3, 4]
+    assert [row["step"] for row in two] == [1, 2, 3]
     assert "discriminator" in two[-1]
     for mine, yours in zip(one, two, strict=True):
         assert mine.keys() == yours.keys()
@@ -63,7 +63,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(
     (alone, _), (together, values) = (
         load_checkpoint(tmp_path / name / "checkpoint.safetensors") for name in ("one", "two")
     )
-    assert values["training"]["step"] == 4
+    assert values["training"]["step"] == 3
     weights = [name for name in alone if name.startswith("averaged/")]
     assert all((alone[name] - together[name]).abs().max() < 1e-3 for name in weights)
 

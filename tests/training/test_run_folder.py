@@ -103,7 +103,7 @@ def test_closed_and_resumed_equals_never_closed(sharp_folder: Path, tmp_path: Pa
 
 
 def test_everything_that_a_run_should_leave_is_there(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
-    config = tiny_config(model={"name": "grain", "licence": "CC0-1.0"})
+    config = tiny_config(model={"name": "grain", "licence": "CC0-1.0"}, run={"validate_every": 0})
     (tmp_path / "sharp").mkdir()
     for path in sharp_folder.iterdir():
         (tmp_path / "sharp" / path.name).symlink_to(path)
@@ -143,9 +143,9 @@ def test_a_run_from_scratch_ends_with_a_model_better_than_it_began(tmp_path: Pat
     config = tiny_config(
         network={"kind": "grey", "width": 4},
         data={"batch": 4},
-        schedule={"steps": 60, "steps_per_epoch": 60, "learning_rate": 4e-3},
-        optimizer={"averaging": 0.9},
-        run={"checkpoint_steps": 0},
+        schedule={"steps": 40, "learning_rate": 4e-3},
+        optimizer={"averaging": 0.8},
+        run={"checkpoint_steps": 0, "validate_every": 40},
     )
     run = finish(open_run(tmp_path / "sharp", tmp_path / "run", config))
     assert run.last_validation is not None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -18,6 +18,7 @@ from napari_mdeblurgan.training.card import card_for_run
 from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint
 from napari_mdeblurgan.training.config import TrainingConfig, read_config
 from napari_mdeblurgan.training.curves import write_curves
+from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.distributed import ALONE, Place, any_says, device_of, wait_for_all
 from napari_mdeblurgan.training.loader import prefetched
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
@@ -115,7 +116,7 @@ class Run:
         """Let `steps` end after the step that is being taken, with a checkpoint; may be called from another thread."""
         self._stopped = True
 
-    def steps(self, minutes: float | None = None) -> Iterator[Progress]:
+    def steps(self, minutes: float | None = None) -> Generator[Progress, None, None]:
         """Take steps until the schedule ends, the time is up or `stop` is called; closing the generator saves, too.
 
         Parameters
@@ -139,7 +140,8 @@ class Run:
             self.save()
         self._wrote = time.monotonic()
         sampler = prepare.sampler_for(self.config, self.data, self.place)
-        batches = prefetched(sampler.batches(self.training.step), workers=self.config.data.workers)
+        ahead = prefetched(sampler.batches(self.training.step), workers=self.config.data.workers)
+        batches = cast("Generator[Patches, None, None]", ahead)  # closed at the end, so that its threads end
         records = self.training.run(batches)
         try:
             while not self.finished:
@@ -154,8 +156,8 @@ class Run:
             where = f"the last good checkpoint, after step {self._saved}, is {self.folder.checkpoint}"
             raise TrainingError(f"{str(error).rstrip('.')}; {where}.") from error
         finally:
-            with contextlib.suppress(AttributeError):
-                batches.close()  # type: ignore[attr-defined]
+            records.close()
+            batches.close()
             if whole and self._saved != self.training.step:
                 self.save()
             if self._board is not None:
@@ -303,12 +305,3 @@ def open_run(
         write_beginning(folder, asked, data.listing)
     wait_for_all(place)
     return Run(images, folder, asked, data, training, place)
-
-
-def train(images: Path, output: Path, config: TrainingConfig | None = None) -> Path:
-    """Train to the end, without a word; gives the model file."""
-    run = open_run(images, output, config)
-    with contextlib.closing(run):
-        for _ in run.steps():
-            pass
-    return run.model_path

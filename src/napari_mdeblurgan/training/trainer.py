@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,87 +22,13 @@ from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
 from napari_mdeblurgan.training.muon import Muon
 from napari_mdeblurgan.training.objectives import DiscriminatorObjective, GeneratorObjective
 from napari_mdeblurgan.training.perceptual import Trunk
+from napari_mdeblurgan.training.record import Diverged, Method, Record
 from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.state import optimizer_state, restore_optimizer
 
+__all__ = ["Diverged", "Method", "Record", "Training"]
+
 SMALLEST_LOSS_SCALE = 2.0**-10
-
-
-class Diverged(TrainingError):
-    """A loss, a gradient or weights that are no finite numbers."""
-
-    def __init__(self, step: int, what: str) -> None:
-        super().__init__(
-            f"Training diverged: in step {step} the {what} stopped being finite; lower schedule.learning_rate, set "
-            "run.precision to float32, or look for images with broken pixels."
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """How steps are taken.
-
-    Attributes
-    ----------
-    optimizer : {"adam", "muon"}
-        Of the generator; the discriminator's is Adam.
-    betas : (float, float)
-        Of Adam.
-    momentum : float
-        Of Muon.
-    clip : float
-        Largest norm of the gradient.
-    averaging : float
-        Decay of the exponential moving average of the weights.
-    precision : {"float32", "bfloat16", "float16"}
-        Of the convolutions; images, losses and weights stay in float32. In float16 the loss is scaled.
-    discriminator_after : float
-        Share of the steps before the discriminator joins in, where the loss needs one.
-    """
-
-    optimizer: str = "adam"
-    betas: tuple[float, float] = (0.9, 0.99)
-    momentum: float = 0.95
-    clip: float = 5.0
-    averaging: float = 0.999
-    precision: str = "float32"
-    discriminator_after: float = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One step.
-
-    Attributes
-    ----------
-    step : int
-        Steps taken so far, this one included.
-    terms : dict of str to float
-        Weighted terms of the generator's loss, and "discriminator", that network's own; the mean over all processes.
-    shares : dict of str to float
-        Of the generator's loss, see `GeneratorLoss.shares`.
-    rate : float
-        Learning rate.
-    gradient_norm : float
-        Of the generator, before clipping; infinite where float16 overflowed and the step was left out.
-    seconds : float
-        That the step took, waiting for its batch included.
-    waited : float
-        Seconds of these that went into waiting for the batch.
-    """
-
-    step: int
-    terms: dict[str, float]
-    shares: dict[str, float]
-    rate: float
-    gradient_norm: float
-    seconds: float
-    waited: float
-
-    @property
-    def loss(self) -> float:
-        """What the generator minimises."""
-        return sum(value for name, value in self.terms.items() if name != "discriminator")
 
 
 class Training:
@@ -162,9 +88,9 @@ class Training:
         self.optimizer = self._muon(network) if self.method.optimizer == "muon" else self._adam(network)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.method.precision == "float16")
         self.loss = GeneratorLoss(loss, trunk)
-        self.first_loss = (
-            self.loss if self.discriminator is None else GeneratorLoss(_without_discriminator(loss), trunk)
-        )
+        self.first_loss = self.loss
+        if self.discriminator is not None:
+            self.first_loss = GeneratorLoss(_without_discriminator(loss), self.loss.trunk)
         device = str(self.device)
         self._objective = synchronised(GeneratorObjective(network, self.discriminator), place, device)
         if self.discriminator is not None:
@@ -185,7 +111,7 @@ class Training:
         """Whether the discriminator takes part in the next step."""
         return self.discriminator is not None and self.step >= self.method.discriminator_after * self.schedule.steps
 
-    def run(self, batches: Iterable[Patches]) -> Iterator[Record]:
+    def run(self, batches: Iterable[Patches]) -> Generator[Record, None, None]:
         """Train until the schedule ends.
 
         Parameters
