@@ -2,10 +2,10 @@
 
     python benchmarks/loader.py DATA [--channels 1] [--steps 20] [--threads 1] [--workers 1] [--depth 4] [--width 16] [--batch 8]
 
-DATA is a folder of sharp images. Trains a fresh network for some steps in bfloat16, first with every batch drawn when needed, then
-with batches drawn ahead by a thread or, if there are several workers, by processes, and prints the share of the time in which the
-network waited. Before that: milliseconds for the crops of a batch, for a whole batch, and batches per second of one and of more
-workers without a network. The load of the machine stands beside the figures, for they depend on it.
+DATA is a folder of sharp images. Trains a fresh network for some steps in bfloat16, first with every batch drawn when needed,
+then with batches drawn ahead by a thread or, if there are several workers, by processes, and prints the share of the time in
+which the network waited. Before that: milliseconds for the crops of a batch, for a whole batch, and batches per second of one and of
+more workers without a network. The load of the machine stands beside the figures, for they depend on it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def waiting(network: Generator, batches: Iterator[Patches], steps: int) -> tuple
 def rate(sampler: PatchSampler, steps: int, workers: int, depth: int) -> float:
     """Batches per second that workers draw when nothing else is done."""
     batches = prefetched(sampler.batches(1000), max(depth, 2 * workers), workers)
-    for _ in range(2 * workers):  # processes take some seconds to start
+    for _ in range(30 * workers):  # processes take some seconds to start, and have read nothing yet
         next(batches)
     start = time.perf_counter()
     for _ in itertools.islice(batches, steps):

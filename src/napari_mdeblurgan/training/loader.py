@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.training.dataset import Patches
 
 DEPTH = 4
+RECEIVED = 2  # batches of processes that a thread has fetched
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 @runtime_checkable
-class Numbered(Protocol[T_co]):
-    """What several processes can make at once, such as `Batches`: an iterable that can be pickled."""
+class Numbered(Protocol):
+    """Batches that several processes can draw, such as `Batches`: they can be pickled."""
 
     number: int
-    """Of the next item."""
+    """Of the next one."""
 
-    def draw(self, number: int, /) -> T_co:
-        """Make any one item."""
+    def draw(self, number: int, /) -> Patches:
+        """Any one of them."""
 
 
 def prefetched(batches: Iterable[T], depth: int = DEPTH, workers: int = 1) -> Iterator[T]:
@@ -61,7 +64,8 @@ def prefetched(batches: Iterable[T], depth: int = DEPTH, workers: int = 1) -> It
     if depth < 1 or workers < 1 or (workers > 1 and not isinstance(batches, Numbered)):
         raise ValueError(f"{workers} workers cannot make batches {depth} ahead from a {type(batches).__name__}")
     if workers > 1 and isinstance(batches, Numbered):
-        return _by_processes(batches, depth, workers)
+        drawn: Iterator[Any] = _by_processes(batches, depth, workers)
+        return _by_a_thread(drawn, RECEIVED)
     return _by_a_thread(iter(batches), depth)
 
 
@@ -85,31 +89,44 @@ def _by_a_thread(items: Iterator[T], depth: int) -> Iterator[T]:
             yield item
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        if isinstance(items, Generator):
+            items.close()
+
+
+Arrays = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
-class _Drawn(Dataset, Generic[T]):
-    """Items by their numbers. An error for the user is handed over as it is: torch would make a page of its sentence."""
+class _Drawn(Dataset):
+    """Batches by their numbers, as arrays: tensors on their way to another process can break it when it ends.
 
-    items: Numbered[T]
+    An error for the user is handed over as it is: torch would make a page of its sentence.
+    """
 
-    def __getitem__(self, number: int) -> T | MdeblurganError:
+    batches: Numbered
+
+    def __getitem__(self, number: int) -> Arrays | MdeblurganError:
         try:
-            return self.items.draw(number)
+            return tuple(images.numpy() for images in self.batches.draw(number))
         except MdeblurganError as error:
             return error
 
 
-def _by_processes(items: Numbered[T], depth: int, workers: int) -> Iterator[T]:
+def _unchanged(item: T) -> T:
+    return item
+
+
+def _by_processes(batches: Numbered, depth: int, workers: int) -> Iterator[Patches]:
     loader: DataLoader = DataLoader(
-        _Drawn(items),
+        _Drawn(batches),
         batch_size=None,
-        sampler=itertools.count(items.number),  # type: ignore[arg-type]  # any iterable will do
+        sampler=itertools.count(batches.number),  # type: ignore[arg-type]  # any iterable will do
         num_workers=workers,
+        collate_fn=_unchanged,
         prefetch_factor=-(-depth // workers),
         multiprocessing_context="spawn",  # a fork would take over locks in the state that threads left them in
     )
     for item in loader:
         if isinstance(item, MdeblurganError):
             raise item
-        yield item
+        yield Patches(*map(torch.from_numpy, item))
