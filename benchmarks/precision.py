@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
-from napari_mdeblurgan.evaluation.protocol import BORDER, degraded, whole_blocks
+from napari_mdeblurgan.evaluation.protocol import BORDER, degraded
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.training.dataset import image_files, read_sharp
+from napari_mdeblurgan.training.degradation import GAUSSIAN
 
-SIGMA = 1.2
+CONDITION = GAUSSIAN[1]
 
 
 def main() -> None:
@@ -35,9 +36,11 @@ def main() -> None:
     model = load_model(wishes.model)
     spreads, largest, seconds = [], [], {"float32": 0.0, wishes.precision: 0.0}
     reached: dict[str, list[float]] = {name: [] for name in seconds}
-    for path in image_files(wishes.folder):
-        sharp = whole_blocks(read_sharp(path), model.card.scale)
-        low = degraded(sharp, SIGMA, model.card.scale)
+    images, _ = find_images(wishes.folder)
+    for image in images:
+        if image.colour != (model.card.channels == 3):
+            continue
+        low, sharp = degraded(image.read(model.card.scale), CONDITION, model.card.scale)
         results = {}
         for name in seconds:
             start = time.perf_counter()
@@ -48,7 +51,7 @@ def main() -> None:
         difference = np.abs(results[wishes.precision] - results["float32"]) / (window.high - window.low)
         spreads.append(float(np.sqrt(np.mean(difference**2))))
         largest.append(float(difference.max()))
-    print(f"{model.card.name}, {len(spreads)} images, σ = {SIGMA}, {torch.get_num_threads()} threads")
+    print(f"{model.card.name}, {len(spreads)} images, {CONDITION.label}, {torch.get_num_threads()} threads")
     print(f"difference, worst image: {max(spreads):.4%} root mean square, {max(largest):.3%} largest, of the window")
     for name, taken in seconds.items():
         print(f"{name:9} {np.mean(reached[name]):.3f} dB, {taken:.1f} s")

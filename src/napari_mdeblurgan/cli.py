@@ -55,6 +55,14 @@ class Protocol(StrEnum):
     physical = "physical"
 
 
+class Protocols(StrEnum):
+    """What models are judged under."""
+
+    gaussian = "gaussian"
+    physical = "physical"
+    both = "both"
+
+
 class Kind(StrEnum):
     """What images a model takes."""
 
@@ -315,6 +323,60 @@ def train(
             interrupted = command.train(folder, output, wishes)
     if interrupted:
         _fail(interrupted, 130)
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Sharp images.", show_default=False)] = None,
+    output: Annotated[Path, typer.Option(metavar="REPORT", help="Folder of the report.")] = Path("evaluation"),
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--models", "--model", metavar="NAME_OR_PATH", help="To judge; again for more. [those bundled]"),
+    ] = None,
+    protocol: Annotated[
+        Protocols, typer.Option(help="The paper's blur, objective and camera, or both.")
+    ] = Protocols.both,
+    limit: Annotated[int | None, typer.Option(min=1, help="Images of each kind at most, spread evenly.")] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--runs", "--run", metavar="RUN", help="A training run, to draw its PSNR per epoch; again for more."
+        ),
+    ] = None,
+    no_richardson_lucy: Annotated[bool, typer.Option("--no-richardson-lucy", help="Leave it out.")] = False,
+    fundus: Annotated[
+        bool, typer.Option("--fundus", help="512² squares of fundus images; without FOLDER, scikit-image's retina.")
+    ] = False,
+    device: Device = "auto",
+) -> None:
+    """Judge models beside bicubic enlargement, Richardson-Lucy deconvolution and each other.
+
+    REPORT gets report.md with tables and pictures, and all figures as CSV. The same command again measures only what is not there
+    yet, so that an interrupted evaluation goes on.
+
+    \b
+    Examples:
+      mdeblurgan evaluate sharp-images --output report
+      mdeblurgan evaluate --fundus --models rgb-x2 --models run/unet.safetensors
+    """
+    with _one_line_errors(context):
+        from napari_mdeblurgan.commands import evaluate as command
+
+        for name in models or ():
+            _check_model(name)
+        _check_device(device)
+        command.evaluate(
+            folder,
+            output,
+            models or (),
+            protocol.value,
+            limit=limit,
+            runs=runs or (),
+            richardson_lucy=not no_richardson_lucy,
+            device=device,
+            fundus=fundus,
+        )
 
 
 @contextmanager

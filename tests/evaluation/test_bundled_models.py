@@ -11,6 +11,7 @@ from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
 from napari_mdeblurgan.evaluation.protocol import BORDER, degraded
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.training.degradation import GAUSSIAN
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -19,7 +20,7 @@ def test_a_bundled_model_beats_bicubic(name: str, precision: str) -> None:
     model = load_model(name)
     leaf = read_image(sample_path("leaf_epidermis")).data[40:360, 40:360].astype(np.float32) / 255
     sharp = leaf if model.card.channels == 3 else np.ascontiguousarray(leaf[..., 1])
-    blurred = degraded(sharp, 2.0)
+    blurred, _ = degraded(sharp, GAUSSIAN[2], 2)
     restored = cropped(restore(blurred, model, precision=precision).clip(0, 1), BORDER)
     plain, truth = cropped(bicubic(blurred).clip(0, 1), BORDER), cropped(sharp, BORDER)
     assert psnr(restored, truth) > psnr(plain, truth) + 3

@@ -1,13 +1,14 @@
-"""What a restoration is compared with. Each takes and gives (y, x) or (y, x, colours), float32 in [0, 1]."""
+"""What needs no learning. Each takes and gives (y, x) or (y, x, colours), float32 in [0, 1]."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from skimage.restoration import richardson_lucy
 
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
+
+ITERATIONS = 30
 
 
 def bicubic(image: np.ndarray, scale: int = 2) -> np.ndarray:
@@ -17,25 +18,31 @@ def bicubic(image: np.ndarray, scale: int = 2) -> np.ndarray:
     return enlarged.reshape(*enlarged.shape[:2], *image.shape[2:])
 
 
-def gaussian_kernel(sigma: float) -> np.ndarray:
-    """A Gaussian point-spread function cut at 4 standard deviations, of sum 1."""
-    radius = max(1, int(np.ceil(4 * sigma)))
-    point = np.zeros((2 * radius + 1,) * 2)
-    point[radius, radius] = 1
-    kernel = gaussian_filter(point, sigma, truncate=4)
-    return kernel / kernel.sum()
-
-
-def richardson_lucy_bicubic(image: np.ndarray, sigma: float, scale: int = 2, iterations: int = 30) -> np.ndarray:
-    """Richardson-Lucy deconvolution told the true blur, then bicubic enlargement.
+def richardson_lucy_bicubic(
+    image: np.ndarray, psf: np.ndarray, scale: int = 2, iterations: int = ITERATIONS, offset: float = 0.0
+) -> np.ndarray:
+    """Richardson-Lucy deconvolution told the true blur and the camera's offset, then bicubic enlargement.
 
     The image is mirrored beyond its edges first, so that these do not ring.
+
+    Parameters
+    ----------
+    image : ndarray
+        (y, x) or (y, x, colours), in [0, 1].
+    psf : ndarray
+        Point-spread function: square, odd edge, sum 1.
+    scale : int
+        Enlargement along y and x.
+    iterations : int
+        Of Richardson-Lucy.
+    offset : float
+        What the camera shows without light; taken off first and added again, because the method is about light.
     """
-    kernel = gaussian_kernel(sigma)
-    edge = 4 * len(kernel)
+    edge = 4 * len(psf)
     planes = []
     for plane in np.moveaxis(np.atleast_3d(image), -1, 0):
-        padded = np.pad(plane.astype(np.float64), edge, mode="reflect")
-        sharp = richardson_lucy(padded, kernel, num_iter=iterations, filter_epsilon=1e-6)
-        planes.append(sharp[edge:-edge, edge:-edge])
+        light = np.clip(plane.astype(np.float64) - offset, 0, None)
+        padded = np.pad(light, edge, mode="reflect")
+        sharp = richardson_lucy(padded, psf, num_iter=iterations, filter_epsilon=1e-6)
+        planes.append(sharp[edge:-edge, edge:-edge] + offset)
     return bicubic(np.stack(planes, axis=-1).reshape(image.shape), scale)

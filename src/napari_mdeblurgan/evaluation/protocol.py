@@ -1,84 +1,165 @@
-"""The Gaussian protocol: sharp images made blurred and small, restored, and compared with what they were."""
+"""Sharp images made blurred and small, restored, and compared with what they were: one record for each result."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
-from napari_mdeblurgan.training.dataset import image_files, read_sharp
-from napari_mdeblurgan.training.degradation import gaussian_protocol
+from napari_mdeblurgan.evaluation.images import SharpPart, digest, find_images
+from napari_mdeblurgan.evaluation.ledger import Ledger
+from napari_mdeblurgan.evaluation.methods import Method, Restore
+from napari_mdeblurgan.evaluation.metrics import cropped, psnr, similarities
+from napari_mdeblurgan.training.degradation import GAUSSIAN, PHYSICAL, Condition
 
-SIGMAS = (0.7, 1.2, 2.0)
 BORDER = 8
-
-Method = Callable[[np.ndarray, float], np.ndarray]
+SIGMAS = tuple(condition.sigma for condition in GAUSSIAN if condition.sigma is not None)
+PROTOCOLS = {"gaussian": GAUSSIAN, "physical": PHYSICAL}
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One method on one image at one blur.
+    """One method on one image under one condition.
 
     Attributes
     ----------
+    protocol, condition : str
+        Names.
+    kind : {"colour", "grey"}
+        Of the image.
+    scale : int
+        Pixels of the truth for one of the blurred image, along y and x.
     image, method : str
         Names.
-    sigma : float
-        Standard deviation of the blur in low-resolution pixels.
     psnr_db, ssim : float
         Of the result clipped to [0, 1], 8 pixels left out on every side.
+    ms_ssim : float or None
+        The same; None where the image is too small for it.
+    image_id, condition_id, method_id : str
+        What the figures depend on; where all three are the same, so is the result.
     """
 
+    protocol: str
+    condition: str
+    kind: str
+    scale: int
     image: str
     method: str
-    sigma: float
     psnr_db: float
     ssim: float
+    ms_ssim: float | None
+    image_id: str
+    condition_id: str
+    method_id: str
 
 
-def evaluate(
-    folder: Path, methods: Mapping[str, Method], sigmas: tuple[float, ...] = SIGMAS, scale: int = 2
-) -> Iterator[Score]:
-    """Score methods on every sharp image of a folder.
+SCORE_KEYS = ("scale", "image_id", "condition_id", "method_id")
+
+
+def condition_id(condition: Condition) -> str:
+    """Changes with anything that the condition says."""
+    return f"{zlib.crc32(repr(condition).encode()):08x}"
+
+
+def degraded(sharp: np.ndarray, condition: Condition, scale: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a condition makes of an image, and the truth on the same camera's scale; noise depends on the image alone.
 
     Parameters
     ----------
-    folder : Path
-        PNG, JPEG or TIFF files.
-    methods : mapping of str to callable
-        From (blurred float32 image in [0, 1], sigma) to the restored image; only a baseline may look at sigma.
-    sigmas : tuple of float
-        Blurs in low-resolution pixels.
+    sharp : ndarray
+        (y, x) or (y, x, 3), float32 in [0, 1]; y and x multiples of `scale`.
+    condition : Condition
+        From `GAUSSIAN` or `PHYSICAL`.
     scale : int
-        Pixels of the sharp image for one of the blurred one.
+        Reduction along y and x.
+
+    Returns
+    -------
+    tuple of ndarray
+        The blurred image of 1/scale the size, and the truth.
+    """
+    planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
+    pair = condition.degrade(planes, int(digest(sharp)[:8], 16), scale)
+    low, truth = (image[0].numpy().transpose(1, 2, 0) for image in (pair.blurred, pair.sharp))
+    return tuple(np.ascontiguousarray(each.reshape(*each.shape[:2], *sharp.shape[2:])) for each in (low, truth))  # type: ignore[return-value]
+
+
+def restored(method: Method, low: np.ndarray, condition: Condition) -> np.ndarray:
+    """A method's result, clipped to [0, 1]."""
+    return np.clip(method.restore(low, condition), 0, 1)
+
+
+def scores(
+    images: Sequence[SharpPart],
+    methods: Sequence[Method],
+    conditions: Sequence[Condition],
+    ledger: Ledger[Score] | None = None,
+) -> Iterator[Score]:
+    """Score methods on images; what stands in the ledger already is taken from there.
+
+    Parameters
+    ----------
+    images : sequence of SharpPart
+        All in colour, or all grey.
+    methods : sequence of Method
+        All of one scale; each is given the very same blurred image.
+    conditions : sequence of Condition
+        Degradations.
+    ledger : Ledger of Score, optional
+        Every new score is written down at once.
 
     Yields
     ------
     Score
-        For every image, blur and method.
+        For every image, condition and method.
     """
-    for path in image_files(folder):
-        sharp = whole_blocks(read_sharp(path), scale)
-        for sigma in sigmas:
-            blurred = degraded(sharp, sigma, scale)
-            for name, method in methods.items():
-                restored = cropped(np.clip(method(blurred, sigma), 0, 1), BORDER)
-                truth = cropped(sharp, BORDER)
-                yield Score(path.name, name, sigma, psnr(restored, truth), ssim(restored, truth))
+    for image in images:
+        scale = methods[0].scale
+        sharp = image.read(scale)
+        of_image = digest(sharp)
+        for condition in conditions:
+            pair: tuple[np.ndarray, np.ndarray] | None = None
+            for method in methods:
+                key = {"image_id": of_image, "condition_id": condition_id(condition), "method_id": method.identity}
+                known = ledger.find(scale=scale, **key) if ledger else None
+                if known is None:
+                    pair = pair or degraded(sharp, condition, scale)
+                    result, truth = (cropped(each, BORDER) for each in (restored(method, pair[0], condition), pair[1]))
+                    one, many = similarities(result, truth)
+                    known = Score(
+                        protocol=condition.protocol,
+                        condition=condition.label,
+                        kind="colour" if image.colour else "grey",
+                        scale=scale,
+                        image=image.name,
+                        method=method.name,
+                        psnr_db=round(psnr(result, truth), 4),
+                        ssim=round(one, 6),
+                        ms_ssim=None if many is None else round(many, 6),
+                        **key,
+                    )
+                    if ledger:
+                        ledger.add(known)
+                yield replace(known, image=image.name, method=method.name, condition=condition.label)
 
 
-def whole_blocks(image: np.ndarray, scale: int) -> np.ndarray:
-    """Without the last pixels along y and x that make no whole block of `scale`."""
-    height, width = (length // scale * scale for length in image.shape[:2])
-    return image[:height, :width]
+def evaluate(
+    folder: Path, methods: Mapping[str, Restore], conditions: Sequence[Condition] = GAUSSIAN, scale: int = 2
+) -> Iterator[Score]:
+    """Score plain functions on every image of a folder; nothing is written down.
 
-
-def degraded(sharp: np.ndarray, sigma: float, scale: int = 2) -> np.ndarray:
-    """What the Gaussian protocol makes of an image: (y, x) or (y, x, colours), float32 in [0, 1]."""
-    planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
-    low = gaussian_protocol(planes, sigma, scale)[0].numpy().transpose(1, 2, 0)
-    return np.ascontiguousarray(low.reshape(*low.shape[:2], *sharp.shape[2:]))
+    Parameters
+    ----------
+    folder : Path
+        Sharp images, all in colour or all grey where a function can do but one of them.
+    methods : mapping of str to callable
+        From the blurred image and its condition to the restored image.
+    conditions, scale
+        As in `scores`.
+    """
+    named = [Method(name, "", "", name, "", scale, None, restore) for name, restore in methods.items()]
+    yield from scores(find_images(folder)[0], named, conditions)

@@ -1,0 +1,142 @@
+"""`mdeblurgan evaluate`: a report on models, beside what they are compared with."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.cli import WrongUse
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.evaluation.evaluate import Step
+    from napari_mdeblurgan.evaluation.report import Evaluation
+
+LINE_EVERY = 0.05  # of the work, where progress goes into a pipe
+OURS = ("report.md", "scores.csv")  # what a folder that may be written to holds
+
+
+def evaluate(
+    folder: Path | None,
+    output: Path,
+    models: Sequence[str],
+    protocol: str,
+    *,
+    limit: int | None,
+    runs: Sequence[Path],
+    richardson_lucy: bool,
+    device: str,
+    fundus: bool,
+) -> None:
+    """Measure what is not known yet, write the report, and print what it comes to.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Sharp images; None only with `fundus`.
+    output : Path
+        Folder of the report.
+    models : sequence of str
+        Names or paths; empty takes those that come with the package.
+    protocol : {"gaussian", "physical", "both"}
+        Degradations.
+    limit : int or None
+        Images of each kind at most.
+    runs : sequence of Path
+        Folders of training runs.
+    richardson_lucy : bool
+        Whether to compare with it.
+    device : str
+        For the networks.
+    fundus : bool
+        Whether to cut squares of fundus images.
+
+    Raises
+    ------
+    WrongUse
+        Before any work, where it cannot be meant so.
+    MdeblurganError
+        If something cannot be read, measured or written.
+    """
+    if folder is None and not fundus:
+        raise WrongUse("name a FOLDER of sharp images, or add --fundus to judge by scikit-image's retina image.")
+    if folder is not None and not folder.is_dir():
+        raise WrongUse(f"{folder} is no folder; name one with sharp images.")
+    _check_output(output)
+    from napari_mdeblurgan.evaluation import evaluate as evaluation
+
+    wishes = evaluation.Wishes(
+        folder=folder,
+        output=output,
+        models=tuple(models) or _bundled(),
+        protocols=("gaussian", "physical") if protocol == "both" else (protocol,),
+        limit=limit,
+        runs=tuple(runs),
+        richardson_lucy=richardson_lucy,
+        device=device,
+        fundus=fundus,
+    )
+    found = _shown(evaluation.evaluate(wishes))
+    for line in summary(found):
+        print(line)
+    print(output / "report.md")
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise WrongUse(f"{output} is a file; name a folder for the report.")
+    others = [each.name for each in output.glob("[!.]*")] if output.is_dir() else []
+    if others and not any((output / name).exists() for name in OURS):
+        raise WrongUse(f"{output} holds other files ({others[0]}, …); name a new or empty folder for the report.")
+
+
+def _bundled() -> tuple[str, ...]:
+    from napari_mdeblurgan.model import BUNDLED_FOLDER
+    from napari_mdeblurgan.model_file import SUFFIX
+
+    return tuple(sorted(path.stem for path in BUNDLED_FOLDER.glob(f"*{SUFFIX}")))
+
+
+def summary(found: Evaluation) -> list[str]:
+    """One line for every network: its mean gains over bicubic under each protocol."""
+    lines = [f"mdeblurgan: {note}" for note in found.notes]
+    for comparison in found.comparisons:
+        for method in comparison.networks:
+            gains = []
+            for protocol, conditions in found.protocols.items():
+                gain = comparison.gains(method, comparison.methods[0], "psnr_db", conditions)
+                gains.append(f"{protocol} {gain.mean():+.2f} dB (worst {gain.min():+.2f} dB)")
+            lines.append(f"{comparison.title}: {method.name} over bicubic: {', '.join(gains)}")
+    return lines
+
+
+def _shown(steps: Generator[Step, None, Evaluation]) -> Evaluation:
+    """Run to the end: with a bar on a terminal, with a line now and then where the output goes into a pipe."""
+    if sys.stderr.isatty():
+        return _with_bar(steps)
+    start, next_line = time.perf_counter(), 0.0
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        if step.done / step.total >= next_line or step.done == step.total:
+            next_line = step.done / step.total + LINE_EVERY
+            seconds = time.perf_counter() - start
+            print(f"{step.done} of {step.total}, {seconds:.0f} s: {step.at}", flush=True)
+
+
+def _with_bar(steps: Generator[Step, None, Evaluation]) -> Evaluation:
+    from tqdm import tqdm
+
+    with tqdm(unit="result", leave=False, dynamic_ncols=True) as bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            bar.total = step.total
+            bar.set_postfix_str(step.at, refresh=False)
+            bar.update(step.done - bar.n)

@@ -1,0 +1,179 @@
+"""The sharp images that methods are judged on, and the squares of fundus images that the paper's protocol asks for."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from napari_mdeblurgan.comparison import middle_plane
+from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
+from napari_mdeblurgan.storage import open_image
+from napari_mdeblurgan.training.folder import image_files
+
+SMALLEST = 64
+LARGEST = 2048
+FUNDUS_EDGE = 512
+DARK = 0.05  # mean of a square that shows nothing but the mask around the fundus
+
+
+@dataclass(frozen=True, slots=True)
+class SharpPart:
+    """A sharp image, or a square of one, which is read when it is needed.
+
+    Attributes
+    ----------
+    name : str
+        Path within the folder; squares have their place added.
+    path : Path
+        Of the file.
+    colour : bool
+        Whether it is RGB.
+    y, x, height, width : int
+        The part, in pixels.
+    """
+
+    name: str
+    path: Path
+    colour: bool
+    y: int
+    x: int
+    height: int
+    width: int
+
+    def read(self, multiple: int = 1) -> np.ndarray:
+        """(y, x) or (y, x, 3), float32 in [0, 1]; the last pixels that make no whole block of `multiple` are left out.
+
+        8-bit images are divided by 255, others scaled from their minimum and maximum within the part.
+
+        Raises
+        ------
+        ImageError
+            If not all of its values are finite.
+        """
+        plane = _plane(self.path, self.path.stat().st_mtime_ns)
+        height, width = (length // multiple * multiple for length in (self.height, self.width))
+        part = np.asarray(plane[self.y : self.y + height, self.x : self.x + width])
+        part = part[..., :3] if self.colour else part
+        if part.dtype == np.uint8:
+            return np.ascontiguousarray(part, dtype=np.float32) / np.float32(255)
+        values = part.astype(np.float64)
+        if not np.isfinite(values).all():
+            raise ImageError(f"{self.path} has values that are not finite; take it out of the folder.")
+        low, high = float(values.min()), float(values.max())
+        return ((values - low) / max(high - low, 1e-12)).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def _plane(path: Path, changed_ns: int) -> np.ndarray:  # noqa: ARG001
+    """The squares of one image are read one after the other; one that was changed is opened again."""
+    return middle_plane(open_image(path))
+
+
+def digest(image: np.ndarray) -> str:
+    """What tells one image from another: 16 hexadecimal digits."""
+    return hashlib.sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()[:16]
+
+
+def find_images(folder: Path) -> tuple[list[SharpPart], list[str]]:
+    """The images of a folder and of the folders in it.
+
+    Of a stack its middle plane is taken, of channels the first, of an image above 2048 pixels its middle.
+
+    Returns
+    -------
+    list of SharpPart
+    list of str
+        A sentence for every file that cannot be used.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder or no image in it.
+    """
+    found, skipped = [], []
+    for path in image_files(folder):
+        name = path.relative_to(folder).as_posix()
+        try:
+            colour, height, width = _facts(path)
+        except MdeblurganError as error:
+            skipped.append(str(error))
+            continue
+        (y, rows), (x, columns) = (_middle(length) for length in (height, width))
+        found.append(SharpPart(name, path, colour, y, x, rows, columns))
+    if not found:
+        why = f": {skipped[0]}" if skipped else "."
+        raise FileError(f"{folder} has no image of {SMALLEST} pixels and more{why}")
+    return found, skipped
+
+
+def _facts(path: Path) -> tuple[bool, int, int]:
+    image = open_image(path)
+    height, width = middle_plane(image).shape[:2]
+    if min(height, width) < SMALLEST:
+        raise ImageError(f"{path} has {height} × {width} pixels, too few to be judged by; {SMALLEST} are needed.")
+    return image.rgb, height, width
+
+
+def _middle(length: int) -> tuple[int, int]:
+    kept = min(length, LARGEST)
+    return (length - kept) // 2, kept
+
+
+def fundus_squares(folder: Path | None) -> tuple[list[SharpPart], list[str], str]:
+    """The paper's squares of 512² pixels, side by side in the middle of every fundus image, less those of black surroundings.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Fundus images, of the FIRE data set for example; None takes the one that comes with scikit-image.
+
+    Returns
+    -------
+    list of SharpPart
+    list of str
+        A sentence for every file that cannot be used.
+    str
+        What was used, in words.
+
+    Raises
+    ------
+    FileError
+        If there is no such image.
+    """
+    skipped: list[str] = []
+    if folder is None:
+        path = Path(str(resources.files("skimage.data").joinpath("retina.jpg")))
+        if not path.is_file():
+            raise FileError(
+                "scikit-image came without its retina image; name a folder of fundus images, FIRE for example."
+            )
+        whole, source = [path], "the retina image that comes with scikit-image (CC0)"
+    else:
+        whole, source = image_files(folder), f"the fundus images in `{folder.resolve().name}`"
+    squares = []
+    for path in whole:
+        name = path.name if folder is None else path.relative_to(folder).as_posix()
+        try:
+            colour, height, width = _facts(path)
+        except MdeblurganError as error:
+            skipped.append(str(error))
+            continue
+        for y, x in _corners(height, width):
+            square = SharpPart(f"{name} at {y}, {x}", path, colour, y, x, FUNDUS_EDGE, FUNDUS_EDGE)
+            if square.read().mean() > DARK:
+                squares.append(square)
+    if not squares:
+        raise FileError(f"{folder} has no fundus image of {FUNDUS_EDGE} pixels and more; name another folder.")
+    return squares, skipped, source
+
+
+def _corners(height: int, width: int) -> list[tuple[int, int]]:
+    """Upper left corners of the whole squares that fit, centred."""
+    rows, columns = (length // FUNDUS_EDGE for length in (height, width))
+    top, left = (height - rows * FUNDUS_EDGE) // 2, (width - columns * FUNDUS_EDGE) // 2
+    return [(top + r * FUNDUS_EDGE, left + c * FUNDUS_EDGE) for r in range(rows) for c in range(columns)]

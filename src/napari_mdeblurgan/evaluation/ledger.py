@@ -1,0 +1,101 @@
+"""A CSV file of measurements that grows line by line, so that what was measured once need not be measured again."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import typing
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.errors import FileError
+
+Record = TypeVar("Record")
+
+
+def _reader(kind: Any) -> Any:
+    """From the text of a cell to a value; an empty cell is None where the field may be."""
+    options = typing.get_args(kind)
+    if options:
+        inner = next(each for each in options if each is not type(None))
+        return lambda text: inner(text) if text else None
+    return kind
+
+
+class Ledger(Generic[Record]):
+    """Records of one dataclass in a CSV file.
+
+    Parameters
+    ----------
+    path : Path
+        Read if it is there; lines that are cut short, as after a power cut, are dropped.
+    kind : type
+        A dataclass whose fields are str, int, float or one of these or None.
+    keys : tuple of str
+        The fields that say what was measured; a record with the same ones replaces an older one.
+
+    Raises
+    ------
+    FileError
+        If the file has other columns.
+    """
+
+    def __init__(self, path: Path, kind: type[Record], keys: tuple[str, ...]) -> None:
+        self.path, self.kind, self.keys = path, kind, keys
+        hints = typing.get_type_hints(kind)
+        self._readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        self._records: dict[Hashable, Record] = {}
+        if path.exists():
+            self._load()
+        else:
+            self._rewrite()
+
+    def _load(self) -> None:
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]
+        rows = csv.DictReader(io.StringIO("".join(whole)))
+        if tuple(rows.fieldnames or ()) != tuple(self._readers):
+            raise FileError(
+                f"{self.path} has other columns than are written now; move it away or choose another folder."
+            )
+        broken = len(whole) < len(lines)
+        for row in rows:
+            try:
+                record = self.kind(**{name: read(row[name]) for name, read in self._readers.items()})
+            except (TypeError, ValueError):
+                broken = True
+            else:
+                self._records[self._key(record)] = record
+        if broken:
+            self._rewrite()
+
+    def _key(self, record: Record) -> Hashable:
+        return tuple(getattr(record, name) for name in self.keys)
+
+    def find(self, **facts: Any) -> Record | None:
+        """The record whose key is `facts`, or None."""
+        return self._records.get(tuple(facts[name] for name in self.keys))
+
+    def add(self, record: Record) -> None:
+        """Write a record down."""
+        self._records[self._key(record)] = record
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(self._cells(record))
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text.getvalue())
+
+    @staticmethod
+    def _cells(record: Any) -> list[str]:
+        values = dataclasses.astuple(record)
+        return ["" if value is None else str(value) for value in values]
+
+    def _rewrite(self) -> None:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self._readers)
+        writer.writerows(self._cells(record) for record in self._records.values())
+        with replacing(self.path, make_folders=True) as file:
+            file.write(text.getvalue().encode())

@@ -1,0 +1,153 @@
+"""The methods that are compared, each behind the same few facts and one call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_mdeblurgan.evaluation.baselines import ITERATIONS, bicubic, richardson_lucy_bicubic
+from napari_mdeblurgan.evaluation.complexity import gigaflop_per_megapixel, parameters
+from napari_mdeblurgan.model import Model, load_model
+from napari_mdeblurgan.model_file import SUFFIX
+from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.training.degradation import Condition
+
+Restore = Callable[[np.ndarray, Condition], np.ndarray]
+
+BICUBIC, RICHARDSON_LUCY = "bicubic", "Richardson-Lucy + bicubic"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One way from a blurred image to a sharp one of more pixels.
+
+    Attributes
+    ----------
+    name : str
+        What tables and figures call it.
+    what : str
+        One line that says what it is.
+    family : {"bicubic", "richardson-lucy", "u-net", "m-deblurgan"}
+        What it is compared as.
+    identity : str
+        Changes with whatever changes its results: a digest of the weights, say.
+    source : str
+        What `method_from` makes it of again in another process.
+    scale : int
+        Pixels of the result for one of the image, along y and x.
+    channels : int or None
+        1 for grey images, 3 for colour, None for any.
+    restore : callable
+        From (y, x) or (y, x, 3), float32 in [0, 1], and its condition, which a network does not look at, to the result.
+    parameters : int
+        That are learned.
+    gflop_per_mpix : float or None
+        10⁹ floating-point operations for 10⁶ pixels of the result; None where they are not counted.
+    """
+
+    name: str
+    what: str
+    family: str
+    identity: str
+    source: str
+    scale: int
+    channels: int | None
+    restore: Restore
+    parameters: int = 0
+    gflop_per_mpix: float | None = None
+
+
+def bicubic_method(scale: int) -> Method:
+    """Bicubic enlargement: what every gain is measured from."""
+
+    def enlarge(image: np.ndarray, _: Condition) -> np.ndarray:
+        return bicubic(image, scale)
+
+    flop = gigaflop_per_megapixel(BicubicUpsampling(scale), 1, scale)
+    return Method(BICUBIC, "Bicubic enlargement (Keys)", "bicubic", "bicubic", BICUBIC, scale, None, enlarge, 0, flop)
+
+
+def richardson_lucy_method(scale: int) -> Method:
+    """Richardson-Lucy told the true point-spread function and offset, then bicubic enlargement in the place of SR."""
+
+    def deconvolve(image: np.ndarray, condition: Condition) -> np.ndarray:
+        offset = condition.camera.offset if condition.camera else 0.0
+        return richardson_lucy_bicubic(image, condition.psf(scale), scale, ITERATIONS, offset)
+
+    what = f"{ITERATIONS} iterations, told the true point-spread function and camera offset; bicubic enlargement"
+    identity = f"richardson-lucy {ITERATIONS}"
+    return Method(RICHARDSON_LUCY, what, "richardson-lucy", identity, RICHARDSON_LUCY, scale, None, deconvolve)
+
+
+def model_method(model: Model, name: str, source: str, device: str = "auto") -> Method:
+    """A trained network in float32; it is told nothing but the image."""
+
+    def run(image: np.ndarray, _: Condition) -> np.ndarray:
+        return restore(image, model, device=device, precision="float32")
+
+    card, network = model.card, model.network
+    flop = gigaflop_per_megapixel(network, card.channels, card.scale)
+    unet = network.architecture["name"] == "unet-sr"
+    return Method(
+        name=f"U-Net + SR ({name})" if unet else name,
+        what=_described(network.architecture) + (f"; “{card.description}”" if card.description else ""),
+        family="u-net" if unet else "m-deblurgan",
+        identity=card.weights_sha256,
+        source=source,
+        scale=card.scale,
+        channels=card.channels,
+        restore=run,
+        parameters=parameters(network),
+        gflop_per_mpix=flop,
+    )
+
+
+def _described(architecture: dict[str, object]) -> str:
+    width = architecture["width"]
+    if architecture["name"] == "unet-sr":
+        return f"U-Net of width {width} and our super-resolution module in series"
+    reading = architecture["approximation"]
+    passed = "without optimal approximation" if reading == "none" else f"optimal approximation “{reading}”"
+    return f"M-Deblurgan of width {width}, {passed}"
+
+
+def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> list[Method]:
+    """Load models, each under a name of its own: the one it was asked for by, or its file's.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it cannot be used.
+    """
+    loaded: list[Method] = []
+    short = [_stem(each) for each in names_or_paths]
+    for each, name in zip(names_or_paths, short, strict=True):
+        if Counter(short)[name] > 1:
+            name = f"{Path(each).absolute().parent.name}/{name}"
+        loaded.append(model_method(load_model(each), name, each, device))
+    twice = Counter(method.name for method in loaded)
+    return [
+        replace(method, name=f"{method.name} [{method.identity[:8]}]") if twice[method.name] > 1 else method
+        for method in loaded
+    ]
+
+
+def _stem(name_or_path: str) -> str:
+    if not name_or_path.endswith(SUFFIX):
+        return name_or_path
+    path = Path(name_or_path).absolute()
+    return path.parent.name if path.stem == "model" else path.stem
+
+
+def method_from(source: str, scale: int, device: str = "auto") -> Method:
+    """The method that has this `source`."""
+    if source == BICUBIC:
+        return bicubic_method(scale)
+    if source == RICHARDSON_LUCY:
+        return richardson_lucy_method(scale)
+    return model_method(load_model(source), source, source, device)
