@@ -123,7 +123,8 @@ def test_neither_qt_nor_a_newest_torch_is_demanded():
 def test_every_library_that_the_package_imports_is_demanded():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     demanded = {re.split(r"[^\w-]", each)[0].lower() for each in project["dependencies"]}
-    names = {"PIL": "pillow", "skimage": "scikit-image"}
+    names = {"PIL": "pillow", "skimage": "scikit-image", "tomli_w": "tomli-w"}
+    optional = {"tensorboardX", "torchvision"}  # used where they are installed
     imported = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -131,7 +132,7 @@ def test_every_library_that_the_package_imports_is_demanded():
                 imported |= {each.name.partition(".")[0] for each in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(str(node.module).partition(".")[0])
-    foreign = imported - set(sys.stdlib_module_names) - {"napari_mdeblurgan"}
+    foreign = imported - set(sys.stdlib_module_names) - {"napari_mdeblurgan"} - optional
     assert {names.get(name, name) for name in foreign} <= demanded
 
 

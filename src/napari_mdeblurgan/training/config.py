@@ -82,7 +82,10 @@ class DataConfig:
         dict[str, Annotated[float, Field(ge=0)]],
         "how often sources are drawn, for example { nuclei = 3.0 }; 1 for those not named",
     ] = dataclasses.field(default_factory=dict)
-    workers: Annotated[Annotated[int, Field(ge=1)], "threads that draw patches in the background"] = 1
+    workers: Annotated[
+        Annotated[int, Field(ge=1)],
+        "1: a thread draws the patches; more: so many processes, for a device faster than that",
+    ] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
