@@ -1,0 +1,76 @@
+"""`mdeblurgan evaluate`: what it accepts, what it refuses, what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from napari_mdeblurgan.cli import app
+from napari_mdeblurgan.evaluation import evaluate as module
+from napari_mdeblurgan.evaluation.cost import Cost
+from napari_mdeblurgan.evaluation.methods import Method
+from napari_mdeblurgan.model import Model, save_model
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Two grey images and one in colour."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for name, shape in (("a.png", (64, 64)), ("b.png", (64, 72)), ("c.png", (64, 64, 3))):
+        Image.fromarray(random.integers(0, 256, shape, np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path, tiny_model: Callable[..., Model]) -> str:
+    path = tmp_path / "tiny.safetensors"
+    save_model(tiny_model(1, 2).network, tiny_model(1, 2).card, path)
+    return str(path)
+
+
+def refusal(*words: str | Path) -> str:
+    """What is said about wrong use, in one line, with exit code 2."""
+    done = CliRunner().invoke(app, ["evaluate", *map(str, words)])
+    assert done.exit_code == 2, done.output
+    return done.stderr
+
+
+def test_a_report_is_written_and_the_gains_are_printed(
+    images: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(method: Method, *_: object) -> Cost:
+        return Cost(method.name, "here", method.parameters, method.gflop_per_mpix, 1.0, 1.0, method.identity)
+
+    monkeypatch.setattr(module, "measure", free)
+    words = ["evaluate", images, "--output", tmp_path / "out", "--models", model, "--protocol", "gaussian"]
+    words += ["--limit", "1", "--no-richardson-lucy", "--device", "cpu"]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    assert "Grey, ×2: 1 image: tiny over bicubic: gaussian" in done.stdout
+    report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "Richardson-Lucy + bicubic" not in report
+    assert "Physical protocol (as" not in report
+
+
+def test_without_a_folder_it_says_what_to_name() -> None:
+    assert "--fundus" in refusal()
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert "is no folder" in refusal(tmp_path / "nowhere")
+
+
+def test_an_unknown_model_is_refused_before_any_work(images: Path, tmp_path: Path) -> None:
+    assert "no model called 'nothing'" in refusal(images, "--models", "nothing", "--output", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_other_files_is_not_written_into(images: Path) -> None:
+    assert "holds other files" in refusal(images, "--output", images)

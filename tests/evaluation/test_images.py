@@ -1,0 +1,74 @@
+"""Which images are judged, and how they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.evaluation.images import FUNDUS_EDGE, find_images, fundus_squares
+
+from .conftest import discs, write
+
+
+def test_grey_and_colour_are_told_apart_in_nested_folders(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "grey.png", discs())
+    write(tmp_path / "b" / "colour.png", np.stack([discs()] * 3, axis=-1))
+    assert {image.name: image.colour for image in find_images(tmp_path)[0]} == {
+        "a/grey.png": False,
+        "b/colour.png": True,
+    }
+
+
+def test_sixteen_bits_are_scaled_from_minimum_to_maximum_and_eight_are_not(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", (1000 + 500 * discs()).astype(np.uint16))
+    write(tmp_path / "b.png", 0.5 * discs())
+    sixteen, eight = (image.read() for image in find_images(tmp_path)[0])
+    assert (sixteen.min(), sixteen.max()) == (0, 1)
+    assert eight.max() < 0.6
+
+
+def test_an_odd_row_that_makes_no_whole_block_is_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "a.png", discs()[:91, :77])
+    assert find_images(tmp_path)[0][0].read(2).shape == (90, 76)
+
+
+def test_of_a_large_image_the_middle_is_judged(tmp_path: Path) -> None:
+    image = np.zeros((70, 2148), np.uint8)
+    image[:, 50:2098] = 200
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    (found,) = find_images(tmp_path)[0]
+    assert (found.read() * 255 == 200).all()
+
+
+def test_what_cannot_be_used_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "good.png", discs())
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    found, skipped = find_images(tmp_path)
+    assert [image.name for image in found] == ["good.png"]
+    assert len(skipped) == 1
+    assert "broken.png" in skipped[0]
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no image"):
+        find_images(tmp_path)
+
+
+def test_the_retina_of_scikit_image_is_cut_into_the_papers_squares_without_a_download() -> None:
+    squares, skipped, words = fundus_squares(None)
+    assert len(squares) == 4
+    assert not skipped
+    assert "scikit-image" in words
+    assert all(square.read().shape == (FUNDUS_EDGE, FUNDUS_EDGE, 3) for square in squares)
+
+
+def test_squares_of_black_surroundings_are_left_out(tmp_path: Path) -> None:
+    image = np.zeros((520, 1040, 3), np.uint8)
+    image[:, 520:] = 120
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb")
+    (square,) = fundus_squares(tmp_path)[0]
+    assert square.x > 500
