@@ -4,8 +4,8 @@
 
 DATA is a folder of sharp images. Trains a fresh network for some steps in bfloat16, first with every batch drawn when needed,
 then with batches drawn ahead by a thread or, if there are several workers, by processes, and prints the share of the time in
-which the network waited. Before that: milliseconds for the crops of a batch, for a whole batch, and batches per second of one and of
-more workers without a network. The load of the machine stands beside the figures, for they depend on it.
+which the network waited. Before that: milliseconds for the crops of a batch, for a whole batch, and batches per second of one and
+of more workers without a network. The load of the machine stands beside the figures, for they depend on it.
 """
 
 from __future__ import annotations

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
+import os
+import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.training.dataset import Patches
 
 DEPTH = 4
-RECEIVED = 2  # batches of processes that a thread has fetched
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ def prefetched(batches: Iterable[T], depth: int = DEPTH, workers: int = 1) -> It
         raise ValueError(f"{workers} workers cannot make batches {depth} ahead from a {type(batches).__name__}")
     if workers > 1 and isinstance(batches, Numbered):
         drawn: Iterator[Any] = _by_processes(batches, depth, workers)
-        return _by_a_thread(drawn, RECEIVED)
+        return drawn
     return _by_a_thread(iter(batches), depth)
 
 
@@ -76,57 +76,49 @@ class _End:
 _END = _End()
 
 
-def _by_a_thread(items: Iterator[T], depth: int) -> Iterator[T]:
-    pool = ThreadPoolExecutor(1, "batches")
-    waiting: deque[Future[T | _End]] = deque()
+def _ahead(pool: Executor, tasks: Iterator[Callable[[], Any]], depth: int) -> Iterator[Any]:
+    waiting: deque[Future[Any]] = deque()
     try:
         while True:
             while len(waiting) < depth:
-                waiting.append(pool.submit(next, items, _END))
+                waiting.append(pool.submit(next(tasks)))
             item = waiting.popleft().result()
             if isinstance(item, _End):
                 return
             yield item
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        if isinstance(items, Generator):
-            items.close()
 
 
-Arrays = tuple[np.ndarray, ...]
-
-
-@dataclass(frozen=True)
-class _Drawn(Dataset):
-    """Batches by their numbers, as arrays: tensors on their way to another process can break it when it ends.
-
-    An error for the user is handed over as it is: torch would make a page of its sentence.
-    """
-
-    batches: Numbered
-
-    def __getitem__(self, number: int) -> Arrays | MdeblurganError:
-        try:
-            return tuple(images.numpy() for images in self.batches.draw(number))
-        except MdeblurganError as error:
-            return error
-
-
-def _unchanged(item: T) -> T:
-    return item
+def _by_a_thread(items: Iterator[T], depth: int) -> Iterator[T]:
+    yield from _ahead(ThreadPoolExecutor(1, "batches"), itertools.repeat(partial(next, items, _END)), depth)
 
 
 def _by_processes(batches: Numbered, depth: int, workers: int) -> Iterator[Patches]:
-    loader: DataLoader = DataLoader(
-        _Drawn(batches),
-        batch_size=None,
-        sampler=itertools.count(batches.number),  # type: ignore[arg-type]  # any iterable will do
-        num_workers=workers,
-        collate_fn=_unchanged,
-        prefetch_factor=-(-depth // workers),
-        multiprocessing_context="spawn",  # a fork would take over locks in the state that threads left them in
-    )
-    for item in loader:
-        if isinstance(item, MdeblurganError):
-            raise item
-        yield Patches(*map(torch.from_numpy, item))
+    fresh = multiprocessing.get_context("spawn")  # a fork would take over locks in the state that threads left them in
+    pool = ProcessPoolExecutor(workers, fresh, _begin, (batches,))
+    tasks = (partial(_drawn, number) for number in itertools.count(batches.number))
+    for images in _ahead(pool, tasks, max(depth, workers)):
+        yield Patches(*map(torch.from_numpy, images))
+
+
+_batches: list[Numbered] = []  # of a process that draws
+
+
+def _begin(batches: Numbered) -> None:
+    """Make this process ready to draw, and see to it that it ends with its parent, even where that is killed."""
+    torch.set_num_threads(1)
+    _batches[:] = [batches]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _drawn(number: int) -> tuple[np.ndarray, ...]:
+    """As arrays, which are copied to the other process; tensors would have to be kept for it."""
+    return tuple(images.numpy() for images in _batches[0].draw(number))
