@@ -120,6 +120,14 @@ def test_the_discriminator_joins_late_and_both_learn(sampler: PatchSampler) -> N
     )
 
 
+def test_the_discriminator_has_a_learning_rate_of_its_own(sampler: PatchSampler) -> None:
+    both = tiny(5, loss=FULL_LOSS, discriminator_rate=0.1)
+    for record in both.run(sampler.batches()):
+        pass
+    assert both.optimizer.param_groups[0]["lr"] == record.rate
+    assert both.discriminator_optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * record.rate)
+
+
 def test_a_loss_that_needs_a_discriminator_asks_for_it() -> None:
     with pytest.raises(TrainingError, match="give it a discriminator"):
         Training(Generator(1, width=2), Schedule(3), loss=FULL_LOSS)

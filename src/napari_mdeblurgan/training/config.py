@@ -115,6 +115,7 @@ class OptimizerConfig:
     name: Annotated[Literal["adam", "muon"], "of the generator: adam, as in the paper, or muon"] = "adam"
     momentum: Annotated[Share, "of Muon"] = 0.95
     betas: Annotated[tuple[Share, Share], "of Adam"] = (0.9, 0.99)
+    discriminator_rate: Annotated[Positive, "learning rate of the discriminator, as a share of the generator's"] = 1.0
     clip: Annotated[Positive, "largest norm of the gradient; longer ones are shortened to it"] = 5.0
     averaging: Annotated[Share, "decay of the moving average of the weights, which is what is kept"] = 0.999
 

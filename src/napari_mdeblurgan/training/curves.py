@@ -28,6 +28,7 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
     (loss, share), (psnr, ssim) = figure.subplots(2, 2)
     for name in terms:
         _draw(loss, rows, name, name)
+    loss.set_yscale("symlog", linthresh=1e-3)
     _finish(loss, "Weighted terms of the loss", "")
     for name in shares:
         _draw(share, rows, name, name.removeprefix(SHARE))

@@ -184,6 +184,7 @@ def method_for(config: TrainingConfig) -> Method:
         clip=asked.clip,
         averaging=asked.averaging,
         precision=config.run.precision,
+        discriminator_rate=asked.discriminator_rate,
         discriminator_after=config.schedule.discriminator_after,
     )
 

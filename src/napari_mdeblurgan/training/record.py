@@ -35,6 +35,8 @@ class Method:
         Decay of the exponential moving average of the weights.
     precision : {"float32", "bfloat16", "float16"}
         Of the convolutions; images, losses and weights stay in float32. In float16 the loss is scaled.
+    discriminator_rate : float
+        Learning rate of the discriminator, as a share of the generator's.
     discriminator_after : float
         Share of the steps before the discriminator joins in, where the loss needs one.
     """
@@ -45,6 +47,7 @@ class Method:
     clip: float = 5.0
     averaging: float = 0.999
     precision: str = "float32"
+    discriminator_rate: float = 1.0
     discriminator_after: float = 0.1
 
 

@@ -154,7 +154,8 @@ class Training:
             wrong = self._discriminator_objective(patches.sharp, output, self._autocast)
             values |= self._finite({"discriminator": wrong.detach()})
             what = "discriminator's gradient"
-            self._descend(self.discriminator, self.discriminator_optimizer, wrong, rate, what)
+            own_rate = rate * self.method.discriminator_rate
+            self._descend(self.discriminator, self.discriminator_optimizer, wrong, own_rate, what)
         self.scaler.update()
         if self.scaler.is_enabled() and self.scaler.get_scale() < SMALLEST_LOSS_SCALE:
             raise self._diverged("gradient, in float16,")
