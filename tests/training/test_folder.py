@@ -133,6 +133,21 @@ def test_every_plane_and_channel_is_an_image_and_channels_have_windows_of_their_
     np.testing.assert_allclose(dim[:, :, :][0], (stack[1, 2] - 100.0) / 99, atol=0.03)
 
 
+def test_an_ome_zarr_gives_its_planes(tmp_path: Path) -> None:
+    import zarr
+
+    values = pixels(2, *GREY)
+    group = zarr.open_group(str(tmp_path / "a.ome.zarr"), mode="w", zarr_format=2)
+    group.create_array("0", shape=values.shape, chunks=(1, 32, 32), dtype="uint8")[:] = values
+    axes = [{"name": "z", "type": "space"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    scale = [{"type": "scale", "scale": [1, 1, 1]}]
+    levels = [{"path": "0", "coordinateTransformations": scale}]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": levels}]
+    (source,) = open_folder(tmp_path, 1).training
+    assert [image.name for image in source.images] == ["a.ome.zarr [z=0]", "a.ome.zarr [z=1]"]
+    np.testing.assert_allclose(source.images[1][:, 20:50, 7:9][0], values[1, 20:50, 7:9] / 255, atol=1e-6)
+
+
 def test_colours_serve_as_grey_images_and_count_less_where_there_are_grey_ones(tmp_path: Path) -> None:
     colours = save(tmp_path / "leaf-1.png", *COLOUR)
     (alone,) = open_folder(tmp_path, 1).training

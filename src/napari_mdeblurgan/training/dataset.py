@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, TrainingError
 from napari_mdeblurgan.training.content import rich_place
 from napari_mdeblurgan.training.degradation import Mixture
 from napari_mdeblurgan.training.folder import SharpFolder, Source, image_files, open_folder, read_sharp
@@ -73,7 +73,9 @@ class PatchSampler:
     Raises
     ------
     ImageError
-        If there are no images, or a batch cannot be divided evenly among the processes.
+        If there are no images.
+    TrainingError
+        If a batch cannot be divided evenly among the processes.
     """
 
     sources: tuple[Source, ...]
@@ -89,7 +91,7 @@ class PatchSampler:
             raise ImageError("There are no images to draw patches from; name a folder of sharp images.")
         rank, world = self.shard
         if not 0 <= rank < world or self.batch % world:
-            raise ImageError(
+            raise TrainingError(
                 f"A batch of {self.batch} cannot be shared evenly by {world} processes; choose a multiple of {world}."
             )
 
