@@ -16,6 +16,9 @@ from napari_mdeblurgan.network.reach import Reach
 
 CANDIDATES = ("input", "encoder-decoder", "deblurred")
 READINGS = ("affine", "ranked", "softmax", "nearest", "none")
+LARGEST_WEIGHT = (
+    2.0  # either way, of the reading "affine": where a flat area meets an edge, small errors must not be blown up
+)
 SHARPNESS = 4.0  # how clearly a smaller estimated distance is preferred
 
 
@@ -53,9 +56,9 @@ class OptimalApproximationModule(nn.Module):
     channels : int
         Channels of each candidate.
     reading : {"affine", "ranked", "softmax", "nearest", "none"}
-        How the paper's lost formulas are read. "affine": unbounded weights which sum to one and start wholly on the
-        deblurred image. "ranked": a soft choice by the estimated distances, plus free weights which sum to zero; starts
-        on the deblurred image, too. "softmax": a mixture with weights between 0 and 1, started even. "nearest": the
+        How the paper's lost formulas are read. "affine": weights which sum to one, start wholly on the deblurred image,
+        and are at most 2 either way for the two others. "ranked": a soft choice by the estimated distances, plus free
+        weights which sum to zero; starts on the deblurred image, too. "softmax": a mixture with weights between 0 and 1, started even. "nearest": the
         candidate of the smallest estimated distance, per pixel; a soft choice while training. "none": the deblurred
         image straight on.
     hidden : int
@@ -116,6 +119,7 @@ class OptimalApproximationModule(nn.Module):
         else:
             free = self.to_weights(features).to(mean.dtype)
             if self.reading == "affine":
+                free = free.clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT)
                 weights = torch.cat([free, 1 - free.sum(dim=1, keepdim=True)], dim=1)
             elif self.reading == "ranked":
                 weights = weights + free - free.mean(dim=1, keepdim=True)

@@ -61,7 +61,8 @@ class Muon(Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
     ) -> None:
-        kernels, others = [], []
+        kernels: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for parameter in parameters:
             fits = parameter.ndim == 4 and min(parameter.shape[:2]) >= SMALLEST_MATRIX
             (kernels if fits else others).append(parameter)

@@ -14,10 +14,10 @@ from napari_mdeblurgan.training.degradation import Mixture
 from napari_mdeblurgan.training.folder import COLOURS_AS_GREY
 
 RGB_WEIGHTS = {"blood": 3.0, "leaf": 3.0, "tissue": 3.0, "cp": 1.0}
-GREY_WEIGHTS = {"cp": 3.0, "nuclei": 3.0, "neubias": 2.5, "plant": 1.0}
+GREY_WEIGHTS = {"cp": 3.0, "nuclei": 3.0, "neubias": 4.0, "plant": 1.0}
 WIDTH = 16
 SIGMA = (0.2, 2.4)
-MIXTURE = Mixture(sigma=SIGMA)
+MIXTURE = Mixture(gaussian=0.6, gaussian_noisy=0.1, physical=0.3, jpeg=0.05, sigma=SIGMA, shapes=0.1, padding=0.1)
 
 RGB_CREDITS = (
     "Chula-RBC-12 blood smears (MIT)",
@@ -70,7 +70,7 @@ def card_for(network: Generator, scores: dict[str, float]) -> ModelCard:
     )
     return ModelCard(
         name=f"{'rgb' if colour else 'gray'}-x{network.scale}",
-        description=f"{kind}; ×{network.scale}, blur up to σ = {SIGMA[1]} px",
+        description=f"{kind}; ×{network.scale}, blur up to σ = {SIGMA[1]} px, noise",
         architecture=network.architecture,
         scale=network.scale,
         channels=network.channels,

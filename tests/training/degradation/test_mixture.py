@@ -132,3 +132,23 @@ def test_a_batch_is_drawn_in_a_fraction_of_a_training_step() -> None:
         Mixture().draw(sharp, np.random.default_rng(seed))
         seconds.append(time.thread_time() - start)
     assert np.median(seconds) < 0.1
+
+
+def test_padding_is_as_sharp_in_the_blurred_image_as_in_the_truth() -> None:
+    before = only(gaussian=1).draw(SHARP, np.random.default_rng(0))
+    degraded = only(gaussian=1, padding=1).draw(SHARP, np.random.default_rng(0))
+    for plain, image, sharp in zip(before.blurred, degraded.blurred, degraded.sharp, strict=True):
+        area = (image != plain).all(dim=0)
+        assert area.any()
+        assert not area.all()
+        assert len(image[:, area].unique()) == 1
+        fine = area.repeat_interleave(2, 0).repeat_interleave(2, 1)
+        assert torch.equal(sharp[:, fine].unique(), image[:, area].unique())
+
+
+def test_shapes_are_areas_of_one_colour_that_are_blurred_like_the_rest() -> None:
+    noise = torch.rand(6, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    degraded = only(gaussian=1, sigma=(2.0, 2.0), shapes=1).draw(noise, np.random.default_rng(0))
+    assert all(image.unique().numel() < 64 * 64 for image in degraded.sharp)
+    expected = gaussian_blur(downsample(degraded.sharp, 2), torch.full((6,), 2.0)).clamp(0, 1)
+    torch.testing.assert_close(degraded.blurred, expected)

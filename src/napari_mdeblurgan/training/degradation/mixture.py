@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from napari_mdeblurgan.training.degradation.artificial import padded, with_shapes
 from napari_mdeblurgan.training.degradation.camera import Camera, Degraded
 from napari_mdeblurgan.training.degradation.gaussian import downsample, gaussian_blur, quantise
 from napari_mdeblurgan.training.degradation.optics import Optics, OpticsError, blur, defocus_psf
@@ -64,6 +65,10 @@ class Mixture:
         Share of the patches that are compressed.
     jpeg_quality : (int, int)
         Lowest and highest quality, uniform.
+    shapes : float
+        Share of the patches that get areas of one colour before they are degraded.
+    padding : float
+        Share of the patches of which a part is black, white or grey, with edges that no blur has touched.
     """
 
     gaussian: float = 0.5
@@ -81,12 +86,14 @@ class Mixture:
     rounded: float = 0.8
     jpeg: float = 0.08
     jpeg_quality: tuple[int, int] = (70, 95)
+    shapes: float = 0.0
+    padding: float = 0.0
 
     def __post_init__(self) -> None:
         shares = (self.gaussian, self.gaussian_noisy, self.physical)
         if not (min(shares) >= 0 and 0 < sum(shares) < math.inf):
             raise OpticsError("the shares of the degradations must be 0 or more, and one of them above 0.")
-        for name in ("noiseless", "rounded", "jpeg"):
+        for name in ("noiseless", "rounded", "jpeg", "shapes", "padding"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OpticsError(f"{name} is {getattr(self, name):g}; give a share between 0 and 1.")
         for name, (lowest, highest) in LIMITS.items():
@@ -116,6 +123,9 @@ class Mixture:
             Reduction along y and x.
         """
         shares = np.array([self.gaussian, self.gaussian_noisy, self.physical])
+        if self.shapes:
+            drawn = random.random(len(sharp)) < self.shapes
+            sharp = torch.stack([with_shapes(i, random) if d else i for i, d in zip(sharp, drawn, strict=True)])
         kinds = random.choice(len(shares), size=len(sharp), p=shares / shares.sum())
         low = downsample(sharp, scale)
         blurred, sharp_low, truth = torch.empty_like(low), low.clone(), sharp.clone()
@@ -131,7 +141,11 @@ class Mixture:
         blurred = torch.where(rounded, quantise(blurred), blurred.clamp(0, 1))
         for index in np.flatnonzero(random.random(len(sharp)) < self.jpeg):
             blurred[index] = compressed(blurred[index], int(random.integers(*self.jpeg_quality, endpoint=True)))
-        return Degraded(blurred, sharp_low, truth)
+        degraded = Degraded(blurred, sharp_low, truth)
+        if self.padding:
+            for index in np.flatnonzero(random.random(len(sharp)) < self.padding):
+                padded(degraded, int(index), random)
+        return degraded
 
     def _gaussian(self, low: Tensor, noisy: np.ndarray, random: np.random.Generator) -> Tensor:
         sigma = torch.from_numpy(random.uniform(*self.sigma, len(low)).astype(np.float32))
