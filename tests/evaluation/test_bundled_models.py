@@ -33,4 +33,6 @@ def test_a_bundled_model_leaves_a_flat_area_flat(name: str) -> None:
     shape = (64, 64, 3)[: 2 + (model.card.channels == 3)]
     image = np.full(shape, 90, np.uint8)
     image[:20, :20] = 200
-    assert (restore(image, model)[100:, 100:] == 90).all()
+    flat = restore(image, model)[100:, 100:].astype(int)
+    assert abs(flat - 90).max() <= 1  # of a step of 110
+    assert (flat == 90).mean() > 0.99

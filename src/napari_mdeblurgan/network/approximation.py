@@ -56,11 +56,11 @@ class OptimalApproximationModule(nn.Module):
     channels : int
         Channels of each candidate.
     reading : {"affine", "ranked", "softmax", "nearest", "none"}
-        How the paper's lost formulas are read. "affine": weights which sum to one, start wholly on the deblurred image,
-        and are at most 2 either way for the two others. "ranked": a soft choice by the estimated distances, plus free
-        weights which sum to zero; starts on the deblurred image, too. "softmax": a mixture with weights between 0 and 1, started even. "nearest": the
-        candidate of the smallest estimated distance, per pixel; a soft choice while training. "none": the deblurred
-        image straight on.
+        How the paper's lost formulas are read. "affine": weights which sum to one, start wholly on the deblurred
+        image, and are at most 2 either way for the two others. "ranked": a soft choice by the estimated distances,
+        plus free weights which sum to zero; starts on the deblurred image, too. "softmax": a mixture with weights
+        between 0 and 1, started even. "nearest": the candidate of the smallest estimated distance, per pixel; a soft
+        choice while training. "none": the deblurred image straight on.
     hidden : int
         Feature maps of the small network that makes the weights.
 
