@@ -96,7 +96,7 @@ def test_interrupted_it_saves_says_how_to_go_on_and_goes_on(
 ) -> None:
     from napari_mdeblurgan.training.run import Run as Training
 
-    after = Training._after
+    after, before = Training._after, signal.getsignal(signal.SIGINT)
 
     def interrupted(training: Training, record):  # type: ignore[no-untyped-def]
         if record.step == 2:
@@ -112,7 +112,7 @@ def test_interrupted_it_saves_says_how_to_go_on_and_goes_on(
     code, out, _ = run("train", folder, "--output", tmp_path / "run")
     assert code == 0
     assert "going on after step 2" in out
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_another_configuration_is_wrong_use(run: Run, folder: Path, config: Path, tmp_path: Path) -> None:
