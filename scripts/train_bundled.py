@@ -1,6 +1,6 @@
 """Train one of the bundled models on the processor, in the background and in as many sittings as it takes.
 
-    python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 11500] [--start MODEL] [--threads 1]
+    python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 13700] [--start MODEL] [--threads 1]
 
 DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder of a run, see the
 documentation under Training: the same command goes on where it was stopped. At the end RUN/MODEL.safetensors is the averaged
@@ -11,6 +11,7 @@ model of the same kind.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from contextlib import closing
 from pathlib import Path
@@ -20,17 +21,17 @@ import torch
 
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
+from napari_mdeblurgan.evaluation.protocol import BORDER
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.training.config import TrainingConfig, parse_config
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.training.degradation import GAUSSIAN
-from napari_mdeblurgan.training.recipe import GREY_WEIGHTS, RGB_WEIGHTS, SIGMA, WIDTH, card_for
+from napari_mdeblurgan.training.recipe import GREY_WEIGHTS, MIXTURE, RGB_WEIGHTS, WIDTH, card_for
 from napari_mdeblurgan.training.run import open_run
 
 LINE_EVERY = 250
-BORDER = 8  # pixels that are not judged
 
 
 def config_for(kind: str, wishes: argparse.Namespace) -> TrainingConfig:
@@ -41,10 +42,11 @@ def config_for(kind: str, wishes: argparse.Namespace) -> TrainingConfig:
             "model": {"name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2", "licence": "BSD-3-Clause"},
             "network": {"kind": kind, "width": WIDTH, "start": wishes.start},
             "data": {"weights": weights, "validation_folder": str(wishes.data / "validation" / kind)},
-            "degradation": {"sigma": SIGMA},
+            "degradation": dataclasses.asdict(MIXTURE),
+            "loss": {"ssim_share": 0.0},
             "schedule": {
                 "name": "cosine",
-                "learning_rate": 2e-3,
+                "learning_rate": 3e-3,
                 "warm_up": 200,
                 "steps": wishes.steps,
                 "steps_per_epoch": 500,
@@ -85,12 +87,12 @@ def main() -> None:
     parser.add_argument("kind", choices=["rgb", "grey"])
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--steps", type=int, default=11_500)
+    parser.add_argument("--steps", type=int, default=13_700)
     parser.add_argument("--start", default="")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="bfloat16")
-    parser.add_argument("--optimizer", choices=["adam", "muon"], default="adam")
+    parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
     wishes = parser.parse_args()
     images = wishes.data / "train" / "rgb" if wishes.kind == "rgb" else wishes.data / "train"
     run = open_run(images, wishes.run, config_for(wishes.kind, wishes))
