@@ -152,3 +152,17 @@ def test_shapes_are_areas_of_one_colour_that_are_blurred_like_the_rest() -> None
     assert all(image.unique().numel() < 64 * 64 for image in degraded.sharp)
     expected = gaussian_blur(downsample(degraded.sharp, 2), torch.full((6,), 2.0)).clamp(0, 1)
     torch.testing.assert_close(degraded.blurred, expected)
+
+
+def test_soft_patches_have_a_soft_truth() -> None:
+    """The truth is blurred before anything else, so that the reduced image follows from it."""
+    degraded = only(gaussian=1, sigma=(0, 0), soft=1.0, softness=(1.5, 1.5)).draw(SHARP, np.random.default_rng(0))
+    torch.testing.assert_close(degraded.sharp, gaussian_blur(SHARP, torch.full((len(SHARP),), 1.5)))
+    torch.testing.assert_close(degraded.sharp_low, downsample(degraded.sharp, 2))
+
+
+def test_only_the_share_asked_for_is_softened() -> None:
+    sharp = torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    degraded = only(gaussian=1, sigma=(0, 0), soft=0.25, softness=(1, 1)).draw(sharp, np.random.default_rng(0))
+    untouched = [torch.equal(truth, image) for truth, image in zip(degraded.sharp, sharp, strict=True)]
+    assert 8 <= untouched.count(False) <= 24

@@ -21,6 +21,7 @@ WAVELENGTH_UM = 0.53
 AIRY_REACH = 7.5  # of the same: 2.6 radii of the Airy disk
 LIMITS = {
     "sigma": (0, 8),
+    "softness": (0, 8),
     "grain": (0, 1),
     "airy_sigma": (0.05, 4),
     "numerical_aperture": (0.01, 0.95),
@@ -69,6 +70,10 @@ class Mixture:
         Share of the patches that get areas of one colour before they are degraded.
     padding : float
         Share of the patches of which a part is black, white or grey, with edges that no blur has touched.
+    soft : float
+        Share of the patches whose truth is softened first: what is soft by itself is not to be sharpened.
+    softness : (float, float)
+        Standard deviation of that Gaussian blur in pixels of the truth, uniform.
     """
 
     gaussian: float = 0.5
@@ -88,12 +93,14 @@ class Mixture:
     jpeg_quality: tuple[int, int] = (70, 95)
     shapes: float = 0.0
     padding: float = 0.0
+    soft: float = 0.0
+    softness: tuple[float, float] = (0.4, 1.6)
 
     def __post_init__(self) -> None:
         shares = (self.gaussian, self.gaussian_noisy, self.physical)
         if not (min(shares) >= 0 and 0 < sum(shares) < math.inf):
             raise OpticsError("the shares of the degradations must be 0 or more, and one of them above 0.")
-        for name in ("noiseless", "rounded", "jpeg", "shapes", "padding"):
+        for name in ("noiseless", "rounded", "jpeg", "shapes", "padding", "soft"):
             if not 0 <= getattr(self, name) <= 1:
                 raise OpticsError(f"{name} is {getattr(self, name):g}; give a share between 0 and 1.")
         for name, (lowest, highest) in LIMITS.items():
@@ -126,6 +133,10 @@ class Mixture:
         if self.shapes:
             drawn = random.random(len(sharp)) < self.shapes
             sharp = torch.stack([with_shapes(i, random) if d else i for i, d in zip(sharp, drawn, strict=True)])
+        if self.soft:
+            drawn = random.random(len(sharp)) < self.soft
+            widths = np.where(drawn, random.uniform(*self.softness, len(sharp)), 0.0)
+            sharp = gaussian_blur(sharp, torch.from_numpy(widths.astype(np.float32)))
         kinds = random.choice(len(shares), size=len(sharp), p=shares / shares.sum())
         low = downsample(sharp, scale)
         blurred, sharp_low, truth = torch.empty_like(low), low.clone(), sharp.clone()
