@@ -74,7 +74,9 @@ def description(model: Model, files: Files, authors: tuple[Author, ...], licence
     import torch
 
     people = [{"name": each.name} | ({"affiliation": each.affiliation} if each.affiliation else {}) for each in authors]
-    software = f"The napari-mdeblurgan developers. napari-mdeblurgan {__version__}, which implements the method of the paper."
+    software = (
+        f"The napari-mdeblurgan developers. napari-mdeblurgan {__version__}, which implements the method of the paper."
+    )
     return {
         "type": "model",
         "format_version": FORMAT_VERSION,
@@ -86,8 +88,8 @@ def description(model: Model, files: Files, authors: tuple[Author, ...], licence
         "license": licence,
         "tags": _tags(model),
         "timestamp": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "documentation": files.documentation,
-        "covers": [files.cover],
+        "documentation": {"source": files.documentation},
+        "covers": [{"source": files.cover}],
         "attachments": [{"source": files.safetensors}],
         "inputs": [_input(model, files)],
         "outputs": [_output(model, files)],

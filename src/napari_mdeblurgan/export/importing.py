@@ -80,7 +80,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise ExportError(f"{path.name} is no archive that can be read ({reason}); fetch or export it again.") from None
     except OSError as error:
-        raise ExportError(f"{path} cannot be read ({error.strerror or error}); check its permissions.") from None
+        raise ExportError(f"{path} cannot be unpacked ({error.strerror or error}); mend that and try again.") from None
 
 
 def _model_in(archive: zipfile.ZipFile, file: str) -> zipfile.ZipInfo:
@@ -90,7 +90,9 @@ def _model_in(archive: zipfile.ZipFile, file: str) -> zipfile.ZipInfo:
         raise ExportError(f"{file} holds {len(entries)} files; a package of one model holds a dozen, so it is refused.")
     for entry in entries:
         if _leads_out(entry.filename):
-            raise ExportError(f"{file} holds a file that would lie outside of it ({entry.filename[:60]!r}); it is refused.")
+            raise ExportError(
+                f"{file} holds a file that would lie outside of it ({entry.filename[:60]!r}); it is refused."
+            )
     models = [entry for entry in entries if entry.filename.endswith(SUFFIX) and not entry.is_dir()]
     if len(models) != 1:
         raise ExportError(
@@ -124,7 +126,9 @@ def _take(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, file: 
 
 def _target(name: str, overwrite: bool) -> Path:
     if not is_safe_name(name):
-        raise ExportError(f"{name[:60]!r} cannot be a model's name; choose one of letters, digits, spaces and . + - _ ( ).")
+        raise ExportError(
+            f"{name[:60]!r} cannot be a model's name; choose one of letters, digits, spaces and . + - _ ( )."
+        )
     if (BUNDLED_FOLDER / f"{name}{SUFFIX}").exists():
         raise ExportError(f"A model called {name} comes with the plugin; choose another name with --name.")
     target = user_model_folder() / f"{name}{SUFFIX}"

@@ -14,7 +14,7 @@ from packaging.version import Version
 from napari_mdeblurgan.errors import ExportError
 
 FOR_ONNX = ("onnx", "onnxscript", "onnxruntime")
-FOR_PACKAGES = (*FOR_ONNX, "bioimageio.core", "bioimageio.spec")
+FOR_PACKAGES = (*FOR_ONNX, "bioimageio.spec", "yaml")
 
 LAST_OLD_SPEC, NEW_PYDANTIC = Version("0.5.12"), Version("2.14")  # with these, every description is refused
 

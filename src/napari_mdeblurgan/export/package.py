@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
-import yaml
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import ExportError
@@ -88,4 +87,6 @@ def _write_files(model: Model, folder: Path, files: Files, licence: str) -> None
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
+    import yaml
+
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
