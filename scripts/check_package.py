@@ -27,7 +27,15 @@ NEEDED = (
     "samples/leaf_epidermis.png",
     "samples/nuclei.tif",
 )
-NEEDED_IN_SDIST = ("LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", "tox.ini", "tests/conftest.py")
+NEEDED_IN_SDIST = (
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "pyproject.toml",
+    "tox.ini",
+    "tests/conftest.py",
+)
 UNWANTED = ("__pycache__", ".git/", ".venv", ".tox", "site/", ".pyc")
 
 

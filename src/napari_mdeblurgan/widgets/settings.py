@@ -49,7 +49,10 @@ def read_settings() -> Settings:
     the environment names one itself.
     """
     stored = _stored()
-    settings = Settings(**{each.name: getattr(stored, each.name, each.default) for each in fields(Settings)})
+    set_there: dict[str, Any] = {
+        each.name: getattr(stored, each.name) for each in fields(Settings) if stored is not None
+    }
+    settings = Settings(**set_there)
     _export_cache(settings.cache_folder.strip())
     return settings
 
