@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from napari_mdeblurgan.export.example import cover, make_example
 from napari_mdeblurgan.export.libraries import FOR_PACKAGES, check_installed, check_together
 from napari_mdeblurgan.export.onnx import onnx_content
 from napari_mdeblurgan.export.torchscript import torchscript_content
-from napari_mdeblurgan.model import save_model
+from napari_mdeblurgan.model_card import CARD_KEY, seal
+from napari_mdeblurgan.model_file import weights_digest
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -69,7 +71,7 @@ def export_package(model: Model, path: str | Path, authors: Sequence[Author], li
 def _write_files(model: Model, folder: Path, files: Files, licence: str) -> None:
     (folder / files.onnx).write_bytes(onnx_content(model))
     (folder / files.torchscript).write_bytes(torchscript_content(model))
-    save_model(model.network, model.card, folder / files.safetensors)
+    (folder / files.safetensors).write_bytes(_safetensors(model))
     example = make_example(model, smallest_input(model))
     for name, sample, values in (
         (files.test_input, files.sample_input, example.before),
@@ -84,6 +86,15 @@ def _write_files(model: Model, folder: Path, files: Files, licence: str) -> None
         files.safetensors: "the weights and the model's card; `mdeblurgan import PACKAGE` takes it out",
     }
     (folder / files.documentation).write_text(documentation(model.card, example, licence, names), encoding="utf-8")
+
+
+def _safetensors(model: Model) -> bytes:
+    """The model file with its card as it is, date and version of its making included."""
+    from safetensors.numpy import save
+
+    tensors = {name: tensor.numpy() for name, tensor in model.network.state_dict().items()}
+    card = asdict(replace(model.card, weights_sha256=weights_digest(tensors)))
+    return save(tensors, {CARD_KEY: seal(card)})
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
