@@ -529,5 +529,8 @@ def _with_bar(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
             bar.update(step.done - bar.n)
 
 
+import napari_mdeblurgan.commands.export  # noqa: E402 - these register their own commands
+import napari_mdeblurgan.commands.info  # noqa: E402, F401
+
 if __name__ == "__main__":
     main()

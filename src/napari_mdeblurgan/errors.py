@@ -25,3 +25,7 @@ class OutOfMemory(MdeblurganError):
 
 class TrainingError(MdeblurganError):
     """Training that cannot start or go on as it was asked for."""
+
+
+class ExportError(MdeblurganError):
+    """A model that cannot be exported or imported as it was asked for."""

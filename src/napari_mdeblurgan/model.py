@@ -41,6 +41,7 @@ __all__ = [
     "ModelCard",
     "list_models",
     "load_model",
+    "model_files",
     "model_path",
     "read_card",
     "save_model",
@@ -206,7 +207,7 @@ def user_model_folder() -> Path:
     return _expanded(chosen) if chosen else platformdirs.user_data_path("napari-mdeblurgan") / "models"
 
 
-def _files() -> dict[str, Path]:
+def model_files() -> dict[str, Path]:
     """Model files by name: bundled ones first, then the user's."""
     found: dict[str, Path] = {}
     for folder in (BUNDLED_FOLDER, user_model_folder()):
@@ -228,7 +229,7 @@ def model_path(name: str) -> Path:
     ModelError
         If there is none; the message names those that there are.
     """
-    files = _files()
+    files = model_files()
     if name not in files:
         known = f"choose one of {', '.join(files)}" if files else f"put one into {user_model_folder()}"
         raise ModelError(f"There is no model called {name!r}; {known}, or give the path of a {SUFFIX} file.")
@@ -237,7 +238,7 @@ def model_path(name: str) -> Path:
 
 def _find(name_or_path: str | Path) -> Path:
     """A known name wins; what looks like a path is one."""
-    if name_or_path in (files := _files()):
+    if name_or_path in (files := model_files()):
         return files[str(name_or_path)]
     path = _expanded(name_or_path)
     refuse_pickle(path)
@@ -259,7 +260,7 @@ def list_models() -> list[ModelCard]:
     A card is listed under its file's name. A file that cannot be used is left out, with a logged warning.
     """
     cards = []
-    for name, path in _files().items():
+    for name, path in model_files().items():
         try:
             cards.append(dataclasses.replace(read_card(path), name=name))
         except ModelError as error:

@@ -31,10 +31,14 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _safe_name(name: str) -> str:
-    """A name that is a file name on every system and cannot lead out of its folder."""
+def is_safe_name(name: str) -> bool:
+    """Whether it is a file name on every system and cannot lead out of its folder."""
     fits = re.fullmatch(r"\w(?:[\w .+()-]{0,98}[\w+()-])?", name)
-    if not fits or not name.isprintable() or name.split(".")[0].strip().lower() in RESERVED_NAMES:
+    return bool(fits) and name.isprintable() and name.split(".")[0].strip().lower() not in RESERVED_NAMES
+
+
+def _safe_name(name: str) -> str:
+    if not is_safe_name(name):
         raise ValueError("must be at most 100 letters, digits, spaces and . + - _ ( ), and no path")
     return name
 

@@ -66,6 +66,8 @@ def refuse_pickle(path: Path) -> None:
 
 
 def _refuse_as_pickle(path: Path) -> NoReturn:
+    if path.suffix.lower() == ".zip":
+        raise ModelError(f"{path.name} is an archive; if it is an exported model, take it in with: mdeblurgan import.")
     raise ModelError(
         f"{path.name} is a PyTorch checkpoint (a pickle), which could run any program when it is opened; "
         f"use a model saved as {SUFFIX}."

@@ -61,3 +61,12 @@ def sample_path(name: str) -> Path:
     if name not in SAMPLES:
         raise FileError(f"There is no sample called {name!r}; choose one of {', '.join(SAMPLES)}.")
     return Path(__file__).parent / SAMPLES[name].file
+
+
+def attribution(name: str) -> str:
+    """Where a sample comes from and under which licence: its line in ATTRIBUTION.md."""
+    path = sample_path(name)
+    lines = path.with_name("ATTRIBUTION.md").read_text(encoding="utf-8").splitlines()
+    line = next(line for line in lines if line.startswith(f"| `{path.name}` |"))
+    _, what, origin, licence = (cell.strip() for cell in line.strip("|").split("|"))
+    return f"{what}; from {origin}; licence: {licence}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,16 +11,15 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-import platformdirs
 from tqdm import tqdm
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.folders import cache_folder
 
 HASH = "dcbb9e9d"  # how the file's SHA-256 begins, which is also in its name
 NAME = f"vgg19-{HASH}.pth"
 MEGABYTES = 548
-FOLDER_VARIABLE = "MDEBLURGAN_CACHE"
 CHUNK = 1 << 20
 PATIENCE_S = 30.0
 
@@ -31,9 +29,7 @@ LAYERS = tuple(f"relu{block}_{layer}" for block, widths in enumerate(WIDTHS, 1) 
 
 def vgg19_path() -> Path:
     """Where the file is kept: in the folder MDEBLURGAN_CACHE of the environment, or in the user's cache folder."""
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("napari-mdeblurgan")
-    return folder / NAME
+    return cache_folder() / NAME
 
 
 def published_address() -> str:

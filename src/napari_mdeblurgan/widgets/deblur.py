@@ -32,6 +32,7 @@ from napari_mdeblurgan.widgets.job import Failed, Restored
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
 from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.runner import Runner
+from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -210,7 +211,10 @@ class DeblurWidget(Container):
     def _start(self, image: Image, **part: Any) -> None:
         self._source = weakref.ref(image)
         self._note = ""
-        job = layers.job_on(image, self.controls.model.value, self.controls.device.value or "auto", **part)
+        settings = read_settings()
+        device = settings.device_for(self.controls.device.value)
+        part |= {"precision": settings.precision, "tile_memory_mb": settings.tile_memory_mb}
+        job = layers.job_on(image, self.controls.model.value, device, **part)
         self.controls.cancel.enabled = True
         show_life(self.controls)
         self._runner.start(job)
@@ -280,7 +284,9 @@ class DeblurWidget(Container):
         self._choose_model()
         self._refresh()
         if self._looking_for_devices is None:
-            self._looking_for_devices = create_worker(find_devices, _connect={"returned": self._offer_devices})
+            self._looking_for_devices = create_worker(
+                find_devices, read_settings().device, _connect={"returned": self._offer_devices}
+            )
 
     def _offer_devices(self, devices: Devices) -> None:
         self._devices = devices

@@ -15,16 +15,23 @@ class Devices:
     entries: tuple[tuple[str, str], ...] = (("Automatic", "auto"),)
 
 
-def find_devices() -> Devices:
+def find_devices(automatic: str = "auto") -> Devices:
     """Look for devices. Imports torch, which takes seconds the first time: call it on a worker thread.
 
     Nothing is raised: if torch cannot be loaded, the run that needs it will say so.
+
+    Parameters
+    ----------
+    automatic : str
+        What "Automatic" stands for.
     """
     try:
         from napari_mdeblurgan.restoration.device import available_devices, device_label, pick_device
 
-        automatic = (f"Automatic ({pick_device('auto')})", "auto")
-        return Devices(entries=(automatic, *((device_label(device), device) for device in available_devices())))
+        found = available_devices()
+        stands_for = pick_device("auto") if automatic == "auto" else automatic
+        first = (f"Automatic ({stands_for})", "auto")
+        return Devices(entries=(first, *((device_label(device), device) for device in found)))
     except Exception:
         log.exception("the devices could not be listed")
         return Devices()

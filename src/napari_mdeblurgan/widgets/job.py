@@ -41,8 +41,10 @@ class Job:
         Restore this part alone, in pixels of the source.
     preview : bool
         Whether the result is a passing look.
-    model, device : str
+    model, device, precision : str
         Names, as `load_model` and `make_plan` take them.
+    tile_memory_mb : int
+        What a tile may take, in MiB; 0 leaves it to the device.
     placement : Placement
         The source layer's.
     look : dict
@@ -57,6 +59,8 @@ class Job:
     preview: bool = False
     model: str
     device: str = "auto"
+    precision: str = "auto"
+    tile_memory_mb: int = 0
     placement: Placement
     look: dict[str, Any]
 
@@ -133,11 +137,21 @@ def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, Restorat
     Of the whole, no more is read for it than samples.
     """
     from napari_mdeblurgan.restoration.plan import make_plan, measured_windows
+    from napari_mdeblurgan.restoration.tile_memory import tile_within
 
     is_part = job.index is not None or job.region is not None
     image = job.data if job.index is None else job.data[tuple(slice(i, i + 1) for i in job.index)]
     unmeasured = (0, 1) if is_part else None
-    plan = make_plan(image, model.card, window=unmeasured, rgb=job.rgb, device=job.device, region=job.region)
+    plan = make_plan(
+        image,
+        model.card,
+        window=unmeasured,
+        rgb=job.rgb,
+        tile=tile_within(model.card, job.tile_memory_mb) if job.tile_memory_mb else None,
+        device=job.device,
+        precision=job.precision,
+        region=job.region,
+    )
     if is_part or plan.windows is None:
         yield "Measuring the intensities…"
         plan = replace(plan, windows=measured_windows(job.data, job.rgb, None))

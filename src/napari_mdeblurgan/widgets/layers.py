@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def job_on(source: Image, model: str, device: str, **part: Any) -> Job:
-    """The job of restoring `source` as it is now; `part` holds the job's index, region and preview."""
+    """The job of restoring `source` as it is now; `part` holds the job's other fields."""
     return Job(
         source=source.name,
         data=full_resolution(source),

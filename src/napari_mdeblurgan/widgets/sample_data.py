@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_mdeblurgan.samples import SAMPLES, sample_path
+from napari_mdeblurgan.samples import SAMPLES, attribution, sample_path
 from napari_mdeblurgan.storage import read_image
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -34,12 +34,3 @@ def _open(*, rgb: bool) -> list[LayerData]:
         arguments["scale"] = tuple(micrograph.pixel_size[axis] for axis in axes)
         arguments["units"] = (micrograph.unit,) * len(axes)
     return [(micrograph.data, arguments, "image")]
-
-
-def attribution(name: str) -> str:
-    """Where a sample comes from and under which licence: its line in ATTRIBUTION.md."""
-    path = sample_path(name)
-    lines = path.with_name("ATTRIBUTION.md").read_text(encoding="utf-8").splitlines()
-    line = next(line for line in lines if line.startswith(f"| `{path.name}` |"))
-    _, what, origin, licence = (cell.strip() for cell in line.strip("|").split("|"))
-    return f"{what}; from {origin}; licence: {licence}"
