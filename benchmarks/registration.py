@@ -10,8 +10,6 @@ gain and an offset for each channel; both have noise.
 
 from __future__ import annotations
 
-import argparse
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +41,9 @@ def make(name: str, source: np.ndarray, random: np.random.Generator, ratio: int 
     size = np.floor(EDGE * shape).astype(int)
     shear = random.uniform(-0.005, 0.005, (2, 2)) * [[1, 1], [0, 1]]
     enlarged = 1 + random.uniform(-0.02, 0.02)
-    linear = turned(random.uniform(-3, 3)) @ (np.eye(2) + shear) * enlarged  # source pixels of one high-resolution pixel
+    linear = (
+        turned(random.uniform(-3, 3)) @ (np.eye(2) + shear) * enlarged
+    )  # source pixels of one high-resolution pixel
     reach = np.abs(corners(tuple(size)) - (size - 1) / 2) @ np.abs(linear).T
     reach = reach.max(axis=0)
     centre = np.array([random.uniform(r, n - 1 - r) for r, n in zip(reach, shape, strict=True)])
@@ -69,7 +69,9 @@ def make(name: str, source: np.ndarray, random: np.random.Generator, ratio: int 
     low = low + random.normal(0, noise * spread, low.shape)
     high = high + random.normal(0, 0.01 * (high.max() - high.min()), high.shape)
     detail = f"σ {sigma:.1f}{' disk' if disk else ''}, noise {noise:.3f}"
-    return Trial(name, low.astype(np.float32), high.astype(np.float32), np.linalg.inv(to_source) @ from_low, sigma, detail)
+    return Trial(
+        name, low.astype(np.float32), high.astype(np.float32), np.linalg.inv(to_source) @ from_low, sigma, detail
+    )
 
 
 def _blurred(plane: np.ndarray, sigma: float, disk: bool) -> np.ndarray:

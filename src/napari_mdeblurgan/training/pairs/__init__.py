@@ -7,5 +7,6 @@ from napari_mdeblurgan.training.pairs.pair import (
     RegisteredPair,
     Registration,
 )
+from napari_mdeblurgan.training.pairs.register import register
 
-__all__ = ["ImagePair", "PairError", "PairFiles", "RegisteredPair", "Registration"]
+__all__ = ["ImagePair", "PairError", "PairFiles", "RegisteredPair", "Registration", "register"]

@@ -44,4 +44,6 @@ def box(transform: np.ndarray, high: tuple[int, ...], low: tuple[int, ...]) -> t
     points = moved(np.linalg.inv(transform), corners(high))
     start = np.maximum(np.floor(points.min(axis=0)), 0).astype(int)
     stop = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, low[:2])
-    return slice(int(start[0]), max(int(stop[0]), int(start[0]))), slice(int(start[1]), max(int(stop[1]), int(start[1])))
+    return slice(int(start[0]), max(int(stop[0]), int(start[0]))), slice(
+        int(start[1]), max(int(stop[1]), int(start[1]))
+    )

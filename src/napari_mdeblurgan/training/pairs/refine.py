@@ -53,7 +53,14 @@ def warped(coefficients: np.ndarray, transform: np.ndarray, where: tuple[slice, 
     shape = tuple(each.stop - each.start for each in where)
     linear = transform[:2, :2]
     return ndimage.affine_transform(
-        coefficients, linear, transform[:2, 2] + linear @ start, shape, np.float32, order=3, mode="mirror", prefilter=False
+        coefficients,
+        linear,
+        transform[:2, 2] + linear @ start,
+        shape,
+        np.float32,
+        order=3,
+        mode="mirror",
+        prefilter=False,
     )
 
 
@@ -98,8 +105,9 @@ def fit(
 ) -> Fit | None:
     """Adjust a transform, and the blur with it.
 
-    low(x) ≈ gain · (blurred high)(transform(x)) + local mean is solved for the transform (moved, turned, enlarged and, if `stretch`,
-    sheared), for the gain and for the blur by robust least squares (Lucas & Kanade 1981; trust region and loss by SciPy).
+    low(x) ≈ gain · (blurred high)(transform(x)) + local mean is solved for the transform (moved, turned, enlarged and, if
+    `stretch`, sheared), for the gain and for the blur by robust least squares (after Lucas & Kanade 1981; trust region and
+    loss by SciPy).
 
     Parameters
     ----------
@@ -150,7 +158,7 @@ def fit(
         (a, b, enlarge, turn), (pull, shear) = parameters[:4], parameters[4:6] if stretch else (0.0, 0.0)
         matrix = np.eye(3)
         matrix[:2, :2] += np.array([[enlarge + pull, shear - turn], [shear + turn, enlarge - pull]]) / radius
-        matrix[:2, 2] = [a, b] + middle - matrix[:2, :2] @ middle
+        matrix[:2, 2] = np.array([a, b]) + middle - matrix[:2, :2] @ middle
         return transform @ matrix
 
     made: dict[str, np.ndarray] = {}
