@@ -2,10 +2,10 @@
 
     python benchmarks/registration.py DATA [--trials 200] [--unrelated 200] [--seed 0] [--list]
 
-DATA is a folder of sharp images. From each a pair is made whose transform is known: the field of the stronger objective is a crop at
-full resolution, a quarter of the image's area, anywhere in it, turned by ±3°, enlarged by ±2 %, sheared by ±0.5 %; the image of the
-weaker one is the whole, blurred by a Gaussian or a disk (out of focus) of σ up to 2.5 of its pixels, reduced twofold, vignetted, with a
-gain and an offset for each channel; both have noise.
+DATA is a folder of sharp images. From each a pair is made whose transform is known. The field of the stronger objective is a
+crop at full resolution, a quarter of the image's area, anywhere in it, turned by up to ±3°, enlarged by ±2 %, sheared by ±0.5 %.
+The image of the weaker one is the whole: blurred by a Gaussian or a disk (defocus) of σ up to 2.5 of its pixels, reduced twofold,
+vignetted, with a gain and an offset for each channel. Both have noise.
 """
 
 from __future__ import annotations

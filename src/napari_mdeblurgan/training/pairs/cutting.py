@@ -92,7 +92,7 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     noise = max(float(np.median(np.abs(value - start[0] * unit))) * 1.4826, 1e-6)
     design = np.stack([unit, np.ones_like(unit)], axis=1)
     slope, rest = optimize.least_squares(
-        lambda p: (design @ p - value) / noise, start, lambda p: design / noise, loss="soft_l1", f_scale=1.5
+        lambda p: (design @ p - value) / noise, start, lambda _: design / noise, loss="soft_l1", f_scale=1.5
     ).x
     gain = slope * scale / spread
     return float(gain), float(rest * scale + height - gain * middle)
@@ -142,7 +142,8 @@ def cut(
     fine = np.diag([1 / scale, 1 / scale, 1.0])
     fine[:2, 2] = np.array([each.start for each in where]) + 0.5 / scale - 0.5
     to_high = transform @ fine  # from the pixels of the cut-out's high to those of the whole
-    grid = tuple(slice(0, (each.stop - each.start) * scale) for each in where)
+    y, x = ((each.stop - each.start) * scale for each in where)
+    grid = slice(0, y), slice(0, x)
     coarser = _ratio(to_high)
     smooth = 0.5 * math.sqrt(coarser**2 - 1) if coarser > 1.05 else 0.0
     resampled = []

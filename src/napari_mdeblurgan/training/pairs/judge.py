@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from napari_mdeblurgan.training.pairs.geometry import box
 from napari_mdeblurgan.training.pairs.refine import COARSE, Fit, Sharp, seen
@@ -13,8 +14,10 @@ from napari_mdeblurgan.training.pairs.structure import HighPass, blurred, correl
 
 BLOCK = 20  # low-resolution pixels along an edge, about
 BLOCKS = (3, 10)  # along either edge: fewest and most
+COVERED = 0.5  # of a block lies within both images
 ALIKE = 0.5  # correlation of a block that agrees
-TEXTURED = 0.25  # of the median block's strength: where there is less there is nothing to compare
+ABOVE_NOISE = 6.0  # times the noise's variance: where there is less structure there is nothing to compare
+ABOVE_FAINT = 0.03  # of the structure in the strongest parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,22 @@ def evidence(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
             here = sums(one * shifted) / np.sqrt(np.maximum(strength * sums(shifted**2), 1e-20))
             better = here > best
             best[better], distance[better] = here[better], math.hypot(y, x)
-    own = strength / np.maximum(covered, 1e-3)
-    textured = (covered > 0.5) & (own > TEXTURED * np.median(own[covered > 0.5]) if (covered > 0.5).any() else False)
+    pixels = np.maximum(sums(mask.astype(np.float32)), 1)
+    gain = float((one * other).sum() / max((other**2).sum(), 1e-20))
+    structure = np.maximum(strength, gain**2 * sums(other**2)) / pixels
+    there = covered > COVERED
+    if not there.any():
+        return Evidence(whole, 0.0, 0)
+    least = max(
+        ABOVE_NOISE * noise(low) ** 2 / (4 * math.pi * smooth**2), ABOVE_FAINT * np.quantile(structure[there], 0.9)
+    )
+    textured = there & (structure > least)
     agree = textured & (best > ALIKE) & (distance <= max(1.0, 0.5 * smooth))
     parts = int(textured.sum())
     return Evidence(whole, float(agree.sum()) / parts if parts else 0.0, parts)
+
+
+def noise(image: np.ndarray) -> float:
+    """Standard deviation of the noise of single pixels (Immerkær 1996, with the median in place of the mean)."""
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+    return float(np.median(np.abs(ndimage.convolve(image, kernel)))) / 0.6745 / 6
