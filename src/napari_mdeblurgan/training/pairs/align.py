@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_mdeblurgan.training.pairs.refine import BLURS, Fit, Sharp, fit
+from napari_mdeblurgan.training.pairs.refine import BLURS, Fit, Sharp, fit, likeness
 from napari_mdeblurgan.training.pairs.search import Place, places
 
 RIVALS = 3  # places that are looked at more closely where the best does not stand out
@@ -83,9 +83,6 @@ def _closer(low: np.ndarray, sharp: Sharp, found: list[Place]) -> Fit | None:
 
 def _with_blur(low: np.ndarray, sharp: Sharp, start: Fit) -> Fit:
     """The same place, with the blur under which the two are most alike."""
-    tried = [fit(low, sharp, start.transform, blur, 0.5, stretch=False, rounds=1) for blur in BLURS]
-    usable = [each for each in tried if each is not None]
-    if not usable:
-        return start
-    best = max(range(len(usable)), key=lambda number: usable[number].correlation)
-    return Fit(start.transform, BLURS[best], usable[best].correlation, start.residual)
+    alike = [likeness(low, sharp, start.transform, blur) for blur in BLURS]
+    best = max(range(len(BLURS)), key=lambda number: alike[number])
+    return replace(start, blur=BLURS[best], correlation=alike[best])

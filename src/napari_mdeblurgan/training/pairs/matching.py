@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,8 +53,8 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
 
     By name: two files of like subfolders belong together if their names are the same, or the same but for what tells the
     objectives apart, such as x5 and 10x, low and high, blurred and sharp; the kind of file does not matter. By order: the first
-    with the first, sorted as people count (2 before 10), which needs as many files in both. Automatic: by name if any names match,
-    else by order.
+    with the first, sorted as people count (2 before 10), which needs as many files in both. Automatic: by name if any names
+    match, else by order.
 
     Parameters
     ----------
@@ -99,8 +98,8 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
             "" if how == Matching.order else f"The names in {low} and {high} do not match, and the order says nothing: "
         )
         raise PairError(
-            f"{said}{low} has {counts[0]} images and {high} has {counts[1]}; name them alike but for x5 and x10, or list them in a "
-            "CSV."
+            f"{said}{low} has {counts[0]} images and {high} has {counts[1]}; name them alike but for x5 and x10, or list them "
+            "in a CSV."
         )
     ordered = [sorted(each, key=_counted) for each in files]
     names = _unique([_stem(one) for one in ordered[0]])

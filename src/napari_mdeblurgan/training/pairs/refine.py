@@ -17,6 +17,7 @@ LARGEST_BLUR = 6.0
 STRETCH = 0.01  # standard deviation of shear and uneven enlargement, as far as anything is known before
 SMALLEST = 16  # low-resolution pixels of the overlap, along either edge
 POINTS = 150_000
+SMOOTH = 0.5  # low-resolution pixels: against the noise
 
 
 @dataclass(slots=True)
@@ -212,6 +213,14 @@ def fit(
         correlation(image, target),
         _residual(solved.jac[: len(rows), :count], error, ways_y, ways_x),
     )
+
+
+def likeness(low: np.ndarray, sharp: Sharp, transform: np.ndarray, blur: float) -> float:
+    """Correlation of the structures of both at a place, if the low-magnification image is blurred so much."""
+    where = box(transform, sharp.image.shape, low.shape)
+    high_pass = HighPass(seen(transform, where, sharp.image.shape, 2 * sharp.ratio), COARSE)
+    target = high_pass(blurred(low, SMOOTH)[where])
+    return correlation(high_pass(sharp.at(math.hypot(blur, SMOOTH), transform, where)), target)
 
 
 def _curvature(image: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.stats import binom
 
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.training.pairs.align import Alignment, align
@@ -18,9 +19,10 @@ from napari_mdeblurgan.training.pairs.search import reduced
 from napari_mdeblurgan.training.pairs.structure import plane
 
 AGREEMENT = 0.6  # of the parts
-PARTS = 4
+BY_CHANCE = 0.3  # probability that a part of unrelated images fits, once the best place for the whole was sought
+CHANCE = 1e-3  # that so many parts fit by chance: more is too little evidence
 CORRELATION = 0.3
-RESIDUAL = 0.5  # low-resolution pixels
+RESIDUAL = 0.35  # low-resolution pixels
 SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
 TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
 SATURATED = 0.02
@@ -152,12 +154,19 @@ def _overlap(transform: np.ndarray, low: tuple[int, ...], high: tuple[int, ...])
 def _reasons(found: Alignment, seen_there: Evidence, gain: tuple[float, ...]) -> tuple[str, ...]:
     """Why the two may not show the same place, or not be laid exactly enough."""
     reasons = []
-    if seen_there.parts < PARTS:
-        reasons.append("There is too little to see in the overlap to be sure of the place.")
-    elif seen_there.agreement < AGREEMENT or seen_there.correlation < CORRELATION:
+    fitting = round(seen_there.agreement * seen_there.parts)
+    if binom.sf(seen_there.parts - 1, seen_there.parts, BY_CHANCE) > CHANCE:
         reasons.append(
-            f"The images do not seem to show the same place: only {seen_there.agreement:.0%} of the parts of the overlap "
-            "fit each other."
+            f"There is too little to see in the overlap to be sure of the place: {seen_there.parts} parts have any structure."
+        )
+    elif (
+        seen_there.agreement < AGREEMENT
+        or seen_there.correlation < CORRELATION
+        or binom.sf(fitting - 1, seen_there.parts, BY_CHANCE) > CHANCE
+    ):
+        reasons.append(
+            f"The images do not seem to show the same place: {fitting} of the {seen_there.parts} parts of the overlap that "
+            "have any structure fit each other."
         )
     elif found.fit.residual > RESIDUAL:
         reasons.append(
