@@ -93,20 +93,18 @@ def _fits(low: np.ndarray, high: np.ndarray, ratio: float) -> bool:
 
 
 def _reasons(alignment: Alignment, evidence: Evidence) -> tuple[str, ...]:
-    reasons = []
     fitting = round(evidence.agreement * evidence.parts)
-    if binom.sf(evidence.parts - 1, evidence.parts, BY_CHANCE) > CHANCE:
-        reasons.append(
-            f"There is too little to see in the overlap to be sure of the place: {evidence.parts} parts have any structure."
-        )
-    elif (
-        evidence.agreement < AGREEMENT
-        or evidence.correlation < CORRELATION
-        or binom.sf(fitting - 1, evidence.parts, BY_CHANCE) > CHANCE
-    ):
+    by_chance = binom.sf(fitting - 1, evidence.parts, BY_CHANCE)
+    reasons = []
+    if evidence.parts and (evidence.agreement < AGREEMENT or evidence.correlation < CORRELATION):
         reasons.append(
             f"The images do not seem to show the same place: {fitting} of the {evidence.parts} parts of the overlap that "
             "have any structure fit each other."
+        )
+    elif by_chance > CHANCE:
+        reasons.append(
+            f"There is too little to see in the overlap to be sure of the place: {evidence.parts} of its parts have any "
+            f"structure, and {fitting} fit."
         )
     elif alignment.fit.residual > RESIDUAL:
         reasons.append(
