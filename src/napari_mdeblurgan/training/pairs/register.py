@@ -15,6 +15,7 @@ from napari_mdeblurgan.training.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.training.pairs.structure import plane
 from napari_mdeblurgan.training.pairs.verdict import TOO_LITTLE, look, misplaced
 
+UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned
 SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
 TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
 SATURATED = 0.02
@@ -140,6 +141,8 @@ def _overlap(transform: np.ndarray, low: tuple[int, ...], high: tuple[int, ...])
 def _warnings(pair: RegisteredPair, images: ImagePair) -> tuple[str, ...]:
     warnings = []
     registration = pair.registration
+    if registration.accepted and registration.residual_px > UNCERTAIN:
+        warnings.append(f"The place may be off by {registration.residual_px:.2g} low-resolution pixels.")
     if registration.overlap < SHARE:
         warnings.append(f"Only {registration.overlap:.0%} of the high-magnification image lies within the other.")
     if min(pair.low.shape[1:]) < TINY:
