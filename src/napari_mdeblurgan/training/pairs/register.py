@@ -61,19 +61,20 @@ def register(
     if found is None:
         hint = misplaced(*planes, given)
         raise PairError(f"{pair.name}: {hint or TOO_LITTLE}")
-    gain, offset = intensities(low.values, high, found.transform, found.alignment.fit.blur)
+    fit = found.alignment.fit
+    gain, offset = intensities(low.values, high, fit.transform, fit.blur)
     registration = Registration(
-        transform=found.transform,
+        transform=fit.transform,
         kind=found.alignment.kind,
         accepted=True,
         score=float(np.clip(found.evidence.correlation, 0, 1)),
         agreement=found.evidence.agreement,
         uniqueness=found.alignment.uniqueness,
-        residual_px=found.alignment.fit.residual,
-        blur_px=found.alignment.fit.blur,
+        residual_px=fit.residual,
+        blur_px=fit.blur,
         gain=gain,
         offset=offset,
-        overlap=_overlap(found.transform, low.values.shape[1:], high.values.shape[1:]),
+        overlap=_overlap(fit.transform, low.values.shape[1:], high.values.shape[1:]),
     )
     reasons = found.reasons
     if not reasons and min(gain) <= 0:
