@@ -56,7 +56,7 @@ def register(
     if len(low.values) != len(high.values) or pair.low.rgb != pair.high.rgb:
         kinds = [_kind(image) for image in (pair.low, pair.high)]
         raise PairError(f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same way.")
-    planes = [_plane(each, side, pair.name) for each, side in ((low, "low"), (high, "high"))]
+    planes = _plane(low, "low", pair.name), _plane(high, "high", pair.name)
     found = look(*planes, given)
     if found is None:
         hint = misplaced(*planes, given)

@@ -15,7 +15,7 @@ from napari_mdeblurgan.training.pairs.search import places, reduced
 
 AGREEMENT = 0.6  # of the parts
 BY_CHANCE = 0.3  # probability that a part of unrelated images fits, once the best place for the whole was sought
-CHANCE = 1e-3  # that so many parts fit by chance: more is too little evidence
+CHANCE = 2e-3  # that so many parts fit by chance: more is too little evidence
 CORRELATION = 0.3
 RESIDUAL = 0.5  # low-resolution pixels
 ENOUGH = 384  # low-resolution pixels along the shorter edge of the field: twice as many or more are averaged before
