@@ -49,7 +49,8 @@ class ResidualBlock(nn.Module):
         nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * features)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(activate(self.first(x), self.slope))
+        correction = self.second(activate(self.first(x), self.slope))
+        return correction.add_(x) if torch.is_inference_mode_enabled() else x + correction
 
     def reach(self, reach: Reach) -> Reach:
         return self.second.reach(self.first.reach(reach))

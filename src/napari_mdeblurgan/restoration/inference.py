@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.network import Network
 
-BLOCK_EDGE = {
-    "float32": 384,
-    "bfloat16": 512,
-}  # of the processor's share of a tile: no map of it is beyond `memory.KEPT_BYTES`
+# of what the processor works on at a time: so small that `memory.keep` keeps most of it
+BLOCK_EDGE = {"float32": 384, "bfloat16": 512}
+STRIP_ROWS = 128
 
 _ONE_AT_A_TIME = threading.Lock()
 _COPIES: WeakKeyDictionary[Network, dict[str, Network]] = WeakKeyDictionary()
@@ -119,13 +118,16 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
         if span.indices[0] != span.read_start or span.indices[-1] != span.read_stop - 1:
             block = block.take(span.indices - span.source.start, axis)
     colours = block[..., :3] if plan.rgb else block[..., None]
-    values, missing = window.normalise(colours), None
+    values = np.empty(colours.shape, np.float32)
+    missing: np.ndarray | None = None
+    for rows in _strips(len(colours)):
+        values[rows] = window.normalise(colours[rows])
     if plan.dtype.kind == "f":
         gaps = ~np.isfinite(colours)
         if gaps.any():
-            values = np.stack([fill(values[..., c], gaps[..., c]) for c in range(values.shape[-1])], axis=-1)
+            values = np.stack([fill(values[..., c], gaps[..., c]) for c in range(3 if plan.rgb else 1)], axis=-1)
             missing = gaps[tile.y.inside, tile.x.inside]
-    return Prepared(tile, np.ascontiguousarray(values), missing, block[..., 3] if plan.colours == (4,) else None)
+    return Prepared(tile, values, missing, block[..., 3] if plan.colours == (4,) else None)
 
 
 def apply(network: Network, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
@@ -154,7 +156,9 @@ def apply(network: Network, prepared: Prepared, plan: RestorationPlan) -> np.nda
 
 def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window: Window) -> np.ndarray:
     """From the network's output to the tile's part of the result."""
-    restored = window.invert(output, plan.dtype, plan.limits(window))
+    restored, limits = np.empty(output.shape, plan.dtype), plan.limits(window)
+    for rows in _strips(len(output)):
+        restored[rows] = window.invert(output[rows], plan.dtype, limits)
     if prepared.missing is not None:
         restored[prepared.missing.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)] = np.nan
     if not plan.rgb:
@@ -166,16 +170,26 @@ def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window
     return restored
 
 
+def _strips(length: int) -> Iterator[slice]:
+    """A few rows at a time, which take little memory and stay in the processor's cache."""
+    return (slice(start, start + STRIP_ROWS) for start in range(0, length, STRIP_ROWS))
+
+
 def restore_tile(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network) -> np.ndarray:
     """From `block`, the tile's `source` part of one image, to the tile's part of the result."""
     prepared = prepare(block, tile, plan, window)
     return finish(apply(network, prepared, plan), prepared, plan, window)
 
 
+def block_edge(device: str, precision: str) -> int | None:
+    """Edge of the blocks in which a tile goes through the network; None for all of it at once."""
+    return BLOCK_EDGE.get(precision) if device == "cpu" else None
+
+
 def _forward(network: Network, image: Tensor, tile: Tile, plan: RestorationPlan) -> Tensor:
     dtype, kind = getattr(torch, plan.precision), plan.device.split(":")[0]
     wanted = tuple((span.inside.start, span.inside.stop) for span in (tile.y, tile.x))
-    edge = BLOCK_EDGE[plan.precision] if kind == "cpu" else None
+    edge = block_edge(plan.device, plan.precision)
     with torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32):
         return network.stages.run(image, (wanted[0], wanted[1]), edge).float()
 

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-WAITING = 2  # results that may wait to be written
+WAITING = 1  # results that may wait to be written
 
 
 def overlapped(
