@@ -23,12 +23,11 @@ from napari_mdeblurgan.restoration.intensity import (
     sample,
     spots,
 )
+from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region, TileGrid
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
-
-DEFAULT_TILE = {"cpu": 768, "mps": 768, "cuda": 1024}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +52,8 @@ class RestorationPlan:
         Pixels of the result for one of the image, along y and x.
     tile, halo : int
         Largest edge of a tile, and the pixels around it that the network is given as well.
+    tile_step : int
+        Edges of tiles are multiples of this, but at the end of the region.
     device, precision : str
         Where and how exactly the network runs.
     scale, translate : tuple of float
@@ -79,6 +80,7 @@ class RestorationPlan:
     translate: tuple[float, ...]
     model: str
     warnings: tuple[str, ...] = ()
+    tile_step: int = 8
 
     @property
     def image_axes(self) -> int:
@@ -104,7 +106,8 @@ class RestorationPlan:
     def grid(self) -> TileGrid:
         """The tiles of each image of the stack."""
         axis = len(self.leading)
-        return TileGrid((self.shape[axis], self.shape[axis + 1]), self.region, self.tile, self.halo)
+        shape = self.shape[axis], self.shape[axis + 1]
+        return TileGrid(shape, self.region, self.tile, self.halo, step=self.tile_step)
 
     def limits(self, window: Window) -> tuple[float, float] | None:
         """What the result is clipped to, if not to its type: colours as floats lie in 0 … 1, or in 0 … 255."""
@@ -169,7 +172,7 @@ def make_plan(
     window : (float, float), or one pair per channel, optional
         Grey values that the network sees as 0 and 1; measured by default.
     tile : int, optional
-        Largest edge of a tile in pixels; by default chosen for the device.
+        Largest edge of a tile in pixels; by default what the memory of the device is enough for, see `fitting_tile`.
     device, precision : str
         See `pick_device` and `pick_precision`.
     scale, translate : sequence of float, optional
@@ -212,6 +215,7 @@ def make_plan(
         if windows is None:
             windows = measured_windows(image, colour, channel_axis)
     chosen = pick_device(device)
+    accuracy = pick_precision(precision, chosen)
     return RestorationPlan(
         shape=shape,
         dtype=dtype,
@@ -220,10 +224,10 @@ def make_plan(
         region=area,
         windows=windows,
         factor=factor,
-        tile=_checked_tile(tile, chosen),
+        tile=fitting_tile(card, chosen, accuracy) if tile is None else _checked_tile(tile),
         halo=card.halo + (FILL_RADIUS if dtype.kind == "f" else 0),
         device=chosen,
-        precision=pick_precision(precision, chosen),
+        precision=accuracy,
         scale=tuple(new_scale),
         translate=tuple(new_translate),
         model=card.name,
@@ -323,9 +327,7 @@ def _per_axis(values: Sequence[float] | None, axes: int, default: float, name: s
     return tuple(float(value) for value in values)
 
 
-def _checked_tile(tile: int | None, device: str) -> int:
-    if tile is None:
-        return DEFAULT_TILE[device.split(":")[0]]
+def _checked_tile(tile: int) -> int:
     if not isinstance(tile, Integral) or tile < SMALLEST_TILE:
         raise ImageError(f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} or more.")
     return int(tile)
