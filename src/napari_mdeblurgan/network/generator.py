@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from napari_mdeblurgan.network.approximation import OptimalApproximationModule
+from napari_mdeblurgan.network.approximation import Approximation, OptimalApproximationModule
 from napari_mdeblurgan.network.blocks import LocalMean
 from napari_mdeblurgan.network.deblurring import DeblurringModule
 from napari_mdeblurgan.network.reach import Reach
@@ -111,6 +111,16 @@ class Generator(nn.Module):
 
     def explain(self, image: Tensor) -> Restoration:
         """As `forward`, with the intermediate images, the weights of the candidates and their estimated distances."""
+        mean, encoder_decoder, deblurred, passed = self._approximated(image)
+        output = self.super_resolution(passed.image, passed.image - mean)
+        return Restoration(output, encoder_decoder, deblurred, passed.image, passed.weights, passed.distances)
+
+    def approximate(self, image: Tensor) -> Approximation:
+        """What super-resolution would start from, and why: less than half the work of `explain`."""
+        return self._approximated(image)[3]
+
+    def _approximated(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Approximation]:
+        """Local mean, the two sharpened candidates, and what the approximation module passes on."""
         if image.ndim != 4 or image.shape[1] != self.channels:
             raise ValueError(f"expected (batch, {self.channels}, y, x), got {tuple(image.shape)}")
         if image.shape[-2] % self.downsampling or image.shape[-1] % self.downsampling:
@@ -121,6 +131,4 @@ class Generator(nn.Module):
         first, second = self.deblurring(detail)
         encoder_decoder = image + first.to(image.dtype)
         deblurred = encoder_decoder + second.to(image.dtype)
-        passed = self.approximation((image, encoder_decoder, deblurred), mean, contrast)
-        output = self.super_resolution(passed.image, passed.image - mean)
-        return Restoration(output, encoder_decoder, deblurred, passed.image, passed.weights, passed.distances)
+        return mean, encoder_decoder, deblurred, self.approximation((image, encoder_decoder, deblurred), mean, contrast)

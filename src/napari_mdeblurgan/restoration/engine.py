@@ -18,6 +18,7 @@ from napari_mdeblurgan.restoration.tiling import Tile
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.trust.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
             return end.value
 
 
-def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[Progress, None, np.ndarray]:
+def restore_steps(
+    image: Any, plan: RestorationPlan, model: Model, explanation: Explanation | None = None
+) -> Generator[Progress, None, np.ndarray]:
     """Carry out `plan`; yields once at the start and after every tile, and returns the result.
 
     Closing the generator ends the work. When memory runs out, the tiles still to come are quartered.
@@ -99,6 +102,8 @@ def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[
         From `make_plan`.
     model : Model
         The model that the plan was made for.
+    explanation : Explanation, optional
+        Keeps what the network says of itself on the way.
 
     Returns
     -------
@@ -115,6 +120,8 @@ def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[
     done, total = 0, result.size // (plan.colours or (1,))[0]
     yield Progress(done, total, 0.0)
     network = network_on(model, plan.device)
+    if explanation is not None:
+        network = explanation.watching(network)
     tiles = list(plan.grid)
     for index in np.ndindex(*plan.leading):
 
@@ -123,6 +130,8 @@ def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[
 
         for tile, piece in restored_tiles(read, tiles, plan, plan.window(index, windows), network):
             result[(*index, *_target(tile, plan))] = piece
+            if explanation is not None:
+                explanation.keep(index, tile)
             done += tile.pixels * plan.factor**2
             yield Progress(done, total, time.perf_counter() - start)
     return result

@@ -87,18 +87,10 @@ def restore_tile(
     block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: torch.nn.Module
 ) -> np.ndarray:
     """From `block`, the tile's `source` part of one image, to the tile's part of the result."""
-    rows, columns = (span.indices - span.source.start for span in (tile.y, tile.x))
-    block = block[rows[:, None], columns[None, :]]
-    colours = block[..., :3] if plan.rgb else block[..., None]
-    normalised = window.normalise(colours)
-    missing = ~np.isfinite(colours) if plan.dtype.kind == "f" else None
-    if missing is not None and missing.any():
-        planes = [fill(normalised[..., c], missing[..., c]) for c in range(normalised.shape[-1])]
-        normalised = np.stack(planes, axis=-1)
-    else:
-        missing = None
-    inside = tuple(slice(s.start * plan.factor, s.stop * plan.factor) for s in (tile.y.inside, tile.x.inside))
-    output = _apply(network, normalised, plan)[inside]
+    block = mirrored(block, tile)
+    normalised, missing = network_input(block, plan, window)
+    inside = result_inside(tile, plan.factor)
+    output = apply_network(network, normalised, plan)[inside]
     restored = window.invert(output, plan.dtype, plan.limits(window))
     if missing is not None:
         core = missing[tile.y.inside, tile.x.inside]
@@ -111,8 +103,37 @@ def restore_tile(
     return restored
 
 
-def _apply(network: torch.nn.Module, normalised: np.ndarray, plan: RestorationPlan) -> np.ndarray:
-    """Through the network: (y, x, channels) float32 in and out."""
+def mirrored(block: np.ndarray, tile: Tile) -> np.ndarray:
+    """What the network is given: the tile's `source` part with the image's mirror image beyond its edges."""
+    rows, columns = (span.indices - span.source.start for span in (tile.y, tile.x))
+    return block[rows[:, None], columns[None, :]]
+
+
+def network_input(block: np.ndarray, plan: RestorationPlan, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+    """(y, x, channels) float32 in windows with gaps filled, and where values were missing, of the same shape or None."""
+    colours = block[..., :3] if plan.rgb else block[..., None]
+    normalised = window.normalise(colours)
+    missing = ~np.isfinite(colours) if plan.dtype.kind == "f" else None
+    if missing is None or not missing.any():
+        return normalised, None
+    planes = [fill(normalised[..., c], missing[..., c]) for c in range(normalised.shape[-1])]
+    return np.stack(planes, axis=-1), missing
+
+
+def result_inside(tile: Tile, factor: int) -> tuple[slice, slice]:
+    """Where the tile's part of the result lies within what the network gives back."""
+    y, x = (slice(s.start * factor, s.stop * factor) for s in (tile.y.inside, tile.x.inside))
+    return y, x
+
+
+def apply_network(network: torch.nn.Module, normalised: np.ndarray, plan: RestorationPlan) -> np.ndarray:
+    """Through the network: (y, x, channels) float32 in and out.
+
+    Raises
+    ------
+    DoesNotFit
+        If memory runs out.
+    """
     image = torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)))[None]
     try:
         with _ONE_AT_A_TIME, torch.inference_mode():
