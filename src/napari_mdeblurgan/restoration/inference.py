@@ -89,8 +89,19 @@ def restore_tile(
     """From `block`, the tile's `source` part of one image, to the tile's part of the result."""
     block = mirrored(block, tile)
     normalised, missing = network_input(block, plan, window)
-    inside = result_inside(tile, plan.factor)
-    output = apply_network(network, normalised, plan)[inside]
+    output = apply_network(network, normalised, plan)[result_inside(tile, plan.factor)]
+    return as_image(output, block, missing, tile, plan, window)
+
+
+def as_image(
+    output: np.ndarray,
+    block: np.ndarray,
+    missing: np.ndarray | None,
+    tile: Tile,
+    plan: RestorationPlan,
+    window: Window,
+) -> np.ndarray:
+    """From a tile's part of what the network gave back to its part of the result: type, gaps, alpha."""
     restored = window.invert(output, plan.dtype, plan.limits(window))
     if missing is not None:
         core = missing[tile.y.inside, tile.x.inside]
@@ -98,7 +109,7 @@ def restore_tile(
     if not plan.rgb:
         return restored[..., 0]
     if plan.colours == (4,):
-        alpha = _enlarged(block[..., 3], plan)[inside]
+        alpha = _enlarged(block[..., 3], plan)[result_inside(tile, plan.factor)]
         restored = np.concatenate([restored, alpha[..., None]], axis=-1)
     return restored
 

@@ -8,6 +8,7 @@ micrographs whose blur is known, gives the blur. `benchmarks/blur.py` fits and j
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -57,10 +58,8 @@ class BlurFit:
 def blur_fit() -> BlurFit:
     """The coefficients that come with the package."""
     fields = json.loads(FITTED.read_text(encoding="utf-8"))
-    return BlurFit(
-        *(tuple(float(v) for v in fields[name]) for name in ("mean", "spread", "coefficients")),
-        error_px=float(fields["error_px"]),
-    )
+    mean, spread, coefficients = (tuple(float(v) for v in fields[name]) for name in ("mean", "spread", "coefficients"))
+    return BlurFit(mean, spread, coefficients, float(fields["error_px"]))
 
 
 def measure_blur(parts: Sequence[np.ndarray], noise_sigma: float) -> float | None:
@@ -91,7 +90,7 @@ def blur_features(plane: np.ndarray, noise_sigma: float) -> np.ndarray | None:
     edges = [max(float(energies[scale][steep].mean()) - of_noise[scale], LEAST) for scale in SCALES_PX]
     spectrum, frequency = _spectrum(plane)
     bands = []
-    for low, high in zip(BANDS[:-1], BANDS[1:], strict=True):
+    for low, high in itertools.pairwise(BANDS):
         power = float(spectrum[(frequency >= low) & (frequency < high)].mean()) - variance
         bands.append(max(power, 0.05 * variance + LEAST))
     return np.concatenate([np.diff(np.log(edges)), np.diff(np.log(bands))])

@@ -7,7 +7,7 @@ import numpy as np
 from napari_mdeblurgan.network.approximation import CANDIDATES
 
 NOTHING = 0
-LEGEND = {NOTHING: "no value", **{number: name for number, name in enumerate(CANDIDATES, start=1)}}
+LEGEND = {NOTHING: "no value", **dict(enumerate(CANDIDATES, start=1))}
 
 
 def choice(explanation: np.ndarray, missing: np.ndarray) -> np.ndarray:

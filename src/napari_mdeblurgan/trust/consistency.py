@@ -1,9 +1,12 @@
 """Is the restored image, blurred again, the image that it was made from?
 
-In the spirit of SQUIRREL (Culley et al. 2018): what was painted in, or taken away, leaves a difference that noise does not explain.
+In the spirit of SQUIRREL (Culley et al. 2018): what was painted in, or taken away, leaves a difference that noise does not
+explain.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -15,13 +18,26 @@ from napari_mdeblurgan.trust.psf import PointSpread
 AVERAGED_PX = 1.5  # standard deviation of the neighbourhood, in pixels of the input
 REACH_PX = 6
 NOTABLE = 3.0  # times the noise
-LEAST_LIGHT = 0.5
+LEAST_SEEN = 0.98
 
 
-def residual(piece: Piece, psf: PointSpread, limits: tuple[float, float]) -> np.ndarray:
-    """The restored image, blurred and reduced, less the input; (y, x, colours) in windows, with the piece's margin.
+class Difference(NamedTuple):
+    """The restored image, blurred and reduced, less the input.
 
-    NaN where the input has no number, or where less than half of what a pixel should see was restored.
+    Attributes
+    ----------
+    values : ndarray
+        (y, x, colours) float32 in windows, with the piece's margin; NaN where the input has no number.
+    seen : ndarray
+        (y, x): share of the light of each pixel that comes from what was restored, 1 but for edges and gaps.
+    """
+
+    values: np.ndarray
+    seen: np.ndarray
+
+
+def compare(piece: Piece, psf: PointSpread, limits: tuple[float, float]) -> Difference:
+    """Blur the restored image again and take the input away.
 
     Parameters
     ----------
@@ -32,22 +48,21 @@ def residual(piece: Piece, psf: PointSpread, limits: tuple[float, float]) -> np.
     limits : (float, float)
         The darkest and brightest that the camera can show, in windows: there, more light makes no difference.
     """
-    known = np.isfinite(piece.restored)
-    again = psf.applied(np.where(known, piece.restored, np.float32(0)))
-    if not known.all():
-        light = psf.applied(known.astype(np.float32))
-        again = np.where(light > LEAST_LIGHT, again / np.maximum(light, LEAST_LIGHT), np.float32(np.nan))
-    difference: np.ndarray = np.clip(again, *limits) - piece.blurred
-    return difference
+    again = psf.applied(np.nan_to_num(piece.filled().restored))
+    seen = np.ones(again.shape[:2], np.float32)
+    if not piece.known.all():
+        seen = psf.applied(piece.known[..., None].astype(np.float32))[..., 0]
+    return Difference(np.clip(again, *limits) - piece.blurred, seen)
 
 
-def in_noise(difference: np.ndarray, piece: Piece, noise: Noise) -> np.ndarray:
+def in_noise(difference: Difference, piece: Piece, noise: Noise) -> np.ndarray:
     """Root mean square of a difference over the neighbourhood, in units of the noise; (y, x) float32 with the margin.
 
-    1 is what noise alone gives; NaN where the input has no number.
+    1 is what noise alone gives. NaN where the input has no number, and in the rim where more than a fiftieth of the light comes
+    from beyond what was restored.
     """
-    relative = difference / noise.sigma(piece.blurred)
-    return local_rms(relative)
+    rms = local_rms(difference.values / noise.sigma(piece.blurred))
+    return np.where(difference.seen < LEAST_SEEN, np.float32(np.nan), rms)
 
 
 def local_rms(values: np.ndarray) -> np.ndarray:

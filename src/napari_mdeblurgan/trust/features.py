@@ -7,12 +7,23 @@ import torch
 from scipy import ndimage
 
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
-from napari_mdeblurgan.trust.consistency import local_rms
+from napari_mdeblurgan.trust.consistency import Difference, local_rms
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import Piece
 from napari_mdeblurgan.trust.psf import PointSpread
 
-FEATURES = ("slope", "curvature", "contrast", "surroundings", "change", "residual", "noise", "blur", "distance", "closest")
+FEATURES = (
+    "slope",
+    "curvature",
+    "contrast",
+    "surroundings",
+    "change",
+    "residual",
+    "noise",
+    "blur",
+    "distance",
+    "closest",
+)
 WITH_DISAGREEMENT = (*FEATURES, "disagreement")
 FINE_PX, COARSE_PX = 0.5, 2.0  # standard deviations of averages, in pixels of the input
 LEAST = 1e-4
@@ -20,7 +31,7 @@ LEAST = 1e-4
 
 def features(
     piece: Piece,
-    difference: np.ndarray,
+    difference: Difference,
     noise: Noise,
     psf: PointSpread,
     explanation: np.ndarray | None,
@@ -32,8 +43,8 @@ def features(
     ----------
     piece : Piece
         With gaps filled.
-    difference : ndarray
-        From `residual`, with the margin.
+    difference : Difference
+        From `compare`.
     noise, psf
         Of the image.
     explanation : ndarray or None
@@ -56,7 +67,7 @@ def features(
         _deviation(grey, COARSE_PX * f)[result_inside],
         _smooth(np.abs(grey - _enlarged(piece.blurred.mean(axis=-1), f)), FINE_PX * f)[result_inside],
     ]
-    coarse = [np.nan_to_num(local_rms(difference)[inside]), noise.sigma(piece.blurred).mean(axis=-1)[inside]]
+    coarse = [np.nan_to_num(local_rms(difference.values)[inside]), noise.sigma(piece.blurred).mean(axis=-1)[inside]]
     coarse.append(np.full_like(coarse[0], psf.sigma_px * LEAST))
     distances = np.zeros((*coarse[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
     coarse += [distances[..., 2], distances.min(axis=-1)]

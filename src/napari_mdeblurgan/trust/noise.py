@@ -37,7 +37,7 @@ class Noise:
 
     def sigma(self, values: np.ndarray) -> np.ndarray:
         """Of `values`, (..., colours) in windows; float32 of the same shape."""
-        variance = np.float32(self.constant) + np.float32(self.slope) * np.maximum(values, 0)
+        variance = np.asarray(self.constant, np.float32) + np.asarray(self.slope, np.float32) * np.maximum(values, 0)
         return np.sqrt(variance, dtype=np.float32)
 
     @property
@@ -63,7 +63,9 @@ def measure_noise(parts: Sequence[np.ndarray], step: float = 0.0) -> Noise:
     pixels are not independent and the noise is underestimated.
     """
     least = max(step**2 / 12, FLOOR)
-    lines = [_line([part[..., c] for part in parts], least) for c in range(parts[0].shape[-1])] if parts else [(least, 0.0)]
+    lines = (
+        [_line([part[..., c] for part in parts], least) for c in range(parts[0].shape[-1])] if parts else [(least, 0.0)]
+    )
     return Noise(tuple(line[0] for line in lines), tuple(line[1] for line in lines))
 
 

@@ -25,12 +25,15 @@ class Piece:
         (y + 2 · margin, x + 2 · margin, colours) float32; NaN where the image has no number.
     restored : ndarray
         The same of the restored image: factor times as many pixels along y and x.
+    known : ndarray
+        (y, x) bool on the restored image's grid: real pixels, neither mirrored nor without a number.
     factor : int
         Of the plan.
     """
 
     blurred: np.ndarray
     restored: np.ndarray
+    known: np.ndarray
     factor: int
 
     @property
@@ -51,34 +54,37 @@ class Piece:
 
     def filled(self) -> Piece:
         """The same with gaps filled from their neighbours."""
-        return Piece(_filled(self.blurred), _filled(self.restored), self.factor)
+        return Piece(_filled(self.blurred), _filled(self.restored), self.known, self.factor)
 
 
 def read_piece(
     image: Any, restored: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window
 ) -> Piece:
     """Read a tile of one image of a stack from the input and from the result of `plan`; either may be lazy."""
-    parts = []
-    for array, factor, at_origin in ((image, 1, False), (restored, plan.factor, True)):
-        lines = []
-        for span, (start, stop) in zip((tile.y, tile.x), plan.region, strict=True):
-            rows = _mirrored(span.start - start, span.stop - start, stop - start, factor)
-            lines.append(rows if at_origin else rows + start)
-        source = tuple(slice(int(rows.min()), int(rows.max()) + 1) for rows in lines)
-        block = read(array, (*index, *source))
-        rows, columns = (line - part.start for line, part in zip(lines, source, strict=True))
-        block = block[rows[:, None], columns[None, :]]
-        values = window.normalise(block[..., :3] if plan.rgb else block[..., None])
-        parts.append(np.where(np.isfinite(block[..., :3] if plan.rgb else block[..., None]), values, np.float32(np.nan)))
-    return Piece(parts[0], parts[1], plan.factor)
+    blurred, _ = _read(image, index, tile, plan, window, 1)
+    result, real = _read(restored, index, tile, plan, window, plan.factor)
+    return Piece(blurred, result, real & np.isfinite(result).all(axis=-1), plan.factor)
 
 
-def _mirrored(start: int, stop: int, length: int, factor: int) -> np.ndarray:
-    """Pixels to read for a span and its margin, those beyond an edge mirrored at the pixels' outer border."""
-    wanted = np.arange((start - MARGIN) * factor, (stop + MARGIN) * factor)
-    period = 2 * length * factor
-    folded = wanted % period
-    return np.minimum(folded, period - 1 - folded)
+def _read(
+    array: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window, factor: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A tile and its margin in windows, and which pixels are not mirrored; a factor of 1 means the input."""
+    lines, real = [], []
+    for span, (start, stop) in zip((tile.y, tile.x), plan.region, strict=True):
+        wanted = np.arange((span.start - start - MARGIN) * factor, (span.stop - start + MARGIN) * factor)
+        length = (stop - start) * factor
+        folded = wanted % (2 * length)
+        origin = start if factor == 1 else 0
+        lines.append(np.minimum(folded, 2 * length - 1 - folded) + origin)
+        real.append((wanted >= 0) & (wanted < length))
+    source = tuple(slice(int(line.min()), int(line.max()) + 1) for line in lines)
+    block = read(array, (*index, *source))
+    rows, columns = (line - part.start for line, part in zip(lines, source, strict=True))
+    block = block[rows[:, None], columns[None, :]]
+    colours = block[..., :3] if plan.rgb else block[..., None]
+    values = np.where(np.isfinite(colours), window.normalise(colours), np.float32(np.nan))
+    return values, np.logical_and.outer(*real)
 
 
 def _filled(image: np.ndarray) -> np.ndarray:

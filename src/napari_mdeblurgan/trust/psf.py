@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import signal
 
 from napari_mdeblurgan.training.degradation.optics import blur
 
@@ -40,11 +41,9 @@ class PointSpread:
 
     @property
     def sigma_px(self) -> float:
-        """Standard deviation along one axis, in pixels of the input, averaging included."""
-        offsets = np.arange(-self.radius, self.radius + 1)
-        weights = np.maximum(self.kernel, 0)
-        variance = float((weights.sum(axis=0) * offsets**2).sum() / weights.sum()) + (self.factor**2 - 1) / 12
-        return math.sqrt(variance) / self.factor
+        """Standard deviation of the Gaussian that blurs as much, in pixels of the input; their own size included."""
+        box = np.ones((self.factor, self.factor)) / self.factor**2
+        return gaussian_equivalent(signal.convolve2d(self.kernel, box), self.factor)
 
     def applied(self, restored: np.ndarray) -> np.ndarray:
         """Blur and reduce (y, x, colours), y and x multiples of the factor, to (y / factor, x / factor, colours) float32.
@@ -52,6 +51,21 @@ class PointSpread:
         What lies within the radius of an edge is made of mirrored pixels, so read that much more.
         """
         return _applied(_planes(restored), self.kernel, self.factor)[:, 0].movedim(0, -1).numpy()
+
+
+def gaussian_equivalent(kernel: np.ndarray, factor: int) -> float:
+    """Standard deviation, in pixels `factor` times as large as the kernel's, of the Gaussian that blurs as much.
+
+    It is the one whose transfer falls to exp(-1/2) at the same frequency. The far rim of a kernel, which noise makes uncertain
+    and which counts most in a second moment, hardly matters.
+    """
+    line = kernel.sum(axis=0) / kernel.sum()
+    offsets = np.arange(len(line)) - (len(line) - 1) / 2
+    frequencies = np.linspace(0, 0.5, 501)[1:]  # cycles per pixel of the kernel
+    transfer = np.cos(2 * np.pi * frequencies[:, None] * offsets[None, :]) @ line
+    fallen = np.flatnonzero(transfer <= math.exp(-0.5))
+    at = frequencies[fallen[0]] if len(fallen) else frequencies[-1]
+    return 1 / (2 * math.pi * float(at) * factor)
 
 
 def estimate_psf(
