@@ -31,7 +31,7 @@ from napari_mdeblurgan.trust.summary import summarise
 from napari_mdeblurgan.trust.tiles import NewArray, in_memory, target, tiles_that_fit
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.model import Model, ModelCard
 
 ERROR_BINS = np.geomspace(1e-5, 10, 300)  # of half-widths in windows
 
@@ -182,7 +182,7 @@ def plan_trust(
     calibration = calibration_of(model.card)
     channels = range(len(windows)) if plan.channel_axis is not None else (None,)
     estimates = tuple(
-        _estimate(image, restored, plan, window, model, calibration, channel)
+        estimate_whole(image, restored, plan, window, model.card, calibration, channel)
         for window, channel in zip(windows, channels, strict=True)
     )
     speaks = explains(model.network)
@@ -297,16 +297,17 @@ def _array(name: str, plan: RestorationPlan, new_array: NewArray) -> Any:
     return new_array(name, (*plan.leading, *area, *kind.last_axis), np.dtype(kind.dtype))
 
 
-def _estimate(
+def estimate_whole(
     image: Any,
     restored: Any,
     plan: RestorationPlan,
     window: Window,
-    model: Model,
-    calibration: Calibration | None,
-    channel: int | None,
+    card: ModelCard,
+    calibration: Calibration | None = None,
+    channel: int | None = None,
 ) -> Estimate:
-    examination = examine(image, plan, window, model.card, calibration, channel)
+    """From a few places of an image and of its restoration, or of one channel, to what holds for all of it."""
+    examination = examine(image, plan, window, card, calibration, channel)
     places = rich_places(image, plan, channel)
     blurred = [normalised(place, image, plan, window) for place in places]
     result = [_in_result(place, restored, plan, window) for place in places]

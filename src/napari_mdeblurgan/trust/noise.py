@@ -91,11 +91,13 @@ def _line(planes: Sequence[np.ndarray], least: float) -> tuple[float, float]:
 def _cells(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Brightness, texture and (cells, 36) responses of the filter in the cells of a plane in which noise can be seen."""
     height, width = (n // CELL * CELL for n in plane.shape)
+    if not height or not width:
+        return np.zeros(0), np.zeros(0), np.zeros((0, (CELL - 2) ** 2))
     plane = plane[:height, :width]
     kind = np.float64
     response = ndimage.convolve(plane, FILTER, output=kind, mode="reflect")
     mean = ndimage.uniform_filter(plane, 3, output=kind, mode="reflect")
-    texture = np.hypot(*np.gradient(mean)) if min(plane.shape, default=0) >= CELL else np.zeros(plane.shape)
+    texture = np.hypot(*np.gradient(mean))
     values, inner, slopes = (_cut(each) for each in (plane, response, texture))
     inner = inner.reshape(-1, CELL, CELL)[:, 1:-1, 1:-1].reshape(len(inner), -1)
     low, high = (np.nanmin(plane), np.nanmax(plane)) if np.isfinite(plane).any() else (0.0, 0.0)

@@ -61,10 +61,11 @@ def gaussian_equivalent(kernel: np.ndarray, factor: int) -> float:
     """
     line = kernel.sum(axis=0) / kernel.sum()
     offsets = np.arange(len(line)) - (len(line) - 1) / 2
-    frequencies = np.linspace(0, 0.5, 501)[1:]  # cycles per pixel of the kernel
+    frequencies = np.linspace(0, 0.5, 501)  # cycles per pixel of the kernel
     transfer = np.cos(2 * np.pi * frequencies[:, None] * offsets[None, :]) @ line
     fallen = np.flatnonzero(transfer <= math.exp(-0.5))
-    at = frequencies[fallen[0]] if len(fallen) else frequencies[-1]
+    end = int(fallen[0]) if len(fallen) else len(frequencies) - 1
+    at = np.interp(-math.exp(-0.5), -transfer[end - 1 : end + 1], frequencies[end - 1 : end + 1])
     return 1 / (2 * math.pi * float(at) * factor)
 
 
@@ -124,7 +125,7 @@ def _solve(matrix: np.ndarray, target: np.ndarray, spread: np.ndarray, areas: np
         penalty = strength * (bends.T @ bends)
         right = moved.T @ (weights * (target - matrix @ start)) - basis.T @ penalty @ start
         left = normal + basis.T @ penalty @ basis + 1e-9 * np.trace(normal) / count * np.eye(count - 1)
-        shares = start + basis @ np.linalg.solve(left, right)
+        shares = start + basis @ np.linalg.lstsq(left, right, rcond=None)[0]
         off = np.abs(target - matrix @ shares) / spread
         robust = max(1.4826 * float(np.median(off)), 1e-12)
         weights = np.minimum(1, HUBER * robust / np.maximum(off, 1e-12)) / spread**2
