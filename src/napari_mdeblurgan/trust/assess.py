@@ -207,6 +207,7 @@ def assess_steps(
     trust: TrustPlan,
     model: Model,
     explanation: Explanation | None = None,
+    spread: Any = None,
     new_array: NewArray = in_memory,
 ) -> Generator[Progress, None, Assessment]:
     """Make the maps; yields once at the start and after every tile. Closing the generator ends the work.
@@ -222,6 +223,9 @@ def assess_steps(
     explanation : Explanation, optional
         What the network said of itself while it restored the image. Without it the network is run once more, up to its
         approximation module: less than half of the restoration's cost.
+    spread : array, optional
+        In grey levels on the result's grid, from `ensemble_steps`, where `restored` is the mean of the eight orientations; else
+        they are made here if the disagreement is wished for.
     new_array : callable
         Makes the arrays of the maps, in memory or on disk.
     """
@@ -243,11 +247,13 @@ def assess_steps(
                     said = explained(block, tile, plan, estimate.window, network)
                 else:
                     said = explanation.of(index, tile)
-            spread = None
-            if "disagreement" in trust.maps:
+            apart = None
+            if spread is not None:
+                apart = read(spread, (*index, *target(tile, plan)))[..., None] / np.float32(estimate.window.span)
+            elif "disagreement" in trust.maps:
                 part = lambda region: part_of(image, index, region)  # noqa: E731
-                spread = ensemble(part, tile, plan, estimate.window, network).spread
-            return maps_of_tile(image, restored, index, tile, trust, said, spread)
+                apart = ensemble(part, tile, plan, estimate.window, network).spread
+            return maps_of_tile(image, restored, index, tile, trust, said, apart)
 
         for tile, made in tiles_that_fit(plan, work):
             for name, values in made.items():
