@@ -31,7 +31,7 @@ from napari_mdeblurgan.trust.summary import summarise
 from napari_mdeblurgan.trust.tiles import NewArray, in_memory, target, tiles_that_fit
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model, ModelCard
+    from napari_mdeblurgan.model import Model
 
 ERROR_BINS = np.geomspace(1e-5, 10, 300)  # of half-widths in windows
 
@@ -152,7 +152,12 @@ def assess(image: Any, restored: Any, plan: RestorationPlan, model: Model, wishe
 
 
 def plan_trust(
-    image: Any, restored: Any, plan: RestorationPlan, model: Model, wishes: Wishes | None = None
+    image: Any,
+    restored: Any,
+    plan: RestorationPlan,
+    model: Model,
+    wishes: Wishes | None = None,
+    examinations: tuple[Examination, ...] | None = None,
 ) -> TrustPlan:
     """Estimate from a few places what holds for the whole, and settle what will be made.
 
@@ -166,6 +171,8 @@ def plan_trust(
         That restored the image.
     wishes : Wishes, optional
         Beyond what costs little.
+    examinations : tuple of Examination, optional
+        Of the image, one for each window, if it was looked at before.
 
     Raises
     ------
@@ -181,9 +188,14 @@ def plan_trust(
     windows = plan.windows or measured_windows(image, plan.rgb, plan.channel_axis)
     calibration = calibration_of(model.card)
     channels = range(len(windows)) if plan.channel_axis is not None else (None,)
+    if examinations is None:
+        examinations = tuple(
+            examine(image, plan, window, model.card, calibration, channel)
+            for window, channel in zip(windows, channels, strict=True)
+        )
     estimates = tuple(
-        estimate_whole(image, restored, plan, window, model.card, calibration, channel)
-        for window, channel in zip(windows, channels, strict=True)
+        estimate_whole(image, restored, plan, window, examination, channel)
+        for window, examination, channel in zip(windows, examinations, channels, strict=True)
     )
     speaks = explains(model.network)
     made = {
@@ -308,12 +320,10 @@ def estimate_whole(
     restored: Any,
     plan: RestorationPlan,
     window: Window,
-    card: ModelCard,
-    calibration: Calibration | None = None,
+    examination: Examination,
     channel: int | None = None,
 ) -> Estimate:
     """From a few places of an image and of its restoration, or of one channel, to what holds for all of it."""
-    examination = examine(image, plan, window, card, calibration, channel)
     places = rich_places(image, plan, channel)
     blurred = [normalised(place, image, plan, window) for place in places]
     result = [_in_result(place, restored, plan, window) for place in places]

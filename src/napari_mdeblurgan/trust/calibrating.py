@@ -16,6 +16,7 @@ from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.assess import estimate_whole
 from napari_mdeblurgan.trust.consistency import compare
 from napari_mdeblurgan.trust.disagreement import ensemble, part_of
+from napari_mdeblurgan.trust.domain import examine
 from napari_mdeblurgan.trust.error_bar import COVERED, ErrorBar, standardised
 from napari_mdeblurgan.trust.explanation import explained, explains
 from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT, features
@@ -65,7 +66,7 @@ def restore_known(image: np.ndarray, truth: np.ndarray, model: Model, border: in
     (tile,) = plan.grid
     network = network_on(model, plan.device)
     restored = restore(levels.astype(np.float32), model, window=(window.low, window.high), precision="float32")
-    estimate = estimate_whole(levels, restored, plan, window, model.card)
+    estimate = estimate_whole(levels, restored, plan, window, examine(levels, plan, window, model.card))
     piece = read_piece(levels, restored, (), tile, plan, window)
     noise = estimate.examination.noise
     difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))

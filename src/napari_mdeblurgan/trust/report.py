@@ -99,7 +99,7 @@ def write_report(path: str | Path, report: Report) -> None:
 
 def report_html(report: Report) -> str:
     """The page."""
-    title = f"How far can {report.source} be trusted?"
+    title = f"How far can the restoration of {report.source} be trusted?"
     found = report.assessment
     pictures = [
         _figure(
