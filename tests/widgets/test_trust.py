@@ -71,7 +71,8 @@ def test_without_the_tick_there_are_no_maps_and_the_result_is_the_same(
     np.testing.assert_array_equal(viewer.layers[1].data, first)
 
 
-def test_the_tick_is_remembered(viewer: Viewer, widget: DeblurWidget) -> None:
+def test_results_are_assessed_unless_the_user_has_said_no(viewer: Viewer) -> None:
+    widget = DeblurWidget(viewer)
     assert widget.controls.trust.value
     widget.controls.trust.value = False
     assert not DeblurWidget(viewer).controls.trust.value
