@@ -61,11 +61,11 @@ def restore_known(image: np.ndarray, truth: np.ndarray, model: Model, border: in
         Pixels of the image left out on every side.
     """
     levels = np.rint(image * 255).astype(np.uint8)
-    plan = make_plan(levels, model.card, tile=max(levels.shape[:2]), precision="float32")
+    plan = make_plan(levels, model.card, tile=max(levels.shape[:2]))
     (window,) = plan.windows or ()
     (tile,) = plan.grid
     network = network_on(model, plan.device)
-    restored = restore(levels.astype(np.float32), model, window=(window.low, window.high), precision="float32")
+    restored = restore(levels.astype(np.float32), model, window=(window.low, window.high))
     estimate = estimate_whole(levels, restored, plan, window, examine(levels, plan, window, model.card))
     piece = read_piece(levels, restored, (), tile, plan, window)
     noise = estimate.examination.noise
