@@ -1,7 +1,7 @@
 """What an assessment costs beside the restoration: `python benchmarks/trust_cost.py [--edges 512 1024] [--device auto]`.
 
-Restores a tiled sample micrograph of growing size, with and without being watched, and assesses it; prints seconds, the share that the
-assessment adds, and the most memory that its arrays take.
+Restores a tiled sample micrograph of growing size, with and without being watched, and assesses it; prints seconds, the share
+that the assessment adds, and the most memory that its arrays take.
 """
 
 from __future__ import annotations
