@@ -36,6 +36,7 @@ DOCUMENTED = {
     "fluorescence-1-before": "deblur-before",
     "fluorescence-3-during": "deblur-during",
     "fluorescence-4-after": "deblur-after",
+    "fluorescence-6-trust": "trust-widget",
     "brightfield-1-before": "deblur-colour-before",
     "brightfield-4-after": "deblur-colour-after",
 }
@@ -107,6 +108,9 @@ def picture_run(viewer: napari.Viewer, widget: DeblurWidget, folder: Path, sampl
     shoot(viewer, folder / f"{sample}-4-after.png")
     widget.controls.compare.native.click()
     shoot(viewer, folder / f"{sample}-5-compared.png")
+    widget.controls.compare.native.click()
+    next(layer for layer in viewer.layers if layer.name.endswith("[error bar]")).visible = True
+    shoot(viewer, folder / f"{sample}-6-trust.png")
 
 
 def progress_of(widget: DeblurWidget) -> float:

@@ -29,6 +29,7 @@ from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
 if TYPE_CHECKING:
     import numpy as np
 
+    from napari_mdeblurgan.commands.trust import Wishes, Work
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.storage import Micrograph
 
@@ -149,6 +150,13 @@ def restore(
     tile: Tile = None,
     precision: PrecisionOption = Precision.auto,
     compare: Annotated[Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Also write maps of how far to trust it beside OUTPUT.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(metavar="PAGE", help="Also write a report on that: an .html.")] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Mean of eight orientations: better, 8 × as long.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
 ) -> None:
     """Restore one image: sharper, and of higher pixel density.
@@ -157,19 +165,25 @@ def restore(
     size (divided by the model's factor) go into OUTPUT.
 
     \b
-    Example:
+    Examples:
       mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
+      mdeblurgan restore blurred.tif sharp.tif --trust --report sharp.html
     """
     with _one_line_errors(context):
+        from napari_mdeblurgan.commands.trust import Wishes, Work
         from napari_mdeblurgan.storage import read_image, write_image
 
-        _check_files(source, output, compare, overwrite)
+        wishes = Wishes(maps=trust, report=report, ensemble=ensemble)
+        _check_files(source, output, compare, overwrite, wishes)
         if model is not None:
             _check_model(model)
         _check_device(device, precision)
         before = read_image(source)
         _check_output(output, before.axes, before.data.dtype)
-        after = _restored(before, model or _default_model(before), device, tile, precision)
+        work = Work(wishes, _shown)
+        after = _restored(
+            before, model or _default_model(before), device, tile, precision, work if wishes.any else None
+        )
         write_image(output, after)
         print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")
         if compare is not None:
@@ -177,6 +191,8 @@ def restore(
 
             write_comparison(compare, before, after)
             print(compare)
+        for line in work.write(output, before, after):
+            print(line)
 
 
 @app.command()
@@ -423,19 +439,21 @@ def _fail(sentence: str, code: int) -> None:
     raise typer.Exit(code)
 
 
-def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool) -> None:
+def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool, trust: Wishes) -> None:
     """Find out, before any work is done, whether the files can be meant so."""
     if not source.exists():
         raise WrongUse(f"{source} does not exist; check its name.")
     if compare is not None and compare.suffix.lower() != ".png":
         raise WrongUse(f"the before/after picture is a PNG; let {compare} end in .png.")
-    written = [output] if compare is None else [output, compare]
+    trust.check()
+    written = [output, *trust.files(output)] if compare is None else [output, compare, *trust.files(output)]
     for path in written:
         if path.resolve() == source.resolve() or (path.exists() and path.samefile(source)):
             raise WrongUse(f"{path} is the input itself; choose another name.")
         if path.exists() and not overwrite:
             raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
-        _check_output(path, "YX", "uint8")
+        if path != trust.report:
+            _check_output(path, "YX", "uint8")
     if compare is not None and compare.resolve() == output.resolve():
         raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
 
@@ -479,7 +497,12 @@ def _default_model(image: Micrograph) -> str:
 
 
 def _restored(
-    image: Micrograph, model_name: str, device: str, tile: int | None = None, precision: str = "auto"
+    image: Micrograph,
+    model_name: str,
+    device: str,
+    tile: int | None = None,
+    precision: str = "auto",
+    work: Work | None = None,
 ) -> Micrograph:
     """Restore an image and show the progress."""
     from napari_mdeblurgan.model import load_model
@@ -500,7 +523,7 @@ def _restored(
     for warning in plan.warnings:
         print(f"mdeblurgan: {warning}", file=sys.stderr)
     print(f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}", flush=True)
-    data = _shown(restore_steps(image.data, plan, model))
+    data = work(image.data, plan, model) if work else _shown(restore_steps(image.data, plan, model))
     sizes = {axis: size / plan.factor if axis in "XY" else size for axis, size in image.pixel_size.items()}
     return dataclasses.replace(image, data=data, pixel_size=sizes)
 

@@ -32,9 +32,13 @@ def middle_plane(image: Micrograph) -> np.ndarray:
     ndarray
         (y, x) or (y, x, 3 or 4), the image's type.
     """
+    return image.data[middle_index(image)]
+
+
+def middle_index(image: Micrograph) -> tuple[int, ...]:
+    """Where that plane is along the axes before y and x."""
     leading = image.axes.removesuffix("S").removesuffix("YX")
-    index = tuple(0 if axis == "C" else length // 2 for axis, length in zip(leading, image.data.shape, strict=False))
-    return image.data[index]
+    return tuple(0 if axis == "C" else length // 2 for axis, length in zip(leading, image.data.shape, strict=False))
 
 
 def comparison(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = ("before", "after")) -> np.ndarray:

@@ -45,10 +45,11 @@ def viewer(make_napari_viewer: Callable[..., Viewer]) -> Viewer:
 
 @pytest.fixture
 def widget(viewer: Viewer) -> Generator[DeblurWidget, None, None]:
-    """The widget, docked; a job that a test leaves running is cancelled."""
+    """The widget, docked, which only restores; a job that a test leaves running is cancelled."""
     from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
     widget = DeblurWidget(viewer)
+    widget.controls.trust.value = False
     viewer.window.add_dock_widget(widget, name="Deblur + SR")
     yield widget
     widget.cancel()
@@ -95,7 +96,7 @@ class Gate:
     def let_on(self, tiles: int = 1) -> None:
         self._open.release(tiles)
 
-    def steps(self, _image: Any, plan: Any, _model: Any) -> Generator[Any, None, np.ndarray]:
+    def steps(self, _image: Any, plan: Any, _model: Any, _explanation: Any = None) -> Generator[Any, None, np.ndarray]:
         from napari_mdeblurgan.restoration.engine import Progress
 
         try:

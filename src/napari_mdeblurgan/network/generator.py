@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from napari_mdeblurgan.network.approximation import OptimalApproximationModule
@@ -101,12 +103,20 @@ class Generator(nn.Module):
     @property
     def stages(self) -> Stages:
         """What `forward` does, for those who need a part of its result only."""
+        return self._staged(self._pass_on, self._pass_on_reach, {"passed": 1})
+
+    @property
+    def explained_stages(self) -> Stages:
+        """The same with one more map, called "explanation": the three weights and the three distances, see `Restoration`."""
+        return self._staged(self._explain, self._explain_reach, {"passed": 1, "explanation": 1})
+
+    def _staged(self, choose: Callable, choose_reach: Callable, chosen: dict[str, float]) -> Stages:
         corrections, step = ("first correction", "second correction"), 1 / self.scale
         return Stages(
             (
                 Stage(self._look, self._look_reach, ("image",), {"mean": 1, "detail": 1, "contrast": 1}),
                 *self.deblurring.stages("detail"),
-                Stage(self._pass_on, self._pass_on_reach, ("image", "mean", "contrast", *corrections), {"passed": 1}),
+                Stage(choose, choose_reach, ("image", "mean", "contrast", *corrections), chosen),
                 Stage(self._enlarge, self._enlarge_reach, ("passed", "mean"), {"output": step}),
             )
         )
@@ -152,6 +162,18 @@ class Generator(nn.Module):
     def _pass_on_reach(self, *maps: Reach) -> tuple[Reach]:
         image, mean, contrast, first, second = maps
         return (self.approximation.reach(image.joined(mean, contrast, first, second)),)
+
+    def _explain(
+        self, image: Tensor, mean: Tensor, contrast: Tensor, first: Tensor, second: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        encoder_decoder = image + first.to(image.dtype)
+        deblurred = encoder_decoder + second.to(image.dtype)
+        passed = self.approximation((image, encoder_decoder, deblurred), mean, contrast)
+        return passed.image, torch.cat([passed.weights, passed.distances], dim=1)
+
+    def _explain_reach(self, *maps: Reach) -> tuple[Reach, Reach]:
+        (passed,) = self._pass_on_reach(*maps)
+        return passed, passed
 
     def _enlarge(self, passed: Tensor, mean: Tensor) -> tuple[Tensor]:
         return (self.super_resolution.folded(passed, passed - mean),)

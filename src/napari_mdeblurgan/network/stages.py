@@ -10,7 +10,7 @@ Places are given in pixels of the network's input: the feature at index ``i`` of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,24 +80,30 @@ class Stages:
         made = stage.reach(*(Reach(stride=int(strides[name])) for name in stage.inputs))
         return -(-max(reach.radius for reach in made) // stage.grid) * stage.grid
 
-    def needed(self, wanted: Spans, shape: tuple[int, int]) -> dict[str, Spans]:
-        """Where each map is needed for the place `wanted` of the last one, in an image of `shape` pixels."""
-        spans = {self.result: wanted}
+    def needed(self, wanted: Mapping[str, Spans], shape: tuple[int, int]) -> dict[str, Spans]:
+        """Where each map is needed for the places that are wanted of some, in an image of `shape` pixels."""
+        spans = dict(wanted)
         for stage in reversed(self.stages):
-            made = _hull(spans[name] for name in stage.outputs if name in spans)
-            around = _around(made, self.margin(stage), stage.grid, shape)
+            made = [spans[name] for name in stage.outputs if name in spans]
+            if not made:
+                continue
+            around = _around(_hull(made), self.margin(stage), stage.grid, shape)
             spans |= {name: _hull([around, spans.get(name, around)]) for name in stage.inputs}
         return spans
 
     def run(self, image: Tensor, wanted: Spans, edge: int | None = None) -> Tensor:
-        """The place `wanted` of the last map, as it would be if the whole image went through all stages.
+        """The place `wanted` of the last map, as it would be if the whole image went through all stages; see `maps`."""
+        return self.maps(image, {self.result: wanted}, edge)[self.result]
+
+    def maps(self, image: Tensor, wanted: Mapping[str, Spans], edge: int | None = None) -> dict[str, Tensor]:
+        """Places of some maps, as they would be if the whole image went through all stages.
 
         Parameters
         ----------
         image : Tensor
             (batch, channels, y, x), y and x multiples of every stage's grid.
-        wanted : ((int, int), (int, int))
-            Start and stop along y and x, in pixels of the image.
+        wanted : mapping of str to ((int, int), (int, int))
+            By name of the map: start and stop along y and x, in pixels of the image.
         edge : int, optional
             Edge of a block, about, in pixels of the image, at stages of its resolution; without it, every stage is carried
             out in one piece.
@@ -108,6 +114,8 @@ class Stages:
         places["image"] = (0, shape[0]), (0, shape[1])
         for position, stage in enumerate(self.stages):
             margin, asked = self.margin(stage), [name for name in stage.outputs if name in places]
+            if not asked:
+                continue
             finest = min(strides[name] for name in (*stage.inputs, *stage.outputs))
             size = None if edge is None else int(edge * min(2 * finest, max(finest, 1)))
             if size is not None and margin > FAR * size:
@@ -122,9 +130,9 @@ class Stages:
                     if common is not None:
                         part = _part(made[name], around, common, strides[name])
                         _keep(maps, name, part, common, places[name], strides[name])
-            later = {name for each in self.stages[position + 1 :] for name in each.inputs} | {self.result}
+            later = {name for each in self.stages[position + 1 :] for name in each.inputs} | set(wanted)
             maps = {name: values for name, values in maps.items() if name in later}
-        return maps[self.result]
+        return {name: maps[name] for name in wanted}
 
 
 def _around(spans: Spans, margin: int, grid: int, shape: tuple[int, int]) -> Spans:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,7 +97,12 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
             return end.value
 
 
-def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[Progress, None, np.ndarray]:
+def restore_steps(
+    image: Any,
+    plan: RestorationPlan,
+    model: Model,
+    tell: Callable[[tuple[int, ...], Tile, np.ndarray], None] | None = None,
+) -> Generator[Progress, None, np.ndarray]:
     """Carry out `plan`; yields once at the start and after every tile, and returns the result.
 
     Closing the generator ends the work. When memory runs out, the tiles still to come are quartered.
@@ -109,6 +115,8 @@ def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[
         From `make_plan`.
     model : Model
         The model that the plan was made for.
+    tell : callable, optional
+        Called with the position along the axes before y, a tile, and what the network says of it, see `inference.explanation`.
 
     Returns
     -------
@@ -131,7 +139,8 @@ def restore_steps(image: Any, plan: RestorationPlan, model: Model) -> Generator[
         def read(tile: Tile, index: tuple[int, ...] = index) -> np.ndarray:
             return np.asarray(image[(*index, tile.y.source, tile.x.source)])
 
-        for tile, piece in restored_tiles(read, tiles, plan, plan.window(index, windows), network):
+        told = None if tell is None else partial(tell, index)
+        for tile, piece in restored_tiles(read, tiles, plan, plan.window(index, windows), network, told):
             result[(*index, *_target(tile, plan))] = piece
             done += tile.pixels * plan.factor**2
             yield Progress(done, total, time.perf_counter() - start)

@@ -6,7 +6,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from napari_mdeblurgan.errors import OutOfMemory
+from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.intensity import Window, fill
@@ -23,10 +24,13 @@ from napari_mdeblurgan.restoration.tiling import Tile
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.network import Network
+    from napari_mdeblurgan.network.stages import Stages
 
 # of what the processor works on at a time: so small that `memory.keep` keeps most of it
 BLOCK_EDGE = {"float32": 384, "bfloat16": 512}
 STRIP_ROWS = 128
+
+Tell = Callable[[Tile, np.ndarray], None]
 
 _ONE_AT_A_TIME = threading.Lock()
 _COPIES: WeakKeyDictionary[Network, dict[str, Network]] = WeakKeyDictionary()
@@ -64,6 +68,7 @@ def restored_tiles(
     plan: RestorationPlan,
     window: Window,
     network: Network,
+    tell: Tell | None = None,
 ) -> Iterator[tuple[Tile, np.ndarray]]:
     """Restore tiles one by one. When memory runs out those still to come are quartered, and `tiles` is, too.
 
@@ -73,6 +78,8 @@ def restored_tiles(
         From a tile to the part of the image that its `source` slices name.
     tiles : list of Tile
         What to restore; changed in place if memory runs out, so that the next image starts with what fits.
+    tell : callable, optional
+        Called with every tile and the explanation of it, see `explained`.
 
     Raises
     ------
@@ -83,7 +90,7 @@ def restored_tiles(
     while todo:
         tile = todo.pop()
         try:
-            piece = restore_tile(read(tile), tile, plan, window, network)
+            piece = restore_tile(read(tile), tile, plan, window, network, tell)
         except DoesNotFit as error:
             todo, tiles[:] = _smaller(plan, [*todo, tile], error), _smaller(plan, tiles, error)
             continue
@@ -149,15 +156,42 @@ def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) ->
     DoesNotFit
         If memory runs out.
     """
+    return [output for (output,) in _maps(network.stages, (network.stages.result,), batch, plan)]
+
+
+def explanation(network: Generator, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
+    """What the network says of a tile: (y, x, 6) float32, the weights of the three candidates and their distances.
+
+    Raises
+    ------
+    DoesNotFit
+        If memory runs out.
+    """
+    ((told,),) = _maps(network.explained_stages, ("explanation",), [prepared], plan)
+    return told
+
+
+def explained(network: Generator, prepared: Prepared, plan: RestorationPlan) -> tuple[np.ndarray, np.ndarray]:
+    """Both `apply` and `explanation` of a tile, in one go."""
+    stages = network.explained_stages
+    ((output, told),) = _maps(stages, (stages.result, "explanation"), [prepared], plan)
+    return output, told
+
+
+def _maps(
+    stages: Stages, names: tuple[str, ...], batch: Sequence[Prepared], plan: RestorationPlan
+) -> list[tuple[np.ndarray, ...]]:
+    """For each tile, the part of some maps that lies over what it restores: (y, x, channels) float32."""
     tile = batch[0].tile
     try:
         with _ONE_AT_A_TIME, torch.inference_mode():
             values = [torch.from_numpy(prepared.values) for prepared in batch]
             images = (values[0][None] if len(batch) == 1 else torch.stack(values)).permute(0, 3, 1, 2).to(plan.device)
-            output = _forward(network, images, tile, plan)
-            if not bool(torch.isfinite(output).all()):
-                output = _forward(network, images, tile, replace(plan, precision="float32"))
-            return [each.movedim(0, -1).cpu().numpy() for each in output]
+            maps = _forward(stages, names, images, tile, plan)
+            if not all(bool(torch.isfinite(each).all()) for each in maps):
+                maps = _forward(stages, names, images, tile, replace(plan, precision="float32"))
+            made = [[each.movedim(0, -1).cpu().numpy() for each in values] for values in maps]
+            return list(zip(*made, strict=True))
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -187,11 +221,22 @@ def _strips(length: int) -> Iterator[slice]:
     return (slice(start, start + STRIP_ROWS) for start in range(0, length, STRIP_ROWS))
 
 
-def restore_tile(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network) -> np.ndarray:
+def restore_tile(
+    block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network, tell: Tell | None = None
+) -> np.ndarray:
     """From `block`, the tile's `source` part of one image, to the tile's part of the result."""
     prepared = prepare(block, tile, plan, window)
-    (output,) = apply(network, [prepared], plan)
+    if tell is not None and explains(network):
+        output, told = explained(network, prepared, plan)
+        tell(tile, told)
+    else:
+        (output,) = apply(network, [prepared], plan)
     return finish(output, prepared, plan, window)
+
+
+def explains(network: Network) -> TypeGuard[Generator]:
+    """Whether a network has an approximation module to tell of."""
+    return isinstance(network, Generator) and network.approximation.reading != "none"
 
 
 def block_edge(device: str, precision: str) -> int | None:
@@ -199,12 +244,13 @@ def block_edge(device: str, precision: str) -> int | None:
     return BLOCK_EDGE.get(precision) if device == "cpu" else None
 
 
-def _forward(network: Network, image: Tensor, tile: Tile, plan: RestorationPlan) -> Tensor:
+def _forward(stages: Stages, names: tuple[str, ...], image: Tensor, tile: Tile, plan: RestorationPlan) -> list[Tensor]:
     dtype, kind = getattr(torch, plan.precision), plan.device.split(":")[0]
-    wanted = tuple((span.inside.start, span.inside.stop) for span in (tile.y, tile.x))
+    y, x = ((span.inside.start, span.inside.stop) for span in (tile.y, tile.x))
     edge = block_edge(plan.device, plan.precision)
     with torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32):
-        return network.stages.run(image, (wanted[0], wanted[1]), edge).float()
+        maps = stages.maps(image, dict.fromkeys(names, (y, x)), edge)
+    return [maps[name].float() for name in names]
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -36,6 +36,11 @@ class Window:
         half = float(self.high) / 2 - float(self.low) / 2
         return half if half > np.finfo(np.float64).tiny else 0.5
 
+    @property
+    def span(self) -> float:
+        """Grey levels between the two; 1 where they are equal."""
+        return 2 * self._half_span
+
     def normalise(self, values: np.ndarray) -> np.ndarray:
         """To float32, `low` at 0 and `high` at 1; any shape. NaN stays NaN; beyond a million windows it is cut off."""
         kind: type[np.floating] = (

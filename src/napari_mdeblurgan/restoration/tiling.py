@@ -124,6 +124,11 @@ class TileGrid:
         rows, columns = self.spans
         return len(rows) * len(columns)
 
+    def tile_over(self, region: Region) -> Tile:
+        """The tile that restores a rectangle, wherever it starts."""
+        (y0, y1), (x0, x1) = region
+        return Tile(self._span(0, y0, y1), self._span(1, x0, x1))
+
     def quarters(self, tile: Tile) -> tuple[Tile, ...]:
         """The same rectangle in up to four tiles of half the edge; itself alone where it is too small to be cut."""
         cuts = []

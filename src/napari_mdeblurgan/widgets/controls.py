@@ -10,6 +10,8 @@ from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 
+from napari_mdeblurgan.widgets.trust import REPORT_TIP, TRUST_TIP
+
 COMPARE_KEY = "Alt-B"
 THIS_SLICE = "This slice only"
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
@@ -27,12 +29,14 @@ class Controls:
     about: Label
     device: ComboBox
     this_slice: CheckBox
+    trust: CheckBox
     preview: PushButton
     run: PushButton
     progress: ProgressBar
     cancel: PushButton
     working: Container
     compare: PushButton
+    report: PushButton
     status: Label
 
 
@@ -67,6 +71,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             value=False,
             tooltip="Restore only the plane that the viewer shows now, not every plane of the stack.",
         ),
+        trust=CheckBox(text="Trust", value=True, tooltip=TRUST_TIP),
         preview=PushButton(
             text="Preview", tooltip="Restore only what the canvas shows now, to see in seconds what the model does."
         ),
@@ -80,6 +85,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         compare=PushButton(
             text="Compare", tooltip=f"Switch between before and after. Key: {COMPARE_KEY.replace('-', '+')}."
         ),
+        report=PushButton(text="Save report…", tooltip=REPORT_TIP),
         status=Label(value=""),
     )
     for label in (controls.about, controls.status):
@@ -96,10 +102,10 @@ def laid_out(controls: Controls) -> list[Widget]:
         *(_named(box) for box in (controls.image, controls.model)),
         controls.about,
         _named(controls.device),
-        controls.this_slice,
+        _row(controls.trust, controls.this_slice),
         _row(controls.preview, controls.run),
         controls.working,
-        controls.compare,
+        _row(controls.compare, controls.report),
         controls.status,
     ]
 

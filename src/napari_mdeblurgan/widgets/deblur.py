@@ -14,7 +14,7 @@ from napari.utils.notifications import show_error, show_warning
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.widgets import layers, models, view, wording
+from napari_mdeblurgan.widgets import layers, models, trust, view, wording
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.controls import (
@@ -58,12 +58,14 @@ class DeblurWidget(Container):
         self._looking_for_devices: Any = None
         self._choices = read_choices()
         self._pairs = Pairs(napari_viewer.layers)
+        self._assessments = trust.Assessments()
         self._runner = Runner(self._on_step, self._on_end)
         self._told_problem: str | None = None
         self._kind: int | None = None  # channels of the image that a model was last picked for
         self._source: weakref.ref[Image] | None = None  # of the running job
         self._note = ""  # what the user should know of its result
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
+        self.controls.trust.value = self._choices.trust != "no"
         super().__init__(widgets=laid_out(self.controls), labels=False)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         self._connect()
@@ -74,7 +76,11 @@ class DeblurWidget(Container):
     # ---- what is offered
 
     def _image_entries(self, _: object = None) -> list[tuple[str, Image]]:
-        return [(i.name, i) for i in self._viewer.layers if isinstance(i, Image) and not self._pairs.is_preview(i)]
+        return [(i.name, i) for i in self._viewer.layers if isinstance(i, Image) and self._is_source(i)]
+
+    def _is_source(self, layer: Image) -> bool:
+        """Whether anybody would restore it."""
+        return not (self._pairs.is_preview(layer) or trust.is_map(layer))
 
     def _model_entries(self, _: object = None) -> list[tuple[str, str]]:
         return [(card.name, card.name) for card in self._cards]
@@ -127,6 +133,8 @@ class DeblurWidget(Container):
         controls.image.changed.connect(self._on_image)
         controls.model.changed.connect(self._on_model)
         controls.device.changed.connect(self._on_device)
+        controls.trust.changed.connect(lambda on: self._remember(trust="yes" if on else "no"))
+        controls.report.changed.connect(self.save_report)
         controls.preview.changed.connect(self.start_preview)
         controls.run.changed.connect(self.start)
         controls.cancel.changed.connect(self.cancel)
@@ -211,6 +219,7 @@ class DeblurWidget(Container):
     def _start(self, image: Image, **part: Any) -> None:
         self._source = weakref.ref(image)
         self._note = ""
+        part["trust"] = self.controls.trust.value and not part.get("preview", False)
         settings = read_settings()
         device = settings.device_for(self.controls.device.value)
         part |= {"precision": settings.precision, "tile_memory_mb": settings.tile_memory_mb}
@@ -233,6 +242,28 @@ class DeblurWidget(Container):
         if source is not None:
             (self._pairs.show_before if self._pairs.shows_after(source) else self._pairs.show_after)(source)
             self._refresh()
+
+    def save_report(self) -> None:
+        """Ask where, and save the report on the chosen image's newest result that was assessed."""
+        found = self._reported()
+        path = None if found is None else trust.ask_for_report_path(self.native, found[0].name)
+        if found is None or path is None:
+            return
+        self.controls.status.value = "Saving the report…"
+        create_worker(
+            trust.save_report,
+            path,
+            found[1],
+            found[0].data,
+            _connect={
+                "returned": lambda _: setattr(self.controls.status, "value", f"The report was saved as {path}."),
+                "errored": lambda error: self._tell_failure(str(error)),
+            },
+        )
+
+    def _reported(self) -> tuple[Image, trust.Trusted] | None:
+        source = self._compared()
+        return None if source is None else self._assessments.newest(self._pairs.results_of(source))
 
     def _compared(self) -> Image | None:
         return None if self.image is None else self._pairs.source_of(self.image)
@@ -269,12 +300,16 @@ class DeblurWidget(Container):
             self._pairs.remember(source, result, preview=restored.preview)
             if source in self._viewer.layers:
                 self._pairs.show_after(source)
+        if restored.trusted is not None:
+            trust.add_maps(self._viewer, restored.trusted, result)
+            self._assessments.remember(result, restored.trusted)
         self.reset_choices()
         where = wording.place(restored.device)
         made = f"{result.name!r} was made in {wording.duration(restored.seconds)} on {where}."
+        said = "" if restored.trusted is None else restored.trusted.assessment.sentence
         for warning in restored.warnings:
             show_warning(warning)
-        self.controls.status.value = " ".join(filter(None, [made, self._note, *restored.warnings]))
+        self.controls.status.value = " ".join(filter(None, [made, self._note, *restored.warnings, said]))
 
     # ---- the widget's life
 
@@ -314,6 +349,7 @@ class DeblurWidget(Container):
         controls.working.visible = self.running
         source = self._compared()
         controls.compare.enabled = source is not None
+        controls.report.enabled = self._reported() is not None
         before = source is not None and self._pairs.shows_after(source)
         controls.compare.text = "Compare: show before" if before else "Compare: show after" if source else "Compare"
         if problem is not None or controls.status.value == self._told_problem:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.tiling import Region
+    from napari_mdeblurgan.widgets.trust import Trusted
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,8 @@ class Job:
         Restore this part alone, in pixels of the source.
     preview : bool
         Whether the result is a passing look.
+    trust : bool
+        Whether to find out how far the result can be trusted.
     model, device, precision : str
         Names, as `load_model` and `make_plan` take them.
     tile_memory_mb : int
@@ -57,6 +61,7 @@ class Job:
     index: tuple[int, ...] | None = None
     region: Region | None = None
     preview: bool = False
+    trust: bool = False
     model: str
     device: str = "auto"
     precision: str = "auto"
@@ -75,6 +80,7 @@ class Restored:
     device: str
     seconds: float
     warnings: tuple[str, ...] = ()
+    trusted: Trusted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +120,31 @@ def _restore(job: Job) -> Generator[str | Progress, None, Restored]:
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.engine import restore_steps
+    from napari_mdeblurgan.trust.explanation import Explanation
 
     model = load_model(job.model)
     yield "Looking at the image…"
     image, plan = yield from _planned(job, model)
+    check = job.trust and trust.fits_in_memory(plan)
+    examination = trust.examined(image, plan, model) if check else None
+    if examination is not None and not examination.fits:
+        yield examination.sentence
+    explanation = Explanation(plan) if check else None
     seconds = 0.0
-    steps = restore_steps(image, plan, model)
+    steps = restore_steps(image, plan, model, None if explanation is None else explanation.keep)
     try:
         while True:
             progress = next(steps)
             seconds = progress.seconds
             yield progress
     except StopIteration as end:
-        return _restored(job, plan, model, end.value, seconds)
+        restored = _restored(job, plan, model, end.value, seconds)
     finally:
         steps.close()
+    if explanation is None or examination is None:
+        return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
+    trusted = yield from trust.assessed(job, image, plan, model, restored.data, explanation, examination)
+    return replace(restored, trusted=trusted)
 
 
 def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, RestorationPlan]]:

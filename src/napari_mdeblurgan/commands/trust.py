@@ -1,0 +1,156 @@
+"""`mdeblurgan restore --trust --report FILE.html --ensemble`: a restoration that is assessed as well."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.cli import WrongUse
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.trust.assess import Assessment
+
+    Shown = Callable[[Generator[Progress, None, Any]], Any]
+
+NAMES = ("error", "consistency", "choice", "disagreement")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is asked for beyond the restored image.
+
+    Attributes
+    ----------
+    maps : bool
+        Write the maps beside the output.
+    report : Path or None
+        Write a report there.
+    ensemble : bool
+        Restore eight times and take the mean; the disagreement is a map as well.
+    """
+
+    maps: bool = False
+    report: Path | None = None
+    ensemble: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is asked for."""
+        return self.maps or self.report is not None or self.ensemble
+
+    def check(self) -> None:
+        """Raise `WrongUse` if the report cannot be meant to be written where it is."""
+        if self.report is not None and self.report.suffix.lower() not in (".html", ".htm"):
+            raise WrongUse(f"a report is a web page; let {self.report} end in .html.")
+
+    def files(self, output: Path) -> list[Path]:
+        """All that will be written beside the output."""
+        maps = (
+            [map_path(output, name) for name in NAMES if name != "disagreement" or self.ensemble] if self.maps else []
+        )
+        return maps if self.report is None else [*maps, self.report]
+
+
+def map_path(output: Path, name: str) -> Path:
+    """``sharp.ome.tif`` → ``sharp-error.tif``."""
+    stem = output.name.removesuffix(output.suffix).removesuffix(".ome")
+    return output.with_name(f"{stem}-{name}.tif")
+
+
+class Work:
+    """Restores an image and assesses it; then writes what was asked for.
+
+    Parameters
+    ----------
+    wishes : Wishes
+    shown : callable
+        Runs a generator of `Progress` to its end and shows how far it is.
+    """
+
+    def __init__(self, wishes: Wishes, shown: Shown) -> None:
+        self._wishes, self._shown = wishes, shown
+        self._assessment: Assessment | None = None
+        self._settings: dict[str, str] = {}
+
+    def __call__(self, image: Any, plan: RestorationPlan, model: Model) -> np.ndarray:
+        """Restore `image`; the assessment is kept."""
+        from napari_mdeblurgan.restoration.engine import restore_steps
+        from napari_mdeblurgan.trust import assess
+        from napari_mdeblurgan.trust.disagreement import ensemble_steps
+        from napari_mdeblurgan.trust.explanation import Explanation
+        from napari_mdeblurgan.trust.settings import settings_of
+
+        explanation = spread = None
+        if self._wishes.ensemble:
+            result, spread = self._shown(ensemble_steps(image, plan, model))
+        else:
+            explanation = Explanation(plan)
+            result = self._shown(restore_steps(image, plan, model, explanation.keep))
+        self._settings = settings_of(plan, model.card, ensemble=self._wishes.ensemble)
+        if self._wishes.maps or self._wishes.report is not None:
+            print("assessing the result", flush=True)
+            trust = assess.plan_trust(image, result, plan, model, assess.Wishes(disagreement=spread is not None))
+            self._assessment = self._shown(assess.assess_steps(image, result, trust, model, explanation, spread=spread))
+        return result  # type: ignore[no-any-return]
+
+    def write(self, output: Path, before: Micrograph, after: Micrograph) -> Iterator[str]:
+        """Write the maps and the report; yields a line for each file, and the assessment in words."""
+        found = self._assessment
+        if found is None:
+            return
+        if self._wishes.maps:
+            yield from self._write_maps(output, before, after, found)
+        if self._wishes.report is not None:
+            write_report_of(self._wishes.report, before, after, found, self._settings)
+            yield str(self._wishes.report)
+        yield found.sentence
+
+    def _write_maps(self, output: Path, before: Micrograph, after: Micrograph, found: Assessment) -> Iterator[str]:
+        from napari_mdeblurgan.storage import Micrograph, write_image
+
+        for each in found.maps:
+            grid = after if each.kind.finer else before
+            image = Micrograph(
+                each.data,
+                before.axes.removesuffix("S"),
+                grid.pixel_size,
+                before.unit,
+                before.channel_names,
+                time_step_s=before.time_step_s,
+            )
+            path = map_path(output, each.name)
+            write_image(path, image)
+            unit = f", in {each.kind.unit}" if each.kind.unit else ""
+            yield f"{path}: {each.kind.title.lower()}{unit}"
+
+
+def write_report_of(
+    path: Path, before: Micrograph, after: Micrograph, assessment: Assessment, settings: dict[str, str]
+) -> None:
+    """Write a report on a micrograph: of a stack, on its middle plane."""
+    from napari_mdeblurgan.comparison import middle_index
+    from napari_mdeblurgan.trust.report import Report, write_report
+
+    index = middle_index(before)
+    sizes, unit = before.physical()
+    report = Report(
+        source=before.name or path.stem,
+        before=before.data[index],
+        after=after.data[index],
+        assessment=assessment,
+        index=index,
+        settings=settings,
+        pixel_size=sizes.get("X"),
+        unit=unit or "",
+        date=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+    )
+    write_report(path, report)

@@ -1,0 +1,78 @@
+"""Is the restored image, blurred again, the image that it was made from?
+
+In the spirit of SQUIRREL (Culley et al. 2018): what was painted in, or taken away, leaves a difference that noise does not
+explain.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from napari_mdeblurgan.trust.noise import Noise
+from napari_mdeblurgan.trust.pieces import Piece
+from napari_mdeblurgan.trust.psf import PointSpread
+
+AVERAGED_PX = 1.5  # standard deviation of the neighbourhood, in pixels of the input
+REACH_PX = 6
+NOTABLE = 3.0  # times the noise
+LEAST_SEEN = 0.98
+
+
+class Difference(NamedTuple):
+    """The restored image, blurred and reduced, less the input.
+
+    Attributes
+    ----------
+    values : ndarray
+        (y, x, colours) float32 in windows, with the piece's margin; NaN where the input has no number.
+    seen : ndarray
+        (y, x): share of the light of each pixel that comes from what was restored, 1 but for edges and gaps.
+    """
+
+    values: np.ndarray
+    seen: np.ndarray
+
+
+def compare(piece: Piece, psf: PointSpread, limits: tuple[float, float]) -> Difference:
+    """Blur the restored image again and take the input away.
+
+    Parameters
+    ----------
+    piece : Piece
+        What to compare.
+    psf : PointSpread
+        From `estimate_psf`.
+    limits : (float, float)
+        The darkest and brightest that the camera can show, in windows: there, more light makes no difference.
+    """
+    again = psf.applied(np.nan_to_num(piece.filled().restored))
+    seen = np.ones(again.shape[:2], np.float32)
+    if not piece.known.all():
+        seen = psf.applied(piece.known[..., None].astype(np.float32))[..., 0]
+    return Difference(np.clip(again, *limits) - piece.blurred, seen)
+
+
+def in_noise(difference: Difference, piece: Piece, noise: Noise) -> np.ndarray:
+    """Root mean square of a difference over the neighbourhood, in units of the noise; (y, x) float32 with the margin.
+
+    1 is what noise alone gives. NaN where the input has no number, and in the rim where more than a fiftieth of the light comes
+    from beyond what was restored.
+    """
+    rms = local_rms(difference.values / noise.sigma(piece.blurred))
+    return np.where(difference.seen < LEAST_SEEN, np.float32(np.nan), rms)
+
+
+def local_rms(values: np.ndarray) -> np.ndarray:
+    """Root mean square over the colours and a Gaussian neighbourhood of what is known of (y, x, colours)."""
+    squares = np.square(values).mean(axis=-1)
+    known = np.isfinite(squares)
+    weight = _average(known.astype(np.float32))
+    mean = _average(np.where(known, squares, np.float32(0))) / np.maximum(weight, 1e-6)
+    return np.where(known, np.sqrt(np.maximum(mean, 0)), np.float32(np.nan)).astype(np.float32)
+
+
+def _average(plane: np.ndarray) -> np.ndarray:
+    return ndimage.gaussian_filter(plane, AVERAGED_PX, mode="nearest", truncate=REACH_PX / AVERAGED_PX)

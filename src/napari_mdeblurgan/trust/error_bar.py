@@ -1,0 +1,145 @@
+"""How far a restored pixel may be off: a mean absolute error from the features, and the half-width that holds nine of ten.
+
+The logarithm of the error's scale is a quadratic form of the features, fitted by the likelihood of a Laplace distribution to
+restorations whose truth is known; the width of the interval, a multiple of the scale, is the quantile that covers nine of ten of
+them (split conformal prediction, Papadopoulos et al. 2002), for small scales and for large ones. The numbers belong to one
+model's weights, and are kept by their digest.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_mdeblurgan.model import ModelCard, user_model_folder
+from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT
+
+BUNDLED = Path(__file__).with_name("calibrations.json")
+USERS = "calibrations.json"
+COVERED = 0.9
+CLIP = 4.0  # standard deviations of a feature beyond which nothing was learned
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBar:
+    """A fitted error bar.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the features, in order.
+    mean, spread : tuple of float
+        Of each feature over what it was fitted to.
+    constant : float
+    linear : tuple of float
+    square : tuple of tuple of float
+        Symmetric. The logarithm of the scale is constant + linear · z + z · square · z for standardised features z.
+    levels, widths : tuple of float
+        The half-width that covers nine of ten, as a multiple of the scale, at given logarithms of the scale.
+    """
+
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    spread: tuple[float, ...]
+    constant: float
+    linear: tuple[float, ...]
+    square: tuple[tuple[float, ...], ...]
+    levels: tuple[float, ...]
+    widths: tuple[float, ...]
+
+    def log_scale(self, features: np.ndarray) -> np.ndarray:
+        """Logarithm of the expected absolute error in windows: (features, ...) to (...)."""
+        z = standardised(features.reshape(len(features), -1), self.mean, self.spread)
+        linear, square = np.asarray(self.linear, np.float32), np.asarray(self.square, np.float32)
+        form = self.constant + linear @ z + ((square @ z) * z).sum(axis=0)
+        low, high = self.levels[0] - 1, self.levels[-1] + 1  # hardly beyond what was seen
+        bounded: np.ndarray = np.clip(form, low, high).reshape(features.shape[1:])
+        return bounded
+
+    def half_width(self, features: np.ndarray) -> np.ndarray:
+        """What nine of ten absolute errors stay below, in windows: (features, ...) to (...) float32."""
+        level = self.log_scale(features)
+        width = np.interp(level, self.levels, self.widths)
+        return (np.exp(level) * width).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What is known of the errors of one model.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model.
+    plain, with_disagreement : ErrorBar
+        Without and with the spread of the eight restorations.
+    noise_limit : float
+        Largest standard deviation of the noise that the model learned, in windows.
+    own : bool
+        Whether it was made for these very weights. If not, larger is still worse, but by how much nobody has measured.
+    """
+
+    model: str
+    plain: ErrorBar
+    with_disagreement: ErrorBar
+    noise_limit: float
+    own: bool = True
+
+
+def standardised(features: np.ndarray, mean: Iterable[float], spread: Iterable[float]) -> np.ndarray:
+    """(features, n) less their mean, over their spread, within ± 4."""
+    centre, width = (np.array(tuple(each), np.float32)[:, None] for each in (mean, spread))
+    z: np.ndarray = np.clip((features - centre) / width, -CLIP, CLIP)
+    return z
+
+
+def calibration_of(card: ModelCard) -> Calibration | None:
+    """The calibration of a model; that of a bundled one of as many channels where there is none; None if there is none at all."""
+    known = _known(BUNDLED) | _known(user_model_folder() / USERS)
+    if card.weights_sha256 in known:
+        return read_calibration(known[card.weights_sha256])
+    kin = next((entry for entry in known.values() if entry["channels"] == card.channels), None)
+    return None if kin is None else read_calibration(kin, own=False)
+
+
+def read_calibration(entry: dict[str, Any], own: bool = True) -> Calibration:
+    """From plain JSON values."""
+    return Calibration(
+        model=str(entry["model"]),
+        plain=_read_bar(entry["plain"], FEATURES),
+        with_disagreement=_read_bar(entry["with_disagreement"], WITH_DISAGREEMENT),
+        noise_limit=float(entry["noise_limit"]),
+        own=own,
+    )
+
+
+def _read_bar(fields: dict[str, Any], names: tuple[str, ...]) -> ErrorBar:
+    if tuple(fields["names"]) != names:
+        raise ValueError("the calibration was made for other features")
+    lines = {
+        name: tuple(float(value) for value in fields[name]) for name in ("mean", "spread", "linear", "levels", "widths")
+    }
+    square = tuple(tuple(float(value) for value in row) for row in fields["square"])
+    return ErrorBar(names=names, constant=float(fields["constant"]), square=square, **lines)
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, changed_ns: int) -> dict[str, dict[str, Any]]:  # noqa: ARG001
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    for entry in entries.values():
+        read_calibration(entry)
+    return dict(entries)
+
+
+def _known(path: Path) -> dict[str, dict[str, Any]]:
+    """By digest of the weights; a file that cannot be used is as if it were not there."""
+    try:
+        return _read(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

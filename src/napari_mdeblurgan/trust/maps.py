@@ -1,0 +1,103 @@
+"""The maps of an assessment: what each is called, which grid it lies on, what its numbers mean and how they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from napari_mdeblurgan.trust.choice import LEGEND
+
+
+@dataclass(frozen=True, slots=True)
+class MapKind:
+    """What is the same for all maps of one name.
+
+    Attributes
+    ----------
+    title : str
+        What a person calls it.
+    about : str
+        A sentence on how to read it.
+    unit : str
+        Of the numbers; empty for labels and plain numbers.
+    finer : bool
+        On the result's grid; else on the input's.
+    dtype : str
+    last_axis : tuple of int
+        Sizes of axes after y and x.
+    colormap : str
+        A perceptually even one that the colour-blind can read; empty for labels.
+    limits : (float, float) or None
+        Contrast limits that mean the same for every image; None: from the data.
+    """
+
+    title: str
+    about: str
+    unit: str = ""
+    finer: bool = False
+    dtype: str = "float32"
+    last_axis: tuple[int, ...] = ()
+    colormap: str = "viridis"
+    limits: tuple[float, float] | None = None
+
+
+MAPS = {
+    "error": MapKind(
+        "Error bar",
+        "Nine of ten pixels lie within this many grey levels of the truth, as far as can be predicted.",
+        unit="grey levels",
+        finer=True,
+        colormap="magma",
+    ),
+    "consistency": MapKind(
+        "Consistency",
+        "The restored image, blurred again, against the input, in units of the noise: 1 is what noise gives; above 3 "
+        "something was added, lost or moved.",
+        unit="× noise",
+        colormap="inferno",
+        limits=(0.0, 6.0),
+    ),
+    "disagreement": MapKind(
+        "Disagreement",
+        "How far the restorations of the image in its eight orientations lie apart: standard deviation.",
+        unit="grey levels",
+        finer=True,
+        colormap="viridis",
+    ),
+    "choice": MapKind(
+        "Choice",
+        "Which candidate counts most in what super-resolution started from: "
+        + ", ".join(f"{number} {name}" for number, name in LEGEND.items() if number)
+        + ".",
+        dtype="uint8",
+        colormap="",
+    ),
+    "weights": MapKind(
+        "Weights",
+        "With what weight each candidate was passed on; they sum to 1, and can be negative or above 1.",
+        last_axis=(3,),
+        colormap="cividis",
+        limits=(-1.0, 2.0),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrustMap:
+    """A map that was made.
+
+    Attributes
+    ----------
+    name : str
+        Key of `MAPS`.
+    data : array
+        (..., y, x) of the plan's region, on the input's or the result's grid.
+    """
+
+    name: str
+    data: Any
+
+    @property
+    def kind(self) -> MapKind:
+        """What it is."""
+        return MAPS[self.name]

@@ -1,0 +1,151 @@
+"""The point-spread function that leads from a restored image back to its blurred one, estimated from the two."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import signal
+
+from napari_mdeblurgan.training.degradation.optics import blur
+
+RADIUS_PX = 9  # of the input: the light of all blurs that the bundled models learned
+RING_PX = 0.5
+SMOOTHNESS = 1e-4
+ROUNDS = 4
+HUBER = 2.0  # robust standard deviations from which on a pixel counts less
+
+
+@dataclass(frozen=True, slots=True)
+class PointSpread:
+    """A round point-spread function on the restored image's grid, followed by averaging over the input's pixels.
+
+    Attributes
+    ----------
+    kernel : ndarray
+        (2 · radius + 1, 2 · radius + 1) float64, sum 1; a value can be slightly negative.
+    factor : int
+        Pixels of the restored image along one of the input, along y and x.
+    """
+
+    kernel: np.ndarray
+    factor: int
+
+    @property
+    def radius(self) -> int:
+        """In pixels of the restored image."""
+        return self.kernel.shape[0] // 2
+
+    @property
+    def sigma_px(self) -> float:
+        """Standard deviation of the Gaussian that blurs as much, in pixels of the input; their own size included."""
+        box = np.ones((self.factor, self.factor)) / self.factor**2
+        return gaussian_equivalent(signal.convolve2d(self.kernel, box), self.factor)
+
+    def applied(self, restored: np.ndarray) -> np.ndarray:
+        """Blur and reduce (y, x, colours), y and x multiples of the factor, to (y / factor, x / factor, colours) float32.
+
+        What lies within the radius of an edge is made of mirrored pixels, so read that much more.
+        """
+        return _applied(_planes(restored), self.kernel, self.factor)[:, 0].movedim(0, -1).numpy()
+
+
+def gaussian_equivalent(kernel: np.ndarray, factor: int) -> float:
+    """Standard deviation, in pixels `factor` times as large as the kernel's, of the Gaussian that blurs as much.
+
+    It is the one whose transfer falls to exp(-1/2) at the same frequency. The far rim of a kernel, which noise makes uncertain
+    and which counts most in a second moment, hardly matters.
+    """
+    line = kernel.sum(axis=0) / kernel.sum()
+    offsets = np.arange(len(line)) - (len(line) - 1) / 2
+    frequencies = np.linspace(0, 0.5, 501)  # cycles per pixel of the kernel
+    transfer = np.cos(2 * np.pi * frequencies[:, None] * offsets[None, :]) @ line
+    fallen = np.flatnonzero(transfer <= math.exp(-0.5))
+    end = int(fallen[0]) if len(fallen) else len(frequencies) - 1
+    at = np.interp(-math.exp(-0.5), -transfer[end - 1 : end + 1], frequencies[end - 1 : end + 1])
+    return 1 / (2 * math.pi * float(at) * factor)
+
+
+def estimate_psf(
+    restored: Sequence[np.ndarray], blurred: Sequence[np.ndarray], sigma: Sequence[np.ndarray], factor: int
+) -> PointSpread:
+    """The round kernel that explains blurred images by restored ones best.
+
+    Parameters
+    ----------
+    restored : sequence of ndarray
+        (factor · y, factor · x) float32, the places of `blurred` and no margin.
+    blurred : sequence of ndarray
+        (y, x) float32 in the same units, all places of one size; NaN where nothing is known.
+    sigma : sequence of ndarray
+        (y, x): standard deviation of the noise in `blurred`.
+    factor : int
+        Pixels of the restored image along one of the blurred, along y and x.
+
+    Notes
+    -----
+    Least squares for the heights of concentric rings, half an input pixel wide, whose sum is 1. Pixels that no kernel explains,
+    such as those of something that was added to the restored image, count less (Huber 1964), so that they do not shape it.
+    """
+    edge = min(min(part.shape) for part in blurred)
+    radius = min(RADIUS_PX, max(1, (edge - 1) // 3)) * factor
+    rings = _rings(radius, factor)
+    margin = min(radius // factor, edge // 4)
+    inner = slice(margin, -margin or None)
+    columns, known = [], [np.isfinite(part[inner, inner]) for part in blurred]
+    planes = [_planes(np.nan_to_num(part)[..., None]) for part in restored]
+    for ring in rings:
+        seen = [_applied(plane, ring, factor)[0, 0].numpy()[inner, inner] for plane in planes]
+        columns.append(np.concatenate([part[good] for part, good in zip(seen, known, strict=True)]))
+    target, spread = (
+        np.concatenate([part[inner, inner][good] for part, good in zip(each, known, strict=True)]).astype(np.float64)
+        for each in (blurred, sigma)
+    )
+    matrix = np.stack(columns, axis=1).astype(np.float64)
+    shares = _solve(matrix, target, spread, np.array([1 / ring.max() for ring in rings]))
+    return PointSpread(np.tensordot(shares, rings, axes=1), factor)
+
+
+def _solve(matrix: np.ndarray, target: np.ndarray, spread: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """Shares of the rings, sum 1: iteratively reweighted least squares with a penalty on a profile that is not smooth."""
+    count = matrix.shape[1]
+    basis = np.eye(count)[:, 1:] - np.eye(count)[:, :1]  # ways to move light from the centre to a ring
+    start = np.eye(count)[0]
+    bends = np.diff(np.eye(count), n=min(2, count - 1), axis=0) / areas  # of the height over the rings
+    bends *= areas[0]
+    weights = 1 / spread**2
+    shares = start
+    for _ in range(ROUNDS):
+        moved = matrix @ basis
+        normal = moved.T @ (weights[:, None] * moved)
+        strength = SMOOTHNESS * np.trace(normal) / count
+        penalty = strength * (bends.T @ bends)
+        right = moved.T @ (weights * (target - matrix @ start)) - basis.T @ penalty @ start
+        left = normal + basis.T @ penalty @ basis + 1e-9 * np.trace(normal) / count * np.eye(count - 1)
+        shares = start + basis @ np.linalg.lstsq(left, right, rcond=None)[0]
+        off = np.abs(target - matrix @ shares) / spread
+        robust = max(1.4826 * float(np.median(off)), 1e-12)
+        weights = np.minimum(1, HUBER * robust / np.maximum(off, 1e-12)) / spread**2
+    return shares
+
+
+def _rings(radius: int, factor: int) -> list[np.ndarray]:
+    """Concentric rings with sloping sides, each of sum 1; together they are level."""
+    offsets = np.arange(-radius, radius + 1)
+    distance = np.hypot(offsets[:, None], offsets[None, :])
+    step = RING_PX * factor
+    rings = [np.maximum(0, 1 - np.abs(distance - step * ring) / step) for ring in range(int(radius / step))]
+    return [ring / ring.sum() for ring in rings]
+
+
+def _planes(image: np.ndarray) -> torch.Tensor:
+    """(y, x, colours) to (colours, 1, y, x)."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))[:, None]
+
+
+def _applied(planes: torch.Tensor, kernel: np.ndarray, factor: int) -> torch.Tensor:
+    with torch.inference_mode():
+        return blur(planes, kernel, factor)

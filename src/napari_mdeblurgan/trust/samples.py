@@ -1,0 +1,84 @@
+"""A few squares of an image, rich in detail and spread over all of it, from which what holds for the whole is estimated once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.plan import RestorationPlan
+
+EDGE = 128
+PER_AXIS, PLANES = 5, 4
+KEPT = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A rectangle of one image of a stack, in pixels of the image."""
+
+    index: tuple[int, ...]
+    y: slice
+    x: slice
+
+    def read(self, image: Any, plan: RestorationPlan) -> np.ndarray:
+        """The pixels there, without alpha: (y, x, colours), the image's type."""
+        part = read(image, (*self.index, self.y, self.x))
+        return part[..., :3] if plan.rgb else part[..., None]
+
+
+def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
+    """A part of an array in memory or of a lazy one; in this thread alone."""
+    part = image[index]
+    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)
+
+
+def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -> list[Place]:
+    """Places of the plan's region, those with most contrast of a regular grid of them; always the same for one image.
+
+    Parameters
+    ----------
+    image : array
+        What the plan was made for.
+    plan : RestorationPlan
+        From `make_plan`.
+    channel : int, optional
+        Only planes of this channel, an index along the plan's channel axis.
+    """
+    found = []
+    for place in _grid(plan, channel):
+        values = place.read(image, plan).astype(np.float64)
+        finite = np.isfinite(values)
+        if finite.mean() > 0.5:
+            found.append((float(np.std(values[finite])), place))
+    found.sort(key=lambda entry: -entry[0])
+    return [place for _, place in found[:KEPT]]
+
+
+def normalised(place: Place, image: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
+    """The pixels of a place in windows: (y, x, colours) float32, NaN where they are not finite."""
+    values = window.normalise(place.read(image, plan))
+    return np.where(np.isfinite(values), values, np.float32(np.nan))
+
+
+def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[Place]:
+    axis = plan.channel_axis
+    shape = tuple(1 if at == axis and channel is not None else n for at, n in enumerate(plan.leading))
+    planes = int(np.prod(shape, dtype=np.int64))
+    for plane in np.unique(np.linspace(0, planes - 1, min(planes, PLANES)).round().astype(np.int64)):
+        index = tuple(int(i) for i in np.unravel_index(int(plane), shape)) if shape else ()
+        if axis is not None and channel is not None:
+            index = (*index[:axis], channel, *index[axis + 1 :])
+        rows, columns = (list(_spans(start, stop)) for start, stop in plan.region)
+        yield from (Place(index, y, x) for y in rows for x in columns)
+
+
+def _spans(start: int, stop: int) -> Iterator[slice]:
+    """At most five pieces of up to 128 pixels, evenly spread, none overlapping."""
+    edge = min(EDGE, stop - start)
+    count = min(PER_AXIS, (stop - start) // edge)
+    for at in np.linspace(start, stop - edge, count) if count > 1 else [(start + stop - edge) // 2]:
+        yield slice(round(at), round(at) + edge)

@@ -1,0 +1,32 @@
+"""How a restoration was made, in words for a report."""
+
+from __future__ import annotations
+
+from napari_mdeblurgan.model import ModelCard
+from napari_mdeblurgan.restoration.device import device_label
+from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.trust.disagreement import TIMES
+
+
+def settings_of(plan: RestorationPlan, card: ModelCard, ensemble: bool = False) -> dict[str, str]:
+    """Names and values, in the order in which they are shown."""
+    size = " × ".join(str(length) for length in plan.shape)
+    area = "" if plan.region == _whole(plan) else f", of it y {plan.region[0]}, x {plan.region[1]}"
+    windows = "; ".join(f"{window.low:g} … {window.high:g}" for window in plan.windows or ())
+    learned = f"{card.blur_sigma_px[0]:g}–{card.blur_sigma_px[1]:g} px" if card.blur_sigma_px else "not on its card"
+    return {
+        "Image": f"{size}, {plan.dtype}{area}",
+        "Model": f"{card.name}: {card.description}",
+        "Weights (SHA-256)": card.weights_sha256,
+        "Model's version": f"{card.version}, {card.created}",
+        "Blur that it learned": learned,
+        "Factor": f"×{plan.factor} along y and x",
+        "Intensity window": windows,
+        "Device and precision": f"{device_label(plan.device)}, {plan.precision}",
+        "Orientations": f"{TIMES}, their mean" if ensemble else "1",
+    }
+
+
+def _whole(plan: RestorationPlan) -> tuple[tuple[int, int], tuple[int, int]]:
+    height, width = plan.shape[len(plan.leading) : len(plan.leading) + 2]
+    return (0, height), (0, width)

@@ -1,0 +1,54 @@
+"""An assessment in words."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.model import ModelCard
+from napari_mdeblurgan.trust.consistency import NOTABLE
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.trust.assess import Assessment
+
+FEW = 0.002  # of the pixels: what chance and steep edges leave
+UNCALIBRATED = "uncalibrated: relative only"
+
+
+def summarise(assessment: Assessment, card: ModelCard) -> Assessment:
+    """The same assessment with its sentence."""
+    sentences = [_consistency(assessment), _error(assessment, card), *_domain(assessment)]
+    return dataclasses.replace(assessment, sentence=" ".join(filter(None, sentences)))
+
+
+def _consistency(assessment: Assessment) -> str:
+    if not assessment.consistency >= 0:
+        return "There is too little of the image to compare it with its restoration."
+    figure = f"{assessment.consistency:.1f} × the noise"
+    if assessment.inconsistent <= FEW:
+        return f"Blurred again, the result agrees with the image ({figure})."
+    return (
+        f"Blurred again, the result differs from the image in {assessment.inconsistent:.1%} of its pixels by more than "
+        f"{NOTABLE:g} × the noise: see the consistency map ({figure} overall)."
+    )
+
+
+def _error(assessment: Assessment, card: ModelCard) -> str:
+    if assessment.error is None:
+        return f"There is no error bar for {card.name}."
+    if not assessment.calibrated:
+        return f"The error bar is {UNCALIBRATED} for {card.name}."
+    return f"Nine of ten pixels are predicted to lie within ±{short(assessment.error)} grey levels of the truth."
+
+
+def _domain(assessment: Assessment) -> list[str]:
+    """One sentence, or one for each channel of which something else is to be said."""
+    said = [estimate.examination.sentence for estimate in assessment.estimates]
+    if len(said) == 1:
+        return said
+    return [f"Channel {number}: {sentence}" for number, sentence in enumerate(said)]
+
+
+def short(value: float) -> str:
+    """Two or three figures that count."""
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"

@@ -1,0 +1,241 @@
+"""Trust in the dock widget: assessing a job's result, the maps as layers, the report. Qt only where a file name is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import psutil
+
+from napari_mdeblurgan.widgets.placement import enlarged
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image, Layer
+
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.trust.assess import Assessment
+    from napari_mdeblurgan.trust.domain import Examination
+    from napari_mdeblurgan.trust.explanation import Explanation
+    from napari_mdeblurgan.trust.maps import TrustMap
+    from napari_mdeblurgan.widgets.job import Job
+
+TRUST_TIP = (
+    "Also find out how far the result can be trusted: an error bar, a check against the image and the network's choice, as "
+    "hidden layers above the result, and a sentence here. It takes a few seconds, and a tenth longer for large images."
+)
+REPORT_TIP = "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
+CHECKING = "Finding out how far the result can be trusted…"
+NO_ROOM = "There was too little memory to find out how far the result can be trusted; restore a part of the image."
+BYTES_PER_PIXEL = 40  # of the input, for the maps and what the network says of itself
+SHARE_OF_MEMORY = 0.5
+OVERLAY = "additive"  # dark is nothing to see, so what is below stays in view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trusted:
+    """An assessment with what a report on it needs.
+
+    Attributes
+    ----------
+    assessment : Assessment
+    layers : tuple of dict
+        Arguments of the layers that show the maps, with "data" and "kind", see `add_maps`.
+    source : str
+        Name of the restored layer.
+    image : array
+        What was restored, shared with its layer.
+    region : ((int, int), (int, int))
+        Start and stop along y and x of the part that was restored.
+    settings : dict of str to str
+    pixel_size, unit
+        Of the source layer; None and "" where they are pixels.
+    date : str
+    """
+
+    assessment: Assessment
+    layers: tuple[dict[str, Any], ...]
+    source: str
+    image: Any
+    region: tuple[tuple[int, int], tuple[int, int]]
+    settings: dict[str, str]
+    pixel_size: float | None
+    unit: str
+    date: str
+
+
+# ---- within a job, on its thread
+
+
+def fits_in_memory(plan: RestorationPlan) -> bool:
+    """Whether there is room for the maps beside the result."""
+    pixels = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)) // plan.factor**2
+    return pixels * BYTES_PER_PIXEL < SHARE_OF_MEMORY * psutil.virtual_memory().available
+
+
+def examined(image: Any, plan: RestorationPlan, model: Model) -> Examination:
+    """Look at an image before it is restored."""
+    from napari_mdeblurgan.trust.domain import examine
+    from napari_mdeblurgan.trust.error_bar import calibration_of
+
+    (window,) = plan.windows or ()
+    return examine(image, plan, window, model.card, calibration_of(model.card))
+
+
+def assessed(
+    job: Job,
+    image: Any,
+    plan: RestorationPlan,
+    model: Model,
+    result: np.ndarray,
+    explanation: Explanation,
+    examination: Examination,
+) -> Generator[str | Progress, None, Trusted]:
+    """Assess the result of a job; yields as `run_job` does."""
+    from napari_mdeblurgan.trust.assess import assess_steps, plan_trust
+    from napari_mdeblurgan.trust.settings import settings_of
+
+    yield CHECKING
+    trust = plan_trust(image, result, plan, model, examinations=(examination,))
+    assessment = yield from assess_steps(image, result, trust, model, explanation)
+    pixel_size, unit = _physical(job)
+    return Trusted(
+        assessment=assessment,
+        layers=tuple(_layer(each, job, plan) for each in assessment.maps),
+        source=job.source,
+        image=image,
+        region=plan.region,
+        settings=settings_of(plan, model.card),
+        pixel_size=pixel_size,
+        unit=unit,
+        date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+    )
+
+
+def _layer(made: TrustMap, job: Job, plan: RestorationPlan) -> dict[str, Any]:
+    """Arguments of the layer that shows a map."""
+    from napari_mdeblurgan.trust.choice import LEGEND
+
+    kind = made.kind
+    (y0, _), (x0, _) = plan.region
+    leading = job.index or (0,) * (len(job.placement.scale) - 2)
+    placement = enlarged(job.placement, plan.factor if kind.finer else 1, (*leading, y0, x0))
+    arguments: dict[str, Any] = {
+        "kind": "image" if kind.colormap else "labels",
+        "data": made.data,
+        "name": f"{job.source} [{kind.title.lower()}]",
+        "metadata": {"mdeblurgan": {"map": made.name, "about": kind.about, "unit": kind.unit, "source": job.source}},
+        "visible": False,
+        **placement.layer_arguments(),
+    }
+    if kind.colormap:
+        return arguments | {"colormap": kind.colormap, "contrast_limits": _limits(made), "blending": OVERLAY}
+    return arguments | {"opacity": 0.5, "features": {"index": list(LEGEND), "candidate": list(LEGEND.values())}}
+
+
+def _limits(made: TrustMap) -> tuple[float, float]:
+    """The kind's own, or from nothing to nearly the largest of a sample."""
+    if made.kind.limits is not None:
+        return made.kind.limits
+    step = max(1, round((made.data.size / 1e6) ** 0.5))
+    values = made.data[..., ::step, ::step]
+    values = values[np.isfinite(values)]
+    high = float(np.percentile(values, 99.5)) if values.size else 1.0
+    return 0.0, high if high > 0 else 1.0
+
+
+def _physical(job: Job) -> tuple[float | None, str]:
+    unit = f"{job.placement.units[-1]:~}" if job.placement.units else ""
+    return (None, "") if unit in ("", "px", "pixel") else (float(job.placement.scale[-1]), unit)
+
+
+# ---- in the viewer, on the main thread
+
+
+def is_map(layer: Layer) -> bool:
+    """Whether a layer is a map of an assessment, which nobody would restore."""
+    made = layer.metadata.get("mdeblurgan")
+    return isinstance(made, dict) and "map" in made
+
+
+def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> None:
+    """Add the maps right above their result, hidden, so that each shows over it when its eye is opened."""
+    from napari.layers import Image, Labels
+    from napari.utils.colormaps import DirectLabelColormap
+
+    from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS
+    from napari_mdeblurgan.widgets.layers import kept_selection
+
+    position = viewer.layers.index(result) + 1
+    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    colours |= dict(enumerate(CHOICE_COLOURS[1:], start=1))
+    with kept_selection(viewer):
+        for arguments in trusted.layers:  # each above the next, so the first is on top
+            wishes = {name: value for name, value in arguments.items() if name != "kind"}
+            if arguments["kind"] == "labels":
+                layer: Layer = Labels(**wishes, colormap=DirectLabelColormap(color_dict=colours))
+            else:
+                layer = Image(**wishes)
+            viewer.layers.insert(position, layer)
+
+
+class Assessments:
+    """Remembers, as long as a result is there, what was found out about it."""
+
+    def __init__(self) -> None:
+        self._found: WeakKeyDictionary[Image, Trusted] = WeakKeyDictionary()
+
+    def remember(self, result: Image, trusted: Trusted) -> None:
+        """Note what was found out about `result`."""
+        self._found[result] = replace(trusted, layers=())
+
+    def newest(self, results: list[Image]) -> tuple[Image, Trusted] | None:
+        """The last of `results` about which something is known."""
+        return next(((result, self._found[result]) for result in reversed(results) if result in self._found), None)
+
+
+def save_report(path: Path, trusted: Trusted, result: Any) -> None:
+    """Write the report on a result; of a stack, on its middle plane.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written there.
+    """
+    from napari_mdeblurgan.trust.report import Report, write_report
+    from napari_mdeblurgan.trust.samples import read
+
+    axes = trusted.assessment.maps[0].data.ndim - 2
+    index = tuple(length // 2 for length in trusted.image.shape[:axes])
+    area = tuple(slice(start, stop) for start, stop in trusted.region)
+    report = Report(
+        source=trusted.source,
+        before=read(trusted.image, (*index, *area)),
+        after=np.asarray(result[index]),
+        assessment=trusted.assessment,
+        index=index,
+        settings=trusted.settings,
+        pixel_size=trusted.pixel_size,
+        unit=trusted.unit,
+        date=trusted.date,
+    )
+    write_report(path, report)
+
+
+def ask_for_report_path(parent: Any, name: str) -> Path | None:
+    """Let the user say where the report is to be saved; None if they would rather not."""
+    from qtpy.QtWidgets import QFileDialog
+
+    safe = "".join(letter if letter.isalnum() or letter in " .-_+()" else "-" for letter in name)
+    chosen, _ = QFileDialog.getSaveFileName(parent, "Save report", f"{safe} - trust.html", "Web page (*.html)")
+    if not chosen:
+        return None
+    path = Path(chosen)
+    return path if path.suffix.lower() in (".html", ".htm") else path.with_name(path.name + ".html")

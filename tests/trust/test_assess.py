@@ -1,0 +1,253 @@
+"""An assessment: planted flaws light up, tiles leave no trace, gaps stay gaps, whatever the kind of image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.engine import restore, restore_steps
+from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+from napari_mdeblurgan.trust import tiles
+from napari_mdeblurgan.trust.assess import Assessment, Wishes, assess, assess_steps, plan_trust
+from napari_mdeblurgan.trust.explanation import Explanation
+
+Models = Callable[..., Model]
+
+
+def finished(steps: Any) -> Any:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def plan_for(image: np.ndarray, model: Model, **wishes: Any) -> RestorationPlan:
+    return make_plan(image, model.card, precision="float32", device="cpu", **wishes)
+
+
+def assessed(image: np.ndarray, model: Model, wishes: Wishes | None = None, **plan: Any) -> Assessment:
+    made = plan_for(image, model, **plan)
+    return assess(image, finished(restore_steps(image, made, model)), made, model, wishes)
+
+
+# ---- consistency
+
+
+@pytest.fixture
+def pair(scene, blurred) -> tuple[np.ndarray, np.ndarray]:
+    """A blurred image and its perfect restoration."""
+    sharp = scene(320)
+    return blurred(sharp, 1.2, 0.01), sharp
+
+
+def consistency(image: np.ndarray, restored: np.ndarray, model: Model) -> Assessment:
+    return assess(image, restored.astype(image.dtype), plan_for(image, model), model)
+
+
+def test_a_perfect_restoration_differs_by_the_noise_alone(pair, tiny_model: Models) -> None:
+    found = consistency(*pair, tiny_model())
+    assert found.consistency == pytest.approx(1, abs=0.25)
+    assert found.inconsistent < 0.002
+    assert "agrees with the image" in found.sentence
+
+
+@pytest.mark.parametrize("flaw", ["painted in", "removed", "moved"])
+def test_a_planted_flaw_lights_up_there_and_only_there(pair, tiny_model: Models, flaw: str) -> None:
+    image, sharp = pair
+    flawed, (y, x) = (
+        sharp.copy(),
+        np.unravel_index(ndimage.gaussian_filter(sharp, 8)[40:-40, 40:-40].argmax(), (240, 240)),
+    )
+    y, x = y + 40, x + 40
+    part = (slice(y - 10, y + 10), slice(x - 10, x + 10))
+    if flaw == "painted in":
+        flawed[y - 1 : y + 1, x - 10 : x + 10] += 0.4
+    elif flaw == "removed":
+        flawed[part] = 0.1
+    else:
+        flawed[part] = np.roll(sharp, 6, axis=1)[part] + 0.1
+    found = consistency(image, flawed, tiny_model())
+    values = found.map("consistency").data
+    there = np.zeros(values.shape, bool)
+    there[(y - 10) // 2 : (y + 10) // 2, (x - 10) // 2 : (x + 10) // 2] = True
+    assert np.nanmax(values[there]) > 4
+    elsewhere = values[~ndimage.binary_dilation(there, iterations=8)]
+    assert np.nanmax(elsewhere) < 3
+    assert "see the consistency map" in found.sentence
+
+
+def test_light_beyond_what_the_camera_can_show_is_no_flaw(pair, tiny_model: Models) -> None:
+    image, sharp = pair
+    clipped = (np.minimum(image * 1.8, 1) * 255).astype(np.uint8)
+    bright = np.rint(sharp * 1.8 * 255)
+    found = assess(clipped, np.minimum(bright, 255).astype(np.uint8), plan_for(clipped, tiny_model()), tiny_model())
+    saturated = ndimage.binary_erosion(clipped == 255, iterations=3)
+    assert saturated.sum() > 50
+    assert np.nanmedian(found.map("consistency").data[saturated]) < 1
+
+
+# ---- tiles
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiled_equals_whole_for_every_map(tiny_model: Models, monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
+    shape = (80, 67, 3) if channels == 3 else (80, 67)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    model = tiny_model(channels)
+    wishes = Wishes(disagreement=True, weights=True)
+    plan = plan_for(image, model)
+    restored = finished(restore_steps(image, plan, model))
+    whole = assess(image, restored, plan, model, wishes)
+    monkeypatch.setattr(tiles, "LARGEST_TILE", 64)
+    tiled = assess(image, restored, plan, model, wishes)
+    assert {each.name for each in whole.maps} == {"consistency", "error", "disagreement", "choice", "weights"}
+    for a, b in zip(whole.maps, tiled.maps, strict=True):
+        if a.name == "choice":
+            assert (a.data != b.data).mean() < 1e-3
+        else:
+            scale = 1 if a.name == "consistency" else np.nanmax(np.abs(a.data))
+            np.testing.assert_allclose(a.data, b.data, rtol=1e-2 if a.name == "weights" else 2e-3, atol=2e-3 * scale)
+    assert tiled.consistency == pytest.approx(whole.consistency, rel=1e-3)
+    assert tiled.sentence == whole.sentence
+
+
+def test_what_was_kept_on_the_way_is_what_the_network_says_afterwards(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).random((2, 90, 70)).astype(np.float32)
+    model, wishes = tiny_model(), Wishes(weights=True)
+    plan = plan_for(image, model, tile=64)
+    kept = Explanation(plan)
+    restored = finished(restore_steps(image, plan, model, kept.keep))
+    assert np.array_equal(restored, finished(restore_steps(image, plan, model)))
+    trust = plan_trust(image, restored, plan, model, wishes)
+    with_it = finished(assess_steps(image, restored, trust, model, kept))
+    without = finished(assess_steps(image, restored, trust, model))
+    for name in ("weights", "error"):
+        np.testing.assert_allclose(with_it.map(name).data, without.map(name).data, rtol=0.01, atol=2e-3)
+    np.testing.assert_allclose(without.map("weights").data.sum(axis=-1), 1, atol=5e-3)
+
+
+def test_a_part_is_assessed_like_that_part_of_the_whole(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (160, 160), dtype=np.uint8)
+    model = tiny_model()
+    part = assessed(image, model, region=((40, 120), (16, 144)), window=(0, 255))
+    assert part.map("consistency").data.shape == (80, 128)
+    assert part.map("error").data.shape == (160, 256)
+    whole = assessed(image, model, window=(0, 255))
+    np.testing.assert_array_equal(part.map("choice").data, whole.map("choice").data[40:120, 16:144])
+
+
+def test_a_lazy_image_is_assessed_like_one_in_memory(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).integers(0, 4000, (140, 120), dtype=np.uint16)
+    model = tiny_model()
+    plan = plan_for(image, model)
+    restored = finished(restore_steps(image, plan, model))
+    eager = assess(image, restored, plan, model)
+    lazy = assess(da.from_array(image, chunks=50), da.from_array(restored, chunks=64), plan, model)
+    for a, b in zip(eager.maps, lazy.maps, strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+# ---- kinds of images
+
+
+def test_gaps_stay_gaps_in_every_map(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).random((120, 100)).astype(np.float32)
+    image[30:40, 50:70] = np.nan
+    found = assessed(image, tiny_model(), Wishes(disagreement=True))
+    gap = np.isnan(image)
+    for each in found.maps:
+        mask = gap.repeat(2, 0).repeat(2, 1) if each.kind.finer else gap
+        if each.name == "choice":
+            assert np.array_equal(each.data == 0, mask)
+        else:
+            assert np.isnan(each.data[mask]).all(), each.name
+    assert np.isfinite(found.map("error").data[~gap.repeat(2, 0).repeat(2, 1)]).all()
+    far = ndimage.binary_dilation(gap, iterations=20)
+    assert np.isfinite(found.map("consistency").data[20:-20, 20:-20][~far[20:-20, 20:-20]]).all()
+
+
+def test_channels_are_estimated_each_on_its_own(scene, blurred, tiny_model: Models) -> None:
+    image = np.stack([blurred(scene(200), 1.0, 0.005), 1000 * blurred(scene(200, 1), 2.0, 0.02)])
+    found = assessed(image, tiny_model(), channel_axis=0)
+    first, second = found.estimates
+    assert second.examination.noise_sigma > 500 * first.examination.noise_sigma
+    assert "Channel 1:" in found.sentence
+
+
+def test_a_stack_has_maps_of_its_own_axes(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (2, 3, 60, 50, 4), dtype=np.uint8)
+    found = assessed(image, tiny_model(3))
+    assert found.map("consistency").data.shape == (2, 3, 60, 50)
+    assert found.map("error").data.shape == (2, 3, 120, 100)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 90), (17, 9)])
+@pytest.mark.parametrize("value", [None, 5])
+def test_tiny_and_flat_images_are_assessed_without_trouble(
+    tiny_model: Models, shape: tuple[int, int], value: int | None
+) -> None:
+    image = np.random.default_rng(0).integers(0, 99, shape, dtype=np.uint8) if value is None else np.full(shape, value)
+    found = assessed(image.astype(np.uint8), tiny_model(), Wishes(disagreement=True))
+    assert np.isfinite(found.map("error").data).all()
+    assert found.sentence
+
+
+def test_a_network_without_candidates_has_no_choice(tiny_model: Models) -> None:
+    from napari_mdeblurgan.network import UNetSuperResolution
+
+    unet = UNetSuperResolution(1, 2, 4).eval()
+    model = Model(replace(tiny_model().card, halo=unet.halo, architecture=unet.architecture), unet)
+    found = assessed(np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8), model)
+    assert found.map("choice") is None
+    assert found.map("error") is not None
+
+
+# ---- the rest
+
+
+def test_a_model_without_a_calibration_has_a_relative_error_bar(tiny_model: Models) -> None:
+    found = assessed(np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8), tiny_model())
+    assert not found.calibrated
+    assert "uncalibrated: relative only" in found.sentence
+
+
+def test_progress_is_told_and_work_can_be_ended(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "LARGEST_TILE", 64)
+    image = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
+    model, plan = tiny_model(), plan_for(image, tiny_model())
+    restored = restore(image, model, precision="float32")
+    steps = assess_steps(image, restored, plan_trust(image, restored, plan, model), model)
+    assert [next(steps).fraction for _ in range(3)] == [0, 0.25, 0.5]
+    steps.close()
+    with pytest.raises(StopIteration):
+        next(steps)
+
+
+def test_another_image_than_the_result_is_refused(tiny_model: Models) -> None:
+    image = np.zeros((40, 40), np.uint8)
+    with pytest.raises(ImageError, match="no result of this plan"):
+        assess(image, image, plan_for(image, tiny_model()), tiny_model())
+
+
+def test_maps_are_written_into_the_arrays_that_are_given(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8)
+    model, plan, made = tiny_model(), plan_for(image, tiny_model()), {}
+
+    def new_array(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        return made.setdefault(name, np.zeros(shape, dtype))
+
+    restored = finished(restore_steps(image, plan, model))
+    found = finished(
+        assess_steps(image, restored, plan_trust(image, restored, plan, model), model, new_array=new_array)
+    )
+    assert made.keys() == {"error", "consistency", "choice"}
+    assert all(each.data is made[each.name] for each in found.maps)

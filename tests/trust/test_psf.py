@@ -1,0 +1,51 @@
+"""The kernel that leads from a restored image to its blurred one is found from the two."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.training.degradation import Optics, defocus_psf
+from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf, gaussian_equivalent
+
+
+def gaussian(sigma: float, radius: int = 18) -> np.ndarray:
+    line = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    return np.outer(line, line) / line.sum() ** 2
+
+
+def disk() -> np.ndarray:
+    return defocus_psf(Optics(0.15, 0.53, 0.65), 15, 18)
+
+
+def estimated(sharp: np.ndarray, kernel: np.ndarray, noise: float = 0.003, flaw: float = 0.0) -> PointSpread:
+    low = PointSpread(kernel, 2).applied(sharp[..., None])[..., 0]
+    low += noise * np.random.default_rng(0).standard_normal(low.shape).astype(np.float32)
+    restored = sharp.copy()
+    restored[100:116, 100:116] += flaw
+    return estimate_psf([restored], [low], [np.full(low.shape, noise, np.float32)], 2)
+
+
+@pytest.mark.parametrize("kernel", [gaussian(1.5), gaussian(3.5), disk()], ids=["narrow", "wide", "defocus"])
+def test_the_kernel_is_found(scene, kernel: np.ndarray) -> None:
+    found = estimated(scene(256), kernel)
+    assert found.kernel.sum() == pytest.approx(1)
+    assert found.sigma_px == pytest.approx(PointSpread(kernel, 2).sigma_px, rel=0.08)
+
+
+def test_what_was_painted_in_does_not_shape_it(scene) -> None:
+    kernel = gaussian(2.5)
+    honest, flawed = (estimated(scene(256), kernel, flaw=flaw) for flaw in (0.0, 0.4))
+    assert flawed.sigma_px == pytest.approx(honest.sigma_px, rel=0.05)
+
+
+def test_its_width_is_that_of_the_gaussian_that_blurs_as_much() -> None:
+    assert gaussian_equivalent(gaussian(3.0), 2) == pytest.approx(1.5, rel=0.01)
+    assert gaussian_equivalent(gaussian(3.0), 1) == pytest.approx(3.0, rel=0.01)
+
+
+@pytest.mark.parametrize("edge", [4, 10, 32])
+def test_small_images_have_small_kernels(scene, edge: int) -> None:
+    found = estimated(scene(edge), np.ones((1, 1)))
+    assert found.radius < edge
+    assert np.isfinite(found.kernel).all()

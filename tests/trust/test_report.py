@@ -1,0 +1,80 @@
+"""The page for the lab book, and the pictures in it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.trust.assess import assess
+from napari_mdeblurgan.trust.maps import MAPS, TrustMap
+from napari_mdeblurgan.trust.pictures import LARGEST, picture, reduced
+from napari_mdeblurgan.trust.report import Report, report_html, write_report
+from napari_mdeblurgan.trust.settings import settings_of
+
+
+@pytest.fixture
+def report(tiny_model: Callable[..., Model]) -> Report:
+    image, model = np.random.default_rng(0).integers(0, 256, (90, 70), dtype=np.uint8), tiny_model()
+    plan, after = make_plan(image, model.card), restore(image, model)
+    return Report(
+        source="<b>cells</b>",
+        before=image,
+        after=after,
+        assessment=assess(image, after, plan, model),
+        index=(),
+        settings=settings_of(plan, model.card),
+        pixel_size=0.5,
+        unit="µm",
+        date="2026-01-02",
+    )
+
+
+def test_names_cannot_write_into_the_page(report: Report) -> None:
+    page = report_html(report)
+    assert "&lt;b&gt;cells" in page
+    assert "<b>cells" not in page
+
+
+def test_lengths_are_in_pixels_and_in_the_unit(report: Report) -> None:
+    page = report_html(report)
+    sigma = report.assessment.estimates[0].psf.sigma_px
+    assert f"σ ≈ {sigma:.1f} px = {sigma / 2:.3g} µm" in page
+
+
+def test_an_error_bar_without_a_calibration_says_so(report: Report) -> None:
+    assert report_html(report).count("uncalibrated: relative only") == 4
+
+
+def test_a_page_is_whole_or_not_there(report: Report, tmp_path: Path) -> None:
+    write_report(tmp_path / "a.html", report)
+    assert (tmp_path / "a.html").read_text().rstrip().endswith("</html>")
+    with pytest.raises(FileError, match=r"end in \.html"):
+        write_report(tmp_path / "a.pdf", report)
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_every_map_can_be_drawn(name: str) -> None:
+    kind = MAPS[name]
+    data = np.random.default_rng(0).integers(0, 3, (2, 50, 60, *kind.last_axis)).astype(kind.dtype)
+    drawn = Image.open(io.BytesIO(picture(TrustMap(name, data), (1,))))
+    assert drawn.size[0] > 300
+
+
+def test_a_hot_spot_survives_reduction() -> None:
+    plane = np.zeros((3 * LARGEST, 2 * LARGEST), np.float32)
+    plane[1001, 777] = 9
+    plane[:3] = np.nan
+    small = reduced(plane, (), (), largest_counts=True)
+    assert max(small.shape) <= LARGEST
+    assert np.nanmax(small) == 9
+    assert np.isnan(small[0]).all()
+    assert np.nanmax(reduced(plane, (), ())) == pytest.approx(1)

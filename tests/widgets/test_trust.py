@@ -1,0 +1,196 @@
+"""Trust in the dock widget: maps above the result, a sentence, a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import pytest
+from napari.layers import Labels
+
+from napari_mdeblurgan.widgets import trust
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from pytestqt.qtbot import QtBot
+
+    Noise = Callable[..., np.ndarray]
+
+MAPS = ["nuclei [choice]", "nuclei [consistency]", "nuclei [error bar]"]
+
+
+@pytest.fixture
+def trusting(widget: DeblurWidget) -> DeblurWidget:
+    widget.controls.trust.value = True
+    return widget
+
+
+def names(viewer: Viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+def test_maps_lie_hidden_above_the_result(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm")
+    run()
+    assert names(viewer) == ["nuclei", "nuclei [sharp ×2]", *MAPS]
+    for layer in viewer.layers[2:]:
+        assert not layer.visible
+        for corner in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            of_source, of_map = (np.array(corner) * n.data.shape - 0.5 for n in (source, layer))
+            np.testing.assert_allclose(layer.data_to_world(of_map), source.data_to_world(of_source))
+    assert isinstance(viewer.layers["nuclei [choice]"], Labels)
+    assert viewer.layers["nuclei [error bar]"].data.shape == (80, 96)
+    assert viewer.layers["nuclei [consistency]"].contrast_limits == [0, 6]
+
+
+def test_a_sentence_says_how_far_the_result_can_be_trusted(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    run()
+    assert "the noise" in trusting.controls.status.value
+    assert "uncalibrated: relative only" in trusting.controls.status.value
+
+
+def test_without_the_tick_there_are_no_maps_and_the_result_is_the_same(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    run()
+    first = viewer.layers["nuclei [sharp ×2]"].data
+    trusting.controls.trust.value = False
+    run()
+    assert names(viewer).count("nuclei [choice]") == 1
+    assert len(viewer.layers) == 6
+    np.testing.assert_array_equal(viewer.layers[1].data, first)
+
+
+def test_results_are_assessed_unless_the_user_has_said_no(viewer: Viewer) -> None:
+    widget = DeblurWidget(viewer)
+    assert widget.controls.trust.value
+    widget.controls.trust.value = False
+    assert not DeblurWidget(viewer).controls.trust.value
+
+
+def test_maps_are_not_offered_for_restoration(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(), name="nuclei")
+    run()
+    assert [layer.name for layer in trusting.controls.image.choices] == ["nuclei", "nuclei [sharp ×2]"]
+    viewer.layers.selection.active = viewer.layers["nuclei [error bar]"]
+    assert trusting.image is source
+
+
+def test_a_preview_is_not_assessed(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, wait_for_end: Callable[[], None]
+) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    trusting.controls.preview.native.click()
+    wait_for_end()
+    assert names(viewer) == ["nuclei", "nuclei [preview]"]
+    assert not trusting.controls.report.enabled
+
+
+def test_the_shown_plane_alone_is_assessed_in_its_place(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(3, 24, 32), scale=(2, 1, 1), name="nuclei")
+    viewer.dims.set_current_step(0, 1)
+    trusting.controls.this_slice.value = True
+    run()
+    layer = viewer.layers["nuclei [consistency]"]
+    assert layer.data.shape == (1, 24, 32)
+    assert layer.data_to_world((0, 0, 0))[0] == source.data_to_world((1, 0, 0))[0]
+
+
+@pytest.mark.parametrize("shape", [(40, 48), (2, 40, 48), (40, 48, 3)])
+def test_the_report_is_saved_where_the_user_says(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shape: tuple[int, ...],
+) -> None:
+    viewer.add_image(noise(*shape), name="nuclei", scale=(0.5,) * len(shape[: 2 if shape[-1] == 3 else 3]), units="µm")
+    assert not trusting.controls.report.enabled
+    run()
+    assert trusting.controls.report.enabled
+    path = tmp_path / "page.html"
+    monkeypatch.setattr(trust, "ask_for_report_path", lambda *_: path)
+    trusting.controls.report.native.click()
+    qtbot.waitUntil(lambda: "was saved as" in trusting.controls.status.value, timeout=30_000)
+    page = path.read_text()
+    assert "nuclei" in page
+    assert "µm" in page
+
+
+def test_a_report_that_cannot_be_written_is_told_in_a_sentence(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    run()
+    monkeypatch.setattr(trust, "ask_for_report_path", lambda *_: tmp_path / "no folder" / "page.html")
+    trusting.controls.report.native.click()
+    qtbot.waitUntil(lambda: "make it first" in trusting.controls.status.value, timeout=30_000)
+
+
+def test_nothing_is_kept_of_a_result_that_is_gone(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    run()
+    viewer.layers.remove("nuclei [sharp ×2]")
+    assert not trusting.controls.report.enabled
+
+
+def test_maps_that_would_not_fit_in_memory_are_left_out(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer.add_image(noise(), name="nuclei")
+    monkeypatch.setattr(trust, "SHARE_OF_MEMORY", 40 * 48 * 39 / psutil.virtual_memory().available / 2)
+    run()
+    assert names(viewer) == ["nuclei", "nuclei [sharp ×2]"]
+    assert "too little memory" in trusting.controls.status.value
+
+
+def test_cancelling_while_it_is_assessed_adds_nothing(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    wait_for_end: Callable[[], None],
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from napari_mdeblurgan.trust import assess
+
+    plan_trust = assess.plan_trust
+
+    def cancelling(*arguments: object, **wishes: object) -> object:
+        trusting._runner._worker.quit()
+        return plan_trust(*arguments, **wishes)
+
+    monkeypatch.setattr(assess, "plan_trust", cancelling)
+    viewer.add_image(noise(), name="nuclei")
+    trusting.controls.run.native.click()
+    wait_for_end()
+    assert names(viewer) == ["nuclei"]
