@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.evaluation.images import find_images
@@ -45,15 +46,13 @@ def main() -> None:
     wishes = parser.parse_args()
     rows: list[Row] = []
     counts = {kind: np.zeros((2, len(BINS) + 1)) for kind in MODELS}  # pixels, and those within the interval
-    sums = {kind: np.zeros((2, len(BINS) + 1)) for kind in MODELS}  # of half-widths and of errors
     for kind, name in MODELS.items():
         model = load_model(name)
         for image, condition, width, error in _judged(wishes.data / kind, model, wishes):
             rows.append((kind, image, condition, judge(width, error)))
             place = np.digitize(width, BINS).ravel()
-            for table, values in ((counts, (np.ones_like(width), error <= width)), (sums, (width, error))):
-                for line, value in enumerate(values):
-                    table[kind][line] += np.bincount(place, np.ravel(value), len(BINS) + 1)
+            for line, value in enumerate((np.ones_like(width), error <= width)):
+                counts[kind][line] += np.bincount(place, np.ravel(value), len(BINS) + 1)
             print(f"{kind} {image}, {condition}: {rows[-1][3]}", flush=True)
     wishes.output.mkdir(parents=True, exist_ok=True)
     with (wishes.output / "calibration.csv").open("w", newline="") as file:
@@ -63,7 +62,7 @@ def main() -> None:
     text = table(rows)
     (wishes.output / "calibration.md").write_text(text, encoding="utf-8")
     print(text)
-    draw(rows, counts, sums, wishes.output / "calibration.png")
+    draw(rows, counts, wishes.output / "calibration.png")
 
 
 def _judged(
@@ -113,31 +112,37 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(rows: list[Row], counts: dict[str, np.ndarray], sums: dict[str, np.ndarray], path: Path) -> None:
-    """Covered share and true error against the predicted half-width, and both figures for every image."""
+def draw(rows: list[Row], counts: dict[str, np.ndarray], path: Path) -> None:
+    """Share within the interval against the predicted bar, and three figures for every image."""
     figure = Figure(figsize=(10.5, 3.6), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     for kind, colour in COLOURS.items():
         pixels, within = counts[kind]
-        enough = pixels > 2000
-        width, error = (line[enough] / pixels[enough] for line in sums[kind])
-        left.plot(100 * width, 100 * within[enough] / pixels[enough], "o-", color=colour, label=NAMES[kind])
-        middle.plot(100 * width, 100 * error, "o-", color=colour, label=NAMES[kind])
-        of_kind = [row[3] for row in rows if row[0] == kind]
-        right.plot([100 * j.covered for j in of_kind], [j.spearman for j in of_kind], ".", color=colour, alpha=0.6)
+        enough = np.flatnonzero(pixels[1:-1] > 2000)
+        centres = np.sqrt(BINS[1:] * BINS[:-1])[enough]
+        left.plot(
+            100 * centres, 100 * (within / np.maximum(pixels, 1))[enough + 1], "o-", color=colour, label=NAMES[kind]
+        )
+        found = [row[3] for row in rows if row[0] == kind]
+        bars, errors = ([100 * getattr(each, name) for each in found] for name in ("width", "error"))
+        middle.plot(bars, errors, ".", color=colour, alpha=0.6, label=NAMES[kind])
+        right.plot([100 * j.covered for j in found], [j.spearman for j in found], ".", color=colour, alpha=0.6)
     left.axhspan(88, 92, color="0.9", zorder=0)
-    left.set(xscale="log", ylim=(60, 100), ylabel="pixels within the interval [%]")
-    left.set_title("Does it hold 90 %?", fontsize=10)
-    middle.set(xscale="log", yscale="log", ylabel="true mean error [% of the range]")
-    middle.set_title("Is a wide bar a large error?", fontsize=10)
-    for axes in (left, middle):
-        axes.set_xlabel("predicted error bar [% of the range]")
-        axes.legend(frameon=False)
+    left.set(xscale="log", ylim=(60, 100), xlabel="predicted bar [% of the range]", ylabel="pixels within it [%]")
+    left.set_title("All pixels: does it hold 90 %?", fontsize=10)
+    middle.set(xscale="log", yscale="log", xlabel="mean predicted bar [% of the range]", ylabel="true mean error [%]")
+    middle.set_title("Every image: is a wide bar a large error?", fontsize=10)
     right.axvspan(88, 92, color="0.9", zorder=0)
     right.axhline(0.6, color="0.6", linewidth=1)
-    right.set(xlabel="pixels within the interval [%]", ylabel="rank correlation, 8 × 8 cells", ylim=(-0.1, 1))
-    right.set_title("Every image and blur", fontsize=10)
-    figure.savefig(path, dpi=110)
+    right.set(xlabel="pixels within the bar [%]", ylabel="rank correlation, 8 × 8 cells", ylim=(-0.1, 1))
+    right.set_title("Every image: both figures", fontsize=10)
+    middle.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
+    for axes in (left, middle):
+        axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+        axes.legend(frameon=False)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter(NullFormatter())
+    figure.savefig(path, dpi=90)
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ def restore(
     size (divided by the model's factor) go into OUTPUT.
 
     \b
-    Examples:
+    Example:
       mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
       mdeblurgan restore blurred.tif sharp.tif --trust --report sharp.html
     """

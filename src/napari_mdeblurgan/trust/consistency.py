@@ -14,6 +14,7 @@ from scipy import ndimage
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import Piece
 from napari_mdeblurgan.trust.psf import PointSpread
+from napari_mdeblurgan.trust.samples import grey
 
 AVERAGED_PX = 1.5  # standard deviation of the neighbourhood, in pixels of the input
 REACH_PX = 6
@@ -67,7 +68,7 @@ def in_noise(difference: Difference, piece: Piece, noise: Noise) -> np.ndarray:
 
 def local_rms(values: np.ndarray) -> np.ndarray:
     """Root mean square over the colours and a Gaussian neighbourhood of what is known of (y, x, colours)."""
-    squares = np.square(values).mean(axis=-1)
+    squares = grey(np.square(values))
     known = np.isfinite(squares)
     weight = _average(known.astype(np.float32))
     mean = _average(np.where(known, squares, np.float32(0))) / np.maximum(weight, 1e-6)

@@ -11,6 +11,7 @@ from napari_mdeblurgan.trust.consistency import Difference, local_rms
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import Piece
 from napari_mdeblurgan.trust.psf import PointSpread
+from napari_mdeblurgan.trust.samples import grey
 
 FEATURES = (
     "slope",
@@ -58,22 +59,22 @@ def features(
         (features, factor · y, factor · x) float32 in the order of `FEATURES` or `WITH_DISAGREEMENT`.
     """
     f, inside, result_inside = piece.factor, piece.inside, piece.result_inside
-    grey = piece.restored.mean(axis=-1)
-    slope = np.hypot(*np.gradient(grey))
+    image = grey(piece.restored)
+    slope = np.hypot(*np.gradient(image))
     found = [
         _smooth(slope, FINE_PX * f)[result_inside],
-        _smooth(np.abs(ndimage.laplace(grey, mode="nearest")), FINE_PX * f)[result_inside],
-        _deviation(grey, FINE_PX * f)[result_inside],
-        _deviation(grey, COARSE_PX * f)[result_inside],
-        _smooth(np.abs(grey - _enlarged(piece.blurred.mean(axis=-1), f)), FINE_PX * f)[result_inside],
+        _smooth(np.abs(ndimage.laplace(image, mode="nearest")), FINE_PX * f)[result_inside],
+        _deviation(image, FINE_PX * f)[result_inside],
+        _deviation(image, COARSE_PX * f)[result_inside],
+        _smooth(np.abs(image - _enlarged(grey(piece.blurred), f)), FINE_PX * f)[result_inside],
     ]
-    coarse = [np.nan_to_num(local_rms(difference.values)[inside]), noise.sigma(piece.blurred).mean(axis=-1)[inside]]
+    coarse = [np.nan_to_num(local_rms(difference.values)[inside]), grey(noise.sigma(piece.blurred))[inside]]
     coarse.append(np.full_like(coarse[0], psf.sigma_px * LEAST))
     distances = np.zeros((*coarse[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
     coarse += [distances[..., 2], distances.min(axis=-1)]
     found += [plane.repeat(f, axis=0).repeat(f, axis=1) for plane in coarse]
     if spread is not None:
-        found.append(spread.mean(axis=-1))
+        found.append(grey(spread))
     return np.log(np.stack(found).astype(np.float32) + np.float32(LEAST))
 
 

@@ -64,6 +64,14 @@ def normalised(place: Place, image: Any, plan: RestorationPlan, window: Window) 
     return np.where(np.isfinite(values), values, np.float32(np.nan))
 
 
+def grey(image: np.ndarray) -> np.ndarray:
+    """(y, x, colours) → (y, x): the mean, plane by plane, which is several times as fast as numpy's along a short axis."""
+    total = image[..., 0]
+    for colour in range(1, image.shape[-1]):
+        total = total + image[..., colour]
+    return total if image.shape[-1] == 1 else total / np.float32(image.shape[-1])
+
+
 def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[Place]:
     axis = plan.channel_axis
     shape = tuple(1 if at == axis and channel is not None else n for at, n in enumerate(plan.leading))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TRUST_TIP = (
     "Also find out how far the result can be trusted: an error bar, a check against the image and the network's choice, as "
-    "hidden layers above the result, and a sentence here. It takes a few seconds, and a tenth longer for large images."
+    "hidden layers above the result, and a sentence here. On a processor it takes about half as long again."
 )
 REPORT_TIP = "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
 CHECKING = "Finding out how far the result can be trusted…"
