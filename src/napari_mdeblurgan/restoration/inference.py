@@ -45,7 +45,7 @@ def network_on(model: Model, device: str) -> torch.nn.Module:
         try:
             copies[device] = copy.deepcopy(model.network).to(device)
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise OutOfMemory(f"The model does not fit into the memory of {device}; close other programs.") from error
     return copies[device]
@@ -122,7 +122,7 @@ def _apply(network: torch.nn.Module, normalised: np.ndarray, plan: RestorationPl
                 output = _forward(network, image, replace(plan, precision="float32"))
             return output[0].movedim(0, -1).cpu().numpy()
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         if plan.device.startswith("cuda"):
             torch.cuda.empty_cache()
@@ -135,7 +135,8 @@ def _forward(network: torch.nn.Module, image: Tensor, plan: RestorationPlan) -> 
         return network(image).float()
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch says that memory ran out."""
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()
