@@ -1,5 +1,8 @@
 """The same places taken with two objectives: found, matched, laid on each other to a fraction of a pixel, judged and shown."""
 
+from napari_mdeblurgan.training.pairs.many import Outcome, read_pair, register_all
+from napari_mdeblurgan.training.pairs.matching import Matched, Matching, match_folders, read_table
+from napari_mdeblurgan.training.pairs.overlay import OVERLAYS, checkerboard, magenta_green, side_by_side
 from napari_mdeblurgan.training.pairs.pair import (
     ImagePair,
     PairError,
@@ -7,5 +10,24 @@ from napari_mdeblurgan.training.pairs.pair import (
     RegisteredPair,
     Registration,
 )
+from napari_mdeblurgan.training.pairs.register import register
 
-__all__ = ["ImagePair", "PairError", "PairFiles", "RegisteredPair", "Registration"]
+__all__ = [
+    "OVERLAYS",
+    "ImagePair",
+    "Matched",
+    "Matching",
+    "Outcome",
+    "PairError",
+    "PairFiles",
+    "RegisteredPair",
+    "Registration",
+    "checkerboard",
+    "magenta_green",
+    "match_folders",
+    "read_pair",
+    "read_table",
+    "register",
+    "register_all",
+    "side_by_side",
+]

@@ -1,0 +1,78 @@
+"""How many pixels of the high-magnification image make one of the low-magnification image."""
+
+from __future__ import annotations
+
+import math
+
+from napari_mdeblurgan.storage import Micrograph
+from napari_mdeblurgan.storage.micrograph import MICROMETRES
+from napari_mdeblurgan.training.pairs.pair import ImagePair, PairError
+
+OBJECTIVES = (5.0, 10.0)
+SAME = 0.05  # ratios this close to 1 show the same pixel size
+LARGEST = 16.0
+
+
+def pixel_size_um(image: Micrograph) -> float | None:
+    """Edge of a pixel in µm, where the file says one.
+
+    Raises
+    ------
+    PairError
+        If the pixels are not square.
+    """
+    sizes, unit = image.physical()
+    if unit is None or not {"X", "Y"} <= sizes.keys():
+        return None
+    if not math.isclose(sizes["X"], sizes["Y"], rel_tol=0.01):
+        raise PairError(f"The pixels of {image.name or 'an image'} are not square; resample it so that they are.")
+    return sizes["X"] * MICROMETRES[unit]
+
+
+def magnification(pair: ImagePair, objectives: tuple[float, float] | None = None, ratio: float | None = None) -> float:
+    """The ratio of the pixel sizes, low over high.
+
+    Parameters
+    ----------
+    pair : ImagePair
+        Its pixel sizes count where both files say them.
+    objectives : (float, float), optional
+        Magnifications of the weaker and the stronger objective, on the same camera; for images without pixel sizes. ×5 and ×10
+        where nothing is said.
+    ratio : float, optional
+        The ratio itself; nothing else is looked at.
+
+    Raises
+    ------
+    PairError
+        If low has the finer pixels, both have the same, or the ratio is beyond 16.
+    """
+    if ratio is not None:
+        return _checked(ratio)
+    sizes = pixel_size_um(pair.low), pixel_size_um(pair.high)
+    if sizes[0] is not None and sizes[1] is not None:
+        found = sizes[0] / sizes[1]
+        text = f"{sizes[0]:.4g} µm and {sizes[1]:.4g} µm"
+        if abs(found - 1) <= SAME:
+            raise PairError(
+                f"Both images of {pair.name} have pixels of the same size ({text}); correct it, or give the ratio."
+            )
+        if found < 1:
+            raise PairError(
+                f"Low and high of {pair.name} are swapped: the low one has the finer pixels ({text}); exchange them."
+            )
+        return _checked(found)
+    low, high = objectives or OBJECTIVES
+    if not (0 < low < high < math.inf):
+        raise PairError(
+            f"The objectives ×{low:g} and ×{high:g} are not a weaker and a stronger one; give the weaker first."
+        )
+    return _checked(high / low)
+
+
+def _checked(ratio: float) -> float:
+    if not 1 - SAME <= ratio <= LARGEST:
+        raise PairError(
+            f"A ratio of {ratio:g} between the magnifications cannot be used; it must be from 1 to {LARGEST:g}."
+        )
+    return ratio

@@ -1,0 +1,213 @@
+"""One pair from start to end: checked, found, refined, judged, cut out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.stats import binom
+
+from napari_mdeblurgan.storage import Micrograph
+from napari_mdeblurgan.training.pairs.align import Alignment, align
+from napari_mdeblurgan.training.pairs.cutting import Channels, cut, intensities
+from napari_mdeblurgan.training.pairs.geometry import affine, reduction
+from napari_mdeblurgan.training.pairs.judge import Evidence, evidence
+from napari_mdeblurgan.training.pairs.magnification import magnification
+from napari_mdeblurgan.training.pairs.pair import ImagePair, PairError, RegisteredPair, Registration
+from napari_mdeblurgan.training.pairs.refine import SMALLEST, Sharp, seen
+from napari_mdeblurgan.training.pairs.search import reduced
+from napari_mdeblurgan.training.pairs.structure import plane
+
+AGREEMENT = 0.6  # of the parts
+BY_CHANCE = 0.3  # probability that a part of unrelated images fits, once the best place for the whole was sought
+CHANCE = 1e-3  # that so many parts fit by chance: more is too little evidence
+CORRELATION = 0.3
+RESIDUAL = 0.35  # low-resolution pixels
+SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
+TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
+SATURATED = 0.02
+FINEST = 4.0  # high-resolution pixels for one low-resolution pixel: more are averaged before
+
+
+def register(
+    pair: ImagePair,
+    *,
+    scale: int = 2,
+    objectives: tuple[float, float] | None = None,
+    ratio: float | None = None,
+) -> RegisteredPair:
+    """Lay the high-magnification image of a pair on the low-magnification one, judge it, and cut out what both show.
+
+    Parameters
+    ----------
+    pair : ImagePair
+        The images.
+    scale : {2, 4}
+        Of the model that is to learn from it.
+    objectives, ratio
+        For images whose files say no pixel size, see `magnification`.
+
+    Returns
+    -------
+    RegisteredPair
+        Accepted or not: its registration says which, and why.
+
+    Raises
+    ------
+    PairError
+        If the images cannot make a pair: other axes, no contrast, swapped, no overlap to speak of.
+    """
+    if scale not in (2, 4):
+        raise ValueError(f"scale must be 2 or 4, got {scale}")
+    given = magnification(pair, objectives, ratio)
+    low, high = channels(pair.low, pair.name), channels(pair.high, pair.name)
+    if len(low.values) != len(high.values) or pair.low.rgb != pair.high.rgb:
+        kinds = [_kind(image) for image in (pair.low, pair.high)]
+        raise PairError(f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same way.")
+    planes = [_plane(each, side, pair.name) for each, side in ((low, "low"), (high, "high"))]
+    sharp, to_sharp = _sharp(planes[1], given)
+    found = align(planes[0], sharp)
+    if found is None:
+        raise PairError(
+            f"{pair.name}: the images show too little to be laid on each other; take a place with more to see."
+        )
+    seen_there = evidence(planes[0], sharp, found.fit)
+    transform = to_sharp @ found.fit.transform
+    gain, offset = intensities(low.values, high, transform, found.fit.blur)
+    registration = Registration(
+        transform=transform,
+        kind=found.kind,
+        accepted=True,
+        score=float(np.clip(seen_there.correlation, 0, 1)),
+        agreement=seen_there.agreement,
+        uniqueness=found.uniqueness,
+        residual_px=found.fit.residual,
+        blur_px=found.fit.blur,
+        gain=gain,
+        offset=offset,
+        overlap=_overlap(transform, low.values.shape[1:], high.values.shape[1:]),
+    )
+    reasons = _reasons(found, seen_there, gain)
+    registration = replace(registration, accepted=not reasons, reasons=reasons)
+    colours, original = pair.low.rgb, np.asarray(pair.low.data)
+    registered = cut(
+        pair.name, low.values, colours, pair.low.channel_axis is not None, high, registration, scale, original
+    )
+    warnings = _warnings(registered, pair)
+    return replace(registered, registration=replace(registration, warnings=warnings))
+
+
+def channels(image: Micrograph, name: str) -> Channels:
+    """The channels of one plane, as float32; what is not finite becomes the median.
+
+    Raises
+    ------
+    PairError
+        If it is a stack, or not of real numbers.
+    """
+    if image.axes not in ("YX", "YXS", "CYX"):
+        raise PairError(f"{name}: {image.name or 'an image'} is a stack ({image.axes}); take one plane of it.")
+    data = np.asarray(image.data)
+    if data.dtype.kind not in "buif":
+        raise PairError(
+            f"{name}: {image.name or 'an image'} has pixels of type {data.dtype}; save it with real numbers."
+        )
+    values = np.moveaxis(data[..., :3], -1, 0) if image.rgb else data if data.ndim == 3 else data[None]
+    values = np.ascontiguousarray(values, np.float32)
+    known = np.isfinite(values).all(axis=0)
+    if not known.all():
+        finite = values[np.isfinite(values)]
+        values = np.where(np.isfinite(values), values, np.median(finite) if finite.size else 0).astype(np.float32)
+    return Channels(values, known)
+
+
+def _kind(image: Micrograph) -> str:
+    if image.rgb:
+        return "colour"
+    return "grey" if image.channels == 1 else f"of {image.channels} channels"
+
+
+def _plane(image: Channels, side: str, name: str) -> np.ndarray:
+    if min(image.values.shape[1:]) < SMALLEST:
+        size = " × ".join(map(str, image.values.shape[1:]))
+        raise PairError(f"{name}: the {side}-magnification image is too small ({size} pixels).")
+    structure = plane(image.values)
+    if not structure.any():
+        raise PairError(f"{name}: the {side}-magnification image is empty: all its pixels have the same value.")
+    return structure
+
+
+def _sharp(high: np.ndarray, ratio: float) -> tuple[Sharp, np.ndarray]:
+    """The high-magnification image with no more pixels than are of use, and the way from them to its own."""
+    factor = max(1, int(ratio / (FINEST / 2)))
+    return Sharp(reduced(high, factor), ratio / factor), np.linalg.inv(reduction(factor))
+
+
+def _overlap(transform: np.ndarray, low: tuple[int, ...], high: tuple[int, ...]) -> float:
+    """Share of the high-magnification image that lies within the other."""
+    step = max(1, max(high) // 256)
+    grid = affine(np.eye(2) * step, np.zeros(2), np.zeros(2))
+    where = slice(0, -(-high[0] // step)), slice(0, -(-high[1] // step))
+    return float(seen(np.linalg.inv(transform) @ grid, where, low, -0.5).mean())
+
+
+def _reasons(found: Alignment, seen_there: Evidence, gain: tuple[float, ...]) -> tuple[str, ...]:
+    """Why the two may not show the same place, or not be laid exactly enough."""
+    reasons = []
+    fitting = round(seen_there.agreement * seen_there.parts)
+    if binom.sf(seen_there.parts - 1, seen_there.parts, BY_CHANCE) > CHANCE:
+        reasons.append(
+            f"There is too little to see in the overlap to be sure of the place: {seen_there.parts} parts have any structure."
+        )
+    elif (
+        seen_there.agreement < AGREEMENT
+        or seen_there.correlation < CORRELATION
+        or binom.sf(fitting - 1, seen_there.parts, BY_CHANCE) > CHANCE
+    ):
+        reasons.append(
+            f"The images do not seem to show the same place: {fitting} of the {seen_there.parts} parts of the overlap that "
+            "have any structure fit each other."
+        )
+    elif found.fit.residual > RESIDUAL:
+        reasons.append(
+            f"The place is uncertain by {found.fit.residual:.2g} low-resolution pixels; take one with more to see in it."
+        )
+    if not reasons and min(gain) <= 0:
+        reasons.append("What is bright in one image is dark in the other; take both with the same contrast method.")
+    return tuple(reasons)
+
+
+def _warnings(pair: RegisteredPair, images: ImagePair) -> tuple[str, ...]:
+    warnings = []
+    registration = pair.registration
+    if registration.overlap < SHARE:
+        warnings.append(f"Only {registration.overlap:.0%} of the high-magnification image lies within the other.")
+    if min(pair.low.shape[1:]) < TINY:
+        size = " × ".join(map(str, pair.low.shape[1:]))
+        warnings.append(f"The overlap is tiny: {size} low-resolution pixels.")
+    for side, image, crop in (("low", images.low, pair.low_crop), ("high", images.high, pair.high_crop)):
+        share = saturated(image, crop)
+        if share > SATURATED:
+            warnings.append(f"{share:.0%} of the {side}-magnification image is saturated there; expose it less.")
+    if registration.ratio < 0.75 * pair.scale:
+        warnings.append(
+            f"The high-magnification image has only {registration.ratio:.2g} pixels for one of the other, too few to teach a "
+            f"×{pair.scale} model its finest detail."
+        )
+    return tuple(warnings)
+
+
+def saturated(image: Micrograph, crop: tuple[slice, slice]) -> float:
+    """Share of the pixels of a part that are at the camera's limit in any channel; 0 for floating point.
+
+    The limit is what the type can hold, or the image's largest value where so many pixels have it that it can be nothing else.
+    """
+    data = np.asarray(image.data)
+    if data.dtype.kind not in "iu":
+        return 0.0
+    colours = data[..., :3] if image.rgb else np.moveaxis(data, 0, -1) if data.ndim == 3 else data[..., None]
+    largest = colours.max()
+    at = (colours[crop] == largest).any(axis=-1)
+    below = (colours[crop] == largest - 1).any(axis=-1)
+    limited = largest == np.iinfo(data.dtype).max or at.sum() > 4 * below.sum() + 8
+    return float(at.mean()) if limited else 0.0

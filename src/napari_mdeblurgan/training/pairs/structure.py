@@ -1,0 +1,78 @@
+"""What two images of the same place have in common however they were lit and focused: their structure at a given scale."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+TRUNCATE = 3.0
+CLIPPED = (0.05, 99.95)  # percentiles: hot pixels must not outweigh the specimen
+FLOOR = 0.5  # of the structure's root mean square: where there is less, there is nothing to be made more of
+
+
+def plane(channels: np.ndarray) -> np.ndarray:
+    """One grey image of all channels, each in units of its standard deviation; (channels, y, x) to (y, x) float32.
+
+    What is not finite is put at the median; a channel without contrast adds nothing.
+    """
+    total = np.zeros(channels.shape[1:], np.float32)
+    for channel in channels:
+        values = channel.astype(np.float32)
+        finite = np.isfinite(values)
+        if not finite.any():
+            continue
+        low, middle, high = np.percentile(values[finite], (CLIPPED[0], 50, CLIPPED[1]))
+        values = np.clip(np.where(finite, values, middle), low, high) - np.float32(middle)
+        spread = float(values.std())
+        if spread > 0:
+            total += values / np.float32(spread)
+    return total / len(channels)
+
+
+def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    """A Gaussian blur; `sigma` in pixels."""
+    return ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=TRUNCATE) if sigma > 0 else image
+
+
+class HighPass:
+    """Takes away what is coarser than `sigma` pixels, knowing nothing of what is outside a mask.
+
+    The same for two images, so that what the edge of the mask does to one it does to the other.
+
+    Parameters
+    ----------
+    mask : ndarray
+        (y, x) bool.
+    sigma : float
+        In pixels.
+    """
+
+    def __init__(self, mask: np.ndarray, sigma: float) -> None:
+        self.mask = mask.astype(np.float32)
+        self._sigma = sigma
+        self._weight = np.maximum(self._mean(self.mask), 1e-6)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """(y, x) float32: the image less its local mean; 0 outside the mask."""
+        return (image - self.mean(image)) * self.mask
+
+    def mean(self, image: np.ndarray) -> np.ndarray:
+        """(y, x) float32: the mean of what is near and within the mask."""
+        return self._mean(image * self.mask) / self._weight
+
+    def _mean(self, image: np.ndarray) -> np.ndarray:
+        return ndimage.gaussian_filter(image, self._sigma, mode="constant", truncate=2.5)
+
+
+def even(structure: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
+    """Structure in units of its own strength nearby, so that the strongest part does not decide alone; 0 outside the mask."""
+    nearby = HighPass(mask, sigma)
+    whole = float((structure**2).sum() / max(nearby.mask.sum(), 1))
+    floor = max(FLOOR**2 * whole, 1e-20)
+    return structure / np.sqrt(nearby.mean(structure**2) + np.float32(floor)) * nearby.mask
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Of two images whose mean is nothing: −1 to 1; 0 where either is empty."""
+    norm = float(np.sqrt((one.astype(np.float64) ** 2).sum() * (other.astype(np.float64) ** 2).sum()))
+    return float((one.astype(np.float64) * other).sum()) / norm if norm > 0 else 0.0
