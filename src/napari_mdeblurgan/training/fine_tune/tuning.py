@@ -30,6 +30,7 @@ from napari_mdeblurgan.training.fine_tune.scores import bicubic_scores, score
 from napari_mdeblurgan.training.loader import prefetched
 from napari_mdeblurgan.training.losses import LossConfig
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
+from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.trainer import Diverged, Method, Record, Training
 from napari_mdeblurgan.training.validation import Validation
 
@@ -50,7 +51,7 @@ class Progress:
     record : Record
         The step itself.
     seconds, budget_s : float
-        Worked so far, and in all; the budget is infinite where only the steps are limited.
+        Worked so far, and in all.
     validation : Validation or None
         Where one was made after this step: means over the held-out squares that the best is chosen by.
     best : bool
@@ -118,7 +119,8 @@ class FineTuning:
         self.last_validation: Validation | None = None
         self._bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing, self.base.card.scale)
         self._shown = pieces(self.pairs, self.split, self.split.choosing)
-        self._stopped, self._wrote, self._validate_at, self._saved = False, 0.0, 0.0, -1
+        self._stopped, self._wrote, self._saved = False, 0.0, -1
+        self._validate_at, self._validated_at = 0.0, -1
         if (path := latest(folder.checkpoint)) is not None:
             self._go_on_from(path)
         self.resumed = self.training.step
@@ -196,7 +198,12 @@ class FineTuning:
     @property
     def finished(self) -> bool:
         """Whether the time, or the steps, have come to their end."""
-        return self.training.schedule.way(self.training.step) >= 1  # type: ignore[attr-defined,no-any-return]
+        return self.way >= 1
+
+    @property
+    def way(self) -> float:
+        """How much of the time, or of the steps, is behind: 0 to 1."""
+        return self.schedule.way(self.training.step)
 
     def stop(self) -> None:
         """Let `steps` end after the step that is being taken, with a checkpoint; may be called from another thread."""
@@ -225,7 +232,7 @@ class FineTuning:
             self._wrote = time.monotonic()
             while not (self.finished or self._stopped):
                 yield from self._sitting()
-            if self.last_validation is None or self._validated_at != self.training.step:
+            if self._validated_at != self.training.step:
                 self._validate(self.training.step)
             self.save()
         write_curves(self.folder.curves, read_metrics(self.folder.metrics))
@@ -262,8 +269,22 @@ class FineTuning:
             self.metrics.write(record.step, None)
         if time.monotonic() - self._wrote >= self.settings.checkpoint_seconds:
             self.save()
-        budget = self.training.schedule.budget_s  # type: ignore[attr-defined]
-        return Progress(record, self.clock.seconds, budget, validation, best)
+        return Progress(record, self.clock.seconds, 60 * self.settings.minutes, validation, best)
+
+    def trial(self) -> Generator[Record, None, None]:
+        """Steps of a copy, which change nothing; where memory is too small, that is mended here already."""
+        while True:
+            state = torch.get_rng_state()
+            try:
+                copied = self._new_training()
+                copied.schedule = Schedule(UNLIMITED)
+                yield from copied.run(self.sampler.batches(0))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._make_smaller()
+            finally:
+                torch.set_rng_state(state)
 
     # ---- how good it is
 
