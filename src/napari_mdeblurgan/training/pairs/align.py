@@ -49,12 +49,10 @@ def align(low: np.ndarray, sharp: Sharp) -> Alignment | None:
     Alignment or None
         None where there is nothing to hold on to.
     """
-    found, spread = places(low, sharp.image, sharp.ratio)
+    found, uniqueness = places(low, sharp.image, sharp.ratio)
     best = _closer(low, sharp, found)
     if best is None:
         return None
-    rivals = [each.correlation for each in found]
-    uniqueness = (rivals[0] - (rivals[1] if len(rivals) > 1 else 0)) / max(spread, 1e-6)
     best = _with_blur(low, sharp, best)
     kind = "similarity"
     for smooth, stretch in ((1.0, False), (0.7, True), (0.4, True), (0.4, True)):

@@ -10,7 +10,7 @@ from scipy import ndimage, optimize
 
 from napari_mdeblurgan.restoration.plan import measured_windows
 from napari_mdeblurgan.training.pairs.geometry import box, corners, moved
-from napari_mdeblurgan.training.pairs.pair import MULTIPLE, PairError, RegisteredPair, Registration
+from napari_mdeblurgan.training.pairs.pair import MULTIPLE, ImagePair, RegisteredPair, Registration
 from napari_mdeblurgan.training.pairs.refine import seen, warped
 from napari_mdeblurgan.training.pairs.structure import blurred
 
@@ -99,44 +99,34 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def cut(
-    name: str,
-    low: np.ndarray,
-    colours: bool,
-    channel_axis: bool,
-    high: Channels,
-    registration: Registration,
-    scale: int,
-    original: np.ndarray,
-) -> RegisteredPair:
+    pair: ImagePair, low: np.ndarray, high: Channels, registration: Registration, scale: int
+) -> RegisteredPair | None:
     """Cut out what both images show and resample the high-magnification image on the grid of a network's output.
 
     Parameters
     ----------
-    name : str
-        Of the pair.
+    pair : ImagePair
+        The images as they were given.
     low : ndarray
         (channels, y, x) float32, the whole low-magnification image.
-    colours, channel_axis : bool
-        Whether the channels are colours, or channels of fluorescence.
     high : Channels
         The high-magnification image.
     registration : Registration
         How it lies.
     scale : {2, 4}
         Pixels of the output for one of `low`, along an edge.
-    original : ndarray
-        The low-magnification image as it was given, which the intensity windows are measured on.
 
-    Raises
-    ------
-    PairError
-        If the overlap is smaller than 8 × 8 low-resolution pixels.
+    Returns
+    -------
+    RegisteredPair or None
+        None if the overlap is smaller than 8 × 8 low-resolution pixels.
     """
     transform, shape = registration.transform, high.values.shape[1:]
     where = _whole_multiples(_filled(transform, shape, box(transform, shape, low.shape[1:])))
     if where is None:
-        raise PairError(f"{name}: the two images overlap by fewer than {MULTIPLE} × {MULTIPLE} low-resolution pixels.")
-    windows = measured_windows(original, colours, 0 if channel_axis else None)
+        return None
+    colours, channel_axis = pair.low.rgb, pair.low.channel_axis
+    windows = measured_windows(np.asarray(pair.low.data), colours, channel_axis)
     windows = windows * (len(low) // len(windows))
 
     fine = np.diag([1 / scale, 1 / scale, 1.0])
@@ -162,7 +152,7 @@ def cut(
     start = np.clip(np.floor(there.min(axis=0)), 0, None).astype(int)
     stop = np.minimum(np.ceil(there.max(axis=0)).astype(int) + 1, shape)
     return RegisteredPair(
-        name=name,
+        name=pair.name,
         low=np.ascontiguousarray(np.stack(inside), np.float32),
         high=np.ascontiguousarray(np.stack(resampled) * valid, np.float32),
         valid=valid,

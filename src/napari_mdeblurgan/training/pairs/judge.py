@@ -39,7 +39,7 @@ class Evidence:
     parts: int
 
 
-def evidence(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
+def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
     """Look at the parts of the overlap one by one."""
     smooth = float(np.clip(found.blur, 0.7, 2.0))
     where = box(found.transform, sharp.image.shape, low.shape)

@@ -5,28 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import binom
 
 from napari_mdeblurgan.storage import Micrograph
-from napari_mdeblurgan.training.pairs.align import Alignment, align
 from napari_mdeblurgan.training.pairs.cutting import Channels, cut, intensities
-from napari_mdeblurgan.training.pairs.geometry import affine, reduction
-from napari_mdeblurgan.training.pairs.judge import Evidence, evidence
+from napari_mdeblurgan.training.pairs.geometry import affine
 from napari_mdeblurgan.training.pairs.magnification import magnification
 from napari_mdeblurgan.training.pairs.pair import ImagePair, PairError, RegisteredPair, Registration
-from napari_mdeblurgan.training.pairs.refine import SMALLEST, Sharp, seen
-from napari_mdeblurgan.training.pairs.search import reduced
+from napari_mdeblurgan.training.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.training.pairs.structure import plane
+from napari_mdeblurgan.training.pairs.verdict import TOO_LITTLE, look, misplaced
 
-AGREEMENT = 0.6  # of the parts
-BY_CHANCE = 0.3  # probability that a part of unrelated images fits, once the best place for the whole was sought
-CHANCE = 1e-3  # that so many parts fit by chance: more is too little evidence
-CORRELATION = 0.3
-RESIDUAL = 0.35  # low-resolution pixels
 SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
 TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
 SATURATED = 0.02
-FINEST = 4.0  # high-resolution pixels for one low-resolution pixel: more are averaged before
 
 
 def register(
@@ -65,34 +56,35 @@ def register(
         kinds = [_kind(image) for image in (pair.low, pair.high)]
         raise PairError(f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same way.")
     planes = [_plane(each, side, pair.name) for each, side in ((low, "low"), (high, "high"))]
-    sharp, to_sharp = _sharp(planes[1], given)
-    found = align(planes[0], sharp)
+    found = look(*planes, given)
     if found is None:
-        raise PairError(
-            f"{pair.name}: the images show too little to be laid on each other; take a place with more to see."
-        )
-    seen_there = evidence(planes[0], sharp, found.fit)
-    transform = to_sharp @ found.fit.transform
-    gain, offset = intensities(low.values, high, transform, found.fit.blur)
+        hint = misplaced(*planes, given)
+        raise PairError(f"{pair.name}: {hint or TOO_LITTLE}")
+    gain, offset = intensities(low.values, high, found.transform, found.alignment.fit.blur)
     registration = Registration(
-        transform=transform,
-        kind=found.kind,
+        transform=found.transform,
+        kind=found.alignment.kind,
         accepted=True,
-        score=float(np.clip(seen_there.correlation, 0, 1)),
-        agreement=seen_there.agreement,
-        uniqueness=found.uniqueness,
-        residual_px=found.fit.residual,
-        blur_px=found.fit.blur,
+        score=float(np.clip(found.evidence.correlation, 0, 1)),
+        agreement=found.evidence.agreement,
+        uniqueness=found.alignment.uniqueness,
+        residual_px=found.alignment.fit.residual,
+        blur_px=found.alignment.fit.blur,
         gain=gain,
         offset=offset,
-        overlap=_overlap(transform, low.values.shape[1:], high.values.shape[1:]),
+        overlap=_overlap(found.transform, low.values.shape[1:], high.values.shape[1:]),
     )
-    reasons = _reasons(found, seen_there, gain)
+    reasons = found.reasons
+    if not reasons and min(gain) <= 0:
+        reasons = ("What is bright in one image is dark in the other; take both with the same contrast method.",)
+    if reasons and (hint := misplaced(*planes, given)):
+        reasons = (hint, *reasons)
     registration = replace(registration, accepted=not reasons, reasons=reasons)
-    colours, original = pair.low.rgb, np.asarray(pair.low.data)
-    registered = cut(
-        pair.name, low.values, colours, pair.low.channel_axis is not None, high, registration, scale, original
-    )
+    registered = cut(pair, low.values, high, registration, scale)
+    if registered is None:
+        raise PairError(
+            f"{pair.name}: {reasons[0] if reasons else 'the two images hardly overlap; take them closer together.'}"
+        )
     warnings = _warnings(registered, pair)
     return replace(registered, registration=replace(registration, warnings=warnings))
 
@@ -137,44 +129,12 @@ def _plane(image: Channels, side: str, name: str) -> np.ndarray:
     return structure
 
 
-def _sharp(high: np.ndarray, ratio: float) -> tuple[Sharp, np.ndarray]:
-    """The high-magnification image with no more pixels than are of use, and the way from them to its own."""
-    factor = max(1, int(ratio / (FINEST / 2)))
-    return Sharp(reduced(high, factor), ratio / factor), np.linalg.inv(reduction(factor))
-
-
 def _overlap(transform: np.ndarray, low: tuple[int, ...], high: tuple[int, ...]) -> float:
     """Share of the high-magnification image that lies within the other."""
     step = max(1, max(high) // 256)
     grid = affine(np.eye(2) * step, np.zeros(2), np.zeros(2))
     where = slice(0, -(-high[0] // step)), slice(0, -(-high[1] // step))
     return float(seen(np.linalg.inv(transform) @ grid, where, low, -0.5).mean())
-
-
-def _reasons(found: Alignment, seen_there: Evidence, gain: tuple[float, ...]) -> tuple[str, ...]:
-    """Why the two may not show the same place, or not be laid exactly enough."""
-    reasons = []
-    fitting = round(seen_there.agreement * seen_there.parts)
-    if binom.sf(seen_there.parts - 1, seen_there.parts, BY_CHANCE) > CHANCE:
-        reasons.append(
-            f"There is too little to see in the overlap to be sure of the place: {seen_there.parts} parts have any structure."
-        )
-    elif (
-        seen_there.agreement < AGREEMENT
-        or seen_there.correlation < CORRELATION
-        or binom.sf(fitting - 1, seen_there.parts, BY_CHANCE) > CHANCE
-    ):
-        reasons.append(
-            f"The images do not seem to show the same place: {fitting} of the {seen_there.parts} parts of the overlap that "
-            "have any structure fit each other."
-        )
-    elif found.fit.residual > RESIDUAL:
-        reasons.append(
-            f"The place is uncertain by {found.fit.residual:.2g} low-resolution pixels; take one with more to see in it."
-        )
-    if not reasons and min(gain) <= 0:
-        reasons.append("What is bright in one image is dark in the other; take both with the same contrast method.")
-    return tuple(reasons)
 
 
 def _warnings(pair: RegisteredPair, images: ImagePair) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def reduced(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place], float]:
-    """The likeliest places, the best first, and the standard deviation of the correlation over all places.
+    """The likeliest places, the best first, and by how many standard deviations of all places it exceeds the second.
 
     For some rotations and ratios the high-magnification image is brought to the pixels of the low-magnification one, and the two
     are correlated at every offset (normalised, masked cross-correlation by FFT; after Padfield 2012). Both are band-passed and
@@ -126,7 +126,8 @@ def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place]
         if all(np.any(np.abs(each[1] - other[1]) > edge) for other in kept):
             kept.append(each)
     to_search = reduction(factor)
-    return [Place(affine(linear, centre, at) @ to_search, peak) for peak, at, linear in kept], spread
+    ahead = kept[0][0] - (kept[1][0] if len(kept) > 1 else 0.0)
+    return [Place(affine(linear, centre, at) @ to_search, peak) for peak, at, linear in kept], ahead / max(spread, 1e-6)
 
 
 def _structure(image: np.ndarray, mask: np.ndarray, fine: float) -> np.ndarray:

@@ -1,0 +1,156 @@
+"""`mdeblurgan pairs`: lays images of a stronger objective on those of a weaker one, and shows how well they fit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.training.pairs import Matched, Outcome
+
+OURS = "pairs.csv"  # what a folder that may be written to holds
+
+
+class Match(StrEnum):
+    """How the files of two folders are told to belong together."""
+
+    auto = "auto"
+    name = "name"
+    order = "order"
+
+
+class Scale(StrEnum):
+    """Of the model that is to learn from the pairs."""
+
+    two = "2"
+    four = "4"
+
+
+def pairs(
+    context: typer.Context,
+    low: Annotated[Path | None, typer.Option(metavar="DIR", help="Images of the weaker objective.")] = None,
+    high: Annotated[Path | None, typer.Option(metavar="DIR", help="Images of the stronger objective.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="A table with columns low, high and perhaps name, instead."),
+    ] = None,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the overlays and the table.")] = Path("pairs"),
+    low_objective: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Magnification, for files that say no pixel size. [5]", show_default=False),
+    ] = None,
+    high_objective: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Magnification, for files that say no pixel size. [10]", show_default=False),
+    ] = None,
+    ratio: Annotated[
+        float | None, typer.Option(min=1, help="Pixel size of low over that of high, whatever the files say.")
+    ] = None,
+    match: Annotated[
+        Match, typer.Option(help="Match files by name, by order, or by name if any names match.")
+    ] = Match.auto,
+    scale: Annotated[Scale, typer.Option(help="Of the model that is to learn from the pairs.")] = Scale.two,
+) -> None:
+    """Find the images of a stronger objective in those of a weaker one.
+
+    Files belong together if they are named alike but for what tells the objectives apart, such as field1_x5 and field1_x10. For
+    each pair there are two overlays to look at, and a row of pairs.csv. What does not fit is said to be refused, with the reason.
+    The exit code is 0 only if every pair was accepted.
+
+    \b
+    Examples:
+      mdeblurgan pairs --low x5 --high x10 --output registered
+      mdeblurgan pairs --csv fields.csv --low-objective 10 --high-objective 20
+    """
+    from napari_mdeblurgan import cli
+
+    with cli._one_line_errors(context):
+        if ratio is not None and (low_objective, high_objective) != (None, None):
+            raise cli.WrongUse("give --ratio or the objectives, not both.")
+        objectives = None
+        if (low_objective, high_objective) != (None, None):
+            objectives = low_objective or 5.0, high_objective or 10.0
+            if objectives[0] >= objectives[1]:
+                raise cli.WrongUse("--low-objective must be the weaker one; give the smaller magnification there.")
+        _check(low, high, csv, output)
+        matched = _matched(low, high, csv, match)
+        for sentence in matched.left_out:
+            print(f"mdeblurgan: {sentence}", file=sys.stderr)
+        outcomes = _registered(matched, output, int(scale), objectives, ratio)
+        from napari_mdeblurgan.training.pairs.table import printed
+
+        for line in printed(outcomes):
+            print(line)
+        print(output / OURS)
+        _conclude(outcomes)
+
+
+def _check(low: Path | None, high: Path | None, csv: Path | None, output: Path) -> None:
+    """Find out, before any work is done, whether the command can be meant so."""
+    from napari_mdeblurgan.cli import WrongUse
+
+    if csv is not None and (low is not None or high is not None):
+        raise WrongUse("give --csv, or --low and --high, not both.")
+    if csv is None and (low is None or high is None):
+        raise WrongUse("name two folders with --low and --high, or a table with --csv.")
+    for folder in (low, high):
+        if folder is not None and not folder.is_dir():
+            raise WrongUse(f"{folder} is no folder; name one that holds images.")
+    if csv is not None and not csv.is_file():
+        raise WrongUse(f"{csv} does not exist; check its name.")
+    if output.exists() and not output.is_dir():
+        raise WrongUse(f"{output} is a file; name a folder for the overlays.")
+    others = [each.name for each in output.glob("[!.]*")] if output.is_dir() else []
+    if others and not (output / OURS).exists():
+        raise WrongUse(f"{output} holds other files ({others[0]}, …); name a new or empty folder for the overlays.")
+
+
+def _matched(low: Path | None, high: Path | None, csv: Path | None, match: Match) -> Matched:
+    from napari_mdeblurgan.training.pairs import match_folders, read_table
+
+    if csv is not None:
+        return read_table(csv)
+    assert low is not None
+    assert high is not None
+    return match_folders(low, high, match.value)
+
+
+def _registered(
+    matched: Matched, output: Path, scale: int, objectives: tuple[float, float] | None, ratio: float | None
+) -> list[Outcome]:
+    """Register all, write what there is to look at, and show the progress."""
+    from tqdm import tqdm
+
+    from napari_mdeblurgan.training.pairs import register_all
+    from napari_mdeblurgan.training.pairs.table import write_overlays, write_table
+
+    output.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    steps = register_all(matched.pairs, scale=scale, objectives=objectives, ratio=ratio)
+    on_terminal = sys.stderr.isatty()
+    with tqdm(
+        steps, total=len(matched.pairs), unit="pair", leave=False, dynamic_ncols=True, disable=not on_terminal
+    ) as bar:
+        for number, outcome in enumerate(bar, 1):
+            outcomes.append(outcome)
+            if outcome.pair is not None:
+                write_overlays(output, outcome.pair)
+            write_table(output / OURS, outcomes)
+            if not on_terminal:
+                said = "accepted" if outcome.accepted else "refused" if outcome.pair is not None else "failed"
+                print(f"{number} of {len(matched.pairs)}: {outcome.name}, {said}", flush=True)
+    return outcomes
+
+
+def _conclude(outcomes: Sequence[Outcome]) -> None:
+    from napari_mdeblurgan.training.pairs import PairError
+
+    bad = [outcome.name for outcome in outcomes if not outcome.accepted]
+    if bad:
+        others = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        raise PairError(f"{len(bad)} of {len(outcomes)} pairs cannot be used ({bad[0]}{others}); the table says why.")

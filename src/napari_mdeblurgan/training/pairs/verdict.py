@@ -1,0 +1,115 @@
+"""Found or not: whether two images show the same place, and where they do not, what may be the matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom
+
+from napari_mdeblurgan.training.pairs.align import Alignment, align
+from napari_mdeblurgan.training.pairs.geometry import reduction
+from napari_mdeblurgan.training.pairs.judge import Evidence, judge
+from napari_mdeblurgan.training.pairs.refine import Sharp
+from napari_mdeblurgan.training.pairs.search import places, reduced
+
+AGREEMENT = 0.6  # of the parts
+BY_CHANCE = 0.3  # probability that a part of unrelated images fits, once the best place for the whole was sought
+CHANCE = 1e-3  # that so many parts fit by chance: more is too little evidence
+CORRELATION = 0.3
+RESIDUAL = 0.35  # low-resolution pixels
+FINE = 2.0  # high-resolution pixels for one low-resolution pixel: twice as many or more are averaged before
+WORTH_A_LOOK = 3.0  # uniqueness of a place that may be the right one
+TOO_LITTLE = "The images show too little to be laid on each other; take a place with more to see in it."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """The best place, and what is to be thought of it.
+
+    Attributes
+    ----------
+    transform : ndarray
+        (3, 3), from the low-magnification image to the high-magnification one.
+    alignment : Alignment
+        The place, for the high-magnification image as it was reduced for the search.
+    evidence : Evidence
+        What speaks for it.
+    reasons : tuple of str
+        Why it is not to be trusted, a sentence each; empty if it is.
+    """
+
+    transform: np.ndarray
+    alignment: Alignment
+    evidence: Evidence
+    reasons: tuple[str, ...]
+
+
+def look(low: np.ndarray, high: np.ndarray, ratio: float) -> Verdict | None:
+    """Find the high-magnification image in the low-magnification one, and judge the place.
+
+    Parameters
+    ----------
+    low, high : ndarray
+        (y, x) float32, see `structure.plane`.
+    ratio : float
+        High-resolution pixels for one low-resolution pixel, to within 4 %.
+
+    Returns
+    -------
+    Verdict or None
+        None where there is nothing to hold on to.
+    """
+    factor = max(1, int(ratio / FINE))
+    sharp = Sharp(reduced(high, factor), ratio / factor)
+    alignment = align(low, sharp)
+    if alignment is None:
+        return None
+    evidence = judge(low, sharp, alignment.fit)
+    transform = np.linalg.inv(reduction(factor)) @ alignment.fit.transform
+    return Verdict(transform, alignment, evidence, _reasons(alignment, evidence))
+
+
+def misplaced(low: np.ndarray, high: np.ndarray, ratio: float) -> str:
+    """What is the matter with two images that do not fit as they are: swapped, turned or mirrored; empty if none of these."""
+    if _fits(high, low, ratio):
+        return "Low and high are swapped: the image given as low is the one of the stronger objective; exchange them."
+    for mirrored in (False, True):
+        for quarters in range(4):
+            turned = np.ascontiguousarray(np.rot90(high[:, ::-1] if mirrored else high, quarters))
+            if (mirrored or quarters) and _fits(low, turned, ratio):
+                ways = ["mirrored left to right"] * mirrored + [f"turned anticlockwise by {90 * quarters}°"] * bool(
+                    quarters
+                )
+                return f"The two fit if the high-magnification image is {' and '.join(ways)}; save it so."
+    return ""
+
+
+def _fits(low: np.ndarray, high: np.ndarray, ratio: float) -> bool:
+    if places(low, high, ratio)[1] < WORTH_A_LOOK:
+        return False
+    found = look(low, high, ratio)
+    return found is not None and not found.reasons
+
+
+def _reasons(alignment: Alignment, evidence: Evidence) -> tuple[str, ...]:
+    reasons = []
+    fitting = round(evidence.agreement * evidence.parts)
+    if binom.sf(evidence.parts - 1, evidence.parts, BY_CHANCE) > CHANCE:
+        reasons.append(
+            f"There is too little to see in the overlap to be sure of the place: {evidence.parts} parts have any structure."
+        )
+    elif (
+        evidence.agreement < AGREEMENT
+        or evidence.correlation < CORRELATION
+        or binom.sf(fitting - 1, evidence.parts, BY_CHANCE) > CHANCE
+    ):
+        reasons.append(
+            f"The images do not seem to show the same place: {fitting} of the {evidence.parts} parts of the overlap that "
+            "have any structure fit each other."
+        )
+    elif alignment.fit.residual > RESIDUAL:
+        reasons.append(
+            f"The place is uncertain by {alignment.fit.residual:.2g} low-resolution pixels; take one with more to see in it."
+        )
+    return tuple(reasons)
