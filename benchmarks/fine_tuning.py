@@ -164,7 +164,10 @@ def main() -> None:
     all_fields = fields(wishes.data, wishes.specimen, TRAINING + TEST)
     training, test = all_fields[:TRAINING], all_fields[TRAINING:]
     base = load_model("rgb-x2" if training[0].low.shape[-1] == 3 else "gray-x2")
-    others = {name: json.loads(value) if value[:1] in "0123456789tf" else value for name, value in (o.split("=") for o in wishes.set)}
+    others = {
+        name: json.loads(value) if value[:1] in "0123456789tf" else value
+        for name, value in (o.split("=") for o in wishes.set)
+    }
     settings = FineTuneSettings(
         base=base.card.name,
         name="tuned",

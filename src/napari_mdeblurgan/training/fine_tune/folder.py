@@ -12,12 +12,14 @@ result.json, comparison.png    how the new model does beside the base model
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -25,10 +27,9 @@ import safetensors
 import safetensors.numpy
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.errors import FileError, TrainingError
-from napari_mdeblurgan.model import model_path, read_card, user_model_folder
+from napari_mdeblurgan.errors import FileError, MdeblurganError, TrainingError
+from napari_mdeblurgan.model import BUNDLED_FOLDER, model_path, user_model_folder
 from napari_mdeblurgan.model_file import SUFFIX
-from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 from napari_mdeblurgan.training.fine_tune.settings import (
     FineTuneSettings,
     differences,
@@ -36,8 +37,13 @@ from napari_mdeblurgan.training.fine_tune.settings import (
     settings_json,
 )
 
+if TYPE_CHECKING:
+    from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
+
 RUNS = "fine-tuning"
 KEY = "pairs"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +166,16 @@ def check_name(settings: FineTuneSettings, *, overwrite: bool = False) -> None:
     """
     output = output_of(settings)
     taken = output.exists()
-    if not settings.output:
-        from napari_mdeblurgan.model import BUNDLED_FOLDER
-
-        if (BUNDLED_FOLDER / output.name).exists():
-            raise TrainingError(f"{settings.name} is the name of a bundled model; choose another.")
+    if not settings.output and (BUNDLED_FOLDER / output.name).exists():
+        raise TrainingError(f"{settings.name} is the name of a bundled model; choose another.")
     if taken and not overwrite:
-        raise TrainingError(f"There is a model at {output} already; choose another name, or say that it may be replaced.")
+        raise TrainingError(
+            f"There is a model at {output} already; choose another name, or say that it may be replaced."
+        )
 
 
 def free_name(wish: str) -> str:
     """`wish`, or `wish` with the first number behind it that no model and no fine-tuning has."""
-    from napari_mdeblurgan.model import BUNDLED_FOLDER
 
     def taken(name: str) -> bool:
         files = (folder / f"{name}{SUFFIX}" for folder in (BUNDLED_FOLDER, user_model_folder()))
@@ -220,25 +224,74 @@ def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
     FileError
         If they cannot be read.
     """
+    from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
+
     try:
         with safetensors.safe_open(folder.pairs, "np") as file:
             names = json.loads((file.metadata() or {})[KEY])
             return [
-                TuningPair(
-                    name, *(file.get_tensor(f"{number:04}/{part}") for part in ("low", "high", "valid"))
-                )
+                TuningPair(name, *(file.get_tensor(f"{number:04}/{part}") for part in ("low", "high", "valid")))
                 for number, name in enumerate(names)
             ]
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         raise FileError(f"{folder.pairs} cannot be read ({error}); begin the fine-tuning anew.") from None
 
 
-def unfinished() -> list[FineTuneFolder]:
-    """Fine-tunings among the user's models that could go on, the latest first."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A fine-tuning that can go on.
+
+    Attributes
+    ----------
+    folder : FineTuneFolder
+        Where it is.
+    settings : FineTuneSettings
+        What was asked for.
+    seconds : float
+        Worked so far.
+    step : int
+        Steps taken.
+    """
+
+    folder: FineTuneFolder
+    settings: FineTuneSettings
+    seconds: float
+    step: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether its time, or its steps, are over."""
+        asked = self.settings
+        return self.seconds >= 60 * asked.minutes or bool(asked.steps and self.step >= asked.steps)
+
+
+def all_begun() -> list[Begun]:
+    """Fine-tunings among the user's models that nothing works on now, the latest first; damaged ones are left out."""
     root = user_model_folder() / RUNS
-    found = [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-    begun = [folder for folder in found if folder.begun and folder.pairs.exists()]
-    return sorted(begun, key=lambda folder: -folder.settings.stat().st_mtime)
+    folders = [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    found = []
+    for folder in folders:
+        if not folder.begun or worked_on(folder):
+            continue
+        try:
+            seconds, step = _worked(folder)
+            found.append(Begun(folder, read_settings(folder), seconds, step))
+        except (MdeblurganError, OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
+            logger.warning("the fine-tuning in %s is left out: %s", folder.path, error)
+    return sorted(found, key=lambda each: -each.folder.settings.stat().st_mtime)
+
+
+def _worked(folder: FineTuneFolder) -> tuple[float, int]:
+    """Seconds and steps, as its checkpoint says; the tensors are not read."""
+    from napari_mdeblurgan.training.checkpoint import KEY as CHECKPOINT_KEY
+    from napari_mdeblurgan.training.checkpoint import latest
+
+    path = latest(folder.checkpoint)
+    if path is None:
+        return 0.0, 0
+    with safetensors.safe_open(path, "np") as file:
+        values = json.loads((file.metadata() or {})[CHECKPOINT_KEY])
+    return float(values["seconds"]), int(values["training"]["step"])
 
 
 @contextmanager
@@ -269,8 +322,3 @@ def worked_on(folder: FineTuneFolder) -> bool:
         return process.pid != os.getpid() and abs(process.create_time() - float(note["began"])) < 2
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return False
-
-
-def card_of_base(folder: FineTuneFolder) -> str:
-    """Name of the base model."""
-    return read_card(folder.base).name

@@ -208,8 +208,6 @@ def _squares(pair: TuningPair, box: Box, edge: int) -> list[Box]:
         range(start + BORDER, stop - BORDER - edge + 1, edge) for start, stop in ((box.y0, box.y1), (box.x0, box.x1))
     )
     for row, y in enumerate(ys):
-        line = [
-            Box(box.pair, y, y + edge, x, x + edge) for x in xs if valid[y : y + edge, x : x + edge].all()
-        ]
+        line = [Box(box.pair, y, y + edge, x, x + edge) for x in xs if valid[y : y + edge, x : x + edge].all()]
         squares += line[::-1] if row % 2 else line  # so that every second one makes a checkerboard, or nearly so
     return squares

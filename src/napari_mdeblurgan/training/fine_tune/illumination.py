@@ -40,7 +40,8 @@ def under_the_light_of(
     result = np.empty_like(high)
     for channel, dark in enumerate(black.astype(np.float32)):
         means = [
-            gaussian_filter(np.where(valid, image[channel] - dark, 0), SIGMA, mode="constant") / np.maximum(weight, TINY)
+            gaussian_filter(np.where(valid, image[channel] - dark, 0), SIGMA, mode="constant")
+            / np.maximum(weight, TINY)
             for image in (low, sharp_low)
         ]
         gain = np.where(weight > TINY, means[0] / np.where(np.abs(means[1]) > TINY, means[1], np.inf), 1)

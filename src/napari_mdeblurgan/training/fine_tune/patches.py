@@ -84,9 +84,12 @@ class PairSampler:
         starts = place.starts[random.integers(len(place.starts), size=int(random.choice((1, 2, 4))))]
         low = place.pair.low
         y, x = max(starts.tolist(), key=lambda at: low[:, at[0] : at[0] + edge : 2, at[1] : at[1] + edge : 2].std())
-        at, fine = (slice(y, y + edge), slice(x, x + edge)), (
-            slice(y * scale, (y + edge) * scale),
-            slice(x * scale, (x + edge) * scale),
+        at, fine = (
+            (slice(y, y + edge), slice(x, x + edge)),
+            (
+                slice(y * scale, (y + edge) * scale),
+                slice(x * scale, (x + edge) * scale),
+            ),
         )
         images = (low[:, *at], place.sharp_low[:, *at], place.pair.high[:, *fine])
         gain, offset = np.float32(random.uniform(*GAIN)), np.float32(random.uniform(-OFFSET, OFFSET))
@@ -95,7 +98,7 @@ class PairSampler:
 
 
 def _place(pair: TuningPair, box: Box, edge: int) -> _Place | None:
-    starts = np.argwhere(places(pair.valid_low(), box, edge)) + (box.y0, box.x0)
+    starts = np.argwhere(places(pair.valid_low(), box, edge)) + np.array([box.y0, box.x0])
     return _Place(pair, reduced(pair.high, pair.scale), starts) if len(starts) else None
 
 

@@ -77,4 +77,3 @@ def _compared(restored: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
 def bicubic_scores(pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box], scale: int) -> Scores:
     """Of bicubic enlargement."""
     return score(BicubicUpsampling(scale), pairs, held_out, squares)
-

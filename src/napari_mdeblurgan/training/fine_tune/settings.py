@@ -11,8 +11,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.model_card import ModelCard
-from napari_mdeblurgan.training.config import Count, Positive, Precision
 
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Part = Literal["all", "super-resolution", "deblurring"]
 MAY_CHANGE = {"minutes", "steps", "device", "threads"}  # from one sitting to the next
 

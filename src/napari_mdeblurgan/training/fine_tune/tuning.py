@@ -362,7 +362,9 @@ class FineTuning:
         elif self._patch > SMALLEST_PATCH:
             self._patch = max(SMALLEST_PATCH, self._patch // 2 // 8 * 8)
         else:
-            raise OutOfMemory("Not even one small patch fits into the memory; close other programs, or use another device.")
+            raise OutOfMemory(
+                "Not even one small patch fits into the memory; close other programs, or use another device."
+            )
         self.sampler = self._new_sampler()
         self.training.optimizer.zero_grad(set_to_none=True)
         self.notes.append(

@@ -46,7 +46,9 @@ class Verdict:
             return f"Better than the base model: {span}."
         if self.answer == "no better":
             return f"No better than the base model ({span}): go on using the base model."
-        return f"Too little data to tell whether it is better ({span}, {self.squares} squares): add pairs, or larger ones."
+        return (
+            f"Too little data to tell whether it is better ({span}, {self.squares} squares): add pairs, or larger ones."
+        )
 
 
 def judge(base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0) -> Verdict:

@@ -1,8 +1,8 @@
 """A fine-tuning in a process of its own: `python -m napari_mdeblurgan.training.fine_tune.worker FOLDER`.
 
-It writes one JSON object a line, see `Event`, and stops after the step that it is taking, with a checkpoint, when a line comes in,
-or when the process that started it ends. A process of its own keeps a viewer responsive: Python's lock is not shared, and
-it runs at a lower priority. It ends with the viewer, and whatever ends it, no more than the last half minute is lost.
+It writes one JSON object a line. It stops after the step that it is taking, with a checkpoint and the best so far as a model,
+when a line comes in or the process that started it ends. A process of its own keeps a viewer responsive: Python's lock is not
+shared, and it runs at a lower priority. Whatever ends it, no more than the last half minute of work is lost.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _work(folder: FineTuneFolder) -> None:
                 tell(
                     "step",
                     step=progress.step,
-                    loss=progress.record.terms["output"] if "output" in progress.record.terms else progress.record.loss,
+                    loss=progress.record.terms.get("output", progress.record.loss),
                     seconds=progress.seconds,
                     budget_s=progress.budget_s,
                     way=tuning.way,
