@@ -91,8 +91,10 @@ class FineTuning:
         The weights that did best on the held-out squares: at first the base model's.
     best_step : int
         After how many steps they were.
-    best_psnr_db : float
-        How they did.
+    best_psnr_db, base_psnr_db : float
+        How they did, and how the base model did.
+    bicubic : Scores
+        How bicubic enlargement does on the same squares.
     """
 
     def __init__(self, folder: FineTuneFolder) -> None:
@@ -115,9 +117,9 @@ class FineTuning:
         epoch = sum((box.y1 - box.y0) * (box.x1 - box.x0) for box in self.split.training)
         self.metrics = Metrics(folder.metrics, max(1, epoch // (asked.batch * self.sampler.patch**2)))
         self.best = {name: value.clone() for name, value in self.base.network.state_dict().items()}
-        self.best_step, self.best_psnr_db = 0, 0.0
+        self.best_step, self.best_psnr_db, self.base_psnr_db = 0, 0.0, 0.0
         self.last_validation: Validation | None = None
-        self._bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing, self.base.card.scale)
+        self.bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing, self.base.card.scale)
         self._shown = pieces(self.pairs, self.split, self.split.choosing)
         self._stopped, self._wrote, self._saved = False, 0.0, -1
         self._validate_at, self._validated_at = 0.0, -1
@@ -185,6 +187,7 @@ class FineTuning:
         self.training.restore(tensors, values["training"])
         self.metrics.restore(values["metrics"], self.training.step)
         self.best_step, self.best_psnr_db = values["best_step"], values["best_psnr_db"]
+        self.base_psnr_db = values["base_psnr_db"]
         self.last_validation = Validation(**values["validation"]) if values["validation"] else None
         self.sampler = self._new_sampler()
         self._validate_at = self.clock.seconds + self._interval(0.0)
@@ -290,7 +293,7 @@ class FineTuning:
 
     def _validate_base(self) -> None:
         scores = score(self.base.network, self.pairs, self.split.held_out, self.split.choosing)
-        self.best_psnr_db = scores.mean_psnr_db
+        self.best_psnr_db = self.base_psnr_db = scores.mean_psnr_db
         self.last_validation = self._validation(scores.mean_psnr_db, scores.mean_ssim)
         self.metrics.write(0, self.last_validation)
         self._validated_at = 0
@@ -298,7 +301,7 @@ class FineTuning:
         write_pieces(self.folder.preview, self.base.network, self._shown)
 
     def _validation(self, psnr_db: float, ssim: float) -> Validation:
-        return Validation(psnr_db, ssim, self._bicubic.mean_psnr_db, self._bicubic.mean_ssim)
+        return Validation(psnr_db, ssim, self.bicubic.mean_psnr_db, self.bicubic.mean_ssim)
 
     def _validate(self, step: int) -> tuple[Validation, bool]:
         """Judge the averaged network on the squares that the best is chosen by; keep it if it is the best so far."""
@@ -398,6 +401,7 @@ class FineTuning:
             "retries": self._retries,
             "best_step": self.best_step,
             "best_psnr_db": self.best_psnr_db,
+            "base_psnr_db": self.base_psnr_db,
             "validation": dataclasses.asdict(self.last_validation) if self.last_validation else None,
         }
         save_checkpoint(self.folder.checkpoint, tensors | best, everything)

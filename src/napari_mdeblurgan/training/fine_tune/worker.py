@@ -63,6 +63,8 @@ def _work(folder: FineTuneFolder) -> None:
         for progress in tuning.steps():
             if stopping.is_set():
                 tuning.stop()
+            if not told:
+                tell("begun", base_db=tuning.base_psnr_db, bicubic_db=tuning.bicubic.mean_psnr_db)
             for note in tuning.notes[notes:]:
                 tell("note", sentence=note)
             notes = len(tuning.notes)
@@ -83,7 +85,7 @@ def _work(folder: FineTuneFolder) -> None:
                     tell("preview", path=str(folder.preview))
         tell("judging")
         outcome = conclude(tuning)
-        tell("done", finished=tuning.finished, outcome=dataclasses.asdict(outcome))
+        tell("done", finished=tuning.finished, way=tuning.way, outcome=dataclasses.asdict(outcome))
 
 
 def _listen(stopping: threading.Event, stop: Any) -> None:
@@ -100,7 +102,7 @@ def _listen(stopping: threading.Event, stop: Any) -> None:
 def give_way() -> None:
     """Let whatever the user does go first."""
     process = psutil.Process()
-    process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else 10)
+    process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else 5)
 
 
 if __name__ == "__main__":
