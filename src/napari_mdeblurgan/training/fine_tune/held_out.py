@@ -13,7 +13,7 @@ from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 SHARE = 0.2
 WHOLE_PAIRS = 4  # from so many pairs on, whole ones are held out
 SMALLEST_PATCH = 24
-SQUARES = (64, 48, 32, 24)  # edges of what is scored, in low-resolution pixels
+SQUARES = (64, 48, 32, 24, 16)  # edges of what is scored, in low-resolution pixels
 ENOUGH = 12
 BORDER = 4  # low-resolution pixels of a held-out box that are not scored: there the network lacks its surroundings
 

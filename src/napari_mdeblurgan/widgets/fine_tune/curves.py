@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyqtgraph
-from qtpy.QtGui import QColor, QPalette
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 TRAINING, HELD_OUT, BICUBIC = "#4c9be8", "#f0a830", "#9a9a9a"
@@ -35,8 +35,7 @@ class Curves(QWidget):
         self.clear()
 
     def _plot(self, title: str) -> pyqtgraph.PlotWidget:
-        colour = self.palette().color(QPalette.ColorRole.Window)
-        plot = pyqtgraph.PlotWidget(background=QColor(colour))
+        plot = pyqtgraph.PlotWidget(background=None)  # that of the window, in any theme
         plot.setMinimumHeight(HEIGHT)
         plot.setTitle(title, size="8pt")
         plot.setLabel("bottom", "minutes")
@@ -50,8 +49,6 @@ class Curves(QWidget):
         return plot.plot(pen=pen, symbol="o", symbolSize=4, symbolBrush=colour, symbolPen=None, name=name)
 
     def _dashed(self, colour: str, name: str) -> pyqtgraph.PlotDataItem:
-        from qtpy.QtCore import Qt
-
         return self._psnr.plot(pen=pyqtgraph.mkPen(colour, width=1.2, style=Qt.PenStyle.DashLine), name=name)
 
     def clear(self) -> None:

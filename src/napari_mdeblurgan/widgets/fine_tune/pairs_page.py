@@ -43,7 +43,7 @@ class PairsPage(QWidget):
         layout.addWidget(self.table, 1)
         layout.addWidget(self.remarks)
         layout.addLayout(row)
-        layout.addWidget(self.overlay)
+        layout.addWidget(self.overlay, 2)
         self.remove.clicked.connect(self.table.remove_chosen)
         self.overlay_kind.currentIndexChanged.connect(self._show)
         self.table.chosen.connect(self._show)

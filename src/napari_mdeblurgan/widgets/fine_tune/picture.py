@@ -1,4 +1,4 @@
-"""A picture as wide as its place, at most."""
+"""A picture as wide as its place."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-LARGEST_HEIGHT = 420
+SMALLEST_WIDTH, SMALLEST_HEIGHT, LARGEST_HEIGHT = 260, 160, 420
 
 
 class Picture(QWidget):
-    """Shows a file or an array, reduced to the width that there is."""
+    """Shows a file or an array, as wide as there is room."""
 
     def __init__(self, tip: str) -> None:
         super().__init__()
@@ -67,15 +67,18 @@ class Picture(QWidget):
 
     def sizeHint(self) -> QSize:
         """See Qt."""
-        width = min(max(self.width(), 260), max(1, self._pixmap.width()))
+        width = max(self.width(), SMALLEST_WIDTH)
         return QSize(width, self.heightForWidth(width))
+
+    def minimumSizeHint(self) -> QSize:
+        """See Qt."""
+        return QSize(SMALLEST_WIDTH, 0 if self.empty else min(SMALLEST_HEIGHT, self.heightForWidth(SMALLEST_WIDTH)))
 
     def paintEvent(self, _: QPaintEvent | None) -> None:
         """See Qt."""
         if self.empty:
             return
         fitted = self._pixmap.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        fitted = fitted.boundedTo(self._pixmap.size())
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         left, top = (self.width() - fitted.width()) // 2, (self.height() - fitted.height()) // 2
