@@ -1,11 +1,13 @@
 """How much better does a model get on a microscope that it was not trained for, in ten minutes on two processor cores?
 
-    OMP_NUM_THREADS=2 python benchmarks/fine_tuning.py DATA OUTPUT [--specimen blood] [--minutes 10]
+    OMP_NUM_THREADS=2 python benchmarks/fine_tuning.py DATA OUTPUT [--minutes 10] [--registered]
 
 Twelve fields of 512 × 512 pixels of one specimen are the in-focus images of the stronger objective: eight to learn from, of
 which `fine-tune` itself holds some out, and four that it never sees. The weaker objective's images are made of them by optics
 that no bundled model was trained on: a pupil with defocus, coma and astigmatism, which gives a skewed blur; vignetting; a camera
-with shot and read noise. The table tells PSNR and SSIM on the four for bicubic enlargement, the base model and the tuned one.
+with shot and read noise. The table tells PSNR and SSIM on the four for bicubic enlargement, the base model and the tuned one, all
+against the sharp image under the weaker objective's light. The pairs lie on each other exactly; with `--registered` the
+stronger objective's images are of a part of the field, turned and enlarged a little, and are found by registration.
 """
 
 from __future__ import annotations
@@ -17,19 +19,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import affine_transform
+from scipy.signal import fftconvolve
 
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.training.dataset import read_sharp
 from napari_mdeblurgan.training.degradation.gaussian import downsample
 from napari_mdeblurgan.training.fine_tune.folder import begin
 from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
 from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
 from napari_mdeblurgan.training.fine_tune.tuning import open_fine_tuning
-from napari_mdeblurgan.training.pairs import RegisteredPair, Registration
+from napari_mdeblurgan.training.pairs import ImagePair, RegisteredPair, Registration, register
 
 FIELD, SCALE, TRAINING, TEST = 512, 2, 8, 4
 MARGIN = 24  # high-resolution pixels around a field that only its blur needs
@@ -73,55 +78,78 @@ def skewed_psf(radius: int = MARGIN) -> np.ndarray:
     return psf
 
 
-def illumination(edge: int) -> np.ndarray:
-    """Of the weaker objective, falling towards the corners: (edge, edge)."""
-    at = (np.arange(edge) - (edge - 1) / 2) / (edge / 2)
-    return (1 - VIGNETTING * (at[:, None] ** 2 + at[None, :] ** 2) / 2).astype(np.float32)
+def illumination(height: int, width: int) -> np.ndarray:
+    """Of the weaker objective, falling towards the corners: (height, width)."""
+    y, x = ((np.arange(length) - (length - 1) / 2) / (length / 2) for length in (height, width))
+    return (1 - VIGNETTING * (y[:, None] ** 2 + x[None, :] ** 2) / 2).astype(np.float32)
 
 
-def fields(data: Path, specimen: str, count: int) -> list[Field]:
-    """The first fields of so many images of a specimen, one of each."""
-    found = []
+def images(data: Path, specimen: str, count: int) -> dict[str, np.ndarray]:
+    """The first so many sharp images of a specimen that are large enough: (y, x, colours)."""
+    found: dict[str, np.ndarray] = {}
     patterns = (f"train/*/{specimen}*", f"validation/*/{specimen}*", f"samples/{specimen}*")
     for path in sorted(path for pattern in patterns for path in data.glob(pattern)):
-        sharp = read_sharp(path)
-        if min(sharp.shape[:2]) >= FIELD:
-            found.append(degraded(path.stem, sharp, len(found)))
-        if len(found) == count:
-            return found
-    raise SystemExit(f"{data} has {len(found)} images of {specimen} that are large enough; {count} are needed.")
+        sharp = np.atleast_3d(read_sharp(path)).astype(np.float32)
+        if min(sharp.shape[:2]) >= FIELD and len(found) < count:
+            found[path.stem] = sharp
+    if len(found) < count:
+        raise SystemExit(f"{data} has {len(found)} images of {specimen} that are large enough; {count} are needed.")
+    return found
 
 
-def degraded(name: str, sharp: np.ndarray, number: int) -> Field:
-    """What the weaker objective and its camera make of the middle of a sharp image."""
-    from scipy.signal import fftconvolve
-
+def degraded(sharp: np.ndarray, number: int) -> np.ndarray:
+    """What the weaker objective and its camera make of a sharp image of even sizes."""
     random = np.random.default_rng(number)
-    sharp = np.pad(np.atleast_3d(sharp), [(MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)], mode="reflect")
-    edge = FIELD + 2 * MARGIN
-    y, x = ((length - edge) // 2 for length in sharp.shape[:2])
-    sharp = sharp[y : y + edge, x : x + edge].astype(np.float32)
-    blurred = fftconvolve(sharp, skewed_psf()[..., None], mode="same", axes=(0, 1))
-    inner = slice(MARGIN, -MARGIN)
-    planes = torch.from_numpy(blurred[inner, inner].transpose(2, 0, 1).astype(np.float32).copy())[None]
-    low = downsample(planes, SCALE)[0].numpy().transpose(1, 2, 0) * illumination(FIELD // SCALE)[..., None]
+    padded = np.pad(sharp, [(MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)], mode="reflect")
+    blurred = fftconvolve(padded, skewed_psf()[..., None], mode="valid", axes=(0, 1))
+    planes = torch.from_numpy(blurred.transpose(2, 0, 1).astype(np.float32).copy())[None]
+    low = downsample(planes, SCALE)[0].numpy().transpose(1, 2, 0)
+    low = low * illumination(*low.shape[:2])[..., None]
     electrons = random.poisson(low.clip(0) * ELECTRONS) + random.normal(0, READ_NOISE, low.shape)
-    low = (np.rint(electrons / ELECTRONS * 255).clip(0, 255) / 255).astype(np.float32)
-    return Field(name, low, sharp[inner, inner])
+    return (np.rint(electrons / ELECTRONS * 255).clip(0, 255) / 255).astype(np.float32)
 
 
-def evaluated(model: Model | None, field: Field) -> tuple[float, float]:
+def field(name: str, sharp: np.ndarray, number: int) -> Field:
+    """The middle of an image by both objectives, laid on each other exactly."""
+    y, x = ((length - FIELD) // 2 for length in sharp.shape[:2])
+    high = sharp[y : y + FIELD, x : x + FIELD]
+    return Field(name, degraded(high, number), high)
+
+
+def found_pair(name: str, sharp: np.ndarray, number: int) -> RegisteredPair:
+    """The whole image by the weaker objective, its middle by the stronger one, turned and enlarged a little; registered."""
+    random = np.random.default_rng((1, number))
+    height, width = (length // SCALE * SCALE for length in sharp.shape[:2])
+    angle, size = np.deg2rad(random.uniform(-2, 2)), random.uniform(0.99, 1.01)
+    turn = size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    middle = np.array(sharp.shape[:2]) / 2 + random.uniform(-10, 10, 2)
+    offset = middle - turn @ np.full(2, (FIELD - 1) / 2)
+    planes = [
+        affine_transform(plane, turn, offset, (FIELD, FIELD), order=3, mode="reflect")
+        for plane in np.moveaxis(sharp, -1, 0)
+    ]
+    axes = "YXS" if len(planes) == 3 else "YX"
+    low, high = (
+        Micrograph(np.squeeze((image.clip(0, 1) * 255).round().astype(np.uint8)), axes, name=name)
+        for image in (degraded(sharp[:height, :width], number), np.stack(planes, axis=-1))
+    )
+    pair = register(ImagePair(name, low, high), scale=SCALE, objectives=(5.0, 10.0))
+    print(f"{name}: {'accepted' if pair.accepted else 'refused'}, {' '.join(pair.registration.problems)}", flush=True)
+    return pair
+
+
+def evaluated(model: Model | None, seen: Field) -> tuple[float, float]:
     """PSNR and SSIM of bicubic enlargement or of a model, against the sharp image under the weaker objective's light."""
-    low = field.low if field.low.shape[-1] == 3 else field.low[..., 0]
+    low = seen.low if seen.low.shape[-1] == 3 else seen.low[..., 0]
     restored = bicubic(low, SCALE) if model is None else np.asarray(restore(low, model))
-    truth = (field.high * illumination(FIELD)[..., None]).reshape(restored.shape)
+    truth = (seen.high * illumination(FIELD, FIELD)[..., None]).reshape(restored.shape)
     pair = cropped(np.clip(restored, 0, 1), BORDER), cropped(truth, BORDER)
     return psnr(*pair), ssim(*pair)
 
 
-def aligned_pair(field: Field) -> RegisteredPair:
+def aligned_pair(seen: Field) -> RegisteredPair:
     """As registration would give it if it were perfect."""
-    low, high = (np.ascontiguousarray(each.transpose(2, 0, 1)) for each in (field.low, field.high))
+    low, high = (np.ascontiguousarray(each.transpose(2, 0, 1)) for each in (seen.low, seen.high))
     whole, channels = (slice(0, FIELD // SCALE),) * 2, len(low)
     registration = Registration(
         transform=np.array([[SCALE, 0, (SCALE - 1) / 2], [0, SCALE, (SCALE - 1) / 2], [0, 0, 1]], float),
@@ -137,7 +165,7 @@ def aligned_pair(field: Field) -> RegisteredPair:
         overlap=1.0,
     )
     return RegisteredPair(
-        name=field.name,
+        name=seen.name,
         low=low,
         high=high,
         valid=np.ones(high.shape[1:], bool),
@@ -159,11 +187,14 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--specimen", default="leaf")
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--registered", action="store_true", help="learn from pairs that registration has found")
     parser.add_argument("--set", nargs="*", default=[], help="fields of the settings, such as learning_rate=0.001")
     wishes = parser.parse_args()
-    all_fields = fields(wishes.data, wishes.specimen, TRAINING + TEST)
-    training, test = all_fields[:TRAINING], all_fields[TRAINING:]
-    base = load_model("rgb-x2" if training[0].low.shape[-1] == 3 else "gray-x2")
+    sharp = list(images(wishes.data, wishes.specimen, TRAINING + TEST).items())
+    test = [field(name, image, number) for number, (name, image) in enumerate(sharp[TRAINING:], TRAINING)]
+    make = found_pair if wishes.registered else lambda *given: aligned_pair(field(*given))
+    pairs = [make(name, image, number) for number, (name, image) in enumerate(sharp[:TRAINING])]
+    base = load_model("rgb-x2" if test[0].low.shape[-1] == 3 else "gray-x2")
     others = {
         name: json.loads(value) if value[:1] in "0123456789tf" else value
         for name, value in (o.split("=") for o in wishes.set)
@@ -175,7 +206,7 @@ def main() -> None:
         minutes=wishes.minutes,
         **others,
     )
-    folder = begin(settings, tuning_pairs([aligned_pair(each) for each in training], base.card), overwrite=True)
+    folder = begin(settings, tuning_pairs([pair for pair in pairs if pair.accepted], base.card), overwrite=True)
     tuning = open_fine_tuning(folder)
     for progress in tuning.steps():
         if progress.validation is not None:

@@ -24,7 +24,7 @@ MARGIN = 12  # pixels that the degradation may spoil
 BORDER = 8  # pixels of the result that are not judged
 SHOWN, SHOWN_EDGE = 4, 128
 LABELS = ("blurred", "bicubic", "restored", "truth")
-LABEL_BAND = 16
+LABEL_BAND, SMALLEST_COLUMN = 16, 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,8 @@ def write_panels(path: Path, rows: Sequence[Sequence[Tensor]], labels: Sequence[
         One for each column.
     """
     drawn = [np.concatenate([_panel(image) for image in row], axis=1) for row in rows]
+    times = max(1, -(-SMALLEST_COLUMN * len(labels) // min(row.shape[1] for row in drawn)))  # else the words overlap
+    drawn = [row.repeat(times, axis=0).repeat(times, axis=1) for row in drawn]
     width = max(row.shape[1] for row in drawn)
     canvas = Image.new("RGB", (width, LABEL_BAND + sum(row.shape[0] for row in drawn)))
     draw = ImageDraw.Draw(canvas)

@@ -17,11 +17,12 @@ from napari_mdeblurgan.training.fine_tune.scores import cut, restored_box
 from napari_mdeblurgan.training.validation import Crop, write_samples
 
 PIECES = 2
+EDGE = 80  # low-resolution pixels that are shown at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A square that is shown, and the held-out box that it is restored within."""
+    """What is shown, and the held-out box that it is restored within."""
 
     pair: TuningPair
     box: Box
@@ -30,11 +31,27 @@ class Piece:
 
 
 def pieces(pairs: Sequence[TuningPair], parts: Split, squares: Sequence[Box], count: int = PIECES) -> list[Piece]:
-    """The squares that show the most, of different pairs as far as there are."""
+    """The surroundings of the squares that show the most, of different pairs as far as there are."""
     richest = sorted(squares, key=lambda box: -float(pairs[box.pair].low[:, *box.spans].std()))
     first = {square.pair: square for square in reversed(richest)}
     ordered = sorted(richest, key=lambda square: first[square.pair] is not square)
-    return [_piece(pairs[square.pair], parts.box_of(square), square) for square in ordered[:count]]
+    return [
+        _piece(pairs[square.pair], parts.box_of(square), _around(square, parts.box_of(square)))
+        for square in ordered[:count]
+    ]
+
+
+def _around(square: Box, box: Box) -> Box:
+    """At most `EDGE` pixels along y and x about the middle of a square, within its box."""
+    y0, y1 = _span(square.y0, square.y1, box.y0, box.y1)
+    x0, x1 = _span(square.x0, square.x1, box.x0, box.x1)
+    return Box(square.pair, y0, y1, x0, x1)
+
+
+def _span(start: int, stop: int, first: int, last: int) -> tuple[int, int]:
+    length = min(EDGE, last - first)
+    begin = min(max(first, (start + stop - length) // 2), last - length)
+    return begin, begin + length
 
 
 def _piece(pair: TuningPair, box: Box, square: Box) -> Piece:

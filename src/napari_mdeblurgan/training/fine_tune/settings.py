@@ -49,7 +49,7 @@ class FineTuneSettings:
         "results) alone",
     ] = "all"
     learning_rate: Annotated[Positive, "at its highest; a lower one changes the base model less"] = 1e-3
-    optimizer: Annotated[Literal["muon", "adam"], "how steps are taken"] = "muon"
+    optimizer: Annotated[Literal["adam", "muon"], "how steps are taken"] = "adam"
     batch: Annotated[Annotated[int, Field(ge=1, le=1024)], "patches in a step"] = 8
     patch: Annotated[
         Annotated[int, Field(ge=24, le=1024, multiple_of=8)],

@@ -228,10 +228,10 @@ class FineTuning:
             If the folder cannot be written.
         """
         self._stopped = False
+        if self._saved < 0:
+            self._validate_base()
+            self.save()
         with self.clock.running():
-            if self._saved < 0:
-                self._validate_base()
-                self.save()
             self._wrote = time.monotonic()
             while not (self.finished or self._stopped):
                 yield from self._sitting()

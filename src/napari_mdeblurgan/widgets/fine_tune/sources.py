@@ -110,9 +110,10 @@ class Sources(QWidget):
         )
 
     def offer(self, images: list[Image]) -> None:
-        """Offer these layers; what was chosen stays chosen, and a fresh choice is the two that are newest."""
+        """Offer these layers; two different ones that were chosen stay chosen, else it is the two that are newest."""
+        undecided = self.low.currentData() is self.high.currentData()
         for box, default in ((self.low, -2), (self.high, -1)):
-            chosen = box.currentData()
+            chosen = None if undecided else box.currentData()
             box.blockSignals(True)
             box.clear()
             for image in images:
