@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_mdeblurgan.errors import ImageError, TrainingError
 from napari_mdeblurgan.training.fine_tune.clock import TimedSchedule, WorkingClock
@@ -11,6 +12,7 @@ from napari_mdeblurgan.training.fine_tune.folder import free_name, read_pairs
 from napari_mdeblurgan.training.fine_tune.held_out import split
 from napari_mdeblurgan.training.fine_tune.pairs import reduced, tuning_pairs
 from napari_mdeblurgan.training.fine_tune.patches import PairSampler
+from napari_mdeblurgan.training.fine_tune.residual import without_residual_shifts
 from napari_mdeblurgan.training.fine_tune.settings import (
     FineTuneSettings,
     SettingsError,
@@ -57,6 +59,26 @@ def test_pixels_that_are_no_numbers_are_not_learned_from(pair, tiny_model):
     assert np.isfinite(plane.low).all()
     assert not plane.valid_low()[10, 20]
     assert plane.valid_low().sum() == 96 * 96 - 1
+
+
+def test_a_truth_that_lies_a_fraction_of_a_pixel_off_is_laid_where_the_others_lie(pair, tiny_model):
+    planes = tuning_pairs([pair(f"p{n}", 128, n) for n in range(3)], tiny_model(1).card)
+    off = dataclasses.replace(planes[1], high=ndimage.shift(planes[1].high, (0, 0.6, -0.5), order=3, mode="nearest"))
+    mended = without_residual_shifts([planes[0], off, planes[2]])
+    inner = (slice(None), slice(16, -16), slice(16, -16))
+    before, after = (np.square(each.high - planes[1].high)[inner].mean() for each in (off, mended[1]))
+    assert after < 0.1 * before
+    assert mended[0] is planes[0]  # what lies right is not resampled
+
+
+def test_a_shift_that_all_pairs_have_in_common_stays(pair, tiny_model):
+    planes = tuning_pairs([pair(f"p{n}", 128, n) for n in range(3)], tiny_model(1).card)
+    shifted = [
+        dataclasses.replace(each, high=ndimage.shift(each.high, (0, 0.6, -0.5), order=3, mode="nearest"))
+        for each in planes
+    ]
+    for mended, put in zip(without_residual_shifts(shifted), shifted, strict=True):
+        assert np.square(mended.high - put.high)[:, 16:-16, 16:-16].mean() < 1e-5
 
 
 # ---- what is held out

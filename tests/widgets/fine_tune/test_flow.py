@@ -25,6 +25,7 @@ PATIENCE_MS = 240_000
 def tuner(viewer: Viewer):
     widget = FineTuneWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Fine-tune")
+    widget.base.setCurrentIndex(widget.base.findData("tiny-grey"))
     yield widget
     if widget._process is not None:
         widget._process.abandon()

@@ -119,7 +119,8 @@ def begin(settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite:
     settings : FineTuneSettings
         What to do.
     pairs : sequence of TuningPair
-        What to learn from. Where one was begun before, the pairs that it was begun with stay.
+        What to learn from; what registration has left of shifts is taken out. Where one was begun before, the pairs that it
+        was begun with stay.
     overwrite : bool
         Begin anew, whatever there is.
 
@@ -141,6 +142,9 @@ def begin(settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite:
         keep_settings(folder, settings)
         return folder
     check_name(settings, overwrite=overwrite)
+    from napari_mdeblurgan.training.fine_tune.residual import without_residual_shifts
+
+    pairs = without_residual_shifts(pairs)
     discard(folder)
     tensors: dict[str, np.ndarray] = {}
     for number, pair in enumerate(pairs):
