@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 TRAINING, HELD_OUT, BICUBIC = "#4c9be8", "#f0a830", "#9a9a9a"
 MOST_POINTS = 2000
 SMOOTHING = 0.9
-HEIGHT = 130
+HEIGHT = 165
 DECIBEL = 10 / 2.302585092994046  # of a natural logarithm of a squared error
 
 
@@ -36,11 +36,12 @@ class Curves(QWidget):
 
     def _plot(self, title: str) -> pyqtgraph.PlotWidget:
         plot = pyqtgraph.PlotWidget(background=None)  # that of the window, in any theme
-        plot.setMinimumHeight(HEIGHT)
+        plot.setFixedHeight(HEIGHT)
         plot.setTitle(title, size="8pt")
         plot.setLabel("bottom", "minutes")
         plot.setMenuEnabled(False)
         plot.hideButtons()
+        plot.setLimits(xMin=0)
         plot.showGrid(x=True, y=True, alpha=0.15)
         return plot
 
@@ -62,6 +63,8 @@ class Curves(QWidget):
     def begin(self, base_db: float, bicubic_db: float) -> None:
         """What the held-out part starts from, and what bicubic enlargement makes of it."""
         self._levels = base_db, bicubic_db
+        if not self.validations:
+            self.validations.append((0.0, base_db))
         self._draw()
 
     def add(self, minutes: float, loss: float, psnr_db: float | None) -> None:

@@ -55,8 +55,9 @@ class TrainingPage(QWidget):
         layout.setContentsMargins(0, 4, 0, 0)
         layout.addLayout(row)
         layout.addWidget(self._rest)
-        layout.addWidget(self.curves, 1)
+        layout.addWidget(self.curves)
         layout.addWidget(self.preview)
+        layout.addStretch(1)
         self._rest.setVisible(False)
         self.advanced.toggled.connect(self._show_advanced)
 
