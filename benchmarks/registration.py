@@ -126,7 +126,7 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
     """The images that are large enough, by what they show."""
     found: dict[str, list[Path]] = {}
     for path in image_files(folder):
-        if min(planes(path).shape[1:]) >= SMALLEST and "pairs" not in path.parts:
+        if "pairs" not in path.parts and min(planes(path).shape[1:]) >= SMALLEST:
             found.setdefault(kind(path), []).append(path)
     return found
 

@@ -46,7 +46,8 @@ def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
     mask = seen(found.transform, where, sharp.image.shape, sharp.ratio)
     high_pass = HighPass(mask, COARSE)
     one = high_pass(blurred(low, smooth)[where])
-    other = high_pass(sharp.at(math.hypot(found.blur, smooth), found.transform, where))
+    total = math.hypot(found.blur, smooth)
+    other = high_pass(sharp.at(total, found.transform, where))
     whole = correlation(one, other)
 
     reach = math.ceil(2 * smooth + 2)
@@ -74,9 +75,8 @@ def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
     there = covered > COVERED
     if not there.any():
         return Evidence(whole, 0.0, 0)
-    least = max(
-        ABOVE_NOISE * noise(low) ** 2 / (4 * math.pi * smooth**2), ABOVE_FAINT * np.quantile(structure[there], 0.9)
-    )
+    grain = noise(low) ** 2 / smooth**2 + (gain * noise(sharp.image) / (total * sharp.ratio)) ** 2
+    least = max(ABOVE_NOISE * grain / (4 * math.pi), ABOVE_FAINT * float(np.quantile(structure[there], 0.9)))
     textured = there & (structure > least)
     agree = textured & (best > ALIKE) & (distance <= max(1.0, 0.5 * smooth))
     parts = int(textured.sum())

@@ -135,11 +135,11 @@ def read_table(path: Path) -> Matched:
         if not {"low", "high"} <= given.keys():
             left_out.append(f"Row {number} of {path.name} does not name two files.")
             continue
-        files = [path.parent / given[side] for side in ("low", "high")]
-        if missing := [each for each in files if not each.exists()]:
+        low, high = (path.parent / given[side] for side in ("low", "high"))
+        if missing := [each for each in (low, high) if not each.exists()]:
             left_out.append(f"Row {number} of {path.name} names {missing[0]}, which does not exist.")
             continue
-        found.append((given.get("name", files[0].stem), *files))
+        found.append((given.get("name", _stem(low)), low, high))
     if not found:
         first = f" ({left_out[0].rstrip('.')})" if left_out else ""
         raise PairError(f"{path} names no pair{first}; write a low and a high file in each row.")

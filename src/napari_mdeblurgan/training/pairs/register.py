@@ -15,6 +15,7 @@ from napari_mdeblurgan.training.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.training.pairs.structure import plane
 from napari_mdeblurgan.training.pairs.verdict import TOO_LITTLE, look, misplaced
 
+UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned
 SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
 TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
 SATURATED = 0.02
@@ -55,24 +56,25 @@ def register(
     if len(low.values) != len(high.values) or pair.low.rgb != pair.high.rgb:
         kinds = [_kind(image) for image in (pair.low, pair.high)]
         raise PairError(f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same way.")
-    planes = [_plane(each, side, pair.name) for each, side in ((low, "low"), (high, "high"))]
+    planes = _plane(low, "low", pair.name), _plane(high, "high", pair.name)
     found = look(*planes, given)
     if found is None:
         hint = misplaced(*planes, given)
         raise PairError(f"{pair.name}: {hint or TOO_LITTLE}")
-    gain, offset = intensities(low.values, high, found.transform, found.alignment.fit.blur)
+    fit = found.alignment.fit
+    gain, offset = intensities(low.values, high, fit.transform, fit.blur)
     registration = Registration(
-        transform=found.transform,
+        transform=fit.transform,
         kind=found.alignment.kind,
         accepted=True,
         score=float(np.clip(found.evidence.correlation, 0, 1)),
         agreement=found.evidence.agreement,
         uniqueness=found.alignment.uniqueness,
-        residual_px=found.alignment.fit.residual,
-        blur_px=found.alignment.fit.blur,
+        residual_px=fit.residual,
+        blur_px=fit.blur,
         gain=gain,
         offset=offset,
-        overlap=_overlap(found.transform, low.values.shape[1:], high.values.shape[1:]),
+        overlap=_overlap(fit.transform, low.values.shape[1:], high.values.shape[1:]),
     )
     reasons = found.reasons
     if not reasons and min(gain) <= 0:
@@ -140,6 +142,8 @@ def _overlap(transform: np.ndarray, low: tuple[int, ...], high: tuple[int, ...])
 def _warnings(pair: RegisteredPair, images: ImagePair) -> tuple[str, ...]:
     warnings = []
     registration = pair.registration
+    if registration.accepted and registration.residual_px > UNCERTAIN:
+        warnings.append(f"The place may be off by {registration.residual_px:.2g} low-resolution pixels.")
     if registration.overlap < SHARE:
         warnings.append(f"Only {registration.overlap:.0%} of the high-magnification image lies within the other.")
     if min(pair.low.shape[1:]) < TINY:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,71 +64,107 @@ def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place]
     factor = 1
     while min(high.shape) / (ratio * factor * 2) >= FIELD / 2 and min(high.shape) / (ratio * factor) > FIELD:
         factor *= 2
-    step = ratio * factor  # high-resolution pixels for one of the search
     fine = max(1.5 / factor, 1.0)
     field = reduced(low, factor)
     everywhere = np.ones(field.shape, bool)
     structure = _structure(blurred(field, fine), everywhere, fine)
-    source = ndimage.spline_filter(blurred(high, step * math.hypot(fine, DEFOCUS / factor)), order=3, mode="mirror")
+    templates = _templates(high, ratio * factor, fine, DEFOCUS / factor)
 
-    size = [math.ceil(length / step * (1 + STRETCH)) + 2 for length in high.shape]
-    shape = [fft.next_fast_len(a + b, real=True) for a, b in zip(field.shape, size, strict=True)]
-    spectrum = np.conj(fft.rfft2(structure, shape))
+    shape = [fft.next_fast_len(a + b, real=True) for a, b in zip(field.shape, templates.size, strict=True)]
 
-    def correlated(spectrum_of: np.ndarray, template: np.ndarray) -> np.ndarray:
+    def correlated(spectrum: np.ndarray, template: np.ndarray) -> np.ndarray:
         # sum over X of field(X + offset) · template(X), for offsets from 1 − size to field − 1, negative ones at the end
-        return fft.irfft2(np.conj(spectrum_of * fft.rfft2(template.astype(np.float32), shape)), shape)
+        return fft.irfft2(spectrum * np.conj(fft.rfft2(template.astype(np.float32), shape)), shape)
 
-    middle = (np.array(size) - 1) / 2
-    centre = (np.array(high.shape) - 1) / 2
-    radius = math.hypot(*(length / step for length in high.shape)) / 2
-    turn = max(1, math.ceil(math.radians(TURN_DEGREES) / (3 / radius)))
-    stretch = max(1, math.ceil(STRETCH / (3 / radius)))
-
-    def template(degrees: float, factor_: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        linear = turned(degrees) * step * factor_
-        offset = centre - linear @ middle
-        image = ndimage.affine_transform(source, linear, offset, tuple(size), order=3, mode="mirror", prefilter=False)
-        grid = np.indices(size)
-        there = np.tensordot(linear, grid, 1) + offset[:, None, None]
-        mask = np.all((there >= 0) & (there <= np.array(high.shape)[:, None, None] - 1), axis=0)
-        return _structure(image, mask, fine), mask, linear
-
-    plain, mask, _ = template(0, 1)
-    energy = correlated(np.conj(fft.rfft2(structure**2, shape)), mask)
-    inside = np.conj(fft.rfft2(everywhere.astype(np.float32), shape))
-    own = correlated(inside, plain**2)
+    plain, mask, _ = templates.made(0, 1)
+    inside = fft.rfft2(everywhere.astype(np.float32), shape)
     overlap = correlated(inside, mask) / mask.sum()
-    norm = np.sqrt(np.maximum(energy, 1e-3) * np.maximum(own, 1e-3))
     usable = overlap >= OVERLAP
+    if not usable.any():
+        return [], 0.0
+    energies = correlated(fft.rfft2(structure**2, shape), mask), correlated(inside, plain**2)
+    norm = np.sqrt(np.maximum(energies[0], 1e-3) * np.maximum(energies[1], 1e-3))
     weight = np.where(usable, np.sqrt(np.clip(overlap, 0, 1)) / norm, 0)
 
+    spectrum = fft.rfft2(structure, shape)
+    apart = [max(3, round(APART * length)) for length in templates.size]
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
     spread = 0.0
-    edge = [max(3, round(APART * length)) for length in size]
-    for degrees in np.linspace(-TURN_DEGREES, TURN_DEGREES, 2 * turn + 1):
-        for exponent in np.linspace(-1, 1, 2 * stretch + 1):
-            image, _, linear = template(float(degrees), (1 + STRETCH) ** float(exponent))
-            ncc = correlated(spectrum, image) * weight
-            spread = max(spread, float(ncc[usable].std()))
-            for _ in range(PEAKS):
-                at = np.unravel_index(int(ncc.argmax()), ncc.shape)
-                peak = float(ncc[at])
-                offset = np.array([i if i < f else i - n for i, f, n in zip(at, field.shape, ncc.shape, strict=True)])
-                found.append((peak, offset + middle, linear))
-                rows = np.arange(at[0] - edge[0], at[0] + edge[0] + 1) % ncc.shape[0]
-                columns = np.arange(at[1] - edge[1], at[1] + edge[1] + 1) % ncc.shape[1]
-                ncc[np.ix_(rows, columns)] = -1
-    found.sort(key=lambda each: -each[0])
+    for degrees, stretch in templates.tried():
+        image, _, linear = templates.made(degrees, stretch)
+        correlations = correlated(spectrum, image) * weight
+        spread = max(spread, float(correlations[usable].std()))
+        for peak, offset in _peaks(correlations, apart, field.shape):
+            found.append((peak, offset + templates.middle, linear))
     kept: list[tuple[float, np.ndarray, np.ndarray]] = []
-    for each in found:
-        if len(kept) == PEAKS:
-            break
-        if all(np.any(np.abs(each[1] - other[1]) > edge) for other in kept):
+    for each in sorted(found, key=lambda each: -each[0]):
+        if len(kept) < PEAKS and all(np.any(np.abs(each[1] - other[1]) > apart) for other in kept):
             kept.append(each)
-    to_search = reduction(factor)
     ahead = kept[0][0] - (kept[1][0] if len(kept) > 1 else 0.0)
-    return [Place(affine(linear, centre, at) @ to_search, peak) for peak, at, linear in kept], ahead / max(spread, 1e-6)
+    to_search = reduction(factor)
+    return [Place(affine(linear, templates.centre, at) @ to_search, peak) for peak, at, linear in kept], ahead / max(
+        spread, 1e-6
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Templates:
+    """The high-magnification image on the pixels of the search, turned and enlarged."""
+
+    coefficients: np.ndarray  # of the cubic spline, blurred
+    step: float  # its pixels for one of the search
+    fine: float  # finest structure in pixels of the search
+
+    @property
+    def size(self) -> tuple[int, int]:
+        y, x = (math.ceil(length / self.step * (1 + STRETCH)) + 2 for length in self.coefficients.shape)
+        return y, x
+
+    @property
+    def middle(self) -> np.ndarray:
+        return (np.array(self.size) - 1) / 2
+
+    @property
+    def centre(self) -> np.ndarray:
+        return (np.array(self.coefficients.shape) - 1) / 2
+
+    def tried(self) -> Iterator[tuple[float, float]]:
+        """Degrees and factors so close that the corners of the field move by 3 pixels of the search from one to the next."""
+        radius = math.hypot(*self.coefficients.shape) / self.step / 2
+        turns = max(1, math.ceil(math.radians(TURN_DEGREES) * radius / 3))
+        stretches = max(1, math.ceil(STRETCH * radius / 3))
+        for degrees in np.linspace(-TURN_DEGREES, TURN_DEGREES, 2 * turns + 1):
+            for exponent in np.linspace(-1, 1, 2 * stretches + 1):
+                yield float(degrees), (1 + STRETCH) ** float(exponent)
+
+    def made(self, degrees: float, stretch: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The structure, where it is known, and the linear part of the way to the high-magnification image."""
+        linear = turned(degrees) * self.step * stretch
+        offset = self.centre - linear @ self.middle
+        image = ndimage.affine_transform(
+            self.coefficients, linear, offset, self.size, order=3, mode="mirror", prefilter=False
+        )
+        there = np.tensordot(linear, np.indices(self.size), 1) + offset[:, None, None]
+        last = np.array(self.coefficients.shape)[:, None, None] - 1
+        mask = np.all((there >= 0) & (there <= last), axis=0)
+        return _structure(image, mask, self.fine), mask, linear
+
+
+def _templates(high: np.ndarray, step: float, fine: float, defocus: float) -> _Templates:
+    smooth = blurred(high, step * math.hypot(fine, defocus))
+    return _Templates(ndimage.spline_filter(smooth, order=3, mode="mirror"), step, fine)
+
+
+def _peaks(correlations: np.ndarray, apart: list[int], field: tuple[int, ...]) -> Iterator[tuple[float, np.ndarray]]:
+    """The highest peaks and their offsets; what is near a peak is wiped out."""
+    for _ in range(PEAKS):
+        at = np.unravel_index(int(correlations.argmax()), correlations.shape)
+        yield (
+            float(correlations[at]),
+            np.array([i if i < f else i - n for i, f, n in zip(at, field, correlations.shape, strict=True)]),
+        )
+        around = [np.arange(i - a, i + a + 1) % n for i, a, n in zip(at, apart, correlations.shape, strict=True)]
+        correlations[np.ix_(*around)] = -1
 
 
 def _structure(image: np.ndarray, mask: np.ndarray, fine: float) -> np.ndarray:

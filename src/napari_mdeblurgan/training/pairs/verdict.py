@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import binom
@@ -10,14 +10,15 @@ from scipy.stats import binom
 from napari_mdeblurgan.training.pairs.align import Alignment, align
 from napari_mdeblurgan.training.pairs.geometry import reduction
 from napari_mdeblurgan.training.pairs.judge import Evidence, judge
-from napari_mdeblurgan.training.pairs.refine import Sharp
+from napari_mdeblurgan.training.pairs.refine import Fit, Sharp
 from napari_mdeblurgan.training.pairs.search import places, reduced
 
 AGREEMENT = 0.6  # of the parts
 BY_CHANCE = 0.3  # probability that a part of unrelated images fits, once the best place for the whole was sought
-CHANCE = 1e-3  # that so many parts fit by chance: more is too little evidence
+CHANCE = 2e-3  # that so many parts fit by chance: more is too little evidence
 CORRELATION = 0.3
-RESIDUAL = 0.35  # low-resolution pixels
+RESIDUAL = 0.5  # low-resolution pixels
+ENOUGH = 384  # low-resolution pixels along the shorter edge of the field: twice as many or more are averaged before
 FINE = 2.0  # high-resolution pixels for one low-resolution pixel: twice as many or more are averaged before
 WORTH_A_LOOK = 3.0  # uniqueness of a place that may be the right one
 TOO_LITTLE = "The images show too little to be laid on each other; take a place with more to see in it."
@@ -29,17 +30,14 @@ class Verdict:
 
     Attributes
     ----------
-    transform : ndarray
-        (3, 3), from the low-magnification image to the high-magnification one.
     alignment : Alignment
-        The place, for the high-magnification image as it was reduced for the search.
+        The place.
     evidence : Evidence
         What speaks for it.
     reasons : tuple of str
         Why it is not to be trusted, a sentence each; empty if it is.
     """
 
-    transform: np.ndarray
     alignment: Alignment
     evidence: Evidence
     reasons: tuple[str, ...]
@@ -60,14 +58,23 @@ def look(low: np.ndarray, high: np.ndarray, ratio: float) -> Verdict | None:
     Verdict or None
         None where there is nothing to hold on to.
     """
-    factor = max(1, int(ratio / FINE))
-    sharp = Sharp(reduced(high, factor), ratio / factor)
-    alignment = align(low, sharp)
+    coarser = 1
+    while min(high.shape) / (2 * coarser * ratio) >= ENOUGH:
+        coarser *= 2
+    factor = coarser * max(1, int(ratio / FINE))
+    fewer, sharp = reduced(low, coarser), Sharp(reduced(high, factor), ratio * coarser / factor)
+    alignment = align(fewer, sharp)
     if alignment is None:
         return None
-    evidence = judge(low, sharp, alignment.fit)
-    transform = np.linalg.inv(reduction(factor)) @ alignment.fit.transform
-    return Verdict(transform, alignment, evidence, _reasons(alignment, evidence))
+    evidence = judge(fewer, sharp, alignment.fit)
+    whole = Fit(
+        np.linalg.inv(reduction(factor)) @ alignment.fit.transform @ reduction(coarser),
+        alignment.fit.blur * coarser,
+        alignment.fit.correlation,
+        alignment.fit.residual * coarser,
+    )
+    alignment = replace(alignment, fit=whole)
+    return Verdict(alignment, evidence, _reasons(alignment, evidence))
 
 
 def misplaced(low: np.ndarray, high: np.ndarray, ratio: float) -> str:
@@ -93,20 +100,18 @@ def _fits(low: np.ndarray, high: np.ndarray, ratio: float) -> bool:
 
 
 def _reasons(alignment: Alignment, evidence: Evidence) -> tuple[str, ...]:
-    reasons = []
     fitting = round(evidence.agreement * evidence.parts)
-    if binom.sf(evidence.parts - 1, evidence.parts, BY_CHANCE) > CHANCE:
-        reasons.append(
-            f"There is too little to see in the overlap to be sure of the place: {evidence.parts} parts have any structure."
-        )
-    elif (
-        evidence.agreement < AGREEMENT
-        or evidence.correlation < CORRELATION
-        or binom.sf(fitting - 1, evidence.parts, BY_CHANCE) > CHANCE
-    ):
+    by_chance = binom.sf(fitting - 1, evidence.parts, BY_CHANCE)
+    reasons = []
+    if evidence.parts and (evidence.agreement < AGREEMENT or evidence.correlation < CORRELATION):
         reasons.append(
             f"The images do not seem to show the same place: {fitting} of the {evidence.parts} parts of the overlap that "
             "have any structure fit each other."
+        )
+    elif by_chance > CHANCE:
+        reasons.append(
+            f"There is too little to see in the overlap to be sure of the place: {evidence.parts} of its parts have any "
+            f"structure, and {fitting} fit."
         )
     elif alignment.fit.residual > RESIDUAL:
         reasons.append(

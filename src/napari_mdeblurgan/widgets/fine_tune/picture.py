@@ -39,7 +39,7 @@ class Picture(QWidget):
         """Show (y, x, 3) uint8."""
         pixels = np.ascontiguousarray(image)
         height, width = pixels.shape[:2]
-        picture = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+        picture = QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
         self._show(QPixmap.fromImage(picture.copy()))
 
     def clear(self) -> None:

@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder

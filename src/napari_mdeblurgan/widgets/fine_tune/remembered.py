@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
@@ -41,7 +42,8 @@ def read_remembered() -> Remembered:
     if not isinstance(stored, dict):
         return Remembered()
     known = {field.name: type(field.default) for field in fields(Remembered)}
-    return Remembered(**{name: value for name, value in stored.items() if type(value) is known.get(name)})
+    fitting: dict[str, Any] = {name: value for name, value in stored.items() if type(value) is known.get(name)}
+    return Remembered(**fitting)
 
 
 def write_remembered(choices: Remembered) -> None:

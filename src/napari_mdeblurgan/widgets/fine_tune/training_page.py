@@ -21,7 +21,7 @@ from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings, told
 from napari_mdeblurgan.widgets.fine_tune.curves import Curves
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(FineTuneSettings)}
+DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(FineTuneSettings)}
 PARTS = {"all": "All", "super-resolution": "Super-resolution only", "deblurring": "Deblurring only"}
 LONGEST_MINUTES = 10_080.0
 PREVIEW_TIP = (
