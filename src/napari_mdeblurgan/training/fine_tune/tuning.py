@@ -35,7 +35,7 @@ from napari_mdeblurgan.training.trainer import Diverged, Method, Record, Trainin
 from napari_mdeblurgan.training.validation import Validation
 
 LOSS = LossConfig(ssim_share=0.0)
-VALIDATIONS = 30  # in the whole budget
+VALIDATIONS, FEWEST_VALIDATIONS = 30, 6  # in the whole budget
 VALIDATION_COST = 20  # a validation at most every so many times what one takes
 STEPS_FOR_ROW = 10
 MOST_RETRIES = 4
@@ -321,7 +321,8 @@ class FineTuning:
 
     def _interval(self, cost_s: float) -> float:
         """Seconds from one validation to the next."""
-        return max(60 * self.settings.minutes / VALIDATIONS, VALIDATION_COST * cost_s)
+        budget_s = 60 * self.settings.minutes
+        return min(max(budget_s / VALIDATIONS, VALIDATION_COST * cost_s), budget_s / FEWEST_VALIDATIONS)
 
     def best_network(self) -> Network:
         """The best so far, on the processor."""

@@ -56,7 +56,6 @@ def _work(folder: FineTuneFolder) -> None:
         tuning = open_fine_tuning(folder)
         _listen(stopping, tuning.stop)
         tell("estimate", sentence=estimate(tuning).sentence, resumed=tuning.resumed)
-        tell("preview", path=str(folder.preview))
         told, notes = 0.0, 0
         if stopping.is_set():
             return
@@ -65,6 +64,7 @@ def _work(folder: FineTuneFolder) -> None:
                 tuning.stop()
             if not told:
                 tell("begun", base_db=tuning.base_psnr_db, bicubic_db=tuning.bicubic.mean_psnr_db)
+                tell("preview", path=str(folder.preview))
             for note in tuning.notes[notes:]:
                 tell("note", sentence=note)
             notes = len(tuning.notes)
@@ -83,6 +83,7 @@ def _work(folder: FineTuneFolder) -> None:
                 )
                 if validation is not None:
                     tell("preview", path=str(folder.preview))
+        tell("preview", path=str(folder.preview))
         tell("judging")
         outcome = conclude(tuning)
         tell("done", finished=tuning.finished, way=tuning.way, outcome=dataclasses.asdict(outcome))
