@@ -74,10 +74,10 @@ def begun(base_file: Path) -> Callable[..., FineTuneFolder]:
     from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
     from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
 
-    def make(pairs: Any = None, **changes: Any) -> FineTuneFolder:
+    def make(pairs: Any = None, *, overwrite: bool = False, **changes: Any) -> FineTuneFolder:
         wishes: dict[str, Any] = {"minutes": 60.0, "steps": 4, "batch": 2, "patch": 24, "threads": 1}
         wishes |= {"precision": "float32", "device": "cpu", "name": "tuned"}
         settings = FineTuneSettings(base=str(base_file), **wishes | changes)
-        return begin(settings, tuning_pairs(pairs or [make_pair()], read_card(base_file)))
+        return begin(settings, tuning_pairs(pairs or [make_pair()], read_card(base_file)), overwrite=overwrite)
 
     return make

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -55,6 +56,19 @@ def test_the_new_model_is_listed_at_once_with_what_it_was_made_of(begun):
     assert "fine-tuned on the pair grain" in card.trained_on
     assert card.scores["held_out_base_psnr_db"] > 0
     assert card.created
+
+
+def test_a_model_is_replaced_if_the_user_says_so_and_else_not(begun):
+    def tuned(steps, **options):
+        tuning = open_fine_tuning(begun(steps=steps, **options))
+        list(tuning.steps())
+        return conclude(tuning)
+
+    tuned(1)
+    assert tuned(2, overwrite=True).steps == 2
+    shutil.rmtree(all_begun()[0].folder.path)
+    with pytest.raises(ValueError, match="already"):
+        tuned(3)
 
 
 def test_what_was_interrupted_goes_on_as_if_it_had_not_been(begun):

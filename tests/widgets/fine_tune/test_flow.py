@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from scipy.ndimage import gaussian_filter
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
@@ -112,6 +113,36 @@ def test_stopped_keeps_the_best_and_goes_on_in_another_widget(viewer, tuner, reg
     assert other.training.curves.losses[0][0] > 0
     other.stop()
     qtbot.waitUntil(lambda: not other.running, timeout=PATIENCE_MS)
+
+
+def late_ms(qtbot: QtBot, seconds: float) -> float:
+    """95th percentile of how much later than asked for a timer of the event loop comes."""
+    late, last = [], [time.perf_counter()]
+
+    def note() -> None:
+        now = time.perf_counter()
+        late.append(1000 * (now - last[0]) - 10)
+        last[0] = now
+
+    timer = QTimer()
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.timeout.connect(note)
+    timer.start(10)
+    qtbot.wait(int(1000 * seconds))
+    timer.stop()
+    return float(np.percentile(late, 95))
+
+
+def test_the_viewer_stays_responsive_while_it_trains(tuner, registered_pair, qtbot):
+    registered_pair()
+    idle = late_ms(qtbot, 2)
+    tuner.start()
+    qtbot.waitUntil(lambda: bool(tuner.training.curves.losses), timeout=PATIENCE_MS)
+    busy = late_ms(qtbot, 4)
+    assert tuner.running
+    tuner.stop()
+    qtbot.waitUntil(lambda: not tuner.running, timeout=PATIENCE_MS)
+    assert busy <= max(50, 3 * idle)  # the second where others keep the machine busy already
 
 
 def test_a_pair_of_two_places_is_left_out_until_it_is_ticked(viewer, tuner, qtbot):

@@ -28,7 +28,7 @@ import safetensors.numpy
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError, MdeblurganError, TrainingError
-from napari_mdeblurgan.model import BUNDLED_FOLDER, model_path, user_model_folder
+from napari_mdeblurgan.model import BUNDLED_FOLDER, model_path, read_card, user_model_folder
 from napari_mdeblurgan.model_file import SUFFIX
 from napari_mdeblurgan.training.fine_tune.settings import (
     FineTuneSettings,
@@ -156,6 +156,9 @@ def begin(settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite:
     base = Path(settings.base)
     with replacing(folder.base) as file:
         file.write((base if base.suffix == SUFFIX else model_path(settings.base)).read_bytes())
+    if overwrite and (output := output_of(settings)).exists():
+        with replacing(folder.result) as file:  # so that what stands there is known for what may be replaced
+            file.write(json.dumps({"sha256": read_card(output).weights_sha256}).encode())
     keep_settings(folder, settings)
     return folder
 
