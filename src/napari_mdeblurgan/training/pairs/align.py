@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from napari_mdeblurgan.training.pairs.refine import BLURS, Fit, Sharp, fit, likeness
+from napari_mdeblurgan.training.pairs.geometry import box
+from napari_mdeblurgan.training.pairs.refine import BLURS, Fit, Sharp, enough, fit, likeness, seen
 from napari_mdeblurgan.training.pairs.search import Place, places
 
 RIVALS = 3  # places that are looked at more closely where the best does not stand out
@@ -63,6 +64,9 @@ def align(low: np.ndarray, sharp: Sharp) -> Alignment | None:
         best, kind = finer, "affine" if stretch else kind
         if settled:
             break
+    where = box(best.transform, sharp.image.shape, low.shape)
+    if not enough(seen(best.transform, where, sharp.image.shape)):
+        return None
     return Alignment(best, kind, uniqueness)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_mdeblurgan.training.pairs.geometry import box
-from napari_mdeblurgan.training.pairs.refine import COARSE, Fit, Sharp, seen
+from napari_mdeblurgan.training.pairs.refine import COARSE, Fit, Sharp, enough, seen
 from napari_mdeblurgan.training.pairs.structure import HighPass, blurred, correlation
 
 BLOCK = 20  # low-resolution pixels along an edge, about
@@ -44,6 +44,8 @@ def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
     smooth = float(np.clip(found.blur, 0.7, 2.0))
     where = box(found.transform, sharp.image.shape, low.shape)
     mask = seen(found.transform, where, sharp.image.shape, sharp.ratio)
+    if not enough(mask):
+        return Evidence(0.0, 0.0, 0)
     high_pass = HighPass(mask, COARSE)
     one = high_pass(blurred(low, smooth)[where])
     total = math.hypot(found.blur, smooth)

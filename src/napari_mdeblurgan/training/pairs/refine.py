@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import ndimage, optimize
+from scipy import fft, ndimage, optimize
 
-from napari_mdeblurgan.training.pairs.geometry import box, moved
+from napari_mdeblurgan.training.pairs.geometry import affine, box, moved
 from napari_mdeblurgan.training.pairs.structure import HighPass, blurred, correlation
 
 COARSE = 8.0  # low-resolution pixels: what is coarser is left to the illumination
@@ -17,6 +17,8 @@ LARGEST_BLUR = 6.0
 STRETCH = 0.01  # standard deviation of shear and uneven enlargement, as far as anything is known before
 SMALLEST = 16  # low-resolution pixels of the overlap, along either edge
 POINTS = 150_000
+SHARPEST = 0.25  # low-resolution pixels: less blur is not told from none
+TOGETHER = 4  # low-resolution pixels: errors of pixels farther apart are independent
 SMOOTH = 0.5  # low-resolution pixels: against the noise
 
 
@@ -133,115 +135,157 @@ def fit(
         None where the overlap is too small.
     """
     where = box(transform, sharp.image.shape, low.shape)
-    if min(each.stop - each.start for each in where) < SMALLEST:
-        return None
     total = math.hypot(blur, smooth)
-    mask = seen(transform, where, sharp.image.shape, (1.0 + 1.0 * total) * sharp.ratio)
-    if mask.sum() < SMALLEST**2:
+    mask = seen(transform, where, sharp.image.shape, (1 + total) * sharp.ratio)
+    if not enough(mask):
         return None
     high_pass = HighPass(mask, max(COARSE, 2.5 * total))
     target = high_pass(blurred(low, smooth)[where])
-    points = np.argwhere(mask)
-    points = points[:: max(1, len(points) // POINTS)]
-    rows, columns = points.T
-    seen_low = target[rows, columns].astype(np.float64)
-
-    place = points + [each.start for each in where]
-    middle = place.mean(axis=0)
-    radius = float(np.sqrt(((place - middle) ** 2).sum(axis=1).max()))
-    v, u = ((place - middle) / radius).T
-    zero, one = np.zeros(len(v)), np.ones(len(v))
-    ways_y = [one, zero, v, -u, v, u][: 6 if stretch else 4]  # move, move, enlarge, turn, stretch, shear
-    ways_x = [zero, one, u, v, -u, v][: 6 if stretch else 4]
-    count = len(ways_y)
-
-    def moving(parameters: np.ndarray) -> np.ndarray:
-        (a, b, enlarge, turn), (pull, shear) = parameters[:4], parameters[4:6] if stretch else (0.0, 0.0)
-        matrix = np.eye(3)
-        matrix[:2, :2] += np.array([[enlarge + pull, shear - turn], [shear + turn, enlarge - pull]]) / radius
-        matrix[:2, 2] = np.array([a, b]) + middle - matrix[:2, :2] @ middle
-        return transform @ matrix
-
-    made: dict[str, np.ndarray] = {}
-
-    def look(parameters: np.ndarray) -> np.ndarray:
-        if "at" not in made or not np.array_equal(made["at"], parameters):
-            image = sharp.at(total, moving(parameters), where)
-            made["at"], made["image"] = parameters.copy(), high_pass(image)
-            made["raw"] = image
-        return made["image"]
-
-    seen_high = look(np.zeros(count + 2))[rows, columns].astype(np.float64)
-    power = float(seen_high @ seen_high)
-    if power <= 0 or not seen_low.any():
+    problem = _Problem(sharp, transform, total, where, high_pass, target, stretch)
+    if not problem.solvable:
         return None
-    gain = max(float(seen_high @ seen_low) / power, 1e-3 * math.sqrt(float(seen_low @ seen_low) / power))
-    noise = max(float(np.median(np.abs(seen_low - gain * seen_high))) * 1.4826, 1e-6 * float(np.abs(seen_low).max()))
-
-    def residuals(parameters: np.ndarray) -> np.ndarray:
-        image = look(parameters)[rows, columns]
-        curved = _curvature(made["raw"])[rows, columns]
-        error = (gain * (parameters[count] * image + parameters[count + 1] * curved) - seen_low) / noise
-        return np.concatenate([error, parameters[4:count] / (STRETCH * radius)])
-
-    def jacobian(parameters: np.ndarray) -> np.ndarray:
-        image = look(parameters)
-        slope_y, slope_x = (high_pass(each)[rows, columns] * gain / noise for each in np.gradient(made["raw"]))
-        matrix = np.empty((len(rows) + count - 4, count + 2))
-        for number, (way_y, way_x) in enumerate(zip(ways_y, ways_x, strict=True)):
-            matrix[: len(rows), number] = slope_y * way_y + slope_x * way_x
-        matrix[: len(rows), count] = image[rows, columns] * gain / noise
-        matrix[: len(rows), count + 1] = _curvature(made["raw"])[rows, columns] * gain / noise
-        matrix[len(rows) :] = 0
-        for number in range(4, count):
-            matrix[len(rows) + number - 4, number] = 1 / (STRETCH * radius)
-        return matrix
-
-    start = np.zeros(count + 2)
-    start[count] = 1
     solved = optimize.least_squares(
-        residuals, start, jacobian, loss="soft_l1", f_scale=2.0, x_scale=1.0, xtol=1e-4, ftol=1e-5, max_nfev=rounds
+        problem.residuals,
+        problem.start,
+        problem.jacobian,
+        loss="soft_l1",
+        f_scale=2.0,
+        xtol=1e-4,
+        ftol=1e-5,
+        max_nfev=rounds,
     )
-    final = moving(solved.x)
-    sharper = blur**2 + 2 * solved.x[count + 1] / max(solved.x[count], 0.2)
-    image = look(solved.x)
-    error = np.zeros(mask.shape)
-    error[rows, columns] = solved.fun[: len(rows)]
+    gain, half_variance = solved.x[-2:]
+    variance = blur**2 + 2 * half_variance / max(gain, 0.2)
     return Fit(
-        final,
-        float(np.clip(math.sqrt(max(sharper, 0.0)), max(blur / 2, 0.25), min(2 * blur + 0.3, LARGEST_BLUR))),
-        correlation(image, target),
-        _residual(solved.jac[: len(rows), :count], error, ways_y, ways_x),
+        problem.transform(solved.x),
+        float(np.clip(math.sqrt(max(variance, 0)), max(blur / 2, SHARPEST), min(2 * blur + 0.3, LARGEST_BLUR))),
+        correlation(problem.seen_at(solved.x), target),
+        problem.uncertainty(solved.x, solved.jac),
     )
+
+
+def enough(mask: np.ndarray) -> bool:
+    """Whether an overlap is large enough to be looked at."""
+    return min(mask.shape) >= SMALLEST and int(mask.sum()) >= SMALLEST**2
 
 
 def likeness(low: np.ndarray, sharp: Sharp, transform: np.ndarray, blur: float) -> float:
     """Correlation of the structures of both at a place, if the low-magnification image is blurred so much."""
     where = box(transform, sharp.image.shape, low.shape)
-    high_pass = HighPass(seen(transform, where, sharp.image.shape, 2 * sharp.ratio), COARSE)
+    mask = seen(transform, where, sharp.image.shape, 2 * sharp.ratio)
+    if not enough(mask):
+        return -1.0
+    high_pass = HighPass(mask, COARSE)
     target = high_pass(blurred(low, SMOOTH)[where])
     return correlation(high_pass(sharp.at(math.hypot(blur, SMOOTH), transform, where)), target)
 
 
-def _curvature(image: np.ndarray) -> np.ndarray:
-    """The Laplacian: how an image changes with half the square of its blur."""
-    return ndimage.laplace(image, mode="nearest")
+class _Problem:
+    """How far the low-magnification image is from the other one, if that is moved, brightened and blurred by small amounts.
+
+    The parameters are: by how many low-resolution pixels the corners of the overlap move along y, along x, outwards, round and,
+    for an affine transform, apart and askew; then the gain, and half the variance by which the blur grows.
+    """
+
+    def __init__(
+        self,
+        sharp: Sharp,
+        transform: np.ndarray,
+        blur: float,
+        where: tuple[slice, slice],
+        high_pass: HighPass,
+        target: np.ndarray,
+        stretch: bool,
+    ) -> None:
+        self._sharp, self._transform, self._blur, self._where = sharp, transform, blur, where
+        self._high_pass, self._target = high_pass, target
+        points = np.argwhere(high_pass.mask)
+        self._every = max(1, len(points) // POINTS)
+        points = points[:: self._every]
+        self._at = points[:, 0], points[:, 1]
+        place = points + [each.start for each in where]
+        self._middle = place.mean(axis=0)
+        self._radius = float(np.sqrt(((place - self._middle) ** 2).sum(axis=1).max()))
+        self._count = 6 if stretch else 4
+        v, u = ((place - self._middle) / self._radius).T
+        self._ways = _ways(v, u, self._count)
+        self._weights = np.full(self._count - 4, 1 / (STRETCH * self._radius))
+
+        self._key = np.empty(0)
+        self._seen: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        one, other = target[self._at].astype(np.float64), self.seen_at(self.start)[self._at].astype(np.float64)
+        power, other_power = float(one @ one), float(other @ other)
+        self.solvable = power > 0 and other_power > 0
+        if self.solvable:
+            self._gain = max(float(other @ one) / other_power, 1e-3 * math.sqrt(power / other_power))
+            self._noise = 1.4826 * float(np.median(np.abs(one - self._gain * other)))
+            self._noise = max(self._noise, 1e-6 * float(np.abs(one).max()))
+
+    @property
+    def start(self) -> np.ndarray:
+        """No change."""
+        return np.array([0.0] * self._count + [1.0, 0.0])
+
+    def transform(self, parameters: np.ndarray) -> np.ndarray:
+        """From the low-magnification image to the high-magnification one."""
+        down, right, outwards, round_, *more = parameters[: self._count]
+        apart, askew = more or (0.0, 0.0)
+        change = np.array([[outwards + apart, askew - round_], [askew + round_, outwards - apart]]) / self._radius
+        return self._transform @ affine(np.eye(2) + change, self._middle + np.array([down, right]), self._middle)
+
+    def seen_at(self, parameters: np.ndarray) -> np.ndarray:
+        """The structure of the high-magnification image there, on the pixels of the other."""
+        return self._looked(parameters)[1]
+
+    def residuals(self, parameters: np.ndarray) -> np.ndarray:
+        """In units of the noise; after those of the pixels, what an uneven stretch costs."""
+        return np.concatenate([self._error(parameters)[self._at], parameters[4 : self._count] * self._weights])
+
+    def jacobian(self, parameters: np.ndarray) -> np.ndarray:
+        """Of the residuals."""
+        image, structure, curved = self._looked(parameters)
+        slopes = [self._high_pass(each)[self._at] for each in np.gradient(image)]
+        columns = [slopes[0] * way_y + slopes[1] * way_x for way_y, way_x in self._ways]
+        pixels = np.stack([*columns, structure[self._at], curved[self._at]], axis=1) * (self._gain / self._noise)
+        costs = np.zeros((self._count - 4, pixels.shape[1]))
+        costs[:, 4 : self._count] = np.diag(self._weights)
+        return np.concatenate([pixels, costs])
+
+    def uncertainty(self, parameters: np.ndarray, jacobian: np.ndarray) -> float:
+        """Root mean square error of the overlap's corners that the data leave open.
+
+        The errors of neighbouring pixels are not independent: how far they go together is measured.
+        """
+        error = self._error(parameters) * self._high_pass.mask
+        related = fft.irfft2(np.abs(fft.rfft2(error, [2 * length for length in error.shape])) ** 2)
+        near = np.r_[-TOGETHER : TOGETHER + 1]
+        together = max(1.0, float(related[np.ix_(near, near)].sum() / max(float(related[0, 0]), 1e-20)))
+        spread = float((error**2).sum() / self._high_pass.mask.sum())
+        pixels = jacobian[: len(self._at[0]), : self._count]
+        information = self._every * pixels.T @ pixels + 1e-9 * np.eye(self._count)
+        covariance = np.linalg.inv(information) * spread * together
+        total = 0.0
+        for v, u in np.array([(-0.7, -0.7), (-0.7, 0.7), (0.7, -0.7), (0.7, 0.7)]):
+            for way in np.array(_ways(v, u, self._count)).T:
+                total += float(way @ covariance @ way)
+        return math.sqrt(total / 4)
+
+    def _error(self, parameters: np.ndarray) -> np.ndarray:
+        _, structure, curved = self._looked(parameters)
+        gain, half_variance = parameters[-2:].astype(np.float32)
+        return (self._gain * (gain * structure + half_variance * curved) - self._target) / self._noise
+
+    def _looked(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The image, its structure, and its Laplacian: how it changes with half the variance of its blur."""
+        key = parameters[: self._count]
+        if self._seen is None or not np.array_equal(self._key, key):
+            image = self._sharp.at(self._blur, self.transform(parameters), self._where)
+            self._seen = image, self._high_pass(image), ndimage.laplace(image, mode="nearest")
+            self._key = key.copy()
+        return self._seen
 
 
-def _residual(jacobian: np.ndarray, error: np.ndarray, ways_y: list[np.ndarray], ways_x: list[np.ndarray]) -> float:
-    """Root mean square error of the corners, from what the data leave open; errors of neighbouring pixels are not independent."""
-    spectrum = np.abs(np.fft.rfft2(error, [2 * length for length in error.shape])) ** 2
-    related = np.fft.irfft2(spectrum)
-    reach = 4
-    near = np.r_[-reach : reach + 1]
-    together = max(1.0, float(related[np.ix_(near, near)].sum() / max(related[0, 0], 1e-20)))
-    curvature = jacobian.T @ jacobian + 1e-9 * np.eye(jacobian.shape[1])
-    spread = float((error**2).sum() / max((error != 0).sum(), 1))
-    covariance = np.linalg.inv(curvature) * spread * together
-    total = 0.0
-    for corner in ((-0.7, -0.7), (-0.7, 0.7), (0.7, -0.7), (0.7, 0.7)):
-        v, u = corner
-        y = np.array([1, 0, v, -u, v, u])[: len(ways_y)]
-        x = np.array([0, 1, u, v, -u, v])[: len(ways_x)]
-        total += float(y @ covariance @ y + x @ covariance @ x)
-    return math.sqrt(total / 4)
+def _ways(v: np.ndarray, u: np.ndarray, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """How a point moves along y and x with each of the parameters: down, right, outwards, round, apart, askew."""
+    one, zero = np.ones_like(v), np.zeros_like(v)
+    return [(one, zero), (zero, one), (v, u), (-u, v), (v, -u), (u, v)][:count]
