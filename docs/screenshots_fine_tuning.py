@@ -12,6 +12,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
+import screenshots
 import tifffile
 from qtpy.QtCore import Qt
 from scipy.ndimage import gaussian_filter
@@ -21,10 +22,11 @@ from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.fine_tune.widget import PAIRS, TRAINING
 
-MINUTES = 1.5
+MINUTES = 3.0
 FIELDS = 6
 EDGE, HIGH = 60, (440, 600)
 LARGE = (WINDOW[0] + 120, 860)
+LARGEST_BYTES = 290_000
 PATIENCE_S = 1800.0
 DOCUMENTED = {
     "fine-tune-1-pairs": "fine-tune-pairs",
@@ -70,6 +72,7 @@ def main(sharp: Path, folder: Path) -> None:
     shoot(viewer, folder / "fine-tune-5-used.png")
     widget.tabs.setCurrentIndex(PAIRS)
     viewer.close()
+    screenshots.LARGEST_BYTES = LARGEST_BYTES
     for name, documented in DOCUMENTED.items():
         save_small(folder / f"{name}.png", IMAGES / f"{documented}.png")
 

@@ -403,7 +403,7 @@ class FineTuneWidget(QWidget):
         widget = next((each for each in docked if isinstance(each, DeblurWidget)), None)
         if widget is None:
             widget = DeblurWidget(self._viewer)
-            self._viewer.window.add_dock_widget(widget, name=DEBLUR)
+            self._viewer.window.add_dock_widget(widget, name=DEBLUR, tabify=True)
         widget.offer_models(name)
         self._say(f"{name!r} is chosen in {DEBLUR}.")
 
