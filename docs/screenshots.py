@@ -82,8 +82,11 @@ def register_plugin() -> None:
 def open_widget(viewer: napari.Viewer) -> DeblurWidget:
     """Open the dock widget as the menu does."""
     menu = viewer.window.plugins_menu
-    menu.aboutToShow.emit()
-    next(action for action in menu.actions() if action.text() == "Deblur + SR (M-Deblurgan)").trigger()
+    for title in ("M-Deblurgan", "Deblur + SR (M-Deblurgan)"):
+        menu.aboutToShow.emit()
+        action = next(action for action in menu.actions() if action.text().replace("&", "") == title)
+        menu = action.menu()
+    action.trigger()
     return next(w for w in viewer.window.dock_widgets.values() if isinstance(w, DeblurWidget))
 
 

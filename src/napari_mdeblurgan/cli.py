@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_mdeblurgan import __version__
+from napari_mdeblurgan.commands.fine_tune import fine_tune
 from napari_mdeblurgan.commands.pairs import pairs
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
@@ -397,6 +398,7 @@ def evaluate(
 
 
 app.command()(pairs)
+app.command()(fine_tune)
 
 
 @contextmanager

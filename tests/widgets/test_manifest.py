@@ -50,7 +50,7 @@ def test_everything_that_the_manifest_names_can_be_imported() -> None:
 
 @pytest.mark.parametrize("menu", ["layers", "plugins"])
 def test_widget_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
-    path = {"layers": ("Filter", WIDGET), "plugins": (WIDGET,)}[menu]
+    path = {"layers": ("Filter", WIDGET), "plugins": ("M-Deblurgan", WIDGET)}[menu]
     menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
     (widget,) = docked(viewer)
     assert widget.controls.status.value.startswith("Open an image first")

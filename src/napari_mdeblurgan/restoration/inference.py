@@ -56,7 +56,7 @@ def network_on(model: Model, device: str) -> Network:
         try:
             copies[device] = copy.deepcopy(model.network).to(device)
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             raise OutOfMemory(f"The model does not fit into the memory of {device}; close other programs.") from error
     return copies[device]
@@ -193,7 +193,7 @@ def _maps(
             made = [[each.movedim(0, -1).cpu().numpy() for each in values] for values in maps]
             return list(zip(*made, strict=True))
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         if plan.device.startswith("cuda"):
             torch.cuda.empty_cache()
@@ -253,7 +253,8 @@ def _forward(stages: Stages, names: tuple[str, ...], image: Tensor, tile: Tile, 
     return [maps[name].float() for name in names]
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch says that memory ran out."""
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()

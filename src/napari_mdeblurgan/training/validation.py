@@ -24,7 +24,7 @@ MARGIN = 12  # pixels that the degradation may spoil
 BORDER = 8  # pixels of the result that are not judged
 SHOWN, SHOWN_EDGE = 4, 128
 LABELS = ("blurred", "bicubic", "restored", "truth")
-LABEL_BAND = 16
+LABEL_BAND, SMALLEST_COLUMN = 16, 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +120,41 @@ def _scores(image: Tensor, truth: Tensor) -> tuple[float, float]:
 
 def write_samples(path: Path, crops: Sequence[Crop], restored: Sequence[Tensor]) -> None:
     """Draw the first pieces, one below the other: blurred (each pixel a square), bicubic, restored, truth; a PNG."""
-    rows = []
-    for crop, image in zip(crops[:SHOWN], restored[:SHOWN], strict=True):
-        scale = crop.sharp.shape[-1] // crop.blurred.shape[-1]
-        squares = crop.blurred.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
-        rows.append(np.concatenate([_panel(each) for each in (squares, crop.bicubic, image, crop.sharp)], axis=1))
-    width = max(row.shape[1] for row in rows)
-    canvas = Image.new("RGB", (width, LABEL_BAND + sum(row.shape[0] for row in rows)))
+    rows = [
+        (squares(crop.blurred, crop.sharp), crop.bicubic, image, crop.sharp)
+        for crop, image in zip(crops[:SHOWN], restored[:SHOWN], strict=True)
+    ]
+    write_panels(path, rows, LABELS)
+
+
+def squares(blurred: Tensor, sharp: Tensor) -> Tensor:
+    """`blurred` as large as `sharp`, each pixel a square."""
+    scale = sharp.shape[-1] // blurred.shape[-1]
+    return blurred.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+
+
+def write_panels(path: Path, rows: Sequence[Sequence[Tensor]], labels: Sequence[str]) -> None:
+    """Draw rows of images side by side, a word above each column; a PNG.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made as needed.
+    rows : sequence of sequences of Tensor
+        (1, channels, y, x) in [0, 1], those of a row of one size.
+    labels : sequence of str
+        One for each column.
+    """
+    drawn = [np.concatenate([_panel(image) for image in row], axis=1) for row in rows]
+    times = max(1, -(-SMALLEST_COLUMN * len(labels) // min(row.shape[1] for row in drawn)))  # else the words overlap
+    drawn = [row.repeat(times, axis=0).repeat(times, axis=1) for row in drawn]
+    width = max(row.shape[1] for row in drawn)
+    canvas = Image.new("RGB", (width, LABEL_BAND + sum(row.shape[0] for row in drawn)))
     draw = ImageDraw.Draw(canvas)
-    for column, label in enumerate(LABELS):
-        draw.text((4 + column * rows[0].shape[1] // len(LABELS), 2), label, fill=(255, 255, 255))
+    for column, label in enumerate(labels):
+        draw.text((4 + column * drawn[0].shape[1] // len(labels), 2), label, fill=(255, 255, 255))
     top = LABEL_BAND
-    for row in rows:
+    for row in drawn:
         canvas.paste(Image.fromarray(row), (0, top))
         top += row.shape[0]
     with replacing(path, make_folders=True) as file:

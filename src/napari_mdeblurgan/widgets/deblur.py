@@ -313,11 +313,18 @@ class DeblurWidget(Container):
 
     # ---- the widget's life
 
-    def _on_show(self) -> None:
+    def offer_models(self, name: str = "") -> None:
+        """Offer the models that there are now; choose `name`, if one of them has it."""
         self._cards = list_models()
         self.reset_choices()
-        self._choose_model()
+        if name in self.controls.model.choices:
+            self.controls.model.value = name
+        else:
+            self._choose_model()
         self._refresh()
+
+    def _on_show(self) -> None:
+        self.offer_models()
         if self._looking_for_devices is None:
             self._looking_for_devices = create_worker(
                 find_devices, read_settings().device, _connect={"returned": self._offer_devices}

@@ -1,0 +1,249 @@
+"""`mdeblurgan fine-tune`: from a model and pairs of a user's own to a model for that microscope."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_mdeblurgan.commands.pairs import Match, _matched
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.training.fine_tune.outcome import Outcome
+    from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
+    from napari_mdeblurgan.training.fine_tune.tuning import FineTuning, Progress
+    from napari_mdeblurgan.training.pairs import RegisteredPair
+
+LINE_EVERY_S = 15.0
+
+
+class Part(StrEnum):
+    """What is learned."""
+
+    all = "all"
+    super_resolution = "super-resolution"
+    deblurring = "deblurring"
+
+
+def fine_tune(
+    context: typer.Context,
+    low: Annotated[Path | None, typer.Option(metavar="DIR", help="Images of the weaker objective.")] = None,
+    high: Annotated[Path | None, typer.Option(metavar="DIR", help="In-focus images of the stronger objective.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="A table with columns low and high, instead.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(metavar="NAME_OR_PATH", help="To start from. [rgb-x2 or gray-x2]", show_default=False)
+    ] = "",
+    output: Annotated[
+        str, typer.Option(metavar="MODEL", help="Name among your models, or a .safetensors file.", show_default=False)
+    ] = "",
+    minutes: Annotated[float, typer.Option(min=0, help="Working time, over all sittings.")] = 10.0,
+    steps: Annotated[int, typer.Option(min=0, help="At most so many; 0: as the time allows.")] = 0,
+    part: Annotated[Part, typer.Option(help="Of the network, to be changed.")] = Part.all,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-9, help="Lower: nearer to the base model.", show_default=False)
+    ] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="Patches in a step.", show_default=False)] = None,
+    patch: Annotated[int | None, typer.Option(min=24, help="Edge of one, a multiple of 8.", show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    low_objective: Annotated[
+        float | None, typer.Option(min=0.1, help="For files without a pixel size. [5]", show_default=False)
+    ] = None,
+    high_objective: Annotated[
+        float | None, typer.Option(min=0.1, help="For files without a pixel size. [10]", show_default=False)
+    ] = None,
+    match: Annotated[Match, typer.Option(help="Match files by name or order.")] = Match.auto,
+    trust_unregistered: Annotated[
+        bool, typer.Option("--trust-unregistered", help="Learn from pairs that were not accepted, too.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, and replace MODEL.")] = False,
+) -> None:
+    """Make a model for your microscope and specimen from images of the same places by two objectives.
+
+    The pairs are registered; one that is not accepted ends the command, unless it is to be trusted. Some of what they show is
+    held out: the table at the end tells what the new model is worth there. Ctrl-C ends it with the best so far; the same
+    command goes on where it was.
+
+    \b
+    Examples:
+      mdeblurgan fine-tune --low x5 --high x10 --model rgb-x2 --output my-microscope
+      mdeblurgan fine-tune --csv fields.csv --output sections.safetensors --minutes 60
+    """
+    from napari_mdeblurgan import cli
+
+    interrupted = ""
+    with cli._one_line_errors(context):
+        cli._device(device)
+        if csv is None and (low is None or high is None):
+            raise cli.WrongUse("name two folders with --low and --high, or a table with --csv.")
+        if not output:
+            raise cli.WrongUse("say what the new model is called with --output.")
+        for folder in (low, high):
+            if folder is not None and not folder.is_dir():
+                raise cli.WrongUse(f"{folder} is no folder; name one that holds images.")
+        wishes = {"learning_rate": learning_rate, "batch": batch, "patch": patch}
+        given: dict[str, Any] = {name: value for name, value in wishes.items() if value is not None}
+        given |= {"minutes": minutes, "steps": steps, "part": part.value, "device": device}
+        objectives = None
+        if (low_objective, high_objective) != (None, None):
+            objectives = low_objective or 5.0, high_objective or 10.0
+        tuning = _begun(low, high, csv, match, model, output, given, objectives, trust_unregistered, overwrite)
+        interrupted = _tuned(tuning)
+    if interrupted:
+        cli._fail(interrupted, 130)
+
+
+def _begun(
+    low: Path | None,
+    high: Path | None,
+    csv: Path | None,
+    match: Match,
+    model: str,
+    output: str,
+    given: dict[str, Any],
+    objectives: tuple[float, float] | None,
+    trust: bool,
+    overwrite: bool,
+) -> FineTuning:
+    """Register the pairs and put all into the folder; or go on with what was put there before."""
+    from napari_mdeblurgan.cli import WrongUse
+    from napari_mdeblurgan.model import load_model
+    from napari_mdeblurgan.training.fine_tune.folder import begin, check_name, folder_for, read_settings
+    from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
+    from napari_mdeblurgan.training.fine_tune.settings import SettingsError
+    from napari_mdeblurgan.training.fine_tune.tuning import open_fine_tuning
+
+    try:
+        settings = _settings(model or "gray-x2", output, given)
+    except SettingsError as error:
+        raise WrongUse(str(error)) from error
+    folder = folder_for(settings)
+    if folder.begun and not overwrite:
+        before = read_settings(folder)
+        print(f"going on with {settings.name}, with the pairs that it was begun with")
+        begin(_settings(model or before.base, output, given), ())
+        return open_fine_tuning(folder)
+    check_name(settings, overwrite=overwrite)
+    matched = _matched(low, high, csv, match)
+    for sentence in matched.left_out:
+        print(f"mdeblurgan: {sentence}", file=sys.stderr)
+    card = load_model(model).card if model else None
+    scale = card.scale if card else 2
+    pairs = _registered(matched.pairs, scale, objectives, trust)
+    if card is None:
+        settings = _settings("rgb-x2" if all(pair.rgb for pair in pairs) else "gray-x2", output, given)
+        card = load_model(settings.base).card
+    return open_fine_tuning(begin(settings, tuning_pairs(pairs, card, trust=trust), overwrite=overwrite))
+
+
+def _settings(model: str, output: str, given: dict[str, Any]) -> FineTuneSettings:
+    from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
+
+    path = Path(output)
+    is_file = path.suffix == ".safetensors" or path.name != output
+    where = str(path.with_suffix(".safetensors").absolute()) if is_file else ""
+    return FineTuneSettings(base=model, name=path.stem if is_file else output, output=where, **given)
+
+
+def _registered(files: Any, scale: int, objectives: tuple[float, float] | None, trust: bool) -> list[RegisteredPair]:
+    """All pairs, or a refusal that names those that are none."""
+    from napari_mdeblurgan.training.pairs import PairError, register_all
+    from napari_mdeblurgan.training.pairs.table import printed
+
+    outcomes = list(register_all(files, scale=scale, objectives=objectives))
+    for line in printed(outcomes):
+        print(line, flush=True)
+    useless = [each for each in outcomes if each.pair is None]
+    for each in useless:
+        print(f"mdeblurgan: left out: {each.name}: {each.error}", file=sys.stderr)
+    refused = [each.name for each in outcomes if each.pair is not None and not each.accepted]
+    if refused and not trust:
+        raise PairError(
+            f"{len(refused)} of {len(outcomes)} pairs were not registered ({', '.join(refused[:5])}): take them out, or add "
+            "--trust-unregistered if you have looked at their overlays (mdeblurgan pairs)."
+        )
+    return [each.pair for each in outcomes if each.pair is not None]
+
+
+def _tuned(tuning: FineTuning) -> str:
+    """Tune, and show how it goes; a sentence where it was interrupted."""
+    from napari_mdeblurgan.training.fine_tune.estimate import estimate
+    from napari_mdeblurgan.training.fine_tune.folder import owned
+    from napari_mdeblurgan.training.fine_tune.outcome import conclude, table
+
+    with owned(tuning.folder), _stopped_by_signals(tuning) as signals:
+        if not tuning.finished:
+            print(estimate(tuning).sentence, flush=True)
+        for _ in (_with_bar if sys.stderr.isatty() else _with_lines)(tuning):
+            pass
+        for note in tuning.notes:
+            print(f"mdeblurgan: {note}", file=sys.stderr)
+        outcome = conclude(tuning)
+    _show(outcome, table(outcome))
+    if signals and not tuning.finished:
+        return f"interrupted after step {tuning.training.step}; the best so far is the model, and the same command goes on."
+    return ""
+
+
+def _show(outcome: Outcome, rows: list[tuple[str, str, str]]) -> None:
+    width = max(len(name) for name, _, _ in rows)
+    print(f"\non parts of the pairs that it never saw ({outcome.verdict.squares} squares):")
+    for name, psnr, ssim in rows:
+        print(f"  {name:{width}}  PSNR {psnr}  SSIM {ssim}")
+    print(outcome.verdict.sentence)
+    print(f"model: {outcome.path}")
+
+
+def _numbers(progress: Progress) -> str:
+    text = f"loss {progress.record.loss:.3f}"
+    found = progress.validation
+    return text + (f", held out {found.psnr_db:.2f} dB (bicubic {found.bicubic_psnr_db:.2f} dB)" if found else "")
+
+
+def _with_lines(tuning: FineTuning) -> Iterator[Progress]:
+    told = -LINE_EVERY_S
+    for progress in tuning.steps():
+        if progress.validation is not None or progress.seconds - told >= LINE_EVERY_S:
+            told = progress.seconds
+            print(f"{progress.seconds / 60:.1f} min, step {progress.step}, {_numbers(progress)}", flush=True)
+        yield progress
+
+
+def _with_bar(tuning: FineTuning) -> Iterator[Progress]:
+    from tqdm import tqdm
+
+    with tqdm(total=100, unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
+        numbers = ""
+        for progress in tuning.steps():
+            numbers = _numbers(progress) if progress.validation is not None or not numbers else numbers
+            bar.set_postfix_str(f"step {progress.step}, {numbers}", refresh=False)
+            bar.update(100 * tuning.way - bar.n)
+            yield progress
+
+
+@contextmanager
+def _stopped_by_signals(tuning: FineTuning) -> Iterator[list[int]]:
+    """The first Ctrl-C or termination ends it after the step; a second one ends it at once. Gives those that came."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, _: object) -> None:
+        came.append(number)
+        tuning.stop()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

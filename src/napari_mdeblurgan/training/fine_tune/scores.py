@@ -1,0 +1,79 @@
+"""How a network does on the held-out squares, square by square."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.training.fine_tune.held_out import Box
+from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
+from napari_mdeblurgan.training.similarity import ssim
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Peak signal-to-noise ratio in dB and structural similarity, one for each square."""
+
+    psnr_db: tuple[float, ...]
+    ssim: tuple[float, ...]
+
+    @property
+    def mean_psnr_db(self) -> float:
+        """Over the squares."""
+        return float(np.mean(self.psnr_db))
+
+    @property
+    def mean_ssim(self) -> float:
+        """Over the squares."""
+        return float(np.mean(self.ssim))
+
+
+@torch.inference_mode()
+def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Box) -> np.ndarray:
+    """A held-out box through the network, in float32, clipped to [0, 1]: (channels, scale · y, scale · x).
+
+    The network sees nothing outside of the box.
+    """
+    device = next(network.parameters()).device if any(True for _ in network.parameters()) else torch.device("cpu")
+    image = torch.from_numpy(np.ascontiguousarray(pair.low[:, *box.spans]))[None].to(device)
+    return np.asarray(network(image)[0].float().clamp(0, 1).cpu().numpy())
+
+
+def score(
+    network: Network | BicubicUpsampling, pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box]
+) -> Scores:
+    """Restore the held-out boxes that have one of the squares, and compare each square with the truth."""
+    found: dict[Box, tuple[float, float]] = {}
+    for box in held_out:
+        inside = [square for square in squares if box.contains(square)]
+        if not inside:
+            continue
+        pair = pairs[box.pair]
+        restored = restored_box(network, pair, box)
+        for square in inside:
+            truth = pair.high[:, *square.enlarged(pair.scale)]
+            found[square] = _compared(cut(restored, box, square, pair.scale), truth)
+    psnrs, ssims = zip(*(found[square] for square in squares), strict=True)
+    return Scores(psnrs, ssims)
+
+
+def cut(restored: np.ndarray, box: Box, square: Box, scale: int) -> np.ndarray:
+    """The part of a restored box that shows a square within it."""
+    own = Box(square.pair, square.y0 - box.y0, square.y1 - box.y0, square.x0 - box.x0, square.x1 - box.x0)
+    return np.ascontiguousarray(restored[:, *own.enlarged(scale)])
+
+
+def _compared(restored: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    image, sharp = (torch.from_numpy(np.ascontiguousarray(np.clip(each, 0, 1)))[None] for each in (restored, truth))
+    error = float((image.double() - sharp.double()).square().mean().clamp_min(1e-12))
+    return float(-10 * np.log10(error)), float(ssim(image, sharp))
+
+
+def bicubic_scores(pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box], scale: int) -> Scores:
+    """Of bicubic enlargement."""
+    return score(BicubicUpsampling(scale), pairs, held_out, squares)

@@ -1,0 +1,77 @@
+"""Whether a fine-tuned model is better than the model that it started from, or whether the data cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+FEWEST = 6  # squares
+RESAMPLES = 10_000
+CONFIDENCE = 0.95
+WORTH_DB = 0.1  # less than that nobody sees
+
+Answer = Literal["better", "no better", "too little data"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the held-out squares say.
+
+    Attributes
+    ----------
+    answer : {"better", "no better", "too little data"}
+        In short.
+    gain_db : float
+        Mean PSNR over that of the base model.
+    low_db, high_db : float
+        The 95 % confidence interval of it: paired bootstrap over the squares.
+    squares : int
+        How many there were.
+    """
+
+    answer: Answer
+    gain_db: float
+    low_db: float
+    high_db: float
+    squares: int
+
+    @property
+    def sentence(self) -> str:
+        """For the user."""
+        span = f"{self.gain_db:+.2f} dB on parts it never saw (95 % confidence {self.low_db:+.2f} to {self.high_db:+.2f} dB)"
+        if self.answer == "better":
+            return f"Better than the base model: {span}."
+        if self.answer == "no better":
+            return f"No better than the base model ({span}): go on using the base model."
+        return (
+            f"Too little data to tell whether it is better ({span}, {self.squares} squares): add pairs, or larger ones."
+        )
+
+
+def judge(base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0) -> Verdict:
+    """Compare two models on the same squares.
+
+    Better: the interval lies above zero, and the gain is worth 0.1 dB. No better: the interval has nothing in it that is worth
+    that, or lies below zero. Else there is too little to tell, as there is with fewer than six squares.
+
+    Parameters
+    ----------
+    base_db, tuned_db : sequence of float
+        PSNR of each square, in the same order.
+    seed : int
+        Of the resampling.
+    """
+    gains = np.asarray(tuned_db, float) - np.asarray(base_db, float)
+    picks = np.random.default_rng(seed).integers(len(gains), size=(RESAMPLES, len(gains)))
+    tails = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(gains[picks].mean(axis=1), (tails, 100 - tails))
+    mean = float(gains.mean())
+    answer: Answer = "too little data"
+    if not gains.any() or high <= 0 or (len(gains) >= FEWEST and high < WORTH_DB):
+        answer = "no better"
+    elif len(gains) >= FEWEST and low > 0:
+        answer = "better" if mean >= WORTH_DB else "no better"
+    return Verdict(answer, mean, float(low), float(high), len(gains))

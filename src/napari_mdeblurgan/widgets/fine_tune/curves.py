@@ -1,0 +1,90 @@
+"""Live curves of a fine-tuning: loss, and PSNR on the held-out part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+TRAINING, HELD_OUT, BICUBIC = "#4c9be8", "#f0a830", "#9a9a9a"
+MOST_POINTS = 2000
+SMOOTHING = 0.9
+HEIGHT = 165
+DECIBEL = 10 / 2.302585092994046  # of a natural logarithm of a squared error
+
+
+class Curves(QWidget):
+    """Two plots over the working time in minutes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._loss, self._psnr = (self._plot(title) for title in ("Error, log (lower is better)", "PSNR, dB"))
+        for plot in (self._loss, self._psnr):
+            layout.addWidget(plot)
+        self._loss_legend = self._loss.addLegend(offset=(-4, 4), labelTextSize="7pt")
+        self._psnr_legend = self._psnr.addLegend(offset=(-4, -4), labelTextSize="7pt")
+        self._training = self._loss.plot(pen=pyqtgraph.mkPen(TRAINING, width=1.5), name="training")
+        self._held_out = self._line(self._loss, HELD_OUT, "held out")
+        self._psnr_line = self._line(self._psnr, HELD_OUT, "held out")
+        self._base = self._dashed(TRAINING, "base model")
+        self._bicubic = self._dashed(BICUBIC, "bicubic")
+        self.clear()
+
+    def _plot(self, title: str) -> pyqtgraph.PlotWidget:
+        plot = pyqtgraph.PlotWidget(background=None)  # that of the window, in any theme
+        plot.setFixedHeight(HEIGHT)
+        plot.setTitle(title, size="8pt")
+        plot.setLabel("bottom", "minutes")
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.setLimits(xMin=0)
+        plot.showGrid(x=True, y=True, alpha=0.15)
+        return plot
+
+    def _line(self, plot: pyqtgraph.PlotWidget, colour: str, name: str) -> pyqtgraph.PlotDataItem:
+        pen = pyqtgraph.mkPen(colour, width=2)
+        return plot.plot(pen=pen, symbol="o", symbolSize=4, symbolBrush=colour, symbolPen=None, name=name)
+
+    def _dashed(self, colour: str, name: str) -> pyqtgraph.PlotDataItem:
+        return self._psnr.plot(pen=pyqtgraph.mkPen(colour, width=1.2, style=Qt.PenStyle.DashLine), name=name)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.losses: list[tuple[float, float]] = []
+        self.validations: list[tuple[float, float]] = []
+        self._levels: tuple[float, float] | None = None  # base model and bicubic
+        self._smooth: float | None = None
+        self._draw()
+
+    def begin(self, base_db: float, bicubic_db: float) -> None:
+        """What the held-out part starts from, and what bicubic enlargement makes of it."""
+        self._levels = base_db, bicubic_db
+        if not self.validations:
+            self.validations.append((0.0, base_db))
+        self._draw()
+
+    def add(self, minutes: float, loss: float, psnr_db: float | None) -> None:
+        """One step."""
+        self._smooth = loss if self._smooth is None else SMOOTHING * self._smooth + (1 - SMOOTHING) * loss
+        self.losses.append((minutes, self._smooth))
+        if len(self.losses) > MOST_POINTS:
+            self.losses = self.losses[::2]
+        if psnr_db is not None:
+            self.validations.append((minutes, psnr_db))
+        self._draw()
+
+    def _draw(self) -> None:
+        self._training.setData(*_columns(self.losses))
+        self._held_out.setData(*_columns([(at, -psnr / DECIBEL) for at, psnr in self.validations]))
+        self._psnr_line.setData(*_columns(self.validations))
+        end = max([at for at, _ in (*self.losses, *self.validations)], default=0.0)
+        for line, level in zip((self._base, self._bicubic), self._levels or (None, None), strict=True):
+            line.setData(*_columns([(0.0, level), (end, level)] if level is not None else []))
+
+
+def _columns(points: list[tuple[float, float]]) -> tuple[Any, Any]:
+    return [x for x, _ in points], [y for _, y in points]

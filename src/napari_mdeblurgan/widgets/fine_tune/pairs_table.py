@@ -1,0 +1,103 @@
+"""The table of pairs: which there are, how well they fit, and which are learned from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.training.pairs import Outcome, RegisteredPair
+
+COLUMNS = ("", "Pair", "Score", "Remarks")
+USED_TIP = "Learn from this pair. One that was not registered is only learned from if you tick it yourself."
+HEIGHT = 130
+
+
+class PairsTable(QTableWidget):
+    """One row for each pair; a tick says that it is learned from."""
+
+    changed = Signal()
+    chosen = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(0, len(COLUMNS))
+        self.setHorizontalHeaderLabels(COLUMNS)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setWordWrap(False)
+        self.setMinimumHeight(HEIGHT)
+        vertical, header = self.verticalHeader(), self.horizontalHeader()
+        assert vertical is not None
+        assert header is not None
+        vertical.setVisible(False)
+        for column in range(3):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        self.outcomes: list[Outcome] = []
+        self.itemChanged.connect(lambda _: self.changed.emit())
+        self.itemSelectionChanged.connect(self.chosen.emit)
+
+    def add(self, outcome: Outcome) -> None:
+        """Add what became of one pair; it replaces one of the same name."""
+        for row in [n for n, each in enumerate(self.outcomes) if each.name == outcome.name]:
+            self._drop(row)
+        self.blockSignals(True)
+        row = self.rowCount()
+        self.insertRow(row)
+        self.outcomes.append(outcome)
+        used = QTableWidgetItem()
+        used.setToolTip(USED_TIP)
+        if outcome.pair is not None:
+            used.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+            used.setCheckState(Qt.CheckState.Checked if outcome.accepted else Qt.CheckState.Unchecked)
+        else:
+            used.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+        score = f"{outcome.pair.registration.score:.2f}" if outcome.pair is not None else "–"
+        remarks = " ".join(outcome.problems) or "fits"
+        if outcome.pair is not None and not outcome.accepted:
+            remarks = f"Not registered. {remarks}"
+        cells = (used, *(QTableWidgetItem(text) for text in (outcome.name, score, remarks)))
+        for column, cell in enumerate(cells):
+            if column:
+                cell.setToolTip(f"{outcome.name}: {remarks}")
+            self.setItem(row, column, cell)
+        self.blockSignals(False)
+        self.selectRow(row)
+        self.changed.emit()
+
+    def remove_chosen(self) -> None:
+        """Take the selected rows out."""
+        for row in sorted({index.row() for index in self.selectedIndexes()}, reverse=True):
+            self._drop(row)
+        self.changed.emit()
+
+    def _drop(self, row: int) -> None:
+        self.removeRow(row)
+        del self.outcomes[row]
+
+    def ticked(self, row: int) -> bool:
+        """Whether the pair in a row is learned from."""
+        item = self.item(row, 0)
+        return item is not None and item.checkState() == Qt.CheckState.Checked
+
+    def tick(self, row: int, value: bool) -> None:
+        """As the user would."""
+        item = self.item(row, 0)
+        if item is not None:
+            item.setCheckState(Qt.CheckState.Checked if value else Qt.CheckState.Unchecked)
+
+    @property
+    def used(self) -> list[RegisteredPair]:
+        """The pairs that are ticked."""
+        return [
+            outcome.pair for row, outcome in enumerate(self.outcomes) if outcome.pair is not None and self.ticked(row)
+        ]
+
+    @property
+    def shown(self) -> RegisteredPair | None:
+        """The pair of the first selected row."""
+        rows = sorted({index.row() for index in self.selectedIndexes()})
+        return self.outcomes[rows[0]].pair if rows else None

@@ -1,0 +1,82 @@
+"""Pairs of layers or files, registered step by step. No Qt in here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mdeblurgan.errors import MdeblurganError
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_mdeblurgan.training.pairs import ImagePair, Outcome
+    from napari_mdeblurgan.widgets.fine_tune.sources import Source
+
+log = logging.getLogger(__name__)
+
+
+def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
+    """A layer's shown plane as a micrograph, with its pixel size where the layer has a unit of length.
+
+    Parameters
+    ----------
+    layer : Image
+        Of any dimension.
+    plane : tuple of int
+        Index for each axis before y and x.
+    """
+    from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.widgets.view import full_resolution
+
+    data: Any = full_resolution(layer)
+    image = np.asarray(data[plane] if plane else data)
+    units = getattr(layer, "units", None)
+    sizes: dict[str, float] = {}
+    unit = None
+    if units is not None and all(u.is_compatible_with("meter") for u in units[-2:]):
+        sizes = {
+            axis: float((scale * u).to("micrometer").magnitude)
+            for axis, scale, u in zip("YX", layer.scale[-2:], units[-2:], strict=True)
+        }
+        unit = "µm"
+    return Micrograph(image, "YXS" if layer.rgb else "YX", sizes, unit, name=layer.name)
+
+
+def registered(source: Source, layers: ImagePair | None, scale: int) -> Iterator[tuple[int, int, Outcome] | str]:
+    """Register what the user pointed at.
+
+    Parameters
+    ----------
+    source : Source
+        Folders or a table; of layers only the objectives.
+    layers : ImagePair or None
+        The two layers, where it is two.
+    scale : int
+        Of the model.
+
+    Yields
+    ------
+    str or (int, int, Outcome)
+        A sentence for the user, or number, count and what became of a pair. No exception leaves this generator.
+    """
+    try:
+        from napari_mdeblurgan.training.pairs import match_folders, read_table, register_all
+
+        todo: list[Any] = [layers] if layers is not None else []
+        if layers is None:
+            assert source.table is not None or isinstance(source.low, Path)
+            matched = read_table(source.table) if source.table is not None else match_folders(source.low, source.high)
+            todo = list(matched.pairs)
+            yield from matched.left_out
+        for number, outcome in enumerate(register_all(todo, scale=scale, objectives=source.objectives), 1):
+            yield number, len(todo), outcome
+    except MdeblurganError as error:
+        yield str(error)
+    except Exception as error:
+        log.exception("registering failed")
+        yield f"Registering failed unexpectedly ({type(error).__name__}: {error}); see the log."

@@ -1,0 +1,90 @@
+"""The page **Result**: before and after, panels to look at, a plain verdict, and the way to use the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHeaderView, QPushButton, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+
+from napari_mdeblurgan.widgets.fine_tune.pairs_page import wrapped
+from napari_mdeblurgan.widgets.fine_tune.picture import Picture
+
+COLUMNS = ("On parts it never saw", "PSNR", "SSIM")
+COLOURS = {"better": "#3f9c55", "no better": "#c98a1b", "too little data": "#8a8a8a"}
+HEIGHT = 118
+PANEL_TIP = (
+    "Pieces of the held-out part: blurred, enlarged bicubically, by the base model, by the new one, and the truth."
+)
+
+
+class ResultPage(QWidget):
+    """What came of a fine-tuning; empty until there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.verdict = wrapped("There is no result yet.")
+        self.table = QTableWidget(0, len(COLUMNS))
+        self.table.setHorizontalHeaderLabels(COLUMNS)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.table.setFixedHeight(HEIGHT)
+        header, vertical = self.table.horizontalHeader(), self.table.verticalHeader()
+        assert header is not None
+        assert vertical is not None
+        vertical.setVisible(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.panels = Picture(PANEL_TIP)
+        self.details = wrapped("")
+        self.use = QPushButton("Use in Deblur + SR")
+        self.use.setToolTip("Open Deblur + SR with the model that is recommended.")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 4, 0, 0)
+        for widget in (self.verdict, self.table, self.panels, self.details, self.use):
+            layout.addWidget(widget)
+        layout.addStretch(1)
+        self.recommended = ""
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing to show."""
+        self.verdict.setText("There is no result yet.")
+        self.verdict.setStyleSheet("")
+        for widget in (self.table, self.details, self.use):
+            widget.setVisible(False)
+        self.panels.clear()
+        self.recommended = ""
+
+    def show_outcome(self, outcome: dict[str, Any], comparison: Path) -> None:
+        """Show an `Outcome`, as plain values, and the picture beside it."""
+        from napari_mdeblurgan.training.fine_tune.verdict import Verdict
+
+        verdict = Verdict(**outcome["verdict"])
+        self.verdict.setText(f"<b>{verdict.sentence}</b>")
+        self.verdict.setStyleSheet(f"border-left: 4px solid {COLOURS[verdict.answer]}; padding: 4px;")
+        self.table.setRowCount(0)
+        names = ("Bicubic enlargement", f"Base model: {outcome['base']}", f"Fine-tuned: {outcome['model']}")
+        for name, method in zip(names, outcome["methods"], strict=True):
+            row = self.table.rowCount()
+            self.table.insertRow(row)
+            for column, text in enumerate((name, f"{method['psnr_db']:.2f} dB", f"{method['ssim']:.4f}")):
+                cell = QTableWidgetItem(text)
+                if column:
+                    cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.table.setItem(row, column, cell)
+        self.panels.show_file(comparison)
+        worse = [part["name"] for part in outcome["parts"] if part["tuned_db"] < part["base_db"]]
+        said = [
+            f"{outcome['steps']:,} steps in {outcome['minutes']:.1f} min; the best was reached after {outcome['best_step']:,}.",
+            f"Worse than the base model on {', '.join(worse)}."
+            if worse
+            else "No held-out part is worse than by the base model.",
+            f"Saved as {outcome['path']}.",
+            *(f"{note[:1].upper()}{note[1:]}." for note in outcome["notes"]),
+        ]
+        self.details.setText(" ".join(said))
+        self.recommended = outcome["base"] if verdict.answer == "no better" else outcome["model"]
+        self.use.setText(f"Use {self.recommended} in Deblur + SR")
+        for widget in (self.table, self.details, self.use):
+            widget.setVisible(True)

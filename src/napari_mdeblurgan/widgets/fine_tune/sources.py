@@ -1,0 +1,218 @@
+"""Where pairs come from: two layers, two folders, or a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+SOURCES = ("Two layers", "Two folders", "A table (CSV)")
+LAYERS, FOLDERS, TABLE = range(3)
+LOW_TIP = "The image of the weaker objective, such as ×5: blurred, of a larger field."
+HIGH_TIP = "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the other."
+OBJECTIVES_TIP = (
+    "Magnifications of the two objectives. Where the images know their pixel sizes, those are used instead."
+)
+MATCH_TIP = "Files belong together that are named alike but for x5 and x10, low and high …; else in their order."
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the user pointed at.
+
+    Attributes
+    ----------
+    low, high : Image or Path or None
+        Two layers or two folders.
+    table : Path or None
+        Or a CSV.
+    objectives : (float, float)
+        Magnifications of the weaker and the stronger one.
+    """
+
+    low: Any
+    high: Any
+    table: Path | None
+    objectives: tuple[float, float]
+
+
+class Sources(QWidget):
+    """Lets the user point at pairs. `asked` is emitted when they are to be registered."""
+
+    asked = Signal()
+
+    def __init__(self, remembered: Remembered) -> None:
+        super().__init__()
+        self.kind = QComboBox()
+        self.kind.addItems(SOURCES)
+        self.kind.setToolTip("Where the pairs of images are.")
+        self.low, self.high = _layer_box(LOW_TIP), _layer_box(HIGH_TIP)
+        self.low_folder, self.high_folder = (
+            PathEdit("folder", f"A folder of images. {tip} {MATCH_TIP}") for tip in (LOW_TIP, HIGH_TIP)
+        )
+        self.table = PathEdit("file", "A text file with a row for each pair: columns low and high, and perhaps name.")
+        pages = QStackedWidget()
+        pages.addWidget(_form(("Low", self.low), ("High", self.high)))
+        pages.addWidget(_form(("Low", self.low_folder), ("High", self.high_folder)))
+        pages.addWidget(_form(("Table", self.table)))
+        self.low_objective, self.high_objective = (_objective() for _ in range(2))
+        self.register = QPushButton("Register")
+        self.register.setToolTip("Find each high-magnification image in the other, and add the pairs to the table.")
+        self.register.clicked.connect(lambda: self.asked.emit())
+        row = QHBoxLayout()
+        for widget in (self.low_objective, self.high_objective, self.register):
+            row.addWidget(widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.kind)
+        layout.addWidget(pages)
+        layout.addLayout(row)
+        self.kind.currentIndexChanged.connect(pages.setCurrentIndex)
+        self._recall(remembered)
+
+    def _recall(self, remembered: Remembered) -> None:
+        self.kind.setCurrentIndex(remembered.source if remembered.source in (LAYERS, FOLDERS, TABLE) else LAYERS)
+        self.low_folder.setText(remembered.low_folder)
+        self.high_folder.setText(remembered.high_folder)
+        self.table.setText(remembered.table)
+        self.low_objective.setValue(remembered.low_objective)
+        self.high_objective.setValue(remembered.high_objective)
+
+    def remembered(self, before: Remembered) -> Remembered:
+        """The same with what is chosen now."""
+        return replace(
+            before,
+            source=self.kind.currentIndex(),
+            low_folder=self.low_folder.text(),
+            high_folder=self.high_folder.text(),
+            table=self.table.text(),
+            low_objective=self.low_objective.value(),
+            high_objective=self.high_objective.value(),
+        )
+
+    def offer(self, images: list[Image]) -> None:
+        """Offer these layers; two different ones that were chosen stay chosen, else it is the two that are newest."""
+        undecided = self.low.currentData() is self.high.currentData()
+        for box, default in ((self.low, -2), (self.high, -1)):
+            chosen = None if undecided else box.currentData()
+            box.blockSignals(True)
+            box.clear()
+            for image in images:
+                box.addItem(image.name, image)
+            at = next((n for n, image in enumerate(images) if image is chosen), None)
+            box.setCurrentIndex(at if at is not None else max(0, len(images) + default) if images else -1)
+            box.blockSignals(False)
+
+    @property
+    def source(self) -> Source:
+        """What is pointed at now."""
+        kind = self.kind.currentIndex()
+        objectives = self.low_objective.value(), self.high_objective.value()
+        if kind == LAYERS:
+            return Source(self.low.currentData(), self.high.currentData(), None, objectives)
+        if kind == FOLDERS:
+            return Source(self.low_folder.path, self.high_folder.path, None, objectives)
+        return Source(None, None, self.table.path, objectives)
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be registered yet; empty if something can."""
+        source = self.source
+        if source.objectives[0] >= source.objectives[1]:
+            return "The first magnification must be the smaller one."
+        match self.kind.currentIndex():
+            case 0:
+                if source.low is None or source.high is None or source.low is source.high:
+                    return "Open the two images of a pair as layers, and choose them."
+            case 1:
+                for side, folder in (("low", source.low), ("high", source.high)):
+                    if folder is None or not folder.is_dir():
+                        return f"Choose the folder of the {side}-magnification images."
+            case _:
+                if source.table is None or not source.table.is_file():
+                    return "Choose a table of pairs."
+        return ""
+
+
+class PathEdit(QWidget):
+    """A path that can be typed or looked for."""
+
+    def __init__(self, what: str, tip: str) -> None:
+        super().__init__()
+        self._what = what
+        self._line, button = QLineEdit(), QPushButton("…")
+        self._line.setPlaceholderText(f"a {what}")
+        for widget in (self._line, button):
+            widget.setToolTip(tip)
+        button.setFixedWidth(28)
+        button.clicked.connect(self._look)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._line)
+        layout.addWidget(button)
+
+    def text(self) -> str:
+        """As it stands there."""
+        return self._line.text().strip()
+
+    def setText(self, text: str) -> None:
+        """As the user would type it."""
+        self._line.setText(text)
+
+    @property
+    def path(self) -> Path | None:
+        """None where nothing was typed."""
+        return Path(self.text()).expanduser() if self.text() else None
+
+    def _look(self) -> None:
+        if self._what == "folder":
+            found = QFileDialog.getExistingDirectory(self, "A folder of images", self.text())
+        else:
+            found, _ = QFileDialog.getOpenFileName(self, "A table of pairs", self.text(), "Tables (*.csv *.tsv *.txt)")
+        if found:
+            self.setText(found)
+
+
+def _layer_box(tip: str) -> QComboBox:
+    box = QComboBox()
+    box.setToolTip(tip)
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(12)
+    return box
+
+
+def _objective() -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(0.5, 200)
+    box.setDecimals(1)
+    box.setPrefix("×")
+    box.setToolTip(OBJECTIVES_TIP)
+    return box
+
+
+def _form(*rows: tuple[str, QWidget]) -> QWidget:
+    page = QWidget()
+    form = QFormLayout(page)
+    form.setContentsMargins(0, 0, 0, 0)
+    for label, widget in rows:
+        form.addRow(label, widget)
+    return page

@@ -1,0 +1,482 @@
+"""The dock widget **Fine-tune**: gathers what the user chose, hands it to a process of its own, and shows what comes back."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.model import ModelCard, list_models
+from napari_mdeblurgan.training.fine_tune.folder import (
+    Begun,
+    FineTuneFolder,
+    all_begun,
+    begin,
+    check_name,
+    free_name,
+    keep_settings,
+)
+from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
+from napari_mdeblurgan.widgets import models, view, wording
+from napari_mdeblurgan.widgets.closing import LifeWatch
+from napari_mdeblurgan.widgets.devices import find_devices
+from napari_mdeblurgan.widgets.fine_tune.pairs_page import PairsPage, wrapped
+from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
+from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered
+from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
+from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
+from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.training.pairs import Outcome, RegisteredPair
+
+PAIRS, TRAINING, RESULT = range(3)
+SMALLEST_WIDTH = 330
+BAR_STEPS = 1000
+DEBLUR = "Deblur + SR"
+
+
+class FineTuneWidget(QWidget):
+    """From pairs to a model.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer whose layers are offered as pairs.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:  # type: ignore[name-defined]  # noqa: F821
+        super().__init__()
+        self._viewer = napari_viewer
+        self._cards: list[ModelCard] = list_models()
+        self._remembered = read_remembered()
+        self._process: TuningProcess | None = None
+        self._registering: Any = None
+        self._working = ""  # what is being prepared on a thread
+        self._folder: FineTuneFolder | None = None
+        self._looking_for_devices: Any = None
+        self._make()
+        self._connect()
+        self._offer_models()
+        self._offer_layers()
+        self._refresh()
+
+    # ---- what the user sees
+
+    def _make(self) -> None:
+        self.base = QComboBox()
+        self.base.setToolTip("The model to start from: for colour or for grey images, as the pairs are.")
+        self.name = QLineEdit()
+        self.name.setToolTip("What the new model is called in the drop-down of Deblur + SR.")
+        self.pairs, self.training, self.result = (
+            PairsPage(self._remembered),
+            TrainingPage(self._remembered.minutes),
+            ResultPage(),
+        )
+        self.tabs = QTabWidget()
+        for page, words in ((self.pairs, "Pairs"), (self.training, "Training"), (self.result, "Result")):
+            area = QScrollArea()
+            area.setWidgetResizable(True)
+            area.setFrameShape(QScrollArea.Shape.NoFrame)
+            area.setWidget(page)
+            self.tabs.addTab(area, words)
+        self.start_button, self.stop_button, self.resume_button = (
+            QPushButton(words) for words in ("Fine-tune", "Stop", "Resume")
+        )
+        self.start_button.setToolTip("Learn from the ticked pairs for the time that is set on the page Training.")
+        self.stop_button.setToolTip("End after the step that is being taken. The best so far becomes the model.")
+        self.resume_button.setToolTip("Go on with a fine-tuning that was stopped, also one of an earlier session.")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setToolTip("How much of the time is over, and how much is left.")
+        self.status = wrapped("")
+        form = QFormLayout()
+        form.addRow("Base model", self.base)
+        form.addRow("New model", self.name)
+        buttons = QHBoxLayout()
+        for button in (self.start_button, self.stop_button, self.resume_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.tabs, 1)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status)
+        self.setMinimumWidth(SMALLEST_WIDTH)
+
+    def _connect(self) -> None:
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            event.connect(self._offer_layers)
+        self.base.currentIndexChanged.connect(self._on_base)
+        self.name.textEdited.connect(self._refresh)
+        self.pairs.sources.asked.connect(self.register)
+        self.pairs.table.changed.connect(self._on_pairs)
+        self.start_button.clicked.connect(self.start)
+        self.stop_button.clicked.connect(self.stop)
+        self.resume_button.clicked.connect(self._ask_which)
+        self.result.use.clicked.connect(self.use)
+        self._watch = LifeWatch(self, self._on_show, self._on_close)
+
+    # ---- what is offered
+
+    def _offer_layers(self, _: object = None) -> None:
+        self.pairs.sources.offer([layer for layer in self._viewer.layers if isinstance(layer, Image)])
+
+    def _offer_models(self) -> None:
+        chosen = self.base.currentData() or self._remembered.base
+        self.base.blockSignals(True)
+        self.base.clear()
+        for card in self._cards:
+            self.base.addItem(card.name, card.name)
+            self.base.setItemData(self.base.count() - 1, models.summary(card), 3)  # Qt's role of a tooltip
+        at = self.base.findData(chosen)
+        self.base.setCurrentIndex(at if at >= 0 else 0)
+        self.base.blockSignals(False)
+        self._on_base()
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The base model's card."""
+        return next((card for card in self._cards if card.name == self.base.currentData()), None)
+
+    @property
+    def running(self) -> bool:
+        """Whether a fine-tuning is going on, or being prepared."""
+        return self._process is not None or bool(self._working)
+
+    def _on_base(self, _: object = None) -> None:
+        if self.card is not None and not self.name.isModified():
+            self.name.setText(free_name(f"{self.card.name}-tuned"))
+        self._refresh()
+
+    def _on_pairs(self) -> None:
+        used = self.pairs.table.used
+        card = self.card
+        if used and card is not None and card.channels == 3 and not all(pair.rgb for pair in used):
+            self._choose_kind(1)
+        elif used and card is not None and card.channels == 1 and all(pair.rgb for pair in used):
+            self._choose_kind(3)
+        self._refresh()
+
+    def _choose_kind(self, channels: int) -> None:
+        name = models.default_model(self._cards, channels)
+        if name is not None:
+            self.base.setCurrentIndex(self.base.findData(name))
+
+    @property
+    def problem(self) -> str:
+        """Why no fine-tuning can begin now, in one sentence; empty if one can."""
+        used, card = self.pairs.table.used, self.card
+        if card is None:
+            return "There is no model to start from: install or train one first."
+        if not self.pairs.table.outcomes:
+            return "Add pairs first: choose two layers, two folders or a table, and press Register."
+        if not used:
+            return "Tick at least one pair to learn from."
+        if any(pair.scale != card.scale for pair in used):
+            return f"The pairs were registered for another enlargement than {card.name}'s ×{card.scale}: register them again."
+        if card.channels == 3 and not all(pair.rgb for pair in used):
+            return f"{card.name} is for colour images, but a pair is grey: choose another base model."
+        if not self.name.text().strip():
+            return "Give the new model a name."
+        return ""
+
+    # ---- registering
+
+    def register(self) -> None:
+        """Register what the user points at, on a thread, and add it to the table."""
+        problem, card = self.pairs.sources.problem, self.card
+        if problem or card is None or self._registering is not None:
+            self._say(problem or self.problem)
+            return
+        source, layers = self.pairs.sources.source, None
+        if isinstance(source.low, Image):
+            from napari_mdeblurgan.training.pairs import ImagePair
+
+            planes = [
+                micrograph_of(layer, view.current_slice(layer, self._viewer)) for layer in (source.low, source.high)
+            ]
+            layers = ImagePair(f"{source.low.name} + {source.high.name}", *planes)
+        self._keep()
+        self._say("Registering…")
+        self._registering = create_worker(registered, source, layers, card.scale, _start_thread=False)
+        self._registering.yielded.connect(self._on_registered)
+        self._registering.finished.connect(self._on_all_registered)
+        self._registering.start()
+        self._refresh()
+
+    def register_layers(self, low: Image, high: Image) -> None:
+        """Choose two layers as the images of a pair, and register them."""
+        sources = self.pairs.sources
+        sources.kind.setCurrentIndex(0)
+        for box, layer in ((sources.low, low), (sources.high, high)):
+            box.setCurrentIndex(next(n for n in range(box.count()) if box.itemData(n) is layer))
+        self.tabs.setCurrentIndex(PAIRS)
+        self.register()
+
+    def _on_registered(self, step: str | tuple[int, int, Outcome]) -> None:
+        if isinstance(step, str):
+            self._say(step)
+            show_error(step)
+            return
+        number, count, outcome = step
+        self.pairs.table.add(outcome)
+        self._say(f"Registered {number} of {count}.")
+
+    def _on_all_registered(self) -> None:
+        self._registering = None
+        refused = [outcome.name for outcome in self.pairs.table.outcomes if not outcome.accepted]
+        if refused:
+            some = ", ".join(refused[:3]) + (" …" if len(refused) > 3 else "")
+            self._say(f"Not registered and left out: {some}. The remarks say why.")
+        self._refresh()
+
+    # ---- training
+
+    def start(self) -> None:
+        """Begin with the ticked pairs."""
+        if self.running or self.problem:
+            return
+        card = self.card
+        assert card is not None
+        try:
+            settings = FineTuneSettings(base=card.name, name=self.name.text().strip(), **self.training.wishes)
+            check_name(settings)
+            if (free := free_name(settings.name)) != settings.name:
+                raise MdeblurganError(
+                    f"{settings.name} was begun before: press Resume to go on with it, or call the new model {free}."
+                )
+        except MdeblurganError as error:
+            self._fail(str(error))
+            return
+        self._keep()
+        self._prepare("Writing the pairs…", _begun, settings, card, self.pairs.table.used)
+
+    def resume(self, begun: Begun) -> None:
+        """Go on with one that was begun; one whose time is over gets the time that is set now on top."""
+        if self.running:
+            return
+        settings = begun.settings
+        if begun.finished:
+            settings = replace(settings, minutes=begun.seconds / 60 + self.training.minutes.value(), steps=0)
+        self._prepare("Going on…", _resumed, begun.folder, settings)
+
+    def _prepare(self, words: str, work: Any, *arguments: Any) -> None:
+        self._working = words
+        self._say(words)
+        self.training.curves.clear()
+        self.training.preview.clear()
+        self.result.clear()
+        self.bar.setValue(0)
+        worker = create_worker(work, *arguments, _start_thread=False)
+        worker.returned.connect(self._on_prepared)
+        worker.start()
+        self._refresh()
+
+    def _on_prepared(self, folder: FineTuneFolder | str) -> None:
+        self._working = ""
+        if isinstance(folder, str):
+            self._fail(folder)
+            return
+        self._folder = folder
+        self._process = TuningProcess(folder)
+        self._process.told.connect(self._on_event)
+        self._process.ended.connect(self._on_end)
+        self._say("Loading the model…")
+        self.tabs.setCurrentIndex(TRAINING)
+        self._draw_history(folder)
+        self._refresh()
+
+    def stop(self) -> None:
+        """End after the step that is being taken; the best so far becomes the model."""
+        if self._process is not None:
+            self._process.stop()
+            self.stop_button.setEnabled(False)
+            self._say("Stopping; the best so far becomes the model…")
+
+    def _ask_which(self) -> None:
+        """Offer what can go on; with one only, go on with it."""
+        found = all_begun()
+        if not found:
+            self._say("Nothing was begun that could go on.")
+        elif len(found) == 1:
+            self.resume(found[0])
+        else:
+            menu = QMenu(self)
+            for each in found:
+                over = (
+                    "finished: more time"
+                    if each.finished
+                    else f"{each.seconds / 60:.1f} of {each.settings.minutes:g} min"
+                )
+                menu.addAction(f"{each.settings.name} ({over})", lambda each=each: self.resume(each))
+            menu.exec(self.resume_button.mapToGlobal(self.resume_button.rect().bottomLeft()))
+
+    # ---- what comes back
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        match event["kind"]:
+            case "estimate" | "note":
+                sentence = event["sentence"]
+                self._say(sentence[:1].upper() + sentence[1:])
+            case "begun":
+                self.training.curves.begin(event["base_db"], event["bicubic_db"])
+            case "preview":
+                self.training.preview.show_file(Path(event["path"]))
+            case "step":
+                self._show_step(event)
+            case "judging":
+                self._say("Comparing with the base model…")
+            case "done":
+                assert self._folder is not None
+                self.bar.setValue(round(BAR_STEPS * event["way"]))
+                self.bar.setFormat("done" if event["finished"] else "stopped")
+                self.result.show_outcome(event["outcome"], self._folder.comparison)
+                self.tabs.setCurrentIndex(RESULT)
+                self._say(f"{event['outcome']['model']!r} is ready in {DEBLUR}.")
+                self._announce()
+            case "failed":
+                self._fail(event["sentence"])
+
+    def _show_step(self, event: dict[str, Any]) -> None:
+        validation = event["validation"]
+        psnr = validation["psnr_db"] if validation else None
+        self.training.curves.add(event["seconds"] / 60, event["loss"], psnr)
+        way = event["way"]
+        self.bar.setValue(round(BAR_STEPS * way))
+        by_time = event["budget_s"] - event["seconds"]
+        left = min(by_time, event["seconds"] * (1 - way) / way) if way > 0 else by_time
+        self.bar.setFormat(f"{100 * way:.0f} % · {wording.time_left(left)}")
+        if validation:
+            gain = validation["psnr_db"] - validation["bicubic_psnr_db"]
+            self._say(
+                f"Step {event['step']:,}: {validation['psnr_db']:.2f} dB on the held-out part, {gain:+.2f} dB over bicubic "
+                f"enlargement; the best so far after step {event['best_step']:,}."
+            )
+
+    def _on_end(self) -> None:
+        self._process = None
+        if not self.name.isModified():
+            self._on_base()
+        self._refresh()
+
+    def _draw_history(self, folder: FineTuneFolder) -> None:
+        """The curves and the preview of earlier sittings."""
+        if folder.preview.exists():
+            self.training.preview.show_file(folder.preview)
+
+    def _announce(self) -> None:
+        """Let every open Deblur + SR, and this widget, offer the new model."""
+        from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+        self._cards = list_models()
+        self._offer_models()
+        for widget in self._viewer.window.dock_widgets.values():
+            if isinstance(widget, DeblurWidget):
+                widget.offer_models()
+
+    def use(self) -> None:
+        """Open Deblur + SR with the recommended model."""
+        from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+        name = self.result.recommended
+        docked = self._viewer.window.dock_widgets.values()
+        widget = next((each for each in docked if isinstance(each, DeblurWidget)), None)
+        if widget is None:
+            widget = DeblurWidget(self._viewer)
+            self._viewer.window.add_dock_widget(widget, name=DEBLUR, tabify=True)
+        widget.offer_models(name)
+        self._say(f"{name!r} is chosen in {DEBLUR}.")
+
+    # ---- the widget's life
+
+    def _on_show(self) -> None:
+        self._cards = list_models()
+        self._offer_models()
+        self._offer_layers()
+        if self._looking_for_devices is None:
+            self._looking_for_devices = create_worker(
+                find_devices, _connect={"returned": lambda found: self.training.offer_devices(found.entries)}
+            )
+
+    def _on_close(self) -> None:
+        """What is running stops with a checkpoint, and can be resumed."""
+        self._keep()
+        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+            event.disconnect(self._offer_layers)
+        if self._registering is not None:
+            with suppress(TypeError, RuntimeError):
+                self._registering.yielded.disconnect(self._on_registered)
+                self._registering.finished.disconnect(self._on_all_registered)
+            self._registering.quit()
+        if self._process is not None:
+            self._process.abandon()
+
+    def _keep(self) -> None:
+        chosen = self.pairs.sources.remembered(self._remembered)
+        chosen = replace(chosen, base=self.base.currentData() or "", minutes=self.training.minutes.value())
+        if chosen != self._remembered:
+            self._remembered = chosen
+            write_remembered(chosen)
+
+    def _say(self, sentence: str) -> None:
+        self.status.setText(sentence)
+
+    def _fail(self, sentence: str) -> None:
+        self._say(sentence)
+        show_error(sentence)
+        self._refresh()
+
+    def _refresh(self, _: object = None) -> None:
+        """Bring everything that depends on the choices and on the work in line with them."""
+        running, problem = self.running, self.problem
+        self.start_button.setEnabled(not running and not problem and self._registering is None)
+        self.stop_button.setEnabled(self._process is not None)
+        self.resume_button.setEnabled(not running)
+        self.pairs.sources.register.setEnabled(self._registering is None and not running)
+        self.base.setEnabled(not running)
+        self.name.setEnabled(not running)
+        self.training.set_running(running)
+        self.bar.setVisible(running or self.bar.value() > 0)
+        self.start_button.setToolTip(
+            problem or "Learn from the ticked pairs for the time that is set on the page Training."
+        )
+        if not running and self._registering is None and (problem or not self.status.text()):
+            self._say(problem)
+
+
+def _begun(settings: FineTuneSettings, card: ModelCard, pairs: list[RegisteredPair]) -> FineTuneFolder | str:
+    """Write what the process needs; a sentence where that fails. The ticks are the user's word."""
+    from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
+
+    try:
+        return begin(settings, tuning_pairs(pairs, card, trust=True))
+    except MdeblurganError as error:
+        return str(error)
+
+
+def _resumed(folder: FineTuneFolder, settings: FineTuneSettings) -> FineTuneFolder | str:
+    try:
+        keep_settings(folder, settings)
+    except MdeblurganError as error:
+        return str(error)
+    return folder

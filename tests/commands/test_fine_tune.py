@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tifffile
+from scipy.ndimage import gaussian_filter
+from typer.testing import CliRunner
+
+from napari_mdeblurgan.cli import app
+from napari_mdeblurgan.model import list_models, save_model
+
+
+def field(seed: int) -> np.ndarray:
+    """A sharp field of discs, (300, 300) in 8 bits."""
+    random = np.random.default_rng(seed)
+    sharp = np.zeros((300, 300))
+    y, x = np.indices(sharp.shape)
+    for row, column, radius in zip(*random.integers(0, 300, (2, 120)), random.uniform(2, 8, 120), strict=True):
+        sharp += np.hypot(y - row, x - column) < radius
+    return 20 + 200 * gaussian_filter(sharp, 0.7) / sharp.max()
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two fields by a ×5 objective out of focus, the middle of each by a ×10 one, and a file that is no image."""
+    for number in range(2):
+        sharp = field(number)
+        low = gaussian_filter(sharp, 2.5).reshape(150, 2, 150, 2).mean(axis=(1, 3))
+        for folder, image in (("low", low), ("high", sharp[40:240, 50:250])):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / folder / f"field{number}.tif", image.astype(np.uint8))
+    (tmp_path / "low" / "notes.txt").write_text("nothing to see")
+    (tmp_path / "low" / "odd.tif").write_bytes(b"II*\0 no image")
+    return tmp_path
+
+
+@pytest.fixture
+def base(models_folder, tiny_model):
+    model = tiny_model(1)
+    save_model(model.network, dataclasses.replace(model.card, name="base"), models_folder / "base.safetensors")
+    return "base"
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_from_two_folders_to_a_model_and_on_from_there(folders, base):
+    command = ["fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
+    command += ["--batch", 1, "--patch", 24, "--device", "cpu"]
+    result = run(*command, "--steps", 2)
+    assert result.exit_code == 0, result.output
+    assert "field0" in result.output
+    assert "PSNR" in result.output
+    assert "odd.tif" in result.output
+    assert "mine" in [card.name for card in list_models()]
+    again = run(*command, "--steps", 3)
+    assert again.exit_code == 0, again.output
+    assert "going on with mine" in again.output
+    card = next(card for card in list_models() if card.name == "mine")
+    assert card.scores["fine_tuning_pairs"] == 2
+
+
+def test_a_pair_of_two_places_is_refused_and_learned_from_only_if_it_is_trusted(folders, base):
+    tifffile.imwrite(folders / "high" / "field1.tif", field(7)[40:240, 50:250].astype(np.uint8))
+    command = ["fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
+    refused = run(*command, "--steps", 1)
+    assert refused.exit_code == 1
+    assert "field1" in refused.output
+    assert "--trust-unregistered" in refused.output
+    assert "mine" not in [card.name for card in list_models()]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--low and --high"),
+        (["--low", ".", "--high", "."], "--output"),
+        (["--low", "gone", "--high", ".", "--output", "mine"], "gone is no folder"),
+        (["--low", ".", "--high", ".", "--output", "a/../.hidden"], "name"),
+        (["--low", ".", "--high", ".", "--output", "mine", "--patch", 25], "patch"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_use(words, said):
+    result = run("fine-tune", *words)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_a_model_of_that_name_is_not_replaced_without_a_word(folders, base):
+    result = run("fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "base")
+    assert result.exit_code == 1
+    assert "already" in result.output
