@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from alternatives import CareamicsUNet, CellposeRestoration
 
 from napari_mdeblurgan import load_model
-from napari_mdeblurgan.evaluation.complexity import gigaflop_per_megapixel
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
@@ -134,9 +134,12 @@ def bare(scan: Scan, model: Model) -> tuple[float, float]:
 
     seconds = best(work, plan.device)
     megapixels = block.pixels / 1e6
-    share = 1 + halo_overhead(model.card, plan.tile, plan.device, plan.precision)
-    work_done = gigaflop_per_megapixel(network, model.card.channels, model.card.scale) * megapixels * share
-    return megapixels / seconds, work_done / seconds
+    with FlopCounterMode(display=False) as counter:
+        work()
+    zeros = (
+        0.75 * 18 * 16 * model.card.channels * model.card.architecture["width"] * block.pixels / 4
+    )  # of folded weights
+    return megapixels / seconds, (counter.get_total_flops() - zeros) / seconds / 1e9
 
 
 def row(model: Model, source: Path, path: Path, device: str, precision: str) -> dict[str, str]:
