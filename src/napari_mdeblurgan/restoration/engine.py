@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.plan import RestorationPlan, as_array, make_plan, measured_windows
@@ -134,16 +135,19 @@ def restore_steps(
     yield Progress(done, total, 0.0)
     network = network_on(model, plan.device)
     tiles = list(plan.grid)
-    for index in np.ndindex(*plan.leading):
+    try:
+        for index in np.ndindex(*plan.leading):
 
-        def read(tile: Tile, index: tuple[int, ...] = index) -> np.ndarray:
-            return np.asarray(image[(*index, tile.y.source, tile.x.source)])
+            def read(tile: Tile, index: tuple[int, ...] = index) -> np.ndarray:
+                return np.asarray(image[(*index, tile.y.source, tile.x.source)])
 
-        told = None if tell is None else partial(tell, index)
-        for tile, piece in restored_tiles(read, tiles, plan, plan.window(index, windows), network, told):
-            result[(*index, *_target(tile, plan))] = piece
-            done += tile.pixels * plan.factor**2
-            yield Progress(done, total, time.perf_counter() - start)
+            told = None if tell is None else partial(tell, index)
+            for tile, piece in restored_tiles(read, tiles, plan, plan.window(index, windows), network, told):
+                result[(*index, *_target(tile, plan))] = piece
+                done += tile.pixels * plan.factor**2
+                yield Progress(done, total, time.perf_counter() - start)
+    finally:
+        memory.release()
     return result
 
 
