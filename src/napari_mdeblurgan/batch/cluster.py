@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.batch.cluster_images import Answer, Call, ClusterImage
@@ -108,6 +109,7 @@ class Hand:
         self._run = secrets.token_hex(4)
         self._images: list[ClusterImage] = []  # under way, the oldest first
         self._pending: dict[Future, tuple[ClusterImage, Call]] = {}
+        self._arrivals: SimpleQueue[Future] = SimpleQueue()
         self._workers, self._counted = 0, -math.inf
 
     def steps(self) -> Generator[Step, None, None]:
@@ -132,6 +134,7 @@ class Hand:
                 if (call := image.next_call()) is not None:
                     future = self._client.submit(call.function, *call.arguments, pure=False)
                     self._pending[future] = image, call
+                    future.add_done_callback(self._arrivals.put)
                     break
             else:
                 yield from self._ended()
@@ -150,12 +153,12 @@ class Hand:
 
     def _back(self) -> list[Future]:
         """What has come back within a moment."""
-        from distributed import wait
-
-        try:
-            return list(wait(list(self._pending), timeout=HEARTBEAT_S, return_when="FIRST_COMPLETED").done)
-        except TimeoutError:
-            return []
+        back = []
+        with contextlib.suppress(Empty):
+            back.append(self._arrivals.get(timeout=HEARTBEAT_S))
+            while True:
+                back.append(self._arrivals.get_nowait())
+        return back
 
     def _answer(self, future: Future, image: ClusterImage) -> Answer:
         """What a worker says; where it could not say anything, why."""
