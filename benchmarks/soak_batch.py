@@ -90,10 +90,11 @@ def soak(root: Path, kills: int, seed: int, workers: int | None = None) -> str:
     while killed < kills:
         case, output = chance.choice(cases), root / "out"
         for _ in range(min(chance.randint(1, IN_A_ROW), kills - killed)):
-            died = run(case, output, chance.uniform(0, 1.1 * case.seconds))
+            died = run(case, output, chance.uniform(0, case.seconds))
             killed += died
             there = results(output)
-            finished, unfinished = finished + len(there), unfinished + len(case.expected) - len(there)
+            if died:
+                finished, unfinished = finished + len(there), unfinished + len(case.expected) - len(there)
             compare(case, there, f"after kill {killed}", complete=False)
         run(case, output, None)
         compare(case, results(output), f"in the end, after kill {killed}", complete=True)
@@ -126,10 +127,12 @@ def case_of(root: Path, name: str, workers: int | None) -> Case:
         workers=workers,
         large_bytes=LARGE_BYTES,
     )
-    output = root / f"undisturbed-{name}"
-    start = time.perf_counter()
-    run(Case(inputs, settings, {}, 0), output, None)
-    return Case(inputs, settings, results(output), time.perf_counter() - start)
+    seconds = []
+    for number in range(2):
+        output, start = root / f"undisturbed-{name}-{number}", time.perf_counter()
+        run(Case(inputs, settings, {}, 0), output, None)
+        seconds.append(time.perf_counter() - start)
+    return Case(inputs, settings, results(output), min(seconds))
 
 
 def make_inputs(folder: Path) -> None:

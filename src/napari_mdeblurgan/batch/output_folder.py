@@ -114,6 +114,13 @@ class OutputFolder:
         """Remove all that was begun for a result."""
         _remove(self.workplace(output).parent)
 
+    def tidy(self, output: str) -> None:
+        """Remove all that was begun for a result and cannot be gone on with."""
+        folder = self.workplace(output).parent
+        _clear(folder, RESUMABLE)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
 
 def workplace_name(output: str) -> str:
     """Name of the folder in which a result is made: short, and the same in every run."""

@@ -215,6 +215,7 @@ class Batch:
         if outcome.stops:
             kept = f"{len(self.outputs)} results are there and are kept"
             raise FileError(f"The disk of {self.folder.path} is full; make room and start again: {kept}.")
+        self.folder.tidy(item.output)
         self.folder.manifest.add(Failed(input=item.source.key, output=item.output, reason=outcome.reason))
         self.failures.append(Failure(name, outcome.reason))
         return self.failures[-1]
