@@ -71,7 +71,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             n_workers=count,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             security=True,  # nobody else on this machine can have these processes do something
             memory_limit=None,
             silence_logs=logging.CRITICAL,
