@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -167,5 +166,5 @@ def _wait_until_seen(scan: Scan, block: Block) -> None:
                     "same path on all machines."
                 )
             if path.parent.exists():
-                os.listdir(path.parent)  # has NFS look again
+                list(path.parent.iterdir())  # has NFS look again
             time.sleep(0.1)
