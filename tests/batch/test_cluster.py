@@ -73,25 +73,6 @@ def test_results_are_the_same_bytes_as_without_a_cluster(
     assert [path.name for path in (tmp_path / "there" / WORK).iterdir()] == ["lock"]
 
 
-def test_a_worker_that_is_killed_costs_only_its_tiles(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
-) -> None:
-    inputs = [write(tmp_path / f"{number}.tif", grey(60, 60, seed=number)) for number in range(4)]
-    inputs.append(write(tmp_path / "large.tif", grey(300, 300)))
-    run(inputs, tmp_path / "here", settings(format="ome-zarr", **LARGE))
-    killed = None
-    with open_batch(inputs, tmp_path / "there", settings(format="ome-zarr", scheduler=address, **LARGE)) as batch:
-        for step in batch.steps():
-            if step.fraction > 0.2 and killed is None:
-                with Client(address, set_as_default=False) as client:
-                    killed = next(iter(client.run(os.getpid).values()))
-                os.kill(killed, signal.SIGKILL)
-                assert step.fraction < 0.9
-    assert killed is not None
-    assert not batch.failures
-    assert contents(tmp_path / "there") == contents(tmp_path / "here")
-
-
 def test_a_local_cluster_is_started_and_ended(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
     source = write(tmp_path / "a.tif")
     with open_batch([source], tmp_path / "out", settings(workers=1)) as batch:
@@ -124,6 +105,25 @@ def test_a_batch_that_was_closed_goes_on_without_the_cluster(
         assert max(step.pixels for step in batch.steps()) < 0.8 * 600**2
     run([source], tmp_path / "here", settings(**LARGE))
     assert contents(tmp_path / "out") == contents(tmp_path / "here")
+
+
+def test_a_worker_that_is_killed_costs_only_its_tiles(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+) -> None:
+    inputs = [write(tmp_path / f"{number}.tif", grey(60, 60, seed=number)) for number in range(4)]
+    inputs.append(write(tmp_path / "large.tif", grey(300, 300)))
+    run(inputs, tmp_path / "here", settings(format="ome-zarr", **LARGE))
+    killed = None
+    with open_batch(inputs, tmp_path / "there", settings(format="ome-zarr", scheduler=address, **LARGE)) as batch:
+        for step in batch.steps():
+            if step.fraction > 0.2 and killed is None:
+                with Client(address, set_as_default=False) as client:
+                    killed = next(iter(client.run(os.getpid).values()))
+                os.kill(killed, signal.SIGKILL)
+                assert step.fraction < 0.9
+    assert killed is not None
+    assert not batch.failures
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
 
 @pytest.fixture

@@ -252,12 +252,14 @@ def test_what_killed_runs_have_left_is_removed(restored, tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_to_is_said(settings, tmp_path: Path) -> None:
-    folder = tmp_path / "out"
-    folder.mkdir(mode=0o500)
+def test_a_folder_that_may_not_be_written_to_is_said(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    source = write(tmp_path / "a.tif")
+    monkeypatch.setattr(Path, "mkdir", refused)
     with pytest.raises(FileError, match="may not be written to"):
-        open_batch([write(tmp_path / "a.tif")], folder, settings())
+        open_batch([source], tmp_path / "out", settings())
 
 
 def test_a_file_in_the_place_of_the_folder_is_said(settings, tmp_path: Path) -> None:
