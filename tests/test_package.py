@@ -124,7 +124,7 @@ def test_every_library_that_the_package_imports_is_demanded():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     demanded = {re.split(r"[^\w-]", each)[0].lower() for each in project["dependencies"]}
     names = {"PIL": "pillow", "skimage": "scikit-image", "tomli_w": "tomli-w"}
-    optional = {"tensorboardX", "torchvision"}  # used where they are installed
+    optional = {"distributed", "tensorboardX", "torchvision"}  # used where they are installed
     imported = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
