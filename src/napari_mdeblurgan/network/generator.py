@@ -154,7 +154,7 @@ class Generator(nn.Module):
         return (self.approximation.reach(image.joined(mean, contrast, first, second)),)
 
     def _enlarge(self, passed: Tensor, mean: Tensor) -> tuple[Tensor]:
-        return (self.super_resolution(passed, passed - mean),)
+        return (self.super_resolution.folded(passed, passed - mean),)
 
     def _enlarge_reach(self, passed: Reach, mean: Reach) -> tuple[Reach]:
         return (self.super_resolution.reach(passed.joined(mean)),)

@@ -161,7 +161,7 @@ class UNetSuperResolution(nn.Module):
         return (self.deblurring.reach(image),)
 
     def _enlarge(self, deblurred: Tensor) -> tuple[Tensor]:
-        return (self.super_resolution(deblurred, deblurred - self.local_mean(deblurred)),)
+        return (self.super_resolution.folded(deblurred, deblurred - self.local_mean(deblurred)),)
 
     def _enlarge_reach(self, deblurred: Reach) -> tuple[Reach]:
         return (self.super_resolution.reach(self.local_mean.reach(deblurred)),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -130,22 +130,34 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
     return Prepared(tile, values, missing, block[..., 3] if plan.colours == (4,) else None)
 
 
-def apply(network: Network, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
-    """Through the network: (y, x, channels) float32 of what the tile restores; one at a time in a process.
+def alike(one: Tile, other: Tile) -> bool:
+    """Whether two tiles can go through the network together."""
+    pairs = ((one.y, other.y), (one.x, other.x))
+    return all(a.inside == b.inside and a.read_stop - a.read_start == b.read_stop - b.read_start for a, b in pairs)
+
+
+def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) -> list[np.ndarray]:
+    """Through the network: (y, x, channels) float32 of what each tile restores; one batch at a time in a process.
+
+    Parameters
+    ----------
+    batch : sequence of Prepared
+        Of tiles that are `alike`.
 
     Raises
     ------
     DoesNotFit
         If memory runs out.
     """
-    tile = prepared.tile
+    tile = batch[0].tile
     try:
         with _ONE_AT_A_TIME, torch.inference_mode():
-            image = torch.from_numpy(prepared.values)[None].permute(0, 3, 1, 2).to(plan.device)
-            output = _forward(network, image, tile, plan)
+            values = [torch.from_numpy(prepared.values) for prepared in batch]
+            images = (values[0][None] if len(batch) == 1 else torch.stack(values)).permute(0, 3, 1, 2).to(plan.device)
+            output = _forward(network, images, tile, plan)
             if not bool(torch.isfinite(output).all()):
-                output = _forward(network, image, tile, replace(plan, precision="float32"))
-            return output[0].movedim(0, -1).cpu().numpy()
+                output = _forward(network, images, tile, replace(plan, precision="float32"))
+            return [each.movedim(0, -1).cpu().numpy() for each in output]
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -178,7 +190,8 @@ def _strips(length: int) -> Iterator[slice]:
 def restore_tile(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network) -> np.ndarray:
     """From `block`, the tile's `source` part of one image, to the tile's part of the result."""
     prepared = prepare(block, tile, plan, window)
-    return finish(apply(network, prepared, plan), prepared, plan, window)
+    (output,) = apply(network, [prepared], plan)
+    return finish(output, prepared, plan, window)
 
 
 def block_edge(device: str, precision: str) -> int | None:

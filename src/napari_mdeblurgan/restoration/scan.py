@@ -19,6 +19,7 @@ from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.inference import (
     DoesNotFit,
     Prepared,
+    alike,
     apply,
     finish,
     network_on,
@@ -29,6 +30,7 @@ from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.overlap import overlapped
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.scan_job import settled
+from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Region, Tile
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
@@ -152,26 +154,29 @@ class Scan:
         image, plan = self._source.data, self.plan
         network = network_on(self._model, plan.device)
 
-        def read(block: Block) -> Prepared:
-            return prepare(_read(image, block.index, block.tile), block.tile, plan, _window(block, plan))
+        def read(blocks: list[Block]) -> list[Prepared]:
+            return [
+                prepare(_read(image, each.index, each.tile), each.tile, plan, _window(each, plan)) for each in blocks
+            ]
 
-        def work(prepared: Prepared) -> tuple[Prepared, np.ndarray | None]:
+        def work(batch: list[Prepared]) -> list[tuple[Prepared, np.ndarray | None]]:
             try:
-                return prepared, apply(network, prepared, plan)
+                return list(zip(batch, apply(network, batch, plan), strict=True))
             except DoesNotFit:
-                return prepared, None
+                return [(prepared, None) for prepared in batch]
 
-        def write(block: Block, made: tuple[Prepared, np.ndarray | None]) -> None:
-            prepared, output = made
-            if output is None:
-                pixels = restore_block(block, image, plan, self._model)
-            else:
-                pixels = finish(output, prepared, plan, _window(block, plan))
-            self._writer.write(block.index, block.y, block.x, pixels)
+        def write(blocks: list[Block], made: list[tuple[Prepared, np.ndarray | None]]) -> None:
+            for block, (prepared, output) in zip(blocks, made, strict=True):
+                if output is None:
+                    pixels = restore_block(block, image, plan, self._model)
+                else:
+                    pixels = finish(output, prepared, plan, _window(block, plan))
+                self._writer.write(block.index, block.y, block.x, pixels)
 
+        batch = fitting_batch(self._model.card, plan.tile, plan.device, plan.precision)
         try:
-            for block in overlapped(self._in_turn(todo), read, work, write):
-                done += block.pixels
+            for blocks in overlapped(self._in_turn(todo, batch), read, work, write):
+                done += sum(block.pixels for block in blocks)
                 yield Progress(done, total, time.perf_counter() - start, before)
         finally:
             memory.release()
@@ -195,13 +200,17 @@ class Scan:
         """Remove all that was written."""
         self._writer.abandon()
 
-    def _in_turn(self, todo: list[Block]) -> Iterator[Block]:
-        """Block after block; at each step one that is wanted, if there is one left."""
+    def _in_turn(self, todo: list[Block], batch: int) -> Iterator[list[Block]]:
+        """Block after block, or several that are alike; at each step those first that are wanted."""
         while todo:
             with self._lock:
                 wanted = self._wanted
             chosen = next((n for n, block in enumerate(todo) if wanted is not None and block.meets(*wanted)), 0)
-            yield todo.pop(chosen)
+            first = todo.pop(chosen)
+            further = (
+                [n for n, block in enumerate(todo) if alike(block.tile, first.tile)][: batch - 1] if batch > 1 else []
+            )
+            yield [first, *(todo.pop(n) for n in reversed(further))]
 
 
 def open_scan(

@@ -18,6 +18,7 @@ SHARE = 0.5  # of the memory that is free
 MAPS = {"cpu": 6.0, "mps": 14.0, "cuda": 14.0}  # of full size and the network's width that exist at a time, measured
 RESULTS = 3  # made, waiting and being written
 EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
+LARGEST_BATCH = 8
 QUICK, STEADY = {"cpu": 1024, "mps": 1024, "cuda": 2048}, {"cpu": 1536, "mps": 1536, "cuda": 2048}
 
 
@@ -33,17 +34,34 @@ def fitting_tile(card: ModelCard, device: str, precision: str, *, quick: bool = 
     quick : bool
         Tiles that take a second or so, for somebody who watches and may cancel; else larger ones, whose halo costs less.
     """
-    kind = device.split(":")[0]
-    memory = _free(device) * SHARE
-    if kind == "cpu":
-        memory = min(memory, WORKING_BYTES)
-    bytes_per_value = 4 if precision == "float32" else 2
-    results = RESULTS * card.channels * card.scale**2 * 4
-    pixel = MAPS[kind] * card.architecture["width"] * bytes_per_value + results
-    largest = (QUICK if quick else STEADY)[kind]
+    largest = (QUICK if quick else STEADY)[device.split(":")[0]]
+    memory = _memory(device)
     return next(
-        (edge for edge in EDGES if edge <= largest and pixel * (edge + 2 * card.halo) ** 2 <= memory), SMALLEST_TILE
+        (edge for edge in EDGES if edge <= largest and _needed(card, edge, device, precision) <= memory), SMALLEST_TILE
     )
+
+
+def fitting_batch(card: ModelCard, tile: int, device: str, precision: str) -> int:
+    """How many tiles go through the network at a time: one on a processor, up to eight on a GPU."""
+    if device == "cpu":
+        return 1
+    return max(1, min(LARGEST_BATCH, int(_memory(device) // _needed(card, tile, device, precision))))
+
+
+def _needed(card: ModelCard, tile: int, device: str, precision: str) -> float:
+    """Bytes for the maps of a tile and for its result."""
+    maps = MAPS[device.split(":")[0]] * card.architecture["width"] * (4 if precision == "float32" else 2)
+    return (maps + RESULTS * card.channels * card.scale**2 * 4) * (tile + 2 * card.halo) ** 2
+
+
+def _memory(device: str) -> float:
+    """Bytes that may be used on a device."""
+    if device.startswith("cuda"):
+        import torch
+
+        return float(torch.cuda.mem_get_info(device)[0]) * SHARE
+    free = float(psutil.virtual_memory().available) * SHARE
+    return min(free, WORKING_BYTES) if device == "cpu" else free
 
 
 def halo_overhead(card: ModelCard, tile: int, device: str, precision: str) -> float:
@@ -74,12 +92,3 @@ def _overhead(architecture: str, tile: int, edge: int | None) -> float:
         return int(counter.get_total_flops())
 
     return operations(network.halo, edge) / operations(0, None) - 1
-
-
-def _free(device: str) -> int:
-    """Bytes of memory that nobody uses."""
-    if device.startswith("cuda"):
-        import torch
-
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
