@@ -6,7 +6,8 @@
 from napari_mdeblurgan.batch.inputs import Source, find_sources
 from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Success
 from napari_mdeblurgan.batch.recipe import FORMATS
-from napari_mdeblurgan.batch.run import Batch, BatchSettings, open_batch
+from napari_mdeblurgan.batch.run import Batch, open_batch
+from napari_mdeblurgan.batch.settings import BatchSettings
 
 __all__ = [
     "FORMATS",
