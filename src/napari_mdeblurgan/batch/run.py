@@ -187,7 +187,7 @@ class Batch:
         return self.folder.place(self.folder.work / work, item.output)
 
 
-def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSettings = BatchSettings()) -> Batch:
+def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSettings | None = None) -> Batch:
     """Find the images, name their results, see what is there already, and take hold of the output folder.
 
     Parameters
@@ -196,8 +196,8 @@ def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSetti
         See `find_sources`. What this folder's batches have made is left out.
     output : str or Path
         Folder for the results and their manifest; it is made if it is not there.
-    settings : BatchSettings
-        What the user wishes.
+    settings : BatchSettings, optional
+        What the user wishes; the defaults, where nothing.
 
     Raises
     ------
@@ -205,6 +205,7 @@ def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSetti
         In one sentence, if there is nothing to restore, the folder may not be written to or is held by another batch, a
         model or a format is not known, or results of other settings would be replaced.
     """
+    settings = settings or BatchSettings()
     recipe = settings.recipe()
     path = Path(output).expanduser()
     sources = find_sources(inputs, path)
