@@ -1,0 +1,66 @@
+"""What the user of a batch wishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_mdeblurgan.batch.recipe import FORMATS, Recipe, model_file
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import STREAMED_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """What the user wishes.
+
+    Attributes
+    ----------
+    rgb_model, grey_model : str
+        Names or paths of the models for colour and for grey images.
+    format : str
+        Of the results: one of `FORMATS`.
+    device, precision, tile
+        As in `make_plan`.
+    overwrite : bool
+        Replace files that are there and that no batch with the same settings has made.
+    retry_failed : bool
+        Do only what failed in an earlier run.
+    scheduler : str or None
+        Address of a dask.distributed scheduler to run on.
+    workers : int or None
+        Run on so many processes of this machine.
+    large_bytes : int
+        Results of more bytes are not made in memory but block by block on disk.
+    """
+
+    rgb_model: str = "rgb-x2"
+    grey_model: str = "gray-x2"
+    format: str = "ome-tiff"
+    device: str = "auto"
+    precision: str = "auto"
+    tile: int | None = None
+    overwrite: bool = False
+    retry_failed: bool = False
+    scheduler: str | None = None
+    workers: int | None = None
+    large_bytes: int = STREAMED_BYTES
+
+    def recipe(self) -> Recipe:
+        """What of it makes a result what it is.
+
+        Raises
+        ------
+        MdeblurganError
+            If there is no such format or model.
+        """
+        if self.format not in FORMATS:
+            raise FileError(f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}.")
+        return Recipe(
+            rgb_model=model_file(self.rgb_model),
+            grey_model=model_file(self.grey_model),
+            suffix=FORMATS[self.format],
+            device=self.device,
+            precision=self.precision,
+            tile=self.tile,
+            large_bytes=self.large_bytes,
+        )
