@@ -30,11 +30,14 @@ class Progress:
         Pixels of the result.
     seconds : float
         Since the start.
+    before : int
+        Of those done, the pixels that an earlier run had done.
     """
 
     done: int
     total: int
     seconds: float
+    before: int = 0
 
     @property
     def fraction(self) -> float:
@@ -44,7 +47,14 @@ class Progress:
     @property
     def remaining_s(self) -> float | None:
         """Seconds still to go at the rate so far; None before the first tile is done."""
-        return self.seconds * (self.total - self.done) / self.done if self.done else None
+        own = self.done - self.before
+        return self.seconds * (self.total - self.done) / own if own else None
+
+    @property
+    def rate(self) -> float | None:
+        """Megapixels of the result per second so far; None before the first tile is done."""
+        own = self.done - self.before
+        return own / self.seconds / 1e6 if own and self.seconds else None
 
 
 def restore(image: Any, model: Model, **wishes: Any) -> Any:

@@ -53,6 +53,8 @@ class RestorationPlan:
         Pixels of the result for one of the image, along y and x.
     tile, halo : int
         Largest edge of a tile, and the pixels around it that the network is given as well.
+    tile_step : int
+        Edges of tiles are multiples of this, but at the end of the region.
     device, precision : str
         Where and how exactly the network runs.
     scale, translate : tuple of float
@@ -79,6 +81,7 @@ class RestorationPlan:
     translate: tuple[float, ...]
     model: str
     warnings: tuple[str, ...] = ()
+    tile_step: int = 8
 
     @property
     def image_axes(self) -> int:
@@ -104,7 +107,8 @@ class RestorationPlan:
     def grid(self) -> TileGrid:
         """The tiles of each image of the stack."""
         axis = len(self.leading)
-        return TileGrid((self.shape[axis], self.shape[axis + 1]), self.region, self.tile, self.halo)
+        shape = self.shape[axis], self.shape[axis + 1]
+        return TileGrid(shape, self.region, self.tile, self.halo, step=self.tile_step)
 
     def limits(self, window: Window) -> tuple[float, float] | None:
         """What the result is clipped to, if not to its type: colours as floats lie in 0 … 1, or in 0 … 255."""

@@ -88,6 +88,8 @@ class TileGrid:
         Pixels that the network needs around a tile; a multiple of `multiple`.
     multiple : int
         Sizes and starts of what the network reads are multiples of this.
+    step : int
+        Edges of tiles are multiples of this, but at the end of the region.
     """
 
     shape: tuple[int, int]
@@ -95,6 +97,7 @@ class TileGrid:
     tile: int
     halo: int
     multiple: int = 8
+    step: int = 8
 
     def __post_init__(self) -> None:
         if self.halo % self.multiple or BORDER % self.multiple:
@@ -133,8 +136,9 @@ class TileGrid:
 
     def _cut(self, axis: int, start: int, stop: int) -> tuple[Span, ...]:
         extent = stop - start
-        pieces = -(-extent // self.tile)
-        edge = min(self.tile, -(-extent // (pieces * self.multiple)) * self.multiple)
+        largest = self.tile // self.step * self.step or self.tile
+        pieces = -(-extent // largest)
+        edge = min(largest, -(-extent // (pieces * self.step)) * self.step)
         return tuple(self._span(axis, at, min(at + edge, stop)) for at in range(start, stop, edge))
 
     def _span(self, axis: int, start: int, stop: int) -> Span:

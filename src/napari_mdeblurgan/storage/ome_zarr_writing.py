@@ -18,7 +18,7 @@ from napari_mdeblurgan.storage.live_pyramid import LiveLevel, LivePyramid
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
-from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL, unfinished
+from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, unfinished
 
 
 class OmeZarrWriter:
@@ -200,6 +200,14 @@ def create_ome_zarr(
                 shutil.rmtree(store.path)
             create_arrays(store.path, layout, attributes(layout, job, finished=False, windows=None))
         return OmeZarrWriter(path, store, job)
+
+
+def begun_job(path: str | Path, *, in_place: bool = False) -> str | None:
+    """The `job` of an OME-Zarr that `create_ome_zarr` has begun there and that is not finished; None if there is none."""
+    path = Path(path).expanduser()
+    found = _attributes(path if in_place else path.with_name(path.name + PARTIAL))
+    job = found[OWN_KEY].get("job") if unfinished(found) else None
+    return job if isinstance(job, str) else None
 
 
 def write_ome_zarr(path: Path, image: Micrograph) -> None:

@@ -1,0 +1,313 @@
+"""A scan of any size, restored block by block into an OME-Zarr on disk, in bounded memory; it can be gone on with."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.restoration.engine import Progress
+from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
+from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.scan_job import settled
+from napari_mdeblurgan.restoration.tiling import Region, Tile
+from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.storage.live_pyramid import LiveLevel
+    from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
+
+BEST_COMPRESSION = 0.25  # what is left of a micrograph's bytes on disk, if all goes well
+PYRAMID = 4 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of one image of the stack that is restored in one go; whole chunks of the result.
+
+    Attributes
+    ----------
+    index : tuple of int
+        Which image: position along the axes before y.
+    tile : Tile
+        What is restored and what is read for that, in pixels of the source.
+    y, x, height, width : int
+        Where it lies in the result, in pixels of the result.
+    """
+
+    index: tuple[int, ...]
+    tile: Tile
+    y: int
+    x: int
+    height: int
+    width: int
+
+    @property
+    def region(self) -> Region:
+        """Start and stop along y and x of what is restored, in pixels of the source."""
+        return (self.tile.y.start, self.tile.y.stop), (self.tile.x.start, self.tile.x.stop)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the result."""
+        return self.height * self.width
+
+    def meets(self, index: Sequence[int], region: Region) -> bool:
+        """Whether the block shows in a view: an image of the stack, and start and stop along y and x in the source."""
+        spans = zip(self.region, region, strict=True)
+        return tuple(index) == self.index and all(a < d and c < b for (a, b), (c, d) in spans)
+
+
+class Scan:
+    """A restoration on its way to disk; made by `open_scan`.
+
+    Attributes
+    ----------
+    plan : RestorationPlan
+        With the windows of intensity measured.
+    path : Path
+        Where the result will be when it is finished.
+    blocks : tuple of Block
+        All of them, in the order in which they are done if nobody wants another.
+    levels : list of LiveLevel
+        The result at every level of its pyramid as far as it is there, for a viewer.
+    store : ChunkStore
+        Writes blocks from other processes and machines too, see `restore_block`.
+    """
+
+    def __init__(self, source: Micrograph, model: Model, plan: RestorationPlan, writer: OmeZarrWriter) -> None:
+        self.plan, self.path = plan, writer.path
+        self.blocks = blocks_of(plan)
+        self._source, self._model, self._writer = source, model, writer
+        self._wanted: tuple[tuple[int, ...], Region] | None = None
+        self._lock = Lock()
+
+    @property
+    def levels(self) -> list[LiveLevel]:
+        return self._writer.levels
+
+    @property
+    def store(self) -> ChunkStore:
+        return self._writer.store
+
+    def is_done(self, block: Block) -> bool:
+        """Whether a block is on disk, from this run or an earlier one."""
+        return self._writer.is_done(block.index, block.y, block.x, block.height, block.width)
+
+    def missing(self) -> list[Block]:
+        """The blocks that are not on disk."""
+        return [block for block in self.blocks if not self.is_done(block)]
+
+    def want(self, index: Sequence[int] | None = None, region: Region | None = None) -> None:
+        """Do the blocks next that show in a view; from any thread, while the work goes on.
+
+        Parameters
+        ----------
+        index : sequence of int, optional
+            The image of the stack that is looked at: position along the axes before y. None ends the preference.
+        region : ((int, int), (int, int)), optional
+            Start and stop along y and x of what is seen of it, in pixels of the source; the whole image by default.
+        """
+        with self._lock:
+            self._wanted = None if index is None else (tuple(index), region or self.plan.region)
+
+    def steps(self) -> Generator[Progress, None, Path]:
+        """Restore what is missing; yields once at the start and after every block, and returns where the result is.
+
+        Closing the generator ends the work; what is done is kept, and `open_scan` with the same arguments goes on.
+
+        Raises
+        ------
+        FileError
+            If the disk is full, or the source cannot be read.
+        OutOfMemory
+            If not even the smallest tile fits.
+        """
+        start = time.perf_counter()
+        todo = self.missing()
+        total = sum(block.pixels for block in self.blocks)
+        done = before = total - sum(block.pixels for block in todo)
+        yield Progress(done, total, 0.0, before)
+        while todo:
+            block = self._next(todo)
+            self._writer.write(
+                block.index, block.y, block.x, restore_block(block, self._source.data, self.plan, self._model)
+            )
+            done += block.pixels
+            yield Progress(done, total, time.perf_counter() - start, before)
+        return self.finish()
+
+    def arrived(self, block: Block) -> None:
+        """Take note of a block that another process has written with `store.write_block`."""
+        self._writer.arrived(block.index, block.y, block.x, block.height, block.width)
+
+    def finish(self) -> Path:
+        """Once no block is missing: complete the pyramid and give the result its name.
+
+        Raises
+        ------
+        FileError
+            If blocks are missing, the disk is full, or the name has been taken in the meantime.
+        """
+        return self._writer.finish()
+
+    def abandon(self) -> None:
+        """Remove all that was written."""
+        self._writer.abandon()
+
+    def _next(self, todo: list[Block]) -> Block:
+        with self._lock:
+            wanted = self._wanted
+        if wanted is not None:
+            for position, block in enumerate(todo):
+                if block.meets(*wanted):
+                    return todo.pop(position)
+        return todo.pop(0)
+
+
+def open_scan(
+    source: Micrograph,
+    model: Model,
+    path: str | Path,
+    *,
+    identity: str = "",
+    in_place: bool = False,
+    **wishes: Any,
+) -> Scan:
+    """Plan the restoration of an image of any size into an OME-Zarr, or go on with one that was begun and not finished.
+
+    Parameters
+    ----------
+    source : Micrograph
+        In memory or lazy (dask, zarr); it is read block by block.
+    model : Model
+        From `load_model`.
+    path : str or Path
+        Of the result; ends in ".zarr".
+    identity : str, optional
+        What tells the source from others, so that only the same one is gone on with; by default `source_identity`.
+    in_place : bool
+        Have the final name from the beginning; else ".partial" is added to it until the result is complete.
+    **wishes
+        As in `make_plan`: ``channel_axis`` (by default the source's channels), ``window``, ``tile``, ``device``,
+        ``precision``, ``region``.
+
+    Returns
+    -------
+    Scan
+        What an earlier run of the same source, model and wishes has done is done; it goes on with that run's windows of
+        intensity, tiles and precision.
+
+    Raises
+    ------
+    ImageError
+        In one sentence, if the image cannot be restored.
+    FileError
+        If there is something of that name already, it cannot be written there, or the disk is far too small.
+    """
+    path = Path(path).expanduser()
+    plan, job = settled(source, model, path, identity, in_place, wishes)
+    sizes, unit = source.physical()
+    writer = create_ome_zarr(
+        path,
+        plan.output_shape,
+        source.axes,
+        plan.dtype,
+        {axis: size / plan.factor if axis in "XY" else size for axis, size in sizes.items()},
+        unit,
+        source.channel_names,
+        plan.tile_step * plan.factor,
+        time_step_s=source.time_step_s,
+        name=source.name,
+        job=job,
+        in_place=in_place,
+    )
+    _check_room(writer, plan)
+    return Scan(source, model, plan, writer)
+
+
+def restore_block(block: Block, image: Any, plan: RestorationPlan, model: Model) -> np.ndarray:
+    """Restore one block; in any process or machine that has the image and the model.
+
+    Write what comes back by ``scan.store.write_block(block.index, block.y, block.x, pixels)`` there, then tell the scan by
+    ``scan.arrived(block)`` here.
+
+    Parameters
+    ----------
+    block : Block
+        One of `Scan.blocks`.
+    image : array
+        The data of the source, in memory or lazy.
+    plan : RestorationPlan
+        The scan's.
+    model : Model
+        The scan's.
+
+    Returns
+    -------
+    ndarray, shape (block.height, block.width) or (block.height, block.width, colours)
+        `plan.dtype`.
+
+    Raises
+    ------
+    FileError
+        If the source cannot be read.
+    OutOfMemory
+        If not even the smallest tile fits.
+    """
+    result = np.empty((block.height, block.width, *plan.colours), plan.dtype)
+    (y0, _), (x0, _) = block.region
+
+    def read(tile: Tile) -> np.ndarray:
+        part = image[(*block.index, tile.y.source, tile.x.source)]
+        return np.asarray(part.compute(scheduler="synchronous") if hasattr(part, "compute") else part)
+
+    network, window = network_on(model, plan.device), plan.window(block.index, plan.windows or ())
+    for tile, piece in restored_tiles(read, [block.tile], plan, window, network):
+        y, x = (tile.y.start - y0) * plan.factor, (tile.x.start - x0) * plan.factor
+        result[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
+    return result
+
+
+def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
+    """All blocks of a plan: image by image, and neighbours close together, so that coarser levels are soon complete."""
+    (top, _), (left, _) = plan.region
+    rows, columns = plan.grid.spans
+    order = sorted(np.ndindex(len(rows), len(columns)), key=lambda at: _interleaved(*at))
+    f = plan.factor
+    return tuple(
+        Block(
+            index, Tile(y, x), (y.start - top) * f, (x.start - left) * f, (y.stop - y.start) * f, (x.stop - x.start) * f
+        )
+        for index in np.ndindex(*plan.leading)
+        for y, x in ((rows[j], columns[i]) for j, i in order)
+    )
+
+
+def _interleaved(row: int, column: int) -> int:
+    """Position along a Z-order curve."""
+    bits = max(row.bit_length(), column.bit_length())
+    return sum((row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits))
+
+
+def _check_room(writer: OmeZarrWriter, plan: RestorationPlan) -> None:
+    done, of = writer.count()
+    needed = math.prod(plan.output_shape) * plan.dtype.itemsize * PYRAMID * (1 - done / of)
+    free = shutil.disk_usage(writer.store.path).free
+    if needed * BEST_COMPRESSION > free:
+        if not done:
+            writer.abandon()
+        raise FileError(
+            f"{writer.path} would take up to {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free there; make room, "
+            "choose another folder or restore a part of the image."
+        )

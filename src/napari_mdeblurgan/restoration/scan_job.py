@@ -1,0 +1,83 @@
+"""What makes a scan what it is: source, model and settings, kept with the result so that it is gone on with as begun."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dask.base import tokenize
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, measured_windows
+from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
+from napari_mdeblurgan.storage.ome_zarr_writing import begun_job
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+
+
+def source_identity(image: Any) -> str:
+    """What tells an image from every other, also in another process: of an array in memory a digest of its pixels.
+
+    That of an image from `storage.open_image` holds the file's path, size and time of change.
+    """
+    if hasattr(image, "dask"):
+        return str(image.name)
+    if hasattr(image, "store"):  # zarr
+        return tokenize(str(image.store), getattr(image, "path", ""), image.shape, str(image.dtype))
+    return tokenize(image)
+
+
+def settled(
+    source: Micrograph, model: Model, path: Path, identity: str, in_place: bool, wishes: Mapping[str, Any]
+) -> tuple[RestorationPlan, str]:
+    """The plan of a scan, and the job that `create_ome_zarr` is to know it by.
+
+    Where the same job was begun before, its intensity windows, tile and precision are taken over, so that the rest of the
+    result fits to what is there.
+
+    Raises
+    ------
+    ImageError
+        In one sentence, if the image cannot be restored.
+    """
+    wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
+    identical = {
+        "source": identity or source_identity(source.data),
+        "model": model.card.weights_sha256,
+        "wishes": {name: repr(wish) for name, wish in sorted(wishes.items()) if name != "device"},
+    }
+    begun = _begun(path, in_place, identical)
+    plan = make_plan(source.data, model.card, in_memory=False, **{**wishes, **begun})
+    if plan.windows is None:
+        plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.channel_axis))
+    chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)
+    plan = replace(plan, tile_step=chunk // plan.factor)
+    kept = {
+        "window": [(window.low, window.high) for window in plan.windows or ()],
+        "tile": plan.tile,
+        "precision": plan.precision,
+    }
+    return plan, json.dumps(identical | {"begun": kept})
+
+
+def _begun(path: Path, in_place: bool, identical: Mapping[str, Any]) -> dict[str, Any]:
+    """What was settled when this very job was begun, as wishes; nothing where it was not."""
+    try:
+        found = json.loads(begun_job(path, in_place=in_place) or "{}")
+        kept = found.pop("begun")
+        if found != identical:
+            return {}
+        windows = [Window(low, high) for low, high in kept["window"]]
+        return {
+            "window": [(window.low, window.high) for window in windows],
+            "tile": int(kept["tile"]),
+            "precision": str(kept["precision"]),
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, ImageError):
+        return {}
