@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dask.array as da
 import numpy as np
 import pytest
+import zarr
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.widgets.choices import Choices, write_choices
@@ -270,13 +271,15 @@ def test_lazy_source_is_restored_like_one_in_memory(viewer: Viewer, noise: Noise
     assert 0 <= window[0] < window[1] <= 255
 
 
-def test_result_that_would_not_fit_in_memory_is_refused_before_work(
-    viewer: Viewer, widget: DeblurWidget, run: Callable[[], None]
+def test_result_that_would_not_fit_on_the_disk_either_is_refused_before_work(
+    viewer: Viewer, widget: DeblurWidget, run: Callable[[], None], cache_folder: Path
 ) -> None:
-    viewer.add_image(da.zeros((2_000_000, 512, 512), np.uint8, chunks=(1000, 512, 512)), contrast_limits=(0, 255))
+    huge = zarr.create_array({}, shape=(4_000_000, 4_000_000), chunks=(1024, 1024), dtype="uint8")
+    viewer.add_image(huge, contrast_limits=(0, 255), multiscale=False, visible=False)
     run()
     assert len(viewer.layers) == 1
-    assert "memory" in widget.controls.status.value
+    assert "are free there; make room, choose another folder" in widget.controls.status.value
+    assert not list(cache_folder.iterdir())
 
 
 # ---- preview

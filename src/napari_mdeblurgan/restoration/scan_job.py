@@ -55,7 +55,7 @@ def settled(
     begun = _begun(path, in_place, identical)
     plan = make_plan(source.data, model.card, in_memory=False, **{**wishes, **begun})
     if plan.windows is None:
-        plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.channel_axis))
+        plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.window_axes))
     chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)
     plan = replace(plan, tile_step=chunk // plan.factor)
     kept = {

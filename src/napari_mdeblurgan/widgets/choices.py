@@ -18,11 +18,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The device, and a model for each kind of image; empty where nothing was chosen yet."""
+    """The device, a model for each kind of image, and a folder for results; empty where nothing was chosen yet."""
 
     device: str = "auto"
     rgb_model: str = ""
     grey_model: str = ""
+    results_folder: str = ""
 
 
 def choices_path() -> Path:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets.shown_levels import ShownLevels
@@ -41,14 +42,18 @@ class LiveLayer(QObject):
     follow : callable
         Called with the index of the plane that is shown and the region of it, in pixels of the finest level, whenever the
         view has moved and come to rest.
+    valid : callable
+        Whether the levels still lie where they were; what was read when they no longer do is not shown.
     """
 
     _arrived = Signal()
 
-    def __init__(self, viewer: Viewer, levels: Sequence[Any], rgb: bool, follow: Follow) -> None:
+    def __init__(
+        self, viewer: Viewer, levels: Sequence[Any], rgb: bool, follow: Follow, valid: Callable[[], bool]
+    ) -> None:
         super().__init__()
         self._viewer, self._follow = viewer, follow
-        self._shown = ShownLevels(levels, rgb, self._arrived.emit)
+        self._shown = ShownLevels(levels, rgb, self._arrived.emit, valid)
         self._layer: Image | None = None
         self._thumbnail_at = self._refreshed_at = self._took = 0.0
         self._look, self._refresh, self._rest = (self._timer(at) for at in (self._look_again, self._draw, self._tell))
@@ -81,11 +86,7 @@ class LiveLayer(QObject):
         layer = self.layer
         self.close()
         if layer is not None:
-            level, corners = layer.data_level, layer.corner_pixels.copy()
-            with layer.block_update_properties():
-                layer.data = list(levels)
-            layer._data_level, layer.corner_pixels = level, corners
-            layer.refresh(extent=False)
+            show_levels(layer, levels)
 
     def close(self) -> None:
         """Leave the layer alone from now on."""
@@ -142,3 +143,14 @@ class LiveLayer(QObject):
         except ImageError:
             return  # nothing of it is seen, or not as planes: then any order is as good
         self._follow(current_slice(layer, self._viewer), region)
+
+
+def show_levels(layer: Image, levels: Sequence[Any]) -> None:
+    """Let a multiscale layer show other levels, of the same shapes.
+
+    napari begins with the whole of the coarsest one, and would cut the part that is shown of the finer one out of it.
+    """
+    corners = np.zeros((2, layer.ndim), int)
+    corners[1, -2:] = layer.level_shapes[-1][-2:] - 1
+    layer.corner_pixels = corners
+    layer.data = list(levels)

@@ -35,12 +35,16 @@ class ShownLevels:
         Whether the last axis holds colours.
     on_change : callable
         Called without arguments, in the reading thread, when there is something new to be shown.
+    valid : callable
+        Whether the levels still lie where they were; what was read when they no longer do is not shown.
     """
 
-    def __init__(self, levels: Sequence[Any], rgb: bool, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, levels: Sequence[Any], rgb: bool, on_change: Callable[[], None], valid: Callable[[], bool]
+    ) -> None:
         self.levels = list(levels)
         self.axes = tuple(range(levels[0].ndim))[-3:-1] if rgb else tuple(range(levels[0].ndim))[-2:]
-        self._on_change = on_change
+        self._on_change, self._valid = on_change, valid
         self._read: dict[int, tuple[Spans, np.ndarray]] = {}  # of each level, what was read last
         self._asked: OrderedDict[int, Spans] = OrderedDict()  # of the levels asked for last, what
         self._pending: set[int] = set()
@@ -49,7 +53,7 @@ class ShownLevels:
         whole = levels[-1].shape
         single = all(length == 1 for length in whole[: self.axes[0]])
         self._coarsest = np.asarray(levels[-1]) if single else None  # filled in place, and napari may keep hold of it
-        self._seen = None if self._coarsest is None else self._coarsest.copy()
+        self._seen = np.array(self._coarsest)
         self.arrays = [ShownLevel(self, level) for level in range(len(levels))]
         self._thread = threading.Thread(target=self._work, name="mdeblurgan-shown-levels", daemon=True)
         self._thread.start()
@@ -110,6 +114,8 @@ class ShownLevels:
 
     def _look(self, level: int, spans: Spans) -> None:
         pixels = np.ascontiguousarray(self.levels[level][_index(spans)])
+        if not self._valid():
+            return
         with self._changed:
             known, old = self._read.get(level, ((), None))
             self._read[level] = spans, pixels
@@ -189,6 +195,4 @@ class ShownLevel:
 
 def _index(spans: Spans) -> tuple[int | slice, ...]:
     """The same as an index of a whole array."""
-    return tuple(
-        span if isinstance(span, int) else slice(span.start, max(span.stop, 0), span.step) for span in spans
-    )
+    return tuple(span if isinstance(span, int) else slice(span.start, max(span.stop, 0), span.step) for span in spans)
