@@ -6,12 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import dask.array as da
 import numpy as np
 import pytest
-import zarr
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.widgets.choices import Choices, write_choices
@@ -271,11 +271,17 @@ def test_lazy_source_is_restored_like_one_in_memory(viewer: Viewer, noise: Noise
     assert 0 <= window[0] < window[1] <= 255
 
 
-def test_result_that_would_not_fit_on_the_disk_either_is_refused_before_work(
-    viewer: Viewer, widget: DeblurWidget, run: Callable[[], None], cache_folder: Path
+def test_result_that_fits_neither_in_memory_nor_on_the_disk_is_refused_before_work(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    cache_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    huge = zarr.create_array({}, shape=(4_000_000, 4_000_000), chunks=(1024, 1024), dtype="uint8")
-    viewer.add_image(huge, contrast_limits=(0, 255), multiscale=False, visible=False)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.DISK_SHARE", 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
+    viewer.add_image(noise())
     run()
     assert len(viewer.layers) == 1
     assert "are free there; make room, choose another folder" in widget.controls.status.value
