@@ -7,7 +7,6 @@ wrong is said in one line on stderr.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import re
 import sys
@@ -76,6 +75,15 @@ class Perceptual(StrEnum):
     vgg19 = "vgg19"
     matching = "feature-matching"
     none = "none"
+
+
+class Format(StrEnum):
+    """Of a batch's results."""
+
+    ome_tiff = "ome-tiff"
+    ome_zarr = "ome-zarr"
+    tiff = "tiff"
+    png = "png"
 
 
 class Precision(StrEnum):
@@ -176,6 +184,64 @@ def restore(
 
             write_comparison(compare, before, after)
             print(compare)
+
+
+@app.command()
+def batch(
+    context: typer.Context,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders, patterns, OME-Zarr.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results and their manifest.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."),
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.ome_tiff,
+    device: Device = "auto",
+    tile: Tile = None,
+    precision: PrecisionOption = Precision.auto,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files from elsewhere and results of other settings.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Run on N processes of this machine.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on a dask.distributed cluster: tcp://HOST:8786.")
+    ] = None,
+) -> None:
+    """Restore many images: whole folders, whole slides, any size.
+
+    The same command again does only what is missing, however the one before ended. What fails is named with its reason and the
+    rest goes on. Large images go block by block through little memory.
+
+    \b
+    Examples:
+      mdeblurgan batch scans --output sharp
+      mdeblurgan batch "day*/*.tif" slide.ome.zarr --output sharp --format ome-zarr --workers 4
+    """
+    interrupted = ""
+    with _one_line_errors(context):
+        from napari_mdeblurgan.batch import BatchSettings
+        from napari_mdeblurgan.commands import batch as command
+
+        if workers is not None and scheduler is not None:
+            raise WrongUse("--workers starts a cluster and --scheduler names one; choose one of them.")
+        if scheduler is None:
+            _check_device(device, precision)
+        settings = BatchSettings(
+            rgb_model=model or COLOUR_MODEL,
+            grey_model=model or GREY_MODEL,
+            format=format_.value,
+            device=device,
+            tile=tile,
+            precision=precision.value,
+            retry_failed=retry_failed,
+            overwrite=overwrite,
+            scheduler=scheduler,
+            workers=workers,
+        )
+        interrupted = command.batch(inputs, output, settings)
+    if interrupted:
+        _fail(interrupted, 130)
 
 
 @app.command()
@@ -481,24 +547,15 @@ def _restored(
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.device import device_label
     from napari_mdeblurgan.restoration.engine import restore_steps
-    from napari_mdeblurgan.restoration.plan import make_plan
+    from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
 
     model = load_model(model_name)
-    plan = make_plan(
-        image.data,
-        model.card,
-        rgb=image.rgb,
-        channel_axis=image.channel_axis,
-        tile=tile,
-        device=device,
-        precision=str(precision),
-    )
+    plan = plan_micrograph(image, model.card, tile=tile, device=device, precision=str(precision))
     for warning in plan.warnings:
         print(f"mdeblurgan: {warning}", file=sys.stderr)
     print(f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}", flush=True)
     data = _shown(restore_steps(image.data, plan, model))
-    sizes = {axis: size / plan.factor if axis in "XY" else size for axis, size in image.pixel_size.items()}
-    return dataclasses.replace(image, data=data, pixel_size=sizes)
+    return restored_micrograph(image, data, plan.factor)
 
 
 def _shown(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Model",
     "ModelCard",
+    "find_model",
     "list_models",
     "load_model",
     "model_path",
@@ -93,7 +94,7 @@ def load_model(name_or_path: str | Path) -> Model:
         If there is no such model, or its file is refused: a pickle, damaged, altered, from a newer version, or with
         weights that do not fit its card.
     """
-    path = _find(name_or_path)
+    path = find_model(name_or_path)
     with open_model_file(path) as file:
         header = read_header(file, path.name)
         card = card_of(header, path.name)
@@ -235,8 +236,14 @@ def model_path(name: str) -> Path:
     return files[name]
 
 
-def _find(name_or_path: str | Path) -> Path:
-    """A known name wins; what looks like a path is one."""
+def find_model(name_or_path: str | Path) -> Path:
+    """The file that a name or a path means: a known name wins, and what looks like a path is one.
+
+    Raises
+    ------
+    ModelError
+        If there is no model of that name, or the file is a pickle.
+    """
     if name_or_path in (files := _files()):
         return files[str(name_or_path)]
     path = _expanded(name_or_path)

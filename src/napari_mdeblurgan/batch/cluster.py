@@ -1,0 +1,189 @@
+"""A batch on a dask.distributed cluster: the user's, or processes of this machine.
+
+This process looks at the images, hands out work, a little at a time, takes note of what arrives and gives results their names.
+A worker that dies costs what it was at: the scheduler hands that out again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.batch.cluster_images import Answer, Call, ClusterImage
+from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Refusal, Step, refusal
+from napari_mdeblurgan.batch.output_folder import OutputFolder
+from napari_mdeblurgan.batch.recipe import Recipe
+from napari_mdeblurgan.errors import MdeblurganError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+AHEAD = 2  # tasks for every worker, so that none waits for the next
+HEARTBEAT_S = 0.5
+COUNT_EVERY_S = 2.0
+CONNECT_S = 20
+LOST = "results so far are kept, so start the batch again"
+
+
+class ClusterError(MdeblurganError):
+    """A cluster that cannot be used."""
+
+
+@contextmanager
+def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
+    """A client of the scheduler at an address, or of so many processes on this machine, which end with it.
+
+    Raises
+    ------
+    ClusterError
+        If dask.distributed is not installed, nothing answers at the address, or the processes do not start.
+    """
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ClusterError(
+            "A cluster needs the package distributed: `pip install 'napari-mdeblurgan[cluster]'`."
+        ) from None
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise ClusterError(
+                f"No scheduler answers at {scheduler} ({_short(error)}); start one with `dask scheduler`, or check the address."
+            ) from error
+        with client:
+            yield client
+        return
+    count = workers or 1
+    threads = max(1, (os.cpu_count() or 1) // count)
+    environment = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+    try:
+        cluster = LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            security=True,  # nobody else on this machine can have these processes do something
+            memory_limit=None,
+            silence_logs=logging.CRITICAL,
+            env=environment,
+        )
+    except (OSError, RuntimeError, TimeoutError, ImportError) as error:
+        raise ClusterError(f"{count} worker processes do not start ({_short(error)}); ask for fewer.") from error
+    with cluster, Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+def make_there(items: list[Item], recipe: Recipe, folder: OutputFolder, client: Client) -> Generator[Step, None, None]:
+    """Make the results on a cluster; closing the generator calls off what has not begun.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster is lost.
+    """
+    from distributed import CancelledError
+    from distributed.comm.core import CommClosedError
+
+    try:
+        yield from Hand(items, recipe, folder, client).steps()
+    except (CommClosedError, CancelledError) as error:
+        raise ClusterError(f"The cluster no longer answers ({_short(error)}); {LOST}.") from error
+
+
+class Hand:
+    """Hands out work, a little more than the workers have hands for, and gathers what they have done."""
+
+    def __init__(self, items: list[Item], recipe: Recipe, folder: OutputFolder, client: Client) -> None:
+        self._queue = deque(items)
+        self._recipe, self._folder, self._client = recipe, folder, client
+        self._run = secrets.token_hex(4)
+        self._images: list[ClusterImage] = []  # under way, the oldest first
+        self._pending: dict[Future, tuple[ClusterImage, Call]] = {}
+        self._arrivals: SimpleQueue[Future] = SimpleQueue()
+        self._workers, self._counted = 0, -math.inf
+
+    def steps(self) -> Generator[Step, None, None]:
+        """Until all is done."""
+        try:
+            yield from self._hand_out()
+            while self._pending:
+                yield Advanced(workers=self._count())
+                for future in self._back():
+                    image, call = self._pending.pop(future)
+                    image.returned(call, self._answer(future, image))
+                    yield Advanced(image.item, image.progress, self._workers)
+                yield from self._hand_out()
+        finally:
+            with contextlib.suppress(Exception):  # the cluster may be gone
+                self._client.cancel(list(self._pending), force=True)
+
+    def _hand_out(self) -> Generator[Step, None, None]:
+        """First of what is under way, then of the next image."""
+        while len(self._pending) < AHEAD * max(self._count(), 1):
+            for image in self._images:
+                if (call := image.next_call()) is not None:
+                    future = self._client.submit(call.function, *call.arguments, pure=False)
+                    self._pending[future] = image, call
+                    future.add_done_callback(self._arrivals.put)
+                    break
+            else:
+                yield from self._ended()
+                if not self._queue:
+                    break
+                item = self._queue.popleft()
+                yield Begun(item)
+                self._images.append(ClusterImage(item, self._recipe, self._folder, self._run))
+        yield from self._ended()
+
+    def _ended(self) -> Generator[Step, None, None]:
+        for image in list(self._images):
+            if image.outcome is not None:
+                self._images.remove(image)
+                yield Ended(image.item, image.outcome)
+
+    def _back(self) -> list[Future]:
+        """What has come back within a moment."""
+        back = []
+        with contextlib.suppress(Empty):
+            back.append(self._arrivals.get(timeout=HEARTBEAT_S))
+            while True:
+                back.append(self._arrivals.get_nowait())
+        return back
+
+    def _answer(self, future: Future, image: ClusterImage) -> Answer:
+        """What a worker says; where it could not say anything, why."""
+        from distributed import KilledWorker
+
+        name = image.item.source.name
+        error = future.exception(timeout=CONNECT_S)
+        if error is None:
+            return future.result(timeout=CONNECT_S)
+        if isinstance(error, KilledWorker):
+            return Refusal(
+                f"{name} has cost several workers their lives; give them more memory, or use a smaller --tile."
+            )
+        if isinstance(error, ImportError):
+            return Refusal(
+                f"The workers cannot do it ({_short(error)}); install the same version of napari-mdeblurgan there."
+            )
+        return refusal(error, name)
+
+    def _count(self) -> int:
+        """Number of workers; asked for once in a while."""
+        if time.monotonic() - self._counted > COUNT_EVERY_S:
+            self._workers, self._counted = len(self._client.nthreads()), time.monotonic()
+        return self._workers
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,0 +1,144 @@
+"""Images on a cluster: what is handed out of each, stage by stage, and what it means when that comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mdeblurgan.batch.item import Item, Product, Refusal
+from napari_mdeblurgan.batch.making import known_product, open_work, product, refused, zarr_path
+from napari_mdeblurgan.batch.output_folder import OutputFolder
+from napari_mdeblurgan.batch.recipe import Recipe
+from napari_mdeblurgan.batch.worker import Part, make_block, make_image, write_large
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.scan import Scan
+    from napari_mdeblurgan.storage import Micrograph
+
+Answer = Product | Refusal | None
+Arrival = Callable[[Answer], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function that a worker is to call, and what is done here with its answer."""
+
+    function: Callable[..., Answer]
+    arguments: tuple[Any, ...]
+    arrived: Arrival
+
+
+class ClusterImage:
+    """An image on its way. Nothing here raises: an error becomes its outcome.
+
+    Attributes
+    ----------
+    item : Item
+        The image as it was when the work on it began.
+    outcome : Product, Refusal or None
+        Once it has come to its end.
+    progress : Progress or None
+        How far a large one has come.
+    """
+
+    def __init__(self, item: Item, recipe: Recipe, folder: OutputFolder, run: str) -> None:
+        self.item = item
+        self.outcome: Product | Refusal | None = None
+        self.progress: Progress | None = None
+        self._recipe, self._folder, self._run = recipe, folder, run
+        self._place = folder.workplace(item.output)
+        self._stages = self._work()
+        self._calls: Iterator[Call] = iter(())
+        self._out = 0
+
+    def next_call(self) -> Call | None:
+        """What can be handed out now; None where nothing can until something comes back, or ever."""
+        while self.outcome is None:
+            try:
+                call = next(self._calls, None)
+                if call is None and not self._out:
+                    self._calls = next(self._stages)
+                    continue
+            except Exception as error:
+                self.outcome = refused(error, self.item, self._place, self._folder)
+                return None
+            self._out += call is not None
+            return call
+        return None
+
+    def returned(self, call: Call, answer: Answer) -> None:
+        """Take note of what a worker has done."""
+        self._out -= 1
+        if self.outcome is not None:
+            return
+        if isinstance(answer, Refusal):
+            final = str(self._folder.path / self.item.output)
+            self.outcome = replace(answer, reason=answer.reason.replace(str(self._place), final))
+            return
+        try:
+            call.arrived(answer)
+        except Exception as error:
+            self.outcome = refused(error, self.item, self._place, self._folder)
+
+    def _work(self) -> Iterator[Iterator[Call]]:
+        """The stages of the work; each begins when all of the one before has come back."""
+        self.item = self.item.looked_at(self._recipe)
+        self._folder.prepare(self.item.output)
+        image = self.item.source.open()
+        if not self._recipe.is_large(image):
+            yield self._whole(image)
+            return
+        path = zarr_path(self._place)
+        scan = open_work(image, self._recipe, path, self.item.job)
+        made = known_product(self._place, image, self._recipe)
+        if scan is not None:
+            made = product(self._place, scan.plan)
+            yield self._blocks(image, scan, made.pixels)
+            scan.finish()
+        if path != self._place:
+            yield self._streamed(path, image.name)
+        self.outcome = made
+        yield iter(())
+
+    def _whole(self, image: Micrograph) -> Iterator[Call]:
+        """A small image in one go, in a folder of this run's: what an earlier one has handed out may still be under way."""
+        source, place = self.item.source, self._place.parent / self._run / self._place.name
+        if source.image is not None:
+            source = replace(source, image=replace(image, data=np.asarray(image.data)))
+
+        def arrived(answer: Answer) -> None:
+            self.outcome = answer
+
+        yield Call(make_image, (source, self._recipe, place, self.item.job), arrived)
+
+    def _blocks(self, image: Micrograph, scan: Scan, total: int) -> Iterator[Call]:
+        """The missing blocks of a large image. Those of images that are in no file are read here."""
+        from napari_mdeblurgan.restoration.engine import Progress
+
+        missing, start = scan.missing(), time.perf_counter()
+        before = total - sum(block.pixels for block in missing)
+        self.progress = Progress(before, total, 0.0, before)
+        model = self._recipe.model_for(image)
+        for block in missing:
+            source: Path | Part | None = self.item.source.path
+            if source is None:
+                rows, columns = block.tile.y.source, block.tile.x.source
+                source = Part(np.asarray(image.data[(*block.index, rows, columns)]), rows.start, columns.start)
+
+            def arrived(_: Answer, block: Any = block) -> None:
+                scan.arrived(block)
+                done = self.progress.done if self.progress else before
+                self.progress = Progress(done + block.pixels, total, time.perf_counter() - start, before)
+
+            name, wish = self.item.source.name, self._recipe.device
+            yield Call(make_block, (source, name, block, scan.plan, wish, model, scan.store), arrived)
+
+    def _streamed(self, path: Path, name: str) -> Iterator[Call]:
+        """A large result from its OME-Zarr to the file that is wanted."""
+        yield Call(write_large, (path, self._place, name), lambda _: None)

@@ -1,0 +1,140 @@
+"""What is to be done with one image, and how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
+from napari_mdeblurgan.batch.inputs import Source
+from napari_mdeblurgan.batch.recipe import Recipe
+from napari_mdeblurgan.errors import MdeblurganError
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.restoration.engine import Progress
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An image of a batch.
+
+    Attributes
+    ----------
+    source : Source
+        The image.
+    output : str
+        Name of the result in the output folder, with "/" between parts.
+    seen : Fingerprint
+        Of the image, when it was last looked at.
+    job : str
+        See `Recipe.job`.
+    """
+
+    source: Source
+    output: str
+    seen: Fingerprint
+    job: str
+
+    def looked_at(self, recipe: Recipe) -> Item:
+        """The same as the image is now.
+
+        Raises
+        ------
+        FileError
+            If it is gone.
+        """
+        seen = fingerprint(self.source)
+        return dataclasses.replace(self, seen=seen, job=recipe.job(seen))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """A result that is whole but has not got its name yet.
+
+    Attributes
+    ----------
+    place : str
+        Where it is, within its folder for work in progress.
+    pixels : int
+        Of the result.
+    model, device, precision : str
+        What was used.
+    warnings : tuple of str
+        Sentences that the user should see.
+    """
+
+    place: str
+    pixels: int
+    model: str
+    device: str
+    precision: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no result.
+
+    Attributes
+    ----------
+    reason : str
+        One sentence.
+    stops : bool
+        Whether no other image of the batch would fare better, as the disk is full.
+    """
+
+    reason: str
+    stops: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Work on an image has begun."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Work on an image has come so far; None where there is only a sign of life."""
+
+    item: Item | None = None
+    progress: Progress | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Work on an image has ended."""
+
+    item: Item
+    outcome: Product | Refusal
+
+
+Step = Begun | Advanced | Ended
+
+
+def refusal(error: Exception, name: str) -> Refusal:
+    """What an error means for the image `name`; one that is not foreseen is logged as well."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            return Refusal(str(error), stops=True)
+        cause = cause.__cause__
+    match error:
+        case MdeblurganError():
+            return Refusal(str(error))
+        case MemoryError():
+            return Refusal(f"{name} does not fit into memory; close other programs.")
+        case OSError():
+            return Refusal(f"{name} could not be restored: {(error.strerror or str(error)).lower()}.")
+    log.error("restoring %s failed", name, exc_info=error)
+    what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+    return Refusal(f"{name} failed unexpectedly ({what}); see the log.")

@@ -1,0 +1,217 @@
+"""From an image to a whole result in its folder for work in progress: in memory, or block by block by way of OME-Zarr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import shutil
+from collections.abc import Generator
+from contextlib import closing
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
+from napari_mdeblurgan.batch.output_folder import OutputFolder
+from napari_mdeblurgan.batch.recipe import Recipe
+from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
+from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.scan import Scan
+
+HEARTBEAT_S = 0.25
+
+
+class Stopped(Exception):
+    """Writing was called off."""
+
+
+def make_here(items: list[Item], recipe: Recipe, folder: OutputFolder) -> Generator[Step, None, None]:
+    """Make the results one after the other in this process; closing the generator ends the work after its tile."""
+    for waiting in items:
+        item = waiting
+        yield Begun(item)
+        place, outcome = folder.workplace(item.output), None
+        try:
+            item = waiting.looked_at(recipe)
+            folder.prepare(item.output)
+            with closing(make_result(item.source.open(), recipe, place, item.job)) as steps:
+                while outcome is None:
+                    try:
+                        progress = next(steps)
+                    except StopIteration as end:
+                        outcome = end.value
+                    else:
+                        yield Advanced(item, progress)
+        except Exception as error:
+            outcome = refused(error, item, place, folder)
+        yield Ended(item, outcome)
+
+
+def refused(error: Exception, item: Item, place: Path, folder: OutputFolder) -> Refusal:
+    """What an error means for an item, with the names that its user knows."""
+    found = refusal(error, item.source.name)
+    return dataclasses.replace(found, reason=found.reason.replace(str(place), str(folder.path / item.output)))
+
+
+def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
+    """Make the result of one image; closing the generator ends the work, and what is in OME-Zarr is kept.
+
+    Parameters
+    ----------
+    image : Micrograph
+        In memory or lazy.
+    recipe : Recipe
+        What to make of it.
+    place : Path
+        Of the result; its folder is there, and has nothing in it but what an earlier run has begun.
+    job : str
+        See `Recipe.job`: OME-Zarr that was begun for the same is gone on with.
+
+    Yields
+    ------
+    Progress
+        At the start and after every tile.
+
+    Raises
+    ------
+    MdeblurganError
+        In one sentence, if it cannot be made.
+    """
+    if not place.exists():  # a whole OME-Zarr of an earlier run
+        check_writable(place, image.axes, image.data.dtype)
+    if recipe.blockwise(image):
+        return (yield from _make_blockwise(image, recipe, place, job))
+    return (yield from _make_in_memory(image, recipe, place))
+
+
+def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator[Progress, None, Product]:
+    from napari_mdeblurgan.restoration.engine import restore_steps
+    from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
+
+    model = recipe.model_for(image).load()
+    image = dataclasses.replace(image, data=np.ascontiguousarray(image.data))
+    plan = plan_micrograph(image, model.card, tile=recipe.tile, device=recipe.device, precision=recipe.precision)
+    data = yield from restore_steps(image.data, plan, model)
+    write_image(place, restored_micrograph(image, data, plan.factor))
+    return product(place, plan)
+
+
+def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
+    path = zarr_path(place)
+    scan = open_work(image, recipe, path, job)
+    made = known_product(place, image, recipe)
+    if scan is not None:
+        made = product(place, scan.plan)
+        with closing(scan.steps()) as steps:
+            yield from steps
+    if path != place:
+        yield from _stream(path, place, image.name, made.pixels)
+    return made
+
+
+def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Scan | None:
+    """The scan that makes an OME-Zarr; None where an earlier run has finished it."""
+    from napari_mdeblurgan.restoration.scan import open_scan
+
+    if path.exists():
+        if _finished_for(path, job):
+            return None
+        shutil.rmtree(path)
+    model = recipe.model_for(image).load()
+    return open_scan(
+        image, model, path, identity=job, tile=recipe.tile, device=recipe.device, precision=recipe.precision
+    )
+
+
+def product(place: Path, plan: RestorationPlan) -> Product:
+    """What a plan makes at `place`."""
+    return Product(
+        place=place.name,
+        pixels=math.prod(plan.output_shape) // (plan.colours or (1,))[0],
+        model=plan.model,
+        device=plan.device,
+        precision=plan.precision,
+        warnings=plan.warnings,
+    )
+
+
+def known_product(place: Path, image: Micrograph, recipe: Recipe) -> Product:
+    """What an earlier run has made of an image at `place`; where it did so is not known any more."""
+    model = recipe.model_for(image)
+    colours = image.data.shape[-1] if image.rgb else 1
+    return Product(
+        place=place.name,
+        pixels=math.prod(image.data.shape) // colours * model.scale**2,
+        model=model.name,
+        device=recipe.device,
+        precision=recipe.precision,
+    )
+
+
+def zarr_path(place: Path) -> Path:
+    """Where a large result grows: itself if it is to be OME-Zarr, else an OME-Zarr beside it."""
+    return place if place.name.endswith(".zarr") else place.with_name("large.ome.zarr")
+
+
+def write_from_zarr(path: Path, place: Path, name: str, stop: Event | None = None) -> None:
+    """Write the result of a large image, called `name`, from the OME-Zarr that it grew in; setting `stop` calls it off.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    Stopped
+        If it was called off.
+    """
+    grown = open_image(path)
+    data = grown.data
+    if stop is not None:
+
+        def watched(block: np.ndarray) -> np.ndarray:
+            if stop.is_set():
+                raise Stopped
+            return block
+
+        data = data.map_blocks(watched, dtype=data.dtype, meta=np.empty((0,) * data.ndim, data.dtype))
+    write_image(place, dataclasses.replace(grown, data=data, name=name))
+
+
+def _stream(path: Path, place: Path, name: str, total: int) -> Generator[Progress, None, None]:
+    """The same in a thread, with signs of life in the meantime."""
+    from napari_mdeblurgan.restoration.engine import Progress
+
+    stop, failed = Event(), []
+
+    def write() -> None:
+        try:
+            write_from_zarr(path, place, name, stop)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = Thread(target=write, name="streaming a result")
+    thread.start()
+    try:
+        while thread.is_alive():
+            yield Progress(total, total, 0.0, total)
+            thread.join(HEARTBEAT_S)
+    finally:
+        stop.set()
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def _finished_for(path: Path, job: str) -> bool:
+    """Whether an OME-Zarr is whole, and of this job."""
+    try:
+        own: dict[str, Any] = json.loads((path / "zarr.json").read_bytes())["attributes"][OWN_KEY]
+        return own["finished"] is True and json.loads(own["job"])["source"] == job
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

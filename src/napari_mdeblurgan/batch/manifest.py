@@ -1,0 +1,213 @@
+"""The manifest of an output folder: a line for every image that was restored or could not be, in the order of events.
+
+Lines are JSON, only ever appended, and safe on disk before the result that they tell of gets its name: a line and a result
+that fits to it make an image done. A line that a killed run has left unfinished counts as not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+from napari_mdeblurgan.atomic import reason_of
+from napari_mdeblurgan.errors import FileError
+
+MANIFEST = "mdeblurgan-batch.jsonl"
+FORMAT = {"event": "manifest", "program": "napari-mdeblurgan", "version": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A result that is whole, under its name or about to get it.
+
+    Attributes
+    ----------
+    input : str
+        The source's key.
+    output : str
+        Where the result is in the output folder, with "/" between parts.
+    job, settings : str
+        Digests of what made it, see `Recipe`.
+    mark : str
+        What the result is known by, see `mark_of`.
+    work : str
+        Where it was made, within the folder for work in progress.
+    pixels : int
+        Of the result.
+    size : int
+        Bytes of the source.
+    model, device, precision : str
+        What was used.
+    seconds : float
+        That it took.
+    """
+
+    event: ClassVar[str] = "made"
+
+    input: str
+    output: str
+    job: str
+    settings: str
+    mark: str
+    work: str
+    pixels: int
+    size: int
+    model: str
+    device: str
+    precision: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An image that could not be restored, and why.
+
+    Attributes
+    ----------
+    input, output
+        As in `Made`.
+    reason : str
+        One sentence.
+    """
+
+    event: ClassVar[str] = "failed"
+
+    input: str
+    output: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that a manifest says of one input and one output.
+
+    Attributes
+    ----------
+    last : Made or Failed
+        What was said last.
+    made : Made or None
+        The last result.
+    marks : frozenset of str
+        Of all results that were ever made under the name.
+    """
+
+    last: Made | Failed
+    made: Made | None = None
+    marks: frozenset[str] = field(default_factory=frozenset)
+
+    def and_then(self, entry: Made | Failed) -> Record:
+        """With one more entry."""
+        if isinstance(entry, Failed):
+            return replace(self, last=entry)
+        return Record(entry, entry, self.marks | {entry.mark})
+
+
+class Manifest:
+    """The manifest of a folder, as it is read at the start and grows.
+
+    Attributes
+    ----------
+    path : Path
+        Of its file.
+    records : dict
+        By input and output.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read, or is of a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records: dict[tuple[str, str], Record] = {}
+        self._torn = False
+        for document in self._read():
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                self._take(_entry(document))
+
+    def outputs(self, suffix: str) -> dict[str, str]:
+        """The names that results ending in `suffix` were given, by input."""
+        longer = f".ome{suffix}" if not suffix.startswith(".ome") else None
+        return {
+            given: output
+            for given, output in self.records
+            if output.endswith(suffix) and not (longer and output.endswith(longer))
+        }
+
+    def add(self, entry: Made | Failed) -> None:
+        """Append a line; when this returns it is safe on disk.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
+        """
+        text = json.dumps({"event": entry.event, **asdict(entry), "time": _now()}) + "\n"
+        try:
+            with self.path.open("ab") as file:
+                if self._torn:
+                    text, self._torn = "\n" + text, False
+                elif not file.tell():
+                    text = json.dumps(FORMAT) + "\n" + text
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            self._torn = True
+            raise FileError(f"{self.path} cannot be written: {reason_of(error, self.path.parent)}.") from error
+        self._take(entry)
+
+    def _take(self, entry: Made | Failed) -> None:
+        key = entry.input, entry.output
+        self.records[key] = self.records.get(key, Record(entry)).and_then(entry)
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise FileError(f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+        self._torn = bool(content) and not content.endswith(b"\n")
+        for line in content.splitlines():
+            try:
+                document = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if not isinstance(document, dict):
+                continue
+            if document.get("event") == "manifest" and document.get("version") != FORMAT["version"]:
+                raise FileError(
+                    f"{self.path} is of another version of the plugin; update it, or choose another folder."
+                )
+            yield document
+
+
+def _entry(document: dict[str, Any]) -> Made | Failed:
+    kind: type[Made] | type[Failed] = {"made": Made, "failed": Failed}[document["event"]]
+    return _checked(kind(**{each.name: document[each.name] for each in fields(kind)}))
+
+
+def _checked(entry: Made | Failed) -> Made | Failed:
+    """Refuse what would lead out of the output folder, or is not what it should be."""
+    names = [entry.output, entry.work] if isinstance(entry, Made) else [entry.output]
+    if not all(isinstance(value, str) for value in (entry.input, *names)):
+        raise ValueError("not a name")
+    if isinstance(entry, Made) and not (isinstance(entry.mark, str) and isinstance(entry.size, int)):
+        raise ValueError("not a mark")
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name or ":" in path.parts[0]:
+            raise ValueError(f"{name} is not within the folder")
+    return entry
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,125 @@
+"""What makes a result what it is: models and settings, in a form that can be sent to other machines."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.batch.fingerprint import Fingerprint
+from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.storage import STREAMED_BYTES
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.storage import Micrograph
+
+FORMATS = {"ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr", "tiff": ".tif", "png": ".png"}
+VERSION = 1  # of what is done with an image; another one makes all results anew
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model by the name or the path of its file, and the digest of its weights, so that it is the same everywhere."""
+
+    name: str
+    weights_sha256: str
+    scale: int
+
+    def load(self) -> Model:
+        """Load it; only once in a process.
+
+        Raises
+        ------
+        ModelError
+            If it cannot be loaded here, or has other weights.
+        """
+        return _loaded(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How images become results.
+
+    Attributes
+    ----------
+    rgb_model, grey_model : ModelFile
+        For colour and for grey images.
+    suffix : str
+        Of the results: one of the values of `FORMATS`.
+    device, precision : str
+        As in `make_plan`; "auto" is settled where the work is done.
+    tile : int or None
+        As in `make_plan`.
+    large_bytes : int
+        Results of more bytes are not made in memory but block by block on disk.
+    """
+
+    rgb_model: ModelFile
+    grey_model: ModelFile
+    suffix: str
+    device: str = "auto"
+    precision: str = "auto"
+    tile: int | None = None
+    large_bytes: int = STREAMED_BYTES
+
+    def model_for(self, image: Micrograph) -> ModelFile:
+        """The model for an image's kind."""
+        return self.rgb_model if image.rgb else self.grey_model
+
+    def blockwise(self, image: Micrograph) -> bool:
+        """Whether a result is made block by block: OME-Zarr, and what is large."""
+        return self.suffix == ".ome.zarr" or self.is_large(image)
+
+    def is_large(self, image: Micrograph) -> bool:
+        """Whether a result is too large to be made in memory."""
+        return int(image.data.nbytes) * self.model_for(image).scale ** 2 > self.large_bytes
+
+    def job(self, fingerprint: Fingerprint) -> str:
+        """A digest of the recipe and an image: a result of the same job need not be made again.
+
+        The device does not count, as results differ by rounding only.
+        """
+        return self._digest(fingerprint.size, fingerprint.stamp)
+
+    @property
+    def settings(self) -> str:
+        """A digest of the recipe alone."""
+        return self._digest()
+
+    def _digest(self, *more: object) -> str:
+        models = self.rgb_model.weights_sha256, self.grey_model.weights_sha256
+        parts = [VERSION, *models, self.suffix, self.precision, self.tile, self.large_bytes, *more]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def model_file(name_or_path: str) -> ModelFile:
+    """The model of a name or path; its weights are not read, and torch is not imported.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or its file is unfit.
+    """
+    from napari_mdeblurgan.model import BUNDLED_FOLDER, find_model, read_card
+
+    path = find_model(name_or_path)
+    card = read_card(path)
+    name = path.stem if path.parent == BUNDLED_FOLDER else str(Path(path).resolve())
+    return ModelFile(name, card.weights_sha256, card.scale)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(file: ModelFile) -> Model:
+    from napari_mdeblurgan.model import load_model
+
+    model = load_model(file.name)
+    if model.card.weights_sha256 != file.weights_sha256:
+        raise ModelError(
+            f"The model {file.name} is another one than when the batch began; start it again, with the same model "
+            "everywhere."
+        )
+    return model

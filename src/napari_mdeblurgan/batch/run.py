@@ -1,0 +1,321 @@
+"""A batch from its beginning to its end: what is missing is made, results get their names, the manifest says so."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
+from napari_mdeblurgan.batch.inputs import Input, Source, find_sources
+from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
+from napari_mdeblurgan.batch.making import make_here
+from napari_mdeblurgan.batch.manifest import Failed, Made, Record
+from napari_mdeblurgan.batch.naming import name_results
+from napari_mdeblurgan.batch.output_folder import OutputFolder, mark_of, workplace_name
+from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Meter, Success
+from napari_mdeblurgan.batch.recipe import FORMATS, Recipe, model_file
+from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.storage import STREAMED_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """What the user wishes.
+
+    Attributes
+    ----------
+    rgb_model, grey_model : str
+        Names or paths of the models for colour and for grey images.
+    format : str
+        Of the results: one of `FORMATS`.
+    device, precision, tile
+        As in `make_plan`.
+    overwrite : bool
+        Replace files that are there and that no batch with the same settings has made.
+    retry_failed : bool
+        Do only what failed in an earlier run.
+    scheduler : str or None
+        Address of a dask.distributed scheduler to run on.
+    workers : int or None
+        Run on so many processes of this machine.
+    large_bytes : int
+        Results of more bytes are not made in memory but block by block on disk.
+    """
+
+    rgb_model: str = "rgb-x2"
+    grey_model: str = "gray-x2"
+    format: str = "ome-tiff"
+    device: str = "auto"
+    precision: str = "auto"
+    tile: int | None = None
+    overwrite: bool = False
+    retry_failed: bool = False
+    scheduler: str | None = None
+    workers: int | None = None
+    large_bytes: int = STREAMED_BYTES
+
+    def recipe(self) -> Recipe:
+        """What of it makes a result what it is.
+
+        Raises
+        ------
+        MdeblurganError
+            If there is no such format or model.
+        """
+        if self.format not in FORMATS:
+            raise FileError(f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}.")
+        return Recipe(
+            rgb_model=model_file(self.rgb_model),
+            grey_model=model_file(self.grey_model),
+            suffix=FORMATS[self.format],
+            device=self.device,
+            precision=self.precision,
+            tile=self.tile,
+            large_bytes=self.large_bytes,
+        )
+
+
+@dataclass
+class Batch:
+    """A batch that holds its output folder; made by `open_batch`, used in a ``with`` block or closed by hand.
+
+    Attributes
+    ----------
+    folder : OutputFolder
+        Where the results go.
+    items : tuple of Item
+        All images.
+    todo : list of Item
+        Those whose results are missing.
+    outputs : list of Path
+        Results that are there, those of earlier runs first.
+    failures : list of Failure
+        What failed in this run.
+    """
+
+    folder: OutputFolder
+    settings: BatchSettings
+    recipe: Recipe
+    items: tuple[Item, ...]
+    todo: list[Item]
+    outputs: list[Path] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def steps(self) -> Generator[BatchProgress, None, None]:
+        """Make what is missing; yields at the start, whenever an image begins or ends, and after every tile.
+
+        Closing the generator ends the work after its tile; whatever is done is kept, and another batch goes on from there.
+
+        Raises
+        ------
+        MdeblurganError
+            In one sentence, where no image can be restored any more: the disk is full, the cluster is gone.
+        """
+        before = sum(item.seen.size for item in self.items) - sum(item.seen.size for item in self.todo)
+        meter = Meter(sum(item.seen.size for item in self.items), before)
+        current: dict[str, str] = {}
+        began: dict[str, float] = {}
+        workers: int | None = None
+
+        def progress(news: Success | Failure | None = None) -> BatchProgress:
+            return BatchProgress(
+                total=len(self.items),
+                done=len(self.outputs),
+                failed=len(self.failures),
+                current=tuple(current.values()),
+                fraction=meter.fraction,
+                pixels=meter.pixels,
+                seconds=meter.seconds,
+                remaining_s=meter.remaining_s,
+                workers=workers,
+                news=news,
+            )
+
+        yield progress()
+        with closing(self._made()) as steps:
+            for step in steps:
+                match step:
+                    case Begun(item):
+                        current[item.source.key] = item.source.name
+                        began[item.source.key] = time.perf_counter()
+                        yield progress()
+                    case Advanced():
+                        workers = step.workers
+                        if step.item is not None and step.progress is not None:
+                            meter.advance(step.item.source.key, step.item.seen.size, step.progress)
+                        yield progress()
+                    case Ended(item, outcome):
+                        seconds = time.perf_counter() - began.pop(item.source.key)
+                        news = self._concluded(item, outcome, seconds)
+                        current.pop(item.source.key)
+                        pixels = outcome.pixels if isinstance(outcome, Product) else None
+                        meter.end(item.source.key, item.seen.size, pixels)
+                        yield progress(news)
+
+    def close(self) -> None:
+        """Let go of the output folder."""
+        self.folder.close()
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _made(self) -> Generator[Step, None, None]:
+        """Results, one after the other or on a cluster; what may not be replaced is refused before it is made."""
+        items = []
+        for item in self.todo:
+            if reason := self._in_the_way(item):
+                yield Begun(item)
+                yield Ended(item, Refusal(reason))
+            else:
+                items.append(item)
+        if not items:
+            return
+        if self.settings.scheduler is None and self.settings.workers is None:
+            yield from make_here(items, self.recipe, self.folder)
+        else:
+            from napari_mdeblurgan.batch.cluster import connected, make_there
+
+            with connected(self.settings.scheduler, self.settings.workers) as client:
+                yield from make_there(items, self.recipe, self.folder, client)
+
+    def _in_the_way(self, item: Item) -> str:
+        """Why a result may not have its name, in one sentence; empty if it may."""
+        mark = self.folder.mark(item.output)
+        record = self.folder.manifest.records.get((item.source.key, item.output))
+        ours = record is not None and mark in record.marks
+        if mark is None or ours or self.settings.overwrite:
+            return ""
+        path = self.folder.path / item.output
+        if record is not None and record.made is not None:
+            return f"{path} was changed since it was made; move it away, or let it be overwritten (--overwrite)."
+        return f"{path} is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
+
+    def _concluded(self, item: Item, outcome: Product | Refusal, seconds: float) -> Success | Failure:
+        """Give a result its name, or take note of a failure."""
+        name = item.source.name
+        if isinstance(outcome, Product):
+            try:
+                if fingerprint(item.source) != item.seen:
+                    raise FileError(
+                        f"{name} changed while it was being restored; start again to restore it as it is now."
+                    )
+                path = self._placed(item, outcome, seconds)
+            except MdeblurganError as error:
+                outcome = refusal(error, name)
+            else:
+                self.outputs.append(path)
+                return Success(name, path, outcome.warnings)
+        if outcome.stops:
+            kept = f"{len(self.outputs)} results are there and are kept"
+            raise FileError(f"The disk of {self.folder.path} is full; make room and start again: {kept}.")
+        self.folder.tidy(item.output)
+        self.folder.manifest.add(Failed(input=item.source.key, output=item.output, reason=outcome.reason))
+        self.failures.append(Failure(name, outcome.reason))
+        return self.failures[-1]
+
+    def _placed(self, item: Item, made: Product, seconds: float) -> Path:
+        """First the line in the manifest, then the name: where a run is killed in between, the next one ends it."""
+        work = f"{workplace_name(item.output)}/{made.place}"
+        if reason := self._in_the_way(item):
+            raise FileError(reason)
+        entry = Made(
+            input=item.source.key,
+            output=item.output,
+            job=item.job,
+            settings=self.recipe.settings,
+            mark=mark_of(self.folder.work / work) or "",
+            work=work,
+            pixels=made.pixels,
+            size=item.seen.size,
+            model=made.model,
+            device=made.device,
+            precision=made.precision,
+            seconds=round(seconds, 3),
+        )
+        self.folder.manifest.add(entry)
+        return self.folder.place(self.folder.work / work, item.output)
+
+
+def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSettings = BatchSettings()) -> Batch:
+    """Find the images, name their results, see what is there already, and take hold of the output folder.
+
+    Parameters
+    ----------
+    inputs : iterable of str, Path or Micrograph
+        See `find_sources`. What this folder's batches have made is left out.
+    output : str or Path
+        Folder for the results and their manifest; it is made if it is not there.
+    settings : BatchSettings
+        What the user wishes.
+
+    Raises
+    ------
+    MdeblurganError
+        In one sentence, if there is nothing to restore, the folder may not be written to or is held by another batch, a
+        model or a format is not known, or results of other settings would be replaced.
+    """
+    recipe = settings.recipe()
+    path = Path(output).expanduser()
+    sources = find_sources(inputs, path)
+    folder = OutputFolder(path)
+    try:
+        return _opened(sources, folder, settings, recipe)
+    except BaseException:
+        folder.close()
+        raise
+
+
+def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe) -> Batch:
+    records = folder.manifest.records
+    own = {os.path.join(folder.path, *output.split("/")) for (_, output), each in records.items() if each.made}  # noqa: PTH118
+    sources = [source for source in sources if source.key not in own]
+    if not sources:
+        raise FileError(f"All of the images are results of batches into {folder.path}; name others.")
+    taken = [output for _, output in records]
+    names = name_results(sources, recipe.suffix, folder.path, folder.manifest.outputs(recipe.suffix), taken)
+    items, todo, outputs, others = [], [], [], 0
+    for source in sources:
+        name = names[source.key]
+        record = records.get((source.key, name))
+        if settings.retry_failed and not (record and isinstance(record.last, Failed)):
+            continue
+        try:
+            seen = fingerprint(source)
+        except MdeblurganError:  # said again when its turn comes
+            seen = Fingerprint(0, "")
+        item = Item(source, name, seen, recipe.job(seen))
+        items.append(item)
+        if record and _is_there(record, item, folder):
+            outputs.append(folder.path / name)
+            continue
+        todo.append(item)
+        if record and record.made and record.made.settings != recipe.settings:
+            others += folder.mark(name) in record.marks
+    if others and not settings.overwrite:
+        raise FileError(
+            f"{folder.path} holds {others} results of another model or other settings; choose another folder, or let them be "
+            "overwritten (--overwrite)."
+        )
+    folder.clean(item.output for item in todo)
+    return Batch(folder, settings, recipe, tuple(items), todo, outputs)
+
+
+def _is_there(record: Record, item: Item, folder: OutputFolder) -> bool:
+    """Whether an earlier run has made this very result; one that lacks but its name gets it."""
+    made = record.last
+    if not isinstance(made, Made) or made.job != item.job:
+        return False
+    if folder.mark(item.output) == made.mark:
+        return True
+    work = folder.work / made.work
+    if mark_of(work) != made.mark:
+        return False
+    folder.place(work, item.output)
+    return True

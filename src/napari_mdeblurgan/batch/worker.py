@@ -1,0 +1,175 @@
+"""What a worker of the cluster does: whole images where they are small, blocks of them where they are large.
+
+Nothing of this is called but by the batch that runs on the cluster. Pixels of files never travel: a worker reads from the file
+itself and writes into the output folder, both of which must have the same path there.
+"""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask
+import numpy as np
+
+from napari_mdeblurgan.batch.inputs import Source
+from napari_mdeblurgan.batch.item import Product, Refusal, refusal
+from napari_mdeblurgan.batch.making import make_result, write_from_zarr
+from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import Micrograph, open_image
+from napari_mdeblurgan.storage.lazy import stamp_of
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.scan import Block
+    from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
+
+_HELD: list[BaseFileLock] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an array that stands for the whole, for a block that reads nothing else.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (y, x) or (y, x, colours)
+        Of one image of the stack.
+    y, x : int
+        Where it begins in that.
+    """
+
+    pixels: np.ndarray
+    y: int
+    x: int
+
+    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
+        """A part of it, by the index that it has in the whole array."""
+        rows, columns = (part for part in key if isinstance(part, slice))
+        return self.pixels[rows.start - self.y : rows.stop - self.y, columns.start - self.x : columns.stop - self.x]
+
+
+def make_image(source: Source, recipe: Recipe, place: Path, job: str) -> Product | Refusal:
+    """Make the result of a small image."""
+    try:
+        with _at_work(source.path, place.parent):
+            place.parent.mkdir(exist_ok=True)
+            recipe = replace(recipe, device=own_device(recipe.device))
+            with closing(make_result(source.open(), recipe, place, job)) as steps:
+                while True:
+                    try:
+                        next(steps)
+                    except StopIteration as end:
+                        return replace(end.value, place=f"{place.parent.name}/{place.name}")
+    except Exception as error:
+        return refusal(error, source.name)
+
+
+def make_block(
+    source: Path | Part, name: str, block: Block, plan: RestorationPlan, wish: str, model: ModelFile, store: ChunkStore
+) -> Refusal | None:
+    """Restore a block of a large image and write it where it belongs."""
+    from napari_mdeblurgan.restoration.scan import restore_block
+
+    try:
+        with _at_work(source if isinstance(source, Path) else None, store.path):
+            image = source if isinstance(source, Part) else _opened(source).data
+            pixels = restore_block(block, image, replace(plan, device=own_device(wish)), model.load())
+            store.write_block(block.index, block.y, block.x, pixels)
+    except Exception as error:
+        return refusal(error, name)
+    return None
+
+
+def write_large(path: Path, place: Path, name: str) -> Refusal | None:
+    """Write the result of a large image from the OME-Zarr that it grew in."""
+    try:
+        with _at_work(None, path):
+            write_from_zarr(path, place, name)
+    except Exception as error:
+        return refusal(error, name)
+    return None
+
+
+def own_device(wish: str) -> str:
+    """The device of this process: what is wished for, or of several GPUs one that no other worker of the machine has.
+
+    Where CUDA_VISIBLE_DEVICES lists one GPU, or another one first for every worker (as dask-cuda does), that is it.
+    """
+    from napari_mdeblurgan.restoration.device import available_devices
+
+    if wish not in ("auto", "cuda"):
+        return wish
+    devices = [device for device in available_devices() if device.startswith("cuda")]
+    return _claimed(tuple((device, _identity(device)) for device in devices)) if len(devices) > 1 else wish
+
+
+@functools.cache
+def _claimed(devices: Sequence[tuple[str, str]]) -> str:
+    """The first device that no other worker has claimed, and hold of it for the length of this process.
+
+    Where all are claimed, workers share.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = Path(tempfile.gettempdir()) / f"mdeblurgan-gpus-{getpass.getuser()}"
+    folder.mkdir(exist_ok=True)
+    for device, identity in devices:
+        lock = FileLock(folder / identity, timeout=0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            continue
+        _HELD.append(lock)
+        return device
+    return devices[os.getpid() % len(devices)][0]
+
+
+def _identity(device: str) -> str:
+    import torch
+
+    return str(getattr(torch.cuda.get_device_properties(device), "uuid", device.replace(":", "-")))
+
+
+@contextmanager
+def _at_work(source: Path | None, folder: Path) -> Iterator[None]:
+    """Use all threads that the worker was given, and no cluster for the arrays of a single task."""
+    for path in (source, folder.parent):
+        if path is not None and not path.exists():
+            raise FileError(
+                f"The worker on {socket.gethostname()} does not see {path}; inputs and results must be in folders that have "
+                "the same path on all machines."
+            )
+    _use_threads()
+    with dask.config.set(scheduler="threads"):
+        yield
+
+
+@functools.cache
+def _use_threads() -> None:
+    """As many as the worker has: dask tells libraries to use one each, as its tasks run side by side, but ours take turns."""
+    import torch
+    from distributed import get_worker
+
+    torch.set_num_threads(max(torch.get_num_threads(), get_worker().state.nthreads))
+
+
+def _opened(path: Path) -> Micrograph:
+    stamp = stamp_of(path / "zarr.json" if (path / "zarr.json").is_file() else path)
+    return _kept_open(path, stamp)
+
+
+@functools.lru_cache(maxsize=8)
+def _kept_open(path: Path, _stamp: tuple[int, int]) -> Micrograph:
+    return open_image(path)

@@ -1,0 +1,147 @@
+"""`mdeblurgan batch`: many images, one command, which goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.cli import WrongUse
+from napari_mdeblurgan.errors import MdeblurganError
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.batch import Batch, BatchProgress, BatchSettings
+
+LINE_EVERY_S = 30.0  # where progress goes into a pipe and no image comes to its end
+
+
+class Unfinished(MdeblurganError):
+    """Some images failed, the others are done."""
+
+
+def batch(inputs: list[str], output: Path, settings: BatchSettings) -> str:
+    """Restore images and show how it goes.
+
+    Returns
+    -------
+    str
+        Empty if all is done; where it was interrupted, a sentence that says what is kept.
+
+    Raises
+    ------
+    WrongUse
+        Before any work, where it cannot be meant so.
+    MdeblurganError
+        If an image failed, or the work cannot go on.
+    """
+    from napari_mdeblurgan.batch import open_batch
+
+    try:
+        opened = open_batch(inputs, output, settings)
+    except MdeblurganError as error:
+        raise WrongUse(str(error)) from error
+    with opened as work:
+        _describe(work)
+        show = _with_bar if sys.stderr.isatty() else _with_lines
+        try:
+            with _interrupted_by_termination(), closing(work.steps()) as steps:
+                show(steps)
+        except KeyboardInterrupt:
+            left = len(work.items) - len(work.outputs)
+            return (
+                f"interrupted; {_count(len(work.outputs), 'result')} in {output} are whole and kept, {left} are missing: "
+                "the same command goes on from there."
+            )
+        if work.failures:
+            raise Unfinished(
+                f"{len(work.failures)} of {_count(len(work.items), 'image')} failed, as said above; mend them and run it "
+                "again with --retry-failed."
+            )
+        if work.items:
+            print(f"{_count(len(work.outputs), 'result')} in {output}")
+    return ""
+
+
+@contextmanager
+def _interrupted_by_termination() -> Iterator[None]:
+    """The wish of the system that the process end counts as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _describe(work: Batch) -> None:
+    if work.settings.retry_failed and not work.items:
+        print("nothing to do: none of these images has failed")
+        return
+    done = f", {len(work.outputs)} of them done by earlier runs" if work.outputs else ""
+    print(f"{_count(len(work.items), 'image')}{done}", flush=True)
+
+
+def _with_lines(steps: Iterator[BatchProgress]) -> None:
+    shown = time.monotonic()
+    for step in steps:
+        if _report_failure(step) or (step.news is None and time.monotonic() - shown < LINE_EVERY_S):
+            continue
+        shown = time.monotonic()
+        print(f"{_numbers(step)}: {_news(step) or _current(step)}", flush=True)
+
+
+def _with_bar(steps: Iterator[BatchProgress]) -> None:
+    from tqdm import tqdm
+
+    with tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar}| {desc}", dynamic_ncols=True, leave=False) as bar:
+        for step in steps:
+            bar.set_description_str(f"{_numbers(step)}, {_current(step)}", refresh=False)
+            bar.update(step.fraction - bar.n)
+            with bar.external_write_mode(file=sys.stderr):
+                if not _report_failure(step) and (text := _news(step)):
+                    print(text, file=sys.stderr)
+
+
+def _report_failure(step: BatchProgress) -> bool:
+    """Say on stderr why an image failed, and what the user should know of one that did not."""
+    from napari_mdeblurgan.batch import Failure, Success
+
+    if isinstance(step.news, Success):
+        for warning in step.news.warnings:
+            print(f"mdeblurgan: {step.news.name}: {warning}", file=sys.stderr)
+    if isinstance(step.news, Failure):
+        print(f"mdeblurgan: {' '.join(step.news.reason.split())}", file=sys.stderr)
+        return True
+    return False
+
+
+def _news(step: BatchProgress) -> str:
+    from napari_mdeblurgan.batch import Success
+
+    return f"{step.news.name} → {step.news.output}" if isinstance(step.news, Success) else ""
+
+
+def _current(step: BatchProgress) -> str:
+    if step.workers == 0:
+        return "waiting for workers"
+    more = f" and {len(step.current) - 1} more" if len(step.current) > 1 else ""
+    return f"{Path(step.current[0]).name}{more}" if step.current else "…"
+
+
+def _numbers(step: BatchProgress) -> str:
+    """Images, rate and time to go: "3/12, 1.9 MPix/s, 0:42 to go"."""
+    text = f"{step.done + step.failed}/{step.total}"
+    if step.mpix_per_s is not None:
+        text += f", {step.mpix_per_s:.2g} MPix/s"
+    if step.remaining_s is not None:
+        minutes, seconds = divmod(round(step.remaining_s), 60)
+        hours, minutes = divmod(minutes, 60)
+        text += f", {hours}:{minutes:02}:{seconds:02} to go" if hours else f", {minutes}:{seconds:02} to go"
+    return text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

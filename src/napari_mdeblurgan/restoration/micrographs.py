@@ -1,0 +1,48 @@
+"""Micrographs through the network: the plan for one, and what of its description the result has."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import ModelCard
+    from napari_mdeblurgan.storage import Micrograph
+
+
+def plan_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> RestorationPlan:
+    """The plan for an image, with a window of intensity for each of its channels.
+
+    Parameters
+    ----------
+    image : Micrograph
+        In memory or lazy.
+    card : ModelCard
+        The model's.
+    **wishes
+        As in `make_plan`.
+
+    Raises
+    ------
+    ImageError
+        In one sentence, if the image cannot be restored.
+    """
+    return make_plan(image.data, card, **{"rgb": image.rgb, "channel_axis": image.channel_axis, **wishes})
+
+
+def restored_micrograph(image: Micrograph, data: Any, factor: int) -> Micrograph:
+    """The result of an image: all that is known of it, with pixel sizes along X and Y divided by the factor.
+
+    Parameters
+    ----------
+    image : Micrograph
+        That was restored.
+    data : array
+        The result's pixels.
+    factor : int
+        Pixels of the result for one of the image, along y and x.
+    """
+    sizes = {axis: size / factor if axis in "XY" else size for axis, size in image.pixel_size.items()}
+    return dataclasses.replace(image, data=data, pixel_size=sizes)

@@ -1,0 +1,199 @@
+"""Batches on a cluster of real worker processes on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+import dask.array as da
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from napari_mdeblurgan.batch import Batch, BatchSettings, Source, cluster, open_batch
+from napari_mdeblurgan.batch.cluster import ClusterError
+from napari_mdeblurgan.batch.item import Refusal
+from napari_mdeblurgan.batch.output_folder import WORK
+from napari_mdeblurgan.batch.worker import _claimed, make_image
+from napari_mdeblurgan.storage import Micrograph, read_image
+
+from .conftest import grey, names_in, write
+
+LARGE = {"large_bytes": 60_000, "tile": 64}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A scheduler with two worker processes."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as workers:
+        yield workers.scheduler_address
+
+
+def inputs_in(folder: Path) -> list[Path | Micrograph]:
+    """Small and large images in files, in memory and lazy."""
+    write(folder / "in" / "small.tif")
+    write(folder / "in" / "stack.tif", grey(2, 130, 140), axes="CYX", pixel_size={"X": 0.5, "Y": 0.5}, unit="µm")
+    write(folder / "in" / "slide.ome.zarr", grey(150, 130))
+    large = grey(140, 150, seed=3)
+    lazy = Micrograph(da.from_array(large, (70, 70)), "YX", name="lazy layer")
+    return [folder / "in", Micrograph(grey(20, 30), "YX", name="layer"), Micrograph(large, "YX", name="large"), lazy]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Bytes of OME-Zarr, pixels of files, by their names."""
+    found = {}
+    for name in names_in(folder):
+        whole = ".zarr" in name
+        found[name] = (folder / name).read_bytes() if whole else read_image(folder / name).data.tobytes()
+    return found
+
+
+def run(inputs: object, output: Path, settings: BatchSettings) -> Batch:
+    with open_batch(inputs, output, settings) as batch:
+        for _ in batch.steps():
+            pass
+    return batch
+
+
+@pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
+def test_results_are_the_same_bytes_as_without_a_cluster(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str, form: str
+) -> None:
+    inputs = inputs_in(tmp_path)
+    run(inputs, tmp_path / "here", settings(format=form, **LARGE))
+    batch = run(inputs, tmp_path / "there", settings(format=form, scheduler=address, **LARGE))
+    assert not batch.failures
+    assert contents(tmp_path / "there") == contents(tmp_path / "here") != {}
+    assert [path.name for path in (tmp_path / "there" / WORK).iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_a_worker_that_is_killed_costs_only_its_tiles(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str, large: bool
+) -> None:
+    if large:
+        inputs = [write(tmp_path / "large.tif", grey(500, 400))]
+    else:
+        inputs = [write(tmp_path / f"{number}.tif", grey(60, 60, seed=number)) for number in range(12)]
+    wishes = LARGE if large else {}
+    run(inputs, tmp_path / "here", settings(format="ome-zarr", **wishes))
+    killed = None
+    with open_batch(inputs, tmp_path / "there", settings(format="ome-zarr", scheduler=address, **wishes)) as batch:
+        for step in batch.steps():
+            if step.fraction > 0.2 and killed is None:
+                with Client(address, set_as_default=False) as client:
+                    killed = next(iter(client.run(os.getpid).values()))
+                os.kill(killed, signal.SIGKILL)
+                assert step.fraction < 0.9
+    assert killed is not None
+    assert not batch.failures
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+def test_a_local_cluster_is_started_and_ended(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif")
+    with open_batch([source, tmp_path / "no.tif.tif"][:1], tmp_path / "out", settings(workers=1)) as batch:
+        seen = {step.workers for step in batch.steps()}
+    assert batch.outputs
+    assert 1 in seen
+
+
+def test_a_bad_file_is_named_and_the_rest_goes_on(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+) -> None:
+    (tmp_path / "bad.tif").write_text("no image")
+    write(tmp_path / "empty.tif", np.full((9, 9), np.nan, np.float32))
+    inputs = [tmp_path / "bad.tif", tmp_path / "empty.tif", write(tmp_path / "good.tif")]
+    batch = run(inputs, tmp_path / "out", settings(scheduler=address))
+    assert [Path(failure.name).name for failure in batch.failures] == ["bad.tif", "empty.tif"]
+    assert names_in(tmp_path / "out") == ["good.ome.tif"]
+
+
+def test_a_batch_that_was_closed_goes_on_without_the_cluster(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+) -> None:
+    source = write(tmp_path / "a.tif", grey(300, 300))
+    with open_batch([source], tmp_path / "out", settings(scheduler=address, **LARGE)) as batch:
+        steps = batch.steps()
+        while next(steps).fraction < 0.3:
+            pass
+        steps.close()
+    with open_batch([source], tmp_path / "out", settings(**LARGE)) as batch:
+        assert max(step.pixels for step in batch.steps()) < 0.8 * 600**2
+    run([source], tmp_path / "here", settings(**LARGE))
+    assert contents(tmp_path / "out") == contents(tmp_path / "here")
+
+
+def test_a_cluster_that_is_lost_is_said_and_what_is_done_is_kept(
+    settings: Callable[..., BatchSettings], tmp_path: Path
+) -> None:
+    script = "from distributed.cli.dask_scheduler import main; main()"
+    port = "--port=0 --no-dashboard --host=127.0.0.1 --scheduler-file".split()
+    file = tmp_path / "scheduler.json"
+    with subprocess.Popen([sys.executable, "-c", script, *port, str(file)], stderr=subprocess.DEVNULL) as scheduler:
+        while not file.exists() or not file.read_text().strip():
+            time.sleep(0.05)
+            assert scheduler.poll() is None
+        import json
+
+        at = json.loads(file.read_text())["address"]
+        source = write(tmp_path / "a.tif")
+        with open_batch([source], tmp_path / "out", settings(scheduler=at)) as batch:
+            steps = batch.steps()
+            while next(steps).workers != 0:
+                pass
+            scheduler.kill()
+            with pytest.raises(ClusterError, match="no longer answers"):
+                list(steps)
+
+
+def test_no_scheduler_at_the_address_is_said(
+    settings: Callable[..., BatchSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
+    with (
+        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler="tcp://127.0.0.1:9")) as batch,
+        pytest.raises(ClusterError, match=r"No scheduler answers at tcp://127.0.0.1:9"),
+    ):
+        list(batch.steps())
+
+
+def test_a_missing_package_is_said_with_how_to_get_it(
+    settings: Callable[..., BatchSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(workers=2)) as batch,
+        pytest.raises(ClusterError, match=r"napari-mdeblurgan\[cluster\]"),
+    ):
+        list(batch.steps())
+
+
+def test_a_worker_that_does_not_see_the_files_says_so(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere" / "a.tif"
+    source = Source(str(path), str(path), PurePosixPath("a"), path)
+    answer = make_image(source, settings().recipe(), tmp_path / "out" / "a.ome.tif", "job")
+    assert isinstance(answer, Refusal)
+    assert "does not see" in answer.reason
+    assert "the same path on all machines" in answer.reason
+
+
+def test_each_worker_of_a_machine_claims_a_gpu_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    devices = (("cuda:0", "GPU-a"), ("cuda:1", "GPU-b"))
+    code = f"import tempfile; tempfile.tempdir = {str(tmp_path)!r}\n"
+    code += "from napari_mdeblurgan.batch.worker import _claimed\n"
+    code += f"print(_claimed({devices!r}), flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "cuda:0\n"
+        assert _claimed.__wrapped__(devices) == "cuda:1"
+        assert _claimed.__wrapped__(devices) in ("cuda:0", "cuda:1")
+        other.kill()

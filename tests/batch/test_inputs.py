@@ -1,0 +1,73 @@
+"""What a batch finds where its user points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.batch import find_sources
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import Micrograph
+
+from .conftest import grey, write
+
+
+def found(*inputs: object, output: Path | None = None) -> list[str]:
+    return [source.place.as_posix() for source in find_sources(inputs, output)]
+
+
+def test_a_folder_gives_its_images_by_name_with_the_folders_in_it(tmp_path: Path) -> None:
+    for name in ("b.tif", "a.ome.tif", "day1/a.png", ".hidden.tif"):
+        write(tmp_path / "in" / name, grey(8, 8).astype(np.uint8))
+    (tmp_path / "in" / "notes.txt").write_text("nothing to restore")
+    assert found(tmp_path / "in") == ["a", "b", "day1/a"]
+
+
+def test_an_ome_zarr_is_one_image_in_a_folder_and_by_itself(tmp_path: Path) -> None:
+    path = write(tmp_path / "in" / "slide.ome.zarr")
+    assert found(tmp_path / "in") == found(path) == ["slide"]
+
+
+def test_a_pattern_keeps_the_folders_that_vary(tmp_path: Path) -> None:
+    for name in ("day1/raw/a.tif", "day2/raw/a.tif", "day2/other/b.tif", "day2/raw/a.txt.tif"):
+        write(tmp_path / name)
+    assert found(str(tmp_path / "day*" / "raw" / "a.tif")) == ["day1/raw/a", "day2/raw/a"]
+    assert found(str(tmp_path / "**" / "b.tif")) == ["day2/other/b"]
+
+
+def test_a_name_with_the_signs_of_a_pattern_is_taken_as_it_is_if_there_is_such_a_file(tmp_path: Path) -> None:
+    write(tmp_path / "a[1].tif")
+    write(tmp_path / "a1.tif")
+    assert found(str(tmp_path / "a[1].tif")) == ["a[1]"]
+
+
+def test_an_image_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "in" / "a.tif")
+    (tmp_path / "link.tif").symlink_to(path)
+    assert found(path, tmp_path / "in", str(tmp_path / "in" / "*.tif"), tmp_path / "link.tif") == ["a"]
+
+
+def test_what_was_named_comes_in_that_order(tmp_path: Path) -> None:
+    paths = [write(tmp_path / name) for name in ("z.tif", "a.tif")]
+    assert found(*paths) == ["z", "a"]
+
+
+def test_layers_of_one_name_are_told_apart() -> None:
+    sources = find_sources([Micrograph(grey(8, 8), "YX", name="cells"), Micrograph(grey(9, 9), "YX", name="cells")])
+    assert [source.key for source in sources] == ["layer:cells", "layer:cells#2"]
+    assert [source.open().data.shape for source in sources] == [(8, 8), (9, 9)]
+
+
+def test_results_within_the_folder_of_inputs_are_no_inputs(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif")
+    write(tmp_path / "sharp" / "a.tif")
+    assert found(tmp_path, output=tmp_path / "sharp") == ["a"]
+    assert found(tmp_path / "sharp", output=tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(("given", "words"), [("no.tif", "does not exist"), ("*.tif", "matches"), ("", "no image")])
+def test_what_is_not_there_is_said_before_any_work(tmp_path: Path, given: str, words: str) -> None:
+    with pytest.raises(FileError, match=words):
+        find_sources([tmp_path / given])

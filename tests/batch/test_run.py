@@ -1,0 +1,324 @@
+"""A batch from its beginning to its end: what comes out, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.batch import Batch, BatchSettings, Failure, Success, making, open_batch
+from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
+from napari_mdeblurgan.batch.output_folder import WORK
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.storage import Micrograph, read_image, tiff_writing
+
+from .conftest import grey, names_in, write
+
+LARGE = {"large_bytes": 1000, "tile": 64}
+
+
+def reasons(batch: Batch) -> str:
+    return " ".join(failure.reason for failure in batch.failures)
+
+
+def test_results_are_those_of_restore_with_everything_that_is_known_of_the_images(
+    restored, tmp_path: Path, tiny_model: Callable[..., Model]
+) -> None:
+    data = np.stack([grey(3, 20, 24), 10 * grey(3, 20, 24, seed=1)], axis=1)
+    write(
+        tmp_path / "in" / "stack.ome.tif",
+        data,
+        axes="ZCYX",
+        pixel_size={"X": 0.5, "Y": 0.4, "Z": 2.0},
+        unit="µm",
+        channel_names=("DAPI", "GFP"),
+    )
+    write(tmp_path / "in" / "colour.png", grey(20, 24, 3).astype(np.uint8), axes="YXS")
+    batch = restored([tmp_path / "in"])
+    assert batch.outputs == [tmp_path / "out" / name for name in ("colour.ome.tif", "stack.ome.tif")]
+    stack = read_image(tmp_path / "out" / "stack.ome.tif")
+    assert (stack.axes, stack.unit, stack.channel_names, stack.name) == ("ZCYX", "µm", ("DAPI", "GFP"), "stack")
+    assert stack.pixel_size == pytest.approx({"X": 0.25, "Y": 0.2, "Z": 2.0})
+    expected = restore(data, tiny_model(1), channel_axis=1, device="cpu", precision="float32")
+    np.testing.assert_array_equal(stack.data, expected)
+    assert read_image(tmp_path / "out" / "colour.ome.tif").data.shape == (40, 48, 3)
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("tiff", ".tif"), ("png", ".png"), ("ome-zarr", ".ome.zarr")])
+def test_results_come_in_the_format_that_is_wanted(restored, tmp_path: Path, form: str, suffix: str) -> None:
+    source = write(tmp_path / "a.tif", grey(20, 24).astype(np.uint8))
+    assert restored([source], format=form).outputs == [tmp_path / "out" / f"a{suffix}"]
+    assert read_image(tmp_path / "out" / f"a{suffix}").data.shape == (40, 48)
+
+
+@pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
+def test_a_large_image_goes_block_by_block_and_keeps_what_is_known_of_it(
+    restored, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"pixel_size": {"X": 0.5, "Y": 0.4}, "unit": "µm", "channel_names": ("DAPI", "GFP"), "axes": "CYX"}
+    source = write(tmp_path / "a.tif", grey(2, 150, 100), **known)
+    small = restored([source])
+    whole = read_image(small.outputs[0])
+    monkeypatch.setattr(making, "_make_in_memory", None)
+    for path in small.outputs:
+        path.rename(tmp_path / "small.ome.tif")
+    large = read_image(restored([source], format=form, overwrite=True, **LARGE).outputs[0])
+    assert (large.axes, large.pixel_size, large.unit, large.channel_names, large.name) == (
+        whole.axes,
+        whole.pixel_size,
+        whole.unit,
+        whole.channel_names,
+        "a",
+    )
+    assert np.abs(large.data.astype(int) - whole.data.astype(int)).max() <= 1
+    assert [path.name for path in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
+
+
+def test_images_in_memory_and_lazy_ones_are_restored_like_files(restored, tmp_path: Path) -> None:
+    data = grey(40, 48)
+    path = write(tmp_path / "a.tif", data)
+    layers = [Micrograph(data, "YX", name="in/memory"), Micrograph(da.from_array(data, (16, 16)), "YX", name="lazy")]
+    outputs = restored([path, *layers]).outputs
+    assert [output.name for output in outputs] == ["a.ome.tif", "in-memory.ome.tif", "lazy.ome.tif"]
+    images = [read_image(output).data for output in outputs]
+    assert all((image == images[0]).all() for image in images)
+    assert not restored([path, *layers]).todo
+
+
+def test_what_is_done_is_not_done_again(restored, tmp_path: Path) -> None:
+    paths = [write(tmp_path / "in" / name) for name in ("a.tif", "b.tif")]
+    restored(paths[:1])
+    before = (tmp_path / "out" / "a.ome.tif").stat().st_mtime_ns
+    batch = restored([tmp_path / "in"])
+    assert [item.source.path for item in batch.todo] == paths[1:]
+    assert len(batch.outputs) == 2
+    assert (tmp_path / "out" / "a.ome.tif").stat().st_mtime_ns == before
+
+
+def test_an_image_that_has_changed_is_done_again(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif", grey(20, 24))
+    restored([source])
+    write(source, grey(30, 24))
+    batch = restored([source])
+    assert not batch.failures
+    assert read_image(tmp_path / "out" / "a.ome.tif").data.shape == (60, 48)
+
+
+def test_a_result_that_was_removed_is_made_again(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif")
+    restored([source]).outputs[0].unlink()
+    assert restored([source]).outputs[0].exists()
+
+
+@pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
+def test_a_batch_that_was_closed_goes_on_within_a_large_image(
+    settings, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_mdeblurgan.restoration import scan
+
+    source = write(tmp_path / "a.tif", grey(150, 150))
+    wishes = settings(format=form, **LARGE)
+    with open_batch([source], tmp_path / "out", wishes) as batch:
+        steps = batch.steps()
+        while next(steps).pixels < 2 * 128**2:
+            pass
+        steps.close()
+    assert not names_in(tmp_path / "out")
+    restored_blocks, restore_block = [], scan.restore_block
+    monkeypatch.setattr(
+        scan, "restore_block", lambda block, *rest: restored_blocks.append(block) or restore_block(block, *rest)
+    )
+    with open_batch([source], tmp_path / "out", wishes) as batch:
+        for step in batch.steps():
+            assert step.fraction == 0 or step.fraction > 0.1
+    assert 0 < len(restored_blocks) <= 7
+    assert len(batch.outputs) == 1
+
+
+def test_a_bad_file_is_named_and_the_rest_goes_on(restored, tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.tif")
+    (tmp_path / "in" / "b.tif").write_text("no image")
+    write(tmp_path / "in" / "c.tif", np.full((9, 9), np.nan, np.float32))
+    write(tmp_path / "in" / "d.tif")
+    batch = restored([tmp_path / "in"])
+    assert [output.name for output in batch.outputs] == ["a.ome.tif", "d.ome.tif"]
+    assert [Path(failure.name).name for failure in batch.failures] == ["b.tif", "c.tif"]
+    assert "is not a TIFF file" in batch.failures[0].reason
+    assert names_in(tmp_path / "out") == ["a.ome.tif", "d.ome.tif"]
+    assert [path.name for path in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
+
+
+def test_what_failed_can_be_tried_alone(restored, tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.tif")
+    (tmp_path / "in" / "b.tif").write_text("no image")
+    restored([tmp_path / "in"])
+    write(tmp_path / "in" / "b.tif")
+    write(tmp_path / "in" / "new.tif")
+    batch = restored([tmp_path / "in"], retry_failed=True)
+    assert [item.source.path for item in batch.items] == [tmp_path / "in" / "b.tif"]
+    assert names_in(tmp_path / "out") == ["a.ome.tif", "b.ome.tif"]
+    assert not restored([tmp_path / "in"], retry_failed=True).items
+
+
+def test_a_kind_of_file_that_cannot_hold_an_image_is_a_failure_of_that_image(restored, tmp_path: Path) -> None:
+    write(tmp_path / "in" / "a.tif", grey(3, 20, 24), axes="ZYX")
+    write(tmp_path / "in" / "b.tif")
+    batch = restored([tmp_path / "in"], format="png")
+    assert len(batch.outputs) == 1
+    assert "PNG holds a single plane" in reasons(batch)
+
+
+def test_an_image_that_changes_while_it_is_restored_is_said_and_not_kept(
+    settings, tmp_path: Path, tiny_model: Callable[..., Model]
+) -> None:
+    source = write(tmp_path / "a.tif")
+    with open_batch([source], tmp_path / "out", settings()) as batch:
+        for step in batch.steps():
+            if step.pixels and not batch.outputs and not batch.failures:
+                write(source, grey(60, 60))
+    assert "changed while it was being restored" in reasons(batch)
+    assert not names_in(tmp_path / "out")
+
+
+def test_files_from_elsewhere_are_not_replaced_unless_that_is_wished(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif")
+    foreign = write(tmp_path / "out" / "a.ome.tif", grey(9, 9))
+    batch = restored([source])
+    assert "is there already, from elsewhere" in reasons(batch)
+    assert read_image(foreign).data.shape == (9, 9)
+    assert not restored([source], overwrite=True).failures
+    assert read_image(foreign).data.shape == (48, 56)
+
+
+def test_a_result_that_its_user_has_changed_is_not_replaced(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif")
+    result = restored([source]).outputs[0]
+    write(result, grey(9, 9))
+    assert "was changed since it was made" in reasons(restored([source]))
+    assert read_image(result).data.shape == (9, 9)
+
+
+def test_results_of_other_settings_are_not_replaced_unless_that_is_wished(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif")
+    restored([source])
+    with pytest.raises(FileError, match="another model or other settings"):
+        restored([source], precision="bfloat16")
+    assert restored([source], precision="bfloat16", overwrite=True).outputs
+
+
+def test_results_may_lie_beside_the_inputs_and_never_replace_them(restored, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    source = write(folder / "a.ome.tif", grey(20, 24))
+    assert [path.name for path in restored([folder]).outputs] == ["a-2.ome.tif"]
+    assert read_image(source).data.shape == (20, 24)
+    again = restored([folder])
+    assert not again.todo
+    assert names_in(folder) == ["a-2.ome.tif", "a.ome.tif"]
+
+
+def test_a_result_that_lacks_nothing_but_its_name_gets_it(
+    settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_mdeblurgan.batch.output_folder import OutputFolder
+
+    source = write(tmp_path / "a.tif")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, open_batch([source], tmp_path / "out", settings()) as batch:
+        patch.setattr(OutputFolder, "place", killed)
+        with pytest.raises(KeyboardInterrupt):
+            list(batch.steps())
+    assert not names_in(tmp_path / "out")
+    with open_batch([source], tmp_path / "out", settings()) as batch:
+        assert not batch.todo
+    assert names_in(tmp_path / "out") == ["a.ome.tif"]
+
+
+def test_a_folder_is_held_by_one_batch_at_a_time(settings, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif")
+    with open_batch([source], tmp_path / "out", settings()), pytest.raises(FileError, match="Another batch is at work"):
+        open_batch([source], tmp_path / "out", settings())
+    open_batch([source], tmp_path / "out", settings()).close()
+
+
+def test_what_killed_runs_have_left_is_removed(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif")
+    for left in ("0123456789abcdef/.1234.part", "0123456789abcdef/b.ome.tif", "replaced-00/zarr.json"):
+        path = tmp_path / "out" / WORK / left
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    restored([source])
+    assert [path.name for path in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to_is_said(settings, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir(mode=0o500)
+    with pytest.raises(FileError, match="may not be written to"):
+        open_batch([write(tmp_path / "a.tif")], folder, settings())
+
+
+def test_a_file_in_the_place_of_the_folder_is_said(settings, tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="choose a"):
+        open_batch([write(tmp_path / "a.tif")], write(tmp_path / "out"), settings())
+
+
+def test_a_full_disk_ends_the_batch_with_a_sentence_and_loses_nothing(
+    settings, restored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write(tmp_path / name) for name in ("a.tif", "b.tif", "c.tif")]
+
+    def full(path: Path, **_: object):
+        if path.name == "b.ome.tif":
+            with replacing(path):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replacing(path)
+
+    with monkeypatch.context() as patch, open_batch(paths, tmp_path / "out", settings()) as batch:
+        patch.setattr(tiff_writing, "replacing", full)
+        with pytest.raises(FileError, match=r"is full; make room and start again: 1 result"):
+            list(batch.steps())
+    assert names_in(tmp_path / "out") == ["a.ome.tif"]
+    assert [item.source.path for item in restored(paths).todo] == paths[1:]
+
+
+def test_progress_counts_what_earlier_runs_have_done_and_ends_at_one(settings, tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{number}.tif", grey(24, 24, seed=number)) for number in range(4)]
+    for count in (2, 4):
+        with open_batch(paths[:count], tmp_path / "out", settings()) as batch:
+            steps = list(batch.steps())
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (pytest.approx(0.5, abs=0.01), 1)
+    assert (steps[0].done, steps[-1].done, steps[-1].total) == (2, 4, 4)
+    assert steps[-1].pixels == 2 * 48**2
+    assert steps[-1].mpix_per_s == pytest.approx(2 * 48**2 / 1e6 / steps[-1].seconds)
+    news = [step.news for step in steps if step.news]
+    assert [type(each) for each in news] == [Success, Success]
+    assert next(step.current for step in steps if step.current) == (str(paths[2]),)
+
+
+def test_the_manifest_says_what_was_done_with_what(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif")
+    restored([source, write(tmp_path / "b.tif")])
+    entry = Manifest(tmp_path / "out" / MANIFEST).records[str(source), "a.ome.tif"].made
+    assert entry is not None
+    assert (entry.model, entry.device, entry.precision, entry.pixels) == ("tiny-1-x2", "cpu", "float32", 48 * 56)
+
+
+def test_a_failure_is_told_while_it_happens(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_text("no image")
+    with open_batch([tmp_path / "a.tif"], tmp_path / "out", settings()) as batch:
+        news = [step.news for step in batch.steps() if step.news]
+    assert [type(each) for each in news] == [Failure]
