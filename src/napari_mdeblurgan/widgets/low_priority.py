@@ -30,7 +30,8 @@ def at_low_priority(steps: Generator[Step, Any, Result]) -> Generator[Step, None
                     return value
                 yield value
         finally:
-            thread.submit(steps.close).result()
+            with contextlib.suppress(RuntimeError):  # the interpreter is about to end, and starts nothing any more
+                thread.submit(steps.close).result()
 
 
 def lower_priority() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ from napari_mdeblurgan.widgets.scan import Opened, Saved
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
+
+    from napari_mdeblurgan.restoration.scan import Scan
+    from napari_mdeblurgan.restoration.tiling import Region
 
 
 class ScanLayers:
@@ -52,7 +56,7 @@ class ScanLayers:
     def open(self, opened: Opened, source: Image | None) -> Image:
         """Show a scan from now on; in the layer that has shown it before, if it is still there."""
         scan, rgb = opened.scan, opened.scan.plan.rgb
-        self._live = LiveLayer(self._viewer, scan.levels, rgb, scan.want, scan.store.path.exists)
+        self._live = LiveLayer(self._viewer, scan.levels, rgb, follow(scan), scan.store.path.exists)
         self._opened = opened
         layer = self._interrupted.pop(scan.path, None)
         if layer is not None and layer in self._viewer.layers:
@@ -100,6 +104,20 @@ class ScanLayers:
         if self._live is not None and self._opened is not None:
             self._live.finish(self._opened.scan.levels)
         self._live = self._opened = None
+
+
+def follow(scan: Scan) -> Callable[[tuple[int, ...], Region], None]:
+    """Have the blocks done next that show in a region of the result."""
+    plan = scan.plan
+
+    def want(index: tuple[int, ...], region: Region) -> None:
+        (y0, y1), (x0, x1) = (
+            (start // plan.factor + first, -(-stop // plan.factor) + first)
+            for (start, stop), (first, _) in zip(region, plan.region, strict=True)
+        )
+        scan.want(index, ((y0, y1), (x0, x1)))
+
+    return want
 
 
 def _file_of(layer: Layer) -> Path | None:
