@@ -10,6 +10,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_mdeblurgan
+from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MANIFEST = str(Path(napari_mdeblurgan.__file__).with_name("napari.yaml"))
 WIDGET = "Deblur + SR (M-Deblurgan)"
+BATCH = "Batch (M-Deblurgan)"
 
 
 @pytest.fixture
@@ -50,10 +52,17 @@ def test_everything_that_the_manifest_names_can_be_imported() -> None:
 
 @pytest.mark.parametrize("menu", ["layers", "plugins"])
 def test_widget_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
-    path = {"layers": ("Filter", WIDGET), "plugins": (WIDGET,)}[menu]
+    path = {"layers": ("Filter", WIDGET), "plugins": ("M-Deblurgan", "Deblur + SR")}[menu]
     menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
     (widget,) = docked(viewer)
     assert widget.controls.status.value.startswith("Open an image first")
+
+
+@pytest.mark.parametrize("menu", ["file", "plugins"])
+def test_batch_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
+    path = {"file": ("IO Utilities", BATCH), "plugins": ("M-Deblurgan", "Batch")}[menu]
+    menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
+    assert any(isinstance(widget, BatchWidget) for widget in viewer.window.dock_widgets.values())
 
 
 @pytest.mark.parametrize("words", ["deblur", "sharpen", "super-resolution", "M-Deblurgan SR"])

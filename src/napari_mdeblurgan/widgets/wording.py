@@ -75,3 +75,18 @@ def made(name: str, seconds: float, device: str, path: Path | None) -> str:
         return f"{name!r} had been made before; it is in {path}."
     words = f"{name!r} was made in {duration(seconds)} on {place(device)}"
     return f"{words} and saved in {path}." if path is not None else f"{words}."
+
+
+def rate(mpix_per_s: float | None) -> str:
+    """How fast the work goes."""
+    return f"{mpix_per_s:.2g}{UNBROKEN}MPix/s" if mpix_per_s else ""
+
+
+def counted(done: int, total: int) -> str:
+    """How many images are done."""
+    return f"{done} of {total} image{'s' * (total != 1)} done"
+
+
+def failed(count: int) -> str:
+    """How many images have failed, after how many have not."""
+    return f", {count} failed" if count else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.widgets.low_priority import at_low_priority
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
@@ -68,7 +69,7 @@ def run_order(order: Order) -> Generator[Listed | BatchProgress, None, Finished 
         No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
     """
     try:
-        return (yield from _run(order))
+        return (yield from at_low_priority(_run(order)))
     except MdeblurganError as error:
         return Stopped(str(error))
     except Exception as error:
