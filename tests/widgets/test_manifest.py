@@ -52,7 +52,7 @@ def test_everything_that_the_manifest_names_can_be_imported() -> None:
 
 @pytest.mark.parametrize("menu", ["layers", "plugins"])
 def test_widget_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
-    path = {"layers": ("Filter", WIDGET), "plugins": ("M-Deblurgan", "Deblur + SR")}[menu]
+    path = {"layers": ("Filter", WIDGET), "plugins": ("M-Deblurgan", WIDGET)}[menu]
     menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
     (widget,) = docked(viewer)
     assert widget.controls.status.value.startswith("Open an image first")
@@ -60,7 +60,7 @@ def test_widget_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
 
 @pytest.mark.parametrize("menu", ["file", "plugins"])
 def test_batch_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
-    path = {"file": ("IO Utilities", BATCH), "plugins": ("M-Deblurgan", "Batch")}[menu]
+    path = {"file": ("IO Utilities", BATCH), "plugins": ("M-Deblurgan", BATCH)}[menu]
     menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
     assert any(isinstance(widget, BatchWidget) for widget in viewer.window.dock_widgets.values())
 

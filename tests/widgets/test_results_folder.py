@@ -27,14 +27,20 @@ def make(folder: Path, name: str, *, finished: bool) -> None:
         writer.finish()
 
 
-def test_only_what_this_program_has_made_counts(tmp_path: Path) -> None:
-    make(tmp_path, "a.ome.zarr", finished=True)
-    make(tmp_path, "b.ome.zarr", finished=False)
-    (tmp_path / "other.ome.zarr").mkdir()
-    (tmp_path / "other.ome.zarr" / "zarr.json").write_text('{"attributes": {"ome": {}}}')
-    (tmp_path / "letter.txt").write_text("not ours")
-    (tmp_path / "link.ome.zarr").symlink_to(tmp_path / "a.ome.zarr")
-    found = results_in(tmp_path)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "results").mkdir()
+    return tmp_path / "results"
+
+
+def test_only_what_this_program_has_made_counts(folder: Path) -> None:
+    make(folder, "a.ome.zarr", finished=True)
+    make(folder, "b.ome.zarr", finished=False)
+    (folder / "other.ome.zarr").mkdir()
+    (folder / "other.ome.zarr" / "zarr.json").write_text('{"attributes": {"ome": {}}}')
+    (folder / "letter.txt").write_text("not ours")
+    (folder / "link.ome.zarr").symlink_to(folder / "a.ome.zarr")
+    found = results_in(folder)
     assert [(result.path.name, result.finished) for result in found] == [
         ("a.ome.zarr", True),
         ("b.ome.zarr.partial", False),
@@ -42,14 +48,14 @@ def test_only_what_this_program_has_made_counts(tmp_path: Path) -> None:
     assert all(result.bytes > 100 for result in found)
 
 
-def test_emptying_keeps_what_is_open_and_what_is_not_ours(tmp_path: Path) -> None:
+def test_emptying_keeps_what_is_open_and_what_is_not_ours(folder: Path) -> None:
     for name in ("a.ome.zarr", "open.ome.zarr"):
-        make(tmp_path, name, finished=True)
-    make(tmp_path, "half.ome.zarr", finished=False)
-    make(tmp_path, "running.ome.zarr", finished=False)
-    (tmp_path / "letter.txt").write_text("not ours")
-    remove_results(results_in(tmp_path), [tmp_path / "open.ome.zarr", tmp_path / "running.ome.zarr"])
-    left = sorted(path.name for path in tmp_path.iterdir())
+        make(folder, name, finished=True)
+    make(folder, "half.ome.zarr", finished=False)
+    make(folder, "running.ome.zarr", finished=False)
+    (folder / "letter.txt").write_text("not ours")
+    remove_results(results_in(folder), [folder / "open.ome.zarr", folder / "running.ome.zarr"])
+    left = sorted(path.name for path in folder.iterdir())
     assert left == ["letter.txt", "open.ome.zarr", "running.ome.zarr.partial"]
 
 

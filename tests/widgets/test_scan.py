@@ -105,7 +105,10 @@ def test_result_that_would_crowd_the_memory_is_made_on_disk_by_itself(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     viewer.add_image(noise(), name="small")
+    widget.results.to_disk.native.click()
     assert widget.results.to_disk.enabled
+    widget.results.to_disk.native.click()
+    assert not widget.results.to_disk.value
     monkeypatch.setattr("napari_mdeblurgan.widgets.scan.DISK_SHARE", 0)
     viewer.add_image(noise(), name="large")
     assert widget.results.to_disk.value

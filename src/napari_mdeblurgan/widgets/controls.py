@@ -15,7 +15,7 @@ THIS_SLICE = "This slice only"
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 290
-LABEL_WIDTH = 52
+LABEL_WIDTH = 58
 
 
 @dataclass(frozen=True, slots=True)

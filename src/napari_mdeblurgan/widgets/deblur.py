@@ -219,6 +219,11 @@ class DeblurWidget(Container):
         on_disk = self.results.wanted or (card is not None and is_large(job, card.scale))
         return replace(job, folder=self.results.folder) if on_disk and not job.preview else job
 
+    def _is_large(self, image: Image) -> bool:
+        """Whether the result has to be made on disk; one slice of it is looked at when it is started."""
+        card, part = self._card_for(image), self.slices.of(image)
+        return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card.scale)
+
     def _card_for(self, image: Image) -> ModelCard | None:
         """The chosen model; for an image of another kind than the chosen image the one that would be offered for it."""
         channels = models.channels_of(image)
@@ -283,6 +288,7 @@ class DeblurWidget(Container):
             self.controls.status.value = step
         elif isinstance(step, Opened):
             self._pair(self.scans.open(step, self._source), preview=False)
+            self.controls.status.value = wording.restoring(self._runner.position + 1, len(self._sources))
         else:
             self.scans.touch()
             self.controls.status.value = wording.restoring(self._runner.position + 1, len(self._sources))
@@ -369,8 +375,9 @@ class DeblurWidget(Container):
         controls.about.value = models.summary(card) if card is not None else ""
         controls.this_slice.visible = image is not None and image.ndim > 2
         self.slices.offer(image, one_plane=controls.this_slice.value)
-        self.results.require(problem is None and any(self._job(i, **self.slices.of(i)).folder for i in images))
-        controls.run.text = wording.run(len(images), any(self.scans.can_resume(i) for i in images))
+        self.results.require(problem is None and any(self._is_large(layer) for layer in images))
+        resumable = not self.running and any(self.scans.can_resume(layer) for layer in images)
+        controls.run.text = wording.run(len(images), resumable)
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
         controls.working.visible = self.running
         source = self._compared()

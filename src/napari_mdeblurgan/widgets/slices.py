@@ -32,7 +32,8 @@ class Slices:
         self._on_change = on_change
         self._shown: tuple[Any, ...] = ()
         self.ranges: dict[int, RangeSlider] = {}
-        self.window = ComboBox(choices=[WHOLE], label="Window", tooltip=WINDOW_TIP)
+        self._windows: list[tuple[str, Any]] = [(WHOLE, WHOLE)]
+        self.window = ComboBox(choices=self._window_entries, label="Window", tooltip=WINDOW_TIP)
         self._rows: Container = Container(widgets=[], labels=False)
         self._rows.margins = (0, 0, 0, 0)
         self.widget = Container(widgets=[self._rows, _named("Window", self.window)], labels=False)
@@ -75,6 +76,9 @@ class Slices:
             return {"planes": (), "window_axes": () if own is None else (own,)}
         return {"planes": self.planes(image), "window_axes": self.window_axes(image)}
 
+    def _window_entries(self, _: object = None) -> list[tuple[str, Any]]:
+        return list(self._windows)
+
     def _offer_ranges(self, labels: tuple[str, ...], lengths: tuple[int, ...]) -> None:
         self._rows.clear()
         self.ranges = {}
@@ -95,7 +99,8 @@ class Slices:
         several = [(EACH, EACH)] if len(labels) > 1 else []
         if not several:  # the only axis: an entry of it is a slice
             per_axis = [("One per channel" if channels == 0 else EACH, 0)]
-        self.window.choices = [(WHOLE, WHOLE), *per_axis, *several]
+        self._windows = [(WHOLE, WHOLE), *per_axis, *several]
+        self.window.reset_choices()
         self.window.value = WHOLE if channels is None else channels
 
 
