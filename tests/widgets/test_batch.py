@@ -94,7 +94,9 @@ def test_good_images_are_restored_and_the_bad_one_is_named_with_its_reason(
     assert states(batch)["a.tif"] == states(batch)["c.tif"] == "✓ done"
     assert states(batch)["b.tif"].startswith("✗ ")
     assert "b.tif" in states(batch)["b.tif"]
-    assert batch.controls.status.value == f"2 results in {(tmp_path / 'out').resolve()}, 1 failed."
+    summary, reason = batch.controls.status.value.split("\n")
+    assert summary == f"2 results in {(tmp_path / 'out').resolve()}, 1 failed."
+    assert states(batch)["b.tif"] == f"✗ {reason}"
     result = read_image(tmp_path / "out" / "a.ome.tif").data
     np.testing.assert_array_equal(result, restore(noise(), load_model("tiny-grey")))
     assert batch.controls.retry.enabled

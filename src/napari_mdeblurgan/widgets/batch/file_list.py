@@ -23,7 +23,7 @@ class FileList(QTreeWidget):
         self.setWordWrap(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setMinimumHeight(120)
-        self.setToolTip("The images of the batch and what has become of them.")
+        self.setToolTip("The images of the batch and what has become of them; select one to read its reason.")
         header = self.header()
         if header is not None:
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
@@ -62,6 +62,15 @@ class FileList(QTreeWidget):
         for name in names - self._working:
             self.tell(name, WORKING)
         self._working = names
+
+    def reasons(self) -> list[str]:
+        """Why images failed."""
+        return [row.toolTip(1) for row in self._rows.values() if row.text(1).startswith(SIGNS[FAILED])]
+
+    def selected(self) -> str:
+        """What the selected row says, in full."""
+        rows = self.selectedItems()
+        return rows[0].toolTip(1) if rows else ""
 
     def states(self) -> dict[str, str]:
         """What the rows say, by the names of the images."""

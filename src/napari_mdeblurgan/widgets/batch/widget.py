@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
 
 SMALLEST_WIDTH = 320
+REASONS = 3  # that are said at the end; the list has them all
 
 
 class BatchWidget(QWidget):
@@ -168,6 +169,7 @@ class BatchWidget(QWidget):
             button.changed.connect(lambda _=None, act=act: act())
         for name in REMEMBERED:
             getattr(controls, name).changed.connect(self._on_choice)
+        self.files.itemSelectionChanged.connect(self._tell_selected)
         self._watch = LifeWatch(self, self._on_show, self._on_close)
 
     def _on_choice(self, _: object = None) -> None:
@@ -262,9 +264,8 @@ class BatchWidget(QWidget):
             self._tell_failure(outcome.sentence)
         elif isinstance(outcome, Finished):
             self._failed = outcome.failed
-            self._bar(1.0 if not outcome.failed else None, "")
             words = f"{outcome.done} result{'s' * (outcome.done != 1)} in {outcome.folder}"
-            self._say(f"{words}{wording.failed(outcome.failed)}.")
+            self._say("\n".join([f"{words}{wording.failed(outcome.failed)}.", *self.files.reasons()[:REASONS]]))
             if outcome.failed:
                 show_error(f"{outcome.failed} of the images failed; the Batch widget says why.")
         else:
@@ -274,6 +275,10 @@ class BatchWidget(QWidget):
     def _tell_failure(self, sentence: str) -> None:
         self._say(sentence)
         show_error(sentence)
+
+    def _tell_selected(self) -> None:
+        if not self.running and (words := self.files.selected()):
+            self._say(words)
 
     def _say(self, words: str) -> None:
         self.controls.status.value = words
@@ -329,7 +334,7 @@ class BatchWidget(QWidget):
         controls.cancel.enabled = running and not self._stopped
         controls.retry.enabled = ready and self._failed > 0
         controls.open.enabled = bool(controls.output.value.strip()) and self._folder().is_dir()
-        controls.progress.visible = running or bool(self._failed) or self._stopped
+        controls.progress.visible = running
         controls.workers.visible = controls.place.value == WORKERS
         controls.scheduler.visible = controls.place.value == SCHEDULER
         for control in (controls.add_files, controls.add_folder, controls.add_layers, controls.clear, controls.output):
