@@ -2,8 +2,7 @@
 
 Opens a window (on a virtual screen: `xvfb-run -a -s "-screen 0 1600x1000x24"`), restores a colour scan into a cache folder of its
 own with a bundled model, and watches a timer of 10 ms: at rest, zoomed out and zoomed in while the scan is restored, and
-while the view is moved twice a second as well. An event that comes at a random moment while the loop is held up for d ms waits d / 2 on
-average; "late" is what a tick of the timer waited.
+while the view is moved twice a second as well. "Late" is what a tick of the timer waited.
 """
 
 from __future__ import annotations
