@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
     """Save all pictures in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
-    plan.DEFAULT_TILE["cpu"] = TILE
+    plan.fitting_tile = lambda *_: TILE
     for sample, place in SAMPLES.items():
         viewer = napari.Viewer(show=True)
         viewer.window._qt_window.resize(*WINDOW)

@@ -15,6 +15,7 @@ import zarr
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.restoration import scan
 from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from tests.widgets.event_loop import watched
 
@@ -27,30 +28,38 @@ if TYPE_CHECKING:
     Run = Callable[[], None]
 
 BLOCK = 512  # pixels of the source along a side
+READ_AHEAD = 4
 
 
 class Blocks:
-    """Lets blocks be restored one by one, and notes which ones are."""
+    """Lets the network do batches of one block one by one, and notes which blocks are written."""
 
     def __init__(self) -> None:
-        self.begun: list[scan.Block] = []
+        self.done: list[tuple[tuple[int, ...], int, int]] = []
         self._open = threading.Semaphore(0)
-        self._restore = scan.restore_block
+        self._apply, self._write = scan.apply, OmeZarrWriter.write
+        self.waiting = 0
 
     def let_on(self, count: int = 1000) -> None:
         if count:
             self._open.release(count)
 
-    def restore(self, block: scan.Block, *arguments: Any) -> np.ndarray:
-        self.begun.append(block)
+    def apply(self, *arguments: Any) -> Any:
+        self.waiting += 1
         assert self._open.acquire(timeout=60)
-        return self._restore(block, *arguments)
+        return self._apply(*arguments)
+
+    def write(self, writer: OmeZarrWriter, index: tuple[int, ...], y: int, x: int, pixels: np.ndarray) -> None:
+        self._write(writer, index, y, x, pixels)
+        self.done.append((index, y, x))
 
 
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> Generator[Blocks, None, None]:
     blocks = Blocks()
-    monkeypatch.setattr(scan, "restore_block", blocks.restore)
+    monkeypatch.setattr(scan, "apply", blocks.apply)
+    monkeypatch.setattr(OmeZarrWriter, "write", lambda writer, *block: blocks.write(writer, *block))
+    monkeypatch.setattr(scan, "fitting_batch", lambda *_: 1)
     yield blocks
     blocks.let_on()
 
@@ -64,10 +73,9 @@ def on_disk(widget: DeblurWidget) -> DeblurWidget:
 def begin(qtbot: QtBot, widget: DeblurWidget, blocks: Blocks, done: int = 0) -> Image:
     """Press the button, and let so many blocks be done; returns the layer that fills in."""
     layers = list(widget._viewer.layers)
-    widget.controls.run.native.click()
-    begun = len(blocks.begun)
     blocks.let_on(done)
-    qtbot.waitUntil(lambda: len(blocks.begun) > begun + done, timeout=60_000)
+    widget.controls.run.native.click()
+    qtbot.waitUntil(lambda: len(blocks.done) == done and blocks.waiting > done, timeout=60_000)
     qtbot.waitUntil(lambda: widget.scans.open_path is not None, timeout=60_000)
     return next((layer for layer in widget._viewer.layers if layer not in layers), layers[-1])
 
@@ -203,23 +211,24 @@ def test_blocks_in_view_are_done_next_and_a_new_view_is_followed(
     def look_at(y: int, x: int) -> None:
         viewer.scene.camera.center, viewer.scene.camera.zoom = (1, y, x), 20
 
-    def next_block() -> tuple[tuple[int, ...], int, int]:
-        blocks.let_on(1)
-        before = len(blocks.begun)
-        qtbot.waitUntil(lambda: len(blocks.begun) > before, timeout=30_000)
-        block = blocks.begun[-1]
-        return block.index, block.region[0][0], block.region[1][0]
+    def comes_soon(*block: Any) -> bool:
+        """Whether a block is done, once those are that were begun before the view moved."""
+        for _ in range(READ_AHEAD):
+            blocks.let_on(1)
+            before = len(blocks.done)
+            qtbot.waitUntil(lambda before=before: len(blocks.done) > before, timeout=30_000)
+        return blocks.done[-1] == block
 
     look_at(1300, 1800)
     begin(qtbot, widget, blocks)
     qtbot.wait(500)
-    assert next_block() == ((1,), 1024, 1536)
+    assert comes_soon((1,), 2048, 3072)
     look_at(1800, 200)
     qtbot.wait(500)
-    assert next_block() == ((1,), 1536, 0)
+    assert comes_soon((1,), 3072, 0)
     viewer.dims.set_current_step(0, 0)
     qtbot.wait(500)
-    assert next_block() == ((0,), 1536, 0)
+    assert comes_soon((0,), 3072, 0)
     stop(qtbot, widget, blocks)
 
 
@@ -260,13 +269,13 @@ def test_cancel_keeps_what_is_done_and_resume_goes_on_in_the_same_layer(
     assert "kept" in on_disk.controls.status.value
     assert on_disk.controls.run.text == "Resume"
     assert np.asarray(layer.data[0]).any()
-    begun = {(block.y, block.x) for block in blocks.begun}
-    blocks.begun.clear()
+    kept = set(blocks.done)
+    blocks.done.clear()
     blocks.let_on()
     on_disk.controls.run.native.click()
     wait_for_end()
-    assert {(block.y, block.x) for block in blocks.begun}.isdisjoint(begun)
-    assert len(begun) + len(blocks.begun) == 4
+    assert kept.isdisjoint(blocks.done)
+    assert len(kept) + len(blocks.done) == 4
     assert viewer.layers[1:] == [layer]
     assert on_disk.controls.run.text == "Deblur + SR"
     np.testing.assert_allclose(np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1)
@@ -291,13 +300,14 @@ def test_scan_is_gone_on_with_after_napari_was_closed(
     first._viewer.close()
     blocks.let_on(1)
     qtbot.wait(500)
-    done = {(block.y, block.x) for block in blocks.begun[:2]}
-    blocks.begun.clear()
+    kept = set(blocks.done)
+    blocks.done.clear()
     blocks.let_on()
     second = opened()
     second.controls.run.native.click()
     qtbot.waitUntil(lambda: not second.running, timeout=60_000)
-    assert {(block.y, block.x) for block in blocks.begun}.isdisjoint(done)
+    assert kept.isdisjoint(blocks.done)
+    assert len(kept) + len(blocks.done) == 4
     assert np.asarray(second._viewer.layers[1].data[0]).all(axis=0).any()
 
 
@@ -308,8 +318,8 @@ def test_finished_scan_is_shown_again_without_work(
     blocks.let_on()
     run()
     del viewer.layers[1]
-    blocks.begun.clear()
+    blocks.done.clear()
     run()
-    assert not blocks.begun
+    assert not blocks.done
     assert "had been made before" in on_disk.controls.status.value
     assert viewer.layers[1].data.shape == (80, 96)

@@ -102,33 +102,53 @@ class OptimalApproximationModule(nn.Module):
         contrast : Tensor
             (batch, 1, y, x): local mean absolute deviation of the input, above zero.
         """
-        stacked = torch.stack(candidates, dim=1)
         if self.reading == "none":
-            weights = torch.zeros_like(stacked[:, :, 0])
+            weights = torch.zeros_like(torch.cat([candidate[:, :1] for candidate in candidates], dim=1))
             weights[:, 2] = 1
             return Approximation(candidates[2], weights, torch.full_like(weights, torch.nan))
-        seen = torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1)
-        features = self.features(seen)
-        chooses = self.reading in ("ranked", "nearest")
-        relative = self.to_distances(features if chooses else features.detach()).to(mean.dtype)
-        if chooses:
-            weights = functional.softmax(-SHARPNESS * relative, dim=1)
-        if self.reading == "nearest":
-            if not self.training:
-                weights = functional.one_hot(weights.argmax(dim=1), 3).movedim(-1, 1).to(weights.dtype)
-        else:
-            free = self.to_weights(features).to(mean.dtype)
-            if self.reading == "affine":
-                free = free.clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT)
-                weights = torch.cat([free, 1 - free.sum(dim=1, keepdim=True)], dim=1)
-            elif self.reading == "ranked":
-                weights = weights + free - free.mean(dim=1, keepdim=True)
-            else:
-                weights = functional.softmax(free, dim=1)
-        image = (weights[:, :, None] * stacked).sum(dim=1)
-        return Approximation(image, weights, relative.clamp(-12, 4).exp() * contrast)
+        features = self._seen(candidates, mean, contrast)
+        relative = self.to_distances(features if self._chooses else features.detach()).to(mean.dtype)
+        weights = self._weights(features, relative if self._chooses else None, mean.dtype)
+        return Approximation(_mixed(weights, candidates), weights, relative.clamp(-12, 4).exp() * contrast)
+
+    def passed(self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor) -> Tensor:
+        """The image of `forward` alone, without distances that nobody asks for."""
+        if self.reading == "none":
+            return candidates[2]
+        features = self._seen(candidates, mean, contrast)
+        relative = self.to_distances(features).to(mean.dtype) if self._chooses else None
+        return _mixed(self._weights(features, relative, mean.dtype), candidates)
+
+    @property
+    def _chooses(self) -> bool:
+        """Whether the weights come from the distances."""
+        return self.reading in ("ranked", "nearest")
+
+    def _seen(self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor) -> Tensor:
+        return self.features(torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1))
+
+    def _weights(self, features: Tensor, relative: Tensor | None, dtype: torch.dtype) -> Tensor:
+        """(batch, 3, y, x), in the `dtype` of images; `relative` distances only where the reading chooses by them."""
+        if relative is None:
+            free = self.to_weights(features).to(dtype)
+            if self.reading == "softmax":
+                return functional.softmax(free, dim=1)
+            free = free.clamp(-LARGEST_WEIGHT, LARGEST_WEIGHT)
+            return torch.cat([free, 1 - free.sum(dim=1, keepdim=True)], dim=1)
+        preferred = functional.softmax(-SHARPNESS * relative, dim=1)
+        if self.reading == "ranked":
+            free = self.to_weights(features).to(dtype)
+            return preferred + free - free.mean(dim=1, keepdim=True)
+        if self.training:
+            return preferred
+        return functional.one_hot(preferred.argmax(dim=1), 3).movedim(-1, 1).to(dtype)
 
     def reach(self, reach: Reach) -> Reach:
         if self.reading == "none":
             return reach
         return reach.convolved(3).convolved(3).convolved(3)
+
+
+def _mixed(weights: Tensor, candidates: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    first, second, third = (weights[:, n : n + 1] * candidate for n, candidate in enumerate(candidates))
+    return first + second + third

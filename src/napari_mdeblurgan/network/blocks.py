@@ -5,6 +5,8 @@ No layer adds a bias and none normalises, so each is positively homogeneous: twi
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,14 +14,17 @@ from torch.nn import functional
 from napari_mdeblurgan.network.reach import Reach
 
 
-def full_precision(x: Tensor) -> torch.autocast:
+def full_precision(x: Tensor) -> AbstractContextManager[None]:
     """Switch mixed precision off: images keep all their bits; only the corrections to them are made in fewer."""
+    if x.is_meta:
+        return nullcontext()
     return torch.autocast(x.device.type, enabled=False)
 
 
 def activate(x: Tensor, slope: float) -> Tensor:
-    """ReLU, or leaky ReLU where `slope`, the gradient below zero, is not 0."""
-    return functional.leaky_relu(x, slope) if slope else functional.relu(x)
+    """ReLU, or leaky ReLU where `slope`, the gradient below zero, is not 0; in inference mode `x` itself becomes that."""
+    in_place = torch.is_inference_mode_enabled()
+    return functional.leaky_relu(x, slope, in_place) if slope else functional.relu(x, in_place)
 
 
 class Convolution(nn.Conv2d):
@@ -44,7 +49,8 @@ class ResidualBlock(nn.Module):
         nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * features)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(activate(self.first(x), self.slope))
+        correction = self.second(activate(self.first(x), self.slope))
+        return correction.add_(x) if torch.is_inference_mode_enabled() else x + correction
 
     def reach(self, reach: Reach) -> Reach:
         return self.second.reach(self.first.reach(reach))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_mdeblurgan.network.blocks import Convolution, Pooling, ResidualBlock, Upsampling, activate
 from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.network.stages import Stage
 
 
 class DeblurringModule(nn.Module):
@@ -69,51 +72,86 @@ class DeblurringModule(nn.Module):
         tuple of Tensor
             What the encoder-decoder adds to the input, and what the multi-scale head adds to that.
         """
-        slope = self.slope
-        features = first = activate(self.first(contrast), slope)
-        kept = []
-        for block, pooling in zip(self.encoder[:3], self.pooling, strict=True):
-            features = block(features)
-            kept.append(features)
-            features = activate(pooling(features), slope)
-        bottleneck = features = self.encoder[3](features)
+        first, kept, half = self.encode(contrast)
+        kept_half, kept_quarter, bottleneck = self.descend(half)
+        quarter, coarse = self.ascend(bottleneck, kept_quarter)
+        (half,) = self.rise(1, quarter, kept_half)
+        correction, fine = self.decode(half, first, kept)
+        (second,) = self.head(coarse, half, fine)
+        return correction, second
 
-        decoded = []
-        for level in (2, 1, 0):
-            features = activate(self.upsampling[level](features), slope) + self.skips[level](kept[level])
-            features = self.decoder[level](features)
-            decoded.append(features)
-        quarter, half, full = decoded
+    def encode(self, contrast: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """At full size: the first features, what the skip at full size keeps, and what goes down to half size."""
+        first = activate(self.first(contrast), self.slope)
+        kept = self.encoder[0](first)
+        return first, kept, activate(self.pooling[0](kept), self.slope)
+
+    def descend(self, half: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """From half size down: what the skips at half and at quarter size keep, and the bottleneck."""
+        kept_half = self.encoder[1](half)
+        kept_quarter = self.encoder[2](activate(self.pooling[1](kept_half), self.slope))
+        return kept_half, kept_quarter, self.encoder[3](activate(self.pooling[2](kept_quarter), self.slope))
+
+    def ascend(self, bottleneck: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's map at quarter size, and the head's view of it and of the bottleneck."""
+        (quarter,) = self.rise(2, bottleneck, kept)
+        deepest = functional.interpolate(self.from_bottleneck(bottleneck), scale_factor=2, mode="nearest")
+        return quarter, torch.cat([deepest, self.from_quarter(quarter)], dim=1)
+
+    def rise(self, level: int, features: Tensor, kept: Tensor) -> tuple[Tensor]:
+        """The decoder's map of a level (0 for full size, 1 for half, 2 for quarter) from the coarser one and the skip."""
+        features = activate(self.upsampling[level](features), self.slope)
+        return (self.decoder[level](features + self.skips[level](kept)),)
+
+    def decode(self, half: Tensor, first: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """At full size: the encoder-decoder's correction, and its two maps as the head sees them, at quarter size."""
+        (full,) = self.rise(0, half, kept)
         last = full + self.last_skip(first)
+        fine = torch.cat([self.from_full(full), self.from_last(last)], dim=1)
+        return self.to_image(activate(last, self.slope)), fine
 
-        scales = [
-            functional.interpolate(self.from_bottleneck(bottleneck), scale_factor=2, mode="nearest"),
-            self.from_quarter(quarter),
-            self.from_half(half),
-            self.from_full(full),
-            self.from_last(last),
+    def head(self, coarse: Tensor, half: Tensor, fine: Tensor) -> tuple[Tensor]:
+        """The multi-scale head's correction."""
+        scales = [coarse, self.from_half(half), fine]
+        mixed = activate(self.mix(activate(torch.cat(scales, dim=1), self.slope)), self.slope)
+        return (self.head_to_image(activate(self.to_full(activate(self.to_half(mixed), self.slope)), self.slope)),)
+
+    def stages(self, contrast: str) -> list[Stage]:
+        """The module as stages, from the map called `contrast` to those called "first correction" and "second correction"."""
+        return [
+            Stage(self.encode, self._encode_reach, (contrast,), {"first": 1, "kept": 1, "encoded": 2}, 2),
+            Stage(
+                self.descend, self._descend_reach, ("encoded",), {"kept half": 2, "kept quarter": 4, "bottleneck": 8}, 8
+            ),
+            Stage(self.ascend, self._ascend_reach, ("bottleneck", "kept quarter"), {"quarter": 4, "coarse": 4}, 8),
+            Stage(partial(self.rise, 1), partial(self._rise_reach, 1), ("quarter", "kept half"), {"half": 2}, 4),
+            Stage(self.decode, self._decode_reach, ("half", "first", "kept"), {"first correction": 1, "fine": 4}, 4),
+            Stage(self.head, self._head_reach, ("coarse", "half", "fine"), {"second correction": 1}, 4),
         ]
-        head = activate(self.mix(activate(torch.cat(scales, dim=1), slope)), slope)
-        head = activate(self.to_full(activate(self.to_half(head), slope)), slope)
-        return self.to_image(activate(last, slope)), self.head_to_image(head)
 
-    def reach(self, reach: Reach) -> Reach:
-        features = first = self.first.reach(reach)
-        kept = []
-        for block, pooling in zip(self.encoder[:3], self.pooling, strict=True):
-            features = block.reach(features)
-            kept.append(features)
-            features = pooling.reach(features)
-        bottleneck = features = self.encoder[3].reach(features)
-        decoded = []
-        for level in (2, 1, 0):
-            features = self.upsampling[level].reach(features).joined(self.skips[level].reach(kept[level]))
-            features = self.decoder[level].reach(features)
-            decoded.append(features)
-        quarter, half, full = decoded
+    def _encode_reach(self, contrast: Reach) -> tuple[Reach, Reach, Reach]:
+        first = self.first.reach(contrast)
+        kept = self.encoder[0].reach(first)
+        return first, kept, self.pooling[0].reach(kept)
+
+    def _descend_reach(self, half: Reach) -> tuple[Reach, Reach, Reach]:
+        kept_half = self.encoder[1].reach(half)
+        kept_quarter = self.encoder[2].reach(self.pooling[1].reach(kept_half))
+        return kept_half, kept_quarter, self.encoder[3].reach(self.pooling[2].reach(kept_quarter))
+
+    def _ascend_reach(self, bottleneck: Reach, kept: Reach) -> tuple[Reach, Reach]:
+        (quarter,) = self._rise_reach(2, bottleneck, kept)
+        return quarter, bottleneck.repeated(2).joined(quarter)
+
+    def _rise_reach(self, level: int, features: Reach, kept: Reach) -> tuple[Reach]:
+        joined = self.upsampling[level].reach(features).joined(self.skips[level].reach(kept))
+        return (self.decoder[level].reach(joined),)
+
+    def _decode_reach(self, half: Reach, first: Reach, kept: Reach) -> tuple[Reach, Reach]:
+        (full,) = self._rise_reach(0, half, kept)
         last = full.joined(self.last_skip.reach(first))
-        head = bottleneck.repeated(2).joined(
-            quarter, self.from_half.reach(half), self.from_full.reach(full), self.from_last.reach(last)
-        )
-        head = self.to_full.reach(self.to_half.reach(self.mix.reach(head)))
-        return self.to_image.reach(last).joined(self.head_to_image.reach(head))
+        return self.to_image.reach(last), self.from_full.reach(full).joined(self.from_last.reach(last))
+
+    def _head_reach(self, coarse: Reach, half: Reach, fine: Reach) -> tuple[Reach]:
+        scales = coarse.joined(self.from_half.reach(half), fine)
+        return (self.head_to_image.reach(self.to_full.reach(self.to_half.reach(self.mix.reach(scales)))),)

@@ -10,6 +10,7 @@ from napari_mdeblurgan.network.approximation import OptimalApproximationModule
 from napari_mdeblurgan.network.blocks import LocalMean
 from napari_mdeblurgan.network.deblurring import DeblurringModule
 from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
 
 CONTRAST_FLOOR = 1e-3
@@ -95,10 +96,20 @@ class Generator(nn.Module):
     @property
     def reach(self) -> Reach:
         """Receptive field in pixels of the input, computed from the layers."""
-        contrast = self.local_mean.reach(Reach())
-        level = self.local_mean.reach(contrast)
-        candidates = self.deblurring.reach(contrast)
-        return self.super_resolution.reach(self.approximation.reach(candidates.joined(level)))
+        return self.stages.reach
+
+    @property
+    def stages(self) -> Stages:
+        """What `forward` does, for those who need a part of its result only."""
+        corrections, step = ("first correction", "second correction"), 1 / self.scale
+        return Stages(
+            (
+                Stage(self._look, self._look_reach, ("image",), {"mean": 1, "detail": 1, "contrast": 1}),
+                *self.deblurring.stages("detail"),
+                Stage(self._pass_on, self._pass_on_reach, ("image", "mean", "contrast", *corrections), {"passed": 1}),
+                Stage(self._enlarge, self._enlarge_reach, ("passed", "mean"), {"output": step}),
+            )
+        )
 
     @property
     def halo(self) -> int:
@@ -115,12 +126,35 @@ class Generator(nn.Module):
             raise ValueError(f"expected (batch, {self.channels}, y, x), got {tuple(image.shape)}")
         if image.shape[-2] % self.downsampling or image.shape[-1] % self.downsampling:
             raise ValueError(f"y and x must be multiples of {self.downsampling}, got {tuple(image.shape[-2:])}")
-        mean = self.local_mean(image)
-        detail = image - mean
-        contrast = self.local_mean(detail.abs().mean(dim=1, keepdim=True)) + CONTRAST_FLOOR
+        mean, detail, contrast = self._look(image)
         first, second = self.deblurring(detail)
         encoder_decoder = image + first.to(image.dtype)
         deblurred = encoder_decoder + second.to(image.dtype)
         passed = self.approximation((image, encoder_decoder, deblurred), mean, contrast)
         output = self.super_resolution(passed.image, passed.image - mean)
         return Restoration(output, encoder_decoder, deblurred, passed.image, passed.weights, passed.distances)
+
+    def _look(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The local mean, what differs from it, and how much that is on average."""
+        mean = self.local_mean(image)
+        detail = image - mean
+        return mean, detail, self.local_mean(detail.abs().mean(dim=1, keepdim=True)) + CONTRAST_FLOOR
+
+    def _look_reach(self, image: Reach) -> tuple[Reach, Reach, Reach]:
+        mean = self.local_mean.reach(image)
+        return mean, mean, self.local_mean.reach(mean)
+
+    def _pass_on(self, image: Tensor, mean: Tensor, contrast: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor]:
+        encoder_decoder = image + first.to(image.dtype)
+        deblurred = encoder_decoder + second.to(image.dtype)
+        return (self.approximation.passed((image, encoder_decoder, deblurred), mean, contrast),)
+
+    def _pass_on_reach(self, *maps: Reach) -> tuple[Reach]:
+        image, mean, contrast, first, second = maps
+        return (self.approximation.reach(image.joined(mean, contrast, first, second)),)
+
+    def _enlarge(self, passed: Tensor, mean: Tensor) -> tuple[Tensor]:
+        return (self.super_resolution.folded(passed, passed - mean),)
+
+    def _enlarge_reach(self, passed: Reach, mean: Reach) -> tuple[Reach]:
+        return (self.super_resolution.reach(passed.joined(mean)),)

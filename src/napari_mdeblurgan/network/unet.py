@@ -15,6 +15,7 @@ from napari_mdeblurgan.network.approximation import OptimalApproximationModule
 from napari_mdeblurgan.network.blocks import LocalMean
 from napari_mdeblurgan.network.generator import Restoration
 from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
 
 LEVELS = 4
@@ -120,8 +121,17 @@ class UNetSuperResolution(nn.Module):
     @property
     def reach(self) -> Reach:
         """Receptive field in pixels of the input, computed from the layers."""
-        deblurred = self.deblurring.reach(Reach())
-        return self.super_resolution.reach(self.local_mean.reach(deblurred))
+        return self.stages.reach
+
+    @property
+    def stages(self) -> Stages:
+        """What `forward` does, for those who need a part of its result only."""
+        return Stages(
+            (
+                Stage(self._deblur, self._deblur_reach, ("image",), {"deblurred": 1}, self.downsampling),
+                Stage(self._enlarge, self._enlarge_reach, ("deblurred",), {"output": 1 / self.scale}),
+            )
+        )
 
     @property
     def halo(self) -> int:
@@ -143,3 +153,15 @@ class UNetSuperResolution(nn.Module):
         passed = self.approximation((image, deblurred, deblurred), mean, mean)
         output = self.super_resolution(deblurred, deblurred - mean)
         return Restoration(output, deblurred, deblurred, deblurred, passed.weights, passed.distances)
+
+    def _deblur(self, image: Tensor) -> tuple[Tensor]:
+        return (image + self.deblurring(image).to(image.dtype),)
+
+    def _deblur_reach(self, image: Reach) -> tuple[Reach]:
+        return (self.deblurring.reach(image),)
+
+    def _enlarge(self, deblurred: Tensor) -> tuple[Tensor]:
+        return (self.super_resolution.folded(deblurred, deblurred - self.local_mean(deblurred)),)
+
+    def _enlarge_reach(self, deblurred: Reach) -> tuple[Reach]:
+        return (self.super_resolution.reach(self.local_mean.reach(deblurred)),)

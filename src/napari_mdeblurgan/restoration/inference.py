@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -15,22 +15,28 @@ from torch import Tensor
 
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.network import Network
+
+# of what the processor works on at a time: so small that `memory.keep` keeps most of it
+BLOCK_EDGE = {"float32": 384, "bfloat16": 512}
+STRIP_ROWS = 128
 
 _ONE_AT_A_TIME = threading.Lock()
-_COPIES: WeakKeyDictionary[torch.nn.Module, dict[str, torch.nn.Module]] = WeakKeyDictionary()
+_COPIES: WeakKeyDictionary[Network, dict[str, Network]] = WeakKeyDictionary()
 
 
 class DoesNotFit(Exception):
     """The network ran out of memory on a tile."""
 
 
-def network_on(model: Model, device: str) -> torch.nn.Module:
+def network_on(model: Model, device: str) -> Network:
     """The model's network on a device: a copy that is made once, or itself on the processor.
 
     Raises
@@ -39,6 +45,7 @@ def network_on(model: Model, device: str) -> torch.nn.Module:
         If it does not fit there.
     """
     if device == "cpu":
+        memory.keep()
         return model.network
     copies = _COPIES.setdefault(model.network, {})
     if device not in copies:
@@ -56,7 +63,7 @@ def restored_tiles(
     tiles: list[Tile],
     plan: RestorationPlan,
     window: Window,
-    network: torch.nn.Module,
+    network: Network,
 ) -> Iterator[tuple[Tile, np.ndarray]]:
     """Restore tiles one by one. When memory runs out those still to come are quartered, and `tiles` is, too.
 
@@ -83,44 +90,74 @@ def restored_tiles(
         yield tile, piece
 
 
-def restore_tile(
-    block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: torch.nn.Module
-) -> np.ndarray:
-    """From `block`, the tile's `source` part of one image, to the tile's part of the result."""
-    rows, columns = (span.indices - span.source.start for span in (tile.y, tile.x))
-    block = block[rows[:, None], columns[None, :]]
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a tile reads, made ready for the network.
+
+    Attributes
+    ----------
+    tile : Tile
+        Which one.
+    values : ndarray, (y, x, channels) float32
+        The image beyond its edges mirrored, in windows of intensity, with what is missing filled in.
+    missing : ndarray, (y, x, channels) bool, or None
+        Which of the values that the tile restores are missing, if any.
+    alpha : ndarray, (y, x), or None
+        Of an image that has it.
+    """
+
+    tile: Tile
+    values: np.ndarray
+    missing: np.ndarray | None
+    alpha: np.ndarray | None
+
+
+def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window) -> Prepared:
+    """Make `block`, the tile's `source` part of one image, ready for the network."""
+    for axis, span in enumerate((tile.y, tile.x)):
+        if span.indices[0] != span.read_start or span.indices[-1] != span.read_stop - 1:
+            block = block.take(span.indices - span.source.start, axis)
     colours = block[..., :3] if plan.rgb else block[..., None]
-    normalised = window.normalise(colours)
-    missing = ~np.isfinite(colours) if plan.dtype.kind == "f" else None
-    if missing is not None and missing.any():
-        planes = [fill(normalised[..., c], missing[..., c]) for c in range(normalised.shape[-1])]
-        normalised = np.stack(planes, axis=-1)
-    else:
-        missing = None
-    inside = tuple(slice(s.start * plan.factor, s.stop * plan.factor) for s in (tile.y.inside, tile.x.inside))
-    output = _apply(network, normalised, plan)[inside]
-    restored = window.invert(output, plan.dtype, plan.limits(window))
-    if missing is not None:
-        core = missing[tile.y.inside, tile.x.inside]
-        restored[core.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)] = np.nan
-    if not plan.rgb:
-        return restored[..., 0]
-    if plan.colours == (4,):
-        alpha = _enlarged(block[..., 3], plan)[inside]
-        restored = np.concatenate([restored, alpha[..., None]], axis=-1)
-    return restored
+    values = np.empty(colours.shape, np.float32)
+    missing: np.ndarray | None = None
+    for rows in _strips(len(colours)):
+        values[rows] = window.normalise(colours[rows])
+    if plan.dtype.kind == "f":
+        gaps = ~np.isfinite(colours)
+        if gaps.any():
+            values = np.stack([fill(values[..., c], gaps[..., c]) for c in range(3 if plan.rgb else 1)], axis=-1)
+            missing = gaps[tile.y.inside, tile.x.inside]
+    return Prepared(tile, values, missing, block[..., 3] if plan.colours == (4,) else None)
 
 
-def _apply(network: torch.nn.Module, normalised: np.ndarray, plan: RestorationPlan) -> np.ndarray:
-    """Through the network: (y, x, channels) float32 in and out."""
-    image = torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)))[None]
+def alike(one: Tile, other: Tile) -> bool:
+    """Whether two tiles can go through the network together."""
+    pairs = ((one.y, other.y), (one.x, other.x))
+    return all(a.inside == b.inside and a.read_stop - a.read_start == b.read_stop - b.read_start for a, b in pairs)
+
+
+def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) -> list[np.ndarray]:
+    """Through the network: (y, x, channels) float32 of what each tile restores; one batch at a time in a process.
+
+    Parameters
+    ----------
+    batch : sequence of Prepared
+        Of tiles that are `alike`.
+
+    Raises
+    ------
+    DoesNotFit
+        If memory runs out.
+    """
+    tile = batch[0].tile
     try:
         with _ONE_AT_A_TIME, torch.inference_mode():
-            image = image.to(plan.device).contiguous(memory_format=torch.channels_last)
-            output = _forward(network, image, plan)
+            values = [torch.from_numpy(prepared.values) for prepared in batch]
+            images = (values[0][None] if len(batch) == 1 else torch.stack(values)).permute(0, 3, 1, 2).to(plan.device)
+            output = _forward(network, images, tile, plan)
             if not bool(torch.isfinite(output).all()):
-                output = _forward(network, image, replace(plan, precision="float32"))
-            return output[0].movedim(0, -1).cpu().numpy()
+                output = _forward(network, images, tile, replace(plan, precision="float32"))
+            return [each.movedim(0, -1).cpu().numpy() for each in output]
     except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -129,10 +166,45 @@ def _apply(network: torch.nn.Module, normalised: np.ndarray, plan: RestorationPl
         raise DoesNotFit(str(error)) from error
 
 
-def _forward(network: torch.nn.Module, image: Tensor, plan: RestorationPlan) -> Tensor:
-    dtype = getattr(torch, plan.precision)
-    with torch.autocast(plan.device.split(":")[0], dtype=dtype, enabled=dtype != torch.float32):
-        return network(image).float()
+def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window: Window) -> np.ndarray:
+    """From the network's output to the tile's part of the result."""
+    restored, limits = np.empty(output.shape, plan.dtype), plan.limits(window)
+    for rows in _strips(len(output)):
+        restored[rows] = window.invert(output[rows], plan.dtype, limits)
+    if prepared.missing is not None:
+        restored[prepared.missing.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)] = np.nan
+    if not plan.rgb:
+        return restored[..., 0]
+    if prepared.alpha is not None:
+        f, (y, x) = plan.factor, (prepared.tile.y.inside, prepared.tile.x.inside)
+        alpha = _enlarged(prepared.alpha, plan)[y.start * f : y.stop * f, x.start * f : x.stop * f]
+        restored = np.concatenate([restored, alpha[..., None]], axis=-1)
+    return restored
+
+
+def _strips(length: int) -> Iterator[slice]:
+    """A few rows at a time, which take little memory and stay in the processor's cache."""
+    return (slice(start, start + STRIP_ROWS) for start in range(0, length, STRIP_ROWS))
+
+
+def restore_tile(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network) -> np.ndarray:
+    """From `block`, the tile's `source` part of one image, to the tile's part of the result."""
+    prepared = prepare(block, tile, plan, window)
+    (output,) = apply(network, [prepared], plan)
+    return finish(output, prepared, plan, window)
+
+
+def block_edge(device: str, precision: str) -> int | None:
+    """Edge of the blocks in which a tile goes through the network; None for all of it at once."""
+    return BLOCK_EDGE.get(precision) if device == "cpu" else None
+
+
+def _forward(network: Network, image: Tensor, tile: Tile, plan: RestorationPlan) -> Tensor:
+    dtype, kind = getattr(torch, plan.precision), plan.device.split(":")[0]
+    wanted = tuple((span.inside.start, span.inside.stop) for span in (tile.y, tile.x))
+    edge = block_edge(plan.device, plan.precision)
+    with torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32):
+        return network.stages.run(image, (wanted[0], wanted[1]), edge).float()
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -23,12 +23,11 @@ from napari_mdeblurgan.restoration.intensity import (
     sample,
     spots,
 )
+from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region, TileGrid
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
-
-DEFAULT_TILE = {"cpu": 768, "mps": 768, "cuda": 1024}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +177,7 @@ def make_plan(
     window : (float, float), or one pair per channel, optional
         Grey values that the network sees as 0 and 1; measured by default.
     tile : int, optional
-        Largest edge of a tile in pixels; by default chosen for the device.
+        Largest edge of a tile in pixels; by default what the memory of the device is enough for, see `fitting_tile`.
     device, precision : str
         See `pick_device` and `pick_precision`.
     scale, translate : sequence of float, optional
@@ -221,6 +220,7 @@ def make_plan(
         if windows is None:
             windows = measured_windows(image, colour, window_axes)
     chosen = pick_device(device)
+    accuracy = pick_precision(precision, chosen)
     return RestorationPlan(
         shape=shape,
         dtype=dtype,
@@ -229,10 +229,10 @@ def make_plan(
         region=area,
         windows=windows,
         factor=factor,
-        tile=_checked_tile(tile, chosen),
+        tile=fitting_tile(card, chosen, accuracy) if tile is None else _checked_tile(tile),
         halo=card.halo + (FILL_RADIUS if dtype.kind == "f" else 0),
         device=chosen,
-        precision=pick_precision(precision, chosen),
+        precision=accuracy,
         scale=tuple(new_scale),
         translate=tuple(new_translate),
         model=card.name,
@@ -333,9 +333,7 @@ def _per_axis(values: Sequence[float] | None, axes: int, default: float, name: s
     return tuple(float(value) for value in values)
 
 
-def _checked_tile(tile: int | None, device: str) -> int:
-    if tile is None:
-        return DEFAULT_TILE[device.split(":")[0]]
+def _checked_tile(tile: int) -> int:
     if not isinstance(tile, Integral) or tile < SMALLEST_TILE:
         raise ImageError(f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} or more.")
     return int(tile)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -14,10 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.engine import Progress
-from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
+from napari_mdeblurgan.restoration.inference import (
+    DoesNotFit,
+    Prepared,
+    alike,
+    apply,
+    finish,
+    network_on,
+    prepare,
+    restored_tiles,
+)
+from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.overlap import overlapped
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.scan_job import settled
+from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Region, Tile
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
@@ -138,13 +151,35 @@ class Scan:
         total = sum(block.pixels for block in self.blocks)
         done = before = total - sum(block.pixels for block in todo)
         yield Progress(done, total, 0.0, before)
-        while todo:
-            block = self._next(todo)
-            self._writer.write(
-                block.index, block.y, block.x, restore_block(block, self._source.data, self.plan, self._model)
-            )
-            done += block.pixels
-            yield Progress(done, total, time.perf_counter() - start, before)
+        image, plan = self._source.data, self.plan
+        network = network_on(self._model, plan.device)
+
+        def read(blocks: list[Block]) -> list[Prepared]:
+            return [
+                prepare(_read(image, each.index, each.tile), each.tile, plan, _window(each, plan)) for each in blocks
+            ]
+
+        def work(batch: list[Prepared]) -> list[tuple[Prepared, np.ndarray | None]]:
+            try:
+                return list(zip(batch, apply(network, batch, plan), strict=True))
+            except DoesNotFit:
+                return [(prepared, None) for prepared in batch]
+
+        def write(blocks: list[Block], made: list[tuple[Prepared, np.ndarray | None]]) -> None:
+            for block, (prepared, output) in zip(blocks, made, strict=True):
+                if output is None:
+                    pixels = restore_block(block, image, plan, self._model)
+                else:
+                    pixels = finish(output, prepared, plan, _window(block, plan))
+                self._writer.write(block.index, block.y, block.x, pixels)
+
+        batch = fitting_batch(self._model.card, plan.tile, plan.device, plan.precision)
+        try:
+            for blocks in overlapped(self._in_turn(todo, batch), read, work, write):
+                done += sum(block.pixels for block in blocks)
+                yield Progress(done, total, time.perf_counter() - start, before)
+        finally:
+            memory.release()
         return self.finish()
 
     def arrived(self, block: Block) -> None:
@@ -165,14 +200,17 @@ class Scan:
         """Remove all that was written."""
         self._writer.abandon()
 
-    def _next(self, todo: list[Block]) -> Block:
-        with self._lock:
-            wanted = self._wanted
-        if wanted is not None:
-            for position, block in enumerate(todo):
-                if block.meets(*wanted):
-                    return todo.pop(position)
-        return todo.pop(0)
+    def _in_turn(self, todo: list[Block], batch: int) -> Iterator[list[Block]]:
+        """Block after block, or several that are alike; at each step those first that are wanted."""
+        while todo:
+            with self._lock:
+                wanted = self._wanted
+            chosen = next((n for n, block in enumerate(todo) if wanted is not None and block.meets(*wanted)), 0)
+            first = todo.pop(chosen)
+            further = (
+                [n for n, block in enumerate(todo) if alike(block.tile, first.tile)][: batch - 1] if batch > 1 else []
+            )
+            yield [first, *(todo.pop(n) for n in reversed(further))]
 
 
 def open_scan(
@@ -269,14 +307,23 @@ def restore_block(block: Block, image: Any, plan: RestorationPlan, model: Model)
     (y0, _), (x0, _) = block.region
 
     def read(tile: Tile) -> np.ndarray:
-        part = image[(*block.index, tile.y.source, tile.x.source)]
-        return np.asarray(part.compute(scheduler="synchronous") if hasattr(part, "compute") else part)
+        return _read(image, block.index, tile)
 
-    network, window = network_on(model, plan.device), plan.window(block.index, plan.windows or ())
-    for tile, piece in restored_tiles(read, [block.tile], plan, window, network):
+    network = network_on(model, plan.device)
+    for tile, piece in restored_tiles(read, [block.tile], plan, _window(block, plan), network):
         y, x = (tile.y.start - y0) * plan.factor, (tile.x.start - x0) * plan.factor
         result[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
     return result
+
+
+def _read(image: Any, index: tuple[int, ...], tile: Tile) -> np.ndarray:
+    """What a tile reads of one image; in this thread alone, whatever scheduler dask has."""
+    part = image[(*index, tile.y.source, tile.x.source)]
+    return np.asarray(part.compute(scheduler="synchronous") if hasattr(part, "compute") else part)
+
+
+def _window(block: Block, plan: RestorationPlan) -> Window:
+    return plan.window(block.index, plan.windows or ())
 
 
 def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:

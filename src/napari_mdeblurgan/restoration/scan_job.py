@@ -13,6 +13,7 @@ from dask.base import tokenize
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, measured_windows
+from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
 from napari_mdeblurgan.storage.ome_zarr_writing import begun_job
@@ -54,6 +55,8 @@ def settled(
     }
     begun = _begun(path, in_place, identical)
     plan = make_plan(source.data, model.card, in_memory=False, **{**wishes, **begun})
+    if not begun and wishes.get("tile") is None:
+        plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
     if plan.windows is None:
         plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.window_axes))
     chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)

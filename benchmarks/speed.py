@@ -1,0 +1,194 @@
+"""How fast scans are restored here, where the time goes, and how that compares: a table in Markdown.
+
+    python benchmarks/speed.py [--model gray-x2] [--megapixels 25] [--table docs/speed-table.md]
+
+In one run on one machine, so that the ratios hold: the peak of matrix products, the bare network on the tiles of a scan,
+a synthetic scan from OME-Zarr to OME-Zarr, and what users would pick instead, its network alone and without a halo.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from alternatives import CareamicsUNet, CellposeRestoration
+
+from napari_mdeblurgan import load_model
+from napari_mdeblurgan.evaluation.complexity import gigaflop_per_megapixel
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration import inference
+from napari_mdeblurgan.restoration.device import pick_device, pick_precision
+from napari_mdeblurgan.restoration.scan import Scan, open_scan
+from napari_mdeblurgan.restoration.tile_size import halo_overhead
+from napari_mdeblurgan.storage import open_image
+from napari_mdeblurgan.storage.ome_zarr_writing import create_ome_zarr
+
+CELLPOSE_EDGE, RICHARDSON_LUCY_EDGE, ITERATIONS = 512, 512, 30
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="gray-x2")
+    parser.add_argument("--megapixels", type=float, default=25.0, help="of the scan that goes in")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--precisions", nargs="+", help="by default float32 and the one that is chosen here")
+    parser.add_argument("--folder", type=Path, help="for the scan and the result; by default a temporary one")
+    parser.add_argument("--table", type=Path)
+    wishes = parser.parse_args()
+    model, device = load_model(wishes.model), pick_device(wishes.device)
+    precisions = wishes.precisions or list(dict.fromkeys(["float32", pick_precision("auto", device)]))
+    lines = [f"{machine(device)}, {time.strftime('%Y-%m-%d')}.", ""]
+    with tempfile.TemporaryDirectory(dir=wishes.folder) as folder:
+        source = make_scan(Path(folder), model, wishes.megapixels)
+        rows = [row(model, source, Path(folder) / f"{name}.zarr", device, name) for name in precisions]
+    lines += table(list(rows[0]), [list(each.values()) for each in rows])
+    fastest = max(float(each["end to end, MPix/s"]) for each in rows)
+    lines += ["", *table(["instead", "precision", "MPix/s", "ours is faster by"], others(device, precisions, fastest))]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if wishes.table:
+        wishes.table.write_text(text)
+
+
+def machine(device: str) -> str:
+    """The processor or the GPU, and the version of torch."""
+    if device.startswith("cuda"):
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line] or [platform.processor()]
+    return f"{names[0]}, {torch.get_num_threads()} cores, torch {torch.__version__}"
+
+
+def best(work: Callable[[], object], device: str, repeats: int = 3) -> float:
+    """Seconds of the fastest of a few repetitions, after one to warm up."""
+    seconds = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        work()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
+def peak(device: str, precision: str) -> float:
+    """10⁹ operations per second of a large matrix product."""
+    edge = 8192 if device.startswith("cuda") else 2048
+    a, b = (torch.randn(edge, edge, device=device).to(getattr(torch, precision)) for _ in range(2))
+    return 2 * edge**3 / best(lambda: a @ b, device, 8) / 1e9
+
+
+def make_scan(folder: Path, model: Model, megapixels: float) -> Path:
+    """A synthetic scan: blurred noise with a little noise on top, different everywhere, uint8."""
+    from scipy import ndimage
+
+    edge, chunk, random = round((megapixels * 1e6) ** 0.5), 1024, np.random.default_rng(0)
+    colours = (3,) if model.card.channels == 3 else ()
+    pattern = ndimage.gaussian_filter(random.random((chunk, chunk, *colours)), (1.5, 1.5, *(0 for _ in colours)))
+    pattern = ((pattern - pattern.min()) / np.ptp(pattern) * 240).astype(np.uint8)
+    axes = "YXS" if colours else "YX"
+    writer = create_ome_zarr(folder / "scan.zarr", (edge, edge, *colours), axes, "uint8", {"X": 0.5, "Y": 0.5}, "µm")
+    for y in range(0, edge, chunk):
+        for x in range(0, edge, chunk):
+            block = np.roll(pattern, (y // 7, x // 3), (0, 1))[: edge - y, : edge - x]
+            writer.write((), y, x, block + random.integers(0, 12, block.shape, np.uint8))
+    return writer.finish()
+
+
+def bare(scan: Scan, model: Model) -> tuple[float, float]:
+    """Of the network alone on one of the scan's tiles: output pixels per second, and operations per second."""
+    plan = scan.plan
+    block = max(scan.blocks, key=lambda each: (each.pixels, each.tile.y.start > 0 and each.tile.x.start > 0))
+    network, tile = inference.network_on(model, plan.device), block.tile
+    shape = tuple(span.read_stop - span.read_start for span in (tile.y, tile.x))
+    image = torch.rand((1, *shape, model.card.channels)).permute(0, 3, 1, 2).to(plan.device)
+
+    def work() -> object:
+        with torch.inference_mode():
+            return inference._forward(network, image, tile, plan)
+
+    seconds = best(work, plan.device)
+    megapixels = block.pixels / 1e6
+    share = 1 + halo_overhead(model.card, plan.tile, plan.device, plan.precision)
+    work_done = gigaflop_per_megapixel(network, model.card.channels, model.card.scale) * megapixels * share
+    return megapixels / seconds, work_done / seconds
+
+
+def row(model: Model, source: Path, path: Path, device: str, precision: str) -> dict[str, str]:
+    """One precision: the network, the scan and their ratios."""
+    scan = open_scan(open_image(source), model, path, device=device, precision=precision)
+    plan = scan.plan
+    top = peak(device, precision)
+    before = bare(scan, model)
+    start = time.perf_counter()
+    pixels = 0
+    for step in scan.steps():
+        pixels = step.total
+    rate = pixels / (time.perf_counter() - start) / 1e6
+    after = bare(scan, model)
+    network, arithmetic = (sum(pair) / 2 for pair in zip(before, after, strict=True))  # the machine may drift meanwhile
+    return {
+        "model": model.card.name,
+        "precision": precision,
+        "scan, MPix": f"{pixels / plan.factor**2 / 1e6:.0f}",
+        "tile": str(plan.tile),
+        "halo costs": f"{100 * halo_overhead(model.card, plan.tile, device, precision):.0f} %",
+        "peak, GFLOP/s": f"{top:.0f}",
+        "network, GFLOP/s": f"{arithmetic:.0f}",
+        "of the peak": f"{100 * arithmetic / top:.0f} %",
+        "network, MPix/s": f"{network:.2f}",
+        "end to end, MPix/s": f"{rate:.2f}",
+        "of the network": f"{rate / network:.2f}",
+    }
+
+
+def others(device: str, precisions: list[str], ours: float) -> list[list[str]]:
+    """Rates of the alternatives, in pixels of their result; none of them enlarges."""
+    rows = []
+    for name, network in (("Cellpose 3, restoration", CellposeRestoration()), ("CAREamics' U-Net", CareamicsUNet())):
+        network = network.eval().to(device).to(memory_format=torch.channels_last)
+        image = torch.rand((1, 1, CELLPOSE_EDGE, CELLPOSE_EDGE), device=device)
+        for precision in precisions:
+            dtype = getattr(torch, precision)
+
+            def work(
+                network: torch.nn.Module = network, image: torch.Tensor = image, dtype: torch.dtype = dtype
+            ) -> None:
+                mixed = torch.autocast(device.split(":")[0], dtype=dtype, enabled=dtype != torch.float32)
+                with torch.inference_mode(), mixed:
+                    network(image)
+
+            rate = CELLPOSE_EDGE**2 / best(work, device, 2) / 1e6
+            rows.append([name, precision, f"{rate:.2f}", f"{ours / rate:.0f} ×"])
+    from skimage.restoration import richardson_lucy
+
+    plane, spread = (
+        np.random.default_rng(0).random((RICHARDSON_LUCY_EDGE,) * 2).astype(np.float32),
+        np.ones((15, 15)) / 225,
+    )
+    rate = plane.size / best(lambda: richardson_lucy(plane, spread, ITERATIONS), "cpu", 1) / 1e6
+    rows.append(
+        [f"scikit-image, Richardson-Lucy, {ITERATIONS} iterations", "float32", f"{rate:.2f}", f"{ours / rate:.0f} ×"]
+    )
+    return rows
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Markdown."""
+    return ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+if __name__ == "__main__":
+    main()

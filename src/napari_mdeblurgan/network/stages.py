@@ -1,0 +1,185 @@
+"""A network as stages that are carried out only where it matters.
+
+A tile is read with a wide halo, for the coarse levels of the encoder look far. What follows looks less far: the last stage
+needs a few pixels around what is wanted, the one before it a few more. So each stage says which maps it makes of which, and
+how far it looks; from that follows, from the end to the beginning, where every map is needed, and no more is computed.
+Stages that do not look far are carried out in blocks, so that no map is large but those which later stages wait for.
+
+Places are given in pixels of the network's input: the feature at index ``i`` of a map of stride ``s`` is at ``i * s``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from napari_mdeblurgan.network.reach import Reach
+
+Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
+
+FAR = 1 / 16  # a stage that looks farther than this part of a block's edge is carried out in one piece
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of the network.
+
+    Attributes
+    ----------
+    run : callable
+        From maps, (batch, features, y, x) each, of the same place, to a tuple of maps of that place. What it takes to be
+        beyond the edges spoils no more than its reach.
+    reach : callable
+        The same for receptive fields: from the `Reach` of each map that goes in to that of each that comes out.
+    inputs : tuple of str
+        Names of the maps that go in; the network's own input is called "image".
+    outputs : dict of str to float
+        Names of the maps that come out, with their stride; below 1 for what is finer than the network's input.
+    grid : int
+        The places that it is given start and end on multiples of this.
+    """
+
+    run: Callable[..., tuple[Tensor, ...]]
+    reach: Callable[..., tuple[Reach, ...]]
+    inputs: tuple[str, ...]
+    outputs: dict[str, float]
+    grid: int = 1
+
+
+@dataclass(frozen=True)
+class Stages:
+    """All of a network, in an order in which it can be carried out; the last map is what it is for."""
+
+    stages: Sequence[Stage]
+
+    @property
+    def strides(self) -> dict[str, float]:
+        """Of all maps, by name."""
+        return {"image": 1.0} | {name: stride for stage in self.stages for name, stride in stage.outputs.items()}
+
+    @property
+    def result(self) -> str:
+        """Name of the last map."""
+        return list(self.stages[-1].outputs)[-1]
+
+    @property
+    def reach(self) -> Reach:
+        """Receptive field of the last map."""
+        reaches = {"image": Reach()}
+        for stage in self.stages:
+            made = stage.reach(*(reaches[name] for name in stage.inputs))
+            reaches.update(zip(stage.outputs, made, strict=True))
+        return reaches[self.result]
+
+    def margin(self, stage: Stage) -> int:
+        """How many pixels around what a stage makes it must be given; a multiple of its grid."""
+        strides = self.strides
+        made = stage.reach(*(Reach(stride=int(strides[name])) for name in stage.inputs))
+        return -(-max(reach.radius for reach in made) // stage.grid) * stage.grid
+
+    def needed(self, wanted: Spans, shape: tuple[int, int]) -> dict[str, Spans]:
+        """Where each map is needed for the place `wanted` of the last one, in an image of `shape` pixels."""
+        spans = {self.result: wanted}
+        for stage in reversed(self.stages):
+            made = _hull(spans[name] for name in stage.outputs if name in spans)
+            around = _around(made, self.margin(stage), stage.grid, shape)
+            spans |= {name: _hull([around, spans.get(name, around)]) for name in stage.inputs}
+        return spans
+
+    def run(self, image: Tensor, wanted: Spans, edge: int | None = None) -> Tensor:
+        """The place `wanted` of the last map, as it would be if the whole image went through all stages.
+
+        Parameters
+        ----------
+        image : Tensor
+            (batch, channels, y, x), y and x multiples of every stage's grid.
+        wanted : ((int, int), (int, int))
+            Start and stop along y and x, in pixels of the image.
+        edge : int, optional
+            Edge of a block, about, in pixels of the image, at stages of its resolution; without it, every stage is carried
+            out in one piece.
+        """
+        shape, strides = (image.shape[-2], image.shape[-1]), self.strides
+        places = self.needed(wanted, shape)
+        maps = {"image": image}
+        places["image"] = (0, shape[0]), (0, shape[1])
+        for position, stage in enumerate(self.stages):
+            margin, asked = self.margin(stage), [name for name in stage.outputs if name in places]
+            finest = min(strides[name] for name in (*stage.inputs, *stage.outputs))
+            size = None if edge is None else int(edge * min(2 * finest, max(finest, 1)))
+            if size is not None and margin > FAR * size:
+                size = None
+            place = _around(_hull(places[name] for name in asked), 0, stage.grid, shape)
+            for block in _blocks(place, size, stage.grid):
+                around = _around(block, margin, stage.grid, shape)
+                given = [_part(maps[name], places[name], around, strides[name]) for name in stage.inputs]
+                made = dict(zip(stage.outputs, stage.run(*given), strict=True))
+                for name in asked:
+                    common = _common(block, places[name])
+                    if common is not None:
+                        part = _part(made[name], around, common, strides[name])
+                        _keep(maps, name, part, common, places[name], strides[name])
+            later = {name for each in self.stages[position + 1 :] for name in each.inputs} | {self.result}
+            maps = {name: values for name, values in maps.items() if name in later}
+        return maps[self.result]
+
+
+def _around(spans: Spans, margin: int, grid: int, shape: tuple[int, int]) -> Spans:
+    """A place and what is around it, on the grid and within the image."""
+    (y0, y1), (x0, x1) = (
+        (max(0, (start - margin) // grid * grid), min(length, -(-(stop + margin) // grid) * grid))
+        for (start, stop), length in zip(spans, shape, strict=True)
+    )
+    return (y0, y1), (x0, x1)
+
+
+def _hull(places: Iterator[Spans] | Sequence[Spans]) -> Spans:
+    """The smallest place that holds all of them."""
+    along_y, along_x = zip(*places, strict=True)
+    starts_y, stops_y = zip(*along_y, strict=True)
+    starts_x, stops_x = zip(*along_x, strict=True)
+    return (min(starts_y), max(stops_y)), (min(starts_x), max(stops_x))
+
+
+def _common(one: Spans, other: Spans) -> Spans | None:
+    """What two places have in common."""
+    (y0, y1), (x0, x1) = ((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
+    return ((y0, y1), (x0, x1)) if y0 < y1 and x0 < x1 else None
+
+
+def _blocks(spans: Spans, edge: int | None, grid: int) -> Iterator[Spans]:
+    """A place cut into blocks that are as even as the grid allows."""
+    cuts = []
+    for start, stop in spans:
+        pieces = 1 if edge is None else max(1, round((stop - start) / edge))
+        step = -(-(stop - start) // (pieces * grid)) * grid
+        cuts.append([(at, min(at + step, stop)) for at in range(start, stop, step)])
+    return ((y, x) for y in cuts[0] for x in cuts[1])
+
+
+def _slices(spans: Spans, origin: Spans, stride: float) -> tuple[slice, slice]:
+    """Where a place is in a map that begins at `origin`."""
+    y, x = (
+        slice(round((start - first) / stride), round((stop - first) / stride))
+        for (start, stop), (first, _) in zip(spans, origin, strict=True)
+    )
+    return y, x
+
+
+def _part(values: Tensor, origin: Spans, spans: Spans, stride: float) -> Tensor:
+    return values[(..., *_slices(spans, origin, stride))]
+
+
+def _keep(maps: dict[str, Tensor], name: str, part: Tensor, spans: Spans, place: Spans, stride: float) -> None:
+    """Put a part of a map, that lies at `spans`, into the map, that is to fill `place`."""
+    if spans == place:
+        maps[name] = part
+        return
+    if name not in maps:
+        height, width = (round((stop - start) / stride) for start, stop in place)
+        whole = torch.empty((*part.shape[:2], height, width), dtype=part.dtype, device=part.device)
+        maps[name] = whole.to(memory_format=torch.channels_last)
+    maps[name][(..., *_slices(spans, place, stride))] = part

@@ -1,0 +1,94 @@
+"""How large a tile may be, and what its halo costs."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import TYPE_CHECKING
+
+import psutil
+
+from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model_card import ModelCard
+
+WORKING_BYTES = 1280 * 2**20  # of a processor's memory, for the maps of a network
+SHARE = 0.5  # of the memory that is free
+MAPS = {"cpu": 6.0, "mps": 14.0, "cuda": 14.0}  # of full size and the network's width that exist at a time, measured
+RESULTS = 3  # made, waiting and being written
+EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
+LARGEST_BATCH = 8
+QUICK, STEADY = {"cpu": 1024, "mps": 1024, "cuda": 2048}, {"cpu": 1536, "mps": 1536, "cuda": 2048}
+
+
+def fitting_tile(card: ModelCard, device: str, precision: str, *, quick: bool = True) -> int:
+    """The edge of the largest tiles that the memory at hand is enough for.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model.
+    device, precision : str
+        As in the plan.
+    quick : bool
+        Tiles that take a second or so, for somebody who watches and may cancel; else larger ones, whose halo costs less.
+    """
+    largest = (QUICK if quick else STEADY)[device.split(":")[0]]
+    memory = _memory(device)
+    return next(
+        (edge for edge in EDGES if edge <= largest and _needed(card, edge, device, precision) <= memory), SMALLEST_TILE
+    )
+
+
+def fitting_batch(card: ModelCard, tile: int, device: str, precision: str) -> int:
+    """How many tiles go through the network at a time: one on a processor, up to eight on a GPU."""
+    if device == "cpu":
+        return 1
+    return max(1, min(LARGEST_BATCH, int(_memory(device) // _needed(card, tile, device, precision))))
+
+
+def _needed(card: ModelCard, tile: int, device: str, precision: str) -> float:
+    """Bytes for the maps of a tile and for its result."""
+    maps = MAPS[device.split(":")[0]] * card.architecture["width"] * (4 if precision == "float32" else 2)
+    return (maps + RESULTS * card.channels * card.scale**2 * 4) * (tile + 2 * card.halo) ** 2
+
+
+def _memory(device: str) -> float:
+    """Bytes that may be used on a device."""
+    if device.startswith("cuda"):
+        import torch
+
+        return float(torch.cuda.mem_get_info(device)[0]) * SHARE
+    free = float(psutil.virtual_memory().available) * SHARE
+    return min(free, WORKING_BYTES) if device == "cpu" else free
+
+
+def halo_overhead(card: ModelCard, tile: int, device: str, precision: str) -> float:
+    """How much more arithmetic a tile takes than its own pixels are worth: 0.1 for a tenth.
+
+    Counted, not estimated: the network runs on a tile without numbers in it, with all that it does on the halo.
+    """
+    from napari_mdeblurgan.restoration.inference import block_edge
+
+    return _overhead(json.dumps(card.architecture), tile, block_edge(device, precision))
+
+
+@functools.lru_cache(maxsize=64)
+def _overhead(architecture: str, tile: int, edge: int | None) -> float:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from napari_mdeblurgan.network import build_generator
+
+    with torch.device("meta"):
+        network = build_generator(json.loads(architecture))
+
+    def operations(halo: int, edge: int | None) -> int:
+        size, span = tile + 2 * halo, (halo, halo + tile)
+        image = torch.empty((1, network.channels, size, size), device="meta")
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            network.stages.run(image, (span, span), edge)
+        return int(counter.get_total_flops())
+
+    return operations(network.halo, edge) / operations(0, None) - 1

@@ -1,0 +1,93 @@
+"""Networks stage by stage: a part of the result equals that part of the whole, and no more is computed than it takes."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.network.registry import Network
+from napari_mdeblurgan.network.unet import UNetSuperResolution
+
+KINDS = ("affine", "ranked", "nearest", "none", "unet")
+
+
+def randomised(kind: str, channels: int = 1, scale: int = 2) -> Network:
+    """A small network none of whose weights is zero."""
+    random = torch.Generator().manual_seed(0)
+    network: Network = (
+        UNetSuperResolution(channels, scale, 2) if kind == "unet" else Generator(channels, scale, 2, kind)
+    )
+    with torch.no_grad():
+        for values in network.parameters():
+            values.copy_((2 / values[0].numel()) ** 0.5 * torch.randn(values.shape, generator=random))
+    return network.double().eval()
+
+
+def noise(channels: int, height: int, width: int) -> torch.Tensor:
+    random = torch.Generator().manual_seed(height * width)
+    return torch.rand((1, channels, height, width), generator=random, dtype=torch.float64)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_a_part_equals_that_part_of_the_whole(data: st.DataObject) -> None:
+    network = randomised(
+        data.draw(st.sampled_from(KINDS)), data.draw(st.sampled_from([1, 3])), data.draw(st.sampled_from([2, 4]))
+    )
+    height, width = (8 * data.draw(st.integers(1, 40)) for _ in range(2))
+    starts = [data.draw(st.integers(0, length - 1)) for length in (height, width)]
+    stops = [data.draw(st.integers(at + 1, length)) for at, length in zip(starts, (height, width), strict=True)]
+    (y0, y1), (x0, x1) = zip(starts, stops, strict=True)
+    edge = data.draw(st.sampled_from([None, 16, 50, 160]))
+    image, f = noise(network.channels, height, width), network.scale
+    with torch.inference_mode():
+        whole = network(image)
+        part = network.stages.run(image, ((y0, y1), (x0, x1)), edge)
+    torch.testing.assert_close(part, whole[..., y0 * f : y1 * f, x0 * f : x1 * f], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pixels_beyond_the_halo_are_not_looked_at(kind: str) -> None:
+    network = randomised(kind)
+    image = noise(1, 512, 512)
+    poisoned, halo = torch.full_like(image, torch.nan), network.halo
+    inner = slice(240 - halo, 272 + halo)
+    poisoned[..., inner, inner] = image[..., inner, inner]
+    place = ((240, 272), (240, 272))
+    with torch.inference_mode():
+        tile = network.stages.run(image[..., inner, inner], ((halo, halo + 32), (halo, halo + 32)))
+        torch.testing.assert_close(tile, network.stages.run(image, place), rtol=0, atol=1e-10)
+
+
+def test_a_tile_costs_little_more_than_its_share() -> None:
+    network = Generator(1, 2, 16).to("meta")
+
+    def operations(image: torch.Tensor, place: tuple) -> int:
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            network.stages.run(image, place, 512)
+        return counter.get_total_flops()
+
+    size, halo = 1024, network.halo
+    bare = operations(torch.empty((1, 1, size, size), device="meta"), ((0, size), (0, size)))
+    place = ((halo, halo + size), (halo, halo + size))
+    tile = operations(torch.empty((1, 1, size + 2 * halo, size + 2 * halo), device="meta"), place)
+    assert 1.05 < tile / bare < 1.16
+    assert ((size + 2 * halo) / size) ** 2 > 1.35
+
+
+def test_stages_follow_a_copy_of_the_network() -> None:
+    network, image = randomised("affine"), noise(1, 32, 32)
+    place = ((0, 32), (0, 32))
+    with torch.inference_mode():
+        before = network.stages.run(image, place)
+        for twin in (copy.deepcopy(network), copy.copy(copy.deepcopy(network))):
+            for values in network.parameters():
+                values.zero_()
+            torch.testing.assert_close(twin.stages.run(image, place), before)
+            network = twin

@@ -1,0 +1,272 @@
+"""Scans: into an OME-Zarr block by block, gone on with after an interruption, what is looked at first."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+
+from napari_mdeblurgan.errors import FileError, ImageError, OutOfMemory
+from napari_mdeblurgan.model import Model, save_model
+from napari_mdeblurgan.restoration import inference, scan, scan_job
+from napari_mdeblurgan.restoration.engine import Progress, restore
+from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
+from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+
+Models = Callable[..., Model]
+PLANE = np.random.default_rng(0).integers(0, 4000, (300, 410), np.uint16)
+WISHES: dict[str, Any] = {"tile": 64, "precision": "float32"}
+
+
+def lazy(data: np.ndarray = PLANE, axes: str = "YX") -> Micrograph:
+    return Micrograph(da.from_array(data, chunks=100), axes, {"X": 0.5, "Y": 0.5}, "µm", name="plane")
+
+
+def last(steps: Generator[Progress, None, Path]) -> Path:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def restored(source: Micrograph, model: Model, path: Path, **wishes: Any) -> np.ndarray:
+    return read_image(last(open_scan(source, model, path, **(WISHES | wishes)).steps())).data
+
+
+def test_a_scan_equals_the_image_restored_at_once(tiny_model: Models, tmp_path: Path) -> None:
+    model, path = tiny_model(), tmp_path / "a.zarr"
+    begun = open_scan(lazy(), model, path, **WISHES)
+    assert last(begun.steps()) == path
+    windows = [(window.low, window.high) for window in begun.plan.windows or ()]
+    expected = restore(PLANE, model, window=windows, precision="float32")
+    image = read_image(path)
+    np.testing.assert_allclose(image.data.astype(int), expected.astype(int), rtol=0, atol=1)
+    assert (image.axes, image.pixel_size, image.unit) == ("YX", {"X": 0.25, "Y": 0.25}, "µm")
+
+
+@pytest.mark.parametrize("kind", ["channels", "colours", "alpha", "region"])
+def test_every_kind_of_image(tiny_model: Models, tmp_path: Path, kind: str) -> None:
+    random, wishes = np.random.default_rng(1), {}
+    if kind in ("colours", "alpha"):
+        model = tiny_model(3, 4)
+        data, axes = random.integers(0, 255, (2, 130, 90, 3 + (kind == "alpha")), np.uint8), "ZYXS"
+    else:
+        model, data, axes = tiny_model(), random.random((2, 130, 150)).astype(np.float32), "CYX"
+        data[1] *= 1000
+        if kind == "region":
+            wishes["region"] = (30, 121), (21, 140)
+    begun = open_scan(lazy(data, axes), model, tmp_path / "a.zarr", **WISHES, **wishes)
+    windows = [(window.low, window.high) for window in begun.plan.windows or ()]
+    axis = 0 if axes == "CYX" else None
+    expected = restore(data, model, window=windows, channel_axis=axis, precision="float32", **wishes)
+    result = read_image(last(begun.steps())).data
+    assert result.dtype == data.dtype
+    for index in np.ndindex(2):
+        spread = 1 if data.dtype == np.uint8 else 1e-5 * np.ptp(expected[index])
+        np.testing.assert_allclose(result[index].astype(float), expected[index], rtol=0, atol=spread)
+
+
+def test_arrays_in_memory_and_of_zarr_are_sources_too(tiny_model: Models, tmp_path: Path) -> None:
+    stored = zarr.create_array(str(tmp_path / "source.zarr"), data=PLANE, chunks=(64, 64))
+    results = [
+        restored(Micrograph(data, "YX"), tiny_model(), tmp_path / f"{n}.zarr", window=(0, 4000))
+        for n, data in enumerate((PLANE, stored, da.from_array(PLANE, chunks=100)))
+    ]
+    assert np.array_equal(results[0], results[1])
+    assert np.array_equal(results[0], results[2])
+
+
+def test_blocks_cover_the_result_once_and_are_whole_chunks(tiny_model: Models, tmp_path: Path) -> None:
+    begun = open_scan(lazy(np.stack([PLANE, PLANE]), "TYX"), tiny_model(), tmp_path / "a.zarr", **WISHES)
+    covered = np.zeros(begun.plan.output_shape, int)
+    for block in begun.blocks:
+        covered[(*block.index, slice(block.y, block.y + block.height), slice(block.x, block.x + block.width))] += 1
+        assert begun.store.chunks_in(block.index, block.y, block.x, block.height, block.width)
+    assert (covered == 1).all()
+
+
+def test_closed_and_opened_again_it_does_only_what_is_missing(
+    tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, path = tiny_model(), tmp_path / "a.zarr"
+    undisturbed = restored(lazy(), model, tmp_path / "b.zarr")
+    first = open_scan(lazy(), model, path, **WISHES)
+    steps = first.steps()
+    for _ in range(4):
+        next(steps)
+    steps.close()
+    monkeypatch.setattr(scan_job, "measured_windows", lambda *_: pytest.fail("the windows were measured anew"))
+    again = open_scan(lazy(), model, path, **WISHES)
+    assert again.plan == first.plan
+    done = len(again.blocks) - len(again.missing())
+    assert 3 <= done <= 3 + 3
+    steps = again.steps()
+    assert next(steps).before == sum(block.pixels for block in again.blocks if again.is_done(block))
+    assert len(list(again.missing())) + done == len(again.blocks)
+    assert np.array_equal(read_image(last(steps)).data, undisturbed)
+
+
+def test_another_source_model_or_wish_begins_anew(tiny_model: Models, tmp_path: Path) -> None:
+    path, plane = tmp_path / "a.zarr", lazy()
+    other = PLANE.copy()
+    other[7, 7] += 1
+    for source, model, wishes in (
+        (plane, tiny_model(), {"window": (0, 1000)}),
+        (plane, tiny_model(), {"window": (0, 2000)}),
+        (lazy(other), tiny_model(), {"window": (0, 2000)}),
+    ):
+        begun = open_scan(source, model, path, **WISHES, **wishes)
+        assert len(begun.missing()) == len(begun.blocks)
+        steps = begun.steps()
+        next(steps), next(steps)
+        steps.close()
+
+
+KILLED = """
+import sys
+from napari_mdeblurgan import load_model
+from napari_mdeblurgan.restoration.scan import open_scan
+from napari_mdeblurgan.storage import open_image
+
+begun = open_scan(open_image(sys.argv[1]), load_model(sys.argv[2]), sys.argv[3], tile=64, precision="float32")
+for step in begun.steps():
+    print(step.done, flush=True)
+"""
+
+
+def test_killed_at_any_moment_it_comes_to_the_same_end(tiny_model: Models, tmp_path: Path) -> None:
+    model = tiny_model()
+    source, weights, path = tmp_path / "source.tif", tmp_path / "tiny.safetensors", tmp_path / "a.zarr"
+    write_image(source, Micrograph(PLANE, "YX"))
+    save_model(model.network, model.card, weights)
+    command = [sys.executable, "-c", KILLED, str(source), str(weights), str(path)]
+    for pause in (0.0, 0.1):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        process.stdout.readline(), process.stdout.readline()
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not path.exists()
+    again = open_scan(open_image(source), model, path, **WISHES)
+    assert again.missing() != list(again.blocks)
+    whole = restored(open_image(source), model, tmp_path / "b.zarr")
+    assert np.array_equal(read_image(last(again.steps())).data, whole)
+
+
+def test_what_is_looked_at_is_done_first(tiny_model: Models, tmp_path: Path) -> None:
+    begun = open_scan(lazy(np.stack([PLANE, PLANE]), "ZYX"), tiny_model(), tmp_path / "a.zarr", **WISHES)
+    begun.want((1,), ((250, 300), (300, 410)))
+    seen = [block for block in begun.blocks if block.meets((1,), ((250, 300), (300, 410)))]
+    assert 0 < len(seen) < len(begun.blocks) / 4
+    steps = begun.steps()
+    for _ in range(len(seen) + 1):
+        next(steps)
+    assert all(begun.is_done(block) for block in seen)
+    steps.close()
+
+
+def test_levels_show_what_is_there(tiny_model: Models, tmp_path: Path) -> None:
+    begun = open_scan(lazy(), tiny_model(), tmp_path / "a.zarr", **WISHES)
+    assert not np.asarray(begun.levels[0]).any()
+    steps = begun.steps()
+    next(steps), next(steps)
+    shown = np.asarray(begun.levels[0])
+    steps.close()
+    done = next(block for block in begun.blocks if begun.is_done(block))
+    assert shown[done.y : done.y + done.height, done.x : done.x + done.width].any()
+
+
+def test_blocks_from_other_processes_make_the_same(tiny_model: Models, tmp_path: Path) -> None:
+    model, source = tiny_model(), lazy()
+    expected = restored(source, model, tmp_path / "a.zarr")
+    begun = open_scan(source, model, tmp_path / "b.zarr", **WISHES)
+    for block in reversed(begun.missing()):
+        begun.store.write_block(block.index, block.y, block.x, restore_block(block, source.data, begun.plan, model))
+        begun.arrived(block)
+    assert np.array_equal(read_image(begun.finish()).data, expected)
+
+
+def test_out_of_memory_shrinks_the_tiles_and_goes_on(
+    tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, forward = tiny_model(), inference._forward
+    expected = restored(lazy(), model, tmp_path / "a.zarr", tile=128)
+
+    def limited(network: Any, image: Any, *more: Any) -> Any:
+        if image.shape[-1] * image.shape[-2] > 260**2:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return forward(network, image, *more)
+
+    monkeypatch.setattr(inference, "_forward", limited)
+    squeezed = restored(lazy(), model, tmp_path / "b.zarr", tile=128)
+    np.testing.assert_allclose(squeezed.astype(int), expected.astype(int), rtol=0, atol=1)
+    monkeypatch.setattr(inference, "_forward", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(OutOfMemory, match="smallest tile"):
+        restored(lazy(), model, tmp_path / "c.zarr")
+
+
+class Trouble:
+    """An array one part of which cannot be read."""
+
+    shape, dtype, ndim = PLANE.shape, PLANE.dtype, 2
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        if key[0].stop == 300 and key[1].stop == 410:
+            raise FileError("A part of it cannot be read; copy it again.")
+        return PLANE[key]
+
+
+def test_a_source_that_cannot_be_read_ends_the_work_in_a_sentence(tiny_model: Models, tmp_path: Path) -> None:
+    begun = open_scan(Micrograph(Trouble(), "YX"), tiny_model(), tmp_path / "a.zarr", window=(0, 4000), **WISHES)
+    with pytest.raises(FileError, match="copy it again"):
+        last(begun.steps())
+    assert 0 < len(begun.missing()) < len(begun.blocks)
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_a_disk_that_is_far_too_small_is_told_of_before_any_work(
+    tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan.shutil, "disk_usage", lambda _: Usage(10, 10, 0))
+    with pytest.raises(FileError, match="make room"):
+        open_scan(lazy(), tiny_model(), tmp_path / "a.zarr", **WISHES)
+    assert not list(tmp_path.glob("a.zarr*"))
+
+
+def test_wrong_images_and_names_are_refused_before_anything_is_written(tiny_model: Models, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="grey"):
+        open_scan(lazy(), tiny_model(3), tmp_path / "a.zarr")
+    (tmp_path / "b.zarr").mkdir()
+    with pytest.raises(FileError, match="there already"):
+        open_scan(lazy(), tiny_model(), tmp_path / "b.zarr")
+    assert [path.name for path in tmp_path.iterdir()] == ["b.zarr"]
+
+
+def test_a_job_that_somebody_altered_is_not_gone_on_with(tiny_model: Models, tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    steps = open_scan(lazy(), tiny_model(), path, in_place=True, **WISHES).steps()
+    next(steps), next(steps)
+    steps.close()
+    attributes = (path / "zarr.json").read_text()
+    (path / "zarr.json").write_text(attributes.replace('\\"tile\\": 64', '\\"tile\\": \\"x\\"'))
+    begun = open_scan(lazy(), tiny_model(), path, in_place=True, **WISHES)
+    assert isinstance(begun, Scan)
+    assert len(begun.missing()) == len(begun.blocks)
+    shutil.rmtree(path)

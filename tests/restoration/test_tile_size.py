@@ -1,0 +1,111 @@
+"""How large tiles are, what their halo costs, and that a scan takes no more memory when it is larger."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.model import Model, list_models
+from napari_mdeblurgan.restoration import scan, tile_size
+from napari_mdeblurgan.restoration.scan import open_scan
+from napari_mdeblurgan.restoration.tile_size import fitting_batch, fitting_tile, halo_overhead
+from napari_mdeblurgan.storage import Micrograph, read_image
+
+Models = Callable[..., Model]
+
+
+class Memory(NamedTuple):
+    available: int
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_halo_of_a_scan_by_the_bundled_models_costs_at_most_15_percent(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tile_size.psutil, "virtual_memory", lambda: Memory(2**34))
+    card = next(card for card in list_models() if card.name == "gray-x2")
+    tile = fitting_tile(card, "cpu", precision, quick=False)
+    assert 0 < halo_overhead(card, tile, "cpu", precision) <= 0.15
+    assert halo_overhead(card, 256, "cpu", precision) > halo_overhead(card, tile, "cpu", precision)
+
+
+def test_less_memory_and_wider_networks_make_smaller_tiles(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = tiny_model().card
+    wide = replace(card, architecture=card.architecture | {"width": 64})
+    assert fitting_tile(wide, "cpu", "float32", quick=False) < fitting_tile(card, "cpu", "float32", quick=False)
+    edges = []
+    for available in (2**34, 2**29, 2**20):
+        monkeypatch.setattr(tile_size.psutil, "virtual_memory", lambda available=available: Memory(available))
+        edges.append(fitting_tile(wide, "cpu", "float32"))
+    assert edges == sorted(set(edges), reverse=True)
+    assert edges[-1] == 64
+
+
+def test_batches_are_for_gpus(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    card = tiny_model().card
+    assert fitting_batch(card, 512, "cpu", "float32") == 1
+    monkeypatch.setattr(tile_size, "_memory", lambda _: 1e12)
+    assert fitting_batch(card, 512, "cuda:0", "float16") == 8
+
+
+def test_tiles_that_go_through_the_network_together_come_out_as_one_by_one(
+    tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = np.random.default_rng(0).integers(0, 255, (3, 200, 220), np.uint8)
+    wishes: dict[str, Any] = {"tile": 64, "precision": "float32", "window": (0, 255)}
+    results, sizes = [], []
+    together = scan.apply
+
+    def noted(network: Any, batch: Any, plan: Any) -> Any:
+        sizes.append(len(batch))
+        return together(network, batch, plan)
+
+    monkeypatch.setattr(scan, "apply", noted)
+    for n in (1, 3):
+        monkeypatch.setattr(scan, "fitting_batch", lambda *_, n=n: n)
+        path = tmp_path / f"{n}.zarr"
+        for _ in open_scan(Micrograph(stack, "ZYX"), tiny_model(), path, **wishes).steps():
+            pass
+        results.append(read_image(path).data.astype(int))
+    assert max(sizes) == 3
+    np.testing.assert_allclose(results[1], results[0], rtol=0, atol=1)
+
+
+MEASURED = """
+import sys
+import numpy as np
+import psutil
+from napari_mdeblurgan import load_model
+from napari_mdeblurgan.restoration.scan import open_scan
+from napari_mdeblurgan.storage import Micrograph
+
+class Endless:
+    dtype, ndim, shape = np.dtype(np.uint8), 2, (int(sys.argv[2]), 1024)
+    def __getitem__(self, key):
+        return np.zeros([len(range(*part.indices(n))) for part, n in zip(key, self.shape)], np.uint8)
+
+wishes = {"tile": 128, "window": (0, 255), "precision": "float32", "identity": "endless"}
+model, highest = load_model(sys.argv[1]), []
+for _ in open_scan(Micrograph(Endless(), "YX"), model, sys.argv[3], **wishes).steps():
+    highest.append(psutil.Process().memory_info().rss)
+print(max(highest))
+"""
+
+
+def test_a_larger_scan_takes_no_more_memory(tiny_model: Models, tmp_path: Path) -> None:
+    from napari_mdeblurgan.model import save_model
+
+    model, weights = tiny_model(), tmp_path / "tiny.safetensors"
+    save_model(model.network, model.card, weights)
+    peaks = []
+    for rows in (1024, 4096):
+        command = [sys.executable, "-c", MEASURED, str(weights), str(rows), str(tmp_path / f"{rows}.zarr")]
+        peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    assert peaks[1] - peaks[0] < 8 * 2**20  # the larger result has 12 MB more, without its pyramid
