@@ -44,7 +44,7 @@ AHEAD_OF_FORKS = """
     napari_mdeblurgan.storage.ome_zarr napari_mdeblurgan.storage.raster napari_mdeblurgan.storage.tiff_lazy
     napari_mdeblurgan.storage.tiff_stream PIL.PngImagePlugin tifffile.zarr
 """
-LARGE_BYTES = 300_000  # so that some of the images count as large
+LARGE_BYTES = 150_000  # so that some of the images count as large
 IN_A_ROW = 3
 PATIENCE_S = 120
 
@@ -144,13 +144,13 @@ def make_inputs(folder: Path) -> None:
         return draw.integers(100, 4000, shape).astype(np.uint16)
 
     sizes = {"X": 0.5, "Y": 0.4}
-    stack = Micrograph(grey(2, 2, 60, 70), "ZCYX", sizes | {"Z": 2.0}, "µm", ("DAPI", "GFP"))
+    stack = Micrograph(grey(2, 2, 40, 50), "ZCYX", sizes | {"Z": 2.0}, "µm", ("DAPI", "GFP"))
     write_image(folder / "stack.ome.tif", stack)
     write_image(folder / "colour.png", Micrograph(draw.integers(0, 255, (80, 90, 3), np.uint8), "YXS"))
     write_image(folder / "a.tif", Micrograph(grey(90, 80), "YX", sizes, "µm"))
     write_image(folder / "day2" / "a.tif", Micrograph(grey(64, 64), "YX"))
-    write_image(folder / "large.tif", Micrograph(grey(200, 260), "YX", sizes, "µm"))
-    write_image(folder / "slide.ome.zarr", Micrograph(grey(220, 230), "YX", sizes, "µm"))
+    write_image(folder / "large.tif", Micrograph(grey(130, 150), "YX", sizes, "µm"))
+    write_image(folder / "slide.ome.zarr", Micrograph(grey(145, 140), "YX", sizes, "µm"))
 
 
 def make_models(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -72,18 +73,14 @@ def test_results_are_the_same_bytes_as_without_a_cluster(
     assert [path.name for path in (tmp_path / "there" / WORK).iterdir()] == ["lock"]
 
 
-@pytest.mark.parametrize("large", [True, False])
 def test_a_worker_that_is_killed_costs_only_its_tiles(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str, large: bool
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
 ) -> None:
-    if large:
-        inputs = [write(tmp_path / "large.tif", grey(500, 400))]
-    else:
-        inputs = [write(tmp_path / f"{number}.tif", grey(60, 60, seed=number)) for number in range(12)]
-    wishes = LARGE if large else {}
-    run(inputs, tmp_path / "here", settings(format="ome-zarr", **wishes))
+    inputs = [write(tmp_path / f"{number}.tif", grey(60, 60, seed=number)) for number in range(4)]
+    inputs.append(write(tmp_path / "large.tif", grey(300, 300)))
+    run(inputs, tmp_path / "here", settings(format="ome-zarr", **LARGE))
     killed = None
-    with open_batch(inputs, tmp_path / "there", settings(format="ome-zarr", scheduler=address, **wishes)) as batch:
+    with open_batch(inputs, tmp_path / "there", settings(format="ome-zarr", scheduler=address, **LARGE)) as batch:
         for step in batch.steps():
             if step.fraction > 0.2 and killed is None:
                 with Client(address, set_as_default=False) as client:
@@ -97,7 +94,7 @@ def test_a_worker_that_is_killed_costs_only_its_tiles(
 
 def test_a_local_cluster_is_started_and_ended(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
     source = write(tmp_path / "a.tif")
-    with open_batch([source, tmp_path / "no.tif.tif"][:1], tmp_path / "out", settings(workers=1)) as batch:
+    with open_batch([source], tmp_path / "out", settings(workers=1)) as batch:
         seen = {step.workers for step in batch.steps()}
     assert batch.outputs
     assert 1 in seen
@@ -129,27 +126,35 @@ def test_a_batch_that_was_closed_goes_on_without_the_cluster(
     assert contents(tmp_path / "out") == contents(tmp_path / "here")
 
 
-def test_a_cluster_that_is_lost_is_said_and_what_is_done_is_kept(
-    settings: Callable[..., BatchSettings], tmp_path: Path
-) -> None:
-    script = "from distributed.cli.dask_scheduler import main; main()"
-    port = "--port=0 --no-dashboard --host=127.0.0.1 --scheduler-file".split()
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+    """A scheduler without workers, in a process that can be killed."""
     file = tmp_path / "scheduler.json"
-    with subprocess.Popen([sys.executable, "-c", script, *port, str(file)], stderr=subprocess.DEVNULL) as scheduler:
-        while not file.exists() or not file.read_text().strip():
-            time.sleep(0.05)
-            assert scheduler.poll() is None
-        import json
+    script = "from distributed.cli.dask_scheduler import main; main()"
+    options = (
+        f"--port=0 --no-dashboard --dashboard-address=127.0.0.1:0 --host=127.0.0.1 --scheduler-file={file}".split()
+    )
+    with subprocess.Popen([sys.executable, "-c", script, *options], stderr=subprocess.DEVNULL) as process:
+        try:
+            while not file.exists() or not file.read_text().endswith("}"):
+                assert process.poll() is None
+                time.sleep(0.05)
+            yield process, json.loads(file.read_text())["address"]
+        finally:
+            process.kill()
 
-        at = json.loads(file.read_text())["address"]
-        source = write(tmp_path / "a.tif")
-        with open_batch([source], tmp_path / "out", settings(scheduler=at)) as batch:
-            steps = batch.steps()
-            while next(steps).workers != 0:
-                pass
-            scheduler.kill()
-            with pytest.raises(ClusterError, match="no longer answers"):
-                list(steps)
+
+def test_a_cluster_that_is_lost_is_said_and_what_is_done_is_kept(
+    settings: Callable[..., BatchSettings], tmp_path: Path, scheduler: tuple[subprocess.Popen, str]
+) -> None:
+    process, at = scheduler
+    with open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=at)) as batch:
+        steps = batch.steps()
+        while next(steps).workers != 0:
+            pass
+        process.kill()
+        with pytest.raises(ClusterError, match="no longer answers"):
+            list(steps)
 
 
 def test_no_scheduler_at_the_address_is_said(

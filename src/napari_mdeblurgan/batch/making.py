@@ -18,7 +18,7 @@ from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, 
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
-from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
+from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
@@ -120,10 +120,12 @@ def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Scan |
     """The scan that makes an OME-Zarr; None where an earlier run has finished it."""
     from napari_mdeblurgan.restoration.scan import open_scan
 
-    if path.exists():
-        if _finished_for(path, job):
-            return None
-        shutil.rmtree(path)
+    if _job_of(path) == job:
+        return None
+    partial = path.with_name(path.name + PARTIAL)
+    for place in (path, partial):
+        if place.exists() and not (place == partial and _job_of(place) == job):
+            shutil.rmtree(place)
     model = recipe.model_for(image).load()
     return open_scan(
         image, model, path, identity=job, tile=recipe.tile, device=recipe.device, precision=recipe.precision
@@ -208,10 +210,10 @@ def _stream(path: Path, place: Path, name: str, total: int) -> Generator[Progres
         raise failed[0]
 
 
-def _finished_for(path: Path, job: str) -> bool:
-    """Whether an OME-Zarr is whole, and of this job."""
+def _job_of(path: Path) -> str | None:
+    """The job that an OME-Zarr was begun for; None if that cannot be told."""
     try:
         own: dict[str, Any] = json.loads((path / "zarr.json").read_bytes())["attributes"][OWN_KEY]
-        return own["finished"] is True and json.loads(own["job"])["source"] == job
+        return str(json.loads(own["job"])["source"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None

@@ -68,6 +68,9 @@ class BatchProgress:
         Pixels of results made in this run.
     seconds : float
         Since this run began.
+    mpix_per_s : float or None
+        Megapixels of results per second so far in this run, less the time until its first image began; None while there
+        is no rate.
     remaining_s : float or None
         Seconds still to go at the rate so far; None while there is none.
     workers : int or None
@@ -83,14 +86,10 @@ class BatchProgress:
     fraction: float
     pixels: int
     seconds: float
+    mpix_per_s: float | None
     remaining_s: float | None
     workers: int | None = None
     news: Success | Failure | None = None
-
-    @property
-    def mpix_per_s(self) -> float | None:
-        """Megapixels of results per second so far in this run; None before the first."""
-        return self.pixels / self.seconds / 1e6 if self.pixels and self.seconds > 0 else None
 
 
 @dataclass
@@ -108,6 +107,7 @@ class Meter:
     total_bytes: int
     before_bytes: int
     start: float = field(default_factory=time.perf_counter)
+    _working_since: float | None = None
     _ended_bytes: float = 0.0
     _own_bytes: float = 0.0
     _ended_pixels: int = 0
@@ -115,6 +115,8 @@ class Meter:
 
     def advance(self, key: str, size: int, step: Progress) -> None:
         """An image of `size` bytes has come so far."""
+        if self._working_since is None:  # imports and the model's loading are over
+            self._working_since = time.perf_counter()
         last = self._under_way.get(key, UnderWay())
         own = max(last.own, step.done - step.before)
         self._under_way[key] = UnderWay(step.fraction * size, own / step.total * size, own)
@@ -146,10 +148,20 @@ class Meter:
         return min((self.before_bytes + self._ended_bytes + under_way) / self.total_bytes, 1.0)
 
     @property
+    def mpix_per_s(self) -> float | None:
+        """Megapixels of results per second so far."""
+        seconds = self._working_s
+        return self.pixels / seconds / 1e6 if self.pixels and seconds > 0 else None
+
+    @property
     def remaining_s(self) -> float | None:
         """Seconds to go, as what is left is to what has been done in this run."""
-        seconds, own = self.seconds, self._own_bytes + sum(each.own_bytes for each in self._under_way.values())
+        seconds, own = self._working_s, self._own_bytes + sum(each.own_bytes for each in self._under_way.values())
         return seconds * (1 - self.fraction) * self.total_bytes / own if own > 0 and seconds > STEADY_S else None
+
+    @property
+    def _working_s(self) -> float:
+        return time.perf_counter() - (self.start if self._working_since is None else self._working_since)
 
 
 @dataclass(frozen=True, slots=True)

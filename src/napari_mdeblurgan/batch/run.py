@@ -130,6 +130,7 @@ class Batch:
                 fraction=meter.fraction,
                 pixels=meter.pixels,
                 seconds=meter.seconds,
+                mpix_per_s=meter.mpix_per_s,
                 remaining_s=meter.remaining_s,
                 workers=workers,
                 news=news,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import getpass
 import os
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -58,6 +59,11 @@ class Part:
         """A part of it, by the index that it has in the whole array."""
         rows, columns = (part for part in key if isinstance(part, slice))
         return self.pixels[rows.start - self.y : rows.stop - self.y, columns.start - self.x : columns.stop - self.x]
+
+
+def dask_setup(_: object) -> None:
+    """Called by dask when a worker of a local cluster starts: Ctrl-C on the terminal is for the command, which ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def make_image(source: Source, recipe: Recipe, place: Path, job: str) -> Product | Refusal:

@@ -51,11 +51,8 @@ def batch(inputs: list[str], output: Path, settings: BatchSettings) -> str:
             with _interrupted_by_termination(), closing(work.steps()) as steps:
                 show(steps)
         except KeyboardInterrupt:
-            left = len(work.items) - len(work.outputs)
-            return (
-                f"interrupted; {_count(len(work.outputs), 'result')} in {output} are whole and kept, {left} are missing: "
-                "the same command goes on from there."
-            )
+            done = f"{len(work.outputs)} of {_count(len(work.items), 'image')}"
+            return f"interrupted; what is done is kept ({done}, in {output}), and the same command goes on from there."
         if work.failures:
             raise Unfinished(
                 f"{len(work.failures)} of {_count(len(work.items), 'image')} failed, as said above; mend them and run it "

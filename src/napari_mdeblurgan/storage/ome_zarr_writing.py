@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -205,8 +205,9 @@ def create_ome_zarr(
 def begun_job(path: str | Path, *, in_place: bool = False) -> str | None:
     """The `job` of an OME-Zarr that `create_ome_zarr` has begun there and that is not finished; None if there is none."""
     path = Path(path).expanduser()
-    found = _attributes(path if in_place else path.with_name(path.name + PARTIAL))
-    job = found[OWN_KEY].get("job") if unfinished(found) else None
+    place = path if in_place else path.with_name(path.name + PARTIAL)
+    found = _attributes(place)
+    job = found[OWN_KEY].get("job") if _begun(place, found) else None
     return job if isinstance(job, str) else None
 
 
@@ -253,18 +254,31 @@ def _attributes(path: Path) -> dict[str, Any]:
 
 def _unfinished(path: Path) -> bool:
     """Whether a folder was begun by this program: it has its mark, or is so young that there is nothing in it yet."""
-    return unfinished(_attributes(path)) or (path.is_dir() and all(file.suffix == PARTIAL for file in path.iterdir()))
+    return _begun(path, _attributes(path)) or (path.is_dir() and all(file.suffix == PARTIAL for file in path.iterdir()))
+
+
+def _begun(path: Path, attributes: Mapping[str, Any]) -> bool:
+    """Whether attributes are those of an OME-Zarr on its way; it may have been killed when it lacked but its name."""
+    return isinstance(attributes.get(OWN_KEY), Mapping) if path.name.endswith(PARTIAL) else unfinished(attributes)
 
 
 def _same(store: ChunkStore, job: str) -> bool:
     """Whether what is on disk was begun for the same job, image and chunks, and has all its arrays."""
-    found = _attributes(store.path)
-    if found != attributes(store.layout, job, finished=False, windows=None):
+    found, expected = _attributes(store.path), attributes(store.layout, job, finished=False, windows=None)
+    if not _begun(store.path, found) or _as_begun(found) != _as_begun(expected):
         return False
     levels = range(len(store.layout.levels))
     if not all((store.path / str(level) / "zarr.json").is_file() for level in levels):
         return False
     return all(store.array(level).chunks == store.layout.stored_chunk(level) for level in levels)
+
+
+def _as_begun(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the attributes does not change when the image is finished."""
+    ome, own = dict(attributes.get("ome", {})), dict(attributes.get(OWN_KEY, {}))
+    channels = ome.pop("omero", {}).get("channels", [])
+    named = [{key: value for key, value in channel.items() if key != "window"} for channel in channels]
+    return {"ome": ome, "own": own | {"finished": False}, "channels": named}
 
 
 def _set_attributes(store: ChunkStore, job: str, *, finished: bool, windows: list[tuple[float, float]] | None) -> None:
