@@ -54,6 +54,11 @@ class Blocks:
         self.done.append((index, y, x))
 
 
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.restoration.plan.fitting_tile", lambda *_: BLOCK)
+
+
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> Generator[Blocks, None, None]:
     blocks = Blocks()
