@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.scan import Scan
 
 DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
+TILE = 1024  # larger ones would be a little faster, but the view would wait for them, and so would Cancel
 LONGEST_NAME = 80
 
 
@@ -107,6 +108,7 @@ def restore_to_disk(job: Job) -> Generator[str | Progress | Opened, None, Saved]
         rgb=job.rgb,
         region=job.region,
         device=job.device,
+        tile=TILE,
     )
     steps = scan.steps()
     try:
