@@ -136,13 +136,13 @@ def shoot(viewer: napari.Viewer, path: Path, settle_s: float = 1.0) -> None:
     viewer.window.screenshot(str(path), canvas_only=False, flash=False)
 
 
-def save_small(picture: Path, path: Path) -> None:
-    """Save a copy without transparency, reduced where that takes more than `LARGEST_BYTES`."""
+def save_small(picture: Path, path: Path, largest: int = LARGEST_BYTES) -> None:
+    """Save a copy without transparency, reduced where that takes more than `largest` bytes."""
     whole = Image.open(picture).convert("RGB")
     for percent in range(100, 30, -10):
         size = (whole.width * percent // 100, whole.height * percent // 100)
         whole.resize(size, Image.Resampling.LANCZOS).save(path, optimize=True)
-        if path.stat().st_size <= LARGEST_BYTES:
+        if path.stat().st_size <= largest:
             break
 
 

@@ -27,6 +27,13 @@ def choices_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where large results are made for the length of one test."""
+    monkeypatch.setenv("MDEBLURGAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "results"
+
+
+@pytest.fixture(autouse=True)
 def tiny_models(models_folder: Path, tiny_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch) -> None:
     """Put "tiny-grey", "tiny-grey-2" and "tiny-colour" into the user's folder; the first and last are offered first."""
     from napari_mdeblurgan.model import save_model

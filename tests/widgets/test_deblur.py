@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import dask.array as da
@@ -270,13 +271,21 @@ def test_lazy_source_is_restored_like_one_in_memory(viewer: Viewer, noise: Noise
     assert 0 <= window[0] < window[1] <= 255
 
 
-def test_result_that_would_not_fit_in_memory_is_refused_before_work(
-    viewer: Viewer, widget: DeblurWidget, run: Callable[[], None]
+def test_result_that_fits_neither_in_memory_nor_on_the_disk_is_refused_before_work(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    cache_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    viewer.add_image(da.zeros((2_000_000, 512, 512), np.uint8, chunks=(1000, 512, 512)), contrast_limits=(0, 255))
+    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.DISK_SHARE", 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
+    viewer.add_image(noise())
     run()
     assert len(viewer.layers) == 1
-    assert "memory" in widget.controls.status.value
+    assert "are free there; make room, choose another folder" in widget.controls.status.value
+    assert not list(cache_folder.iterdir())
 
 
 # ---- preview

@@ -10,6 +10,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_mdeblurgan
+from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MANIFEST = str(Path(napari_mdeblurgan.__file__).with_name("napari.yaml"))
 WIDGET = "Deblur + SR (M-Deblurgan)"
+BATCH = "Batch (M-Deblurgan)"
 
 
 @pytest.fixture
@@ -54,6 +56,13 @@ def test_widget_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
     menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
     (widget,) = docked(viewer)
     assert widget.controls.status.value.startswith("Open an image first")
+
+
+@pytest.mark.parametrize("menu", ["file", "plugins"])
+def test_batch_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
+    path = {"file": ("IO Utilities", BATCH), "plugins": ("M-Deblurgan", BATCH)}[menu]
+    menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
+    assert any(isinstance(widget, BatchWidget) for widget in viewer.window.dock_widgets.values())
 
 
 @pytest.mark.parametrize("words", ["deblur", "sharpen", "super-resolution", "M-Deblurgan SR"])

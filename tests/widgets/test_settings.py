@@ -13,7 +13,7 @@ from npe2 import PluginManifest
 
 import napari_mdeblurgan
 from napari_mdeblurgan.folders import CACHE_VARIABLE, cache_folder
-from napari_mdeblurgan.restoration.tile_memory import tile_within
+from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
 from napari_mdeblurgan.widgets import layers
 from napari_mdeblurgan.widgets.settings import GROUP, PLUGIN, Settings, read_settings
@@ -112,9 +112,8 @@ def test_napari_shows_the_settings_on_a_page_of_their_own(page: Any, qtbot: Any)
 
 def test_more_memory_gives_larger_tiles_and_none_is_too_small_to_try(tiny_model: Callable[..., Any]) -> None:
     card = tiny_model(1).card
-    edges = [tile_within(card, megabytes) for megabytes in (1, 50, 500, 10**6)]
+    edges = [fitting_tile(card, "cpu", "float32", memory_mb=megabytes) for megabytes in (1, 20, 100, 10**6)]
     assert edges == sorted(edges)
     assert edges[0] == SMALLEST_TILE
     assert edges[1] > SMALLEST_TILE
-    assert all(edge % 8 == 0 for edge in edges)
-    assert tile_within(tiny_model(1, 4).card, 500) < edges[2]
+    assert fitting_tile(tiny_model(1, 4).card, "cpu", "float32", memory_mb=100) < edges[2]

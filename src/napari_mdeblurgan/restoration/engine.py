@@ -129,7 +129,7 @@ def restore_steps(
             f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; make a new plan."
         )
     start = time.perf_counter()
-    windows = plan.windows or measured_windows(image, plan.rgb, plan.channel_axis)
+    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
     result = np.empty(plan.output_shape, plan.dtype)
     done, total = 0, result.size // (plan.colours or (1,))[0]
     yield Progress(done, total, 0.0)

@@ -32,7 +32,7 @@ class LazyWindows:
         """Measure at a few spots of the image, the first time."""
         with self._lock:
             if self._windows is None:
-                self._windows = measured_windows(self._image, self._plan.rgb, self._plan.channel_axis)
+                self._windows = measured_windows(self._image, self._plan.rgb, self._plan.window_axes)
             return self._windows
 
 

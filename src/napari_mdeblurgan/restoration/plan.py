@@ -42,12 +42,13 @@ class RestorationPlan:
         The image's, and the result's.
     rgb : bool
         The last axis holds colours; a fourth one is alpha, which is enlarged but not restored.
-    channel_axis : int or None
-        The leading axis that has a window for each of its entries.
+    window_axes : tuple of int
+        The leading axes that have a window for each of their entries; none if there is one window for all.
     region : ((int, int), (int, int))
         Start and stop along y and x of what is restored, in pixels of the image.
     windows : tuple of Window, or None
-        One for the whole image, or one per channel; None while a lazy image has not been looked at.
+        One for the whole image, or one for each entry of the window axes, the last varying fastest; None while a lazy image
+        has not been looked at.
     factor : int
         Pixels of the result for one of the image, along y and x.
     tile, halo : int
@@ -68,7 +69,7 @@ class RestorationPlan:
     shape: tuple[int, ...]
     dtype: np.dtype
     rgb: bool
-    channel_axis: int | None
+    window_axes: tuple[int, ...]
     region: Region
     windows: tuple[Window, ...] | None
     factor: int
@@ -117,7 +118,14 @@ class RestorationPlan:
 
     def window(self, index: tuple[int, ...], windows: tuple[Window, ...]) -> Window:
         """The window of the image at `index` of the leading axes."""
-        return windows[index[self.channel_axis]] if self.channel_axis is not None else windows[0]
+        return windows[self.window_number(index)]
+
+    def window_number(self, index: tuple[int, ...]) -> int:
+        """Which of the windows is that of the image at `index` of the leading axes."""
+        number = 0
+        for axis in self.window_axes:
+            number = number * self.shape[axis] + index[axis]
+        return number
 
 
 def is_lazy(image: Any) -> bool:
@@ -146,9 +154,10 @@ def make_plan(
     card: ModelCard,
     *,
     rgb: bool | None = None,
-    channel_axis: int | None = None,
+    channel_axis: int | Sequence[int] | None = None,
     window: tuple[float, float] | Sequence[tuple[float, float]] | None = None,
     tile: int | None = None,
+    tile_memory_mb: int | None = None,
     device: str = "auto",
     precision: str = "auto",
     scale: Sequence[float] | None = None,
@@ -167,12 +176,15 @@ def make_plan(
         The model's.
     rgb : bool, optional
         Whether the last axis holds colours; by default, where the model is one for colours.
-    channel_axis : int, optional
-        A leading axis whose entries are channels of fluorescence, each with a window of its own.
+    channel_axis : int or sequence of int, optional
+        A leading axis whose entries are channels of fluorescence, each with a window of its own; or several of them, if
+        each combination is to have one.
     window : (float, float), or one pair per channel, optional
         Grey values that the network sees as 0 and 1; measured by default.
     tile : int, optional
         Largest edge of a tile in pixels; by default what the memory of the device is enough for, see `fitting_tile`.
+    tile_memory_mb : int, optional
+        MiB that a tile may take at most, where `tile` is not given; by default what is at hand.
     device, precision : str
         See `pick_device` and `pick_precision`.
     scale, translate : sequence of float, optional
@@ -195,8 +207,8 @@ def make_plan(
     colour = _has_colours(shape, card, rgb)
     _check_shape(shape, colour)
     leading = len(shape) - (3 if colour else 2)
-    if channel_axis is not None:
-        channel_axis = _leading_axis(channel_axis, leading, len(shape))
+    axes_given = () if channel_axis is None else channel_axis if isinstance(channel_axis, Sequence) else (channel_axis,)
+    window_axes = tuple(sorted({_leading_axis(axis, leading, len(shape)) for axis in axes_given}))
     area = _checked_region(region, (shape[leading], shape[leading + 1]))
     axes = leading + 2
     given_scale = _per_axis(scale, axes, 1.0, "scale")
@@ -208,23 +220,23 @@ def make_plan(
         new_translate[axis] = given_translate[axis] + given_scale[axis] * (start - (1 - 1 / factor) / 2)
     if in_memory:
         _check_memory(shape, leading, area, factor, dtype)
-    windows = _given_windows(window, 1 if channel_axis is None else shape[channel_axis], dtype)
+    windows = _given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
     warnings: tuple[str, ...] = ()
     if not is_lazy(image):
         warnings = _look_for_missing(image, leading, area)
         if windows is None:
-            windows = measured_windows(image, colour, channel_axis)
+            windows = measured_windows(image, colour, window_axes)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
     return RestorationPlan(
         shape=shape,
         dtype=dtype,
         rgb=colour,
-        channel_axis=channel_axis,
+        window_axes=window_axes,
         region=area,
         windows=windows,
         factor=factor,
-        tile=fitting_tile(card, chosen, accuracy) if tile is None else _checked_tile(tile),
+        tile=fitting_tile(card, chosen, accuracy, memory_mb=tile_memory_mb) if tile is None else _checked_tile(tile),
         halo=card.halo + (FILL_RADIUS if dtype.kind == "f" else 0),
         device=chosen,
         precision=accuracy,
@@ -235,12 +247,13 @@ def make_plan(
     )
 
 
-def measured_windows(image: Any, rgb: bool, channel_axis: int | None) -> tuple[Window, ...]:
-    """The window of an image, or of each of its channels; a lazy one is read at a few spots only."""
-    if channel_axis is not None:
-        before = (slice(None),) * channel_axis
-        channels = range(image.shape[channel_axis])
-        return tuple(measured_windows(image[(*before, channel)], rgb, None)[0] for channel in channels)
+def measured_windows(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> tuple[Window, ...]:
+    """The window of an image, or one for each entry of some leading axes; a lazy one is read at a few spots only."""
+    if window_axes:
+        first, *others = window_axes
+        before = (slice(None),) * first
+        entries = (image[(*before, entry)] for entry in range(image.shape[first]))
+        return tuple(w for entry in entries for w in measured_windows(entry, rgb, [axis - 1 for axis in others]))
     axes = 3 if rgb else 2
     colours = (..., slice(0, 3)) if rgb else (...,)
     if not is_lazy(image):

@@ -58,7 +58,7 @@ def settled(
     if not begun and wishes.get("tile") is None:
         plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
     if plan.windows is None:
-        plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.channel_axis))
+        plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.window_axes))
     chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)
     plan = replace(plan, tile_step=chunk // plan.factor)
     kept = {

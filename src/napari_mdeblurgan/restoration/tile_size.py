@@ -22,7 +22,9 @@ LARGEST_BATCH = 8
 QUICK, STEADY = {"cpu": 1024, "mps": 1024, "cuda": 2048}, {"cpu": 1536, "mps": 1536, "cuda": 2048}
 
 
-def fitting_tile(card: ModelCard, device: str, precision: str, *, quick: bool = True) -> int:
+def fitting_tile(
+    card: ModelCard, device: str, precision: str, *, quick: bool = True, memory_mb: int | None = None
+) -> int:
     """The edge of the largest tiles that the memory at hand is enough for.
 
     Parameters
@@ -33,9 +35,11 @@ def fitting_tile(card: ModelCard, device: str, precision: str, *, quick: bool = 
         As in the plan.
     quick : bool
         Tiles that take a second or so, for somebody who watches and may cancel; else larger ones, whose halo costs less.
+    memory_mb : int, optional
+        MiB that a tile may take, where that is less than what is at hand.
     """
     largest = (QUICK if quick else STEADY)[device.split(":")[0]]
-    memory = _memory(device)
+    memory = _memory(device) if memory_mb is None else min(_memory(device), memory_mb * 2**20)
     return next(
         (edge for edge in EDGES if edge <= largest and _needed(card, edge, device, precision) <= memory), SMALLEST_TILE
     )

@@ -55,6 +55,29 @@ def open_ome_zarr(path: Path) -> Micrograph:
     return _micrograph(path, array, level0)
 
 
+def open_levels(path: Path) -> list[Any]:
+    """The levels of an image's pyramid as dask arrays, the finest first, with the image's axes; no pixels are read.
+
+    Raises
+    ------
+    FileError
+        If it is no OME-Zarr image, or is stored in pieces that do not fit into memory.
+    """
+    import zarr
+
+    finest = open_ome_zarr(path)
+    group = zarr.open_group(str(path), mode="r")
+    attributes: Any = group.attrs.asdict()
+    level0 = read_level0(path, attributes)
+    datasets = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
+    levels = [finest.data]
+    for component in (dataset["path"] for dataset in datasets[1:]):
+        array = group.get(component)
+        if isinstance(array, zarr.Array):
+            levels.append(_micrograph(path, array, replace(level0, component=component)).data)
+    return levels
+
+
 def read_ome_zarr(path: Path) -> Micrograph:
     """Read the image at full resolution into memory.
 

@@ -97,8 +97,7 @@ class TrustPlan:
 
     def estimate(self, index: tuple[int, ...]) -> Estimate:
         """Of the image at `index` of the leading axes."""
-        axis = self.restoration.channel_axis
-        return self.estimates[index[axis] if axis is not None else 0]
+        return self.estimates[self.restoration.window_number(index)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,9 +184,9 @@ def plan_trust(
             f"An image of shape {tuple(restored.shape)} is no result of this plan, which gives {plan.output_shape}; assess the "
             "image that it was made for."
         )
-    windows = plan.windows or measured_windows(image, plan.rgb, plan.channel_axis)
+    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
     calibration = calibration_of(model.card)
-    channels = range(len(windows)) if plan.channel_axis is not None else (None,)
+    channels = range(len(windows)) if plan.window_axes else (None,)
     if examinations is None:
         examinations = tuple(
             examine(image, plan, window, model.card, calibration, channel)

@@ -91,7 +91,7 @@ def ensemble_steps(
         colours, float32 without colour axis.
     """
     start = time.perf_counter()
-    windows = plan.windows or measured_windows(image, plan.rgb, plan.channel_axis)
+    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
     result = new_array("ensemble", plan.output_shape, plan.dtype)
     spread = new_array("disagreement", plan.output_shape[: len(plan.leading) + 2], np.dtype(np.float32))
     network = network_on(model, plan.device)

@@ -79,7 +79,7 @@ def examine(
     calibration : Calibration, optional
         Of the model; without it nothing is said of how much noise is too much.
     channel : int, optional
-        Index along the plan's channel axis.
+        Number of its window of intensity.
     """
     places = rich_places(image, plan, channel)
     parts = [normalised(place, image, plan, window) for place in places]

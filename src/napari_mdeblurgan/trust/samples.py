@@ -73,13 +73,15 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 
 def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[Place]:
-    axis = plan.channel_axis
-    shape = tuple(1 if at == axis and channel is not None else n for at, n in enumerate(plan.leading))
+    fixed: dict[int, int] = {}
+    if channel is not None and plan.window_axes:
+        numbers = np.unravel_index(channel, [plan.shape[axis] for axis in plan.window_axes])
+        fixed = {axis: int(number) for axis, number in zip(plan.window_axes, numbers, strict=True)}
+    shape = tuple(1 if axis in fixed else length for axis, length in enumerate(plan.leading))
     planes = int(np.prod(shape, dtype=np.int64))
     for plane in np.unique(np.linspace(0, planes - 1, min(planes, PLANES)).round().astype(np.int64)):
         index = tuple(int(i) for i in np.unravel_index(int(plane), shape)) if shape else ()
-        if axis is not None and channel is not None:
-            index = (*index[:axis], channel, *index[axis + 1 :])
+        index = tuple(fixed.get(axis, number) for axis, number in enumerate(index))
         rows, columns = (list(_spans(start, stop)) for start, stop in plan.region)
         yield from (Place(index, y, x) for y in rows for x in columns)
 

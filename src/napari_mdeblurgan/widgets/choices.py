@@ -7,47 +7,59 @@ import logging
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from platformdirs import user_config_path
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The device, a model for each kind of image (empty where nothing was chosen yet), and whether results are assessed."""
+    """The device, a model for each kind of image, a folder for results (empty: none chosen yet), whether results are assessed."""
 
     device: str = "auto"
     rgb_model: str = ""
     grey_model: str = ""
     trust: str = "yes"
+    results_folder: str = ""
 
 
-def choices_path() -> Path:
-    """The file; the environment variable MDEBLURGAN_CONFIG names another folder for it."""
+Kind = TypeVar("Kind", bound="DataclassInstance")
+
+
+def choices_path(kind: type = Choices) -> Path:
+    """The file for choices of a kind; the environment variable MDEBLURGAN_CONFIG names another folder for it."""
     folder = os.environ.get("MDEBLURGAN_CONFIG")
-    return (Path(folder) if folder else user_config_path("napari-mdeblurgan")) / "choices.json"
+    return (Path(folder) if folder else user_config_path("napari-mdeblurgan")) / f"{kind.__name__.lower()}.json"
 
 
-def read_choices() -> Choices:
-    """Read the last choices; anything missing or unreadable is as if nothing had been chosen."""
+@overload
+def read_choices() -> Choices: ...
+@overload
+def read_choices(kind: type[Kind]) -> Kind: ...
+def read_choices(kind: type = Choices) -> Any:
+    """Read the last choices, a dataclass of texts; anything missing or unreadable is as if nothing had been chosen."""
     try:
-        stored = json.loads(choices_path().read_text(encoding="utf-8"))
+        stored = json.loads(choices_path(kind).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Choices()
+        return kind()
     if not isinstance(stored, dict):
-        return Choices()
-    known = {field.name for field in fields(Choices)}
-    return Choices(**{name: text for name, text in stored.items() if name in known and isinstance(text, str)})
+        return kind()
+    known = {field.name for field in fields(kind)}
+    return kind(**{name: text for name, text in stored.items() if name in known and isinstance(text, str)})
 
 
-def write_choices(choices: Choices) -> None:
+def write_choices(choices: DataclassInstance) -> None:
     """Keep `choices`; a folder that cannot be written costs only the memory of them."""
     try:
-        with replacing(choices_path(), make_folders=True) as file:
+        with replacing(choices_path(type(choices)), make_folders=True) as file:
             file.write(json.dumps(asdict(choices), indent=1).encode())
     except FileError as error:
         log.info("the last choices were not kept: %s", error)

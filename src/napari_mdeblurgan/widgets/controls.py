@@ -17,7 +17,7 @@ THIS_SLICE = "This slice only"
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 290
-LABEL_WIDTH = 52
+LABEL_WIDTH = 58
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,10 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     progress = ProgressBar(
         value=0, min=0, max=PROGRESS_STEPS, tooltip="How far the work is, and how long it will last."
     )
-    cancel = PushButton(text="Cancel", tooltip="Stop after the tile that is being worked on; no layer is added.")
+    cancel = PushButton(
+        text="Cancel",
+        tooltip="Stop after the tile that is being worked on; what is on disk is kept.",
+    )
     controls = Controls(
         image=ComboBox(
             label="Image",
@@ -96,13 +99,14 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     return controls
 
 
-def laid_out(controls: Controls) -> list[Widget]:
-    """Arrange the widgets in rows for a vertical container without labels of its own."""
+def laid_out(controls: Controls, *more: Widget) -> list[Widget]:
+    """Arrange the widgets in rows for a vertical container without labels of its own; `more` come before the buttons."""
     return [
         *(_named(box) for box in (controls.image, controls.model)),
         controls.about,
         _named(controls.device),
         _row(controls.trust, controls.this_slice),
+        *more,
         _row(controls.preview, controls.run),
         controls.working,
         _row(controls.compare, controls.report),

@@ -28,11 +28,15 @@ from napari_mdeblurgan.widgets.controls import (
     show_progress,
 )
 from napari_mdeblurgan.widgets.devices import Devices, find_devices
-from napari_mdeblurgan.widgets.job import Failed, Restored
+from napari_mdeblurgan.widgets.job import Failed, Job, Restored
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
 from napari_mdeblurgan.widgets.pairs import Pairs
+from napari_mdeblurgan.widgets.results_folder import ResultsFolder
 from napari_mdeblurgan.widgets.runner import Runner
+from napari_mdeblurgan.widgets.scan import Opened, Saved, is_large
+from napari_mdeblurgan.widgets.scan_layers import ScanLayers
 from napari_mdeblurgan.widgets.settings import read_settings
+from napari_mdeblurgan.widgets.slices import Slices
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -62,11 +66,17 @@ class DeblurWidget(Container):
         self._runner = Runner(self._on_step, self._on_end)
         self._told_problem: str | None = None
         self._kind: int | None = None  # channels of the image that a model was last picked for
-        self._source: weakref.ref[Image] | None = None  # of the running job
+        self._sources: list[weakref.ref[Image]] = []  # of the running jobs
+        self._told: list[str] = []  # how those that have ended came to their end
         self._note = ""  # what the user should know of its result
+        self.scans = ScanLayers(napari_viewer)
+        self.slices = Slices(self._refresh)
+        self.results = ResultsFolder(
+            self._choices.results_folder, lambda folder: self._remember(results_folder=folder), self.scans.paths
+        )
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
         self.controls.trust.value = self._choices.trust != "no"
-        super().__init__(widgets=laid_out(self.controls), labels=False)
+        super().__init__(widgets=laid_out(self.controls, self.slices.widget, self.results.widget), labels=False)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         self._connect()
         self._follow_active()
@@ -121,20 +131,30 @@ class DeblurWidget(Container):
             return wording.nothing_to_restore(self._active(), self._viewer.layers)
         if card is None:
             return f"There is no model for {'colour' if image.rgb else 'grey'} images: install or train one first."
-        return models.misfit(card, image)
+        lacking = (layer for layer in self.images if self._card_for(layer) is None)
+        others = (f"There is no model for {layer.name!r}: train one, or deselect that layer." for layer in lacking)
+        return models.misfit(card, image) or next(others, None)
 
     def _active(self) -> Layer | None:
         active = self._viewer.layers.selection.active
         return next((layer for layer in self._viewer.layers if layer == active), None)
 
+    @property
+    def images(self) -> list[Image]:
+        """The image layers that would be restored: all that are selected, if the chosen one is among them."""
+        chosen = [entry for _, entry in self._image_entries() if entry in self._viewer.layers.selection]
+        return chosen if self.image in chosen else [self.image] if self.image is not None else []
+
     def _connect(self) -> None:
         controls = self.controls
         self._viewer.layers.selection.events.active.connect(self._follow_active)
+        self._viewer.layers.selection.events.changed.connect(self._refresh)
         controls.image.changed.connect(self._on_image)
         controls.model.changed.connect(self._on_model)
         controls.device.changed.connect(self._on_device)
         controls.trust.changed.connect(lambda on: self._remember(trust="yes" if on else "no"))
         controls.report.changed.connect(self.save_report)
+        controls.this_slice.changed.connect(self._refresh)
         controls.preview.changed.connect(self.start_preview)
         controls.run.changed.connect(self.start)
         controls.cancel.changed.connect(self.cancel)
@@ -185,19 +205,46 @@ class DeblurWidget(Container):
     # ---- what is done
 
     def start(self) -> None:
-        """Restore the whole layer, or the plane that is shown if **This slice only** is ticked."""
-        image = self.image
-        if image is None or not self._ready():
+        """Restore the chosen layers: whole, some of their slices, or the plane that is shown if **This slice only** is ticked."""
+        if not self._ready():
             return
-        index = None
+        try:
+            jobs = [self._job(image, **self._slices_of(image)) for image in self.images]
+        except MdeblurganError as error:
+            self._tell_failure(str(error))
+            return
+        self._start(self.images, jobs)
+
+    def _slices_of(self, image: Image) -> dict[str, Any]:
+        part = self.slices.of(image)
         if self.controls.this_slice.value and image.ndim > 2:
-            try:
-                view.check_plane_shown(image, self._viewer, f"{THIS_SLICE!r}")
-            except MdeblurganError as error:
-                self._tell_failure(str(error))
-                return
-            index = view.current_slice(image, self._viewer)
-        self._start(image, index=index)
+            view.check_plane_shown(image, self._viewer, f"{THIS_SLICE!r}")
+            part["planes"] = tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer))
+        return part
+
+    def _job(self, image: Image, **part: Any) -> Job:
+        card = self._card_for(image)
+        settings = read_settings()
+        part |= {"precision": settings.precision, "tile_memory_mb": settings.tile_memory_mb}
+        part["trust"] = self.controls.trust.value and not part.get("preview", False)
+        device = settings.device_for(self.controls.device.value)
+        job = layers.job_on(image, card.name if card else "", device, **part)
+        on_disk = self.results.wanted or (card is not None and is_large(job, card.scale))
+        return replace(job, folder=self.results.folder) if on_disk and not job.preview else job
+
+    def _is_large(self, image: Image) -> bool:
+        """Whether the result has to be made on disk; one slice of it is looked at when it is started."""
+        card, part = self._card_for(image), self.slices.of(image)
+        return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card.scale)
+
+    def _card_for(self, image: Image) -> ModelCard | None:
+        """The chosen model; for an image of another kind than the chosen image the one that would be offered for it."""
+        channels = models.channels_of(image)
+        if image is self.image or (self.card is not None and self.card.channels == channels):
+            return self.card
+        remembered = self._choices.rgb_model if image.rgb else self._choices.grey_model
+        name = models.default_model(self._cards, channels, remembered)
+        return next((card for card in self._cards if card.name == name), None)
 
     def start_preview(self) -> None:
         """Restore what the canvas shows."""
@@ -210,23 +257,19 @@ class DeblurWidget(Container):
             self._tell_failure(str(error))
             return
         index = view.current_slice(image, self._viewer) if image.ndim > 2 else None
-        self._start(image, index=index, region=region, preview=True)
+        axes = self.slices.of(image)["window_axes"]
+        self._start([image], [self._job(image, index=index, region=region, preview=True, window_axes=axes)])
         self._note = "" if is_all else wording.CUT_PREVIEW
 
     def _ready(self) -> bool:
         return not self.running and self.problem is None
 
-    def _start(self, image: Image, **part: Any) -> None:
-        self._source = weakref.ref(image)
-        self._note = ""
-        part["trust"] = self.controls.trust.value and not part.get("preview", False)
-        settings = read_settings()
-        device = settings.device_for(self.controls.device.value)
-        part |= {"precision": settings.precision, "tile_memory_mb": settings.tile_memory_mb}
-        job = layers.job_on(image, self.controls.model.value, device, **part)
+    def _start(self, images: list[Image], jobs: list[Job]) -> None:
+        self._sources = [weakref.ref(image) for image in images]
+        self._told, self._note = [], ""
         self.controls.cancel.enabled = True
         show_life(self.controls)
-        self._runner.start(job)
+        self._runner.start(*jobs)
         self._refresh()
 
     def cancel(self) -> None:
@@ -270,46 +313,70 @@ class DeblurWidget(Container):
 
     # ---- what comes back
 
-    def _on_step(self, step: str | Progress) -> None:
+    @property
+    def _source(self) -> Image | None:
+        """What is being restored, if it is still there."""
+        return self._sources[self._runner.position]()
+
+    def _on_step(self, step: str | Progress | Opened) -> None:
         if isinstance(step, str):
             self.controls.status.value = step
+        elif isinstance(step, Opened):
+            self._pair(self.scans.open(step, self._source), preview=False)
+            self.controls.status.value = wording.restoring(self._runner.position + 1, len(self._sources))
         else:
-            self.controls.status.value = "Restoring…"
-            if step.done:
+            self.scans.touch()
+            self.controls.status.value = wording.restoring(self._runner.position + 1, len(self._sources))
+            if step.done > step.before:
                 show_progress(self.controls, step.fraction, wording.time_left(step.remaining_s))
 
-    def _on_end(self, outcome: Restored | Failed | None) -> None:
-        self._refresh()
+    def _on_end(self, outcome: Restored | Saved | Failed | None) -> None:
+        was_open = self.scans.open_path
+        shown = self.scans.end(None if isinstance(outcome, Restored) else outcome, self._source)
         if outcome is None:
-            self.controls.status.value = "Cancelled; nothing was added."
+            self._told.append(wording.KEPT if was_open else "Cancelled; nothing was added.")
         elif isinstance(outcome, Failed):
-            self._tell_failure(outcome.sentence)
+            self._tell_failure(outcome.sentence + f" {wording.KEPT}" * bool(was_open))
+            self._told.append(outcome.sentence)
         else:
-            self._show(outcome)
+            self._show(outcome, shown, was_open=was_open is not None)
+        show_life(self.controls)
+        self.results.look_if_shown()
+        self._refresh()
+        self.controls.status.value = " ".join(self._told)
 
     def _tell_failure(self, sentence: str) -> None:
         self.controls.status.value = sentence
         show_error(sentence)
 
-    def _show(self, restored: Restored) -> None:
-        source = self._source() if self._source is not None else None
+    def _show(self, made: Restored | Saved, result: Image | None, *, was_open: bool) -> None:
+        source = self._source
+        if isinstance(made, Restored):
+            if source is not None:
+                layers.remove_layers(self._viewer, self._pairs.previews_of(source))
+            result = layers.add_layer(self._viewer, made.data, made.arguments, source)
+        if result is not None and not was_open:
+            self._pair(result, preview=isinstance(made, Restored) and made.preview)
+        trusted = made.trusted if isinstance(made, Restored) else None
+        if trusted is not None and result is not None:
+            trust.add_maps(self._viewer, trusted, result)
+            self._assessments.remember(result, trusted)
+        self.reset_choices()
+        name = result.name if result is not None else made.arguments["name"]
+        self._told += [wording.made(name, made.seconds, made.device, getattr(made, "path", None))]
+        said = "" if trusted is None else trusted.assessment.sentence
+        self._told += filter(None, [self._note, *made.warnings, said])
+        for warning in made.warnings:
+            show_warning(warning)
+
+    def _pair(self, result: Image, *, preview: bool) -> None:
+        """Note what `result` was made from, and show it."""
+        source = self._source
         if source is not None:
-            layers.remove_layers(self._viewer, self._pairs.previews_of(source))
-        result = layers.add_result(self._viewer, restored, source)
-        if source is not None:
-            self._pairs.remember(source, result, preview=restored.preview)
+            self._pairs.remember(source, result, preview=preview)
             if source in self._viewer.layers:
                 self._pairs.show_after(source)
-        if restored.trusted is not None:
-            trust.add_maps(self._viewer, restored.trusted, result)
-            self._assessments.remember(result, restored.trusted)
         self.reset_choices()
-        where = wording.place(restored.device)
-        made = f"{result.name!r} was made in {wording.duration(restored.seconds)} on {where}."
-        said = "" if restored.trusted is None else restored.trusted.assessment.sentence
-        for warning in restored.warnings:
-            show_warning(warning)
-        self.controls.status.value = " ".join(filter(None, [made, self._note, *restored.warnings, said]))
 
     # ---- the widget's life
 
@@ -340,18 +407,26 @@ class DeblurWidget(Container):
 
     def _on_close(self) -> None:
         self._runner.abandon()
+        self.scans.close()
+        self.results.abandon()
         if self._looking_for_devices is not None:
             with suppress(TypeError, RuntimeError):  # it has returned already
                 self._looking_for_devices.returned.disconnect(self._offer_devices)
         self._viewer.layers.selection.events.active.disconnect(self._follow_active)
+        self._viewer.layers.selection.events.changed.disconnect(self._refresh)
         release_key(self._viewer, COMPARE_KEY)
 
-    def _refresh(self) -> None:
+    def _refresh(self, _: object = None) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
         controls, image, card, problem = self.controls, self.image, self.card, self.problem
-        show_image(controls, image.name if image is not None else "")
+        images = self.images
+        show_image(controls, "\n".join(layer.name for layer in images))
         controls.about.value = models.summary(card) if card is not None else ""
         controls.this_slice.visible = image is not None and image.ndim > 2
+        self.slices.offer(image, one_plane=controls.this_slice.value)
+        self.results.require(problem is None and any(self._is_large(layer) for layer in images))
+        resumable = not self.running and any(self.scans.can_resume(layer) for layer in images)
+        controls.run.text = wording.run(len(images), resumable)
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
         controls.working.visible = self.running
         source = self._compared()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets import trust
+from napari_mdeblurgan.widgets.axes import part_of
+from napari_mdeblurgan.widgets.low_priority import at_low_priority
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
 if TYPE_CHECKING:
@@ -18,9 +22,13 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.tiling import Region
+    from napari_mdeblurgan.widgets.scan import Opened, Saved
     from napari_mdeblurgan.widgets.trust import Trusted
+
+    Steps = Generator[str | Progress | Opened, None, "Restored | Saved | Failed"]
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +45,10 @@ class Job:
         (..., y, x) or (..., y, x, 3 or 4): numpy, dask or zarr, at full resolution.
     rgb : bool
         Whether the last axis is colour.
-    index : tuple of int, optional
-        Restore this plane alone, one index per axis before y and x.
+    planes : tuple of slice
+        Which planes to restore: a start and stop for each axis before y and x, or `slice(None)` for all of it.
+    window_axes : tuple of int
+        Axes before y and x whose entries have an intensity window each; none: one window for the whole.
     region : ((y0, y1), (x0, x1)), optional
         Restore this part alone, in pixels of the source.
     preview : bool
@@ -53,12 +63,15 @@ class Job:
         The source layer's.
     look : dict
         Attributes that the result takes from the source layer, see `appearance_of`.
+    folder : Path, optional
+        Where on disk the result is made; by default it is made in memory.
     """
 
     source: str
     data: Any
     rgb: bool
-    index: tuple[int, ...] | None = None
+    planes: tuple[slice, ...] = ()
+    window_axes: tuple[int, ...] = ()
     region: Region | None = None
     preview: bool = False
     trust: bool = False
@@ -68,11 +81,27 @@ class Job:
     tile_memory_mb: int = 0
     placement: Placement
     look: dict[str, Any]
+    folder: Path | None = None
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is not the whole image that is restored."""
+        return self.region is not None or any(span != slice(None) for span in self.planes)
+
+    @property
+    def values(self) -> int:
+        """How many values of the image are restored, colours counted one by one."""
+        shape = list(self.data.shape)
+        for axis, span in enumerate(self.planes):
+            shape[axis] = len(range(*span.indices(shape[axis])))
+        for axis, (start, stop) in enumerate(self.region or (), len(self.placement.scale) - 2):
+            shape[axis] = stop - start
+        return math.prod(shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """A result, and the attributes of the layer that it becomes, see `add_result`."""
+    """A result, and the attributes of the layer that it becomes, see `add_layer`."""
 
     data: np.ndarray
     arguments: dict[str, Any]
@@ -90,21 +119,24 @@ class Failed:
     sentence: str
 
 
-def run_job(job: Job) -> Generator[str | Progress, None, Restored | Failed]:
+def run_job(job: Job) -> Steps:
     """Do the job, step by step; `close()` cancels it.
 
     Yields
     ------
-    str or Progress
-        What is being prepared, and after every tile how far the work is.
+    str, Progress or Opened
+        What is being prepared, and after every tile how far the work is; of a job on disk, the scan once it is open.
 
     Returns
     -------
-    Restored or Failed
+    Restored, Saved or Failed
         No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
     """
     try:
-        return (yield from _restore(job))
+        from napari_mdeblurgan.widgets.scan import restore_to_disk
+
+        steps: Steps = restore_to_disk(job) if job.folder else _restore(job)
+        return (yield from at_low_priority(steps))
     except MdeblurganError as error:
         return Failed(str(error))
     except MemoryError:
@@ -126,9 +158,8 @@ def _restore(job: Job) -> Generator[str | Progress, None, Restored]:
     yield "Looking at the image…"
     image, plan = yield from _planned(job, model)
     check = job.trust and trust.fits_in_memory(plan)
-    examination = trust.examined(image, plan, model) if check else None
-    if examination is not None and not examination.fits:
-        yield examination.sentence
+    examinations = trust.examined(image, plan, model) if check else ()
+    yield from (each.sentence for each in examinations if not each.fits)
     explanation = Explanation(plan) if check else None
     seconds = 0.0
     steps = restore_steps(image, plan, model, None if explanation is None else explanation.keep)
@@ -141,9 +172,9 @@ def _restore(job: Job) -> Generator[str | Progress, None, Restored]:
         restored = _restored(job, plan, model, end.value, seconds)
     finally:
         steps.close()
-    if explanation is None or examination is None:
+    if explanation is None:
         return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
-    trusted = yield from trust.assessed(job, image, plan, model, restored.data, explanation, examination)
+    trusted = yield from trust.assessed(job, image, plan, model, restored.data, explanation, examinations)
     return replace(restored, trusted=trusted)
 
 
@@ -152,47 +183,57 @@ def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, Restorat
 
     Of the whole, no more is read for it than samples.
     """
-    from napari_mdeblurgan.restoration.plan import make_plan, measured_windows
-    from napari_mdeblurgan.restoration.tile_memory import tile_within
+    from napari_mdeblurgan.restoration.plan import make_plan
 
-    is_part = job.index is not None or job.region is not None
-    image = job.data if job.index is None else job.data[tuple(slice(i, i + 1) for i in job.index)]
-    unmeasured = (0, 1) if is_part else None
+    image = part_of(job.data, job.planes)
     plan = make_plan(
         image,
         model.card,
-        window=unmeasured,
+        window=(0, 1) if job.is_part else None,
         rgb=job.rgb,
-        tile=tile_within(model.card, job.tile_memory_mb) if job.tile_memory_mb else None,
+        tile_memory_mb=job.tile_memory_mb or None,
         device=job.device,
         precision=job.precision,
         region=job.region,
+        channel_axis=job.window_axes,
     )
-    if is_part or plan.windows is None:
+    if job.is_part or plan.windows is None:
         yield "Measuring the intensities…"
-        plan = replace(plan, windows=measured_windows(job.data, job.rgb, None))
+        plan = replace(plan, windows=windows_of(job))
     return image, plan
 
 
+def windows_of(job: Job) -> tuple[Window, ...]:
+    """The intensity window of the whole image; or one for each of those entries of the window axes that are restored."""
+    from napari_mdeblurgan.restoration.plan import measured_windows
+
+    measured = [span if axis in job.window_axes else slice(None) for axis, span in enumerate(job.planes)]
+    return measured_windows(part_of(job.data, measured), job.rgb, job.window_axes)
+
+
 def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, seconds: float) -> Restored:
-    (y0, _), (x0, _) = job.region or ((0, 0), (0, 0))
-    leading = job.index or (0,) * (len(job.placement.scale) - 2)
-    placement = enlarged(job.placement, model.card.scale, (*leading, y0, x0))
-    suffix = "preview" if job.preview else f"sharp ×{model.card.scale}"
-    arguments = {
-        "name": f"{job.source} [{suffix}]",
-        "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds)},
-        **placement.layer_arguments(),
-        **job.look,
-    }
     return Restored(
         data=data,
-        arguments=arguments,
+        arguments=layer_arguments(job, plan, model, seconds),
         preview=job.preview,
         device=plan.device,
         seconds=seconds,
         warnings=plan.warnings,
     )
+
+
+def layer_arguments(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:
+    """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was made."""
+    (y0, _), (x0, _) = job.region or ((0, 0), (0, 0))
+    leading = [span.start or 0 for span in job.planes] or [0] * (len(job.placement.scale) - 2)
+    placement = enlarged(job.placement, model.card.scale, (*leading, y0, x0))
+    suffix = "preview" if job.preview else f"sharp ×{model.card.scale}"
+    return {
+        "name": f"{job.source} [{suffix}]",
+        "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds)},
+        **placement.layer_arguments(),
+        **job.look,
+    }
 
 
 def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:
@@ -203,7 +244,7 @@ def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -
         "scale": model.card.scale,
         "version": __version__,
         "source": job.source,
-        "slice": job.index,
+        "slices": [(span.start, span.stop) for span in job.planes] if job.is_part and job.planes else None,
         "region": job.region,
         "preview": job.preview,
         "window": [(window.low, window.high) for window in plan.windows or ()],

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.appearance import appearance_of
-from napari_mdeblurgan.widgets.job import Job, Restored
+from napari_mdeblurgan.widgets.job import Job
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.view import full_resolution
 
@@ -18,8 +18,22 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
-def job_on(source: Image, model: str, device: str, **part: Any) -> Job:
-    """The job of restoring `source` as it is now; `part` holds the job's other fields."""
+def job_on(source: Image, model: str, device: str, *, index: tuple[int, ...] | None = None, **part: Any) -> Job:
+    """The job of restoring `source` as it is now.
+
+    Parameters
+    ----------
+    source : Image
+        The layer.
+    model, device : str
+        As in `Job`.
+    index : tuple of int, optional
+        Restore this plane alone, one index per axis before y and x.
+    **part
+        The job's planes, window_axes, region, preview and folder.
+    """
+    if index is not None:
+        part["planes"] = tuple(slice(i, i + 1) for i in index)
     return Job(
         source=source.name,
         data=full_resolution(source),
@@ -32,14 +46,25 @@ def job_on(source: Image, model: str, device: str, **part: Any) -> Job:
     )
 
 
-def add_result(viewer: Viewer, restored: Restored, source: Layer | None) -> Image:
+def add_layer(viewer: Viewer, data: Any, arguments: Mapping[str, Any], source: Layer | None) -> Image:
     """Add a result right above its source; at the top if the source is gone.
 
     napari makes the name unique. The user's selection stays, so that the source can be restored again.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        To add it to.
+    data : array or list of array
+        Its pixels.
+    arguments : mapping
+        Keywords of `Image`, and `contrast_limits_range`.
+    source : Layer or None
+        What it was made from.
     """
-    arguments = dict(restored.arguments)
-    contrast_range = arguments.pop("contrast_limits_range", None)  # no keyword, and it follows the limits at first
-    layer = Image(restored.data, **arguments)
+    keywords = dict(arguments)
+    contrast_range = keywords.pop("contrast_limits_range", None)  # no keyword, and it follows the limits at first
+    layer = Image(data, **keywords)
     if contrast_range is not None:
         layer.contrast_limits_range = contrast_range
     position = viewer.layers.index(source) + 1 if source in viewer.layers else len(viewer.layers)

@@ -1,4 +1,4 @@
-"""One job at a time, on a worker thread."""
+"""One job after another, on a worker thread."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from napari_mdeblurgan.widgets.job import Failed, Job, Restored, run_job
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.widgets.scan import Opened, Saved
+
+    Step = str | Progress | Opened
+    Outcome = Restored | Saved | Failed | None
 
 
 class JobWorker(GeneratorWorker):
@@ -30,27 +34,39 @@ class Runner:
     Parameters
     ----------
     on_step : callable
-        Called with a sentence or a `Progress`.
+        Called with a sentence, a `Progress`, or a scan that was opened.
     on_end : callable
-        Called once a job has ended and another can start: with what it made, why it failed, or None if cancelled.
+        Called once for every job that has ended: with what it made, why it failed, or None if cancelled; with the last one,
+        others can be started.
     """
 
-    def __init__(self, on_step: Callable[[str | Progress], None], on_end: Callable[[Restored | Failed | None], None]):
+    def __init__(self, on_step: Callable[[Step], None], on_end: Callable[[Outcome], None]):
         self._on_step = on_step
         self._on_end = on_end
+        self._jobs: list[Job] = []
+        self.position = 0  # of the job that runs, or has just ended
         self._worker: JobWorker | None = None
-        self._outcome: Restored | Failed | None = None
+        self._outcome: Outcome = None
 
     @property
     def running(self) -> bool:
-        """Whether a job has not ended yet; a cancelled one ends with its tile."""
-        return self._worker is not None
+        """Whether there are jobs that have not ended yet; a cancelled one ends with its tile."""
+        return self._worker is not None or self.waiting > 0
 
-    def start(self, job: Job) -> None:
-        """Start `job`; only one runs at a time."""
+    @property
+    def waiting(self) -> int:
+        """How many jobs have not begun yet."""
+        return max(len(self._jobs) - self.position - 1, 0)
+
+    def start(self, *jobs: Job) -> None:
+        """Start the jobs, one after another."""
         if self.running:
             raise RuntimeError("a job is running already")
-        self._outcome = None
+        self._jobs = list(jobs)
+        self._begin(0)
+
+    def _begin(self, position: int) -> None:
+        self.position, self._outcome, job = position, None, self._jobs[position]
         self._worker = create_worker(run_job, job, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._step)
         self._worker.returned.connect(self._keep)
@@ -58,12 +74,14 @@ class Runner:
         self._worker.start()
 
     def cancel(self) -> None:
-        """Ask the job to stop after its tile."""
+        """Ask the job to stop after its tile; those that have not begun never will."""
+        self._forget_waiting()
         if self._worker is not None:
             self._worker.quit()
 
     def abandon(self) -> None:
         """Cancel, and hear nothing more of it."""
+        self._forget_waiting()
         worker, self._worker = self._worker, None
         if worker is not None:
             for signal, slot in (
@@ -74,13 +92,19 @@ class Runner:
                 signal.disconnect(slot)
             worker.quit()
 
-    def _step(self, step: str | Progress) -> None:
+    def _forget_waiting(self) -> None:
+        del self._jobs[self.position + 1 :]
+
+    def _step(self, step: Step) -> None:
         if self._worker is not None and not self._worker.abort_requested:
             self._on_step(step)
 
-    def _keep(self, outcome: Restored | Failed) -> None:
+    def _keep(self, outcome: Outcome) -> None:
         self._outcome = outcome
 
     def _end(self) -> None:
         outcome, self._outcome, self._worker = self._outcome, None, None
+        another = self.waiting > 0
         self._on_end(outcome)
+        if another and self.waiting:
+            self._begin(self.position + 1)

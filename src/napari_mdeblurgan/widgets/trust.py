@@ -80,13 +80,16 @@ def fits_in_memory(plan: RestorationPlan) -> bool:
     return pixels * BYTES_PER_PIXEL < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
-def examined(image: Any, plan: RestorationPlan, model: Model) -> Examination:
-    """Look at an image before it is restored."""
+def examined(image: Any, plan: RestorationPlan, model: Model) -> tuple[Examination, ...]:
+    """Look at an image before it is restored: once for each of its windows of intensity."""
     from napari_mdeblurgan.trust.domain import examine
     from napari_mdeblurgan.trust.error_bar import calibration_of
 
-    (window,) = plan.windows or ()
-    return examine(image, plan, window, model.card, calibration_of(model.card))
+    calibration = calibration_of(model.card)
+    return tuple(
+        examine(image, plan, window, model.card, calibration, number)
+        for number, window in enumerate(plan.windows or ())
+    )
 
 
 def assessed(
@@ -96,14 +99,14 @@ def assessed(
     model: Model,
     result: np.ndarray,
     explanation: Explanation,
-    examination: Examination,
+    examinations: tuple[Examination, ...],
 ) -> Generator[str | Progress, None, Trusted]:
     """Assess the result of a job; yields as `run_job` does."""
     from napari_mdeblurgan.trust.assess import assess_steps, plan_trust
     from napari_mdeblurgan.trust.settings import settings_of
 
     yield CHECKING
-    trust = plan_trust(image, result, plan, model, examinations=(examination,))
+    trust = plan_trust(image, result, plan, model, examinations=examinations)
     assessment = yield from assess_steps(image, result, trust, model, explanation)
     pixel_size, unit = _physical(job)
     return Trusted(
@@ -125,7 +128,7 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan) -> dict[str, Any]:
 
     kind = made.kind
     (y0, _), (x0, _) = plan.region
-    leading = job.index or (0,) * (len(job.placement.scale) - 2)
+    leading = [span.start or 0 for span in job.planes] or [0] * (len(job.placement.scale) - 2)
     placement = enlarged(job.placement, plan.factor if kind.finer else 1, (*leading, y0, x0))
     arguments: dict[str, Any] = {
         "kind": "image" if kind.colormap else "labels",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 CUT_PREVIEW = "It shows the middle of the view; zoom in to preview all of it."
+KEPT = "Cancelled; what is done is kept on disk: press Resume to go on."
+RUN, RESUME = "Deblur + SR", "Resume"
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
@@ -44,3 +47,46 @@ def duration(seconds: float) -> str:
 def place(device: str) -> str:
     """Where the network ran, in a sentence."""
     return {"cpu": "the processor", "mps": "the Apple GPU"}.get(device, device)
+
+
+def amount(size: float) -> str:
+    """A size on disk, given in bytes."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f}{UNBROKEN}{unit}" if size >= 10 or unit == "B" else f"{size:.1f}{UNBROKEN}{unit}"
+        size /= 1000
+    return f"{size:.1f}{UNBROKEN}TB"
+
+
+def run(images: int, resume: bool) -> str:
+    """What the button says that starts the work."""
+    words = RESUME if resume else RUN
+    return f"{words} ({images} layers)" if images > 1 else words
+
+
+def restoring(number: int, of: int) -> str:
+    """What is being done, while it is done."""
+    return f"Restoring image {number} of {of}…" if of > 1 else "Restoring…"
+
+
+def made(name: str, seconds: float, device: str, path: Path | None) -> str:
+    """That there is a result, and where it was saved."""
+    if path is not None and not seconds:
+        return f"{name!r} had been made before; it is in {path}."
+    words = f"{name!r} was made in {duration(seconds)} on {place(device)}"
+    return f"{words} and saved in {path}." if path is not None else f"{words}."
+
+
+def rate(mpix_per_s: float | None) -> str:
+    """How fast the work goes."""
+    return f"{mpix_per_s:.2g}{UNBROKEN}MPix/s" if mpix_per_s else ""
+
+
+def counted(done: int, total: int) -> str:
+    """How many images are done."""
+    return f"{done} of {total} image{'s' * (total != 1)} done"
+
+
+def failed(count: int) -> str:
+    """How many images have failed, after how many have not."""
+    return f", {count} failed" if count else ""

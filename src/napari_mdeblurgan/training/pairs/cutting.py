@@ -126,7 +126,7 @@ def cut(
     if where is None:
         return None
     colours, channel_axis = pair.low.rgb, pair.low.channel_axis
-    windows = measured_windows(np.asarray(pair.low.data), colours, channel_axis)
+    windows = measured_windows(np.asarray(pair.low.data), colours, () if channel_axis is None else (channel_axis,))
     windows = windows * (len(low) // len(windows))
 
     fine = np.diag([1 / scale, 1 / scale, 1.0])

@@ -1,0 +1,1 @@
+"""The dock widget **Batch**: many images in, many out, in the background of the viewer."""

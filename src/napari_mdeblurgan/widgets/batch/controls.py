@@ -1,0 +1,160 @@
+"""The parts of the Batch widget: what they are called, what their tooltips say and how they lie. No behaviour."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from magicgui.widgets import CheckBox, ComboBox, Container, Label, LineEdit, ProgressBar, PushButton, SpinBox, Widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSizePolicy
+
+from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS
+
+LABEL_WIDTH = 62
+HERE, WORKERS, SCHEDULER = "This computer", "Worker processes", "Scheduler"
+FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"), ("PNG", "png"))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchControls:
+    """The widgets that the user sees, in their order from top to bottom; the list of images comes after `clear`."""
+
+    add_files: PushButton
+    add_folder: PushButton
+    add_layers: PushButton
+    clear: PushButton
+    output: LineEdit
+    choose: PushButton
+    format: ComboBox
+    rgb_model: ComboBox
+    grey_model: ComboBox
+    device: ComboBox
+    place: ComboBox
+    workers: SpinBox
+    scheduler: LineEdit
+    overwrite: CheckBox
+    run: PushButton
+    cancel: PushButton
+    retry: PushButton
+    open: PushButton
+    progress: ProgressBar
+    status: Label
+
+
+@dataclass(frozen=True, slots=True)
+class BatchChoices:
+    """What the user chose last."""
+
+    output: str = ""
+    format: str = "ome-tiff"
+    rgb_model: str = "rgb-x2"
+    grey_model: str = "gray-x2"
+    device: str = "auto"
+    place: str = HERE
+    workers: str = "2"
+    scheduler: str = ""
+
+
+REMEMBERED = tuple(field.name for field in fields(BatchChoices))
+
+
+def make_batch_controls(
+    rgb_models: Callable[[Any], list], grey_models: Callable[[Any], list], devices: Callable[[Any], list]
+) -> BatchControls:
+    """Make the widgets, unconnected; each drop-down asks its function for its entries as (words, value)."""
+    controls = BatchControls(
+        add_files=PushButton(text="Files…", tooltip="Add image files: TIFF, OME-TIFF, PNG, JPEG."),
+        add_folder=PushButton(
+            text="Folder…",
+            tooltip="Add a folder with all the images that are in it; or an OME-Zarr, which is a folder.",
+        ),
+        add_layers=PushButton(text="Layers", tooltip="Add the image layers that are selected in the layer list."),
+        clear=PushButton(text="Clear", tooltip="Empty the list; no file is touched."),
+        output=LineEdit(
+            label="Output", tooltip="The folder for the results. The images themselves are never overwritten."
+        ),
+        choose=PushButton(text="…", tooltip="Pick the folder for the results."),
+        format=ComboBox(label="Format", choices=list(FORMATS), tooltip="Of the results. OME-Zarr has a pyramid."),
+        rgb_model=ComboBox(label="Colour", choices=rgb_models, tooltip="The model for colour images."),
+        grey_model=ComboBox(label="Grey", choices=grey_models, tooltip="The model for grey images and stacks."),
+        device=ComboBox(label="Device", choices=devices, tooltip="Where the network runs."),
+        place=ComboBox(
+            label="Run on",
+            choices=[HERE, WORKERS, SCHEDULER],
+            tooltip="This napari, several processes of this computer, or a dask.distributed cluster that is running.",
+        ),
+        workers=SpinBox(
+            label="",
+            value=2,
+            min=1,
+            max=max(os.cpu_count() or 1, 2),
+            tooltip="How many processes; on GPUs one for each.",
+        ),
+        scheduler=LineEdit(label="", tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786."),
+        overwrite=CheckBox(
+            text="Overwrite what is in the way",
+            value=False,
+            tooltip="Replace files in the output folder that have the name of a result, and results of other settings.",
+        ),
+        run=PushButton(text="Start", tooltip="Restore all images whose results are not in the output folder yet."),
+        cancel=PushButton(
+            text="Cancel",
+            tooltip="Stop after the tile that is being worked on; what is done is kept, and can be resumed.",
+        ),
+        retry=PushButton(text="Retry failed", tooltip="Restore only the images that failed."),
+        open=PushButton(text="Open folder", tooltip="Show the results in the file manager."),
+        progress=ProgressBar(
+            value=0,
+            min=0,
+            max=PROGRESS_STEPS,
+            tooltip="How far the work is, how fast it goes and how long it will last.",
+        ),
+        status=Label(value=""),
+    )
+    controls.progress.native.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    controls.output.native.setPlaceholderText("Folder for the results")
+    controls.scheduler.native.setPlaceholderText("tcp://host:8786")
+    controls.status.native.setWordWrap(True)
+    controls.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    controls.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    for box in (controls.rgb_model, controls.grey_model, controls.device, controls.format, controls.place):
+        box.native.setSizeAdjustPolicy(box.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.native.setMinimumContentsLength(10)
+    return controls
+
+
+def rows_above(controls: BatchControls) -> list[Widget]:
+    """What lies above the list of images."""
+    return [_row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear)]
+
+
+def rows_below(controls: BatchControls) -> list[Widget]:
+    """What lies below it."""
+    return [
+        _named(controls.output, controls.choose),
+        _named(controls.format),
+        _named(controls.rgb_model),
+        _named(controls.grey_model),
+        _named(controls.device),
+        _named(controls.place, controls.workers, controls.scheduler),
+        controls.overwrite,
+        _row(controls.run, controls.cancel),
+        controls.progress,
+        _row(controls.retry, controls.open),
+        controls.status,
+    ]
+
+
+def _row(*widgets: Widget) -> Container:
+    row: Container = Container(widgets=list(widgets), layout="horizontal", labels=False)
+    row.margins = (0, 0, 0, 0)
+    return row
+
+
+def _named(first: Any, *others: Widget) -> Container:
+    label = Label(value=first.label, tooltip=first.tooltip)
+    label.min_width = label.max_width = LABEL_WIDTH
+    return _row(label, first, *others)

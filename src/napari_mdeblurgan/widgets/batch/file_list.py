@@ -1,0 +1,77 @@
+"""The table of a batch's images: what has become of each, and why it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import PurePath
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
+
+WAITING, WORKING, DONE, FAILED = "waiting", "working…", "done", "failed"
+SIGNS = {WAITING: "·", WORKING: "▶", DONE: "✓", FAILED: "✗"}
+
+
+class FileList(QTreeWidget):
+    """One row for each image: its name and its state, or the reason for its failure."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setHeaderLabels(["Image", "State"])
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(False)
+        self.setWordWrap(True)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setMinimumHeight(120)
+        self.setToolTip("The images of the batch and what has become of them; select one to read its reason.")
+        header = self.header()
+        if header is not None:
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
+            header.setStretchLastSection(True)
+            header.resizeSection(0, 140)
+        self._rows: dict[str, QTreeWidgetItem] = {}
+        self._working: set[str] = set()
+
+    def offer(self, names: Iterable[str]) -> None:
+        """List images that nothing has been done about yet."""
+        self.clear()
+        self._rows, self._working = {}, set()
+        for name in names:
+            row = QTreeWidgetItem([PurePath(name).name, ""])
+            row.setToolTip(0, name)
+            self.addTopLevelItem(row)
+            self._rows[name] = row
+            self.tell(name, WAITING)
+
+    def tell(self, name: str, state: str, why: str = "") -> None:
+        """Say what has become of an image."""
+        row = self._rows.get(name)
+        if row is None:
+            return
+        row.setText(1, f"{SIGNS[state]} {why or state}")
+        row.setToolTip(1, why or state)
+        self._working.discard(name)
+        if state in (FAILED, WORKING):
+            self.scrollToItem(row)
+
+    def work_on(self, names: Iterable[str]) -> None:
+        """Say which images are being restored now."""
+        names = set(names)
+        for name in self._working - names:
+            self.tell(name, WAITING)
+        for name in names - self._working:
+            self.tell(name, WORKING)
+        self._working = names
+
+    def reasons(self) -> list[str]:
+        """Why images failed."""
+        return [row.toolTip(1) for row in self._rows.values() if row.text(1).startswith(SIGNS[FAILED])]
+
+    def selected(self) -> str:
+        """What the selected row says, in full."""
+        rows = self.selectedItems()
+        return rows[0].toolTip(1) if rows else ""
+
+    def states(self) -> dict[str, str]:
+        """What the rows say, by the names of the images."""
+        return {name: row.text(1) for name, row in self._rows.items()}

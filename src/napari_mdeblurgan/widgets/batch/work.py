@@ -1,0 +1,88 @@
+"""A batch as the widget runs it: what was chosen, and the events of the work on it. No Qt in here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.widgets.low_priority import at_low_priority
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.batch import BatchProgress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the user wants done.
+
+    Attributes
+    ----------
+    inputs : tuple
+        Paths, patterns, and micrographs of layers.
+    output : str
+        Folder for the results.
+    settings : dict
+        As in `BatchSettings`.
+    """
+
+    inputs: tuple[Any, ...]
+    output: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The images that were found: the name of each, and whether its result is there already."""
+
+    images: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A batch that has come to its end: how many results are there, how many images have failed, and where they are."""
+
+    done: int
+    failed: int
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Why a batch did not begin, or could not go on, in one sentence."""
+
+    sentence: str
+
+
+def run_order(order: Order) -> Generator[Listed | BatchProgress, None, Finished | Stopped]:
+    """Do what is wanted; closing the generator ends the work after its tile and keeps what is done.
+
+    Returns
+    -------
+    Finished or Stopped
+        No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
+    """
+    try:
+        return (yield from at_low_priority(_run(order)))
+    except MdeblurganError as error:
+        return Stopped(str(error))
+    except Exception as error:
+        log.exception("the batch failed")
+        return Stopped(f"The batch failed unexpectedly ({type(error).__name__}: {error}); see the log.")
+
+
+def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
+    from napari_mdeblurgan.batch import BatchSettings, open_batch
+
+    with open_batch(order.inputs, order.output, BatchSettings(**order.settings)) as batch:
+        missing = {item.source.key for item in batch.todo}
+        yield Listed(tuple((item.source.name, item.source.key not in missing) for item in batch.items))
+        with closing(batch.steps()) as steps:
+            yield from steps
+        return Finished(len(batch.outputs), len(batch.failures), batch.folder.path)

@@ -1,0 +1,91 @@
+"""The folder in which large results are made: where it is, how much lies there, and how it is emptied. No Qt in here."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
+
+SUFFIX = ".ome.zarr"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result in the folder: an OME-Zarr that this program has made or begun, and its size on disk."""
+
+    path: Path
+    bytes: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is whole."""
+        return not self.path.name.endswith(PARTIAL)
+
+    @property
+    def final_path(self) -> Path:
+        """What it is called when it is finished."""
+        return self.path if self.finished else self.path.with_name(self.path.name.removesuffix(PARTIAL))
+
+
+def cache_folder() -> Path:
+    """Where results go if the user has not picked a place; the environment variable MDEBLURGAN_CACHE names another."""
+    folder = os.environ.get("MDEBLURGAN_CACHE")
+    return (Path(folder) if folder else user_cache_path("napari-mdeblurgan")) / "results"
+
+
+def results_in(folder: Path) -> list[Result]:
+    """The results in a folder; what this program has not made is none. Reads the sizes of all their files."""
+    try:
+        found = sorted(path for path in folder.iterdir() if path.name.removesuffix(PARTIAL).endswith(SUFFIX))
+    except OSError:
+        return []
+    return [Result(path, sum(_sizes(path))) for path in found if _is_ours(path)]
+
+
+def remove_results(results: Collection[Result], kept: Collection[Path]) -> list[Result]:
+    """Remove results, but for those whose final paths are in `kept`; returns the removed ones.
+
+    Raises
+    ------
+    FileError
+        In one sentence, at the first one that cannot be removed.
+    """
+    in_use = {path.resolve() for path in kept}
+    removed = []
+    for result in results:
+        if result.final_path.resolve() in in_use or not _is_ours(result.path):
+            continue
+        try:
+            shutil.rmtree(result.path)
+        except OSError as error:
+            raise FileError(f"{result.path} cannot be removed: {error.strerror}; close what has it open.") from error
+        removed.append(result)
+    return removed
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a path is a real folder that has the mark of this program."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    try:
+        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
+    except (OSError, ValueError, AttributeError):
+        return False
+    return isinstance(attributes, dict) and isinstance(attributes.get(OWN_KEY), dict)
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            try:
+                yield Path(root, name).stat().st_size
+            except OSError:
+                continue  # it has just gone

@@ -1,0 +1,181 @@
+"""The controls **Save to disk** and **Results folder**: whether a result is made on disk, where, and what lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from magicgui.widgets import CheckBox, Container, Label, PushButton
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QSizePolicy
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.widgets.results import Result, cache_folder, remove_results, results_in
+from napari_mdeblurgan.widgets.wording import amount
+
+ASK_TIP = (
+    "Make the result on disk, as an OME-Zarr with a pyramid, and show it while it fills in. After Cancel, or when napari was "
+    "closed, the same image and settings go on where it stopped."
+)
+MUST_TIP = "The result would not fit comfortably in memory, so it is made on disk. " + ASK_TIP
+
+
+class ResultsFolder:
+    """The controls; `widget` is to be laid out, the rest is for who starts the work.
+
+    Parameters
+    ----------
+    folder : str
+        The user's own place; empty for the cache folder.
+    on_folder : callable
+        Called with the user's own place, or an empty text for the cache folder, when another was picked.
+    in_use : callable
+        Gives the paths that must not be removed, because a layer shows them or a run is making them.
+    """
+
+    def __init__(self, folder: str, on_folder: Callable[[str], None], in_use: Callable[[], Collection[Path]]) -> None:
+        self._own, self._on_folder, self._in_use = folder, on_folder, in_use
+        self._worker: Any = None
+        self.results: list[Result] = []
+        self.to_disk = CheckBox(text="Save to disk (OME-Zarr)", value=False, tooltip=ASK_TIP)
+        self.place = Label(value="")
+        self.choose = PushButton(text="Choose…", tooltip="Pick the folder in which results are made.")
+        self.usual = PushButton(text="Default", tooltip="Go back to the cache folder of this plugin.")
+        self.open = PushButton(text="Open", tooltip="Show the folder in the file manager.")
+        self.empty = PushButton(text="Empty…")
+        self.buttons = _row(self.choose, self.usual, self.open, self.empty)
+        self.details = Container(widgets=[self.place, self.buttons], labels=False)
+        self.details.margins = (0, 0, 0, 0)
+        self.widget = Container(widgets=[self.to_disk, self.details], labels=False)
+        self.widget.margins = (0, 0, 0, 0)
+        self.place.native.setWordWrap(True)
+        self.place.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self._wanted, self._must = False, False
+        self.to_disk.changed.connect(self._on_box)
+        self.choose.changed.connect(self.pick)
+        self.usual.changed.connect(lambda: self.use(""))
+        self.open.changed.connect(self.show_in_file_manager)
+        self.empty.changed.connect(self.ask_to_empty)
+        self._refresh()
+
+    @property
+    def folder(self) -> Path:
+        """Where results are made now."""
+        return Path(self._own) if self._own else cache_folder()
+
+    @property
+    def wanted(self) -> Path | None:
+        """The folder if the result is to be made on disk, else None."""
+        return self.folder if self.to_disk.value else None
+
+    def require(self, must: bool) -> None:
+        """Tick the box where there is no choice, because the result would not fit in memory."""
+        if must != self._must:
+            self._must = must
+            with self.to_disk.changed.blocked():
+                self.to_disk.value = must or self._wanted
+            self._refresh()
+
+    def use(self, folder: str) -> None:
+        """Make results in `folder` from now on; empty for the cache folder."""
+        self._own = folder
+        self._on_folder(folder)
+        self.look()
+
+    def pick(self) -> None:
+        """Let the user pick a folder."""
+        chosen = QFileDialog.getExistingDirectory(self.widget.native, "Results folder", str(self.folder))
+        if chosen:
+            self.use(chosen)
+
+    def show_in_file_manager(self) -> None:
+        """Open the folder where the system shows folders."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.folder)))
+
+    def look(self) -> None:
+        """See how much lies in the folder, without making anybody wait."""
+        self._refresh()
+        folder = self.folder
+        self._worker = create_worker(results_in, folder, _connect={"returned": self._found})
+
+    def look_if_shown(self) -> None:
+        """The same, if the user sees it."""
+        if self.to_disk.value:
+            self.look()
+
+    def abandon(self) -> None:
+        """Hear nothing more of what is being looked for."""
+        if self._worker is not None:
+            with suppress(TypeError, RuntimeError):  # it has returned already
+                self._worker.returned.disconnect(self._found)
+
+    def ask_to_empty(self) -> None:
+        """Remove the results in the cache folder that no layer shows, if the user says so."""
+        in_use = {path.resolve() for path in self._in_use()}
+        idle = [result for result in self.results if result.final_path.resolve() not in in_use]
+        if not idle:
+            QMessageBox.information(self.widget.native, "Empty results folder", "All results there are open in layers.")
+            return
+        size, half = amount(sum(result.bytes for result in idle)), sum(not result.finished for result in idle)
+        words = f"Remove {len(idle)} result{'s' * (len(idle) > 1)} ({size}) from {self.folder}?"
+        words += f" {half} of them can still be resumed." * bool(half)
+        words += " What an open layer shows stays." * (len(idle) < len(self.results))
+        answer = QMessageBox.question(self.widget.native, "Empty results folder", words)
+        if answer == QMessageBox.StandardButton.Yes:
+            self.remove(idle)
+
+    def remove(self, results: list[Result]) -> None:
+        """Remove results on a thread of its own; those that are in use stay."""
+        kept = list(self._in_use())
+
+        def work() -> FileError | None:
+            try:
+                remove_results(results, kept)
+            except FileError as error:
+                return error
+            return None
+
+        self.empty.enabled = False
+        self._worker = create_worker(work, _connect={"returned": self._removed})
+
+    def _removed(self, error: FileError | None) -> None:
+        if error is not None:
+            show_error(str(error))
+        self.look()
+
+    def _found(self, results: list[Result]) -> None:
+        self.results = results
+        self._refresh()
+
+    def _on_box(self, ticked: bool) -> None:
+        self._wanted = ticked
+        self._refresh()
+        if ticked:
+            self.look()
+
+    def _refresh(self) -> None:
+        total = sum(result.bytes for result in self.results)
+        count = len(self.results)
+        holds = f"{count} result{'s' * (count != 1)}, {amount(total)}" if count else "empty"
+        self.place.value = f"{self.folder} ({holds})"
+        self.place.tooltip = str(self.folder)
+        self.to_disk.enabled = not self._must
+        self.to_disk.tooltip = MUST_TIP if self._must else ASK_TIP
+        self.details.visible = self.to_disk.value
+        self.usual.visible = bool(self._own)
+        self.empty.visible = not self._own
+        self.empty.enabled = bool(self.results)
+        self.empty.tooltip = "Remove the results in the cache folder that no open layer shows."
+
+
+def _row(*widgets: PushButton) -> Container:
+    row = Container(widgets=list(widgets), layout="horizontal", labels=False)
+    row.margins = (0, 0, 0, 0)
+    return row

@@ -1,0 +1,189 @@
+"""A run of the widget whose result is made on disk, shown while it is made, and gone on with after an interruption."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.widgets.axes import micrograph, part_of
+from napari_mdeblurgan.widgets.job import Job, layer_arguments, windows_of
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.scan import Scan
+
+DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
+TILE = 1024  # larger ones would be a little faster, but the view would wait for them, and so would Cancel
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A scan that can be looked at from now on.
+
+    Attributes
+    ----------
+    scan : Scan
+        Its levels fill in.
+    arguments : dict
+        Attributes of the layer that shows them, see `add_layer`.
+    done : float
+        How much of it an earlier run has done, from 0 to 1.
+    """
+
+    scan: Scan
+    arguments: dict[str, Any]
+    done: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """A result that is whole and on disk.
+
+    Attributes
+    ----------
+    path : Path
+        The OME-Zarr.
+    levels : list of array
+        Its levels for a layer, lazy, the finest first.
+    arguments : dict
+        Attributes of the layer.
+    seconds : float
+        What this run has taken; 0 if an earlier one had done it all.
+    """
+
+    path: Path
+    levels: list[Any]
+    arguments: dict[str, Any]
+    device: str
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+def is_large(job: Job, factor: int) -> bool:
+    """Whether the result would not fit comfortably in memory; `factor` is the model's scale."""
+    size = job.values * np.dtype(job.data.dtype).itemsize * factor**2
+    return size > DISK_SHARE * psutil.virtual_memory().available
+
+
+def restore_to_disk(job: Job) -> Generator[str | Progress | Opened, None, Saved]:
+    """Do a job whose result is made in `job.folder`, or go on with what an earlier run has left there.
+
+    Closing the generator ends the work and keeps what is done.
+
+    Raises
+    ------
+    MdeblurganError
+        In one sentence, if the image cannot be restored or the result not be written.
+    """
+    yield "Loading the model…"
+    from napari_mdeblurgan.model import load_model
+    from napari_mdeblurgan.restoration.scan import open_scan
+    from napari_mdeblurgan.restoration.scan_job import source_identity
+
+    model = load_model(job.model)
+    yield "Looking at the image…"
+    source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, job.placement)
+    path = _result_path(job, model)
+    if path.exists():
+        return _found(job, model, path)
+    yield "Measuring the intensities…"
+    windows = windows_of(job)
+    yield "Opening the result…"
+    scan = open_scan(
+        source,
+        model,
+        path,
+        identity=source_identity(job.data),
+        channel_axis=job.window_axes,
+        window=[(window.low, window.high) for window in windows],
+        rgb=job.rgb,
+        region=job.region,
+        device=job.device,
+        tile=TILE,
+    )
+    steps = scan.steps()
+    try:
+        start = next(steps)
+        yield Opened(scan=scan, arguments=_arguments(job, model, scan.plan, path, 0.0), done=start.fraction)
+        seconds = 0.0
+        try:
+            while True:
+                progress = next(steps)
+                seconds = progress.seconds
+                yield progress
+        except StopIteration as end:
+            return _saved(job, model, scan.plan, end.value, seconds)
+    finally:
+        steps.close()
+
+
+def _result_path(job: Job, model: Model) -> Path:
+    """Where the result of a job lies: the same for the same image, model and settings, another for any other.
+
+    Raises
+    ------
+    FileError
+        If the folder cannot be made.
+    """
+    from dask.base import tokenize
+
+    from napari_mdeblurgan.restoration.scan_job import source_identity
+
+    planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
+    job_token = tokenize(
+        source_identity(job.data), model.card.weights_sha256, planes, job.region, job.window_axes, job.rgb
+    )
+    assert job.folder is not None
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(
+            f"The folder {job.folder} cannot be made ({error.strerror}); choose another results folder."
+        ) from error
+    name = re.sub(r"[^\w.,() +×-]+", "_", job.source).strip(" ._")[:LONGEST_NAME] or "image"
+    return job.folder / f"{name} sharp ×{model.card.scale} {job_token[:8]}.ome.zarr"
+
+
+def _found(job: Job, model: Model, path: Path) -> Saved:
+    """The result of a run that came to its end earlier."""
+    from napari_mdeblurgan.restoration.plan import make_plan
+
+    plan = make_plan(
+        part_of(job.data, job.planes),
+        model.card,
+        window=[(window.low, window.high) for window in windows_of(job)],
+        rgb=job.rgb,
+        region=job.region,
+        device=job.device,
+        channel_axis=job.window_axes,
+        in_memory=False,
+    )
+    return _saved(job, model, plan, path, 0.0)
+
+
+def _saved(job: Job, model: Model, plan: Any, path: Path, seconds: float) -> Saved:
+    from napari_mdeblurgan.storage.ome_zarr import open_levels
+
+    return Saved(
+        path=path,
+        levels=open_levels(path),
+        arguments=_arguments(job, model, plan, path, seconds),
+        device=plan.device,
+        seconds=seconds,
+        warnings=plan.warnings,
+    )
+
+
+def _arguments(job: Job, model: Model, plan: Any, path: Path, seconds: float) -> dict[str, Any]:
+    arguments = layer_arguments(job, plan, model, seconds)
+    arguments["metadata"]["mdeblurgan"]["file"] = str(path)
+    return arguments | {"multiscale": True}

@@ -1,0 +1,127 @@
+"""The layers of scans: the one that fills in, those that can be gone on with, and the files that layers show."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Image
+
+from napari_mdeblurgan.widgets.job import Failed
+from napari_mdeblurgan.widgets.layers import add_layer
+from napari_mdeblurgan.widgets.live_layer import LiveLayer, show_levels
+from napari_mdeblurgan.widgets.scan import Opened, Saved
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+    from napari_mdeblurgan.restoration.scan import Scan
+    from napari_mdeblurgan.restoration.tiling import Region
+
+
+class ScanLayers:
+    """Adds and updates them; lives on the main thread.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        That shows them.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._opened: Opened | None = None
+        self._live: LiveLayer | None = None
+        self._interrupted: weakref.WeakValueDictionary[Path, Image] = weakref.WeakValueDictionary()
+        self._unfinished: weakref.WeakKeyDictionary[Image, Path] = weakref.WeakKeyDictionary()
+
+    @property
+    def open_path(self) -> Path | None:
+        """Where the scan is made that fills in now."""
+        return self._opened.scan.path if self._opened is not None else None
+
+    def can_resume(self, source: Image) -> bool:
+        """Whether the last scan of `source` was interrupted since the viewer was opened, and is still there."""
+        path = self._unfinished.get(source)
+        return path is not None and path.with_name(path.name + ".partial").exists()
+
+    def paths(self) -> list[Path]:
+        """The files that layers of the viewer show, and the one that is being made."""
+        shown = [_file_of(layer) for layer in self._viewer.layers]
+        return [path for path in [self.open_path, *shown] if path is not None]
+
+    def open(self, opened: Opened, source: Image | None) -> Image:
+        """Show a scan from now on; in the layer that has shown it before, if it is still there."""
+        scan, rgb = opened.scan, opened.scan.plan.rgb
+        self._live = LiveLayer(self._viewer, scan.levels, rgb, follow(scan), scan.store.path.exists)
+        self._opened = opened
+        layer = self._interrupted.pop(scan.path, None)
+        if layer is not None and layer in self._viewer.layers:
+            show_levels(layer, self._live.arrays)
+        else:
+            layer = add_layer(self._viewer, self._live.arrays, opened.arguments, source)
+        self._live.attach(layer)
+        if source is not None:
+            self._unfinished[source] = scan.path
+        return layer
+
+    def touch(self) -> None:
+        """Something new was made."""
+        if self._live is not None:
+            self._live.touch()
+
+    def end(self, outcome: Saved | Failed | None, source: Image | None) -> Image | None:
+        """Let the layer show what there is now, for good; returns it, if there is one.
+
+        Parameters
+        ----------
+        outcome : Saved, Failed or None
+            How the scan came to its end; None if it was cancelled.
+        source : Image or None
+            What it was made from, if that is still there.
+        """
+        live, opened, self._live, self._opened = self._live, self._opened, None, None
+        layer = live.layer if live is not None else None
+        if isinstance(outcome, Saved):
+            if source is not None:
+                self._unfinished.pop(source, None)
+            if live is None:
+                return add_layer(self._viewer, outcome.levels, outcome.arguments, source)
+            if layer is not None:
+                layer.metadata = outcome.arguments["metadata"]
+            live.finish(outcome.levels)
+        elif live is not None and opened is not None:
+            live.finish(opened.scan.levels)
+            if layer is not None:
+                self._interrupted[opened.scan.path] = layer
+        return layer
+
+    def close(self) -> None:
+        """Leave all layers alone from now on."""
+        if self._live is not None and self._opened is not None:
+            self._live.finish(self._opened.scan.levels)
+        self._live = self._opened = None
+
+
+def follow(scan: Scan) -> Callable[[tuple[int, ...], Region], None]:
+    """Have the blocks done next that show in a region of the result."""
+    plan = scan.plan
+
+    def want(index: tuple[int, ...], region: Region) -> None:
+        (y0, y1), (x0, x1) = (
+            (start // plan.factor + first, -(-stop // plan.factor) + first)
+            for (start, stop), (first, _) in zip(region, plan.region, strict=True)
+        )
+        scan.want(index, ((y0, y1), (x0, x1)))
+
+    return want
+
+
+def _file_of(layer: Layer) -> Path | None:
+    """The file of a result that was made on disk, or that a layer was opened from."""
+    made = layer.metadata.get("mdeblurgan")
+    file = made.get("file") if isinstance(made, dict) else layer.source.path
+    return Path(file) if file else None

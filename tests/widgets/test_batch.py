@@ -1,0 +1,200 @@
+"""The Batch widget as a user meets it, in a real viewer on a virtual screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtWidgets import QFileDialog
+
+from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from napari_mdeblurgan.widgets.batch.widget import BatchWidget
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from pytestqt.qtbot import QtBot
+
+    Noise = Callable[..., np.ndarray]
+
+
+@pytest.fixture
+def batch(viewer: Viewer) -> Generator[BatchWidget, None, None]:
+    widget = BatchWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Batch")
+    widget.controls.grey_model.value, widget.controls.rgb_model.value = "tiny-grey", "tiny-colour"
+    yield widget
+    widget.cancel()
+
+
+@pytest.fixture
+def press(batch: BatchWidget, qtbot: QtBot) -> Callable[[str], None]:
+    """Press the button of that name, and wait until the work has ended."""
+
+    def act(button: str = "run") -> None:
+        getattr(batch.controls, button).native.click()
+        assert batch.running
+        qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
+
+    return act
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, noise: Noise) -> Path:
+    """Three images, one of them damaged."""
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    write_image(folder / "a.tif", Micrograph(noise(), "YX"))
+    write_image(folder / "c.tif", Micrograph(noise(24, 24, 3), "YXS"))
+    (folder / "b.tif").write_bytes(b"this is no image")
+    return folder
+
+
+def states(batch: BatchWidget) -> dict[str, str]:
+    return {Path(name).name: state for name, state in batch.files.states().items()}
+
+
+def test_nothing_can_be_started_without_images_and_an_output_folder(
+    batch: BatchWidget, inputs: Path, tmp_path: Path
+) -> None:
+    assert not batch.controls.run.enabled
+    batch.add(str(inputs / "a.tif"))
+    assert not batch.controls.run.enabled
+    batch.controls.output.value = str(tmp_path / "out")
+    assert batch.controls.run.enabled
+    batch.controls.clear.native.click()
+    assert not batch.controls.run.enabled
+
+
+def test_files_and_folders_are_picked_in_the_systems_dialogs(
+    batch: BatchWidget, inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(inputs / "a.tif")], ""))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(inputs))
+    batch.controls.add_files.native.click()
+    batch.controls.add_folder.native.click()
+    batch.controls.choose.native.click()
+    assert batch.inputs == [str(inputs / "a.tif"), str(inputs)]
+    assert batch.controls.output.value == str(inputs)
+
+
+def test_good_images_are_restored_and_the_bad_one_is_named_with_its_reason(
+    batch: BatchWidget, inputs: Path, tmp_path: Path, noise: Noise, press: Callable[..., None]
+) -> None:
+    batch.add(str(inputs))
+    batch.controls.output.value = str(tmp_path / "out")
+    press()
+    assert states(batch).keys() == {"a.tif", "b.tif", "c.tif"}
+    assert states(batch)["a.tif"] == states(batch)["c.tif"] == "✓ done"
+    assert states(batch)["b.tif"].startswith("✗ ")
+    assert "b.tif" in states(batch)["b.tif"]
+    summary, reason = batch.controls.status.value.split("\n")
+    assert summary == f"2 results in {(tmp_path / 'out').resolve()}, 1 failed."
+    assert states(batch)["b.tif"] == f"✗ {reason}"
+    result = read_image(tmp_path / "out" / "a.ome.tif").data
+    np.testing.assert_array_equal(result, restore(noise(), load_model("tiny-grey")))
+    assert batch.controls.retry.enabled
+    assert batch.controls.open.enabled
+
+
+def test_retry_does_only_what_failed(
+    batch: BatchWidget, inputs: Path, tmp_path: Path, noise: Noise, press: Callable[..., None]
+) -> None:
+    batch.add(str(inputs))
+    batch.controls.output.value = str(tmp_path / "out")
+    press()
+    write_image(inputs / "b.tif", Micrograph(noise(), "YX"))
+    press("retry")
+    assert states(batch) == {"b.tif": "✓ done"}
+    assert not batch.controls.retry.enabled
+
+
+def test_selected_layers_are_restored_with_their_pixel_sizes(
+    viewer: Viewer, batch: BatchWidget, tmp_path: Path, noise: Noise, press: Callable[..., None]
+) -> None:
+    viewer.add_image(noise(2, 24, 24), name="stack", scale=(1, 0.5, 0.5), units="µm", axis_labels=("z", "y", "x"))
+    viewer.add_image(noise(24, 24), name="other")
+    viewer.layers.selection = {viewer.layers["stack"]}
+    batch.controls.add_layers.native.click()
+    batch.controls.output.value = str(tmp_path / "out")
+    batch.controls.format.value = "ome-zarr"
+    press()
+    saved = read_image(tmp_path / "out" / "stack.ome.zarr")
+    assert (saved.axes, saved.data.shape) == ("ZYX", (2, 48, 48))
+    assert saved.pixel_size == {"Z": 1.0, "Y": 0.25, "X": 0.25}
+    assert states(batch) == {"stack": "✓ done"}
+
+
+def test_cancel_keeps_what_is_done_and_resume_does_the_rest(
+    batch: BatchWidget, inputs: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, noise: Noise
+) -> None:
+    from napari_mdeblurgan.batch import run
+
+    (inputs / "b.tif").unlink()
+    make, gate, begun = run.make_here, threading.Event(), []
+
+    def slow(items: list[Any], *arguments: Any) -> Any:
+        for step in make(items, *arguments):
+            yield step
+            begun.append(step)
+            if isinstance(step, run.Ended):
+                assert gate.wait(60)
+
+    monkeypatch.setattr(run, "make_here", slow)
+    batch.add(str(inputs))
+    batch.controls.output.value = str(tmp_path / "out")
+    batch.controls.run.native.click()
+    qtbot.waitUntil(lambda: states(batch).get("a.tif") == "✓ done", timeout=60_000)
+    assert batch.controls.status.value == "1 of 2 images done."
+    batch.controls.cancel.native.click()
+    gate.set()
+    qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
+    assert "kept" in batch.controls.status.value
+    assert (tmp_path / "out" / "a.ome.tif").exists()
+    assert not (tmp_path / "out" / "c.ome.tif").exists()
+    assert batch.controls.run.text == "Resume"
+    before = (tmp_path / "out" / "a.ome.tif").stat().st_mtime_ns
+    batch.controls.run.native.click()
+    qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
+    assert states(batch) == {"a.tif": "✓ done", "c.tif": "✓ done"}
+    assert (tmp_path / "out" / "a.ome.tif").stat().st_mtime_ns == before
+
+
+def test_what_cannot_begin_is_told_in_one_sentence(
+    batch: BatchWidget, tmp_path: Path, press: Callable[..., None]
+) -> None:
+    batch.add(str(tmp_path / "missing.tif"))
+    batch.controls.output.value = str(tmp_path / "out")
+    press()
+    assert batch.controls.status.value.endswith("missing.tif does not exist; check its name.")
+
+
+def test_last_choices_come_back_the_next_time(viewer: Viewer, batch: BatchWidget, tmp_path: Path) -> None:
+    batch.controls.output.value = str(tmp_path)
+    batch.controls.format.value = "ome-zarr"
+    batch.controls.place.value = "Worker processes"
+    batch.controls.workers.value = 1
+    again = BatchWidget(viewer).controls
+    assert (again.output.value, again.format.value, again.place.value) == (
+        str(tmp_path),
+        "ome-zarr",
+        "Worker processes",
+    )
+    assert (again.workers.value, again.grey_model.value) == (1, "tiny-grey")
+
+
+def test_every_control_has_a_tooltip(batch: BatchWidget) -> None:
+    controls = batch.controls
+    named = [getattr(controls, name) for name in type(controls).__slots__ if name != "status"]
+    assert all(control.tooltip for control in named)
+
+
+def test_opening_the_widget_does_not_import_torch() -> None:
+    code = "import sys, napari_mdeblurgan.widgets.batch.widget as w; w.list_models(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
