@@ -124,8 +124,8 @@ def test_every_library_that_the_package_imports_is_demanded():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     demanded = {re.split(r"[^\w-]", each)[0].lower() for each in project["dependencies"]}
     names = {"PIL": "pillow", "skimage": "scikit-image", "tomli_w": "tomli-w"}
-    # used where they are installed
-    optional = {"bioimageio", "distributed", "onnxruntime", "tensorboardX", "torchvision", "yaml"}
+    # used where they are installed, or by type checkers alone
+    optional = {"_typeshed", "bioimageio", "distributed", "onnxruntime", "tensorboardX", "torchvision", "yaml"}
     imported = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -23,7 +23,7 @@ from napari_mdeblurgan.network.reach import Reach
 
 LAYERS: list[tuple[Callable[[], nn.Module], int, float]] = [
     (lambda: Convolution(2, 3, 5), 3, 1),
-    (lambda: ResidualBlock(2), 2, 1),
+    (lambda: ResidualBlock(2, slope=0.1), 2, 1),
     (lambda: Pooling(2, 3, 4), 3, 0.25),
     (lambda: Upsampling(2, 3), 3, 2),
     (lambda: SubPixelUpsampling(2, 3), 3, 2),

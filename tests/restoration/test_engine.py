@@ -149,10 +149,10 @@ def test_closing_the_generator_ends_the_work(tiny_model: Models, monkeypatch: py
 def memory_for(edge: int, forward: Callable) -> Callable:
     """A device on which images larger than `edge` squared do not fit."""
 
-    def limited(network: torch.nn.Module, image: torch.Tensor, *more: object) -> torch.Tensor:
+    def limited(stages: object, names: object, image: torch.Tensor, *more: object) -> list[torch.Tensor]:
         if image.shape[-1] * image.shape[-2] > edge**2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(network, image, *more)
+        return forward(stages, names, image, *more)
 
     return limited
 

@@ -127,10 +127,10 @@ def test_out_of_memory_quarters_the_tile_of_a_chunk(tiny_model: Models, monkeypa
     wishes = {"window": (0, 1), "precision": "float32"}
     whole, forward = restore(image, model, **wishes), inference._forward
 
-    def limited(network: torch.nn.Module, block: torch.Tensor, *more: object) -> torch.Tensor:
+    def limited(stages: object, names: object, block: torch.Tensor, *more: object) -> list[torch.Tensor]:
         if block.shape[-1] > 250:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return forward(network, block, *more)
+        return forward(stages, names, block, *more)
 
     monkeypatch.setattr(inference, "_forward", limited)
     lazy = restore(da.from_array(image, chunks=100), model, **wishes)

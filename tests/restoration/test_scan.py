@@ -204,10 +204,10 @@ def test_out_of_memory_shrinks_the_tiles_and_goes_on(
     model, forward = tiny_model(), inference._forward
     expected = restored(lazy(), model, tmp_path / "a.zarr", tile=128)
 
-    def limited(network: Any, image: Any, *more: Any) -> Any:
+    def limited(stages: Any, names: Any, image: Any, *more: Any) -> Any:
         if image.shape[-1] * image.shape[-2] > 260**2:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return forward(network, image, *more)
+        return forward(stages, names, image, *more)
 
     monkeypatch.setattr(inference, "_forward", limited)
     squeezed = restored(lazy(), model, tmp_path / "b.zarr", tile=128)

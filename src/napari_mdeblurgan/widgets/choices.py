@@ -15,7 +15,7 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+    from _typeshed import DataclassInstance  # for type checkers alone
 
 log = logging.getLogger(__name__)
 
