@@ -68,10 +68,10 @@ def test_memory_that_runs_out_quarters_the_tiles(tiny_model: Models, monkeypatch
     image, model = np.random.default_rng(0).random((200, 200)).astype(np.float32), tiny_model()
     whole, forward = ensemble(image, model), inference._forward
 
-    def limited(network: torch.nn.Module, block: torch.Tensor, plan: object) -> torch.Tensor:
+    def limited(stages: object, names: object, block: torch.Tensor, *more: object) -> list[torch.Tensor]:
         if block.shape[-1] > 230:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return forward(network, block, plan)
+        return forward(stages, names, block, *more)
 
     monkeypatch.setattr(inference, "_forward", limited)
     for a, b in zip(whole, ensemble(image, model), strict=True):

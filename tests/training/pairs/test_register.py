@@ -105,7 +105,7 @@ def test_channels_keep_windows_of_their_own(make) -> None:
     pair = register(ImagePair("two channels", *images))
     assert pair.accepted, pair.registration.reasons
     assert not pair.rgb
-    assert pair.windows == measured_windows(images[0].data, False, 0)
+    assert pair.windows == measured_windows(images[0].data, False, (0,))
     assert pair.windows[0] != pair.windows[1]
 
 
