@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of
 from napari_mdeblurgan.widgets.job import Job, layer_arguments, windows_of
 
@@ -179,7 +180,7 @@ def _saved(job: Job, model: Model, plan: Any, path: Path, seconds: float) -> Sav
         arguments=_arguments(job, model, plan, path, seconds),
         device=plan.device,
         seconds=seconds,
-        warnings=plan.warnings,
+        warnings=(*plan.warnings, trust.ON_DISK) if job.trust else plan.warnings,
     )
 
 

@@ -34,6 +34,7 @@ TRUST_TIP = (
 REPORT_TIP = "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
 CHECKING = "Finding out how far the result can be trusted…"
 NO_ROOM = "There was too little memory to find out how far the result can be trusted; restore a part of the image."
+ON_DISK = "How far it can be trusted was not looked at, for the result is on disk; restore a part of it in memory to see that."
 BYTES_PER_PIXEL = 40  # of the input, for the maps and what the network says of itself
 SHARE_OF_MEMORY = 0.5
 OVERLAY = "additive"  # dark is nothing to see, so what is below stays in view
