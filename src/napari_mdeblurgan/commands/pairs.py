@@ -127,10 +127,11 @@ def _registered(
     from tqdm import tqdm
 
     from napari_mdeblurgan.training.pairs import register_all
-    from napari_mdeblurgan.training.pairs.table import write_overlays, write_table
+    from napari_mdeblurgan.training.pairs.table import overlay_stems, write_overlays, write_table
 
     output.mkdir(parents=True, exist_ok=True)
     outcomes = []
+    stems = overlay_stems([each.name for each in matched.pairs])
     steps = register_all(matched.pairs, scale=scale, objectives=objectives, ratio=ratio)
     on_terminal = sys.stderr.isatty()
     with tqdm(
@@ -139,7 +140,7 @@ def _registered(
         for number, outcome in enumerate(bar, 1):
             outcomes.append(outcome)
             if outcome.pair is not None:
-                write_overlays(output, outcome.pair)
+                write_overlays(output, outcome.pair, stems[number - 1])
             write_table(output / OURS, outcomes)
             if not on_terminal:
                 said = "accepted" if outcome.accepted else "refused" if outcome.pair is not None else "failed"

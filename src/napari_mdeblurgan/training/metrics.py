@@ -56,11 +56,11 @@ class Metrics:
                 self._sums[name] = self._sums.get(name, 0.0) + value
                 self._counts[name] = self._counts.get(name, 0) + 1
 
-    def write(self, step: int, validation: Validation | None) -> Row:
-        """End the row and append it to the file."""
+    def write(self, step: int, validation: Validation | None, **more: float) -> Row:
+        """End the row and append it to the file; `more` are further columns."""
         row: Row = {"step": step, "epoch": step / self.epoch}
         row |= {name: total / self._counts[name] for name, total in self._sums.items()}
-        row |= validation.columns if validation else {}
+        row |= (validation.columns if validation else {}) | more
         self._sums, self._counts = {}, {}
         new = [name for name in row if name not in self._columns]
         if new:

@@ -84,6 +84,10 @@ def test_what_was_interrupted_goes_on_as_if_it_had_not_been(begun):
     second = open_fine_tuning(folder)
     assert second.resumed == 3
     assert second.clock.seconds >= first.clock.seconds * 0.5
+    losses, validations = second.history()
+    assert validations[0] == (0.0, pytest.approx(first.base_psnr_db))
+    assert losses[-1][0] == validations[-1][0] == pytest.approx(first.clock.seconds / 60, abs=0.01)
+    assert first.history() == ([], [])
     for _ in second.steps():
         pass
     own, other = weights(whole.training.averaged), weights(second.training.averaged)

@@ -19,7 +19,7 @@ from napari_mdeblurgan.training.pairs import (
     register_all,
     side_by_side,
 )
-from napari_mdeblurgan.training.pairs.table import COLUMNS, write_overlays, write_table
+from napari_mdeblurgan.training.pairs.table import COLUMNS, overlay_stems, write_overlays, write_table
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,18 @@ def test_the_table_says_where_the_field_is_and_why_a_pair_failed(make, tmp_path)
 
 
 def test_overlays_are_written_under_names_that_files_may_have(pair, tmp_path) -> None:
-    paths = write_overlays(tmp_path, replace(pair, name="day 1/field: 2"))
+    (stem,) = overlay_stems(["day 1/field: 2"])
+    paths = write_overlays(tmp_path, pair, stem)
     assert [path.name for path in paths] == ["day 1_field_ 2.magenta-green.png", "day 1_field_ 2.checkerboard.png"]
     np.testing.assert_array_equal(read_image(paths[0]).data, magenta_green(pair))
+
+
+def test_no_two_pairs_have_overlays_of_one_name() -> None:
+    assert overlay_stems(["a/b", "a:b", "A_B", "a_b-2", "..", ""]) == [
+        "a_b",
+        "a_b-2",
+        "A_B-3",
+        "a_b-2-2",
+        "pair",
+        "pair-2",
+    ]

@@ -106,11 +106,16 @@ def test_stopped_keeps_the_best_and_goes_on_in_another_widget(viewer, tuner, reg
     assert tuner.bar.format() == "stopped"
     assert "tiny-grey-tuned" in [card.name for card in tuner._cards]
 
+    before = tuner.training.curves
     other = FineTuneWidget(viewer)  # as after napari was closed and opened again
     qtbot.addWidget(other)
     other.resume_button.click()
-    qtbot.waitUntil(lambda: bool(other.training.curves.losses), timeout=PATIENCE_MS)
-    assert other.training.curves.losses[0][0] > 0
+    qtbot.waitUntil(lambda: bool(other.training.curves.validations), timeout=PATIENCE_MS)
+    assert other.training.curves.validations[0] == before.validations[0]
+    assert other.training.curves.validations[-1][0] == pytest.approx(before.losses[-1][0], abs=0.05)
+    qtbot.waitUntil(lambda: len(other.training.curves.losses) > 2, timeout=PATIENCE_MS)
+    times = [minutes for minutes, _ in other.training.curves.losses]
+    assert times == sorted(times)
     other.stop()
     qtbot.waitUntil(lambda: not other.running, timeout=PATIENCE_MS)
 

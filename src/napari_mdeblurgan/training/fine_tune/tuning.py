@@ -38,6 +38,7 @@ LOSS = LossConfig(ssim_share=0.0)
 VALIDATIONS, FEWEST_VALIDATIONS = 30, 6  # in the whole budget
 VALIDATION_COST = 20  # a validation at most every so many times what one takes
 STEPS_FOR_ROW = 10
+HISTORY_POINTS = 500
 MOST_RETRIES = 4
 SLOWER = 0.3  # the learning rate after a divergence, as a share of the one before
 
@@ -269,7 +270,7 @@ class FineTuning:
         if self.clock.seconds >= self._validate_at:
             validation, best = self._validate(record.step)
         elif record.step % STEPS_FOR_ROW == 0:
-            self.metrics.write(record.step, None)
+            self._write_row(record.step, None)
         if time.monotonic() - self._wrote >= self.settings.checkpoint_seconds:
             self.save()
         return Progress(record, self.clock.seconds, 60 * self.settings.minutes, validation, best)
@@ -295,7 +296,7 @@ class FineTuning:
         scores = score(self.base.network, self.pairs, self.split.held_out, self.split.choosing)
         self.best_psnr_db = self.base_psnr_db = scores.mean_psnr_db
         self.last_validation = self._validation(scores.mean_psnr_db, scores.mean_ssim)
-        self.metrics.write(0, self.last_validation)
+        self._write_row(0, self.last_validation)
         self._validated_at = 0
         self._validate_at = self.clock.seconds + self._interval(0.0)
         write_pieces(self.folder.preview, self.base.network, self._shown)
@@ -313,7 +314,7 @@ class FineTuning:
         if best:
             self.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
             self.best_step, self.best_psnr_db = step, scores.mean_psnr_db
-        self.metrics.write(step, validation)
+        self._write_row(step, validation)
         write_pieces(self.folder.preview, network, self._shown)
         self._validated_at = step
         self._validate_at = self.clock.seconds + self._interval(time.monotonic() - began)
@@ -376,6 +377,17 @@ class FineTuning:
         )
 
     # ---- what is written
+
+    def _write_row(self, step: int, validation: Validation | None) -> None:
+        self.metrics.write(step, validation, minutes=self.clock.seconds / 60)
+
+    def history(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """What earlier sittings have written: (minutes, loss) thinned out, and (minutes, PSNR in dB) of the held-out part."""
+        rows = read_metrics(self.folder.metrics) if self.resumed else []
+        rows = [row for row in rows if "minutes" in row]
+        losses = [(row["minutes"], row["output"]) for row in rows if "output" in row]
+        validations = [(row["minutes"], row["validation_psnr_db"]) for row in rows if "validation_psnr_db" in row]
+        return losses[:: max(1, len(losses) // HISTORY_POINTS)], validations
 
     def save(self) -> None:
         """Write a checkpoint; the one before is kept where the weights are not finite.

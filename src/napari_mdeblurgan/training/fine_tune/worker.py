@@ -55,6 +55,8 @@ def _work(folder: FineTuneFolder) -> None:
     with owned(folder):
         tuning = open_fine_tuning(folder)
         _listen(stopping, tuning.stop)
+        losses, validations = tuning.history()
+        tell("history", losses=losses, validations=validations)
         tell("estimate", sentence=estimate(tuning).sentence, resumed=tuning.resumed)
         told, notes = 0.0, 0
         if stopping.is_set():

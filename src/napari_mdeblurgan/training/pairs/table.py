@@ -95,15 +95,28 @@ def printed(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
-def write_overlays(folder: Path, pair: RegisteredPair) -> tuple[Path, Path]:
-    """Write the two overlays of a pair as PNG files named after it.
+def overlay_stems(names: Sequence[str]) -> list[str]:
+    """Names of pairs as beginnings of file names: allowed on every system, and no two the same, whatever the case."""
+    stems: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        plain = stem = re.sub(r"[^\w. +\-()]+", "_", name).strip(" .") or "pair"
+        number = 2
+        while stem.casefold() in taken:
+            stem, number = f"{plain}-{number}", number + 1
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
+
+
+def write_overlays(folder: Path, pair: RegisteredPair, stem: str) -> tuple[Path, Path]:
+    """Write the two overlays of a pair as PNG files whose names begin with `stem`, see `overlay_stems`.
 
     Raises
     ------
     FileError
         If they cannot be written.
     """
-    stem = re.sub(r"[^\w. +\-()]+", "_", pair.name).strip(" .") or "pair"
     paths = folder / f"{stem}.magenta-green.png", folder / f"{stem}.checkerboard.png"
     for path, draw in zip(paths, (magenta_green, checkerboard), strict=True):
         write_image(path, Micrograph(draw(pair), "YXS"))

@@ -60,6 +60,13 @@ class Curves(QWidget):
         self._smooth: float | None = None
         self._draw()
 
+    def recall(self, losses: list[tuple[float, float]], validations: list[tuple[float, float]]) -> None:
+        """What earlier sittings have left: (minutes, loss) and (minutes, PSNR in dB)."""
+        self.losses = [(minutes, loss) for minutes, loss in losses]
+        self.validations = [(minutes, psnr_db) for minutes, psnr_db in validations]
+        self._smooth = self.losses[-1][1] if self.losses else None
+        self._draw()
+
     def begin(self, base_db: float, bicubic_db: float) -> None:
         """What the held-out part starts from, and what bicubic enlargement makes of it."""
         self._levels = base_db, bicubic_db

@@ -303,7 +303,8 @@ class FineTuneWidget(QWidget):
         self._process.ended.connect(self._on_end)
         self._say("Loading the model…")
         self.tabs.setCurrentIndex(TRAINING)
-        self._draw_history(folder)
+        if folder.preview.exists():
+            self.training.preview.show_file(folder.preview)
         self._refresh()
 
     def stop(self) -> None:
@@ -338,6 +339,8 @@ class FineTuneWidget(QWidget):
             case "estimate" | "note":
                 sentence = event["sentence"]
                 self._say(sentence[:1].upper() + sentence[1:])
+            case "history":
+                self.training.curves.recall(event["losses"], event["validations"])
             case "begun":
                 self.training.curves.begin(event["base_db"], event["bicubic_db"])
             case "preview":
@@ -378,11 +381,6 @@ class FineTuneWidget(QWidget):
         if not self.name.isModified():
             self._on_base()
         self._refresh()
-
-    def _draw_history(self, folder: FineTuneFolder) -> None:
-        """The curves and the preview of earlier sittings."""
-        if folder.preview.exists():
-            self.training.preview.show_file(folder.preview)
 
     def _announce(self) -> None:
         """Let every open Deblur + SR, and this widget, offer the new model."""
