@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import affine_transform
+from scipy.ndimage import affine_transform, shift
 from scipy.signal import fftconvolve
+from skimage.registration import phase_cross_correlation
 
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
@@ -222,8 +223,32 @@ def main() -> None:
     print(outcome.verdict.sentence)
     tuned = load_model(outcome.path)
     print_table("by the skewed blur that it was tuned on", test, base, tuned)
+    shifts = [shift_px(tuned, each) for each in test]
+    print("shift of the truth against the fine-tuned result, high-resolution pixels along y and x:")
+    for each, (y, x) in zip(test, shifts, strict=True):
+        print(f"{each.name:14} {y:+.2f} {x:+.2f}")
+    mean = np.mean(shifts, axis=0)
+    moved = [replace(each, high=moved_by(each.high, -mean)) for each in test]
+    print_table(f"the same, the truth moved by {-mean[0]:+.2f}, {-mean[1]:+.2f} pixels", moved, base, tuned)
     others = [replace(each, low=other_blur(each)) for each in test]
     print_table("by another blur, Gaussian of σ = 1.2 px: what was forgotten", others, base, tuned)
+
+
+def shift_px(model: Model, seen: Field) -> np.ndarray:
+    """How far the truth lies from what a model makes of a field: (y, x)."""
+    restored = np.atleast_3d(np.asarray(restore(seen.low if seen.low.shape[-1] == 3 else seen.low[..., 0], model)))
+    truth = seen.high * illumination(FIELD, FIELD)[..., None]
+    inner = (slice(BORDER, -BORDER),) * 2
+    found, _, _ = phase_cross_correlation(
+        truth.mean(-1)[inner], restored.mean(-1)[inner], upsample_factor=100, normalization=None
+    )
+    return np.asarray(found)
+
+
+def moved_by(image: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """An image, (y, x, colours), moved by a fraction of a pixel."""
+    planes = [shift(plane, by, order=5, mode="reflect") for plane in np.moveaxis(image, -1, 0)]
+    return np.stack(planes, axis=-1).astype(np.float32)
 
 
 def other_blur(seen: Field) -> np.ndarray:
