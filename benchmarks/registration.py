@@ -7,15 +7,17 @@ crop at full resolution, a quarter of the image's area, anywhere in it, turned b
 The image of the weaker one is the whole: blurred by a Gaussian or a disk (defocus) of σ up to 2.5 of its pixels, reduced twofold,
 vignetted, with a gain and an offset for each channel. Both have noise.
 
-Unrelated are, in turn, another image of the same kind (another blood smear, say), another place of the same image, and any other
-image. Images of all kinds have the same share of the trials. A related pair that is refused counts as a failure; crops that show
-too little are not taken out. Prints a line for each failure, then the table.
+Unrelated are, in turn, another image of the same kind (another blood smear, say), another place of the same image, and any
+other image; channels of one field, which some collections have as files of their own, are not taken for different places.
+Images of all kinds have the same share of the trials. A related pair that is refused counts as a failure; crops that show too
+little are not taken out. Prints a line for each failure, then the table.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ from napari_mdeblurgan.training.pairs.geometry import affine, corners, moved, tu
 
 SMALLEST = 400  # pixels: of a smaller image a quarter is too little
 EDGE = 0.5  # of the image: the edge of the stronger objective's field
+CHANNELS = 0.2  # correlation from which two files show one field
 BAR = 0.25  # low-resolution pixels
 
 
@@ -131,6 +134,20 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
+@functools.cache
+def one_field(path: Path, other: Path) -> bool:
+    """Whether two files are channels of one field: what is small in them correlates at the same place."""
+    first, second = (
+        grey - ndimage.gaussian_filter(grey, 8) for grey in (planes(p).mean(axis=0) for p in (path, other))
+    )
+    if first.shape != second.shape:
+        return False
+    same = np.corrcoef(first.ravel(), second.ravel())[0, 1] > CHANNELS
+    if same:
+        print(f"{path.stem} and {other.stem} are channels of one field, so they are not counted as different places")
+    return bool(same)
+
+
 def image_pair(name: str, low: np.ndarray, high: np.ndarray) -> ImagePair:
     """The images as files would give them: 8 bits for colours, 16 for grey."""
 
@@ -165,7 +182,7 @@ def unrelated(
         path = paths[random.integers(len(paths))]
         source = planes(path)
         others = [other for other in (paths if number % 3 else every) if other != path]
-        others = [other for other in others if len(planes(other)) == len(source)]
+        others = [other for other in others if len(planes(other)) == len(source) and not one_field(path, other)]
         if number % 3 == 2 or not others:
             middle = source.shape[2] // 2
             name, first, second = f"{path.stem}, another place", source[..., :middle], source[..., middle:]
