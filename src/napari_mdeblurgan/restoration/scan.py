@@ -37,7 +37,7 @@ from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
-    from napari_mdeblurgan.storage.live_pyramid import LiveLevel
+    from napari_mdeblurgan.storage.array_part import ArrayPart
     from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
 
 BEST_COMPRESSION = 0.25  # what is left of a micrograph's bytes on disk, if all goes well
@@ -92,7 +92,7 @@ class Scan:
         Where the result will be when it is finished.
     blocks : tuple of Block
         All of them, in the order in which they are done if nobody wants another.
-    levels : list of LiveLevel
+    levels : list of ArrayPart
         The result at every level of its pyramid as far as it is there, for a viewer.
     store : ChunkStore
         Writes blocks from other processes and machines too, see `restore_block`.
@@ -106,7 +106,7 @@ class Scan:
         self._lock = Lock()
 
     @property
-    def levels(self) -> list[LiveLevel]:
+    def levels(self) -> list[ArrayPart]:
         return self._writer.levels
 
     @property

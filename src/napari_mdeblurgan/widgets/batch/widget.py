@@ -20,7 +20,7 @@ from napari_mdeblurgan.model import list_models
 from napari_mdeblurgan.storage import READABLE
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.axes import micrograph
+from napari_mdeblurgan.widgets.axes import arranged, micrograph
 from napari_mdeblurgan.widgets.batch.controls import (
     REMEMBERED,
     SCHEDULER,
@@ -117,7 +117,7 @@ class BatchWidget(QWidget):
             self._tell_failure("No image layer is selected: select some in the layer list, then add them.")
             return
         try:
-            self.add(*(micrograph(full_resolution(i), i.name, i.rgb, placement_of(i)) for i in images))
+            self.add(*(_micrograph_of(layer) for layer in images))
         except MdeblurganError as error:
             self._tell_failure(str(error))
 
@@ -339,3 +339,9 @@ class BatchWidget(QWidget):
         controls.scheduler.visible = controls.place.value == SCHEDULER
         for control in (controls.add_files, controls.add_folder, controls.add_layers, controls.clear, controls.output):
             control.enabled = not running
+
+
+def _micrograph_of(layer: Image) -> Micrograph:
+    """A layer's image as it is now, with y and x where its labels say."""
+    placement = placement_of(layer)
+    return micrograph(arranged(full_resolution(layer), placement.order), layer.name, layer.rgb, placement)
