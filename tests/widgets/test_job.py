@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_mdeblurgan.restoration import plan
+from napari_mdeblurgan.restoration import measuring, plan
 from napari_mdeblurgan.restoration.tiling import Region
 from napari_mdeblurgan.widgets.job import Failed, Job, Restored, run_job
 from napari_mdeblurgan.widgets.layers import job_on
@@ -76,7 +77,7 @@ def test_a_part_can_be_cancelled_before_its_window_is_measured(
     stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[object] = []
-    monkeypatch.setattr(plan, "measured_windows", lambda *_: measured.append(None))
+    monkeypatch.setattr(measuring, "measuring", lambda *_: measured.append(None))
     steps = run_job(job_for(stack, planes=(slice(2, 3),)))
     words = [next(steps) for _ in range(3)]
     assert all(isinstance(step, str) for step in words)
@@ -88,3 +89,18 @@ def test_an_image_of_a_type_that_cannot_be_restored_is_refused_before_it_is_meas
     outcome = outcome_of(replace(job_for(stack, planes=(slice(2, 3),)), data=stack.astype(np.complex64)))
     assert isinstance(outcome, Failed)
     assert "complex64 cannot be restored" in outcome.sentence
+
+
+def test_measuring_an_image_that_looks_empty_tells_how_far_it_is_and_can_be_cancelled() -> None:
+    read: list[int] = []
+    blank = da.zeros((9000, 9000), dtype=np.uint8, chunks=2048).map_blocks(
+        lambda block: read.append(block.size) or block, dtype=np.uint8, meta=np.empty((0, 0), np.uint8)
+    )
+    steps, told = run_job(job_for(blank)), ""
+    read.clear()
+    while "%" not in told:
+        told = next(steps)
+    next(steps)
+    steps.close()
+    assert told == "Measuring the intensities… 4%"
+    assert sum(read) < 0.5 * 9000**2 + 16 * 2048**2

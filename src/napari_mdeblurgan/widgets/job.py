@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Steps = Generator[str | Progress | Opened, None, "Restored | Saved | Failed"]
 
+MEASURING = "Measuring the intensities…"
+
 log = logging.getLogger(__name__)
 
 
@@ -207,17 +209,23 @@ def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, Restorat
         channel_axis=job.window_axes,
     )
     if job.is_part or plan.windows is None:
-        yield "Measuring the intensities…"
-        plan = replace(plan, windows=windows_of(job))
+        plan = replace(plan, windows=(yield from windows_of(job)))
     return image, plan
 
 
-def windows_of(job: Job) -> tuple[Window, ...]:
+def windows_of(job: Job) -> Generator[str, None, tuple[Window, ...]]:
     """The intensity window of the whole image; or one for each of those entries of the window axes that are restored."""
-    from napari_mdeblurgan.restoration.plan import measured_windows
+    from napari_mdeblurgan.restoration.measuring import measuring
 
+    yield MEASURING
     measured = [span if axis in job.window_axes else slice(None) for axis, span in enumerate(job.planes)]
-    return measured_windows(part_of(job.data, measured), job.rgb, job.window_axes)
+    steps = measuring(part_of(job.data, measured), job.rgb, job.window_axes)
+    while True:
+        try:
+            fraction = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield f"{MEASURING} {fraction:.0%}" if fraction else MEASURING
 
 
 def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, seconds: float) -> Restored:

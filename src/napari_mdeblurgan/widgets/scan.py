@@ -19,6 +19,7 @@ from napari_mdeblurgan.widgets.job import Job, layer_arguments, windows_of
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.scan import Scan
     from napari_mdeblurgan.storage.array_part import ArrayPart
 
@@ -102,10 +103,9 @@ def restore_to_disk(job: Job) -> Generator[str | Progress | Opened, None, Saved]
     yield "Looking at the image…"
     source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, job.placement)
     path = _result_path(job, model)
+    windows = yield from windows_of(job)
     if path.exists():
-        return _found(job, model, path)
-    yield "Measuring the intensities…"
-    windows = windows_of(job)
+        return _found(job, model, path, windows)
     yield "Opening the result…"
     scan = open_scan(
         source,
@@ -159,14 +159,14 @@ def _result_path(job: Job, model: Model) -> Path:
     return job.folder / f"{name} sharp ×{model.card.scale} {job_token[:8]}.ome.zarr"
 
 
-def _found(job: Job, model: Model, path: Path) -> Saved:
+def _found(job: Job, model: Model, path: Path, windows: tuple[Window, ...]) -> Saved:
     """The result of a run that came to its end earlier."""
     from napari_mdeblurgan.restoration.plan import make_plan
 
     plan = make_plan(
         part_of(job.data, job.planes),
         model.card,
-        window=[(window.low, window.high) for window in windows_of(job)],
+        window=[(window.low, window.high) for window in windows],
         rgb=job.rgb,
         region=job.region,
         device=job.device,

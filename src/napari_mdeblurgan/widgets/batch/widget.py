@@ -101,6 +101,13 @@ class BatchWidget(QWidget):
         """Whether a batch is at work; a cancelled one ends with its tile."""
         return self._worker is not None
 
+    @property
+    def _ready(self) -> bool:
+        """Whether there is all that a batch needs."""
+        controls = self.controls
+        needed = [controls.output] if controls.place.value != SCHEDULER else [controls.output, controls.scheduler]
+        return not self.running and bool(self.inputs) and all(line.value.strip() for line in needed)
+
     def add(self, *inputs: str | Micrograph) -> None:
         """Put paths, patterns and micrographs on the list."""
         self.inputs += [each for each in inputs if each not in self.inputs or isinstance(each, Micrograph)]
@@ -187,7 +194,7 @@ class BatchWidget(QWidget):
         self._start(retry_failed=True)
 
     def _start(self, *, retry_failed: bool) -> None:
-        if self.running or not self.inputs or not self.controls.output.value.strip():
+        if not self._ready:
             return
         controls, place = self.controls, self.controls.place.value
         settings = {
@@ -197,7 +204,7 @@ class BatchWidget(QWidget):
             "device": controls.device.value or "auto",
             "overwrite": controls.overwrite.value,
             "retry_failed": retry_failed,
-            "scheduler": (controls.scheduler.value.strip() or None) if place == SCHEDULER else None,
+            "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
             "workers": controls.workers.value if place == WORKERS else None,
         }
         order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings)
@@ -327,7 +334,7 @@ class BatchWidget(QWidget):
     def _refresh(self) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
         controls, running = self.controls, self.running
-        ready = not running and bool(self.inputs) and bool(controls.output.value.strip())
+        ready = self._ready
         begun = bool(controls.output.value.strip()) and (self._folder() / MANIFEST).is_file()
         controls.run.enabled = ready
         controls.run.text = "Resume" if begun and (self._stopped or not self._failed) else "Start"
