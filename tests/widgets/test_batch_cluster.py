@@ -15,7 +15,7 @@ from distributed import Client, LocalCluster
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
-from napari_mdeblurgan.widgets.batch.controls import SCHEDULER, WORKERS
+from napari_mdeblurgan.widgets.batch.controls import HERE, SCHEDULER, WORKERS
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def done(batch: BatchWidget) -> int:
     return sum(state == "✓ done" for state in batch.files.states().values())
 
 
-def test_worker_processes_are_started_cancelled_resumed_and_ended(
+def test_worker_processes_are_started_and_end_when_cancelled_and_what_they_made_is_gone_on_with(
     batch: BatchWidget, inputs: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
@@ -77,13 +77,14 @@ def test_worker_processes_are_started_cancelled_resumed_and_ended(
     batch.controls.cancel.native.click()
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
     assert "press Resume" in batch.controls.status.value or done(batch) == IMAGES
+    left = {child.pid for child in psutil.Process().children(recursive=True)} - before
+    assert not [pid for pid in left if "spawn_main" in " ".join(psutil.Process(pid).cmdline())]
+    batch.controls.place.value = HERE
     batch.controls.run.native.click()
     qtbot.waitUntil(lambda: not batch.running, timeout=120_000)
     assert batch.controls.status.value.startswith(f"{IMAGES} results in ")
     assert done(batch) == IMAGES
     check_results(inputs, tmp_path / "out")
-    left = {child.pid for child in psutil.Process().children(recursive=True)} - before
-    assert not [pid for pid in left if "spawn_main" in " ".join(psutil.Process(pid).cmdline())]
 
 
 def test_a_killed_worker_of_a_scheduler_costs_nothing_but_time(
