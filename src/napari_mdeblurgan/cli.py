@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from napari_mdeblurgan import __version__
+from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.commands.common import (
     COLOUR_MODEL,
     GREY_MODEL,
@@ -207,8 +208,8 @@ def batch(
         from napari_mdeblurgan.commands import batch as command
 
         settings = BatchSettings(
-            rgb_model=model or COLOUR_MODEL,
-            grey_model=model or GREY_MODEL,
+            rgb_model=model or common.COLOUR_MODEL,
+            grey_model=model or common.GREY_MODEL,
             format=format_.value,
             device=device,
             tile=tile,
