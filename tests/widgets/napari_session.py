@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import napari
+from qtpy.QtCore import QTimer
 
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.widgets import scan
@@ -40,7 +41,7 @@ def ended(outcome: object) -> None:
 
 def begin() -> None:
     if not folders:
-        viewer.close()
+        QTimer.singleShot(1000, viewer.close)  # what looks at the results folder ends before
         return
     viewer.layers.selection = {layer}
     widget.results.use(folders.pop(0))

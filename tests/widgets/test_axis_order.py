@@ -12,10 +12,12 @@ import pytest
 import zarr
 
 from napari_mdeblurgan import load_model, restore
-from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.storage import Micrograph, read_image
 from napari_mdeblurgan.widgets import axes
 from napari_mdeblurgan.widgets.axes import arranged, order_of, put_back
+from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.trust import save_report
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -71,6 +73,38 @@ def test_colours_stay_last(viewer: Viewer, widget: DeblurWidget, noise: Noise, r
     run()
     assert viewer.layers[1].rgb
     np.testing.assert_array_equal(viewer.layers[1].data, expected(image, (2, 0, 1), "tiny-colour"))
+
+
+def test_maps_of_trust_lie_on_the_result_and_the_report_shows_the_same_plane(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[Any] = []
+    monkeypatch.setattr("napari_mdeblurgan.trust.report.write_report", lambda _, report: reports.append(report))
+    image = noise(40, 48, 3)
+    viewer.add_image(image, name="stack", axis_labels=("y", "x", "z"), rgb=False)
+    widget.controls.trust.value = True
+    run()
+    result, *maps = viewer.layers[1:]
+    assert maps
+    for each in maps:
+        np.testing.assert_allclose(each._extent_world_augmented, result._extent_world_augmented)
+        assert each.data.shape[2] == 3
+    reported = widget._reported()
+    assert reported is not None
+    save_report(tmp_path / "report.html", reported[1], result.data)
+    np.testing.assert_array_equal(reports[0].before, image[..., 1])
+    np.testing.assert_array_equal(reports[0].after, result.data[..., 1])
+
+
+def test_layers_of_a_batch_are_put_in_order(viewer: Viewer, noise: Noise) -> None:
+    image = noise(24, 32, 3)
+    viewer.add_image(image, name="stack", axis_labels=("y", "x", "t"), scale=(1, 0.5, 2), units=("µm", "µm", "s"))
+    batch = BatchWidget(viewer)
+    batch.add_selected_layers()
+    (given,) = batch.inputs
+    assert isinstance(given, Micrograph)
+    assert (given.axes, given.pixel_size, given.unit, given.time_step_s) == ("TYX", {"X": 0.5, "Y": 1.0}, "µm", 2.0)
+    np.testing.assert_array_equal(given.data, image.transpose(2, 0, 1))
 
 
 def test_planes_can_be_chosen_where_no_label_tells(

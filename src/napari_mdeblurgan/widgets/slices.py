@@ -19,8 +19,8 @@ WINDOW_TIP = (
     "fluorescence; one per slice evens out bleaching, but blows up the noise of empty planes."
 )
 PLANES_TIP = (
-    "The two axes of the image that are y and x of what is restored, plane by plane; the labels of the axes tell where they are "
-    "called so."
+    "Which two axes are y and x: they make a plane, and the stack is restored plane by plane. Axes that are labelled y and x are "
+    "chosen by themselves, else the last two."
 )
 WHOLE, EACH = "One for the stack", "One per slice"
 

@@ -145,7 +145,8 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan) -> dict[str, Any]:
         **placement.layer_arguments(),
     }
     if kind.colormap:
-        return arguments | {"colormap": kind.colormap, "contrast_limits": _limits(made), "blending": OVERLAY}
+        look = {"colormap": kind.colormap, "contrast_limits": _limits(made), "blending": OVERLAY}
+        return arguments | look | {"rgb": False}  # three planes along the last axis are no colours
     return arguments | {"opacity": 0.5, "features": {"index": list(LEGEND), "candidate": list(LEGEND.values())}}
 
 
