@@ -173,7 +173,7 @@ def test_out_of_memory_quarters_the_tiles_and_goes_on(tiny_model: Models, monkey
             squeezed = end.value
             break
     assert progress.done == progress.total
-    assert len(attempts) == len(set(attempts))  # nothing that did not fit was tried again
+    assert len(attempts) <= 3  # one for each size that did not fit, in both images together
     np.testing.assert_allclose(squeezed, whole, rtol=0, atol=1e-5 * np.ptp(whole))
 
 

@@ -105,16 +105,11 @@ def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator
 
 def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
     from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.measuring import told
 
     path, made = zarr_path(place), known_product(place, image, recipe)
-    opening = open_work(image, recipe, path, job)
-    while True:
-        try:
-            next(opening)
-        except StopIteration as end:
-            scan = end.value
-            break
-        yield Progress(0, made.pixels, 0.0)
+    total = made.pixels
+    scan = yield from told(open_work(image, recipe, path, job), lambda _: Progress(0, total, 0.0))
     if scan is not None:
         made = product(place, scan.plan)
         with closing(scan.steps()) as steps:

@@ -15,9 +15,8 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
-from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
-from napari_mdeblurgan.restoration.measuring import finished, measuring
+from napari_mdeblurgan.restoration.measuring import finished, measuring, told
 from napari_mdeblurgan.restoration.plan import RestorationPlan, as_array, make_plan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 
@@ -128,7 +127,8 @@ def restore_steps(
         )
     start = time.perf_counter()
     done, total = 0, math.prod(plan.output_shape) // (plan.colours or (1,))[0]
-    windows = plan.windows or (yield from _measured(image, plan, total))
+    steps = measuring(image, plan.rgb, plan.window_axes)
+    windows = plan.windows or (yield from told(steps, lambda _: Progress(0, total, 0.0)))
     result = np.empty(plan.output_shape, plan.dtype)
     yield Progress(done, total, 0.0)
     network = network_on(model, plan.device)
@@ -139,9 +139,9 @@ def restore_steps(
             def read(tile: Tile, index: tuple[int, ...] = index) -> np.ndarray:
                 return np.asarray(image[(*index, tile.y.source, tile.x.source)])
 
-            told = None if tell is None else partial(tell, index)
+            note = None if tell is None else partial(tell, index)
             for tile, piece in restored_tiles(
-                read, list(plan.grid), plan, plan.window(index, windows), network, limit, told
+                read, list(plan.grid), plan, plan.window(index, windows), network, limit, note
             ):
                 result[(*index, *_target(tile, plan))] = piece
                 done += tile.pixels * plan.factor**2
@@ -149,16 +149,6 @@ def restore_steps(
     finally:
         memory.release()
     return result
-
-
-def _measured(image: Any, plan: RestorationPlan, total: int) -> Generator[Progress, None, tuple[Window, ...]]:
-    steps = measuring(image, plan.rgb, plan.window_axes)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-        yield Progress(0, total, 0.0)
 
 
 def _target(tile: Tile, plan: RestorationPlan) -> tuple[slice, slice]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from napari_mdeblurgan.restoration.intensity import Window, blocks, gist, measure_window, sample, spots
 
+Step = TypeVar("Step")
+Told = TypeVar("Told")
 Result = TypeVar("Result")
 
 
@@ -19,6 +23,17 @@ def finished(steps: Generator[Any, None, Result]) -> Result:
             next(steps)
         except StopIteration as end:
             return end.value
+
+
+def told(steps: Generator[Step, None, Result], say: Callable[[Step], Told]) -> Generator[Told, None, Result]:
+    """The same steps, each told in another way; closing it closes them."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            yield say(step)
 
 
 def is_lazy(image: Any) -> bool:
@@ -61,14 +76,13 @@ def measuring(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> Generat
     windows: list[Window] = []
     for entry in range(image.shape[first]):
         part = measuring(image[(*(slice(None),) * first, entry)], rgb, [axis - 1 for axis in others])
-        while True:
-            try:
-                fraction = next(part)
-            except StopIteration as end:
-                windows += end.value
-                break
-            yield (entry + fraction) / image.shape[first]
+        windows += yield from told(part, partial(_so_far, entry, image.shape[first]))
     return tuple(windows)
+
+
+def _so_far(entry: int, entries: int, fraction: float) -> float:
+    """How much is done of all entries, where so much is of one."""
+    return (entry + fraction) / entries
 
 
 def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:

@@ -215,17 +215,12 @@ def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, Restorat
 
 def windows_of(job: Job) -> Generator[str, None, tuple[Window, ...]]:
     """The intensity window of the whole image; or one for each of those entries of the window axes that are restored."""
-    from napari_mdeblurgan.restoration.measuring import measuring
+    from napari_mdeblurgan.restoration.measuring import measuring, told
 
     yield MEASURING
     measured = [span if axis in job.window_axes else slice(None) for axis, span in enumerate(job.planes)]
     steps = measuring(part_of(job.data, measured), job.rgb, job.window_axes)
-    while True:
-        try:
-            fraction = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield f"{MEASURING} {fraction:.0%}" if fraction else MEASURING
+    return (yield from told(steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING))
 
 
 def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, seconds: float) -> Restored:
