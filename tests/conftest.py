@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory
 
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,3 +75,30 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Model]
         return load_model(path)
 
     return make
+
+
+@pytest.fixture
+def tiny_defaults(tiny_model: Callable[..., Model], models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny models among the user's, which the commands take by default."""
+    from napari_mdeblurgan.commands import common
+    from napari_mdeblurgan.model import save_model
+
+    for name, channels in (("COLOUR_MODEL", 3), ("GREY_MODEL", 1)):
+        model = tiny_model(channels)
+        save_model(model.network, model.card, models_folder / f"{model.card.name}.safetensors")
+        monkeypatch.setattr(common, name, model.card.name)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """``run("restore", …)``: exit code, stdout and stderr of a command."""
+    from napari_mdeblurgan import cli
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mdeblurgan", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return command

@@ -15,34 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_mdeblurgan import __version__, cli
-from napari_mdeblurgan.model import Model, save_model
+from napari_mdeblurgan import __version__
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import engine
 from napari_mdeblurgan.samples import SAMPLES, sample_path
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
-
-@pytest.fixture(autouse=True)
-def model_names(tiny_model: Callable[..., Model], models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiny models among the user's, as the defaults."""
-    for name, channels in (("COLOUR_MODEL", 3), ("GREY_MODEL", 1)):
-        model = tiny_model(channels)
-        save_model(model.network, model.card, models_folder / f"{model.card.name}.safetensors")
-        monkeypatch.setattr(cli, name, model.card.name)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """``run("restore", …)``: exit code, stdout and stderr of a command."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mdeblurgan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return command
+pytestmark = pytest.mark.usefixtures("tiny_defaults")
 
 
 @pytest.fixture

@@ -7,34 +7,27 @@ wrong is said in one line on stderr.
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import sys
-import time
-import traceback
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from napari_mdeblurgan import __version__
+from napari_mdeblurgan.commands import common
+from napari_mdeblurgan.commands.common import (
+    COLOUR_MODEL,
+    GREY_MODEL,
+    check_device,
+    check_model,
+    device_option,
+    fail,
+    one_line_errors,
+)
 from napari_mdeblurgan.commands.fine_tune import fine_tune
 from napari_mdeblurgan.commands.pairs import pairs
-from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from napari_mdeblurgan.commands.trust import Wishes, Work
-    from napari_mdeblurgan.restoration.engine import Progress
-    from napari_mdeblurgan.storage import Micrograph
-
-COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
-LINE_EVERY = 0.1  # of the work, where progress goes into a pipe
 
 app = typer.Typer(
     name="mdeblurgan",
@@ -44,10 +37,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class WrongUse(MdeblurganError):
-    """A command that cannot be meant as it was given."""
 
 
 class Protocol(StrEnum):
@@ -106,12 +95,6 @@ def main() -> None:
     app(prog_name="mdeblurgan")
 
 
-def _device(text: str | None) -> str | None:
-    if text is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
-        raise typer.BadParameter("choose auto, cpu, mps, cuda or cuda:N.")
-    return text
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"mdeblurgan {__version__}")
@@ -122,7 +105,7 @@ def _debug(context: typer.Context, wanted: bool) -> None:
     context.obj = wanted  # what every command's context inherits
 
 
-Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=_device)]
+Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)]
 Tile = Annotated[
     int | None, typer.Option(min=SMALLEST_TILE, help="Largest edge of a tile in pixels; smaller ones take less memory.")
 ]
@@ -178,30 +161,13 @@ def restore(
       mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
       mdeblurgan restore blurred.tif sharp.tif --trust --report sharp.html
     """
-    with _one_line_errors(context):
-        from napari_mdeblurgan.commands.trust import Wishes, Work
-        from napari_mdeblurgan.storage import read_image, write_image
+    with one_line_errors(context):
+        from napari_mdeblurgan.commands import restore as command
+        from napari_mdeblurgan.commands.trust import Wishes
 
         wishes = Wishes(maps=trust, report=report, ensemble=ensemble)
-        _check_files(source, output, compare, overwrite, wishes)
-        if model is not None:
-            _check_model(model)
-        _check_device(device, precision)
-        before = read_image(source)
-        _check_output(output, before.axes, before.data.dtype)
-        work = Work(wishes, _shown)
-        after = _restored(
-            before, model or _default_model(before), device, tile, precision, work if wishes.any else None
-        )
-        write_image(output, after)
-        print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")
-        if compare is not None:
-            from napari_mdeblurgan.comparison import write_comparison
-
-            write_comparison(compare, before, after)
-            print(compare)
-        for line in work.write(output, before, after):
-            print(line)
+        settings = command.Settings(model=model, device=device, tile=tile, precision=precision.value)
+        command.restore(source, output, settings, compare, wishes, overwrite=overwrite)
 
 
 @app.command()
@@ -237,17 +203,13 @@ def batch(
       mdeblurgan batch "day*/*.tif" slide.ome.zarr --output sharp --format ome-zarr --workers 4
     """
     interrupted = ""
-    with _one_line_errors(context):
+    with one_line_errors(context):
         from napari_mdeblurgan.batch import BatchSettings
         from napari_mdeblurgan.commands import batch as command
 
-        if workers is not None and scheduler is not None:
-            raise WrongUse("--workers starts a cluster and --scheduler names one; choose one of them.")
-        if scheduler is None:
-            _check_device(device, precision)
         settings = BatchSettings(
-            rgb_model=model or COLOUR_MODEL,
-            grey_model=model or GREY_MODEL,
+            rgb_model=model or common.COLOUR_MODEL,
+            grey_model=model or common.GREY_MODEL,
             format=format_.value,
             device=device,
             tile=tile,
@@ -259,7 +221,7 @@ def batch(
         )
         interrupted = command.batch(inputs, output, settings)
     if interrupted:
-        _fail(interrupted, 130)
+        fail(interrupted, 130)
 
 
 @app.command()
@@ -272,7 +234,7 @@ def models(context: typer.Context) -> None:
     Example:
       mdeblurgan models
     """
-    with _one_line_errors(context):
+    with one_line_errors(context):
         from napari_mdeblurgan.model import list_models, user_model_folder
 
         cards = list_models()
@@ -300,23 +262,10 @@ def demo(
     Example:
       mdeblurgan demo --output demo-output
     """
-    with _one_line_errors(context):
-        from napari_mdeblurgan.comparison import write_comparison
-        from napari_mdeblurgan.samples import SAMPLES, sample_path
-        from napari_mdeblurgan.storage import read_image, write_image
+    with one_line_errors(context):
+        from napari_mdeblurgan.commands import restore as command
 
-        for name in (rgb_model, gray_model):
-            _check_model(name)
-        _check_device(device)
-        output.mkdir(parents=True, exist_ok=True)
-        for sample in SAMPLES.values():
-            print(f"{sample.name}: {sample.description}")
-            before = read_image(sample_path(sample.name))
-            after = _restored(before, rgb_model if sample.rgb else gray_model, device)
-            restored, picture = output / f"{sample.name}-restored.tif", output / f"{sample.name}-before-after.png"
-            write_image(restored, after)
-            write_comparison(picture, before, after)
-            print(f"  restored:     {restored.resolve()}\n  before/after: {picture.resolve()}")
+        command.demo(output, rgb_model, gray_model, device)
 
 
 @app.command()
@@ -348,7 +297,7 @@ def simulate(
     Example:
       mdeblurgan simulate sharp.tif --output pairs --protocol physical --defocus 20
     """
-    with _one_line_errors(context):
+    with one_line_errors(context):
         from napari_mdeblurgan.commands import simulate as command
 
         physical = {"na": na, "wavelength": wavelength, "pixel-size": pixel_size, "refractive-index": refractive_index}
@@ -368,7 +317,7 @@ def train(
     scale: Annotated[int | None, typer.Option(help="2 or 4.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="In all, instead of the schedule's epochs.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="End after so long, with the model so far.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=_device)] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)] = None,
     perceptual: Annotated[Perceptual | None, typer.Option(help="The paper's full loss; none: for measuring.")] = None,
     vgg19: Annotated[str, typer.Option(metavar="PATH|ADDRESS", help="VGG19's weights; an address: download.")] = "",
     start: Annotated[str | None, typer.Option(metavar="MODEL", help="Start from a model, not from nothing.")] = None,
@@ -385,7 +334,7 @@ def train(
       mdeblurgan train sharp-images --output run --minutes 60
     """
     interrupted = ""
-    with _one_line_errors(context):
+    with one_line_errors(context):
         from napari_mdeblurgan.commands import train as command
 
         wishes = command.Wishes(
@@ -406,7 +355,7 @@ def train(
         else:
             interrupted = command.train(folder, output, wishes)
     if interrupted:
-        _fail(interrupted, 130)
+        fail(interrupted, 130)
 
 
 @app.command()
@@ -444,12 +393,12 @@ def evaluate(
       mdeblurgan evaluate sharp-images --output report
       mdeblurgan evaluate --fundus --models rgb-x2 --models run/unet.safetensors
     """
-    with _one_line_errors(context):
+    with one_line_errors(context):
         from napari_mdeblurgan.commands import evaluate as command
 
         for name in models or ():
-            _check_model(name)
-        _check_device(device)
+            check_model(name)
+        check_device(device)
         command.evaluate(
             folder,
             output,
@@ -465,154 +414,6 @@ def evaluate(
 
 app.command()(pairs)
 app.command()(fine_tune)
-
-
-@contextmanager
-def _one_line_errors(context: typer.Context) -> Iterator[None]:
-    """Turn what goes wrong into one line and an exit code; with --debug, the traceback comes before it."""
-    try:
-        with _shown_traceback() if context.obj else contextlib.nullcontext():
-            yield
-    except WrongUse as error:
-        _fail(str(error), 2)
-    except MdeblurganError as error:
-        _fail(str(error), 1)
-    except MemoryError:
-        _fail("there is not enough memory; close other programs or crop the image.", 1)
-    except BrokenPipeError:  # whoever read our output has gone, so even the last flush would fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _fail("the output was closed before the work was done.", 1)
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        _fail(f"{name}{(error.strerror or str(error)).lower()}.", 1)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing was left half-written.", 130)
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}".removesuffix(": ")
-        hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
-        _fail(f"{context.info_name} failed unexpectedly ({what}); {hint}.", 1)
-
-
-@contextmanager
-def _shown_traceback() -> Iterator[None]:
-    try:
-        yield
-    except Exception:
-        traceback.print_exc()
-        raise
-
-
-def _fail(sentence: str, code: int) -> None:
-    print(f"mdeblurgan: {' '.join(sentence.split())}", file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool, trust: Wishes) -> None:
-    """Find out, before any work is done, whether the files can be meant so."""
-    if not source.exists():
-        raise WrongUse(f"{source} does not exist; check its name.")
-    if compare is not None and compare.suffix.lower() != ".png":
-        raise WrongUse(f"the before/after picture is a PNG; let {compare} end in .png.")
-    trust.check()
-    written = [output, *trust.files(output)] if compare is None else [output, compare, *trust.files(output)]
-    for path in written:
-        if path.resolve() == source.resolve() or (path.exists() and path.samefile(source)):
-            raise WrongUse(f"{path} is the input itself; choose another name.")
-        if path.exists() and not overwrite:
-            raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
-        if path != trust.report:
-            _check_output(path, "YX", "uint8")
-    if compare is not None and compare.resolve() == output.resolve():
-        raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
-
-
-def _check_output(path: Path, axes: str, dtype: np.dtype | str) -> None:
-    from napari_mdeblurgan.storage import check_writable
-
-    try:
-        check_writable(path, axes, dtype)
-    except FileError as error:
-        raise WrongUse(str(error)) from error
-
-
-def _check_model(name: str) -> None:
-    """Make sure that there is such a model or file; whether it is fit for use is seen when it is loaded."""
-    from napari_mdeblurgan.model import model_path
-
-    with contextlib.suppress(RuntimeError):  # "~somebody" who has no home here
-        if Path(name).expanduser().is_file():
-            return
-    try:
-        model_path(name)
-    except ModelError as error:
-        raise WrongUse(str(error)) from error
-
-
-def _check_device(device: str, precision: str = "auto") -> None:
-    """Make sure that the device is there and computes so; torch is imported only where that is in doubt."""
-    if device in ("auto", "cpu") and precision in ("auto", "float32"):
-        return
-    from napari_mdeblurgan.restoration.device import pick_device, pick_precision
-
-    try:
-        pick_precision(str(precision), pick_device(device))
-    except ImageError as error:
-        raise WrongUse(str(error)) from error
-
-
-def _default_model(image: Micrograph) -> str:
-    return COLOUR_MODEL if image.rgb else GREY_MODEL
-
-
-def _restored(
-    image: Micrograph,
-    model_name: str,
-    device: str,
-    tile: int | None = None,
-    precision: str = "auto",
-    work: Work | None = None,
-) -> Micrograph:
-    """Restore an image and show the progress."""
-    from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.restoration.device import device_label
-    from napari_mdeblurgan.restoration.engine import restore_steps
-    from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
-
-    model = load_model(model_name)
-    plan = plan_micrograph(image, model.card, tile=tile, device=device, precision=str(precision))
-    for warning in plan.warnings:
-        print(f"mdeblurgan: {warning}", file=sys.stderr)
-    print(f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}", flush=True)
-    data = work(image.data, plan, model) if work else _shown(restore_steps(image.data, plan, model))
-    return restored_micrograph(image, data, plan.factor)
-
-
-def _shown(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
-    """Run to the end: with a bar on a terminal, with a line for every tenth where the output goes into a pipe."""
-    if sys.stderr.isatty():
-        return _with_bar(steps)
-    start, shown = time.perf_counter(), 0.0
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        if step.fraction >= shown + LINE_EVERY or step.fraction == 1:
-            shown = step.fraction
-            print(f"{shown:4.0%}, {time.perf_counter() - start:.0f} s", flush=True)
-
-
-def _with_bar(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
-    from tqdm import tqdm
-
-    with tqdm(unit="px", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            bar.total = step.total
-            bar.update(step.done - bar.n)
 
 
 import napari_mdeblurgan.commands.export  # noqa: E402 - these register their own commands

@@ -12,33 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_mdeblurgan import cli
 from napari_mdeblurgan.batch import BatchSettings, open_batch
-from napari_mdeblurgan.model import Model, save_model
+from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
-
-@pytest.fixture(autouse=True)
-def model_names(tiny_model: Callable[..., Model], models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiny models among the user's, as the defaults."""
-    for name, channels in (("COLOUR_MODEL", 3), ("GREY_MODEL", 1)):
-        model = tiny_model(channels)
-        save_model(model.network, model.card, models_folder / f"{model.card.name}.safetensors")
-        monkeypatch.setattr(cli, name, model.card.name)
+pytestmark = pytest.mark.usefixtures("tiny_defaults")
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def run(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     """``run(…)``: exit code, stdout and stderr of `mdeblurgan batch …`."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mdeblurgan", "batch", *map(str, arguments), "--device", "cpu"])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return command
+    return lambda *arguments: run("batch", *arguments, "--device", "cpu")
 
 
 @pytest.fixture
@@ -118,7 +102,7 @@ def test_wrong_use_is_said_before_any_work(
 
 
 def test_two_batches_into_one_folder_are_refused(run, folder: Path, tmp_path: Path) -> None:
-    settings = BatchSettings(rgb_model=cli.COLOUR_MODEL, grey_model=cli.GREY_MODEL)
+    settings = BatchSettings(rgb_model=common.COLOUR_MODEL, grey_model=common.GREY_MODEL)
     with open_batch([folder], tmp_path / "out", settings):
         code, _, error = run(folder, "--output", tmp_path / "out")
     assert code == 2
@@ -139,7 +123,7 @@ def test_an_interruption_says_what_is_kept_and_the_command_goes_on_from_there(
 ) -> None:
     write_image(folder / "long.tif", Micrograph(np.eye(64, dtype=np.uint8)[None].repeat(4000, axis=0), "TYX"))
     command = [sys.executable, "-m", "napari_mdeblurgan", "batch", str(folder), "--output", str(tmp_path / "out")]
-    arguments = ["--model", cli.GREY_MODEL, "--device", "cpu"]
+    arguments = ["--model", common.GREY_MODEL, "--device", "cpu"]
     (folder / "rgb.png").unlink()
     process = subprocess.Popen(
         [*command, *arguments],

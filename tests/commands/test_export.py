@@ -10,24 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from napari_mdeblurgan import cli
 from napari_mdeblurgan.export import onnx, package
 from napari_mdeblurgan.export.description import Author
 from napari_mdeblurgan.model import Model, save_model
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """``run("export", …)``: exit code, stdout and stderr of a command."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mdeblurgan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return command
 
 
 @pytest.fixture

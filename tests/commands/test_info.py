@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_mdeblurgan import __version__, cli
+from napari_mdeblurgan import __version__
 from napari_mdeblurgan.diagnostics import diagnose
 
 
@@ -16,12 +16,9 @@ def sections() -> dict[str, dict[str, str]]:
     return {section.title: dict(section.lines) for section in diagnose()}
 
 
-def test_versions_devices_models_and_folders_are_printed(monkeypatch, capsys, models_folder: Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["mdeblurgan", "info"])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    out = capsys.readouterr().out
-    assert not stop.value.code
+def test_versions_devices_models_and_folders_are_printed(run, models_folder: Path) -> None:
+    code, out, _ = run("info")
+    assert code == 0
     for words in (
         __version__,
         "torch",

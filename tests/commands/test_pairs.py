@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,22 +9,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_mdeblurgan import cli
 from napari_mdeblurgan.storage import Micrograph, write_image
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def run(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     """``run(…)``: exit code, stdout and stderr of `mdeblurgan pairs …`."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mdeblurgan", "pairs", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return command
+    return lambda *arguments: run("pairs", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -12,23 +12,14 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_mdeblurgan import cli
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.training.degradation import gaussian_protocol
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def run(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     """``run(…)``: exit code, stdout and stderr of `mdeblurgan simulate …`."""
-
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mdeblurgan", "simulate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return command
+    return lambda *arguments: run("simulate", *arguments)
 
 
 @pytest.fixture

@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_mdeblurgan import cli
 from napari_mdeblurgan.commands.trust import map_path
-from napari_mdeblurgan.model import Model, save_model
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
+pytestmark = pytest.mark.usefixtures("tiny_defaults")
+
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(autouse=True)
-def model_names(tiny_model: Callable[..., Model], models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, channels in (("COLOUR_MODEL", 3), ("GREY_MODEL", 1)):
-        model = tiny_model(channels)
-        save_model(model.network, model.card, models_folder / f"{model.card.name}.safetensors")
-        monkeypatch.setattr(cli, name, model.card.name)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mdeblurgan", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return command
 
 
 @pytest.fixture

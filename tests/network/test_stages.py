@@ -14,7 +14,7 @@ from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.registry import Network
 from napari_mdeblurgan.network.unet import UNetSuperResolution
 
-KINDS = ("affine", "ranked", "nearest", "none", "unet")
+KINDS = ("softmax", "affine", "ranked", "nearest", "none", "unet")
 
 
 def randomised(kind: str, channels: int = 1, scale: int = 2) -> Network:

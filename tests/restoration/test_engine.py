@@ -146,11 +146,13 @@ def test_closing_the_generator_ends_the_work(tiny_model: Models, monkeypatch: py
     assert len(calls) == 1
 
 
-def memory_for(edge: int, forward: Callable) -> Callable:
-    """A device on which images larger than `edge` squared do not fit."""
+def memory_for(edge: int, forward: Callable, failed: list | None = None) -> Callable:
+    """A device on which images larger than `edge` squared do not fit; notes those in `failed`."""
 
     def limited(stages: object, names: object, image: torch.Tensor, *more: object) -> list[torch.Tensor]:
         if image.shape[-1] * image.shape[-2] > edge**2:
+            if failed is not None:
+                failed.append(tuple(image.shape[-2:]))
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(stages, names, image, *more)
 
@@ -160,7 +162,8 @@ def memory_for(edge: int, forward: Callable) -> Callable:
 def test_out_of_memory_quarters_the_tiles_and_goes_on(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     image, model = noise(2, 300, 280), tiny_model()
     whole = restore(image, model, precision="float32")
-    monkeypatch.setattr(inference, "_forward", memory_for(264, inference._forward))
+    attempts = []
+    monkeypatch.setattr(inference, "_forward", memory_for(264, inference._forward, attempts))
     plan = make_plan(image, model.card, precision="float32", tile=WHOLE)
     steps = restore_steps(image, plan, model)
     while True:
@@ -170,6 +173,7 @@ def test_out_of_memory_quarters_the_tiles_and_goes_on(tiny_model: Models, monkey
             squeezed = end.value
             break
     assert progress.done == progress.total
+    assert len(attempts) <= 3  # one for each size that did not fit, in both images together
     np.testing.assert_allclose(squeezed, whole, rtol=0, atol=1e-5 * np.ptp(whole))
 
 

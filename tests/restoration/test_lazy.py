@@ -123,15 +123,19 @@ def test_out_of_memory_quarters_the_tile_of_a_chunk(tiny_model: Models, monkeypa
 
     from napari_mdeblurgan.restoration import inference
 
-    image, model = np.random.default_rng(0).random((250, 250)).astype(np.float32), tiny_model()
+    image, model = np.random.default_rng(0).random((500, 250)).astype(np.float32), tiny_model()
     wishes = {"window": (0, 1), "precision": "float32"}
     whole, forward = restore(image, model, **wishes), inference._forward
 
+    failed = []
+
     def limited(stages: object, names: object, block: torch.Tensor, *more: object) -> list[torch.Tensor]:
         if block.shape[-1] > 250:
+            failed.append(block.shape)
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return forward(stages, names, block, *more)
 
     monkeypatch.setattr(inference, "_forward", limited)
-    lazy = restore(da.from_array(image, chunks=100), model, **wishes)
+    lazy = restore(da.from_array(image, chunks=100), model, tile=256, **wishes)
     np.testing.assert_allclose(lazy.compute(scheduler="synchronous"), whole, rtol=0, atol=1e-5)
+    assert len(failed) == 1

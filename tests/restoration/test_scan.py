@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,8 @@ import zarr
 from napari_mdeblurgan.errors import FileError, ImageError, OutOfMemory
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.restoration import inference, scan, scan_job
-from napari_mdeblurgan.restoration.engine import Progress, restore
+from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
 
@@ -32,22 +33,14 @@ def lazy(data: np.ndarray = PLANE, axes: str = "YX") -> Micrograph:
     return Micrograph(da.from_array(data, chunks=100), axes, {"X": 0.5, "Y": 0.5}, "µm", name="plane")
 
 
-def last(steps: Generator[Progress, None, Path]) -> Path:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 def restored(source: Micrograph, model: Model, path: Path, **wishes: Any) -> np.ndarray:
-    return read_image(last(open_scan(source, model, path, **(WISHES | wishes)).steps())).data
+    return read_image(finished(open_scan(source, model, path, **(WISHES | wishes)).steps())).data
 
 
 def test_a_scan_equals_the_image_restored_at_once(tiny_model: Models, tmp_path: Path) -> None:
     model, path = tiny_model(), tmp_path / "a.zarr"
     begun = open_scan(lazy(), model, path, **WISHES)
-    assert last(begun.steps()) == path
+    assert finished(begun.steps()) == path
     windows = [(window.low, window.high) for window in begun.plan.windows or ()]
     expected = restore(PLANE, model, window=windows, precision="float32")
     image = read_image(path)
@@ -70,7 +63,7 @@ def test_every_kind_of_image(tiny_model: Models, tmp_path: Path, kind: str) -> N
     windows = [(window.low, window.high) for window in begun.plan.windows or ()]
     axis = 0 if axes == "CYX" else None
     expected = restore(data, model, window=windows, channel_axis=axis, precision="float32", **wishes)
-    result = read_image(last(begun.steps())).data
+    result = read_image(finished(begun.steps())).data
     assert result.dtype == data.dtype
     for index in np.ndindex(2):
         spread = 1 if data.dtype == np.uint8 else 1e-5 * np.ptp(expected[index])
@@ -106,7 +99,7 @@ def test_closed_and_opened_again_it_does_only_what_is_missing(
     for _ in range(4):
         next(steps)
     steps.close()
-    monkeypatch.setattr(scan_job, "measured_windows", lambda *_: pytest.fail("the windows were measured anew"))
+    monkeypatch.setattr(scan_job, "measuring", lambda *_: pytest.fail("the windows were measured anew"))
     again = open_scan(lazy(), model, path, **WISHES)
     assert again.plan == first.plan
     done = len(again.blocks) - len(again.missing())
@@ -114,7 +107,7 @@ def test_closed_and_opened_again_it_does_only_what_is_missing(
     steps = again.steps()
     assert next(steps).before == sum(block.pixels for block in again.blocks if again.is_done(block))
     assert len(list(again.missing())) + done == len(again.blocks)
-    assert np.array_equal(read_image(last(steps)).data, undisturbed)
+    assert np.array_equal(read_image(finished(steps)).data, undisturbed)
 
 
 def test_another_source_model_or_wish_begins_anew(tiny_model: Models, tmp_path: Path) -> None:
@@ -162,7 +155,7 @@ def test_killed_at_any_moment_it_comes_to_the_same_end(tiny_model: Models, tmp_p
     again = open_scan(open_image(source), model, path, **WISHES)
     assert again.missing() != list(again.blocks)
     whole = restored(open_image(source), model, tmp_path / "b.zarr")
-    assert np.array_equal(read_image(last(again.steps())).data, whole)
+    assert np.array_equal(read_image(finished(again.steps())).data, whole)
 
 
 def test_what_is_looked_at_is_done_first(tiny_model: Models, tmp_path: Path) -> None:
@@ -201,17 +194,19 @@ def test_blocks_from_other_processes_make_the_same(tiny_model: Models, tmp_path:
 def test_out_of_memory_shrinks_the_tiles_and_goes_on(
     tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, forward = tiny_model(), inference._forward
+    model, forward, failed = tiny_model(), inference._forward, []
     expected = restored(lazy(), model, tmp_path / "a.zarr", tile=128)
 
     def limited(stages: Any, names: Any, image: Any, *more: Any) -> Any:
         if image.shape[-1] * image.shape[-2] > 260**2:
+            failed.append(image.shape)
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return forward(stages, names, image, *more)
 
     monkeypatch.setattr(inference, "_forward", limited)
     squeezed = restored(lazy(), model, tmp_path / "b.zarr", tile=128)
     np.testing.assert_allclose(squeezed.astype(int), expected.astype(int), rtol=0, atol=1)
+    assert len(failed) <= 3  # the first block twice, and the next one that was on its way by then
     monkeypatch.setattr(inference, "_forward", lambda *_: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(OutOfMemory, match="smallest tile"):
         restored(lazy(), model, tmp_path / "c.zarr")
@@ -231,7 +226,7 @@ class Trouble:
 def test_a_source_that_cannot_be_read_ends_the_work_in_a_sentence(tiny_model: Models, tmp_path: Path) -> None:
     begun = open_scan(Micrograph(Trouble(), "YX"), tiny_model(), tmp_path / "a.zarr", window=(0, 4000), **WISHES)
     with pytest.raises(FileError, match="copy it again"):
-        last(begun.steps())
+        finished(begun.steps())
     assert 0 < len(begun.missing()) < len(begun.blocks)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_mdeblurgan.restoration import plan
+from napari_mdeblurgan.restoration import measuring, plan
 from napari_mdeblurgan.restoration.tiling import Region
 from napari_mdeblurgan.widgets.job import Failed, Job, Restored, run_job
 from napari_mdeblurgan.widgets.layers import job_on
@@ -47,7 +48,7 @@ def test_only_the_plane_is_searched_for_missing_pixels(
         return make_plan(image, *arguments, **wishes)
 
     monkeypatch.setattr(plan, "make_plan", noted)
-    outcome = outcome_of(job_for(stack, index=(2,), region=region))
+    outcome = outcome_of(job_for(stack, planes=(slice(2, 3),), region=region))
     assert isinstance(outcome, Restored)
     assert outcome.warnings == ()
     assert planned == [(1, 40, 48)]
@@ -56,9 +57,9 @@ def test_only_the_plane_is_searched_for_missing_pixels(
 def test_a_part_is_a_cut_out_of_the_full_result(stack: np.ndarray) -> None:
     stack[1] *= 100
     whole = outcome_of(job_for(stack)).data
-    plane = outcome_of(job_for(stack, index=(2,))).data
+    plane = outcome_of(job_for(stack, planes=(slice(2, 3),))).data
     np.testing.assert_array_equal(plane[0], whole[2])
-    preview = outcome_of(job_for(stack, index=(2,), region=((4, 20), (8, 32)), preview=True)).data
+    preview = outcome_of(job_for(stack, planes=(slice(2, 3),), region=((4, 20), (8, 32)), preview=True)).data
     np.testing.assert_allclose(preview[0], whole[2, 8:40, 16:64], atol=2e-5 * 100)
     np.testing.assert_array_equal(
         outcome_of(job_for(stack[2], region=((4, 20), (8, 32)))).arguments["metadata"]["mdeblurgan"]["window"],
@@ -68,7 +69,7 @@ def test_a_part_is_a_cut_out_of_the_full_result(stack: np.ndarray) -> None:
 
 def test_the_window_of_a_part_comes_from_the_whole(stack: np.ndarray) -> None:
     stack[1] *= 100
-    (window,) = outcome_of(job_for(stack, index=(2,))).arguments["metadata"]["mdeblurgan"]["window"]
+    (window,) = outcome_of(job_for(stack, planes=(slice(2, 3),))).arguments["metadata"]["mdeblurgan"]["window"]
     assert window == (np.percentile(stack, 0.1, method="nearest"), np.percentile(stack, 99.9, method="nearest"))
 
 
@@ -76,8 +77,8 @@ def test_a_part_can_be_cancelled_before_its_window_is_measured(
     stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[object] = []
-    monkeypatch.setattr(plan, "measured_windows", lambda *_: measured.append(None))
-    steps = run_job(job_for(stack, index=(2,)))
+    monkeypatch.setattr(measuring, "measuring", lambda *_: measured.append(None))
+    steps = run_job(job_for(stack, planes=(slice(2, 3),)))
     words = [next(steps) for _ in range(3)]
     assert all(isinstance(step, str) for step in words)
     steps.close()
@@ -85,6 +86,21 @@ def test_a_part_can_be_cancelled_before_its_window_is_measured(
 
 
 def test_an_image_of_a_type_that_cannot_be_restored_is_refused_before_it_is_measured(stack: np.ndarray) -> None:
-    outcome = outcome_of(replace(job_for(stack, index=(2,)), data=stack.astype(np.complex64)))
+    outcome = outcome_of(replace(job_for(stack, planes=(slice(2, 3),)), data=stack.astype(np.complex64)))
     assert isinstance(outcome, Failed)
     assert "complex64 cannot be restored" in outcome.sentence
+
+
+def test_measuring_an_image_that_looks_empty_tells_how_far_it_is_and_can_be_cancelled() -> None:
+    read: list[int] = []
+    blank = da.zeros((9000, 9000), dtype=np.uint8, chunks=2048).map_blocks(
+        lambda block: read.append(block.size) or block, dtype=np.uint8, meta=np.empty((0, 0), np.uint8)
+    )
+    steps, told = run_job(job_for(blank)), ""
+    read.clear()
+    while "%" not in told:
+        told = next(steps)
+    next(steps)
+    steps.close()
+    assert told == "Measuring the intensities… 4%"
+    assert sum(read) < 0.5 * 9000**2 + 16 * 2048**2

@@ -16,6 +16,7 @@ from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import Part, make_block, make_image, write_large
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.restoration.measuring import finished
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
@@ -98,7 +99,7 @@ class ClusterImage:
             yield self._whole(image)
             return
         path = zarr_path(self._place)
-        scan = open_work(image, self._recipe, path, self.item.job)
+        scan = finished(open_work(image, self._recipe, path, self.item.job))
         made = known_product(self._place, image, self._recipe)
         if scan is not None:
             made = product(self._place, scan.plan)

@@ -104,9 +104,12 @@ def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator
 
 
 def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
-    path = zarr_path(place)
-    scan = open_work(image, recipe, path, job)
-    made = known_product(place, image, recipe)
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.measuring import told
+
+    path, made = zarr_path(place), known_product(place, image, recipe)
+    total = made.pixels
+    scan = yield from told(open_work(image, recipe, path, job), lambda _: Progress(0, total, 0.0))
     if scan is not None:
         made = product(place, scan.plan)
         with closing(scan.steps()) as steps:
@@ -116,9 +119,9 @@ def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) ->
     return made
 
 
-def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Scan | None:
-    """The scan that makes an OME-Zarr; None where an earlier run has finished it."""
-    from napari_mdeblurgan.restoration.scan import open_scan
+def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Generator[float, None, Scan | None]:
+    """The scan that makes an OME-Zarr; None where an earlier run has finished it. Yields as `opening` does."""
+    from napari_mdeblurgan.restoration.scan import opening
 
     if _job_of(path) == job:
         return None
@@ -127,9 +130,8 @@ def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Scan |
         if place.exists() and not (place == partial and _job_of(place) == job):
             shutil.rmtree(place)
     model = recipe.model_for(image).load()
-    return open_scan(
-        image, model, path, identity=job, tile=recipe.tile, device=recipe.device, precision=recipe.precision
-    )
+    wishes: dict[str, Any] = {"tile": recipe.tile, "device": recipe.device, "precision": recipe.precision}
+    return (yield from opening(image, model, path, identity=job, **wishes))
 
 
 def product(place: Path, plan: RestorationPlan) -> Product:

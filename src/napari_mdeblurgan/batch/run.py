@@ -126,6 +126,7 @@ class Batch:
         else:
             from napari_mdeblurgan.batch.cluster import connected, make_there
 
+            yield Advanced(workers=0)
             with connected(self.settings.scheduler, self.settings.workers) as client:
                 yield from make_there(items, self.recipe, self.folder, client)
 

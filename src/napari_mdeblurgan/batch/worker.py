@@ -13,7 +13,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ from napari_mdeblurgan.batch.item import Product, Refusal, refusal
 from napari_mdeblurgan.batch.making import make_result, write_from_zarr
 from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.restoration.tiling import TileLimit
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.lazy import stamp_of
 
@@ -72,12 +74,8 @@ def make_image(source: Source, recipe: Recipe, place: Path, job: str) -> Product
         with _at_work(source.path, place.parent):
             place.parent.mkdir(exist_ok=True)
             recipe = replace(recipe, device=own_device(recipe.device))
-            with closing(make_result(source.open(), recipe, place, job)) as steps:
-                while True:
-                    try:
-                        next(steps)
-                    except StopIteration as end:
-                        return replace(end.value, place=f"{place.parent.name}/{place.name}")
+            made = finished(make_result(source.open(), recipe, place, job))
+            return replace(made, place=f"{place.parent.name}/{place.name}")
     except Exception as error:
         return refusal(error, source.name)
 
@@ -91,11 +89,18 @@ def make_block(
     try:
         with _at_work(source if isinstance(source, Path) else None, store.path):
             image = source if isinstance(source, Part) else _opened(source).data
-            pixels = restore_block(block, image, replace(plan, device=own_device(wish)), model.load())
+            plan = replace(plan, device=own_device(wish))
+            pixels = restore_block(block, image, plan, model.load(), _limit_of(store.path))
             store.write_block(block.index, block.y, block.x, pixels)
     except Exception as error:
         return refusal(error, name)
     return None
+
+
+@functools.lru_cache(maxsize=8)
+def _limit_of(_: Path) -> TileLimit:
+    """What this process has learned about its memory from the blocks of a result."""
+    return TileLimit()
 
 
 def write_large(path: Path, place: Path, name: str) -> Refusal | None:

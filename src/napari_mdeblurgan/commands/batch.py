@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.cli import WrongUse
+from napari_mdeblurgan.commands.common import WrongUse, check_device
 from napari_mdeblurgan.errors import MdeblurganError
 
 if TYPE_CHECKING:
@@ -40,6 +40,10 @@ def batch(inputs: list[str], output: Path, settings: BatchSettings) -> str:
     """
     from napari_mdeblurgan.batch import open_batch
 
+    if settings.workers is not None and settings.scheduler is not None:
+        raise WrongUse("--workers starts a cluster and --scheduler names one; choose one of them.")
+    if settings.scheduler is None:
+        check_device(settings.device, settings.precision)
     try:
         opened = open_batch(inputs, output, settings)
     except MdeblurganError as error:

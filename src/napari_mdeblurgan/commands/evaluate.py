@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.cli import WrongUse
+from napari_mdeblurgan.commands.common import WrongUse
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.evaluation.evaluate import Step

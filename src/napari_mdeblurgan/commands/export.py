@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from napari_mdeblurgan.cli import WrongUse, _check_model, _one_line_errors, app
+from napari_mdeblurgan.cli import app
+from napari_mdeblurgan.commands.common import WrongUse, check_model, one_line_errors
 
 PACKAGE, GRAPH = ".zip", ".onnx"
 
@@ -39,10 +40,10 @@ def export_model(
       mdeblurgan export gray-x2 gray-x2.onnx
       mdeblurgan export mine.safetensors mine.zip --author "Ada Lovelace;Some Institute" --licence CC-BY-4.0
     """
-    with _one_line_errors(context):
+    with one_line_errors(context):
         kind = output.suffix.lower()
         _check_output(output, overwrite)
-        _check_model(model)
+        check_model(model)
         authors = [_author(text) for text in author or ()]
         if kind == PACKAGE and not authors:
             raise WrongUse("a package names its authors; give at least one: --author 'Name;affiliation'.")
@@ -77,7 +78,7 @@ def import_model(
     Example:
       mdeblurgan import theirs.zip --name theirs
     """
-    with _one_line_errors(context):
+    with one_line_errors(context):
         if not package.exists():
             raise WrongUse(f"{package} does not exist; check its name.")
         from napari_mdeblurgan.export.importing import import_package

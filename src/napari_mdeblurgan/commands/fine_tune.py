@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_mdeblurgan.commands.common import WrongUse, device_option, fail, one_line_errors, stopped_by_signals
 from napari_mdeblurgan.commands.pairs import Match, _matched
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def fine_tune(
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Patches in a step.", show_default=False)] = None,
     patch: Annotated[int | None, typer.Option(min=24, help="Edge of one, a multiple of 8.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)] = "auto",
     low_objective: Annotated[
         float | None, typer.Option(min=0.1, help="For files without a pixel size. [5]", show_default=False)
     ] = None,
@@ -76,18 +75,15 @@ def fine_tune(
       mdeblurgan fine-tune --low x5 --high x10 --model rgb-x2 --output my-microscope
       mdeblurgan fine-tune --csv fields.csv --output sections.safetensors --minutes 60
     """
-    from napari_mdeblurgan import cli
-
     interrupted = ""
-    with cli._one_line_errors(context):
-        cli._device(device)
+    with one_line_errors(context):
         if csv is None and (low is None or high is None):
-            raise cli.WrongUse("name two folders with --low and --high, or a table with --csv.")
+            raise WrongUse("name two folders with --low and --high, or a table with --csv.")
         if not output:
-            raise cli.WrongUse("say what the new model is called with --output.")
+            raise WrongUse("say what the new model is called with --output.")
         for folder in (low, high):
             if folder is not None and not folder.is_dir():
-                raise cli.WrongUse(f"{folder} is no folder; name one that holds images.")
+                raise WrongUse(f"{folder} is no folder; name one that holds images.")
         wishes = {"learning_rate": learning_rate, "batch": batch, "patch": patch}
         given: dict[str, Any] = {name: value for name, value in wishes.items() if value is not None}
         given |= {"minutes": minutes, "steps": steps, "part": part.value, "device": device}
@@ -97,7 +93,7 @@ def fine_tune(
         tuning = _begun(low, high, csv, match, model, output, given, objectives, trust_unregistered, overwrite)
         interrupted = _tuned(tuning)
     if interrupted:
-        cli._fail(interrupted, 130)
+        fail(interrupted, 130)
 
 
 def _begun(
@@ -113,7 +109,6 @@ def _begun(
     overwrite: bool,
 ) -> FineTuning:
     """Register the pairs and put all into the folder; or go on with what was put there before."""
-    from napari_mdeblurgan.cli import WrongUse
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.training.fine_tune.folder import begin, check_name, folder_for, read_settings
     from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
@@ -178,7 +173,7 @@ def _tuned(tuning: FineTuning) -> str:
     from napari_mdeblurgan.training.fine_tune.folder import owned
     from napari_mdeblurgan.training.fine_tune.outcome import conclude, table
 
-    with owned(tuning.folder), _stopped_by_signals(tuning) as signals:
+    with owned(tuning.folder), stopped_by_signals(tuning.stop) as signals:
         if not tuning.finished:
             print(estimate(tuning).sentence, flush=True)
         for _ in (_with_bar if sys.stderr.isatty() else _with_lines)(tuning):
@@ -226,24 +221,3 @@ def _with_bar(tuning: FineTuning) -> Iterator[Progress]:
             bar.set_postfix_str(f"step {progress.step}, {numbers}", refresh=False)
             bar.update(100 * tuning.way - bar.n)
             yield progress
-
-
-@contextmanager
-def _stopped_by_signals(tuning: FineTuning) -> Iterator[list[int]]:
-    """The first Ctrl-C or termination ends it after the step; a second one ends it at once. Gives those that came."""
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(number: int, _: object) -> None:
-        came.append(number)
-        tuning.stop()
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

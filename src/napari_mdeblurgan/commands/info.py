@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from napari_mdeblurgan.cli import _one_line_errors, app
+from napari_mdeblurgan.cli import app
+from napari_mdeblurgan.commands.common import one_line_errors
 
 
 @app.command()
@@ -17,7 +18,7 @@ def info(context: typer.Context) -> None:
     Example:
       mdeblurgan info
     """
-    with _one_line_errors(context):
+    with one_line_errors(context):
         from napari_mdeblurgan.diagnostics import Section, diagnose
         from napari_mdeblurgan.widgets.choices import choices_path
 

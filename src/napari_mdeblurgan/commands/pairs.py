@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_mdeblurgan.commands.common import WrongUse, one_line_errors
+
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.pairs import Matched, Outcome
 
@@ -67,16 +69,14 @@ def pairs(
       mdeblurgan pairs --low x5 --high x10 --output registered
       mdeblurgan pairs --csv fields.csv --low-objective 10 --high-objective 20
     """
-    from napari_mdeblurgan import cli
-
-    with cli._one_line_errors(context):
+    with one_line_errors(context):
         if ratio is not None and (low_objective, high_objective) != (None, None):
-            raise cli.WrongUse("give --ratio or the objectives, not both.")
+            raise WrongUse("give --ratio or the objectives, not both.")
         objectives = None
         if (low_objective, high_objective) != (None, None):
             objectives = low_objective or 5.0, high_objective or 10.0
             if objectives[0] >= objectives[1]:
-                raise cli.WrongUse("--low-objective must be the weaker one; give the smaller magnification there.")
+                raise WrongUse("--low-objective must be the weaker one; give the smaller magnification there.")
         _check(low, high, csv, output)
         matched = _matched(low, high, csv, match)
         for sentence in matched.left_out:
@@ -92,8 +92,6 @@ def pairs(
 
 def _check(low: Path | None, high: Path | None, csv: Path | None, output: Path) -> None:
     """Find out, before any work is done, whether the command can be meant so."""
-    from napari_mdeblurgan.cli import WrongUse
-
     if csv is not None and (low is not None or high is not None):
         raise WrongUse("give --csv, or --low and --high, not both.")
     if csv is None and (low is None or high is None):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.cli import WrongUse
+from napari_mdeblurgan.commands.common import WrongUse
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
 
 if TYPE_CHECKING:

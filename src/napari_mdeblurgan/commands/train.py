@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.cli import WrongUse
+from napari_mdeblurgan.commands.common import WrongUse, stopped_by_signals
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.config import TrainingConfig
@@ -126,7 +125,7 @@ def train(folder: Path | None, output: Path | None, wishes: Wishes) -> str:
         place = place_from_environment()
         with joined(place, device_of(place, config.run.device)):
             run = open_run(folder, output, config, overwrite=wishes.overwrite, place=place)
-            with closing(run), _stopped_by_signals(run) as signals:
+            with closing(run), stopped_by_signals(run.stop) as signals:
                 if place.first:
                     _describe(run)
                 show = _with_bar if sys.stderr.isatty() else _with_lines
@@ -142,27 +141,6 @@ def train(folder: Path | None, output: Path | None, wishes: Wishes) -> str:
     except ConfigError as error:
         raise WrongUse(str(error)) from error
     return ""
-
-
-@contextmanager
-def _stopped_by_signals(run: Run) -> Iterator[list[int]]:
-    """The first Ctrl-C or termination ends the run after the step; a second one ends it at once. Gives those that came."""
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(number: int, _: object) -> None:
-        came.append(number)
-        run.stop()
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _describe(run: Run) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.cli import WrongUse
+from napari_mdeblurgan.commands.common import WrongUse
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Generator
@@ -15,8 +16,9 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
 from napari_mdeblurgan.restoration.lazy import restore_lazily
-from napari_mdeblurgan.restoration.plan import RestorationPlan, as_array, make_plan, measured_windows
-from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.restoration.measuring import finished, measuring, told
+from napari_mdeblurgan.restoration.plan import RestorationPlan, as_array, make_plan
+from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -90,12 +92,7 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
     plan = make_plan(image, model.card, **wishes)
     for sentence in plan.warnings:
         warnings.warn(sentence, stacklevel=2)
-    steps = restore_steps(image, plan, model)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return finished(restore_steps(image, plan, model))
 
 
 def restore_steps(
@@ -104,7 +101,7 @@ def restore_steps(
     model: Model,
     tell: Callable[[tuple[int, ...], Tile, np.ndarray], None] | None = None,
 ) -> Generator[Progress, None, np.ndarray]:
-    """Carry out `plan`; yields once at the start and after every tile, and returns the result.
+    """Carry out `plan`; yields at the start and after every tile, and returns the result.
 
     Closing the generator ends the work. When memory runs out, the tiles still to come are quartered.
 
@@ -129,20 +126,23 @@ def restore_steps(
             f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; make a new plan."
         )
     start = time.perf_counter()
-    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
+    done, total = 0, math.prod(plan.output_shape) // (plan.colours or (1,))[0]
+    steps = measuring(image, plan.rgb, plan.window_axes)
+    windows = plan.windows or (yield from told(steps, lambda _: Progress(0, total, 0.0)))
     result = np.empty(plan.output_shape, plan.dtype)
-    done, total = 0, result.size // (plan.colours or (1,))[0]
     yield Progress(done, total, 0.0)
     network = network_on(model, plan.device)
-    tiles = list(plan.grid)
+    limit = TileLimit()
     try:
         for index in np.ndindex(*plan.leading):
 
             def read(tile: Tile, index: tuple[int, ...] = index) -> np.ndarray:
                 return np.asarray(image[(*index, tile.y.source, tile.x.source)])
 
-            told = None if tell is None else partial(tell, index)
-            for tile, piece in restored_tiles(read, tiles, plan, plan.window(index, windows), network, told):
+            note = None if tell is None else partial(tell, index)
+            for tile, piece in restored_tiles(
+                read, list(plan.grid), plan, plan.window(index, windows), network, limit, note
+            ):
                 result[(*index, *_target(tile, plan))] = piece
                 done += tile.pixels * plan.factor**2
                 yield Progress(done, total, time.perf_counter() - start)

@@ -19,7 +19,7 @@ from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -68,16 +68,19 @@ def restored_tiles(
     plan: RestorationPlan,
     window: Window,
     network: Network,
+    limit: TileLimit,
     tell: Tell | None = None,
 ) -> Iterator[tuple[Tile, np.ndarray]]:
-    """Restore tiles one by one. When memory runs out those still to come are quartered, and `tiles` is, too.
+    """Restore tiles one by one. When memory runs out those still to come are quartered.
 
     Parameters
     ----------
     read : callable
         From a tile to the part of the image that its `source` slices name.
     tiles : list of Tile
-        What to restore; changed in place if memory runs out, so that the next image starts with what fits.
+        What to restore.
+    limit : TileLimit
+        What earlier calls have learned about the memory; lowered if it runs out, so that the next one starts with what fits.
     tell : callable, optional
         Called with every tile and the explanation of it, see `explained`.
 
@@ -88,11 +91,18 @@ def restored_tiles(
     """
     todo = tiles[::-1]
     while todo:
-        tile = todo.pop()
+        tile, *smaller = plan.grid.within(todo.pop(), limit)
+        todo += reversed(smaller)
         try:
             piece = restore_tile(read(tile), tile, plan, window, network, tell)
         except DoesNotFit as error:
-            todo, tiles[:] = _smaller(plan, [*todo, tile], error), _smaller(plan, tiles, error)
+            quarters = plan.grid.quarters(tile)
+            if len(quarters) == 1:
+                raise OutOfMemory(
+                    f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."
+                ) from error
+            limit.lower(quarters)
+            todo.append(tile)
             continue
         yield tile, piece
 
@@ -270,12 +280,3 @@ def _enlarged(plane: np.ndarray, plan: RestorationPlan) -> np.ndarray:
     tensor = torch.from_numpy(np.nan_to_num(window.normalise(plane)))[None, None]
     with torch.inference_mode():
         return window.invert(BicubicUpsampling(plan.factor)(tensor)[0, 0].clamp(0, 1).numpy(), plan.dtype)
-
-
-def _smaller(plan: RestorationPlan, tiles: list[Tile], error: Exception) -> list[Tile]:
-    quarters = [quarter for tile in tiles for quarter in plan.grid.quarters(tile)]
-    if len(quarters) == len(tiles):
-        raise OutOfMemory(
-            f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."
-        ) from error
-    return quarters

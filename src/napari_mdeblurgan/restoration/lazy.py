@@ -13,8 +13,9 @@ from dask.utils import SerializableLock
 
 from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.plan import RestorationPlan, measured_windows
-from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -52,7 +53,7 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
         image = image.rechunk({image.ndim - 1: -1})
     colour = (0,) if plan.rgb else ()
     lazy_model = dask.delayed(model, pure=True, traverse=False)
-    windows = LazyWindows(image, plan)
+    windows, limit = LazyWindows(image, plan), TileLimit()
     blocks = image.to_delayed()
     bounds = [np.cumsum((0, *sizes)) for sizes in image.chunks]
     rows, columns = plan.grid.spans
@@ -65,7 +66,7 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
             along_x = _overlapping(tile.x.source, bounds[len(index) + 1])
             parts = [[blocks[(*chunk, cy, cx, *colour)] for cx, _ in along_x] for cy, _ in along_y]
             crops: list[list[tuple[int | slice, ...]]] = [[(*inside, y, x) for _, x in along_x] for _, y in along_y]
-            work = partial(_restore_chunk, crops=crops, index=index, tile=tile, plan=plan, windows=windows)
+            work = partial(_restore_chunk, crops=crops, index=index, tile=tile, plan=plan, windows=windows, limit=limit)
             piece = dask.delayed(work, pure=False, traverse=False)(lazy_model, parts)
             edges = (span.stop - span.start for span in (tile.y, tile.x))
             shape = (*(1 for _ in index), *(edge * plan.factor for edge in edges), *plan.colours)
@@ -98,6 +99,7 @@ def _restore_chunk(
     tile: Tile,
     plan: RestorationPlan,
     windows: LazyWindows,
+    limit: TileLimit,
 ) -> np.ndarray:
     """One chunk of the result from the chunks of the image that its tile reads, each with the crop to take of it."""
     rows = [
@@ -113,7 +115,7 @@ def _restore_chunk(
         return block[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
 
     network = network_on(model, plan.device)
-    for part, piece in restored_tiles(read, [tile], plan, plan.window(index, windows.get()), network):
+    for part, piece in restored_tiles(read, [tile], plan, plan.window(index, windows.get()), network, limit):
         y, x = (part.y.start - tile.y.start) * f, (part.x.start - tile.x.start) * f
         result[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
     return result[(None,) * len(index)]

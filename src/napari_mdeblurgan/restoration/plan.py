@@ -13,16 +13,8 @@ import psutil
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
-from napari_mdeblurgan.restoration.intensity import (
-    FILL_RADIUS,
-    Window,
-    blocks,
-    bounds,
-    gist,
-    measure_window,
-    sample,
-    spots,
-)
+from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
+from napari_mdeblurgan.restoration.measuring import is_lazy, measured_windows
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region, TileGrid
 
@@ -126,11 +118,6 @@ class RestorationPlan:
         for axis in self.window_axes:
             number = number * self.shape[axis] + index[axis]
         return number
-
-
-def is_lazy(image: Any) -> bool:
-    """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like)."""
-    return not isinstance(image, np.ndarray | np.generic) and isinstance(getattr(image, "dtype", None), np.dtype)
 
 
 def as_array(image: Any) -> Any:
@@ -245,33 +232,6 @@ def make_plan(
         model=card.name,
         warnings=warnings,
     )
-
-
-def measured_windows(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> tuple[Window, ...]:
-    """The window of an image, or one for each entry of some leading axes; a lazy one is read at a few spots only."""
-    if window_axes:
-        first, *others = window_axes
-        before = (slice(None),) * first
-        entries = (image[(*before, entry)] for entry in range(image.shape[first]))
-        return tuple(w for entry in entries for w in measured_windows(entry, rgb, [axis - 1 for axis in others]))
-    axes = 3 if rgb else 2
-    colours = (..., slice(0, 3)) if rgb else (...,)
-    if not is_lazy(image):
-        parts = [part[colours] for part in sample(image, axes)]
-        if any(np.isfinite(part).any() for part in parts):
-            return (measure_window(parts),)
-        return (measure_window([image[colours]]),)
-    parts = [_read(image, spot)[colours] for spot in spots(image.shape, axes)]
-    values = np.concatenate([part[np.isfinite(part)] for part in parts])
-    if not values.size or values.min() == values.max():  # nothing to be seen there, so look everywhere
-        parts = [gist(_read(image, block)[colours]) for block in blocks(image.shape, axes)]
-    return (measure_window(parts),)
-
-
-def _read(image: Any, index: tuple[int | slice, ...]) -> np.ndarray:
-    """A part of a lazy image; in this thread alone, as this may run within one of dask's tasks."""
-    part = image[index]
-    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)
 
 
 def _check_dtype(dtype: np.dtype) -> None:

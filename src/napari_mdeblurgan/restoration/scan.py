@@ -27,17 +27,18 @@ from napari_mdeblurgan.restoration.inference import (
     restored_tiles,
 )
 from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.overlap import overlapped
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.restoration.scan_job import settled
+from napari_mdeblurgan.restoration.scan_job import settling
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
-from napari_mdeblurgan.restoration.tiling import Region, Tile
+from napari_mdeblurgan.restoration.tiling import Region, Tile, TileLimit
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
-    from napari_mdeblurgan.storage.live_pyramid import LiveLevel
+    from napari_mdeblurgan.storage.array_part import ArrayPart
     from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
 
 BEST_COMPRESSION = 0.25  # what is left of a micrograph's bytes on disk, if all goes well
@@ -92,7 +93,7 @@ class Scan:
         Where the result will be when it is finished.
     blocks : tuple of Block
         All of them, in the order in which they are done if nobody wants another.
-    levels : list of LiveLevel
+    levels : list of ArrayPart
         The result at every level of its pyramid as far as it is there, for a viewer.
     store : ChunkStore
         Writes blocks from other processes and machines too, see `restore_block`.
@@ -103,10 +104,11 @@ class Scan:
         self.blocks = blocks_of(plan)
         self._source, self._model, self._writer = source, model, writer
         self._wanted: tuple[tuple[int, ...], Region] | None = None
+        self._batch = 1  # blocks that go through the network together
         self._lock = Lock()
 
     @property
-    def levels(self) -> list[LiveLevel]:
+    def levels(self) -> list[ArrayPart]:
         return self._writer.levels
 
     @property
@@ -152,7 +154,7 @@ class Scan:
         done = before = total - sum(block.pixels for block in todo)
         yield Progress(done, total, 0.0, before)
         image, plan = self._source.data, self.plan
-        network = network_on(self._model, plan.device)
+        network, limit = network_on(self._model, plan.device), TileLimit()
 
         def read(blocks: list[Block]) -> list[Prepared]:
             return [
@@ -160,22 +162,24 @@ class Scan:
             ]
 
         def work(batch: list[Prepared]) -> list[tuple[Prepared, np.ndarray | None]]:
-            try:
-                return list(zip(batch, apply(network, batch, plan), strict=True))
-            except DoesNotFit:
-                return [(prepared, None) for prepared in batch]
+            if limit.edge is None or batch[0].tile.edge <= limit.edge:
+                try:
+                    return list(zip(batch, apply(network, batch, plan), strict=True))
+                except DoesNotFit:
+                    self._batch = max(self._batch // 2, 1)
+            return [(prepared, None) for prepared in batch]
 
         def write(blocks: list[Block], made: list[tuple[Prepared, np.ndarray | None]]) -> None:
             for block, (prepared, output) in zip(blocks, made, strict=True):
                 if output is None:
-                    pixels = restore_block(block, image, plan, self._model)
+                    pixels = restore_block(block, image, plan, self._model, limit)
                 else:
                     pixels = finish(output, prepared, plan, _window(block, plan))
                 self._writer.write(block.index, block.y, block.x, pixels)
 
-        batch = fitting_batch(self._model.card, plan.tile, plan.device, plan.precision)
+        self._batch = fitting_batch(self._model.card, plan.tile, plan.device, plan.precision)
         try:
-            for blocks in overlapped(self._in_turn(todo, batch), read, work, write):
+            for blocks in overlapped(self._in_turn(todo), read, work, write):
                 done += sum(block.pixels for block in blocks)
                 yield Progress(done, total, time.perf_counter() - start, before)
         finally:
@@ -200,20 +204,24 @@ class Scan:
         """Remove all that was written."""
         self._writer.abandon()
 
-    def _in_turn(self, todo: list[Block], batch: int) -> Iterator[list[Block]]:
+    def _in_turn(self, todo: list[Block]) -> Iterator[list[Block]]:
         """Block after block, or several that are alike; at each step those first that are wanted."""
         while todo:
             with self._lock:
                 wanted = self._wanted
             chosen = next((n for n, block in enumerate(todo) if wanted is not None and block.meets(*wanted)), 0)
             first = todo.pop(chosen)
-            further = (
-                [n for n, block in enumerate(todo) if alike(block.tile, first.tile)][: batch - 1] if batch > 1 else []
-            )
+            more = self._batch - 1
+            further = [n for n, block in enumerate(todo) if alike(block.tile, first.tile)][:more] if more else []
             yield [first, *(todo.pop(n) for n in reversed(further))]
 
 
-def open_scan(
+def open_scan(source: Micrograph, model: Model, path: str | Path, **wishes: Any) -> Scan:
+    """All of `opening` in one go."""
+    return finished(opening(source, model, path, **wishes))
+
+
+def opening(
     source: Micrograph,
     model: Model,
     path: str | Path,
@@ -221,7 +229,7 @@ def open_scan(
     identity: str = "",
     in_place: bool = False,
     **wishes: Any,
-) -> Scan:
+) -> Generator[float, None, Scan]:
     """Plan the restoration of an image of any size into an OME-Zarr, or go on with one that was begun and not finished.
 
     Parameters
@@ -240,6 +248,12 @@ def open_scan(
         As in `make_plan`: ``channel_axis`` (by default the source's channels), ``window``, ``tile``, ``device``,
         ``precision``, ``region``.
 
+    Yields
+    ------
+    float
+        How much of the image has been read to measure its windows of intensity, see `measuring`. Closing the generator ends
+        that, and leaves nothing behind.
+
     Returns
     -------
     Scan
@@ -254,7 +268,7 @@ def open_scan(
         If there is something of that name already, it cannot be written there, or the disk is far too small.
     """
     path = Path(path).expanduser()
-    plan, job = settled(source, model, path, identity, in_place, wishes)
+    plan, job = yield from settling(source, model, path, identity, in_place, wishes)
     sizes, unit = source.physical()
     writer = create_ome_zarr(
         path,
@@ -274,7 +288,9 @@ def open_scan(
     return Scan(source, model, plan, writer)
 
 
-def restore_block(block: Block, image: Any, plan: RestorationPlan, model: Model) -> np.ndarray:
+def restore_block(
+    block: Block, image: Any, plan: RestorationPlan, model: Model, limit: TileLimit | None = None
+) -> np.ndarray:
     """Restore one block; in any process or machine that has the image and the model.
 
     Write what comes back by ``scan.store.write_block(block.index, block.y, block.x, pixels)`` there, then tell the scan by
@@ -290,6 +306,8 @@ def restore_block(block: Block, image: Any, plan: RestorationPlan, model: Model)
         The scan's.
     model : Model
         The scan's.
+    limit : TileLimit, optional
+        What is known about the memory from other blocks, and will be for the next ones.
 
     Returns
     -------
@@ -310,7 +328,7 @@ def restore_block(block: Block, image: Any, plan: RestorationPlan, model: Model)
         return _read(image, block.index, tile)
 
     network = network_on(model, plan.device)
-    for tile, piece in restored_tiles(read, [block.tile], plan, _window(block, plan), network):
+    for tile, piece in restored_tiles(read, [block.tile], plan, _window(block, plan), network, limit or TileLimit()):
         y, x = (tile.y.start - y0) * plan.factor, (tile.x.start - x0) * plan.factor
         result[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
     return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from dask.base import tokenize
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, measured_windows
+from napari_mdeblurgan.restoration.measuring import measuring
+from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
@@ -34,10 +35,10 @@ def source_identity(image: Any) -> str:
     return tokenize(image)
 
 
-def settled(
+def settling(
     source: Micrograph, model: Model, path: Path, identity: str, in_place: bool, wishes: Mapping[str, Any]
-) -> tuple[RestorationPlan, str]:
-    """The plan of a scan, and the job that `create_ome_zarr` is to know it by.
+) -> Generator[float, None, tuple[RestorationPlan, str]]:
+    """The plan of a scan, and the job that `create_ome_zarr` is to know it by; yields as `measuring` does.
 
     Where the same job was begun before, its intensity windows, tile and precision are taken over, so that the rest of the
     result fits to what is there.
@@ -58,7 +59,7 @@ def settled(
     if not begun and wishes.get("tile") is None:
         plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
     if plan.windows is None:
-        plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.window_axes))
+        plan = replace(plan, windows=(yield from measuring(source.data, plan.rgb, plan.window_axes)))
     chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)
     plan = replace(plan, tile_step=chunk // plan.factor)
     kept = {

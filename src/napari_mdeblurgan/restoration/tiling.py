@@ -8,7 +8,7 @@ the world at the frame whether it is given the whole image or a tile, tiles fit 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -67,9 +67,32 @@ class Tile:
     x: Span
 
     @property
+    def edge(self) -> int:
+        """Its longer edge, halo left out."""
+        return max(self.y.stop - self.y.start, self.x.stop - self.x.start)
+
+    @property
     def pixels(self) -> int:
         """Input pixels that the tile restores, halo left out."""
         return (self.y.stop - self.y.start) * (self.x.stop - self.x.start)
+
+
+@dataclass(slots=True)
+class TileLimit:
+    """How large tiles may be, as far as a run has learned from memory that ran out.
+
+    Attributes
+    ----------
+    edge : int or None
+        Of a tile, in pixels; None while none has been too large.
+    """
+
+    edge: int | None = None
+
+    def lower(self, quarters: Iterable[Tile]) -> None:
+        """Take note that a tile did not fit of which these are the quarters."""
+        edge = max(quarter.edge for quarter in quarters)
+        self.edge = edge if self.edge is None else min(self.edge, edge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +151,14 @@ class TileGrid:
         """The tile that restores a rectangle, wherever it starts."""
         (y0, y1), (x0, x1) = region
         return Tile(self._span(0, y0, y1), self._span(1, x0, x1))
+
+    def within(self, tile: Tile, limit: TileLimit) -> Iterator[Tile]:
+        """The same rectangle in tiles that are not too large: itself, or what it is cut into."""
+        if limit.edge is None or tile.edge <= limit.edge:
+            yield tile
+            return
+        for quarter in self.quarters(tile):
+            yield from self.within(quarter, limit)
 
     def quarters(self, tile: Tile) -> tuple[Tile, ...]:
         """The same rectangle in up to four tiles of half the edge; itself alone where it is too small to be cut."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any
 
 import numpy as np
 
+from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 from napari_mdeblurgan.storage.ome_zarr_chunks import Chunk, ChunkStore
 from napari_mdeblurgan.storage.pyramid import halved
 
@@ -167,47 +165,18 @@ class LivePyramid:
         ]
 
 
-class LiveLevel:
-    """A level of an image that is still being made, or a part of it, as an array for viewers.
+def live_level(pyramid: LivePyramid, level: int) -> ArrayPart:
+    """A level of an image that is still being made, with the image's axes: what there is of it, and zeros elsewhere."""
+    layout = pyramid.store.layout
+    permutation, stored = layout.permutation, layout.stored_shape(level)
+    order = [permutation.index(axis) for axis in range(len(permutation))]
 
-    It has the axes of the image, in their order. A part of it is of the same kind: nothing is read before numpy asks for
-    the pixels (`np.asarray`), and then it is what there is at that time.
-    """
+    def read(spans: Spans) -> np.ndarray:
+        reads = [_read(span) for span in spans]
+        pixels = pyramid.read(level, tuple(reads[axis][0] for axis in permutation))
+        return pixels.transpose(order)[tuple(inside for _, inside in reads)]
 
-    def __init__(self, pyramid: LivePyramid, level: int, spans: tuple[int | range, ...] | None = None) -> None:
-        layout = pyramid.store.layout
-        lengths = dict(zip(layout.permutation, layout.stored_shape(level), strict=True))
-        self._pyramid, self._level, self._permutation = pyramid, level, layout.permutation
-        self._spans = tuple(range(lengths[axis]) for axis in range(len(lengths))) if spans is None else spans
-        self.shape = tuple(len(span) for span in self._spans if isinstance(span, range))
-        self.dtype = np.dtype(layout.dtype)
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return math.prod(self.shape)
-
-    def __getitem__(self, key: Any) -> LiveLevel:
-        """A part, given by whole numbers, slices and an ellipsis."""
-        given = list(key) if isinstance(key, tuple) else [key]
-        if Ellipsis in given:
-            gap = given.index(Ellipsis)
-            given[gap : gap + 1] = [slice(None)] * (self.ndim - len(given) + 1)
-        wanted = iter(given + [slice(None)] * (self.ndim - len(given)))
-        spans = tuple(_part(span, next(wanted)) if isinstance(span, range) else span for span in self._spans)
-        return LiveLevel(self._pyramid, self._level, spans)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """The pixels that there are, and zeros elsewhere."""
-        reads = [_read(span) for span in self._spans]
-        pixels = self._pyramid.read(self._level, tuple(reads[axis][0] for axis in self._permutation))
-        pixels = pixels.transpose([self._permutation.index(axis) for axis in range(pixels.ndim)])
-        return np.asarray(pixels[tuple(inside for _, inside in reads)], dtype)
+    return ArrayPart(read, [stored[axis] for axis in order], layout.dtype)
 
 
 def _above(chunk: Chunk) -> Chunk:
@@ -221,10 +190,6 @@ def _overlay(pixels: np.ndarray, region: tuple[slice, ...], block: np.ndarray, p
         into = tuple(slice(a - own.start, b - own.start) for (a, b), own in zip(common, region, strict=True))
         of = tuple(slice(a - own.start, b - own.start) for (a, b), own in zip(common, place, strict=True))
         pixels[into] = block[of]
-
-
-def _part(span: range, wanted: Any) -> int | range:
-    return span[wanted] if isinstance(wanted, slice) else span[operator.index(wanted)]
 
 
 def _read(span: int | range) -> tuple[slice, int | slice]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges
-from napari_mdeblurgan.storage.live_pyramid import LiveLevel, LivePyramid
+from napari_mdeblurgan.storage.live_pyramid import LivePyramid, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
@@ -31,7 +31,7 @@ class OmeZarrWriter:
     store : ChunkStore
         Writes blocks from other processes too, without the pyramid: `writer.store.write_block(...)` there, then
         `writer.arrived(...)` here.
-    levels : list of LiveLevel
+    levels : list of ArrayPart
         The image at every level as far as it is there, for a viewer.
     """
 
@@ -40,7 +40,7 @@ class OmeZarrWriter:
         self._job = job
         self._pyramid = LivePyramid(store)
         self._pyramid.revive()
-        self.levels = [LiveLevel(self._pyramid, level) for level in range(len(store.layout.levels))]
+        self.levels = [live_level(self._pyramid, level) for level in range(len(store.layout.levels))]
 
     def write(self, index: Sequence[int], y: int, x: int, pixels: np.ndarray) -> None:
         """Write a block of the image, and what follows of it in the pyramid; safe to use in several threads.

@@ -72,3 +72,8 @@ def previous(path: Path) -> Path:
 def latest(path: Path) -> Path | None:
     """The checkpoint to go on from: the last, or the one before where writing the last was cut off; None where there is none."""
     return next((each for each in (path, previous(path)) if each.exists()), None)
+
+
+def went_back_to(path: Path) -> str:
+    """What the user should know where `latest` is not the last checkpoint, but the one before."""
+    return f"the last checkpoint was not finished; going on from the one before, {path.name}"

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import torch
-
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.model import ModelCard, save_model
 from napari_mdeblurgan.training import board as boards
 from napari_mdeblurgan.training import preparation as prepare
 from napari_mdeblurgan.training.card import card_for_run
-from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint
+from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint, went_back_to
 from napari_mdeblurgan.training.config import TrainingConfig, read_config
 from napari_mdeblurgan.training.curves import write_curves
 from napari_mdeblurgan.training.dataset import Patches
@@ -105,7 +103,7 @@ class Run:
         if path == self.folder.checkpoint:
             self._saved = self.training.step
         else:
-            self.notes.append(f"the last checkpoint was not finished; going on from the one before, {path.name}")
+            self.notes.append(went_back_to(path))
 
     @property
     def finished(self) -> bool:
@@ -203,10 +201,7 @@ class Run:
             If the weights are not finite: then the checkpoint before stays.
         """
         if self.place.first:
-            tensors, values = self.training.state()
-            broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
-            if broken:
-                raise Diverged(self.training.step, f"weights ({broken[0]})")
+            tensors, values = self.training.sound_state()
             scores = self.last_validation
             everything = {
                 "training": values,

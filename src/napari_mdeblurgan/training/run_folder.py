@@ -20,13 +20,12 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.training.checkpoint import previous
 from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml, differences, read_config
+from napari_mdeblurgan.training.work_folder import WorkFolder
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
+class RunFolder(WorkFolder):
     """Names of the files of a run."""
-
-    path: Path
 
     @property
     def config(self) -> Path:
@@ -35,18 +34,6 @@ class RunFolder:
     @property
     def images(self) -> Path:
         return self.path / "images.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.safetensors"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.csv"
-
-    @property
-    def curves(self) -> Path:
-        return self.path / "curves.png"
 
     @property
     def samples(self) -> Path:

@@ -214,6 +214,20 @@ class Training:
         }
         return tensors, values
 
+    def sound_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The same, to be kept.
+
+        Raises
+        ------
+        Diverged
+            If something in it is not finite.
+        """
+        tensors, values = self.state()
+        broken = next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)
+        if broken is not None:
+            raise Diverged(self.step, f"weights ({broken})")
+        return tensors, values
+
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Go on from what `state` gave, for networks, losses and a method of the same kind.
 

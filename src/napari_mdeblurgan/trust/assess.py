@@ -13,7 +13,8 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.plan import RestorationPlan, measured_windows
+from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.trust.choice import choice
 from napari_mdeblurgan.trust.consistency import NOTABLE, compare, in_noise

@@ -12,7 +12,8 @@ import numpy as np
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.inference import apply, finish, network_on, prepare
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.plan import RestorationPlan, measured_windows
+from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Region, Tile
 from napari_mdeblurgan.trust.orientation import ORIENTATIONS
 from napari_mdeblurgan.trust.samples import read

@@ -1,23 +1,75 @@
-"""What a layer's axes stand for: the letters, pixel sizes and channels that files and the intensity windows need."""
+"""What a layer's axes stand for: which are y and x, and the letters, pixel sizes and channels that files and windows need.
+
+A layer's axes may be in any order. They are brought into that of an image, with y and x last, where a job is made of a layer,
+and back where a layer is made of a result; everything between knows the order of the image alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.storage.array_part import ArrayPart
 from napari_mdeblurgan.storage.micrograph import Micrograph, in_one_unit, is_size, unit_of_length
-from napari_mdeblurgan.widgets.placement import Placement
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.widgets.placement import Placement
 
 LETTERS = {"t": "T", "time": "T", "z": "Z", "c": "C", "ch": "C", "channel": "C", "channels": "C"}
 SECONDS = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 UNNAMED = "ZTC"  # what axes without a telling name are taken for, from y outwards
 
 
+def order_of(labels: Sequence[str]) -> tuple[int, ...]:
+    """A layer's axes in the order of an image: y and x, as far as the labels tell, or else the last two come last."""
+    named = [label.strip().lower() for label in labels]
+    if named.count("y") == named.count("x") == 1:
+        return planes_of(len(labels), named.index("y"), named.index("x"))
+    return tuple(range(len(labels)))
+
+
+def planes_of(ndim: int, y: int, x: int) -> tuple[int, ...]:
+    """The order of a layer's axes that makes two of them y and x."""
+    return (*(axis for axis in range(ndim) if axis not in (y, x)), y, x)
+
+
+def is_natural(order: Sequence[int]) -> bool:
+    """Whether an order leaves the axes as they are."""
+    return list(order) == sorted(order)
+
+
+def arranged(data: Any, order: Sequence[int]) -> Any:
+    """A layer's data with its axes in `order`, colours last: a view, or lazy, so that nothing is read here."""
+    if is_natural(order):
+        return data
+    axes = (*order, *range(len(order), len(data.shape)))
+    if isinstance(data, ArrayPart):
+        return data.arranged(axes)
+    return (data if isinstance(data, np.ndarray) else lazy(data)).transpose(axes)
+
+
+def put_back(data: Any, order: Sequence[int]) -> Any:
+    """A result with the axes of the layer that was arranged in `order`."""
+    return arranged(data, [list(order).index(axis) for axis in range(len(order))])
+
+
+def lazy(data: Any) -> Any:
+    """A dask array of what is read on demand; the same for the same zarr array, also in another process."""
+    if hasattr(data, "dask"):
+        return data
+    import dask.array as da
+
+    from napari_mdeblurgan.restoration.scan_job import source_identity
+
+    name = f"zarr-{source_identity(data)}" if hasattr(data, "store") else None
+    return da.from_array(data, chunks=getattr(data, "chunks", None) or "auto", name=name, asarray=True)
+
+
 def channel_axis(labels: Sequence[str]) -> int | None:
-    """Which of the axes before y and x runs over the channels of fluorescence, as far as the labels tell."""
+    """Which of the axes before y and x, the last two, runs over the channels of fluorescence, as far as the labels tell."""
     leading = [letter_of(label) for label in labels[:-2]]
     return leading.index("C") if "C" in leading else None
 
@@ -28,7 +80,7 @@ def letter_of(label: str) -> str:
 
 
 def letters(labels: Sequence[str], rgb: bool) -> str:
-    """A letter for every axis, as `Micrograph` takes them; `labels` has none for the colours.
+    """A letter for every axis, as `Micrograph` takes them; `labels` ends in y and x and has none for the colours.
 
     Raises
     ------
@@ -49,17 +101,22 @@ def letters(labels: Sequence[str], rgb: bool) -> str:
 
 
 def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Micrograph:
-    """A layer's image with what the layer says about its axes; pixel sizes only where their unit is one of length.
+    """An image with what its layer says about its axes; pixel sizes only where their unit is one of length.
+
+    `data` has its axes in the order of `placement.order`.
 
     Raises
     ------
     ImageError
         If there are more axes than an OME-Zarr has room for.
     """
-    axes = letters(placement.axis_labels, rgb)
+    order = list(placement.order)
+    axes = letters([placement.axis_labels[axis] for axis in order], rgb)
     sizes: dict[str, tuple[float, str]] = {}
     step: float | None = None
-    for letter, size, unit in zip(axes, np.abs(placement.scale).tolist(), map(str, placement.units), strict=False):
+    for letter, size, unit in zip(
+        axes, np.abs(placement.scale[order]).tolist(), [str(placement.units[axis]) for axis in order], strict=False
+    ):
         length = unit_of_length(unit)
         if letter in "XYZ" and length and is_size(size):
             sizes[letter] = size, length
@@ -73,8 +130,4 @@ def part_of(data: Any, planes: Sequence[slice]) -> Any:
     """Some planes of an image: a view of one in memory, else a lazy array, so that nothing is read here."""
     if all(span == slice(None) for span in planes):
         return data
-    if not isinstance(data, np.ndarray) and not hasattr(data, "dask"):
-        import dask.array as da
-
-        data = da.from_array(data, chunks=getattr(data, "chunks", None) or "auto", asarray=True)
-    return data[tuple(planes)]
+    return (data if isinstance(data, np.ndarray) else lazy(data))[tuple(planes)]

@@ -218,8 +218,8 @@ class DeblurWidget(Container):
     def _slices_of(self, image: Image) -> dict[str, Any]:
         part = self.slices.of(image)
         if self.controls.this_slice.value and image.ndim > 2:
-            view.check_plane_shown(image, self._viewer, f"{THIS_SLICE!r}")
-            part["planes"] = tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer))
+            view.check_plane_shown(image, self._viewer, f"{THIS_SLICE!r}", part["order"])
+            part["planes"] = tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"]))
         return part
 
     def _job(self, image: Image, **part: Any) -> Job:
@@ -251,14 +251,14 @@ class DeblurWidget(Container):
         image = self.image
         if image is None or not self._ready():
             return
+        part = self.slices.of(image)
         try:
-            region, is_all = view.visible_region(image, self._viewer, PREVIEW_PIXELS)
+            region, is_all = view.visible_region(image, self._viewer, PREVIEW_PIXELS, part["order"])
         except MdeblurganError as error:
             self._tell_failure(str(error))
             return
-        index = view.current_slice(image, self._viewer) if image.ndim > 2 else None
-        axes = self.slices.of(image)["window_axes"]
-        self._start([image], [self._job(image, index=index, region=region, preview=True, window_axes=axes)])
+        part["planes"] = tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"]))
+        self._start([image], [self._job(image, **part, region=region, preview=True)])
         self._note = "" if is_all else wording.CUT_PREVIEW
 
     def _ready(self) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets import trust
-from napari_mdeblurgan.widgets.axes import part_of
+from napari_mdeblurgan.widgets.axes import is_natural, part_of, put_back
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.trust import Trusted
 
     Steps = Generator[str | Progress | Opened, None, "Restored | Saved | Failed"]
+
+MEASURING = "Measuring the intensities…"
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,7 @@ class Job:
     tile_memory_mb : int
         What a tile may take, in MiB; 0 leaves it to the device.
     placement : Placement
-        The source layer's.
+        The source layer's; in its `order` are the axes of `data`.
     look : dict
         Attributes that the result takes from the source layer, see `appearance_of`.
     folder : Path, optional
@@ -87,6 +89,14 @@ class Job:
     def is_part(self) -> bool:
         """Whether it is not the whole image that is restored."""
         return self.region is not None or any(span != slice(None) for span in self.planes)
+
+    @property
+    def identity(self) -> str:
+        """What tells the image from every other, also in another process; of one in memory all of it is looked at."""
+        from napari_mdeblurgan.restoration.scan_job import source_identity
+
+        order = self.placement.order
+        return source_identity(self.data) + ("" if is_natural(order) else f" {order}")
 
     @property
     def values(self) -> int:
@@ -169,12 +179,13 @@ def _restore(job: Job) -> Generator[str | Progress, None, Restored]:
             seconds = progress.seconds
             yield progress
     except StopIteration as end:
-        restored = _restored(job, plan, model, end.value, seconds)
+        data = end.value
     finally:
         steps.close()
+    restored = _restored(job, plan, model, data, seconds)
     if explanation is None:
         return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
-    trusted = yield from trust.assessed(job, image, plan, model, restored.data, explanation, examinations)
+    trusted = yield from trust.assessed(job, image, plan, model, data, explanation, examinations)
     return replace(restored, trusted=trusted)
 
 
@@ -198,22 +209,23 @@ def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, Restorat
         channel_axis=job.window_axes,
     )
     if job.is_part or plan.windows is None:
-        yield "Measuring the intensities…"
-        plan = replace(plan, windows=windows_of(job))
+        plan = replace(plan, windows=(yield from windows_of(job)))
     return image, plan
 
 
-def windows_of(job: Job) -> tuple[Window, ...]:
+def windows_of(job: Job) -> Generator[str, None, tuple[Window, ...]]:
     """The intensity window of the whole image; or one for each of those entries of the window axes that are restored."""
-    from napari_mdeblurgan.restoration.plan import measured_windows
+    from napari_mdeblurgan.restoration.measuring import measuring, told
 
+    yield MEASURING
     measured = [span if axis in job.window_axes else slice(None) for axis, span in enumerate(job.planes)]
-    return measured_windows(part_of(job.data, measured), job.rgb, job.window_axes)
+    steps = measuring(part_of(job.data, measured), job.rgb, job.window_axes)
+    return (yield from told(steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING))
 
 
 def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, seconds: float) -> Restored:
     return Restored(
-        data=data,
+        data=put_back(data, job.placement.order),
         arguments=layer_arguments(job, plan, model, seconds),
         preview=job.preview,
         device=plan.device,

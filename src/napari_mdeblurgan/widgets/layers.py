@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.appearance import appearance_of
+from napari_mdeblurgan.widgets.axes import arranged
 from napari_mdeblurgan.widgets.job import Job
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.view import full_resolution
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
-def job_on(source: Image, model: str, device: str, *, index: tuple[int, ...] | None = None, **part: Any) -> Job:
-    """The job of restoring `source` as it is now.
+def job_on(source: Image, model: str, device: str, *, order: Sequence[int] | None = None, **part: Any) -> Job:
+    """The job of restoring `source` as it is now, with its axes in the order of an image.
 
     Parameters
     ----------
@@ -27,20 +28,19 @@ def job_on(source: Image, model: str, device: str, *, index: tuple[int, ...] | N
         The layer.
     model, device : str
         As in `Job`.
-    index : tuple of int, optional
-        Restore this plane alone, one index per axis before y and x.
+    order : sequence of int, optional
+        The layer's axes in the order of the image, y and x last; by default as its labels tell.
     **part
         The job's planes, window_axes, region, preview and folder.
     """
-    if index is not None:
-        part["planes"] = tuple(slice(i, i + 1) for i in index)
+    placement = placement_of(source, order)
     return Job(
         source=source.name,
-        data=full_resolution(source),
+        data=arranged(full_resolution(source), placement.order),
         rgb=source.rgb,
         model=model,
         device=device,
-        placement=placement_of(source),
+        placement=placement,
         look=appearance_of(source),
         **part,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.widgets.axes import put_back
 from napari_mdeblurgan.widgets.shown_levels import ShownLevels
 from napari_mdeblurgan.widgets.view import current_slice, visible_region
 
@@ -44,15 +45,23 @@ class LiveLayer(QObject):
         view has moved and come to rest.
     valid : callable
         Whether the levels still lie where they were; what was read when they no longer do is not shown.
+    order : sequence of int
+        The axes of the layer in the order of the levels, y and x last.
     """
 
     _arrived = Signal()
 
     def __init__(
-        self, viewer: Viewer, levels: Sequence[Any], rgb: bool, follow: Follow, valid: Callable[[], bool]
+        self,
+        viewer: Viewer,
+        levels: Sequence[Any],
+        rgb: bool,
+        follow: Follow,
+        valid: Callable[[], bool],
+        order: Sequence[int],
     ) -> None:
         super().__init__()
-        self._viewer, self._follow = viewer, follow
+        self._viewer, self._follow, self._order = viewer, follow, order
         self._shown = ShownLevels(levels, rgb, self._arrived.emit, valid)
         self._layer: Image | None = None
         self._thumbnail_at = self._refreshed_at = self._took = 0.0
@@ -61,8 +70,8 @@ class LiveLayer(QObject):
 
     @property
     def arrays(self) -> list[Any]:
-        """The levels for napari, which never make it wait."""
-        return list(self._shown.arrays)
+        """The levels for napari, with the axes of the layer, which never make it wait."""
+        return [put_back(level, self._order) for level in self._shown.arrays]
 
     @property
     def layer(self) -> Image | None:
@@ -82,7 +91,7 @@ class LiveLayer(QObject):
             self._look.start(LOOK_MS)
 
     def finish(self, levels: Sequence[Any]) -> None:
-        """Let the layer show `levels` for good."""
+        """Let the layer show `levels`, which have its axes, for good."""
         layer = self.layer
         self.close()
         if layer is not None:
@@ -139,10 +148,10 @@ class LiveLayer(QObject):
         if layer is None:
             return
         try:
-            region, _ = visible_region(layer, self._viewer, 2**62)
+            region, _ = visible_region(layer, self._viewer, 2**62, self._order)
         except ImageError:
             return  # nothing of it is seen, or not as planes: then any order is as good
-        self._follow(current_slice(layer, self._viewer), region)
+        self._follow(current_slice(layer, self._viewer, self._order), region)
 
 
 def show_levels(layer: Image, levels: Sequence[Any]) -> None:
@@ -151,6 +160,6 @@ def show_levels(layer: Image, levels: Sequence[Any]) -> None:
     napari begins with the whole of the coarsest one, and would cut the part that is shown of the finer one out of it.
     """
     corners = np.zeros((2, layer.ndim), int)
-    corners[1, -2:] = layer.level_shapes[-1][-2:] - 1
+    corners[1] = layer.level_shapes[-1][: layer.ndim] - 1
     layer.corner_pixels = corners
     layer.data = list(levels)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.transforms import CompositeAffine
 
+from napari_mdeblurgan.widgets.axes import order_of
+
 if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
@@ -30,6 +32,8 @@ class Placement:
         (n + 1, n + 1), applied last.
     units, axis_labels : tuple
         One per axis.
+    order : tuple of int
+        The axes in the order of the image that is restored: y and x are the last two of them.
     """
 
     scale: NDArray[np.float64]
@@ -39,14 +43,15 @@ class Placement:
     affine: NDArray[np.float64]
     units: tuple[Any, ...]
     axis_labels: tuple[str, ...]
+    order: tuple[int, ...]
 
     def layer_arguments(self) -> dict[str, Any]:
         """The same as keywords of `napari.layers.Layer`."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "order"}
 
 
-def placement_of(layer: Layer) -> Placement:
-    """Copy `layer`'s placement, so that it can change or vanish later."""
+def placement_of(layer: Layer, order: Sequence[int] | None = None) -> Placement:
+    """Copy `layer`'s placement, so that it can change or vanish later; its order, if not given, is what the labels tell."""
     return Placement(
         scale=np.array(layer.scale, dtype=float),
         translate=np.array(layer.translate, dtype=float),
@@ -55,11 +60,12 @@ def placement_of(layer: Layer) -> Placement:
         affine=np.array(layer.affine.affine_matrix, dtype=float),
         units=tuple(layer.units),
         axis_labels=tuple(layer.axis_labels),
+        order=order_of(layer.axis_labels) if order is None else tuple(order),
     )
 
 
 def enlarged(source: Placement, factor: int, origin: Sequence[int] | None = None) -> Placement:
-    """Place an image of `factor` times the pixel density along the last two axes exactly on its source.
+    """Place an image of `factor` times the pixel density along y and x exactly on its source.
 
     Parameters
     ----------
@@ -68,7 +74,8 @@ def enlarged(source: Placement, factor: int, origin: Sequence[int] | None = None
     factor : int
         How many pixels of the result lie along one pixel of the source, along y and x.
     origin : sequence of int, optional
-        Index in the source of the restored part's first pixel, one per axis; all zero if the whole was restored.
+        Index in the source of the restored part's first pixel, one per axis in the order of the image; all zero if the whole
+        was restored.
 
     Notes
     -----
@@ -76,9 +83,11 @@ def enlarged(source: Placement, factor: int, origin: Sequence[int] | None = None
     napari adds `translate` after rotation and shear, this shift goes through both; for an upright layer it comes to
     -scale · (1 - 1/f) / 2.
     """
-    shift = np.zeros(len(source.scale)) if origin is None else np.array(origin, dtype=float)
-    shift[-2:] -= (1 - 1 / factor) / 2
+    shift, plane = np.zeros(len(source.scale)), list(source.order[-2:])
+    if origin is not None:
+        shift[list(source.order)] = origin
+    shift[plane] -= (1 - 1 / factor) / 2
     linear = CompositeAffine(scale=source.scale, translate=source.translate, rotate=source.rotate, shear=source.shear)
     scale = source.scale.copy()
-    scale[-2:] /= factor
+    scale[plane] /= factor
     return replace(source, scale=scale, translate=source.translate + linear.linear_matrix @ shift)

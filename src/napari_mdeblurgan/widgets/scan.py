@@ -13,13 +13,15 @@ import psutil
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.widgets import trust
-from napari_mdeblurgan.widgets.axes import micrograph, part_of
+from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
 from napari_mdeblurgan.widgets.job import Job, layer_arguments, windows_of
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.scan import Scan
+    from napari_mdeblurgan.storage.array_part import ArrayPart
 
 DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
 TILE = 1024  # larger ones would be a little faster, but the view would wait for them, and so would Cancel
@@ -36,13 +38,21 @@ class Opened:
         Its levels fill in.
     arguments : dict
         Attributes of the layer that shows them, see `add_layer`.
+    order : tuple of int
+        The axes of that layer in the order of the scan.
     done : float
         How much of it an earlier run has done, from 0 to 1.
     """
 
     scan: Scan
     arguments: dict[str, Any]
+    order: tuple[int, ...]
     done: float
+
+    @property
+    def levels(self) -> list[ArrayPart]:
+        """The scan's, with the axes of the layer."""
+        return [put_back(level, self.order) for level in self.scan.levels]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,22 +98,20 @@ def restore_to_disk(job: Job) -> Generator[str | Progress | Opened, None, Saved]
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.scan import open_scan
-    from napari_mdeblurgan.restoration.scan_job import source_identity
 
     model = load_model(job.model)
     yield "Looking at the image…"
     source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, job.placement)
     path = _result_path(job, model)
+    windows = yield from windows_of(job)
     if path.exists():
-        return _found(job, model, path)
-    yield "Measuring the intensities…"
-    windows = windows_of(job)
+        return _found(job, model, path, windows)
     yield "Opening the result…"
     scan = open_scan(
         source,
         model,
         path,
-        identity=source_identity(job.data),
+        identity=job.identity,
         channel_axis=job.window_axes,
         window=[(window.low, window.high) for window in windows],
         rgb=job.rgb,
@@ -114,7 +122,8 @@ def restore_to_disk(job: Job) -> Generator[str | Progress | Opened, None, Saved]
     steps = scan.steps()
     try:
         start = next(steps)
-        yield Opened(scan=scan, arguments=_arguments(job, model, scan.plan, path, 0.0), done=start.fraction)
+        arguments = _arguments(job, model, scan.plan, path, 0.0)
+        yield Opened(scan=scan, arguments=arguments, order=job.placement.order, done=start.fraction)
         seconds = 0.0
         try:
             while True:
@@ -137,12 +146,8 @@ def _result_path(job: Job, model: Model) -> Path:
     """
     from dask.base import tokenize
 
-    from napari_mdeblurgan.restoration.scan_job import source_identity
-
     planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
-    job_token = tokenize(
-        source_identity(job.data), model.card.weights_sha256, planes, job.region, job.window_axes, job.rgb
-    )
+    job_token = tokenize(job.identity, model.card.weights_sha256, planes, job.region, job.window_axes, job.rgb)
     assert job.folder is not None
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -154,14 +159,14 @@ def _result_path(job: Job, model: Model) -> Path:
     return job.folder / f"{name} sharp ×{model.card.scale} {job_token[:8]}.ome.zarr"
 
 
-def _found(job: Job, model: Model, path: Path) -> Saved:
+def _found(job: Job, model: Model, path: Path, windows: tuple[Window, ...]) -> Saved:
     """The result of a run that came to its end earlier."""
     from napari_mdeblurgan.restoration.plan import make_plan
 
     plan = make_plan(
         part_of(job.data, job.planes),
         model.card,
-        window=[(window.low, window.high) for window in windows_of(job)],
+        window=[(window.low, window.high) for window in windows],
         rgb=job.rgb,
         region=job.region,
         device=job.device,
@@ -176,7 +181,7 @@ def _saved(job: Job, model: Model, plan: Any, path: Path, seconds: float) -> Sav
 
     return Saved(
         path=path,
-        levels=open_levels(path),
+        levels=[put_back(level, job.placement.order) for level in open_levels(path)],
         arguments=_arguments(job, model, plan, path, seconds),
         device=plan.device,
         seconds=seconds,

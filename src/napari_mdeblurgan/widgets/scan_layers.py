@@ -56,7 +56,7 @@ class ScanLayers:
     def open(self, opened: Opened, source: Image | None) -> Image:
         """Show a scan from now on; in the layer that has shown it before, if it is still there."""
         scan, rgb = opened.scan, opened.scan.plan.rgb
-        self._live = LiveLayer(self._viewer, scan.levels, rgb, follow(scan), scan.store.path.exists)
+        self._live = LiveLayer(self._viewer, scan.levels, rgb, follow(scan), scan.store.path.exists, opened.order)
         self._opened = opened
         layer = self._interrupted.pop(scan.path, None)
         if layer is not None and layer in self._viewer.layers:
@@ -94,7 +94,7 @@ class ScanLayers:
                 layer.metadata = outcome.arguments["metadata"]
             live.finish(outcome.levels)
         elif live is not None and opened is not None:
-            live.finish(opened.scan.levels)
+            live.finish(opened.levels)
             if layer is not None:
                 self._interrupted[opened.scan.path] = layer
         return layer
@@ -102,7 +102,7 @@ class ScanLayers:
     def close(self) -> None:
         """Leave all layers alone from now on."""
         if self._live is not None and self._opened is not None:
-            self._live.finish(self._opened.scan.levels)
+            self._live.finish(self._opened.levels)
         self._live = self._opened = None
 
 

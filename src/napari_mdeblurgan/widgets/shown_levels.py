@@ -12,13 +12,14 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-log = logging.getLogger(__name__)
+from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 
-Spans = tuple[int | range, ...]
+log = logging.getLogger(__name__)
 
 AT_ONCE = 2  # what napari shows of a layer: a part of one level, and the whole coarsest for the thumbnail
 LARGEST_VALUES = 64 * 2**20  # more than any canvas shows
@@ -54,7 +55,9 @@ class ShownLevels:
         single = all(length == 1 for length in whole[: self.axes[0]])
         self._coarsest = np.asarray(levels[-1]) if single else None  # filled in place, and napari may keep hold of it
         self._seen = np.array(self._coarsest)
-        self.arrays = [ShownLevel(self, level) for level in range(len(levels))]
+        self.arrays = [
+            ArrayPart(partial(self.pixels, level), each.shape, each.dtype) for level, each in enumerate(levels)
+        ]
         self._thread = threading.Thread(target=self._work, name="mdeblurgan-shown-levels", daemon=True)
         self._thread.start()
 
@@ -156,41 +159,6 @@ class ShownLevels:
             places.append((slice(inside[0], inside[-1] + 1), at[inside]))
         (into_y, of_y), (into_x, of_x) = places
         result[into_y, into_x] = pixels[of_y][:, of_x]
-
-
-class ShownLevel:
-    """One of the levels, or a part of it; like `storage.live_pyramid.LiveLevel`, but numpy gets an answer at once."""
-
-    def __init__(self, shown: ShownLevels, level: int, spans: Spans | None = None) -> None:
-        whole = shown.levels[level]
-        self._shown, self._level = shown, level
-        self._spans = tuple(range(length) for length in whole.shape) if spans is None else spans
-        self.shape = tuple(len(span) for span in self._spans if isinstance(span, range))
-        self.dtype = np.dtype(whole.dtype)
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return math.prod(self.shape)
-
-    def __getitem__(self, key: Any) -> ShownLevel:
-        """A part, given by whole numbers, slices and an ellipsis."""
-        given = list(key) if isinstance(key, tuple) else [key]
-        if Ellipsis in given:
-            gap = given.index(Ellipsis)
-            given[gap : gap + 1] = [slice(None)] * (self.ndim - len(given) + 1)
-        wanted = iter(given + [slice(None)] * (self.ndim - len(given)))
-        spans = tuple(span[next(wanted)] if isinstance(span, range) else span for span in self._spans)
-        return ShownLevel(self._shown, self._level, spans)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """What is known of the pixels by now."""
-        return np.asarray(self._shown.pixels(self._level, self._spans), dtype)
 
 
 def _index(spans: Spans) -> tuple[int | slice, ...]:

@@ -1,20 +1,26 @@
-"""The controls for stacks: which slices along each slider are restored, and what has an intensity window of its own."""
+"""The controls for stacks: which axes make a plane, which slices are restored, and what has an intensity window of its own."""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 from magicgui.widgets import ComboBox, Container, Label, RangeSlider
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets.axes import channel_axis
+from napari_mdeblurgan.widgets.axes import channel_axis, order_of, planes_of
 from napari_mdeblurgan.widgets.controls import LABEL_WIDTH
 from napari_mdeblurgan.widgets.view import image_shape
 
 WINDOW_TIP = (
     "What the grey values are measured over. One window for the stack keeps its planes comparable; one per channel suits "
     "fluorescence; one per slice evens out bleaching, but blows up the noise of empty planes."
+)
+PLANES_TIP = (
+    "Which two axes are y and x: they make a plane, and the stack is restored plane by plane. Axes that are labelled y and x are "
+    "chosen by themselves, else the last two."
 )
 WHOLE, EACH = "One for the stack", "One per slice"
 
@@ -31,31 +37,40 @@ class Slices:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self._shown: tuple[Any, ...] = ()
+        self._image: weakref.ref[Image] | None = None
+        self._planes: list[tuple[str, tuple[int, ...]]] = []
+        self.axes = ComboBox(choices=self._plane_entries, label="Planes", tooltip=PLANES_TIP)
         self.ranges: dict[int, RangeSlider] = {}
         self._windows: list[tuple[str, Any]] = [(WHOLE, WHOLE)]
         self.window = ComboBox(choices=self._window_entries, label="Window", tooltip=WINDOW_TIP)
         self._rows: Container = Container(widgets=[], labels=False)
         self._rows.margins = (0, 0, 0, 0)
-        self.widget = Container(widgets=[self._rows, _named("Window", self.window)], labels=False)
+        rows = [_named("Planes", self.axes), self._rows, _named("Window", self.window)]
+        self.widget = Container(widgets=rows, labels=False)
         self.widget.margins = (0, 0, 0, 0)
         self.widget.visible = False
+        self.axes.changed.connect(self._on_axes)
 
     def offer(self, image: Image | None, *, one_plane: bool) -> None:
         """Offer what `image` has; nothing to choose from for one plane, but the window."""
         stack = image is not None and image.ndim > 2
         self.widget.visible = stack
         if image is None or not stack:
-            self._shown = ()
+            self._shown, self._image = (), None
             return
-        labels, lengths = tuple(image.axis_labels[:-2]), image_shape(image)[:-2]
-        if (id(image), labels, lengths) != self._shown:
-            self._shown = id(image), labels, lengths
-            self._offer_ranges(labels, lengths)
-            self._offer_windows(labels, channel_axis(image.axis_labels))
+        if (id(image), image.axis_labels, image_shape(image)) != self._shown:
+            self._shown, self._image = (id(image), image.axis_labels, image_shape(image)), weakref.ref(image)
+            self._offer_planes(image.axis_labels)
+            self._offer_slices(image)
         self._rows.visible = not one_plane and bool(self.ranges)
 
+    def order(self, image: Image) -> tuple[int, ...]:
+        """The image's axes, those that make a plane last: as they are chosen, or by the labels of one that is not offered."""
+        offered = image.ndim > 2 and self._image is not None and self._image() is image
+        return tuple(self.axes.value) if offered else order_of(image.axis_labels)
+
     def planes(self, image: Image) -> tuple[slice, ...]:
-        """The chosen slices along each axis before y and x; empty for all."""
+        """The chosen slices along each axis before y and x, in the order of the image; empty for all."""
         spans = [slice(None)] * (image.ndim - 2)
         for axis, slider in self.ranges.items():
             first, last = (int(value) for value in slider.value)
@@ -71,10 +86,34 @@ class Slices:
 
     def of(self, image: Image) -> dict[str, Any]:
         """What a job takes from here; another image than the one that is offered is done whole, in the usual way."""
-        if not self._shown or self._shown[0] != id(image):
-            own = channel_axis(image.axis_labels)
-            return {"planes": (), "window_axes": () if own is None else (own,)}
-        return {"planes": self.planes(image), "window_axes": self.window_axes(image)}
+        order = self.order(image)
+        if self._image is None or self._image() is not image:
+            own = channel_axis(_in_order(image, order))
+            return {"order": order, "planes": (), "window_axes": () if own is None else (own,)}
+        return {"order": order, "planes": self.planes(image), "window_axes": self.window_axes(image)}
+
+    def _plane_entries(self, _: object = None) -> list[tuple[str, tuple[int, ...]]]:
+        return list(self._planes)
+
+    def _on_axes(self, _: object = None) -> None:
+        image = self._image() if self._image is not None else None
+        if image is not None:
+            self._offer_slices(image)
+            self._on_change()
+
+    def _offer_planes(self, labels: tuple[str, ...]) -> None:
+        told, ndim = order_of(labels), len(labels)
+        pairs = [told[-2:], *(pair for pair in combinations(range(ndim), 2) if set(pair) != set(told[-2:]))]
+        self._planes = [(f"{_spoken(labels[y])}, {_spoken(labels[x])}", planes_of(ndim, y, x)) for y, x in pairs]
+        with self.axes.changed.blocked():
+            self.axes.reset_choices()
+            self.axes.value = told
+
+    def _offer_slices(self, image: Image) -> None:
+        order = self.order(image)
+        labels = _in_order(image, order)
+        self._offer_ranges(labels[:-2], image_shape(image, order)[:-2])
+        self._offer_windows(labels[:-2], channel_axis(labels))
 
     def _window_entries(self, _: object = None) -> list[tuple[str, Any]]:
         return list(self._windows)
@@ -102,6 +141,11 @@ class Slices:
         self._windows = [(WHOLE, WHOLE), *per_axis, *several]
         self.window.reset_choices()
         self.window.value = WHOLE if channels is None else channels
+
+
+def _in_order(image: Image, order: tuple[int, ...]) -> tuple[str, ...]:
+    """The labels of the axes."""
+    return tuple(image.axis_labels[axis] for axis in order)
 
 
 def _spoken(label: str) -> str:

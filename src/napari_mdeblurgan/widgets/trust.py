@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import psutil
 
+from napari_mdeblurgan.widgets.axes import arranged, put_back
 from napari_mdeblurgan.widgets.placement import enlarged
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Trusted:
         Arguments of the layers that show the maps, with "data" and "kind", see `add_maps`.
     source : str
         Name of the restored layer.
+    order : tuple of int
+        Its axes in the order of the image.
     image : array
         What was restored, shared with its layer.
     region : ((int, int), (int, int))
@@ -64,6 +67,7 @@ class Trusted:
     assessment: Assessment
     layers: tuple[dict[str, Any], ...]
     source: str
+    order: tuple[int, ...]
     image: Any
     region: tuple[tuple[int, int], tuple[int, int]]
     settings: dict[str, str]
@@ -114,6 +118,7 @@ def assessed(
         assessment=assessment,
         layers=tuple(_layer(each, job, plan) for each in assessment.maps),
         source=job.source,
+        order=job.placement.order,
         image=image,
         region=plan.region,
         settings=settings_of(plan, model.card),
@@ -133,14 +138,15 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan) -> dict[str, Any]:
     placement = enlarged(job.placement, plan.factor if kind.finer else 1, (*leading, y0, x0))
     arguments: dict[str, Any] = {
         "kind": "image" if kind.colormap else "labels",
-        "data": made.data,
+        "data": put_back(made.data, job.placement.order),
         "name": f"{job.source} [{kind.title.lower()}]",
         "metadata": {"mdeblurgan": {"map": made.name, "about": kind.about, "unit": kind.unit, "source": job.source}},
         "visible": False,
         **placement.layer_arguments(),
     }
     if kind.colormap:
-        return arguments | {"colormap": kind.colormap, "contrast_limits": _limits(made), "blending": OVERLAY}
+        look = {"colormap": kind.colormap, "contrast_limits": _limits(made), "blending": OVERLAY}
+        return arguments | look | {"rgb": False}  # three planes along the last axis are no colours
     return arguments | {"opacity": 0.5, "features": {"index": list(LEGEND), "candidate": list(LEGEND.values())}}
 
 
@@ -156,8 +162,9 @@ def _limits(made: TrustMap) -> tuple[float, float]:
 
 
 def _physical(job: Job) -> tuple[float | None, str]:
-    unit = f"{job.placement.units[-1]:~}" if job.placement.units else ""
-    return (None, "") if unit in ("", "px", "pixel") else (float(job.placement.scale[-1]), unit)
+    placement, x = job.placement, job.placement.order[-1]
+    unit = f"{placement.units[x]:~}" if placement.units else ""
+    return (None, "") if unit in ("", "px", "pixel") else (float(placement.scale[x]), unit)
 
 
 # ---- in the viewer, on the main thread
@@ -222,7 +229,7 @@ def save_report(path: Path, trusted: Trusted, result: Any) -> None:
     report = Report(
         source=trusted.source,
         before=read(trusted.image, (*index, *area)),
-        after=np.asarray(result[index]),
+        after=np.asarray(arranged(result, trusted.order)[index]),
         assessment=trusted.assessment,
         index=index,
         settings=trusted.settings,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_mdeblurgan.restoration.plan import measured_windows
+from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.training.pairs import ImagePair, PairError, register
 

@@ -36,6 +36,7 @@ from napari_mdeblurgan.training.fine_tune.settings import (
     settings_from_json,
     settings_json,
 )
+from napari_mdeblurgan.training.work_folder import WorkFolder
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
@@ -47,10 +48,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class FineTuneFolder:
+class FineTuneFolder(WorkFolder):
     """Names of the files of a fine-tuning."""
-
-    path: Path
 
     @property
     def settings(self) -> Path:
@@ -63,18 +62,6 @@ class FineTuneFolder:
     @property
     def base(self) -> Path:
         return self.path / "base.safetensors"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.safetensors"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.csv"
-
-    @property
-    def curves(self) -> Path:
-        return self.path / "curves.png"
 
     @property
     def preview(self) -> Path:

@@ -18,7 +18,7 @@ from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
 from napari_mdeblurgan.restoration.inference import is_out_of_memory
-from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint
+from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint, went_back_to
 from napari_mdeblurgan.training.curves import write_curves
 from napari_mdeblurgan.training.fine_tune.clock import UNLIMITED, TimedSchedule, WorkingClock
 from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder, read_pairs, read_settings
@@ -195,7 +195,7 @@ class FineTuning:
         if path == self.folder.checkpoint:
             self._saved = self.training.step
         else:
-            self.notes.append(f"the last checkpoint was not finished; going on from the one before, {path.name}")
+            self.notes.append(went_back_to(path))
 
     # ---- how it goes
 
@@ -399,10 +399,7 @@ class FineTuning:
         Diverged
             If the weights are not finite.
         """
-        tensors, values = self.training.state()
-        broken = [name for name, value in tensors.items() if not torch.isfinite(value).all()]
-        if broken:
-            raise Diverged(self.training.step, f"weights ({broken[0]})")
+        tensors, values = self.training.sound_state()
         best: dict[str, Tensor] = {f"best/{name}": value for name, value in self.best.items()}
         everything = {
             "training": values,

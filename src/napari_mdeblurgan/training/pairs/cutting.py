@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, optimize
 
-from napari_mdeblurgan.restoration.plan import measured_windows
+from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.training.pairs.geometry import box, corners, moved
 from napari_mdeblurgan.training.pairs.pair import MULTIPLE, ImagePair, RegisteredPair, Registration
 from napari_mdeblurgan.training.pairs.refine import seen, warped

@@ -20,7 +20,7 @@ from napari_mdeblurgan.model import list_models
 from napari_mdeblurgan.storage import READABLE
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.axes import micrograph
+from napari_mdeblurgan.widgets.axes import arranged, micrograph
 from napari_mdeblurgan.widgets.batch.controls import (
     REMEMBERED,
     SCHEDULER,
@@ -29,6 +29,7 @@ from napari_mdeblurgan.widgets.batch.controls import (
     make_batch_controls,
     rows_above,
     rows_below,
+    show_place,
 )
 from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, FileList
 from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
@@ -101,6 +102,13 @@ class BatchWidget(QWidget):
         """Whether a batch is at work; a cancelled one ends with its tile."""
         return self._worker is not None
 
+    @property
+    def _ready(self) -> bool:
+        """Whether there is all that a batch needs."""
+        controls = self.controls
+        needed = [controls.output] if controls.place.value != SCHEDULER else [controls.output, controls.scheduler]
+        return not self.running and bool(self.inputs) and all(line.value.strip() for line in needed)
+
     def add(self, *inputs: str | Micrograph) -> None:
         """Put paths, patterns and micrographs on the list."""
         self.inputs += [each for each in inputs if each not in self.inputs or isinstance(each, Micrograph)]
@@ -117,7 +125,7 @@ class BatchWidget(QWidget):
             self._tell_failure("No image layer is selected: select some in the layer list, then add them.")
             return
         try:
-            self.add(*(micrograph(full_resolution(i), i.name, i.rgb, placement_of(i)) for i in images))
+            self.add(*(_micrograph_of(layer) for layer in images))
         except MdeblurganError as error:
             self._tell_failure(str(error))
 
@@ -187,7 +195,7 @@ class BatchWidget(QWidget):
         self._start(retry_failed=True)
 
     def _start(self, *, retry_failed: bool) -> None:
-        if self.running or not self.inputs or not self.controls.output.value.strip():
+        if not self._ready:
             return
         controls, place = self.controls, self.controls.place.value
         settings = {
@@ -197,7 +205,7 @@ class BatchWidget(QWidget):
             "device": controls.device.value or "auto",
             "overwrite": controls.overwrite.value,
             "retry_failed": retry_failed,
-            "scheduler": (controls.scheduler.value.strip() or None) if place == SCHEDULER else None,
+            "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
             "workers": controls.workers.value if place == WORKERS else None,
         }
         order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings)
@@ -327,7 +335,7 @@ class BatchWidget(QWidget):
     def _refresh(self) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
         controls, running = self.controls, self.running
-        ready = not running and bool(self.inputs) and bool(controls.output.value.strip())
+        ready = self._ready
         begun = bool(controls.output.value.strip()) and (self._folder() / MANIFEST).is_file()
         controls.run.enabled = ready
         controls.run.text = "Resume" if begun and (self._stopped or not self._failed) else "Start"
@@ -335,7 +343,12 @@ class BatchWidget(QWidget):
         controls.retry.enabled = ready and self._failed > 0
         controls.open.enabled = bool(controls.output.value.strip()) and self._folder().is_dir()
         controls.progress.visible = running
-        controls.workers.visible = controls.place.value == WORKERS
-        controls.scheduler.visible = controls.place.value == SCHEDULER
+        show_place(controls)
         for control in (controls.add_files, controls.add_folder, controls.add_layers, controls.clear, controls.output):
             control.enabled = not running
+
+
+def _micrograph_of(layer: Image) -> Micrograph:
+    """A layer's image as it is now, with y and x where its labels say."""
+    placement = placement_of(layer)
+    return micrograph(arranged(full_resolution(layer), placement.order), layer.name, layer.rgb, placement)

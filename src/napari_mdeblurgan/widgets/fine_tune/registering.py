@@ -31,17 +31,19 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
         Index for each axis before y and x.
     """
     from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.widgets.axes import arranged, order_of
     from napari_mdeblurgan.widgets.view import full_resolution
 
-    data: Any = full_resolution(layer)
+    order = order_of(layer.axis_labels)
+    data: Any = arranged(full_resolution(layer), order)
     image = np.asarray(data[plane] if plane else data)
-    units = getattr(layer, "units", None)
+    size, units = layer.scale[list(order[-2:])], [layer.units[axis] for axis in order[-2:]]
     sizes: dict[str, float] = {}
     unit = None
-    if units is not None and all(u.is_compatible_with("meter") for u in units[-2:]):
+    if all(u.is_compatible_with("meter") for u in units):
         sizes = {
             axis: float((scale * u).to("micrometer").magnitude)
-            for axis, scale, u in zip("YX", layer.scale[-2:], units[-2:], strict=True)
+            for axis, scale, u in zip("YX", size, units, strict=True)
         }
         unit = "µm"
     return Micrograph(image, "YXS" if layer.rgb else "YX", sizes, unit, name=layer.name)

@@ -10,19 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLineEdit,
-    QMenu,
-    QProgressBar,
-    QPushButton,
-    QScrollArea,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QMenu
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
@@ -39,23 +27,18 @@ from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
 from napari_mdeblurgan.widgets import models, view, wording
 from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.devices import find_devices
-from napari_mdeblurgan.widgets.fine_tune.pairs_page import PairsPage, wrapped
+from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
 from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
-from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
-from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.pairs import Outcome, RegisteredPair
 
-PAIRS, TRAINING, RESULT = range(3)
-SMALLEST_WIDTH = 330
-BAR_STEPS = 1000
 DEBLUR = "Deblur + SR"
 
 
-class FineTuneWidget(QWidget):
+class FineTuneWidget(FineTunePanel):
     """From pairs to a model.
 
     Parameters
@@ -65,63 +48,19 @@ class FineTuneWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:  # type: ignore[name-defined]  # noqa: F821
-        super().__init__()
+        self._remembered = read_remembered()
+        super().__init__(self._remembered)
         self._viewer = napari_viewer
         self._cards: list[ModelCard] = list_models()
-        self._remembered = read_remembered()
         self._process: TuningProcess | None = None
         self._registering: Any = None
         self._working = ""  # what is being prepared on a thread
         self._folder: FineTuneFolder | None = None
         self._looking_for_devices: Any = None
-        self._make()
         self._connect()
         self._offer_models()
         self._offer_layers()
         self._refresh()
-
-    # ---- what the user sees
-
-    def _make(self) -> None:
-        self.base = QComboBox()
-        self.base.setToolTip("The model to start from: for colour or for grey images, as the pairs are.")
-        self.name = QLineEdit()
-        self.name.setToolTip("What the new model is called in the drop-down of Deblur + SR.")
-        self.pairs, self.training, self.result = (
-            PairsPage(self._remembered),
-            TrainingPage(self._remembered.minutes),
-            ResultPage(),
-        )
-        self.tabs = QTabWidget()
-        for page, words in ((self.pairs, "Pairs"), (self.training, "Training"), (self.result, "Result")):
-            area = QScrollArea()
-            area.setWidgetResizable(True)
-            area.setFrameShape(QScrollArea.Shape.NoFrame)
-            area.setWidget(page)
-            self.tabs.addTab(area, words)
-        self.start_button, self.stop_button, self.resume_button = (
-            QPushButton(words) for words in ("Fine-tune", "Stop", "Resume")
-        )
-        self.start_button.setToolTip("Learn from the ticked pairs for the time that is set on the page Training.")
-        self.stop_button.setToolTip("End after the step that is being taken. The best so far becomes the model.")
-        self.resume_button.setToolTip("Go on with a fine-tuning that was stopped, also one of an earlier session.")
-        self.bar = QProgressBar()
-        self.bar.setRange(0, BAR_STEPS)
-        self.bar.setToolTip("How much of the time is over, and how much is left.")
-        self.status = wrapped("")
-        form = QFormLayout()
-        form.addRow("Base model", self.base)
-        form.addRow("New model", self.name)
-        buttons = QHBoxLayout()
-        for button in (self.start_button, self.stop_button, self.resume_button):
-            buttons.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addWidget(self.tabs, 1)
-        layout.addLayout(buttons)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(SMALLEST_WIDTH)
 
     def _connect(self) -> None:
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
@@ -455,9 +394,7 @@ class FineTuneWidget(QWidget):
         self.name.setEnabled(not running)
         self.training.set_running(running)
         self.bar.setVisible(running or self.bar.value() > 0)
-        self.start_button.setToolTip(
-            problem or "Learn from the ticked pairs for the time that is set on the page Training."
-        )
+        self.start_button.setToolTip(problem or START_TIP)
         if not running and self._registering is None and (problem or not self.status.text()):
             self._say(problem)
 

@@ -1,0 +1,133 @@
+"""What all commands share: how what goes wrong is said, and what is checked before any work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
+
+
+class WrongUse(MdeblurganError):
+    """A command that cannot be meant as it was given."""
+
+
+@contextmanager
+def one_line_errors(context: typer.Context) -> Iterator[None]:
+    """Turn what goes wrong into one line and an exit code; with --debug, the traceback comes before it."""
+    try:
+        with _shown_traceback() if context.obj else contextlib.nullcontext():
+            yield
+    except WrongUse as error:
+        fail(str(error), 2)
+    except MdeblurganError as error:
+        fail(str(error), 1)
+    except MemoryError:
+        fail("there is not enough memory; close other programs or crop the image.", 1)
+    except BrokenPipeError:  # whoever read our output has gone, so even the last flush would fail
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail("the output was closed before the work was done.", 1)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        fail(f"{name}{(error.strerror or str(error)).lower()}.", 1)
+    except KeyboardInterrupt:
+        fail("interrupted; nothing was left half-written.", 130)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
+        fail(f"{context.info_name} failed unexpectedly ({what}); {hint}.", 1)
+
+
+@contextmanager
+def _shown_traceback() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+        raise
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Say what is wrong on stderr, and end the command."""
+    print(f"mdeblurgan: {' '.join(sentence.split())}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
+    """The first Ctrl-C or termination calls `stop`; a second one ends the work at once. Gives those that came."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def on_signal(number: int, _: object) -> None:
+        came.append(number)
+        stop()
+        restore()
+
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield came
+    finally:
+        restore()
+
+
+def device_option(text: str | None) -> str | None:
+    """The value of --device, if it can be one."""
+    if text is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
+        raise typer.BadParameter("choose auto, cpu, mps, cuda or cuda:N.")
+    return text
+
+
+def check_output(path: Path, axes: str, dtype: np.dtype | str) -> None:
+    """Make sure that an image of these axes and this type can be written there."""
+    from napari_mdeblurgan.storage import check_writable
+
+    try:
+        check_writable(path, axes, dtype)
+    except FileError as error:
+        raise WrongUse(str(error)) from error
+
+
+def check_model(name: str) -> None:
+    """Make sure that there is such a model or file; whether it is fit for use is seen when it is loaded."""
+    from napari_mdeblurgan.model import model_path
+
+    with contextlib.suppress(RuntimeError):  # "~somebody" who has no home here
+        if Path(name).expanduser().is_file():
+            return
+    try:
+        model_path(name)
+    except ModelError as error:
+        raise WrongUse(str(error)) from error
+
+
+def check_device(device: str, precision: str = "auto") -> None:
+    """Make sure that the device is there and computes so; torch is imported only where that is in doubt."""
+    if device in ("auto", "cpu") and precision in ("auto", "float32"):
+        return
+    from napari_mdeblurgan.restoration.device import pick_device, pick_precision
+
+    try:
+        pick_precision(str(precision), pick_device(device))
+    except ImageError as error:
+        raise WrongUse(str(error)) from error

@@ -1,0 +1,148 @@
+"""`mdeblurgan restore` and `mdeblurgan demo`: single images, read and restored in memory."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.commands import common
+from napari_mdeblurgan.commands.common import WrongUse, check_device, check_model, check_output
+from napari_mdeblurgan.commands.trust import Wishes, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.storage import Micrograph
+
+LINE_EVERY = 0.1  # of the work, where progress goes into a pipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How images are restored; `model` is None where it follows from the image, the others are as in `make_plan`."""
+
+    model: str | None = None
+    device: str = "auto"
+    tile: int | None = None
+    precision: str = "auto"
+
+
+def restore(
+    source: Path, output: Path, settings: Settings, compare: Path | None, wishes: Wishes, *, overwrite: bool
+) -> None:
+    """Restore an image, and write it and what else is asked for.
+
+    Raises
+    ------
+    WrongUse
+        Before any work, where it cannot be meant so.
+    MdeblurganError
+        If the image cannot be restored.
+    """
+    from napari_mdeblurgan.storage import read_image, write_image
+
+    _check_files(source, output, compare, overwrite, wishes)
+    if settings.model is not None:
+        check_model(settings.model)
+    check_device(settings.device, settings.precision)
+    before = read_image(source)
+    check_output(output, before.axes, before.data.dtype)
+    work = Work(wishes, _shown)
+    after = _restored(before, settings, work if wishes.any else None)
+    write_image(output, after)
+    print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")
+    if compare is not None:
+        from napari_mdeblurgan.comparison import write_comparison
+
+        write_comparison(compare, before, after)
+        print(compare)
+    for line in work.write(output, before, after):
+        print(line)
+
+
+def demo(output: Path, rgb_model: str, gray_model: str, device: str) -> None:
+    """Restore the bundled samples, and draw each before and after."""
+    from napari_mdeblurgan.comparison import write_comparison
+    from napari_mdeblurgan.samples import SAMPLES, sample_path
+    from napari_mdeblurgan.storage import read_image, write_image
+
+    for name in (rgb_model, gray_model):
+        check_model(name)
+    check_device(device)
+    output.mkdir(parents=True, exist_ok=True)
+    for sample in SAMPLES.values():
+        print(f"{sample.name}: {sample.description}")
+        before = read_image(sample_path(sample.name))
+        after = _restored(before, Settings(model=rgb_model if sample.rgb else gray_model, device=device))
+        restored, picture = output / f"{sample.name}-restored.tif", output / f"{sample.name}-before-after.png"
+        write_image(restored, after)
+        write_comparison(picture, before, after)
+        print(f"  restored:     {restored.resolve()}\n  before/after: {picture.resolve()}")
+
+
+def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool, trust: Wishes) -> None:
+    """Find out, before any work is done, whether the files can be meant so."""
+    if not source.exists():
+        raise WrongUse(f"{source} does not exist; check its name.")
+    if compare is not None and compare.suffix.lower() != ".png":
+        raise WrongUse(f"the before/after picture is a PNG; let {compare} end in .png.")
+    trust.check()
+    written = [output, *trust.files(output)] if compare is None else [output, compare, *trust.files(output)]
+    for path in written:
+        if path.resolve() == source.resolve() or (path.exists() and path.samefile(source)):
+            raise WrongUse(f"{path} is the input itself; choose another name.")
+        if path.exists() and not overwrite:
+            raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
+        if path != trust.report:
+            check_output(path, "YX", "uint8")
+    if compare is not None and compare.resolve() == output.resolve():
+        raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
+
+
+def _restored(image: Micrograph, settings: Settings, work: Work | None = None) -> Micrograph:
+    """Restore an image and show the progress."""
+    from napari_mdeblurgan.model import load_model
+    from napari_mdeblurgan.restoration.device import device_label
+    from napari_mdeblurgan.restoration.engine import restore_steps
+    from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
+
+    model = load_model(settings.model or (common.COLOUR_MODEL if image.rgb else common.GREY_MODEL))
+    plan = plan_micrograph(image, model.card, tile=settings.tile, device=settings.device, precision=settings.precision)
+    for warning in plan.warnings:
+        print(f"mdeblurgan: {warning}", file=sys.stderr)
+    print(f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}", flush=True)
+    data = work(image.data, plan, model) if work else _shown(restore_steps(image.data, plan, model))
+    return restored_micrograph(image, data, plan.factor)
+
+
+def _shown(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
+    """Run to the end: with a bar on a terminal, with a line for every tenth where the output goes into a pipe."""
+    if sys.stderr.isatty():
+        return _with_bar(steps)
+    start, shown = time.perf_counter(), 0.0
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        if step.fraction >= shown + LINE_EVERY or step.fraction == 1:
+            shown = step.fraction
+            print(f"{shown:4.0%}, {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def _with_bar(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
+    from tqdm import tqdm
+
+    with tqdm(unit="px", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            bar.total = step.total
+            bar.update(step.done - bar.n)

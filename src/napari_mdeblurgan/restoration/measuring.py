@@ -1,0 +1,112 @@
+"""The windows of an image measured, a lazy one of any size too; step by step, as that may take long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from napari_mdeblurgan.restoration.intensity import Window, blocks, gist, measure_window, sample, spots
+
+Step = TypeVar("Step")
+Told = TypeVar("Told")
+Result = TypeVar("Result")
+
+
+def finished(steps: Generator[Any, None, Result]) -> Result:
+    """Go through all steps; what they return in the end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def told(steps: Generator[Step, None, Result], say: Callable[[Step], Told]) -> Generator[Told, None, Result]:
+    """The same steps, each told in another way; closing it closes them."""
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            yield say(step)
+
+
+def is_lazy(image: Any) -> bool:
+    """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like)."""
+    return not isinstance(image, np.ndarray | np.generic) and isinstance(getattr(image, "dtype", None), np.dtype)
+
+
+def measured_windows(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> tuple[Window, ...]:
+    """All of `measuring` in one go."""
+    return finished(measuring(image, rgb, window_axes))
+
+
+def measuring(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> Generator[float, None, tuple[Window, ...]]:
+    """The window of an image, or one for each entry of some leading axes.
+
+    A lazy image is read at a few spots, and only where these are all of one value as a whole.
+
+    Parameters
+    ----------
+    image : array
+        (..., y, x) or, if `rgb`, (..., y, x, colours).
+    rgb : bool
+        Whether the last axis holds colours.
+    window_axes : sequence of int
+        Leading axes each combination of whose entries has a window, the last varying fastest.
+
+    Yields
+    ------
+    float
+        How much of the work is done, from 0 to 1, whenever a part of a lazy image was read. Closing the generator ends it.
+
+    Raises
+    ------
+    ImageError
+        If no value is finite.
+    """
+    if not window_axes:
+        return ((yield from _one(image, rgb)),)
+    first, *others = window_axes
+    windows: list[Window] = []
+    for entry in range(image.shape[first]):
+        part = measuring(image[(*(slice(None),) * first, entry)], rgb, [axis - 1 for axis in others])
+        windows += yield from told(part, partial(_so_far, entry, image.shape[first]))
+    return tuple(windows)
+
+
+def _so_far(entry: int, entries: int, fraction: float) -> float:
+    """How much is done of all entries, where so much is of one."""
+    return (entry + fraction) / entries
+
+
+def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
+    axes = 3 if rgb else 2
+    colours = (..., slice(0, 3)) if rgb else (...,)
+    if not is_lazy(image):
+        parts = [part[colours] for part in sample(image, axes)]
+        return measure_window(parts if any(np.isfinite(part).any() for part in parts) else [image[colours]])
+    values: list[np.ndarray] = []
+    for spot in spots(image.shape, axes):
+        part = _read(image, spot)[colours]
+        values.append(part[np.isfinite(part)])
+        yield 0.0
+    seen = np.concatenate(values)
+    if seen.size and seen.min() != seen.max():
+        return measure_window([seen])
+    values, everywhere = [], list(blocks(image.shape, axes))
+    for number, block in enumerate(everywhere, 1):
+        values.append(gist(_read(image, block)[colours]))
+        yield number / len(everywhere)
+    return measure_window(values)
+
+
+def _read(image: Any, index: tuple[int | slice, ...]) -> np.ndarray:
+    """A part of a lazy image; in this thread alone, as this may run within one of dask's tasks."""
+    part = image[index]
+    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)

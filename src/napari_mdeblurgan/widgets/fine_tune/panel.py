@@ -1,0 +1,78 @@
+"""The parts of the dock widget **Fine-tune** and how they lie. No behaviour."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_mdeblurgan.widgets.fine_tune.pairs_page import PairsPage, wrapped
+from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
+from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
+from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
+
+PAIRS, TRAINING, RESULT = range(3)
+SMALLEST_WIDTH = 330
+BAR_STEPS = 1000
+START_TIP = "Learn from the ticked pairs for the time that is set on the page Training."
+
+
+class FineTunePanel(QWidget):
+    """What the user sees, from top to bottom.
+
+    Parameters
+    ----------
+    remembered : Remembered
+        What was chosen the last time.
+    """
+
+    def __init__(self, remembered: Remembered) -> None:
+        super().__init__()
+        self.base = QComboBox()
+        self.base.setToolTip("The model to start from: for colour or for grey images, as the pairs are.")
+        self.name = QLineEdit()
+        self.name.setToolTip("What the new model is called in the drop-down of Deblur + SR.")
+        self.pairs, self.training, self.result = (
+            PairsPage(remembered),
+            TrainingPage(remembered.minutes),
+            ResultPage(),
+        )
+        self.tabs = QTabWidget()
+        for page, words in ((self.pairs, "Pairs"), (self.training, "Training"), (self.result, "Result")):
+            area = QScrollArea()
+            area.setWidgetResizable(True)
+            area.setFrameShape(QScrollArea.Shape.NoFrame)
+            area.setWidget(page)
+            self.tabs.addTab(area, words)
+        self.start_button, self.stop_button, self.resume_button = (
+            QPushButton(words) for words in ("Fine-tune", "Stop", "Resume")
+        )
+        self.start_button.setToolTip(START_TIP)
+        self.stop_button.setToolTip("End after the step that is being taken. The best so far becomes the model.")
+        self.resume_button.setToolTip("Go on with a fine-tuning that was stopped, also one of an earlier session.")
+        self.bar = QProgressBar()
+        self.bar.setRange(0, BAR_STEPS)
+        self.bar.setToolTip("How much of the time is over, and how much is left.")
+        self.status = wrapped("")
+        form = QFormLayout()
+        form.addRow("Base model", self.base)
+        form.addRow("New model", self.name)
+        buttons = QHBoxLayout()
+        for button in (self.start_button, self.stop_button, self.resume_button):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self.tabs, 1)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status)
+        self.setMinimumWidth(SMALLEST_WIDTH)

@@ -1,0 +1,46 @@
+"""napari killed in the middle of a scan: the next session goes on, and in the end nothing shows that it was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+SESSION = Path(__file__).with_name("napari_session.py")
+EDGE, TILE = 2000, 512
+
+
+def session(source: Path, *folders: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "ignore", str(SESSION), str(source), *map(str, folders)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    (result,) = folder.iterdir()
+    assert result.name.endswith(".ome.zarr")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in result.rglob("*") if path.is_file()}
+
+
+def test_the_next_session_goes_on_and_the_result_is_that_of_one_that_was_never_killed(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (EDGE, EDGE)).astype(np.uint8)
+    source, killed, undisturbed = tmp_path / "scan.zarr", tmp_path / "killed", tmp_path / "undisturbed"
+    zarr.create_array(source, data=image, chunks=(256, 256))
+    with session(source, killed) as first:
+        assert first.stdout is not None
+        while int(first.stdout.readline().split()[1]) < 3 * (2 * TILE) ** 2:
+            pass
+        os.kill(first.pid, signal.SIGKILL)
+    (begun,) = killed.iterdir()
+    assert begun.name.endswith(".ome.zarr.partial")
+    with session(source, killed, undisturbed) as second:
+        assert second.stdout is not None
+        lines = second.stdout.read().splitlines()
+    assert second.returncode == 0
+    assert int(lines[0].split()[0]) >= 3 * (2 * TILE) ** 2  # what the second session found
+    assert sum(" was made" in line for line in lines) == 2
+    assert files_in(killed) == files_in(undisturbed)
