@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.engine import restore, restore_steps
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
-from napari_mdeblurgan.trust import tiles
 from napari_mdeblurgan.trust.assess import Assessment, Wishes, assess, assess_steps, plan_trust
 from napari_mdeblurgan.trust.explanation import Explanation
 
@@ -107,7 +107,7 @@ def test_tiled_equals_whole_for_every_map(tiny_model: Models, monkeypatch: pytes
     plan = plan_for(image, model)
     restored = finished(restore_steps(image, plan, model))
     whole = assess(image, restored, plan, model, wishes)
-    monkeypatch.setattr(tiles, "LARGEST_TILE", 64)
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
     tiled = assess(image, restored, plan, model, wishes)
     assert {each.name for each in whole.maps} == {"consistency", "error", "disagreement", "choice", "weights"}
     for a, b in zip(whole.maps, tiled.maps, strict=True):
@@ -221,7 +221,7 @@ def test_a_model_without_a_calibration_has_a_relative_error_bar(tiny_model: Mode
 
 
 def test_progress_is_told_and_work_can_be_ended(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiles, "LARGEST_TILE", 64)
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
     image = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
     model, plan = tiny_model(), plan_for(image, tiny_model())
     restored = restore(image, model, precision="float32")

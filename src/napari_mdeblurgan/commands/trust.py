@@ -84,8 +84,8 @@ class Work:
     def __call__(self, image: Any, plan: RestorationPlan, model: Model) -> np.ndarray:
         """Restore `image`; the assessment is kept."""
         from napari_mdeblurgan.restoration.engine import restore_steps
+        from napari_mdeblurgan.restoration.ensemble import ensemble_steps
         from napari_mdeblurgan.trust import assess
-        from napari_mdeblurgan.trust.disagreement import ensemble_steps
         from napari_mdeblurgan.trust.explanation import Explanation
         from napari_mdeblurgan.trust.settings import settings_of
 

@@ -213,8 +213,8 @@ def save_report(path: Path, trusted: Trusted, result: Any) -> None:
     FileError
         If it cannot be written there.
     """
+    from napari_mdeblurgan.restoration.fitting import read
     from napari_mdeblurgan.trust.report import Report, write_report
-    from napari_mdeblurgan.trust.samples import read
 
     axes = trusted.assessment.maps[0].data.ndim - 2
     index = tuple(length // 2 for length in trusted.image.shape[:axes])
