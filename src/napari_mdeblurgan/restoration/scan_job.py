@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dask.base import tokenize
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.fitting import LARGEST_TILE
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, measured_windows
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
@@ -35,7 +36,13 @@ def source_identity(image: Any) -> str:
 
 
 def settled(
-    source: Micrograph, model: Model, path: Path, identity: str, in_place: bool, wishes: Mapping[str, Any]
+    source: Micrograph,
+    model: Model,
+    path: Path,
+    identity: str,
+    in_place: bool,
+    wishes: Mapping[str, Any],
+    ensemble: bool = False,
 ) -> tuple[RestorationPlan, str]:
     """The plan of a scan, and the job that `create_ome_zarr` is to know it by.
 
@@ -48,15 +55,18 @@ def settled(
         In one sentence, if the image cannot be restored.
     """
     wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
-    identical = {
+    identical: dict[str, Any] = {
         "source": identity or source_identity(source.data),
         "model": model.card.weights_sha256,
         "wishes": {name: repr(wish) for name, wish in sorted(wishes.items()) if name != "device"},
     }
+    identical |= {"ensemble": True} if ensemble else {}
     begun = _begun(path, in_place, identical)
     plan = make_plan(source.data, model.card, in_memory=False, **{**wishes, **begun})
     if not begun and wishes.get("tile") is None:
         plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
+    if ensemble:
+        plan = replace(plan, tile=min(plan.tile, LARGEST_TILE))
     if plan.windows is None:
         plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.window_axes))
     chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)

@@ -220,8 +220,8 @@ class MapsInMemory:
     def add(self, index: tuple[int, ...], tile: Tile, made: Mapping[str, np.ndarray]) -> None:
         """Keep the maps of a tile."""
         for name, values in made.items():
-            y, x = target(tile, self._plan, map_factor(name, self._plan))
-            self._arrays[name][(*index, y, x)] = values
+            place: tuple[Any, ...] = (*index, *target(tile, self._plan, map_factor(name, self._plan)))
+            self._arrays[name][place] = values
 
     def finish(self) -> tuple[TrustMap, ...]:
         """All maps."""

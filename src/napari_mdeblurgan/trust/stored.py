@@ -16,6 +16,7 @@ from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.fitting import fine_grid, target
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.scan_spread import MAPS_FOLDER, maps_path
 from napari_mdeblurgan.restoration.tiling import Span, Tile
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.ome_zarr import open_levels
@@ -39,7 +40,6 @@ from napari_mdeblurgan.trust.maps import MAPS, TrustMap
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
-FOLDER = "trust"
 FORMAT = 1  # of the maps: others are made anew
 
 
@@ -94,11 +94,6 @@ def assess_stored_steps(
     return found
 
 
-def map_path(result: Path, name: str) -> Path:
-    """Where a map of a result is."""
-    return result / FOLDER / f"{name}.ome.zarr"
-
-
 def create_map(
     name: str,
     source: Micrograph,
@@ -129,7 +124,7 @@ def create_map(
     FileError
         If it cannot be written there.
     """
-    path, kind, factor = map_path(result, name), MAPS[name], map_factor(name, plan)
+    path, kind, factor = maps_path(result, name), MAPS[name], map_factor(name, plan)
     if path.exists():
         if finished_job(path) == job:
             return None
@@ -164,7 +159,7 @@ class StoredMaps:
     """
 
     def __init__(self, source: Micrograph, result: Path, trust: TrustPlan, model: Model) -> None:
-        self._folder, self._trust = result / FOLDER, trust
+        self._folder, self._trust = result / MAPS_FOLDER, trust
         self._plan = plan = trust.restoration
         self._job = _job(trust, model)
         rows, columns = fine_grid(plan).spans
@@ -172,7 +167,7 @@ class StoredMaps:
         self._writers: dict[str, OmeZarrWriter] = {}
         self._whole: dict[str, TrustMap] = {}
         for name in trust.maps:
-            path, factor = self._folder / f"{name}.ome.zarr", map_factor(name, plan)
+            path, factor = maps_path(result, name), map_factor(name, plan)
             if name == "disagreement" and path.exists():  # made with the result, and of nothing but it
                 writer = None
             else:

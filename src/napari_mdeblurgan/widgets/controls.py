@@ -10,7 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_mdeblurgan.widgets.trust import REPORT_TIP, TRUST_TIP
+from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 
 COMPARE_KEY = "Alt-B"
 THIS_SLICE = "This slice only"
@@ -30,6 +30,7 @@ class Controls:
     device: ComboBox
     this_slice: CheckBox
     trust: CheckBox
+    ensemble: CheckBox
     preview: PushButton
     run: PushButton
     progress: ProgressBar
@@ -75,6 +76,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             tooltip="Restore only the plane that the viewer shows now, not every plane of the stack.",
         ),
         trust=CheckBox(text="Trust", value=True, tooltip=TRUST_TIP),
+        ensemble=CheckBox(text="8 orientations (8 × as long)", value=False, tooltip=ENSEMBLE_TIP),
         preview=PushButton(
             text="Preview", tooltip="Restore only what the canvas shows now, to see in seconds what the model does."
         ),
@@ -105,7 +107,8 @@ def laid_out(controls: Controls, *more: Widget) -> list[Widget]:
         *(_named(box) for box in (controls.image, controls.model)),
         controls.about,
         _named(controls.device),
-        _row(controls.trust, controls.this_slice),
+        _row(controls.trust, controls.ensemble),
+        controls.this_slice,
         *more,
         _row(controls.preview, controls.run),
         controls.working,
