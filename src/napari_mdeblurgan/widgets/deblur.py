@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,7 @@ class DeblurWidget(Container):
         self._note = ""  # what the user should know of its result
         self._noted = ""  # and of its image, while it is restored
         self._doing = ""
-        self._whole: weakref.ref[Image] | None = None  # a result on disk that is being assessed
+        self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
         self.scans = ScanLayers(napari_viewer)
         self.slices = Slices(self._refresh)
         self.results = ResultsFolder(
@@ -325,24 +326,29 @@ class DeblurWidget(Container):
         return self._sources[self._runner.position]()
 
     def _on_step(self, step: str | Noted | Progress | Opened | Saved) -> None:
-        restoring = wording.restoring(self._runner.position + 1, len(self._sources))
         if isinstance(step, str):
+            restoring = wording.restoring(self._runner.position + 1, len(self._sources))
             self._doing = step if step == trust.CHECKING else restoring
             self.controls.status.value = step
         elif isinstance(step, Noted):
             self._noted = step.sentence
+            self._say_what_is_done()
         elif isinstance(step, Opened):
             self._pair(self.scans.open(step, self._source), preview=False)
+            self._say_what_is_done()
         elif isinstance(step, Saved):
             was_open = self.scans.open_path is not None
             result = self._show(step, self.scans.saved(step, self._source), was_open=was_open)
-            self._whole = None if result is None else weakref.ref(result)
+            self._whole = (lambda: None) if result is None else weakref.ref(result)
             show_life(self.controls)
         else:
             self.scans.touch()
-            self.controls.status.value = f"{self._doing} {self._noted}".strip()
+            self._say_what_is_done()
             if step.done > step.before:
                 show_progress(self.controls, step.fraction, wording.time_left(step.remaining_s))
+
+    def _say_what_is_done(self) -> None:
+        self.controls.status.value = f"{self._doing} {self._noted}".strip()
 
     def _on_end(self, outcome: Restored | Saved | Failed | None) -> None:
         was_open, whole = self.scans.open_path is not None, self._whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +38,10 @@ ENSEMBLE_TIP = (
 )
 REPORT_TIP = "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
 CHECKING = "Finding out how far the result can be trusted…"
-NO_ROOM = "There was too little memory to find out how far the result can be trusted; tick Save to disk, or restore a part of the image."
+NO_ROOM = (
+    "There was too little memory to find out how far the result can be trusted: "
+    "tick Save to disk, or restore a part of the image."
+)
 BYTES_PER_PIXEL = 40  # of the input, for the maps and what the network says of itself
 SAMPLED_PLANES = 8
 SHARE_OF_MEMORY = 0.5
@@ -221,6 +224,12 @@ def is_map(layer: Layer) -> bool:
     return isinstance(made, dict) and "map" in made
 
 
+def _map_on_disk(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
+    """File of the result and name of the map, if a layer of such metadata shows a map on disk."""
+    made = metadata.get("mdeblurgan")
+    return (made["file"], made["map"]) if isinstance(made, dict) and made.get("file") and made.get("map") else None
+
+
 def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> None:
     """Add the maps right above their result, hidden, so that each shows over it when its eye is opened."""
     from napari.layers import Image, Labels
@@ -232,8 +241,11 @@ def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> None:
     position = viewer.layers.index(result) + 1
     colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     colours |= dict(enumerate(CHOICE_COLOURS[1:], start=1))
+    there = {_map_on_disk(layer.metadata) for layer in viewer.layers}
     with kept_selection(viewer):
         for arguments in trusted.layers:  # each above the next, so the first is on top
+            if _map_on_disk(arguments["metadata"]) in there - {None}:
+                continue
             wishes = {name: value for name, value in arguments.items() if name != "kind"}
             if arguments["kind"] == "labels":
                 layer: Layer = Labels(**wishes, colormap=DirectLabelColormap(color_dict=colours))
