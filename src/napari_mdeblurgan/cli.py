@@ -149,8 +149,8 @@ def _common(
 @app.command()
 def restore(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="TIFF, OME-TIFF, PNG or JPEG.")],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif or .png.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif, .png or .ome.zarr.")],
     model: Annotated[
         str | None,
         typer.Option(help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."),
@@ -171,22 +171,32 @@ def restore(
     """Restore one image: sharper, and of higher pixel density.
 
     Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes, channel names and pixel
-    size (divided by the model's factor) go into OUTPUT.
+    size (divided by the model's factor) go into OUTPUT. An .ome.zarr is made block by block, of images of any size; the same
+    command goes on where it was interrupted, and the maps of trust lie within it.
 
     \b
     Example:
       mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
       mdeblurgan restore blurred.tif sharp.tif --trust --report sharp.html
+      mdeblurgan restore scan.ome.zarr sharp.ome.zarr --trust --report sharp.html
     """
     with _one_line_errors(context):
+        from napari_mdeblurgan.commands.restore_on_disk import check_room, is_made_on_disk, restore_on_disk
         from napari_mdeblurgan.commands.trust import Wishes, Work
-        from napari_mdeblurgan.storage import read_image, write_image
+        from napari_mdeblurgan.storage import open_image, read_image, write_image
 
         wishes = Wishes(maps=trust, report=report, ensemble=ensemble)
         _check_files(source, output, compare, overwrite, wishes)
         if model is not None:
             _check_model(model)
         _check_device(device, precision)
+        if is_made_on_disk(output):
+            settings = {"tile": tile, "device": device, "precision": str(precision)}
+            named = lambda image: model or _default_model(image)  # noqa: E731
+            for line in restore_on_disk(source, output, named, wishes, compare, _shown, **settings):
+                print(line, flush=True)
+            return
+        check_room(open_image(source), output, 2, wishes)
         before = read_image(source)
         _check_output(output, before.axes, before.data.dtype)
         work = Work(wishes, _shown)
@@ -518,12 +528,20 @@ def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bo
     for path in written:
         if path.resolve() == source.resolve() or (path.exists() and path.samefile(source)):
             raise WrongUse(f"{path} is the input itself; choose another name.")
+        if path == output and trust.assesses and _was_made_on_disk(path):
+            continue  # if it is the same that is asked for, its assessment goes on
         if path.exists() and not overwrite:
             raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
         if path != trust.report:
             _check_output(path, "YX", "uint8")
     if compare is not None and compare.resolve() == output.resolve():
         raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
+
+
+def _was_made_on_disk(path: Path) -> bool:
+    from napari_mdeblurgan.storage.ome_zarr_writing import finished_job
+
+    return path.suffix.lower() == ".zarr" and finished_job(path) is not None
 
 
 def _check_output(path: Path, axes: str, dtype: np.dtype | str) -> None:
