@@ -38,6 +38,7 @@ class Controls:
     working: Container
     compare: PushButton
     report: PushButton
+    legend: Label
     status: Label
 
 
@@ -91,9 +92,10 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             text="Compare", tooltip=f"Switch between before and after. Key: {COMPARE_KEY.replace('-', '+')}."
         ),
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
+        legend=Label(value="", tooltip="What the colours of the layer [choice] stand for."),
         status=Label(value=""),
     )
-    for label in (controls.about, controls.status):
+    for label in (controls.about, controls.legend, controls.status):
         _wrap(label)
     for box in (controls.image, controls.model, controls.device):
         _let_shrink(box)
@@ -113,6 +115,7 @@ def laid_out(controls: Controls, *more: Widget) -> list[Widget]:
         _row(controls.preview, controls.run),
         controls.working,
         _row(controls.compare, controls.report),
+        controls.legend,
         controls.status,
     ]
 

@@ -396,7 +396,8 @@ class DeblurWidget(Container):
     def _show_trust(self, trusted: trust.Trusted | None, result: Image | None) -> None:
         """Add the maps of a result to it, and say how far it can be trusted."""
         if trusted is not None and result is not None and result in self._viewer.layers:
-            trust.add_maps(self._viewer, trusted, result)
+            for layer in trust.add_maps(self._viewer, trusted, result):
+                layer.events.visible.connect(self._refresh)
             self._assessments.remember(result, trusted)
         if trusted is not None:
             self._told.append(trusted.assessment.sentence)
@@ -465,6 +466,9 @@ class DeblurWidget(Container):
         source = self._compared()
         controls.compare.enabled = source is not None
         controls.report.enabled = self._reported() is not None
+        shows_choice = trust.shows_choice(self._viewer.layers)
+        controls.legend.value = trust.legend() if shows_choice else ""
+        controls.legend.visible = shows_choice
         before = source is not None and self._pairs.shows_after(source)
         controls.compare.text = "Compare: show before" if before else "Compare: show after" if source else "Compare"
         if problem is not None or controls.status.value == self._told_problem:

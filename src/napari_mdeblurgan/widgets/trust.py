@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -45,7 +45,8 @@ NO_ROOM = (
 BYTES_PER_PIXEL = 40  # of the input, for the maps and what the network says of itself
 SAMPLED_PLANES = 8
 SHARE_OF_MEMORY = 0.5
-OVERLAY = "additive"  # dark is nothing to see, so what is below stays in view
+OVER_GREY = {"blending": "additive"}  # dark is nothing to see, so what is below stays in view
+OVER_COLOURS = {"blending": "translucent_no_depth", "opacity": 0.85}  # on what is bright nothing could be added
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +191,11 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
         **placement.layer_arguments(),
     }
     if kind.colormap:
-        return arguments | {"colormap": kind.colormap, "contrast_limits": _limits(made), "blending": OVERLAY}
+        return (
+            arguments
+            | {"colormap": kind.colormap, "contrast_limits": _limits(made)}
+            | (OVER_COLOURS if job.rgb else OVER_GREY)
+        )
     return arguments | {"opacity": 0.5, "features": {"index": list(LEGEND), "candidate": list(LEGEND.values())}}
 
 
@@ -230,8 +235,24 @@ def _map_on_disk(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
     return (made["file"], made["map"]) if isinstance(made, dict) and made.get("file") and made.get("map") else None
 
 
-def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> None:
-    """Add the maps right above their result, hidden, so that each shows over it when its eye is opened."""
+def shows_choice(layers: Iterable[Layer]) -> bool:
+    """Whether a layer of the choice is seen."""
+    return any(layer.visible and is_map(layer) and layer.metadata["mdeblurgan"]["map"] == "choice" for layer in layers)
+
+
+def legend() -> str:
+    """The colours of the choice, as HTML."""
+    from napari_mdeblurgan.trust.choice import LEGEND
+    from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS
+
+    candidates = ((CHOICE_COLOURS[number], name) for number, name in LEGEND.items() if number)
+    return "Choice: " + " ".join(
+        f'<span style="color:{colour}">\u25a0</span>\u00a0{name}' for colour, name in candidates
+    )
+
+
+def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> list[Layer]:
+    """Add the maps right above their result, hidden, so that each shows over it when its eye is opened; returns them."""
     from napari.layers import Image, Labels
     from napari.utils.colormaps import DirectLabelColormap
 
@@ -242,6 +263,7 @@ def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> None:
     colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     colours |= dict(enumerate(CHOICE_COLOURS[1:], start=1))
     there = {_map_on_disk(layer.metadata) for layer in viewer.layers}
+    added: list[Layer] = []
     with kept_selection(viewer):
         for arguments in trusted.layers:  # each above the next, so the first is on top
             if _map_on_disk(arguments["metadata"]) in there - {None}:
@@ -251,7 +273,10 @@ def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> None:
                 layer: Layer = Labels(**wishes, colormap=DirectLabelColormap(color_dict=colours))
             else:
                 layer = Image(**wishes)
+                layer.colorbar.visible = layer.colorbar.box = True
             viewer.layers.insert(position, layer)
+            added.append(layer)
+    return added
 
 
 class Assessments:
