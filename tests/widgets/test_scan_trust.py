@@ -19,6 +19,7 @@ from napari_mdeblurgan.trust import assess as assessing
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.results import results_in
+from tests.widgets.event_loop import watched
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -210,3 +211,36 @@ def test_eight_orientations_on_disk_are_another_result_with_their_disagreement(
     one = np.asarray(viewer.layers["scan [sharp ×2]"].data[0], float)
     off = np.abs(one - np.asarray(eight.data[0])).mean()
     assert 0 < off < 3 * spread.mean()
+
+
+def test_event_loop_is_never_late_for_long_while_a_scan_is_assessed(
+    make_napari_viewer: Callable[..., Viewer], noise: Noise, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(700, 500)
+    widget = DeblurWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget.results.to_disk.value = widget.controls.trust.value = True
+    viewer.add_image(noise(2000, 2000), name="scan", visible=False)
+    widget.controls.run.native.click()
+    qtbot.waitUntil(lambda: widget.controls.status.value.startswith(trust.CHECKING), timeout=120_000)
+    qtbot.wait(500)
+    with watched() as late:
+        qtbot.wait(3000)
+    assert widget.running
+    assert np.percentile(late, 95) <= 0.05
+    widget.controls.cancel.native.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+
+
+def test_legend_is_shown_while_the_choice_is_seen(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    run()
+    legend = trusting.controls.legend
+    assert not legend.value
+    viewer.layers["scan [choice]"].visible = True
+    assert all(name in legend.value for name in ("input", "encoder-decoder", "deblurred"))
+    viewer.layers["scan [choice]"].visible = False
+    assert not legend.value
