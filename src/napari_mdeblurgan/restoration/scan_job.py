@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from dask.base import tokenize
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.fitting import LARGEST_TILE
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, measured_windows
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
@@ -61,6 +60,8 @@ def settled(
     if not begun and wishes.get("tile") is None:
         plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
     if ensemble:
+        from napari_mdeblurgan.restoration.fitting import LARGEST_TILE  # which brings torch
+
         plan = replace(plan, tile=min(plan.tile, LARGEST_TILE))
     if plan.windows is None:
         plan = replace(plan, windows=measured_windows(source.data, plan.rgb, plan.window_axes))
