@@ -531,7 +531,8 @@ def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bo
         if path == output and trust.assesses and _was_made_on_disk(path):
             continue  # if it is the same that is asked for, its assessment goes on
         if path.exists() and not overwrite:
-            raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
+            mend = "remove it, or choose another name" if path.is_dir() else "choose another name or add --overwrite"
+            raise WrongUse(f"{path} is there already; {mend}.")
         if path != trust.report:
             _check_output(path, "YX", "uint8")
     if compare is not None and compare.resolve() == output.resolve():
