@@ -1,8 +1,8 @@
-"""The walk over tiles that all maps share, and the arrays that are filled on it."""
+"""A walk over tiles small enough for several numbers for every pixel of the result, with what happens when memory runs out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -11,28 +11,29 @@ import numpy as np
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.restoration.inference import DoesNotFit
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 
 LARGEST_TILE = 512  # several numbers for every pixel of the result are held at once
 
 Made = TypeVar("Made")
-NewArray = Callable[[str, tuple[int, ...], np.dtype], Any]  # from a name, a shape and a type to what can be written to
 
 
-def in_memory(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:  # noqa: ARG001
-    """An array in memory, whatever its name."""
-    return np.empty(shape, dtype)
+def fine_grid(plan: RestorationPlan) -> TileGrid:
+    """Tiles of one image of the plan, none larger than `LARGEST_TILE`."""
+    return replace(plan.grid, tile=min(plan.tile, LARGEST_TILE), step=plan.grid.multiple)
 
 
-def tiles_that_fit(plan: RestorationPlan, work: Callable[[Tile], Made]) -> Iterator[tuple[Tile, Made]]:
-    """Do some work on every tile of an image; a tile for which memory runs out is quartered.
+def tiles_that_fit(
+    plan: RestorationPlan, work: Callable[[Tile], Made], tiles: Iterable[Tile] | None = None
+) -> Iterator[tuple[Tile, Made]]:
+    """Do some work on every tile of an image, or on some; a tile for which memory runs out is quartered.
 
     Raises
     ------
     OutOfMemory
         If not even the smallest tile fits.
     """
-    todo = list(trust_grid_tiles(plan))[::-1]
+    todo = list(fine_grid(plan) if tiles is None else tiles)[::-1]
     while todo:
         tile = todo.pop()
         try:
@@ -48,11 +49,6 @@ def tiles_that_fit(plan: RestorationPlan, work: Callable[[Tile], Made]) -> Itera
         yield tile, made
 
 
-def trust_grid_tiles(plan: RestorationPlan) -> Iterator[Tile]:
-    """Tiles of one image of the plan, none larger than `LARGEST_TILE`."""
-    return iter(replace(plan.grid, tile=min(plan.tile, LARGEST_TILE)))
-
-
 def target(tile: Tile, plan: RestorationPlan, factor: int | None = None) -> tuple[slice, slice]:
     """Where a tile lies in an array of the plan's region with `factor` pixels for one of the image, by default the plan's."""
     f = plan.factor if factor is None else factor
@@ -61,3 +57,18 @@ def target(tile: Tile, plan: RestorationPlan, factor: int | None = None) -> tupl
         slice((tile.y.start - y0) * f, (tile.y.stop - y0) * f),
         slice((tile.x.start - x0) * f, (tile.x.stop - x0) * f),
     )
+
+
+def within(part: Tile, tile: Tile, factor: int) -> tuple[slice, slice]:
+    """Where a part of a tile lies in it, with `factor` pixels for one of the image."""
+    y, x = (
+        slice((inner.start - outer.start) * factor, (inner.stop - outer.start) * factor)
+        for inner, outer in ((part.y, tile.y), (part.x, tile.x))
+    )
+    return y, x
+
+
+def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
+    """A part of an array in memory or of a lazy one; in this thread alone."""
+    part = image[index]
+    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)
