@@ -279,10 +279,10 @@ def test_rows_after_the_checkpoint_and_half_lines_are_dropped(tmp_path: Path) ->
 def test_stop_ends_after_the_step_with_a_checkpoint(
     sharp_folder: Path, tmp_path: Path, tiny_config: Make, number: int
 ) -> None:
-    from napari_mdeblurgan.commands.train import _stopped_by_signals
+    from napari_mdeblurgan.commands.common import stopped_by_signals
 
     with closing(open_run(sharp_folder, tmp_path / "run", tiny_config(run={"checkpoint_steps": 0}))) as run:
-        with _stopped_by_signals(run) as came:
+        with stopped_by_signals(run.stop) as came:
             for progress in run.steps():
                 if progress.step == 2:
                     os.kill(os.getpid(), number)

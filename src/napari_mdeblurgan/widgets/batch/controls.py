@@ -87,13 +87,13 @@ def make_batch_controls(
             tooltip="This napari, several processes of this computer, or a dask.distributed cluster that is running.",
         ),
         workers=SpinBox(
-            label="",
+            label="Workers",
             value=2,
             min=1,
             max=max(os.cpu_count() or 1, 2),
             tooltip="How many processes; on GPUs one for each.",
         ),
-        scheduler=LineEdit(label="", tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786."),
+        scheduler=LineEdit(label="Address", tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786."),
         overwrite=CheckBox(
             text="Overwrite what is in the way",
             value=False,
@@ -139,13 +139,23 @@ def rows_below(controls: BatchControls) -> list[Widget]:
         _named(controls.rgb_model),
         _named(controls.grey_model),
         _named(controls.device),
-        _named(controls.place, controls.workers, controls.scheduler),
+        _named(controls.place),
+        _named(controls.workers),
+        _named(controls.scheduler),
         controls.overwrite,
         _row(controls.run, controls.cancel),
         controls.progress,
         _row(controls.retry, controls.open),
         controls.status,
     ]
+
+
+def show_place(controls: BatchControls) -> None:
+    """Show what is to be said about the place where the work is done, and nothing else."""
+    for control, place in ((controls.workers, WORKERS), (controls.scheduler, SCHEDULER)):
+        shown = controls.place.value == place
+        control.visible = shown
+        control.native.parentWidget().setVisible(shown)  # with its label
 
 
 def _row(*widgets: Widget) -> Container:

@@ -29,6 +29,7 @@ from napari_mdeblurgan.widgets.batch.controls import (
     make_batch_controls,
     rows_above,
     rows_below,
+    show_place,
 )
 from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, FileList
 from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
@@ -342,8 +343,7 @@ class BatchWidget(QWidget):
         controls.retry.enabled = ready and self._failed > 0
         controls.open.enabled = bool(controls.output.value.strip()) and self._folder().is_dir()
         controls.progress.visible = running
-        controls.workers.visible = controls.place.value == WORKERS
-        controls.scheduler.visible = controls.place.value == SCHEDULER
+        show_place(controls)
         for control in (controls.add_files, controls.add_folder, controls.add_layers, controls.clear, controls.output):
             control.enabled = not running
 
