@@ -13,7 +13,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.ensemble import ensemble, part_of
-from napari_mdeblurgan.restoration.fitting import fine_grid, read, target, tiles_that_fit, within
+from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, read, target, tiles_that_fit, within
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.plan import RestorationPlan, measured_windows
 from napari_mdeblurgan.restoration.tiling import Tile
@@ -282,7 +282,7 @@ def assess_steps(
                 apart = ensemble(part, tile, plan, estimate.window, network).spread
             return maps_of_tile(image, restored, index, tile, trust, said, apart)
 
-        for tile in fine_grid(plan):
+        for tile in close_together(fine_grid(plan)):
             made = maps.known(index, tile)
             pixels = tile.pixels * plan.factor**2
             if made is None:
