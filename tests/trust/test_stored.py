@@ -241,7 +241,7 @@ def test_the_network_is_run_on_four_tiles_at_a_time_where_they_fit(
     explained = explanation.explained
 
     def noted(block: np.ndarray, tile: Any, *more: Any) -> np.ndarray:
-        if not fits and tile.pixels > 64 * 64:
+        if not fits and tile.pixels > 56 * 56:
             raise DoesNotFit
         sizes.append(tile.pixels)
         return explained(block, tile, *more)
@@ -250,7 +250,7 @@ def test_the_network_is_run_on_four_tiles_at_a_time_where_they_fit(
         patched.setattr(explanation, "explained", noted)
         stored = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     assert sum(sizes) == 150 * 210
-    assert max(sizes) > 64 * 64 if fits else len(sizes) == 12
+    assert max(sizes) == 112 * 112 if fits else len(sizes) == 12
     same(stored, in_one_piece(plane, scan, model, monkeypatch))
 
 
