@@ -21,6 +21,7 @@ from napari_mdeblurgan.restoration.scan import Scan, open_scan
 from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.trust import assess as assessing
+from napari_mdeblurgan.trust import explanation
 from napari_mdeblurgan.trust.assess import Assessment, Wishes, assess
 from napari_mdeblurgan.trust.stored import assess_stored_steps
 
@@ -193,7 +194,7 @@ def test_memory_that_runs_out_quarters_the_tiles(
     model = tiny_model()
     scan = open_scan(plane, model, tmp_path / "a.ome.zarr", **{**WISHES, "tile": 128})
     finished(scan.steps())
-    explained = assessing.explained
+    explained = explanation.explained
 
     def limited(block: np.ndarray, tile: Any, *more: Any) -> np.ndarray:
         if tile.pixels > 64 * 64:
@@ -201,7 +202,7 @@ def test_memory_that_runs_out_quarters_the_tiles(
         return explained(block, tile, *more)
 
     with monkeypatch.context() as patched:
-        patched.setattr(assessing, "explained", limited)
+        patched.setattr(explanation, "explained", limited)
         stored = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     same(stored, in_one_piece(plane, scan, model, monkeypatch))
 
@@ -219,13 +220,38 @@ def test_no_more_is_read_at_a_time_than_a_tile_needs(
         largest.append(part.size)
         return part
 
-    for module in (pieces, assessing):
+    for module in (pieces, assessing, explanation):
         monkeypatch.setattr(module, "read", noted)
     data = np.random.default_rng(0).integers(0, 256, (600, 600), dtype=np.uint8)
     source, model = Micrograph(da.from_array(data, chunks=100), "YX"), tiny_model()
     scan = scanned(source, model, tmp_path / "a.ome.zarr")
     finished(assess_stored_steps(source, scan.path, scan.plan, model))
     assert max(largest) <= (2 * EDGE + 4 * pieces.MARGIN + 2 * scan.plan.halo) ** 2
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_the_network_is_run_on_four_tiles_at_a_time_where_they_fit(
+    tiny_model: Models, plane: Micrograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fits: bool
+) -> None:
+    from napari_mdeblurgan.restoration.inference import DoesNotFit
+
+    model, sizes = tiny_model(), []
+    scan = open_scan(plane, model, tmp_path / "a.ome.zarr", **{**WISHES, "tile": 128})
+    finished(scan.steps())
+    explained = explanation.explained
+
+    def noted(block: np.ndarray, tile: Any, *more: Any) -> np.ndarray:
+        if not fits and tile.pixels > 56 * 56:
+            raise DoesNotFit
+        sizes.append(tile.pixels)
+        return explained(block, tile, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(explanation, "explained", noted)
+        stored = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
+    assert sum(sizes) == 150 * 210
+    assert max(sizes) == 112 * 112 if fits else len(sizes) == 12
+    same(stored, in_one_piece(plane, scan, model, monkeypatch))
 
 
 KILLED = """

@@ -297,6 +297,7 @@ def test_scan_is_gone_on_with_after_napari_was_closed(
         widget = DeblurWidget(viewer)
         viewer.window.add_dock_widget(widget)
         widget.results.to_disk.value = True
+        widget.controls.trust.value = False
         viewer.add_image(da.from_zarr(stored), name="scan", contrast_limits=(0, 255))
         return widget
 

@@ -174,6 +174,7 @@ def test_emptying_the_folder_removes_the_maps_and_keeps_a_result_whose_map_is_sh
     for left in (1, 0):
         trusting.results.remove(results_in(cache_folder))
         qtbot.waitUntil(lambda left=left: len(list(cache_folder.iterdir())) == left, timeout=30_000)
+        qtbot.waitUntil(lambda left=left: len(trusting.results.results) == left, timeout=30_000)
         del viewer.layers[1:]
 
 

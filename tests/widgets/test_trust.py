@@ -224,23 +224,29 @@ def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
     ]
 
 
-def test_eight_orientations_are_made_only_if_asked_and_the_wish_is_remembered(
-    viewer: Viewer, noise: Noise, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_eight_orientations_are_made_only_if_asked_and_the_wish_is_remembered(viewer: Viewer) -> None:
     widget = DeblurWidget(viewer)
     assert not widget.controls.ensemble.value
-    widget.controls.ensemble.value = True
-    widget.controls.trust.value = False
     assert "eight times as" in widget.controls.ensemble.tooltip
-    again = DeblurWidget(viewer)
-    assert again.controls.ensemble.value
-    viewer.add_image(noise(), name="nuclei")
+    widget.controls.ensemble.value = True
+    assert DeblurWidget(viewer).controls.ensemble.value
+
+
+def test_a_preview_is_not_made_of_eight_orientations(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    wait_for_end: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(
         "napari_mdeblurgan.restoration.ensemble.ensemble_steps",
         lambda *_: pytest.fail("a preview was made eight times"),
     )
-    again.controls.preview.native.click()
-    qtbot.waitUntil(lambda: not again.running, timeout=60_000)
+    trusting.controls.ensemble.value = True
+    viewer.add_image(noise(), name="nuclei")
+    trusting.controls.preview.native.click()
+    wait_for_end()
     assert names(viewer) == ["nuclei", "nuclei [preview]"]
 
 

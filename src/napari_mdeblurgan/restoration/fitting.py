@@ -18,6 +18,19 @@ LARGEST_TILE = 512  # several numbers for every pixel of the result are held at 
 Made = TypeVar("Made")
 
 
+def close_together(grid: TileGrid) -> Iterator[Tile]:
+    """The tiles of a grid, neighbours close together, so that coarser levels of what is made of them are soon complete."""
+    rows, columns = grid.spans
+    for j, i in sorted(np.ndindex(len(rows), len(columns)), key=lambda at: interleaved(*at)):
+        yield Tile(rows[j], columns[i])
+
+
+def interleaved(row: int, column: int) -> int:
+    """Position along a Z-order curve."""
+    bits = max(row.bit_length(), column.bit_length())
+    return sum((row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits))
+
+
 def fine_grid(plan: RestorationPlan) -> TileGrid:
     """Tiles of one image of the plan, none larger than `LARGEST_TILE`."""
     return replace(plan.grid, tile=min(plan.tile, LARGEST_TILE), step=plan.grid.multiple)

@@ -16,6 +16,7 @@ import numpy as np
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.engine import Progress
+from napari_mdeblurgan.restoration.fitting import interleaved
 from napari_mdeblurgan.restoration.inference import (
     DoesNotFit,
     Prepared,
@@ -381,7 +382,7 @@ def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
     """All blocks of a plan: image by image, and neighbours close together, so that coarser levels are soon complete."""
     (top, _), (left, _) = plan.region
     rows, columns = plan.grid.spans
-    order = sorted(np.ndindex(len(rows), len(columns)), key=lambda at: _interleaved(*at))
+    order = sorted(np.ndindex(len(rows), len(columns)), key=lambda at: interleaved(*at))
     f = plan.factor
     return tuple(
         Block(
@@ -390,12 +391,6 @@ def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
         for index in np.ndindex(*plan.leading)
         for y, x in ((rows[j], columns[i]) for j, i in order)
     )
-
-
-def _interleaved(row: int, column: int) -> int:
-    """Position along a Z-order curve."""
-    bits = max(row.bit_length(), column.bit_length())
-    return sum((row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits))
 
 
 def _check_room(writer: OmeZarrWriter, plan: RestorationPlan) -> None:

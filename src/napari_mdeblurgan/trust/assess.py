@@ -13,7 +13,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.ensemble import ensemble, part_of
-from napari_mdeblurgan.restoration.fitting import fine_grid, read, target, tiles_that_fit, within
+from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, read, target, tiles_that_fit, within
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -23,7 +23,7 @@ from napari_mdeblurgan.trust.consistency import compare, in_noise
 from napari_mdeblurgan.trust.domain import Examination, examine
 from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
 from napari_mdeblurgan.trust.estimates import Estimate, estimate_whole
-from napari_mdeblurgan.trust.explanation import Explanation, explained, explains
+from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation, explains
 from napari_mdeblurgan.trust.features import features
 from napari_mdeblurgan.trust.figures import Figures, Sums
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap
@@ -260,6 +260,7 @@ def assess_steps(
     plan, start = trust.restoration, time.perf_counter()
     maps = MapsInMemory(trust) if maps is None else maps
     network = network_on(model, plan.device)
+    anew = ExplainedAnew(image, plan, network) if explanation is None and explains(network) else None
     sums = Sums()
     total = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64))
     done = before = 0
@@ -269,12 +270,10 @@ def assess_steps(
 
         def work(tile: Tile, index: tuple[int, ...] = index, estimate: Estimate = estimate) -> dict[str, np.ndarray]:
             said = None
-            if explains(network):
-                if explanation is None:
-                    block = read(image, (*index, tile.y.source, tile.x.source))
-                    said = explained(block, tile, plan, estimate.window, network)
-                else:
-                    said = explanation.of(index, tile)
+            if anew is not None:
+                said = anew.of(index, tile, estimate.window)
+            elif explanation is not None and explains(network):
+                said = explanation.of(index, tile)
             apart = None
             if spread is not None:
                 apart = read(spread, (*index, *target(tile, plan)))[..., None] / np.float32(estimate.window.span)
@@ -283,7 +282,7 @@ def assess_steps(
                 apart = ensemble(part, tile, plan, estimate.window, network).spread
             return maps_of_tile(image, restored, index, tile, trust, said, apart)
 
-        for tile in fine_grid(plan):
+        for tile in close_together(fine_grid(plan)):
             made = maps.known(index, tile)
             pixels = tile.pixels * plan.factor**2
             if made is None:
