@@ -27,7 +27,10 @@ from screenshots import (
 
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.trust import CHECKING
 
 SCAN = (2048, 3072)  # made from mirror images of the sample
 PLACE = (1700, 2500)  # looked at while the scan fills in, far from where it begins
@@ -38,6 +41,7 @@ DOCUMENTED = {
     "scan-2-view-first": "scan-view-first",
     "scan-3-middle": "scan-middle",
     "scan-4-done": "scan-done",
+    "scan-6-trust": "scan-trust",
     "stack": "stack-controls",
     "batch-dark": "batch-dark",
     "batch-light": "batch-light",
@@ -58,7 +62,7 @@ def main(folder: Path) -> None:
 
 
 def picture_scan(folder: Path) -> None:
-    """A scan at its start, with the view done first, half done, and done."""
+    """A scan at its start, with the view done first, half done, done and being assessed, and with its maps."""
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(*WINDOW)
     widget = open_widget(viewer)
@@ -75,10 +79,26 @@ def picture_scan(folder: Path) -> None:
     shoot(viewer, folder / "scan-2-view-first.png", 0.7)
     viewer.fit_to_view()
     shoot(viewer, folder / "scan-3-middle.png", 1.5)
-    wait_until(lambda: not widget.running)
+    wait_until(lambda: widget.controls.status.value.startswith(CHECKING))
     viewer.fit_to_view()
     shoot(viewer, folder / "scan-4-done.png")
+    wait_until(lambda: progress_of(widget) > 0.4)
+    shoot(viewer, folder / "scan-5-assessed.png", 0.2)
+    wait_until(lambda: not widget.running)
+    viewer.layers["leaf scan [consistency]"].visible = True
+    shoot(viewer, folder / "scan-6-trust.png")
+    viewer.layers["leaf scan [consistency]"].visible = False
+    viewer.layers["leaf scan [choice]"].visible = True
+    shoot(viewer, folder / "scan-7-choice.png")
+    save_report(folder / "scan-report.html", widget)
     viewer.close()
+
+
+def save_report(path: Path, widget: DeblurWidget) -> None:
+    """Save the page as the button does."""
+    trust.ask_for_report_path = lambda *_: path
+    widget.controls.report.native.click()
+    wait_until(lambda: "was saved as" in widget.controls.status.value)
 
 
 def picture_stack(folder: Path) -> None:

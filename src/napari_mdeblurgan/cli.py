@@ -132,8 +132,8 @@ def _common(
 @app.command()
 def restore(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="TIFF, OME-TIFF, PNG or JPEG.")],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif or .png.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif, .png or .ome.zarr.")],
     model: Annotated[
         str | None,
         typer.Option(help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."),
@@ -154,12 +154,14 @@ def restore(
     """Restore one image: sharper, and of higher pixel density.
 
     Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes, channel names and pixel
-    size (divided by the model's factor) go into OUTPUT.
+    size (divided by the model's factor) go into OUTPUT. An .ome.zarr is made block by block, of images of any size; the same
+    command goes on where it was interrupted, and the maps of trust lie within it.
 
     \b
     Example:
       mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
       mdeblurgan restore blurred.tif sharp.tif --trust --report sharp.html
+      mdeblurgan restore scan.ome.zarr sharp.ome.zarr --trust --report sharp.html
     """
     with one_line_errors(context):
         from napari_mdeblurgan.commands import restore as command

@@ -11,6 +11,7 @@ import pytest
 
 from napari_mdeblurgan.commands.trust import map_path
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
 pytestmark = pytest.mark.usefixtures("tiny_defaults")
@@ -86,3 +87,68 @@ def test_a_report_that_is_no_page_is_refused_before_any_work(run: Run, stack: Pa
 def test_names_of_the_maps() -> None:
     assert map_path(Path("a/sharp.ome.tif"), "error") == Path("a/sharp-error.tif")
     assert map_path(Path("s.1.png"), "choice") == Path("s.1-choice.tif")
+
+
+def test_whether_the_image_fits_the_model_is_said_before_it_is_restored(run: Run, stack: Path, tmp_path: Path) -> None:
+    _, out, _ = run("restore", stack, tmp_path / "sharp.tif", "--trust", "--device", "cpu")
+    lines = out.splitlines()
+    first = next(number for number, line in enumerate(lines) if "%," in line)
+    assert [line for line in lines[:first] if line.startswith("channel ")] == lines[1:3]
+
+
+def test_an_ome_zarr_is_made_block_by_block_with_its_maps_within(
+    run: Run, stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--device", "cpu", "--precision", "float32", "--trust", "--ensemble")
+    assert run("restore", stack, tmp_path / "sharp.tif", *arguments)[0] == 0
+    monkeypatch.setattr("napari_mdeblurgan.storage.read_image", lambda _: pytest.fail("the image was read whole"))
+    path, page, picture = (tmp_path / name for name in ("sharp.ome.zarr", "page.html", "both.png"))
+    code, out, error = run("restore", stack, path, *arguments, "--report", page, "--compare", picture)
+    assert (code, error) == (0, "")
+    monkeypatch.undo()
+    for name, tolerance in (("error", 0.1), ("consistency", 0.02), ("choice", 0), ("disagreement", 0.1)):
+        one, other = read_image(tmp_path / f"sharp-{name}.tif"), read_image(maps_path(path, name))
+        assert one.axes == other.axes
+        assert one.pixel_size["X"] == pytest.approx(other.pixel_size["X"])
+        far = np.abs(np.nan_to_num(one.data.astype(float) - other.data)) > tolerance * np.nanmean(one.data)
+        assert far.mean() < 0.01
+    np.testing.assert_allclose(
+        read_image(path).data.astype(int), read_image(tmp_path / "sharp.tif").data.astype(int), atol=40
+    )
+    assert page.read_text().count("data:image/png;base64,") == 5
+    assert read_image(picture).axes == "YXS"
+    assert str(maps_path(path, "disagreement")) in out
+    assert "the noise" in out
+
+
+def test_the_same_command_goes_on_with_an_assessment_and_another_one_is_refused(
+    run: Run, stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, arguments = tmp_path / "sharp.ome.zarr", ("--device", "cpu", "--trust")
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_mdeblurgan.trust.stored.StoredMaps.finish", _interrupted)
+        code, _, error = run("restore", stack, path, *arguments)
+    assert (code, "interrupted" in error) == (130, True)
+    assert read_image(path).data.shape == (3, 2, 80, 96)
+    assert not maps_path(path, "error").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_mdeblurgan.restoration.scan.open_scan", lambda *_, **__: pytest.fail("restored again"))
+        assert run("restore", stack, path, *arguments)[0] == 0
+    assert maps_path(path, "error").exists()
+    code, _, error = run("restore", stack, path, *arguments, "--tile", 64)
+    assert (code, "is there already" in error) == (1, True)
+    assert run("restore", stack, path, "--device", "cpu")[0] == 2
+
+
+def _interrupted(_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_what_does_not_fit_in_memory_is_said_before_it_is_read(
+    run: Run, stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.commands.restore_on_disk.SHARE", 0)
+    code, _, error = run("restore", stack, tmp_path / "sharp.tif")
+    assert (code, error.count("\n")) == (1, 1)
+    assert "let it end in .ome.zarr" in error
+    assert run("restore", stack, tmp_path / "sharp.ome.zarr", "--device", "cpu")[0] == 0

@@ -20,8 +20,10 @@ from napari_mdeblurgan.errors import FileError, ImageError, OutOfMemory
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.restoration import inference, scan, scan_job
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.ensemble import ensemble_steps
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
+from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
 
 Models = Callable[..., Model]
@@ -265,3 +267,29 @@ def test_a_job_that_somebody_altered_is_not_gone_on_with(tiny_model: Models, tmp
     assert isinstance(begun, Scan)
     assert len(begun.missing()) == len(begun.blocks)
     shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("kind", ["plane", "colours"])
+def test_the_mean_of_eight_orientations_is_what_it_is_in_memory(tiny_model: Models, tmp_path: Path, kind: str) -> None:
+    model, data, axes = tiny_model(), PLANE, "YX"
+    if kind == "colours":
+        model, axes = tiny_model(3), "ZYXS"
+        data = np.random.default_rng(1).integers(0, 255, (2, 130, 90, 3), np.uint8)
+    begun = open_scan(lazy(data, axes), model, tmp_path / "a.zarr", **WISHES, ensemble=True)
+    path, steps = tmp_path / "a.zarr", ensemble_steps(data, begun.plan, model)
+    result = read_image(finished(begun.steps())).data
+    mean, spread = finished(steps)
+    np.testing.assert_allclose(result.astype(int), mean.astype(int), rtol=0, atol=1)
+    np.testing.assert_allclose(read_image(maps_path(path, "disagreement")).data, spread, rtol=1e-3, atol=0.05)
+    assert not np.array_equal(result, restored(lazy(data, axes), model, tmp_path / "one.zarr"))
+
+
+def test_the_mean_of_eight_is_gone_on_with(tiny_model: Models, tmp_path: Path) -> None:
+    model, path = tiny_model(), tmp_path / "a.zarr"
+    undisturbed = restored(lazy(), model, tmp_path / "b.zarr", ensemble=True)
+    steps = open_scan(lazy(), model, path, **WISHES, ensemble=True).steps()
+    next(steps), next(steps), next(steps)
+    steps.close()
+    again = open_scan(lazy(), model, path, **WISHES, ensemble=True)
+    assert len(again.blocks) - len(again.missing()) == 2
+    assert np.array_equal(restored(lazy(), model, path, ensemble=True), undisturbed)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_mdeblurgan.storage.pyramid import halved, level_sizes
+from napari_mdeblurgan.storage.pyramid import first, halved, largest, level_sizes
 
 DTYPES = (
     "bool",
@@ -56,3 +56,15 @@ def test_levels_go_down_to_a_longer_edge_of_1024(size: tuple[int, int], expected
     assert len(sizes) == expected
     assert sizes[0] == size
     assert max(sizes[-1]) <= 1024
+
+
+def test_the_largest_of_four_counts_and_gaps_only_where_all_are() -> None:
+    pixels = np.arange(15, dtype=np.float32).reshape(1, 3, 5)
+    pixels[0, :2, :2] = np.nan
+    pixels[0, 0, 2] = np.nan
+    np.testing.assert_array_equal(largest(pixels), [[[np.nan, 8, 9], [11, 13, 14]]])
+
+
+def test_the_first_of_four_labels_counts() -> None:
+    labels = np.arange(15, dtype=np.uint8).reshape(1, 3, 5)
+    np.testing.assert_array_equal(first(labels), [[[0, 2, 4], [10, 12, 14]]])

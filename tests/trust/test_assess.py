@@ -13,10 +13,10 @@ from scipy import ndimage
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.restoration.engine import restore, restore_steps
+from napari_mdeblurgan.restoration import fitting
+from napari_mdeblurgan.restoration.engine import Progress, restore, restore_steps
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
-from napari_mdeblurgan.trust import tiles
-from napari_mdeblurgan.trust.assess import Assessment, Wishes, assess, assess_steps, plan_trust
+from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, Wishes, assess, assess_steps, plan_trust
 from napari_mdeblurgan.trust.explanation import Explanation
 
 Models = Callable[..., Model]
@@ -107,7 +107,7 @@ def test_tiled_equals_whole_for_every_map(tiny_model: Models, monkeypatch: pytes
     plan = plan_for(image, model)
     restored = finished(restore_steps(image, plan, model))
     whole = assess(image, restored, plan, model, wishes)
-    monkeypatch.setattr(tiles, "LARGEST_TILE", 64)
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
     tiled = assess(image, restored, plan, model, wishes)
     assert {each.name for each in whole.maps} == {"consistency", "error", "disagreement", "choice", "weights"}
     for a, b in zip(whole.maps, tiled.maps, strict=True):
@@ -221,7 +221,7 @@ def test_a_model_without_a_calibration_has_a_relative_error_bar(tiny_model: Mode
 
 
 def test_progress_is_told_and_work_can_be_ended(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiles, "LARGEST_TILE", 64)
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
     image = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
     model, plan = tiny_model(), plan_for(image, tiny_model())
     restored = restore(image, model, precision="float32")
@@ -238,16 +238,36 @@ def test_another_image_than_the_result_is_refused(tiny_model: Models) -> None:
         assess(image, image, plan_for(image, tiny_model()), tiny_model())
 
 
-def test_maps_are_written_into_the_arrays_that_are_given(tiny_model: Models) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8)
-    model, plan, made = tiny_model(), plan_for(image, tiny_model()), {}
-
-    def new_array(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        return made.setdefault(name, np.zeros(shape, dtype))
-
+def test_maps_go_where_they_are_wanted_and_what_is_known_is_not_made_again(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
+    image = np.random.default_rng(0).integers(0, 256, (128, 64), dtype=np.uint8)
+    model, plan = tiny_model(), plan_for(image, tiny_model())
     restored = finished(restore_steps(image, plan, model))
-    found = finished(
-        assess_steps(image, restored, plan_trust(image, restored, plan, model), model, new_array=new_array)
-    )
-    assert made.keys() == {"error", "consistency", "choice"}
-    assert all(each.data is made[each.name] for each in found.maps)
+    trust = plan_trust(image, restored, plan, model)
+    first = MapsInMemory(trust)
+    whole = finished(assess_steps(image, restored, trust, model, maps=first))
+
+    class Half(MapsInMemory):
+        def known(self, index: tuple[int, ...], tile: Any) -> dict[str, np.ndarray] | None:
+            if tile.y.start:
+                return None
+            made = {
+                name: array[fitting.target(tile, plan, array.shape[1] // 64)] for name, array in first._arrays.items()
+            }
+            self.add(index, tile, made)
+            return made
+
+    steps: list[Progress] = []
+    half = assess_steps(image, restored, trust, model, maps=Half(trust))
+    while True:
+        try:
+            steps.append(next(half))
+        except StopIteration as end:
+            again = end.value
+            break
+    assert [(step.done, step.before) for step in steps] == [(0, 0), (16384, 16384), (32768, 16384)]
+    for a, b in zip(whole.maps, again.maps, strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+    assert again.sentence == whole.sentence

@@ -17,7 +17,6 @@ from napari_mdeblurgan.restoration import scan
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.trust import ON_DISK
 from tests.widgets.event_loop import watched
 
 if TYPE_CHECKING:
@@ -113,15 +112,6 @@ def test_result_on_disk_is_what_the_engine_makes_and_the_status_says_where_it_is
     saved = read_image(path)
     assert (saved.axes, saved.pixel_size, saved.unit) == ("YX", {"Y": 0.25, "X": 0.25}, "µm")
     np.testing.assert_array_equal(saved.data, np.asarray(layer.data[0]))
-
-
-def test_result_on_disk_says_that_its_trust_was_not_looked_at(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run
-) -> None:
-    on_disk.controls.trust.value = True
-    viewer.add_image(noise(64, 64))
-    run()
-    assert ON_DISK in on_disk.controls.status.value
 
 
 def test_result_that_would_crowd_the_memory_is_made_on_disk_by_itself(
@@ -307,6 +297,7 @@ def test_scan_is_gone_on_with_after_napari_was_closed(
         widget = DeblurWidget(viewer)
         viewer.window.add_dock_widget(widget)
         widget.results.to_disk.value = True
+        widget.controls.trust.value = False
         viewer.add_image(da.from_zarr(stored), name="scan", contrast_limits=(0, 255))
         return widget
 

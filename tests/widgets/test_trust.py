@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -194,3 +194,77 @@ def test_cancelling_while_it_is_assessed_adds_nothing(
     trusting.controls.run.native.click()
     wait_for_end()
     assert names(viewer) == ["nuclei"]
+
+
+def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    from napari_mdeblurgan import load_model
+    from napari_mdeblurgan.restoration.ensemble import ensemble_steps
+    from napari_mdeblurgan.restoration.plan import make_plan
+
+    image, model = noise(), load_model("tiny-grey")
+    viewer.add_image(image, name="nuclei")
+    trusting.controls.ensemble.value = True
+    run()
+    steps = ensemble_steps(image, make_plan(image, model.card), model)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            mean, spread = end.value
+            break
+    np.testing.assert_array_equal(viewer.layers["nuclei [sharp ×2]"].data, mean)
+    np.testing.assert_allclose(viewer.layers["nuclei [disagreement]"].data, spread, rtol=1e-5)
+    assert names(viewer)[2:] == [
+        "nuclei [choice]",
+        "nuclei [disagreement]",
+        "nuclei [consistency]",
+        "nuclei [error bar]",
+    ]
+
+
+def test_eight_orientations_are_made_only_if_asked_and_the_wish_is_remembered(viewer: Viewer) -> None:
+    widget = DeblurWidget(viewer)
+    assert not widget.controls.ensemble.value
+    assert "eight times as" in widget.controls.ensemble.tooltip
+    widget.controls.ensemble.value = True
+    assert DeblurWidget(viewer).controls.ensemble.value
+
+
+def test_a_preview_is_not_made_of_eight_orientations(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    wait_for_end: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "napari_mdeblurgan.restoration.ensemble.ensemble_steps",
+        lambda *_: pytest.fail("a preview was made eight times"),
+    )
+    trusting.controls.ensemble.value = True
+    viewer.add_image(noise(), name="nuclei")
+    trusting.controls.preview.native.click()
+    wait_for_end()
+    assert names(viewer) == ["nuclei", "nuclei [preview]"]
+
+
+def test_what_is_to_be_known_of_the_image_is_said_before_and_while_it_is_restored(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None]
+) -> None:
+    image = np.full((64, 64), 90, np.uint8)
+    image[20:40, 20:40] = 200
+    viewer.add_image(image, name="nuclei")
+    trusting.controls.run.native.click()
+    qtbot.waitUntil(lambda: gate.begun == 1, timeout=60_000)
+    qtbot.waitUntil(lambda: "blur σ ≈" in trusting.controls.status.value, timeout=60_000)
+    gate.let_on(3)
+    qtbot.waitUntil(lambda: gate.begun == 4, timeout=60_000)
+    qtbot.wait(200)
+    assert trusting.controls.status.value.startswith("Restoring… ")
+    assert "blur σ ≈" in trusting.controls.status.value
+    trusting.controls.cancel.native.click()
+    gate.let_on(1)
+    wait_for_end()
+    assert trusting.controls.status.value == "Cancelled; nothing was added."

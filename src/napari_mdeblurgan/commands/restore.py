@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,12 +45,20 @@ def restore(
     MdeblurganError
         If the image cannot be restored.
     """
-    from napari_mdeblurgan.storage import read_image, write_image
+    from napari_mdeblurgan.commands.restore_on_disk import check_room, is_made_on_disk, restore_on_disk
+    from napari_mdeblurgan.storage import open_image, read_image, write_image
 
     _check_files(source, output, compare, overwrite, wishes)
     if settings.model is not None:
         check_model(settings.model)
     check_device(settings.device, settings.precision)
+    if is_made_on_disk(output):
+        wanted = {"tile": settings.tile, "device": settings.device, "precision": settings.precision}
+        named = partial(_model_name, settings=settings)
+        for line in restore_on_disk(source, output, named, wishes, compare, _shown, **wanted):
+            print(line, flush=True)
+        return
+    check_room(open_image(source), output, 2, wishes)
     before = read_image(source)
     check_output(output, before.axes, before.data.dtype)
     work = Work(wishes, _shown)
@@ -96,12 +105,25 @@ def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bo
     for path in written:
         if path.resolve() == source.resolve() or (path.exists() and path.samefile(source)):
             raise WrongUse(f"{path} is the input itself; choose another name.")
+        if path == output and trust.assesses and _was_made_on_disk(path):
+            continue  # if it is the same that is asked for, its assessment goes on
         if path.exists() and not overwrite:
-            raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
+            mend = "remove it, or choose another name" if path.is_dir() else "choose another name or add --overwrite"
+            raise WrongUse(f"{path} is there already; {mend}.")
         if path != trust.report:
             check_output(path, "YX", "uint8")
     if compare is not None and compare.resolve() == output.resolve():
         raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
+
+
+def _was_made_on_disk(path: Path) -> bool:
+    from napari_mdeblurgan.storage.ome_zarr_writing import finished_job
+
+    return path.suffix.lower() == ".zarr" and finished_job(path) is not None
+
+
+def _model_name(image: Micrograph, settings: Settings) -> str:
+    return settings.model or (common.COLOUR_MODEL if image.rgb else common.GREY_MODEL)
 
 
 def _restored(image: Micrograph, settings: Settings, work: Work | None = None) -> Micrograph:
@@ -111,7 +133,7 @@ def _restored(image: Micrograph, settings: Settings, work: Work | None = None) -
     from napari_mdeblurgan.restoration.engine import restore_steps
     from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
 
-    model = load_model(settings.model or (common.COLOUR_MODEL if image.rgb else common.GREY_MODEL))
+    model = load_model(_model_name(image, settings))
     plan = plan_micrograph(image, model.card, tile=settings.tile, device=settings.device, precision=settings.precision)
     for warning in plan.warnings:
         print(f"mdeblurgan: {warning}", file=sys.stderr)

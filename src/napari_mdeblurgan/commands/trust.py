@@ -13,7 +13,7 @@ from napari_mdeblurgan.commands.common import WrongUse
 if TYPE_CHECKING:
     import numpy as np
 
-    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.model import Model, ModelCard
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.storage import Micrograph
@@ -47,16 +47,20 @@ class Wishes:
         """Whether anything is asked for."""
         return self.maps or self.report is not None or self.ensemble
 
+    @property
+    def assesses(self) -> bool:
+        """Whether the result is to be assessed."""
+        return self.maps or self.report is not None
+
     def check(self) -> None:
         """Raise `WrongUse` if the report cannot be meant to be written where it is."""
         if self.report is not None and self.report.suffix.lower() not in (".html", ".htm"):
             raise WrongUse(f"a report is a web page; let {self.report} end in .html.")
 
     def files(self, output: Path) -> list[Path]:
-        """All that will be written beside the output."""
-        maps = (
-            [map_path(output, name) for name in NAMES if name != "disagreement" or self.ensemble] if self.maps else []
-        )
+        """All that will be written beside the output; the maps of an OME-Zarr lie within it."""
+        names = [name for name in NAMES if name != "disagreement" or self.ensemble]
+        maps = [map_path(output, name) for name in names] if self.maps and output.suffix.lower() != ".zarr" else []
         return maps if self.report is None else [*maps, self.report]
 
 
@@ -80,15 +84,19 @@ class Work:
         self._wishes, self._shown = wishes, shown
         self._assessment: Assessment | None = None
         self._settings: dict[str, str] = {}
+        self._plan: RestorationPlan | None = None
 
     def __call__(self, image: Any, plan: RestorationPlan, model: Model) -> np.ndarray:
         """Restore `image`; the assessment is kept."""
         from napari_mdeblurgan.restoration.engine import restore_steps
+        from napari_mdeblurgan.restoration.ensemble import ensemble_steps
         from napari_mdeblurgan.trust import assess
-        from napari_mdeblurgan.trust.disagreement import ensemble_steps
         from napari_mdeblurgan.trust.explanation import Explanation
         from napari_mdeblurgan.trust.settings import settings_of
 
+        self._plan = plan
+        if self._wishes.assesses:
+            print("\n".join(domain_lines(image, plan, model.card)), flush=True)
         explanation = spread = None
         if self._wishes.ensemble:
             result, spread = self._shown(ensemble_steps(image, plan, model))
@@ -96,7 +104,7 @@ class Work:
             explanation = Explanation(plan)
             result = self._shown(restore_steps(image, plan, model, explanation.keep))
         self._settings = settings_of(plan, model.card, ensemble=self._wishes.ensemble)
-        if self._wishes.maps or self._wishes.report is not None:
+        if self._wishes.assesses:
             print("assessing the result", flush=True)
             trust = assess.plan_trust(image, result, plan, model, assess.Wishes(disagreement=spread is not None))
             self._assessment = self._shown(assess.assess_steps(image, result, trust, model, explanation, spread=spread))
@@ -110,7 +118,10 @@ class Work:
         if self._wishes.maps:
             yield from self._write_maps(output, before, after, found)
         if self._wishes.report is not None:
-            write_report_of(self._wishes.report, before, after, found, self._settings)
+            from napari_mdeblurgan.commands.restore_on_disk import write_report_of
+
+            assert self._plan is not None
+            write_report_of(self._wishes.report, before, after, self._plan, found, self._settings)
             yield str(self._wishes.report)
         yield found.sentence
 
@@ -133,24 +144,18 @@ class Work:
             yield f"{path}: {each.kind.title.lower()}{unit}"
 
 
-def write_report_of(
-    path: Path, before: Micrograph, after: Micrograph, assessment: Assessment, settings: dict[str, str]
-) -> None:
-    """Write a report on a micrograph: of a stack, on its middle plane."""
-    from napari_mdeblurgan.comparison import middle_index
-    from napari_mdeblurgan.trust.report import Report, write_report
+def domain_lines(image: Any, plan: RestorationPlan, card: ModelCard) -> Iterator[str]:
+    """Whether an image is one of those that the model knows, said before it is restored: a line for each channel."""
+    from napari_mdeblurgan.restoration.measuring import measured_windows
+    from napari_mdeblurgan.trust.domain import examine
+    from napari_mdeblurgan.trust.error_bar import calibration_of
 
-    index = middle_index(before)
-    sizes, unit = before.physical()
-    report = Report(
-        source=before.name or path.stem,
-        before=before.data[index],
-        after=after.data[index],
-        assessment=assessment,
-        index=index,
-        settings=settings,
-        pixel_size=sizes.get("X"),
-        unit=unit or "",
-        date=datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-    )
-    write_report(path, report)
+    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
+    for number, window in enumerate(windows):
+        channel = f"channel {number}: " if len(windows) > 1 else ""
+        yield channel + examine(image, plan, window, card, calibration_of(card), number).sentence
+
+
+def today() -> str:
+    """When a report is made."""
+    return datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")

@@ -16,6 +16,7 @@ import numpy as np
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.engine import Progress
+from napari_mdeblurgan.restoration.fitting import interleaved
 from napari_mdeblurgan.restoration.inference import (
     DoesNotFit,
     Prepared,
@@ -31,6 +32,7 @@ from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.overlap import overlapped
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.scan_job import settling
+from napari_mdeblurgan.restoration.scan_spread import create_spread, ensemble_block
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Region, Tile, TileLimit
 from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -99,10 +101,19 @@ class Scan:
         Writes blocks from other processes and machines too, see `restore_block`.
     """
 
-    def __init__(self, source: Micrograph, model: Model, plan: RestorationPlan, writer: OmeZarrWriter) -> None:
+    def __init__(
+        self,
+        source: Micrograph,
+        model: Model,
+        plan: RestorationPlan,
+        writer: OmeZarrWriter,
+        ensemble: bool = False,
+        spread: OmeZarrWriter | None = None,
+    ) -> None:
         self.plan, self.path = plan, writer.path
         self.blocks = blocks_of(plan)
         self._source, self._model, self._writer = source, model, writer
+        self._ensemble, self._spread = ensemble, spread
         self._wanted: tuple[tuple[int, ...], Region] | None = None
         self._batch = 1  # blocks that go through the network together
         self._lock = Lock()
@@ -117,7 +128,8 @@ class Scan:
 
     def is_done(self, block: Block) -> bool:
         """Whether a block is on disk, from this run or an earlier one."""
-        return self._writer.is_done(block.index, block.y, block.x, block.height, block.width)
+        writers = [self._writer] if self._spread is None else [self._writer, self._spread]
+        return all(each.is_done(block.index, block.y, block.x, block.height, block.width) for each in writers)
 
     def missing(self) -> list[Block]:
         """The blocks that are not on disk."""
@@ -153,6 +165,19 @@ class Scan:
         total = sum(block.pixels for block in self.blocks)
         done = before = total - sum(block.pixels for block in todo)
         yield Progress(done, total, 0.0, before)
+        if not self._ensemble:
+            self._batch = fitting_batch(self._model.card, self.plan.tile, self.plan.device, self.plan.precision)
+        turns = self._in_turn(todo)
+        try:
+            for blocks in self._eightfold(turns) if self._ensemble else self._once(turns):
+                done += sum(block.pixels for block in blocks)
+                yield Progress(done, total, time.perf_counter() - start, before)
+        finally:
+            memory.release()
+        return self.finish()
+
+    def _once(self, turns: Iterator[list[Block]]) -> Iterator[list[Block]]:
+        """Restore blocks as they are; yields those that are written."""
         image, plan = self._source.data, self.plan
         network, limit = network_on(self._model, plan.device), TileLimit()
 
@@ -177,14 +202,17 @@ class Scan:
                     pixels = finish(output, prepared, plan, _window(block, plan))
                 self._writer.write(block.index, block.y, block.x, pixels)
 
-        self._batch = fitting_batch(self._model.card, plan.tile, plan.device, plan.precision)
-        try:
-            for blocks in overlapped(self._in_turn(todo), read, work, write):
-                done += sum(block.pixels for block in blocks)
-                yield Progress(done, total, time.perf_counter() - start, before)
-        finally:
-            memory.release()
-        return self.finish()
+        return overlapped(turns, read, work, write)
+
+    def _eightfold(self, turns: Iterator[list[Block]]) -> Iterator[list[Block]]:
+        """Restore blocks in eight orientations each; the spread of each is written before its mean."""
+        for blocks in turns:
+            for block in blocks:
+                made = ensemble_block(block.index, block.tile, self._source.data, self.plan, self._model)
+                if self._spread is not None:
+                    self._spread.write(block.index, block.y, block.x, made.spread)
+                self._writer.write(block.index, block.y, block.x, made.mean)
+            yield blocks
 
     def arrived(self, block: Block) -> None:
         """Take note of a block that another process has written with `store.write_block`."""
@@ -198,6 +226,8 @@ class Scan:
         FileError
             If blocks are missing, the disk is full, or the name has been taken in the meantime.
         """
+        if self._spread is not None:
+            self._spread.finish()
         return self._writer.finish()
 
     def abandon(self) -> None:
@@ -228,6 +258,7 @@ def opening(
     *,
     identity: str = "",
     in_place: bool = False,
+    ensemble: bool = False,
     **wishes: Any,
 ) -> Generator[float, None, Scan]:
     """Plan the restoration of an image of any size into an OME-Zarr, or go on with one that was begun and not finished.
@@ -244,6 +275,8 @@ def opening(
         What tells the source from others, so that only the same one is gone on with; by default `source_identity`.
     in_place : bool
         Have the final name from the beginning; else ".partial" is added to it until the result is complete.
+    ensemble : bool
+        The mean of eight orientations, at eight times the cost; how far they lie apart is kept as a map within the result.
     **wishes
         As in `make_plan`: ``channel_axis`` (by default the source's channels), ``window``, ``tile``, ``device``,
         ``precision``, ``region``.
@@ -268,7 +301,7 @@ def opening(
         If there is something of that name already, it cannot be written there, or the disk is far too small.
     """
     path = Path(path).expanduser()
-    plan, job = yield from settling(source, model, path, identity, in_place, wishes)
+    plan, job = yield from settling(source, model, path, identity, in_place, wishes, ensemble)
     sizes, unit = source.physical()
     writer = create_ome_zarr(
         path,
@@ -285,7 +318,8 @@ def opening(
         in_place=in_place,
     )
     _check_room(writer, plan)
-    return Scan(source, model, plan, writer)
+    spread = create_spread(source, writer.store.path, plan, job) if ensemble else None
+    return Scan(source, model, plan, writer, ensemble, spread)
 
 
 def restore_block(
@@ -348,7 +382,7 @@ def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
     """All blocks of a plan: image by image, and neighbours close together, so that coarser levels are soon complete."""
     (top, _), (left, _) = plan.region
     rows, columns = plan.grid.spans
-    order = sorted(np.ndindex(len(rows), len(columns)), key=lambda at: _interleaved(*at))
+    order = sorted(np.ndindex(len(rows), len(columns)), key=lambda at: interleaved(*at))
     f = plan.factor
     return tuple(
         Block(
@@ -357,12 +391,6 @@ def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
         for index in np.ndindex(*plan.leading)
         for y, x in ((rows[j], columns[i]) for j, i in order)
     )
-
-
-def _interleaved(row: int, column: int) -> int:
-    """Position along a Z-order curve."""
-    bits = max(row.bit_length(), column.bit_length())
-    return sum((row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits))
 
 
 def _check_room(writer: OmeZarrWriter, plan: RestorationPlan) -> None:

@@ -17,7 +17,7 @@ from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
-from napari_mdeblurgan.storage.ome_zarr_writing import begun_job
+from napari_mdeblurgan.storage.ome_zarr_writing import begun_job, finished_job
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -36,7 +36,13 @@ def source_identity(image: Any) -> str:
 
 
 def settling(
-    source: Micrograph, model: Model, path: Path, identity: str, in_place: bool, wishes: Mapping[str, Any]
+    source: Micrograph,
+    model: Model,
+    path: Path,
+    identity: str,
+    in_place: bool,
+    wishes: Mapping[str, Any],
+    ensemble: bool = False,
 ) -> Generator[float, None, tuple[RestorationPlan, str]]:
     """The plan of a scan, and the job that `create_ome_zarr` is to know it by; yields as `measuring` does.
 
@@ -49,15 +55,15 @@ def settling(
         In one sentence, if the image cannot be restored.
     """
     wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
-    identical = {
-        "source": identity or source_identity(source.data),
-        "model": model.card.weights_sha256,
-        "wishes": {name: repr(wish) for name, wish in sorted(wishes.items()) if name != "device"},
-    }
-    begun = _begun(path, in_place, identical)
+    identical = _identical(source, model, identity, wishes, ensemble)
+    begun = _kept(begun_job(path, in_place=in_place), identical)
     plan = make_plan(source.data, model.card, in_memory=False, **{**wishes, **begun})
     if not begun and wishes.get("tile") is None:
         plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
+    if ensemble:
+        from napari_mdeblurgan.restoration.fitting import LARGEST_TILE  # which brings torch
+
+        plan = replace(plan, tile=min(plan.tile, LARGEST_TILE))
     if plan.windows is None:
         plan = replace(plan, windows=(yield from measuring(source.data, plan.rgb, plan.window_axes)))
     chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)
@@ -70,10 +76,37 @@ def settling(
     return plan, json.dumps(identical | {"begun": kept})
 
 
-def _begun(path: Path, in_place: bool, identical: Mapping[str, Any]) -> dict[str, Any]:
+def plan_of_finished(
+    source: Micrograph, model: Model, path: Path, wishes: Mapping[str, Any], ensemble: bool = False, identity: str = ""
+) -> RestorationPlan | None:
+    """The plan that a finished scan was made by; None if there is none at `path`, or it is of another job.
+
+    Parameters
+    ----------
+    source, model, path, identity, wishes, ensemble
+        As for `open_scan`.
+    """
+    wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
+    kept = _kept(finished_job(path), _identical(source, model, identity, wishes, ensemble))
+    return make_plan(source.data, model.card, in_memory=False, **{**wishes, **kept}) if kept else None
+
+
+def _identical(
+    source: Micrograph, model: Model, identity: str, wishes: Mapping[str, Any], ensemble: bool
+) -> dict[str, Any]:
+    """What has to be the same for two jobs to be the same."""
+    identical: dict[str, Any] = {
+        "source": identity or source_identity(source.data),
+        "model": model.card.weights_sha256,
+        "wishes": {name: repr(wish) for name, wish in sorted(wishes.items()) if name != "device"},
+    }
+    return identical | ({"ensemble": True} if ensemble else {})
+
+
+def _kept(job: str | None, identical: Mapping[str, Any]) -> dict[str, Any]:
     """What was settled when this very job was begun, as wishes; nothing where it was not."""
     try:
-        found = json.loads(begun_job(path, in_place=in_place) or "{}")
+        found = json.loads(job or "{}")
         kept = found.pop("begun")
         if found != identical:
             return {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 from napari_mdeblurgan.storage.ome_zarr_chunks import Chunk, ChunkStore
-from napari_mdeblurgan.storage.pyramid import halved
+from napari_mdeblurgan.storage.pyramid import REDUCTIONS
 
 BUDGET_BYTES = 256 * 2**20
 
@@ -41,6 +41,7 @@ class LivePyramid:
 
     def __init__(self, store: ChunkStore, budget: int = BUDGET_BYTES) -> None:
         self.store = store
+        self._halved = REDUCTIONS[store.layout.reduction]
         self.lock = RLock()
         self._budget = budget
         self._last = len(store.layout.levels) - 1
@@ -64,7 +65,7 @@ class LivePyramid:
             if level == self._last:
                 self._show(chunk, 0, 0, pixels)
                 return
-            above, small = _above(chunk), halved(pixels)
+            above, small = _above(chunk), self._halved(pixels)
             block = self._opened(level + 1, above)
             row, column = self._corner(chunk)
             block.pixels[..., row : row + small.shape[-2], column : column + small.shape[-1]] = small
@@ -108,7 +109,7 @@ class LivePyramid:
         block = self._opened(level, chunk)
         for part in self._below(level, chunk):
             if part not in block.parts:
-                small = halved(self.store.read(level - 1, part))
+                small = self._halved(self.store.read(level - 1, part))
                 row, column = self._corner(part)
                 block.pixels[..., row : row + small.shape[-2], column : column + small.shape[-1]] = small
         self.store.write(level, chunk, block.pixels)
@@ -126,7 +127,7 @@ class LivePyramid:
             ]
             if not all(whole):
                 return
-            level, chunk, region = level + 1, _above(chunk), halved(region)
+            level, chunk, region = level + 1, _above(chunk), self._halved(region)
             row, column = own_row + row // 2, own_column + column // 2
             pixels = self._opened(level, chunk).pixels
             pixels[..., row : row + region.shape[-2], column : column + region.shape[-1]] = region

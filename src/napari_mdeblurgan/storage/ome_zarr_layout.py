@@ -39,6 +39,8 @@ class Layout:
         Name of the type of a pixel: bool, an integer or a real number.
     chunk : tuple of int
         Height and width of a chunk, both even; along other axes a chunk has length 1, but colours are kept together.
+    reduction : str
+        How coarser levels are made of finer ones, a key of `pyramid.REDUCTIONS`.
     """
 
     shape: tuple[int, ...]
@@ -50,6 +52,7 @@ class Layout:
     time_step_s: float | None = None
     name: str = ""
     chunk: tuple[int, int] = (CHUNK_EDGE, CHUNK_EDGE)
+    reduction: str = "mean"
 
     @property
     def stored_axes(self) -> str:
@@ -133,7 +136,7 @@ def attributes(
             "name": layout.name or None,
             "axes": [_axis(axis, layout) for axis in layout.stored_axes],
             "datasets": [_dataset(level, layout, sizes) for level in range(len(layout.levels))],
-            "type": "mean",
+            "type": layout.reduction,
         }
     )
     omero = {"channels": _channels(layout, windows), "rdefs": {"model": "color"}} if _named(layout) else None

@@ -145,6 +145,7 @@ def create_ome_zarr(
     name: str = "",
     job: str = "",
     in_place: bool = False,
+    reduction: str = "mean",
 ) -> OmeZarrWriter:
     """Begin an OME-Zarr, or go on with one that was begun with the same arguments and never finished.
 
@@ -167,6 +168,8 @@ def create_ome_zarr(
     in_place : bool
         Have its own name from the beginning, as an image that is shown while it is made; `open_image` refuses it until it
         is finished.
+    reduction : str
+        How coarser levels are made of finer ones: "mean", "largest" or "first" of 2 × 2 pixels.
 
     Raises
     ------
@@ -188,6 +191,7 @@ def create_ome_zarr(
         time_step_s,
         name,
         edges,
+        reduction,
     )
     store = ChunkStore(path if in_place else path.with_name(path.name + PARTIAL), layout)
     with told(path):
@@ -208,6 +212,13 @@ def begun_job(path: str | Path, *, in_place: bool = False) -> str | None:
     place = path if in_place else path.with_name(path.name + PARTIAL)
     found = _attributes(place)
     job = found[OWN_KEY].get("job") if _begun(place, found) else None
+    return job if isinstance(job, str) else None
+
+
+def finished_job(path: str | Path) -> str | None:
+    """The `job` of an OME-Zarr that `create_ome_zarr` has begun and that is finished; None if there is none."""
+    found = _attributes(Path(path).expanduser()).get(OWN_KEY)
+    job = found.get("job") if isinstance(found, Mapping) and found.get("finished") is True else None
     return job if isinstance(job, str) else None
 
 

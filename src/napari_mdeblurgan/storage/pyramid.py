@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 COARSEST_EDGE = 1024
@@ -42,6 +44,28 @@ def halved(pixels: np.ndarray) -> np.ndarray:
     if dtype.kind == "f":
         return (total * np.asarray(0.25, wide)).astype(dtype)
     return total >= 2 if dtype.kind == "b" else ((total + 2) >> 2).astype(dtype)
+
+
+def largest(pixels: np.ndarray) -> np.ndarray:
+    """The same with the largest of 2 × 2 pixels; NaN only where all four are."""
+    rows = np.fmax(pixels[..., 0::2, :], _shifted(pixels, -2))
+    return np.asarray(np.fmax(rows[..., 0::2], _shifted(rows, -1)))
+
+
+def first(pixels: np.ndarray) -> np.ndarray:
+    """The same with the first of 2 × 2 pixels, for labels, of which there are no means."""
+    return np.ascontiguousarray(pixels[..., 0::2, 0::2])
+
+
+REDUCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"mean": halved, "largest": largest, "first": first}
+
+
+def _shifted(pixels: np.ndarray, axis: int) -> np.ndarray:
+    """Every second row or column, beginning with the second; a last one without a neighbour is its own."""
+    odd = pixels[..., 1::2, :] if axis == -2 else pixels[..., 1::2]
+    if pixels.shape[axis] % 2 == 0:
+        return odd
+    return np.concatenate([odd, pixels[..., -1:, :] if axis == -2 else pixels[..., -1:]], axis=axis)
 
 
 def _wider(dtype: np.dtype) -> np.dtype:

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Generator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.engine import Progress
+from napari_mdeblurgan.restoration.ensemble import ensemble, part_of
+from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, read, target, tiles_that_fit, within
 from napari_mdeblurgan.restoration.inference import network_on
-from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.trust.choice import choice
-from napari_mdeblurgan.trust.consistency import NOTABLE, compare, in_noise
-from napari_mdeblurgan.trust.disagreement import ensemble, part_of
+from napari_mdeblurgan.trust.consistency import compare, in_noise
 from napari_mdeblurgan.trust.domain import Examination, examine
 from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
-from napari_mdeblurgan.trust.explanation import Explanation, explained, explains
+from napari_mdeblurgan.trust.estimates import Estimate, estimate_whole
+from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation, explains
 from napari_mdeblurgan.trust.features import features
+from napari_mdeblurgan.trust.figures import Figures, Sums
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap
 from napari_mdeblurgan.trust.pieces import read_piece
-from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf
-from napari_mdeblurgan.trust.resolution import resolution_px
-from napari_mdeblurgan.trust.samples import Place, normalised, read, rich_places
 from napari_mdeblurgan.trust.summary import summarise
-from napari_mdeblurgan.trust.tiles import NewArray, in_memory, target, tiles_that_fit
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
-
-ERROR_BINS = np.geomspace(1e-5, 10, 300)  # of half-widths in windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,28 +48,6 @@ class Wishes:
 
     disagreement: bool = False
     weights: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What holds for the whole image, or for one of its channels.
-
-    Attributes
-    ----------
-    window : Window
-    examination : Examination
-        Of the input, noise included.
-    psf : PointSpread
-        From the restored image back to the input.
-    resolution_before, resolution_after : float or None
-        Period of the finest detail, in pixels of the input.
-    """
-
-    window: Window
-    examination: Examination
-    psf: PointSpread
-    resolution_before: float | None
-    resolution_after: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +188,47 @@ def plan_trust(
     )
 
 
+class Maps(Protocol):
+    """Where the maps of an assessment go, tile by tile."""
+
+    def known(self, index: tuple[int, ...], tile: Tile) -> Mapping[str, np.ndarray] | None:
+        """All maps of a tile of one image of the stack, if they are there already from an earlier time."""
+
+    def add(self, index: tuple[int, ...], tile: Tile, made: Mapping[str, np.ndarray]) -> None:
+        """Keep the maps of a tile."""
+
+    def finish(self) -> tuple[TrustMap, ...]:
+        """All maps, once all tiles were added."""
+
+
+class MapsInMemory:
+    """Keeps maps as arrays in memory.
+
+    Parameters
+    ----------
+    trust : TrustPlan
+        Of the assessment.
+    """
+
+    def __init__(self, trust: TrustPlan) -> None:
+        self._plan = trust.restoration
+        self._arrays = {name: np.empty(map_shape(name, self._plan), MAPS[name].dtype) for name in trust.maps}
+
+    def known(self, index: tuple[int, ...], tile: Tile) -> None:  # noqa: ARG002
+        """None: there is nothing from an earlier time."""
+        return
+
+    def add(self, index: tuple[int, ...], tile: Tile, made: Mapping[str, np.ndarray]) -> None:
+        """Keep the maps of a tile."""
+        for name, values in made.items():
+            place: tuple[Any, ...] = (*index, *target(tile, self._plan, map_factor(name, self._plan)))
+            self._arrays[name][place] = values
+
+    def finish(self) -> tuple[TrustMap, ...]:
+        """All maps."""
+        return tuple(TrustMap(name, array) for name, array in self._arrays.items())
+
+
 def assess_steps(
     image: Any,
     restored: Any,
@@ -220,7 +236,7 @@ def assess_steps(
     model: Model,
     explanation: Explanation | None = None,
     spread: Any = None,
-    new_array: NewArray = in_memory,
+    maps: Maps | None = None,
 ) -> Generator[Progress, None, Assessment]:
     """Make the maps; yields once at the start and after every tile. Closing the generator ends the work.
 
@@ -238,27 +254,26 @@ def assess_steps(
     spread : array, optional
         In grey levels on the result's grid, from `ensemble_steps`, where `restored` is the mean of the eight orientations; else
         they are made here if the disagreement is wished for.
-    new_array : callable
-        Makes the arrays of the maps, in memory or on disk.
+    maps : Maps, optional
+        Where they go: in memory, or on disk with `stored.StoredMaps`.
     """
     plan, start = trust.restoration, time.perf_counter()
-    arrays = {name: _array(name, plan, new_array) for name in trust.maps}
+    maps = MapsInMemory(trust) if maps is None else maps
     network = network_on(model, plan.device)
-    sums = _Sums()
+    anew = ExplainedAnew(image, plan, network) if explanation is None and explains(network) else None
+    sums = Sums()
     total = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64))
-    done = 0
+    done = before = 0
     yield Progress(done, total, 0.0)
     for index in np.ndindex(*plan.leading):
         estimate = trust.estimate(index)
 
         def work(tile: Tile, index: tuple[int, ...] = index, estimate: Estimate = estimate) -> dict[str, np.ndarray]:
             said = None
-            if explains(network):
-                if explanation is None:
-                    block = read(image, (*index, tile.y.source, tile.x.source))
-                    said = explained(block, tile, plan, estimate.window, network)
-                else:
-                    said = explanation.of(index, tile)
+            if anew is not None:
+                said = anew.of(index, tile, estimate.window)
+            elif explanation is not None and explains(network):
+                said = explanation.of(index, tile)
             apart = None
             if spread is not None:
                 apart = read(spread, (*index, *target(tile, plan)))[..., None] / np.float32(estimate.window.span)
@@ -267,14 +282,29 @@ def assess_steps(
                 apart = ensemble(part, tile, plan, estimate.window, network).spread
             return maps_of_tile(image, restored, index, tile, trust, said, apart)
 
-        for tile, made in tiles_that_fit(plan, work):
-            for name, values in made.items():
-                arrays[name][(*index, *target(tile, plan, None if MAPS[name].finer else 1))] = values
+        for tile in close_together(fine_grid(plan)):
+            made = maps.known(index, tile)
+            pixels = tile.pixels * plan.factor**2
+            if made is None:
+                made = _in_one(tile, list(tiles_that_fit(plan, work, [tile])), plan)
+                maps.add(index, tile, made)
+            else:
+                before += pixels
             sums.add(made, estimate.window.span)
-            done += tile.pixels * plan.factor**2
-            yield Progress(done, total, time.perf_counter() - start)
-    assessment = sums.assessment(trust, tuple(TrustMap(name, arrays[name]) for name in trust.maps))
-    return summarise(assessment, model.card)
+            done += pixels
+            yield Progress(done, total, time.perf_counter() - start, before)
+    return assessment_of(trust, maps.finish(), sums.figures(), model)
+
+
+def assessment_of(trust: TrustPlan, maps: tuple[TrustMap, ...], figures: Figures, model: Model) -> Assessment:
+    """What comes of maps and figures, with its sentence."""
+    found = Assessment(
+        maps=maps,
+        estimates=trust.estimates,
+        calibrated=trust.calibration is not None and trust.calibration.own,
+        **dataclasses.asdict(figures),
+    )
+    return summarise(found, model.card)
 
 
 def maps_of_tile(
@@ -308,101 +338,28 @@ def maps_of_tile(
     return made
 
 
-def _array(name: str, plan: RestorationPlan, new_array: NewArray) -> Any:
-    kind = MAPS[name]
-    factor = plan.factor if kind.finer else 1
-    area = tuple((stop - start) * factor for start, stop in plan.region)
-    return new_array(name, (*plan.leading, *area, *kind.last_axis), np.dtype(kind.dtype))
+def map_factor(name: str, plan: RestorationPlan) -> int:
+    """Pixels of a map for one of the image, along y and x."""
+    return plan.factor if MAPS[name].finer else 1
 
 
-def estimate_whole(
-    image: Any,
-    restored: Any,
-    plan: RestorationPlan,
-    window: Window,
-    examination: Examination,
-    channel: int | None = None,
-) -> Estimate:
-    """From a few places of an image and of its restoration, or of one channel, to what holds for all of it."""
-    places = rich_places(image, plan, channel)
-    blurred = [normalised(place, image, plan, window) for place in places]
-    result = [_in_result(place, restored, plan, window) for place in places]
-    whole = [
-        at
-        for at, (b, r) in enumerate(zip(blurred, result, strict=True))
-        if np.isfinite(b).all() and np.isfinite(r).all()
-    ]
-    grey = [blurred[at].mean(axis=-1) for at in whole]
-    fine = [result[at].mean(axis=-1) for at in whole]
-    if not whole:
-        return Estimate(window, examination, PointSpread(np.ones((1, 1)), plan.factor), None, None)
-    sigma = [examination.noise.sigma(blurred[at]).mean(axis=-1) for at in whole]
-    after = resolution_px(fine)
-    return Estimate(
-        window=window,
-        examination=examination,
-        psf=estimate_psf(fine, grey, sigma, plan.factor),
-        resolution_before=resolution_px(grey),
-        resolution_after=None if after is None else after / plan.factor,
-    )
+def map_shape(name: str, plan: RestorationPlan) -> tuple[int, ...]:
+    """Shape of a map of a plan's result."""
+    area = ((stop - start) * map_factor(name, plan) for start, stop in plan.region)
+    return (*plan.leading, *area, *MAPS[name].last_axis)
 
 
-def _in_result(place: Place, restored: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
-    """The same place in the restored image: (y, x, colours) float32 in windows, NaN where it has no number."""
-    f = plan.factor
-    area = (
-        slice((part.start - start) * f, (part.stop - start) * f)
-        for part, (start, _) in zip((place.y, place.x), plan.region, strict=True)
-    )
-    block = read(restored, (*place.index, *area))
-    colours = block[..., :3] if plan.rgb else block[..., None]
-    return np.where(np.isfinite(colours), window.normalise(colours), np.float32(np.nan))
-
-
-@dataclass(slots=True)
-class _Sums:
-    """Figures of the whole, gathered tile by tile."""
-
-    squares: float = 0.0
-    notable: int = 0
-    compared: int = 0
-    errors: float = 0.0
-    barred: int = 0
-    histogram: dict[float, np.ndarray] = field(default_factory=dict)  # by grey levels in a window
-    spreads: float = 0.0
-    spread_pixels: int = 0
-
-    def add(self, made: dict[str, np.ndarray], span: float) -> None:
-        z = made["consistency"][np.isfinite(made["consistency"])].astype(np.float64)
-        self.squares += float(np.square(z).sum())
-        self.notable += int(np.count_nonzero(z > NOTABLE))
-        self.compared += z.size
-        if "error" in made:
-            widths = made["error"][np.isfinite(made["error"])]
-            self.errors += float(widths.sum(dtype=np.float64))
-            self.barred += widths.size
-            counts = np.histogram(np.clip(widths / span, ERROR_BINS[0], ERROR_BINS[-1]), ERROR_BINS)[0]
-            self.histogram[span] = self.histogram.get(span, np.zeros(len(counts), np.int64)) + counts
-        if "disagreement" in made:
-            known = made["disagreement"][np.isfinite(made["disagreement"])]
-            self.spreads += float(known.sum(dtype=np.float64))
-            self.spread_pixels += known.size
-
-    def assessment(self, trust: TrustPlan, maps: tuple[TrustMap, ...]) -> Assessment:
-        return Assessment(
-            maps=maps,
-            estimates=trust.estimates,
-            consistency=(self.squares / self.compared) ** 0.5 if self.compared else float("nan"),
-            inconsistent=self.notable / self.compared if self.compared else 0.0,
-            error=self.errors / self.barred if self.barred else None,
-            large_error=self._quantile(0.95) if self.barred else None,
-            calibrated=trust.calibration is not None and trust.calibration.own,
-            disagreement=self.spreads / self.spread_pixels if self.spread_pixels else None,
-        )
-
-    def _quantile(self, share: float) -> float:
-        widths = np.concatenate([np.sqrt(ERROR_BINS[1:] * ERROR_BINS[:-1]) * span for span in self.histogram])
-        counts = np.concatenate(list(self.histogram.values()))
-        order = np.argsort(widths)
-        reached = np.cumsum(counts[order])
-        return float(widths[order][np.searchsorted(reached, share * reached[-1])])
+def _in_one(
+    tile: Tile, parts: list[tuple[Tile, dict[str, np.ndarray]]], plan: RestorationPlan
+) -> dict[str, np.ndarray]:
+    """The maps of a tile from those of its parts, which it was cut into if memory ran out."""
+    if len(parts) == 1:
+        return parts[0][1]
+    height, width = tile.y.stop - tile.y.start, tile.x.stop - tile.x.start
+    whole = {}
+    for name in parts[0][1]:
+        f = map_factor(name, plan)
+        whole[name] = np.empty((height * f, width * f, *MAPS[name].last_axis), MAPS[name].dtype)
+        for part, made in parts:
+            whole[name][within(part, tile, f)] = made[name]
+    return whole

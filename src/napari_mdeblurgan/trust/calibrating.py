@@ -11,13 +11,13 @@ from scipy import stats
 
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.ensemble import ensemble, part_of
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.trust.assess import estimate_whole
 from napari_mdeblurgan.trust.consistency import compare
-from napari_mdeblurgan.trust.disagreement import ensemble, part_of
 from napari_mdeblurgan.trust.domain import examine
 from napari_mdeblurgan.trust.error_bar import COVERED, ErrorBar, standardised
+from napari_mdeblurgan.trust.estimates import estimate_whole
 from napari_mdeblurgan.trust.explanation import explained, explains
 from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT, features
 from napari_mdeblurgan.trust.pieces import read_piece

@@ -29,6 +29,8 @@ class MapKind:
         A perceptually even one that the colour-blind can read; empty for labels.
     limits : (float, float) or None
         Contrast limits that mean the same for every image; None: from the data.
+    reduction : str
+        What stands for several pixels where it is shown smaller: their "mean", the "largest" or the "first".
     """
 
     title: str
@@ -39,6 +41,7 @@ class MapKind:
     last_axis: tuple[int, ...] = ()
     colormap: str = "viridis"
     limits: tuple[float, float] | None = None
+    reduction: str = "mean"
 
 
 MAPS = {
@@ -56,6 +59,7 @@ MAPS = {
         unit="× noise",
         colormap="inferno",
         limits=(0.0, 6.0),
+        reduction="largest",
     ),
     "disagreement": MapKind(
         "Disagreement",
@@ -71,6 +75,7 @@ MAPS = {
         + ".",
         dtype="uint8",
         colormap="",
+        reduction="first",
     ),
     "weights": MapKind(
         "Weights",
@@ -92,10 +97,13 @@ class TrustMap:
         Key of `MAPS`.
     data : array
         (..., y, x) of the plan's region, on the input's or the result's grid.
+    coarser : tuple of array
+        Of a map on disk, the levels of its pyramid after the first, each half as large along y and x.
     """
 
     name: str
     data: Any
+    coarser: tuple[Any, ...] = ()
 
     @property
     def kind(self) -> MapKind:

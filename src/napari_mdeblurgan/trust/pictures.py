@@ -10,11 +10,13 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
+from napari_mdeblurgan.restoration.fitting import read
 from napari_mdeblurgan.trust.choice import LEGEND
 from napari_mdeblurgan.trust.maps import TrustMap
 
 WIDTH_IN, DPI = 5.6, 110
 LARGEST = 640  # pixels that are drawn, along y and x
+READ_EDGE = 2048  # what is read for it
 CHOICE_COLOURS = ("#FFFFFF", "#E69F00", "#56B4E9", "#0072B2")  # told apart by the colour-blind, too (Okabe & Ito)
 ABSENT = "#BBBBBB"
 
@@ -30,7 +32,8 @@ def picture(trust_map: TrustMap, index: tuple[int, ...] = ()) -> bytes:
         Of the plane along the axes before y and x.
     """
     kind = trust_map.kind
-    plane = reduced(trust_map.data, index, kind.last_axis, largest_counts=trust_map.name == "consistency")
+    level = read(_small_enough(trust_map), index)
+    plane = reduced(level, (), kind.last_axis, largest_counts=kind.reduction == "largest")
     aspect = plane.shape[0] / plane.shape[1]
     figure = Figure(figsize=(WIDTH_IN, WIDTH_IN * 0.8 * min(max(aspect, 0.25), 2) + 0.3), layout="constrained")
     axes = figure.subplots()
@@ -48,6 +51,13 @@ def picture(trust_map: TrustMap, index: tuple[int, ...] = ()) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=DPI)
     return file.getvalue()
+
+
+def _small_enough(trust_map: TrustMap) -> Any:
+    """The finest level that is not much larger than what is drawn."""
+    axis = -2 - len(trust_map.kind.last_axis)
+    levels = (trust_map.data, *trust_map.coarser)
+    return next((each for each in levels if max(each.shape[axis:][:2]) <= READ_EDGE), levels[-1])
 
 
 def reduced(data: Any, index: tuple[int, ...], last_axis: tuple[int, ...], largest_counts: bool = False) -> np.ndarray:

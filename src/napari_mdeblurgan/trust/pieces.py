@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from napari_mdeblurgan.restoration.fitting import read
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
-from napari_mdeblurgan.trust.samples import read
 
 MARGIN = 24  # pixels of the input: the point-spread function's 9, the widest average's 6, a gap's filling 8
 

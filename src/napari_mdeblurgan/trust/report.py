@@ -16,8 +16,9 @@ from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.comparison import comparison
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.trust.assess import Assessment, Estimate
+from napari_mdeblurgan.trust.assess import Assessment
 from napari_mdeblurgan.trust.consistency import NOTABLE
+from napari_mdeblurgan.trust.estimates import Estimate
 from napari_mdeblurgan.trust.pictures import picture
 from napari_mdeblurgan.trust.summary import UNCALIBRATED, short
 
@@ -48,7 +49,7 @@ class Report:
     source : str
         Name of the image.
     before, after : ndarray
-        (y, x) or (y, x, 3 or 4): the plane that stands for the image, and its restoration.
+        (y, x) or (y, x, 3 or 4): the plane that stands for the image, or a part of it, and its restoration.
     assessment : Assessment
     index : tuple of int
         Of that plane in the maps.
@@ -59,6 +60,8 @@ class Report:
     unit : str
     date : str
         When the restoration was made.
+    where : str
+        Which part of the plane `before` and `after` are, in words; empty for all of it.
     """
 
     source: str
@@ -70,6 +73,7 @@ class Report:
     pixel_size: float | None = None
     unit: str = ""
     date: str = ""
+    where: str = ""
 
 
 def check_report_path(path: Path) -> None:
@@ -101,11 +105,9 @@ def report_html(report: Report) -> str:
     """The page."""
     title = f"How far can the restoration of {report.source} be trusted?"
     found = report.assessment
-    pictures = [
-        _figure(
-            "Before and after", "Framed: the part with most detail, magnified below.", _before_after(report), wide=True
-        )
-    ]
+    shown = f"A part that is rich in detail: {report.where}. " if report.where else ""
+    shown += "Framed: the part with most detail, magnified below."
+    pictures = [_figure("Before and after", shown, _before_after(report), wide=True)]
     for each in found.maps:
         if each.name != "weights":
             name = (

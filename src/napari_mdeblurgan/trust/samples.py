@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_mdeblurgan.restoration.fitting import read
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 
@@ -28,12 +29,6 @@ class Place:
         """The pixels there, without alpha: (y, x, colours), the image's type."""
         part = read(image, (*self.index, self.y, self.x))
         return part[..., :3] if plan.rgb else part[..., None]
-
-
-def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
-    """A part of an array in memory or of a lazy one; in this thread alone."""
-    part = image[index]
-    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)
 
 
 def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -> list[Place]:
@@ -82,11 +77,11 @@ def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[Place]:
     for plane in np.unique(np.linspace(0, planes - 1, min(planes, PLANES)).round().astype(np.int64)):
         index = tuple(int(i) for i in np.unravel_index(int(plane), shape)) if shape else ()
         index = tuple(fixed.get(axis, number) for axis, number in enumerate(index))
-        rows, columns = (list(_spans(start, stop)) for start, stop in plan.region)
+        rows, columns = (list(spread_over(start, stop)) for start, stop in plan.region)
         yield from (Place(index, y, x) for y in rows for x in columns)
 
 
-def _spans(start: int, stop: int) -> Iterator[slice]:
+def spread_over(start: int, stop: int) -> Iterator[slice]:
     """At most five pieces of up to 128 pixels, evenly spread, none overlapping."""
     edge = min(EDGE, stop - start)
     count = min(PER_AXIS, (stop - start) // edge)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from napari_mdeblurgan.model import ModelCard
 from napari_mdeblurgan.restoration.device import device_label
+from napari_mdeblurgan.restoration.ensemble import TIMES
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.trust.disagreement import TIMES
 
 
 def settings_of(plan: RestorationPlan, card: ModelCard, ensemble: bool = False) -> dict[str, str]:

@@ -22,12 +22,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The device, a model for each kind of image, a folder for results (empty: none chosen yet), whether results are assessed."""
+    """What was chosen: the device, a model for each kind of image, and a folder for results (empty: none yet).
+
+    And whether results are assessed, and made of eight orientations.
+    """
 
     device: str = "auto"
     rgb_model: str = ""
     grey_model: str = ""
     trust: str = "yes"
+    ensemble: str = "no"
     results_folder: str = ""
 
 

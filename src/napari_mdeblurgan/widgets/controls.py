@@ -10,7 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_mdeblurgan.widgets.trust import REPORT_TIP, TRUST_TIP
+from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 
 COMPARE_KEY = "Alt-B"
 THIS_SLICE = "This slice only"
@@ -30,6 +30,7 @@ class Controls:
     device: ComboBox
     this_slice: CheckBox
     trust: CheckBox
+    ensemble: CheckBox
     preview: PushButton
     run: PushButton
     progress: ProgressBar
@@ -37,6 +38,7 @@ class Controls:
     working: Container
     compare: PushButton
     report: PushButton
+    legend: Label
     status: Label
 
 
@@ -75,6 +77,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             tooltip="Restore only the plane that the viewer shows now, not every plane of the stack.",
         ),
         trust=CheckBox(text="Trust", value=True, tooltip=TRUST_TIP),
+        ensemble=CheckBox(text="8 orientations (8 × as long)", value=False, tooltip=ENSEMBLE_TIP),
         preview=PushButton(
             text="Preview", tooltip="Restore only what the canvas shows now, to see in seconds what the model does."
         ),
@@ -89,9 +92,10 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             text="Compare", tooltip=f"Switch between before and after. Key: {COMPARE_KEY.replace('-', '+')}."
         ),
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
+        legend=Label(value="", tooltip="What the colours of the layer [choice] stand for."),
         status=Label(value=""),
     )
-    for label in (controls.about, controls.status):
+    for label in (controls.about, controls.legend, controls.status):
         _wrap(label)
     for box in (controls.image, controls.model, controls.device):
         _let_shrink(box)
@@ -105,11 +109,13 @@ def laid_out(controls: Controls, *more: Widget) -> list[Widget]:
         *(_named(box) for box in (controls.image, controls.model)),
         controls.about,
         _named(controls.device),
-        _row(controls.trust, controls.this_slice),
+        _row(controls.trust, controls.ensemble),
+        controls.this_slice,
         *more,
         _row(controls.preview, controls.run),
         controls.working,
         _row(controls.compare, controls.report),
+        controls.legend,
         controls.status,
     ]
 

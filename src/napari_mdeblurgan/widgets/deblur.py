@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ from napari_mdeblurgan.widgets.controls import (
     show_progress,
 )
 from napari_mdeblurgan.widgets.devices import Devices, find_devices
-from napari_mdeblurgan.widgets.job import Failed, Job, Restored
+from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
 from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.results_folder import ResultsFolder
@@ -69,6 +70,9 @@ class DeblurWidget(Container):
         self._sources: list[weakref.ref[Image]] = []  # of the running jobs
         self._told: list[str] = []  # how those that have ended came to their end
         self._note = ""  # what the user should know of its result
+        self._noted = ""  # and of its image, while it is restored
+        self._doing = ""
+        self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
         self.scans = ScanLayers(napari_viewer)
         self.slices = Slices(self._refresh)
         self.results = ResultsFolder(
@@ -76,6 +80,7 @@ class DeblurWidget(Container):
         )
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
         self.controls.trust.value = self._choices.trust != "no"
+        self.controls.ensemble.value = self._choices.ensemble == "yes"
         super().__init__(widgets=laid_out(self.controls, self.slices.widget, self.results.widget), labels=False)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         self._connect()
@@ -153,6 +158,7 @@ class DeblurWidget(Container):
         controls.model.changed.connect(self._on_model)
         controls.device.changed.connect(self._on_device)
         controls.trust.changed.connect(lambda on: self._remember(trust="yes" if on else "no"))
+        controls.ensemble.changed.connect(lambda on: self._remember(ensemble="yes" if on else "no"))
         controls.report.changed.connect(self.save_report)
         controls.this_slice.changed.connect(self._refresh)
         controls.preview.changed.connect(self.start_preview)
@@ -226,7 +232,8 @@ class DeblurWidget(Container):
         card = self._card_for(image)
         settings = read_settings()
         part |= {"precision": settings.precision, "tile_memory_mb": settings.tile_memory_mb}
-        part["trust"] = self.controls.trust.value and not part.get("preview", False)
+        for wish in ("trust", "ensemble"):
+            part[wish] = getattr(self.controls, wish).value and not part.get("preview", False)
         device = settings.device_for(self.controls.device.value)
         job = layers.job_on(image, card.name if card else "", device, **part)
         on_disk = self.results.wanted or (card is not None and is_large(job, card.scale))
@@ -297,7 +304,7 @@ class DeblurWidget(Container):
             trust.save_report,
             path,
             found[1],
-            found[0].data,
+            view.full_resolution(found[0]),
             _connect={
                 "returned": lambda _: setattr(self.controls.status, "value", f"The report was saved as {path}."),
                 "errored": lambda error: self._tell_failure(str(error)),
@@ -318,28 +325,48 @@ class DeblurWidget(Container):
         """What is being restored, if it is still there."""
         return self._sources[self._runner.position]()
 
-    def _on_step(self, step: str | Progress | Opened) -> None:
+    def _on_step(self, step: str | Noted | Progress | Opened | Saved) -> None:
         if isinstance(step, str):
+            restoring = wording.restoring(self._runner.position + 1, len(self._sources))
+            self._doing = step if step == trust.CHECKING else restoring
             self.controls.status.value = step
+        elif isinstance(step, Noted):
+            self._noted = step.sentence
+            self._say_what_is_done()
         elif isinstance(step, Opened):
             self._pair(self.scans.open(step, self._source), preview=False)
-            self.controls.status.value = wording.restoring(self._runner.position + 1, len(self._sources))
+            self._say_what_is_done()
+        elif isinstance(step, Saved):
+            was_open = self.scans.open_path is not None
+            result = self._show(step, self.scans.saved(step, self._source), was_open=was_open)
+            self._whole = (lambda: None) if result is None else weakref.ref(result)
+            show_life(self.controls)
         else:
             self.scans.touch()
-            self.controls.status.value = wording.restoring(self._runner.position + 1, len(self._sources))
+            self._say_what_is_done()
             if step.done > step.before:
                 show_progress(self.controls, step.fraction, wording.time_left(step.remaining_s))
 
+    def _say_what_is_done(self) -> None:
+        self.controls.status.value = f"{self._doing} {self._noted}".strip()
+
     def _on_end(self, outcome: Restored | Saved | Failed | None) -> None:
-        was_open = self.scans.open_path
-        shown = self.scans.end(None if isinstance(outcome, Restored) else outcome, self._source)
+        was_open, whole = self.scans.open_path is not None, self._whole
+        self._whole, self._noted = None, ""
+        shown = self.scans.end(outcome if isinstance(outcome, Failed | Saved) and not whole else None, self._source)
         if outcome is None:
-            self._told.append(wording.KEPT if was_open else "Cancelled; nothing was added.")
+            self._told.append(
+                wording.NOT_ASSESSED if whole else wording.KEPT if was_open else "Cancelled; nothing was added."
+            )
         elif isinstance(outcome, Failed):
-            self._tell_failure(outcome.sentence + f" {wording.KEPT}" * bool(was_open))
+            kept = wording.WHOLE if whole else wording.KEPT if was_open else ""
+            self._tell_failure(f"{outcome.sentence} {kept}".strip())
             self._told.append(outcome.sentence)
+        elif whole:
+            self.scans.assessed(self._source)
+            self._show_trust(outcome.trusted, whole())
         else:
-            self._show(outcome, shown, was_open=was_open is not None)
+            self._show(outcome, shown, was_open=was_open)
         show_life(self.controls)
         self.results.look_if_shown()
         self._refresh()
@@ -349,7 +376,8 @@ class DeblurWidget(Container):
         self.controls.status.value = sentence
         show_error(sentence)
 
-    def _show(self, made: Restored | Saved, result: Image | None, *, was_open: bool) -> None:
+    def _show(self, made: Restored | Saved, result: Image | None, *, was_open: bool) -> Image | None:
+        """Show a result, and what is known of it; returns its layer, if there is one."""
         source = self._source
         if isinstance(made, Restored):
             if source is not None:
@@ -357,17 +385,23 @@ class DeblurWidget(Container):
             result = layers.add_layer(self._viewer, made.data, made.arguments, source)
         if result is not None and not was_open:
             self._pair(result, preview=isinstance(made, Restored) and made.preview)
-        trusted = made.trusted if isinstance(made, Restored) else None
-        if trusted is not None and result is not None:
-            trust.add_maps(self._viewer, trusted, result)
-            self._assessments.remember(result, trusted)
-        self.reset_choices()
         name = result.name if result is not None else made.arguments["name"]
         self._told += [wording.made(name, made.seconds, made.device, getattr(made, "path", None))]
-        said = "" if trusted is None else trusted.assessment.sentence
-        self._told += filter(None, [self._note, *made.warnings, said])
+        self._told += filter(None, [self._note, *made.warnings])
+        self._show_trust(made.trusted, result)
         for warning in made.warnings:
             show_warning(warning)
+        return result
+
+    def _show_trust(self, trusted: trust.Trusted | None, result: Image | None) -> None:
+        """Add the maps of a result to it, and say how far it can be trusted."""
+        if trusted is not None and result is not None and result in self._viewer.layers:
+            for layer in trust.add_maps(self._viewer, trusted, result):
+                layer.events.visible.connect(self._refresh)
+            self._assessments.remember(result, trusted)
+        if trusted is not None:
+            self._told.append(trusted.assessment.sentence)
+        self.reset_choices()
 
     def _pair(self, result: Image, *, preview: bool) -> None:
         """Note what `result` was made from, and show it."""
@@ -432,6 +466,9 @@ class DeblurWidget(Container):
         source = self._compared()
         controls.compare.enabled = source is not None
         controls.report.enabled = self._reported() is not None
+        shows_choice = trust.shows_choice(self._viewer.layers)
+        controls.legend.value = trust.legend() if shows_choice else ""
+        controls.legend.visible = shows_choice
         before = source is not None and self._pairs.shows_after(source)
         controls.compare.text = "Compare: show before" if before else "Compare: show after" if source else "Compare"
         if problem is not None or controls.status.value == self._told_problem:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.scan import Opened, Saved
     from napari_mdeblurgan.widgets.trust import Trusted
 
-    Steps = Generator[str | Progress | Opened, None, "Restored | Saved | Failed"]
+    Steps = Generator["str | Noted | Progress | Opened | Saved", None, "Restored | Saved | Failed"]
 
 MEASURING = "Measuring the intensities…"
 
 log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,8 @@ class Job:
         Whether the result is a passing look.
     trust : bool
         Whether to find out how far the result can be trusted.
+    ensemble : bool
+        Whether the result is to be the mean of eight orientations.
     model, device, precision : str
         Names, as `load_model` and `make_plan` take them.
     tile_memory_mb : int
@@ -77,6 +81,7 @@ class Job:
     region: Region | None = None
     preview: bool = False
     trust: bool = False
+    ensemble: bool = False
     model: str
     device: str = "auto"
     precision: str = "auto"
@@ -129,13 +134,21 @@ class Failed:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What is to be known of the image while it is restored, in one sentence or a few."""
+
+    sentence: str
+
+
 def run_job(job: Job) -> Steps:
     """Do the job, step by step; `close()` cancels it.
 
     Yields
     ------
-    str, Progress or Opened
-        What is being prepared, and after every tile how far the work is; of a job on disk, the scan once it is open.
+    str, Noted, Progress, Opened or Saved
+        What is being prepared, what is to be known of the image, and after every tile how far the work is; of a job on disk, the
+        scan once it is open, and the result once it is whole, if more is to be found out about it.
 
     Returns
     -------
@@ -158,10 +171,11 @@ def run_job(job: Job) -> Steps:
         return Failed(f"Restoring {job.source!r} failed unexpectedly ({type(error).__name__}: {error}); see the log.")
 
 
-def _restore(job: Job) -> Generator[str | Progress, None, Restored]:
+def _restore(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.engine import restore_steps
+    from napari_mdeblurgan.restoration.ensemble import ensemble_steps
     from napari_mdeblurgan.trust.explanation import Explanation
 
     model = load_model(job.model)
@@ -169,24 +183,34 @@ def _restore(job: Job) -> Generator[str | Progress, None, Restored]:
     image, plan = yield from _planned(job, model)
     check = job.trust and trust.fits_in_memory(plan)
     examinations = trust.examined(image, plan, model) if check else ()
-    yield from (each.sentence for each in examinations if not each.fits)
-    explanation = Explanation(plan) if check else None
+    if examinations:
+        yield Noted(trust.in_words(examinations))
+    explanation = Explanation(plan) if check and not job.ensemble else None
+    if job.ensemble:
+        (data, spread), seconds = yield from _timed(ensemble_steps(image, plan, model))
+    else:
+        tell = None if explanation is None else explanation.keep
+        data, seconds = yield from _timed(restore_steps(image, plan, model, tell))
+        spread = None
+    restored = _restored(job, plan, model, data, seconds)
+    if not check:
+        return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
+    trusted = yield from trust.assessed(job, image, plan, model, data, explanation, spread, examinations)
+    return replace(restored, trusted=trusted)
+
+
+def _timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, tuple[Made, float]]:
+    """The same steps; returns what they make, and the seconds that they said it took."""
     seconds = 0.0
-    steps = restore_steps(image, plan, model, None if explanation is None else explanation.keep)
     try:
         while True:
             progress = next(steps)
             seconds = progress.seconds
             yield progress
     except StopIteration as end:
-        data = end.value
+        return end.value, seconds
     finally:
         steps.close()
-    restored = _restored(job, plan, model, data, seconds)
-    if explanation is None:
-        return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
-    trusted = yield from trust.assessed(job, image, plan, model, data, explanation, examinations)
-    return replace(restored, trusted=trusted)
 
 
 def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, RestorationPlan]]:
@@ -262,6 +286,7 @@ def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -
         "window": [(window.low, window.high) for window in plan.windows or ()],
         "device": plan.device,
         "precision": plan.precision,
+        "orientations": 8 if job.ensemble else 1,
         "tile": plan.tile,
         "seconds": round(seconds, 3),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

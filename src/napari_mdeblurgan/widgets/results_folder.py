@@ -41,6 +41,7 @@ class ResultsFolder:
     def __init__(self, folder: str, on_folder: Callable[[str], None], in_use: Callable[[], Collection[Path]]) -> None:
         self._own, self._on_folder, self._in_use = folder, on_folder, in_use
         self._worker: Any = None
+        self._abandoned = False
         self.results: list[Result] = []
         self.to_disk = CheckBox(text="Save to disk (OME-Zarr)", value=False, tooltip=ASK_TIP)
         self.place = Label(value="")
@@ -112,6 +113,7 @@ class ResultsFolder:
 
     def abandon(self) -> None:
         """Hear nothing more of what is being looked for."""
+        self._abandoned = True
         if self._worker is not None:
             with suppress(TypeError, RuntimeError):  # it has returned already
                 self._worker.returned.disconnect(self._found)
@@ -148,9 +150,12 @@ class ResultsFolder:
     def _removed(self, error: FileError | None) -> None:
         if error is not None:
             show_error(str(error))
-        self.look()
+        if not self._abandoned:
+            self.look()
 
     def _found(self, results: list[Result]) -> None:
+        if self._abandoned:  # an earlier worker was late
+            return
         self.results = results
         self._refresh()
 

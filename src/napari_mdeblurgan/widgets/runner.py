@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
-from napari_mdeblurgan.widgets.job import Failed, Job, Restored, run_job
+from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored, run_job
+from napari_mdeblurgan.widgets.scan import Opened, Saved
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
-    from napari_mdeblurgan.widgets.scan import Opened, Saved
 
-    Step = str | Progress | Opened
+    Step = str | Noted | Progress | Opened | Saved
     Outcome = Restored | Saved | Failed | None
 
 
@@ -34,7 +34,8 @@ class Runner:
     Parameters
     ----------
     on_step : callable
-        Called with a sentence, a `Progress`, or a scan that was opened.
+        Called with a sentence, a `Progress`, a scan that was opened, or a result that is whole and still to be assessed; that
+        one even if the work is being cancelled.
     on_end : callable
         Called once for every job that has ended: with what it made, why it failed, or None if cancelled; with the last one,
         others can be started.
@@ -96,7 +97,7 @@ class Runner:
         del self._jobs[self.position + 1 :]
 
     def _step(self, step: Step) -> None:
-        if self._worker is not None and not self._worker.abort_requested:
+        if self._worker is not None and (isinstance(step, Saved) or not self._worker.abort_requested):
             self._on_step(step)
 
     def _keep(self, outcome: Outcome) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,17 @@ import psutil
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
-from napari_mdeblurgan.widgets.job import Job, layer_arguments, windows_of
+from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, windows_of
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.intensity import Window
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.scan import Scan
     from napari_mdeblurgan.storage.array_part import ArrayPart
+    from napari_mdeblurgan.storage.micrograph import Micrograph
+    from napari_mdeblurgan.trust.domain import Examination
 
 DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
 TILE = 1024  # larger ones would be a little faster, but the view would wait for them, and so would Cancel
@@ -69,6 +72,8 @@ class Saved:
         Attributes of the layer.
     seconds : float
         What this run has taken; 0 if an earlier one had done it all.
+    trusted : Trusted or None
+        How far it can be trusted, once that was looked at.
     """
 
     path: Path
@@ -77,6 +82,7 @@ class Saved:
     device: str
     seconds: float
     warnings: tuple[str, ...] = ()
+    trusted: trust.Trusted | None = None
 
 
 def is_large(job: Job, factor: int) -> bool:
@@ -85,9 +91,10 @@ def is_large(job: Job, factor: int) -> bool:
     return size > DISK_SHARE * psutil.virtual_memory().available
 
 
-def restore_to_disk(job: Job) -> Generator[str | Progress | Opened, None, Saved]:
+def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Saved, None, Saved]:
     """Do a job whose result is made in `job.folder`, or go on with what an earlier run has left there.
 
+    If it is to be known how far the result can be trusted, the result is yielded when it is whole, and the maps are made then.
     Closing the generator ends the work and keeps what is done.
 
     Raises
@@ -105,20 +112,46 @@ def restore_to_disk(job: Job) -> Generator[str | Progress | Opened, None, Saved]
     path = _result_path(job, model)
     windows = yield from windows_of(job)
     if path.exists():
-        return _found(job, model, path, windows)
-    yield "Opening the result…"
-    scan = open_scan(
-        source,
-        model,
-        path,
-        identity=job.identity,
-        channel_axis=job.window_axes,
-        window=[(window.low, window.high) for window in windows],
-        rgb=job.rgb,
-        region=job.region,
-        device=job.device,
-        tile=TILE,
-    )
+        plan = _plan_of_found(job, model, windows)
+        examinations = yield from _examined(job, source, plan, model)
+        saved = _saved(job, model, plan, path, 0.0)
+    else:
+        yield "Opening the result…"
+        scan = open_scan(
+            source,
+            model,
+            path,
+            identity=job.identity,
+            ensemble=job.ensemble,
+            channel_axis=job.window_axes,
+            window=[(window.low, window.high) for window in windows],
+            rgb=job.rgb,
+            region=job.region,
+            device=job.device,
+            tile=TILE,
+        )
+        plan = scan.plan
+        examinations = yield from _examined(job, source, plan, model)
+        saved = yield from _filled_in(job, model, scan, path)
+    if not job.trust:
+        return saved
+    yield saved
+    trusted = yield from trust.assessed_on_disk(job, source, path, plan, model, examinations)
+    return replace(saved, trusted=trusted)
+
+
+def _examined(
+    job: Job, source: Micrograph, plan: RestorationPlan, model: Model
+) -> Generator[Noted, None, tuple[Examination, ...]]:
+    """Look at the image before it is restored, if the user wants to know."""
+    if not job.trust:
+        return ()
+    examinations = trust.examined(source.data, plan, model)
+    yield Noted(trust.in_words(examinations))
+    return examinations
+
+
+def _filled_in(job: Job, model: Model, scan: Scan, path: Path) -> Generator[Progress | Opened, None, Saved]:
     steps = scan.steps()
     try:
         start = next(steps)
@@ -147,7 +180,8 @@ def _result_path(job: Job, model: Model) -> Path:
     from dask.base import tokenize
 
     planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
-    job_token = tokenize(job.identity, model.card.weights_sha256, planes, job.region, job.window_axes, job.rgb)
+    settings = (planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else []))
+    job_token = tokenize(job.identity, model.card.weights_sha256, *settings)
     assert job.folder is not None
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -159,11 +193,11 @@ def _result_path(job: Job, model: Model) -> Path:
     return job.folder / f"{name} sharp ×{model.card.scale} {job_token[:8]}.ome.zarr"
 
 
-def _found(job: Job, model: Model, path: Path, windows: tuple[Window, ...]) -> Saved:
-    """The result of a run that came to its end earlier."""
+def _plan_of_found(job: Job, model: Model, windows: tuple[Window, ...]) -> RestorationPlan:
+    """Of the result of a run that came to its end earlier."""
     from napari_mdeblurgan.restoration.plan import make_plan
 
-    plan = make_plan(
+    return make_plan(
         part_of(job.data, job.planes),
         model.card,
         window=[(window.low, window.high) for window in windows],
@@ -173,10 +207,9 @@ def _found(job: Job, model: Model, path: Path, windows: tuple[Window, ...]) -> S
         channel_axis=job.window_axes,
         in_memory=False,
     )
-    return _saved(job, model, plan, path, 0.0)
 
 
-def _saved(job: Job, model: Model, plan: Any, path: Path, seconds: float) -> Saved:
+def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: float) -> Saved:
     from napari_mdeblurgan.storage.ome_zarr import open_levels
 
     return Saved(
@@ -185,11 +218,11 @@ def _saved(job: Job, model: Model, plan: Any, path: Path, seconds: float) -> Sav
         arguments=_arguments(job, model, plan, path, seconds),
         device=plan.device,
         seconds=seconds,
-        warnings=(*plan.warnings, trust.ON_DISK) if job.trust else plan.warnings,
+        warnings=plan.warnings,
     )
 
 
-def _arguments(job: Job, model: Model, plan: Any, path: Path, seconds: float) -> dict[str, Any]:
+def _arguments(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: float) -> dict[str, Any]:
     arguments = layer_arguments(job, plan, model, seconds)
     arguments["metadata"]["mdeblurgan"]["file"] = str(path)
     return arguments | {"multiscale": True}

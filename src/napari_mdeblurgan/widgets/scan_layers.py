@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from napari.layers import Image
 
@@ -13,6 +13,7 @@ from napari_mdeblurgan.widgets.job import Failed
 from napari_mdeblurgan.widgets.layers import add_layer
 from napari_mdeblurgan.widgets.live_layer import LiveLayer, show_levels
 from napari_mdeblurgan.widgets.scan import Opened, Saved
+from napari_mdeblurgan.widgets.trust import is_map
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -37,6 +38,7 @@ class ScanLayers:
         self._live: LiveLayer | None = None
         self._interrupted: weakref.WeakValueDictionary[Path, Image] = weakref.WeakValueDictionary()
         self._unfinished: weakref.WeakKeyDictionary[Image, Path] = weakref.WeakKeyDictionary()
+        self._assessed: Path | None = None
 
     @property
     def open_path(self) -> Path | None:
@@ -44,14 +46,14 @@ class ScanLayers:
         return self._opened.scan.path if self._opened is not None else None
 
     def can_resume(self, source: Image) -> bool:
-        """Whether the last scan of `source` was interrupted since the viewer was opened, and is still there."""
+        """Whether the last scan of `source`, or its assessment, was interrupted in this viewer, and is still there."""
         path = self._unfinished.get(source)
-        return path is not None and path.with_name(path.name + ".partial").exists()
+        return path is not None and (path.exists() or path.with_name(path.name + ".partial").exists())
 
     def paths(self) -> list[Path]:
-        """The files that layers of the viewer show, and the one that is being made."""
+        """The files that layers of the viewer show, and the one that is being made or assessed."""
         shown = [_file_of(layer) for layer in self._viewer.layers]
-        return [path for path in [self.open_path, *shown] if path is not None]
+        return [path for path in [self.open_path, self._assessed, *shown] if path is not None]
 
     def open(self, opened: Opened, source: Image | None) -> Image:
         """Show a scan from now on; in the layer that has shown it before, if it is still there."""
@@ -73,6 +75,19 @@ class ScanLayers:
         if self._live is not None:
             self._live.touch()
 
+    def saved(self, made: Saved, source: Image | None) -> Image | None:
+        """Let the layer show the result, which is whole and still to be assessed; returns it, as `end` does."""
+        layer = self.end(made, source)
+        self._assessed = made.path
+        if source is not None:
+            self._unfinished[source] = made.path
+        return layer
+
+    def assessed(self, source: Image | None) -> None:
+        """It is known how far the result can be trusted, and there is nothing to be gone on with."""
+        if source is not None:
+            self._unfinished.pop(source, None)
+
     def end(self, outcome: Saved | Failed | None, source: Image | None) -> Image | None:
         """Let the layer show what there is now, for good; returns it, if there is one.
 
@@ -84,12 +99,14 @@ class ScanLayers:
             What it was made from, if that is still there.
         """
         live, opened, self._live, self._opened = self._live, self._opened, None, None
+        self._assessed = None
         layer = live.layer if live is not None else None
         if isinstance(outcome, Saved):
             if source is not None:
                 self._unfinished.pop(source, None)
             if live is None:
-                return add_layer(self._viewer, outcome.levels, outcome.arguments, source)
+                shown = (each for each in self._viewer.layers if _shows(each, outcome.path))
+                return next(shown, None) or add_layer(self._viewer, outcome.levels, outcome.arguments, source)
             if layer is not None:
                 layer.metadata = outcome.arguments["metadata"]
             live.finish(outcome.levels)
@@ -118,6 +135,11 @@ def follow(scan: Scan) -> Callable[[tuple[int, ...], Region], None]:
         scan.want(index, ((y0, y1), (x0, x1)))
 
     return want
+
+
+def _shows(layer: Layer, path: Path) -> TypeGuard[Image]:
+    """Whether a layer shows the result in a file, and not a map of it."""
+    return isinstance(layer, Image) and not is_map(layer) and _file_of(layer) == path
 
 
 def _file_of(layer: Layer) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.storage.micrograph import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
     from napari_mdeblurgan.trust.domain import Examination
     from napari_mdeblurgan.trust.explanation import Explanation
@@ -32,13 +33,21 @@ TRUST_TIP = (
     "Also find out how far the result can be trusted: an error bar, a check against the image and the network's choice, as "
     "hidden layers above the result, and a sentence here. On a processor it takes about half as long again."
 )
+ENSEMBLE_TIP = (
+    "Restore the image in its eight orientations, flipped and turned, and take their mean: a little better, and eight times as "
+    "long. With Trust, one more map tells where the eight disagree, because the network was guessing. Previews are made once."
+)
 REPORT_TIP = "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
 CHECKING = "Finding out how far the result can be trusted…"
-NO_ROOM = "There was too little memory to find out how far the result can be trusted; restore a part of the image."
-ON_DISK = "How far it can be trusted was not looked at, for the result is on disk; restore a part of it in memory to see that."
+NO_ROOM = (
+    "There was too little memory to find out how far the result can be trusted: "
+    "tick Save to disk, or restore a part of the image."
+)
 BYTES_PER_PIXEL = 40  # of the input, for the maps and what the network says of itself
+SAMPLED_PLANES = 8
 SHARE_OF_MEMORY = 0.5
-OVERLAY = "additive"  # dark is nothing to see, so what is below stays in view
+OVER_GREY = {"blending": "additive"}  # dark is nothing to see, so what is below stays in view
+OVER_COLOURS = {"blending": "translucent_no_depth", "opacity": 0.85}  # on what is bright nothing could be added
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,65 +106,116 @@ def examined(image: Any, plan: RestorationPlan, model: Model) -> tuple[Examinati
     )
 
 
+def in_words(examinations: Sequence[Examination]) -> str:
+    """What is to be known of an image before it is restored: of several channels, of those that do not fit the model."""
+    odd = [(number, each.sentence) for number, each in enumerate(examinations) if not each.fits]
+    if len(examinations) == 1 or not odd:
+        return examinations[0].sentence if examinations else ""
+    return " ".join(f"Channel {number}: {sentence}" for number, sentence in odd)
+
+
 def assessed(
     job: Job,
     image: Any,
     plan: RestorationPlan,
     model: Model,
     result: np.ndarray,
-    explanation: Explanation,
+    explanation: Explanation | None,
+    spread: np.ndarray | None,
     examinations: tuple[Examination, ...],
 ) -> Generator[str | Progress, None, Trusted]:
     """Assess the result of a job; yields as `run_job` does."""
-    from napari_mdeblurgan.trust.assess import assess_steps, plan_trust
-    from napari_mdeblurgan.trust.settings import settings_of
+    from napari_mdeblurgan.trust.assess import Wishes, assess_steps, plan_trust
 
     yield CHECKING
-    trust = plan_trust(image, result, plan, model, examinations=examinations)
-    assessment = yield from assess_steps(image, result, trust, model, explanation)
+    wishes = Wishes(disagreement=spread is not None)
+    trust = plan_trust(image, result, plan, model, wishes, examinations)
+    assessment = yield from assess_steps(image, result, trust, model, explanation, spread)
+    return _trusted(job, image, plan, model, assessment)
+
+
+def assessed_on_disk(
+    job: Job,
+    source: Micrograph,
+    path: Path,
+    plan: RestorationPlan,
+    model: Model,
+    examinations: tuple[Examination, ...],
+) -> Generator[str | Progress, None, Trusted]:
+    """Assess the result of a job that is on disk, or go on with it; the maps are kept within the result."""
+    from napari_mdeblurgan.trust.stored import assess_stored_steps
+
+    yield CHECKING
+    assessment = yield from assess_stored_steps(source, path, plan, model, examinations, job.ensemble)
+    return _trusted(job, source.data, plan, model, assessment, path)
+
+
+def _trusted(
+    job: Job, image: Any, plan: RestorationPlan, model: Model, assessment: Assessment, path: Path | None = None
+) -> Trusted:
+    from napari_mdeblurgan.trust.settings import settings_of
+
     pixel_size, unit = _physical(job)
     return Trusted(
         assessment=assessment,
-        layers=tuple(_layer(each, job, plan) for each in assessment.maps),
+        layers=tuple(_layer(each, job, plan, path) for each in assessment.maps),
         source=job.source,
         order=job.placement.order,
         image=image,
         region=plan.region,
-        settings=settings_of(plan, model.card),
+        settings=settings_of(plan, model.card, job.ensemble),
         pixel_size=pixel_size,
         unit=unit,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
     )
 
 
-def _layer(made: TrustMap, job: Job, plan: RestorationPlan) -> dict[str, Any]:
-    """Arguments of the layer that shows a map."""
+def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -> dict[str, Any]:
+    """Arguments of the layer that shows a map; `path` is that of the result, if it is on disk."""
     from napari_mdeblurgan.trust.choice import LEGEND
 
     kind = made.kind
     (y0, _), (x0, _) = plan.region
     leading = [span.start or 0 for span in job.planes] or [0] * (len(job.placement.scale) - 2)
     placement = enlarged(job.placement, plan.factor if kind.finer else 1, (*leading, y0, x0))
+    levels = [put_back(level, job.placement.order) for level in (made.data, *made.coarser)]
     arguments: dict[str, Any] = {
         "kind": "image" if kind.colormap else "labels",
-        "data": put_back(made.data, job.placement.order),
+        "data": levels if made.coarser else levels[0],
+        "multiscale": bool(made.coarser),
         "name": f"{job.source} [{kind.title.lower()}]",
-        "metadata": {"mdeblurgan": {"map": made.name, "about": kind.about, "unit": kind.unit, "source": job.source}},
+        "metadata": {
+            "mdeblurgan": {
+                "map": made.name,
+                "about": kind.about,
+                "unit": kind.unit,
+                "source": job.source,
+                "file": str(path or ""),
+            }
+        },
         "visible": False,
         **placement.layer_arguments(),
     }
     if kind.colormap:
-        look = {"colormap": kind.colormap, "contrast_limits": _limits(made), "blending": OVERLAY}
-        return arguments | look | {"rgb": False}  # three planes along the last axis are no colours
+        return (
+            arguments
+            | {"colormap": kind.colormap, "contrast_limits": _limits(made), "rgb": False}
+            | (OVER_COLOURS if job.rgb else OVER_GREY)
+        )
     return arguments | {"opacity": 0.5, "features": {"index": list(LEGEND), "candidate": list(LEGEND.values())}}
 
 
 def _limits(made: TrustMap) -> tuple[float, float]:
     """The kind's own, or from nothing to nearly the largest of a sample."""
+    from napari_mdeblurgan.restoration.fitting import read
+
     if made.kind.limits is not None:
         return made.kind.limits
-    step = max(1, round((made.data.size / 1e6) ** 0.5))
-    values = made.data[..., ::step, ::step]
+    level = (made.data, *made.coarser)[-1]
+    planes = int(np.prod(level.shape[:-2], dtype=np.int64))
+    chosen = np.unique(np.linspace(0, planes - 1, min(planes, SAMPLED_PLANES)).round().astype(np.int64))
+    step = max(1, round((level.shape[-2] * level.shape[-1] * len(chosen) / 1e6) ** 0.5))
+    values = np.stack([read(level, np.unravel_index(n, level.shape[:-2]))[::step, ::step] for n in chosen])
     values = values[np.isfinite(values)]
     high = float(np.percentile(values, 99.5)) if values.size else 1.0
     return 0.0, high if high > 0 else 1.0
@@ -176,8 +236,30 @@ def is_map(layer: Layer) -> bool:
     return isinstance(made, dict) and "map" in made
 
 
-def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> None:
-    """Add the maps right above their result, hidden, so that each shows over it when its eye is opened."""
+def _map_on_disk(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
+    """File of the result and name of the map, if a layer of such metadata shows a map on disk."""
+    made = metadata.get("mdeblurgan")
+    return (made["file"], made["map"]) if isinstance(made, dict) and made.get("file") and made.get("map") else None
+
+
+def shows_choice(layers: Iterable[Layer]) -> bool:
+    """Whether a layer of the choice is seen."""
+    return any(layer.visible and is_map(layer) and layer.metadata["mdeblurgan"]["map"] == "choice" for layer in layers)
+
+
+def legend() -> str:
+    """The colours of the choice, as HTML."""
+    from napari_mdeblurgan.trust.choice import LEGEND
+    from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS
+
+    candidates = ((CHOICE_COLOURS[number], name) for number, name in LEGEND.items() if number)
+    return "Choice: " + " ".join(
+        f'<span style="color:{colour}">\u25a0</span>\u00a0{name}' for colour, name in candidates
+    )
+
+
+def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> list[Layer]:
+    """Add the maps right above their result, hidden, so that each shows over it when its eye is opened; returns them."""
     from napari.layers import Image, Labels
     from napari.utils.colormaps import DirectLabelColormap
 
@@ -187,14 +269,21 @@ def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> None:
     position = viewer.layers.index(result) + 1
     colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     colours |= dict(enumerate(CHOICE_COLOURS[1:], start=1))
+    there = {_map_on_disk(layer.metadata) for layer in viewer.layers}
+    added: list[Layer] = []
     with kept_selection(viewer):
         for arguments in trusted.layers:  # each above the next, so the first is on top
+            if _map_on_disk(arguments["metadata"]) in there - {None}:
+                continue
             wishes = {name: value for name, value in arguments.items() if name != "kind"}
             if arguments["kind"] == "labels":
                 layer: Layer = Labels(**wishes, colormap=DirectLabelColormap(color_dict=colours))
             else:
                 layer = Image(**wishes)
+                layer.colorbar.visible = layer.colorbar.box = True
             viewer.layers.insert(position, layer)
+            added.append(layer)
+    return added
 
 
 class Assessments:
@@ -220,16 +309,17 @@ def save_report(path: Path, trusted: Trusted, result: Any) -> None:
     FileError
         If it cannot be written there.
     """
+    from napari_mdeblurgan.trust.excerpt import excerpt
     from napari_mdeblurgan.trust.report import Report, write_report
-    from napari_mdeblurgan.trust.samples import read
 
     axes = trusted.assessment.maps[0].data.ndim - 2
     index = tuple(length // 2 for length in trusted.image.shape[:axes])
-    area = tuple(slice(start, stop) for start, stop in trusted.region)
+    shown = excerpt(trusted.image, arranged(result, trusted.order), index, trusted.region)
     report = Report(
         source=trusted.source,
-        before=read(trusted.image, (*index, *area)),
-        after=np.asarray(arranged(result, trusted.order)[index]),
+        before=shown.before,
+        after=shown.after,
+        where=shown.where,
         assessment=trusted.assessment,
         index=index,
         settings=trusted.settings,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 UNBROKEN = "\N{NO-BREAK SPACE}"
 CUT_PREVIEW = "It shows the middle of the view; zoom in to preview all of it."
 KEPT = "Cancelled; what is done is kept on disk: press Resume to go on."
+NOT_ASSESSED = "Cancelled; the result is whole. Press Resume to go on finding out how far it can be trusted."
+WHOLE = "The result itself is whole."
 RUN, RESUME = "Deblur + SR", "Resume"
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_mdeblurgan.trust.orientation import ORIENTATIONS, Orientation
+from napari_mdeblurgan.restoration.orientation import ORIENTATIONS, Orientation
 
 every = pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
 

@@ -1,4 +1,4 @@
-"""Where a network contradicts itself: the same image, flipped and turned, restored eight times."""
+"""The same image, flipped and turned, restored eight times: the mean is a little better, the spread tells of guesses."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.engine import Progress
+from napari_mdeblurgan.restoration.fitting import read, target, tiles_that_fit
 from napari_mdeblurgan.restoration.inference import apply, finish, network_on, prepare
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.orientation import ORIENTATIONS
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Region, Tile
-from napari_mdeblurgan.trust.orientation import ORIENTATIONS
-from napari_mdeblurgan.trust.samples import read
-from napari_mdeblurgan.trust.tiles import NewArray, in_memory, target, tiles_that_fit
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -52,7 +52,8 @@ def ensemble(
     """
     shape = plan.grid.shape
     region = (tile.y.start, tile.y.stop), (tile.x.start, tile.x.stop)
-    mean, squares = np.zeros(()), np.zeros(())
+    mean: np.ndarray = np.zeros((), np.float32)
+    squares = mean
     for count, orientation in enumerate(ORIENTATIONS, start=1):
         laid = orientation.shape(shape)
         grid = replace(plan.grid, shape=laid, region=((0, laid[0]), (0, laid[1])))
@@ -62,14 +63,14 @@ def ensemble(
         (laid_output,) = apply(network, [prepare(block, turned, plan, window)], plan)
         output = orientation.back(laid_output)
         step = output - mean
-        mean = mean + step / count
+        mean = mean + step / np.float32(count)
         squares = squares + step * (output - mean)
-    return Ensemble(np.asarray(mean, np.float32), np.sqrt(squares / (TIMES - 1)).astype(np.float32))
+    return Ensemble(mean, np.sqrt(squares / np.float32(TIMES - 1)))
 
 
 def ensemble_steps(
-    image: Any, plan: RestorationPlan, model: Model, new_array: NewArray = in_memory
-) -> Generator[Progress, None, tuple[Any, Any]]:
+    image: Any, plan: RestorationPlan, model: Model
+) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray]]:
     """Restore an image as the mean of its eight orientations: a little better, at eight times the cost.
 
     Yields once at the start and after every tile, as `restore_steps` does.
@@ -82,36 +83,52 @@ def ensemble_steps(
         From `make_plan`.
     model : Model
         The model that the plan was made for.
-    new_array : callable
-        Makes the arrays that are filled.
 
     Returns
     -------
-    tuple of array
+    tuple of ndarray
         The result, `plan.output_shape` and `plan.dtype`; and the standard deviation of the eight in grey levels, mean over the
         colours, float32 without colour axis.
     """
     start = time.perf_counter()
     windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
-    result = new_array("ensemble", plan.output_shape, plan.dtype)
-    spread = new_array("disagreement", plan.output_shape[: len(plan.leading) + 2], np.dtype(np.float32))
+    result = np.empty(plan.output_shape, plan.dtype)
+    spread = np.empty(plan.output_shape[: len(plan.leading) + 2], np.float32)
     network = network_on(model, plan.device)
-    done, total = 0, int(np.prod(spread.shape, dtype=np.int64))
+    done, total = 0, spread.size
     yield Progress(done, total, 0.0)
-    for index in np.ndindex(*plan.leading):
-        window = plan.window(index, windows)
+    try:
+        for index in np.ndindex(*plan.leading):
+            window = plan.window(index, windows)
 
-        def work(tile: Tile, index: tuple[int, ...] = index, window: Window = window) -> Ensemble:
-            return ensemble(lambda region: part_of(image, index, region), tile, plan, window, network)
+            def work(tile: Tile, index: tuple[int, ...] = index, window: Window = window) -> Ensemble:
+                return ensemble_of_tile(image, index, tile, plan, window, network)
 
-        for tile, made in tiles_that_fit(plan, work):
-            place = (*index, *target(tile, plan))
-            upright = prepare(read(image, (*index, tile.y.source, tile.x.source)), tile, plan, window)
-            result[place] = finish(made.mean, upright, plan, window)
-            spread[place] = in_grey_levels(made.spread, upright.missing, plan, window)
-            done += tile.pixels * plan.factor**2
-            yield Progress(done, total, time.perf_counter() - start)
+            for tile, made in tiles_that_fit(plan, work):
+                place = (*index, *target(tile, plan))
+                result[place], spread[place] = made
+                done += tile.pixels * plan.factor**2
+                yield Progress(done, total, time.perf_counter() - start)
+    finally:
+        memory.release()
     return result, spread
+
+
+def ensemble_of_tile(
+    image: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window, network: Network
+) -> Ensemble:
+    """One tile of the result: the mean in the image's type, and the spread as (y, x) float32 in grey levels.
+
+    Raises
+    ------
+    DoesNotFit
+        If memory runs out.
+    """
+    made = ensemble(lambda region: part_of(image, index, region), tile, plan, window, network)
+    upright = prepare(read(image, (*index, tile.y.source, tile.x.source)), tile, plan, window)
+    return Ensemble(
+        finish(made.mean, upright, plan, window), in_grey_levels(made.spread, upright.missing, plan, window)
+    )
 
 
 def part_of(image: Any, index: tuple[int, ...], region: Region) -> np.ndarray:

@@ -10,11 +10,11 @@ import pytest
 
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.ensemble import ensemble_steps
+from napari_mdeblurgan.restoration.orientation import ORIENTATIONS
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.trust import tiles
-from napari_mdeblurgan.trust.disagreement import ensemble_steps
-from napari_mdeblurgan.trust.orientation import ORIENTATIONS
 
 Models = Callable[..., Model]
 
@@ -46,7 +46,7 @@ def test_tiled_equals_whole(tiny_model: Models, monkeypatch: pytest.MonkeyPatch,
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     model = tiny_model(3 if shape[-1] == 4 else 1)
     whole = ensemble(image, model)
-    monkeypatch.setattr(tiles, "LARGEST_TILE", 64)
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
     for a, b in zip(whole, ensemble(image, model), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_allclose(a.astype(float), b.astype(float), atol=1 if a.dtype == np.uint8 else 5e-3)

@@ -1,0 +1,162 @@
+"""`mdeblurgan restore INPUT OUTPUT.ome.zarr`: block by block in bounded memory, and gone on with by the same command."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+
+from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, today
+from napari_mdeblurgan.errors import FileError
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.trust.assess import Assessment
+
+    Shown = Callable[[Generator[Progress, None, Any]], Any]
+
+SHARE = 0.9  # of the memory that is free
+TRUST_BYTES = 40  # for each pixel of the image
+
+
+def is_made_on_disk(output: Path) -> bool:
+    """Whether the result is an OME-Zarr."""
+    return output.suffix.lower() == ".zarr"
+
+
+def check_room(image: Micrograph, output: Path, factor: int, wishes: Wishes) -> None:
+    """Make sure that an image, its result and its maps fit into memory, if they have to.
+
+    Raises
+    ------
+    FileError
+        If they do not.
+    """
+    values, kind = math.prod(image.data.shape), np.dtype(image.data.dtype)
+    pixels = values // image.data.shape[-1] if image.rgb else values
+    needed = values * kind.itemsize * (1 + factor**2) + (pixels * TRUST_BYTES if wishes.assesses else 0)
+    free = psutil.virtual_memory().available
+    if needed > SHARE * free:
+        raise FileError(
+            f"{output} would take {needed / 1e9:.1f} GB of memory to make, and {free / 1e9:.1f} GB are free; let it end in "
+            ".ome.zarr, which is made block by block."
+        )
+
+
+def restore_on_disk(
+    source: Path,
+    output: Path,
+    model_name: Callable[[Micrograph], str],
+    wishes: Wishes,
+    compare: Path | None,
+    shown: Shown,
+    **settings: Any,
+) -> Iterator[str]:
+    """Restore an image of any size, or go on with that; yields the lines to print.
+
+    Parameters
+    ----------
+    source, output : Path
+        The image, and the OME-Zarr to make of it.
+    model_name : callable
+        From the image to the name of the model.
+    wishes : Wishes
+    compare : Path or None
+        Picture of before and after.
+    shown : callable
+        Runs a generator of `Progress` to its end and shows how far it is.
+    **settings
+        tile, device and precision, as in `make_plan`.
+
+    Raises
+    ------
+    FileError
+        If there is something of that name that was not begun by the same command, or it cannot be made.
+    """
+    from napari_mdeblurgan.model import load_model
+    from napari_mdeblurgan.restoration.device import device_label
+    from napari_mdeblurgan.restoration.scan import open_scan
+    from napari_mdeblurgan.restoration.scan_job import plan_of_finished
+    from napari_mdeblurgan.storage import open_image
+    from napari_mdeblurgan.trust.stored import assess_stored_steps
+
+    before = open_image(source)
+    model = load_model(model_name(before))
+    plan = plan_of_finished(before, model, output, settings, wishes.ensemble) if wishes.assesses else None
+    if plan is None:
+        scan = open_scan(before, model, output, ensemble=wishes.ensemble, **settings)
+        plan = scan.plan
+        yield f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}"
+        yield from domain_lines(before.data, plan, model.card) if wishes.assesses else ()
+        shown(scan.steps())
+    after = open_image(output)
+    yield f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})"
+    if wishes.assesses:
+        yield "assessing the result"
+        found = shown(assess_stored_steps(before, output, plan, model, disagreement=wishes.ensemble))
+        if wishes.maps:
+            yield from _maps(output, found)
+        if wishes.report is not None:
+            from napari_mdeblurgan.trust.settings import settings_of
+
+            write_report_of(wishes.report, before, after, plan, found, settings_of(plan, model.card, wishes.ensemble))
+            yield str(wishes.report)
+        yield found.sentence
+    if compare is not None:
+        _write_comparison(compare, before, after, plan)
+        yield str(compare)
+
+
+def _maps(output: Path, found: Assessment) -> Iterator[str]:
+    from napari_mdeblurgan.restoration.scan_spread import maps_path
+
+    made = {each.name: each for each in found.maps}
+    for name in (name for name in NAMES if name in made):
+        unit = f", in {made[name].kind.unit}" if made[name].kind.unit else ""
+        yield f"{maps_path(output, name)}: {made[name].kind.title.lower()}{unit}"
+
+
+def write_report_of(
+    path: Path,
+    before: Micrograph,
+    after: Micrograph,
+    plan: RestorationPlan,
+    assessment: Assessment,
+    settings: dict[str, str],
+) -> None:
+    """Write a report on a micrograph: of a stack, on its middle plane; of a large plane, with a part of it."""
+    from napari_mdeblurgan.comparison import middle_index
+    from napari_mdeblurgan.trust.excerpt import excerpt
+    from napari_mdeblurgan.trust.report import Report, write_report
+
+    index = middle_index(before)
+    shown = excerpt(before.data, after.data, index, plan.region)
+    sizes, unit = before.physical()
+    report = Report(
+        source=before.name or path.stem,
+        before=shown.before,
+        after=shown.after,
+        where=shown.where,
+        assessment=assessment,
+        index=index,
+        settings=settings,
+        pixel_size=sizes.get("X"),
+        unit=unit or "",
+        date=today(),
+    )
+    write_report(path, report)
+
+
+def _write_comparison(path: Path, before: Micrograph, after: Micrograph, plan: RestorationPlan) -> None:
+    from napari_mdeblurgan.comparison import comparison, middle_index
+    from napari_mdeblurgan.storage import Micrograph, write_image
+    from napari_mdeblurgan.trust.excerpt import excerpt
+
+    shown = excerpt(before.data, after.data, middle_index(before), plan.region)
+    write_image(path, Micrograph(comparison(shown.before, shown.after), "YXS"))

@@ -1,0 +1,87 @@
+"""A walk over tiles small enough for several numbers for every pixel of the result, with what happens when memory runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from napari_mdeblurgan.errors import OutOfMemory
+from napari_mdeblurgan.restoration.inference import DoesNotFit
+from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
+
+LARGEST_TILE = 512  # several numbers for every pixel of the result are held at once
+
+Made = TypeVar("Made")
+
+
+def close_together(grid: TileGrid) -> Iterator[Tile]:
+    """The tiles of a grid, neighbours close together, so that coarser levels of what is made of them are soon complete."""
+    rows, columns = grid.spans
+    for j, i in sorted(np.ndindex(len(rows), len(columns)), key=lambda at: interleaved(*at)):
+        yield Tile(rows[j], columns[i])
+
+
+def interleaved(row: int, column: int) -> int:
+    """Position along a Z-order curve."""
+    bits = max(row.bit_length(), column.bit_length())
+    return sum((row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits))
+
+
+def fine_grid(plan: RestorationPlan) -> TileGrid:
+    """Tiles of one image of the plan, none larger than `LARGEST_TILE`."""
+    return replace(plan.grid, tile=min(plan.tile, LARGEST_TILE), step=plan.grid.multiple)
+
+
+def tiles_that_fit(
+    plan: RestorationPlan, work: Callable[[Tile], Made], tiles: Iterable[Tile] | None = None
+) -> Iterator[tuple[Tile, Made]]:
+    """Do some work on every tile of an image, or on some; a tile for which memory runs out is quartered.
+
+    Raises
+    ------
+    OutOfMemory
+        If not even the smallest tile fits.
+    """
+    todo = list(fine_grid(plan) if tiles is None else tiles)[::-1]
+    while todo:
+        tile = todo.pop()
+        try:
+            made = work(tile)
+        except DoesNotFit as error:
+            quarters = plan.grid.quarters(tile)
+            if len(quarters) == 1:
+                raise OutOfMemory(
+                    f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."
+                ) from error
+            todo.extend(reversed(quarters))
+            continue
+        yield tile, made
+
+
+def target(tile: Tile, plan: RestorationPlan, factor: int | None = None) -> tuple[slice, slice]:
+    """Where a tile lies in an array of the plan's region with `factor` pixels for one of the image, by default the plan's."""
+    f = plan.factor if factor is None else factor
+    (y0, _), (x0, _) = plan.region
+    return (
+        slice((tile.y.start - y0) * f, (tile.y.stop - y0) * f),
+        slice((tile.x.start - x0) * f, (tile.x.stop - x0) * f),
+    )
+
+
+def within(part: Tile, tile: Tile, factor: int) -> tuple[slice, slice]:
+    """Where a part of a tile lies in it, with `factor` pixels for one of the image."""
+    y, x = (
+        slice((inner.start - outer.start) * factor, (inner.stop - outer.start) * factor)
+        for inner, outer in ((part.y, tile.y), (part.x, tile.x))
+    )
+    return y, x
+
+
+def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
+    """A part of an array in memory or of a lazy one; in this thread alone."""
+    part = image[index]
+    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)

@@ -1,0 +1,82 @@
+"""What holds for the whole of an image and of its restoration, estimated once from a few places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_mdeblurgan.restoration.fitting import read
+from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.trust.domain import Examination
+from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf
+from napari_mdeblurgan.trust.resolution import resolution_px
+from napari_mdeblurgan.trust.samples import Place, normalised, rich_places
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What holds for the whole image, or for one of its channels.
+
+    Attributes
+    ----------
+    window : Window
+    examination : Examination
+        Of the input, noise included.
+    psf : PointSpread
+        From the restored image back to the input.
+    resolution_before, resolution_after : float or None
+        Period of the finest detail, in pixels of the input.
+    """
+
+    window: Window
+    examination: Examination
+    psf: PointSpread
+    resolution_before: float | None
+    resolution_after: float | None
+
+
+def estimate_whole(
+    image: Any,
+    restored: Any,
+    plan: RestorationPlan,
+    window: Window,
+    examination: Examination,
+    channel: int | None = None,
+) -> Estimate:
+    """From a few places of an image and of its restoration, or of one channel, to what holds for all of it."""
+    places = rich_places(image, plan, channel)
+    blurred = [normalised(place, image, plan, window) for place in places]
+    result = [_in_result(place, restored, plan, window) for place in places]
+    whole = [
+        at
+        for at, (b, r) in enumerate(zip(blurred, result, strict=True))
+        if np.isfinite(b).all() and np.isfinite(r).all()
+    ]
+    grey = [blurred[at].mean(axis=-1) for at in whole]
+    fine = [result[at].mean(axis=-1) for at in whole]
+    if not whole:
+        return Estimate(window, examination, PointSpread(np.ones((1, 1)), plan.factor), None, None)
+    sigma = [examination.noise.sigma(blurred[at]).mean(axis=-1) for at in whole]
+    after = resolution_px(fine)
+    return Estimate(
+        window=window,
+        examination=examination,
+        psf=estimate_psf(fine, grey, sigma, plan.factor),
+        resolution_before=resolution_px(grey),
+        resolution_after=None if after is None else after / plan.factor,
+    )
+
+
+def _in_result(place: Place, restored: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
+    """The same place in the restored image: (y, x, colours) float32 in windows, NaN where it has no number."""
+    f = plan.factor
+    area = (
+        slice((part.start - start) * f, (part.stop - start) * f)
+        for part, (start, _) in zip((place.y, place.x), plan.region, strict=True)
+    )
+    block = read(restored, (*place.index, *area))
+    colours = block[..., :3] if plan.rgb else block[..., None]
+    return np.where(np.isfinite(colours), window.normalise(colours), np.float32(np.nan))

@@ -1,0 +1,71 @@
+"""The figures of an assessment, gathered tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from napari_mdeblurgan.trust.consistency import NOTABLE
+
+ERROR_BINS = np.geomspace(1e-5, 10, 300)  # of half-widths in windows
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a few numbers say of a whole image; see `Assessment`."""
+
+    consistency: float
+    inconsistent: float
+    error: float | None
+    large_error: float | None
+    disagreement: float | None
+
+
+@dataclass(slots=True)
+class Sums:
+    """What the figures are made of, so far."""
+
+    squares: float = 0.0
+    notable: int = 0
+    compared: int = 0
+    errors: float = 0.0
+    barred: int = 0
+    histogram: dict[float, np.ndarray] = field(default_factory=dict)  # by grey levels in a window
+    spreads: float = 0.0
+    spread_pixels: int = 0
+
+    def add(self, made: Mapping[str, np.ndarray], span: float) -> None:
+        """Take the maps of one tile, whose window of intensity spans so many grey levels."""
+        z = made["consistency"][np.isfinite(made["consistency"])].astype(np.float64)
+        self.squares += float(np.square(z).sum())
+        self.notable += int(np.count_nonzero(z > NOTABLE))
+        self.compared += z.size
+        if "error" in made:
+            widths = made["error"][np.isfinite(made["error"])]
+            self.errors += float(widths.sum(dtype=np.float64))
+            self.barred += widths.size
+            counts = np.histogram(np.clip(widths / span, ERROR_BINS[0], ERROR_BINS[-1]), ERROR_BINS)[0]
+            self.histogram[span] = self.histogram.get(span, np.zeros(len(counts), np.int64)) + counts
+        if "disagreement" in made:
+            known = made["disagreement"][np.isfinite(made["disagreement"])]
+            self.spreads += float(known.sum(dtype=np.float64))
+            self.spread_pixels += known.size
+
+    def figures(self) -> Figures:
+        """Of all that was added."""
+        return Figures(
+            consistency=(self.squares / self.compared) ** 0.5 if self.compared else float("nan"),
+            inconsistent=self.notable / self.compared if self.compared else 0.0,
+            error=self.errors / self.barred if self.barred else None,
+            large_error=self._quantile(0.95) if self.barred else None,
+            disagreement=self.spreads / self.spread_pixels if self.spread_pixels else None,
+        )
+
+    def _quantile(self, share: float) -> float:
+        widths = np.concatenate([np.sqrt(ERROR_BINS[1:] * ERROR_BINS[:-1]) * span for span in self.histogram])
+        counts = np.concatenate(list(self.histogram.values()))
+        order = np.argsort(widths)
+        reached = np.cumsum(counts[order])
+        return float(widths[order][np.searchsorted(reached, share * reached[-1])])

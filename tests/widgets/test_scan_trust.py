@@ -1,0 +1,247 @@
+"""Trust for a result on disk: its maps are made on disk too, shown lazily, cancelled and gone on with, and go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+
+from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.restoration import fitting
+from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.restoration.scan_spread import maps_path
+from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.trust import assess as assessing
+from napari_mdeblurgan.widgets import trust
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.results import results_in
+from tests.widgets.event_loop import watched
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from pytestqt.qtbot import QtBot
+
+    Noise = Callable[..., np.ndarray]
+    Run = Callable[[], None]
+
+NAMES = ["scan", "scan [sharp ×2]", "scan [choice]", "scan [consistency]", "scan [error bar]"]
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.TILE", 512)
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 256)
+
+
+@pytest.fixture
+def trusting(widget: DeblurWidget) -> DeblurWidget:
+    widget.results.to_disk.value = True
+    widget.controls.trust.value = True
+    return widget
+
+
+def names(viewer: Viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+def cancelled_in_the_middle(widget: DeblurWidget, wait: Run, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Press the button, and Cancel while the second tile is assessed; returns the tiles, also of later runs."""
+    done: list[Any] = []
+    maps_of_tile = assessing.maps_of_tile
+
+    def counted(*arguments: Any) -> Any:
+        done.append(arguments[3])
+        if len(done) == 2:
+            widget._runner._worker.quit()
+        return maps_of_tile(*arguments)
+
+    monkeypatch.setattr(assessing, "maps_of_tile", counted)
+    widget.controls.run.native.click()
+    wait()
+    assert len(done) == 2
+    return done
+
+
+def test_maps_lie_hidden_and_lazy_above_the_result(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, cache_folder: Path
+) -> None:
+    image = noise(600, 700)
+    source = viewer.add_image(image, name="scan", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm")
+    run()
+    assert names(viewer) == NAMES
+    (path,) = cache_folder.glob("*.ome.zarr")
+    model = load_model("tiny-grey")
+    plan = make_plan(image, model.card)
+    whole = assessing.assess(image, np.asarray(viewer.layers[1].data[0]), plan, model)
+    for layer, name in zip(viewer.layers[2:], ("choice", "consistency", "error"), strict=True):
+        assert not layer.visible
+        finest = layer.data[0] if layer.multiscale else layer.data
+        assert hasattr(finest, "dask")
+        assert layer.multiscale == (max(finest.shape) > 1024)
+        for corner in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            of_source, of_map = (np.array(corner) * size - 0.5 for size in (image.shape, finest.shape))
+            np.testing.assert_allclose(layer.data_to_world(of_map), source.data_to_world(of_source))
+        stored = np.asarray(finest)
+        np.testing.assert_array_equal(stored, read_image(maps_path(path, name)).data)
+        far = np.abs(np.nan_to_num(stored.astype(float) - whole.map(name).data)) > 0.05 * np.nanmax(stored)
+        assert far.mean() < 0.01
+        layer.visible = True
+    assert isinstance(viewer.layers[2], Labels)
+    assert "the noise" in trusting.controls.status.value
+    assert str(path) in trusting.controls.status.value
+    assert trusting.controls.run.text == "Deblur + SR"
+
+
+def test_result_is_shown_whole_while_it_is_still_assessed(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    seen: list[tuple[list[str], bool, str]] = []
+    add = trusting._on_step
+
+    def noted(step: Any) -> None:
+        add(step)
+        seen.append((names(viewer), trusting.scans.open_path is None, trusting.controls.status.value))
+
+    monkeypatch.setattr(trusting._runner, "_on_step", noted)
+    viewer.add_image(noise(600, 700), name="scan")
+    run()
+    assessed = [each for each in seen if each[2].startswith(trust.CHECKING)]
+    assert len(assessed) > 3
+    assert all(each[0] == NAMES[:2] and each[1] for each in assessed)
+
+
+def test_cancelled_assessment_leaves_the_result_whole_and_resume_goes_on(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    wait_for_end: Run,
+    cache_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = noise(600, 700)
+    viewer.add_image(image, name="scan")
+    done = cancelled_in_the_middle(trusting, wait_for_end, monkeypatch)
+    assert names(viewer) == NAMES[:2]
+    assert "the result is whole" in trusting.controls.status.value
+    assert trusting.controls.run.text == "Resume"
+    result = viewer.layers[1]
+    np.testing.assert_allclose(np.asarray(result.data[0]), restore(image, load_model("tiny-grey")), atol=1)
+    (found,) = results_in(cache_folder)
+    assert found.finished
+    assert not maps_path(found.path, "error").exists()
+    monkeypatch.setattr("napari_mdeblurgan.restoration.scan.open_scan", lambda *_, **__: pytest.fail("restored again"))
+    trusting.controls.run.native.click()
+    wait_for_end()
+    assert names(viewer) == NAMES
+    assert viewer.layers[1] is result
+    assert len({(tile.y.start, tile.x.start) for tile in done}) == len(done) == 9
+    assert trusting.controls.run.text == "Deblur + SR"
+    trusting.controls.run.native.click()
+    wait_for_end()
+    assert names(viewer) == NAMES
+    assert len(done) == 9
+
+
+def test_finished_scan_gets_its_maps_later_and_they_are_shown_again_without_work(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer.add_image(noise(300, 200), name="scan")
+    trusting.controls.trust.value = False
+    run()
+    assert names(viewer) == NAMES[:2]
+    trusting.controls.trust.value = True
+    run()
+    assert names(viewer) == NAMES
+    first = trusting.controls.status.value
+    del viewer.layers[1:]
+    monkeypatch.setattr(assessing, "maps_of_tile", lambda *_: pytest.fail("a tile was assessed again"))
+    run()
+    assert names(viewer) == NAMES
+    assert trusting.controls.status.value == first
+
+
+def test_emptying_the_folder_removes_the_maps_and_keeps_a_result_whose_map_is_shown(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, cache_folder: Path, qtbot: QtBot
+) -> None:
+    viewer.add_image(noise(300, 200), name="scan")
+    run()
+    del viewer.layers[1:4]
+    assert names(viewer) == ["scan", "scan [error bar]"]
+    for left in (1, 0):
+        trusting.results.remove(results_in(cache_folder))
+        qtbot.waitUntil(lambda left=left: len(list(cache_folder.iterdir())) == left, timeout=30_000)
+        qtbot.waitUntil(lambda left=left: len(trusting.results.results) == left, timeout=30_000)
+        del viewer.layers[1:]
+
+
+def test_report_on_a_scan_is_saved(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.trust.excerpt.LARGEST_PIXELS", 1000)
+    monkeypatch.setattr("napari_mdeblurgan.trust.excerpt.EDGE", 200)
+    viewer.add_image(noise(600, 700), name="scan")
+    run()
+    path = tmp_path / "page.html"
+    monkeypatch.setattr(trust, "ask_for_report_path", lambda *_: path)
+    trusting.controls.report.native.click()
+    qtbot.waitUntil(lambda: "was saved as" in trusting.controls.status.value, timeout=30_000)
+    assert "A part that is rich in detail: pixels " in path.read_text()
+
+
+def test_eight_orientations_on_disk_are_another_result_with_their_disagreement(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, cache_folder: Path
+) -> None:
+    viewer.add_image(noise(300, 200), name="scan")
+    run()
+    trusting.controls.ensemble.value = True
+    run()
+    assert len(list(cache_folder.glob("*.ome.zarr"))) == 2
+    eight = viewer.layers["scan [sharp ×2] [1]"]
+    assert eight.metadata["mdeblurgan"]["orientations"] == 8
+    spread = np.asarray(viewer.layers["scan [disagreement]"].data)
+    one = np.asarray(viewer.layers["scan [sharp ×2]"].data[0], float)
+    off = np.abs(one - np.asarray(eight.data[0])).mean()
+    assert 0 < off < 3 * spread.mean()
+
+
+def test_event_loop_is_never_late_for_long_while_a_scan_is_assessed(
+    make_napari_viewer: Callable[..., Viewer], noise: Noise, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(700, 500)
+    widget = DeblurWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget.results.to_disk.value = widget.controls.trust.value = True
+    viewer.add_image(noise(2000, 2000), name="scan", visible=False)
+    widget.controls.run.native.click()
+    qtbot.waitUntil(lambda: widget.controls.status.value.startswith(trust.CHECKING), timeout=120_000)
+    qtbot.wait(500)
+    with watched() as late:
+        qtbot.wait(3000)
+    assert widget.running
+    assert np.percentile(late, 95) <= 0.05
+    widget.controls.cancel.native.click()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+
+
+def test_legend_is_shown_while_the_choice_is_seen(
+    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    run()
+    legend = trusting.controls.legend
+    assert not legend.value
+    viewer.layers["scan [choice]"].visible = True
+    assert all(name in legend.value for name in ("input", "encoder-decoder", "deblurred"))
+    viewer.layers["scan [choice]"].visible = False
+    assert not legend.value
