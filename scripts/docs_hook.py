@@ -1,0 +1,54 @@
+"""What the documentation takes from the program itself: the reference of the command line, from the parser's own definitions.
+
+MkDocs runs `on_page_markdown` for every page (`hooks` in mkdocs.yml).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+MARK = "<!-- commands -->"
+EXAMPLE = re.compile(r"\n*\x08\nExamples?:\n")  # a paragraph that typer is told not to wrap
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the reference where the mark is."""
+    return markdown.replace(MARK, reference()) if MARK in markdown else markdown
+
+
+def reference() -> str:
+    """Every command of `mdeblurgan`, in Markdown."""
+    from typer.main import get_command
+
+    from napari_mdeblurgan.cli import app
+
+    program = get_command(app)
+    with program.make_context("mdeblurgan", ["models"]) as context:
+        lines = [*_table("option", program, context)]
+        for name, command in program.commands.items():
+            lines += ["", f"## mdeblurgan {name}", "", *_described(f"mdeblurgan {name}", command, context)]
+    return "\n".join(lines)
+
+
+def _described(name: str, command: Any, parent: Any) -> Iterator[str]:
+    context = type(parent)(command, info_name=command.name, parent=parent)
+    text, *examples = EXAMPLE.split(command.help or "")
+    yield from (text, "", "```text", " ".join([name, *command.collect_usage_pieces(context)]), "```", "")
+    for kind in ("argument", "option"):
+        yield from _table(kind, command, context)
+    for example in examples:
+        yield from ("```sh", *(line.strip() for line in example.splitlines()), "```")
+
+
+def _table(kind: str, command: Any, context: Any) -> Iterator[str]:
+    """The arguments or the options of a command: what they are called, and what the parser's help says of them."""
+    records = [each.get_help_record(context) for each in command.params if each.param_type_name == kind]
+    rows = [" | ".join(("", f"`{_cell(record[0])}`", _cell(record[1]), "")).strip() for record in records if record]
+    if rows:
+        yield from (f"| {kind} | |", "| --- | --- |", *rows, "")
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"([|\[\]])", r"\\\1", " ".join(text.split()))
