@@ -1,8 +1,8 @@
 """Make every figure and screenshot of the documentation anew: `python docs/figures.py [--data DATA] [--only NAME ...]`.
 
-Each is made by a script of its own, which this one runs; what needs a screen gets a virtual one (xvfb-run) where there is none. DATA
-has train/ and validation/, each with rgb/ and grey/; what needs it is left out without it. Some figures take minutes; `--list`
-tells what there is. Have a look at what was made before it is kept.
+Each is made by a script of its own, which this one runs; what needs a screen gets a virtual one (xvfb-run) where there is none.
+DATA has train/ and validation/, each with rgb/ and grey/; what needs it is left out without it. Some figures take minutes;
+`--list` tells what there is. Have a look at what was made before it is kept.
 """
 
 from __future__ import annotations
@@ -52,15 +52,21 @@ class Job:
 JOBS = {
     "network": Job("docs/network_figure.py", "the network"),
     "before-after": Job("docs/before_after.py", "the bundled nuclei before and after"),
-    "deblur": Job("docs/screenshots.py", "the widget Deblur + SR, and the moving picture of it", ("SHOTS",), screen=True),
+    "deblur": Job(
+        "docs/screenshots.py", "the widget Deblur + SR, and the moving picture of it", ("SHOTS",), screen=True
+    ),
     "scan": Job("docs/screenshots_scan.py", "a scan that fills in, stacks, the widget Batch", ("SHOTS",), screen=True),
     "fine-tuning": Job(
         "docs/screenshots_fine_tuning.py", "the widget Fine-tune, with a training", ("LEAVES", "SHOTS"), screen=True
     ),
     "pairs": Job("docs/pairs_figure.py", "overlays of registered pairs", ("DATA/train/rgb",)),
     "trust": Job("docs/trust_figures.py", "planted lies, and a failure", ("DATA/validation",)),
-    "calibration": Job("benchmarks/calibration.py", "the error bar, judged (long)", ("DATA/validation", "--output", "SHOTS")),
-    "appearance": Job("docs/screenshots_appearance.py", "all docks in both themes, to look at", ("SHOTS",), screen=True),
+    "calibration": Job(
+        "benchmarks/calibration.py", "the error bar, judged (long)", ("DATA/validation", "--output", "SHOTS")
+    ),
+    "appearance": Job(
+        "docs/screenshots_appearance.py", "all docks in both themes, to look at", ("SHOTS",), screen=True
+    ),
 }
 LONG = {"calibration"}  # made only when named
 

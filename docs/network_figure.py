@@ -6,6 +6,7 @@ What the boxes say of kernels and feature maps is read off the layers of the bun
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
@@ -59,7 +60,7 @@ def draw_encoder_decoder(axes: Axes, network: Generator) -> None:
     box(axes, last, f"sum\n{module.last_skip.out_channels}", DECODER)
     box(axes, (9.6, 1.05), "encoder-decoder's\nimage", IMAGE, 1.5)
     way = [(1, 0), *down, *reversed(up), last, (9.6, 1.05)]
-    for start, stop in zip(way, way[1:], strict=False):
+    for start, stop in pairwise(way):
         arrow(axes, start, stop)
     for start, stop in zip(down[:3], up, strict=True):
         arrow(axes, start, stop, SKIP)
@@ -81,7 +82,7 @@ def draw_head(axes: Axes, network: Generator) -> None:
         arrow(axes, source, joined, READ)
     axes.annotate("", (9.45, -3.3), (5.8, -3.1), arrowprops={"arrowstyle": "->", "color": READ})
     way = [joined, mixed, half, full]
-    for start, stop in zip(way, way[1:], strict=False):
+    for start, stop in pairwise(way):
         arrow(axes, start, stop)
     box(axes, (12.3, 1.05), "deblurred\nimage", IMAGE, 1.15)
     arrow(axes, full, (12.3, 1.05))
@@ -95,7 +96,10 @@ def draw_choice_and_enlarging(axes: Axes, network: Generator) -> None:
     box(axes, chosen, "optimal\napproximation\nof three", CHOICE, 1.35, 1.5)
     axes.annotate("", (13.3, 1.6), (1.5, 1.6), arrowprops={"arrowstyle": "->", "color": INK})
     axes.annotate(
-        "", (13.3, 0.75), (10.38, 1.05), arrowprops={"arrowstyle": "->", "color": INK, "connectionstyle": "arc3,rad=0.2"}
+        "",
+        (13.3, 0.75),
+        (10.38, 1.05),
+        arrowprops={"arrowstyle": "->", "color": INK, "connectionstyle": "arc3,rad=0.2"},
     )
     arrow(axes, (12.3, 1.05), chosen, short=0.7)
     first = module.convolutions[0]

@@ -34,13 +34,10 @@ PLACE = (1700, 2500)  # looked at while the scan fills in, far from where it beg
 ZOOM = 1.0
 LARGEST_BYTES = 300_000
 DOCUMENTED = {
-    "scan-1-start": "scan-start",
     "scan-2-view-first": "scan-view-first",
     "scan-3-middle": "scan-middle",
-    "scan-4-done": "scan-done",
     "stack": "stack-controls",
     "batch-dark": "batch-dark",
-    "batch-light": "batch-light",
 }
 
 

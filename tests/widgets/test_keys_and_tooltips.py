@@ -1,0 +1,91 @@
+"""Every control of every dock says what it is for and can be reached and left without a mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QScrollBar,
+    QTabBar,
+    QWidget,
+)
+
+from napari_mdeblurgan.widgets.batch.widget import BatchWidget
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+KINDS = (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QTabBar,
+)
+DOCKS: dict[str, tuple[Callable[..., Any], int]] = {  # each with how many controls it has at least
+    "Deblur + SR": (DeblurWidget, 14),
+    "Batch": (BatchWidget, 16),
+    "Fine-tune": (FineTuneWidget, 26),
+}
+
+
+@pytest.fixture(params=DOCKS)
+def controls(request: pytest.FixtureRequest, viewer: Viewer) -> list[QWidget]:
+    """All that can be operated in a dock, hidden or not; parts of a control, such as a drop-down's list, are none."""
+    make, least = DOCKS[request.param]
+    viewer.add_image(np.zeros((2, 3, 16, 16), np.uint8), name="stack")
+    dock = make(viewer)
+    viewer.window.add_dock_widget(dock, name=request.param)
+    native = dock if isinstance(dock, QWidget) else dock.native
+    found = [
+        each
+        for each in native.findChildren(QWidget)
+        if isinstance(each, KINDS) and not isinstance(each, QScrollBar) and not _is_part(each, native)
+    ]
+    assert len(found) >= least
+    return found
+
+
+def _is_part(widget: QWidget, dock: QWidget) -> bool:
+    above = widget.parentWidget()
+    while above is not None and above is not dock:
+        if isinstance(above, KINDS):
+            return True
+        above = above.parentWidget()
+    return False
+
+
+def _named(widget: QWidget) -> str:
+    return f"{type(widget).__name__} {getattr(widget, 'text', str)() or widget.objectName()!r}"
+
+
+def _takes_tab(widget: QWidget) -> bool:
+    parts = [widget, *widget.findChildren(QWidget)]
+    return any(bool(part.focusPolicy() & Qt.FocusPolicy.TabFocus) for part in parts)
+
+
+def test_every_control_has_a_tooltip(controls: list[QWidget]) -> None:
+    assert [_named(each) for each in controls if not each.toolTip().strip()] == []
+
+
+def test_every_control_can_be_reached_by_the_tab_key(controls: list[QWidget]) -> None:
+    assert [_named(each) for each in controls if not _takes_tab(each)] == []
+
+
+def test_the_tab_key_leads_out_of_every_table(controls: list[QWidget]) -> None:
+    tables = [each for each in controls if isinstance(each, QAbstractItemView)]
+    assert [_named(each) for each in tables if each.tabKeyNavigation()] == []
