@@ -6,9 +6,12 @@ MkDocs runs `on_page_markdown` for every page (`hooks` in mkdocs.yml).
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+SOURCE = str(Path(__file__).parents[1] / "src")
 MARK = "<!-- commands -->"
 EXAMPLE = re.compile(r"\n*\x08\nExamples?:\n")  # a paragraph that typer is told not to wrap
 
@@ -22,6 +25,8 @@ def reference() -> str:
     """Every command of `mdeblurgan`, in Markdown."""
     from typer.main import get_command
 
+    if SOURCE not in sys.path:
+        sys.path.append(SOURCE)  # the package need not be installed, nor what it computes with
     from napari_mdeblurgan.cli import app
 
     program = get_command(app)
@@ -45,10 +50,11 @@ def _described(name: str, command: Any, parent: Any) -> Iterator[str]:
 def _table(kind: str, command: Any, context: Any) -> Iterator[str]:
     """The arguments or the options of a command: what they are called, and what the parser's help says of them."""
     records = [each.get_help_record(context) for each in command.params if each.param_type_name == kind]
-    rows = [" | ".join(("", f"`{_cell(record[0])}`", _cell(record[1]), "")).strip() for record in records if record]
+    rows = [f"| <code>{_cell(record[0])}</code> | {_cell(record[1])} |" for record in records if record]
     if rows:
         yield from (f"| {kind} | |", "| --- | --- |", *rows, "")
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"([|\[\]])", r"\\\1", " ".join(text.split()))
+    """Words that Markdown leaves as they are, in one line."""
+    return re.sub(r"[|<>\[\]*_`]", lambda found: f"&#{ord(found[0])};", " ".join(text.split()))
