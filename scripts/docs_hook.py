@@ -1,4 +1,4 @@
-"""What the documentation takes from the program itself: the reference of the command line, from the parser's own definitions.
+"""What the documentation takes from elsewhere: the command line's reference from its parser, the measured tables from the README.
 
 MkDocs runs `on_page_markdown` for every page (`hooks` in mkdocs.yml).
 """
@@ -11,14 +11,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-SOURCE = str(Path(__file__).parents[1] / "src")
-MARK = "<!-- commands -->"
+ROOT = Path(__file__).parents[1]
+SOURCE = str(ROOT / "src")
+COMMANDS, QUALITY = "<!-- commands -->", "<!-- quality -->"
 EXAMPLE = re.compile(r"\n*\x08\nExamples?:\n")  # a paragraph that typer is told not to wrap
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the reference where the mark is."""
-    return markdown.replace(MARK, reference()) if MARK in markdown else markdown
+    """Put the parts where their marks are."""
+    for mark, part in ((COMMANDS, reference), (QUALITY, quality)):
+        if mark in markdown:
+            markdown = markdown.replace(mark, part())
+    return markdown
+
+
+def quality() -> str:
+    """The README's section on how good the models are, with links as pages of the documentation have them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    part = text.partition("## How good it is\n")[2].partition("\n## ")[0].strip()
+    if not part:
+        raise ValueError("README.md has no section 'How good it is'")
+    return part.replace("](docs/", "](")
 
 
 def reference() -> str:

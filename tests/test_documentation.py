@@ -218,3 +218,14 @@ def test_the_reference_of_the_command_line_names_every_option() -> None:
         part = text.partition(f"## mdeblurgan {name}\n")[2].partition("\n## ")[0]
         assert all(option in part for each in command.params for option in each.opts if option.startswith("--"))
         assert f"```sh\nmdeblurgan {name}" in part
+
+
+def test_the_benchmarks_show_the_tables_of_the_readme() -> None:
+    from scripts.docs_hook import on_page_markdown
+
+    text = on_page_markdown((DOCS / "benchmarks.md").read_text(encoding="utf-8"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in readme.splitlines() if line.startswith("| **rgb-x2**")]
+    assert rows
+    assert all(row in text for row in rows)
+    assert "](docs/" not in text
