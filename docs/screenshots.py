@@ -55,7 +55,7 @@ def main(folder: Path) -> None:
     """Save all pictures in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
-    plan.fitting_tile = lambda *_: TILE
+    plan.fitting_tile = lambda *_, **__: TILE
     for sample, place in SAMPLES.items():
         viewer = napari.Viewer(show=True)
         viewer.window._qt_window.resize(*WINDOW)

@@ -73,13 +73,20 @@ def _named(widget: QWidget) -> str:
     return f"{type(widget).__name__} {getattr(widget, 'text', str)() or widget.objectName()!r}"
 
 
+def _tells(widget: QWidget) -> bool:
+    tips = (
+        [widget.tabToolTip(tab) for tab in range(widget.count())] if isinstance(widget, QTabBar) else [widget.toolTip()]
+    )
+    return all(tip.strip() for tip in tips)
+
+
 def _takes_tab(widget: QWidget) -> bool:
     parts = [widget, *widget.findChildren(QWidget)]
     return any(bool(part.focusPolicy() & Qt.FocusPolicy.TabFocus) for part in parts)
 
 
 def test_every_control_has_a_tooltip(controls: list[QWidget]) -> None:
-    assert [_named(each) for each in controls if not each.toolTip().strip()] == []
+    assert [_named(each) for each in controls if not _tells(each)] == []
 
 
 def test_every_control_can_be_reached_by_the_tab_key(controls: list[QWidget]) -> None:

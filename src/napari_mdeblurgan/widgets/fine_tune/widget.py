@@ -93,7 +93,6 @@ class FineTuneWidget(QWidget):
             ResultPage(),
         )
         self.tabs = QTabWidget()
-        self.tabs.setToolTip("The three steps: pairs, training, result.")
         for page, words, tip in (
             (self.pairs, "Pairs", "Where the images are, and how well they fit."),
             (self.training, "Training", "How long it learns, and how it goes."),
