@@ -8,6 +8,9 @@ go into docs/images, reduced.
 from __future__ import annotations
 
 import os
+
+os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+
 import sys
 import tempfile
 import time
@@ -15,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+from napari.settings import get_settings
 from npe2 import PluginManager, PluginManifest
 from PIL import Image
 from qtpy.QtWidgets import QApplication
@@ -87,8 +91,8 @@ def save_moving(folder: Path, path: Path) -> None:
 
 
 def without_the_users_own(folder: Path) -> None:
-    """Let napari and the plugin start as for the first time, with the bundled models alone."""
-    os.environ["NAPARI_CONFIG"] = ""
+    """Let the plugin start as for the first time, with the bundled models alone, and napari in its dark theme."""
+    get_settings().appearance.theme = "dark"
     os.environ["MDEBLURGAN_CONFIG"] = os.environ["MDEBLURGAN_MODELS"] = str(folder)
 
 

@@ -7,6 +7,9 @@ them is in the documentation: they show whether anything is cut off or cannot be
 from __future__ import annotations
 
 import os
+
+os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+
 import sys
 import tempfile
 from pathlib import Path

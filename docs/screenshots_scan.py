@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+
 import sys
 import tempfile
 from pathlib import Path
