@@ -123,6 +123,9 @@ def make_batch_controls(
     for box in (controls.rgb_model, controls.grey_model, controls.device, controls.format, controls.place):
         box.native.setSizeAdjustPolicy(box.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.native.setMinimumContentsLength(10)
+    policy = controls.scheduler.native.sizePolicy()
+    policy.setHorizontalStretch(3)  # an address is longer than the word beside it
+    controls.scheduler.native.setSizePolicy(policy)
     return controls
 
 
