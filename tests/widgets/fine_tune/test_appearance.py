@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from qtpy.QtGui import QColor
 
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 
@@ -33,11 +35,11 @@ def test_what_is_written_beside_the_curves_can_be_read_in_either_theme(viewer: V
     lightness = {}
     for theme in ("light", "dark", "light"):
         viewer.theme = theme
-        colours = [
-            plot.getAxis("left").textPen().color()
-            for plot in (tuner.training.curves._loss, tuner.training.curves._psnr)
-        ]
-        colours.append(tuner.training.curves._loss_legend.labelTextColor())
+        curves = tuner.training.curves
+        colours = [plot.getAxis("left").textPen().color() for plot in (curves._loss, curves._psnr)]
+        for legend in (curves._loss_legend, curves._psnr_legend):
+            colours += [QColor(re.search(r"color: ?(#\w+)", label.item.toHtml())[1]) for _, label in legend.items]
+        assert len(colours) == 7
         lightness[theme] = [colour.lightness() for colour in colours]
     assert max(lightness["light"]) < 90
     assert min(lightness["dark"]) > 165

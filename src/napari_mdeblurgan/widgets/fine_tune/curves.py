@@ -66,6 +66,8 @@ class Curves(QWidget):
         for plot, legend, title in zip((self._loss, self._psnr), legends, TITLES, strict=True):
             plot.setTitle(title, size="8pt", color=colour)
             legend.setLabelTextColor(colour)
+            for _, label in legend.items:
+                label.setText(label.text)  # it takes its colour when it is written
             for name in ("left", "bottom"):
                 plot.getAxis(name).setTextPen(colour)
 
