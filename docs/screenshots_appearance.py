@@ -27,7 +27,8 @@ from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 
-WINDOW = (1100, 800)  # in the units of a screen of factor 1; larger factors make it larger in pixels
+WINDOW = (1100, 800)  # at factor 1
+SCREEN = (1920, 1040)  # pixels that there are for it at larger factors
 THEMES = ("dark", "light")
 
 
@@ -36,11 +37,12 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
     factor = os.environ.get("QT_SCALE_FACTOR", "1")
+    size = [min(length, int(pixels / float(factor))) for length, pixels in zip(WINDOW, SCREEN, strict=True)]
     nuclei = read_image(sample_path("nuclei")).data[:96, :96]
     for theme in THEMES:
         get_settings().appearance.theme = theme
         viewer = napari.Viewer(show=True)
-        viewer.window._qt_window.resize(*WINDOW)
+        viewer.window._qt_window.resize(*size)
         viewer.add_image(np.stack([[nuclei] * 3] * 2), name="cells", axis_labels=("c", "z", "y", "x"))
         picture_deblur(viewer, folder, f"{theme}-{factor}")
         picture_batch(viewer, folder, f"{theme}-{factor}")

@@ -123,9 +123,6 @@ def make_batch_controls(
     for box in (controls.rgb_model, controls.grey_model, controls.device, controls.format, controls.place):
         box.native.setSizeAdjustPolicy(box.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         box.native.setMinimumContentsLength(10)
-    policy = controls.scheduler.native.sizePolicy()
-    policy.setHorizontalStretch(3)  # an address is longer than the word beside it
-    controls.scheduler.native.setSizePolicy(policy)
     return controls
 
 
@@ -142,7 +139,8 @@ def rows_below(controls: BatchControls) -> list[Widget]:
         _named(controls.rgb_model),
         _named(controls.grey_model),
         _named(controls.device),
-        _named(controls.place, controls.workers, controls.scheduler),
+        _named(controls.place, controls.workers),
+        controls.scheduler,  # an address takes a whole line
         controls.overwrite,
         _row(controls.run, controls.cancel),
         controls.progress,
