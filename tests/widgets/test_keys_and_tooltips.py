@@ -1,4 +1,4 @@
-"""Every control of every dock says what it is for and can be reached and left without a mouse."""
+"""Every control of every dock says what it is for, can be reached and left without a mouse, and fits the screen."""
 
 from __future__ import annotations
 
@@ -44,19 +44,28 @@ DOCKS: dict[str, tuple[Callable[..., Any], int]] = {  # each with how many contr
 
 
 @pytest.fixture(params=DOCKS)
-def controls(request: pytest.FixtureRequest, viewer: Viewer) -> list[QWidget]:
-    """All that can be operated in a dock, hidden or not; parts of a control, such as a drop-down's list, are none."""
-    make, least = DOCKS[request.param]
+def dock(request: pytest.FixtureRequest, viewer: Viewer) -> QWidget:
+    """A dock beside a stack, with as much to see as it can show."""
     viewer.add_image(np.zeros((2, 3, 16, 16), np.uint8), name="stack")
-    dock = make(viewer)
-    viewer.window.add_dock_widget(dock, name=request.param)
-    native = dock if isinstance(dock, QWidget) else dock.native
+    made = DOCKS[request.param][0](viewer)
+    if isinstance(made, DeblurWidget):
+        made.results.to_disk.value = True
+        made.controls.status.value = "A sentence that tells how far to trust it. " * 6
+    viewer.window.add_dock_widget(made, name=request.param)
+    native = made if isinstance(made, QWidget) else made.native
+    native.setObjectName(request.param)
+    return native
+
+
+@pytest.fixture
+def controls(dock: QWidget) -> list[QWidget]:
+    """All that can be operated in a dock, hidden or not; parts of a control, such as a drop-down's list, are none."""
     found = [
         each
-        for each in native.findChildren(QWidget)
-        if isinstance(each, KINDS) and not isinstance(each, QScrollBar) and not _is_part(each, native)
+        for each in dock.findChildren(QWidget)
+        if isinstance(each, KINDS) and not isinstance(each, QScrollBar) and not _is_part(each, dock)
     ]
-    assert len(found) >= least
+    assert len(found) >= DOCKS[dock.objectName()][1]
     return found
 
 
@@ -91,6 +100,11 @@ def test_every_control_has_a_tooltip(controls: list[QWidget]) -> None:
 
 def test_every_control_can_be_reached_by_the_tab_key(controls: list[QWidget]) -> None:
     assert [_named(each) for each in controls if not _takes_tab(each)] == []
+
+
+def test_every_dock_fits_a_full_hd_screen_at_200_percent(dock: QWidget) -> None:
+    assert dock.minimumSizeHint().height() <= 540 - 70  # less the menu, the title and the status bar
+    assert dock.minimumSizeHint().width() <= 480
 
 
 def test_the_tab_key_leads_out_of_every_table(controls: list[QWidget]) -> None:
