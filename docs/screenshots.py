@@ -8,6 +8,9 @@ go into docs/images, reduced.
 from __future__ import annotations
 
 import os
+
+os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+
 import sys
 import tempfile
 import time
@@ -15,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+from napari.settings import get_settings
 from npe2 import PluginManager, PluginManifest
 from PIL import Image
 from qtpy.QtWidgets import QApplication
@@ -37,17 +41,25 @@ DOCUMENTED = {
     "fluorescence-3-during": "deblur-during",
     "fluorescence-4-after": "deblur-after",
     "fluorescence-6-trust": "trust-widget",
-    "brightfield-1-before": "deblur-colour-before",
     "brightfield-4-after": "deblur-colour-after",
 }
 LARGEST_BYTES = 450_000
+MOVING = (  # pictures of the moving one, and for how many milliseconds each is shown
+    ("fluorescence-1-before", 1800),
+    ("fluorescence-3-during", 1200),
+    ("fluorescence-4-after", 2200),
+    ("fluorescence-5-compared", 1200),
+    ("fluorescence-4-after", 1600),
+    ("fluorescence-6-trust", 2200),
+)
+MOVING_WIDTH, MOVING_COLOURS = 864, 96
 
 
 def main(folder: Path) -> None:
     """Save all pictures in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
-    plan.fitting_tile = lambda *_: TILE
+    plan.fitting_tile = lambda *_, **__: TILE
     for sample, place in SAMPLES.items():
         viewer = napari.Viewer(show=True)
         viewer.window._qt_window.resize(*WINDOW)
@@ -62,11 +74,25 @@ def main(folder: Path) -> None:
     IMAGES.mkdir(exist_ok=True)
     for name, documented in DOCUMENTED.items():
         save_small(folder / f"{name}.png", IMAGES / f"{documented}.png")
+    save_moving(folder, IMAGES / "deblur.gif")
+
+
+def save_moving(folder: Path, path: Path) -> None:
+    """Save a GIF of what the widget does, from the pictures in `folder`."""
+    height = MOVING_WIDTH * WINDOW[1] // WINDOW[0]
+    frames = []
+    for name, _ in MOVING:
+        whole = (
+            Image.open(folder / f"{name}.png").convert("RGB").resize((MOVING_WIDTH, height), Image.Resampling.LANCZOS)
+        )
+        frames.append(whole.quantize(MOVING_COLOURS, dither=Image.Dither.NONE))
+    durations = [milliseconds for _, milliseconds in MOVING]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
 
 
 def without_the_users_own(folder: Path) -> None:
-    """Let napari and the plugin start as for the first time, with the bundled models alone."""
-    os.environ["NAPARI_CONFIG"] = ""
+    """Let the plugin start as for the first time, with the bundled models alone, and napari in its dark theme."""
+    get_settings().appearance.theme = "dark"
     os.environ["MDEBLURGAN_CONFIG"] = os.environ["MDEBLURGAN_MODELS"] = str(folder)
 
 

@@ -6,6 +6,10 @@ focus, is made of it for a ×5 objective. The last pair is of two different plac
 
 from __future__ import annotations
 
+import os
+
+os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+
 import sys
 import tempfile
 from pathlib import Path

@@ -8,7 +8,7 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, PushButton, Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy
+from qtpy.QtWidgets import QFrame, QSizePolicy
 
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 
@@ -18,6 +18,7 @@ IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 290
 LABEL_WIDTH = 58
+ALL_OF_IT = 100  # of the height, beside the empty space that napari puts below a dock widget
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,16 @@ def laid_out(controls: Controls, *more: Widget) -> list[Widget]:
         controls.legend,
         controls.status,
     ]
+
+
+def scrolling(place: Container, rows: list[Widget]) -> Container:
+    """Lay the rows out in `place`, to be scrolled where the screen is too low for all of them, as at 200 % on many."""
+    box: Container = Container(widgets=rows, labels=False, scrollable=True)
+    box.native.layout().addStretch(1)
+    box.root_native_widget.setFrameShape(QFrame.Shape.NoFrame)
+    place.native.layout().addWidget(box.root_native_widget, ALL_OF_IT)
+    place.margins = (0, 0, 0, 0)
+    return box
 
 
 def _row(*widgets: Widget) -> Container:

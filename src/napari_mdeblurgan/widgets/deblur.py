@@ -24,6 +24,7 @@ from napari_mdeblurgan.widgets.controls import (
     THIS_SLICE,
     laid_out,
     make_controls,
+    scrolling,
     show_image,
     show_life,
     show_progress,
@@ -81,7 +82,8 @@ class DeblurWidget(Container):
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
         self.controls.trust.value = self._choices.trust != "no"
         self.controls.ensemble.value = self._choices.ensemble == "yes"
-        super().__init__(widgets=laid_out(self.controls, self.slices.widget, self.results.widget), labels=False)
+        super().__init__(labels=False)
+        self._rows = scrolling(self, laid_out(self.controls, self.slices.widget, self.results.widget))
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         self._connect()
         self._follow_active()
@@ -106,7 +108,7 @@ class DeblurWidget(Container):
     def reset_choices(self, *_: Any) -> None:
         """Offer the layers that there are now; napari calls this whenever a layer comes, goes or is renamed."""
         image = self.image
-        super().reset_choices()
+        self._rows.reset_choices()
         if image is not None and image in self.controls.image.choices:
             self.controls.image.value = image
         self._refresh()

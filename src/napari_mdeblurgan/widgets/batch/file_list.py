@@ -22,7 +22,7 @@ class FileList(QTreeWidget):
         self.setUniformRowHeights(False)
         self.setWordWrap(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.setMinimumHeight(120)
+        self.setMinimumHeight(80)
         self.setToolTip("The images of the batch and what has become of them; select one to read its reason.")
         header = self.header()
         if header is not None:

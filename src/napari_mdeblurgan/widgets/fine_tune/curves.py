@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pyqtgraph
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 TRAINING, HELD_OUT, BICUBIC = "#4c9be8", "#f0a830", "#9a9a9a"
+TITLES = "Error, log (lower is better)", "PSNR, dB"
 MOST_POINTS = 2000
 SMOOTHING = 0.9
 HEIGHT = 165
@@ -22,7 +23,7 @@ class Curves(QWidget):
         super().__init__()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._loss, self._psnr = (self._plot(title) for title in ("Error, log (lower is better)", "PSNR, dB"))
+        self._loss, self._psnr = (self._plot() for _ in TITLES)
         for plot in (self._loss, self._psnr):
             layout.addWidget(plot)
         self._loss_legend = self._loss.addLegend(offset=(-4, 4), labelTextSize="7pt")
@@ -32,12 +33,12 @@ class Curves(QWidget):
         self._psnr_line = self._line(self._psnr, HELD_OUT, "held out")
         self._base = self._dashed(TRAINING, "base model")
         self._bicubic = self._dashed(BICUBIC, "bicubic")
+        self._write()
         self.clear()
 
-    def _plot(self, title: str) -> pyqtgraph.PlotWidget:
+    def _plot(self) -> pyqtgraph.PlotWidget:
         plot = pyqtgraph.PlotWidget(background=None)  # that of the window, in any theme
         plot.setFixedHeight(HEIGHT)
-        plot.setTitle(title, size="8pt")
         plot.setLabel("bottom", "minutes")
         plot.setMenuEnabled(False)
         plot.hideButtons()
@@ -51,6 +52,24 @@ class Curves(QWidget):
 
     def _dashed(self, colour: str, name: str) -> pyqtgraph.PlotDataItem:
         return self._psnr.plot(pen=pyqtgraph.mkPen(colour, width=1.2, style=Qt.PenStyle.DashLine), name=name)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """See Qt; another theme has another colour for what is written."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange and hasattr(self, "_psnr_legend"):
+            self._write()
+
+    def _write(self) -> None:
+        """Titles, axes and legends in the colour of the theme's text."""
+        colour = self.palette().color(self.foregroundRole())
+        legends = (self._loss_legend, self._psnr_legend)
+        for plot, legend, title in zip((self._loss, self._psnr), legends, TITLES, strict=True):
+            plot.setTitle(title, size="8pt", color=colour)
+            legend.setLabelTextColor(colour)
+            for _, label in legend.items:
+                label.setText(label.text)  # it takes its colour when it is written
+            for name in ("left", "bottom"):
+                plot.getAxis(name).setTextPen(colour)
 
     def clear(self) -> None:
         """Begin anew."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("", "Pair", "Score", "Remarks")
 USED_TIP = "Learn from this pair. One that was not registered is only learned from if you tick it yourself."
+TABLE_TIP = "The pairs, how well they fit, and which are learned from. Arrow keys choose one; the space key ticks it."
 HEIGHT = 130
 
 
@@ -27,6 +28,8 @@ class PairsTable(QTableWidget):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)  # the key leads on to the next control
+        self.setToolTip(TABLE_TIP)
         self.setWordWrap(False)
         self.setMinimumHeight(HEIGHT)
         vertical, header = self.verticalHeader(), self.horizontalHeader()

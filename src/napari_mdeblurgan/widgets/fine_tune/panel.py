@@ -47,12 +47,16 @@ class FineTunePanel(QWidget):
             ResultPage(),
         )
         self.tabs = QTabWidget()
-        for page, words in ((self.pairs, "Pairs"), (self.training, "Training"), (self.result, "Result")):
+        for page, words, tip in (
+            (self.pairs, "Pairs", "Where the images are, and how well they fit."),
+            (self.training, "Training", "How long it learns, and how it goes."),
+            (self.result, "Result", "How much better the new model is."),
+        ):
             area = QScrollArea()
             area.setWidgetResizable(True)
             area.setFrameShape(QScrollArea.Shape.NoFrame)
             area.setWidget(page)
-            self.tabs.addTab(area, words)
+            self.tabs.setTabToolTip(self.tabs.addTab(area, words), tip)
         self.start_button, self.stop_button, self.resume_button = (
             QPushButton(words) for words in ("Fine-tune", "Stop", "Resume")
         )

@@ -12,7 +12,7 @@ from napari_mdeblurgan.widgets.fine_tune.pairs_page import wrapped
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 
 COLUMNS = ("On parts it never saw", "PSNR", "SSIM")
-COLOURS = {"better": "#3f9c55", "no better": "#c98a1b", "too little data": "#8a8a8a"}
+COLOURS = {"better": "#0072B2", "no better": "#E69F00", "too little data": "#8a8a8a"}  # for any eyes
 HEIGHT = 118
 PANEL_TIP = (
     "Pieces of the held-out part: blurred, enlarged bicubically, by the base model, by the new one, and the truth."
@@ -29,6 +29,8 @@ class ResultPage(QWidget):
         self.table.setHorizontalHeaderLabels(COLUMNS)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.table.setTabKeyNavigation(False)
+        self.table.setToolTip("Means over the held-out squares; higher is better in both columns.")
         self.table.setFixedHeight(HEIGHT)
         header, vertical = self.table.horizontalHeader(), self.table.verticalHeader()
         assert header is not None

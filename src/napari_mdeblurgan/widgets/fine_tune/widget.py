@@ -24,7 +24,7 @@ from napari_mdeblurgan.training.fine_tune.folder import (
     keep_settings,
 )
 from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
-from napari_mdeblurgan.widgets import models, view, wording
+from napari_mdeblurgan.widgets import models, trust, view, wording
 from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.devices import find_devices
 from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
@@ -78,7 +78,8 @@ class FineTuneWidget(FineTunePanel):
     # ---- what is offered
 
     def _offer_layers(self, _: object = None) -> None:
-        self.pairs.sources.offer([layer for layer in self._viewer.layers if isinstance(layer, Image)])
+        images = [each for each in self._viewer.layers if isinstance(each, Image) and not trust.is_map(each)]
+        self.pairs.sources.offer(images)
 
     def _offer_models(self) -> None:
         chosen = self.base.currentData() or self._remembered.base

@@ -1,0 +1,25 @@
+"""The bundled nuclei before and after, as `mdeblurgan demo` draws them: `python docs/before_after.py`, into docs/images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.comparison import write_comparison
+from napari_mdeblurgan.restoration.micrographs import restored_micrograph
+from napari_mdeblurgan.samples import sample_path
+from napari_mdeblurgan.storage import read_image
+
+PICTURE = Path(__file__).with_name("images") / "before-after-nuclei.png"
+
+
+def main() -> None:
+    """Restore and draw."""
+    model, before = load_model("gray-x2"), read_image(sample_path("nuclei"))
+    after = restored_micrograph(before, restore(before.data, model), model.card.scale)
+    write_comparison(PICTURE, before, after)
+    print(f"{PICTURE.name}: {PICTURE.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
