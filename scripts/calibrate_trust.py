@@ -1,10 +1,11 @@
 """Calibrate the error bar of models: `python scripts/calibrate_trust.py DATA [--model NAME] ... [--output FILE]`.
 
-DATA has the subfolders rgb/ and grey/ of sharp training images; images for judging are not among them. Half of the patches are
-degraded as in training, half as in the evaluation's protocols; they lie anywhere in the images. The entries go into the package,
-or into FILE; one named calibrations.json in the folder of the user's models is found, too. Entries of other models stay, those
-whose model is no longer there are taken out of the package's. Run it again whenever a bundled model was trained anew: an entry
-belongs to one model's weights.
+DATA has the subfolders rgb/ and grey/ of sharp training images; images for judging are not among them. Fields of up to 512²
+pixels from anywhere in them, as many from each source, are blurred in the six ways of the evaluation's protocols, as often in
+each, and restored. How much noise is too much is taken from patches that are degraded as in training. The entries go into the
+package, or into FILE; one named calibrations.json in the folder of the user's models is found, too. Entries of other models
+stay, those whose model is no longer there are taken out of the package's. Run it again whenever a bundled model was trained
+anew: an entry belongs to one model's weights.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.model import Model, list_models
 from napari_mdeblurgan.training.degradation import GAUSSIAN, PHYSICAL
 from napari_mdeblurgan.training.recipe import MIXTURE
-from napari_mdeblurgan.trust.calibrating import calibrate, restore_known
+from napari_mdeblurgan.trust.calibrating import calibrate, noise_share, restore_known
 from napari_mdeblurgan.trust.error_bar import BUNDLED
 
 BUNDLED_MODELS = ("rgb-x2", "gray-x2")
-EDGE, PATCHES, SEED = 128, 96, 77
+EDGE, FIELDS, SEED = 512, 144, 77
+NOISY_EDGE, NOISY = 256, 96
 TRAINED = replace(MIXTURE, shapes=0.0, padding=0.0)  # no areas that nobody has taken a picture of
 
 
@@ -39,17 +41,19 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--output", type=Path, default=BUNDLED)
-    parser.add_argument("--patches", type=int, default=PATCHES)
+    parser.add_argument("--fields", type=int, default=FIELDS)
     wishes = parser.parse_args()
     entries = json.loads(wishes.output.read_text(encoding="utf-8")) if wishes.output.is_file() else {}
     for name in wishes.model or BUNDLED_MODELS:
         model, start = load_model(name), time.perf_counter()
-        known = [restore_known(*pair, model) for pair in pairs(wishes.data, model, wishes.patches)]
-        entries[model.card.weights_sha256] = calibrate(known, model.card.name, model.card.channels)
+        sources = sharp_images(wishes.data, model)
+        known = [restore_known(*pair, model) for pair in pairs(sources, model, wishes.fields)]
+        shares = [noise_share(image, model) for image in as_in_training(sources, model, NOISY)]
+        entries[model.card.weights_sha256] = calibrate(known, shares, model.card.name, model.card.channels)
         gain = 20 * np.log10(np.mean([_rms(k.error) for k in known]) / np.mean([_rms(k.error_of_mean) for k in known]))
         seconds = time.perf_counter() - start
         print(
-            f"{name}: {len(known)} patches, {seconds:.0f} s; the mean of eight orientations gains {gain:.2f} dB",
+            f"{name}: {len(known)} fields, {seconds:.0f} s; the mean of eight orientations gains {gain:.2f} dB",
             flush=True,
         )
     if wishes.output == BUNDLED:
@@ -58,39 +62,50 @@ def main() -> None:
     wishes.output.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def pairs(data: Path, model: Model, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blurred patches and their truth: from anywhere in an image, rich in detail or not, as often from each source."""
-    colour, scale = model.card.channels == 3, model.card.scale
+def sharp_images(data: Path, model: Model) -> list[list[SharpPart]]:
+    """Those of the model's kind, by source."""
+    colour = model.card.channels == 3
     sources: dict[str, list[SharpPart]] = {}
     for image in find_images(data / ("rgb" if colour else "grey"))[0]:
         if image.colour == colour:
             sources.setdefault(image.path.stem.split("-")[0], []).append(image)
-    names, conditions = sorted(sources), (*GAUSSIAN, *PHYSICAL)
+    return [sources[name] for name in sorted(sources)]
+
+
+def pairs(sources: list[list[SharpPart]], model: Model, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blurred fields and their truth."""
+    conditions = (*GAUSSIAN, *PHYSICAL)
     for number in range(count):
-        random = np.random.default_rng((SEED, number))
-        of_source = sources[names[number // 2 % len(names)]]
-        sharp = _patch(of_source[random.integers(len(of_source))].read(scale), random, EDGE * scale)
-        if number % 2:
-            low, truth = degraded(sharp, conditions[random.integers(len(conditions))], scale)
-        else:
-            planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
-            found = TRAINED.draw(planes, random, scale)
-            low, truth = (_image(each, colour) for each in (found.blurred, found.sharp))
+        condition = conditions[number // len(sources) % len(conditions)]
+        low, truth = degraded(_field(sources, number, EDGE, model.card.scale), condition, model.card.scale)
         if np.ptp(low) > 2 / 255:
             yield low, truth
 
 
-def _patch(image: np.ndarray, random: np.random.Generator, edge: int) -> np.ndarray:
-    """A square of at most `edge` pixels, anywhere."""
+def as_in_training(sources: list[list[SharpPart]], model: Model, count: int) -> Iterator[np.ndarray]:
+    """Blurred patches with as much noise as the model knows."""
+    for number in range(count):
+        sharp = _field(sources, number, NOISY_EDGE, model.card.scale)
+        planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
+        low = TRAINED.draw(planes, np.random.default_rng((SEED, number)), model.card.scale).blurred
+        image = low[0].numpy().transpose(1, 2, 0).reshape(*low.shape[2:], *sharp.shape[2:])
+        if np.ptp(image) > 2 / 255:
+            yield np.ascontiguousarray(image)
+
+
+def _field(sources: list[list[SharpPart]], number: int, edge: int, scale: int) -> np.ndarray:
+    """A part of one of the images of the source whose turn it is."""
+    random = np.random.default_rng((SEED, edge, number))
+    of_source = sources[number % len(sources)]
+    return _part(of_source[random.integers(len(of_source))].read(scale), random, edge)
+
+
+def _part(image: np.ndarray, random: np.random.Generator, edge: int) -> np.ndarray:
+    """At most `edge` pixels along y and x, anywhere."""
     corner = [int(random.integers(0, max(1, length - edge + 1))) // 8 * 8 for length in image.shape[:2]]
     cut = image[corner[0] : corner[0] + edge, corner[1] : corner[1] + edge]
     height, width = (length // 8 * 8 for length in cut.shape[:2])
     return np.ascontiguousarray(cut[:height, :width])
-
-
-def _image(batch: torch.Tensor, colour: bool) -> np.ndarray:
-    image = batch[0].numpy().transpose(1, 2, 0)
-    return np.ascontiguousarray(image if colour else image[..., 0])
 
 
 def _rms(error: np.ndarray) -> float:

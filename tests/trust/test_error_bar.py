@@ -24,7 +24,7 @@ def known(seed: int, edge: int = 64) -> Known:
     features = random.normal(size=(len(WITH_DISAGREEMENT), edge, edge)).astype(np.float32)
     scale = 0.01 * np.exp(0.8 * features[0] + 0.2 * features[1] ** 2)
     error = np.abs(random.laplace(scale=scale)).astype(np.float32)
-    return Known(features, error, error / 2, 0.05)
+    return Known(features, error, error / 2)
 
 
 def test_nine_of_ten_errors_are_within_it_on_other_data() -> None:
@@ -52,7 +52,7 @@ def test_a_calibration_of_the_users_own_model_is_found(tiny_model: Models, model
     card = tiny_model().card
     assert not calibration_of(card).own
     models_folder.mkdir()
-    entry = calibrate([known(0), known(1)], card.name, 1)
+    entry = calibrate([known(0), known(1)], [0.05, 0.05], card.name, 1)
     (models_folder / "calibrations.json").write_text(json.dumps({card.weights_sha256: entry}))
     found = calibration_of(card)
     assert found.own

@@ -27,6 +27,7 @@ ITERATIONS = 60
 LEVELS = 8
 LEAST_ERROR = 1e-5
 CELL = 8
+TILE_STEP = 64
 
 
 class Known(NamedTuple):
@@ -38,14 +39,11 @@ class Known(NamedTuple):
         (features, y, x), disagreement included.
     error, error_of_mean : ndarray
         (y, x) absolute errors in windows, mean over the colours: of the restoration, and of the mean of its eight orientations.
-    noise_share : float
-        See `Examination`.
     """
 
     features: np.ndarray
     error: np.ndarray
     error_of_mean: np.ndarray
-    noise_share: float
 
 
 def restore_known(image: np.ndarray, truth: np.ndarray, model: Model, border: int = 8) -> Known:
@@ -61,7 +59,7 @@ def restore_known(image: np.ndarray, truth: np.ndarray, model: Model, border: in
         Pixels of the image left out on every side.
     """
     levels = np.rint(image * 255).astype(np.uint8)
-    plan = make_plan(levels, model.card, tile=max(levels.shape[:2]))
+    plan = make_plan(levels, model.card, tile=-(-max(levels.shape[:2]) // TILE_STEP) * TILE_STEP)
     (window,) = plan.windows or ()
     (tile,) = plan.grid
     network = network_on(model, plan.device)
@@ -77,16 +75,28 @@ def restore_known(image: np.ndarray, truth: np.ndarray, model: Model, border: in
     f = plan.factor * border
     error, error_of_mean = (each[f:-f, f:-f].astype(np.float32) for each in errors)
     values = features(piece, difference, noise, estimate.psf, said, eight.spread)[:, f:-f, f:-f]
-    return Known(values, error, error_of_mean, estimate.examination.noise_share)
+    return Known(values, error, error_of_mean)
 
 
-def calibrate(known: list[Known], card_name: str, channels: int, pixels: int = 4000) -> dict[str, Any]:
+def noise_share(image: np.ndarray, model: Model) -> float:
+    """The noise of an image as `Examination` has it: of (y, x) or (y, x, 3), float32 in [0, 1]."""
+    levels = np.rint(image * 255).astype(np.uint8)
+    plan = make_plan(levels, model.card)
+    (window,) = plan.windows or ()
+    return examine(levels, plan, window, model.card).noise_share
+
+
+def calibrate(
+    known: list[Known], noise_shares: list[float], card_name: str, channels: int, pixels: int = 4000
+) -> dict[str, Any]:
     """Fit both error bars; an entry of `calibrations.json` in plain JSON values.
 
     Parameters
     ----------
     known : list of Known
         Of images apart from those that the error bar will be judged by.
+    noise_shares : list of float
+        Of images as the model learned from, see `noise_share`.
     card_name : str
         Name of the model.
     channels : int
@@ -109,7 +119,7 @@ def calibrate(known: list[Known], card_name: str, channels: int, pixels: int = 4
         "model": card_name,
         "channels": channels,
         "images": len(known),
-        "noise_limit": round(float(np.quantile([each.noise_share for each in known], 0.98)), 4),
+        "noise_limit": round(float(np.quantile(noise_shares, 0.98)), 4),
         **{name: _rounded(asdict(bar)) for name, bar in bars.items()},
     }
 
