@@ -35,7 +35,7 @@ ZOOM = 2.5
 TILE = 128  # the samples are small, and the bar shall have some way to go
 WINDOW = (1080, 660)
 PATIENCE_S = 600.0
-IMAGES = Path(__file__).with_name("images")
+IMAGES = Path(__file__).resolve().with_name("images")
 DOCUMENTED = {
     "fluorescence-1-before": "deblur-before",
     "fluorescence-3-during": "deblur-during",

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import napari
 import numpy as np
-import screenshots
 import tifffile
 from qtpy.QtCore import Qt
 from scipy.ndimage import gaussian_filter
@@ -41,6 +40,7 @@ DOCUMENTED = {
 
 def main(sharp: Path, folder: Path) -> None:
     """Save all pictures in `folder`, and those of the documentation in docs/images."""
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
     low, high = write_pairs(sharp, folder)
@@ -53,8 +53,9 @@ def main(sharp: Path, folder: Path) -> None:
     shoot(viewer, folder / "fine-tune-0-empty.png")
     sources = widget.pairs.sources
     sources.kind.setCurrentIndex(1)
-    sources.low_folder.setText(str(low))
-    sources.high_folder.setText(str(high))
+    os.chdir(folder)  # so that the picture shows short names
+    sources.low_folder.setText(low.name)
+    sources.high_folder.setText(high.name)
     widget.register()
     wait_until(lambda: widget._registering is None, PATIENCE_S)
     widget.pairs.table.selectRow(0)
@@ -76,9 +77,8 @@ def main(sharp: Path, folder: Path) -> None:
     shoot(viewer, folder / "fine-tune-5-used.png")
     widget.tabs.setCurrentIndex(PAIRS)
     viewer.close()
-    screenshots.LARGEST_BYTES = LARGEST_BYTES
     for name, documented in DOCUMENTED.items():
-        save_small(folder / f"{name}.png", IMAGES / f"{documented}.png")
+        save_small(folder / f"{name}.png", IMAGES / f"{documented}.png", LARGEST_BYTES)
 
 
 def write_pairs(sharp: Path, folder: Path) -> tuple[Path, Path]:
