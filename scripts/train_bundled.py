@@ -1,11 +1,14 @@
 """Train one of the bundled models on the processor, in the background and in as many sittings as it takes.
 
     python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 13700] [--start MODEL] [--threads 1]
+    python scripts/train_bundled.py grey DATA RUN2 --start RUN/gray-x2.safetensors --steps 4000 \
+        --patch 128 --batch 4 --learning-rate 1.5e-3 --soft 0.15
 
 DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder of a run, see the
 documentation under Training: the same command goes on where it was stopped. At the end RUN/MODEL.safetensors is the averaged
 network with its card and its scores under the Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a
-model of the same kind.
+model of the same kind. The second command is how `gray-x2` was finished: on larger patches, some of which show what is soft by
+itself and is not to be sharpened.
 """
 
 from __future__ import annotations
@@ -41,12 +44,17 @@ def config_for(kind: str, wishes: argparse.Namespace) -> TrainingConfig:
         {
             "model": {"name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2", "licence": "BSD-3-Clause"},
             "network": {"kind": kind, "width": WIDTH, "start": wishes.start},
-            "data": {"weights": weights, "validation_folder": str(wishes.data / "validation" / kind)},
-            "degradation": dataclasses.asdict(MIXTURE),
+            "data": {
+                "weights": weights,
+                "validation_folder": str(wishes.data / "validation" / kind),
+                "patch": wishes.patch,
+                "batch": wishes.batch,
+            },
+            "degradation": dataclasses.asdict(MIXTURE) | {"soft": wishes.soft},
             "loss": {"ssim_share": 0.0},
             "schedule": {
                 "name": "cosine",
-                "learning_rate": 3e-3,
+                "learning_rate": wishes.learning_rate,
                 "warm_up": 200,
                 "steps": wishes.steps,
                 "steps_per_epoch": 500,
@@ -92,6 +100,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="bfloat16")
+    parser.add_argument("--patch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
+    parser.add_argument("--soft", type=float, default=0.0, help="share of the patches whose truth is softened first")
     parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
     wishes = parser.parse_args()
     images = wishes.data / "train" / "rgb" if wishes.kind == "rgb" else wishes.data / "train"
