@@ -130,7 +130,7 @@ def bare(scan: Scan, model: Model) -> tuple[float, float]:
 
     def work() -> object:
         with torch.inference_mode():
-            return inference._forward(network, image, tile, plan)
+            return inference._forward(network.stages, (network.stages.result,), image, tile, plan)
 
     seconds = best(work, plan.device)
     megapixels = block.pixels / 1e6
