@@ -78,7 +78,7 @@ def picture_scan(folder: Path) -> None:
     widget.controls.run.native.click()
     wait_until(lambda: widget.scans.open_path is not None)
     shoot(viewer, folder / "scan-1-start.png", 0.2)
-    wait_until(lambda: progress_of(widget) > 0.2)
+    wait_until(lambda: progress_of(widget) > 0.4)
     shoot(viewer, folder / "scan-2-view-first.png", 2.0)
     viewer.fit_to_view()
     shoot(viewer, folder / "scan-3-middle.png", 1.5)
