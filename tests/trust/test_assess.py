@@ -15,19 +15,12 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.engine import Progress, restore, restore_steps
+from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, Wishes, assess, assess_steps, plan_trust
 from napari_mdeblurgan.trust.explanation import Explanation
 
 Models = Callable[..., Model]
-
-
-def finished(steps: Any) -> Any:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def plan_for(image: np.ndarray, model: Model, **wishes: Any) -> RestorationPlan:

@@ -17,6 +17,7 @@ import pytest
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.restoration import fitting
+from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan
 from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
@@ -33,14 +34,6 @@ EDGE = 64
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "LARGEST_TILE", EDGE)
-
-
-def finished(steps: Any) -> Any:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def scanned(source: Micrograph, model: Model, path: Path, **wishes: Any) -> Scan:

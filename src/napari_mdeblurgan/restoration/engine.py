@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import memory
+from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.measuring import finished, measuring, told
@@ -143,18 +144,9 @@ def restore_steps(
             for tile, piece in restored_tiles(
                 read, list(plan.grid), plan, plan.window(index, windows), network, limit, note
             ):
-                result[(*index, *_target(tile, plan))] = piece
+                result[(*index, *target(tile, plan))] = piece
                 done += tile.pixels * plan.factor**2
                 yield Progress(done, total, time.perf_counter() - start)
     finally:
         memory.release()
     return result
-
-
-def _target(tile: Tile, plan: RestorationPlan) -> tuple[slice, slice]:
-    (y0, _), (x0, _) = plan.region
-    f = plan.factor
-    return (
-        slice((tile.y.start - y0) * f, (tile.y.stop - y0) * f),
-        slice((tile.x.start - x0) * f, (tile.x.stop - x0) * f),
-    )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from napari_mdeblurgan.errors import OutOfMemory
-from napari_mdeblurgan.restoration.inference import DoesNotFit
+from napari_mdeblurgan.restoration.inference import DoesNotFit, smaller_tiles
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 
@@ -52,11 +51,7 @@ def tiles_that_fit(
         try:
             made = work(tile)
         except DoesNotFit as error:
-            quarters = plan.grid.quarters(tile)
-            if len(quarters) == 1:
-                raise OutOfMemory(
-                    f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."
-                ) from error
+            quarters = smaller_tiles(tile, plan, error)
             todo.extend(reversed(quarters))
             continue
         yield tile, made
@@ -79,9 +74,3 @@ def within(part: Tile, tile: Tile, factor: int) -> tuple[slice, slice]:
         for inner, outer in ((part.y, tile.y), (part.x, tile.x))
     )
     return y, x
-
-
-def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
-    """A part of an array in memory or of a lazy one; in this thread alone."""
-    part = image[index]
-    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)

@@ -96,15 +96,27 @@ def restored_tiles(
         try:
             piece = restore_tile(read(tile), tile, plan, window, network, tell)
         except DoesNotFit as error:
-            quarters = plan.grid.quarters(tile)
-            if len(quarters) == 1:
-                raise OutOfMemory(
-                    f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."
-                ) from error
+            quarters = smaller_tiles(tile, plan, error)
             limit.lower(quarters)
             todo.append(tile)
             continue
         yield tile, piece
+
+
+def smaller_tiles(tile: Tile, plan: RestorationPlan, error: DoesNotFit) -> tuple[Tile, ...]:
+    """The quarters of a tile for which memory ran out.
+
+    Raises
+    ------
+    OutOfMemory
+        If it cannot be divided.
+    """
+    quarters = plan.grid.quarters(tile)
+    if len(quarters) == 1:
+        raise OutOfMemory(
+            f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."
+        ) from error
+    return quarters
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
         return measure_window(parts if any(np.isfinite(part).any() for part in parts) else [image[colours]])
     values: list[np.ndarray] = []
     for spot in spots(image.shape, axes):
-        part = _read(image, spot)[colours]
+        part = read(image, spot)[colours]
         values.append(part[np.isfinite(part)])
         yield 0.0
     seen = np.concatenate(values)
@@ -101,12 +101,12 @@ def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
         return measure_window([seen])
     values, everywhere = [], list(blocks(image.shape, axes))
     for number, block in enumerate(everywhere, 1):
-        values.append(gist(_read(image, block)[colours]))
+        values.append(gist(read(image, block)[colours]))
         yield number / len(everywhere)
     return measure_window(values)
 
 
-def _read(image: Any, index: tuple[int | slice, ...]) -> np.ndarray:
-    """A part of a lazy image; in this thread alone, as this may run within one of dask's tasks."""
+def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
+    """A part of an array in memory or of a lazy one; in this thread alone, as this may run within one of dask's tasks."""
     part = image[index]
     return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)
