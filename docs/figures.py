@@ -50,6 +50,7 @@ class Job:
 
 
 JOBS = {
+    "icon": Job("docs/icon.py", "the plugin's icon"),
     "network": Job("docs/network_figure.py", "the network"),
     "before-after": Job("docs/before_after.py", "the bundled nuclei before and after"),
     "deblur": Job(

@@ -21,6 +21,8 @@ import napari
 from napari.settings import get_settings
 from npe2 import PluginManager, PluginManifest
 from PIL import Image
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 import napari_mdeblurgan
@@ -37,6 +39,7 @@ WINDOW = (1080, 660)
 PATIENCE_S = 600.0
 IMAGES = Path(__file__).resolve().with_name("images")
 DOCUMENTED = {
+    "palette-1-found": "palette",
     "fluorescence-1-before": "deblur-before",
     "fluorescence-3-during": "deblur-during",
     "fluorescence-4-after": "deblur-after",
@@ -71,6 +74,7 @@ def main(folder: Path) -> None:
         shoot(viewer, folder / f"{sample}-1-before.png")
         picture_run(viewer, widget, folder, sample)
         viewer.close()
+    picture_palette(folder)
     IMAGES.mkdir(exist_ok=True)
     for name, documented in DOCUMENTED.items():
         save_small(folder / f"{name}.png", IMAGES / f"{documented}.png")
@@ -140,6 +144,21 @@ def picture_run(viewer: napari.Viewer, widget: DeblurWidget, folder: Path, sampl
     widget.controls.compare.native.click()
     next(layer for layer in viewer.layers if layer.name.endswith("[error bar]")).visible = True
     shoot(viewer, folder / f"{sample}-6-trust.png")
+
+
+def picture_palette(folder: Path) -> None:
+    """Open the widget by napari's command palette."""
+    viewer = napari.Viewer(show=True)
+    viewer.window._qt_window.resize(*WINDOW)
+    viewer.open_sample("napari-mdeblurgan", "fluorescence")
+    viewer.window._toggle_command_palette()
+    line = viewer.window._qt_window._command_palette._line
+    QTest.keyClicks(line, "deblur")
+    shoot(viewer, folder / "palette-1-found.png")
+    QTest.keyClicks(line, " sr")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    shoot(viewer, folder / "palette-2-opened.png")
+    viewer.close()
 
 
 def progress_of(widget: DeblurWidget) -> float:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 LARGEST = 15_000_000  # bytes, of either
 PACKAGE = "napari_mdeblurgan"
 NEEDED = (
+    "icon.png",
     "napari.yaml",
     "py.typed",
     "_version.py",

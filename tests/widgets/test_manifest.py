@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from npe2 import PluginManifest
+from PIL import Image
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QWidget
 
 import napari_mdeblurgan
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
     from npe2._pytest_plugin import TestPluginManager
+    from pytestqt.qtbot import QtBot
     from qtpy.QtGui import QAction
     from qtpy.QtWidgets import QMenu
 
@@ -39,6 +46,14 @@ def menu_action(menu: QMenu, *titles: str) -> QAction:
         action = next(a for a in menu.actions() if a.text().replace("&", "") == title)
         menu = action.menu()
     return action
+
+
+def launch(viewer: Viewer, qtbot: QtBot, words: str) -> None:
+    """Type `words` into the command palette and press Enter."""
+    viewer.window._toggle_command_palette()
+    line = viewer.window._qt_window._command_palette._line
+    qtbot.keyClicks(line, words)
+    qtbot.keyClick(line, Qt.Key.Key_Return)
 
 
 def docked(viewer: Viewer) -> list[DeblurWidget]:
@@ -73,6 +88,55 @@ def test_command_palette_finds_the_widget(viewer: Viewer, words: str) -> None:
     palette.update_context(viewer.window._qt_window)
     found = [command.title for command in palette._list.iter_top_hits(words)]
     assert WIDGET in found
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [("deblur sr", DeblurWidget), ("sharpen", DeblurWidget), ("deblur batch", BatchWidget), ("fine-tune", FineTuneWidget)],
+)
+def test_widget_is_launched_from_the_command_palette(
+    viewer: Viewer, qtbot: QtBot, words: str, kind: type[QWidget]
+) -> None:
+    viewer.open_sample("napari-mdeblurgan", "fluorescence")
+    launch(viewer, qtbot, words)
+    (widget,) = (each for each in viewer.window.dock_widgets.values() if isinstance(each, kind))
+    if isinstance(widget, DeblurWidget):
+        assert widget.image == viewer.layers[0]
+        assert widget.problem is None
+
+
+def test_sample_is_opened_and_a_pair_registered_from_the_command_palette(viewer: Viewer, qtbot: QtBot) -> None:
+    launch(viewer, qtbot, "nuclei fluorescence")
+    (low,) = viewer.layers
+    assert low.name == "nuclei"
+    launch(viewer, qtbot, "register pair")
+    assert not viewer.window.dock_widgets  # a pair takes two layers
+    viewer.window._qt_window._command_palette.hide()
+    high = viewer.add_image(np.repeat(np.repeat(low.data, 2, axis=0), 2, axis=1), name="sharp", scale=(0.5, 0.5))
+    viewer.layers.selection = {low, high}
+    launch(viewer, qtbot, "register pair")
+    (widget,) = viewer.window.dock_widgets.values()
+    assert isinstance(widget, FineTuneWidget)
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+
+
+def test_a_pair_is_offered_in_the_menu_where_two_images_are_selected(viewer: Viewer) -> None:
+    action = menu_action(viewer.window.layers_menu, "Register", "Register two layers as a pair (M-Deblurgan)")
+    assert not action.isEnabled()
+    for _ in range(2):
+        viewer.add_image(np.zeros((8, 8)))
+    viewer.layers.select_all()
+    menu_action(viewer.window.layers_menu, "Register")
+    assert action.isEnabled()
+
+
+def test_icon_is_shipped_and_only_where_napari_takes_it_for_a_file() -> None:
+    manifest = PluginManifest.from_file(MANIFEST)
+    package, _, file = str(manifest.icon).partition(":")
+    with Image.open(str(files(package) / file)) as icon:
+        assert icon.size == (256, 256)
+    widgets = {widget.command for widget in manifest.contributions.widgets}
+    assert {command.id for command in manifest.contributions.commands if command.icon} == widgets
 
 
 @pytest.mark.parametrize(
