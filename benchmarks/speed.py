@@ -1,9 +1,9 @@
-"""How fast scans are restored here, where the time goes, and how that compares: a table in Markdown.
+"""How fast scans are restored here, where the time goes, and how near to the network alone: a table in Markdown.
 
     python benchmarks/speed.py [--model gray-x2] [--megapixels 25] [--table docs/speed-table.md]
 
 In one run on one machine, so that the ratios hold: the peak of matrix products, the bare network on the tiles of a scan,
-a synthetic scan from OME-Zarr to OME-Zarr, and what users would pick instead, its network alone and without a halo.
+and a synthetic scan from OME-Zarr to OME-Zarr. What users would pick instead is measured by `side_by_side.py`.
 
 `--busy` is for a machine on which others work, too: one thread, and its processor time in place of the clock's, so that rates
 are those of one core.
@@ -23,10 +23,6 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from alternatives import CareamicsUNet, CellposeRestoration
-
 from napari_mdeblurgan import load_model
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
@@ -37,8 +33,6 @@ from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.storage.ome_zarr_writing import create_ome_zarr
 
 clock: Callable[[], float] = time.perf_counter
-
-CELLPOSE_EDGE, RICHARDSON_LUCY_EDGE, ITERATIONS = 512, 512, 30
 
 
 def main() -> None:
@@ -66,8 +60,6 @@ def main() -> None:
             rows.append(row(model, source, Path(folder) / f"{name}.zarr", device, name))
             print(rows[-1], file=sys.stderr, flush=True)
     lines += table(list(rows[0]), [list(each.values()) for each in rows])
-    fastest = max(float(each["end to end, MPix/s"]) for each in rows)
-    lines += ["", *table(["instead", "precision", "MPix/s", "ours is faster by"], others(device, precisions, fastest))]
     text = "\n".join(lines) + "\n"
     print(text)
     if wishes.table:
@@ -167,37 +159,6 @@ def row(model: Model, source: Path, path: Path, device: str, precision: str) -> 
         "end to end, MPix/s": f"{rate:.2f}",
         "of the network": f"{rate / network:.2f}",
     }
-
-
-def others(device: str, precisions: list[str], ours: float) -> list[list[str]]:
-    """Rates of the alternatives, in pixels of their result; none of them enlarges."""
-    rows = []
-    for name, network in (("Cellpose 3, restoration", CellposeRestoration()), ("CAREamics' U-Net", CareamicsUNet())):
-        network = network.eval().to(device).to(memory_format=torch.channels_last)
-        image = torch.rand((1, 1, CELLPOSE_EDGE, CELLPOSE_EDGE), device=device)
-        for precision in precisions:
-            dtype = getattr(torch, precision)
-
-            def work(
-                network: torch.nn.Module = network, image: torch.Tensor = image, dtype: torch.dtype = dtype
-            ) -> None:
-                mixed = torch.autocast(device.split(":")[0], dtype=dtype, enabled=dtype != torch.float32)
-                with torch.inference_mode(), mixed:
-                    network(image)
-
-            rate = CELLPOSE_EDGE**2 / best(work, device, 1) / 1e6
-            rows.append([name, precision, f"{rate:.2f}", f"{ours / rate:.0f} ×"])
-    from skimage.restoration import richardson_lucy
-
-    plane, spread = (
-        np.random.default_rng(0).random((RICHARDSON_LUCY_EDGE,) * 2).astype(np.float32),
-        np.ones((15, 15)) / 225,
-    )
-    rate = plane.size / best(lambda: richardson_lucy(plane, spread, ITERATIONS), "cpu", 1) / 1e6
-    rows.append(
-        [f"scikit-image, Richardson-Lucy, {ITERATIONS} iterations", "float32", f"{rate:.2f}", f"{ours / rate:.0f} ×"]
-    )
-    return rows
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

@@ -43,7 +43,9 @@ def main(sharp: Path, folder: Path) -> None:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
-    low, high = write_pairs(sharp, folder)
+    low, high = write_pairs(sharp.resolve(), folder)
+    os.chdir(folder)  # so that the pictures show short names
+    os.environ["MDEBLURGAN_MODELS"] = "models"
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(*LARGE)
     widget = FineTuneWidget(viewer)
@@ -53,7 +55,6 @@ def main(sharp: Path, folder: Path) -> None:
     shoot(viewer, folder / "fine-tune-0-empty.png")
     sources = widget.pairs.sources
     sources.kind.setCurrentIndex(1)
-    os.chdir(folder)  # so that the picture shows short names
     sources.low_folder.setText(low.name)
     sources.high_folder.setText(high.name)
     widget.register()

@@ -92,7 +92,12 @@ def test_command_palette_finds_the_widget(viewer: Viewer, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "kind"),
-    [("deblur sr", DeblurWidget), ("sharpen", DeblurWidget), ("deblur batch", BatchWidget), ("fine-tune", FineTuneWidget)],
+    [
+        ("deblur sr", DeblurWidget),
+        ("sharpen", DeblurWidget),
+        ("deblur batch", BatchWidget),
+        ("fine-tune", FineTuneWidget),
+    ],
 )
 def test_widget_is_launched_from_the_command_palette(
     viewer: Viewer, qtbot: QtBot, words: str, kind: type[QWidget]

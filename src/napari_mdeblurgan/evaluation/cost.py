@@ -114,7 +114,7 @@ def probe(source: str, scale: int, channels: int, device: str, edge: int) -> dic
     image = np.random.default_rng(0).random(shape, np.float32)
     method.restore(image[:64, :64], condition)
     seconds = []
-    with _peak_mib(device) as peak:
+    with peak_mib(device) as peak:
         seconds.append(_timed(method, image, condition))
     seconds += [_timed(method, image, condition) for _ in range(RUNS - 1)]
     megapixels = edge**2 / 1e6
@@ -128,7 +128,7 @@ def _timed(method: Method, image: object, condition: object) -> float:
 
 
 @contextmanager
-def _peak_mib(device: str) -> Iterator[list[float]]:
+def peak_mib(device: str) -> Iterator[list[float]]:
     """A list whose one entry is, at the end, what memory rose by in between."""
     found = [0.0]
     if device.startswith("cuda"):
