@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.commands.common import WrongUse
+from napari_mdeblurgan.commands.progress import shown
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.evaluation.evaluate import Step
     from napari_mdeblurgan.evaluation.report import Evaluation
 
 LINE_EVERY = 0.05  # of the work, where progress goes into a pipe
@@ -78,7 +76,7 @@ def evaluate(
         device=device,
         fundus=fundus,
     )
-    found = _shown(evaluation.evaluate(wishes))
+    found = shown(evaluation.evaluate(wishes), unit="result", every=LINE_EVERY, at=lambda step: step.at)
     for line in summary(found):
         print(line)
     print(output / "report.md")
@@ -110,33 +108,3 @@ def summary(found: Evaluation) -> list[str]:
                 gains.append(f"{protocol} {gain.mean():+.2f} dB (worst {gain.min():+.2f} dB)")
             lines.append(f"{comparison.title}: {method.name} over bicubic: {', '.join(gains)}")
     return lines
-
-
-def _shown(steps: Generator[Step, None, Evaluation]) -> Evaluation:
-    """Run to the end: with a bar on a terminal, with a line now and then where the output goes into a pipe."""
-    if sys.stderr.isatty():
-        return _with_bar(steps)
-    start, next_line = time.perf_counter(), 0.0
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        if step.done / step.total >= next_line or step.done == step.total:
-            next_line = step.done / step.total + LINE_EVERY
-            seconds = time.perf_counter() - start
-            print(f"{step.done} of {step.total}, {seconds:.0f} s: {step.at}", flush=True)
-
-
-def _with_bar(steps: Generator[Step, None, Evaluation]) -> Evaluation:
-    from tqdm import tqdm
-
-    with tqdm(unit="result", leave=False, dynamic_ncols=True) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            bar.total = step.total
-            bar.set_postfix_str(step.at, refresh=False)
-            bar.update(step.done - bar.n)

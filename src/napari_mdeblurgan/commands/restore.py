@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.commands.common import WrongUse, check_device, check_model, check_output
+from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.commands.trust import Wishes, Work
 
 if TYPE_CHECKING:
@@ -143,28 +143,4 @@ def _restored(image: Micrograph, settings: Settings, work: Work | None = None) -
 
 
 def _shown(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
-    """Run to the end: with a bar on a terminal, with a line for every tenth where the output goes into a pipe."""
-    if sys.stderr.isatty():
-        return _with_bar(steps)
-    start, shown = time.perf_counter(), 0.0
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        if step.fraction >= shown + LINE_EVERY or step.fraction == 1:
-            shown = step.fraction
-            print(f"{shown:4.0%}, {time.perf_counter() - start:.0f} s", flush=True)
-
-
-def _with_bar(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
-    from tqdm import tqdm
-
-    with tqdm(unit="px", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            bar.total = step.total
-            bar.update(step.done - bar.n)
+    return shown(steps, unit="px", every=LINE_EVERY)

@@ -1,0 +1,69 @@
+"""How far the work is: a bar on a terminal, a line now and then where the output goes into a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from typing import Protocol, TypeVar
+
+
+class Step(Protocol):
+    """Where the work is."""
+
+    @property
+    def done(self) -> int:
+        """Of `total`."""
+        ...
+
+    @property
+    def total(self) -> int:
+        """What is to be done in all; above 0."""
+        ...
+
+
+S = TypeVar("S", bound=Step)
+R = TypeVar("R")
+
+
+def shown(steps: Generator[S, None, R], *, unit: str, every: float, at: Callable[[S], str] = lambda _: "") -> R:
+    """Carry out `steps` to their end, and give what they return.
+
+    Parameters
+    ----------
+    steps : generator
+        The work.
+    unit : str
+        Of `done`.
+    every : float
+        Share of the work from one line to the next.
+    at : callable
+        What a step is about; empty if nothing is to be said of it.
+    """
+    if sys.stderr.isatty():
+        return _with_bar(steps, unit, at)
+    start, next_line = time.perf_counter(), every
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        share = step.done / step.total
+        if share >= next_line or step.done == step.total:
+            next_line = share + every
+            what = f": {at(step)}" if at(step) else ""
+            print(f"{share:4.0%}, {time.perf_counter() - start:.0f} s{what}", flush=True)
+
+
+def _with_bar(steps: Generator[S, None, R], unit: str, at: Callable[[S], str]) -> R:
+    from tqdm import tqdm
+
+    with tqdm(unit=unit, unit_scale=True, leave=False, dynamic_ncols=True) as bar:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            bar.total = step.total
+            bar.set_postfix_str(at(step), refresh=False)
+            bar.update(step.done - bar.n)
