@@ -261,7 +261,8 @@ def test_an_interruption_while_writing_leaves_nothing(run, grey: Path, tmp_path:
     assert set(tmp_path.iterdir()) == before
 
 
-def test_ctrl_c_ends_a_running_command_with_code_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_ends_with_code_130(tmp_path: Path, number: signal.Signals) -> None:
     write_image(tmp_path / "a.tif", Micrograph(np.zeros((2000, 64, 64), np.uint8), "TYX"))
     command = [sys.executable, "-m", "napari_mdeblurgan", "restore", str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
     before = set(tmp_path.iterdir())
@@ -275,7 +276,7 @@ def test_ctrl_c_ends_a_running_command_with_code_130(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert "tiny-1-x2" in process.stdout.readline()
     time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert_one_line(error, "interrupted")

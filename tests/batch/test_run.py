@@ -315,3 +315,26 @@ def test_a_failure_is_told_while_it_happens(settings: Callable[..., BatchSetting
     with open_batch([tmp_path / "a.tif"], tmp_path / "out", settings()) as batch:
         news = [step.news for step in batch.steps() if step.news]
     assert [type(each) for each in news] == [Failure]
+
+
+def test_what_another_image_has_begun_is_kept(settings, tmp_path: Path) -> None:
+    """As where only what failed is tried again, or other images go into the same folder."""
+    large, other = write(tmp_path / "a.tif", grey(150, 150)), write(tmp_path / "b.tif")
+    wishes = settings(format="ome-zarr", **LARGE)
+    with open_batch([large], tmp_path / "out", wishes) as batch:
+        steps = batch.steps()
+        while next(steps).pixels < 2 * 128**2:
+            pass
+        steps.close()
+    with open_batch([other], tmp_path / "out", wishes) as batch:
+        list(batch.steps())
+    with open_batch([large], tmp_path / "out", wishes) as batch:
+        assert [step.pixels for step in batch.steps()][-1] <= 300**2 - 2 * 128**2
+        assert len(batch.outputs) == 1
+
+
+def test_an_axis_that_ome_tiff_does_not_know_is_said_with_what_can_be_done(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "pages.tif", grey(3, 20, 24), axes="IYX")
+    batch = restored([source])
+    assert "OME-TIFF cannot hold an axis I; choose another format, such as TIFF (--format tiff)." in reasons(batch)
+    assert len(restored([source], format="tiff").outputs) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from napari_mdeblurgan.commands.trust import map_path
 from napari_mdeblurgan.model import Model
@@ -152,3 +153,20 @@ def test_what_does_not_fit_in_memory_is_said_before_it_is_read(
     assert (code, error.count("\n")) == (1, 1)
     assert "let it end in .ome.zarr" in error
     assert run("restore", stack, tmp_path / "sharp.ome.zarr", "--device", "cpu")[0] == 0
+
+
+def test_a_report_that_cannot_be_written_is_said_before_any_work(run: Run, stack: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "none" / "page.html"
+    code, out, error = run("restore", stack, tmp_path / "sharp.tif", "--report", missing)
+    assert (code, out) == (2, "")
+    assert f"there is no folder {tmp_path / 'none'}; make it first" in error
+    assert not (tmp_path / "sharp.tif").exists()
+
+
+def test_an_ome_zarr_is_made_by_one_command_at_a_time(run: Run, stack: Path, tmp_path: Path) -> None:
+    with FileLock(tmp_path / "sharp.ome.zarr.lock"):
+        code, _, error = run("restore", stack, tmp_path / "sharp.ome.zarr", "--device", "cpu")
+    assert code == 1
+    assert "Another command is making" in error
+    assert run("restore", stack, tmp_path / "sharp.ome.zarr", "--device", "cpu")[0] == 0
+    assert not (tmp_path / "sharp.ome.zarr.lock").exists()

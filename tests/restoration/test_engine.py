@@ -90,6 +90,14 @@ def test_alpha_is_enlarged_but_not_restored(tiny_model: Models) -> None:
     assert np.array_equal(restored[..., :3], colours)
 
 
+@pytest.mark.parametrize(("peak", "type_"), [(1, np.float32), (255, np.float32), (255, np.float64), (4095, np.float32)])
+def test_alpha_of_floats_stays_in_the_range_of_the_colours(tiny_model: Models, peak: int, type_: type) -> None:
+    image = (peak * np.random.default_rng(0).random((30, 40, 4))).astype(type_)
+    image[..., :3].flat[0] = peak
+    image[..., 3] = peak
+    assert restore(image, tiny_model(3))[..., 3] == pytest.approx(np.full((60, 80), peak))
+
+
 @pytest.mark.parametrize("peak", [1, 255])
 def test_colours_as_floats_stay_colours(tiny_model: Models, peak: int) -> None:
     board = (np.indices((40, 40)).sum(axis=0) % 2).astype(np.float32) * peak

@@ -75,5 +75,5 @@ class Rows(Counted):
 
 
 def test_an_image_without_a_number_is_refused() -> None:
-    with pytest.raises(ImageError, match="Every pixel of the image is NaN"):
+    with pytest.raises(ImageError, match="Every pixel of the image, or of one of its channels or slices, is NaN"):
         measured_windows(Counted(np.full((40, 40), np.nan, np.float32)), False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +21,8 @@ import zarr
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import Micrograph, lazy, open_image, read_image
+from napari_mdeblurgan.restoration.scan_job import source_identity
+from napari_mdeblurgan.storage import Micrograph, lazy, open_image, read_image, write_image
 
 GREY = np.random.default_rng(0).integers(0, 2**16, (3, 300, 401), np.uint16)
 COLOUR = np.random.default_rng(0).integers(0, 255, (300, 401, 3), np.uint8)
@@ -290,3 +292,29 @@ def test_a_damaged_part_is_named_when_it_is_read(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=re.escape(f"A part of {tmp_path / 'a.zarr'} cannot be read")):
         image[1].compute(scheduler="sync")
     assert array.shape == image.shape
+
+
+def test_an_ome_zarr_that_was_written_anew_is_another_image(tmp_path: Path) -> None:
+    path, before = tmp_path / "a.ome.zarr", Micrograph(np.full((40, 50), 7, np.uint8), "YX")
+    write_image(path, before)
+    opened = open_image(path)
+    assert opened.data.compute().max() == 7
+    shutil.rmtree(path)
+    write_image(path, Micrograph(np.full((60, 30), 1000, np.uint16), "YX"))
+    with pytest.raises(FileError, match="has changed since it was opened; open it again"):
+        opened.data.compute()
+    anew = open_image(path)
+    np.testing.assert_array_equal(anew.data.compute(), np.full((60, 30), 1000, np.uint16))
+    assert source_identity(anew.data) != source_identity(opened.data)
+
+
+def test_what_tells_an_image_from_others_does_not_depend_on_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.ome.zarr", "a.tif"):
+        write_image(tmp_path / name, Micrograph(np.full((40, 50), 7, np.uint8), "YX"))
+        monkeypatch.chdir(tmp_path)
+        relative = open_image(name)
+        monkeypatch.chdir(tmp_path.parent)
+        assert source_identity(relative.data) == source_identity(open_image(tmp_path / name).data)
+        assert relative.data.compute().max() == 7

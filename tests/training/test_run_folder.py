@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_mdeblurgan.errors import FileError, TrainingError
+from napari_mdeblurgan.errors import FileError, MdeblurganError, TrainingError
 from napari_mdeblurgan.model import load_model
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.samples import sample_path
@@ -170,6 +170,20 @@ def test_another_configuration_is_refused_and_overwrite_begins_anew(
         assert anew.resumed == 0
     assert not anew.folder.checkpoint.exists()
     assert (tmp_path / "run" / "note.txt").read_text() == "mine"
+
+
+def test_overwrite_removes_nothing_before_another_run_can_begin(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make
+) -> None:
+    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config(run={"checkpoint_steps": 1}))) as run:
+        next(run.steps())
+    before = sorted(path.name for path in (tmp_path / "run").iterdir())
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MdeblurganError, match="has no image"):
+        open_run(tmp_path / "empty", tmp_path / "run", tiny_config(), overwrite=True)
+    with pytest.raises(MdeblurganError):
+        open_run(sharp_folder, tmp_path / "run", tiny_config(network={"start": "nothing"}), overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == before
 
 
 def test_other_images_are_refused(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:

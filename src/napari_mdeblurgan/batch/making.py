@@ -57,7 +57,10 @@ def make_here(items: list[Item], recipe: Recipe, folder: OutputFolder) -> Genera
 def refused(error: Exception, item: Item, place: Path, folder: OutputFolder) -> Refusal:
     """What an error means for an item, with the names that its user knows."""
     found = refusal(error, item.source.name)
-    return dataclasses.replace(found, reason=found.reason.replace(str(place), str(folder.path / item.output)))
+    reason = found.reason.replace(str(place), str(folder.path / item.output))
+    plain = f"{place.name.removesuffix('.ome.tif')}.tif"  # as a single image would be advised
+    reason = reason.replace(f"write {plain} instead", "choose another format, such as TIFF (--format tiff)")
+    return dataclasses.replace(found, reason=reason)
 
 
 def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:

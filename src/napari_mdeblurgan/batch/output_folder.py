@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WORK = ".mdeblurgan"
 LOCK = "lock"
+WORKPLACE = re.compile(r"[0-9a-f]{16}")
 RESUMABLE = (".zarr", ".zarr" + PARTIAL)
 
 
@@ -60,13 +61,14 @@ class OutputFolder:
         """Where the result that will be called `output` is made; not made here."""
         return self.work / workplace_name(output) / output.rpartition("/")[2]
 
-    def clean(self, outputs: Iterable[str]) -> None:
-        """Remove what killed runs have left, but for OME-Zarr on its way to one of `outputs`."""
-        kept = {workplace_name(output) for output in outputs}
+    def clean(self) -> None:
+        """Remove what killed runs have left, but for OME-Zarr on its way, which the same image is gone on with."""
         with contextlib.suppress(OSError), os.scandir(self.work) as entries:
             for entry in entries:
-                if entry.name in kept:
+                if entry.is_dir(follow_symlinks=False) and WORKPLACE.fullmatch(entry.name):
                     _clear(Path(entry.path), RESUMABLE)
+                    with contextlib.suppress(OSError):
+                        Path(entry.path).rmdir()
                 elif entry.name != LOCK:
                     _remove(Path(entry.path))
 

@@ -249,7 +249,7 @@ def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings
             f"{folder.path} holds {others} results of another model or other settings; choose another folder, or let them be "
             "overwritten (--overwrite)."
         )
-    folder.clean(item.output for item in todo)
+    folder.clean()
     return Batch(folder, settings, recipe, tuple(items), todo, outputs)
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,9 +30,12 @@ class WrongUse(MdeblurganError):
 
 @contextmanager
 def one_line_errors(context: typer.Context) -> Iterator[None]:
-    """Turn what goes wrong into one line and an exit code; with --debug, the traceback comes before it."""
+    """Turn what goes wrong into one line and an exit code; with --debug, the traceback comes before it.
+
+    Being terminated is taken for Ctrl-C, so that nothing is left half-written.
+    """
     try:
-        with _shown_traceback() if context.obj else contextlib.nullcontext():
+        with _terminated_like_interrupted(), _shown_traceback() if context.obj else contextlib.nullcontext():
             yield
     except WrongUse as error:
         fail(str(error), 2)
@@ -51,6 +55,18 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
         fail(f"{context.info_name} failed unexpectedly ({what}); {hint}.", 1)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, today
 from napari_mdeblurgan.errors import FileError
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.storage import Micrograph
@@ -77,17 +79,56 @@ def restore_on_disk(
     Raises
     ------
     FileError
-        If there is something of that name that was not begun by the same command, or it cannot be made.
+        If there is something of that name that was not begun by the same command, another command is making it, or it cannot
+        be made.
     """
     from napari_mdeblurgan.model import load_model
+    from napari_mdeblurgan.storage import open_image
+
+    before = open_image(source)
+    model = load_model(model_name(before))
+    with _held(output):
+        yield from _made(before, model, output, wishes, compare, shown, settings)
+
+
+@contextmanager
+def _held(output: Path) -> Iterator[None]:
+    """Keep other commands from writing to `output` in the meantime; however this one ends, it is free then."""
+    from filelock import FileLock, Timeout
+
+    path = output.with_name(output.name + ".lock")
+    lock = FileLock(path, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FileError(
+            f"Another command is making {output}; wait until it has ended, or choose another name."
+        ) from None
+    except (NotImplementedError, OSError):  # a file system without locks; that it cannot be written to is said later
+        yield
+        return
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _made(
+    before: Micrograph,
+    model: Model,
+    output: Path,
+    wishes: Wishes,
+    compare: Path | None,
+    shown: Shown,
+    settings: dict[str, Any],
+) -> Iterator[str]:
     from napari_mdeblurgan.restoration.device import device_label
     from napari_mdeblurgan.restoration.scan import open_scan
     from napari_mdeblurgan.restoration.scan_job import plan_of_finished
     from napari_mdeblurgan.storage import open_image
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
-    before = open_image(source)
-    model = load_model(model_name(before))
     plan = plan_of_finished(before, model, output, settings, wishes.ensemble) if wishes.assesses else None
     if plan is None:
         scan = open_scan(before, model, output, ensemble=wishes.ensemble, **settings)

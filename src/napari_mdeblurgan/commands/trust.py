@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.commands.common import WrongUse
+from napari_mdeblurgan.errors import FileError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +55,16 @@ class Wishes:
 
     def check(self) -> None:
         """Raise `WrongUse` if the report cannot be meant to be written where it is."""
-        if self.report is not None and self.report.suffix.lower() not in (".html", ".htm"):
+        from napari_mdeblurgan.storage import check_place
+
+        if self.report is None:
+            return
+        if self.report.suffix.lower() not in (".html", ".htm"):
             raise WrongUse(f"a report is a web page; let {self.report} end in .html.")
+        try:
+            check_place(self.report)
+        except FileError as error:
+            raise WrongUse(str(error)) from error
 
     def files(self, output: Path) -> list[Path]:
         """All that will be written beside the output; the maps of an OME-Zarr lie within it."""

@@ -6,6 +6,7 @@ ONNX and TorchScript files, the description and whatever else may lie in it are 
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import tempfile
@@ -76,7 +77,9 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ExportError(f"There is no file {path}; check its name.") from None
     except IsADirectoryError:
         raise ExportError(f"{path} is a folder; name the .zip that was exported.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, UnicodeError
+    ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:100] or type(error).__name__
         raise ExportError(f"{path.name} is no archive that can be read ({reason}); fetch or export it again.") from None
     except OSError as error:

@@ -233,7 +233,7 @@ def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window
         return restored[..., 0]
     if prepared.alpha is not None:
         f, (y, x) = plan.factor, (prepared.tile.y.inside, prepared.tile.x.inside)
-        alpha = _enlarged(prepared.alpha, plan)[y.start * f : y.stop * f, x.start * f : x.stop * f]
+        alpha = _enlarged(prepared.alpha, plan, limits)[y.start * f : y.stop * f, x.start * f : x.stop * f]
         restored = np.concatenate([restored, alpha[..., None]], axis=-1)
     return restored
 
@@ -285,10 +285,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _enlarged(plane: np.ndarray, plan: RestorationPlan) -> np.ndarray:
-    """Bicubic enlargement of (y, x), same dtype."""
-    largest = 1.0 if plan.dtype.kind in "bf" else float(np.iinfo(plan.dtype).max)
-    window = Window(0, largest)
-    tensor = torch.from_numpy(np.nan_to_num(window.normalise(plane)))[None, None]
+def _enlarged(alpha: np.ndarray, plan: RestorationPlan, limits: tuple[float, float] | None) -> np.ndarray:
+    """Bicubic enlargement of (y, x), same dtype; within the range of its type, or as real numbers in that of the colours."""
+    if plan.dtype.kind == "f":
+        low, high = limits or (-np.inf, np.inf)
+    else:
+        low, high = 0.0, 1.0 if plan.dtype.kind == "b" else float(np.iinfo(plan.dtype).max)
+    window = Window(0, high if np.isfinite(high) else 1)
+    tensor = torch.from_numpy(np.nan_to_num(window.normalise(alpha)))[None, None]
     with torch.inference_mode():
-        return window.invert(BicubicUpsampling(plan.factor)(tensor)[0, 0].clamp(0, 1).numpy(), plan.dtype)
+        enlarged = BicubicUpsampling(plan.factor)(tensor)[0, 0].numpy()
+    return window.invert(enlarged, plan.dtype, None if limits is None and plan.dtype.kind == "f" else (low, high))

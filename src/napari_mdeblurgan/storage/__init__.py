@@ -167,11 +167,22 @@ def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) ->
         if dtype.name not in (("uint8",) if axes == "YXS" else ("bool", "uint8", "uint16")):
             colour = "colour" if axes == "YXS" else "grey"
             raise FileError(f"PNG cannot hold {colour} pixels of type {dtype.name}; write {plain} instead.")
+    if kind == "zarr" and path.exists():
+        raise FileError(f"{path} is there already; remove it, or choose another name.")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Make sure that a file can have this name.
+
+    Raises
+    ------
+    FileError
+        If the folder is missing or not writable, or a folder has that name.
+    """
     folder = path.resolve().parent
     if not folder.is_dir():
         raise FileError(f"{path} cannot be written: there is no folder {folder}; make it first.")
-    if kind == "zarr" and path.exists():
-        raise FileError(f"{path} is there already; remove it, or choose another name.")
     if path.is_dir():
         raise FileError(f"{path} cannot be written: a folder has that name; choose another name.")
     if not os.access(folder, os.W_OK):

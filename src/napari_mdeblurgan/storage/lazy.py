@@ -33,11 +33,13 @@ class StoredArray:
     opener : callable
         Called with `arguments`, gives what is indexed; a function of a module.
     arguments : tuple
-        Hashable and picklable.
+        Hashable and picklable; the file among them with its whole path.
     shape, dtype
         Of the array.
-    stamp : tuple of int or None
-        Size and time of change of the file when it was opened; where it has become another one, reading is refused.
+    stamp : tuple of int
+        Of the file when it was opened, see `stamp_of`; where it has become another one, reading is refused.
+    stamped : Path
+        The file that the stamp is of, with its whole path; of a folder one that is written anew with it.
     """
 
     path: Path
@@ -45,7 +47,8 @@ class StoredArray:
     arguments: tuple
     shape: tuple[int, ...]
     dtype: np.dtype
-    stamp: tuple[int, int] | None = None
+    stamp: tuple[int, int]
+    stamped: Path
 
     @property
     def ndim(self) -> int:
@@ -61,7 +64,7 @@ class StoredArray:
             If the file is gone, has changed since it was opened, or is damaged there.
         """
         try:
-            if self.stamp is not None and stamp_of(self.path) != self.stamp:
+            if stamp_of(self.stamped) != self.stamp:
                 raise FileError(f"{self.path} has changed since it was opened; open it again.")
             return np.asarray(_opened(self.opener, self.arguments, self.stamp)[key])
         except FileError:
@@ -76,7 +79,7 @@ class StoredArray:
 
 
 @lru_cache(maxsize=OPEN_FILES)
-def _opened(opener: Callable[..., Any], arguments: tuple, _stamp: tuple[int, int] | None) -> Any:
+def _opened(opener: Callable[..., Any], arguments: tuple, _stamp: tuple[int, int]) -> Any:
     return opener(*arguments)
 
 
@@ -104,7 +107,7 @@ def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int])
     chunks[y] = _grown(
         chunks[y], stored.shape[y], max(BLOCK_EDGE**2 // math.prod(chunks[axis] for axis in planes[1:]), 1)
     )
-    name = "stored-" + tokenize(str(stored.path), stored.arguments, stored.stamp)
+    name = "stored-" + tokenize(stored.arguments, stored.stamp)
     meta = np.empty((0,) * stored.ndim, stored.dtype)
     return da.from_array(stored, tuple(chunks), name=name, asarray=False, fancy=False, meta=meta)
 

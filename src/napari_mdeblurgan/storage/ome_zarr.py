@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.lazy import StoredArray, lazily
+from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL, Level0, read_level0, unfinished
 
@@ -112,8 +112,9 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
         raise FileError(
             f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, too large for memory; save it in tiles."
         )
-    arguments = (str(path / level0.component),)
-    stored = StoredArray(path, _open_array, arguments, array.shape, dtype.newbyteorder("="))
+    place = (path / level0.component).absolute()
+    told = next(file for file in (place / "zarr.json", place / ".zarray") if file.is_file())
+    stored = StoredArray(path, _open_array, (str(place),), array.shape, dtype.newbyteorder("="), stamp_of(told), told)
     data = lazily(stored, piece, (level0.axes.index("Y"), level0.axes.index("X")))
     axes, order = _orders(level0, array.shape)
     return Micrograph(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HIGHEST_COMPRESSION = 1500  # deflate's is 1032, LZW's 1370
 BOUNDED_COMPRESSIONS = frozenset({"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS"})  # others have no such limit
 SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
+JPEGS = (6, 7)  # numbers of compressions, of which the decoder makes RGB
 CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
 
 
@@ -46,10 +47,13 @@ def read_tiff(path: Path) -> Micrograph:
 def opened_tiff(path: Path) -> Iterator[tuple[TiffFile, int, TiffPageSeries]]:
     """The file, and the number and the content of its largest series, once its colours and its size are known to be fine.
 
+    Of equally large series, as in a set of files of one position each, the first that begins in this file counts.
+
     Raises
     ------
     FileError
-        If the file is no TIFF, cut short (known when the block ends), or in a colour space that is not read.
+        If the file is no TIFF, cut short (known when the block ends), or in a colour space that is not read; if planes of it are
+        in other files that are not there.
     """
     import tifffile
 
@@ -58,8 +62,9 @@ def opened_tiff(path: Path) -> Iterator[tuple[TiffFile, int, TiffPageSeries]]:
             with tifffile.TiffFile(path) as tif:
                 if not tif.series or not max(series.size for series in tif.series):
                     raise FileError(f"{path} is a TIFF file without an image; save it again.")
-                index, series = max(enumerate(tif.series), key=lambda item: item[1].size)
+                index, series = max(enumerate(tif.series), key=lambda item: (item[1].size, _begins_in(tif, item[1])))
                 _check_colours(path, series)
+                _check_planes(path, series)
                 _check_claim(path, series)
                 yield tif, index, series
         except tifffile.TiffFileError as error:
@@ -91,11 +96,27 @@ def _check_colours(path: Path, series: TiffPageSeries) -> None:
 
     known = {PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE, PHOTOMETRIC.YCBCR}
     photometric = series.keyframe.photometric
-    if photometric not in known:
+    as_it_is = photometric == PHOTOMETRIC.YCBCR and series.keyframe.compression not in JPEGS  # others are not converted
+    if photometric not in known or as_it_is:
         name = getattr(photometric, "name", str(photometric))
         raise FileError(f"{path} has colours of the kind {name}; save it as RGB or grey.")
     if np.dtype(series.dtype).kind not in "buif":
         raise FileError(f"{path} has pixels of type {series.dtype}; save it with integers or real numbers.")
+
+
+def _begins_in(tif: TiffFile, series: TiffPageSeries) -> bool:
+    return bool(series.keyframe.parent.filehandle.path == tif.filehandle.path)
+
+
+def _check_planes(path: Path, series: TiffPageSeries) -> None:
+    """tifffile shows zeros for what an OME-TIFF names and does not hold."""
+    if series.kind.lower() == "ome":
+        missing = sum(page is None for page in series)
+        if missing:
+            raise FileError(
+                f"{path} lacks {missing} of its {len(series)} planes; put the files that belong to it beside it, or save what "
+                "is there as an image of its own."
+            )
 
 
 def _size(series: TiffPageSeries) -> str:
@@ -158,8 +179,8 @@ def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
     page = series.keyframe
     by_program = series.kind.lower() in ("imagej", "ome", "shaped")
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not by_program:
-        colours = (np.asarray(page.colormap) >> 8).astype(np.uint8).T
-        data, axes = _coloured(data, colours), f"{axes}S"
+        shift = 8 if page.colormap.max() > 255 else 0  # some programs write 8 bits where there are to be 16
+        data, axes = _coloured(data, (np.asarray(page.colormap) >> shift).astype(np.uint8).T), f"{axes}S"
     inverted = "PhotometricInterpretation" in page.tags and page.photometric == PHOTOMETRIC.MINISWHITE
     if inverted and data.dtype.kind in "bu" and not by_program:
         data = np.invert(data)

@@ -41,14 +41,14 @@ def open_tiff(path: Path) -> Micrograph:
 
 def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray, tuple[int, ...]]:
     """The pixels in the file, and the shape of the smallest part that can be read of them."""
-    shape, dtype, stamp = series.shape, np.dtype(series.dtype), stamp_of(path)
+    shape, dtype, stamp, place = series.shape, np.dtype(series.dtype), stamp_of(path), path.absolute()
     offset = series.dataoffset if series.transform is None and not series.is_multifile else None
     if offset is not None:
         if offset + series.nbytes > stamp[0]:
             raise FileError(f"{path} is damaged or cut short: some of its images are missing; copy it again.")
         dtype = dtype.newbyteorder(series.keyframe.parent.byteorder)
         piece = tuple(length if axis == "S" else 1 for axis, length in zip(series.axes, shape, strict=True))
-        return StoredArray(path, _mapped, (str(path), offset, shape, dtype.str), shape, dtype, stamp), piece
+        return StoredArray(path, _mapped, (str(place), offset, shape, dtype.str), shape, dtype, stamp, place), piece
     array = _decoder(str(path), index)
     check_compression(path, series)
     size = math.prod(array.chunks) * dtype.itemsize
@@ -56,7 +56,7 @@ def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray
         raise FileError(
             f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, too large for memory; save it in tiles."
         )
-    return StoredArray(path, _decoder, (str(path), index), shape, dtype, stamp), array.chunks
+    return StoredArray(path, _decoder, (str(place), index), shape, dtype, stamp, place), array.chunks
 
 
 def _mapped(path: str, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:

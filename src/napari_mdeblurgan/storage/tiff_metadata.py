@@ -29,7 +29,7 @@ def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calib
     """Calibration of the series number `index`; nothing is made up where the file is silent or garbled."""
     kind = series.kind.lower()
     if kind == "ome" and tif.ome_metadata:
-        return _from_ome(tif.ome_metadata, index)
+        return _from_ome(tif.ome_metadata, index, series.name)
     if tif.imagej_metadata:
         return _from_imagej(tif.imagej_metadata, series)
     if kind == "shaped" and tif.shaped_metadata and index < len(tif.shaped_metadata):
@@ -40,14 +40,18 @@ def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calib
     return Calibration(*_from_tags(series.keyframe))
 
 
-def _from_ome(xml: str, index: int) -> Calibration:
+def _from_ome(xml: str, index: int, name: str) -> Calibration:
+    """Of the image of that name, if there is one alone, else of the image of that number; those without pixels do not count."""
     try:
-        pixels = ElementTree.fromstring(xml.encode()).findall("{*}Image/{*}Pixels")
+        images = ElementTree.fromstring(xml.encode()).findall("{*}Image")
     except ElementTree.ParseError:
         return Calibration()
-    if index >= len(pixels):
+    images = [image for image in images if image.find("{*}Pixels/{*}TiffData") is not None]
+    named = [image for image in images if image.get("Name") == name]
+    images = named if len(named) == 1 else images[index : index + 1]
+    chosen = images[0].find("{*}Pixels") if images else None
+    if chosen is None:
         return Calibration()
-    chosen = pixels[index]
     sizes = {}
     for axis in "XYZ":
         size, unit = _number(chosen.get(f"PhysicalSize{axis}")), chosen.get(f"PhysicalSize{axis}Unit", "µm")

@@ -267,10 +267,7 @@ def open_run(
     folder = RunFolder(output)
     check_folder(folder)
     wait_for_all(place)
-    if overwrite and place.first:
-        clear(folder)
-    wait_for_all(place)
-    begun = folder.begun
+    begun = folder.begun and not overwrite
     earlier = read_config(folder.config) if begun else None
     wait_for_all(place)
     asked = prepare.resolved(config or earlier or TrainingConfig(), images, place, earlier)
@@ -297,6 +294,8 @@ def open_run(
     )
     del sampler
     if place.first and not begun:
+        if overwrite:
+            clear(folder)  # not before it is sure that another run can begin
         write_beginning(folder, asked, data.listing)
     wait_for_all(place)
     return Run(images, folder, asked, data, training, place)
