@@ -152,10 +152,20 @@ def test_an_interrupted_image_is_gone_on_with(tmp_path: Path) -> None:
     assert_complete(path)
 
 
-@pytest.mark.parametrize("other", [{"job": "other"}, {"name": "other"}, {"in_place": True}])
+@pytest.mark.parametrize("other", [{"job": "other"}, {"in_place": True}])
 def test_another_job_begins_anew(tmp_path: Path, other: dict) -> None:
     put(begin(tmp_path / "a.zarr", job="one"), 0, 0)
     assert begin(tmp_path / "a.zarr", **{"job": "one"} | other).count()[0] == 0
+
+
+def test_an_image_that_was_renamed_is_gone_on_with(tmp_path: Path) -> None:
+    put(begin(tmp_path / "a.zarr", job="one", name="before"), 0, 0)
+    again = begin(tmp_path / "a.zarr", job="one", name="after")
+    assert again.count()[0] == 1
+    for y, x in corners():
+        put(again, y, x)
+    again.finish()
+    assert open_image(tmp_path / "a.zarr").data.shape == (300, 410)
 
 
 KILLED = """
@@ -351,3 +361,12 @@ def test_what_was_killed_when_it_lacked_but_its_name_is_gone_on_with(
     assert again.count() == (12, 12)
     again.finish()
     np.testing.assert_array_equal(read_image(path).data, data)
+
+
+@pytest.mark.parametrize("chunks", [(208, 128), (128, 208, 128)])
+def test_what_is_begun_anew_with_other_chunks_is_written_with_them(tmp_path: Path, chunks: tuple[int, ...]) -> None:
+    for chunk in chunks:
+        writer = create_ome_zarr(tmp_path / "a.ome.zarr", (600, 600), "YX", np.float32, chunk=chunk, job="same")
+        writer.write((), 0, 0, np.ones((chunk, chunk), np.float32))
+        assert (np.asarray(writer.levels[0][:chunk, :chunk]) == 1).all()
+    assert writer.is_done((), 0, 0, chunk, chunk)

@@ -198,3 +198,21 @@ def test_every_control_has_a_tooltip(batch: BatchWidget) -> None:
 def test_opening_the_widget_does_not_import_torch() -> None:
     code = "import sys, napari_mdeblurgan.widgets.batch.widget as w; w.list_models(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
+
+
+def test_layers_are_added_one_after_another(viewer: Viewer, batch: BatchWidget, noise: Noise) -> None:
+    for name, shape in (("a", (24, 24)), ("b", (24, 24)), ("c", (30, 20))):
+        viewer.add_image(noise(*shape), name=name)
+        viewer.layers.selection = {viewer.layers[name]}
+        batch.controls.add_layers.native.click()
+    assert [each.name for each in batch.inputs] == ["a", "b", "c"]
+
+
+def test_an_output_that_is_a_file_is_said(
+    batch: BatchWidget, inputs: Path, tmp_path: Path, press: Callable[..., None]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    batch.add(str(inputs))
+    batch.controls.output.value = str(tmp_path / "file")
+    press()
+    assert batch.controls.status.value.endswith("file is a file; choose a folder for the results.")

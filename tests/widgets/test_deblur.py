@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.widgets.choices import Choices, write_choices
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.job import Job
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -76,6 +78,15 @@ def test_keeps_its_image_when_another_layer_is_renamed_or_removed(
     assert widget.image is first
     viewer.layers.remove(first)
     assert widget.image is None
+
+
+def test_nothing_is_chosen_anew_when_its_image_is_renamed(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    viewer.add_image(noise(3, 20, 24))
+    stack = viewer.add_image(noise(5, 20, 24), name="stack")
+    widget.slices.ranges[0].value = (1, 2)
+    stack.name = "renamed"
+    assert widget.image is stack
+    assert widget.slices.ranges[0].value == (1, 2)
 
 
 def test_model_is_picked_by_the_layer(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
@@ -382,3 +393,55 @@ def test_last_model_is_offered_even_where_the_first_in_the_list_would_fit(viewer
     viewer.add_image(noise())
     widget.reset_choices()
     assert widget.controls.model.value == "tiny-grey-2"
+
+
+# ---- what another widget has made, and what nobody needs any more
+
+
+def test_a_reopened_widget_knows_the_results_and_previews_that_are_there(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None], wait_for_end: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(), name="nuclei")
+    run()
+    widget.controls.preview.native.click()
+    wait_for_end()
+    viewer.window.remove_dock_widget(widget.native)
+    again = DeblurWidget(viewer)
+    viewer.window.add_dock_widget(again)
+    assert "nuclei [preview]" not in again.controls.image.choices
+    assert [layer.name for layer in again.controls.image.choices] == ["nuclei", "nuclei [sharp ×2]"]
+    viewer.layers.selection.active = source
+    assert again.controls.compare.enabled
+    again.compare()
+    assert not viewer.layers["nuclei [sharp ×2]"].visible
+
+
+def test_an_image_is_not_kept_after_its_layers_are_gone(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    viewer.add_image(noise().view(np.memmap), name="nuclei")  # of a type that nothing else is of
+    run()
+    viewer.layers.clear()
+    gc.collect()
+    jobs = [each for each in gc.get_objects() if type(each) is Job]
+    assert not any(type(job.data) is np.memmap for job in jobs)
+
+
+def test_preview_of_an_image_one_pixel_high_is_refused_for_what_it_is(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, wait_for_end: Callable[[], None]
+) -> None:
+    layer = viewer.add_image(noise(1, 60), name="line")
+    layer.corner_pixels = np.array([[0, 0], [0, 59]])
+    widget.controls.preview.native.click()
+    wait_for_end()
+    assert "1 × 60 pixels; at least 2 are needed" in widget.controls.status.value
+
+
+def test_result_is_not_selected_where_nothing_was(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
+) -> None:
+    source = viewer.add_image(noise(), name="nuclei")
+    viewer.layers.selection.clear()
+    run()
+    assert not viewer.layers.selection
+    assert widget.image is source

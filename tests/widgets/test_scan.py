@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -329,3 +330,59 @@ def test_finished_scan_is_shown_again_without_work(
     assert not blocks.done
     assert "had been made before" in on_disk.controls.status.value
     assert viewer.layers[1].data.shape == (80, 96)
+
+
+def test_scan_is_gone_on_with_after_its_source_was_renamed(
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    blocks: Blocks,
+    qtbot: QtBot,
+    wait_for_end: Run,
+    cache_folder: Path,
+) -> None:
+    source = viewer.add_image(noise(1000, 1000), name="scan")
+    layer = begin(qtbot, on_disk, blocks, done=1)
+    stop(qtbot, on_disk, blocks)
+    kept = len(blocks.done)
+    source.name = "leaf"
+    blocks.let_on()
+    on_disk.controls.run.native.click()
+    wait_for_end()
+    assert (kept > 0, len(blocks.done)) == (True, 4)
+    assert viewer.layers[1:] == [layer]
+    assert len(list(cache_folder.iterdir())) == 1
+
+
+def test_reopened_widget_goes_on_in_the_layer_that_is_there(
+    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot
+) -> None:
+    image = noise(1000, 1000)
+    viewer.add_image(image, name="scan")
+    layer = begin(qtbot, on_disk, blocks, done=1)
+    viewer.window.remove_dock_widget(on_disk.native)
+    blocks.let_on(1)
+    qtbot.waitUntil(lambda: len(blocks.done) == 2, timeout=60_000)
+    qtbot.wait(200)
+    again = DeblurWidget(viewer)
+    again.controls.trust.value = False
+    again.results.to_disk.value = True
+    viewer.window.add_dock_widget(again)
+    blocks.let_on()
+    again.controls.run.native.click()
+    qtbot.waitUntil(lambda: not again.running, timeout=60_000)
+    assert viewer.layers[1:] == [layer]
+    np.testing.assert_allclose(np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1)
+
+
+def test_failure_of_which_nothing_is_left_offers_no_resuming(
+    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot, cache_folder: Path
+) -> None:
+    viewer.add_image(noise(1000, 1000), name="scan")
+    begin(qtbot, on_disk, blocks, done=1)
+    shutil.rmtree(cache_folder)
+    blocks.let_on()
+    qtbot.waitUntil(lambda: not on_disk.running, timeout=60_000)
+    assert "Cancelled" not in on_disk.controls.status.value
+    assert "Resume" not in on_disk.controls.status.value
+    assert on_disk.controls.run.text == "Deblur + SR"

@@ -116,3 +116,43 @@ def test_more_memory_gives_larger_tiles_and_none_is_too_small_to_try(tiny_model:
     assert edges[0] == SMALLEST_TILE
     assert edges[1] > SMALLEST_TILE
     assert fitting_tile(tiny_model(1, 4).card, "cpu", "float32", memory_mb=100) < edges[2]
+
+
+def test_a_result_on_disk_is_made_as_the_settings_say_and_found_again(
+    page: Any, viewer: Any, widget: Any, noise: Callable[..., np.ndarray], run: Callable[[], None], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("HOME", str(tmp_path))
+    page.precision, page.tile_memory_mb, page.cache_folder = "float32", 1, "~/mine"
+    widget.results.to_disk.value = True
+    widget.results.use("")
+    viewer.add_image(noise(200, 90), name="cells")
+    run()
+    made = viewer.layers[1].metadata["mdeblurgan"]
+    assert (made["precision"], made["tile"]) == ("float32", SMALLEST_TILE)
+    assert Path(made["file"]).parent == tmp_path / "mine" / "results"
+    run()
+    assert "had been made before" in widget.controls.status.value
+
+
+def test_a_batch_goes_by_the_settings(
+    page: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qtbot: Any
+) -> None:
+    from napari_mdeblurgan.widgets.batch import widget as module
+
+    orders = []
+
+    def noted(order: Any) -> Generator[None, None, None]:
+        orders.append(order)
+        yield from ()
+
+    monkeypatch.setattr(module, "run_order", noted)
+    page.precision, page.device = "float32", "cpu"
+    batch = module.BatchWidget(viewer)
+    viewer.window.add_dock_widget(batch)
+    batch.add(str(tmp_path))
+    batch.controls.output.value = str(tmp_path / "out")
+    batch.start()
+    qtbot.waitUntil(lambda: not batch.running, timeout=30_000)
+    (order,) = orders
+    assert (order.settings["precision"], order.settings["device"]) == ("float32", "cpu")

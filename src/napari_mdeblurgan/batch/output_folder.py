@@ -160,7 +160,7 @@ def _locked(given: Path, path: Path, work: Path) -> BaseFileLock:
         raise FileError(
             f"Another batch is at work in {given}; wait until it has finished, or choose another folder."
         ) from None
-    except FileExistsError:
+    except (FileExistsError, NotADirectoryError):
         raise FileError(f"{given} is a file; choose a folder for the results.") from None
     except NotImplementedError:
         raise FileError(f"{given} is on a file system without locks; choose a folder on another one.") from None

@@ -176,6 +176,11 @@ def _array(path: str, *_layout: object) -> zarr.Array:
     return zarr.open_array(path, mode="r+", config={"write_empty_chunks": True})
 
 
+def forget_arrays() -> None:
+    """Open all arrays anew: some have been removed."""
+    _array.cache_clear()
+
+
 def _files(folder: Path, depth: int) -> Iterator[tuple[int, ...]]:
     """Positions of the chunks in a folder."""
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:

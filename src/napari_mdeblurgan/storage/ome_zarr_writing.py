@@ -16,7 +16,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
+from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, forget_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, unfinished
 
@@ -112,6 +112,7 @@ class OmeZarrWriter:
         """Remove all that was written."""
         with told(self.path):
             shutil.rmtree(self.store.path)
+            forget_arrays()
 
     def _windows(self) -> list[tuple[float, float]] | None:
         """Least and largest value of each channel in the coarsest level."""
@@ -202,6 +203,7 @@ def create_ome_zarr(
                 if not _unfinished(store.path):
                     raise FileError(f"{store.path} is in the way; remove it, or choose another name.")
                 shutil.rmtree(store.path)
+                forget_arrays()
             create_arrays(store.path, layout, attributes(layout, job, finished=False, windows=None))
         return OmeZarrWriter(path, store, job)
 
@@ -285,11 +287,12 @@ def _same(store: ChunkStore, job: str) -> bool:
 
 
 def _as_begun(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the attributes does not change when the image is finished."""
+    """What of the attributes does not change when the image is finished, nor with the name of the image."""
     ome, own = dict(attributes.get("ome", {})), dict(attributes.get(OWN_KEY, {}))
+    multiscales = [{key: each[key] for key in each if key != "name"} for each in ome.pop("multiscales", [])]
     channels = ome.pop("omero", {}).get("channels", [])
     named = [{key: value for key, value in channel.items() if key != "window"} for channel in channels]
-    return {"ome": ome, "own": own | {"finished": False}, "channels": named}
+    return {"ome": ome, "multiscales": multiscales, "own": own | {"finished": False}, "channels": named}
 
 
 def _set_attributes(store: ChunkStore, job: str, *, finished: bool, windows: list[tuple[float, float]] | None) -> None:

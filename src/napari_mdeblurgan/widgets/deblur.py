@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -108,9 +108,12 @@ class DeblurWidget(Container):
     def reset_choices(self, *_: Any) -> None:
         """Offer the layers that there are now; napari calls this whenever a layer comes, goes or is renamed."""
         image = self.image
-        self._rows.reset_choices()
-        if image is not None and image in self.controls.image.choices:
-            self.controls.image.value = image
+        with self.controls.image.changed.blocked():
+            self._rows.reset_choices()
+            if image is not None and image in self.controls.image.choices:
+                self.controls.image.value = image
+        if self.image is not image:
+            self._on_image()
         self._refresh()
 
     # ---- what is chosen
@@ -327,7 +330,19 @@ class DeblurWidget(Container):
         """What is being restored, if it is still there."""
         return self._sources[self._runner.position]()
 
+    @contextmanager
+    def _kept_choice(self) -> Iterator[None]:
+        """Leave the chosen image as it is, where nothing is selected: napari selects what is added, if only for a moment."""
+        image = self.image
+        yield
+        if image in self.controls.image.choices and not self._viewer.layers.selection:
+            self.controls.image.value = image
+
     def _on_step(self, step: str | Noted | Progress | Opened | Saved) -> None:
+        with self._kept_choice():
+            self._take(step)
+
+    def _take(self, step: str | Noted | Progress | Opened | Saved) -> None:
         if isinstance(step, str):
             restoring = wording.restoring(self._runner.position + 1, len(self._sources))
             self._doing = step if step == trust.CHECKING else restoring
@@ -361,14 +376,17 @@ class DeblurWidget(Container):
                 wording.NOT_ASSESSED if whole else wording.KEPT if was_open else "Cancelled; nothing was added."
             )
         elif isinstance(outcome, Failed):
-            kept = wording.WHOLE if whole else wording.KEPT if was_open else ""
+            source = self._source
+            there = was_open and source is not None and self.scans.can_resume(source)
+            kept = wording.WHOLE if whole else wording.STILL_THERE if there else ""
             self._tell_failure(f"{outcome.sentence} {kept}".strip())
             self._told.append(outcome.sentence)
         elif whole:
             self.scans.assessed(self._source)
             self._show_trust(outcome.trusted, whole())
         else:
-            self._show(outcome, shown, was_open=was_open)
+            with self._kept_choice():
+                self._show(outcome, shown, was_open=was_open)
         show_life(self.controls)
         self.results.look_if_shown()
         self._refresh()

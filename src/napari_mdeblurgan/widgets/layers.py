@@ -87,7 +87,7 @@ def kept_selection(viewer: Viewer) -> Iterator[None]:
     selected, active = set(selection), selection.active
     yield
     remaining = {layer for layer in selected if layer in viewer.layers}
-    if remaining:
+    if remaining or not selected:
         viewer.layers.selection = remaining
         if active in remaining:
             viewer.layers.selection.active = active

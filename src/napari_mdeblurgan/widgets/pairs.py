@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet, ref
 
+from napari.layers import Image
+
 from napari_mdeblurgan.widgets.appearance import hides_what_is_below
 
 if TYPE_CHECKING:
     from napari.components import LayerList
-    from napari.layers import Image, Layer
+    from napari.layers import Layer
 
 
 class Pairs:
@@ -25,12 +27,26 @@ class Pairs:
         self._layers = layers
         self._results: WeakKeyDictionary[Image, list[ref[Image]]] = WeakKeyDictionary()
         self._previews: WeakSet[Image] = WeakSet()
+        self._take_up()
 
     def remember(self, source: Image, result: Image, *, preview: bool) -> None:
         """Note that `result` was made from `source`."""
         self._results.setdefault(source, []).append(ref(result))
         if preview:
             self._previews.add(result)
+
+    def _take_up(self) -> None:
+        """Remember what another widget has made, by what the layers tell of themselves."""
+        named = {layer.name: layer for layer in reversed(self._layers)}
+        for layer in self._layers:
+            made = layer.metadata.get("mdeblurgan")
+            if not isinstance(made, dict) or "map" in made or "preview" not in made:
+                continue
+            source = named.get(made.get("source"))
+            if isinstance(source, Image) and isinstance(layer, Image) and source is not layer:
+                self.remember(source, layer, preview=bool(made["preview"]))
+            elif made["preview"]:
+                self._previews.add(layer)
 
     def is_preview(self, layer: Layer) -> bool:
         """Whether `layer` is a passing look, which nobody would restore again."""

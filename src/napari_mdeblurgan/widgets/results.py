@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
+from napari_mdeblurgan import folders
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 
@@ -36,9 +35,8 @@ class Result:
 
 
 def cache_folder() -> Path:
-    """Where results go if the user has not picked a place; the environment variable MDEBLURGAN_CACHE names another."""
-    folder = os.environ.get("MDEBLURGAN_CACHE")
-    return (Path(folder) if folder else user_cache_path("napari-mdeblurgan")) / "results"
+    """Where results go if the user has not picked a place: in the cache folder."""
+    return folders.cache_folder() / "results"
 
 
 def results_in(folder: Path) -> list[Result]:

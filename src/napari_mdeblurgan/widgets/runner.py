@@ -44,7 +44,7 @@ class Runner:
     def __init__(self, on_step: Callable[[Step], None], on_end: Callable[[Outcome], None]):
         self._on_step = on_step
         self._on_end = on_end
-        self._jobs: list[Job] = []
+        self._jobs: list[Job | None] = []  # None for those that have ended, whose images nothing is to keep
         self.position = 0  # of the job that runs, or has just ended
         self._worker: JobWorker | None = None
         self._outcome: Outcome = None
@@ -68,6 +68,7 @@ class Runner:
 
     def _begin(self, position: int) -> None:
         self.position, self._outcome, job = position, None, self._jobs[position]
+        self._jobs[position] = None
         self._worker = create_worker(run_job, job, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._step)
         self._worker.returned.connect(self._keep)

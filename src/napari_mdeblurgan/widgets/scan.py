@@ -12,9 +12,11 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
 from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, windows_of
+from napari_mdeblurgan.widgets.results import SUFFIX
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -128,7 +130,8 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
             rgb=job.rgb,
             region=job.region,
             device=job.device,
-            tile=TILE,
+            precision=job.precision,
+            tile=_tile(job, model),
         )
         plan = scan.plan
         examinations = yield from _examined(job, source, plan, model)
@@ -180,8 +183,9 @@ def _result_path(job: Job, model: Model) -> Path:
     from dask.base import tokenize
 
     planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
-    settings = (planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else []))
-    job_token = tokenize(job.identity, model.card.weights_sha256, *settings)
+    settings = [planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else [])]
+    settings += [job.precision] if job.precision != "auto" else []
+    ending = f" {tokenize(job.identity, model.card.weights_sha256, *settings)[:8]}{SUFFIX}"
     assert job.folder is not None
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -189,8 +193,22 @@ def _result_path(job: Job, model: Model) -> Path:
         raise FileError(
             f"The folder {job.folder} cannot be made ({error.strerror}); choose another results folder."
         ) from error
+    begun = (path.name.removesuffix(PARTIAL) for path in job.folder.iterdir())
+    earlier = next((name for name in begun if name.endswith(ending)), None)  # the layer may have been renamed since
     name = re.sub(r"[^\w.,() +×-]+", "_", job.source).strip(" ._")[:LONGEST_NAME] or "image"
-    return job.folder / f"{name} sharp ×{model.card.scale} {job_token[:8]}.ome.zarr"
+    return job.folder / (earlier or f"{name} sharp ×{model.card.scale}{ending}")
+
+
+def _tile(job: Job, model: Model) -> int:
+    """The edge of a tile: `TILE`, or less where the user has set what memory it may take."""
+    from napari_mdeblurgan.restoration.device import pick_device, pick_precision
+    from napari_mdeblurgan.restoration.tile_size import fitting_tile
+
+    if not job.tile_memory_mb:
+        return TILE
+    device = pick_device(job.device)
+    precision = pick_precision(job.precision, device)
+    return min(TILE, fitting_tile(model.card, device, precision, memory_mb=job.tile_memory_mb))
 
 
 def _plan_of_found(job: Job, model: Model, windows: tuple[Window, ...]) -> RestorationPlan:
@@ -204,6 +222,7 @@ def _plan_of_found(job: Job, model: Model, windows: tuple[Window, ...]) -> Resto
         rgb=job.rgb,
         region=job.region,
         device=job.device,
+        precision=job.precision,
         channel_axis=job.window_axes,
         in_memory=False,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from napari.layers import Image
 
+from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets.job import Failed
 from napari_mdeblurgan.widgets.layers import add_layer
 from napari_mdeblurgan.widgets.live_layer import LiveLayer, show_levels
@@ -48,7 +49,9 @@ class ScanLayers:
     def can_resume(self, source: Image) -> bool:
         """Whether the last scan of `source`, or its assessment, was interrupted in this viewer, and is still there."""
         path = self._unfinished.get(source)
-        return path is not None and (path.exists() or path.with_name(path.name + ".partial").exists())
+        return path is not None and any(
+            (place / "zarr.json").is_file() for place in (path, path.with_name(path.name + PARTIAL))
+        )
 
     def paths(self) -> list[Path]:
         """The files that layers of the viewer show, and the one that is being made or assessed."""
@@ -61,7 +64,9 @@ class ScanLayers:
         self._live = LiveLayer(self._viewer, scan.levels, rgb, follow(scan), scan.store.path.exists, opened.order)
         self._opened = opened
         layer = self._interrupted.pop(scan.path, None)
-        if layer is not None and layer in self._viewer.layers:
+        if layer is None or layer not in self._viewer.layers:  # it may be that of a widget that was closed
+            layer = next((each for each in self._viewer.layers if _shows(each, scan.path)), None)
+        if layer is not None:
             show_levels(layer, self._live.arrays)
         else:
             layer = add_layer(self._viewer, self._live.arrays, opened.arguments, source)

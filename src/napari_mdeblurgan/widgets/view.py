@@ -75,7 +75,8 @@ def visible_region(layer: Image, viewer: Viewer, limit: int, order: Order = None
     plane = list((order or order_of(layer.axis_labels))[-2:])
     step = layer.downsample_factors[layer.data_level][plane] if layer.multiscale else np.ones(2)
     low, high = layer.corner_pixels[:, plane]
-    if np.any(high <= low):
+    thin = np.ceil(np.array(image_shape(layer, order)[-2:]) / step) <= 1
+    if np.any((high <= low) & ~thin):
         raise ImageError(f"Nothing of {layer.name!r} is on the canvas: press the home button to see it.")
     start = np.floor(low * step).astype(int)
     stop = np.minimum(np.ceil((high + 1) * step).astype(int), image_shape(layer, order)[-2:])

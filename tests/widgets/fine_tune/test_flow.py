@@ -159,6 +159,7 @@ def test_a_pair_of_two_places_is_left_out_until_it_is_ticked(viewer, tuner, qtbo
     assert not outcome.accepted
     assert not tuner.pairs.table.used
     assert not tuner.start_button.isEnabled()
+    assert tuner.status.text().startswith("Not registered and left out: x5 + x10.")
     assert tuner.pairs.remarks.text() or outcome.pair is None
     if outcome.pair is not None:
         tuner.pairs.table.tick(0, True)
@@ -197,6 +198,32 @@ def test_the_menu_entry_registers_the_two_selected_layers(viewer, qtbot):
     (outcome,) = widget.pairs.table.outcomes
     assert outcome.name == "x5 + x10"
     assert outcome.accepted, outcome.problems
+
+
+def test_the_menu_entry_takes_no_map_for_an_image(viewer, capsys):
+    from napari_mdeblurgan.widgets.fine_tune.menu import register_pair
+
+    low, high = scene()
+    layers = {viewer.add_image(high), viewer.add_image(low, metadata={"mdeblurgan": {"map": "error"}})}
+    viewer.layers.selection = layers
+    register_pair(viewer)
+    assert "Select two image layers" in capsys.readouterr().out
+    assert not viewer.window.dock_widgets
+
+
+def test_a_renamed_layer_is_offered_by_its_new_name(viewer, tuner):
+    layer = viewer.add_image(scene()[0], name="x5")
+    layer.name = "field"
+    assert "field" in [tuner.pairs.sources.low.itemText(n) for n in range(tuner.pairs.sources.low.count())]
+
+
+def test_nothing_is_trained_after_the_widget_was_closed(viewer, tuner, registered_pair, qtbot):
+    registered_pair()
+    tuner.start()
+    assert tuner._working
+    viewer.window.remove_dock_widget(tuner)
+    qtbot.wait(2000)
+    assert tuner._process is None
 
 
 def test_every_control_has_a_tooltip(tuner):

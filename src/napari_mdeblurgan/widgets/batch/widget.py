@@ -39,6 +39,7 @@ from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS
 from napari_mdeblurgan.widgets.devices import Devices, find_devices
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.runner import JobWorker
+from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.view import full_resolution
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class BatchWidget(QWidget):
 
     def add(self, *inputs: str | Micrograph) -> None:
         """Put paths, patterns and micrographs on the list."""
-        self.inputs += [each for each in inputs if each not in self.inputs or isinstance(each, Micrograph)]
+        self.inputs += [each for each in inputs if isinstance(each, Micrograph) or each not in self.inputs]
         self._failed, self._stopped = 0, False
         self.files.offer([each.name if isinstance(each, Micrograph) else each for each in self.inputs])
         self._say("")
@@ -197,12 +198,13 @@ class BatchWidget(QWidget):
     def _start(self, *, retry_failed: bool) -> None:
         if not self._ready:
             return
-        controls, place = self.controls, self.controls.place.value
+        controls, place, standing = self.controls, self.controls.place.value, read_settings()
         settings = {
             "rgb_model": controls.rgb_model.value or "rgb-x2",
             "grey_model": controls.grey_model.value or "gray-x2",
             "format": controls.format.value,
-            "device": controls.device.value or "auto",
+            "device": standing.device_for(controls.device.value),
+            "precision": standing.precision,
             "overwrite": controls.overwrite.value,
             "retry_failed": retry_failed,
             "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
@@ -308,7 +310,9 @@ class BatchWidget(QWidget):
             box.reset_choices()
         self._refresh()
         if self._looking_for_devices is None:
-            self._looking_for_devices = create_worker(find_devices, _connect={"returned": self._offer_devices})
+            self._looking_for_devices = create_worker(
+                find_devices, read_settings().device, _connect={"returned": self._offer_devices}
+            )
 
     def _offer_devices(self, devices: Devices) -> None:
         wanted = self._choices.device

@@ -9,6 +9,7 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.widgets.fine_tune.widget import FineTuneWidget
+from napari_mdeblurgan.widgets.trust import is_map
 from napari_mdeblurgan.widgets.view import image_shape
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def register_pair(viewer: Viewer) -> None:
     The one that covers the larger field is taken for the weaker objective's where the layers know their sizes, else the one
     that lies below.
     """
-    images = [layer for layer in viewer.layers if layer in viewer.layers.selection and isinstance(layer, Image)]
+    selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
+    images = [layer for layer in selected if isinstance(layer, Image) and not is_map(layer)]
     if len(images) != 2:
         show_error(
             "Select two image layers: the blurred one of the weaker objective, and the sharp one of the stronger."

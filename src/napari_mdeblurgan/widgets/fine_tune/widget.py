@@ -31,6 +31,7 @@ from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, 
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
 from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
+from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.pairs import Outcome, RegisteredPair
@@ -55,6 +56,7 @@ class FineTuneWidget(FineTunePanel):
         self._process: TuningProcess | None = None
         self._registering: Any = None
         self._working = ""  # what is being prepared on a thread
+        self._preparing: Any = None
         self._folder: FineTuneFolder | None = None
         self._looking_for_devices: Any = None
         self._connect()
@@ -63,7 +65,8 @@ class FineTuneWidget(FineTunePanel):
         self._refresh()
 
     def _connect(self) -> None:
-        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.renamed):
             event.connect(self._offer_layers)
         self.base.currentIndexChanged.connect(self._on_base)
         self.name.textEdited.connect(self._refresh)
@@ -185,10 +188,10 @@ class FineTuneWidget(FineTunePanel):
     def _on_all_registered(self) -> None:
         self._registering = None
         refused = [outcome.name for outcome in self.pairs.table.outcomes if not outcome.accepted]
+        self._refresh()
         if refused:
             some = ", ".join(refused[:3]) + (" …" if len(refused) > 3 else "")
-            self._say(f"Not registered and left out: {some}. The remarks say why.")
-        self._refresh()
+            self._say(f"Not registered and left out: {some}. The remarks say why. {self.problem}".strip())
 
     # ---- training
 
@@ -199,7 +202,9 @@ class FineTuneWidget(FineTunePanel):
         card = self.card
         assert card is not None
         try:
-            settings = FineTuneSettings(base=card.name, name=self.name.text().strip(), **self.training.wishes)
+            wishes = self.training.wishes
+            wishes["device"] = read_settings().device_for(wishes["device"])
+            settings = FineTuneSettings(base=card.name, name=self.name.text().strip(), **wishes)
             check_name(settings)
             if (free := free_name(settings.name)) != settings.name:
                 raise MdeblurganError(
@@ -227,13 +232,18 @@ class FineTuneWidget(FineTunePanel):
         self.training.preview.clear()
         self.result.clear()
         self.bar.setValue(0)
-        worker = create_worker(work, *arguments, _start_thread=False)
-        worker.returned.connect(self._on_prepared)
-        worker.start()
+        self._preparing = create_worker(work, *arguments, _start_thread=False)
+        self._preparing.returned.connect(self._on_prepared)
+        self._preparing.errored.connect(self._on_not_prepared)
+        self._preparing.start()
         self._refresh()
 
+    def _on_not_prepared(self, error: Exception) -> None:
+        self._working, self._preparing = "", None
+        self._fail(f"Fine-tuning could not begin ({type(error).__name__}: {error}); see the log.")
+
     def _on_prepared(self, folder: FineTuneFolder | str) -> None:
-        self._working = ""
+        self._working, self._preparing = "", None
         if isinstance(folder, str):
             self._fail(folder)
             return
@@ -353,19 +363,26 @@ class FineTuneWidget(FineTunePanel):
         self._offer_layers()
         if self._looking_for_devices is None:
             self._looking_for_devices = create_worker(
-                find_devices, _connect={"returned": lambda found: self.training.offer_devices(found.entries)}
+                find_devices,
+                read_settings().device,
+                _connect={"returned": lambda found: self.training.offer_devices(found.entries)},
             )
 
     def _on_close(self) -> None:
         """What is running stops with a checkpoint, and can be resumed."""
         self._keep()
-        for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.renamed):
             event.disconnect(self._offer_layers)
         if self._registering is not None:
             with suppress(TypeError, RuntimeError):
                 self._registering.yielded.disconnect(self._on_registered)
                 self._registering.finished.disconnect(self._on_all_registered)
             self._registering.quit()
+        if self._preparing is not None:
+            with suppress(TypeError, RuntimeError):
+                self._preparing.returned.disconnect(self._on_prepared)
+                self._preparing.errored.disconnect(self._on_not_prepared)
         if self._process is not None:
             self._process.abandon()
 
