@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -242,7 +243,7 @@ class Scan:
             chosen = next((n for n, block in enumerate(todo) if wanted is not None and block.meets(*wanted)), 0)
             first = todo.pop(chosen)
             more = self._batch - 1
-            further = [n for n, block in enumerate(todo) if alike(block.tile, first.tile)][:more] if more else []
+            further = list(islice((n for n, block in enumerate(todo) if alike(block.tile, first.tile)), more))
             yield [first, *(todo.pop(n) for n in reversed(further))]
 
 
