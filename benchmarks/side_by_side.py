@@ -27,18 +27,16 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 from alternatives import CareamicsUNet, CellposeRestoration
+from approximation_readings import gain_over_bicubic
 from skimage.restoration import richardson_lucy
 from speed import machine, table
 
 from napari_mdeblurgan import load_model, restore
-from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicubic
+from napari_mdeblurgan.evaluation.baselines import ITERATIONS, richardson_lucy_bicubic
 from napari_mdeblurgan.evaluation.cost import peak_mib
-from napari_mdeblurgan.evaluation.metrics import cropped, psnr
-from napari_mdeblurgan.evaluation.protocol import BORDER
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.training.degradation import GAUSSIAN, Condition
 
-ITERATIONS = 30
 CELLPOSE_TILE, CELLPOSE_OVERLAP, CELLPOSE_BATCH = 224, 0.1, 8
 SCALE = 2
 
@@ -195,9 +193,8 @@ def gained(each: Alternative, wishes: argparse.Namespace) -> float:
     run = each.sharpen(wishes.model, each.precision)
     gains = []
     for sharp, low, condition in blurred(wishes.validation):
-        truth = cropped(sharp, BORDER)
-        own, plain = run(low, condition), bicubic(low, SCALE)
-        gains.append(psnr(cropped(own.clip(0, 1), BORDER), truth) - psnr(cropped(plain.clip(0, 1), BORDER), truth))
+        images = (run(low, condition), low, sharp)
+        gains.append(gain_over_bicubic(*(torch.from_numpy(np.array(each))[None, None] for each in images)))
     return float(np.mean(gains))
 
 

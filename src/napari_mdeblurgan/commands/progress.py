@@ -51,8 +51,8 @@ def shown(steps: Generator[S, None, R], *, unit: str, every: float, at: Callable
         share = step.done / step.total
         if share >= next_line or step.done == step.total:
             next_line = share + every
-            what = f": {at(step)}" if at(step) else ""
-            print(f"{share:4.0%}, {time.perf_counter() - start:.0f} s{what}", flush=True)
+            line = f"{share:4.0%}, {time.perf_counter() - start:.0f} s"
+            print(": ".join(filter(None, (line, at(step)))), flush=True)
 
 
 def _with_bar(steps: Generator[S, None, R], unit: str, at: Callable[[S], str]) -> R:

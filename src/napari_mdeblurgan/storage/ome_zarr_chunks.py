@@ -167,6 +167,7 @@ def create_arrays(path: Path, layout: Layout, attributes: dict[str, Any]) -> Non
             compressors=[codec],
             dimension_names=list(layout.stored_axes.lower()),
         )
+    _array.cache_clear()  # there may have been others of this name
 
 
 @lru_cache(maxsize=64)
@@ -174,11 +175,6 @@ def _array(path: str, *_layout: object) -> zarr.Array:
     import zarr
 
     return zarr.open_array(path, mode="r+", config={"write_empty_chunks": True})
-
-
-def forget_arrays() -> None:
-    """Open all arrays anew: some have been removed."""
-    _array.cache_clear()
 
 
 def _files(folder: Path, depth: int) -> Iterator[tuple[int, ...]]:

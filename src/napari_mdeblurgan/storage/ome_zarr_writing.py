@@ -16,7 +16,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, forget_arrays, told
+from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, unfinished
 
@@ -112,7 +112,6 @@ class OmeZarrWriter:
         """Remove all that was written."""
         with told(self.path):
             shutil.rmtree(self.store.path)
-            forget_arrays()
 
     def _windows(self) -> list[tuple[float, float]] | None:
         """Least and largest value of each channel in the coarsest level."""
@@ -203,7 +202,6 @@ def create_ome_zarr(
                 if not _unfinished(store.path):
                     raise FileError(f"{store.path} is in the way; remove it, or choose another name.")
                 shutil.rmtree(store.path)
-                forget_arrays()
             create_arrays(store.path, layout, attributes(layout, job, finished=False, windows=None))
         return OmeZarrWriter(path, store, job)
 

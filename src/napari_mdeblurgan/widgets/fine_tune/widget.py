@@ -65,8 +65,7 @@ class FineTuneWidget(FineTunePanel):
         self._refresh()
 
     def _connect(self) -> None:
-        events = self._viewer.layers.events
-        for event in (events.inserted, events.removed, events.renamed):
+        for event in self._changes_of_layers:
             event.connect(self._offer_layers)
         self.base.currentIndexChanged.connect(self._on_base)
         self.name.textEdited.connect(self._refresh)
@@ -79,6 +78,11 @@ class FineTuneWidget(FineTunePanel):
         self._watch = LifeWatch(self, self._on_show, self._on_close)
 
     # ---- what is offered
+
+    @property
+    def _changes_of_layers(self) -> tuple[Any, ...]:
+        events = self._viewer.layers.events
+        return events.inserted, events.removed, events.renamed
 
     def _offer_layers(self, _: object = None) -> None:
         images = [each for each in self._viewer.layers if isinstance(each, Image) and not trust.is_map(each)]
@@ -371,8 +375,7 @@ class FineTuneWidget(FineTunePanel):
     def _on_close(self) -> None:
         """What is running stops with a checkpoint, and can be resumed."""
         self._keep()
-        events = self._viewer.layers.events
-        for event in (events.inserted, events.removed, events.renamed):
+        for event in self._changes_of_layers:
             event.disconnect(self._offer_layers)
         if self._registering is not None:
             with suppress(TypeError, RuntimeError):
