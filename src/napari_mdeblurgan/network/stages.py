@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from napari_mdeblurgan.network.pages import empty_map
 from napari_mdeblurgan.network.reach import Reach
 
 Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
@@ -159,12 +159,13 @@ def _common(one: Spans, other: Spans) -> Spans | None:
 
 
 def _blocks(spans: Spans, edge: int | None, grid: int) -> Iterator[Spans]:
-    """A place cut into blocks that are as even as the grid allows."""
+    """A place cut into blocks of one size, for which kernels are made once; the last of a row may overlap the one before."""
     cuts = []
     for start, stop in spans:
         pieces = 1 if edge is None else max(1, round((stop - start) / edge))
         step = -(-(stop - start) // (pieces * grid)) * grid
-        cuts.append([(at, min(at + step, stop)) for at in range(start, stop, step)])
+        starts = (*range(start, stop - step, step), max(start, stop - step))
+        cuts.append([(at, min(at + step, stop)) for at in starts])
     return ((y, x) for y in cuts[0] for x in cuts[1])
 
 
@@ -188,6 +189,5 @@ def _keep(maps: dict[str, Tensor], name: str, part: Tensor, spans: Spans, place:
         return
     if name not in maps:
         height, width = (round((stop - start) / stride) for start, stop in place)
-        whole = torch.empty((*part.shape[:2], height, width), dtype=part.dtype, device=part.device)
-        maps[name] = whole.to(memory_format=torch.channels_last)
+        maps[name] = empty_map((*part.shape[:2], height, width), part)
     maps[name][(..., *_slices(spans, place, stride))] = part

@@ -154,9 +154,9 @@ def told(path: Path) -> Iterator[None]:
 def create_arrays(path: Path, layout: Layout, attributes: dict[str, Any]) -> None:
     """Make the group and the arrays of an OME-Zarr without pixels."""
     import zarr
-    from zarr.codecs import BloscCodec, BloscShuffle
+    from zarr.codecs import BloscCodec
 
-    codec = BloscCodec(cname="zstd", clevel=CODEC_LEVEL, shuffle=BloscShuffle.bitshuffle)
+    codec = BloscCodec(cname="zstd", clevel=CODEC_LEVEL, shuffle="bitshuffle")
     group = zarr.create_group(str(path), zarr_format=3, attributes=attributes)
     for level in range(len(layout.levels)):
         group.create_array(

@@ -68,4 +68,4 @@ def _decoder(path: str, index: int) -> Any:
     import zarr
 
     tif = tifffile.TiffFile(path)
-    return zarr.open_array(tif.series[index].aszarr(level=0), mode="r", zarr_format=2)
+    return zarr.open_array(tif.series[index].aszarr(level=0), mode="r")
