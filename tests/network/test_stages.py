@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
+import psutil
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,7 +13,9 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.network.pages import empty_map
 from napari_mdeblurgan.network.registry import Network
+from napari_mdeblurgan.network.stages import _blocks
 from napari_mdeblurgan.network.unet import UNetSuperResolution
 
 KINDS = ("softmax", "affine", "ranked", "nearest", "none", "unet")
@@ -63,6 +67,40 @@ def test_pixels_beyond_the_halo_are_not_looked_at(kind: str) -> None:
     with torch.inference_mode():
         tile = network.stages.run(image[..., inner, inner], ((halo, halo + 32), (halo, halo + 32)))
         torch.testing.assert_close(tile, network.stages.run(image, place), rtol=0, atol=1e-10)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_blocks_cover_a_place_and_are_of_one_size(data: st.DataObject) -> None:
+    grid, edge = data.draw(st.sampled_from([1, 2, 4, 8])), data.draw(st.sampled_from([None, 16, 100]))
+    place = tuple(
+        (grid * at, grid * (at + length))
+        for at, length in ((data.draw(st.integers(0, 9)), data.draw(st.integers(1, 90))) for _ in range(2))
+    )
+    blocks = list(_blocks(place, edge, grid))
+    assert len({(y[1] - y[0], x[1] - x[0]) for y, x in blocks}) == 1
+    assert all(start % grid == 0 for block in blocks for start, _ in block)
+    for axis in range(2):
+        covered = sorted({block[axis] for block in blocks})
+        assert (covered[0][0], covered[-1][1]) == place[axis]
+        assert all(after <= stop for (_, stop), (after, _) in itertools.pairwise(covered))
+
+
+def test_a_map_that_stays_has_pages_of_its_own_that_are_given_back() -> None:
+    before = psutil.Process().memory_info().rss
+    kept = empty_map((1, 64, 512, 512), torch.empty(0, dtype=torch.bfloat16))
+    assert (kept.shape, kept.dtype) == ((1, 64, 512, 512), torch.bfloat16)
+    assert kept.is_contiguous(memory_format=torch.channels_last)
+    kept.fill_(1)
+    assert psutil.Process().memory_info().rss - before > 30e6
+    assert bool((kept == 1).all())
+    del kept
+    assert psutil.Process().memory_info().rss - before < 20e6
+
+
+def test_no_room_for_a_map_is_said_as_torch_says_it() -> None:
+    with pytest.raises(MemoryError, match="no memory for a map"):
+        empty_map((1, 1, 2**30, 2**33), torch.empty(0))
 
 
 def test_a_tile_costs_little_more_than_its_share() -> None:

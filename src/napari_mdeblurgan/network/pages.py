@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import sys
 from collections.abc import Sequence
 
 import torch
@@ -42,7 +43,11 @@ def empty_map(shape: Sequence[int], like: Tensor) -> Tensor:
     if like.device.type != "cpu" or size < WORTHWHILE_BYTES:
         return torch.empty(*shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
     try:
-        pages = mmap.mmap(-1, size)
-    except OSError as error:
+        pages = (
+            mmap.mmap(-1, size)
+            if sys.platform == "win32"
+            else mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        )
+    except (OSError, OverflowError) as error:
         raise MemoryError(f"There is no memory for a map of {size:,} bytes.") from error
     return torch.frombuffer(pages, dtype=like.dtype).view(batch, height, width, features).permute(0, 3, 1, 2)

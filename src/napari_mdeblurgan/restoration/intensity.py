@@ -59,7 +59,9 @@ class Window:
             values = (values * kind(self._half_span) + kind(float(self.low) / 2)) * kind(2)
         if dtype.kind == "b":
             return (values >= 0.5).astype(dtype)
-        smallest, largest = limits or bounds(dtype)
+        smallest, largest = bounds(dtype)
+        if limits is not None:
+            smallest, largest = max(smallest, limits[0]), min(largest, limits[1])
         if dtype.kind in "iu":
             np.rint(values, out=values)
         result = np.clip(values, kind(smallest), kind(largest), out=values).astype(dtype)
