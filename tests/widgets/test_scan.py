@@ -306,7 +306,7 @@ def test_scan_is_gone_on_with_after_napari_was_closed(
     begin(qtbot, first, blocks, done=2)
     first._viewer.close()
     blocks.let_on(1)
-    qtbot.wait(500)
+    qtbot.waitUntil(lambda: len(blocks.done) == 3, timeout=60_000)  # what was in the network is still written
     kept = set(blocks.done)
     blocks.done.clear()
     blocks.let_on()
