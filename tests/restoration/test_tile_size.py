@@ -105,7 +105,7 @@ def test_a_larger_scan_takes_no_more_memory(tiny_model: Models, tmp_path: Path) 
     model, weights = tiny_model(), tmp_path / "tiny.safetensors"
     save_model(model.network, model.card, weights)
     peaks = []
-    for rows in (1024, 4096):
+    for rows in (1024, 8192):
         command = [sys.executable, "-c", MEASURED, str(weights), str(rows), str(tmp_path / f"{rows}.zarr")]
         peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    assert peaks[1] - peaks[0] < 8 * 2**20  # the larger result has 12 MB more, without its pyramid
+    assert peaks[1] - peaks[0] < 16 * 2**20  # the larger result has 30 MB more, without its pyramid
