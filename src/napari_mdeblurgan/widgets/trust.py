@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import psutil
 
+from napari_mdeblurgan.storage.micrograph import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
 from napari_mdeblurgan.widgets.placement import enlarged
 
@@ -224,7 +225,9 @@ def _limits(made: TrustMap) -> tuple[float, float]:
 def _physical(job: Job) -> tuple[float | None, str]:
     placement, x = job.placement, job.placement.order[-1]
     unit = f"{placement.units[x]:~}" if placement.units else ""
-    return (None, "") if unit in ("", "px", "pixel") else (float(placement.scale[x]), unit)
+    if unit in ("", "px", "pixel"):
+        return None, ""
+    return float(placement.scale[x]), unit_of_length(unit) or unit
 
 
 # ---- in the viewer, on the main thread
