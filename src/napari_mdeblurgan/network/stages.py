@@ -163,9 +163,9 @@ def _blocks(spans: Spans, edge: int | None, grid: int) -> Iterator[Spans]:
     cuts = []
     for start, stop in spans:
         pieces = 1 if edge is None else max(1, round((stop - start) / edge))
-        step = -(-(stop - start) // (pieces * grid)) * grid
-        starts = (*range(start, stop - step, step), max(start, stop - step))
-        cuts.append([(at, min(at + step, stop)) for at in starts])
+        step = min(-(-(stop - start) // (pieces * grid)) * grid, stop - start)
+        starts = (min(at, stop - step) for at in range(start, stop, step))
+        cuts.append([(at, at + step) for at in starts])
     return ((y, x) for y in cuts[0] for x in cuts[1])
 
 

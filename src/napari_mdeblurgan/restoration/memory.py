@@ -5,8 +5,8 @@ system anew for each of them and gives it back, and the system clears every page
 to keep what is up to 32 MB, and `release` gives it back in the end; more would only fragment the memory. Other C libraries
 are left as they are.
 
-For every convolution of every size oneDNN, by which torch computes on processors, makes machine code, a megabyte for three,
-and by default keeps it for the last 1024. A tile needs less than 200 of them.
+For every convolution of every size oneDNN, by which torch computes on processors, makes machine code, a megabyte for three to
+five, and by default keeps it for the last 1024. A tile needs some 100 of them.
 """
 
 from __future__ import annotations
