@@ -6,7 +6,7 @@ from pathlib import Path
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.comparison import write_comparison
-from napari_mdeblurgan.restoration.micrographs import restored_micrograph
+from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import read_image
 
@@ -16,7 +16,8 @@ PICTURE = Path(__file__).with_name("images") / "before-after-nuclei.png"
 def main() -> None:
     """Restore and draw."""
     model, before = load_model("gray-x2"), read_image(sample_path("nuclei"))
-    after = restored_micrograph(before, restore(before.data, model), model.card.scale)
+    plan = plan_micrograph(before, model.card)
+    after = restored_micrograph(before, restore(before.data, model), plan)
     write_comparison(PICTURE, before, after)
     print(f"{PICTURE.name}: {PICTURE.stat().st_size / 1000:.0f} kB")
 

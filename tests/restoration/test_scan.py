@@ -50,6 +50,16 @@ def test_a_scan_equals_the_image_restored_at_once(tiny_model: Models, tmp_path: 
     assert (image.axes, image.pixel_size, image.unit) == ("YX", {"X": 0.25, "Y": 0.25}, "µm")
 
 
+def test_a_scan_lies_where_its_source_does(tiny_model: Models, tmp_path: Path) -> None:
+    source = Micrograph(PLANE, "YX", {"X": 0.5, "Y": 0.5}, "µm", position={"X": 30.0, "Y": -2.0})
+    path = tmp_path / "a.zarr"
+    scan = open_scan(source, tiny_model(), path, region=((64, 300), (0, 410)), ensemble=True, **WISHES)
+    finished(scan.steps())
+    expected = {"Y": -2 + 64 * 0.5 - 0.125, "X": 30 - 0.125}
+    assert open_image(path).position == expected
+    assert open_image(maps_path(path, "disagreement")).position == expected
+
+
 @pytest.mark.parametrize("kind", ["channels", "colours", "alpha", "region"])
 def test_every_kind_of_image(tiny_model: Models, tmp_path: Path, kind: str) -> None:
     random, wishes = np.random.default_rng(1), {}

@@ -178,6 +178,22 @@ def test_colour_scan_looks_like_its_source_and_lies_on_it(
     np.testing.assert_allclose(np.asarray(result.data[0]), restore(image, load_model("tiny-colour")), atol=1)
 
 
+@pytest.mark.parametrize("rotate", [0, 30])
+def test_file_says_where_an_upright_scan_lies(
+    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run, rotate: float
+) -> None:
+    scale, units = (3, 0.5, 0.5), ("µm", "µm", "µm")
+    labels = ("z", "y", "x")
+    viewer.add_image(
+        noise(5, 40, 50), scale=scale, translate=(2, 100, -7), rotate=rotate, units=units, axis_labels=labels
+    )
+    on_disk.slices.ranges[0].value = (2, 3)
+    run()
+    saved = read_image(viewer.layers[1].metadata["mdeblurgan"]["file"])
+    begin = {"Z": 8.0, "Y": 100 - 0.125, "X": -7 - 0.125}
+    assert saved.position == (begin if rotate == 0 else {"Z": 0.0, "Y": -0.125, "X": -0.125})
+
+
 # ---- while it is made
 
 

@@ -102,7 +102,7 @@ def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator
     image = dataclasses.replace(image, data=np.ascontiguousarray(image.data))
     plan = plan_micrograph(image, model.card, tile=recipe.tile, device=recipe.device, precision=recipe.precision)
     data = yield from restore_steps(image.data, plan, model)
-    write_image(place, restored_micrograph(image, data, plan.factor))
+    write_image(place, restored_micrograph(image, data, plan))
     return product(place, plan)
 
 

@@ -139,7 +139,7 @@ def _restored(image: Micrograph, settings: Settings, work: Work | None = None) -
         print(f"mdeblurgan: {warning}", file=sys.stderr)
     print(f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}", flush=True)
     data = work(image.data, plan, model) if work else _shown(restore_steps(image.data, plan, model))
-    return restored_micrograph(image, data, plan.factor)
+    return restored_micrograph(image, data, plan)
 
 
 def _shown(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:

@@ -141,18 +141,17 @@ def pair(
     planes = sharp.reshape(-1, *whole, sharp.shape[-1] if image.rgb else 1)
     degraded = condition.degrade(torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1))), seed, scale)
     bits = condition.camera.bits if condition.camera is not None else 8
-    sizes, unit = image.physical()
     if size_um is not None:
+        sizes, unit = image.physical()
         depths = {axis: size * MICROMETRES[unit] for axis, size in sizes.items() if axis == "Z" and unit}
-        sizes, unit = {"X": size_um, "Y": size_um} | depths, "µm"
+        image = replace(image, pixel_size={"X": size_um, "Y": size_um} | depths, unit="µm", position={})
 
     def micrograph(values: torch.Tensor, factor: int) -> Micrograph:
         levels = (quantise(values, bits) * (2**bits - 1)).round().numpy()
         levels = np.moveaxis(levels, 1, -1).astype(np.uint8 if bits <= 8 else np.uint16)
         shape = list(sharp.shape)
         shape[y], shape[x] = levels.shape[1:3]
-        own = {axis: size * factor if axis in "XY" else size for axis, size in sizes.items()}
-        return replace(image, data=levels.reshape(shape), pixel_size=own, unit=unit)
+        return replace(image, data=levels.reshape(shape), **image.space(1 / factor))
 
     return micrograph(degraded.blurred, scale), micrograph(degraded.sharp, 1)
 

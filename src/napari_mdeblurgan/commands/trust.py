@@ -142,10 +142,9 @@ class Work:
             image = Micrograph(
                 each.data,
                 before.axes.removesuffix("S"),
-                grid.pixel_size,
-                before.unit,
-                before.channel_names,
+                channel_names=before.channel_names,
                 time_step_s=before.time_step_s,
+                **grid.space(),
             )
             path = map_path(output, each.name)
             write_image(path, image)

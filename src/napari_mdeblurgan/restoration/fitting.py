@@ -60,7 +60,7 @@ def tiles_that_fit(
 def target(tile: Tile, plan: RestorationPlan, factor: int | None = None) -> tuple[slice, slice]:
     """Where a tile lies in an array of the plan's region with `factor` pixels for one of the image, by default the plan's."""
     f = plan.factor if factor is None else factor
-    (y0, _), (x0, _) = plan.region
+    y0, x0 = plan.origin
     return (
         slice((tile.y.start - y0) * f, (tile.y.stop - y0) * f),
         slice((tile.x.start - x0) * f, (tile.x.stop - x0) * f),

@@ -32,8 +32,8 @@ def plan_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> Restor
     return make_plan(image.data, card, **{"rgb": image.rgb, "channel_axis": image.channel_axis, **wishes})
 
 
-def restored_micrograph(image: Micrograph, data: Any, factor: int) -> Micrograph:
-    """The result of an image: all that is known of it, with pixel sizes along X and Y divided by the factor.
+def restored_micrograph(image: Micrograph, data: Any, plan: RestorationPlan) -> Micrograph:
+    """The result of an image: all that is known of it, with finer pixels along X and Y, where they lie in space.
 
     Parameters
     ----------
@@ -41,8 +41,7 @@ def restored_micrograph(image: Micrograph, data: Any, factor: int) -> Micrograph
         That was restored.
     data : array
         The result's pixels.
-    factor : int
-        Pixels of the result for one of the image, along y and x.
+    plan : RestorationPlan
+        By which it was.
     """
-    sizes = {axis: size / factor if axis in "XY" else size for axis, size in image.pixel_size.items()}
-    return dataclasses.replace(image, data=data, pixel_size=sizes)
+    return dataclasses.replace(image, data=data, **image.space(plan.factor, plan.origin))

@@ -91,6 +91,12 @@ class RestorationPlan:
         return self.shape[-1:] if self.rgb else ()
 
     @property
+    def origin(self) -> tuple[int, int]:
+        """Row and column of the image where the result begins."""
+        (y, _), (x, _) = self.region
+        return y, x
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
         return (*self.leading, *((stop - start) * self.factor for start, stop in self.region), *self.colours)

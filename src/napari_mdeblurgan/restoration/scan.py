@@ -303,16 +303,14 @@ def opening(
     """
     path = Path(path).expanduser()
     plan, job = yield from settling(source, model, path, identity, in_place, wishes, ensemble)
-    sizes, unit = source.physical()
     writer = create_ome_zarr(
         path,
         plan.output_shape,
         source.axes,
         plan.dtype,
-        {axis: size / plan.factor if axis in "XY" else size for axis, size in sizes.items()},
-        unit,
-        source.channel_names,
-        plan.tile_step * plan.factor,
+        channel_names=source.channel_names,
+        chunk=plan.tile_step * plan.factor,
+        **source.space(plan.factor, plan.origin),
         time_step_s=source.time_step_s,
         name=source.name,
         job=job,
@@ -381,7 +379,7 @@ def _window(block: Block, plan: RestorationPlan) -> Window:
 
 def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
     """All blocks of a plan: image by image, and neighbours close together, so that coarser levels are soon complete."""
-    (top, _), (left, _) = plan.region
+    top, left = plan.origin
     rows, columns = plan.grid.spans
     order = sorted(np.ndindex(len(rows), len(columns)), key=lambda at: interleaved(*at))
     f = plan.factor

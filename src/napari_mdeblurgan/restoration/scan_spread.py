@@ -51,16 +51,14 @@ def create_spread(source: Micrograph, result: Path, plan: RestorationPlan, job: 
         return None
     with told(path):
         path.parent.mkdir(exist_ok=True)
-    sizes, unit = source.physical()
     return create_ome_zarr(
         path,
         plan.output_shape[: len(plan.leading) + 2],
         source.axes.removesuffix("S"),
         np.float32,
-        {axis: size / plan.factor if axis in "XY" else size for axis, size in sizes.items()},
-        unit,
-        source.channel_names,
-        plan.tile_step * plan.factor,
+        channel_names=source.channel_names,
+        chunk=plan.tile_step * plan.factor,
+        **source.space(plan.factor, plan.origin),
         time_step_s=source.time_step_s,
         name=f"{source.name} disagreement".strip(),
         job=job,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, TypedDict, TypeGuard
 
 from napari_mdeblurgan.errors import ImageError
 
@@ -36,6 +36,14 @@ SCAN_DPI = (720, 762, 800, 960, 1000, 1200, 1440, 1600, 2000, 2400, 3200, 3600, 
 COARSEST_UM = 100.0
 
 
+class Space(TypedDict):
+    """How the pixels of an image lie in space, as keywords of `Micrograph` and of `create_ome_zarr`."""
+
+    pixel_size: dict[str, float]
+    position: dict[str, float]
+    unit: str | None
+
+
 @dataclass(frozen=True)
 class Micrograph:
     """An image with its axes and sizes.
@@ -57,6 +65,8 @@ class Micrograph:
         Name of the image, mostly its file's without the suffix.
     time_step_s : float or None
         Seconds from one image to the next along T.
+    position : dict of str to float
+        Where the centre of the first pixel lies along X, Y and Z, in `unit`; 0 where it is not known. Only OME-Zarr keeps it.
 
     Raises
     ------
@@ -71,6 +81,7 @@ class Micrograph:
     channel_names: tuple[str, ...] = ()
     name: str = ""
     time_step_s: float | None = None
+    position: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         axes = self.axes
@@ -104,6 +115,29 @@ class Micrograph:
         sizes = {axis: float(self.pixel_size[axis]) for axis in "XYZ" if axis in self.pixel_size and axis in self.axes}
         sizes = {axis: size for axis, size in sizes.items() if is_size(size)}
         return (sizes, unit) if unit and sizes else ({}, None)
+
+    def space(self, density: float = 1.0, origin: tuple[int, int] = (0, 0)) -> Space:
+        """How an image made of this one lies in space, as far as it is worth writing to a file.
+
+        Parameters
+        ----------
+        density : float
+            Its pixels for one of this image, along y and x; below 1 if it is coarser.
+        origin : (int, int)
+            Row and column of this image where it begins.
+
+        Notes
+        -----
+        A pixel's position is its centre's. That of the first pixel at twice the density lies a quarter of a pixel before.
+        """
+        sizes, unit = self.physical()
+        begin = dict(zip("YX", origin, strict=True))
+        moved = {axis: begin[axis] - (1 - 1 / density) / 2 if axis in begin else 0.0 for axis in sizes}
+        return Space(
+            pixel_size={axis: size / density if axis in begin else size for axis, size in sizes.items()},
+            position={axis: self.position.get(axis, 0.0) + size * moved[axis] for axis, size in sizes.items()},
+            unit=unit,
+        )
 
 
 def is_size(value: object) -> TypeGuard[float]:

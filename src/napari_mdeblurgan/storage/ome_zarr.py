@@ -125,6 +125,7 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
         level0.channel_names if "C" in axes and len(level0.channel_names) == array.shape[axes.index("C")] else (),
         _name(path),
         level0.time_step_s,
+        {axis: at for axis, at in level0.position.items() if axis in order},
     )
 
 

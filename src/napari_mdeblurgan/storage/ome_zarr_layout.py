@@ -33,7 +33,7 @@ class Layout:
 
     Attributes
     ----------
-    shape, axes, pixel_size, unit, channel_names, time_step_s, name
+    shape, axes, pixel_size, unit, channel_names, time_step_s, name, position
         As in `Micrograph`.
     dtype : str
         Name of the type of a pixel: bool, an integer or a real number.
@@ -53,6 +53,7 @@ class Layout:
     name: str = ""
     chunk: tuple[int, int] = (CHUNK_EDGE, CHUNK_EDGE)
     reduction: str = "mean"
+    position: dict[str, float] = field(default_factory=dict)
 
     @property
     def stored_axes(self) -> str:
@@ -130,12 +131,11 @@ def attributes(
     """
     from yaozarrs import v05
 
-    sizes = layout.pixel_size
     multiscale = v05.Multiscale.model_validate(
         {
             "name": layout.name or None,
             "axes": [_axis(axis, layout) for axis in layout.stored_axes],
-            "datasets": [_dataset(level, layout, sizes) for level in range(len(layout.levels))],
+            "datasets": [_dataset(level, layout) for level in range(len(layout.levels))],
             "type": layout.reduction,
         }
     )
@@ -158,15 +158,15 @@ def _axis(axis: str, layout: Layout) -> dict[str, str]:
     return described
 
 
-def _dataset(level: int, layout: Layout, sizes: dict[str, float]) -> dict[str, Any]:
+def _dataset(level: int, layout: Layout) -> dict[str, Any]:
     scale, translation = [], []
     for axis in layout.stored_axes:
-        size = (layout.time_step_s or 1.0) if axis == "T" else sizes.get(axis, 1.0)
+        size = (layout.time_step_s or 1.0) if axis == "T" else layout.pixel_size.get(axis, 1.0)
         factor = 2**level if axis in "YX" else 1
         scale.append(size * factor)
-        translation.append(size * (factor - 1) / 2)
+        translation.append(layout.position.get(axis, 0.0) + size * (factor - 1) / 2)
     transforms: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
-    if level:
+    if any(translation):
         transforms.append({"type": "translation", "translation": translation})
     return {"path": str(level), "coordinateTransformations": transforms}
 

@@ -34,7 +34,7 @@ class Level0:
         tifffile's letters in the order of the array's dimensions.
     order : str or None
         The order that the image had when this program wrote it, with S for its colours.
-    pixel_size, unit, channel_names, time_step_s
+    pixel_size, unit, channel_names, time_step_s, position
         As in `Micrograph`.
     """
 
@@ -45,6 +45,7 @@ class Level0:
     unit: str | None
     channel_names: tuple[str, ...]
     time_step_s: float | None
+    position: dict[str, float]
 
 
 def unfinished(attributes: Mapping[str, Any]) -> bool:
@@ -83,7 +84,9 @@ def read_level0(path: Path, attributes: Mapping[str, Any]) -> Level0:
     if order is None and colours and "C" in axes:
         order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"
     known, unit = in_one_unit(sizes)
-    return Level0(multiscale.datasets[0].path, axes, order, known, unit, names, step)
+    factors = {axis: size / known[axis] for axis, (size, _) in sizes.items()}
+    position = {axis: at / factors[axis] for axis, at in _position(multiscale, axes).items() if axis in factors}
+    return Level0(multiscale.datasets[0].path, axes, order, known, unit, names, step, position)
 
 
 def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
@@ -126,6 +129,20 @@ def _sizes(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[dict[str
             sizes[axis] = (float(scale[axis]), unit)
     step = scale.get("T", math.nan) * SECONDS.get(units.get("T", ""), math.nan)
     return sizes, step if is_size(step) else None
+
+
+def _position(multiscale: Multiscale04 | Multiscale05, axes: str) -> dict[str, float]:
+    """Where the first pixel lies along each axis, in the axis' unit: scale and translation are applied one after the other."""
+    at = dict.fromkeys(axes, 0.0)
+    for transform in (
+        *multiscale.datasets[0].coordinateTransformations,
+        *(multiscale.coordinateTransformations or ()),
+    ):
+        if transform.type == "scale":
+            at = {axis: at[axis] * factor for axis, factor in zip(axes, transform.scale, strict=True)}
+        elif transform.type == "translation":
+            at = {axis: at[axis] + shift for axis, shift in zip(axes, transform.translation, strict=True)}
+    return {axis: float(value) for axis, value in at.items() if math.isfinite(value)}
 
 
 def _channels(ome: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:

@@ -141,6 +141,7 @@ def create_ome_zarr(
     channel_names: Sequence[str] = (),
     chunk: int | tuple[int, int] = CHUNK_EDGE,
     *,
+    position: dict[str, float] | None = None,
     time_step_s: float | None = None,
     name: str = "",
     job: str = "",
@@ -156,7 +157,7 @@ def create_ome_zarr(
     ----------
     path : str or Path
         Ends in ".zarr".
-    shape, axes, pixel_size, unit, channel_names, time_step_s, name
+    shape, axes, pixel_size, unit, channel_names, position, time_step_s, name
         As in `Micrograph`.
     dtype : dtype
         bool, an integer or a real number.
@@ -192,6 +193,7 @@ def create_ome_zarr(
         name,
         edges,
         reduction,
+        dict(position or {}),
     )
     store = ChunkStore(path if in_place else path.with_name(path.name + PARTIAL), layout)
     with told(path):
@@ -230,17 +232,15 @@ def write_ome_zarr(path: Path, image: Micrograph) -> None:
     FileError
         If there is something of that name already, OME-Zarr cannot hold the image, or it cannot be written there.
     """
-    sizes, unit = image.physical()
     chunk = natural_edges(image)
     writer = create_ome_zarr(
         path,
         image.data.shape,
         image.axes,
         image.data.dtype,
-        sizes,
-        unit,
-        image.channel_names,
-        chunk,
+        channel_names=image.channel_names,
+        chunk=chunk,
+        **image.space(),
         time_step_s=image.time_step_s,
         name=image.name,
     )

@@ -130,7 +130,6 @@ def create_map(
             return None
         with told(path):
             shutil.rmtree(path)
-    sizes, unit = source.physical()
     with told(path):
         path.parent.mkdir(exist_ok=True)
     return create_ome_zarr(
@@ -138,10 +137,9 @@ def create_map(
         map_shape(name, plan),
         source.axes.removesuffix("S"),
         kind.dtype,
-        {axis: size / factor if axis in "XY" else size for axis, size in sizes.items()},
-        unit,
-        source.channel_names,
-        chunk,
+        channel_names=source.channel_names,
+        chunk=chunk,
+        **source.space(factor, plan.origin),
         time_step_s=source.time_step_s,
         name=f"{source.name} {kind.title.lower()}".strip(),
         job=job,

@@ -101,7 +101,9 @@ def letters(labels: Sequence[str], rgb: bool) -> str:
 
 
 def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Micrograph:
-    """An image with what its layer says about its axes; pixel sizes only where their unit is one of length.
+    """An image with what its layer says about its axes; sizes and positions only where their unit is one of length.
+
+    An OME-Zarr can tell where an image lies, but not how it is turned: of a layer that is not upright it tells neither.
 
     `data` has its axes in the order of `placement.order`.
 
@@ -113,17 +115,19 @@ def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Microgr
     order = list(placement.order)
     axes = letters([placement.axis_labels[axis] for axis in order], rgb)
     sizes: dict[str, tuple[float, str]] = {}
+    begin: dict[str, float] = {}
     step: float | None = None
-    for letter, size, unit in zip(
-        axes, np.abs(placement.scale[order]).tolist(), [str(placement.units[axis]) for axis in order], strict=False
-    ):
+    for letter, axis in zip(axes, order, strict=False):
+        size, unit = abs(float(placement.scale[axis])), str(placement.units[axis])
         length = unit_of_length(unit)
         if letter in "XYZ" and length and is_size(size):
             sizes[letter] = size, length
+            begin[letter] = float(placement.translate[axis]) if placement.upright else 0.0
         elif letter == "T" and unit in SECONDS:
             step = size * SECONDS[unit]
     pixel_size, unit_of_all = in_one_unit(dict(reversed(sizes.items())))
-    return Micrograph(data, axes, pixel_size, unit_of_all, name=name, time_step_s=step)
+    position = {letter: at * pixel_size[letter] / sizes[letter][0] for letter, at in begin.items()}
+    return Micrograph(data, axes, pixel_size, unit_of_all, name=name, time_step_s=step, position=position)
 
 
 def part_of(data: Any, planes: Sequence[slice]) -> Any:

@@ -96,6 +96,11 @@ class Job:
         return self.region is not None or any(span != slice(None) for span in self.planes)
 
     @property
+    def first_plane(self) -> tuple[int, ...]:
+        """Where along the axes before y and x the part begins that is restored."""
+        return tuple(span.start or 0 for span in self.planes) or (0,) * (len(self.placement.scale) - 2)
+
+    @property
     def identity(self) -> str:
         """What tells the image from every other, also in another process; of one in memory all of it is looked at."""
         from napari_mdeblurgan.restoration.scan_job import source_identity
@@ -261,8 +266,7 @@ def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, s
 def layer_arguments(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:
     """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was made."""
     (y0, _), (x0, _) = job.region or ((0, 0), (0, 0))
-    leading = [span.start or 0 for span in job.planes] or [0] * (len(job.placement.scale) - 2)
-    placement = enlarged(job.placement, model.card.scale, (*leading, y0, x0))
+    placement = enlarged(job.placement, model.card.scale, (*job.first_plane, y0, x0))
     suffix = "preview" if job.preview else f"sharp ×{model.card.scale}"
     return {
         "name": f"{job.source} [{suffix}]",

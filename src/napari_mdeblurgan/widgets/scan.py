@@ -16,6 +16,7 @@ from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
 from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, windows_of
+from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import SUFFIX
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
 
     model = load_model(job.model)
     yield "Looking at the image…"
-    source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, job.placement)
+    placement = enlarged(job.placement, 1, (*job.first_plane, 0, 0))
+    source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, placement)
     path = _result_path(job, model)
     windows = yield from windows_of(job)
     if path.exists():

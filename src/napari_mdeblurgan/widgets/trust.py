@@ -176,9 +176,7 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
     from napari_mdeblurgan.trust.choice import LEGEND
 
     kind = made.kind
-    (y0, _), (x0, _) = plan.region
-    leading = [span.start or 0 for span in job.planes] or [0] * (len(job.placement.scale) - 2)
-    placement = enlarged(job.placement, plan.factor if kind.finer else 1, (*leading, y0, x0))
+    placement = enlarged(job.placement, plan.factor if kind.finer else 1, (*job.first_plane, *plan.origin))
     levels = [put_back(level, job.placement.order) for level in (made.data, *made.coarser)]
     arguments: dict[str, Any] = {
         "kind": "image" if kind.colormap else "labels",

@@ -1,0 +1,78 @@
+"""Where an image lies: kept in OME-Zarr, and moved with the pixels of what is made of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+
+IMAGE = Micrograph(
+    np.random.default_rng(0).integers(0, 255, (3, 40, 60), np.uint8),
+    "ZYX",
+    {"Z": 2.0, "Y": 0.5, "X": 0.25},
+    "µm",
+    position={"Z": -6.0, "Y": 1000.5, "X": 0.125},
+)
+
+
+def centre(image: Micrograph, axis: str, index: float) -> float:
+    return image.position[axis] + image.pixel_size[axis] * index
+
+
+def rewritten(path: Path, multiscale: dict[str, Any]) -> None:
+    """An OME-Zarr by hand: one level, and metadata as they may come."""
+    group = zarr.create_group(str(path), attributes={"ome": {"version": "0.5", "multiscales": [multiscale]}})
+    group.create_array("0", data=np.zeros((8, 9), np.uint8))
+
+
+def test_it_comes_back_from_a_file(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.zarr", IMAGE)
+    assert read_image(tmp_path / "a.zarr").position == IMAGE.position
+
+
+def test_coarser_levels_lie_on_the_finest(tmp_path: Path) -> None:
+    wide = Micrograph(np.zeros((1100, 1300), np.uint8), "YX", {"Y": 2.0, "X": 2.0}, "µm", position={"Y": 7.0})
+    write_image(tmp_path / "a.zarr", wide)
+    ome = json.loads((tmp_path / "a.zarr/zarr.json").read_text())["attributes"]["ome"]
+    datasets = ome["multiscales"][0]["datasets"]
+    assert len(datasets) > 1
+    for level, dataset in enumerate(datasets):
+        shift = dataset["coordinateTransformations"][1]["translation"]
+        assert shift == [7 + 2**level - 1, 2**level - 1]
+
+
+def test_transformations_are_applied_one_after_the_other(tmp_path: Path) -> None:
+    scale, shift = {"type": "scale", "scale": [3.0, 3.0]}, {"type": "translation", "translation": [10.0, 20.0]}
+    axes = [{"name": name, "type": "space", "unit": unit} for name, unit in (("y", "micrometer"), ("x", "nanometer"))]
+    dataset = {"path": "0", "coordinateTransformations": [scale, shift]}
+    rewritten(
+        tmp_path / "a.zarr",
+        {"axes": axes, "datasets": [dataset], "coordinateTransformations": [{"type": "scale", "scale": [2.0, 200.0]}]},
+    )
+    image = read_image(tmp_path / "a.zarr")
+    assert image.unit == "nm"
+    assert image.pixel_size == pytest.approx({"Y": 6000.0, "X": 600.0})
+    assert image.position == pytest.approx({"Y": 20_000.0, "X": 4000.0})
+
+
+@pytest.mark.parametrize("density", [2, 4])
+def test_pixels_of_another_density_lie_where_they_came_from(density: int) -> None:
+    finer = Micrograph(IMAGE.data, "ZYX", **IMAGE.space(density, (8, 5)))
+    for axis, first in (("Y", 8), ("X", 5)):
+        inside = [centre(finer, axis, index) for index in range(density)]  # those of the first pixel of the source
+        assert np.mean(inside) == pytest.approx(centre(IMAGE, axis, first))
+        assert finer.pixel_size[axis] == IMAGE.pixel_size[axis] / density
+    assert centre(finer, "Z", 0) == centre(IMAGE, "Z", 0)
+    back = Micrograph(IMAGE.data, "ZYX", **finer.space(1 / density))
+    assert back.position == pytest.approx({"Z": -6.0, "Y": centre(IMAGE, "Y", 8), "X": centre(IMAGE, "X", 5)})
+
+
+def test_what_has_no_unit_has_no_position(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.zarr", Micrograph(IMAGE.data, "ZYX", {"Y": 2.0, "X": 2.0}, position={"Y": 3.0, "X": 4.0}))
+    assert read_image(tmp_path / "a.zarr").position == {}
