@@ -365,6 +365,23 @@ def test_compare_has_a_key(viewer: Viewer, noise: Noise, run: Callable[[], None]
     assert not viewer.layers[1].visible
 
 
+@pytest.mark.parametrize("closed_first", [0, 1])
+def test_key_outlives_one_of_two_widgets_and_goes_back_to_its_owner(
+    viewer: Viewer, monkeypatch: pytest.MonkeyPatch, closed_first: int
+) -> None:
+    pressed: list[object] = []
+    monkeypatch.setattr(DeblurWidget, "compare", lambda self: pressed.append(self))
+    viewer.bind_key("Alt-B", lambda _: pressed.append("owner"), overwrite=True)
+    docks = [DeblurWidget(viewer), DeblurWidget(viewer)]
+    for dock in docks:
+        viewer.window.add_dock_widget(dock)
+    for dock in (docks[closed_first], docks[1 - closed_first]):
+        next(callback for key, callback in viewer.keymap.items() if str(key) == "Alt+B")(viewer)
+        viewer.window.remove_dock_widget(dock.native)
+    next(callback for key, callback in viewer.keymap.items() if str(key) == "Alt+B")(viewer)
+    assert pressed == [docks[1], docks[1 - closed_first], "owner"]
+
+
 def test_source_does_not_shine_through_an_additive_result(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None]
 ) -> None:

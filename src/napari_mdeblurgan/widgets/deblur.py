@@ -468,7 +468,7 @@ class DeblurWidget(Container):
                 self._looking_for_devices.returned.disconnect(self._offer_devices)
         self._viewer.layers.selection.events.active.disconnect(self._follow_active)
         self._viewer.layers.selection.events.changed.disconnect(self._refresh)
-        release_key(self._viewer, COMPARE_KEY)
+        release_key(self._viewer, COMPARE_KEY, self.compare)
 
     def _refresh(self, _: object = None) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
