@@ -3,18 +3,20 @@
     python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 13700] [--start MODEL] [--threads 1]
     python scripts/train_bundled.py grey DATA RUN2 --start RUN/gray-x2.safetensors --steps 4000 \
         --patch 128 --batch 4 --learning-rate 1.5e-3 --soft 0.15
+    python scripts/widen_model.py RUN2/gray-x2.safetensors 20 wide.safetensors
+    python scripts/train_bundled.py grey DATA RUN3 --start wide.safetensors --steps 9000 \
+        --patch 128 --batch 4 --learning-rate 2e-3 --soft 0.15 --physical 0.2
 
 DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder of a run, see the
 documentation under Training: the same command goes on where it was stopped. At the end RUN/MODEL.safetensors is the averaged
 network with its card and its scores under the Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a
-model of the same kind. The second command is how `gray-x2` was finished: on larger patches, some of which show what is soft by
-itself and is not to be sharpened.
+model of the same kind. The commands after the first are how `gray-x2` was finished: on larger patches, some of which show what
+is soft by itself and is not to be sharpened; then wider, with fewer patches that an objective and a camera have seen.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import time
 from contextlib import closing
 from pathlib import Path
@@ -31,7 +33,7 @@ from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.training.config import TrainingConfig, parse_config
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.training.degradation import GAUSSIAN
-from napari_mdeblurgan.training.recipe import GREY_WEIGHTS, MIXTURE, RGB_WEIGHTS, WIDTH, card_for
+from napari_mdeblurgan.training.recipe import card_for, settings_for, training_images
 from napari_mdeblurgan.training.run import open_run
 
 LINE_EVERY = 250
@@ -39,30 +41,20 @@ LINE_EVERY = 250
 
 def config_for(kind: str, wishes: argparse.Namespace) -> TrainingConfig:
     """What `mdeblurgan train` would be told for one of the bundled models."""
-    weights = RGB_WEIGHTS if kind == "rgb" else RGB_WEIGHTS | GREY_WEIGHTS
-    return parse_config(
-        {
-            "model": {"name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2", "licence": "BSD-3-Clause"},
-            "network": {"kind": kind, "width": WIDTH, "start": wishes.start},
-            "data": {
-                "weights": weights,
-                "validation_folder": str(wishes.data / "validation" / kind),
-                "patch": wishes.patch,
-                "batch": wishes.batch,
-            },
-            "degradation": dataclasses.asdict(MIXTURE) | {"soft": wishes.soft},
-            "loss": {"ssim_share": 0.0},
-            "schedule": {
-                "name": "cosine",
-                "learning_rate": wishes.learning_rate,
-                "warm_up": 200,
-                "steps": wishes.steps,
-                "steps_per_epoch": 500,
-            },
-            "optimizer": {"name": wishes.optimizer, "averaging": 0.999},
-            "run": {"precision": wishes.precision, "threads": wishes.threads, "device": wishes.device},
-        }
-    )
+    settings = settings_for(kind, wishes.data, wishes.soft)
+    settings["network"]["start"] = wishes.start
+    if wishes.physical is not None:
+        degradation = settings["degradation"]
+        blurred = degradation["gaussian"] + degradation["physical"]
+        degradation |= {"gaussian": blurred - wishes.physical, "physical": wishes.physical}
+    settings["data"] |= {"patch": wishes.patch, "batch": wishes.batch}
+    settings["schedule"] |= {
+        "learning_rate": wishes.learning_rate,
+        "steps": wishes.steps,
+        "steps_per_epoch": 500,
+    }
+    settings["run"] |= {"precision": wishes.precision, "threads": wishes.threads, "device": wishes.device}
+    return parse_config(settings)
 
 
 def scores(network: Network, folder: Path) -> dict[str, float]:
@@ -104,10 +96,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--soft", type=float, default=0.0, help="share of the patches whose truth is softened first")
-    parser.add_argument("--optimizer", choices=["adam", "muon"], default="muon")
+    parser.add_argument("--physical", type=float, help="share of the patches that an objective and a camera have seen")
     wishes = parser.parse_args()
-    images = wishes.data / "train" / "rgb" if wishes.kind == "rgb" else wishes.data / "train"
-    run = open_run(images, wishes.run, config_for(wishes.kind, wishes))
+    run = open_run(training_images(wishes.kind, wishes.data), wishes.run, config_for(wishes.kind, wishes))
     start, total = time.perf_counter(), 0.0
     with closing(run):
         for progress in run.steps():

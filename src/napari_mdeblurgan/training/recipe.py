@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -32,6 +33,38 @@ GREY_CREDITS = (
     "MorphoLibJ plant tissue (CC BY 4.0)",
     "single channels of Chula-RBC-12 (MIT), deepstomata (MIT), CMU-1 (CC0) and CellProfiler (BSD-3-Clause)",
 )
+
+
+def settings_for(kind: str, data: Path, soft: float = 0.0) -> dict[str, dict[str, Any]]:
+    """What a training of the bundled model of a kind ("rgb" or "grey") sets, for `parse_config`; how long is up to its user.
+
+    Parameters
+    ----------
+    kind : {"rgb", "grey"}
+        Of the model.
+    data : Path
+        Has the subfolders ``validation/rgb`` and ``validation/grey``; `training_images` says what is trained on.
+    soft : float
+        Share of the patches whose truth is softened first.
+    """
+    return {
+        "model": {"name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2", "licence": "BSD-3-Clause"},
+        "network": {"kind": kind, "width": WIDTH},
+        "data": {
+            "weights": RGB_WEIGHTS if kind == "rgb" else RGB_WEIGHTS | GREY_WEIGHTS,
+            "validation_folder": str(data / "validation" / kind),
+        },
+        "degradation": asdict(MIXTURE) | {"soft": soft},
+        "loss": {"ssim_share": 0.0},
+        "schedule": {"name": "cosine", "learning_rate": 3e-3, "warm_up": 200},
+        "optimizer": {"name": "muon", "averaging": 0.999},
+        "run": {"precision": "bfloat16"},
+    }
+
+
+def training_images(kind: str, data: Path) -> Path:
+    """The folder that the bundled model of a kind learns from: colour micrographs, or those and grey ones."""
+    return data / "train" / "rgb" if kind == "rgb" else data / "train"
 
 
 def training_patches(data: Path, channels: int, seed: int = 0) -> PatchSampler:
