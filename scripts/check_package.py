@@ -68,14 +68,21 @@ def faults(wheel: Path, sdist: Path) -> list[str]:
     return found + [f"{wheel.name} would install {name}" for name in sorted(outside)]
 
 
+def unpacked(sdist: Path, folder: Path) -> Path:
+    """The folder that an sdist holds, unpacked into `folder`; Pythons before 3.11.4 know no filter yet."""
+    safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, **safe)  # type: ignore[arg-type]
+    (source,) = folder.iterdir()
+    return source
+
+
 def build(target: Path) -> tuple[Path, Path]:
     """Build the sdist here, and the wheel from it where there is no git; gives the wheel and the sdist."""
     _run("build", "--no-isolation", "--sdist", "--outdir", str(target), str(ROOT))
     (sdist,) = target.glob("*.tar.gz")
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(sdist) as archive:
-            archive.extractall(folder, filter="data")
-        (source,) = Path(folder).iterdir()
+        source = unpacked(sdist, Path(folder))
         _run("build", "--no-isolation", "--wheel", "--outdir", str(target), str(source))
     (wheel,) = target.glob("*.whl")
     return wheel, sdist

@@ -6,13 +6,12 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from scripts.check_package import faults
+from scripts.check_package import faults, unpacked
 
 ROOT = Path(__file__).parents[1]
 GITHUB = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / ".github").rglob("*.yml"))
@@ -27,9 +26,7 @@ def hatch(target: str, source: Path, folder: Path, **environment: str) -> Path:
 
 def test_a_wheel_that_is_built_from_the_sdist_without_git_lacks_nothing(tmp_path: Path) -> None:
     sdist = hatch("sdist", ROOT, tmp_path / "dist", HATCH_BUILD_NO_HOOKS="true")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "source", filter="data")
-    (source,) = (tmp_path / "source").iterdir()
+    source = unpacked(sdist, tmp_path / "source")
     wheel = hatch("wheel", source, tmp_path / "dist", PATH="/nonexistent")
     assert wheel.name.split("-")[1] == sdist.name.removesuffix(".tar.gz").split("-")[1]
     unmade = f"{sdist.name} lacks _version.py"  # without git's hook there is none in the sdist

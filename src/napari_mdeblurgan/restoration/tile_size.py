@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WORKING_BYTES = 1280 * 2**20  # of a processor's memory, for the maps of a network
 SHARE = 0.5  # of the memory that is free
-MAPS = {"cpu": 6.0, "mps": 14.0, "cuda": 14.0}  # of full size and the network's width that exist at a time, measured
+MAPS = {"cpu": 5.0, "mps": 14.0, "cuda": 14.0}  # of full size and the network's width that exist at a time, measured
 RESULTS = 3  # made, waiting and being written
 EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 LARGEST_BATCH = 8
