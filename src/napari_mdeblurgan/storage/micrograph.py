@@ -157,7 +157,7 @@ def unit_of_length(text: str | None) -> str | None:
 
 
 def in_one_unit(sizes: dict[str, tuple[float, str]]) -> tuple[dict[str, float], str | None]:
-    """Sizes with a unit each, converted to the unit of the first."""
+    """Sizes or positions with a unit each, converted to the unit of the first."""
     if not sizes:
         return {}, None
     unit = next(iter(sizes.values()))[1]

@@ -84,8 +84,8 @@ def read_level0(path: Path, attributes: Mapping[str, Any]) -> Level0:
     if order is None and colours and "C" in axes:
         order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"
     known, unit = in_one_unit(sizes)
-    factors = {axis: size / known[axis] for axis, (size, _) in sizes.items()}
-    position = {axis: at / factors[axis] for axis, at in _position(multiscale, axes).items() if axis in factors}
+    begin = _position(multiscale, axes)
+    position, _ = in_one_unit({axis: (begin[axis], own) for axis, (_, own) in sizes.items()})
     return Level0(multiscale.datasets[0].path, axes, order, known, unit, names, step, position)
 
 
@@ -116,10 +116,14 @@ def _letters(path: Path, multiscale: Multiscale04 | Multiscale05) -> str:
     return "".join(letters)
 
 
+def _transforms(multiscale: Multiscale04 | Multiscale05) -> tuple[Any, ...]:
+    """From pixels of full resolution to space, in the order in which they are applied."""
+    return (*multiscale.datasets[0].coordinateTransformations, *(multiscale.coordinateTransformations or ()))
+
+
 def _sizes(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[dict[str, tuple[float, str]], float | None]:
     """Sizes along X, Y and Z with their units, and the seconds between frames."""
-    transforms = (*multiscale.datasets[0].coordinateTransformations, *(multiscale.coordinateTransformations or ()))
-    factors = [transform.scale for transform in transforms if transform.type == "scale"]
+    factors = [transform.scale for transform in _transforms(multiscale) if transform.type == "scale"]
     scale = dict(zip(axes, (math.prod(values) for values in zip(*factors, strict=True)), strict=True))
     units = {letter: getattr(axis, "unit", None) or "" for letter, axis in zip(axes, multiscale.axes, strict=True)}
     sizes = {}
@@ -134,15 +138,12 @@ def _sizes(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[dict[str
 def _position(multiscale: Multiscale04 | Multiscale05, axes: str) -> dict[str, float]:
     """Where the first pixel lies along each axis, in the axis' unit: scale and translation are applied one after the other."""
     at = dict.fromkeys(axes, 0.0)
-    for transform in (
-        *multiscale.datasets[0].coordinateTransformations,
-        *(multiscale.coordinateTransformations or ()),
-    ):
+    for transform in _transforms(multiscale):
         if transform.type == "scale":
             at = {axis: at[axis] * factor for axis, factor in zip(axes, transform.scale, strict=True)}
         elif transform.type == "translation":
             at = {axis: at[axis] + shift for axis, shift in zip(axes, transform.translation, strict=True)}
-    return {axis: float(value) for axis, value in at.items() if math.isfinite(value)}
+    return {axis: float(value) if math.isfinite(value) else 0.0 for axis, value in at.items()}
 
 
 def _channels(ome: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:

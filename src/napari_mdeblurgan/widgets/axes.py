@@ -115,18 +115,19 @@ def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Microgr
     order = list(placement.order)
     axes = letters([placement.axis_labels[axis] for axis in order], rgb)
     sizes: dict[str, tuple[float, str]] = {}
-    begin: dict[str, float] = {}
+    begin: dict[str, tuple[float, str]] = {}
+    upright = placement.upright
     step: float | None = None
     for letter, axis in zip(axes, order, strict=False):
         size, unit = abs(float(placement.scale[axis])), str(placement.units[axis])
         length = unit_of_length(unit)
         if letter in "XYZ" and length and is_size(size):
             sizes[letter] = size, length
-            begin[letter] = float(placement.translate[axis]) if placement.upright else 0.0
+            begin[letter] = (float(placement.translate[axis]) if upright else 0.0), length
         elif letter == "T" and unit in SECONDS:
             step = size * SECONDS[unit]
     pixel_size, unit_of_all = in_one_unit(dict(reversed(sizes.items())))
-    position = {letter: at * pixel_size[letter] / sizes[letter][0] for letter, at in begin.items()}
+    position, _ = in_one_unit(dict(reversed(begin.items())))
     return Micrograph(data, axes, pixel_size, unit_of_all, name=name, time_step_s=step, position=position)
 
 

@@ -265,8 +265,7 @@ def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, s
 
 def layer_arguments(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:
     """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was made."""
-    (y0, _), (x0, _) = job.region or ((0, 0), (0, 0))
-    placement = enlarged(job.placement, model.card.scale, (*job.first_plane, y0, x0))
+    placement = enlarged(job.placement, model.card.scale, (*job.first_plane, *plan.origin))
     suffix = "preview" if job.preview else f"sharp ×{model.card.scale}"
     return {
         "name": f"{job.source} [{suffix}]",

@@ -49,10 +49,8 @@ class Placement:
     def upright(self) -> bool:
         """Whether world axes run along those of the image, the same way: nothing rotated, sheared, mirrored or transformed."""
         straight = CompositeAffine(scale=self.scale, rotate=self.rotate, shear=self.shear).linear_matrix
-        plain = np.allclose(straight, np.diag(np.abs(self.scale))) and np.allclose(
-            self.affine, np.eye(len(self.affine))
-        )
-        return bool(plain)
+        untouched = np.allclose(self.affine, np.eye(len(self.affine)))
+        return untouched and np.allclose(straight, np.diag(np.abs(self.scale)))
 
     def layer_arguments(self) -> dict[str, Any]:
         """The same as keywords of `napari.layers.Layer`."""
