@@ -63,13 +63,13 @@ def test_transformations_are_applied_one_after_the_other(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("density", [2, 4])
 def test_pixels_of_another_density_lie_where_they_came_from(density: int) -> None:
-    finer = Micrograph(IMAGE.data, "ZYX", **IMAGE.space(density, (8, 5)))
+    finer = Micrograph(IMAGE.data, "ZYX", **IMAGE.frame(density, (8, 5)))
     for axis, first in (("Y", 8), ("X", 5)):
         inside = [centre(finer, axis, index) for index in range(density)]  # those of the first pixel of the source
         assert np.mean(inside) == pytest.approx(centre(IMAGE, axis, first))
         assert finer.pixel_size[axis] == IMAGE.pixel_size[axis] / density
     assert centre(finer, "Z", 0) == centre(IMAGE, "Z", 0)
-    back = Micrograph(IMAGE.data, "ZYX", **finer.space(1 / density))
+    back = Micrograph(IMAGE.data, "ZYX", **finer.frame(1 / density))
     assert back.position == pytest.approx({"Z": -6.0, "Y": centre(IMAGE, "Y", 8), "X": centre(IMAGE, "X", 5)})
 
 

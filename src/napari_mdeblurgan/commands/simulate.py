@@ -151,7 +151,7 @@ def pair(
         levels = np.moveaxis(levels, 1, -1).astype(np.uint8 if bits <= 8 else np.uint16)
         shape = list(sharp.shape)
         shape[y], shape[x] = levels.shape[1:3]
-        return replace(image, data=levels.reshape(shape), **image.space(1 / factor))
+        return replace(image, data=levels.reshape(shape), **image.frame(1 / factor))
 
     return micrograph(degraded.blurred, scale), micrograph(degraded.sharp, 1)
 

@@ -139,13 +139,7 @@ class Work:
 
         for each in found.maps:
             grid = after if each.kind.finer else before
-            image = Micrograph(
-                each.data,
-                before.axes.removesuffix("S"),
-                channel_names=before.channel_names,
-                time_step_s=before.time_step_s,
-                **grid.space(),
-            )
+            image = Micrograph(each.data, before.axes.removesuffix("S"), **grid.frame())
             path = map_path(output, each.name)
             write_image(path, image)
             unit = f", in {each.kind.unit}" if each.kind.unit else ""

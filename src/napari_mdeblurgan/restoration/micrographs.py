@@ -44,4 +44,4 @@ def restored_micrograph(image: Micrograph, data: Any, plan: RestorationPlan) -> 
     plan : RestorationPlan
         By which it was.
     """
-    return dataclasses.replace(image, data=data, **image.space(plan.factor, plan.origin))
+    return dataclasses.replace(image, data=data, **image.frame(plan.factor, plan.origin))

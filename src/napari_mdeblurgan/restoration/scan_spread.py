@@ -56,10 +56,8 @@ def create_spread(source: Micrograph, result: Path, plan: RestorationPlan, job: 
         plan.output_shape[: len(plan.leading) + 2],
         source.axes.removesuffix("S"),
         np.float32,
-        channel_names=source.channel_names,
         chunk=plan.tile_step * plan.factor,
-        **source.space(plan.factor, plan.origin),
-        time_step_s=source.time_step_s,
+        **source.frame(plan.factor, plan.origin),
         name=f"{source.name} disagreement".strip(),
         job=job,
     )

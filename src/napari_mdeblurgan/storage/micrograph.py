@@ -36,12 +36,14 @@ SCAN_DPI = (720, 762, 800, 960, 1000, 1200, 1440, 1600, 2000, 2400, 3200, 3600, 
 COARSEST_UM = 100.0
 
 
-class Space(TypedDict):
-    """How the pixels of an image lie in space, as keywords of `Micrograph` and of `create_ome_zarr`."""
+class Frame(TypedDict):
+    """How an image lies in space, time and channels, as keywords of `Micrograph` and of `create_ome_zarr`."""
 
     pixel_size: dict[str, float]
     position: dict[str, float]
     unit: str | None
+    time_step_s: float | None
+    channel_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ class Micrograph:
         sizes = {axis: size for axis, size in sizes.items() if is_size(size)}
         return (sizes, unit) if unit and sizes else ({}, None)
 
-    def space(self, density: float = 1.0, origin: tuple[int, int] = (0, 0)) -> Space:
-        """How an image made of this one lies in space, as far as it is worth writing to a file.
+    def frame(self, density: float = 1.0, origin: tuple[int, int] = (0, 0)) -> Frame:
+        """How an image made of this one lies in space, time and channels, as far as it is worth writing to a file.
 
         Parameters
         ----------
@@ -133,10 +135,12 @@ class Micrograph:
         sizes, unit = self.physical()
         begin = dict(zip("YX", origin, strict=True))
         moved = {axis: begin[axis] - (1 - 1 / density) / 2 if axis in begin else 0.0 for axis in sizes}
-        return Space(
+        return Frame(
             pixel_size={axis: size / density if axis in begin else size for axis, size in sizes.items()},
             position={axis: self.position.get(axis, 0.0) + size * moved[axis] for axis, size in sizes.items()},
             unit=unit,
+            time_step_s=self.time_step_s,
+            channel_names=self.channel_names,
         )
 
 

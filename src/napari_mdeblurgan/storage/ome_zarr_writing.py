@@ -238,10 +238,8 @@ def write_ome_zarr(path: Path, image: Micrograph) -> None:
         image.data.shape,
         image.axes,
         image.data.dtype,
-        channel_names=image.channel_names,
         chunk=chunk,
-        **image.space(),
-        time_step_s=image.time_step_s,
+        **image.frame(),
         name=image.name,
     )
     try:
