@@ -7,6 +7,8 @@
     python scripts/train_bundled.py grey DATA RUN3 --start wide.safetensors --steps 9000 \
         --patch 128 --batch 4 --learning-rate 2e-3 --soft 0.15 --physical 0.2
 
+`rgb-x2` was finished as in the second command, and then as in the last one.
+
 DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder of a run, see the
 documentation under Training: the same command goes on where it was stopped. At the end RUN/MODEL.safetensors is the averaged
 network with its card and its scores under the Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a
