@@ -117,6 +117,8 @@ def test_another_configuration_is_wrong_use(run: Run, folder: Path, config: Path
         (["--output", "run", "--vgg19", "vgg19.pth"], "add --perceptual vgg19"),
         (["--output", "run", "--device", "toaster"], "auto, cpu"),
         (["--output", "."], "holds other files"),
+        (["--output", "sharp/run"], "lies among the images"),
+        (["--output", "run", "--start", "gray-x2", "--scale", "4"], "--scale"),
     ],
 )
 def test_wrong_use_ends_with_code_2(
@@ -143,6 +145,22 @@ def test_a_folder_without_images_is_work_that_failed(run: Run, tmp_path: Path) -
     assert code == 1
     assert "no image" in err
     assert run("train", tmp_path / "nowhere", "--output", tmp_path / "run")[0] == 2
+
+
+def test_options_leave_what_the_file_says_of_the_loss(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "loss.toml").write_text('[loss]\nssim_share = 0.25\nvgg19_file = "vgg.pth"\n')
+    code, out, _ = run("train", "--print-config", "--config", tmp_path / "loss.toml", "--perceptual", "vgg19")
+    assert code == 0
+    assert "ssim_share = 0.25" in out
+    assert 'vgg19_file = "vgg.pth"' in out
+    assert 'perceptual = "vgg19"' in out
+
+
+def test_what_can_be_typed_next_is_quoted(run: Run, folder: Path, config: Path, tmp_path: Path) -> None:
+    spaced = tmp_path / "my run"
+    code, out, _ = run("train", folder, "--output", spaced, "--config", config, "--steps", 1)
+    assert code == 0
+    assert f"--model '{spaced / 'my-model.safetensors'}'" in out
 
 
 def test_the_printed_configuration_can_be_trained_with(run: Run, tmp_path: Path) -> None:

@@ -53,8 +53,18 @@ def reason_of(error: OSError, folder: Path) -> str:
             return "it would be larger than a file may be there; choose another folder"
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return f"folder {folder} may not be written to; choose another"
+        case errno.ENOENT | errno.ENOTDIR | errno.EEXIST if taken := _file_among(error.filename, folder):
+            return f"{taken} is a file; choose another folder"
+        case errno.ENOENT if error.filename and Path(error.filename).parent.is_dir():
+            return f"nothing can be made in {Path(error.filename).parent}; choose another folder"
         case errno.ENOENT | errno.ENOTDIR:
             return f"there is no folder {folder}; make it first"
         case errno.EISDIR:
             return "a folder has that name; choose another name"
     return (error.strerror or str(error) or type(error).__name__).lower()
+
+
+def _file_among(name: str | None, folder: Path) -> Path | None:
+    """What is no folder although one is to be there: what could not be made, the folder it was for, or one above that."""
+    places = (Path(name or folder), folder, *folder.parents)
+    return next((place for place in places if place.exists() and not place.is_dir()), None)

@@ -35,6 +35,11 @@ def model(tmp_path: Path, tiny_model: Callable[..., Model]) -> str:
     return str(path)
 
 
+def free(method: Method, *_: object) -> Cost:
+    """What nothing was measured for."""
+    return Cost(method.name, "here", method.parameters, method.gflop_per_mpix, 1.0, 1.0, method.identity)
+
+
 def refusal(*words: str | Path) -> str:
     """What is said about wrong use, in one line, with exit code 2."""
     done = CliRunner().invoke(app, ["evaluate", *map(str, words)])
@@ -45,9 +50,6 @@ def refusal(*words: str | Path) -> str:
 def test_a_report_is_written_and_the_gains_are_printed(
     images: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def free(method: Method, *_: object) -> Cost:
-        return Cost(method.name, "here", method.parameters, method.gflop_per_mpix, 1.0, 1.0, method.identity)
-
     monkeypatch.setattr(module, "measure", free)
     words = ["evaluate", images, "--output", tmp_path / "out", "--models", model, "--protocol", "gaussian"]
     words += ["--limit", "1", "--no-richardson-lucy", "--device", "cpu"]
@@ -74,3 +76,38 @@ def test_an_unknown_model_is_refused_before_any_work(images: Path, tmp_path: Pat
 
 def test_a_folder_of_other_files_is_not_written_into(images: Path) -> None:
     assert "holds other files" in refusal(images, "--output", images)
+
+
+@pytest.mark.parametrize("output", ["a.png", "a.png/report"])
+def test_a_file_in_the_way_of_the_report_is_named(images: Path, output: str) -> None:
+    assert f"{images / 'a.png'} is a file; name a folder" in refusal(images, "--output", images / output)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nothing can be made in")
+def test_where_no_folder_can_be_made_another_place_is_asked_for(images: Path, model: str) -> None:
+    words = ["evaluate", images, "--models", model, "--output", "/proc/report", "--device", "cpu"]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 1
+    assert "nothing can be made in /proc; choose another folder." in done.stderr
+
+
+def test_models_of_the_same_weights_are_judged_once_and_that_is_said(
+    images: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "measure", free)
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(Path(model).read_bytes())
+    words = ["evaluate", images, "--output", tmp_path / "out", "--models", model, "--models", copy, "--models", model]
+    words += ["--protocol", "gaussian", "--limit", "1", "--no-richardson-lucy", "--device", "cpu"]
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, done.output
+    said = f"{copy} was not judged: it has the same weights as {model}, which was."
+    assert done.stdout.count(f"mdeblurgan: {said}") == 1
+    report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert f"- {said}" in report
+    assert "| tiny |" in report
+    assert "| copy |" not in report
+    for name in ("scores.csv", "costs.csv"):
+        table = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert "tiny" in table
+        assert "copy" not in table

@@ -145,6 +145,8 @@ def test_files_that_are_there_are_kept_unless_they_may_be_replaced(run, grey: Pa
         (("grey.tif", "--protocol", "physical", "--bits", 32), 2, "32 bits"),
         (("grey.tif", "--sigma", 50), 1, "too small for a blur"),
         (("grey.tif", "--protocol", "physical", "--defocus", 500), 1, "too small for a blur"),
+        (("grey.tif", "--protocol", "physical", "--defocus", 1e5), 1, "give a smaller defocus"),
+        (("grey.tif", "--protocol", "physical", "--defocus", "inf"), 2, "the defocus is inf"),
         (("oblong.tif", "--protocol", "physical"), 1, "not square"),
         (("holes.tif",), 1, "pixels without a value"),
         (("broken.tif",), 1, "broken.tif"),
@@ -166,6 +168,53 @@ def test_what_cannot_be_meant_or_done_is_said_in_one_line(
     assert error.count("\n") == 1
     assert words in error
     assert not [path for path in Path("out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("output", ["grey.tif", "grey.tif/pairs"])
+def test_a_file_in_the_way_of_the_output_is_named(run, grey: Path, output: str) -> None:
+    code, out, error = run(grey, "--output", grey.parent / output)
+    assert (code, out) == (2, "")
+    assert f"{grey} is a file; choose another folder." in error
+
+
+def test_files_are_not_taken_for_the_folders_of_the_pairs(run, grey: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "low").touch()
+    code, _, error = run(grey, "--output", tmp_path / "out")
+    assert code == 2
+    assert f"{tmp_path / 'out' / 'low'} is a file; choose another folder." in error
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nothing can be made in")
+def test_where_no_folder_can_be_made_another_place_is_asked_for(run, grey: Path) -> None:
+    code, _, error = run(grey, "--output", "/proc/pairs")
+    assert code == 2
+    assert "nothing can be made in /proc; choose another folder." in error
+
+
+def test_what_cannot_be_used_of_a_folder_is_named_and_the_rest_is_done(run, grey: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.tif").write_bytes(b"II*\0rubbish")
+    write_image(folder / "b.tif", Micrograph(np.zeros((4, 4), np.uint8), "YX"))
+    (folder / "c.tif").write_bytes(grey.read_bytes())
+    code, out, error = run(folder, "--output", tmp_path / "out")
+    assert code == 0
+    assert out.count("\n") == 1
+    assert out.startswith("c.tif: ")
+    broken, small = error.splitlines()
+    assert broken.startswith(f"mdeblurgan: skipped: {folder / 'a.tif'} ")
+    assert small.startswith(f"mdeblurgan: skipped: {folder / 'b.tif'}: an image of 2 × 2 pixels is too small")
+    assert [path.name for path in (tmp_path / "out" / "low").iterdir()] == ["c.tif"]
+
+
+def test_a_folder_of_which_nothing_can_be_used_is_refused(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.tif").write_bytes(b"II*\0rubbish")
+    code, out, error = run(tmp_path / "in", "--output", tmp_path / "out")
+    assert (code, out) == (1, "")
+    assert "skipped" in error.splitlines()[0]
+    assert "No image could be used" in error.splitlines()[1]
 
 
 def test_mistakes_with_files_are_found_without_torch(tmp_path: Path) -> None:

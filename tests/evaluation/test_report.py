@@ -22,6 +22,7 @@ from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.methods import Method, bicubic_method
 from napari_mdeblurgan.evaluation.protocol import Score
 from napari_mdeblurgan.evaluation.report import Evaluation
+from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.model import Model, ModelCard, save_model
 from napari_mdeblurgan.network import UNetSuperResolution
 from napari_mdeblurgan.training.degradation import GAUSSIAN
@@ -211,7 +212,23 @@ def test_a_run_without_validation_is_refused(tmp_path: Path, content: str | None
     if content:
         (tmp_path / "metrics.csv").write_text(content, encoding="utf-8")
     with pytest.raises(FileError, match=said):
-        module.psnr_per_epoch(tmp_path)
+        run_curves([tmp_path])
+
+
+def test_runs_of_one_name_are_told_apart_by_the_folders_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [tmp_path / name for name in ("one/a/run", "two/a/run", "b/run", "other")]
+    for rise, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        text = f"step,epoch,validation_psnr_db\n10,1,{20 + rise}\n"
+        (folder / "metrics.csv").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(folders[-1])
+    curves = run_curves([*folders, folders[0], Path()])
+    assert curves == {
+        "one/a/run": [(1.0, 20.0)],
+        "two/a/run": [(1.0, 21.0)],
+        "b/run": [(1.0, 22.0)],
+        "other": [(1.0, 23.0)],
+    }
 
 
 def test_the_limit_takes_images_from_all_over_the_folder(tmp_path: Path) -> None:

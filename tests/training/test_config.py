@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,19 @@ def test_a_preset_of_the_losses_can_be_changed_field_by_field() -> None:
     assert loss == replace(preset("perceptual"), perceptual="feature-matching")
 
 
+def test_a_preset_put_over_a_configuration_changes_only_what_presets_differ_in() -> None:
+    base = parse_config({"loss": {"ssim_share": 0.25, "border": 4, "vgg19_file": "vgg.pth"}})
+    loss = parse_config({"loss": {"preset": "perceptual"}}, base=base).loss
+    assert loss == replace(preset("perceptual"), ssim_share=0.25, border=4, vgg19_file="vgg.pth")
+    assert parse_config({"loss": {"preset": "faithful"}}, base=parse_config({"loss": asdict(loss)})).loss == base.loss
+
+
+def test_a_border_that_leaves_nothing_of_a_patch_is_refused() -> None:
+    parse_config({"loss": {"border": 6}, "data": {"patch": 24}})
+    with pytest.raises(ConfigError, match=r"^loss\.border = 7 leaves less than 11 pixels of data\.patch = 24"):
+        parse_config({"loss": {"border": 7}, "data": {"patch": 24}})
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -77,6 +90,7 @@ def test_a_preset_of_the_losses_can_be_changed_field_by_field() -> None:
         ({"loss": {"ssim_share": 2.0}}, ["loss: ssim_share must be"]),
         ({"loss": {"preset": "pretty"}}, ["loss.preset", "faithful, perceptual"]),
         ({"model": {"name": "../x"}}, ["model: name must be"]),
+        ({"model": {"name": "Checkpoint"}}, ["model: name is 'Checkpoint'", "choose another"]),
     ],
 )
 def test_a_mistake_is_named_with_its_field_and_mend(values: dict[str, Any], words: list[str]) -> None:
@@ -100,5 +114,6 @@ def test_a_file_that_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None
 
 def test_only_what_changes_what_is_learned_is_a_difference() -> None:
     first = TrainingConfig()
-    second = parse_config(tomllib.loads("run.device = 'cpu'\nrun.threads = 3\nschedule.learning_rate = 1e-3"))
+    text = "run.device = 'cpu'\nrun.threads = 3\nloss.vgg19_file = 'moved.pth'\nschedule.learning_rate = 1e-3"
+    second = parse_config(tomllib.loads(text))
     assert list(differences(first, second)) == [("schedule.learning_rate", 1e-4, 1e-3)]

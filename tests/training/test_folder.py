@@ -77,7 +77,7 @@ def test_files_that_cannot_be_used_are_named_and_skipped(tmp_path: Path, caplog:
     (tmp_path / "wrong.png").write_text("not an image")
     whole = (tmp_path / "good.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         folder = open_folder(tmp_path, 3)
     reasons = {path.name: reason for path, reason in folder.skipped}
     assert set(reasons) == {"small.png", "grey.png", "flat.png", "empty.tif", "wrong.png", "cut.png"}

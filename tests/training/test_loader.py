@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +80,19 @@ def test_processes_give_the_same_batches_in_the_same_order_and_end(folder: Path)
     assert len(multiprocessing.active_children()) == 2
     ahead.close()
     assert not multiprocessing.active_children()
+
+
+def test_ctrl_c_does_not_reach_the_processes(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    sampler = PatchSampler(open_folder(folder, 1).training, size=16, batch=2)
+    ahead = prefetched(sampler.batches(0), depth=2, workers=2)
+    expected = sampler.batches(0)
+    assert same(next(ahead), next(expected))
+    for process in multiprocessing.active_children():
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGINT)
+    assert all(map(same, itertools.islice(ahead, 5), expected))
+    ahead.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_an_error_in_a_process_keeps_its_sentence(folder: Path) -> None:

@@ -186,6 +186,63 @@ def test_overwrite_removes_nothing_before_another_run_can_begin(
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == before
 
 
+def test_a_folder_is_one_training_at_a_time(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
+    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config())):
+        for overwrite in (False, True):
+            with pytest.raises(FileError, match=r"^Another training is at work in .*run; wait until"):
+                open_run(sharp_folder, tmp_path / "run", tiny_config(), overwrite=overwrite)
+    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config())):
+        pass
+
+
+def test_a_damaged_configuration_does_not_keep_one_from_beginning_anew(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make
+) -> None:
+    finish(open_run(sharp_folder, tmp_path / "run", tiny_config()))
+    (tmp_path / "run" / "config.toml").write_text("[network]\nslopee = 1\n")
+    with pytest.raises(ConfigError, match="slopee"):
+        open_run(sharp_folder, tmp_path / "run")
+    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config(), overwrite=True)) as anew:
+        assert anew.resumed == 0
+
+
+def test_a_run_among_its_images_is_refused(sharp_folder: Path, tiny_config: Make) -> None:
+    for output in (sharp_folder, sharp_folder / "deep" / "run"):
+        with pytest.raises(MdeblurganError, match=r"lies among the images|holds other files"):
+            open_run(sharp_folder, output, tiny_config())
+    assert not (sharp_folder / "deep").exists()
+
+
+def test_what_is_learned_from_is_not_validated_on(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        ConfigError, match=r"grain-\d\.png is among the images to train on and in data\.validation_folder"
+    ):
+        open_run(sharp_folder, tmp_path / "run", tiny_config(data={"validation_folder": str(sharp_folder)}))
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "grain-9.png").write_bytes((sharp_folder / "grain-1.png").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config(data={"validation_folder": "others"})
+    with closing(open_run(sharp_folder, tmp_path / "run", config)) as run:
+        assert [image.name for image in run.data.judged] == ["grain-9.png"]
+    monkeypatch.chdir(sharp_folder)
+    with closing(open_run(sharp_folder, tmp_path / "run")) as run:
+        assert run.config.data.validation_folder == str(tmp_path / "others")
+
+
+def test_sources_that_all_weigh_nothing_are_refused(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
+    with pytest.raises(ConfigError, match=r"data\.weights are 0 for all sources"):
+        open_run(sharp_folder, tmp_path / "run", tiny_config(data={"weights": {"grain": 0.0}}))
+
+
+@pytest.mark.parametrize("output", ["file/run", "file"])
+def test_a_folder_that_cannot_be_is_refused_before_any_image_is_read(tmp_path: Path, output: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match=r"file is a file; name a folder for the run"):
+        open_run(tmp_path / "nowhere", tmp_path / output)
+
+
 def test_other_images_are_refused(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
     (tmp_path / "sharp").mkdir()
     for path in sharp_folder.iterdir():
@@ -236,7 +293,7 @@ def test_a_damaged_checkpoint_is_refused_and_names_the_one_before(
     checkpoint = RunFolder(tmp_path / "run").checkpoint
     whole = checkpoint.read_bytes()
     checkpoint.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FileError, match=r"cannot be read .*checkpoint-previous\.safetensors beside it"):
+    with pytest.raises(FileError, match=r"cannot be read .*remove it, and checkpoint-previous\.safetensors beside it"):
         open_run(sharp_folder, tmp_path / "run")
     checkpoint.unlink()
     (tmp_path / "run" / ".0123456789abcdef.part").write_bytes(b"cut off")
@@ -244,6 +301,12 @@ def test_a_damaged_checkpoint_is_refused_and_names_the_one_before(
         assert run.resumed == load_checkpoint(previous(checkpoint))[1]["training"]["step"]
         assert any("going on from the one before" in note for note in run.notes)
     assert not list((tmp_path / "run").glob(".*.part"))
+
+
+def test_a_start_of_another_scale_is_refused(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
+    config = tiny_config(network={"start": "gray-x2", "scale": 4})
+    with pytest.raises(ConfigError, match=r"gray-x2 is a ×2 model .* ×4 one; leave network\.scale"):
+        open_run(sharp_folder, tmp_path / "run", config)
 
 
 def test_training_starts_from_a_model(sharp_folder: Path, tmp_path: Path, tiny_config: Make, tiny_model) -> None:

@@ -9,15 +9,12 @@ import re
 import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 WORK = ".mdeblurgan"
 LOCK = "lock"
@@ -46,7 +43,7 @@ class OutputFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(os.path.realpath(path))
         self.work = self.path / WORK
-        self._lock = _locked(path, self.path, self.work)
+        self._lock = locked(path, self.work / LOCK, "batch")
         try:
             self.manifest = Manifest(self.path / MANIFEST)
         except BaseException:
@@ -147,26 +144,6 @@ def flush_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _locked(given: Path, path: Path, work: Path) -> BaseFileLock:
-    from filelock import FileLock, Timeout
-
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(work / LOCK, timeout=0, thread_local=False)
-        lock.acquire()
-    except Timeout:
-        raise FileError(
-            f"Another batch is at work in {given}; wait until it has finished, or choose another folder."
-        ) from None
-    except (FileExistsError, NotADirectoryError):
-        raise FileError(f"{given} is a file; choose a folder for the results.") from None
-    except NotImplementedError:
-        raise FileError(f"{given} is on a file system without locks; choose a folder on another one.") from None
-    except OSError as error:
-        raise FileError(f"{given} cannot be written to: {reason_of(error, path)}.") from error
-    return lock
 
 
 def _make(folder: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import signal
+import subprocess
 import sys
 import threading
 import traceback
@@ -55,6 +57,11 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
         fail(f"{context.info_name} failed unexpectedly ({what}); {hint}.", 1)
+
+
+def quoted(path: object) -> str:
+    """A path as it can be typed into a command."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 @contextmanager

@@ -83,8 +83,9 @@ def evaluate(
 
 
 def _check_output(output: Path) -> None:
-    if output.exists() and not output.is_dir():
-        raise WrongUse(f"{output} is a file; name a folder for the report.")
+    there = next(place for place in (output, *output.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise WrongUse(f"{there} is a file; name a folder for the report.")
     others = [each.name for each in output.glob("[!.]*")] if output.is_dir() else []
     if others and not any((output / name).exists() for name in OURS):
         raise WrongUse(f"{output} holds other files ({others[0]}, …); name a new or empty folder for the report.")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.commands.common import WrongUse
-from napari_mdeblurgan.errors import ImageError, MdeblurganError
+from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +47,8 @@ def simulate(
 ) -> Iterator[str]:
     """Write the pairs and yield a line for each.
 
+    An image of a folder that cannot be used is named on stderr and left out; one that was named itself ends the work.
+
     Parameters
     ----------
     inputs : sequence of Path
@@ -69,7 +73,7 @@ def simulate(
     WrongUse
         Before any work, where the options or the files cannot be meant so.
     MdeblurganError
-        Where an image cannot be read, degraded or written.
+        Where an image that was named cannot be read or degraded, none of a folder can, or a pair cannot be written.
     """
     sources = _sources(inputs)
     targets = {source: _targets(output, source) for source in sources}
@@ -87,18 +91,28 @@ def simulate(
     from napari_mdeblurgan.comparison import write_comparison
     from napari_mdeblurgan.storage import read_image, write_image
 
+    for kind in ("low", "high"):
+        _make(output / kind)
+    made = 0
     for source, (low_path, high_path, picture) in targets.items():
-        image = read_image(source)
-        own, size_um, assumed = _with_pixel_size(condition, image, physical.get("pixel-size"), scale)
-        low, high = pair(image, own, scale, zlib.crc32(f"{seed} {_name(source)}".encode()), size_um)
-        for path in (low_path, high_path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            image = read_image(source)
+            own, size_um, assumed = _with_pixel_size(condition, image, physical.get("pixel-size"), scale)
+            low, high = pair(image, own, scale, zlib.crc32(f"{seed} {_name(source)}".encode()), size_um)
+        except (FileError, ImageError) as error:
+            if source in inputs:
+                raise
+            print(f"mdeblurgan: skipped: {_with_name(source, str(error))}", file=sys.stderr)
+            continue
         write_image(low_path, low)
         write_image(high_path, high)
         write_comparison(picture, low, high, ("low resolution, blurred", "high resolution, sharp"))
         shapes = " and ".join(" × ".join(map(str, one.data.shape)) for one in (low, high))
+        made += 1
         note = f"; its file says no pixel size, {size_um:g} µm is assumed" if assumed else ""
         yield f"{source.name}: {own.label}, {shapes}{note}"
+    if not made:
+        raise ImageError("No image could be used; mend what is said of them above, or name others.")
 
 
 def pair(
@@ -181,6 +195,17 @@ def _sources(inputs: Sequence[Path]) -> list[Path]:
 def _targets(output: Path, source: Path) -> tuple[Path, Path, Path]:
     name = _name(source)
     return output / "low" / f"{name}.tif", output / "high" / f"{name}.tif", output / f"{name}.png"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongUse(f"{folder} cannot be made: {reason_of(error, folder.parent)}.") from error
+
+
+def _with_name(source: Path, sentence: str) -> str:
+    return sentence if source.name in sentence else f"{source}: {sentence}"
 
 
 def _name(source: Path) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.commands.common import WrongUse, stopped_by_signals
+from napari_mdeblurgan.commands.common import WrongUse, quoted, stopped_by_signals
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.config import TrainingConfig
@@ -134,7 +134,7 @@ def train(folder: Path | None, output: Path | None, wishes: Wishes) -> str:
                 if signals and not run.finished:
                     return (
                         f"interrupted after step {run.training.step}, which is saved; "
-                        f"`mdeblurgan train {folder} --output {output}` goes on from there."
+                        f"`mdeblurgan train {quoted(folder)} --output {quoted(output)}` goes on from there."
                     )
                 if place.first:
                     _conclude(run)
@@ -197,7 +197,7 @@ def _conclude(run: Run) -> None:
     print(f"model: {run.model_path}")
     if scores := run.last_validation:
         print(
-            f"on images it never saw: PSNR {scores.psnr_db:.2f} dB, SSIM {scores.ssim:.4f}; bicubic enlargement: "
-            f"{scores.bicubic_psnr_db:.2f} dB, {scores.bicubic_ssim:.4f}"
+            f"on images that this training did not see: PSNR {scores.psnr_db:.2f} dB, SSIM {scores.ssim:.4f}; "
+            f"bicubic enlargement: {scores.bicubic_psnr_db:.2f} dB, {scores.bicubic_ssim:.4f}"
         )
-    print(f"use it: mdeblurgan restore blurred.tif sharp.tif --model {run.model_path}")
+    print(f"use it: mdeblurgan restore blurred.tif sharp.tif --model {quoted(run.model_path)}")

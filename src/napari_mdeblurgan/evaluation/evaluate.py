@@ -18,9 +18,9 @@ from napari_mdeblurgan.evaluation.ledger import Ledger
 from napari_mdeblurgan.evaluation.methods import Method, bicubic_method, model_methods, richardson_lucy_method
 from napari_mdeblurgan.evaluation.protocol import PROTOCOLS, SCORE_KEYS, Score, degraded, restored, scores
 from napari_mdeblurgan.evaluation.report import Evaluation, write_report
+from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.restoration.device import device_label, pick_device
 from napari_mdeblurgan.training.degradation import Condition
-from napari_mdeblurgan.training.metrics import read_metrics
 
 KINDS = {1: "grey", 3: "colour"}
 
@@ -79,10 +79,10 @@ def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
     MdeblurganError
         If there are no images or models to judge, or a file cannot be read or written.
     """
-    curves = {path.name: psnr_per_epoch(path) for path in wishes.runs}
+    curves = run_curves(wishes.runs)
     device = pick_device(wishes.device)
     images, skipped, data = _images(wishes)
-    loaded = model_methods(wishes.models, device)
+    loaded, same = model_methods(wishes.models, device)
     comparisons = _comparisons(images, loaded, wishes)
     protocols = {name: PROTOCOLS[name] for name in wishes.protocols}
     conditions = [condition for each in protocols.values() for condition in each]
@@ -120,7 +120,7 @@ def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
         comparisons=tuple(finished),
         costs=tuple(costs),
         figures=draw(wishes.output, finished, protocols, curves),
-        notes=tuple(skipped + _unused(loaded, finished)),
+        notes=(*skipped, *same, *_unused(loaded, finished)),
     )
     write_report(wishes.output / "report.md", evaluation)
     return evaluation
@@ -172,29 +172,6 @@ def _unused(loaded: Sequence[Method], comparisons: Sequence[Comparison]) -> list
         for method in loaded
         if method.identity not in used
     ]
-
-
-def psnr_per_epoch(folder: Path) -> list[tuple[float, float]]:
-    """Epoch and PSNR in dB on the validation pieces, from the metrics.csv of a training run.
-
-    Raises
-    ------
-    FileError
-        If there is none, or none was measured.
-    """
-    path = folder / "metrics.csv"
-    if not path.is_file():
-        raise FileError(f"{folder} has no metrics.csv; name the folder of a training run.")
-    try:
-        rows = read_metrics(path)
-    except ValueError:
-        raise FileError(f"{path} is not the table of a training run; name another folder.") from None
-    points = [
-        (row["epoch"], row["validation_psnr_db"]) for row in rows if {"epoch", "validation_psnr_db"} <= row.keys()
-    ]
-    if not points:
-        raise FileError(f"{path} has no PSNR of a validation; train longer, or name another run.")
-    return points
 
 
 def draw(

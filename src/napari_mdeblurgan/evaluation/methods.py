@@ -116,25 +116,41 @@ def _described(architecture: dict[str, object]) -> str:
     return f"M-Deblurgan of width {width}, {passed}"
 
 
-def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> list[Method]:
+def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> tuple[list[Method], list[str]]:
     """Load models, each under a name of its own: the one it was asked for by, or its file's.
+
+    Returns
+    -------
+    list of Method
+        One for all models of the same weights: the first of them.
+    list of str
+        A sentence for each of the others.
 
     Raises
     ------
     ModelError
         If there is no such model, or it cannot be used.
     """
+    models: dict[str, tuple[str, Model]] = {}
+    notes = []
+    for each in dict.fromkeys(names_or_paths):
+        model = load_model(each)
+        first, _ = models.setdefault(model.card.weights_sha256, (each, model))
+        if first != each:
+            notes.append(f"{each} was not judged: it has the same weights as {first}, which was.")
     loaded: list[Method] = []
-    short = [_stem(each) for each in names_or_paths]
-    for each, name in zip(names_or_paths, short, strict=True):
-        if Counter(short)[name] > 1:
+    short = Counter(_stem(each) for each, _ in models.values())
+    for each, model in models.values():
+        name = _stem(each)
+        if short[name] > 1:
             name = f"{Path(each).absolute().parent.name}/{name}"
-        loaded.append(model_method(load_model(each), name, each, device))
+        loaded.append(model_method(model, name, each, device))
     twice = Counter(method.name for method in loaded)
-    return [
+    named = [
         replace(method, name=f"{method.name} [{method.identity[:8]}]") if twice[method.name] > 1 else method
         for method in loaded
     ]
+    return named, notes
 
 
 def _stem(name_or_path: str) -> str:

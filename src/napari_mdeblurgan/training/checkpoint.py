@@ -60,7 +60,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise FileError(f"{path} is no checkpoint of a training; choose another file.")
         return tensors, json.loads(text)
     except (OSError, safetensors.SafetensorError, json.JSONDecodeError) as error:
-        mend = f"; {previous(path).name} beside it is the one before" if previous(path).exists() else ""
+        mend = (
+            f"; remove it, and {previous(path).name} beside it, the one before, is gone on with"
+            if previous(path).exists()
+            else ""
+        )
         raise FileError(f"{path} cannot be read ({' '.join(str(error).split())[:120]}){mend}.") from None
 
 

@@ -17,7 +17,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from napari_mdeblurgan.errors import MdeblurganError, TrainingError
 from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.training.degradation import Mixture
-from napari_mdeblurgan.training.loss_config import LossConfig, preset
+from napari_mdeblurgan.training.loss_config import PRESET_FIELDS, LossConfig, preset
+from napari_mdeblurgan.training.similarity import WINDOW
 
 
 class ConfigError(MdeblurganError):
@@ -29,6 +30,7 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+RESERVED_NAMES = ("checkpoint", "checkpoint-previous")  # files of a run, see `WorkFolder`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ class ModelConfig:
     licence: Annotated[str, "licence of the weights, for example CC-BY-4.0"] = ""
 
     def __post_init__(self) -> None:
+        if self.name.casefold() in RESERVED_NAMES:
+            raise ConfigError(f"name is {self.name!r}, which a file of the run has already; choose another")
         hints = get_type_hints(ModelCard, include_extras=True)
         for field in ("name", "description", "licence"):
             try:
@@ -65,7 +69,9 @@ class NetworkConfig:
     discriminator_width: Annotated[
         Annotated[int, Field(ge=1, le=512)], "first feature maps of the discriminator, where the loss needs one"
     ] = 24
-    start: Annotated[str, "model to start from: a name or a .safetensors file of the same shape; empty: untrained"] = ""
+    start: Annotated[
+        str, "model to start from, whose shape is taken over: a name or a .safetensors file; empty: untrained"
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +101,13 @@ class ScheduleConfig:
     name: Annotated[Literal["paper", "cosine"], "paper: constant, then linear. cosine: warm-up, then a cosine"] = (
         "paper"
     )
-    learning_rate: Annotated[Positive, "of Adam, at its highest"] = 1e-4
+    learning_rate: Annotated[Positive, "at its highest; some 3e-3 for muon"] = 1e-4
     constant_epochs: Annotated[Count, "epochs at that rate"] = 150
     falling_epochs: Annotated[Count, "epochs over which it falls"] = 50
     last_rate: Annotated[Annotated[float, Field(ge=0)], "what it falls to"] = 1e-7
-    steps_per_epoch: Annotated[Count, "0: as many as the training images hold whole patches, but at most the next"] = 0
+    steps_per_epoch: Annotated[
+        Count, "0: as many as the training images hold batches of whole patches, at most the next"
+    ] = 0
     most_steps_per_epoch: Annotated[Annotated[int, Field(ge=1)], "limit where the length of an epoch is not given"] = (
         1000
     )
@@ -160,11 +168,23 @@ class TrainingConfig:
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
 
+    def __post_init__(self) -> None:
+        patch, border = self.data.patch, self.loss.border
+        if patch - 2 * border < WINDOW:
+            raise ConfigError(
+                f"loss.border = {border} leaves less than {WINDOW} pixels of data.patch = {patch}, too few to compare; "
+                "take a smaller border or larger patches."
+            )
+
 
 FREE_TO_CHANGE = {
     "model.description",
     "model.licence",
     "data.workers",
+    "data.validation_folder",  # its images are compared by name
+    "loss.vgg19_file",  # known by its digest
+    "loss.vgg19_address",
+    "loss.vgg19_download",
     "run.device",
     "run.threads",
     "run.checkpoint_seconds",
@@ -191,7 +211,7 @@ def parse_config(
         fields = dict(fields)
         present = sections[section]
         if section == "loss" and "preset" in fields:
-            present = _preset(fields.pop("preset"), name)
+            fields = _preset(fields.pop("preset"), name) | fields
         kind = type(present)
         options = [field.name for field in dataclasses.fields(kind)]
         for field in fields:
@@ -210,11 +230,13 @@ def parse_config(
     return TrainingConfig(**sections)
 
 
-def _preset(wish: Any, name: str) -> LossConfig:
+def _preset(wish: Any, name: str) -> dict[str, Any]:
+    """The fields in which the presets differ; all others stay."""
     try:
-        return preset(str(wish))
+        chosen = preset(str(wish))
     except TrainingError as error:
         raise ConfigError(f"{name}: loss.preset: {error}") from None
+    return {field: getattr(chosen, field) for field in PRESET_FIELDS}
 
 
 def _known(word: str, options: Any, name: str, what: str) -> None:

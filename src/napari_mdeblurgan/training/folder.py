@@ -169,7 +169,7 @@ def open_folder(
             usable[path] = sharp_images(path, name, channels, smallest, store)
         except MdeblurganError as error:
             skipped.append((path, str(error)))
-            log.warning("Skipped: %s", error)
+            log.info("Skipped: %s", error)
     if not usable:
         others = f", nor can {len(skipped) - 1} more" if len(skipped) > 1 else ""
         raise ImageError(f"No image in {folder} can be trained on: {skipped[0][1].rstrip('.')}{others}.")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -81,13 +83,27 @@ def _ahead(pool: Executor, tasks: Iterator[Callable[[], Any]], depth: int) -> It
     try:
         while True:
             while len(waiting) < depth:
-                waiting.append(pool.submit(next(tasks)))
+                with _uninterrupted():  # what is started here takes over that signals wait
+                    waiting.append(pool.submit(next(tasks)))
             item = waiting.popleft().result()
             if isinstance(item, _End):
                 return
             yield item
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait, where the system can do that."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _by_a_thread(items: Iterator[T], depth: int) -> Iterator[T]:
@@ -107,6 +123,7 @@ _batches: list[Numbered] = []  # of a process that draws
 
 def _begin(batches: Numbered) -> None:
     """Make this process ready to draw, and see to it that it ends with its parent, even where that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     torch.set_num_threads(1)
     _batches[:] = [batches]
     threading.Thread(target=_end_with_parent, daemon=True).start()

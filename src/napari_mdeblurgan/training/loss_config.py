@@ -108,6 +108,7 @@ PRESETS = {
     "faithful": LossConfig(),
     "perceptual": LossConfig(pixel="mse", deblurred=1.0, perceptual="vgg19", adversarial_share=0.02),
 }
+PRESET_FIELDS = ("pixel", "deblurred", "perceptual", "adversarial_share")  # in which they differ
 
 
 def preset(name: str) -> LossConfig:

@@ -14,7 +14,7 @@ from napari_mdeblurgan.model import load_model
 from napari_mdeblurgan.network import Network, build_generator
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.restoration.device import pick_precision
-from napari_mdeblurgan.training.config import ConfigError, Kind, Precision, TrainingConfig
+from napari_mdeblurgan.training.config import ConfigError, Kind, NetworkConfig, Precision, TrainingConfig
 from napari_mdeblurgan.training.dataset import PatchSampler, SharpFolder, SharpImage, open_folder
 from napari_mdeblurgan.training.distributed import Place, device_of
 from napari_mdeblurgan.training.recipe import colour_network_from_grey
@@ -88,6 +88,19 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
     if data.validation_folder:
         others = open_folder(Path(data.validation_folder), channels, 0).training
         judged = tuple(image for source in others for image in source.images if isinstance(image, SharpImage))
+        learned = {
+            image.path.resolve()
+            for source in found.training
+            for image in source.images
+            if isinstance(image, SharpImage)
+        }
+        for image in judged:
+            if image.path.resolve() in learned:
+                raise ConfigError(
+                    f"{image.path} is among the images to train on and in data.validation_folder; name a folder of others."
+                )
+    if found.training and not any(source.weight for source in found.training):
+        raise ConfigError(f"data.weights are 0 for all sources in {folder}; give one of them more.")
     names = {source.name for source in found.training}
     for name in data.weights:
         if name not in names:
@@ -126,13 +139,15 @@ def resolved(
         network = earlier.network
     if network.kind == "auto":
         network = replace(network, kind=earlier.network.kind if earlier else kind_of_folder(folder))
-    run = config.run
+    run, data = config.run, config.data
+    if data.validation_folder:
+        data = replace(data, validation_folder=str(Path(data.validation_folder).expanduser().absolute()))
     if run.precision == "auto":
         settled = earlier.run.precision if earlier else _precision(device_of(place, run.device))
         run = replace(run, precision=settled)
     else:
         pick_precision(run.precision, device_of(place, run.device))
-    return replace(config, network=network, run=run)
+    return replace(config, network=network, data=data, run=run)
 
 
 def _precision(device: str) -> Precision:
@@ -142,6 +157,11 @@ def _precision(device: str) -> Precision:
 def _shape_of(start: str, config: TrainingConfig) -> Any:
     """The network section with the shape of the model that training starts from."""
     network = load_model(start).network
+    if config.network.scale not in (NetworkConfig().scale, network.scale):
+        raise ConfigError(
+            f"{start} is a ×{network.scale} model and cannot be the start of a ×{config.network.scale} one; leave "
+            f"network.scale (--scale) out, or start from a ×{config.network.scale} model."
+        )
     fields = {name: value for name, value in network.architecture.items() if name != "channels"}
     wanted = config.network.kind
     if wanted == "grey" and network.channels == 3:

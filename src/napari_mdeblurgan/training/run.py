@@ -6,9 +6,10 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from napari_mdeblurgan.errors import TrainingError
+from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.model import ModelCard, save_model
 from napari_mdeblurgan.training import board as boards
 from napari_mdeblurgan.training import preparation as prepare
@@ -21,9 +22,20 @@ from napari_mdeblurgan.training.distributed import ALONE, Place, any_says, devic
 from napari_mdeblurgan.training.loader import prefetched
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
 from napari_mdeblurgan.training.perceptual import Trunk
-from napari_mdeblurgan.training.run_folder import RunFolder, check_folder, check_same, clear, sweep, write_beginning
+from napari_mdeblurgan.training.run_folder import (
+    RunFolder,
+    check_apart,
+    check_folder,
+    check_same,
+    clear,
+    sweep,
+    write_beginning,
+)
 from napari_mdeblurgan.training.trainer import Diverged, Record, Training
 from napari_mdeblurgan.training.validation import Validation, validate, validation_crops, write_samples
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +85,9 @@ class Run:
         data: prepare.Data,
         training: Training,
         place: Place,
+        lock: BaseFileLock | None = None,
     ) -> None:
+        self._lock = lock
         self.images, self.folder, self.config, self.data = images, folder, config, data
         self.training, self.place = training, place
         self.notes: list[str] = []
@@ -226,7 +240,9 @@ class Run:
         return self.folder.model(self.config.model.name)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files and of the folder."""
+        if self._lock is not None:
+            self._lock.release()
         if self._board is not None:
             self._board.close()
 
@@ -262,10 +278,12 @@ def open_run(
     Raises
     ------
     MdeblurganError
-        If the images, the configuration or the folder cannot be used, or the run was begun with others.
+        If the images, the configuration or the folder cannot be used, the run was begun with others, or another process is at
+        work on it.
     """
     folder = RunFolder(output)
     check_folder(folder)
+    check_apart(folder, images)
     wait_for_all(place)
     begun = folder.begun and not overwrite
     earlier = read_config(folder.config) if begun else None
@@ -278,8 +296,6 @@ def open_run(
     if begun:
         check_same(folder, asked, data.listing)
     sampler = prepare.sampler_for(asked, data, place)  # before anything is written: the batch must suit the processes
-    if place.first:
-        sweep(folder)
     device = device_of(place, asked.run.device)
     network = prepare.network_for(asked, begun and latest(folder.checkpoint) is not None).to(device)
     discriminator = prepare.discriminator_for(asked)
@@ -293,9 +309,17 @@ def open_run(
         place=place,
     )
     del sampler
-    if place.first and not begun:
-        if overwrite:
-            clear(folder)  # not before it is sure that another run can begin
-        write_beginning(folder, asked, data.listing)
-    wait_for_all(place)
-    return Run(images, folder, asked, data, training, place)
+    lock = locked(output, folder.lock, "training") if place.first else None
+    try:
+        if place.first:
+            sweep(folder)
+        if place.first and not begun:
+            if overwrite:
+                clear(folder)  # not before it is sure that another run can begin
+            write_beginning(folder, asked, data.listing)
+        wait_for_all(place)
+        return Run(images, folder, asked, data, training, place, lock)
+    except BaseException:
+        if lock is not None:
+            lock.release()
+        raise

@@ -10,7 +10,9 @@ curves.png, samples/             the same as a picture; pieces of held-out image
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,10 @@ class RunFolder(WorkFolder):
         return self.path / f"{name}.safetensors"
 
     @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
+
+    @property
     def begun(self) -> bool:
         """Whether a training was begun here."""
         return self.config.exists()
@@ -60,8 +66,11 @@ def check_folder(folder: RunFolder) -> None:
     FileError
         If it is something else.
     """
-    if folder.path.exists() and not folder.path.is_dir():
-        raise FileError(f"{folder.path} is a file; name a folder for the run.")
+    above = next(each for each in (folder.path, *folder.path.absolute().parents) if each.exists())
+    if not above.is_dir():
+        raise FileError(f"{above} is a file; name a folder for the run.")
+    if not os.access(above, os.W_OK):
+        raise FileError(f"{above} may not be written to; choose another folder for the run.")
     if folder.path.is_dir() and not folder.begun:
         others = [each.name for each in folder.path.iterdir() if not each.name.startswith(".")]
         if others:
@@ -70,11 +79,26 @@ def check_folder(folder: RunFolder) -> None:
             )
 
 
+def check_apart(folder: RunFolder, images: Path) -> None:
+    """Make sure that what a run writes is not taken for images to train on.
+
+    Raises
+    ------
+    ConfigError
+        If the run's folder is that of the images, or lies in it.
+    """
+    if folder.path.resolve().is_relative_to(images.resolve()):
+        raise ConfigError(
+            f"{folder.path} lies among the images, and the pictures of the run would be taken for some; choose an --output "
+            f"outside {images}."
+        )
+
+
 def clear(folder: RunFolder) -> None:
     """Remove what a run has written; files that are none of its own stay."""
     if folder.begun:
-        name = read_config(folder.config).model.name
-        folder.model(name).unlink(missing_ok=True)
+        with contextlib.suppress(ConfigError):  # a damaged one does not say what the model is called
+            folder.model(read_config(folder.config).model.name).unlink(missing_ok=True)
     shutil.rmtree(folder.samples, ignore_errors=True)
     shutil.rmtree(folder.tensorboard, ignore_errors=True)
     for path in (

@@ -73,9 +73,10 @@ def fetch_vgg19(
     source = address or published_address()
     if not consent:
         raise ModelError(
-            f"The perceptual loss needs VGG19's weights, {NAME} ({MEGABYTES} MB), which would be downloaded from "
-            f"{source or 'the address given as vgg19_address'} to {target.parent}: agree with vgg19_download = true, name a copy "
-            'as vgg19_file, or compare the discriminator\'s features instead with perceptual = "feature-matching".'
+            f"The perceptual loss needs VGG19's weights, {NAME} ({MEGABYTES} MB), which would be downloaded "
+            f"{f'from {source} ' if source else ''}to {target.parent}: agree with vgg19_download = true"
+            f"{'' if source else ' and give the address as vgg19_address'}, name a copy as vgg19_file (--vgg19 FILE), or compare "
+            'the discriminator\'s features instead with perceptual = "feature-matching".'
         )
     if not source:
         raise ModelError(

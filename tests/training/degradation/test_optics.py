@@ -11,6 +11,7 @@ from scipy.ndimage import convolve
 from scipy.special import j1, jn_zeros
 from torch.nn.functional import avg_pool2d
 
+from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.training.degradation import Optics, OpticsError, blur, defocus_psf
 
 FINE = Optics(numerical_aperture=0.25, wavelength_um=0.5, pixel_size_um=0.02)
@@ -89,5 +90,5 @@ def test_an_impossible_objective_is_refused(values: tuple[float, ...], words: st
 
 
 def test_an_image_smaller_than_the_blur_is_refused() -> None:
-    with pytest.raises(OpticsError, match="too small for a blur that reaches 9 pixels"):
+    with pytest.raises(ImageError, match="too small for a blur that reaches 9 pixels"):
         blur(torch.zeros(1, 1, 9, 20), defocus_psf(FINE, 0, 9))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import convolve, gaussian_filter
 
+from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.training.degradation import (
     GAUSSIAN,
     PHYSICAL,
+    Camera,
     Condition,
+    Optics,
     OpticsError,
     defocus_psf,
     downsample,
     gaussian_protocol,
+    protocols,
 )
 
 SHARP = torch.rand(2, 1, 96, 80, generator=torch.Generator().manual_seed(0))
@@ -124,10 +130,39 @@ def test_the_function_that_is_told_holds_nearly_all_light() -> None:
     ("fields", "words"),
     [
         ({"protocol": "gaussian"}, "standard deviation"),
+        ({"protocol": "gaussian", "sigma": 1e300}, "standard deviation of 0 to 1,000 pixels"),
+        (
+            {"protocol": "physical", "optics": Optics(0.15, 0.53, 1.3), "camera": Camera(9), "defocus_um": math.inf},
+            "is inf",
+        ),
         ({"protocol": "physical"}, "objective and a camera"),
         ({"protocol": "lunar"}, "no protocol 'lunar'"),
     ],
 )
-def test_an_incomplete_condition_is_refused(fields: dict[str, str], words: str) -> None:
+def test_an_incomplete_or_impossible_condition_is_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(OpticsError, match=words):
         Condition(label="a", **fields)
+
+
+@pytest.mark.parametrize(
+    ("optics", "defocus_um"),
+    [
+        (Optics(0.15, 0.53, 1.3), 1e5),
+        (Optics(1e-6, 0.53, 1.3), 0),
+        (Optics(0.15, 1e-6, 1.3), 15),
+        (Optics(0.15, 0.53, 1e-5), 15),
+        (Optics(0.15, 0.53, 1e5), 15),
+    ],
+    ids=["defocus", "aperture", "wavelength", "small pixels", "large pixels"],
+)
+def test_a_blur_that_nobody_can_wait_for_is_refused_before_it_is_computed(optics: Optics, defocus_um: float) -> None:
+    condition = replace(PHYSICAL[0], optics=optics, defocus_um=defocus_um)
+    for attempt in (condition.psf, lambda: condition.degrade(SHARP)):
+        with pytest.raises(OpticsError, match="give a smaller defocus, or check the aperture"):
+            attempt()
+
+
+def test_an_image_smaller_than_the_blur_is_refused_before_that_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocols, "defocus_psf", lambda *_: pytest.fail("was computed"))
+    with pytest.raises(ImageError, match="96 × 80 pixels is too small for a blur that reaches"):
+        replace(PHYSICAL[0], defocus_um=500).degrade(SHARP)

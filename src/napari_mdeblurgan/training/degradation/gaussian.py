@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_mdeblurgan.training.degradation.optics import OpticsError
+from napari_mdeblurgan.errors import ImageError
 
 
 def downsample(image: Tensor, factor: int) -> Tensor:
@@ -34,13 +34,18 @@ def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
         (batch, channels, y, x), larger than the kernel's radius of 4 standard deviations along y and x.
     sigma : Tensor
         (batch,): standard deviations in pixels; 0 leaves an image as it is.
+
+    Raises
+    ------
+    ImageError
+        If the image is too small.
     """
     batch, channels, height, width = image.shape
     radius = max(1, int(torch.ceil(4 * sigma.max()).item()))
     if min(height, width) <= radius:
-        raise OpticsError(
+        raise ImageError(
             f"an image of {height} × {width} pixels is too small for a blur of {float(sigma.max()):.2f} pixels; "
-            "take a larger one."
+            "take a larger image or less blur."
         )
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-3)[:, None]) ** 2)

@@ -105,6 +105,8 @@ class Mixture:
                 raise OpticsError(f"{name} is {getattr(self, name):g}; give a share between 0 and 1.")
         for name, (lowest, highest) in LIMITS.items():
             start, stop = getattr(self, name)
+            if start > stop:
+                raise OpticsError(f"{name} is drawn from {start:g} to {stop:g}; give the smaller number first.")
             if not lowest <= start <= stop <= highest:
                 raise OpticsError(
                     f"{name} is drawn from {start:g} to {stop:g}; give a range within {lowest:g} to {highest:g}."

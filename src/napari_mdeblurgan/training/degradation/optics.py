@@ -17,7 +17,7 @@ from scipy.special import j0
 from torch import Tensor
 from torch.nn import functional
 
-from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.errors import ImageError, MdeblurganError
 
 RADIAL_STEP = 0.2  # of 1 / (wave number · NA): 19 samples of the radial profile up to the Airy pattern's first zero
 
@@ -141,14 +141,16 @@ def blur(image: Tensor, psf: np.ndarray, scale: int = 1) -> Tensor:
     -------
     Tensor
         (batch, channels, y / scale, x / scale).
+
+    Raises
+    ------
+    ImageError
+        If the image is too small.
+    OpticsError
+        If y or x is no multiple of `scale`.
     """
     height, width = image.shape[-2:]
-    radius = psf.shape[-1] // 2
-    margin = -(-radius // scale) * scale
-    if min(height, width) <= margin:
-        raise OpticsError(
-            f"an image of {height} × {width} pixels is too small for a blur that reaches {margin} pixels; take a larger one."
-        )
+    margin = margin_of(image, psf.shape[-1] // 2, scale)
     if height % scale or width % scale:
         raise OpticsError(f"an image of {height} × {width} pixels has no whole pixels of {scale} × {scale}; crop it.")
     padded = functional.pad(image, (margin, margin, margin, margin), mode="reflect")
@@ -157,6 +159,24 @@ def blur(image: Tensor, psf: np.ndarray, scale: int = 1) -> Tensor:
     kernel = functional.pixel_unshuffle(torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale)
     spectrum = (torch.fft.rfft2(phases, s=size) * torch.fft.rfft2(kernel, s=size).conj()).sum(dim=2)
     return torch.fft.irfft2(spectrum, s=size)[..., : height // scale, : width // scale]
+
+
+def margin_of(image: Tensor, radius: int, scale: int = 1) -> int:
+    """Pixels that an image is mirrored over beyond its edges for a blur of that radius: whole larger pixels.
+
+    Raises
+    ------
+    ImageError
+        If the image has not so many.
+    """
+    height, width = image.shape[-2:]
+    margin = -(-radius // scale) * scale
+    if min(height, width) <= margin:
+        raise ImageError(
+            f"an image of {height} × {width} pixels is too small for a blur that reaches {margin} pixels; "
+            "take a larger image or less blur."
+        )
+    return margin
 
 
 def _pixel_sums(psf: np.ndarray, margin: int, scale: int) -> np.ndarray:

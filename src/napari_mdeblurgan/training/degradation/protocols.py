@@ -11,7 +11,10 @@ from torch import Tensor
 
 from napari_mdeblurgan.training.degradation.camera import Camera, Degraded
 from napari_mdeblurgan.training.degradation.gaussian import downsample, gaussian_protocol
-from napari_mdeblurgan.training.degradation.optics import Optics, OpticsError, blur, defocus_psf
+from napari_mdeblurgan.training.degradation.optics import Optics, OpticsError, blur, defocus_psf, margin_of
+
+LARGEST_SIGMA = 1000
+MOST_POINTS = 2048  # along the radius of a point-spread function: the most takes a second or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,11 @@ class Condition:
         Distance from the focal plane in µm.
     camera : Camera or None
         Noise, offset and bits.
+
+    Raises
+    ------
+    OpticsError
+        Where something is missing or impossible.
     """
 
     protocol: str
@@ -43,11 +51,13 @@ class Condition:
 
     def __post_init__(self) -> None:
         if self.protocol == "gaussian":
-            if self.sigma is None or not (math.isfinite(self.sigma) and self.sigma >= 0):
-                raise OpticsError("the Gaussian protocol needs a standard deviation of 0 pixels or more.")
+            if self.sigma is None or not 0 <= self.sigma <= LARGEST_SIGMA:
+                raise OpticsError(f"the Gaussian protocol needs a standard deviation of 0 to {LARGEST_SIGMA:,} pixels.")
         elif self.protocol == "physical":
             if self.optics is None or self.camera is None:
                 raise OpticsError("the physical protocol needs an objective and a camera; give both.")
+            if not math.isfinite(self.defocus_um):
+                raise OpticsError(f"the defocus is {self.defocus_um}; give a number of micrometres.")
         else:
             raise OpticsError(f"there is no protocol {self.protocol!r}; choose gaussian or physical.")
 
@@ -91,13 +101,22 @@ class Condition:
             Of the noise.
         scale : int
             Reduction along y and x.
+
+        Raises
+        ------
+        ImageError
+            If the images are too small for the blur.
+        OpticsError
+            If the blur is too wide to be computed.
         """
         sharp_low = downsample(sharp, scale)
         if self.optics is None or self.camera is None:
             assert self.sigma is not None
             return Degraded(gaussian_protocol(sharp, self.sigma, scale), sharp_low, sharp)
         fine = replace(self.optics, pixel_size_um=self.optics.pixel_size_um / scale)
-        light = blur(sharp, defocus_psf(fine, self.defocus_um, _radius(fine, self.defocus_um)), scale)
+        radius = _radius(fine, self.defocus_um)
+        margin_of(sharp, radius, scale)
+        light = blur(sharp, defocus_psf(fine, self.defocus_um, radius), scale)
         random = np.random.default_rng((seed, zlib.crc32(repr(self).encode())))
         blurred = self.camera.take(light, random)
         return Degraded(blurred, self.camera.shown(sharp_low), self.camera.shown(sharp))
@@ -108,7 +127,14 @@ def _radius(optics: Optics, defocus_um: float) -> int:
     sine = optics.numerical_aperture / optics.refractive_index
     geometric_um = abs(defocus_um) * sine / math.sqrt(1 - sine**2)
     airy_um = 0.61 * optics.wavelength_um / optics.numerical_aperture
-    return max(1, math.ceil((geometric_um + 6 * airy_um) / optics.pixel_size_um))
+    reach_um = geometric_um + 6 * airy_um
+    step_um = min(optics.pixel_size_um / 3, optics.wavelength_um / (2 * math.pi * optics.numerical_aperture))
+    if not max(reach_um, optics.pixel_size_um) <= MOST_POINTS * step_um:
+        raise OpticsError(
+            f"a blur that reaches {reach_um:,.0f} µm cannot be computed in pixels of {optics.pixel_size_um:g} µm; give a "
+            "smaller defocus, or check the aperture, the wavelength and the pixel size."
+        )
+    return max(1, math.ceil(reach_um / optics.pixel_size_um))
 
 
 GAUSSIAN = tuple(Condition("gaussian", f"σ = {sigma} px", sigma=sigma) for sigma in (0.7, 1.2, 2.0))
