@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 TRUST_TIP = (
     "Also find out how far the result can be trusted: an error bar, a check against the image and the network's choice, as "
-    "hidden layers above the result, and a sentence here. On a processor it takes about half as long again."
+    "hidden layers above the result, and a sentence here. On a processor it takes about as long again."
 )
 ENSEMBLE_TIP = (
     "Restore the image in its eight orientations, flipped and turned, and take their mean: a little better, and eight times as "
