@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +199,25 @@ def test_the_same_command_again_measures_nothing_and_gives_the_same_report(
     assert again.comparisons[0].scores == evaluated[1].comparisons[0].scores
     assert (evaluated[0] / "scores.csv").read_bytes() == before
     assert (evaluated[0] / "report.md").read_text(encoding="utf-8") == text
+
+
+def test_a_model_is_called_what_it_is_called_now(
+    tmp_path: Path, evaluated: tuple[Path, Evaluation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = evaluated[0].parent
+    shutil.copytree(evaluated[0], tmp_path / "report")
+    shutil.copy(folder / "ours.safetensors", tmp_path / "renamed.safetensors")
+    monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("was measured again"))
+    monkeypatch.setattr(module, "draw", lambda *_: evaluated[1].figures)
+    models = (str(tmp_path / "renamed.safetensors"),)
+    found = finished(Wishes(folder=folder / "images", output=tmp_path / "report", models=models, device="cpu"))
+    (grey,) = found.comparisons
+    assert (
+        {each.method for each in grey.scores}
+        == {each.method for each in grey.backgrounds}
+        == {method.name for method in grey.methods}
+    )
+    assert "renamed" in {method.name for method in grey.methods}
 
 
 def test_a_model_without_images_of_its_kind_is_refused(tmp_path: Path, evaluated: tuple[Path, Evaluation]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,4 +93,4 @@ def backgrounds(
                     **key,  # type: ignore[arg-type]
                 )
                 ledger.add(known)
-            yield known
+            yield replace(known, method=method.name)
