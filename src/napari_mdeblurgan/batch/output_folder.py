@@ -14,6 +14,7 @@ from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import locked
+from napari_mdeblurgan.outputs import make_folder
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 
 WORK = ".mdeblurgan"
@@ -82,8 +83,8 @@ class OutputFolder:
             If they cannot be made.
         """
         place = self.workplace(output)
-        _make(place.parent)
-        _make((self.path / output).parent)
+        make_folder(place.parent)
+        make_folder((self.path / output).parent)
         return place
 
     def place(self, made: Path, output: str) -> Path:
@@ -144,13 +145,6 @@ def flush_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder} cannot be made: {reason_of(error, folder.parent)}.") from error
 
 
 def _clear(folder: Path, kept: tuple[str, ...]) -> None:

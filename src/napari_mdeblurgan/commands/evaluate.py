@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.commands.common import WrongUse
 from napari_mdeblurgan.commands.progress import shown
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.outputs import check_output
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.evaluation.report import Evaluation
@@ -83,12 +85,10 @@ def evaluate(
 
 
 def _check_output(output: Path) -> None:
-    there = next(place for place in (output, *output.absolute().parents) if place.exists())
-    if not there.is_dir():
-        raise WrongUse(f"{there} is a file; name a folder for the report.")
-    others = [each.name for each in output.glob("[!.]*")] if output.is_dir() else []
-    if others and not any((output / name).exists() for name in OURS):
-        raise WrongUse(f"{output} holds other files ({others[0]}, …); name a new or empty folder for the report.")
+    try:
+        check_output(output, "the report", ours=any((output / name).exists() for name in OURS))
+    except FileError as error:
+        raise WrongUse(str(error)) from error
 
 
 def _bundled() -> tuple[str, ...]:

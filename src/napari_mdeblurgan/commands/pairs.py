@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, one_line_errors
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.outputs import check_output
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.pairs import Matched, Outcome
@@ -101,11 +103,10 @@ def _check(low: Path | None, high: Path | None, csv: Path | None, output: Path) 
             raise WrongUse(f"{folder} is no folder; name one that holds images.")
     if csv is not None and not csv.is_file():
         raise WrongUse(f"{csv} does not exist; check its name.")
-    if output.exists() and not output.is_dir():
-        raise WrongUse(f"{output} is a file; name a folder for the overlays.")
-    others = [each.name for each in output.glob("[!.]*")] if output.is_dir() else []
-    if others and not (output / OURS).exists():
-        raise WrongUse(f"{output} holds other files ({others[0]}, …); name a new or empty folder for the overlays.")
+    try:
+        check_output(output, "the overlays", ours=(output / OURS).exists())
+    except FileError as error:
+        raise WrongUse(str(error)) from error
 
 
 def _matched(low: Path | None, high: Path | None, csv: Path | None, match: Match) -> Matched:

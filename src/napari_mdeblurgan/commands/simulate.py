@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.commands.common import WrongUse
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
+from napari_mdeblurgan.outputs import make_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,8 +91,11 @@ def simulate(
     from napari_mdeblurgan.comparison import write_comparison
     from napari_mdeblurgan.storage import read_image, write_image
 
-    for kind in ("low", "high"):
-        _make(output / kind)
+    try:
+        for kind in ("low", "high"):
+            make_folder(output / kind)
+    except FileError as error:
+        raise WrongUse(str(error)) from error
     made = 0
     for source, (low_path, high_path, picture) in targets.items():
         try:
@@ -195,13 +198,6 @@ def _sources(inputs: Sequence[Path]) -> list[Path]:
 def _targets(output: Path, source: Path) -> tuple[Path, Path, Path]:
     name = _name(source)
     return output / "low" / f"{name}.tif", output / "high" / f"{name}.tif", output / f"{name}.png"
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WrongUse(f"{folder} cannot be made: {reason_of(error, folder.parent)}.") from error
 
 
 def _with_name(source: Path, sentence: str) -> str:

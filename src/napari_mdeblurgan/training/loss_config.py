@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from napari_mdeblurgan.errors import TrainingError
@@ -108,7 +108,9 @@ PRESETS = {
     "faithful": LossConfig(),
     "perceptual": LossConfig(pixel="mse", deblurred=1.0, perceptual="vgg19", adversarial_share=0.02),
 }
-PRESET_FIELDS = ("pixel", "deblurred", "perceptual", "adversarial_share")  # in which they differ
+PRESET_FIELDS = tuple(  # in which they differ
+    field.name for field in fields(LossConfig) if len({getattr(each, field.name) for each in PRESETS.values()}) > 1
+)
 
 
 def preset(name: str) -> LossConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from napari_mdeblurgan.network import Network, build_generator
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.restoration.device import pick_precision
 from napari_mdeblurgan.training.config import ConfigError, Kind, NetworkConfig, Precision, TrainingConfig
-from napari_mdeblurgan.training.dataset import PatchSampler, SharpFolder, SharpImage, open_folder
+from napari_mdeblurgan.training.dataset import PatchSampler, SharpFolder, SharpImage, Source, open_folder
 from napari_mdeblurgan.training.distributed import Place, device_of
 from napari_mdeblurgan.training.recipe import colour_network_from_grey
 from napari_mdeblurgan.training.schedule import Schedule
@@ -43,7 +44,7 @@ class Data:
     @property
     def training(self) -> list[SharpImage]:
         """Every image that patches are drawn from."""
-        return [image for source in self.folder.training for image in source.images if isinstance(image, SharpImage)]
+        return images_of(self.folder.training)
 
     @property
     def listing(self) -> dict[str, Any]:
@@ -55,6 +56,11 @@ class Data:
         }
 
 
+def images_of(sources: Iterable[Source]) -> list[SharpImage]:
+    """The images of all sources that come from files."""
+    return [image for source in sources for image in source.images if isinstance(image, SharpImage)]
+
+
 def kind_of_folder(folder: Path) -> Kind:
     """ "rgb" or "grey", whichever all images of the folder are.
 
@@ -63,8 +69,7 @@ def kind_of_folder(folder: Path) -> Kind:
     ConfigError
         If it holds both.
     """
-    images = [image for source in open_folder(folder, 1, 0).training for image in source.images]
-    colours = {image.colour is not None for image in images if isinstance(image, SharpImage)}
+    colours = {image.colour is not None for image in images_of(open_folder(folder, 1, 0).training)}
     if len(colours) == 2:
         raise ConfigError(
             f"{folder} holds both colour and grey images; say which kind of model is wanted with --kind rgb or --kind grey."
@@ -86,14 +91,8 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
     )
     judged: tuple[SharpImage, ...] = found.validation
     if data.validation_folder:
-        others = open_folder(Path(data.validation_folder), channels, 0).training
-        judged = tuple(image for source in others for image in source.images if isinstance(image, SharpImage))
-        learned = {
-            image.path.resolve()
-            for source in found.training
-            for image in source.images
-            if isinstance(image, SharpImage)
-        }
+        judged = tuple(images_of(open_folder(Path(data.validation_folder), channels, 0).training))
+        learned = {image.path.resolve() for image in images_of(found.training)}
         for image in judged:
             if image.path.resolve() in learned:
                 raise ConfigError(

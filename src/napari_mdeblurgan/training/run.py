@@ -241,10 +241,10 @@ class Run:
 
     def close(self) -> None:
         """Let go of the files and of the folder."""
-        if self._lock is not None:
-            self._lock.release()
         if self._board is not None:
             self._board.close()
+        if self._lock is not None:
+            self._lock.release()
 
 
 def open_run(

@@ -20,6 +20,7 @@ from typing import Any
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.outputs import check_output, nearest
 from napari_mdeblurgan.training.checkpoint import previous
 from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml, differences, read_config
 from napari_mdeblurgan.training.work_folder import WorkFolder
@@ -66,17 +67,10 @@ def check_folder(folder: RunFolder) -> None:
     FileError
         If it is something else.
     """
-    above = next(each for each in (folder.path, *folder.path.absolute().parents) if each.exists())
-    if not above.is_dir():
-        raise FileError(f"{above} is a file; name a folder for the run.")
+    check_output(folder.path, "the run", ours=folder.begun)
+    above = nearest(folder.path)
     if not os.access(above, os.W_OK):
         raise FileError(f"{above} may not be written to; choose another folder for the run.")
-    if folder.path.is_dir() and not folder.begun:
-        others = [each.name for each in folder.path.iterdir() if not each.name.startswith(".")]
-        if others:
-            raise FileError(
-                f"{folder.path} holds other files ({others[0]}, …); name a new or empty folder for the run."
-            )
 
 
 def check_apart(folder: RunFolder, images: Path) -> None:

@@ -52,6 +52,11 @@ class Optics:
     pixel_size_um: float
     refractive_index: float = 1.0
 
+    @property
+    def unit_um(self) -> float:
+        """1 / (wave number · NA): the distance that a point-spread function's profile is measured in, in µm."""
+        return self.wavelength_um / (2 * math.pi * self.numerical_aperture)
+
     def __post_init__(self) -> None:
         for name, value in (
             ("wavelength", self.wavelength_um),
@@ -91,8 +96,7 @@ def defocus_psf(optics: Optics, defocus_um: float, radius: int) -> np.ndarray:
     """
     if not math.isfinite(defocus_um):
         raise OpticsError(f"the defocus is {defocus_um}; give a number of micrometres.")
-    unit_um = optics.wavelength_um / (2 * np.pi * optics.numerical_aperture)  # a distance of 1 in the profile
-    pixel = optics.pixel_size_um / unit_um
+    pixel = optics.pixel_size_um / optics.unit_um
     profile = _radial_profile(optics, defocus_um, (radius + 0.5) * math.sqrt(2) * pixel)
     parts = 2 * math.ceil(pixel / 2) + 1  # odd, at most a quarter of the Airy disk's radius
     fine = (

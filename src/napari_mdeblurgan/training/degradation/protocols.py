@@ -128,7 +128,7 @@ def _radius(optics: Optics, defocus_um: float) -> int:
     geometric_um = abs(defocus_um) * sine / math.sqrt(1 - sine**2)
     airy_um = 0.61 * optics.wavelength_um / optics.numerical_aperture
     reach_um = geometric_um + 6 * airy_um
-    step_um = min(optics.pixel_size_um / 3, optics.wavelength_um / (2 * math.pi * optics.numerical_aperture))
+    step_um = min(optics.pixel_size_um / 3, optics.unit_um)
     if not max(reach_um, optics.pixel_size_um) <= MOST_POINTS * step_um:
         raise OpticsError(
             f"a blur that reaches {reach_um:,.0f} µm cannot be computed in pixels of {optics.pixel_size_um:g} µm; give a "

@@ -1,0 +1,52 @@
+"""Folders that results are written to: checked before any work, and made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_mdeblurgan.atomic import reason_of
+from napari_mdeblurgan.errors import FileError
+
+
+def nearest(folder: Path) -> Path:
+    """What is there already of a path: itself, or else the first above it."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
+
+
+def check_output(folder: Path, purpose: str, *, ours: bool) -> None:
+    """Make sure that a folder holds earlier results of the same kind, is empty, or can be made.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the results are to go.
+    purpose : str
+        What it is for: "the run", "the report".
+    ours : bool
+        Whether it is known for one of that kind, and may hold anything.
+
+    Raises
+    ------
+    FileError
+        If it is something else.
+    """
+    there = nearest(folder)
+    if not there.is_dir():
+        raise FileError(f"{there} is a file; name a folder for {purpose}.")
+    others = [each.name for each in folder.glob("[!.]*")] if folder.is_dir() and not ours else []
+    if others:
+        raise FileError(f"{folder} holds other files ({others[0]}, …); name a new or empty folder for {purpose}.")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where it is not there.
+
+    Raises
+    ------
+    FileError
+        If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder} cannot be made: {reason_of(error, folder.parent)}.") from error
