@@ -197,9 +197,20 @@ def test_a_scale_common_to_all_levels_counts(tmp_path: Path) -> None:
     assert open_image(tmp_path / "a.zarr").pixel_size == pytest.approx({"Y": 1.5, "X": 0.5})
 
 
-def test_scales_without_a_unit_of_length_are_no_pixel_size(tmp_path: Path) -> None:
+def test_scales_without_a_unit_of_length_are_plain_numbers(tmp_path: Path) -> None:
     group(tmp_path / "a.zarr", GREY[0], "yx", scale=[0.5, 0.25])
-    assert open_image(tmp_path / "a.zarr").pixel_size == {}
+    image = open_image(tmp_path / "a.zarr")
+    assert (image.pixel_size, image.unit) == ({"Y": 0.5, "X": 0.25}, None)
+    assert image.physical() == ({}, None)
+
+
+def test_axes_with_and_without_a_unit_are_told_apart_and_stay_so(tmp_path: Path) -> None:
+    group(tmp_path / "a.zarr", GREY, "zyx", scale=[2.0, 500, 0.25], units={"y": "nanometer", "x": "micrometer"})
+    image = open_image(tmp_path / "a.zarr")
+    assert image.pixel_size == pytest.approx({"Z": 2.0, "Y": 0.5, "X": 0.25})
+    assert (image.unit, image.unitless) == ("µm", {"Z"})
+    write_image(tmp_path / "b.zarr", image)
+    assert open_image(tmp_path / "b.zarr").geometry == image.geometry
 
 
 def test_axes_of_space_in_another_order_are_turned(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_pixels_of_another_density_lie_where_they_came_from(density: int) -> Non
     assert back.position == pytest.approx({"Z": -6.0, "Y": centre(IMAGE, "Y", 8), "X": centre(IMAGE, "X", 5)})
 
 
-def test_what_has_no_unit_has_no_position(tmp_path: Path) -> None:
-    write_image(tmp_path / "a.zarr", Micrograph(IMAGE.data, "ZYX", {"Y": 2.0, "X": 2.0}, position={"Y": 3.0, "X": 4.0}))
-    assert read_image(tmp_path / "a.zarr").position == {}
+def test_what_has_no_unit_has_a_position_all_the_same(tmp_path: Path) -> None:
+    image = Micrograph(IMAGE.data, "ZYX", {"Z": 1.0, "Y": 2.0, "X": -2.0}, position={"Z": 0.0, "Y": 3.0, "X": 4.0})
+    write_image(tmp_path / "a.zarr", image)
+    assert read_image(tmp_path / "a.zarr").geometry == image.geometry

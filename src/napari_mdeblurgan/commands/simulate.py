@@ -146,7 +146,7 @@ def pair(
     import numpy as np
     import torch
 
-    from napari_mdeblurgan.storage.micrograph import MICROMETRES
+    from napari_mdeblurgan.storage.geometry import MICROMETRES
     from napari_mdeblurgan.training.degradation import quantise
 
     sharp = _unit_range(image)
@@ -236,7 +236,7 @@ def _with_pixel_size(
     condition: Condition, image: Micrograph, given_um: float | None, scale: int
 ) -> tuple[Condition, float | None, bool]:
     """The condition at the image's pixel size, that size in µm (None: not needed), and whether it had to be assumed."""
-    from napari_mdeblurgan.storage.micrograph import MICROMETRES
+    from napari_mdeblurgan.storage.geometry import MICROMETRES
 
     if condition.optics is None:
         return condition, None, False

@@ -117,15 +117,17 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
     stored = StoredArray(path, _open_array, (str(place),), array.shape, dtype.newbyteorder("="), stamp_of(told), told)
     data = lazily(stored, piece, (level0.axes.index("Y"), level0.axes.index("X")))
     axes, order = _orders(level0, array.shape)
+    geometry = level0.geometry.along(order)
     return Micrograph(
         data.transpose([axes.index(axis) for axis in order]),
         order,
-        {axis: size for axis, size in level0.pixel_size.items() if axis in order},
-        level0.unit,
+        geometry.scale,
+        geometry.unit,
         level0.channel_names if "C" in axes and len(level0.channel_names) == array.shape[axes.index("C")] else (),
         _name(path),
         level0.time_step_s,
-        {axis: at for axis, at in level0.position.items() if axis in order},
+        geometry.origin,
+        geometry.unitless,
     )
 
 

@@ -33,7 +33,7 @@ class Layout:
 
     Attributes
     ----------
-    shape, axes, pixel_size, unit, channel_names, time_step_s, name, position
+    shape, axes, pixel_size, unit, channel_names, time_step_s, name, position, unitless
         As in `Micrograph`.
     dtype : str
         Name of the type of a pixel: bool, an integer or a real number.
@@ -54,6 +54,7 @@ class Layout:
     chunk: tuple[int, int] = (CHUNK_EDGE, CHUNK_EDGE)
     reduction: str = "mean"
     position: dict[str, float] = field(default_factory=dict)
+    unitless: frozenset[str] = frozenset()
 
     @property
     def stored_axes(self) -> str:
@@ -153,7 +154,7 @@ def _axis(axis: str, layout: Layout) -> dict[str, str]:
         case "C":
             described |= {"type": "channel"}
         case "X" | "Y" | "Z":
-            known = layout.unit is not None and axis in layout.pixel_size
+            known = layout.unit is not None and axis in layout.pixel_size and axis not in layout.unitless
             described |= {"type": "space"} | ({"unit": UNITS[layout.unit or ""]} if known else {})
     return described
 

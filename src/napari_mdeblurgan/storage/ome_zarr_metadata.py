@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.micrograph import in_one_unit, is_size, unit_of_length
+from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, seconds_in
 
 if TYPE_CHECKING:
     from yaozarrs.v04 import Multiscale as Multiscale04
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 OWN_KEY = "napari-mdeblurgan"
 PARTIAL = ".partial"
-SECONDS = {"microsecond": 1e-6, "millisecond": 1e-3, "second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 COLOUR_NAMES = ({"red", "r"}, {"green", "g"}, {"blue", "b"})
 
 
@@ -34,18 +33,18 @@ class Level0:
         tifffile's letters in the order of the array's dimensions.
     order : str or None
         The order that the image had when this program wrote it, with S for its colours.
-    pixel_size, unit, channel_names, time_step_s, position
+    geometry : Geometry
+        Where its pixels lie.
+    channel_names, time_step_s
         As in `Micrograph`.
     """
 
     component: str
     axes: str
     order: str | None
-    pixel_size: dict[str, float]
-    unit: str | None
+    geometry: Geometry
     channel_names: tuple[str, ...]
     time_step_s: float | None
-    position: dict[str, float]
 
 
 def unfinished(attributes: Mapping[str, Any]) -> bool:
@@ -77,16 +76,13 @@ def read_level0(path: Path, attributes: Mapping[str, Any]) -> Level0:
         detail = " ".join(reason.split())[:120]
         raise FileError(f"{path} is not OME-Zarr 0.4 or 0.5 ({detail}); convert it to one of them.") from None
     axes = _letters(path, multiscale)
-    sizes, step = _sizes(multiscale, axes)
+    geometry, step = _geometry(multiscale, axes)
     own = attributes.get(OWN_KEY)
     order = own.get("axes") if isinstance(own, Mapping) else None
     names, colours = _channels(ome)
     if order is None and colours and "C" in axes:
         order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"
-    known, unit = in_one_unit(sizes)
-    begin = _position(multiscale, axes)
-    position, _ = in_one_unit({axis: (begin[axis], own) for axis, (_, own) in sizes.items()})
-    return Level0(multiscale.datasets[0].path, axes, order, known, unit, names, step, position)
+    return Level0(multiscale.datasets[0].path, axes, order, geometry, names, step)
 
 
 def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
@@ -121,18 +117,15 @@ def _transforms(multiscale: Multiscale04 | Multiscale05) -> tuple[Any, ...]:
     return (*multiscale.datasets[0].coordinateTransformations, *(multiscale.coordinateTransformations or ()))
 
 
-def _sizes(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[dict[str, tuple[float, str]], float | None]:
-    """Sizes along X, Y and Z with their units, and the seconds between frames."""
+def _geometry(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[Geometry, float | None]:
+    """Where the pixels lie along X, Y and Z, and the seconds between frames."""
     factors = [transform.scale for transform in _transforms(multiscale) if transform.type == "scale"]
     scale = dict(zip(axes, (math.prod(values) for values in zip(*factors, strict=True)), strict=True))
-    units = {letter: getattr(axis, "unit", None) or "" for letter, axis in zip(axes, multiscale.axes, strict=True)}
-    sizes = {}
-    for axis in "XYZ":
-        unit = unit_of_length(units.get(axis))
-        if unit and is_size(scale[axis]):
-            sizes[axis] = (float(scale[axis]), unit)
-    step = scale.get("T", math.nan) * SECONDS.get(units.get("T", ""), math.nan)
-    return sizes, step if is_size(step) else None
+    units = {letter: getattr(axis, "unit", None) for letter, axis in zip(axes, multiscale.axes, strict=True)}
+    begin = _position(multiscale, axes)
+    steps = {axis: Step(scale[axis], units[axis], begin[axis]) for axis in "XYZ" if axis in scale}
+    step = scale.get("T", math.nan) * (seconds_in(units.get("T")) or math.nan)
+    return Geometry.of(steps), step if is_size(step) else None
 
 
 def _position(multiscale: Multiscale04 | Multiscale05, axes: str) -> dict[str, float]:

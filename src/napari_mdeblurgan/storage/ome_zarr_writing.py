@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,7 @@ def create_ome_zarr(
     chunk: int | tuple[int, int] = CHUNK_EDGE,
     *,
     position: dict[str, float] | None = None,
+    unitless: Iterable[str] = (),
     time_step_s: float | None = None,
     name: str = "",
     job: str = "",
@@ -157,7 +158,7 @@ def create_ome_zarr(
     ----------
     path : str or Path
         Ends in ".zarr".
-    shape, axes, pixel_size, unit, channel_names, position, time_step_s, name
+    shape, axes, pixel_size, unit, channel_names, position, unitless, time_step_s, name
         As in `Micrograph`.
     dtype : dtype
         bool, an integer or a real number.
@@ -194,6 +195,7 @@ def create_ome_zarr(
         edges,
         reduction,
         dict(position or {}),
+        frozenset(unitless),
     )
     store = ChunkStore(path if in_place else path.with_name(path.name + PARTIAL), layout)
     with told(path):

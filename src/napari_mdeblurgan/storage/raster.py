@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.micrograph import MICROMETRES, Micrograph, size_from_density
+from napari_mdeblurgan.storage.geometry import MICROMETRES, size_from_density
+from napari_mdeblurgan.storage.micrograph import Micrograph
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage

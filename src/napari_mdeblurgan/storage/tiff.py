@@ -205,12 +205,15 @@ def _coloured(data: Any, colours: np.ndarray) -> Any:
 def labelled(data: Any, axes: str, calibration: Calibration, path: Path) -> Micrograph:
     """A micrograph with what of a file's calibration belongs to the axes that it has."""
     channels = data.shape[axes.index("C")] if "C" in axes else 1
+    geometry = calibration.geometry.along(axes)
     return Micrograph(
         data,
         axes,
-        {axis: size for axis, size in calibration.sizes.items() if axis in axes},
-        calibration.unit if calibration.sizes else None,
+        geometry.scale,
+        geometry.unit,
         calibration.channel_names if len(calibration.channel_names) == channels else (),
         re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE),
         calibration.time_step_s if "T" in axes else None,
+        geometry.origin,
+        geometry.unitless,
     )

@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.micrograph import MICROMETRES, Micrograph
+from napari_mdeblurgan.storage.geometry import MICROMETRES
+from napari_mdeblurgan.storage.micrograph import Micrograph
 
 CLASSIC_LIMIT_BYTES = 2**32 - 2**25
 LARGEST_DENSITY = 2**32 - 1  # what the numerator of a tag can hold

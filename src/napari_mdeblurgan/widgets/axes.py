@@ -13,13 +13,13 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.array_part import ArrayPart
-from napari_mdeblurgan.storage.micrograph import Micrograph, in_one_unit, is_size, unit_of_length
+from napari_mdeblurgan.storage.geometry import Geometry, Step, seconds_in, unit_of_length
+from napari_mdeblurgan.storage.micrograph import Micrograph
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.placement import Placement
 
 LETTERS = {"t": "T", "time": "T", "z": "Z", "c": "C", "ch": "C", "channel": "C", "channels": "C"}
-SECONDS = {"second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6, "minute": 60.0, "hour": 3600.0, "day": 86_400.0}
 UNNAMED = "ZTC"  # what axes without a telling name are taken for, from y outwards
 
 
@@ -114,21 +114,26 @@ def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Microgr
     """
     order = list(placement.order)
     axes = letters([placement.axis_labels[axis] for axis in order], rgb)
-    sizes: dict[str, tuple[float, str]] = {}
-    begin: dict[str, tuple[float, str]] = {}
+    steps: dict[str, Step] = {}
     upright = placement.upright
     step: float | None = None
     for letter, axis in zip(axes, order, strict=False):
         size, unit = abs(float(placement.scale[axis])), str(placement.units[axis])
-        length = unit_of_length(unit)
-        if letter in "XYZ" and length and is_size(size):
-            sizes[letter] = size, length
-            begin[letter] = (float(placement.translate[axis]) if upright else 0.0), length
-        elif letter == "T" and unit in SECONDS:
-            step = size * SECONDS[unit]
-    pixel_size, unit_of_all = in_one_unit(dict(reversed(sizes.items())))
-    position, _ = in_one_unit(dict(reversed(begin.items())))
-    return Micrograph(data, axes, pixel_size, unit_of_all, name=name, time_step_s=step, position=position)
+        if letter in "XYZ" and unit_of_length(unit):
+            steps[letter] = Step(size, unit, float(placement.translate[axis]) if upright else 0.0)
+        elif letter == "T" and (seconds := seconds_in(unit)):
+            step = size * seconds
+    found = Geometry.of(dict(reversed(steps.items())))
+    return Micrograph(
+        data,
+        axes,
+        found.scale,
+        found.unit,
+        name=name,
+        time_step_s=step,
+        position=found.origin,
+        unitless=found.unitless,
+    )
 
 
 def part_of(data: Any, planes: Sequence[slice]) -> Any:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import psutil
 
-from napari_mdeblurgan.storage.micrograph import unit_of_length
+from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
 from napari_mdeblurgan.widgets.placement import enlarged
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from napari_mdeblurgan.storage import Micrograph
-from napari_mdeblurgan.storage.micrograph import MICROMETRES
+from napari_mdeblurgan.storage.geometry import MICROMETRES
 from napari_mdeblurgan.training.pairs.pair import ImagePair, PairError
 
 OBJECTIVES = (5.0, 10.0)
