@@ -310,6 +310,8 @@ def opening(
         plan.dtype,
         chunk=plan.tile_step * plan.factor,
         **source.frame(plan.factor, plan.origin),
+        display=source.display,
+        grey_calibration=source.grey_calibration,
         name=source.name,
         job=job,
         in_place=in_place,

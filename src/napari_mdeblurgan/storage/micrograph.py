@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.geometry import Geometry, is_scale, unit_of_length
 
 
@@ -45,6 +46,10 @@ class Micrograph:
         Where the centre of the first pixel lies along X, Y and Z, in `unit`; 0 where it is not known. Only OME-Zarr keeps it.
     unitless : frozenset of str
         Axes of `pixel_size` and `position` whose numbers are in no unit of length, although `unit` is that of the others.
+    display : tuple of ChannelDisplay
+        How each channel is shown, one for each along C and one for an image without; empty where nothing is known.
+    grey_calibration : GreyCalibration or None
+        What greys stand for, where they are not the measure itself.
 
     Raises
     ------
@@ -61,6 +66,8 @@ class Micrograph:
     time_step_s: float | None = None
     position: dict[str, float] = field(default_factory=dict)
     unitless: frozenset[str] = frozenset()
+    display: tuple[ChannelDisplay, ...] = ()
+    grey_calibration: GreyCalibration | None = None
 
     def __post_init__(self) -> None:
         axes = self.axes
@@ -72,6 +79,8 @@ class Micrograph:
             raise ImageError(f"A colour image has 3 or 4 samples for each pixel, not {self.data.shape[-1]}.")
         if self.channel_names and len(self.channel_names) != self.channels:
             raise ImageError(f"{len(self.channel_names)} channel names are given for {self.channels} channels.")
+        if self.display and len(self.display) != self.channels:
+            raise ImageError(f"Colours of {len(self.display)} channels are given for {self.channels} channels.")
 
     @property
     def rgb(self) -> bool:

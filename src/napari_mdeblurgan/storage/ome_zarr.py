@@ -118,16 +118,19 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
     data = lazily(stored, piece, (level0.axes.index("Y"), level0.axes.index("X")))
     axes, order = _orders(level0, array.shape)
     geometry = level0.geometry.along(order)
+    channels = array.shape[axes.index("C")] if "C" in axes else 1
     return Micrograph(
         data.transpose([axes.index(axis) for axis in order]),
         order,
         geometry.scale,
         geometry.unit,
-        level0.channel_names if "C" in axes and len(level0.channel_names) == array.shape[axes.index("C")] else (),
+        level0.channel_names if "C" in axes and len(level0.channel_names) == channels else (),
         _name(path),
         level0.time_step_s,
         geometry.origin,
         geometry.unitless,
+        level0.display if len(level0.display) == channels and "S" not in order else (),
+        level0.grey_calibration,
     )
 
 

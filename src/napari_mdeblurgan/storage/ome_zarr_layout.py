@@ -8,6 +8,13 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.display import (
+    ChannelDisplay,
+    GreyCalibration,
+    calibration_document,
+    color_of,
+    display_document,
+)
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
 from napari_mdeblurgan.storage.pyramid import level_sizes
 
@@ -33,7 +40,7 @@ class Layout:
 
     Attributes
     ----------
-    shape, axes, pixel_size, unit, channel_names, time_step_s, name, position, unitless
+    shape, axes, pixel_size, unit, channel_names, time_step_s, name, position, unitless, display, grey_calibration
         As in `Micrograph`.
     dtype : str
         Name of the type of a pixel: bool, an integer or a real number.
@@ -55,6 +62,8 @@ class Layout:
     reduction: str = "mean"
     position: dict[str, float] = field(default_factory=dict)
     unitless: frozenset[str] = frozenset()
+    display: tuple[ChannelDisplay, ...] = ()
+    grey_calibration: GreyCalibration | None = None
 
     @property
     def stored_axes(self) -> str:
@@ -142,7 +151,11 @@ def attributes(
     )
     omero = {"channels": _channels(layout, windows), "rdefs": {"model": "color"}} if _named(layout) else None
     image = v05.Image.model_validate({"version": "0.5", "multiscales": [multiscale], "omero": omero})
-    own = {"axes": layout.axes, "job": job, "finished": finished}
+    own: dict[str, Any] = {"axes": layout.axes, "job": job, "finished": finished}
+    if _named(layout) and not layout.rgb:  # what of the rendering is the source's; OME-Zarr has no place for tables
+        own["display"] = display_document(layout.display)
+    if layout.grey_calibration:
+        own["grey_calibration"] = calibration_document(layout.grey_calibration)
     return {"ome": image.model_dump(mode="json", exclude_none=True), OWN_KEY: own}
 
 
@@ -173,19 +186,25 @@ def _dataset(level: int, layout: Layout) -> dict[str, Any]:
 
 
 def _named(layout: Layout) -> bool:
-    return layout.rgb or bool(layout.channel_names)
+    return layout.rgb or bool(layout.channel_names) or bool(layout.display)
 
 
 def _channels(layout: Layout, windows: list[tuple[float, float]] | None) -> list[dict[str, Any]]:
     dtype = np.dtype(layout.dtype)
     whole = (0.0, 1.0) if dtype.kind in "bf" else (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
+    named: list[tuple[str | None, ChannelDisplay]]
     if layout.rgb:
-        named, windows = list(COLOURS.items())[: layout.shape[-1]], None
+        named, windows = [(name, ChannelDisplay(color_of(colour))) for name, colour in COLOURS.items()], None
+        named = named[: layout.shape[-1]]
     else:
-        named = [(name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(layout.channel_names)]
+        number = layout.shape[layout.axes.index("C")] if "C" in layout.axes else 1
+        shown = layout.display or (ChannelDisplay(),) * number
+        names: tuple[str | None, ...] = layout.channel_names or (None,) * number
+        named = list(zip(names, shown, strict=True))
     channels = []
-    for number, (name, colour) in enumerate(named):
-        start, end = windows[number] if windows else whole
+    for number, (name, display) in enumerate(named):
+        start, end = display.limits or (windows[number] if windows else whole)
         window = {"min": min(start, whole[0]), "max": max(end, whole[1]), "start": start, "end": end}
-        channels.append({"label": name, "color": colour, "active": True, "window": window})
+        colour = display.hexadecimal or ("FFFFFF" if len(named) == 1 else PALETTE[number % len(PALETTE)])
+        channels.append({"label": name, "color": colour, "active": display.active, "window": window})
     return channels

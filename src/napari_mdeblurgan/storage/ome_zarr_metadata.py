@@ -10,6 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.display import (
+    ChannelDisplay,
+    GreyCalibration,
+    calibration_from,
+    color_of,
+    display_from,
+    limits_of,
+)
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, seconds_in
 
 if TYPE_CHECKING:
@@ -35,7 +43,7 @@ class Level0:
         The order that the image had when this program wrote it, with S for its colours.
     geometry : Geometry
         Where its pixels lie.
-    channel_names, time_step_s
+    channel_names, time_step_s, display, grey_calibration
         As in `Micrograph`.
     """
 
@@ -45,6 +53,8 @@ class Level0:
     geometry: Geometry
     channel_names: tuple[str, ...]
     time_step_s: float | None
+    display: tuple[ChannelDisplay, ...] = ()
+    grey_calibration: GreyCalibration | None = None
 
 
 def unfinished(attributes: Mapping[str, Any]) -> bool:
@@ -78,11 +88,14 @@ def read_level0(path: Path, attributes: Mapping[str, Any]) -> Level0:
     axes = _letters(path, multiscale)
     geometry, step = _geometry(multiscale, axes)
     own = attributes.get(OWN_KEY)
-    order = own.get("axes") if isinstance(own, Mapping) else None
+    own = own if isinstance(own, Mapping) else {}
+    order = own.get("axes")
     names, colours = _channels(ome)
     if order is None and colours and "C" in axes:
         order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"
-    return Level0(multiscale.datasets[0].path, axes, order, geometry, names, step)
+    display = display_from(own["display"]) if "display" in own else _display(ome)
+    greys = calibration_from(own.get("grey_calibration"))
+    return Level0(multiscale.datasets[0].path, axes, order, geometry, names, step, display, greys)
 
 
 def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
@@ -139,12 +152,26 @@ def _position(multiscale: Multiscale04 | Multiscale05, axes: str) -> dict[str, f
     return {axis: float(value) if math.isfinite(value) else 0.0 for axis, value in at.items()}
 
 
-def _channels(ome: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
-    """Names of the channels, and whether these are the red, green and blue of one colour image."""
+def _described(ome: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What the rendering settings say of each channel."""
     omero = ome.get("omero")
     channels = omero.get("channels") if isinstance(omero, Mapping) else None
-    if not isinstance(channels, list) or not all(isinstance(channel, Mapping) for channel in channels):
-        return (), False
-    names = tuple(str(channel.get("label") or "") for channel in channels)
+    described = isinstance(channels, list) and all(isinstance(channel, Mapping) for channel in channels)
+    return channels if described and channels else []
+
+
+def _channels(ome: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
+    """Names of the channels, and whether these are the red, green and blue of one colour image."""
+    names = tuple(str(channel.get("label") or "") for channel in _described(ome))
     colours = len(names) == 3 and all(name.lower() in known for name, known in zip(names, COLOUR_NAMES, strict=True))
     return (names if all(names) else ()), colours
+
+
+def _display(ome: Mapping[str, Any]) -> tuple[ChannelDisplay, ...]:
+    """Colours and limits of the channels."""
+    shown = []
+    for channel in _described(ome):
+        window = channel.get("window")
+        limits = limits_of((window.get("start"), window.get("end"))) if isinstance(window, Mapping) else None
+        shown.append(ChannelDisplay(color_of(channel.get("color")), None, limits, channel.get("active") is not False))
+    return tuple(shown)

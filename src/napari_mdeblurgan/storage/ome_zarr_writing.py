@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges
+from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
@@ -116,11 +117,11 @@ class OmeZarrWriter:
     def _windows(self) -> list[tuple[float, float]] | None:
         """Least and largest value of each channel in the coarsest level."""
         layout = self.store.layout
-        if not layout.channel_names:
+        if layout.rgb or not (layout.channel_names or layout.display):
             return None
-        coarsest, axis = self.levels[-1], layout.axes.index("C")
+        coarsest, axis = self.levels[-1], layout.axes.find("C")
         windows = []
-        for channel in range(len(layout.channel_names)):
+        for channel in range(coarsest.shape[axis] if axis >= 0 else 1):
             low, high = np.inf, -np.inf
             for index in np.ndindex(*(1 if i == axis else n for i, n in enumerate(coarsest.shape[:-2]))):
                 plane = np.asarray(coarsest[tuple(channel if i == axis else k for i, k in enumerate(index))])
@@ -143,6 +144,8 @@ def create_ome_zarr(
     *,
     position: dict[str, float] | None = None,
     unitless: Iterable[str] = (),
+    display: Sequence[ChannelDisplay] = (),
+    grey_calibration: GreyCalibration | None = None,
     time_step_s: float | None = None,
     name: str = "",
     job: str = "",
@@ -158,7 +161,7 @@ def create_ome_zarr(
     ----------
     path : str or Path
         Ends in ".zarr".
-    shape, axes, pixel_size, unit, channel_names, position, unitless, time_step_s, name
+    shape, axes, pixel_size, unit, channel_names, position, unitless, time_step_s, name, display, grey_calibration
         As in `Micrograph`.
     dtype : dtype
         bool, an integer or a real number.
@@ -196,6 +199,8 @@ def create_ome_zarr(
         reduction,
         dict(position or {}),
         frozenset(unitless),
+        tuple(display),
+        grey_calibration,
     )
     store = ChunkStore(path if in_place else path.with_name(path.name + PARTIAL), layout)
     with told(path):
@@ -242,6 +247,8 @@ def write_ome_zarr(path: Path, image: Micrograph) -> None:
         image.data.dtype,
         chunk=chunk,
         **image.frame(),
+        display=image.display,
+        grey_calibration=image.grey_calibration,
         name=image.name,
     )
     try:

@@ -1,0 +1,95 @@
+"""Colours, lookup tables and limits of channels, and what greys stand for: from file to file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage.display import (
+    ChannelDisplay,
+    GreyCalibration,
+    calibration_document,
+    calibration_from,
+    color_of,
+    display_document,
+    display_from,
+    limits_of,
+)
+
+FIRE = np.random.default_rng(0).integers(0, 255, (3, 256)).astype(np.uint8)
+BLUE = ChannelDisplay((0, 0, 255), None, (10, 200))
+RED = ChannelDisplay((255, 0, 0), None, (0, 4000), active=False)
+TABLE = ChannelDisplay.of(FIRE, (5, 50))
+TWO = Micrograph(np.random.default_rng(0).integers(0, 4000, (2, 6, 8), np.uint16), "CYX", channel_names=("DAPI", "GFP"))
+
+
+def shown(image: Micrograph, *display: ChannelDisplay) -> Micrograph:
+    fields = {name: getattr(image, name) for name in image.__dataclass_fields__}
+    return Micrograph(**fields | {"display": display})
+
+
+def test_an_even_table_is_a_colour_and_any_other_stays_a_table() -> None:
+    ramp = np.zeros((3, 256), np.uint8)
+    ramp[1] = np.arange(256)
+    assert ChannelDisplay.of(ramp) == ChannelDisplay((0, 255, 0))
+    np.testing.assert_array_equal(ChannelDisplay((0, 255, 0)).table, ramp)
+    np.testing.assert_array_equal(TABLE.table, FIRE)
+    assert TABLE.color == tuple(FIRE[:, -1])
+    inverted = ChannelDisplay.of(np.tile(np.arange(255, -1, -1), (3, 1)))
+    assert not inverted.grey
+    assert ChannelDisplay.of(np.tile(np.arange(256), (3, 1))).grey
+
+
+@pytest.mark.parametrize("text", ["00FF80", "#00ff80", "00FF80FF"])
+def test_colours_are_read_as_programs_write_them(text: str) -> None:
+    assert color_of(text) == (0, 255, 128)
+
+
+@pytest.mark.parametrize("value", [None, (1,), (2, 1), ("a", 1), (0, float("nan")), 5, "ab"])
+def test_limits_that_are_none_are_not_made_up(value: object) -> None:
+    assert limits_of(value) is None
+
+
+def test_json_gives_back_what_it_was_given_and_nothing_for_anything_else() -> None:
+    display, greys = (BLUE, RED, TABLE, ChannelDisplay()), GreyCalibration(0, (-1.5, 0.25), "OD")
+    assert display_from(json.loads(json.dumps(display_document(display)))) == display
+    assert calibration_from(json.loads(json.dumps(calibration_document(greys)))) == greys
+    for garbled in (None, 3, [1], {"function": "x"}, {"function": 1, "coefficients": 2}):
+        assert display_from(garbled) == ()
+        assert calibration_from(garbled) is None
+
+
+def test_every_channel_is_shown_in_one_way() -> None:
+    with pytest.raises(ImageError, match="Colours of 1 channels are given for 2"):
+        shown(TWO, BLUE)
+
+
+@pytest.mark.parametrize("display", [(BLUE, RED), (TABLE, RED), ()])
+def test_ome_zarr_keeps_colours_tables_and_limits(tmp_path: Path, display: tuple[ChannelDisplay, ...]) -> None:
+    write_image(tmp_path / "a.zarr", shown(TWO, *display))
+    assert open_image(tmp_path / "a.zarr").display == display
+    assert read_image(tmp_path / "a.zarr").channel_names == ("DAPI", "GFP")
+
+
+def test_ome_zarr_says_them_in_words_that_other_programs_read(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.zarr", shown(TWO, BLUE, RED))
+    channels = json.loads((tmp_path / "a.zarr/zarr.json").read_text())["attributes"]["ome"]["omero"]["channels"]
+    assert [channel["color"] for channel in channels] == ["0000FF", "FF0000"]
+    assert [channel["active"] for channel in channels] == [True, False]
+    assert [(channel["window"]["start"], channel["window"]["end"]) for channel in channels] == [(10, 200), (0, 4000)]
+
+
+def test_a_single_channel_without_a_name_keeps_its_colour(tmp_path: Path) -> None:
+    image = Micrograph(TWO.data[0], "YX", display=(TABLE,), grey_calibration=GreyCalibration(0, (1, 2), "OD"))
+    write_image(tmp_path / "a.zarr", image)
+    again = read_image(tmp_path / "a.zarr")
+    assert (again.display, again.grey_calibration, again.channel_names) == ((TABLE,), image.grey_calibration, ())
+    lazy = Micrograph(da.from_array(TWO.data[0]), "YX", display=(TABLE,))
+    write_image(tmp_path / "b.zarr", lazy)
+    assert read_image(tmp_path / "b.zarr").display == (TABLE,)
