@@ -363,7 +363,10 @@ def train(
 @app.command()
 def evaluate(
     context: typer.Context,
-    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Sharp images.", show_default=False)] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Sharp images; with --real, focus series and pairs.", show_default=False),
+    ] = None,
     output: Annotated[Path, typer.Option(metavar="REPORT", help="Folder of the report.")] = Path("evaluation"),
     models: Annotated[
         list[str] | None,
@@ -383,6 +386,22 @@ def evaluate(
     fundus: Annotated[
         bool, typer.Option("--fundus", help="512² squares of fundus images; without FOLDER, scikit-image's retina.")
     ] = False,
+    real: Annotated[
+        bool,
+        typer.Option("--real", help="FOLDER holds real blur: planes of a focus series, or what its real.toml says."),
+    ] = False,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sets", "--set", metavar="NAME", help="With --real, part of a set's name; again for more. [all]"
+        ),
+    ] = None,
+    halve: Annotated[
+        bool | None,
+        typer.Option(
+            "--halve/--no-halve", help="With --real, also (or never) models on images halved first. [as the sets say]"
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Judge models beside bicubic enlargement, Richardson-Lucy deconvolution and each other.
@@ -394,6 +413,7 @@ def evaluate(
     Examples:
       mdeblurgan evaluate sharp-images --output report
       mdeblurgan evaluate --fundus --models rgb-x2 --models run/unet.safetensors
+      mdeblurgan evaluate focus-series --real --output report
     """
     with one_line_errors(context):
         from napari_mdeblurgan.commands import evaluate as command
@@ -401,6 +421,21 @@ def evaluate(
         for name in models or ():
             check_model(name)
         check_device(device)
+        if real:
+            if fundus or runs or limit is not None:
+                raise common.WrongUse("--real does not go together with --fundus, --runs or --limit; leave them out.")
+            command.evaluate_real(
+                folder,
+                output,
+                models or (),
+                sets=sets or (),
+                halve=halve,
+                sharpened=not no_richardson_lucy,
+                device=device,
+            )
+            return
+        if sets or halve is not None:
+            raise common.WrongUse("--sets and --halve are for real blur; add --real.")
         command.evaluate(
             folder,
             output,

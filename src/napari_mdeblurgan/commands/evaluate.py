@@ -84,6 +84,66 @@ def evaluate(
     print(output / "report.md")
 
 
+def evaluate_real(
+    folder: Path | None,
+    output: Path,
+    models: Sequence[str],
+    *,
+    sets: Sequence[str],
+    halve: bool | None,
+    sharpened: bool,
+    device: str,
+) -> None:
+    """Judge models by real blur: measure what is not known yet, and print what it comes to.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Focus series and pairs; there must be one.
+    output : Path
+        Folder of the report.
+    models : sequence of str
+        Names or paths; empty takes those that come with the package.
+    sets : sequence of str
+        Parts of names of sets; empty takes all.
+    halve : bool or None
+        Whether models are also judged with the image halved first; None does what the sets ask for.
+    sharpened : bool
+        Whether to compare with unsharp masking and Richardson-Lucy.
+    device : str
+        For the networks.
+
+    Raises
+    ------
+    WrongUse
+        Before any work, where it cannot be meant so.
+    MdeblurganError
+        If something cannot be read, measured or written.
+    """
+    if folder is None or not folder.is_dir():
+        raise WrongUse("name a FOLDER that holds a focus series, or several.")
+    _check_output(output)
+    from napari_mdeblurgan.evaluation.real.gains import summary_lines
+    from napari_mdeblurgan.evaluation.real.judge import RealOptions
+    from napari_mdeblurgan.evaluation.real.judge import evaluate_real as evaluation
+
+    options = RealOptions(
+        folder=folder,
+        output=output,
+        models=tuple(models) or _bundled(),
+        sets=tuple(sets),
+        halve=halve,
+        sharpened=sharpened,
+        device=device,
+    )
+    found = shown(evaluation(options), unit="result", every=LINE_EVERY, at=lambda step: step.at)
+    for note in found.notes:
+        print(f"mdeblurgan: {note}")
+    for line in summary_lines(found.scores):
+        print(line)
+    print(output / "scores.csv")
+
+
 def _check_output(output: Path) -> None:
     try:
         check_output(output, "the report", ours=any((output / name).exists() for name in OURS))

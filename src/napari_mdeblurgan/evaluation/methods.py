@@ -117,7 +117,7 @@ def _described(architecture: dict[str, object]) -> str:
 
 
 def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> tuple[list[Method], list[str]]:
-    """Load models, each under a name of its own: the one it was asked for by, or its file's.
+    """Load models as methods, each under a name of its own, as `named_models` does.
 
     Returns
     -------
@@ -131,6 +131,41 @@ def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> tuple[
     ModelError
         If there is no such model, or it cannot be used.
     """
+    loaded, notes = _loaded(names_or_paths)
+    methods = [model_method(model, name, each, device) for name, each, model in loaded]
+    twice = Counter(method.name for method in methods)
+    named = [
+        replace(method, name=f"{method.name} [{method.identity[:8]}]") if twice[method.name] > 1 else method
+        for method in methods
+    ]
+    return named, notes
+
+
+def named_models(names_or_paths: Sequence[str]) -> tuple[list[tuple[str, Model]], list[str]]:
+    """Load models, each under a name of its own: the one it was asked for by, or its file's.
+
+    Returns
+    -------
+    list of (str, Model)
+        One for all models of the same weights: the first of them.
+    list of str
+        A sentence for each of the others.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it cannot be used.
+    """
+    loaded, notes = _loaded(names_or_paths)
+    twice = Counter(name for name, _, _ in loaded)
+    named = [
+        (f"{name} [{model.card.weights_sha256[:8]}]" if twice[name] > 1 else name, model) for name, _, model in loaded
+    ]
+    return named, notes
+
+
+def _loaded(names_or_paths: Sequence[str]) -> tuple[list[tuple[str, str, Model]], list[str]]:
+    """Short name, what was asked for, and model; and a sentence for every model that is there already."""
     models: dict[str, tuple[str, Model]] = {}
     notes = []
     for each in dict.fromkeys(names_or_paths):
@@ -138,19 +173,14 @@ def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> tuple[
         first, _ = models.setdefault(model.card.weights_sha256, (each, model))
         if first != each:
             notes.append(f"{each} was not judged: it has the same weights as {first}, which was.")
-    loaded: list[Method] = []
     short = Counter(_stem(each) for each, _ in models.values())
+    loaded = []
     for each, model in models.values():
         name = _stem(each)
         if short[name] > 1:
             name = f"{Path(each).absolute().parent.name}/{name}"
-        loaded.append(model_method(model, name, each, device))
-    twice = Counter(method.name for method in loaded)
-    named = [
-        replace(method, name=f"{method.name} [{method.identity[:8]}]") if twice[method.name] > 1 else method
-        for method in loaded
-    ]
-    return named, notes
+        loaded.append((name, each, model))
+    return loaded, notes
 
 
 def _stem(name_or_path: str) -> str:

@@ -35,7 +35,7 @@ class Alignment:
     uniqueness: float
 
 
-def align(low: np.ndarray, sharp: Sharp) -> Alignment | None:
+def align(low: np.ndarray, sharp: Sharp, *, stretch: bool = True) -> Alignment | None:
     """Find the high-magnification image in the low-magnification one.
 
     Parameters
@@ -44,6 +44,8 @@ def align(low: np.ndarray, sharp: Sharp) -> Alignment | None:
         (y, x) float32, see `structure.plane`.
     sharp : Sharp
         The high-magnification image.
+    stretch : bool
+        Whether the transform may shear and stretch (affine); else it moves, turns and enlarges evenly (similarity).
 
     Returns
     -------
@@ -55,19 +57,18 @@ def align(low: np.ndarray, sharp: Sharp) -> Alignment | None:
     if best is None:
         return None
     best = _with_blur(low, sharp, best)
-    kind = "similarity"
-    for smooth, stretch in ((1.0, False), (0.7, True), (0.4, True), (0.4, True)):
-        finer = fit(low, sharp, best.transform, best.blur, smooth, stretch=stretch)
+    for smooth, fine in ((1.0, False), (0.7, True), (0.4, True), (0.4, True)):
+        finer = fit(low, sharp, best.transform, best.blur, smooth, stretch=stretch and fine)
         if finer is None:
             return None
-        settled = stretch and kind == "affine" and abs(finer.blur - best.blur) <= SETTLED * finer.blur
-        best, kind = finer, "affine" if stretch else kind
+        settled = smooth < 0.7 and abs(finer.blur - best.blur) <= SETTLED * finer.blur
+        best = finer
         if settled:
             break
     where = box(best.transform, sharp.image.shape, low.shape)
     if not enough(seen(best.transform, where, sharp.image.shape)):
         return None
-    return Alignment(best, kind, uniqueness)
+    return Alignment(best, "affine" if stretch else "similarity", uniqueness)
 
 
 def _closer(low: np.ndarray, sharp: Sharp, found: list[Place]) -> Fit | None:

@@ -1,0 +1,272 @@
+"""From images to what can be judged: an input, the truth on the grid of its own or twice the pixels, and where it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_mdeblurgan.comparison import middle_plane
+from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
+from napari_mdeblurgan.evaluation.real import registering
+from napari_mdeblurgan.evaluation.real.measures import greyed
+from napari_mdeblurgan.evaluation.real.sets import RealImage, RealSet
+from napari_mdeblurgan.evaluation.real.sharpest import CLEARLY, local_energy
+from napari_mdeblurgan.storage import open_image
+from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
+
+BORDER = 8  # pixels of the truth that are left out on every side
+LEAST_JUDGED = 0.01  # of the field: less says nothing about it
+WHOLE = 4  # edges are multiples of it, so that an image can be halved twice
+SMALLEST = 64
+EQUAL = 1.05  # pixels of the sharper image for one of the other: up to here they are held to be equal
+STILL = 0.05  # pixels: what moves by less at every corner is left as it is
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One image to be restored, and what it is compared with.
+
+    Attributes
+    ----------
+    set_name, name : str
+        Of the set, and of the image's file.
+    defocus : float or None
+        Distance from focus, where it is known.
+    unit : str
+        Of the distance.
+    image : ndarray
+        (y, x) or (y, x, 3), in the type of the file: what methods are given.
+    truth : ndarray
+        (factor · y, factor · x) or with colours, float32, in units of the file; `factor` is 2, or 1 for images of equal pixels.
+    judged : ndarray
+        bool, (y, x) of the truth.
+    peak : float
+        Range of grey values that errors are measured against.
+    """
+
+    set_name: str
+    name: str
+    defocus: float | None
+    unit: str
+    image: np.ndarray
+    truth: np.ndarray
+    judged: np.ndarray
+    peak: float
+
+    @property
+    def colour(self) -> bool:
+        """Whether the image is RGB."""
+        return self.image.ndim == 3
+
+    @property
+    def share(self) -> float:
+        """Share of the field that is judged."""
+        return float(self.judged.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An image that cannot be judged by, and why: one sentence."""
+
+    sentence: str
+
+
+def cases(real: RealSet) -> Iterator[Case | LeftOut]:
+    """What can be judged in a set: one case for each image, or why there is none.
+
+    Raises
+    ------
+    MdeblurganError
+        If an image cannot be read.
+    """
+    yield from _of_series(real) if real.truth is None else _of_pairs(real, real.truth)
+
+
+def count(real: RealSet) -> int:
+    """How many of them there are."""
+    return len(real.images) - (real.truth is None and real.description.in_focus is not None)
+
+
+def read_plane(path: Path) -> np.ndarray:
+    """One image: (y, x), or (y, x, 3) where its colours differ; of a stack the middle plane.
+
+    Raises
+    ------
+    MdeblurganError
+        If it cannot be read or is too small.
+    """
+    data = _bitmap(path) if path.suffix.lower() == ".bmp" else np.asarray(middle_plane(open_image(path)))
+    if data.ndim == 3:
+        data = data[..., :3]
+        if (data == data[..., :1]).all():
+            data = data[..., 0]
+    if min(data.shape[:2]) < SMALLEST:
+        raise ImageError(f"{path} has {data.shape[0]} × {data.shape[1]} pixels, too few to be judged by.")
+    if data.dtype.kind not in "uif" or not np.isfinite(data).all():
+        raise ImageError(f"{path} has values that are no finite numbers; take it out of the set.")
+    return np.ascontiguousarray(data)
+
+
+def _bitmap(path: Path) -> np.ndarray:
+    """A Windows bitmap, which microscopes' old software writes."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=("BMP", "PNG")) as file:
+            return np.array(file.convert("RGB"))
+    except OSError as error:
+        raise FileError(f"{path} cannot be read as a bitmap ({error}); save it as PNG.") from None
+
+
+def binned(image: np.ndarray, factor: int = 2) -> np.ndarray:
+    """Means over blocks of factor × factor pixels, in the image's own type, as a camera would bin them."""
+    height, width = (length // factor for length in image.shape[:2])
+    blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, *image.shape[2:])
+    means = blocks.mean(axis=(1, 3), dtype=np.float64)
+    return (np.rint(means) if image.dtype.kind in "iu" else means).astype(image.dtype)
+
+
+def _of_series(real: RealSet) -> Iterator[Case | LeftOut]:
+    description = real.description
+    planes = [read_plane(each.path) for each in real.images]
+    if len({plane.ndim for plane in planes}) > 1:
+        planes = [greyed(plane).astype(plane.dtype) for plane in planes]
+    energies = [local_energy(plane) for plane in planes]
+    numbers = [each.number for each in real.images]
+    reference = (
+        numbers.index(description.in_focus)
+        if description.in_focus is not None
+        else int(np.argmax([energy.mean() for energy in energies]))
+    )
+    places: list[np.ndarray | str] = []
+    for index, plane in enumerate(planes):
+        places.append(_place(plane, planes[reference], description.registered or index == reference))
+    for index, each in enumerate(real.images):
+        if description.in_focus is not None and index == reference:
+            continue
+        place = places[index]
+        if isinstance(place, str):
+            yield LeftOut(f"{real.name}, {each.name} was left out: {place}")
+            continue
+        others = [reference] if description.in_focus is not None else range(len(planes))
+        there = {other: np.linalg.inv(at) @ place for other in others if not isinstance(at := places[other], str)}
+        truth, judged = _sharpest(index, planes, energies, there, known=description.in_focus is not None)
+        case = _case(real, each, _distance(each, numbers[reference]), planes[index], truth, judged)
+        if case.share < LEAST_JUDGED:
+            yield LeftOut(f"{real.name}, {each.name} was left out: hardly any other plane is clearly sharper anywhere.")
+        else:
+            yield case
+
+
+def _place(plane: np.ndarray, reference: np.ndarray, still: bool) -> np.ndarray | str:
+    """How the reference lies on a plane; a sentence where that cannot be found."""
+    if still:
+        return np.eye(3)
+    try:
+        return registering.onto(plane, reference)
+    except MdeblurganError as error:
+        return str(error)
+
+
+def _sharpest(
+    index: int,
+    planes: Sequence[np.ndarray],
+    energies: Sequence[np.ndarray],
+    there: dict[int, np.ndarray],
+    *,
+    known: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sharpest of other planes at every place of one, and where it is clearly sharper; anywhere if that is `known`."""
+    plane = planes[index]
+    shape = plane.shape[0], plane.shape[1]
+    best = np.full(shape, -1.0)
+    truth = np.zeros(plane.shape, np.float32)
+    for other, transform in there.items():
+        if other == index:
+            continue
+        energy, values, seen = energies[other], planes[other].astype(np.float32), np.ones(shape, bool)
+        if planes[other].shape != plane.shape or not _still(transform, shape):
+            energy = registering.resampled(energy, transform, shape).astype(np.float64)
+            values = registering.resampled(values, transform, shape)
+            seen = registering.shown(transform, shape, energies[other].shape)
+        better = seen & (energy > best)
+        best[better] = energy[better]
+        truth[better] = values[better]
+    return truth, best >= 0 if known else best > CLEARLY * energies[index]
+
+
+def _still(transform: np.ndarray, shape: tuple[int, int]) -> bool:
+    return bool(np.abs(moved(transform, corners(shape)) - corners(shape)).max() < STILL)
+
+
+def _distance(image: RealImage, focus: float | None) -> float | None:
+    return None if image.number is None or focus is None else image.number - focus
+
+
+def _of_pairs(real: RealSet, truth_path: Path) -> Iterator[Case | LeftOut]:
+    description = real.description
+    whole = read_plane(truth_path)
+    for each in real.images:
+        image, other = read_plane(each.path), whole
+        if image.ndim != other.ndim:
+            image, other = (greyed(one).astype(one.dtype) if one.ndim == 3 else one for one in (image, other))
+        factor = 1 if description.ratio <= EQUAL else 2
+        try:
+            truth, judged = _on_grid(image, other, factor, real)
+        except MdeblurganError as error:
+            yield LeftOut(f"{real.name}, {each.name} was left out: {error}")
+            continue
+        case = _case(real, each, each.number, image, truth, judged)
+        if case.share < LEAST_JUDGED:
+            yield LeftOut(f"{real.name}, {each.name} was left out: the two images hardly overlap.")
+        else:
+            yield case
+
+
+def _on_grid(image: np.ndarray, sharper: np.ndarray, factor: int, real: RealSet) -> tuple[np.ndarray, np.ndarray]:
+    """The sharper image of a pair on `factor` times the pixels of the other, and where it shows anything."""
+    description = real.description
+    if description.registered and factor == 1:
+        if image.shape != sharper.shape:
+            raise ImageError(
+                f"it has {image.shape} pixels and the sharper one {sharper.shape}; say registered = false."
+            )
+        return sharper.astype(np.float32), np.ones(image.shape[:2], bool)
+    transform = registering.onto(image, sharper, ratio=description.ratio)
+    transform = transform @ reduction(factor)
+    shape = image.shape[0] * factor, image.shape[1] * factor
+    return (
+        registering.resampled(sharper, transform, shape),
+        registering.shown(transform, shape, (sharper.shape[0], sharper.shape[1])),
+    )
+
+
+def _case(
+    real: RealSet,
+    image: RealImage,
+    distance: float | None,
+    plane: np.ndarray,
+    truth: np.ndarray,
+    judged: np.ndarray,
+) -> Case:
+    description = real.description
+    binning = 2 if (real.truth is None if description.binned is None else description.binned) else 1
+    height, width = (length // WHOLE * WHOLE for length in plane.shape[:2])
+    factor = truth.shape[0] // plane.shape[0]
+    part = slice(0, height * factor), slice(0, width * factor)
+    inner = np.zeros((height * factor, width * factor), bool)
+    inner[BORDER:-BORDER, BORDER:-BORDER] = True
+    kept = truth[part]
+    return Case(
+        set_name=real.name,
+        name=image.name,
+        defocus=distance if description.unit else None,
+        unit=description.unit,
+        image=binned(plane[:height, :width], binning) if binning > 1 else plane[:height, :width],
+        truth=kept,
+        judged=judged[part] & inner,
+        peak=255.0 if plane.dtype == np.uint8 else float(np.subtract(*np.percentile(kept, (99.9, 0.1)))),
+    )

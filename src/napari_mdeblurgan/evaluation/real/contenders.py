@@ -1,0 +1,145 @@
+"""What is compared on real images: bicubic enlargement, unsharp masking, Richardson-Lucy, and models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from skimage.filters import unsharp_mask
+
+from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicubic
+from napari_mdeblurgan.evaluation.real.cases import binned
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.engine import restore
+
+Run = Callable[[np.ndarray], np.ndarray]
+
+BICUBIC = "bicubic"
+UNSHARP = "unsharp masking, best of 9"
+RICHARDSON_LUCY = "Richardson-Lucy, best of 9"
+SIGMAS = (0.7, 1.2, 2.0)  # pixels of the image
+AMOUNTS = (0.5, 1.0, 2.0)
+ITERATIONS = (5, 15, 30)
+DARKEST = 0.1  # percentile that is taken for no light
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way from an image to a sharper one.
+
+    Attributes
+    ----------
+    name : str
+        What tables call it.
+    identity : str
+        Changes with whatever changes its results.
+    channels : int or None
+        1 for grey images, 3 for colour, None for any.
+    runs : mapping of str to callable
+        For each setting, from (y, x) or (y, x, 3) to a result of a whole number of times the pixels, or as many. Where there are
+        several, the one that comes closest to the truth counts: more than anyone could choose who does not know the truth.
+    """
+
+    name: str
+    identity: str
+    channels: int | None
+    runs: Mapping[str, Run]
+
+
+def restored(
+    image: np.ndarray, model: Model, *, halve: bool = False, device: str = "auto", **options: Any
+) -> np.ndarray:
+    """What a model makes of an image, as it would for a user: in the image's own type, at the default precision.
+
+    Parameters
+    ----------
+    image : ndarray
+        (y, x) or (y, x, 3), any real type.
+    model : Model
+        For its kind.
+    halve : bool
+        The image is binned 2 × 2 first, so that a ×2 model gives back as many pixels as the image has.
+    device : str
+        For the network.
+    **options
+        As in `restore`.
+    """
+    return np.asarray(restore(binned(image) if halve else image, model, device=device, **options))
+
+
+def baselines(*, sharpened: bool = True) -> list[Contender]:
+    """What needs no learning: bicubic enlargement first; if `sharpened`, unsharp masking and Richardson-Lucy, too."""
+    found = [Contender(BICUBIC, BICUBIC, None, {"": lambda image: bicubic(image.astype(np.float32))})]
+    if sharpened:
+        unsharp = {
+            f"σ {sigma:g} px, amount {amount:g}": _unsharp(sigma, amount) for sigma in SIGMAS for amount in AMOUNTS
+        }
+        lucy = {
+            f"σ {sigma:g} px, {iterations} iterations": _lucy(sigma, iterations)
+            for sigma in SIGMAS
+            for iterations in ITERATIONS
+        }
+        found += [
+            Contender(UNSHARP, f"unsharp {SIGMAS} {AMOUNTS}", None, unsharp),
+            Contender(RICHARDSON_LUCY, f"richardson-lucy {SIGMAS} {ITERATIONS}", None, lucy),
+        ]
+    return found
+
+
+def _unsharp(sigma: float, amount: float) -> Run:
+    def run(image: np.ndarray) -> np.ndarray:
+        sharp = unsharp_mask(
+            image.astype(np.float32), sigma, amount, preserve_range=True, channel_axis=-1 if image.ndim == 3 else None
+        )
+        return bicubic(sharp.astype(np.float32))
+
+    return run
+
+
+def _lucy(sigma: float, iterations: int) -> Run:
+    def run(image: np.ndarray) -> np.ndarray:
+        low, high = np.percentile(image, (DARKEST, 100))
+        light = (image.astype(np.float32) - low) / max(high - low, 1e-6)
+        return richardson_lucy_bicubic(light, gaussian_psf(sigma), 2, iterations)
+
+    return run
+
+
+def gaussian_psf(sigma: float) -> np.ndarray:
+    """A Gaussian point-spread function: square, odd edge, sum 1."""
+    edge = 2 * int(np.ceil(4 * sigma)) + 1
+    point = np.zeros((edge, edge))
+    point[edge // 2, edge // 2] = 1
+    psf = ndimage.gaussian_filter(point, sigma, mode="constant")
+    return psf / psf.sum()
+
+
+def model_contenders(named: Sequence[tuple[str, Model]], *, halved: bool, device: str = "auto") -> list[Contender]:
+    """Models, each once; if `halved`, also with the image halved first."""
+    found = []
+    for name, model in named:
+        identity, channels = model.card.weights_sha256, model.card.channels
+        found.append(Contender(name, identity, channels, {"": _model(model, device, halve=False)}))
+        if halved:
+            run = _model(model, device, halve=True)
+            found.append(Contender(f"{name}, halved first", f"{identity} halved", channels, {"": run}))
+    return found
+
+
+def _model(model: Model, device: str, *, halve: bool) -> Run:
+    def run(image: np.ndarray) -> np.ndarray:
+        return restored(image, model, halve=halve, device=device)
+
+    return run
+
+
+def on_grid(result: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """A result on the pixels of the truth: reduced by means, or enlarged by bicubic interpolation; float."""
+    if result.shape[0] > shape[0]:
+        return binned(result.astype(np.float32), result.shape[0] // shape[0])
+    if result.shape[0] < shape[0]:
+        return bicubic(result.astype(np.float32), shape[0] // result.shape[0])
+    return result
