@@ -20,7 +20,6 @@ from typing import Any
 from napari_mdeblurgan.training.config import config_toml, parse_config
 from napari_mdeblurgan.training.recipe import settings_for, training_images
 
-SOFT = 0.15
 NETWORKS: dict[str, dict[str, dict[str, Any]]] = {  # what each has beside the recipe
     "m-deblurgan": {},
     "unet-sr": {"network": {"name": "unet-sr", "width": 32}, "loss": {"distances": 0.0}},
@@ -34,7 +33,7 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {  # what each has beside the r
 
 def config_for(name: str, wishes: argparse.Namespace) -> str:
     """The configuration of a training, as TOML."""
-    settings = settings_for(wishes.kind, wishes.data.resolve(), SOFT)
+    settings = settings_for(wishes.kind, wishes.data.resolve())
     settings["model"]["name"] = name
     settings["network"]["width"] = wishes.width
     settings["schedule"] |= {"steps": wishes.steps}

@@ -1,19 +1,15 @@
 """Train one of the bundled models on the processor, in the background and in as many sittings as it takes.
 
     python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 13700] [--start MODEL] [--threads 1]
-    python scripts/train_bundled.py grey DATA RUN2 --start RUN/gray-x2.safetensors --steps 4000 \
-        --patch 128 --batch 4 --learning-rate 1.5e-3 --soft 0.15
-    python scripts/widen_model.py RUN2/gray-x2.safetensors 20 wide.safetensors
-    python scripts/train_bundled.py grey DATA RUN3 --start wide.safetensors --steps 9000 \
-        --patch 128 --batch 4 --learning-rate 2e-3 --soft 0.15 --physical 0.2
-
-`rgb-x2` was finished as in the second command, and then as in the last one.
+    python scripts/train_bundled.py grey DATA RUN2 --start gray-x2 --steps 4200 \
+        --patch 128 --batch 4 --learning-rate 2e-3
+    python scripts/widen_model.py RUN2/gray-x2.safetensors 24 wide.safetensors
 
 DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder of a run, see the
-documentation under Training: the same command goes on where it was stopped. At the end RUN/MODEL.safetensors is the averaged
+documentation under Training: the same command resumes where it was stopped. At the end RUN/MODEL.safetensors is the averaged
 network with its card and its scores under the Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a
-model of the same kind. The commands after the first are how `gray-x2` was finished: on larger patches, some of which show what
-is soft by itself and is not to be sharpened; then wider, with fewer patches that an objective and a camera have seen.
+model of the same kind. The second command is how the bundled models were finished, on larger patches; the third makes a wider
+network that computes the same, as the start of another run.
 """
 
 from __future__ import annotations
@@ -43,7 +39,7 @@ LINE_EVERY = 250
 
 def config_for(kind: str, wishes: argparse.Namespace) -> TrainingConfig:
     """What `mdeblurgan train` would be told for one of the bundled models."""
-    settings = settings_for(kind, wishes.data, wishes.soft)
+    settings = settings_for(kind, wishes.data)
     settings["network"]["start"] = wishes.start
     if wishes.physical is not None:
         degradation = settings["degradation"]
@@ -97,7 +93,6 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--soft", type=float, default=0.0, help="share of the patches whose truth is softened first")
     parser.add_argument("--physical", type=float, help="share of the patches that an objective and a camera have seen")
     wishes = parser.parse_args()
     run = open_run(training_images(wishes.kind, wishes.data), wishes.run, config_for(wishes.kind, wishes))

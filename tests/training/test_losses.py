@@ -14,6 +14,7 @@ from napari_mdeblurgan.errors import ModelError, TrainingError
 from napari_mdeblurgan.network import Generator, Restoration
 from napari_mdeblurgan.network.discriminator import Discriminator, frozen
 from napari_mdeblurgan.training.dataset import Patches
+from napari_mdeblurgan.training.degradation import downsample, gaussian_blur
 from napari_mdeblurgan.training.losses import (
     GeneratorLoss,
     LossConfig,
@@ -296,3 +297,17 @@ def test_feature_matching_needs_a_discriminator_even_without_the_adversarial_ter
 def test_a_setting_that_cannot_be_is_refused(change: dict) -> None:
     with pytest.raises(TrainingError, match="must"):
         LossConfig(**change)
+
+
+def test_where_the_softness_is_known_a_result_is_as_soft_as_the_truth_before_it_is_compared() -> None:
+    latent, softness = grain(2, 1, 64, 64), torch.tensor([0.0, 2.0])
+    soft = gaussian_blur(latent, softness)
+    low, soft_low = downsample(latent, 2), gaussian_blur(downsample(latent, 2), softness / 2)
+    weights = torch.zeros(2, 3, 32, 32)
+    restored = Restoration(latent, low, low, low, weights, weights)
+    config = LossConfig(pixel="mse", ssim_share=0, distances=0, passed_on=0.5)
+    told = GeneratorLoss(config).terms(restored, Patches(low, soft_low, soft, softness))
+    assert {"output", "deblurred", "encoder-decoder", "passed on"} == set(told)
+    assert all(term.item() == pytest.approx(0, abs=1e-10) for term in told.values())
+    untold = GeneratorLoss(config).terms(restored, Patches(low, soft_low, soft))
+    assert all(term.item() > 1e-4 for term in untold.values())

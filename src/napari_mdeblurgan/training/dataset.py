@@ -28,7 +28,6 @@ __all__ = [
     "read_sharp",
 ]
 
-MARGIN = 12  # low-resolution pixels around a patch that the degradation may spoil
 BLANK = 1e-3
 REDRAWS = 2
 HALVED = 0.2
@@ -37,12 +36,15 @@ HALVED = 0.2
 class Patches(NamedTuple):
     """One batch: blurred low-resolution images, sharp low-resolution images, sharp high-resolution images.
 
-    float32, contiguous, (batch, channels, y, x), in [0, 1].
+    float32, contiguous, (batch, channels, y, x), in [0, 1]. `softness`, float32 (batch,), is the standard
+    deviation, in pixels of `sharp`, of the Gaussian blur that a restored image is to have before it is compared;
+    None stands for 0.
     """
 
     blurred: Tensor
     sharp_low: Tensor
     sharp: Tensor
+    softness: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +106,20 @@ class PatchSampler:
         rank, world = self.shard
         share = self.batch // world
         patches = [self._patch(number, place) for place in range(rank * share, (rank + 1) * share)]
-        return Patches(*(torch.cat(images) for images in zip(*patches, strict=True)))
+        return Patches(*map(_joined, zip(*patches, strict=True)))
 
     def _patch(self, number: int, place: int) -> Patches:
         random = np.random.default_rng((self.seed, number, place))
-        margin = MARGIN * self.scale
+        narrow = self.mixture.margin
+        margin = narrow * self.scale
         sharp = torch.from_numpy(self._crop(random, self.size * self.scale + 2 * margin))[None]
         degraded = self.mixture.draw(sharp, random, self.scale)
-        low, high = slice(MARGIN, -MARGIN), slice(margin, -margin)
+        low, high = slice(narrow, -narrow), slice(margin, -margin)
         return Patches(
-            degraded.blurred[..., low, low], degraded.sharp_low[..., low, low], degraded.sharp[..., high, high]
+            degraded.blurred[..., low, low],
+            degraded.sharp_low[..., low, low],
+            degraded.sharp[..., high, high],
+            degraded.softness,
         )
 
     def _crop(self, random: np.random.Generator, edge: int) -> np.ndarray:
@@ -172,6 +178,12 @@ class Batches(Iterator[Patches]):
     def draw(self, number: int) -> Patches:
         """Any one batch, wherever the iteration is."""
         return self.sampler.draw(number)
+
+
+def _joined(parts: tuple[Tensor | None, ...]) -> Tensor | None:
+    """One tensor of several along the batch; None where there are none."""
+    present = [part for part in parts if part is not None]
+    return torch.cat(present) if present else None
 
 
 def _place(image: Sharp, edge: int, random: np.random.Generator) -> tuple[int, int]:

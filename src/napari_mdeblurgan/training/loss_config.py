@@ -27,6 +27,8 @@ class LossConfig:
     output, deblurred, encoder_decoder : float
         Weights of the pixel terms: the output against the sharp image, the deblurring module's two images
         against its reduced version.
+    passed_on : float
+        Weight of the image that super-resolution starts from, against the same; 0 leaves it out.
     distances : float
         Weight of `distance_loss`; 0 for a network whose optimal approximation module estimates none (reading "none").
     border : int
@@ -58,6 +60,7 @@ class LossConfig:
     output: float = 1.0
     deblurred: float = 0.25
     encoder_decoder: float = 0.15
+    passed_on: float = 0.0
     distances: float = 0.1
     border: int = 6
     ssim_share: float = 0.1
@@ -75,7 +78,7 @@ class LossConfig:
         _check_choice("pixel", self.pixel, ("log-mse", "mse"))
         _check_choice("perceptual", self.perceptual, ("none", "vgg19", "feature-matching"))
         _check_choice("vgg19_layer", self.vgg19_layer, LAYERS)
-        for name in ("output", "deblurred", "encoder_decoder", "distances", "border"):
+        for name in ("output", "deblurred", "encoder_decoder", "passed_on", "distances", "border"):
             if not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} must be 0 or more, not {getattr(self, name)}.")
         if not self.output + self.deblurred + self.encoder_decoder > 0:

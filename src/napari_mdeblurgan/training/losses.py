@@ -9,6 +9,7 @@ from torch import Tensor, distributed
 from torch.nn import functional
 
 from napari_mdeblurgan.network import Restoration
+from napari_mdeblurgan.training.degradation import softened
 from napari_mdeblurgan.training.loss_config import PRESETS, LossConfig, preset
 from napari_mdeblurgan.training.perceptual import Trunk, feature_matching, perceptual_distance, trunk_for
 from napari_mdeblurgan.training.similarity import ssim_loss
@@ -116,10 +117,12 @@ class GeneratorLoss:
         """
         config = self.config
         scale = patches.sharp.shape[-1] // patches.sharp_low.shape[-1]
+        seen = _as_soft_as_known(restored, patches.softness, scale)
         compared = (
-            ("output", config.output, restored.output, patches.sharp, scale * config.border),
-            ("encoder-decoder", config.encoder_decoder, restored.encoder_decoder, patches.sharp_low, config.border),
-            ("deblurred", config.deblurred, restored.deblurred, patches.sharp_low, config.border),
+            ("output", config.output, seen.output, patches.sharp, scale * config.border),
+            ("encoder-decoder", config.encoder_decoder, seen.encoder_decoder, patches.sharp_low, config.border),
+            ("deblurred", config.deblurred, seen.deblurred, patches.sharp_low, config.border),
+            ("passed on", config.passed_on, seen.approximated, patches.sharp_low, config.border),
         )
         fixed: dict[str, Tensor] = {}
         sizes: dict[str, Tensor] = {}
@@ -132,7 +135,7 @@ class GeneratorLoss:
                 else:
                     fixed[name] = weight * torch.log(errors + floor).mean()
                     sizes[name] = weight * (errors / (errors + floor)).mean().detach()
-        output = without_border(restored.output, scale * config.border)
+        output = without_border(seen.output, scale * config.border)
         sharp = without_border(patches.sharp, scale * config.border)
         steered = self._steered(output, sharp, fake_logits, fake_features, real_features)
         sizes |= {name: value.detach() for name, value in steered.items()}
@@ -148,7 +151,7 @@ class GeneratorLoss:
         terms = fixed | {name: weights[name] * value for name, value in steered.items()}
         if config.distances:
             terms["distances"] = config.distances * distance_loss(
-                restored, patches.blurred, patches.sharp_low, config.border
+                seen, patches.blurred, patches.sharp_low, config.border
             )
         return terms
 
@@ -175,6 +178,17 @@ class GeneratorLoss:
                 raise ValueError("the adversarial term needs the discriminator's logits of the output")
             steered["adversarial"] = adversarial_loss(fake_logits)
         return steered
+
+
+def _as_soft_as_known(restored: Restoration, softness: Tensor | None, scale: int) -> Restoration:
+    """All images of a restoration as they are shown where the softness of the truth is known."""
+    if softness is None or not softness.any():
+        return restored
+    low = ("encoder_decoder", "deblurred", "approximated")
+    return restored._replace(
+        output=softened(restored.output, softness),
+        **{name: softened(getattr(restored, name), softness, scale) for name in low},
+    )
 
 
 def without_border(image: Tensor, border: int) -> Tensor:

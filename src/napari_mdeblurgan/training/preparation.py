@@ -106,7 +106,7 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
             raise ConfigError(
                 f"data.weights names {name!r}, but the sources in {folder} are {', '.join(sorted(names))}."
             )
-    smallest = smallest_image(config.network.scale)
+    smallest = smallest_image(config.network.scale, config.degradation.margin)
     return Data(found, tuple(image for image in judged if min(image.shape[1:]) >= smallest))
 
 

@@ -17,8 +17,30 @@ from napari_mdeblurgan.training.folder import COLOURS_AS_GREY
 RGB_WEIGHTS = {"blood": 3.0, "leaf": 3.0, "tissue": 3.0, "cp": 1.0}
 GREY_WEIGHTS = {"cp": 3.0, "nuclei": 3.0, "neubias": 4.0, "plant": 1.0}
 WIDTH = 16
-SIGMA = (0.2, 2.4)
-MIXTURE = Mixture(gaussian=0.6, gaussian_noisy=0.1, physical=0.3, jpeg=0.05, sigma=SIGMA, shapes=0.1, padding=0.1)
+SIGMA = (0.2, 6.0)
+MIXTURE = Mixture(
+    gaussian=0.5,
+    gaussian_noisy=0.12,
+    physical=0.38,
+    sigma=SIGMA,
+    defocus_radius=(0.0, 12.0),
+    bias=2.0,
+    jpeg=0.12,
+    jpeg_quality=(50, 97),
+    shapes=0.08,
+    padding=0.08,
+    soft=0.35,
+    softness=(0.3, 3.5),
+    told=0.7,
+    depth=0.25,
+    depth_radius=(1.0, 8.0),
+    spherical_waves=(-0.25, 0.25),
+    colour_focus=(0.0, 2.0),
+    haze=0.2,
+    curved=0.3,
+    mosaic=0.3,
+    processed=0.06,
+)
 
 RGB_CREDITS = (
     "Chula-RBC-12 blood smears (MIT)",
@@ -35,7 +57,7 @@ GREY_CREDITS = (
 )
 
 
-def settings_for(kind: str, data: Path, soft: float = 0.0) -> dict[str, dict[str, Any]]:
+def settings_for(kind: str, data: Path) -> dict[str, dict[str, Any]]:
     """What a training of the bundled model of a kind ("rgb" or "grey") sets, for `parse_config`; how long is up to its user.
 
     Parameters
@@ -44,8 +66,6 @@ def settings_for(kind: str, data: Path, soft: float = 0.0) -> dict[str, dict[str
         Of the model.
     data : Path
         Has the subfolders ``validation/rgb`` and ``validation/grey``; `training_images` says what is trained on.
-    soft : float
-        Share of the patches whose truth is softened first.
     """
     return {
         "model": {"name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2", "licence": "BSD-3-Clause"},
@@ -54,8 +74,8 @@ def settings_for(kind: str, data: Path, soft: float = 0.0) -> dict[str, dict[str
             "weights": RGB_WEIGHTS if kind == "rgb" else RGB_WEIGHTS | GREY_WEIGHTS,
             "validation_folder": str(data / "validation" / kind),
         },
-        "degradation": asdict(MIXTURE) | {"soft": soft},
-        "loss": {"ssim_share": 0.0},
+        "degradation": asdict(MIXTURE),
+        "loss": {"ssim_share": 0.0, "passed_on": 0.15},
         "schedule": {"name": "cosine", "learning_rate": 3e-3, "warm_up": 200},
         "optimizer": {"name": "muon", "averaging": 0.999},
         "run": {"precision": "bfloat16"},

@@ -138,7 +138,8 @@ class Training:
             except StopIteration:
                 return
             waited = time.perf_counter() - start
-            on_device = Patches(*(each.to(self.device, non_blocking=True) for each in patches))
+            moved = (each if each is None else each.to(self.device, non_blocking=True) for each in patches)
+            on_device = Patches(*moved)
             terms, shares, norm, rate = self._take(on_device)
             self.step += 1
             yield Record(self.step, terms, shares, rate, norm, time.perf_counter() - start, waited)

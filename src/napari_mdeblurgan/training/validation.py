@@ -14,13 +14,12 @@ from torch import Tensor
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
-from napari_mdeblurgan.training.degradation import Mixture
+from napari_mdeblurgan.training.degradation import Mixture, softened
 from napari_mdeblurgan.training.sharp_image import Sharp
 from napari_mdeblurgan.training.similarity import WINDOW, ssim
 
 CROPS = 16
 EDGE = 192
-MARGIN = 12  # pixels that the degradation may spoil
 BORDER = 8  # pixels of the result that are not judged
 SHOWN, SHOWN_EDGE = 4, 128
 LABELS = ("blurred", "bicubic", "restored", "truth")
@@ -29,11 +28,12 @@ LABEL_BAND, SMALLEST_COLUMN = 16, 72
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One piece of an image: float32 on the CPU, (1, channels, y, x)."""
+    """One piece of an image: float32 on the CPU, (1, channels, y, x); its softness as in `Degraded`."""
 
     blurred: Tensor
     sharp: Tensor
     bicubic: Tensor
+    softness: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def validation_crops(images: Sequence[Sharp], mixture: Mixture, scale: int, seed
     Parameters
     ----------
     images : sequence of Sharp
-        (channels, y, x), at least 56 · `scale` pixels along y and x.
+        (channels, y, x), at least as large as `smallest_image` says.
     mixture : Mixture
         What is done to them.
     scale : int
@@ -75,22 +75,24 @@ def validation_crops(images: Sequence[Sharp], mixture: Mixture, scale: int, seed
 
 
 def _crop(image: Sharp, mixture: Mixture, scale: int, seed: int, number: int) -> Crop:
-    lengths = [min(EDGE, (length // scale - 2 * MARGIN) // 8 * 8) for length in image.shape[1:]]
+    margin = mixture.margin
+    lengths = [min(EDGE, (length // scale - 2 * margin) // 8 * 8) for length in image.shape[1:]]
     spans = []
     for length, whole in zip(lengths, image.shape[1:], strict=True):
-        wanted = (length + 2 * MARGIN) * scale
+        wanted = (length + 2 * margin) * scale
         start = (whole - wanted) // 2
         spans.append(slice(start, start + wanted))
     sharp = torch.from_numpy(np.ascontiguousarray(image[:, spans[0], spans[1]], np.float32))[None]
     degraded = mixture.draw(sharp, np.random.default_rng((seed, number)), scale)
-    low, high = slice(MARGIN, -MARGIN), slice(MARGIN * scale, -MARGIN * scale)
+    low, high = slice(margin, -margin), slice(margin * scale, -margin * scale)
     blurred, truth = degraded.blurred[..., low, low].contiguous(), degraded.sharp[..., high, high].contiguous()
-    return Crop(blurred, truth, BicubicUpsampling(scale)(blurred).clamp(0, 1))
+    enlarged = BicubicUpsampling(scale)(blurred).clamp(0, 1)
+    return Crop(blurred, truth, enlarged, degraded.softness)
 
 
-def smallest_image(scale: int) -> int:
-    """Pixels that an image must have along y and x to be validated on."""
-    return scale * (2 * MARGIN + 2 * BORDER + 8 * -(-WINDOW // 8))
+def smallest_image(scale: int, margin: int) -> int:
+    """Pixels that an image must have along y and x to be validated on, `margin` as `Mixture` has it."""
+    return scale * (2 * margin + 2 * BORDER + 8 * -(-WINDOW // 8))
 
 
 @torch.no_grad()
@@ -105,7 +107,8 @@ def validate(network: Network, crops: Sequence[Crop]) -> tuple[Validation, list[
         What the network made of them: (1, channels, y, x) on the CPU, clipped to [0, 1].
     """
     device = next(network.parameters()).device
-    restored = [network(crop.blurred.to(device)).float().clamp(0, 1).cpu() for crop in crops]
+    raw = [network(crop.blurred.to(device)).float().cpu() for crop in crops]
+    restored = [softened(image, crop.softness).clamp(0, 1) for image, crop in zip(raw, crops, strict=True)]
     own = [_scores(image, crop.sharp) for image, crop in zip(restored, crops, strict=True)]
     plain = [_scores(crop.bicubic, crop.sharp) for crop in crops]
     means = [float(value) for value in (*np.mean(own, axis=0), *np.mean(plain, axis=0))]

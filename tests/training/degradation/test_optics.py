@@ -92,3 +92,21 @@ def test_an_impossible_objective_is_refused(values: tuple[float, ...], words: st
 def test_an_image_smaller_than_the_blur_is_refused() -> None:
     with pytest.raises(ImageError, match="too small for a blur that reaches 9 pixels"):
         blur(torch.zeros(1, 1, 9, 20), defocus_psf(FINE, 0, 9))
+
+
+@pytest.mark.parametrize("waves", [-0.06, 0.03, 0.06])
+def test_spherical_aberration_takes_from_the_peak_what_strehl_says(waves: float) -> None:
+    psf, ideal = defocus_psf(FINE, 0, 400, waves), defocus_psf(FINE, 0, 400)
+    expected = math.exp(-((2 * math.pi * waves) ** 2))
+    assert psf.max() / ideal.max() == pytest.approx(expected, rel=0.015)
+
+
+def test_with_spherical_aberration_the_two_sides_of_the_focus_differ() -> None:
+    above, below = (defocus_psf(FINE, z, 80, 0.2) for z in (4.0, -4.0))
+    assert np.abs(above - below).max() > 0.1 * above.max()
+    np.testing.assert_allclose(defocus_psf(FINE, -4.0, 80, -0.2), above, atol=1e-12)
+
+
+def test_an_impossible_spherical_aberration_is_refused() -> None:
+    with pytest.raises(OpticsError, match="spherical"):
+        defocus_psf(FINE, 0, 10, math.nan)

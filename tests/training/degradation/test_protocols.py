@@ -46,7 +46,7 @@ def test_the_gaussian_conditions_are_the_gaussian_protocol(condition: Condition)
 @pytest.mark.parametrize("scale", [2, 4])
 def test_sizes_ranges_and_levels(condition: Condition, scale: int) -> None:
     sharp = torch.rand(1, 3, 40 * scale, 32 * scale)
-    blurred, sharp_low, same = condition.degrade(sharp, 0, scale)
+    blurred, sharp_low, same = condition.degrade(sharp, 0, scale)[:3]
     assert blurred.shape == sharp_low.shape == (1, 3, 40, 32)
     assert same.shape == sharp.shape
     assert blurred.min() >= 0
@@ -66,7 +66,7 @@ def test_noise_depends_on_the_seed_and_the_condition_alone() -> None:
 
 def test_the_truth_has_the_offset_and_the_gain_of_the_picture() -> None:
     flat = torch.full_like(SHARP, 0.25)
-    blurred, sharp_low, sharp = PHYSICAL[2].degrade(flat)
+    blurred, sharp_low, sharp = PHYSICAL[2].degrade(flat)[:3]
     expected = 0.02 + 0.98 * 0.25
     for truth in (sharp_low, sharp):
         torch.testing.assert_close(truth, torch.full_like(truth, expected))

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from napari_mdeblurgan.training.degradation.camera import Camera, Degraded
-from napari_mdeblurgan.training.degradation.gaussian import downsample, gaussian_blur, gaussian_protocol, quantise
+from napari_mdeblurgan.training.degradation.gaussian import (
+    downsample,
+    gaussian_blur,
+    gaussian_protocol,
+    quantise,
+    softened,
+)
 from napari_mdeblurgan.training.degradation.mixture import Mixture
 from napari_mdeblurgan.training.degradation.optics import Optics, OpticsError, blur, defocus_psf
 from napari_mdeblurgan.training.degradation.protocols import GAUSSIAN, PHYSICAL, Condition
@@ -23,4 +29,5 @@ __all__ = [
     "gaussian_blur",
     "gaussian_protocol",
     "quantise",
+    "softened",
 ]

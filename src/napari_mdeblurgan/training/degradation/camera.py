@@ -25,11 +25,15 @@ class Degraded(NamedTuple):
         (batch, channels, y, x): the truth on the same grid, without noise.
     sharp : Tensor
         (batch, channels, scale · y, scale · x): the truth, without noise.
+    softness : Tensor or None
+        (batch,): standard deviation, in pixels of the truth, of the Gaussian blur that a restored image
+        is to have before it is compared with the truth. None stands for 0.
     """
 
     blurred: Tensor
     sharp_low: Tensor
     sharp: Tensor
+    softness: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,23 @@ def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
     return planes.reshape(batch, channels, height, width)
 
 
+def softened(image: Tensor, softness: Tensor | None, scale: float = 1.0) -> Tensor:
+    """Restored images as soft as their truths are known to be.
+
+    Parameters
+    ----------
+    image : Tensor
+        (batch, channels, y, x).
+    softness : Tensor or None
+        (batch,): see `Degraded`; None leaves the images as they are.
+    scale : float
+        Pixels of the truth along the edge of one pixel of `image`.
+    """
+    if softness is None or not softness.any():
+        return image
+    return gaussian_blur(image, softness.to(image) / scale)
+
+
 def quantise(image: Tensor, bits: int = 8) -> Tensor:
     """Clip to [0, 1] and round to the levels of an unsigned integer of `bits` bits."""
     levels = 2**bits - 1

@@ -20,6 +20,7 @@ from torch.nn import functional
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
 
 RADIAL_STEP = 0.2  # of 1 / (wave number · NA): 19 samples of the radial profile up to the Airy pattern's first zero
+MOST_WAVES = 5
 
 
 class OpticsError(MdeblurganError):
@@ -72,8 +73,8 @@ class Optics:
             )
 
 
-def defocus_psf(optics: Optics, defocus_um: float, radius: int) -> np.ndarray:
-    """Intensity point-spread function of an ideal objective, a given way out of focus.
+def defocus_psf(optics: Optics, defocus_um: float, radius: int, spherical_waves: float = 0.0) -> np.ndarray:
+    """Intensity point-spread function of an objective, a given way out of focus.
 
     The amplitude is the Fourier transform of the pupil function, which is 0 outside the circle |f| ≤ NA / λ and
     exp(2πi · z · √((n / λ)² − f²)) inside it: the exact phase of a plane wave carried on by z, without the paraxial
@@ -85,9 +86,13 @@ def defocus_psf(optics: Optics, defocus_um: float, radius: int) -> np.ndarray:
     optics : Optics
         Objective and pixel grid.
     defocus_um : float
-        Distance z of the specimen from the focal plane in µm; the sign makes no difference.
+        Distance z of the specimen from the focal plane in µm. Without spherical aberration the sign
+        makes no difference.
     radius : int
         Pixels on each side of the central one.
+    spherical_waves : float
+        Primary spherical aberration: coefficient of Zernike's polynomial √5 (6ρ⁴ − 6ρ² + 1), that is
+        its root mean square over the pupil, in wavelengths; of either sign.
 
     Returns
     -------
@@ -96,8 +101,11 @@ def defocus_psf(optics: Optics, defocus_um: float, radius: int) -> np.ndarray:
     """
     if not math.isfinite(defocus_um):
         raise OpticsError(f"the defocus is {defocus_um}; give a number of micrometres.")
+    if not abs(spherical_waves) <= MOST_WAVES:
+        raise OpticsError(f"the spherical aberration is {spherical_waves:g} waves; give −{MOST_WAVES} to {MOST_WAVES}.")
     pixel = optics.pixel_size_um / optics.unit_um
-    profile = _radial_profile(optics, defocus_um, (radius + 0.5) * math.sqrt(2) * pixel)
+    reach = (radius + 0.5) * math.sqrt(2) * pixel
+    profile = _radial_profile(optics, defocus_um, reach, spherical_waves)
     parts = 2 * math.ceil(pixel / 2) + 1  # odd, at most a quarter of the Airy disk's radius
     fine = (
         np.abs(np.arange((radius + 1) * parts) - parts // 2) / parts * pixel
@@ -109,17 +117,20 @@ def defocus_psf(optics: Optics, defocus_um: float, radius: int) -> np.ndarray:
     return psf / psf.sum()
 
 
-def _radial_profile(optics: Optics, defocus_um: float, reach: float) -> CubicSpline:
-    """Intensity against the distance from the axis, in units of 1 / (wave number · NA), up to `reach`."""
+def _radial_profile(optics: Optics, defocus_um: float, reach: float, spherical_waves: float) -> CubicSpline:
+    """Intensity by the distance from the axis, in units of 1 / (wave number · NA), up to `reach`."""
     sine = optics.numerical_aperture / optics.refractive_index
-    depth = 2 * np.pi * abs(defocus_um) * optics.refractive_index / optics.wavelength_um
+    depth = 2 * np.pi * defocus_um * optics.refractive_index / optics.wavelength_um
     distances = np.arange(0, reach + 4 * RADIAL_STEP, RADIAL_STEP)
-    swing = distances[-1] + depth * (1 - math.sqrt(1 - sine**2))  # radians that the integrand turns through at most
+    aberration = 2 * np.pi * math.sqrt(5) * spherical_waves
+    # radians that the integrand turns through at most; the polynomial falls by 1.5 and rises again
+    swing = distances[-1] + abs(depth) * (1 - math.sqrt(1 - sine**2)) + 3 * abs(aberration)
     nodes, weights = _quadrature(8 * math.ceil(2 + swing / 24))
-    pupil_radius = (nodes + 1) / 2
-    phase = depth * (np.sqrt(1 - (sine * pupil_radius) ** 2) - 1)
-    wave = weights * pupil_radius * np.exp(1j * phase)
-    amplitude = j0(distances[:, None] * pupil_radius) @ wave
+    rho = (nodes + 1) / 2
+    phase = depth * (np.sqrt(1 - (sine * rho) ** 2) - 1)
+    phase = phase + aberration * (6 * rho**4 - 6 * rho**2 + 1)
+    wave = weights * rho * np.exp(1j * phase)
+    amplitude = j0(distances[:, None] * rho) @ wave
     return CubicSpline(distances, amplitude.real**2 + amplitude.imag**2)
 
 
