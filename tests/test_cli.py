@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from napari_mdeblurgan import __version__
@@ -339,3 +340,25 @@ assert not {{"torch", "napari", "qtpy", "magicgui"}} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_of_a_file_of_several_images_one_is_restored_and_the_others_are_told(run, tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for value in (50, 150):
+            file.write(np.full((20, 24), value, np.uint8), metadata={"axes": "YX", "Name": f"position {value}"})
+    code, _, error = run("restore", tmp_path / "a.ome.tif", tmp_path / "first.tif", "--device", "cpu")
+    assert code == 0
+    assert_one_line(error, 'holds 2 images, of which "position 50" is taken', '--image NAME: "position 150"')
+    for given, output in (("position 150", "named.tif"), ("1", "second.ome.zarr")):
+        assert run("restore", tmp_path / "a.ome.tif", tmp_path / output, "--image", given)[::2] == (0, "")
+    means = [read_image(tmp_path / name).data.mean() for name in ("first.tif", "named.tif", "second.ome.zarr")]
+    np.testing.assert_allclose(means, (50, 150, 150), atol=1)
+    code, _, error = run("restore", tmp_path / "a.ome.tif", tmp_path / "no.tif", "--image", "position 2")
+    assert code == 1
+    assert_one_line(error, 'no image "position 2"', '"position 50", "position 150"')
+
+
+def test_an_address_is_named_as_it_was_given(run, tmp_path: Path) -> None:
+    code, _, error = run("restore", "http://127.0.0.1:9/a.zarr", tmp_path / "a.tif")
+    assert code == 2
+    assert_one_line(error, "http://127.0.0.1:9/a.zarr is an address", "download it")

@@ -138,6 +138,9 @@ def restore(
         str | None,
         typer.Option(help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."),
     ] = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a file of several images: a name, or a number from 0.")
+    ] = None,
     device: Device = "auto",
     tile: Tile = None,
     precision: PrecisionOption = Precision.auto,
@@ -155,7 +158,8 @@ def restore(
 
     Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes, channel names and pixel
     size (divided by the model's factor) go into OUTPUT. An .ome.zarr is made block by block, of images of any size; the same
-    command goes on where it was interrupted, and the maps of trust lie within it.
+    command goes on where it was interrupted, and the maps of trust lie within it. Of a file of several images (series, pages of
+    other sizes, wells and fields of a plate) one is restored, and it is said which; `mdeblurgan batch` takes all of them.
 
     \b
     Example:
@@ -168,7 +172,7 @@ def restore(
         from napari_mdeblurgan.commands.trust import Wishes
 
         wishes = Wishes(maps=trust, report=report, ensemble=ensemble)
-        settings = command.Settings(model=model, device=device, tile=tile, precision=precision.value)
+        settings = command.Settings(model=model, image=image, device=device, tile=tile, precision=precision.value)
         command.restore(source, output, settings, compare, wishes, overwrite=overwrite)
 
 

@@ -114,6 +114,18 @@ def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
         restore()
 
 
+def check_source(path: Path) -> None:
+    """Raise `WrongUse` if a file or folder that is to be read is not there, or is an address."""
+    from napari_mdeblurgan.storage import local_path
+
+    try:
+        found = local_path(path)
+    except FileError as error:
+        raise WrongUse(str(error)) from error
+    if not found.exists():
+        raise WrongUse(f"{path} does not exist; check its name.")
+
+
 def device_option(text: str | None) -> str | None:
     """The value of --device, if it can be one."""
     if text is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.commands import common
-from napari_mdeblurgan.commands.common import WrongUse, check_device, check_model, check_output
+from napari_mdeblurgan.commands.common import WrongUse, check_device, check_model, check_output, check_source
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.commands.trust import Wishes, Work
 
@@ -25,9 +25,20 @@ LINE_EVERY = 0.1  # of the work, where progress goes into a pipe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How images are restored; `model` is None where it follows from the image, the others are as in `make_plan`."""
+    """How images are restored.
+
+    Attributes
+    ----------
+    model : str or None
+        None where it follows from the image.
+    image : str or None
+        Which image of a file of several; None takes the one that `read_image` takes.
+    device, tile, precision
+        As in `make_plan`.
+    """
 
     model: str | None = None
+    image: str | None = None
     device: str = "auto"
     tile: int | None = None
     precision: str = "auto"
@@ -46,20 +57,23 @@ def restore(
         If the image cannot be restored.
     """
     from napari_mdeblurgan.commands.restore_on_disk import check_room, is_made_on_disk, restore_on_disk
-    from napari_mdeblurgan.storage import open_image, read_image, write_image
+    from napari_mdeblurgan.storage import choose_image, open_image, read_image, write_image
 
     _check_files(source, output, compare, overwrite, wishes)
     if settings.model is not None:
         check_model(settings.model)
     check_device(settings.device, settings.precision)
+    image, sentence = choose_image(source, settings.image, "--image ")
+    if sentence:
+        print(f"mdeblurgan: {sentence}", file=sys.stderr)
     if is_made_on_disk(output):
         wanted = {"tile": settings.tile, "device": settings.device, "precision": settings.precision}
         named = partial(_model_name, settings=settings)
-        for line in restore_on_disk(source, output, named, wishes, compare, _shown, **wanted):
+        for line in restore_on_disk(source, image, output, named, wishes, compare, _shown, **wanted):
             print(line, flush=True)
         return
-    check_room(open_image(source), output, 2, wishes)
-    before = read_image(source)
+    check_room(open_image(source, image), output, 2, wishes)
+    before = read_image(source, image)
     check_output(output, before.axes, before.data.dtype)
     work = Work(wishes, _shown)
     after = _restored(before, settings, work if wishes.any else None)
@@ -96,8 +110,7 @@ def demo(output: Path, rgb_model: str, gray_model: str, device: str) -> None:
 
 def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool, trust: Wishes) -> None:
     """Find out, before any work is done, whether the files can be meant so."""
-    if not source.exists():
-        raise WrongUse(f"{source} does not exist; check its name.")
+    check_source(source)
     if compare is not None and compare.suffix.lower() != ".png":
         raise WrongUse(f"the before/after picture is a PNG; let {compare} end in .png.")
     trust.check()

@@ -53,6 +53,7 @@ def check_room(image: Micrograph, output: Path, factor: int, wishes: Wishes) -> 
 
 def restore_on_disk(
     source: Path,
+    image: str,
     output: Path,
     model_name: Callable[[Micrograph], str],
     wishes: Wishes,
@@ -64,8 +65,10 @@ def restore_on_disk(
 
     Parameters
     ----------
-    source, output : Path
-        The image, and the OME-Zarr to make of it.
+    source, image : Path and str
+        The file, and the name of the image in it.
+    output : Path
+        The OME-Zarr to make of it.
     model_name : callable
         From the image to the name of the model.
     wishes : Wishes
@@ -85,7 +88,7 @@ def restore_on_disk(
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.storage import open_image
 
-    before = open_image(source)
+    before = open_image(source, image)
     model = load_model(model_name(before))
     with _held(output):
         yield from _made(before, model, output, wishes, compare, shown, settings)

@@ -13,8 +13,23 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.several import FileImage, SeveralImagesWarning, chosen, local_path, told
 
-__all__ = ["READABLE", "WRITABLE", "Micrograph", "check_writable", "open_image", "read_image", "write_image"]
+__all__ = [
+    "READABLE",
+    "WRITABLE",
+    "FileImage",
+    "Micrograph",
+    "SeveralImagesWarning",
+    "check_writable",
+    "choose_image",
+    "images_in",
+    "local_path",
+    "open_image",
+    "read_image",
+    "separate_images",
+    "write_image",
+]
 
 READABLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".zarr")
 WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png", ".ome.zarr", ".zarr")
@@ -25,10 +40,10 @@ OME_DTYPES = frozenset({"bool", "int8", "uint8", "int16", "uint16", "int32", "ui
 TIFF_DTYPES = OME_DTYPES | {"int64", "uint64", "float16"}
 
 
-def read_image(path: str | Path) -> Micrograph:
+def read_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     """Read an image into memory, with what its file says about it.
 
-    TIFF (OME, ImageJ and plain): the largest series, at full resolution, in its own bit depth. Planar colour is made
+    TIFF (OME, ImageJ and plain): the largest image, at full resolution, in its own bit depth. Planar colour is made
     interleaved, colour palettes become RGB (an ImageJ lookup table does not: its image is grey), inverted greys ("white
     is zero") are turned the right way round. OME-Zarr 0.4 and 0.5: the full resolution. PNG and JPEG are turned as their
     EXIF orientation says; 16-bit grey stays 16-bit, 1-bit becomes bool, a palette or CMYK becomes RGB. A print resolution
@@ -38,36 +53,47 @@ def read_image(path: str | Path) -> Micrograph:
     ----------
     path : str or Path
         A file or, for OME-Zarr, a folder, whose name ends in one of `READABLE`.
+    image : str or int, optional
+        Which image of a file that holds several: one of the names that `images_in` gives, or its number from 0. Without it the
+        largest of a TIFF file is taken, and of other files the first.
 
     Raises
     ------
     FileError
-        If the file is missing, empty, damaged, cut short, larger than memory, or of a kind that is not read.
+        If the file is missing, empty, damaged, cut short, larger than memory, or of a kind that is not read; if it holds
+        labels, or not the image that is named.
+
+    Warns
+    -----
+    SeveralImagesWarning
+        If the file holds several images and none is named.
     """
-    path = Path(path).expanduser()
+    path = local_path(path)
     with _one_sentence(path):
         match _readable(path):
             case "zarr":
                 from napari_mdeblurgan.storage.ome_zarr import read_ome_zarr
 
-                return read_ome_zarr(path)
+                return read_ome_zarr(path, image)
             case "tiff":
                 from napari_mdeblurgan.storage.tiff import read_tiff
 
-                return read_tiff(path)
+                return read_tiff(path, image)
             case _:
                 from napari_mdeblurgan.storage.raster import read_raster
 
-                return read_raster(path)
+                return read_raster(path, image)
 
 
-def open_image(path: str | Path) -> Micrograph:
+def open_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     """Open an image of any size: the same as `read_image` gives, but without its pixels, which are read when asked for.
 
     Parameters
     ----------
     path : str or Path
         A file or, for OME-Zarr, a folder, whose name ends in one of `READABLE`.
+    image : str or int, optional
+        As in `read_image`.
 
     Returns
     -------
@@ -80,32 +106,126 @@ def open_image(path: str | Path) -> Micrograph:
     ------
     FileError
         If the file is missing, empty, damaged or cut short as far as its headers tell, of a kind that is not read, or
-        stored in pieces larger than memory.
+        stored in pieces larger than memory; if it holds labels, or not the image that is named.
+
+    Warns
+    -----
+    SeveralImagesWarning
+        If the file holds several images and none is named.
     """
-    path = Path(path).expanduser()
+    path = local_path(path)
     with _one_sentence(path):
         match _readable(path):
             case "zarr":
                 from napari_mdeblurgan.storage.ome_zarr import open_ome_zarr
 
-                return open_ome_zarr(path)
+                return open_ome_zarr(path, image)
             case "tiff":
                 from napari_mdeblurgan.storage.tiff_lazy import open_tiff
 
-                return open_tiff(path)
+                return open_tiff(path, image)
             case _:
                 from napari_mdeblurgan.storage.raster import read_raster
 
-                return read_raster(path)
+                return read_raster(path, image)
+
+
+def images_in(path: str | Path) -> tuple[str, ...]:
+    """The names of the images in a file, in its order; mostly there is one. No pixels are read.
+
+    They are the names that the file gives them, or else numbers from 0: those of a TIFF file's series (pages of one size are one
+    image) without reduced copies and masks, of an animation's pictures, and the paths of the images within an OME-Zarr, such
+    as "A/1/0" for a field of a plate. Labels are no images.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file or, for OME-Zarr, a folder.
+
+    Raises
+    ------
+    FileError
+        As in `open_image`, if there is none.
+    """
+    return _names(local_path(path))[0]
+
+
+def choose_image(path: str | Path, image: str | int | None = None, how: str = "image=") -> tuple[str, str]:
+    """The name of the image that is read of a file; and a sentence that tells of the others, if none was named.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file or, for OME-Zarr, a folder.
+    image : str or int, optional
+        As in `read_image`.
+    how : str
+        What the sentence says is to be written before a name.
+
+    Raises
+    ------
+    FileError
+        As in `open_image`.
+    """
+    path = local_path(path)
+    names, default = _names(path)
+    number = default if image is None else chosen(path, names, image)
+    return names[number], told(path, names, number, how) if image is None else ""
+
+
+def separate_images(path: str | Path, image: str | int | None = None) -> tuple[FileImage, ...]:
+    """The images of a file, each with what names it alone; those of an OME-Zarr by their own folders.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file or, for OME-Zarr, a folder.
+    image : str or int, optional
+        Only this one, as in `read_image`.
+
+    Raises
+    ------
+    FileError
+        As in `open_image`.
+    """
+    path = local_path(path)
+    with _one_sentence(path):
+        names, _ = _names(path)
+        kept = range(len(names)) if image is None else [chosen(path, names, image)]
+        if not path.is_dir():
+            return tuple(FileImage(path, names[n], names[n]) if len(names) > 1 else FileImage(path) for n in kept)
+        from napari_mdeblurgan.storage.ome_zarr_images import file_images
+
+        found = file_images(path)
+        return tuple(found[n] for n in kept) if found else (FileImage(path),)
+
+
+def _names(path: Path) -> tuple[tuple[str, ...], int]:
+    """The names of a file's images, and the number of the one that is read where none is named."""
+    with _one_sentence(path):
+        match _readable(path):
+            case "zarr":
+                from napari_mdeblurgan.storage.ome_zarr import open_ome_zarr
+                from napari_mdeblurgan.storage.ome_zarr_images import zarr_images
+
+                return tuple(each.name for each in zarr_images(path)) or (open_ome_zarr(path).name,), 0
+            case "tiff":
+                from napari_mdeblurgan.storage.tiff import names_in_tiff
+
+                return names_in_tiff(path)
+            case _:
+                from napari_mdeblurgan.storage.raster import raster_images
+
+                return raster_images(path), 0
 
 
 def _readable(path: Path) -> str:
     """Of which kind a path is that can be read: "tiff", "zarr" or "raster"."""
     suffix = path.suffix.lower()
     if path.is_dir():
-        from napari_mdeblurgan.storage.ome_zarr import is_zarr
+        from napari_mdeblurgan.storage.ome_zarr_images import is_zarr, zarr_images
 
-        if is_zarr(path):
+        if is_zarr(path) or (suffix == ".zarr" and zarr_images(path)):
             return "zarr"
         if suffix == ".zarr":
             raise FileError(f"{path} is a folder without zarr in it; copy it again.")
@@ -145,7 +265,7 @@ def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) ->
     FileError
         If the file type cannot hold it, or the folder is missing or not writable.
     """
-    path = Path(path).expanduser()
+    path = local_path(path)
     kind = _kind(path)
     dtype = np.dtype(dtype)
     plain = path.name[: -len(".ome" + path.suffix)] + ".tif" if kind == "ome" else f"{path.stem}.tif"

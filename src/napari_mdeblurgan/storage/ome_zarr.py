@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,38 +13,49 @@ import psutil
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.ome_zarr_images import refuse_labels, zarr_images, zarr_title
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL, Level0, read_level0, unfinished
+from napari_mdeblurgan.storage.several import chosen
 
 if TYPE_CHECKING:
     import zarr
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a path is a folder with zarr inside."""
-    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs", ".zarray"))
-
-
-def open_ome_zarr(path: Path) -> Micrograph:
+def open_ome_zarr(path: Path, image: str | int | None = None) -> Micrograph:
     """Open the image at full resolution without reading its pixels.
 
-    Of a group of several images, as bioformats2raw writes them, the first is taken.
+    Parameters
+    ----------
+    path : Path
+        Of the image, or of a plate, a well or a collection of several images.
+    image : str, int or None
+        Which of several: see `storage.images_in`. None takes the first.
 
     Raises
     ------
     FileError
-        If it is no OME-Zarr image, or is stored in pieces that do not fit into memory.
+        If it is no OME-Zarr image, or is stored in pieces that do not fit into memory; if it holds labels.
     """
+    found = zarr_images(path)
+    if not found:
+        return _opened(path)  # which says why
+    one = found[chosen(path, [each.name for each in found], image)]
+    name = zarr_title(one.path if len(found) > 1 else path)
+    name = f"{name} {one.own}" if one.own else name
+    return replace(_opened(one.path, one.number), name=name)
+
+
+def _opened(path: Path, number: int = 0) -> Micrograph:
     import zarr
 
     group = zarr.open(str(path), mode="r")
     if not isinstance(group, zarr.Group):
         raise FileError(f"{path} is a zarr array without the metadata of OME-Zarr; name the folder of an image.")
     attributes = group.attrs.asdict()
-    if not _multiscales(attributes) and "0" in group and isinstance(group["0"], zarr.Group):
-        return replace(open_ome_zarr(path / "0"), name=_name(path))
+    refuse_labels(path, attributes)
     if path.name.endswith(PARTIAL) or unfinished(attributes):
         raise FileError(f"{path} is not finished yet; go on with what was making it, or remove it.")
-    level0 = read_level0(path, attributes)
+    level0 = read_level0(path, attributes, number)
     array = group.get(level0.component)
     if not isinstance(array, zarr.Array):
         raise FileError(f"{path} has no array {level0.component}, which its metadata name; copy it again.")
@@ -78,28 +87,19 @@ def open_levels(path: Path) -> list[Any]:
     return levels
 
 
-def read_ome_zarr(path: Path) -> Micrograph:
-    """Read the image at full resolution into memory.
+def read_ome_zarr(path: Path, image: str | int | None = None) -> Micrograph:
+    """Read the image at full resolution into memory; see `open_ome_zarr`.
 
     Raises
     ------
     FileError
         If it is no OME-Zarr image, or does not fit into memory.
     """
-    image = open_ome_zarr(path)
-    if image.data.nbytes > psutil.virtual_memory().available:
-        size = f"{image.data.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, image.data.shape))} pixels)"
+    opened = open_ome_zarr(path, image)
+    if opened.data.nbytes > psutil.virtual_memory().available:
+        size = f"{opened.data.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, opened.data.shape))} pixels)"
         raise FileError(f"{path} holds {size}, which does not fit into memory; crop it first.")
-    return replace(image, data=np.ascontiguousarray(image.data.compute()))
-
-
-def _multiscales(attributes: Mapping[str, Any]) -> bool:
-    ome = attributes.get("ome", attributes)
-    return isinstance(ome, Mapping) and ("multiscales" in ome or "plate" in ome)
-
-
-def _name(path: Path) -> str:
-    return re.sub(r"(\.ome)?\.zarr$", "", path.name, flags=re.IGNORECASE)
+    return replace(opened, data=np.ascontiguousarray(opened.data.compute()))
 
 
 def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
@@ -125,7 +125,7 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
         geometry.scale,
         geometry.unit,
         level0.channel_names if "C" in axes and len(level0.channel_names) == channels else (),
-        _name(path),
+        zarr_title(path),
         level0.time_step_s,
         geometry.origin,
         geometry.unitless,

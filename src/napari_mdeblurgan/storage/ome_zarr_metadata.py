@@ -63,8 +63,8 @@ def unfinished(attributes: Mapping[str, Any]) -> bool:
     return isinstance(own, Mapping) and own.get("finished") is False
 
 
-def read_level0(path: Path, attributes: Mapping[str, Any]) -> Level0:
-    """Read the metadata of a group.
+def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> Level0:
+    """Read the metadata of a group; `number` says which of its multiscale images is meant.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def read_level0(path: Path, attributes: Mapping[str, Any]) -> Level0:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # units that should be, but need not be, of the list
-            multiscale = _parsed(ome["multiscales"][0], modern="ome" in attributes)
+            multiscale = _parsed(ome["multiscales"][number], modern="ome" in attributes)
     except (ValidationError, TypeError, KeyError, LookupError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         detail = " ".join(reason.split())[:120]

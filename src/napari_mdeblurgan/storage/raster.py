@@ -12,6 +12,7 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.geometry import MICROMETRES, size_from_density
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.several import chosen
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def read_raster(path: Path) -> Micrograph:
-    """Read a PNG or JPEG file.
+def read_raster(path: Path, image: str | int | None = None) -> Micrograph:
+    """Read a PNG or JPEG file; of several pictures, as in an animation, that of the number, or else the first.
 
     Raises
     ------
@@ -32,6 +33,10 @@ def read_raster(path: Path) -> Micrograph:
     _refuse_deep_colour(path)
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
+            names = _frames(file)
+            frame = chosen(path, names, image)
+            if frame:
+                file.seek(frame)
             density = file.info.get("dpi")
             turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             data = _pixels(ImageOps.exif_transpose(file))
@@ -40,9 +45,42 @@ def read_raster(path: Path) -> Micrograph:
         size = f"{int(pixels[0]) / 1e6:,.0f} megapixels" if pixels else "too many pixels"
         raise FileError(f"{path} claims to have {size}, too many for PNG or JPEG; save it as TIFF.") from None
     except UnidentifiedImageError:
-        raise FileError(f"{path} is not a PNG or JPEG image, whatever its name says; save it again.") from None
+        raise _foreign(path) from None
     sizes = _sizes(density[::-1] if turned and density else density)
-    return Micrograph(data, "YXS" if data.ndim == 3 else "YX", sizes, "µm" if sizes else None, name=path.stem)
+    return Micrograph(
+        data,
+        "YXS" if data.ndim == 3 else "YX",
+        sizes,
+        "µm" if sizes else None,
+        name=path.stem if len(names) == 1 else f"{path.stem} {names[frame]}",
+    )
+
+
+def raster_images(path: Path) -> tuple[str, ...]:
+    """The numbers of the pictures in a PNG or JPEG file: mostly one.
+
+    Raises
+    ------
+    FileError
+        If it is neither.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as file:
+            return _frames(file)
+    except Image.DecompressionBombError:
+        return ("0",)  # which is refused when it is read
+    except UnidentifiedImageError:
+        raise _foreign(path) from None
+
+
+def _frames(file: PILImage) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(getattr(file, "n_frames", 1)))
+
+
+def _foreign(path: Path) -> FileError:
+    return FileError(f"{path} is not a PNG or JPEG image, whatever its name says; save it again.")
 
 
 def _pixels(image: PILImage) -> np.ndarray:

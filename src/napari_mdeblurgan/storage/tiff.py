@@ -15,6 +15,8 @@ import psutil
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.several import chosen
+from napari_mdeblurgan.storage.tiff_images import tiff_images
 from napari_mdeblurgan.storage.tiff_metadata import Calibration, read_calibration
 
 if TYPE_CHECKING:
@@ -27,27 +29,33 @@ JPEGS = (6, 7)  # numbers of compressions, of which the decoder makes RGB
 CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
 
 
-def read_tiff(path: Path) -> Micrograph:
-    """Read the largest series of a TIFF file at full resolution.
+def read_tiff(path: Path, image: str | int | None = None) -> Micrograph:
+    """Read the image of that name or number, or else the largest, of a TIFF file at full resolution.
 
     Raises
     ------
     FileError
         If the file is no TIFF, cut short, larger than memory, or in a compression or colour space that is not read.
     """
-    with opened_tiff(path) as (tif, index, series):
+    with opened_tiff(path, image) as (tif, index, series):
         _check_memory(path, series)
         data, axes = arranged(_decoded(path, series), series.axes, series)
         data = np.ascontiguousarray(data)
         calibration = read_calibration(tif, index, series)
-    return labelled(data, axes, calibration, path)
+        name = title(path, tif, index)
+    return labelled(data, axes, calibration, name)
 
 
 @contextmanager
-def opened_tiff(path: Path) -> Iterator[tuple[TiffFile, int, TiffPageSeries]]:
-    """The file, and the number and the content of its largest series, once its colours and its size are known to be fine.
+def opened_tiff(path: Path, image: str | int | None = None) -> Iterator[tuple[TiffFile, int, TiffPageSeries]]:
+    """The file, and the number and the content of a series of it, once its colours and its size are known to be fine.
 
-    Of equally large series, as in a set of files of one position each, the first that begins in this file counts.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    image : str, int or None
+        Which image: see `storage.images_in`. None takes the largest.
 
     Raises
     ------
@@ -55,18 +63,38 @@ def opened_tiff(path: Path) -> Iterator[tuple[TiffFile, int, TiffPageSeries]]:
         If the file is no TIFF, cut short (known when the block ends), or in a colour space that is not read; if planes of it are
         in other files that are not there.
     """
+    with _opened_file(path) as tif:
+        names, largest = tiff_images(path, tif)
+        numbers = list(names)
+        index = numbers[chosen(path, list(names.values()), image, numbers.index(largest))]
+        series = tif.series[index]
+        _check_colours(path, series)
+        _check_planes(path, series)
+        _check_claim(path, series)
+        yield tif, index, series
+
+
+def names_in_tiff(path: Path) -> tuple[tuple[str, ...], int]:
+    """The names of the images in a TIFF file, and the number of the largest.
+
+    Raises
+    ------
+    FileError
+        If the file is no TIFF, cut short, or has no image.
+    """
+    with _opened_file(path) as tif:
+        names, largest = tiff_images(path, tif)
+    return tuple(names.values()), list(names).index(largest)
+
+
+@contextmanager
+def _opened_file(path: Path) -> Iterator[TiffFile]:
     import tifffile
 
     with _complaints() as complaints:
         try:
             with tifffile.TiffFile(path) as tif:
-                if not tif.series or not max(series.size for series in tif.series):
-                    raise FileError(f"{path} is a TIFF file without an image; save it again.")
-                index, series = max(enumerate(tif.series), key=lambda item: (item[1].size, _begins_in(tif, item[1])))
-                _check_colours(path, series)
-                _check_planes(path, series)
-                _check_claim(path, series)
-                yield tif, index, series
+                yield tif
         except tifffile.TiffFileError as error:
             detail = " ".join(str(error).split())[:120]
             raise FileError(f"{path} is not a TIFF file, or a damaged one ({detail}); save it again.") from error
@@ -102,10 +130,6 @@ def _check_colours(path: Path, series: TiffPageSeries) -> None:
         raise FileError(f"{path} has colours of the kind {name}; save it as RGB or grey.")
     if np.dtype(series.dtype).kind not in "buif":
         raise FileError(f"{path} has pixels of type {series.dtype}; save it with integers or real numbers.")
-
-
-def _begins_in(tif: TiffFile, series: TiffPageSeries) -> bool:
-    return bool(series.keyframe.parent.filehandle.path == tif.filehandle.path)
 
 
 def _check_planes(path: Path, series: TiffPageSeries) -> None:
@@ -202,8 +226,15 @@ def _coloured(data: Any, colours: np.ndarray) -> Any:
     )
 
 
-def labelled(data: Any, axes: str, calibration: Calibration, path: Path) -> Micrograph:
-    """A micrograph with what of a file's calibration belongs to the axes that it has."""
+def title(path: Path, tif: TiffFile, index: int) -> str:
+    """What an image is called: its file without the suffix, and of several its own name too."""
+    name = re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)
+    names, _ = tiff_images(path, tif)
+    return f"{name} {names[index]}" if len(names) > 1 else name
+
+
+def labelled(data: Any, axes: str, calibration: Calibration, name: str) -> Micrograph:
+    """A micrograph of this name with what of a file's calibration belongs to the axes that it has."""
     channels = data.shape[axes.index("C")] if "C" in axes else 1
     geometry = calibration.geometry.along(axes)
     return Micrograph(
@@ -212,7 +243,7 @@ def labelled(data: Any, axes: str, calibration: Calibration, path: Path) -> Micr
         geometry.scale,
         geometry.unit,
         calibration.channel_names if len(calibration.channel_names) == channels else (),
-        re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE),
+        name,
         calibration.time_step_s if "T" in axes else None,
         geometry.origin,
         geometry.unitless,

@@ -12,15 +12,15 @@ import psutil
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.tiff import arranged, check_compression, labelled, opened_tiff
+from napari_mdeblurgan.storage.tiff import arranged, check_compression, labelled, opened_tiff, title
 from napari_mdeblurgan.storage.tiff_metadata import read_calibration
 
 if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
 
-def open_tiff(path: Path) -> Micrograph:
-    """Open the largest series of a TIFF file without reading its pixels.
+def open_tiff(path: Path, image: str | int | None = None) -> Micrograph:
+    """Open the image of that name or number, or else the largest, of a TIFF file without reading its pixels.
 
     Pixels that lie in the file as they would in memory are mapped; others are decoded strip by strip or tile by tile.
 
@@ -30,13 +30,14 @@ def open_tiff(path: Path) -> Micrograph:
         If the file is no TIFF, cut short, stored in pieces that do not fit into memory, or in a compression or colour
         space that is not read.
     """
-    with opened_tiff(path) as (tif, index, series):
+    with opened_tiff(path, image) as (tif, index, series):
         stored, piece = _stored(path, index, series)
         axes = series.axes
         data = lazily(stored, piece, (axes.index("Y"), axes.index("X")))
         data, axes = arranged(data, axes, series)
         calibration = read_calibration(tif, index, series)
-    return labelled(data, axes, calibration, path)
+        name = title(path, tif, index)
+    return labelled(data, axes, calibration, name)
 
 
 def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray, tuple[int, ...]]:
