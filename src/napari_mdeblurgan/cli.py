@@ -185,6 +185,10 @@ def batch(
         str | None,
         typer.Option(help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."),
     ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of files of several images only this one. [all]", show_default=False),
+    ] = None,
     format_: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.ome_tiff,
     device: Device = "auto",
     tile: Tile = None,
@@ -201,7 +205,8 @@ def batch(
     """Restore many images: whole folders, whole slides, any size.
 
     The same command again does only what is missing, however the one before ended. What fails is named with its reason and the
-    rest goes on. Large images go block by block through little memory.
+    rest goes on. Large images go block by block through little memory. Of files that hold several images (series, pages of other
+    sizes, wells and fields of a plate) all are restored, each under a name of its own.
 
     \b
     Examples:
@@ -217,6 +222,7 @@ def batch(
             rgb_model=model or common.COLOUR_MODEL,
             grey_model=model or common.GREY_MODEL,
             format=format_.value,
+            image=image,
             device=device,
             tile=tile,
             precision=precision.value,

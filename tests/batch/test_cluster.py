@@ -22,6 +22,7 @@ from napari_mdeblurgan.batch.item import Refusal
 from napari_mdeblurgan.batch.output_folder import WORK
 from napari_mdeblurgan.batch.worker import _claimed, make_image
 from napari_mdeblurgan.storage import Micrograph, read_image
+from tests.several_images import write_series
 
 from .conftest import grey, names_in, write
 
@@ -203,3 +204,14 @@ def test_each_worker_of_a_machine_claims_a_gpu_of_its_own(tmp_path: Path, monkey
         assert _claimed.__wrapped__(devices) == "cuda:1"
         assert _claimed.__wrapped__(devices) in ("cuda:0", "cuda:1")
         other.kill()
+
+
+def test_images_of_one_file_are_kept_apart_on_a_cluster(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+) -> None:
+    path = write_series(tmp_path / "a.ome.tif")
+    run([path], tmp_path / "here", settings())
+    for form in ({}, {"large_bytes": 500}):
+        batch = run([path], tmp_path / "there", settings(scheduler=address, overwrite=True, **form))
+        assert not batch.failures
+        assert contents(tmp_path / "there") == contents(tmp_path / "here")

@@ -21,8 +21,7 @@ from napari_mdeblurgan.storage import (
     write_image,
 )
 from napari_mdeblurgan.storage.micrograph import Micrograph
-
-from .several_images import (
+from tests.several_images import (
     add_labels,
     plane,
     write_animation,

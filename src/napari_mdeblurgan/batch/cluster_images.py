@@ -17,6 +17,7 @@ from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import Part, make_block, make_image, write_large
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.storage import FileImage
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
@@ -130,8 +131,11 @@ class ClusterImage:
         self.progress = Progress(before, total, 0.0, before)
         model = self._recipe.model_for(image)
         for block in missing:
-            source: Path | Part | None = self.item.source.path
-            if source is None:
+            path = self.item.source.path
+            source: FileImage | Part
+            if path is not None:
+                source = FileImage(path, self.item.source.within)
+            else:
                 rows, columns = block.tile.y.source, block.tile.x.source
                 source = Part(np.asarray(image.data[(*block.index, rows, columns)]), rows.start, columns.start)
 

@@ -7,14 +7,15 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
-from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import READABLE, Micrograph, open_image
-from napari_mdeblurgan.storage.ome_zarr import is_zarr
+from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.storage import READABLE, FileImage, Micrograph, local_path, open_image, separate_images
+from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder, is_zarr, zarr_images, zarr_root
 from napari_mdeblurgan.training.folder import image_files
 
-Input = str | Path | Micrograph
+Input = str | Path | FileImage | Micrograph
+SUFFIXES = "|".join(map(re.escape, READABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,16 @@ class Source:
     Attributes
     ----------
     key : str
-        What the manifest knows it by: the full path, or "layer:" and the name.
+        What the manifest knows it by: the full path, with the name of the image in brackets where it is one of several in a
+        file; or "layer:" and the name.
     name : str
-        What it is called in messages: the path as it was given, or the layer's name.
+        What it is called in messages: the same with the path as it was given, or the layer's name.
     place : PurePosixPath
         Where its result goes in the output folder, without a suffix.
     path : Path or None
         The file, or the folder of an OME-Zarr; None for an image that was handed over.
+    within : str or None
+        Which image of the file, where it holds several.
     image : Micrograph or None
         The image that was handed over.
     """
@@ -39,6 +43,7 @@ class Source:
     name: str
     place: PurePosixPath
     path: Path | None = None
+    within: str | None = None
     image: Micrograph | None = field(default=None, compare=False)
 
     def open(self) -> Micrograph:
@@ -49,20 +54,22 @@ class Source:
         FileError
             If it cannot be read.
         """
-        return self.image if self.image is not None else open_image(self.path or "")
+        return self.image if self.image is not None else open_image(self.path or "", self.within)
 
 
-def find_sources(inputs: Iterable[Input], output: str | Path | None = None) -> list[Source]:
-    """All images, each once, in the order given; those of a folder by name.
+def find_sources(inputs: Iterable[Input], output: str | Path | None = None, image: str | None = None) -> list[Source]:
+    """All images, each once, in the order given; those of a folder by name, and of a file of several all of them.
 
     Parameters
     ----------
-    inputs : iterable of str, Path or Micrograph
-        Files; folders, with all that is in them; patterns such as ``"day*/*.tif"`` and ``"scans/**/*.png"``; folders that
-        are OME-Zarr; images in memory or lazy, with names. Of folders and patterns, only what can be read is taken, and
-        results keep the folders that are below them.
+    inputs : iterable of str, Path, FileImage or Micrograph
+        Files, or one image of a file; folders, with all that is in them; patterns such as ``"day*/*.tif"`` and
+        ``"scans/**/*.png"``; folders that are OME-Zarr, or lie in one; images in memory or lazy, with names. Of folders and
+        patterns, only what can be read is taken, and results keep the folders that are below them.
     output : str or Path, optional
         A folder that is left out where it lies in a folder of inputs.
+    image : str, optional
+        Of files that hold several images only this one, as in `read_image`.
 
     Raises
     ------
@@ -76,10 +83,45 @@ def find_sources(inputs: Iterable[Input], output: str | Path | None = None) -> l
             source = _handed_over(each, found)
             found[source.key] = source
             continue
-        for path, place in _paths(each, barred):
-            key = os.path.realpath(path)
-            found.setdefault(key, Source(key, str(path), place, path))
+        if isinstance(each, FileImage):
+            source = _source(each, each.path.parent)
+            found.setdefault(source.key, source)
+            continue
+        for path, base in _paths(each, barred):
+            for one in _images_of(path, image):
+                source = _source(one, base)
+                found.setdefault(source.key, source)
     return list(found.values())
+
+
+def short_name(name: str) -> str:
+    """Of what a source is called what tells it from others: its file, or its OME-Zarr and the path in that."""
+    several = re.fullmatch(rf"(.*?(?:{SUFFIXES}))( \[.*\])", name, flags=re.IGNORECASE | re.DOTALL)
+    parts = PurePath(several[1] if several else name).parts
+    first = next((number for number, part in enumerate(parts) if part.lower().endswith(".zarr")), -1)
+    return "/".join(parts[first:]) + (several[2] if several else "")
+
+
+def _images_of(path: Path, image: str | None) -> Iterable[FileImage]:
+    """The images of a file; itself, where it cannot be read or has not the image that is wanted, which its turn will tell."""
+    try:
+        found = separate_images(path)
+        return separate_images(path, image) if len(found) > 1 and image is not None else found
+    except MdeblurganError:
+        return (FileImage(path, image),)
+
+
+def _source(one: FileImage, base: Path) -> Source:
+    """A source of a file, whose result keeps the folders that it has below `base`."""
+    path, key, place = one.path, os.path.realpath(one.path), _place_below(one.path, base)
+    if one.image is None:
+        return Source(key, str(path), place, path)
+    place = place.with_name(f"{place.name}-{_flat(one.image)}")
+    return Source(f"{key} [{one.image}]", str(one), place, path, one.image)
+
+
+def _flat(name: str) -> str:
+    return re.sub(r"[/\\]", "-", name)
 
 
 def _handed_over(image: Micrograph, found: dict[str, Source]) -> Source:
@@ -88,40 +130,45 @@ def _handed_over(image: Micrograph, found: dict[str, Source]) -> Source:
     while key in found:
         number += 1
         key = f"layer:{name}#{number}"
-    return Source(key, name, PurePosixPath(re.sub(r"[/\\]", "-", name)), image=image)
+    return Source(key, name, PurePosixPath(_flat(name)), image=image)
 
 
-def _paths(given: str | Path, barred: Path | None) -> Iterator[tuple[Path, PurePosixPath]]:
-    """The files that an input means, each with the place of its result."""
-    path = Path(given).expanduser()
-    if path.is_dir() and not is_zarr(path) and path.suffix.lower() != ".zarr":
+def _paths(given: str | Path, barred: Path | None) -> Iterator[tuple[Path, Path]]:
+    """The files that an input means, each with the folder below which its result keeps its folders."""
+    path = local_path(given)
+    if path.is_dir() and not is_image_folder(path) and path.suffix.lower() != ".zarr":
         files = [file for file in image_files(path) if not _barred(file, path, barred)]
         if not files:
             raise FileError(f"{path} has no image in it; put files ending in {', '.join(READABLE)} there.")
-        yield from ((file, _place(file.relative_to(path))) for file in files)
+        yield from ((file, path) for file in files)
     elif path.exists():
-        yield path, _place(Path(path.name))
+        yield path, path.parent
     elif glob.has_magic(str(path)):
         yield from _matching(path, barred)
     else:
         raise FileError(f"{path} does not exist; check its name.")
 
 
-def _matching(pattern: Path, barred: Path | None) -> Iterator[tuple[Path, PurePosixPath]]:
+def _matching(pattern: Path, barred: Path | None) -> Iterator[tuple[Path, Path]]:
     fixed = Path(*_until(pattern.parts))
     matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
     files = [match for match in matches if match.name.lower().endswith(READABLE) or match.is_dir()]
-    folders = {file for file in files if file.is_dir() and not (is_zarr(file) or file.suffix.lower() == ".zarr")}
-    inside = {file for file in files if any(parent.suffix.lower() == ".zarr" for parent in file.parents)}
+    inside = {file for file in files if _lies_in_zarr(file)}
+    zarrs = {file for file in files if file in inside or file.suffix.lower() == ".zarr" or is_zarr(file)}
     chosen: dict[Path, None] = {}
     for file in files:
-        if file in inside:
+        if any(parent in zarrs for parent in file.parents) or (file in inside and not zarr_images(file)):
             continue
-        chosen |= dict.fromkeys(image_files(file) if file in folders else [file])
+        is_folder = file.is_dir() and file not in zarrs
+        chosen |= dict.fromkeys(image_files(file) if is_folder else [file])
     kept = [file for file in chosen if not _barred(file, fixed, barred)]
     if not kept:
         raise FileError(f"Nothing that can be read matches {pattern}; check the pattern.")
-    yield from ((file, _place(file.relative_to(fixed))) for file in kept)
+    yield from ((file, fixed) for file in kept)
+
+
+def _lies_in_zarr(path: Path) -> bool:
+    return any(parent.suffix.lower() == ".zarr" for parent in path.absolute().parents)
 
 
 def _until(parts: tuple[str, ...]) -> Iterator[str]:
@@ -139,7 +186,10 @@ def _barred(file: Path, base: Path, output: Path | None) -> bool:
     return Path(os.path.realpath(file)).is_relative_to(output)
 
 
-def _place(path: Path) -> PurePosixPath:
-    """A path without the suffix of its type, OME's included."""
-    name = re.sub(rf"(\.ome)?({'|'.join(map(re.escape, READABLE))})$", "", path.name, flags=re.IGNORECASE)
-    return PurePosixPath(*path.parent.parts, name or path.name)
+def _place_below(path: Path, base: Path) -> PurePosixPath:
+    """A path without what is above `base` and the suffix of its type; what lies in an OME-Zarr is called by that, too."""
+    path, base = path.absolute(), base.absolute()
+    file = zarr_root(path) if path.is_dir() else path
+    outer = file.relative_to(base) if file != base and file.is_relative_to(base) else Path(file.name)
+    name = re.sub(rf"(\.ome)?({SUFFIXES})$", "", file.name, flags=re.IGNORECASE) or file.name
+    return PurePosixPath(*outer.parent.parts, "-".join((name, *path.relative_to(file).parts)))

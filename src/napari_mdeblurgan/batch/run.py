@@ -193,7 +193,7 @@ def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSetti
 
     Parameters
     ----------
-    inputs : iterable of str, Path or Micrograph
+    inputs : iterable of str, Path, FileImage or Micrograph
         See `find_sources`. What this folder's batches have made is left out.
     output : str or Path
         Folder for the results and their manifest; it is made if it is not there.
@@ -209,7 +209,7 @@ def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSetti
     settings = settings or BatchSettings()
     recipe = settings.recipe()
     path = Path(output).expanduser()
-    sources = find_sources(inputs, path)
+    sources = find_sources(inputs, path, settings.image)
     folder = OutputFolder(path)
     try:
         return _opened(sources, folder, settings, recipe)

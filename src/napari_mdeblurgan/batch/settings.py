@@ -21,6 +21,8 @@ class BatchSettings:
         Of the results: one of `FORMATS`.
     device, precision, tile
         As in `make_plan`.
+    image : str or None
+        Of files that hold several images only this one; None takes all.
     overwrite : bool
         Replace files that are there and that no batch with the same settings has made.
     retry_failed : bool
@@ -39,6 +41,7 @@ class BatchSettings:
     device: str = "auto"
     precision: str = "auto"
     tile: int | None = None
+    image: str | None = None
     overwrite: bool = False
     retry_failed: bool = False
     scheduler: str | None = None

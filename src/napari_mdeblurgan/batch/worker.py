@@ -28,7 +28,7 @@ from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import TileLimit
-from napari_mdeblurgan.storage import Micrograph, open_image
+from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
 from napari_mdeblurgan.storage.lazy import stamp_of
 
 if TYPE_CHECKING:
@@ -81,13 +81,19 @@ def make_image(source: Source, recipe: Recipe, place: Path, job: str) -> Product
 
 
 def make_block(
-    source: Path | Part, name: str, block: Block, plan: RestorationPlan, wish: str, model: ModelFile, store: ChunkStore
+    source: FileImage | Part,
+    name: str,
+    block: Block,
+    plan: RestorationPlan,
+    wish: str,
+    model: ModelFile,
+    store: ChunkStore,
 ) -> Refusal | None:
     """Restore a block of a large image and write it where it belongs."""
     from napari_mdeblurgan.restoration.scan import restore_block
 
     try:
-        with _at_work(source if isinstance(source, Path) else None, store.path):
+        with _at_work(source.path if isinstance(source, FileImage) else None, store.path):
             image = source if isinstance(source, Part) else _opened(source).data
             plan = replace(plan, device=own_device(wish))
             pixels = restore_block(block, image, plan, model.load(), _limit_of(store.path))
@@ -176,11 +182,12 @@ def _use_threads() -> None:
     torch.set_num_threads(max(torch.get_num_threads(), get_worker().state.nthreads))
 
 
-def _opened(path: Path) -> Micrograph:
+def _opened(source: FileImage) -> Micrograph:
+    path = source.path
     stamp = stamp_of(path / "zarr.json" if (path / "zarr.json").is_file() else path)
-    return _kept_open(path, stamp)
+    return _kept_open(source, stamp)
 
 
 @functools.lru_cache(maxsize=8)
-def _kept_open(path: Path, _stamp: tuple[int, int]) -> Micrograph:
-    return open_image(path)
+def _kept_open(source: FileImage, _stamp: tuple[int, int]) -> Micrograph:
+    return open_image(source.path, source.image)

@@ -126,10 +126,12 @@ def _news(step: BatchProgress) -> str:
 
 
 def _current(step: BatchProgress) -> str:
+    from napari_mdeblurgan.batch.inputs import short_name
+
     if step.workers == 0:
         return "waiting for workers"
     more = f" and {len(step.current) - 1} more" if len(step.current) > 1 else ""
-    return f"{Path(step.current[0]).name}{more}" if step.current else "…"
+    return f"{short_name(step.current[0])}{more}" if step.current else "…"
 
 
 def _numbers(step: BatchProgress) -> str:

@@ -223,9 +223,9 @@ def _readable(path: Path) -> str:
     """Of which kind a path is that can be read: "tiff", "zarr" or "raster"."""
     suffix = path.suffix.lower()
     if path.is_dir():
-        from napari_mdeblurgan.storage.ome_zarr_images import is_zarr, zarr_images
+        from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 
-        if is_zarr(path) or (suffix == ".zarr" and zarr_images(path)):
+        if is_image_folder(path):
             return "zarr"
         if suffix == ".zarr":
             raise FileError(f"{path} is a folder without zarr in it; copy it again.")

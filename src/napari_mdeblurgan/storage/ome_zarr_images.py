@@ -44,6 +44,14 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in METADATA)
 
 
+def is_image_folder(path: Path) -> bool:
+    """Whether a folder is to be read as OME-Zarr: also a part of one that has no metadata, such as the row of a plate."""
+    if is_zarr(path):
+        return True
+    named = any(each.suffix.lower() == ".zarr" for each in (path, *path.absolute().parents))
+    return named and path.is_dir() and bool(zarr_images(path))
+
+
 def zarr_images(path: Path) -> list[ZarrImage]:
     """The images of a folder in the order of its metadata, or else by name; labels are none. Pixels are not looked at."""
     return list(_images(path, path, DEEPEST))
@@ -57,6 +65,7 @@ def file_images(path: Path) -> list[FileImage]:
 
 def zarr_root(path: Path) -> Path:
     """The outermost OME-Zarr that a folder belongs to; itself where it lies in no other."""
+    path = path.absolute()
     outermost = next((parent for parent in reversed(path.parents) if parent.suffix.lower() == ".zarr"), None)
     if outermost is not None:
         return outermost
@@ -69,7 +78,8 @@ def zarr_title(path: Path) -> str:
     """What an image is called: its OME-Zarr, and where it lies in that; "plate A/1/0"."""
     root = zarr_root(path)
     name = re.sub(r"(\.ome)?\.zarr$", "", root.name, flags=re.IGNORECASE)
-    return name if path == root else f"{name} {path.relative_to(root).as_posix()}"
+    place = path.absolute().relative_to(root).as_posix()
+    return name if place == "." else f"{name} {place}"
 
 
 def refuse_labels(path: Path, attributes: Mapping[str, Any]) -> None:
@@ -103,7 +113,7 @@ def _images(path: Path, top: Path, depth: int) -> Iterator[ZarrImage]:
     attributes = _attributes(path)
     ome = _ome(attributes)
     multiscales = ome.get("multiscales")
-    if _is_label(path, attributes):
+    if _is_array(path) or _is_label(path, attributes):
         return
     if isinstance(multiscales, list) and multiscales:
         yield from _own_images(path, top, multiscales)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import PurePath
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
+
+from napari_mdeblurgan.batch.inputs import short_name
 
 WAITING, WORKING, DONE, FAILED = "waiting", "working…", "done", "failed"
 SIGNS = {WAITING: "·", WORKING: "▶", DONE: "✓", FAILED: "✗"}
@@ -37,7 +38,7 @@ class FileList(QTreeWidget):
         self.clear()
         self._rows, self._working = {}, set()
         for name in names:
-            row = QTreeWidgetItem([PurePath(name).name, ""])
+            row = QTreeWidgetItem([short_name(name), ""])
             row.setToolTip(0, name)
             self.addTopLevelItem(row)
             self._rows[name] = row
