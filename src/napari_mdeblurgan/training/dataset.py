@@ -46,6 +46,12 @@ class Patches(NamedTuple):
     sharp: Tensor
     softness: Tensor | None = None
 
+    def to(self, device: torch.device) -> Patches:
+        """The same on a device."""
+        softness = None if self.softness is None else self.softness.to(device, non_blocking=True)
+        blurred, sharp_low, sharp = (each.to(device, non_blocking=True) for each in self[:3])
+        return Patches(blurred, sharp_low, sharp, softness)
+
 
 @dataclass(frozen=True, slots=True)
 class PatchSampler:
@@ -106,7 +112,9 @@ class PatchSampler:
         rank, world = self.shard
         share = self.batch // world
         patches = [self._patch(number, place) for place in range(rank * share, (rank + 1) * share)]
-        return Patches(*map(_joined, zip(*patches, strict=True)))
+        blurred, sharp_low, sharp = map(torch.cat, zip(*(patch[:3] for patch in patches), strict=True))
+        softness = [patch.softness for patch in patches if patch.softness is not None]
+        return Patches(blurred, sharp_low, sharp, torch.cat(softness) if softness else None)
 
     def _patch(self, number: int, place: int) -> Patches:
         random = np.random.default_rng((self.seed, number, place))
@@ -178,12 +186,6 @@ class Batches(Iterator[Patches]):
     def draw(self, number: int) -> Patches:
         """Any one batch, wherever the iteration is."""
         return self.sampler.draw(number)
-
-
-def _joined(parts: tuple[Tensor | None, ...]) -> Tensor | None:
-    """One tensor of several along the batch; None where there are none."""
-    present = [part for part in parts if part is not None]
-    return torch.cat(present) if present else None
 
 
 def _place(image: Sharp, edge: int, random: np.random.Generator) -> tuple[int, int]:

@@ -115,7 +115,8 @@ def _by_processes(batches: Numbered, depth: int, workers: int) -> Iterator[Patch
     pool = ProcessPoolExecutor(workers, fresh, _begin, (batches,))
     tasks = (partial(_drawn, number) for number in itertools.count(batches.number))
     for images in _ahead(pool, tasks, max(depth, workers)):
-        yield Patches(*(each if each is None else torch.from_numpy(each) for each in images))
+        blurred, sharp_low, sharp = map(torch.from_numpy, images[:3])
+        yield Patches(blurred, sharp_low, sharp, *map(torch.from_numpy, images[3:]))
 
 
 _batches: list[Numbered] = []  # of a process that draws
@@ -136,6 +137,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _drawn(number: int) -> tuple[np.ndarray | None, ...]:
-    """As arrays, which are copied to the other process; tensors would have to be kept for it."""
-    return tuple(each if each is None else each.numpy() for each in _batches[0].draw(number))
+def _drawn(number: int) -> tuple[np.ndarray, ...]:
+    """What is there, as arrays, which are copied to the other process; tensors would have to be kept for it."""
+    return tuple(each.numpy() for each in _batches[0].draw(number) if each is not None)

@@ -138,9 +138,7 @@ class Training:
             except StopIteration:
                 return
             waited = time.perf_counter() - start
-            moved = (each if each is None else each.to(self.device, non_blocking=True) for each in patches)
-            on_device = Patches(*moved)
-            terms, shares, norm, rate = self._take(on_device)
+            terms, shares, norm, rate = self._take(patches.to(self.device))
             self.step += 1
             yield Record(self.step, terms, shares, rate, norm, time.perf_counter() - start, waited)
 

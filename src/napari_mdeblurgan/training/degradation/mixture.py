@@ -213,8 +213,8 @@ class Mixture:
         softness = torch.zeros(len(sharp))
         if self.soft:
             drawn = random.random(len(sharp)) < self.soft
-            widths = np.where(drawn, random.uniform(*self.softness, len(sharp)), 0.0)
-            widths = torch.from_numpy(widths.astype(np.float32))
+            strengths = np.where(drawn, random.uniform(*self.softness, len(sharp)), 0.0)
+            widths = torch.from_numpy(strengths.astype(np.float32))
             sharp = gaussian_blur(sharp, widths)
             if self.told:
                 told = torch.from_numpy(random.random(len(sharp)) < self.told)
@@ -288,25 +288,25 @@ class Mixture:
 
         if self.depth and random.random() < self.depth:
             form = FORMS[int(random.integers(len(FORMS)))]
-            shares = layers(height_map(random, *sharp.shape[-2:], form), LAYERS)
+            height, width = sharp.shape[-2:]
+            shares = layers(height_map(random, height, width, form), LAYERS)
             half = float(random.uniform(*self.depth_radius)) / 2
             psfs = [psf(radius + offset) for offset in np.linspace(-half, half, LAYERS)]
             return through_depth(sharp, shares, psfs, scale, absorbing=random.random() < 0.5)
         if self.colour_focus[1] and len(sharp) == 3:
             shift = float(random.uniform(*self.colour_focus))
-            offsets = random.permutation([-shift / 2, float(random.uniform(-shift, shift)) / 2, shift / 2])
-            planes = [
-                blur(plane[None, None], psf(radius + at), scale)[0] for plane, at in zip(sharp, offsets, strict=True)
-            ]
-            return torch.cat(planes)
+            offsets = np.array([-1, random.uniform(-1, 1), 1]) * shift / 2
+            random.shuffle(offsets)
+            return torch.cat([blur(sharp[None, [c]], psf(radius + at), scale)[0] for c, at in enumerate(offsets)])
         return blur(sharp[None], psf(radius), scale)[0]
 
     def _hazy(self, sharp: Tensor, random: np.random.Generator, scale: int) -> tuple[Tensor, Tensor]:
         """Mixed with slowly varying light, such as layers far out of focus send; on both grids."""
         share, step = float(random.uniform(*self.haze_share)), HAZE_STEP * scale
         other = torch.flip(sharp, dims=(-2, -1))
-        coarse = functional.adaptive_avg_pool2d(other[None], [-(-length // step) for length in sharp.shape[-2:]])
-        far = functional.interpolate(coarse, sharp.shape[-2:], mode="bicubic").clamp(0, 1)
+        height, width = sharp.shape[-2:]
+        coarse = functional.adaptive_avg_pool2d(other[None], (-(-height // step), -(-width // step)))
+        far = functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)
         far = gaussian_blur(far, torch.tensor([float(step) / 4]))[0]
         mixed = (1 - share) * sharp + share * far
         return mixed, downsample(mixed[None], scale)[0]
