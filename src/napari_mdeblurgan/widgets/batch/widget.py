@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import list_models
-from napari_mdeblurgan.storage import READABLE
+from napari_mdeblurgan.storage import READABLE, FileImage
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.axes import arranged, micrograph
 from napari_mdeblurgan.widgets.batch.controls import (
@@ -32,6 +34,7 @@ from napari_mdeblurgan.widgets.batch.controls import (
     show_place,
 )
 from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, FileList
+from napari_mdeblurgan.widgets.batch.several import ImageChooser, several_in
 from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import LifeWatch
@@ -68,7 +71,9 @@ class BatchWidget(QWidget):
         self._outcome: Finished | Stopped | None = None
         self._stopped = False  # whether the last run was cancelled
         self._failed = 0  # in the last run
-        self.inputs: list[str | Micrograph] = []
+        self._looking_into: list[Any] = []  # workers that look for files of several images
+        self.chooser: ImageChooser | None = None
+        self.inputs: list[str | FileImage | Micrograph] = []
         self.controls = make_batch_controls(self._colour_models, self._grey_models, self._device_entries)
         self.files = FileList()
         layout = QVBoxLayout(self)
@@ -110,11 +115,11 @@ class BatchWidget(QWidget):
         needed = [controls.output] if controls.place.value != SCHEDULER else [controls.output, controls.scheduler]
         return not self.running and bool(self.inputs) and all(line.value.strip() for line in needed)
 
-    def add(self, *inputs: str | Micrograph) -> None:
-        """Put paths, patterns and micrographs on the list."""
+    def add(self, *inputs: str | FileImage | Micrograph) -> None:
+        """Put paths, patterns, images of files and micrographs on the list."""
         self.inputs += [each for each in inputs if isinstance(each, Micrograph) or each not in self.inputs]
         self._failed, self._stopped = 0, False
-        self.files.offer([each.name if isinstance(each, Micrograph) else each for each in self.inputs])
+        self.files.offer([each.name if isinstance(each, Micrograph) else str(each) for each in self.inputs])
         self._say("")
         self._refresh()
 
@@ -132,11 +137,45 @@ class BatchWidget(QWidget):
 
     def _pick_files(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in READABLE if suffix != ".zarr")
-        self.add(*QFileDialog.getOpenFileNames(self, "Images to restore", "", f"Images ({patterns});;All files (*)")[0])
+        files, _ = QFileDialog.getOpenFileNames(self, "Images to restore", "", f"Images ({patterns});;All files (*)")
+        self.add(*files)
+        self._look_into(files)
 
     def _pick_folder(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Folder with images, or OME-Zarr"):
             self.add(folder)
+            if is_image_folder(Path(folder)):
+                self._look_into([folder])
+
+    def _look_into(self, paths: Sequence[str]) -> None:
+        """Find out which files hold several images, and let the user choose among these."""
+        if paths:
+            worker = create_worker(several_in, tuple(paths), _connect={"returned": self._offer_images})
+            self._looking_into.append(worker)
+
+    def _look_no_more(self) -> None:
+        """Ask nothing about files that are still looked into: who goes on without an answer means all of their images."""
+        for worker in self._looking_into:
+            with suppress(TypeError, RuntimeError):  # it has returned already
+                worker.returned.disconnect(self._offer_images)
+        self._looking_into = []
+
+    def _offer_images(self, files: dict[str, tuple[FileImage, ...]]) -> None:
+        """Ask which images of files are meant; until that is said it is all of them."""
+        files = {path: images for path, images in files.items() if path in self.inputs}
+        if not files:
+            return
+        self.chooser = chooser = ImageChooser(self, files)
+        chooser.accepted.connect(lambda: self._restrict(chooser.chosen()))
+        chooser.open()
+
+    def _restrict(self, chosen: dict[str, list[FileImage]]) -> None:
+        """Put images of files in the place of the files."""
+        kept: list[str | FileImage | Micrograph] = []
+        for each in self.inputs:
+            kept += chosen[each] if isinstance(each, str) and each in chosen else [each]
+        self.inputs = []
+        self.add(*kept)
 
     def _pick_output(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Folder for the results", self.controls.output.value):
@@ -210,6 +249,7 @@ class BatchWidget(QWidget):
             "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
             "workers": controls.workers.value if place == WORKERS else None,
         }
+        self._look_no_more()
         order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings)
         self._outcome, self._stopped, self._failed = None, False, 0
         self._worker = create_worker(run_order, order, _start_thread=False, _worker_class=JobWorker)
@@ -332,6 +372,7 @@ class BatchWidget(QWidget):
             ):
                 signal.disconnect(slot)
             worker.quit()
+        self._look_no_more()
         if self._looking_for_devices is not None:
             with suppress(TypeError, RuntimeError):  # it has returned already
                 self._looking_for_devices.returned.disconnect(self._offer_devices)
