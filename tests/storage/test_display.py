@@ -8,6 +8,7 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
@@ -93,3 +94,24 @@ def test_a_single_channel_without_a_name_keeps_its_colour(tmp_path: Path) -> Non
     lazy = Micrograph(da.from_array(TWO.data[0]), "YX", display=(TABLE,))
     write_image(tmp_path / "b.zarr", lazy)
     assert read_image(tmp_path / "b.zarr").display == (TABLE,)
+
+
+def test_ome_tiff_has_colours_as_signed_numbers(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.ome.tif", shown(TWO, BLUE, RED))
+    xml = tifffile.TiffFile(tmp_path / "a.ome.tif").ome_metadata
+    assert xml is not None
+    assert 'Name="DAPI" Color="65535"' in xml
+    assert 'Name="GFP" Color="-16776961"' in xml
+    assert read_image(tmp_path / "a.ome.tif").display == (BLUE, RED)
+
+
+def test_colours_of_other_programs_are_read_from_ome_tiff(tmp_path: Path) -> None:
+    metadata = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"], "Color": [65535, 16711935]}}
+    tifffile.imwrite(tmp_path / "a.ome.tif", TWO.data, photometric="minisblack", metadata=metadata)
+    assert [channel.color for channel in read_image(tmp_path / "a.ome.tif").display] == [(0, 0, 255), (0, 255, 0)]
+
+
+def test_a_plain_tiff_keeps_what_imagej_has_no_place_for(tmp_path: Path) -> None:
+    image = Micrograph(TWO.data.astype(np.uint32), "CYX", display=(TABLE, RED))
+    write_image(tmp_path / "a.tif", image)
+    assert read_image(tmp_path / "a.tif").display == image.display

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_mdeblurgan.storage import Micrograph, open_image, read_image
+from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage.display import GreyCalibration
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 
@@ -82,3 +83,97 @@ def test_the_interval_of_frames_has_a_unit(tmp_path: Path, told: dict[str, str],
 def test_an_interval_in_no_unit_of_time_is_not_known(tmp_path: Path) -> None:
     image = saved(tmp_path, np.stack([GREY] * 3), {"axes": "TYX", "finterval": 5.0, "tunit": "frame"})
     assert image.time_step_s is None
+
+
+FIRE = np.random.default_rng(0).integers(0, 255, (3, 256)).astype(np.uint8)
+BLUE = np.stack([np.zeros(256), np.zeros(256), np.arange(256)]).astype(np.uint8)
+
+
+def colours(image: Micrograph) -> list[tuple[int, int, int] | None]:
+    return [channel.color for channel in image.display]
+
+
+def test_tables_and_ranges_of_channels_are_read_and_written(tmp_path: Path) -> None:
+    metadata = {"axes": "CYX", "mode": "composite", "LUTs": [BLUE, FIRE], "Ranges": (10.0, 200.0, 0.0, 90.0)}
+    image = saved(tmp_path, np.stack([GREY, GREY]), metadata)
+    assert [channel.limits for channel in image.display] == [(10, 200), (0, 90)]
+    assert image.display[0].lut is None
+    assert colours(image)[0] == (0, 0, 255)
+    np.testing.assert_array_equal(image.display[1].table, FIRE)
+    for suffix in (".tif", ".ome.tif", ".zarr"):
+        write_image(tmp_path / f"b{suffix}", image)
+        assert read_image(tmp_path / f"b{suffix}").display == image.display
+    again = tifffile.TiffFile(tmp_path / "b.tif").imagej_metadata
+    assert again is not None
+    np.testing.assert_array_equal(again["LUTs"], [BLUE, FIRE])
+    assert again["Ranges"] == (10, 200, 0, 90)
+
+
+def test_a_composite_without_tables_has_imagejs_own_colours(tmp_path: Path) -> None:
+    image = saved(tmp_path, np.stack([GREY, GREY, GREY, GREY]), {"axes": "CYX", "mode": "composite"})
+    assert colours(image) == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+    assert saved(tmp_path, np.stack([GREY, GREY]), {"axes": "CYX", "mode": "grayscale"}).display == ()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_the_limits_of_a_single_channel_go_along(tmp_path: Path, dtype: type) -> None:
+    image = saved(tmp_path, GREY.astype(dtype), {"min": 3.0, "max": 40.0})
+    assert image.display[0].limits == (3, 40)
+    write_image(tmp_path / "b.tif", image)
+    assert read_image(tmp_path / "b.tif").display == image.display
+
+
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_a_lookup_table_in_the_tags_is_a_way_to_show_greys(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    data = np.broadcast_to(GREY, (*shape, 6, 8)).copy()
+    image = saved(tmp_path, data, {"axes": "ZYX"[-data.ndim :]}, photometric="palette", colormap=FIRE.astype("H") * 257)
+    np.testing.assert_array_equal(image.data, data)
+    np.testing.assert_array_equal(image.display[0].table, FIRE)
+    write_image(tmp_path / "b.tif", image)
+    again = tifffile.TiffFile(tmp_path / "b.tif")
+    assert again.is_imagej
+    assert again.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
+    np.testing.assert_array_equal(again.asarray(), data)
+    assert read_image(tmp_path / "b.tif").display == image.display
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_an_inverted_lookup_table_leaves_the_numbers_and_goes_along(tmp_path: Path, dtype: type) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(dtype), imagej=True)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tif:
+        tif.pages.first.tags["PhotometricInterpretation"].overwrite(0)
+    image = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(image.data, GREY)
+    np.testing.assert_array_equal(image.display[0].table[0], np.arange(256)[::-1])
+    write_image(tmp_path / "b.tif", image)
+    again = read_image(tmp_path / "b.tif")
+    np.testing.assert_array_equal(again.data, GREY)
+    assert again.display == image.display
+
+
+def test_signed_numbers_are_signed_again(tmp_path: Path) -> None:
+    raw = np.random.default_rng(0).integers(0, 2**16, (6, 8)).astype(np.uint16)
+    metadata = {"cf": 0, "c0": -32768.0, "c1": 1.0, "vunit": "Gray Value", "min": 32768.0, "max": 33768.0}
+    image = saved(tmp_path, raw, metadata)
+    assert image.data.dtype == np.int16
+    np.testing.assert_array_equal(image.data, raw.astype(int) - 32768)
+    np.testing.assert_array_equal(np.asarray(open_image(tmp_path / "a.tif").data), image.data)
+    assert image.grey_calibration is None
+    assert image.display[0].limits == (0, 1000)
+    write_image(tmp_path / "b.tif", image)
+    again = read_image(tmp_path / "b.tif")
+    np.testing.assert_array_equal(again.data, image.data)
+    assert again.display == image.display
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".zarr"])
+def test_what_greys_stand_for_goes_along(tmp_path: Path, suffix: str) -> None:
+    image = saved(tmp_path, metadata={"cf": 0, "c0": 0.5, "c1": -0.25, "vunit": "OD"})
+    assert image.grey_calibration == GreyCalibration(0, (0.5, -0.25), "OD")
+    np.testing.assert_array_equal(image.data, GREY)
+    write_image(tmp_path / f"b{suffix}", image)
+    assert read_image(tmp_path / f"b{suffix}").grey_calibration == image.grey_calibration
+    if suffix == ".tif":
+        told = tifffile.TiffFile(tmp_path / "b.tif").imagej_metadata
+        assert told is not None
+        assert [told[name] for name in ("cf", "c0", "c1", "vunit")] == [0, 0.5, -0.25, "OD"]

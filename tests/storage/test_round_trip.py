@@ -200,9 +200,31 @@ def test_a_large_image_becomes_bigtiff(tmp_path: Path, monkeypatch: pytest.Monke
     assert again.pixel_size == pytest.approx(image.pixel_size)
 
 
-def test_sizes_without_a_unit_of_length_are_not_written(tmp_path: Path) -> None:
-    write_image(tmp_path / "a.tif", Micrograph(np.zeros((3, 4), np.uint8), "YX", {"X": 2.0, "Y": 2.0}, "pixel"))
-    assert read_image(tmp_path / "a.tif").pixel_size == {}
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".zarr"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint64"])  # which ImageJ knows and does not
+def test_sizes_without_a_unit_of_length_are_plain_numbers_again(tmp_path: Path, suffix: str, dtype: str) -> None:
+    if dtype == "uint64" and suffix == ".ome.tif":
+        dtype = "uint32"
+    image = Micrograph(np.zeros((2, 3, 4), dtype), "ZYX", {"X": 0.5, "Y": 2.0, "Z": 3.0}, "pixel")
+    write_image(tmp_path / f"a{suffix}", image)
+    again = read_image(tmp_path / f"a{suffix}")
+    assert again.pixel_size == pytest.approx(image.pixel_size)
+    assert (again.unit, again.unitless) == (None, frozenset())
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".zarr"])
+@pytest.mark.parametrize("sizes", [{"X": 0.2, "Y": 0.2, "Z": -0.5}, {"X": -0.2, "Y": 0.2, "Z": 0.5}])
+@pytest.mark.parametrize("unitless", [frozenset(), frozenset("Z")])
+def test_direction_and_place_come_back_from_every_format_that_has_them(
+    tmp_path: Path, suffix: str, sizes: dict[str, float], unitless: frozenset[str]
+) -> None:
+    place = {"X": 10.0, "Y": -3.0, "Z": 0.25}
+    image = Micrograph(np.zeros((2, 3, 4), np.uint8), "ZYX", sizes, "µm", position=place, unitless=unitless)
+    write_image(tmp_path / f"a{suffix}", image)
+    again = read_image(tmp_path / f"a{suffix}")
+    assert again.pixel_size == pytest.approx(sizes)
+    assert again.position == pytest.approx(place)
+    assert (again.unit, again.unitless) == ("µm", unitless)
 
 
 @pytest.mark.parametrize(

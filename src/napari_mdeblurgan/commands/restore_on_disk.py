@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -137,6 +138,8 @@ def _made(
     if plan is None:
         scan = open_scan(before, model, output, ensemble=wishes.ensemble, **settings)
         plan = scan.plan
+        for warning in plan.warnings:
+            print(f"mdeblurgan: {warning}", file=sys.stderr)
         yield f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}"
         yield from domain_lines(before.data, plan, model.card) if wishes.assesses else ()
         shown(scan.steps())

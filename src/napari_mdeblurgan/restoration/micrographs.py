@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def plan_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> RestorationPlan:
-    """The plan for an image, with a window of intensity for each of its channels.
+    """The plan for an image, with a window of intensity for each of its channels, and what is to be said of it.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ def plan_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> Restor
     ImageError
         In one sentence, if the image cannot be restored.
     """
-    return make_plan(image.data, card, **{"rgb": image.rgb, "channel_axis": image.channel_axis, **wishes})
+    plan = make_plan(image.data, card, **{"rgb": image.rgb, "channel_axis": image.channel_axis, **wishes})
+    return dataclasses.replace(plan, warnings=(*image.remarks, *plan.warnings)) if image.remarks else plan
 
 
 def restored_micrograph(image: Micrograph, data: Any, plan: RestorationPlan) -> Micrograph:

@@ -13,7 +13,8 @@ from dask.base import tokenize
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measuring
-from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+from napari_mdeblurgan.restoration.micrographs import plan_micrograph
+from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
@@ -57,7 +58,7 @@ def settling(
     wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
     identical = _identical(source, model, identity, wishes, ensemble)
     begun = _kept(begun_job(path, in_place=in_place), identical)
-    plan = make_plan(source.data, model.card, in_memory=False, **{**wishes, **begun})
+    plan = plan_micrograph(source, model.card, in_memory=False, **{**wishes, **begun})
     if not begun and wishes.get("tile") is None:
         plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
     if ensemble:
@@ -88,7 +89,7 @@ def plan_of_finished(
     """
     wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
     kept = _kept(finished_job(path), _identical(source, model, identity, wishes, ensemble))
-    return make_plan(source.data, model.card, in_memory=False, **{**wishes, **kept}) if kept else None
+    return plan_micrograph(source, model.card, in_memory=False, **{**wishes, **kept}) if kept else None
 
 
 def _identical(

@@ -50,6 +50,8 @@ class Micrograph:
         How each channel is shown, one for each along C and one for an image without; empty where nothing is known.
     grey_calibration : GreyCalibration or None
         What greys stand for, where they are not the measure itself.
+    remarks : tuple of str
+        What is to be said of it, a sentence each: what of its file was not read, and why.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Micrograph:
     unitless: frozenset[str] = frozenset()
     display: tuple[ChannelDisplay, ...] = ()
     grey_calibration: GreyCalibration | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         axes = self.axes

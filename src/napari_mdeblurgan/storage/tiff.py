@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,13 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.calibration import Calibration
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.several import chosen
 from napari_mdeblurgan.storage.tiff_images import tiff_images
-from napari_mdeblurgan.storage.tiff_metadata import Calibration, read_calibration
+from napari_mdeblurgan.storage.tiff_metadata import read_calibration
+from napari_mdeblurgan.storage.tiff_pixels import arranged
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -93,7 +95,7 @@ def _opened_file(path: Path) -> Iterator[TiffFile]:
 
     with _complaints() as complaints:
         try:
-            with tifffile.TiffFile(path) as tif:
+            with open_tiff_file(path) as tif:
                 yield tif
         except tifffile.TiffFileError as error:
             detail = " ".join(str(error).split())[:120]
@@ -193,39 +195,6 @@ def _lacking_codec(path: Path, series: TiffPageSeries) -> FileError:
     )
 
 
-def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
-    """Pixels and axes with YX or YXS last, samples that are no colours as channels, greys the right way round.
-
-    `data` is a numpy or dask array, and so is the result.
-    """
-    from tifffile import PHOTOMETRIC
-
-    page = series.keyframe
-    by_program = series.kind.lower() in ("imagej", "ome", "shaped")
-    if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and not by_program:
-        shift = 8 if page.colormap.max() > 255 else 0  # some programs write 8 bits where there are to be 16
-        data, axes = _coloured(data, (np.asarray(page.colormap) >> shift).astype(np.uint8).T), f"{axes}S"
-    inverted = "PhotometricInterpretation" in page.tags and page.photometric == PHOTOMETRIC.MINISWHITE
-    if inverted and data.dtype.kind in "bu" and not by_program:
-        data = np.invert(data)
-    if "S" in axes:
-        colour = data.shape[axes.index("S")] in (3, 4) and page.photometric != PHOTOMETRIC.MINISBLACK
-        if not colour:
-            axes = axes.replace("S", "Q" if "C" in axes else "C")
-    last = "YXS" if "S" in axes else "YX"
-    order = [axis for axis in axes if axis not in last] + list(last)
-    data = data.transpose([axes.index(axis) for axis in order])
-    return data.astype(data.dtype.newbyteorder("="), copy=False), "".join(order)
-
-
-def _coloured(data: Any, colours: np.ndarray) -> Any:
-    if isinstance(data, np.ndarray):
-        return colours[data]
-    return data.map_blocks(
-        partial(np.take, colours, axis=0), dtype=np.uint8, chunks=(*data.chunks, (3,)), new_axis=data.ndim
-    )
-
-
 def title(path: Path, tif: TiffFile, index: int) -> str:
     """What an image is called: its file without the suffix, and of several its own name too."""
     name = re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)
@@ -247,4 +216,7 @@ def labelled(data: Any, axes: str, calibration: Calibration, name: str) -> Micro
         calibration.time_step_s if "T" in axes else None,
         geometry.origin,
         geometry.unitless,
+        calibration.display if len(calibration.display) == channels and "S" not in axes else (),
+        calibration.grey_calibration,
+        calibration.remarks,
     )

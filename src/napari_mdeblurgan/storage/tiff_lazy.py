@@ -12,8 +12,10 @@ import psutil
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.tiff import arranged, check_compression, labelled, opened_tiff, title
+from napari_mdeblurgan.storage.micromanager import open_tiff_file
+from napari_mdeblurgan.storage.tiff import check_compression, labelled, opened_tiff, title
 from napari_mdeblurgan.storage.tiff_metadata import read_calibration
+from napari_mdeblurgan.storage.tiff_pixels import arranged
 
 if TYPE_CHECKING:
     from tifffile import TiffPageSeries
@@ -50,23 +52,32 @@ def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray
         dtype = dtype.newbyteorder(series.keyframe.parent.byteorder)
         piece = tuple(length if axis == "S" else 1 for axis, length in zip(series.axes, shape, strict=True))
         return StoredArray(path, _mapped, (str(place), offset, shape, dtype.str), shape, dtype, stamp, place), piece
-    array = _decoder(str(path), index)
+    others = _others(series)
+    array = _decoder(str(path), index, others)
     check_compression(path, series)
     size = math.prod(array.chunks) * dtype.itemsize
     if size > psutil.virtual_memory().available:
         raise FileError(
             f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, too large for memory; save it in tiles."
         )
-    return StoredArray(path, _decoder, (str(place), index), shape, dtype, stamp, place), array.chunks
+    return StoredArray(path, _decoder, (str(place), index, others), shape, dtype, stamp, place), array.chunks
+
+
+def _others(series: TiffPageSeries) -> tuple[tuple[str, int, int], ...]:
+    """The other files that planes are in, with the stamps of each: where these change, so does what is read."""
+    if not series.is_multifile:
+        return ()
+    own = series.parent.filehandle.path if series.parent else ""
+    files = {page.parent.filehandle.path for page in series if page is not None} - {own}
+    return tuple((file, *stamp_of(Path(file))) for file in sorted(files))
 
 
 def _mapped(path: str, offset: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     return np.memmap(path, np.dtype(dtype), "r", offset, shape)
 
 
-def _decoder(path: str, index: int) -> Any:
-    import tifffile
+def _decoder(path: str, index: int, _others: tuple[tuple[str, int, int], ...] = ()) -> Any:
     import zarr
 
-    tif = tifffile.TiffFile(path)
+    tif = open_tiff_file(path)
     return zarr.open_array(tif.series[index].aszarr(level=0), mode="r")

@@ -11,7 +11,9 @@ import numpy as np
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.tiff_writing import CLASSIC_LIMIT_BYTES, ome_options, plain_options
+from napari_mdeblurgan.storage.tiff_metadata import plain_options
+from napari_mdeblurgan.storage.tiff_ome import ome_options
+from napari_mdeblurgan.storage.tiff_writing import CLASSIC_LIMIT_BYTES
 
 FAST = 1
 

@@ -1,0 +1,160 @@
+"""OME-XML: what it says of an image, and what it is told of one."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from napari_mdeblurgan.storage.calibration import Calibration, telling
+from napari_mdeblurgan.storage.display import (
+    ChannelDisplay,
+    calibration_document,
+    calibration_from,
+    display_document,
+    display_from,
+)
+from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size, seconds_in
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.storage.micrograph import Micrograph
+
+NAMESPACE = "napari-mdeblurgan"  # of the annotation that holds what OME-XML has no place for
+KEY = "image"
+OPAQUE = 255
+
+
+def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibration:
+    """What OME-XML says of an image of a file; nothing where it is garbled.
+
+    Parameters
+    ----------
+    xml : str
+        The whole document.
+    index : int
+        Number of the image among those with pixels; counts where neither file nor name tell.
+    name : str
+        Its name.
+    file_name : str
+        The file that its planes begin in, where that tells images apart.
+    """
+    try:
+        root = ElementTree.fromstring(xml.encode())
+    except ElementTree.ParseError:
+        return Calibration()
+    chosen = _pixels(root, index, name, file_name)
+    if chosen is None:
+        return Calibration()
+    own = _own(root)
+    mirrored, position = own.get("mirrored"), own.get("position")
+    steps = {}
+    for axis in "XYZ":
+        size = _number(chosen.get(f"PhysicalSize{axis}"))
+        begin = position.get(axis) if isinstance(position, dict) else None
+        if is_size(size):
+            sign = -1 if isinstance(mirrored, list) and axis in mirrored else 1
+            unit = chosen.get(f"PhysicalSize{axis}Unit", "µm")
+            steps[axis] = Step(sign * size, unit, float(begin) if is_scale(begin) else 0.0)
+    channels = chosen.findall("{*}Channel")
+    names = tuple(channel.get("Name", "") for channel in channels)
+    seconds = seconds_in(chosen.get("TimeIncrementUnit", "s"))
+    step = _number(chosen.get("TimeIncrement")) * (seconds or math.nan)
+    return Calibration(
+        telling(Geometry.of(steps)),
+        names if all(names) else (),
+        step if is_size(step) else None,
+        display_from(own.get("display")) or _display(channels),
+        calibration_from(own.get("grey_calibration")),
+    )
+
+
+def _pixels(root: ElementTree.Element, index: int, name: str, file_name: str) -> ElementTree.Element | None:
+    """Of the image in that file or of that name, if there is one alone, else of that number; of those with pixels."""
+    images = [image for image in root.findall("{*}Image") if image.find("{*}Pixels/{*}TiffData") is not None]
+    there = [
+        image
+        for image in images
+        if any(each.get("FileName") == file_name for each in image.findall("{*}Pixels/{*}TiffData/{*}UUID"))
+    ]
+    named = [image for image in images if image.get("Name") == name]
+    for only in (there, named):
+        if len(only) == 1:
+            return only[0].find("{*}Pixels")
+    return images[index].find("{*}Pixels") if index < len(images) else None
+
+
+def _own(root: ElementTree.Element) -> dict[str, Any]:
+    """What `ome_options` put into an annotation."""
+    for annotation in root.findall("{*}StructuredAnnotations/{*}MapAnnotation"):
+        if annotation.get("Namespace") == NAMESPACE:
+            for entry in annotation.findall("{*}Value/{*}M"):
+                try:
+                    document = json.loads(entry.text or "") if entry.get("K") == KEY else None
+                except ValueError:
+                    document = None
+                if isinstance(document, dict):
+                    return document
+    return {}
+
+
+def _display(channels: list[ElementTree.Element]) -> tuple[ChannelDisplay, ...]:
+    """Colours of channels, which are red, green, blue and opacity in one signed number."""
+    colours: list[tuple[int, int, int] | None] = []
+    for channel in channels:
+        try:
+            red, green, blue, _ = (int(channel.get("Color", "")) & 0xFFFFFFFF).to_bytes(4, "big")
+        except ValueError:
+            colours.append(None)
+        else:
+            colours.append((red, green, blue))
+    return tuple(map(ChannelDisplay, colours)) if any(colours) else ()
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def ome_options(image: Micrograph) -> dict[str, Any]:
+    """What tifffile is told of an OME-TIFF's metadata; what OME-XML has no place for goes into an annotation of our own."""
+    geometry = image.geometry
+    metadata: dict[str, Any] = {"axes": image.axes}
+    for axis, size in geometry.scale.items():
+        unit = geometry.unit_of(axis) or "pixel"
+        metadata |= {f"PhysicalSize{axis}": abs(size), f"PhysicalSize{axis}Unit": unit}
+    if image.time_step_s is not None:
+        metadata |= {"TimeIncrement": image.time_step_s, "TimeIncrementUnit": "s"}
+    channels: dict[str, Any] = {}
+    if image.channel_names:
+        channels["Name"] = list(image.channel_names)
+    if any(channel.color for channel in image.display):
+        channels["Color"] = [_packed(channel) for channel in image.display]
+    if channels:
+        metadata["Channel"] = channels
+    if image.name:
+        metadata["Name"] = image.name
+    if own := _without_place(image):
+        metadata["MapAnnotation"] = {"Namespace": NAMESPACE, KEY: json.dumps(own)}
+    return {"metadata": metadata}
+
+
+def _without_place(image: Micrograph) -> dict[str, Any]:
+    geometry = image.geometry
+    own: dict[str, Any] = {}
+    if mirrored := [axis for axis, size in geometry.scale.items() if size < 0]:
+        own["mirrored"] = mirrored
+    if any(geometry.origin.values()):
+        own["position"] = geometry.origin
+    if any(channel.limits or channel.lut or not channel.active for channel in image.display):
+        own["display"] = display_document(image.display)
+    if image.grey_calibration:
+        own["grey_calibration"] = calibration_document(image.grey_calibration)
+    return own
+
+
+def _packed(channel: ChannelDisplay) -> int:
+    """A colour as OME-XML has it; white, which is its default, where none is known."""
+    return int.from_bytes(bytes((*(channel.color or (255, 255, 255)), OPAQUE)), "big", signed=True)

@@ -1,0 +1,129 @@
+"""Pixels of a TIFF file as they are meant: palettes, opacity, inverted and signed greys, and the order of axes.
+
+All functions take numpy or dask arrays, and give the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mdeblurgan.storage.tiff_imagej import SIGNED_OFFSET, is_signed
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage, TiffPageSeries
+
+ASSOCIATED, UNASSOCIATED = 1, 2  # values of the tag ExtraSamples: colours are multiplied by opacity, or they are not
+TABLES = ("imagej", "ome")  # dialects in which a palette, or white-is-zero, is but a way to show greys
+SLAB_PIXELS = 2**22
+
+
+def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
+    """Pixels and axes with YX or YXS last, samples that are no colours as channels, and values as they are meant.
+
+    Palettes become colours, greys that run from white to black are turned round, colours that are multiplied by opacity are
+    divided by it, and numbers that ImageJ holds as unsigned ones become signed ones again.
+
+    Parameters
+    ----------
+    data : ndarray or dask.array.Array
+        As tifffile decodes it.
+    axes : str
+        tifffile's letters.
+    series : TiffPageSeries
+        That it is of.
+    """
+    from tifffile import PHOTOMETRIC
+
+    page, kind = series.keyframe, series.kind.lower()
+    last = "YXS" if "S" in axes else "YX"
+    order = [axis for axis in axes if axis not in last] + list(last)
+    data, axes = data.transpose([axes.index(axis) for axis in order]), "".join(order)
+    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    samples = data.shape[-1] if "S" in axes else 1
+    opacity = page.extrasamples[0] if samples in (2, 4) and page.extrasamples else None
+    if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and kind not in TABLES:
+        return _from_palette(data, axes, page, opacity)
+    inverted = page.photometric == PHOTOMETRIC.MINISWHITE and "PhotometricInterpretation" in page.tags
+    by_default = kind == "shaped" and data.dtype == bool  # tifffile says so of bits by itself
+    if inverted and kind not in TABLES and not by_default:
+        data = _turned_round(data, page, samples, opacity)
+    greys = page.photometric in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE)
+    if samples == 2 and greys and opacity in (ASSOCIATED, UNASSOCIATED):
+        data, samples, greys = data[..., [0, 0, 0, 1]], 4, False
+    if samples == 4 and not greys and opacity == ASSOCIATED:
+        data = _by_pixel(_divided, data, page.bitspersample)
+    if kind == "imagej" and is_signed(series.keyframe.parent.imagej_metadata or {}, data.dtype):
+        data = (data ^ np.uint16(SIGNED_OFFSET)).view(np.int16)
+    if "S" in axes and (samples not in (3, 4) or greys):
+        letter = "Q" if "C" in axes else "C"
+        data = data.transpose([*range(data.ndim - 3), data.ndim - 1, data.ndim - 3, data.ndim - 2])
+        axes = f"{axes.removesuffix('YXS')}{letter}YX"
+    return data, axes
+
+
+def _turned_round(data: Any, page: TiffPage, samples: int, opacity: int | None) -> Any:
+    """White-is-zero as black-is-zero; real numbers, whose white is not known, stay as they are."""
+    if data.dtype.kind == "f":
+        return data
+    if samples == 2 and opacity in (ASSOCIATED, UNASSOCIATED):
+        return _by_pixel(_turned_beside_opacity, data, page.bitspersample)
+    return _inverse(data, page.bitspersample)
+
+
+def _inverse(data: Any, bits: int) -> Any:
+    """The largest value for the smallest, of as many bits as a pixel has: of signed numbers -1 - v."""
+    return data.dtype.type(2**bits - 1) - data if data.dtype.kind == "u" else ~data
+
+
+def _turned_beside_opacity(data: np.ndarray, bits: int) -> np.ndarray:
+    return np.stack([_inverse(data[..., 0], bits), data[..., 1]], -1)
+
+
+def _from_palette(data: Any, axes: str, page: TiffPage, opacity: int | None) -> tuple[Any, str]:
+    """The colours that numbers stand for, of 8 bits, with the opacity that lies beside them."""
+    assert page.colormap is not None
+    shift = 8 if page.colormap.max() > 255 else 0  # some programs write 8 bits where there are to be 16
+    colours = (np.asarray(page.colormap) >> shift).astype(np.uint8).T
+    if "S" not in axes:
+        data, axes = data[..., None], f"{axes}S"
+    beside = opacity in (ASSOCIATED, UNASSOCIATED) and data.shape[-1] == 2
+    return _by_pixel(_looked_up, data, colours, page.bitspersample if beside else 0, samples=4 if beside else 3), axes
+
+
+def _looked_up(data: np.ndarray, colours: np.ndarray, bits: int) -> np.ndarray:
+    """Colours (…, 3), or (…, 4) where the second sample is opacity of that many bits."""
+    numbers = data[..., 0].astype(np.uint8) if data.dtype == bool else data[..., 0]
+    found = np.take(colours, numbers, axis=0)
+    if not bits:
+        return found
+    opacity = np.round(data[..., 1] * (255 / (2**bits - 1))).astype(np.uint8)
+    return np.concatenate([found, opacity[..., None]], -1)
+
+
+def _divided(data: np.ndarray, bits: int) -> np.ndarray:
+    """Colours (…, 4) divided by their opacity; what is wholly transparent has none and is black."""
+    result, flat = data.copy(), data.reshape(-1, 4)
+    whole = 1.0 if data.dtype.kind == "f" else float(2**bits - 1)
+    out = result.reshape(-1, 4)
+    for start in range(0, len(flat), SLAB_PIXELS):
+        part = flat[start : start + SLAB_PIXELS].astype(np.float64)
+        opacity = part[:, 3:]
+        colours = np.divide(part[:, :3] * whole, opacity, out=np.zeros_like(part[:, :3]), where=opacity > 0)
+        if data.dtype.kind != "f":
+            colours = np.minimum(np.round(colours), whole)
+        out[start : start + SLAB_PIXELS, :3] = colours.astype(data.dtype)
+    return result
+
+
+def _by_pixel(function: Callable[..., np.ndarray], data: Any, *arguments: Any, samples: int = 0) -> Any:
+    """A function of all samples of a pixel, of an array or of the blocks of one that is lazy."""
+    if isinstance(data, np.ndarray):
+        return function(data, *arguments)
+    blocks = data.rechunk({data.ndim - 1: -1})
+    number = samples or data.shape[-1]
+    example = function(np.zeros((1,) * (data.ndim - 1) + (data.shape[-1],), data.dtype), *arguments)
+    chunks = (*blocks.chunks[:-1], (number,))
+    return blocks.map_blocks(function, *arguments, dtype=example.dtype, chunks=chunks, meta=example[:0])
