@@ -22,11 +22,12 @@ def plane(value: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     return data
 
 
-def write_series(path: Path, names: Sequence[str] = ("left", "middle", "right")) -> Path:
+def write_series(path: Path, names: Sequence[str] = ("left", "middle", "right"), size: tuple[int, int] = SIZE) -> Path:
     """An OME-TIFF with an image for each name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tifffile.TiffWriter(path) as file:
         for value, name in enumerate(names):
-            file.write(plane(value), metadata={"axes": "YX", "Name": name})
+            file.write(plane(value, size), metadata={"axes": "YX", "Name": name})
     return path
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.training.degradation import gaussian_protocol
+from tests.several_images import write_plate, write_series
 
 
 @pytest.fixture
@@ -230,3 +231,15 @@ assert not {"torch", "napari", "qtpy", "magicgui"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_all_images_of_a_file_are_degraded_each_under_a_name_of_its_own(run, tmp_path: Path) -> None:
+    inputs = [write_series(tmp_path / "in" / "a.ome.tif", ["left", "right"]), write_plate(tmp_path / "plate.zarr")]
+    code, out, error = run(*inputs, "--output", tmp_path / "pairs")
+    assert (code, error) == (0, "")
+    expected = ["a-left", "a-right", "plate-A-1-0", "plate-A-1-1", "plate-B-2-0", "plate-B-2-1"]
+    assert [line.split(":")[0] for line in out.splitlines()] == expected
+    assert sorted(path.stem for path in (tmp_path / "pairs" / "high").iterdir()) == expected
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "pairs" / "high" / "a-right.tif").data, read_image(inputs[0], "right").data
+    )

@@ -10,6 +10,7 @@ import tifffile
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.evaluation.images import FUNDUS_EDGE, find_images, fundus_squares
+from tests.several_images import write_series
 
 from .conftest import discs, write
 
@@ -72,3 +73,12 @@ def test_squares_of_black_surroundings_are_left_out(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", image, photometric="rgb")
     (square,) = fundus_squares(tmp_path)[0]
     assert square.x > 500
+
+
+def test_all_images_of_a_file_are_judged_each_of_its_own_pixels(tmp_path: Path) -> None:
+    path = write_series(tmp_path / "a.ome.tif", size=(70, 80))
+    found, skipped = find_images(tmp_path)
+    assert not skipped
+    assert [image.name for image in found] == [f"a.ome.tif [{name}]" for name in ("left", "middle", "right")]
+    for number, image in enumerate(found):
+        np.testing.assert_array_equal(image.read(), tifffile.imread(path, series=number) / np.float32(255))

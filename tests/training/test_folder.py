@@ -13,6 +13,7 @@ from PIL import Image
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.training import image_store
 from napari_mdeblurgan.training.folder import SharpFolder, image_files, kind_of, open_folder
+from tests.several_images import write_series
 
 GREY, COLOUR = (70, 80), (70, 80, 3)
 
@@ -203,3 +204,12 @@ def test_no_more_is_held_in_memory_than_the_budget_and_a_little(
     held = sum(plane.nbytes for plane in store._kept.values())
     assert held == min(budget, 5 * 70 * 80)
     assert len(store._recent) <= 1
+
+
+def test_all_images_of_a_file_are_trained_on_and_held_out_together(tmp_path: Path) -> None:
+    for name in ("a.ome.tif", "b.ome.tif"):
+        write_series(tmp_path / name, size=(70, 80))
+    folder = open_folder(tmp_path, 1, 0.5)
+    assert sorted(names(folder)) == [f"{n}.ome.tif [{i}]" for n in "ab" for i in ("left", "middle", "right")]
+    assert len({image.path for image in folder.validation}) == 1
+    assert len({np.asarray(image).tobytes() for image in folder.validation}) == 3

@@ -9,9 +9,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 
-from napari_mdeblurgan.errors import FileError, MdeblurganError
-from napari_mdeblurgan.storage import READABLE, FileImage, Micrograph, local_path, open_image, separate_images
-from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder, is_zarr, zarr_images, zarr_root
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import (
+    READABLE,
+    FileImage,
+    Micrograph,
+    image_stem,
+    listed_images,
+    local_path,
+    open_image,
+)
+from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder, is_zarr, zarr_images
+from napari_mdeblurgan.storage.stems import image_file
 from napari_mdeblurgan.training.folder import image_files
 
 Input = str | Path | FileImage | Micrograph
@@ -88,7 +97,7 @@ def find_sources(inputs: Iterable[Input], output: str | Path | None = None, imag
             found.setdefault(source.key, source)
             continue
         for path, base in _paths(each, barred):
-            for one in _images_of(path, image):
+            for one in listed_images(path, image):
                 source = _source(one, base)
                 found.setdefault(source.key, source)
     return list(found.values())
@@ -102,26 +111,12 @@ def short_name(name: str) -> str:
     return "/".join(parts[first:]) + (several[2] if several else "")
 
 
-def _images_of(path: Path, image: str | None) -> Iterable[FileImage]:
-    """The images of a file; itself, where it cannot be read or has not the image that is wanted, which its turn will tell."""
-    try:
-        found = separate_images(path)
-        return separate_images(path, image) if len(found) > 1 and image is not None else found
-    except MdeblurganError:
-        return (FileImage(path, image),)
-
-
 def _source(one: FileImage, base: Path) -> Source:
     """A source of a file, whose result keeps the folders that it has below `base`."""
-    path, key, place = one.path, os.path.realpath(one.path), _place_below(one.path, base)
-    if one.image is None:
-        return Source(key, str(path), place, path)
-    place = place.with_name(f"{place.name}-{_flat(one.image)}")
-    return Source(f"{key} [{one.image}]", str(one), place, path, one.image)
-
-
-def _flat(name: str) -> str:
-    return re.sub(r"[/\\]", "-", name)
+    file, base = image_file(one).absolute(), base.absolute()
+    outer = file.relative_to(base).parent.parts if file != base and file.is_relative_to(base) else ()
+    key = str(FileImage(Path(os.path.realpath(one.path)), one.image))
+    return Source(key, str(one), PurePosixPath(*outer, image_stem(one)), one.path, one.image)
 
 
 def _handed_over(image: Micrograph, found: dict[str, Source]) -> Source:
@@ -130,7 +125,7 @@ def _handed_over(image: Micrograph, found: dict[str, Source]) -> Source:
     while key in found:
         number += 1
         key = f"layer:{name}#{number}"
-    return Source(key, name, PurePosixPath(_flat(name)), image=image)
+    return Source(key, name, PurePosixPath(re.sub(r"[/\\]", "-", name)), image=image)
 
 
 def _paths(given: str | Path, barred: Path | None) -> Iterator[tuple[Path, Path]]:
@@ -184,12 +179,3 @@ def _barred(file: Path, base: Path, output: Path | None) -> bool:
     if output is None or output == (base := Path(os.path.realpath(base))) or not output.is_relative_to(base):
         return False
     return Path(os.path.realpath(file)).is_relative_to(output)
-
-
-def _place_below(path: Path, base: Path) -> PurePosixPath:
-    """A path without what is above `base` and the suffix of its type; what lies in an OME-Zarr is called by that, too."""
-    path, base = path.absolute(), base.absolute()
-    file = zarr_root(path) if path.is_dir() else path
-    outer = file.relative_to(base) if file != base and file.is_relative_to(base) else Path(file.name)
-    name = re.sub(rf"(\.ome)?({SUFFIXES})$", "", file.name, flags=re.IGNORECASE) or file.name
-    return PurePosixPath(*outer.parent.parts, "-".join((name, *path.relative_to(file).parts)))

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.commands.common import WrongUse
+from napari_mdeblurgan.commands.common import WrongUse, check_source
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.outputs import make_folder
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.storage import FileImage, Micrograph
     from napari_mdeblurgan.training.degradation import Condition
 
 SIGMA = 1.2
@@ -52,7 +52,7 @@ def simulate(
     Parameters
     ----------
     inputs : sequence of Path
-        Sharp images, or folders of them.
+        Sharp images, or folders of them. Of a file that holds several images all are taken.
     output : Path
         Folder for low/NAME.tif, high/NAME.tif and NAME.png; made if need be.
     protocol : str
@@ -81,7 +81,7 @@ def simulate(
         for path in paths:
             if path.exists() and not overwrite:
                 raise WrongUse(f"{path} is there already; choose another folder or add --overwrite.")
-            if any(path.exists() and path.samefile(source) for source in sources):
+            if any(path.exists() and path.samefile(source.path) for source in sources):
                 raise WrongUse(f"{path} is an input itself; choose another folder.")
     try:
         condition = _condition(protocol, sigma, physical, scale)
@@ -89,7 +89,7 @@ def simulate(
         raise WrongUse(str(error)) from error
 
     from napari_mdeblurgan.comparison import write_comparison
-    from napari_mdeblurgan.storage import read_image, write_image
+    from napari_mdeblurgan.storage import image_stem, read_image, write_image
 
     try:
         for kind in ("low", "high"):
@@ -99,13 +99,13 @@ def simulate(
     made = 0
     for source, (low_path, high_path, picture) in targets.items():
         try:
-            image = read_image(source)
+            image = read_image(source.path, source.image)
             own, size_um, assumed = _with_pixel_size(condition, image, physical.get("pixel-size"), scale)
-            low, high = pair(image, own, scale, zlib.crc32(f"{seed} {_name(source)}".encode()), size_um)
+            low, high = pair(image, own, scale, zlib.crc32(f"{seed} {image_stem(source)}".encode()), size_um)
         except (FileError, ImageError) as error:
-            if source in inputs:
+            if sources[source]:
                 raise
-            print(f"mdeblurgan: skipped: {_with_name(source, str(error))}", file=sys.stderr)
+            print(f"mdeblurgan: skipped: {_with_name(source.path, str(error))}", file=sys.stderr)
             continue
         write_image(low_path, low)
         write_image(high_path, high)
@@ -113,7 +113,7 @@ def simulate(
         shapes = " and ".join(" × ".join(map(str, one.data.shape)) for one in (low, high))
         made += 1
         note = f"; its file says no pixel size, {size_um:g} µm is assumed" if assumed else ""
-        yield f"{source.name}: {own.label}, {shapes}{note}"
+        yield f"{source.path.name if not source.name else image_stem(source)}: {own.label}, {shapes}{note}"
     if not made:
         raise ImageError("No image could be used; mend what is said of them above, or name others.")
 
@@ -173,39 +173,37 @@ def pair(
     return micrograph(degraded.blurred, scale), micrograph(degraded.sharp, 1)
 
 
-def _sources(inputs: Sequence[Path]) -> list[Path]:
-    """The image files that were named, and those in the folders that were named."""
-    from napari_mdeblurgan.storage import READABLE
+def _sources(inputs: Sequence[Path]) -> dict[FileImage, bool]:
+    """The images of the files that were named, and of those in folders that were named; whether the file itself was."""
+    from napari_mdeblurgan.storage import READABLE, image_stem, listed_images
+    from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 
-    sources: list[Path] = []
+    sources: dict[FileImage, bool] = {}
     for path in inputs:
-        if not path.exists():
-            raise WrongUse(f"{path} does not exist; check its name.")
-        if path.is_dir() and path.suffix.lower() not in READABLE:
+        check_source(path)
+        if path.is_dir() and path.suffix.lower() not in READABLE and not is_image_folder(path):
             found = sorted(file for file in path.iterdir() if file.suffix.lower() in READABLE)
             if not found:
                 raise WrongUse(f"there is no image in {path}; name a folder of {', '.join(READABLE)} files.")
-            sources += found
+            sources |= {one: False for file in found for one in listed_images(file)}
         else:
-            sources.append(path)
-    names: dict[str, Path] = {}
+            sources |= dict.fromkeys(listed_images(path), True)
+    names: dict[str, FileImage] = {}
     for source in sources:
-        if (other := names.setdefault(_name(source), source)) is not source:
+        if (other := names.setdefault(image_stem(source), source)) is not source:
             raise WrongUse(f"{other} and {source} would be written under one name; simulate them one after the other.")
     return sources
 
 
-def _targets(output: Path, source: Path) -> tuple[Path, Path, Path]:
-    name = _name(source)
+def _targets(output: Path, source: FileImage) -> tuple[Path, Path, Path]:
+    from napari_mdeblurgan.storage import image_stem
+
+    name = image_stem(source)
     return output / "low" / f"{name}.tif", output / "high" / f"{name}.tif", output / f"{name}.png"
 
 
 def _with_name(source: Path, sentence: str) -> str:
     return sentence if source.name in sentence else f"{source}: {sentence}"
-
-
-def _name(source: Path) -> str:
-    return source.name[: -len(source.suffix)].removesuffix(".ome")
 
 
 def _condition(protocol: str, sigma: float | None, physical: Mapping[str, float | None], scale: int) -> Condition:

@@ -12,8 +12,8 @@ import numpy as np
 
 from napari_mdeblurgan.comparison import middle_plane
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
-from napari_mdeblurgan.storage import open_image
-from napari_mdeblurgan.training.folder import image_files
+from napari_mdeblurgan.storage import FileImage, open_image
+from napari_mdeblurgan.training.folder import folder_images, image_files
 
 SMALLEST = 64
 LARGEST = 2048
@@ -35,6 +35,8 @@ class SharpPart:
         Whether it is RGB.
     y, x, height, width : int
         The part, in pixels.
+    image : str or None
+        Which image of the file, where it holds several.
     """
 
     name: str
@@ -44,6 +46,7 @@ class SharpPart:
     x: int
     height: int
     width: int
+    image: str | None = None
 
     def read(self, multiple: int = 1) -> np.ndarray:
         """(y, x) or (y, x, 3), float32 in [0, 1]; the last pixels that make no whole block of `multiple` are left out.
@@ -55,7 +58,7 @@ class SharpPart:
         ImageError
             If not all of its values are finite.
         """
-        plane = _plane(self.path, self.path.stat().st_mtime_ns)
+        plane = _plane(FileImage(self.path, self.image), self.path.stat().st_mtime_ns)
         height, width = (length // multiple * multiple for length in (self.height, self.width))
         part = np.asarray(plane[self.y : self.y + height, self.x : self.x + width])
         part = part[..., :3] if self.colour else part
@@ -69,9 +72,9 @@ class SharpPart:
 
 
 @functools.lru_cache(maxsize=1)
-def _plane(path: Path, changed_ns: int) -> np.ndarray:  # noqa: ARG001
+def _plane(one: FileImage, changed_ns: int) -> np.ndarray:  # noqa: ARG001
     """The squares of one image are read one after the other; one that was changed is opened again."""
-    return middle_plane(open_image(path))
+    return middle_plane(open_image(one.path, one.image))
 
 
 def digest(image: np.ndarray) -> str:
@@ -82,7 +85,8 @@ def digest(image: np.ndarray) -> str:
 def find_images(folder: Path) -> tuple[list[SharpPart], list[str]]:
     """The images of a folder and of the folders in it.
 
-    Of a stack its middle plane is taken, of channels the first, of an image above 2048 pixels its middle.
+    Of a stack its middle plane is taken, of channels the first, of an image above 2048 pixels its middle. A file may hold
+    several images.
 
     Returns
     -------
@@ -96,26 +100,25 @@ def find_images(folder: Path) -> tuple[list[SharpPart], list[str]]:
         If there is no such folder or no image in it.
     """
     found, skipped = [], []
-    for path in image_files(folder):
-        name = path.relative_to(folder).as_posix()
+    for name, one in (each for path in image_files(folder) for each in folder_images(folder, path)):
         try:
-            colour, height, width = _facts(path)
+            colour, height, width = _facts(one)
         except MdeblurganError as error:
             skipped.append(str(error))
             continue
         (y, rows), (x, columns) = (_middle(length) for length in (height, width))
-        found.append(SharpPart(name, path, colour, y, x, rows, columns))
+        found.append(SharpPart(name, one.path, colour, y, x, rows, columns, one.image))
     if not found:
         why = f": {skipped[0]}" if skipped else "."
         raise FileError(f"{folder} has no image of {SMALLEST} pixels and more{why}")
     return found, skipped
 
 
-def _facts(path: Path) -> tuple[bool, int, int]:
-    image = open_image(path)
+def _facts(one: FileImage) -> tuple[bool, int, int]:
+    image = open_image(one.path, one.image)
     height, width = middle_plane(image).shape[:2]
     if min(height, width) < SMALLEST:
-        raise ImageError(f"{path} has {height} × {width} pixels, too few to be judged by; {SMALLEST} are needed.")
+        raise ImageError(f"{one} has {height} × {width} pixels, too few to be judged by; {SMALLEST} are needed.")
     return image.rgb, height, width
 
 
@@ -152,19 +155,20 @@ def fundus_squares(folder: Path | None) -> tuple[list[SharpPart], list[str], str
             raise FileError(
                 "scikit-image came without its retina image; name a folder of fundus images, FIRE for example."
             )
-        whole, source = [path], "the retina image that comes with scikit-image (CC0)"
+        whole, source = [(path.name, FileImage(path))], "the retina image that comes with scikit-image (CC0)"
     else:
-        whole, source = image_files(folder), f"the fundus images in `{folder.resolve().name}`"
+        whole = [each for path in image_files(folder) for each in folder_images(folder, path)]
+        source = f"the fundus images in `{folder.resolve().name}`"
     squares = []
-    for path in whole:
-        name = path.name if folder is None else path.relative_to(folder).as_posix()
+    for name, one in whole:
         try:
-            colour, height, width = _facts(path)
+            colour, height, width = _facts(one)
         except MdeblurganError as error:
             skipped.append(str(error))
             continue
         for y, x in _corners(height, width):
-            square = SharpPart(f"{name} at {y}, {x}", path, colour, y, x, FUNDUS_EDGE, FUNDUS_EDGE)
+            place = f"{name} at {y}, {x}"
+            square = SharpPart(place, one.path, colour, y, x, FUNDUS_EDGE, FUNDUS_EDGE, one.image)
             if square.read().mean() > DARK:
                 squares.append(square)
     if not squares:

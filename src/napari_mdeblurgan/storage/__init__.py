@@ -14,6 +14,7 @@ import numpy as np
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import FileImage, SeveralImagesWarning, chosen, local_path, told
+from napari_mdeblurgan.storage.stems import READABLE, image_stem
 
 __all__ = [
     "READABLE",
@@ -23,7 +24,9 @@ __all__ = [
     "SeveralImagesWarning",
     "check_writable",
     "choose_image",
+    "image_stem",
     "images_in",
+    "listed_images",
     "local_path",
     "open_image",
     "read_image",
@@ -31,7 +34,6 @@ __all__ = [
     "write_image",
 ]
 
-READABLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".zarr")
 WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png", ".ome.zarr", ".zarr")
 OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -198,6 +200,23 @@ def separate_images(path: str | Path, image: str | int | None = None) -> tuple[F
 
         found = file_images(path)
         return tuple(found[n] for n in kept) if found else (FileImage(path),)
+
+
+def listed_images(path: str | Path, image: str | None = None) -> tuple[FileImage, ...]:
+    """The same for a list of files, some of which may be bad: never an error, which comes when the image is read.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file or, for OME-Zarr, a folder. Where it cannot be read, it is the only image of itself.
+    image : str, optional
+        Only this one of a file that holds several, whether it is there or not.
+    """
+    try:
+        found = separate_images(path)
+        return separate_images(path, image) if len(found) > 1 and image is not None else found
+    except MdeblurganError:
+        return (FileImage(Path(path), image),)
 
 
 def _names(path: Path) -> tuple[tuple[str, ...], int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
-from napari_mdeblurgan.storage import READABLE, read_image
+from napari_mdeblurgan.storage import READABLE, FileImage, listed_images, read_image
 from napari_mdeblurgan.training.image_store import MEMORY_BYTES, ImageStore
 from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage, sharp_images
 
@@ -86,6 +86,15 @@ def image_files(folder: Path) -> list[Path]:
             if not name.lower().endswith(ZARR) and os.path.realpath(os.path.join(place, name)) not in seen  # noqa: PTH118
         ]
     return sorted(found)
+
+
+def folder_images(folder: Path, file: Path) -> list[tuple[str, FileImage]]:
+    """The images of a file in a folder, with the name of each there: mostly there is one. What cannot be read is one, too."""
+    found = []
+    for one in listed_images(file):
+        place = one.path.relative_to(folder).as_posix()
+        found.append((place if one.image is None else f"{place} [{one.image}]", one))
+    return found
 
 
 def read_sharp(path: Path) -> np.ndarray:
@@ -164,12 +173,12 @@ def open_folder(
     usable: dict[Path, list[SharpImage]] = {}
     skipped: list[tuple[Path, str]] = []
     for path in paths:
-        name = path.relative_to(folder).as_posix()
-        try:
-            usable[path] = sharp_images(path, name, channels, smallest, store)
-        except MdeblurganError as error:
-            skipped.append((path, str(error)))
-            log.info("Skipped: %s", error)
+        for name, one in folder_images(folder, path):
+            try:
+                usable[path] = usable.get(path, []) + sharp_images(one, name, channels, smallest, store)
+            except MdeblurganError as error:
+                skipped.append((one.path, str(error)))
+                log.info("Skipped: %s", error)
     if not usable:
         others = f", nor can {len(skipped) - 1} more" if len(skipped) > 1 else ""
         raise ImageError(f"No image in {folder} can be trained on: {skipped[0][1].rstrip('.')}{others}.")

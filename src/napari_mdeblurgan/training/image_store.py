@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
-from napari_mdeblurgan.storage import Micrograph, open_image
+from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
 
 MEMORY_BYTES = 2 * 2**30
 SMALL_BYTES = 32 * 2**20
 RECENT_BYTES = 128 * 2**20
 OPEN_FILES = 32
 
-Plane = tuple[Path, tuple[int, ...]]
+Plane = tuple[FileImage, tuple[int, ...]]
 
 
 class ImageStore:
@@ -40,50 +40,50 @@ class ImageStore:
         self._budget = self._left = memory_bytes
         self._kept: dict[Plane, np.ndarray] = {}
         self._recent: OrderedDict[Plane, np.ndarray] = OrderedDict()
-        self._files: OrderedDict[Path, Micrograph] = OrderedDict()
+        self._files: OrderedDict[FileImage, Micrograph] = OrderedDict()
         self._maps: dict[object, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[ImageStore], tuple[int]]:
         return ImageStore, (self._budget,)
 
-    def opened(self, path: Path) -> Micrograph:
-        """The file, opened but not read, except for those that can only be read whole."""
+    def opened(self, one: FileImage) -> Micrograph:
+        """An image of a file, opened but not read, except for those that can only be read whole."""
         with self._lock:
-            if path in self._files:
-                self._files.move_to_end(path)
-                return self._files[path]
-        image = open_image(path)
+            if one in self._files:
+                self._files.move_to_end(one)
+                return self._files[one]
+        image = open_image(one.path, one.image)
         if not isinstance(image.data, np.ndarray):
             with self._lock:
-                self._files[path] = image
+                self._files[one] = image
                 while len(self._files) > OPEN_FILES:
                     self._files.popitem(last=False)
         return image
 
-    def plane(self, path: Path, index: tuple[int, ...], opened: Micrograph | None = None) -> Any:
+    def plane(self, one: FileImage, index: tuple[int, ...], opened: Micrograph | None = None) -> Any:
         """(y, x) or (y, x, colours) in the file's dtype: an ndarray where the plane is small, else a dask array.
 
         Parameters
         ----------
-        path : Path
-            The file.
+        one : FileImage
+            The image in its file.
         index : tuple of int
             One number for every axis before y.
         opened : Micrograph, optional
             The file, where it is open already.
         """
-        key = (path, index)
+        key = (one, index)
         with self._lock:
             found = self._kept.get(key)
             if found is None:
                 found = self._recent.get(key)
         if found is not None:
             return found
-        plane = (opened or self.opened(path)).data[index]
+        plane = (opened or self.opened(one)).data[index]
         if not read_whole(plane):
             return plane
-        return self._remembered(key, computed(path, plane))
+        return self._remembered(key, computed(one.path, plane))
 
     def _remembered(self, key: Plane, plane: np.ndarray) -> np.ndarray:
         if plane.base is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window, measure_window, sample, spots
-from napari_mdeblurgan.storage import Micrograph
+from napari_mdeblurgan.storage import FileImage, Micrograph
 from napari_mdeblurgan.training.content import contrast_map, probes
 from napari_mdeblurgan.training.image_store import ImageStore, computed, read_whole
 
@@ -53,6 +53,8 @@ class SharpImage:
         Whether it is too large to be held in memory.
     store : ImageStore
         Where planes are kept.
+    image : str or None
+        Which image of the file, where it holds several.
     """
 
     name: str
@@ -64,10 +66,11 @@ class SharpImage:
     window: Window
     lazy: bool
     store: ImageStore
+    image: str | None = None
 
     def __getitem__(self, key: tuple[slice, slice, slice]) -> np.ndarray:
         channels, y, x = key
-        piece = computed(self.path, self.store.plane(self.path, self.index)[y, x])
+        piece = computed(self.path, self.store.plane(self._file_image, self.index)[y, x])
         planes = piece[None] if piece.ndim == 2 else piece.transpose(2, 0, 1)
         first, count = self.colour or 0, self.shape[0]
         return self._scaled(planes[first : first + count][channels])
@@ -78,7 +81,11 @@ class SharpImage:
 
     def contrasts(self) -> np.ndarray:
         """Where the image shows something: measured the first time, see `contrast_map`."""
-        return self.store.map((self.path, self.index, self.colour), lambda: contrast_map(self))
+        return self.store.map((self._file_image, self.index, self.colour), lambda: contrast_map(self))
+
+    @property
+    def _file_image(self) -> FileImage:
+        return FileImage(self.path, self.image)
 
     def _scaled(self, values: np.ndarray) -> np.ndarray:
         if values.dtype == np.uint8:
@@ -108,7 +115,7 @@ def training_window(samples: Iterable[np.ndarray]) -> Window:
     return Window(max(lowest, window.low - span), min(highest, window.high + 3 * span))
 
 
-def sharp_images(path: Path, name: str, channels: int, smallest: int, store: ImageStore) -> list[SharpImage]:
+def sharp_images(one: FileImage, name: str, channels: int, smallest: int, store: ImageStore) -> list[SharpImage]:
     """Every image that a file holds for a model of so many channels: planes of stacks, channels, colours.
 
     Enough is read to find the window of what is not 8-bit, and to see that the file can be read: small single planes whole, of
@@ -116,8 +123,8 @@ def sharp_images(path: Path, name: str, channels: int, smallest: int, store: Ima
 
     Parameters
     ----------
-    path, name : Path and str
-        The file, and what to call it.
+    one, name : FileImage and str
+        The image in its file, and what to call it.
     channels : {1, 3}
         Of the model. For 1 the three colours are an image each, unless they are all the same; for 3 only colour images will do.
     smallest : int
@@ -132,20 +139,20 @@ def sharp_images(path: Path, name: str, channels: int, smallest: int, store: Ima
     ImageError
         If its images cannot be trained on.
     """
-    file = store.opened(path)
+    file = store.opened(one)
     image_axes = 3 if file.rgb else 2
     stack, sizes = file.data.shape[: file.data.ndim - image_axes], file.data.shape[file.data.ndim - image_axes :]
     if file.data.dtype.kind not in "buif":
-        raise ImageError(f"{path} has pixels of type {file.data.dtype}; save it with integers or real numbers.")
+        raise ImageError(f"{one} has pixels of type {file.data.dtype}; save it with integers or real numbers.")
     if channels == 3 and not file.rgb:
-        raise ImageError(f"{path} is grey, which teaches a colour model nothing; train a grey model on it.")
+        raise ImageError(f"{one} is grey, which teaches a colour model nothing; train a grey model on it.")
     if min(sizes[:2]) < smallest or 0 in stack:
         size = " × ".join(map(str, (*stack, *sizes[:2])))
-        raise ImageError(f"{path} is too small ({size} pixels); {smallest} are needed along y and x.")
+        raise ImageError(f"{one} is too small ({size} pixels); {smallest} are needed along y and x.")
     images = []
     letters = file.axes[: len(stack)]
     for channel in range(file.channels):
-        window, alike = _measured(path, file, channel, store)
+        window, alike = _measured(one, file, channel, store)
         colours = ((None,) if channels == 3 else (0,) if alike else (0, 1, 2)) if file.rgb else (None,)
         for index in np.ndindex(*stack):
             if file.channel_axis is not None and index[file.channel_axis] != channel:
@@ -156,13 +163,15 @@ def sharp_images(path: Path, name: str, channels: int, smallest: int, store: Ima
                 labels = [*place, COLOURS[colour]] if colour is not None and not alike else place
                 full = f"{name} [{', '.join(labels)}]" if labels else name
                 shape = (channels, int(sizes[0]), int(sizes[1]))
-                images.append(SharpImage(full, shape, path, index, colour, file.data.dtype, window, lazy, store))
+                images.append(
+                    SharpImage(full, shape, one.path, index, colour, file.data.dtype, window, lazy, store, one.image)
+                )
     return images
 
 
-def _measured(path: Path, file: Micrograph, channel: int, store: ImageStore) -> tuple[Window, bool]:
+def _measured(one: FileImage, file: Micrograph, channel: int, store: ImageStore) -> tuple[Window, bool]:
     """The window of one channel of all planes of a file, and whether its three colours are the same everywhere."""
-    parts = [part[..., :3] if file.rgb else part for part in _samples(path, file, channel, store)]
+    parts = [part[..., :3] if file.rgb else part for part in _samples(one, file, channel, store)]
     if file.data.dtype.kind == "b" or file.data.dtype == np.uint8:
         window = Window(0, 255 if file.data.dtype == np.uint8 else 1)
         empty = len({value for part in parts for value in (part.min(), part.max())}) == 1
@@ -170,24 +179,24 @@ def _measured(path: Path, file: Micrograph, channel: int, store: ImageStore) -> 
         try:
             window = training_window(parts)
         except ImageError:
-            raise ImageError(f"{path} holds nothing but NaN and infinity; leave it out.") from None
+            raise ImageError(f"{one} holds nothing but NaN and infinity; leave it out.") from None
         empty = window.low == window.high
     if empty:
-        raise ImageError(f"{path} shows nothing: every pixel looked at has the same value; leave it out.")
+        raise ImageError(f"{one} shows nothing: every pixel looked at has the same value; leave it out.")
     return window, file.rgb and all(np.array_equal(part[..., 0], part[..., at]) for part in parts for at in (1, 2))
 
 
-def _samples(path: Path, file: Micrograph, channel: int, store: ImageStore) -> Iterator[np.ndarray]:
+def _samples(one: FileImage, file: Micrograph, channel: int, store: ImageStore) -> Iterator[np.ndarray]:
     image_axes = 3 if file.rgb else 2
     if file.data.ndim == image_axes and read_whole(file.data):
-        yield from sample(store.plane(path, (), file), image_axes)
+        yield from sample(store.plane(one, (), file), image_axes)
         return
     data = file.data
     if file.channel_axis is not None:
         data = data[(slice(None),) * file.channel_axis + (channel,)]
     values: set[Any] = set()
     for spot in spots(data.shape, image_axes):
-        part = computed(path, data[spot])
+        part = computed(one.path, data[spot])
         values |= {part.min().item(), part.max().item()}
         yield part
     if len(values) > 1:
@@ -195,4 +204,4 @@ def _samples(path: Path, file: Micrograph, channel: int, store: ImageStore) -> I
     planes = {spot[: data.ndim - image_axes] for spot in spots(data.shape, image_axes)}
     for plane in planes:  # it shows something in few places, or nothing
         for square in probes(data.shape[data.ndim - image_axes :][:2]):
-            yield computed(path, data[(*plane, *square)])
+            yield computed(one.path, data[(*plane, *square)])

@@ -10,6 +10,8 @@ from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.training.pairs import PairError, match_folders, read_table
+from napari_mdeblurgan.training.pairs.many import read_pair
+from tests.several_images import write_plate, write_series
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -124,3 +126,43 @@ def test_a_table_without_pairs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("low,high\nx.tif,y.tif\n")
     with pytest.raises(PairError, match="names no pair"):
         read_table(tmp_path / "pairs.csv")
+
+
+def images_of(found) -> list[tuple[str, str | None, str | None]]:
+    return [(pair.name, pair.low_image, pair.high_image) for pair in found.pairs]
+
+
+def test_of_files_of_several_images_those_of_one_name_belong_together(tmp_path: Path) -> None:
+    write_series(tmp_path / "low" / "a.ome.tif", ["one", "two", "three"])
+    write_series(tmp_path / "high" / "a.ome.tif", ["two", "one", "four"])
+    found = match_folders(tmp_path / "low", tmp_path / "high")
+    assert images_of(found) == [("a one", "one", "one"), ("a two", "two", "two")]
+    low, high = (tmp_path / side / "a.ome.tif" for side in ("low", "high"))
+    assert found.left_out == (f"{low} [three] has no namesake in {high}.", f"{high} [four] has no namesake in {low}.")
+    assert read_pair(found.pairs[0]).low.data[0, 0] == 0
+    assert read_pair(found.pairs[0]).high.data[0, 0] == 1
+
+
+def test_of_as_many_images_of_other_names_those_at_the_same_place_belong_together(tmp_path: Path) -> None:
+    write_series(tmp_path / "low" / "a.ome.tif", ["x5 first", "x5 second"])
+    write_series(tmp_path / "high" / "a.ome.tif", ["x10 first", "x10 second"])
+    found = match_folders(tmp_path / "low", tmp_path / "high")
+    assert [pair[1:] for pair in images_of(found)] == [("x5 first", "x10 first"), ("x5 second", "x10 second")]
+
+
+def test_where_nothing_tells_which_images_belong_together_the_files_are_left_out(tmp_path: Path) -> None:
+    write_series(tmp_path / "low" / "a.ome.tif", ["one", "two"])
+    fill(tmp_path / "high", "a.png")
+    with pytest.raises(
+        PairError, match=r"holds 2 images and .*a\.png 1 image, and neither their names nor their order"
+    ):
+        match_folders(tmp_path / "low", tmp_path / "high")
+
+
+def test_a_table_may_name_an_image_of_a_file(tmp_path: Path) -> None:
+    write_series(tmp_path / "a.ome.tif", ["one", "two"])
+    write_plate(tmp_path / "plate.zarr")
+    (tmp_path / "pairs.csv").write_text("low,low_image,high,high_image\na.ome.tif,two,plate.zarr,B/2/1\n")
+    [pair] = read_table(tmp_path / "pairs.csv").pairs
+    images = read_pair(pair)
+    assert (images.low.data[0, 0], images.high.data[0, 0]) == (1, 3)

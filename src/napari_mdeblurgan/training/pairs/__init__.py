@@ -1,10 +1,11 @@
 """The same places taken with two objectives: found, matched, laid on each other to a fraction of a pixel, judged and shown."""
 
 from napari_mdeblurgan.training.pairs.many import Outcome, read_pair, register_all
-from napari_mdeblurgan.training.pairs.matching import Matched, Matching, match_folders, read_table
+from napari_mdeblurgan.training.pairs.matching import Matching, match_folders, read_table
 from napari_mdeblurgan.training.pairs.overlay import OVERLAYS, checkerboard, magenta_green, side_by_side
 from napari_mdeblurgan.training.pairs.pair import (
     ImagePair,
+    Matched,
     PairError,
     PairFiles,
     RegisteredPair,

@@ -48,7 +48,10 @@ def read_pair(files: PairFiles) -> ImagePair:
     FileError
         If one cannot be read.
     """
-    low, high = (_squeezed(read_image(path)) for path in (files.low, files.high))
+    low, high = (
+        _squeezed(read_image(path, image))
+        for path, image in ((files.low, files.low_image), (files.high, files.high_image))
+    )
     return ImagePair(files.name, low, high)
 
 

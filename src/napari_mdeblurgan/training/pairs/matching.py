@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import READABLE
 from napari_mdeblurgan.training.folder import image_files
-from napari_mdeblurgan.training.pairs.pair import PairError, PairFiles
+from napari_mdeblurgan.training.pairs.images import image_pairs
+from napari_mdeblurgan.training.pairs.pair import Matched, PairError, PairFiles
 
 WORDS = "low|high|lr|hr|lowres|highres|blurred|blur|sharp|input|truth|gt|defocus|defocused|focus|infocus|in-focus"
 MARK = re.compile(
@@ -21,7 +21,7 @@ MARK = re.compile(
 STRONGER = frozenset("high hr highres sharp truth gt focus infocus in-focus".split())
 BETWEEN = re.compile(r"[\s_.\-()\[\]]+")
 DIGITS = re.compile(r"(\d+)")
-COLUMNS = ("low", "high", "name")
+COLUMNS = ("low", "high", "name", "low_image", "high_image")
 
 
 class Matching(StrEnum):
@@ -30,22 +30,6 @@ class Matching(StrEnum):
     auto = "auto"
     name = "name"
     order = "order"
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """What belongs together, and what does not.
-
-    Attributes
-    ----------
-    pairs : tuple of PairFiles
-        In the order of their names, or of the table.
-    left_out : tuple of str
-        A sentence for each file or row that is in no pair.
-    """
-
-    pairs: tuple[PairFiles, ...]
-    left_out: tuple[str, ...] = ()
 
 
 def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
@@ -87,7 +71,7 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
                     for path in others
                 ),
             ]
-            return Matched(pairs, tuple(left_out))
+            return image_pairs(pairs, left_out)
         if how == Matching.name:
             raise PairError(
                 f"No file of {low} has a namesake in {high}; name them alike but for x5 and x10, or match them by order."
@@ -103,11 +87,13 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
         )
     ordered = [sorted(each, key=_counted) for each in files]
     names = _unique([_stem(one) for one in ordered[0]])
-    return Matched(tuple(PairFiles(*each) for each in zip(names, *ordered, strict=True)))
+    return image_pairs([PairFiles(*each) for each in zip(names, *ordered, strict=True)])
 
 
 def read_table(path: Path) -> Matched:
     """Read a CSV of pairs: two columns low and high, and perhaps one of names; paths are relative to the CSV's folder.
+
+    Of files that hold several images, columns low_image and high_image may name one; else all that have a namesake are taken.
 
     The first row may name the columns, in any order. Comma, semicolon or tabulator.
 
@@ -128,7 +114,7 @@ def read_table(path: Path) -> Matched:
     columns = {"low": 0, "high": 1, "name": 2}
     if numbered and {"low", "high"} <= {field.lower() for field in numbered[0][1]}:
         columns = {field.lower(): at for at, field in enumerate(numbered.pop(0)[1]) if field.lower() in COLUMNS}
-    found: list[tuple[str, Path, Path]] = []
+    found: list[tuple[str, Path, Path, str | None, str | None]] = []
     left_out: list[str] = []
     for number, row in numbered:
         given = {column: row[at] for column, at in columns.items() if at < len(row) and row[at]}
@@ -139,13 +125,14 @@ def read_table(path: Path) -> Matched:
         if missing := [each for each in (low, high) if not each.exists()]:
             left_out.append(f"Row {number} of {path.name} names {missing[0]}, which does not exist.")
             continue
-        found.append((given.get("name", _stem(low)), low, high))
+        images = given.get("low_image"), given.get("high_image")
+        found.append((given.get("name", _stem(low)), low, high, *images))
     if not found:
         first = f" ({left_out[0].rstrip('.')})" if left_out else ""
         raise PairError(f"{path} names no pair{first}; write a low and a high file in each row.")
-    names = _unique([name for name, _, _ in found])
-    pairs = tuple(PairFiles(name, one, other) for name, (_, one, other) in zip(names, found, strict=True))
-    return Matched(pairs, tuple(left_out))
+    names = _unique([name for name, *_ in found])
+    pairs = tuple(PairFiles(name, *row[1:]) for name, row in zip(names, found, strict=True))
+    return image_pairs(pairs, left_out)
 
 
 def keys(path: Path) -> tuple[str, str, str]:

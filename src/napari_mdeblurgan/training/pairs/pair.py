@@ -29,11 +29,31 @@ class PairFiles:
         What to call the pair; no two of a list have the same.
     low, high : Path
         The image of the weaker and that of the stronger objective.
+    low_image, high_image : str or None
+        Which image of a file, where it holds several.
     """
 
     name: str
     low: Path
     high: Path
+    low_image: str | None = None
+    high_image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What belongs together, and what does not.
+
+    Attributes
+    ----------
+    pairs : tuple of PairFiles
+        In the order of their names, or of the table.
+    left_out : tuple of str
+        A sentence for each file or row that is in no pair.
+    """
+
+    pairs: tuple[PairFiles, ...]
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
