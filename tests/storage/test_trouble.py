@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ from PIL import Image
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import Micrograph, check_writable, read_image, write_image
+from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, read_image, tiff_lazy, write_image
 
 STACK = np.random.default_rng(0).integers(0, 255, (5, 32, 32), np.uint8)
 IMAGE = Micrograph(STACK[0], "YX")
@@ -170,13 +171,52 @@ def test_a_colour_png_of_16_bits_is_refused_rather_than_reduced(tmp_path: Path) 
 
 
 def test_a_compression_that_needs_another_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lacking(*_: object, **__: object) -> np.ndarray:
-        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+    class Lacking:
+        def __getitem__(self, _: int) -> None:
+            raise KeyError("imagecodecs")
 
     path = tmp_path / "a.tif"
     Image.fromarray(STACK[0]).save(path, compression="tiff_lzw")
-    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", lacking)
+    monkeypatch.setitem(vars(tifffile.TIFF), "DECOMPRESSORS", Lacking())
     assert "LZW, which needs the package imagecodecs" in refusal(path)
+
+
+@pytest.mark.parametrize("read", [read_image, lambda path: np.asarray(open_image(path).data)])
+def test_what_a_decoder_says_of_the_data_is_said_of_the_file(tmp_path: Path, read: Callable) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0], compression="zlib", metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        start = tif.pages.first.dataoffsets[0]
+    content = bytearray(path.read_bytes())
+    content[start + 10 : start + 60] = bytes(50)
+    path.write_bytes(content)
+    with pytest.raises(FileError, match="may be damaged or cut short"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [read_image, open_image])
+def test_an_error_of_this_program_is_told_as_one_and_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, read: Callable
+) -> None:
+    def faulty(*_: object) -> None:
+        np.zeros(3)[np.zeros(4, bool)]
+
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0])
+    monkeypatch.setattr(tiff_lazy, "arranged", faulty)
+    with pytest.raises(
+        FileError, match=r"an error in this program, not in the file \(IndexError: .*\); see the log"
+    ) as caught:
+        read(tmp_path / "a.tif")
+    assert "damaged" not in str(caught.value)
+    assert "Traceback" in caplog.text
+
+
+def test_what_a_decoder_cannot_do_may_be_due_to_the_file_or_to_the_decoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", STACK[0], compression="zlib")
+    monkeypatch.setattr(tifffile.TiffPage, "decode", property(lambda page: page.no_such_decoder))
+    assert "either it is damaged, or tifffile does not know its kind" in refusal(tmp_path / "a.tif")
 
 
 def test_what_stands_in_the_way_of_writing_is_found_before_any_work(tmp_path: Path) -> None:

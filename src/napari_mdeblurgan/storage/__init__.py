@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import FileImage, SeveralImagesWarning, chosen, local_path, told
 from napari_mdeblurgan.storage.stems import READABLE, image_stem
+from napari_mdeblurgan.storage.unreadable import unreadable
 
 __all__ = [
     "READABLE",
@@ -70,21 +72,9 @@ def read_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     SeveralImagesWarning
         If the file holds several images and none is named.
     """
-    path = local_path(path)
-    with _one_sentence(path):
-        match _readable(path):
-            case "zarr":
-                from napari_mdeblurgan.storage.ome_zarr import read_ome_zarr
-
-                return read_ome_zarr(path, image)
-            case "tiff":
-                from napari_mdeblurgan.storage.tiff import read_tiff
-
-                return read_tiff(path, image)
-            case _:
-                from napari_mdeblurgan.storage.raster import read_raster
-
-                return read_raster(path, image)
+    opened = open_image(path, image)
+    with _one_sentence(local_path(path)):
+        return _in_memory(local_path(path), opened)
 
 
 def open_image(path: str | Path, image: str | int | None = None) -> Micrograph:
@@ -130,6 +120,20 @@ def open_image(path: str | Path, image: str | int | None = None) -> Micrograph:
                 from napari_mdeblurgan.storage.raster import read_raster
 
                 return read_raster(path, image)
+
+
+def _in_memory(path: Path, image: Micrograph) -> Micrograph:
+    """The image with its pixels read, each part into its place."""
+    if isinstance(image.data, np.ndarray):
+        return image
+    if image.data.nbytes > psutil.virtual_memory().available:
+        size = f"{image.data.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, image.data.shape))} pixels)"
+        raise FileError(f"{path} holds {size}, which does not fit into memory; crop it first.")
+    import dask.array as da
+
+    data = np.empty(image.data.shape, image.data.dtype)
+    da.store(image.data, data, lock=False, scheduler="threads")
+    return replace(image, data=data)
 
 
 def images_in(path: str | Path) -> tuple[str, ...]:
@@ -272,8 +276,7 @@ def _one_sentence(path: Path) -> Iterator[None]:
     except MemoryError:
         raise FileError(f"{path} does not fit into memory; crop it first.") from None
     except Exception as error:  # the decoders raise whatever a damaged file leads them to
-        detail = " ".join(str(error).split())[:120] or type(error).__name__
-        raise FileError(f"{path} cannot be read, it may be damaged or cut short ({detail}); copy it again.") from error
+        raise unreadable(path, error) from error
 
 
 def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) -> None:

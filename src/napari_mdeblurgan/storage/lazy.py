@@ -14,6 +14,7 @@ import numpy as np
 from dask.base import tokenize
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.unreadable import unreadable
 
 BLOCK_EDGE = 2048
 OPEN_FILES = 16
@@ -74,8 +75,7 @@ class StoredArray:
         except MemoryError:
             raise FileError(f"A part of {self.path} does not fit into memory; save it in smaller tiles.") from None
         except Exception as error:  # the decoders raise whatever a damaged file leads them to
-            detail = " ".join(str(error).split())[:120] or type(error).__name__
-            raise FileError(f"A part of {self.path} cannot be read ({detail}); copy it again.") from error
+            raise unreadable(self.path, error, part=True) from error
 
 
 @lru_cache(maxsize=OPEN_FILES)

@@ -87,21 +87,6 @@ def open_levels(path: Path) -> list[Any]:
     return levels
 
 
-def read_ome_zarr(path: Path, image: str | int | None = None) -> Micrograph:
-    """Read the image at full resolution into memory; see `open_ome_zarr`.
-
-    Raises
-    ------
-    FileError
-        If it is no OME-Zarr image, or does not fit into memory.
-    """
-    opened = open_ome_zarr(path, image)
-    if opened.data.nbytes > psutil.virtual_memory().available:
-        size = f"{opened.data.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, opened.data.shape))} pixels)"
-        raise FileError(f"{path} holds {size}, which does not fit into memory; crop it first.")
-    return replace(opened, data=np.ascontiguousarray(opened.data.compute()))
-
-
 def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
     dtype = np.dtype(array.dtype)
     if dtype.kind not in "buif":
@@ -110,7 +95,7 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
     size = math.prod(piece) * dtype.itemsize
     if size > psutil.virtual_memory().available:
         raise FileError(
-            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, too large for memory; save it in tiles."
+            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit into memory; save it in tiles."
         )
     place = (path / level0.component).absolute()
     told = next(file for file in (place / "zarr.json", place / ".zarray") if file.is_file())

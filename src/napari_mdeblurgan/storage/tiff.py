@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration
@@ -18,8 +17,6 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.several import chosen
 from napari_mdeblurgan.storage.tiff_images import tiff_images
-from napari_mdeblurgan.storage.tiff_metadata import read_calibration
-from napari_mdeblurgan.storage.tiff_pixels import arranged
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -29,23 +26,6 @@ BOUNDED_COMPRESSIONS = frozenset({"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PA
 SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
 JPEGS = (6, 7)  # numbers of compressions, of which the decoder makes RGB
 CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
-
-
-def read_tiff(path: Path, image: str | int | None = None) -> Micrograph:
-    """Read the image of that name or number, or else the largest, of a TIFF file at full resolution.
-
-    Raises
-    ------
-    FileError
-        If the file is no TIFF, cut short, larger than memory, or in a compression or colour space that is not read.
-    """
-    with opened_tiff(path, image) as (tif, index, series):
-        _check_memory(path, series)
-        data, axes = arranged(_decoded(path, series), series.axes, series)
-        data = np.ascontiguousarray(data)
-        calibration = read_calibration(tif, index, series)
-        name = title(path, tif, index)
-    return labelled(data, axes, calibration, name)
 
 
 @contextmanager
@@ -155,20 +135,6 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
     if bounded and series.nbytes > HIGHEST_COMPRESSION * file_bytes + SPARE_BYTES:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
-
-
-def _check_memory(path: Path, series: TiffPageSeries) -> None:
-    if series.nbytes > psutil.virtual_memory().available:
-        raise FileError(f"{path} holds {_size(series)}, which does not fit into memory; crop it first.")
-
-
-def _decoded(path: Path, series: TiffPageSeries) -> np.ndarray:
-    try:
-        return series.asarray()
-    except ValueError as error:
-        if "imagecodecs" in str(error):
-            raise _lacking_codec(path, series) from None
-        raise
 
 
 def check_compression(path: Path, series: TiffPageSeries) -> None:

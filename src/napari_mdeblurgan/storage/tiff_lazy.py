@@ -58,7 +58,7 @@ def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray
     size = math.prod(array.chunks) * dtype.itemsize
     if size > psutil.virtual_memory().available:
         raise FileError(
-            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, too large for memory; save it in tiles."
+            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit into memory; save it in tiles."
         )
     return StoredArray(path, _decoder, (str(place), index, others), shape, dtype, stamp, place), array.chunks
 

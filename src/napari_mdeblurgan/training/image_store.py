@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
+from napari_mdeblurgan.storage.unreadable import unreadable
 
 MEMORY_BYTES = 2 * 2**30
 SMALL_BYTES = 32 * 2**20
@@ -126,5 +127,4 @@ def computed(path: Path, piece: Any) -> np.ndarray:
     except MdeblurganError:
         raise
     except Exception as error:  # the decoders raise whatever a damaged file leads them to
-        detail = " ".join(str(error).split())[:120] or type(error).__name__
-        raise FileError(f"{path} cannot be read, it may be damaged or cut short ({detail}); copy it again.") from error
+        raise unreadable(path, error) from error

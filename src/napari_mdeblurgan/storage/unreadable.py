@@ -1,0 +1,64 @@
+"""What it means that an image cannot be read: its file, what is known of its kind, or this program is at fault."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import TracebackType
+
+from napari_mdeblurgan.errors import FileError
+
+OURS = "napari_mdeblurgan"
+DECODERS = frozenset(
+    "imagecodecs tifffile PIL zarr numcodecs yaozarrs pydantic pydantic_core zlib lzma _lzma struct json xml".split()
+)
+OF_DATA = (OSError, EOFError, SyntaxError, UnicodeError)  # Pillow raises SyntaxError at what is no PNG
+
+log = logging.getLogger(__name__)
+
+
+def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError:
+    """Say in one sentence that an image cannot be read, and why.
+
+    A file is called damaged only where a decoder says so. What goes wrong in a decoder may be due to the file or to the decoder;
+    what goes wrong in this program is not due to the file, and is logged.
+
+    Parameters
+    ----------
+    path : Path
+        The image.
+    error : Exception
+        What came of reading it.
+    part : bool
+        Whether a part of it was read.
+    """
+    detail = " ".join(str(error).split())[:120] or type(error).__name__
+    what = f"A part of {path}" if part else str(path)
+    if isinstance(error, OF_DATA) or _root(type(error).__module__) in DECODERS:
+        return FileError(f"{what} cannot be read, it may be damaged or cut short ({detail}); copy it again.")
+    raised_in = _package(error.__traceback__)
+    if raised_in in DECODERS:
+        return FileError(
+            f"{what} cannot be read: either it is damaged, or {raised_in} does not know its kind ({detail}); open it in another "
+            "program, and save it again as TIFF."
+        )
+    log.error("reading %s failed", path, exc_info=error)
+    kind = type(error).__name__
+    return FileError(
+        f"{what} cannot be read because of an error in this program, not in the file ({kind}: {detail}); see the log, and "
+        "report it."
+    )
+
+
+def _package(trace: TracebackType | None) -> str:
+    """The innermost package, of decoders and this one, in which something was raised."""
+    found = ""
+    while trace is not None:
+        root = _root(trace.tb_frame.f_globals.get("__name__", ""))
+        found = root if root == OURS or root in DECODERS else found
+        trace = trace.tb_next
+    return found
+
+
+def _root(module: str) -> str:
+    return module.partition(".")[0]
