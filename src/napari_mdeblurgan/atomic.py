@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from napari_mdeblurgan.errors import FileError
+
+PART = re.compile(r"\.[0-9a-f]{16}\.part")  # the names of files that are being written
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from napari_mdeblurgan.batch import Batch, BatchSettings, Source, cluster, open_
 from napari_mdeblurgan.batch.cluster import ClusterError
 from napari_mdeblurgan.batch.item import Refusal
 from napari_mdeblurgan.batch.output_folder import WORK
-from napari_mdeblurgan.batch.worker import _claimed, make_image
+from napari_mdeblurgan.batch.worker import _claimed, _gpu_folder, make_image
 from napari_mdeblurgan.storage import Micrograph, read_image
 from tests.several_images import write_series
 
@@ -215,3 +215,16 @@ def test_images_of_one_file_are_kept_apart_on_a_cluster(
         batch = run([path], tmp_path / "there", settings(scheduler=address, overwrite=True, **form))
         assert not batch.failures
         assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_in_the_place_of_the_folder_of_gpus_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    _gpu_folder().symlink_to(victim)
+    devices = (("cuda:0", "GPU-a"), ("cuda:1", "GPU-b"))
+    assert _claimed.__wrapped__(devices) == devices[os.getpid() % 2][0]
+    assert not list(victim.iterdir())

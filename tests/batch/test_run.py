@@ -242,14 +242,32 @@ def test_a_folder_is_held_by_one_batch_at_a_time(settings, tmp_path: Path) -> No
     open_batch([source], tmp_path / "out", settings()).close()
 
 
-def test_what_killed_runs_have_left_is_removed(restored, tmp_path: Path) -> None:
+def test_what_killed_runs_have_left_is_removed(settings, restored, tmp_path: Path) -> None:
     source = write(tmp_path / "a.tif")
-    for left in ("0123456789abcdef/.1234.part", "0123456789abcdef/b.ome.tif", "replaced-00/zarr.json"):
-        path = tmp_path / "out" / WORK / left
+    with open_batch([source], tmp_path / "out", settings()) as batch:
+        place = batch.folder.prepare("b.ome.tif")
+    for left in (".0123456789abcdef.part", "b.ome.tif", "replaced/zarr.json", "01234567/b.ome.tif"):
+        path = place.parent / left
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("half")
     restored([source])
     assert [path.name for path in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
+
+
+def test_nothing_is_removed_but_what_the_manifest_says_was_begun(settings, tmp_path: Path) -> None:
+    source, work = write(tmp_path / "a.tif"), tmp_path / "out" / WORK
+    with open_batch([source], tmp_path / "out", settings()) as batch:
+        begun = batch.folder.prepare("b.ome.tif").parent
+    others = [work / "thesis.tex", work / "0123456789abcdef" / "b.ome.tif", begun / "notes.txt"]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("years of work")
+    (begun / "b.ome.tif").write_text("half")
+    with open_batch([source], tmp_path / "out", settings()) as batch:
+        list(batch.steps())
+        batch.folder.forget("b.ome.tif")
+    assert all(path.exists() for path in others)
+    assert not (begun / "b.ome.tif").exists()
 
 
 def test_a_folder_that_may_not_be_written_to_is_said(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
-from napari_mdeblurgan.batch.output_folder import OutputFolder
+from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
@@ -164,7 +164,7 @@ def known_product(place: Path, image: Micrograph, recipe: Recipe) -> Product:
 
 def zarr_path(place: Path) -> Path:
     """Where a large result grows: itself if it is to be OME-Zarr, else an OME-Zarr beside it."""
-    return place if place.name.endswith(".zarr") else place.with_name("large.ome.zarr")
+    return place if place.name.endswith(".zarr") else place.with_name(GROWN)
 
 
 def write_from_zarr(path: Path, place: Path, name: str, stop: Event | None = None) -> None:

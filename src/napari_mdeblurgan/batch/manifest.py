@@ -17,8 +17,10 @@ from typing import Any, ClassVar
 
 from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.own_folder import open_own, refuse_links
 
 MANIFEST = "mdeblurgan-batch.jsonl"
+BEGUN = "begun"
 FORMAT = {"event": "manifest", "program": "napari-mdeblurgan", "version": 1}
 
 
@@ -117,20 +119,26 @@ class Manifest:
         Of its file.
     records : dict
         By input and output.
+    begun : set of str
+        Outputs that a batch has begun to make, and may have left something of.
 
     Raises
     ------
     FileError
-        If it cannot be read, or is of a newer version.
+        If it cannot be read, is a link, or is of a newer version.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records: dict[tuple[str, str], Record] = {}
+        self.begun: set[str] = set()
         self._torn = False
         for document in self._read():
             with contextlib.suppress(KeyError, TypeError, ValueError):
-                self._take(_entry(document))
+                if document["event"] == BEGUN:
+                    self.begun.add(_within(document["output"]))
+                else:
+                    self._take(_entry(document))
 
     def outputs(self, suffix: str) -> dict[str, str]:
         """The names that results ending in `suffix` were given, by input."""
@@ -149,9 +157,25 @@ class Manifest:
         FileError
             If it cannot be written.
         """
-        text = json.dumps({"event": entry.event, **asdict(entry), "time": _now()}) + "\n"
+        self._append({"event": entry.event, **asdict(entry)})
+        self._take(entry)
+
+    def begin(self, output: str) -> None:
+        """Take note that a result is being made, so that what a killed run leaves of it is known.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
+        """
+        if output not in self.begun:
+            self._append({"event": BEGUN, "output": output})
+            self.begun.add(output)
+
+    def _append(self, document: dict[str, Any]) -> None:
+        text = json.dumps({**document, "time": _now()}) + "\n"
         try:
-            with self.path.open("ab") as file:
+            with open_own(self.path, "ab") as file:
                 if self._torn:
                     text, self._torn = "\n" + text, False
                 elif not file.tell():
@@ -162,13 +186,16 @@ class Manifest:
         except OSError as error:
             self._torn = True
             raise FileError(f"{self.path} cannot be written: {reason_of(error, self.path.parent)}.") from error
-        self._take(entry)
 
     def _take(self, entry: Made | Failed) -> None:
         key = entry.input, entry.output
+        self.begun.add(entry.output)
         self.records[key] = self.records.get(key, Record(entry)).and_then(entry)
 
     def _read(self) -> Iterator[dict[str, Any]]:
+        refuse_links([self.path])
+        if self.path.exists() and not self.path.is_file():
+            raise FileError(f"{self.path} is not a file; move it away, or choose another folder.")
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
@@ -197,16 +224,24 @@ def _entry(document: dict[str, Any]) -> Made | Failed:
 
 def _checked(entry: Made | Failed) -> Made | Failed:
     """Refuse what would lead out of the output folder, or is not what it should be."""
-    names = [entry.output, entry.work] if isinstance(entry, Made) else [entry.output]
-    if not all(isinstance(value, str) for value in (entry.input, *names)):
+    if not isinstance(entry.input, str):
         raise ValueError("not a name")
     if isinstance(entry, Made) and not (isinstance(entry.mark, str) and isinstance(entry.size, int)):
         raise ValueError("not a mark")
-    for name in names:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name or ":" in path.parts[0]:
-            raise ValueError(f"{name} is not within the folder")
+    for name in [entry.output, entry.work] if isinstance(entry, Made) else [entry.output]:
+        _within(name)
     return entry
+
+
+def _within(name: object) -> str:
+    """A name that stays within the output folder."""
+    if not isinstance(name, str):
+        raise ValueError("not a name")
+    path = PurePosixPath(name)
+    outside = path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name or ":" in path.parts[0]
+    if outside or "\0" in name:
+        raise ValueError(f"{name} is not within the folder")
+    return name
 
 
 def _now() -> str:

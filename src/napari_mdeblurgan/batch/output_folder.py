@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
-import secrets
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-from napari_mdeblurgan.atomic import reason_of
+from napari_mdeblurgan.atomic import PART, reason_of
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
+from napari_mdeblurgan.batch.marks import is_known
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.outputs import make_folder
+from napari_mdeblurgan.own_folder import OwnFolder, is_link
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 
 WORK = ".mdeblurgan"
 LOCK = "lock"
-WORKPLACE = re.compile(r"[0-9a-f]{16}")
+GROWN = "large.ome.zarr"  # what a large result of another format grows in
+REPLACED = "replaced"
+OF_A_RUN = re.compile(r"[0-9a-f]{8}")  # the folder that workers of a cluster write small results to
 RESUMABLE = (".zarr", ".zarr" + PARTIAL)
+NO_SECOND_NAME = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV, errno.EACCES}
 
 
 class OutputFolder:
@@ -31,20 +36,27 @@ class OutputFolder:
     path : Path
         Of the folder, which is made if it is not there.
     work : Path
-        A hidden folder in it, for all that is not whole yet.
+        A hidden folder in it, for all that is not whole yet: no link, and the user's own.
     manifest : Manifest
         The folder's.
+    notes : tuple of str
+        What the user should know, one sentence each.
 
     Raises
     ------
     FileError
-        If the folder cannot be made or written to, or another batch holds it.
+        If the folder cannot be made or written to, another batch holds it, or what is to hold its work is a link or another
+        user's.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(os.path.realpath(path))
         self.work = self.path / WORK
+        if self.path.exists() and not self.path.is_dir():
+            raise FileError(f"{path} is a file; choose a folder for the results.")
+        self._own = OwnFolder(self.work)
         self._lock = locked(path, self.work / LOCK, "batch")
+        self.notes = (self._lock.note,) if self._lock.note else ()
         try:
             self.manifest = Manifest(self.path / MANIFEST)
         except BaseException:
@@ -60,19 +72,28 @@ class OutputFolder:
         return self.work / workplace_name(output) / output.rpartition("/")[2]
 
     def clean(self) -> None:
-        """Remove what killed runs have left, but for OME-Zarr on its way, which the same image is gone on with."""
-        with contextlib.suppress(OSError), os.scandir(self.work) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False) and WORKPLACE.fullmatch(entry.name):
-                    _clear(Path(entry.path), RESUMABLE)
-                    with contextlib.suppress(OSError):
-                        Path(entry.path).rmdir()
-                elif entry.name != LOCK:
-                    _remove(Path(entry.path))
+        """Remove what killed runs have left, but for OME-Zarr on its way, which the same image is gone on with.
 
-    def mark(self, output: str) -> str | None:
-        """What the file of that name is known by; None if there is none."""
-        return mark_of(self.path / output)
+        Nothing but what the manifest says was begun.
+        """
+        there = set(self._own.names())
+        for output in self.manifest.begun:
+            if workplace_name(output) in there:
+                self.tidy(output)
+
+    def is_there(self, output: str) -> bool:
+        """Whether there is anything of that name."""
+        return os.path.lexists(self.path / output)
+
+    def has(self, output: str, marks: frozenset[str]) -> bool:
+        """Whether what is there of that name is known by one of the marks."""
+        return is_known(self.path / output, marks)
+
+    def holds(self, work: str, mark: str) -> bool:
+        """Whether a result that lacks but its name is where the manifest says that it was made, and not behind a link."""
+        folder, _, name = work.rpartition("/")
+        within = name in self._own.names(*folder.split("/")) if folder else False
+        return within and not is_link(self.work / work) and is_known(self.work / work, {mark})
 
     def prepare(self, output: str) -> Path:
         """Make the folders that a result needs, and give where it is to be made.
@@ -80,28 +101,30 @@ class OutputFolder:
         Raises
         ------
         FileError
-            If they cannot be made.
+            If they cannot be made, or something else has their names.
         """
-        place = self.workplace(output)
-        make_folder(place.parent)
+        self.manifest.begin(output)
+        self._own.make(workplace_name(output))
         make_folder((self.path / output).parent)
-        return place
+        return self.workplace(output)
 
-    def place(self, made: Path, output: str) -> Path:
-        """Give a result its name, in place of what had it.
+    def place(self, made: Path, output: str, replacing: bool = False) -> Path:
+        """Give a result its name, in place of what had it if that is wished.
 
         Raises
         ------
         FileError
-            If that cannot be done.
+            If that cannot be done, or something has that name that is not to be replaced.
         """
         final = self.path / output
         try:
-            if final.is_dir():
-                aside = self.work / f"replaced-{secrets.token_hex(4)}"
+            if not replacing:
+                _name_first(made, final)
+            elif final.is_dir():
+                aside = self._own.make(workplace_name(output)) / REPLACED
+                self._own.remove(workplace_name(output), REPLACED)
                 final.rename(aside)
                 made.rename(final)
-                shutil.rmtree(aside, ignore_errors=True)
             else:
                 made.replace(final)
             flush_folder(final.parent)
@@ -112,29 +135,40 @@ class OutputFolder:
 
     def forget(self, output: str) -> None:
         """Remove all that was begun for a result."""
-        _remove(self.workplace(output).parent)
+        self._clear(output, ())
 
     def tidy(self, output: str) -> None:
         """Remove all that was begun for a result and cannot be gone on with."""
-        folder = self.workplace(output).parent
-        _clear(folder, RESUMABLE)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        self._clear(output, RESUMABLE)
+
+    def _clear(self, output: str, kept: tuple[str, ...]) -> None:
+        """Remove from the folder for a result what is made there; what else lies in it stays, and the folder with it."""
+        folder, name = workplace_name(output), output.rpartition("/")[2]
+        for parts in self._made(folder, name):
+            if not parts[-1].endswith(kept or "/"):
+                self._own.remove(*parts)
+        for each in self._own.names(folder):
+            if OF_A_RUN.fullmatch(each):
+                self._own.remove_empty(folder, each)
+        self._own.remove_empty(folder)
+
+    def _made(self, folder: str, name: str) -> Iterator[tuple[str, ...]]:
+        """What lies in the folder for a result of that name and is made there by a batch."""
+        ours = {name, name + PARTIAL, GROWN, GROWN + PARTIAL, REPLACED}
+        for each in self._own.names(folder):
+            if each in ours or PART.fullmatch(each):
+                yield folder, each
+            elif OF_A_RUN.fullmatch(each):
+                yield from (
+                    (folder, each, inner)
+                    for inner in self._own.names(folder, each)
+                    if inner in ours or PART.fullmatch(inner)
+                )
 
 
 def workplace_name(output: str) -> str:
     """Name of the folder in which a result is made: short, and the same in every run."""
     return hashlib.sha256(output.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def mark_of(path: Path) -> str | None:
-    """What a result is known by: the size of a file, a digest of the metadata of an OME-Zarr; None if it is not there."""
-    try:
-        if path.is_dir():
-            return hashlib.sha256((path / "zarr.json").read_bytes()).hexdigest()[:16]
-        return str(path.stat().st_size)
-    except FileNotFoundError:
-        return "an empty folder" if path.is_dir() else None
 
 
 def flush_folder(folder: Path) -> None:
@@ -147,16 +181,30 @@ def flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _clear(folder: Path, kept: tuple[str, ...]) -> None:
-    with contextlib.suppress(OSError):
-        for path in list(folder.iterdir()):
-            if not path.name.endswith(kept):
-                _remove(path)
+def _name_first(made: Path, final: Path) -> None:
+    """Give a result a name that nothing has.
 
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+    Raises
+    ------
+    FileError
+        If something has taken the name meanwhile.
+    """
+    taken = f"{final} is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
+    try:
+        if os.path.lexists(final):
+            raise FileError(taken)
+        if made.is_dir():
+            made.rename(final)
+            return
+        try:
+            os.link(made, final, follow_symlinks=False)  # which replaces nothing, not even what has just come
+        except FileExistsError:
+            raise
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, OSError) and error.errno not in NO_SECOND_NAME:
+                raise
+            made.rename(final)
+        else:
+            made.unlink()
+    except FileExistsError:
+        raise FileError(taken) from None

@@ -14,8 +14,9 @@ from napari_mdeblurgan.batch.inputs import Input, Source, find_sources
 from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
 from napari_mdeblurgan.batch.making import make_here
 from napari_mdeblurgan.batch.manifest import Failed, Made, Record
+from napari_mdeblurgan.batch.marks import mark_of
 from napari_mdeblurgan.batch.naming import name_results
-from napari_mdeblurgan.batch.output_folder import OutputFolder, mark_of, workplace_name
+from napari_mdeblurgan.batch.output_folder import OutputFolder, workplace_name
 from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Meter, Success
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
@@ -38,6 +39,8 @@ class Batch:
         Results that are there, those of earlier runs first.
     failures : list of Failure
         What failed in this run.
+    notes : tuple of str
+        What the user should know from the beginning, one sentence each.
     """
 
     folder: OutputFolder
@@ -47,6 +50,10 @@ class Batch:
     todo: list[Item]
     outputs: list[Path] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.folder.notes
 
     def steps(self) -> Generator[BatchProgress, None, None]:
         """Make what is missing; yields at the start, whenever an image begins or ends, and after every tile.
@@ -132,10 +139,9 @@ class Batch:
 
     def _in_the_way(self, item: Item) -> str:
         """Why a result may not have its name, in one sentence; empty if it may."""
-        mark = self.folder.mark(item.output)
         record = self.folder.manifest.records.get((item.source.key, item.output))
-        ours = record is not None and mark in record.marks
-        if mark is None or ours or self.settings.overwrite:
+        ours = record is not None and self.folder.has(item.output, record.marks)
+        if ours or self.settings.overwrite or not self.folder.is_there(item.output):
             return ""
         path = self.folder.path / item.output
         if record is not None and record.made is not None:
@@ -170,6 +176,7 @@ class Batch:
         work = f"{workplace_name(item.output)}/{made.place}"
         if reason := self._in_the_way(item):
             raise FileError(reason)
+        replacing = self.folder.is_there(item.output)
         entry = Made(
             input=item.source.key,
             output=item.output,
@@ -185,7 +192,7 @@ class Batch:
             seconds=round(seconds, 3),
         )
         self.folder.manifest.add(entry)
-        return self.folder.place(self.folder.work / work, item.output)
+        return self.folder.place(self.folder.work / work, item.output, replacing)
 
 
 def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSettings | None = None) -> Batch:
@@ -243,7 +250,7 @@ def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings
             continue
         todo.append(item)
         if record and record.made and record.made.settings != recipe.settings:
-            others += folder.mark(name) in record.marks
+            others += folder.has(name, record.marks)
     if others and not settings.overwrite:
         raise FileError(
             f"{folder.path} holds {others} results of another model or other settings; choose another folder, or let them be "
@@ -258,10 +265,11 @@ def _is_there(record: Record, item: Item, folder: OutputFolder) -> bool:
     made = record.last
     if not isinstance(made, Made) or made.job != item.job:
         return False
-    if folder.mark(item.output) == made.mark:
+    if folder.has(item.output, frozenset({made.mark})):
         return True
     work = folder.work / made.work
-    if mark_of(work) != made.mark:
+    ours = folder.has(item.output, record.marks)
+    if not folder.holds(made.work, made.mark) or (folder.is_there(item.output) and not ours):
         return False
-    folder.place(work, item.output)
+    folder.place(work, item.output, ours)
     return True

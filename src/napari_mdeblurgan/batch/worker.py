@@ -6,6 +6,7 @@ itself and writes into the output folder, both of which must have the same path 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import getpass
 import os
@@ -26,19 +27,21 @@ from napari_mdeblurgan.batch.item import Product, Refusal, refusal
 from napari_mdeblurgan.batch.making import make_result, write_from_zarr
 from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.exclusive import Busy, Lock, locked
+from napari_mdeblurgan.own_folder import make_own
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import TileLimit
 from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
 from napari_mdeblurgan.storage.lazy import stamp_of
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.scan import Block
     from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
 
-_HELD: list[BaseFileLock] = []
+PRIVATE = 0o700
+
+_HELD: list[Lock] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +141,20 @@ def _claimed(devices: Sequence[tuple[str, str]]) -> str:
 
     Where all are claimed, workers share.
     """
-    from filelock import FileLock, Timeout
-
-    folder = Path(tempfile.gettempdir()) / f"mdeblurgan-gpus-{getpass.getuser()}"
-    folder.mkdir(exist_ok=True)
-    for device, identity in devices:
-        lock = FileLock(folder / identity, timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            continue
-        _HELD.append(lock)
-        return device
+    with contextlib.suppress(FileError):  # what is there is not ours: workers share
+        folder = _gpu_folder()
+        make_own(folder, PRIVATE)
+        for device, identity in devices:
+            with contextlib.suppress(Busy):
+                _HELD.append(locked(folder, folder / identity, "worker"))
+                return device
     return devices[os.getpid() % len(devices)][0]
+
+
+def _gpu_folder() -> Path:
+    """Where the workers of a user on a machine tell each other which GPUs they have."""
+    user = os.geteuid() if hasattr(os, "geteuid") else getpass.getuser()
+    return Path(tempfile.gettempdir()) / f"mdeblurgan-gpus-{user}"
 
 
 def _identity(device: str) -> str:

@@ -49,6 +49,8 @@ def batch(inputs: list[str], output: Path, settings: BatchSettings) -> str:
     except MdeblurganError as error:
         raise WrongUse(str(error)) from error
     with opened as work:
+        for note in work.notes:
+            print(f"mdeblurgan: {note}", file=sys.stderr)
         _describe(work)
         show = _with_bar if sys.stderr.isatty() else _with_lines
         try:

@@ -173,7 +173,8 @@ def _tuned(tuning: FineTuning) -> str:
     from napari_mdeblurgan.training.fine_tune.folder import owned
     from napari_mdeblurgan.training.fine_tune.outcome import conclude, table
 
-    with owned(tuning.folder), stopped_by_signals(tuning.stop) as signals:
+    with owned(tuning.folder) as lock, stopped_by_signals(tuning.stop) as signals:
+        tuning.notes += [lock.note] if lock.note else []
         if not tuning.finished:
             print(estimate(tuning).sentence, flush=True)
         for _ in (_with_bar if sys.stderr.isatty() else _with_lines)(tuning):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,10 @@ import psutil
 
 from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, today
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.exclusive import Busy, locked
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.exclusive import Lock
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -91,32 +92,20 @@ def restore_on_disk(
 
     before = open_image(source, image)
     model = load_model(model_name(before))
-    with _held(output):
+    with _held(output) as lock:
+        if lock.note:
+            yield lock.note
         yield from _made(before, model, output, wishes, compare, shown, settings)
 
 
-@contextmanager
-def _held(output: Path) -> Iterator[None]:
+def _held(output: Path) -> Lock:
     """Keep other commands from writing to `output` in the meantime; however this one ends, it is free then."""
-    from filelock import FileLock, Timeout
-
-    path = output.with_name(output.name + ".lock")
-    lock = FileLock(path, timeout=0, thread_local=False)
     try:
-        lock.acquire()
-    except Timeout:
+        return locked(output, output.with_name(output.name + ".lock"), "command", temporary=True)
+    except Busy:
         raise FileError(
             f"Another command is making {output}; wait until it has ended, or choose another name."
         ) from None
-    except (NotImplementedError, OSError):  # a file system without locks; that it cannot be written to is said later
-        yield
-        return
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # Windows removes no file that is open, but this one when it is released
-            path.unlink()
-        lock.release()
 
 
 def _made(

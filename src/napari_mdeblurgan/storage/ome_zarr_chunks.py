@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ import numpy as np
 
 from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.own_folder import refuse_links
 from napari_mdeblurgan.storage.ome_zarr_layout import Layout
 
 if TYPE_CHECKING:
     import zarr
 
 CODEC_LEVEL = 1
+HALF_WRITTEN = re.compile(r"\d+\.[0-9a-f]+\.partial")  # chunks that zarr was writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,17 @@ class ChunkStore:
         return tuple(leading[axis] for axis in self.layout.stored_axes[:-2])
 
     def done(self, level: int) -> np.ndarray:
-        """Which chunks of a level are on disk: bool, (planes..., rows, columns). Remains of interrupted writing go."""
+        """Which chunks of a level are on disk: bool, (planes..., rows, columns). Remains of interrupted writing go.
+
+        Raises
+        ------
+        FileError
+            If there are links among them, which might lead anywhere.
+        """
         found = np.zeros((*self.layout.planes, *self.layout.grid(level)), bool)
-        for position in _files(self.path / str(level) / "c", found.ndim):
+        folder = self.path / str(level) / "c"
+        refuse_links([self.path, folder.parent, folder])
+        for position in _files(folder, found.ndim):
             if all(i < length for i, length in zip(position, found.shape, strict=True)):
                 found[position] = True
         return found
@@ -182,9 +193,10 @@ def _files(folder: Path, depth: int) -> Iterator[tuple[int, ...]]:
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.isdecimal():
+                refuse_links([Path(entry.path)])
                 if depth > 1:
                     yield from ((int(entry.name), *rest) for rest in _files(Path(entry.path), depth - 1))
                 elif entry.stat().st_size:
                     yield (int(entry.name),)
-            elif entry.name.endswith(".partial"):
+            elif HALF_WRITTEN.fullmatch(entry.name):
                 Path(entry.path).unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,8 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, unfinished
+
+YOUNG = re.compile(r"zarr\.[0-9a-f]+\.partial")  # metadata that zarr was writing
 
 
 class OmeZarrWriter:
@@ -272,7 +275,9 @@ def _attributes(path: Path) -> dict[str, Any]:
 
 def _unfinished(path: Path) -> bool:
     """Whether a folder was begun by this program: it has its mark, or is so young that there is nothing in it yet."""
-    return _begun(path, _attributes(path)) or (path.is_dir() and all(file.suffix == PARTIAL for file in path.iterdir()))
+    return _begun(path, _attributes(path)) or (
+        path.is_dir() and all(YOUNG.fullmatch(file.name) for file in path.iterdir())
+    )
 
 
 def _begun(path: Path, attributes: Mapping[str, Any]) -> bool:

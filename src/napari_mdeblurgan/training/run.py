@@ -6,10 +6,10 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from napari_mdeblurgan.errors import TrainingError
-from napari_mdeblurgan.exclusive import locked
+from napari_mdeblurgan.exclusive import Lock, locked
 from napari_mdeblurgan.model import ModelCard, save_model
 from napari_mdeblurgan.training import board as boards
 from napari_mdeblurgan.training import preparation as prepare
@@ -33,9 +33,6 @@ from napari_mdeblurgan.training.run_folder import (
 )
 from napari_mdeblurgan.training.trainer import Diverged, Record, Training
 from napari_mdeblurgan.training.validation import Validation, validate, validation_crops, write_samples
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +82,12 @@ class Run:
         data: prepare.Data,
         training: Training,
         place: Place,
-        lock: BaseFileLock | None = None,
+        lock: Lock | None = None,
     ) -> None:
         self._lock = lock
         self.images, self.folder, self.config, self.data = images, folder, config, data
         self.training, self.place = training, place
-        self.notes: list[str] = []
+        self.notes: list[str] = [lock.note] if lock is not None and lock.note else []
         self.last_validation: Validation | None = None
         self.metrics = Metrics(folder.metrics, config.schedule.steps_per_epoch)
         self.crops = validation_crops(data.judged, config.degradation, config.network.scale, config.run.seed)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,12 @@ from typing import Any
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.outputs import check_output, nearest
-from napari_mdeblurgan.training.checkpoint import previous
+from napari_mdeblurgan.own_folder import is_link, refuse_links
 from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml, differences, read_config
-from napari_mdeblurgan.training.work_folder import WorkFolder
+from napari_mdeblurgan.training.work_folder import WorkFolder, remove_files
+
+SAMPLE = re.compile(r"step-\d{7,}\.png")
+EVENTS = re.compile(r"events\.out\.tfevents\..*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class RunFolder(WorkFolder):
     @property
     def lock(self) -> Path:
         return self.path / ".lock"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a run writes beside its model, its samples and what is for TensorBoard."""
+        return *self.resumed_from, self.metrics, self.curves, self.images, self.config
 
     @property
     def begun(self) -> bool:
@@ -93,18 +101,24 @@ def clear(folder: RunFolder) -> None:
     if folder.begun:
         with contextlib.suppress(ConfigError):  # a damaged one does not say what the model is called
             folder.model(read_config(folder.config).model.name).unlink(missing_ok=True)
-    shutil.rmtree(folder.samples, ignore_errors=True)
-    shutil.rmtree(folder.tensorboard, ignore_errors=True)
-    for path in (
-        folder.checkpoint, previous(folder.checkpoint), folder.metrics, folder.curves, folder.images, folder.config
-    ):  # fmt: skip
-        path.unlink(missing_ok=True)
+    for inner, names in ((folder.samples, SAMPLE), (folder.tensorboard, EVENTS)):
+        if not is_link(inner) and inner.is_dir():
+            remove_files(inner, [path for path in inner.iterdir() if names.fullmatch(path.name)])
+            with contextlib.suppress(OSError):  # there is something else in it
+                inner.rmdir()
+    remove_files(folder.path, folder.files)
 
 
 def sweep(folder: RunFolder) -> None:
-    """Remove half-written files that a killed process has left."""
-    for path in folder.path.glob(".*.part"):
-        path.unlink(missing_ok=True)
+    """Remove half-written files that a killed process has left; and make sure that nothing is written through a link.
+
+    Raises
+    ------
+    FileError
+        If there is one where the run writes.
+    """
+    remove_files(folder.path, ())
+    refuse_links([*folder.files, folder.samples, folder.tensorboard])
 
 
 def check_same(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from napari_mdeblurgan.atomic import PART
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,11 @@ class WorkFolder:
         return self.path / "checkpoint.safetensors"
 
     @property
+    def resumed_from(self) -> tuple[Path, Path]:
+        """The checkpoint, and the one before."""
+        return self.checkpoint, self.checkpoint.with_stem(f"{self.checkpoint.stem}-previous")
+
+    @property
     def metrics(self) -> Path:
         """The loss and the validation, a row for every few steps."""
         return self.path / "metrics.csv"
@@ -26,3 +35,14 @@ class WorkFolder:
     def curves(self) -> Path:
         """The same as a picture."""
         return self.path / "curves.png"
+
+
+def remove_files(folder: Path, files: Iterable[Path]) -> None:
+    """Remove files that a training has written, and those half-written that a killed process has left; no others.
+
+    A link goes itself, and not what it leads to.
+    """
+    with contextlib.suppress(OSError):
+        halves = [path for path in folder.iterdir() if PART.fullmatch(path.name)]
+        for path in (*files, *halves):
+            path.unlink(missing_ok=True)

@@ -13,21 +13,19 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 import safetensors
 import safetensors.numpy
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError, MdeblurganError, TrainingError
+from napari_mdeblurgan.exclusive import Busy, Lock, is_held, locked
 from napari_mdeblurgan.model import BUNDLED_FOLDER, model_path, read_card, user_model_folder
 from napari_mdeblurgan.model_file import SUFFIX
 from napari_mdeblurgan.training.fine_tune.settings import (
@@ -36,13 +34,14 @@ from napari_mdeblurgan.training.fine_tune.settings import (
     settings_from_json,
     settings_json,
 )
-from napari_mdeblurgan.training.work_folder import WorkFolder
+from napari_mdeblurgan.training.work_folder import WorkFolder, remove_files
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 
 RUNS = "fine-tuning"
 KEY = "pairs"
+PATIENCE_S = 1  # for those who only look whether anybody works there
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +75,14 @@ class FineTuneFolder(WorkFolder):
         return self.path / "comparison.png"
 
     @property
-    def worker(self) -> Path:
-        return self.path / "worker.json"
+    def lock(self) -> Path:
+        return self.path / ".lock"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a fine-tuning writes."""
+        images = self.preview, self.comparison, self.curves
+        return self.settings, self.pairs, self.base, self.result, *images, *self.resumed_from, self.metrics
 
     @property
     def begun(self) -> bool:
@@ -183,9 +188,11 @@ def free_name(wish: str) -> str:
 
 
 def discard(folder: FineTuneFolder) -> None:
-    """Remove a fine-tuning; the model that it has made stays."""
+    """Remove a fine-tuning; the model that it has made stays, and so do files that are none of its own."""
     if folder.begun or folder.pairs.exists():
-        shutil.rmtree(folder.path, ignore_errors=True)
+        remove_files(folder.path, folder.files)
+        with suppress(OSError):  # there is something else in it
+            folder.path.rmdir()
 
 
 def keep_settings(folder: FineTuneFolder, settings: FineTuneSettings) -> None:
@@ -265,7 +272,7 @@ def all_begun() -> list[Begun]:
     folders = [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     found = []
     for folder in folders:
-        if not folder.begun or worked_on(folder):
+        if not folder.begun or is_held(folder.lock):
             continue
         try:
             seconds, step = _worked(folder)
@@ -289,30 +296,21 @@ def _worked(folder: FineTuneFolder) -> tuple[float, int]:
 
 
 @contextmanager
-def owned(folder: FineTuneFolder) -> Iterator[None]:
-    """Work in a folder that no other process works in.
+def owned(folder: FineTuneFolder) -> Iterator[Lock]:
+    """Work in a folder that no other process works in; gives the lock, whose note the user should know.
 
     Raises
     ------
     TrainingError
         If one does.
+    FileError
+        If the folder cannot be written to.
     """
-    if worked_on(folder):
-        raise TrainingError(f"{folder.path.name} is being trained by another process; wait for it, or stop it there.")
-    me = psutil.Process()
-    with replacing(folder.worker) as file:
-        file.write(json.dumps({"pid": me.pid, "began": me.create_time()}).encode())
     try:
-        yield
-    finally:
-        folder.worker.unlink(missing_ok=True)
-
-
-def worked_on(folder: FineTuneFolder) -> bool:
-    """Whether another process that is still alive works in the folder."""
-    try:
-        note = json.loads(folder.worker.read_text(encoding="utf-8"))
-        process = psutil.Process(int(note["pid"]))
-        return process.pid != os.getpid() and abs(process.create_time() - float(note["began"])) < 2
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return False
+        lock = locked(folder.path, folder.lock, "fine-tuning", wait_s=PATIENCE_S, temporary=True)
+    except Busy:
+        raise TrainingError(
+            f"{folder.path.name} is being trained by another process; wait for it, or stop it there."
+        ) from None
+    with lock:
+        yield lock

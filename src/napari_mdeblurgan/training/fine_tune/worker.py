@@ -52,8 +52,9 @@ def _work(folder: FineTuneFolder) -> None:
     from napari_mdeblurgan.training.fine_tune.tuning import open_fine_tuning
 
     stopping = threading.Event()
-    with owned(folder):
+    with owned(folder) as lock:
         tuning = open_fine_tuning(folder)
+        tuning.notes += [lock.note] if lock.note else []
         _listen(stopping, tuning.stop)
         losses, validations = tuning.history()
         tell("history", losses=losses, validations=validations)
