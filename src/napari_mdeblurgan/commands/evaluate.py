@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.evaluation.report import Evaluation
 
 LINE_EVERY = 0.05  # of the work, where progress goes into a pipe
-OURS = ("report.md", "scores.csv")  # what a folder that may be written to holds
+OURS = ("report.md", "report.html", "scores.csv")  # what a folder that may be written to holds
 
 
 def evaluate(
@@ -94,7 +94,7 @@ def evaluate_real(
     sharpened: bool,
     device: str,
 ) -> None:
-    """Judge models by real blur: measure what is not known yet, and print what it comes to.
+    """Judge models by real blur: measure what is not known yet, write the report, and print what it comes to.
 
     Parameters
     ----------
@@ -126,6 +126,7 @@ def evaluate_real(
     from napari_mdeblurgan.evaluation.real.gains import summary_lines
     from napari_mdeblurgan.evaluation.real.judge import RealOptions
     from napari_mdeblurgan.evaluation.real.judge import evaluate_real as evaluation
+    from napari_mdeblurgan.evaluation.real.page import PAGE, write_page
 
     options = RealOptions(
         folder=folder,
@@ -141,7 +142,8 @@ def evaluate_real(
         print(f"mdeblurgan: {note}")
     for line in summary_lines(found.scores):
         print(line)
-    print(output / "scores.csv")
+    write_page(output / PAGE, found)
+    print(output / PAGE)
 
 
 def _check_output(output: Path) -> None:

@@ -23,7 +23,9 @@ COLUMN_IN = 2.0
 DPI = 110
 
 
-def side_by_side(path: Path, columns: Sequence[tuple[str, np.ndarray, str]], title: str) -> None:
+def side_by_side(
+    path: Path, columns: Sequence[tuple[str, np.ndarray, str]], title: str, where: np.ndarray | None = None
+) -> None:
     """Like the paper's Figure 5: whole images, and two details of each below.
 
     Parameters
@@ -35,9 +37,11 @@ def side_by_side(path: Path, columns: Sequence[tuple[str, np.ndarray, str]], tit
         shown as details. (y, x) or (y, x, 3) in [0, 1]; an image may have fewer pixels for the same field.
     title : str
         Of the whole picture.
+    where : ndarray, optional
+        (y, x) bool, of the truth: where details are looked for; everywhere if nothing is said.
     """
     truth = columns[-1][1]
-    details = _details(truth)
+    details = _details(truth, where)
     low, high = (0.0, 1.0) if truth.ndim == 3 else np.percentile(truth, (0.1, 99.9))
     limits = {"cmap": "gray", "vmin": low, "vmax": max(high, low + 1e-6)}
     aspect = truth.shape[0] / truth.shape[1]
@@ -66,12 +70,13 @@ def _extent(shape: Sequence[int]) -> tuple[float, float, float, float]:
     return -0.5, shape[1] - 0.5, shape[0] - 0.5, -0.5
 
 
-def _details(truth: np.ndarray) -> list[tuple[int, int, int]]:
+def _details(truth: np.ndarray, where: np.ndarray | None) -> list[tuple[int, int, int]]:
     """Two squares where the steepest gradients gather, apart from each other: y, x, edge."""
     grey = truth.mean(axis=-1) if truth.ndim == 3 else truth
     edge = max(32, min(grey.shape) // 6 // 8 * 8)
     slopes = np.hypot(*np.gradient(grey.astype(np.float64)))
-    density = uniform_filter(np.minimum(slopes, np.percentile(slopes, 99)), edge, mode="constant")
+    slopes = np.minimum(slopes, np.percentile(slopes, 99))
+    density = uniform_filter(slopes if where is None else slopes * where, edge, mode="constant")
     half = edge // 2
     inner = np.full_like(density, -1)
     inner[half : grey.shape[0] - half, half : grey.shape[1] - half] = density[half:-half, half:-half]

@@ -15,7 +15,7 @@ from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.real.cases import Case
 from napari_mdeblurgan.evaluation.real.contenders import Contender, baselines, on_grid
 from napari_mdeblurgan.evaluation.real.gains import gains, mean_gain
-from napari_mdeblurgan.evaluation.real.judge import RealScore, best_setting, case_digest, closeness_of
+from napari_mdeblurgan.evaluation.real.scoring import RealScore, best_setting, case_digest, closeness_of
 
 
 def truth(edge: int = 128) -> np.ndarray:
@@ -50,6 +50,15 @@ def test_sharpening_with_the_best_setting_beats_bicubic_where_blur_is_gaussian()
     assert unsharp.psnr_db > plain.psnr_db + 1
     assert lucy.psnr_db > plain.psnr_db + 1
     assert lucy.frc is not None
+
+
+def test_colours_are_sharpened_each_on_its_own() -> None:
+    grey = case()
+    colours = np.stack([grey.image, 255 - grey.image, 0.5 * grey.image], axis=-1)
+    for contender in baselines():
+        for run in contender.runs.values():
+            assert np.allclose(run(colours)[..., 0], run(grey.image), atol=1.5)
+            assert np.abs(run(colours)[..., 0] - run(grey.image)).mean() < 0.5 or "Lucy" in contender.name
 
 
 def test_results_of_any_density_are_brought_to_the_pixels_of_the_truth() -> None:
@@ -103,6 +112,9 @@ def test_the_command_judges_a_folder_of_planes_and_measures_only_what_is_new(
     assert {row["image"] for row in rows} == {"1.png", "2.png"}
     assert len(rows) == 2 * 5  # bicubic, unsharp, Richardson-Lucy, the model, the model halved first
     assert all(float(row["psnr_db"]) > 0 and 0 < float(row["judged"]) < 1 for row in rows)
+    page = (output / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2  # the median and the worst of two images
+    assert all(words in page for words in ("<h2>series</h2>", "Richardson-Lucy", "halved first"))
     before = (output / "scores.csv").read_bytes()
     code, _, _ = run("evaluate", series, "--real", "--models", model, "--output", output)
     assert code == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,20 +70,36 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An image that cannot be judged by, and why: one sentence."""
+    """An image that cannot be judged by.
 
-    sentence: str
+    Attributes
+    ----------
+    name : str
+        Of the image's file.
+    why : str
+        The rest of a sentence, with its full stop.
+    """
+
+    name: str
+    why: str
 
 
-def cases(real: RealSet) -> Iterator[Case | LeftOut]:
+def cases(real: RealSet, only: Collection[str] | None = None) -> Iterator[Case | LeftOut]:
     """What can be judged in a set: one case for each image, or why there is none.
+
+    Parameters
+    ----------
+    real : RealSet
+        From `find_sets`.
+    only : collection of str, optional
+        Names of images; the others are passed over.
 
     Raises
     ------
     MdeblurganError
         If an image cannot be read.
     """
-    yield from _of_series(real) if real.truth is None else _of_pairs(real, real.truth)
+    yield from _of_series(real, only) if real.truth is None else _of_pairs(real, real.truth, only)
 
 
 def count(real: RealSet) -> int:
@@ -129,73 +146,82 @@ def binned(image: np.ndarray, factor: int = 2) -> np.ndarray:
     return (np.rint(means) if image.dtype.kind in "iu" else means).astype(image.dtype)
 
 
-def _of_series(real: RealSet) -> Iterator[Case | LeftOut]:
-    description = real.description
-    planes = [read_plane(each.path) for each in real.images]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Series:
+    """The planes of a focus series, laid on each other."""
+
+    planes: tuple[np.ndarray, ...]
+    energies: tuple[np.ndarray, ...]  # (y, x) of each plane
+    places: tuple[np.ndarray | None, ...]  # from the pixels of each to those of the reference
+    reference: int
+
+
+@functools.lru_cache(maxsize=1)
+def _laid_on_each_other(files: tuple[tuple[Path, int], ...], focus: int | None, *, registered: bool) -> _Series:
+    """Read planes and find how they lie; kept, for one series is often judged in several ways.
+
+    Parameters
+    ----------
+    files : tuple of (Path, int)
+        Of the planes, and when they were changed.
+    focus : int or None
+        Which of them is in focus; None for the one with most energy.
+    registered : bool
+        Whether they lie on each other already.
+    """
+    planes = [read_plane(path) for path, _ in files]
     if len({plane.ndim for plane in planes}) > 1:
         planes = [greyed(plane).astype(plane.dtype) for plane in planes]
     energies = [local_energy(plane) for plane in planes]
+    strengths = [float(energy.mean()) for energy in energies]
+    reference = int(np.argmax(strengths)) if focus is None else focus
+    places = [np.eye(3)] * len(planes) if registered else registering.series(planes, strengths, reference)
+    return _Series(tuple(planes), tuple(energies), tuple(places), reference)
+
+
+def _of_series(real: RealSet, only: Collection[str] | None) -> Iterator[Case | LeftOut]:
+    description = real.description
     numbers = [each.number for each in real.images]
-    reference = (
-        numbers.index(description.in_focus)
-        if description.in_focus is not None
-        else int(np.argmax([energy.mean() for energy in energies]))
-    )
-    places: list[np.ndarray | str] = []
-    for index, plane in enumerate(planes):
-        places.append(_place(plane, planes[reference], description.registered or index == reference))
+    known = description.in_focus is not None
+    focus = numbers.index(description.in_focus) if known else None
+    files = tuple((each.path, each.path.stat().st_mtime_ns) for each in real.images)
+    found = _laid_on_each_other(files, focus, registered=description.registered)
     for index, each in enumerate(real.images):
-        if description.in_focus is not None and index == reference:
+        if (known and index == found.reference) or (only is not None and each.name not in only):
             continue
-        place = places[index]
-        if isinstance(place, str):
-            yield LeftOut(f"{real.name}, {each.name} was left out: {place}")
+        place = found.places[index]
+        if place is None:
+            yield LeftOut(each.name, "it shows no place of the others that stands out.")
             continue
-        others = [reference] if description.in_focus is not None else range(len(planes))
-        there = {other: np.linalg.inv(at) @ place for other in others if not isinstance(at := places[other], str)}
-        truth, judged = _sharpest(index, planes, energies, there, known=description.in_focus is not None)
-        case = _case(real, each, _distance(each, numbers[reference]), planes[index], truth, judged)
+        others = [found.reference] if known else [other for other in range(len(numbers)) if other != index]
+        there = {other: np.linalg.inv(at) @ place for other in others if (at := found.places[other]) is not None}
+        truth, judged = _sharpest(index, found, there, known=known)
+        case = _case(real, each, _distance(each, numbers[found.reference]), found.planes[index], truth, judged)
         if case.share < LEAST_JUDGED:
-            yield LeftOut(f"{real.name}, {each.name} was left out: hardly any other plane is clearly sharper anywhere.")
+            yield LeftOut(each.name, "hardly any other plane is clearly sharper anywhere.")
         else:
             yield case
 
 
-def _place(plane: np.ndarray, reference: np.ndarray, still: bool) -> np.ndarray | str:
-    """How the reference lies on a plane; a sentence where that cannot be found."""
-    if still:
-        return np.eye(3)
-    try:
-        return registering.onto(plane, reference)
-    except MdeblurganError as error:
-        return str(error)
-
-
 def _sharpest(
-    index: int,
-    planes: Sequence[np.ndarray],
-    energies: Sequence[np.ndarray],
-    there: dict[int, np.ndarray],
-    *,
-    known: bool,
+    index: int, found: _Series, there: dict[int, np.ndarray], *, known: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """The sharpest of other planes at every place of one, and where it is clearly sharper; anywhere if that is `known`."""
-    plane = planes[index]
+    plane = found.planes[index]
     shape = plane.shape[0], plane.shape[1]
     best = np.full(shape, -1.0)
     truth = np.zeros(plane.shape, np.float32)
     for other, transform in there.items():
-        if other == index:
-            continue
-        energy, values, seen = energies[other], planes[other].astype(np.float32), np.ones(shape, bool)
-        if planes[other].shape != plane.shape or not _still(transform, shape):
+        sharper, energy = found.planes[other].astype(np.float32), found.energies[other]
+        seen = np.ones(shape, bool)
+        if sharper.shape != plane.shape or not _still(transform, shape):
+            seen = registering.shown(transform, shape, (sharper.shape[0], sharper.shape[1]))
             energy = registering.resampled(energy, transform, shape).astype(np.float64)
-            values = registering.resampled(values, transform, shape)
-            seen = registering.shown(transform, shape, energies[other].shape)
+            sharper = registering.resampled(sharper, transform, shape)
         better = seen & (energy > best)
         best[better] = energy[better]
-        truth[better] = values[better]
-    return truth, best >= 0 if known else best > CLEARLY * energies[index]
+        truth[better] = sharper[better]
+    return truth, best >= 0 if known else best > CLEARLY * found.energies[index]
 
 
 def _still(transform: np.ndarray, shape: tuple[int, int]) -> bool:
@@ -206,10 +232,12 @@ def _distance(image: RealImage, focus: float | None) -> float | None:
     return None if image.number is None or focus is None else image.number - focus
 
 
-def _of_pairs(real: RealSet, truth_path: Path) -> Iterator[Case | LeftOut]:
+def _of_pairs(real: RealSet, truth_path: Path, only: Collection[str] | None) -> Iterator[Case | LeftOut]:
     description = real.description
     whole = read_plane(truth_path)
     for each in real.images:
+        if only is not None and each.name not in only:
+            continue
         image, other = read_plane(each.path), whole
         if image.ndim != other.ndim:
             image, other = (greyed(one).astype(one.dtype) if one.ndim == 3 else one for one in (image, other))
@@ -217,11 +245,11 @@ def _of_pairs(real: RealSet, truth_path: Path) -> Iterator[Case | LeftOut]:
         try:
             truth, judged = _on_grid(image, other, factor, real)
         except MdeblurganError as error:
-            yield LeftOut(f"{real.name}, {each.name} was left out: {error}")
+            yield LeftOut(each.name, str(error))
             continue
         case = _case(real, each, each.number, image, truth, judged)
         if case.share < LEAST_JUDGED:
-            yield LeftOut(f"{real.name}, {each.name} was left out: the two images hardly overlap.")
+            yield LeftOut(each.name, "the two images hardly overlap.")
         else:
             yield case
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
-from skimage.filters import unsharp_mask
 
 from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicubic
 from napari_mdeblurgan.evaluation.real.cases import binned
@@ -91,10 +90,9 @@ def baselines(*, sharpened: bool = True) -> list[Contender]:
 
 def _unsharp(sigma: float, amount: float) -> Run:
     def run(image: np.ndarray) -> np.ndarray:
-        sharp = unsharp_mask(
-            image.astype(np.float32), sigma, amount, preserve_range=True, channel_axis=-1 if image.ndim == 3 else None
-        )
-        return bicubic(sharp.astype(np.float32))
+        values = image.astype(np.float32)
+        blurred = ndimage.gaussian_filter(values, sigma, axes=(0, 1))
+        return bicubic(values + np.float32(amount) * (values - blurred))
 
     return run
 
@@ -117,21 +115,41 @@ def gaussian_psf(sigma: float) -> np.ndarray:
     return psf / psf.sum()
 
 
-def model_contenders(named: Sequence[tuple[str, Model]], *, halved: bool, device: str = "auto") -> list[Contender]:
-    """Models, each once; if `halved`, also with the image halved first."""
+def model_contenders(
+    named: Sequence[tuple[str, Model]],
+    *,
+    halved: bool,
+    device: str = "auto",
+    options: Mapping[str, Any] | None = None,
+) -> list[Contender]:
+    """Models, each once; if `halved`, also with the image halved first.
+
+    Parameters
+    ----------
+    named : sequence of (str, Model)
+        What to call each.
+    halved : bool
+        Whether there is a second one of each.
+    device : str
+        For the networks.
+    options : mapping, optional
+        Further arguments of `restored`; they become part of the identity.
+    """
+    options = dict(options or {})
+    told = "".join(f" {name}={value}" for name, value in sorted(options.items()))
     found = []
     for name, model in named:
-        identity, channels = model.card.weights_sha256, model.card.channels
-        found.append(Contender(name, identity, channels, {"": _model(model, device, halve=False)}))
+        identity, channels = model.card.weights_sha256 + told, model.card.channels
+        found.append(Contender(name, identity, channels, {"": _model(model, device, False, options)}))
         if halved:
-            run = _model(model, device, halve=True)
+            run = _model(model, device, True, options)
             found.append(Contender(f"{name}, halved first", f"{identity} halved", channels, {"": run}))
     return found
 
 
-def _model(model: Model, device: str, *, halve: bool) -> Run:
+def _model(model: Model, device: str, halve: bool, options: Mapping[str, Any]) -> Run:
     def run(image: np.ndarray) -> np.ndarray:
-        return restored(image, model, halve=halve, device=device)
+        return restored(image, model, halve=halve, device=device, **options)
 
     return run
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_mdeblurgan.evaluation.real.contenders import BICUBIC
-from napari_mdeblurgan.evaluation.real.judge import RealScore
+from napari_mdeblurgan.evaluation.real.scoring import RealScore
 
 
 @dataclass(frozen=True, slots=True)

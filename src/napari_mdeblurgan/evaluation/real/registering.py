@@ -1,17 +1,29 @@
-"""Lays the planes of a focus series on each other, with the change of magnification that comes with focus."""
+"""Lays images of one place on each other: pairs, and the planes of a focus series with their changing magnification."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.training.pairs.align import align
-from napari_mdeblurgan.training.pairs.refine import Sharp, seen, warped
+from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
+from napari_mdeblurgan.training.pairs.refine import Fit, Sharp, fit, seen, warped
+from napari_mdeblurgan.training.pairs.search import reduced
 from napari_mdeblurgan.training.pairs.structure import blurred
 from napari_mdeblurgan.training.pairs.structure import plane as structure
 
 LEAST_ALIKE = 0.3  # correlation of the two structures below which a place is not believed
+ALIKE = 0.9  # correlation above which no other place is looked for
+MOST_TURNED, MOST_MAGNIFIED = 1.0, 0.08  # degrees, share: planes that differ by more were not found
+SMALL = 128  # pixels of the shorter edge, at which planes are first compared
+LARGE = 800  # pixels of the shorter edge from which planes are laid on each other at half the size
+AT_MOST_APART = 2.0  # pixels at a corner, between a place found by way of others and one found directly
+BAND = (1.5, 6.0)  # pixels there: what is finer or coarser than it is not compared
+FARTHEST = 0.2  # of an edge: by so much one plane may be moved against another
 COARSER = 1.1  # pixels of an image for one of the grid: from here on it is smoothed before
 MARGIN = 3.0  # pixels: a spline knows nothing good of what is nearer to the edge
 
@@ -43,6 +55,122 @@ def onto(image: np.ndarray, sharper: np.ndarray, *, ratio: float = 1.0) -> np.nd
     if found is None or found.fit.correlation < LEAST_ALIKE:
         raise ImageError("The two images show no place in common that stands out.")
     return found.fit.transform
+
+
+def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: int) -> list[np.ndarray | None]:
+    """How the planes of a focus series lie on one of them.
+
+    Far from focus a thick specimen looks like another one, so each plane is laid on the one that is most alike among those whose
+    place is known, beginning with the reference.
+
+    Parameters
+    ----------
+    planes : sequence of ndarray
+        (y, x) or (y, x, colours); they may differ in size.
+    energies : sequence of float
+        How sharp each plane is: of two the less sharp one is taken for a blurred image of the other.
+    reference : int
+        Which of them.
+
+    Returns
+    -------
+    list of (ndarray or None)
+        (3, 3), from the pixels of each plane to those of the reference; None where no place was found.
+    """
+    factors = [2 if min(plane.shape[:2]) >= LARGE else 1 for plane in planes]
+    structures = [reduced(structure(channels(plane)), factor) for plane, factor in zip(planes, factors, strict=True)]
+    known: dict[int, np.ndarray] = {reference: np.eye(3)}
+    looked = {(one, reference): _compared(structures[one], structures[reference]) for one in range(len(planes))}
+    left = set(range(len(planes))) - {reference}
+    lost: set[tuple[int, int]] = set()
+    while left:
+        pairs = [pair for pair in looked if pair[0] in left and pair[1] in known and pair not in lost]
+        if not pairs:
+            break
+        pair = max(pairs, key=lambda each: looked[each][0])
+        one, other = pair
+        found = _laid(structures[one], structures[other], looked[pair][1], sharper=energies[one] < energies[other])
+        if found is None:
+            lost.add(pair)
+            continue
+        left.discard(one)
+        known[one] = known[other] @ found
+        looked |= {(each, one): _compared(structures[each], structures[one]) for each in left}
+    places: list[np.ndarray | None] = []
+    for index, factor in enumerate(factors):
+        if index in known:
+            place = known[index] if index == reference else _directly(structures, known[index], index, reference)
+            places.append(np.linalg.inv(reduction(factors[reference])) @ place @ reduction(factor))
+        else:
+            places.append(None)
+    return places
+
+
+def _directly(structures: Sequence[np.ndarray], place: np.ndarray, index: int, reference: int) -> np.ndarray:
+    """A place that was found by way of others, adjusted to the reference itself where the two are alike enough."""
+    sharp, low = Sharp(structures[reference], 1.0), structures[index]
+    best: Fit | None = None
+    for smooth in (1.0, 0.4):
+        best = fit(
+            low, sharp, place if best is None else best.transform, best.blur if best else 1.5, smooth, stretch=False
+        )
+        if best is None:
+            return place
+    if best is None or best.correlation < ALIKE or not _likely(best.transform):
+        return place
+    apart = np.abs(moved(best.transform, corners(low.shape)) - moved(place, corners(low.shape))).max()
+    return best.transform if apart <= AT_MOST_APART else place
+
+
+def _compared(one: np.ndarray, other: np.ndarray) -> tuple[float, np.ndarray]:
+    """How alike two structures are where they fit best if one is moved, and by how much: from the pixels of one to the other."""
+    step = max(1, min(*one.shape, *other.shape) // SMALL)
+    small = [_band(reduced(each, step)) for each in (one, other)]
+    shape = [fft.next_fast_len(a + b, real=True) for a, b in zip(small[0].shape, small[1].shape, strict=True)]
+    product = fft.rfft2(small[1], shape) * np.conj(fft.rfft2(small[0], shape))
+    alike = fft.irfft2(product, shape)
+    offsets = [np.fft.fftfreq(length, 1 / length) for length in shape]
+    near = [np.abs(offset) <= FARTHEST * length for offset, length in zip(offsets, small[0].shape, strict=True)]
+    alike = np.where(np.multiply.outer(*near), alike, -np.inf)
+    at = np.unravel_index(int(alike.argmax()), alike.shape)
+    move = np.eye(3)
+    move[:2, 2] = [step * offset[i] for offset, i in zip(offsets, at, strict=True)]
+    norm = math.sqrt(float((small[0] ** 2).sum() * (small[1] ** 2).sum()))
+    return (float(alike[at]) / norm if norm > 0 else -1.0), move
+
+
+def _band(image: np.ndarray) -> np.ndarray:
+    return blurred(image, BAND[0]) - blurred(image, BAND[1])
+
+
+def _laid(one: np.ndarray, other: np.ndarray, start: np.ndarray, *, sharper: bool) -> np.ndarray | None:
+    """How one structure lies on another, of which the second is `sharper` or else the first; None where it does not."""
+    low, high, begin = (one, other, start) if sharper else (other, one, np.linalg.inv(start))
+    sharp = Sharp(high, 1.0)
+    best: Fit | None = None
+    transform, blur = begin, 1.0
+    for smooth in (2.0, 1.0, 0.4, 0.4):
+        best = fit(low, sharp, transform, blur, smooth, stretch=False)
+        if best is None:
+            break
+        transform, blur = best.transform, best.blur
+    if best is None or best.correlation < ALIKE or not _likely(best.transform):
+        searched = align(low, sharp, stretch=False)
+        if searched is not None and _likely(searched.fit.transform):
+            usable = best is not None and _likely(best.transform)
+            if not usable or best is None or searched.fit.correlation > best.correlation:
+                best = searched.fit
+    if best is None or best.correlation < LEAST_ALIKE or not _likely(best.transform):
+        return None
+    return best.transform if sharper else np.linalg.inv(best.transform)
+
+
+def _likely(transform: np.ndarray) -> bool:
+    """Whether two planes of one series may lie on each other so."""
+    (yy, yx), (xy, xx) = transform[:2, :2]
+    turned = abs(math.degrees(math.atan2(xy - yx, yy + xx)))
+    magnified = math.sqrt(abs(float(np.linalg.det(transform[:2, :2]))))
+    return turned <= MOST_TURNED and abs(math.log(magnified)) <= MOST_MAGNIFIED
 
 
 def channels(image: np.ndarray) -> np.ndarray:
