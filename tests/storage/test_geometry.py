@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_mdeblurgan.storage import Micrograph
-from napari_mdeblurgan.storage.geometry import Geometry, Step, seconds_in, unit_of_length
+from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, Step, seconds_in, unit_of_length
+from napari_mdeblurgan.storage.ome_zarr_layout import UNITS
 
 
 def test_steps_and_origins_are_brought_to_the_unit_of_the_first_axis_that_has_one() -> None:
@@ -96,3 +97,8 @@ def test_units_of_length_are_known_however_they_are_spelled(spelled: str, sign: 
 )
 def test_units_of_time_are_known_however_they_are_spelled(spelled: str, seconds: float | None) -> None:
     assert seconds_in(spelled) == seconds
+
+
+def test_every_unit_of_length_has_a_name_in_ome_zarr_that_is_known_again() -> None:
+    assert UNITS.keys() == MICROMETRES.keys()
+    assert {unit_of_length(name) for name in UNITS.values()} == MICROMETRES.keys()

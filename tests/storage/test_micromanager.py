@@ -43,18 +43,25 @@ def value_of(plane: Plane) -> int:
 def write_stack(
     path: Path, planes: Sequence[Plane], summary: dict[str, Any] | None = None, described: str = ""
 ) -> None:
-    """Header, summary, a directory of 162 bytes before the pixels of each plane, and the map of the planes."""
+    """Header, summary, the planes, and the map of them."""
     text = json.dumps(SUMMARY | (summary or {})).encode()
     text += b" " * (len(text) % 2)
     out = bytearray(struct.pack("<2sHI8I", b"II", 42, 0, 54773648, 0, 0, 0, 99384722, 0, 2355492, len(text)) + text)
-    link, index = 4, []
+    index = [(*plane, at) for plane, at in zip(planes, add_planes(out, planes, described), strict=True)]
+    struct.pack_into("<I", out, 12, len(out))
+    out += struct.pack("<2I", 3453623, len(index)) + b"".join(struct.pack("<5I", *entry) for entry in index)
+    path.write_bytes(bytes(out))
+
+
+def add_planes(out: bytearray, planes: Sequence[Plane], described: str = "") -> list[int]:
+    """A directory of 162 bytes before the pixels of each plane; gives the places of the directories."""
+    link, places = 4, []
     description = described.encode() + b"\0"
     for plane in planes:
-        at = len(out)
-        struct.pack_into("<I", out, link, at)
-        index.append((*plane, at))
+        places.append(len(out))
+        struct.pack_into("<I", out, link, len(out))
         pixels = np.full((HEIGHT, WIDTH), value_of(plane), "<u2").tobytes()
-        start = at + 162
+        start = len(out) + 162
         after = start + len(pixels)
         tags = [
             (256, 4, 1, WIDTH),
@@ -71,13 +78,27 @@ def write_stack(
             (296, 3, 1, 3),
             (51123, 2, 2, after + 16),
         ]
+        link = len(out) + 2 + 13 * 12
         out += struct.pack("<H", 13) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
         out += pixels + struct.pack("<4I", 100_000, 1, 100_000, 1) + b"{}" + description
         out += b" " * (len(out) % 2)
-        link = at + 2 + 13 * 12
-    struct.pack_into("<I", out, 12, len(out))
-    out += struct.pack("<2I", 3453623, len(index)) + b"".join(struct.pack("<5I", *entry) for entry in index)
+    return places
+
+
+def write_ndtiff(folder: Path, planes: Sequence[Plane]) -> Path:
+    """NDTiff of version 3: a stack with a header of its own, and beside it an index that tells where each plane is."""
+    text = json.dumps({"PixelSize_um": 0.25, "ChNames": ["DAPI", "GFP"]}).encode()
+    text += b" " * (len(text) % 2)
+    out = bytearray(struct.pack("<2sHI5I", b"II", 42, 0, 483729, 3, 0, 2355492, len(text)) + text)
+    index = bytearray()
+    for (channel, z, time, position), place in zip(planes, add_planes(out, planes), strict=True):
+        axes = json.dumps({"position": position, "time": time, "z": z, "channel": channel}).encode()
+        index += struct.pack("<I", len(axes)) + axes + struct.pack("<I", 7) + b"nd.tiff"
+        index += struct.pack("<IiiiiIii", place + 162, WIDTH, HEIGHT, 1, 0, 0, 0, 0)
+    path = folder / "nd.tiff"
     path.write_bytes(bytes(out))
+    (folder / "NDTiff.index").write_bytes(bytes(index))
+    return path
 
 
 def grid(channels: int, slices: int, frames: int, position: int = 0) -> list[Plane]:
@@ -217,3 +238,25 @@ def test_what_is_said_of_a_stack_is_said_of_its_restoration(tmp_path: Path, tiny
     assert plan_micrograph(image, tiny_model(1, 2).card).warnings == image.remarks
     write_image(tmp_path / "a.ome.tif", image)
     assert not read_image(tmp_path / "a.ome.tif").remarks
+
+
+@pytest.mark.filterwarnings("ignore::napari_mdeblurgan.storage.SeveralImagesWarning")
+def test_positions_of_ndtiff_are_images_of_their_own(tmp_path: Path) -> None:
+    path = write_ndtiff(tmp_path, grid(2, 2, 2) + grid(2, 2, 2, 1))
+    for name, position in (("Pos0", 0), ("Pos1", 1)):
+        for read in (read_image, open_image):
+            image = read(path, name)
+            assert image.axes == "TZCYX"
+            assert values(image).ravel().tolist() == expected(2, 2, 2, position)
+            assert image.pixel_size == {"X": 0.25, "Y": 0.25}
+            assert image.channel_names == ("DAPI", "GFP")
+
+
+def test_planes_that_ndtiff_lacks_are_no_zeros(tmp_path: Path, read: Callable) -> None:
+    image = read(write_ndtiff(tmp_path, grid(2, 2, 3)[:9]))
+    assert values(image).ravel().tolist() == expected(2, 2, 2)
+    assert "9 of 12 planes are there, and the first 2 whole time points are read" in image.remarks[0]
+    planes = grid(2, 2, 3)
+    del planes[5]
+    with pytest.raises(FileError, match="lacks 1 of its 12 planes, and not at its end"):
+        read(write_ndtiff(tmp_path, planes))

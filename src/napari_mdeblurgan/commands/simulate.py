@@ -161,14 +161,18 @@ def pair(
     if size_um is not None:
         sizes, unit = image.physical()
         depths = {axis: size * MICROMETRES[unit] for axis, size in sizes.items() if axis == "Z" and unit}
-        image = replace(image, pixel_size={"X": size_um, "Y": size_um} | depths, unit="µm", position={})
+        image = replace(
+            image, pixel_size={"X": size_um, "Y": size_um} | depths, unit="µm", position={}, unitless=frozenset()
+        )
 
     def micrograph(values: torch.Tensor, factor: int) -> Micrograph:
         levels = (quantise(values, bits) * (2**bits - 1)).round().numpy()
         levels = np.moveaxis(levels, 1, -1).astype(np.uint8 if bits <= 8 else np.uint16)
         shape = list(sharp.shape)
         shape[y], shape[x] = levels.shape[1:3]
-        return replace(image, data=levels.reshape(shape), **image.frame(1 / factor))
+        shown = tuple(replace(channel, limits=None) for channel in image.display)  # those of other greys
+        greys: dict[str, Any] = {"display": shown, "grey_calibration": None}
+        return replace(image, data=levels.reshape(shape), **image.frame(1 / factor), **greys)
 
     return micrograph(degraded.blurred, scale), micrograph(degraded.sharp, 1)
 

@@ -7,8 +7,24 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeGuard
 
-MICROMETRES = {"pm": 1e-6, "Å": 1e-4, "nm": 1e-3, "µm": 1.0, "mm": 1e3, "cm": 1e4, "in": 25_400.0, "m": 1e6}
+MICROMETRES = {
+    "fm": 1e-9,
+    "pm": 1e-6,
+    "Å": 1e-4,
+    "nm": 1e-3,
+    "µm": 1.0,
+    "mm": 1e3,
+    "cm": 1e4,
+    "dm": 1e5,
+    "m": 1e6,
+    "km": 1e9,
+    "in": 25_400.0,
+    "ft": 304_800.0,
+    "yd": 914_400.0,
+}
 SPELLINGS = {
+    "femtometer": "fm",
+    "femtometre": "fm",
     "picometer": "pm",
     "picometre": "pm",
     "angstrom": "Å",
@@ -26,6 +42,13 @@ SPELLINGS = {
     "millimetre": "mm",
     "centimeter": "cm",
     "centimetre": "cm",
+    "decimeter": "dm",
+    "decimetre": "dm",
+    "kilometer": "km",
+    "kilometre": "km",
+    "foot": "ft",
+    "feet": "ft",
+    "yard": "yd",
     "inch": "in",
     "inche": "in",
     "meter": "m",

@@ -43,7 +43,7 @@ class Micrograph:
     time_step_s : float or None
         Seconds from one image to the next along T.
     position : dict of str to float
-        Where the centre of the first pixel lies along X, Y and Z, in `unit`; 0 where it is not known. Only OME-Zarr keeps it.
+        Where the centre of the first pixel lies along X, Y and Z, in `unit`; 0 where it is not known.
     unitless : frozenset of str
         Axes of `pixel_size` and `position` whose numbers are in no unit of length, although `unit` is that of the others.
     display : tuple of ChannelDisplay

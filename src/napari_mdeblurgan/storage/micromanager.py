@@ -259,7 +259,14 @@ def _series(
     attributes: dict[str, Any] = {
         "position": number,
         "channels": kept[axes.index("C")] if "C" in axes else [0],
-        "remarks": _remarks(path, axes, kept, values, max(planned, len(position.planes) + position.absent), position),
+        "remarks": _remarks(
+            path,
+            axes,
+            kept,
+            values,
+            max(planned, len(position.planes) + position.absent, prod(map(len, values))),
+            position,
+        ),
     }
     return tifffile.TiffPageSeries(
         pages,

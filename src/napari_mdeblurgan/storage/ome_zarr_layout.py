@@ -21,6 +21,7 @@ from napari_mdeblurgan.storage.pyramid import level_sizes
 ORDER = "TCIQZYX"
 CHUNK_EDGE = 1024
 UNITS = {
+    "fm": "femtometer",
     "pm": "picometer",
     "Å": "angstrom",
     "nm": "nanometer",
@@ -28,7 +29,11 @@ UNITS = {
     "mm": "millimeter",
     "cm": "centimeter",
     "in": "inch",
+    "dm": "decimeter",
     "m": "meter",
+    "km": "kilometer",
+    "ft": "foot",
+    "yd": "yard",
 }
 COLOURS = {"Red": "FF0000", "Green": "00FF00", "Blue": "0000FF", "Alpha": "FFFFFF"}
 PALETTE = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", "FFFFFF")
