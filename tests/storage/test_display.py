@@ -98,7 +98,8 @@ def test_a_single_channel_without_a_name_keeps_its_colour(tmp_path: Path) -> Non
 
 def test_ome_tiff_has_colours_as_signed_numbers(tmp_path: Path) -> None:
     write_image(tmp_path / "a.ome.tif", shown(TWO, BLUE, RED))
-    xml = tifffile.TiffFile(tmp_path / "a.ome.tif").ome_metadata
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
+        xml = tif.ome_metadata
     assert xml is not None
     assert 'Name="DAPI" Color="65535"' in xml
     assert 'Name="GFP" Color="-16776961"' in xml

@@ -103,7 +103,8 @@ def test_tables_and_ranges_of_channels_are_read_and_written(tmp_path: Path) -> N
     for suffix in (".tif", ".ome.tif", ".zarr"):
         write_image(tmp_path / f"b{suffix}", image)
         assert read_image(tmp_path / f"b{suffix}").display == image.display
-    again = tifffile.TiffFile(tmp_path / "b.tif").imagej_metadata
+    with tifffile.TiffFile(tmp_path / "b.tif") as tif:
+        again = tif.imagej_metadata
     assert again is not None
     np.testing.assert_array_equal(again["LUTs"], [BLUE, FIRE])
     assert again["Ranges"] == (10, 200, 0, 90)
@@ -130,10 +131,10 @@ def test_a_lookup_table_in_the_tags_is_a_way_to_show_greys(tmp_path: Path, shape
     np.testing.assert_array_equal(image.data, data)
     np.testing.assert_array_equal(image.display[0].table, FIRE)
     write_image(tmp_path / "b.tif", image)
-    again = tifffile.TiffFile(tmp_path / "b.tif")
-    assert again.is_imagej
-    assert again.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
-    np.testing.assert_array_equal(again.asarray(), data)
+    with tifffile.TiffFile(tmp_path / "b.tif") as again:
+        assert again.is_imagej
+        assert again.pages.first.photometric == tifffile.PHOTOMETRIC.PALETTE
+        np.testing.assert_array_equal(again.asarray(), data)
     assert read_image(tmp_path / "b.tif").display == image.display
 
 
@@ -174,6 +175,7 @@ def test_what_greys_stand_for_goes_along(tmp_path: Path, suffix: str) -> None:
     write_image(tmp_path / f"b{suffix}", image)
     assert read_image(tmp_path / f"b{suffix}").grey_calibration == image.grey_calibration
     if suffix == ".tif":
-        told = tifffile.TiffFile(tmp_path / "b.tif").imagej_metadata
+        with tifffile.TiffFile(tmp_path / "b.tif") as tif:
+            told = tif.imagej_metadata
         assert told is not None
         assert [told[name] for name in ("cf", "c0", "c1", "vunit")] == [0, 0.5, -0.25, "OD"]

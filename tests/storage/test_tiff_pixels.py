@@ -124,7 +124,8 @@ def test_colours_that_are_multiplied_by_opacity_are_divided_by_it(
     bound = np.full_like(steps, 1e-5) if dtype == "float32" else steps
     assert (np.abs(found[4:, :, :3].astype(float) - colours[4:]) <= bound).all()
     write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif"))
-    assert tifffile.TiffFile(tmp_path / "b.tif").pages.first.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,)
+    with tifffile.TiffFile(tmp_path / "b.tif") as tif:
+        assert tif.pages.first.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,)
 
 
 def test_colours_that_are_not_multiplied_stay_as_they_are(tmp_path: Path, read: Callable) -> None:
