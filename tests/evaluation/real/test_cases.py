@@ -13,6 +13,7 @@ from napari_mdeblurgan.evaluation.real import registering
 from napari_mdeblurgan.evaluation.real.cases import BORDER, Case, LeftOut, binned, cases, count, read_plane
 from napari_mdeblurgan.evaluation.real.registering import onto, resampled, series
 from napari_mdeblurgan.evaluation.real.sets import find_sets
+from napari_mdeblurgan.storage import Micrograph, write_image
 
 MAGNIFICATION, SHIFT = 1.03, np.array([2.3, -3.6])
 
@@ -160,6 +161,21 @@ def test_equal_pixels_of_a_pair_keep_the_image_as_it_is(tmp_path: Path) -> None:
     assert isinstance(case, Case)
     assert (case.image == read_plane(tmp_path / "wide.png")).all()
     assert (case.truth == read_plane(tmp_path / "sim.png")).all()
+
+
+def test_the_ratio_of_a_pair_is_that_of_the_pixel_sizes(tmp_path: Path) -> None:
+    sharp = specimen()
+    for name, image, size in (("low", binned(sharp.astype(np.float32)), 1.0), ("high", sharp.astype(np.float32), 0.5)):
+        write_image(tmp_path / f"{name}.tif", Micrograph(image, "YX", {"Y": size, "X": size}, "µm"))
+    description = '[[set]]\nname = "two"\nkind = "pairs"\nimages = ["low.tif"]\ntruth = "high.tif"\nregistered = true\n'
+    (tmp_path / "real.toml").write_text(description)
+    (case,) = only(tmp_path)
+    assert isinstance(case, Case)
+    assert np.allclose(case.truth, sharp, atol=1e-3)
+    (tmp_path / "real.toml").write_text(description + "ratio = 1\n")
+    (out,) = only(tmp_path)
+    assert isinstance(out, LeftOut)
+    assert "200 × 200" in out.why
 
 
 def test_a_pair_of_two_objectives_has_its_truth_on_twice_the_pixels(tmp_path: Path) -> None:

@@ -17,11 +17,14 @@ from napari_mdeblurgan.evaluation.real.sets import RealImage, RealSet
 from napari_mdeblurgan.evaluation.real.sharpest import CLEARLY, local_energy
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
+from napari_mdeblurgan.training.pairs.magnification import pixel_size_um
 
 BORDER = 8  # pixels of the truth that are left out on every side
 LEAST_JUDGED = 0.01  # of the field: less says nothing about it
 WHOLE = 4  # edges are multiples of it, so that an image can be halved twice
 SMALLEST = 64
+BITMAP = ".bmp"
+LARGEST_RATIO = 4.0
 EQUAL = 1.05  # pixels of the sharper image for one of the other: up to here they are held to be equal
 STILL = 0.05  # pixels: what moves by less at every corner is left as it is
 
@@ -115,7 +118,7 @@ def read_plane(path: Path) -> np.ndarray:
     MdeblurganError
         If it cannot be read or is too small.
     """
-    data = _bitmap(path) if path.suffix.lower() == ".bmp" else np.asarray(middle_plane(open_image(path)))
+    data = _bitmap(path) if path.suffix.lower() == BITMAP else np.asarray(middle_plane(open_image(path)))
     if data.ndim == 3:
         data = data[..., :3]
         if (data == data[..., :1]).all():
@@ -241,9 +244,9 @@ def _of_pairs(real: RealSet, truth_path: Path, only: Collection[str] | None) -> 
         image, other = read_plane(each.path), whole
         if image.ndim != other.ndim:
             image, other = (greyed(one).astype(one.dtype) if one.ndim == 3 else one for one in (image, other))
-        factor = 1 if description.ratio <= EQUAL else 2
         try:
-            truth, judged = _on_grid(image, other, factor, real)
+            ratio = _ratio(each.path, truth_path) if description.ratio is None else description.ratio
+            truth, judged = _on_grid(image, other, ratio, registered=description.registered)
         except MdeblurganError as error:
             yield LeftOut(each.name, str(error))
             continue
@@ -254,18 +257,39 @@ def _of_pairs(real: RealSet, truth_path: Path, only: Collection[str] | None) -> 
             yield case
 
 
-def _on_grid(image: np.ndarray, sharper: np.ndarray, factor: int, real: RealSet) -> tuple[np.ndarray, np.ndarray]:
-    """The sharper image of a pair on `factor` times the pixels of the other, and where it shows anything."""
-    description = real.description
-    if description.registered and factor == 1:
-        if image.shape != sharper.shape:
-            raise ImageError(
-                f"it has {image.shape} pixels and the sharper one {sharper.shape}; say registered = false."
-            )
-        return sharper.astype(np.float32), np.ones(image.shape[:2], bool)
-    transform = registering.onto(image, sharper, ratio=description.ratio)
-    transform = transform @ reduction(factor)
+def _ratio(path: Path, sharper: Path) -> float:
+    """Pixels of the sharper image for one of the other, by the pixel sizes that the files say; 1 where they say none.
+
+    Raises
+    ------
+    ImageError
+        If it is none that can be judged by.
+    """
+    sizes = [pixel_size_um(open_image(each)) if each.suffix.lower() != BITMAP else None for each in (path, sharper)]
+    if sizes[0] is None or sizes[1] is None:
+        return 1.0
+    ratio = sizes[0] / sizes[1]
+    if not 1 / EQUAL <= ratio <= LARGEST_RATIO:
+        raise ImageError(
+            f"its pixels are {ratio:.3g} times those of the sharper image; 1 to {LARGEST_RATIO:g} can be used."
+        )
+    return max(ratio, 1.0)
+
+
+def _on_grid(
+    image: np.ndarray, sharper: np.ndarray, ratio: float, *, registered: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sharper image of a pair on the pixels of the other, or on twice as many if it has more; and where it shows anything."""
+    factor = 1 if ratio <= EQUAL else 2
     shape = image.shape[0] * factor, image.shape[1] * factor
+    if registered:
+        if sharper.shape[:2] != shape:
+            sizes = [" × ".join(map(str, each)) for each in (sharper.shape[:2], shape)]
+            raise ImageError(
+                f"the sharper image has {sizes[0]} pixels where {sizes[1]} belong to it; say registered = false."
+            )
+        return sharper.astype(np.float32), np.ones(shape, bool)
+    transform = registering.onto(image, sharper, ratio=ratio) @ reduction(factor)
     return (
         registering.resampled(sharper, transform, shape),
         registering.shown(transform, shape, (sharper.shape[0], sharper.shape[1])),

@@ -11,16 +11,18 @@ from scipy import fft, ndimage
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.training.pairs.align import align
 from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
-from napari_mdeblurgan.training.pairs.refine import Fit, Sharp, fit, seen, warped
+from napari_mdeblurgan.training.pairs.refine import Fit, Sharp, fit, likeness, seen, warped
 from napari_mdeblurgan.training.pairs.search import reduced
 from napari_mdeblurgan.training.pairs.structure import blurred
 from napari_mdeblurgan.training.pairs.structure import plane as structure
 
 LEAST_ALIKE = 0.3  # correlation of the two structures below which a place is not believed
-ALIKE = 0.9  # correlation above which no other place is looked for
+DOUBTFUL = 0.7  # correlation below which another place is looked for
+ALIKE = 0.9  # correlation above which a plane is adjusted to the reference itself
 MOST_TURNED, MOST_MAGNIFIED = 1.0, 0.08  # degrees, share: planes that differ by more were not found
 SMALL = 128  # pixels of the shorter edge, at which planes are first compared
 LARGE = 800  # pixels of the shorter edge from which planes are laid on each other at half the size
+BLUR = 1.5  # pixels: of one plane against another, to begin with
 AT_MOST_APART = 2.0  # pixels at a corner, between a place found by way of others and one found directly
 BAND = (1.5, 6.0)  # pixels there: what is finer or coarser than it is not compared
 FARTHEST = 0.2  # of an edge: by so much one plane may be moved against another
@@ -109,10 +111,12 @@ def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: i
 def _directly(structures: Sequence[np.ndarray], place: np.ndarray, index: int, reference: int) -> np.ndarray:
     """A place that was found by way of others, adjusted to the reference itself where the two are alike enough."""
     sharp, low = Sharp(structures[reference], 1.0), structures[index]
+    if likeness(low, sharp, place, BLUR) < DOUBTFUL:
+        return place
     best: Fit | None = None
     for smooth in (1.0, 0.4):
         best = fit(
-            low, sharp, place if best is None else best.transform, best.blur if best else 1.5, smooth, stretch=False
+            low, sharp, place if best is None else best.transform, best.blur if best else BLUR, smooth, stretch=False
         )
         if best is None:
             return place
@@ -148,13 +152,13 @@ def _laid(one: np.ndarray, other: np.ndarray, start: np.ndarray, *, sharper: boo
     low, high, begin = (one, other, start) if sharper else (other, one, np.linalg.inv(start))
     sharp = Sharp(high, 1.0)
     best: Fit | None = None
-    transform, blur = begin, 1.0
+    transform, blur = begin, BLUR
     for smooth in (2.0, 1.0, 0.4, 0.4):
         best = fit(low, sharp, transform, blur, smooth, stretch=False)
         if best is None:
             break
         transform, blur = best.transform, best.blur
-    if best is None or best.correlation < ALIKE or not _likely(best.transform):
+    if best is None or best.correlation < DOUBTFUL or not _likely(best.transform):
         searched = align(low, sharp, stretch=False)
         if searched is not None and _likely(searched.fit.transform):
             usable = best is not None and _likely(best.transform)

@@ -44,8 +44,9 @@ class Description(BaseModel):
         What the numbers in the names count, from focus: steps or µm, for example. Empty where they are no distances.
     registered : bool
         Whether the images lie on each other already.
-    ratio : float
-        Pixels of the sharper image of pairs for one of the other, along an edge.
+    ratio : float or None
+        Pixels of the sharper image of pairs for one of the other, along an edge; None takes it from the pixel sizes in the
+        files, and 1 where these say none.
     binned : bool or None
         Whether methods are given the image binned 2 × 2 and the truth keeps its pixels; else they are given the image, and their
         results are reduced to its pixels. None: planes of a focus series are binned, images of pairs are not.
@@ -63,7 +64,7 @@ class Description(BaseModel):
     in_focus: float | None = None
     unit: str = ""
     registered: bool = False
-    ratio: Annotated[float, Field(ge=1, le=4)] = 1.0
+    ratio: Annotated[float | None, Field(ge=1, le=4)] = None
     binned: bool | None = None
     halve: bool = False
 
