@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from napari_mdeblurgan.restoration.intensity import Window, blocks, gist, measure_window, sample, spots
+from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 
 Step = TypeVar("Step")
 Told = TypeVar("Told")
@@ -68,7 +69,7 @@ def measuring(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> Generat
     Raises
     ------
     ImageError
-        If no value is finite.
+        If no value is finite, or the image is a label map.
     """
     if not window_axes:
         return ((yield from _one(image, rgb)),)
@@ -86,6 +87,8 @@ def _so_far(entry: int, entries: int, fraction: float) -> float:
 
 
 def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
+    if not rgb:
+        refuse_label_map(image)
     axes = 3 if rgb else 2
     colours = (..., slice(0, 3)) if rgb else (...,)
     if not is_lazy(image):
