@@ -27,6 +27,7 @@ from napari_mdeblurgan.commands.common import (
 )
 from napari_mdeblurgan.commands.fine_tune import fine_tune
 from napari_mdeblurgan.commands.pairs import pairs
+from napari_mdeblurgan.plain_text import Escaping
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
 
 app = typer.Typer(
@@ -92,7 +93,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a stream that was put in place of the terminal's
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    app(prog_name="mdeblurgan")
+    with contextlib.redirect_stdout(Escaping(sys.stdout)), contextlib.redirect_stderr(Escaping(sys.stderr)):
+        app(prog_name="mdeblurgan")
 
 
 def _version(wanted: bool) -> None:

@@ -220,5 +220,5 @@ def _job_of(path: Path) -> str | None:
     try:
         own: dict[str, Any] = json.loads((path / "zarr.json").read_bytes())["attributes"][OWN_KEY]
         return str(json.loads(own["job"])["source"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

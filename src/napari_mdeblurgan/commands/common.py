@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
+from napari_mdeblurgan.plain_text import for_terminal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +88,7 @@ def _shown_traceback() -> Iterator[None]:
 
 def fail(sentence: str, code: int) -> NoReturn:
     """Say what is wrong on stderr, and end the command."""
-    print(f"mdeblurgan: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"mdeblurgan: {for_terminal(' '.join(sentence.split()))}", file=sys.stderr)
     raise typer.Exit(code)
 
 

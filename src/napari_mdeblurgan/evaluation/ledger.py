@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.own_folder import open_own, refuse_links
+from napari_mdeblurgan.plain_text import for_spreadsheet, from_spreadsheet
 
 Record = TypeVar("Record")
 
@@ -40,7 +42,7 @@ class Ledger(Generic[Record]):
     Raises
     ------
     FileError
-        If the file has other columns.
+        If the file has other columns, or is a link.
     """
 
     def __init__(self, path: Path, kind: type[Record], keys: tuple[str, ...]) -> None:
@@ -48,6 +50,7 @@ class Ledger(Generic[Record]):
         hints = typing.get_type_hints(kind)
         self._readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
         self._records: dict[Hashable, Record] = {}
+        refuse_links([path])
         if path.exists():
             self._load()
         else:
@@ -64,7 +67,7 @@ class Ledger(Generic[Record]):
         broken = len(whole) < len(lines)
         for row in rows:
             try:
-                record = self.kind(**{name: read(row[name]) for name, read in self._readers.items()})
+                record = self.kind(**{name: read(from_spreadsheet(row[name])) for name, read in self._readers.items()})
             except (TypeError, ValueError):
                 broken = True
             else:
@@ -84,13 +87,13 @@ class Ledger(Generic[Record]):
         self._records[self._key(record)] = record
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(self._cells(record))
-        with self.path.open("a", encoding="utf-8", newline="") as file:
-            file.write(text.getvalue())
+        with open_own(self.path, "ab") as file:
+            file.write(text.getvalue().encode())
 
     @staticmethod
     def _cells(record: Any) -> list[str]:
         values = dataclasses.astuple(record)
-        return ["" if value is None else str(value) for value in values]
+        return ["" if value is None else for_spreadsheet(str(value)) for value in values]
 
     def _rewrite(self) -> None:
         text = io.StringIO()

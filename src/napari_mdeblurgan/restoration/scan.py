@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +30,7 @@ from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.overlap import overlapped
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.scan_job import settling
 from napari_mdeblurgan.restoration.scan_spread import create_spread, ensemble_block
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
@@ -43,9 +42,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.storage.array_part import ArrayPart
     from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
-
-BEST_COMPRESSION = 0.25  # what is left of a micrograph's bytes on disk, if all goes well
-PYRAMID = 4 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,12 +390,9 @@ def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
 
 def _check_room(writer: OmeZarrWriter, plan: RestorationPlan) -> None:
     done, of = writer.count()
-    needed = math.prod(plan.output_shape) * plan.dtype.itemsize * PYRAMID * (1 - done / of)
-    free = shutil.disk_usage(writer.store.path).free
-    if needed * BEST_COMPRESSION > free:
+    try:
+        check_room(writer.path, plan, 1 - done / of)
+    except FileError:
         if not done:
             writer.abandon()
-        raise FileError(
-            f"{writer.path} would take up to {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free there; make room, "
-            "choose another folder or restore a part of the image."
-        )
+        raise

@@ -15,6 +15,7 @@ from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measuring
 from napari_mdeblurgan.restoration.micrographs import plan_micrograph
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
@@ -54,6 +55,8 @@ def settling(
     ------
     ImageError
         In one sentence, if the image cannot be restored.
+    FileError
+        If the disk is far too small.
     """
     wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
     identical = _identical(source, model, identity, wishes, ensemble)
@@ -65,6 +68,8 @@ def settling(
         from napari_mdeblurgan.restoration.fitting import LARGEST_TILE  # which brings torch
 
         plan = replace(plan, tile=min(plan.tile, LARGEST_TILE))
+    if not begun:
+        check_room(path, plan)  # before pixels are read, of which there may be fewer than is claimed
     if plan.windows is None:
         plan = replace(plan, windows=(yield from measuring(source.data, plan.rgb, plan.window_axes)))
     chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)
@@ -117,5 +122,5 @@ def _kept(job: str | None, identical: Mapping[str, Any]) -> dict[str, Any]:
             "tile": int(kept["tile"]),
             "precision": str(kept["precision"]),
         }
-    except (ValueError, KeyError, TypeError, AttributeError, ImageError):
+    except (ValueError, KeyError, TypeError, AttributeError, ImageError, RecursionError):
         return {}

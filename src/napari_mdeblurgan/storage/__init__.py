@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import FileImage, SeveralImagesWarning, chosen, local_path, told
 from napari_mdeblurgan.storage.stems import READABLE, image_stem
@@ -357,6 +358,8 @@ def write_image(path: str | Path, image: Micrograph) -> None:
     check_writable(path, image.axes, image.data.dtype)
     if math.prod(image.data.shape) == 0:
         raise FileError(f"{path} cannot be written: the image has no pixels.")
+    names = tuple(map(for_metadata, image.channel_names))
+    image = replace(image, name=for_metadata(image.name), channel_names=names)
     kind = _kind(path)
     if kind == "zarr":
         from napari_mdeblurgan.storage.ome_zarr_writing import write_ome_zarr

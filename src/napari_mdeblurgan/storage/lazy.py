@@ -14,10 +14,12 @@ import numpy as np
 from dask.base import tokenize
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.claims import check_blocks
 from napari_mdeblurgan.storage.unreadable import unreadable
 
 BLOCK_EDGE = 2048
 OPEN_FILES = 16
+MOST_PIECES = 65_536  # in a block: pieces are asked for all at once
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,19 @@ def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int])
         Shape of the smallest part that the file lets one read.
     planes : tuple of int
         Which two dimensions are y and x.
+
+    Raises
+    ------
+    FileError
+        If there would be more blocks than can be worked with.
     """
     chunks = [min(edge, length) for edge, length in zip(piece, stored.shape, strict=True)]
     y, x = planes
-    chunks[x] = _grown(chunks[x], stored.shape[x], BLOCK_EDGE)
-    chunks[y] = _grown(
-        chunks[y], stored.shape[y], max(BLOCK_EDGE**2 // math.prod(chunks[axis] for axis in planes[1:]), 1)
-    )
+    chunks[x] = _grown(chunks[x], stored.shape[x], min(BLOCK_EDGE, chunks[x] * MOST_PIECES))
+    many = MOST_PIECES // max(chunks[x] // max(piece[x], 1), 1)
+    tall = max(BLOCK_EDGE**2 // math.prod(chunks[axis] for axis in planes[1:]), 1)
+    chunks[y] = _grown(chunks[y], stored.shape[y], max(min(tall, chunks[y] * many), 1))
+    check_blocks(stored.path, stored.shape, chunks)
     name = "stored-" + tokenize(stored.arguments, stored.stamp)
     meta = np.empty((0,) * stored.ndim, stored.dtype)
     return da.from_array(stored, tuple(chunks), name=name, asarray=False, fancy=False, meta=meta)

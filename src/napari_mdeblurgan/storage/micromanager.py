@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration
+from napari_mdeblurgan.storage.claims import check_claims
 from napari_mdeblurgan.storage.display import ChannelDisplay, limits_of
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size
 from napari_mdeblurgan.storage.tiff_ome import from_ome
@@ -47,7 +48,7 @@ def open_tiff_file(path: str | Path) -> TiffFile:
     Raises
     ------
     FileError
-        If planes of a stack are missing so that no image is whole.
+        If planes of a stack are missing so that no image is whole, or the file claims more than it can hold.
     """
     import tifffile
 
@@ -55,6 +56,8 @@ def open_tiff_file(path: str | Path) -> TiffFile:
     try:
         found = _stack_series(Path(path), tif) if tif.is_mmstack else None
         found = _ndtiff_series(Path(path), tif) if found is None and tif.is_ndtiff else found
+        if not found:
+            check_claims(Path(path), tif)
     except BaseException:
         tif.close()
         raise

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid, live_level
@@ -189,6 +190,7 @@ def create_ome_zarr(
     edges = (chunk, chunk) if isinstance(chunk, int) else chunk
     if any(edge < 2 or edge % 2 for edge in edges):
         raise ValueError(f"Chunks of {edges[0]} × {edges[1]} pixels cannot be halved; take even numbers.")
+    name, channel_names = for_metadata(name), tuple(map(for_metadata, channel_names))
     layout = Layout(
         tuple(map(int, shape)),
         axes,
@@ -269,7 +271,7 @@ def _attributes(path: Path) -> dict[str, Any]:
 
     try:
         return zarr.open_group(str(path), mode="r").attrs.asdict()
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, RecursionError):
         return {}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.claims import check_frames, check_picture, too_many_pixels
 from napari_mdeblurgan.storage.geometry import MICROMETRES, size_from_density
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import chosen
@@ -33,7 +34,8 @@ def read_raster(path: Path, image: str | int | None = None) -> Micrograph:
     _refuse_deep_colour(path)
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
-            names = _frames(file)
+            check_picture(path, file.size)
+            names = _frames(path, file)
             frame = chosen(path, names, image)
             if frame:
                 file.seek(frame)
@@ -41,9 +43,7 @@ def read_raster(path: Path, image: str | int | None = None) -> Micrograph:
             turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             data = _pixels(ImageOps.exif_transpose(file))
     except Image.DecompressionBombError as error:
-        pixels = re.search(r"\d+", str(error))
-        size = f"{int(pixels[0]) / 1e6:,.0f} megapixels" if pixels else "too many pixels"
-        raise FileError(f"{path} claims to have {size}, too many for PNG or JPEG; save it as TIFF.") from None
+        raise too_many_pixels(path, next(map(int, re.findall(r"\d+", str(error))), None)) from None
     except UnidentifiedImageError:
         raise _foreign(path) from None
     sizes = _sizes(density[::-1] if turned and density else density)
@@ -68,15 +68,17 @@ def raster_images(path: Path) -> tuple[str, ...]:
 
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
-            return _frames(file)
+            return _frames(path, file)
     except Image.DecompressionBombError:
         return ("0",)  # which is refused when it is read
     except UnidentifiedImageError:
         raise _foreign(path) from None
 
 
-def _frames(file: PILImage) -> tuple[str, ...]:
-    return tuple(str(number) for number in range(getattr(file, "n_frames", 1)))
+def _frames(path: Path, file: PILImage) -> tuple[str, ...]:
+    count = getattr(file, "n_frames", 1)
+    check_frames(path, count)
+    return tuple(str(number) for number in range(count))
 
 
 def _foreign(path: Path) -> FileError:

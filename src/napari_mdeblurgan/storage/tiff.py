@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 HIGHEST_COMPRESSION = 1500  # deflate's is 1032, LZW's 1370
 BOUNDED_COMPRESSIONS = frozenset({"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS"})  # others have no such limit
+SPARE_PIECES = 1000  # that a damaged file may lack and is still opened
 SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
 JPEGS = (6, 7)  # numbers of compressions, of which the decoder makes RGB
 CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
@@ -135,6 +137,14 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
     if bounded and series.nbytes > HIGHEST_COMPRESSION * file_bytes + SPARE_BYTES:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
+    if len(set(series.axes)) != len(series.axes):
+        raise FileError(
+            f"{path} has {len(series.axes)} axes ({series.axes[:20]}), not each of a kind; save it with fewer."
+        )
+    page = series.keyframe
+    there, claimed = len(page.dataoffsets), math.prod(page.chunked)
+    if page.compression != 1 and claimed > 2 * there + SPARE_PIECES:
+        raise FileError(f"{path} is damaged: {there:,} of its {claimed:,} tiles or strips are there; copy it again.")
 
 
 def check_compression(path: Path, series: TiffPageSeries) -> None:

@@ -220,7 +220,7 @@ class StoredMaps:
         try:
             kept = json.loads((self._folder / "zarr.json").read_bytes())["attributes"][OWN_KEY]
             return Figures(**kept["figures"]) if kept["job"] == self._job else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def keep_figures(self, figures: Figures) -> None:

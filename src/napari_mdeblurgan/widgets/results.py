@@ -75,7 +75,7 @@ def _is_ours(path: Path) -> bool:
         return False
     try:
         attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
     return isinstance(attributes, dict) and isinstance(attributes.get(OWN_KEY), dict)
 

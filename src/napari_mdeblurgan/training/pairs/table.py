@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.plain_text import for_spreadsheet
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.training.pairs.geometry import moved
 from napari_mdeblurgan.training.pairs.many import Outcome
@@ -72,7 +73,9 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
         If it cannot be written.
     """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([tuple(COLUMNS), *map(row, outcomes)])
+    csv.writer(text, lineterminator="\n").writerows(
+        [tuple(COLUMNS), *(tuple(map(for_spreadsheet, row(outcome))) for outcome in outcomes)]
+    )
     with replacing(path) as file:
         file.write(text.getvalue().encode("utf-8-sig"))  # so that a spreadsheet sees that it is UTF-8
 

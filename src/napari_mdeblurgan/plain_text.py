@@ -1,0 +1,76 @@
+"""Text from strangers, as names of files and channels are: made harmless for metadata, terminals and spreadsheets."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+BLANK = str.maketrans("\t\n\r\v\f\u2028\u2029", " " * 7)
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+TURNING = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+FORMULA = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # what a cell begins with that a spreadsheet may compute
+
+
+def for_metadata(text: str) -> str:
+    """Text that XML and UTF-8 can hold: line breaks are blanks; other control characters and lone surrogates are replaced."""
+    return "".join(_kept(letter) for letter in text.translate(BLANK))
+
+
+def _kept(letter: str) -> str:
+    none = unicodedata.category(letter) in ("Cc", "Cs") or ord(letter) & 0xFFFE == 0xFFFE
+    return REPLACEMENT if none else letter
+
+
+def for_terminal(text: str) -> str:
+    r"""Text that can do nothing to a terminal but be shown: control characters are escaped, as "\x1b", but for "\n" and "\t"."""
+    return text if text.isprintable() else "".join(_shown(text))
+
+
+def _shown(text: str) -> Iterator[str]:
+    for letter in text:
+        harmful = unicodedata.category(letter) == "Cc" and letter not in "\n\t"
+        yield ascii(letter)[1:-1] if harmful or letter in TURNING else letter
+
+
+def for_spreadsheet(text: str) -> str:
+    """The text of a cell, with a quote before it where a spreadsheet might take it for a formula; numbers stay."""
+    return f"'{text}" if re.match(f"'*{FORMULA}", text) and not _is_number(text) else text
+
+
+def from_spreadsheet(text: str) -> str:
+    """What `for_spreadsheet` was given."""
+    return text[1:] if re.match(f"'+{FORMULA}", text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+class Escaping:
+    """A text stream that hands on what is written to it as `for_terminal` has it.
+
+    A carriage return that comes first, as progress bars write it, stays.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text; gives the number of letters of `text`."""
+        returned = text[:1] if isinstance(text, str) and text.startswith("\r") else ""
+        self._stream.write(returned + for_terminal(text[len(returned) :]))
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write one text after the other."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

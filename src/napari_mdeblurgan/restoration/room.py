@@ -1,0 +1,40 @@
+"""Whether a disk has room for a result."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.outputs import nearest
+from napari_mdeblurgan.restoration.plan import RestorationPlan
+
+BEST_COMPRESSION = 0.25  # what is left of a micrograph's bytes on disk, if all goes well
+PYRAMID = 4 / 3
+
+
+def check_room(path: Path, plan: RestorationPlan, missing: float = 1.0) -> None:
+    """Make sure that what is missing of a result has a chance to fit on the disk.
+
+    Parameters
+    ----------
+    path : Path
+        Of the result.
+    plan : RestorationPlan
+        What makes it.
+    missing : float
+        Share of it that is not there yet.
+
+    Raises
+    ------
+    FileError
+        If the disk is far too small.
+    """
+    needed = math.prod(plan.output_shape) * plan.dtype.itemsize * PYRAMID * missing
+    free = shutil.disk_usage(nearest(path.parent)).free
+    if needed * BEST_COMPRESSION > free:
+        raise FileError(
+            f"{path} would take up to {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free there; make room, "
+            "choose another folder or restore a part of the image."
+        )
