@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -118,6 +118,29 @@ def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int])
     name = "stored-" + tokenize(stored.arguments, stored.stamp)
     meta = np.empty((0,) * stored.ndim, stored.dtype)
     return da.from_array(stored, tuple(chunks), name=name, asarray=False, fancy=False, meta=meta)
+
+
+def transposed(data: Any, order: Sequence[int]) -> Any:
+    """A numpy or dask array with its axes in another order.
+
+    dask is told what comes out: where it finds out by itself it sets the filters of warnings. They belong to the whole process,
+    and threads that do so at the same time leave them changed.
+    """
+    if isinstance(data, np.ndarray):
+        return data.transpose(order)
+    if list(order) == list(range(data.ndim)):
+        return data
+    meta = np.empty((0,) * data.ndim, data.dtype)
+    axes = tuple(order)
+    return da.blockwise(np.transpose, axes, data, tuple(range(data.ndim)), axes=axes, dtype=data.dtype, meta=meta)
+
+
+def by_block(function: Callable[..., np.ndarray], data: Any, *arguments: Any) -> Any:
+    """What `function` makes of each value of a numpy or dask array; dask is told what comes out, as in `transposed`."""
+    if isinstance(data, np.ndarray):
+        return function(data, *arguments)
+    meta = function(np.empty((0,) * data.ndim, data.dtype), *arguments)
+    return data.map_blocks(function, *arguments, dtype=meta.dtype, meta=meta)
 
 
 def _grown(edge: int, length: int, wanted: int) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
+from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of, transposed
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_images import refuse_labels, zarr_images, zarr_title
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL, Level0, read_level0, unfinished
@@ -105,7 +105,7 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
     geometry = level0.geometry.along(order)
     channels = array.shape[axes.index("C")] if "C" in axes else 1
     return Micrograph(
-        data.transpose([axes.index(axis) for axis in order]),
+        transposed(data, [axes.index(axis) for axis in order]),
         order,
         geometry.scale,
         geometry.unit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +78,7 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
         kind = "a plate" if isinstance(ome, Mapping) and "plate" in ome else "without the metadata of an OME-Zarr image"
         raise FileError(f"{path} is {kind}; name the folder of one of its images.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # units that should be, but need not be, of the list
-            multiscale = _parsed(ome["multiscales"][number], modern="ome" in attributes)
+        multiscale = _parsed(ome["multiscales"][number], modern="ome" in attributes)
     except (ValidationError, TypeError, KeyError, LookupError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         detail = " ".join(reason.split())[:120]
@@ -99,9 +97,43 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
 
 
 def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
+    """The document, checked, and without a warning of what should be and need not be: units of a list, names without spaces.
+
+    Filters of warnings belong to the whole process, and other threads. So what would be warned of is left out while the
+    document is checked, and put back afterwards.
+    """
     from yaozarrs import v04, v05
 
-    return v05.Multiscale.model_validate(document) if modern else v04.Multiscale.model_validate(document)
+    kind: Any = v05.Multiscale if modern else v04.Multiscale
+    if not isinstance(document, Mapping):
+        return kind.model_validate(document)
+    checked = {**document}
+    if isinstance(document.get("axes"), list):
+        checked["axes"] = [_without_unit(axis) for axis in document["axes"]]
+    if isinstance(document.get("datasets"), list):
+        checked["datasets"] = [_plainly_named(dataset) for dataset in document["datasets"]]
+    multiscale = kind.model_validate(checked)
+    axes = [
+        axis.model_copy(update={"unit": own["unit"]}) if "unit" in own else axis
+        for axis, own in zip(multiscale.axes, document["axes"], strict=True)
+    ]
+    datasets = [
+        dataset.model_copy(update={"path": own["path"]})
+        for dataset, own in zip(multiscale.datasets, document["datasets"], strict=True)
+    ]
+    return multiscale.model_copy(update={"axes": axes, "datasets": datasets})
+
+
+def _without_unit(axis: Any) -> Any:
+    if not isinstance(axis, Mapping) or not isinstance(axis.get("unit"), str):
+        return axis
+    return {key: value for key, value in axis.items() if key != "unit"}
+
+
+def _plainly_named(dataset: Any) -> Any:
+    if not isinstance(dataset, Mapping) or not isinstance(dataset.get("path"), str):
+        return dataset
+    return {**dataset, "path": re.sub(r"[^A-Za-z0-9._/-]", "_", dataset["path"])}
 
 
 def _letters(path: Path, multiscale: Multiscale04 | Multiscale05) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,19 +89,39 @@ def _opened_file(path: Path) -> Iterator[TiffFile]:
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What tifffile logs: it goes on with what is left where a file is cut short, and only says so there."""
-    found: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            found.append(record.getMessage())
-
-    logger, collector = logging.getLogger("tifffile"), Collector(logging.WARNING)
+    """What tifffile logs of this thread's file: it goes on with what is left where one is cut short, and only says so there."""
+    logger, collector = logging.getLogger("tifffile"), _Collector()
     logger.addHandler(collector)
     try:
-        yield found
+        yield collector.found
     finally:
         logger.removeHandler(collector)
+
+
+class _Collector(logging.Handler):
+    """Keeps what is logged in the thread that made it. What others log goes the way that it would go without any collector."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+        self.of_thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        thread = threading.get_ident()
+        if thread == self.of_thread:
+            self.found.append(record.getMessage())
+            return
+        handlers = _handlers(logging.getLogger(record.name))
+        collectors = [each for each in handlers if isinstance(each, _Collector)]
+        told = len(handlers) > len(collectors) or any(each.of_thread == thread for each in collectors)
+        if not told and collectors[:1] == [self] and logging.lastResort is not None:
+            logging.lastResort.handle(record)
+
+
+def _handlers(logger: logging.Logger) -> list[logging.Handler]:
+    """All that get what a logger is told, its own first."""
+    above = _handlers(logger.parent) if logger.propagate and logger.parent is not None else []
+    return [*logger.handlers, *above]
 
 
 def _check_colours(path: Path, series: TiffPageSeries) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_mdeblurgan.storage.lazy import by_block, transposed
 from napari_mdeblurgan.storage.tiff_imagej import SIGNED_OFFSET, is_signed
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
     page, kind = series.keyframe, series.kind.lower()
     last = "YXS" if "S" in axes else "YX"
     order = [axis for axis in axes if axis not in last] + list(last)
-    data, axes = data.transpose([axes.index(axis) for axis in order]), "".join(order)
-    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    data, axes = transposed(data, [axes.index(axis) for axis in order]), "".join(order)
+    if not data.dtype.isnative:
+        data = by_block(_in_native_order, data)
     samples = data.shape[-1] if "S" in axes else 1
     opacity = page.extrasamples[0] if samples in (2, 4) and page.extrasamples else None
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and kind not in TABLES:
@@ -56,12 +58,20 @@ def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
     if samples == 4 and not greys and opacity == ASSOCIATED:
         data = _by_pixel(_divided, data, page.bitspersample)
     if kind == "imagej" and is_signed(series.keyframe.parent.imagej_metadata or {}, data.dtype):
-        data = (data ^ np.uint16(SIGNED_OFFSET)).view(np.int16)
+        data = by_block(_signed, data)
     if "S" in axes and (samples not in (3, 4) or greys):
         letter = "Q" if "C" in axes else "C"
-        data = data.transpose([*range(data.ndim - 3), data.ndim - 1, data.ndim - 3, data.ndim - 2])
+        data = transposed(data, [*range(data.ndim - 3), data.ndim - 1, data.ndim - 3, data.ndim - 2])
         axes = f"{axes.removesuffix('YXS')}{letter}YX"
     return data, axes
+
+
+def _in_native_order(data: np.ndarray) -> np.ndarray:
+    return data.astype(data.dtype.newbyteorder("="))
+
+
+def _signed(data: np.ndarray) -> np.ndarray:
+    return (data ^ np.uint16(SIGNED_OFFSET)).view(np.int16)
 
 
 def _turned_round(data: Any, page: TiffPage, samples: int, opacity: int | None) -> Any:
@@ -70,7 +80,7 @@ def _turned_round(data: Any, page: TiffPage, samples: int, opacity: int | None) 
         return data
     if samples == 2 and opacity in (ASSOCIATED, UNASSOCIATED):
         return _by_pixel(_turned_beside_opacity, data, page.bitspersample)
-    return _inverse(data, page.bitspersample)
+    return by_block(_inverse, data, page.bitspersample)
 
 
 def _inverse(data: Any, bits: int) -> Any:

@@ -1,0 +1,134 @@
+"""Reading changes nothing for others: filters of warnings, what tifffile logs, and files read at the same time."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+
+GREYS = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+
+
+def _zarr(path: Path) -> Path:
+    """With a unit that is in no list, and a level whose name has a space in it."""
+    path = path.with_suffix(".ome.zarr")
+    write_image(path, Micrograph(GREYS, "YX", {"X": 1.0, "Y": 1.0}, "µm"))
+    group = zarr.open_group(str(path), mode="r+")
+    (path / "0").rename(path / "level 0")
+    ome = group.attrs.asdict()["ome"]
+    ome["multiscales"][0]["datasets"][0]["path"] = "level 0"
+    for axis in ome["multiscales"][0]["axes"]:
+        axis["unit"] = "um"
+    group.attrs["ome"] = ome
+    return path
+
+
+def _colour_first(path: Path) -> Path:
+    tifffile.imwrite(path, np.zeros((3, 64, 64), np.uint8), photometric="rgb", planarconfig="separate")
+    return path
+
+
+def _big_endian(path: Path) -> Path:
+    tifffile.imwrite(path, GREYS, byteorder=">")
+    return path
+
+
+def _white_is_zero(path: Path) -> Path:
+    tifffile.imwrite(path, GREYS, photometric="miniswhite")
+    return path
+
+
+KINDS: tuple[Callable[[Path], Path], ...] = (_zarr, _colour_first, _big_endian, _white_is_zero)
+
+
+@pytest.fixture
+def entered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """Whoever sets the filters of warnings for a while, which is not safe where there are threads."""
+    found: list[object] = []
+    enter = warnings.catch_warnings.__enter__
+
+    def noting(self: warnings.catch_warnings) -> object:
+        found.append(sys._getframe(1).f_code)
+        return enter(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(warnings.catch_warnings, "__enter__", noting)
+        yield found
+
+
+@pytest.mark.filterwarnings("error:.*SHOULD be one of", "error:.*potentially risky")
+@pytest.mark.parametrize("make", KINDS)
+@pytest.mark.parametrize("read", [open_image, read_image])
+def test_reading_neither_warns_nor_touches_the_filters_of_warnings(
+    tmp_path: Path, entered: list[object], make: Callable[[Path], Path], read: Callable[[Path], Micrograph]
+) -> None:
+    path = make(tmp_path / "a.tif")
+    entered.clear()
+    micrograph = read(path)
+    assert entered == []
+    assert micrograph.data.shape[:2] == (64, 64)
+
+
+def test_units_and_names_that_need_not_be_of_a_list_are_read_as_they_are(tmp_path: Path) -> None:
+    micrograph = open_image(_zarr(tmp_path / "a.tif"))
+    assert (micrograph.pixel_size["X"], micrograph.unit) == (1.0, "µm")
+    np.testing.assert_array_equal(np.asarray(micrograph.data), GREYS)
+
+
+@pytest.fixture
+def sound_and_damaged(tmp_path: Path) -> tuple[Path, Path]:
+    sound, damaged = tmp_path / "sound.tif", tmp_path / "damaged.tif"
+    for path in (sound, damaged):
+        tifffile.imwrite(path, np.zeros((6, 64, 64), np.uint8), metadata=None)
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    return sound, damaged
+
+
+def test_a_damaged_file_in_one_thread_is_not_held_against_a_sound_one_in_another(
+    sound_and_damaged: tuple[Path, Path],
+) -> None:
+    from napari_mdeblurgan.storage.tiff import _complaints
+
+    sound, damaged = sound_and_damaged
+    refused: list[str] = []
+
+    def read_damaged() -> None:
+        with pytest.raises(FileError) as error:
+            read_image(damaged)
+        refused.append(str(error.value))
+
+    with _complaints() as of_this_thread:
+        other = threading.Thread(target=read_damaged)
+        other.start()
+        other.join()
+        assert read_image(sound).data.shape == (6, 64, 64)
+    assert of_this_thread == []
+    assert "damaged or cut short" in refused[0]
+    assert logging.getLogger("tifffile").handlers == []
+
+
+def test_what_others_are_told_by_tifffile_meanwhile_reaches_them(capsys: pytest.CaptureFixture[str]) -> None:
+    from napari_mdeblurgan.storage.tiff import _complaints
+
+    logger = logging.getLogger("tifffile")
+    logger.propagate = False  # pytest listens above
+    try:
+        with _complaints() as one, _complaints() as two:
+            other = threading.Thread(target=logger.warning, args=("a remark",))
+            other.start()
+            other.join()
+    finally:
+        logger.propagate = True
+    assert (one, two) == ([], [])
+    assert capsys.readouterr().err.count("a remark") == 1
