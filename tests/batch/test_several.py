@@ -15,6 +15,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import FileImage, read_image
 from tests.several_images import (
     add_labels,
+    plane,
     write_animation,
     write_converted,
     write_group,
@@ -143,3 +144,18 @@ def test_large_images_of_one_file_are_kept_apart(restored, tmp_path: Path) -> No
 )
 def test_wells_and_series_can_be_told_apart_by_short_names(name: str, short: str) -> None:
     assert short_name(name) == short
+
+
+def test_a_stack_of_a_file_for_each_plane_is_restored_once(tmp_path: Path) -> None:
+    size, files = 'SizeX="20" SizeY="16" SizeC="1" SizeT="1"', [f"z{number}.ome.tif" for number in range(3)]
+    planes = "".join(
+        f'<TiffData FirstZ="{number}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{number}</UUID></TiffData>'
+        for number, name in enumerate(files)
+    )
+    pixels = f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" {size} SizeZ="3">{planes}</Pixels>'
+    for number, name in enumerate(files):
+        xml = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{number}">'
+        description = f'{xml}<Image ID="Image:0">{pixels}</Image></OME>'.encode()
+        tifffile.imwrite(tmp_path / name, plane(number), description=description, metadata=None)
+    assert places(tmp_path) == places(tmp_path / "z2.ome.tif") == ["z0"]
+    assert np.asarray(find_sources([tmp_path])[0].open().data)[:, 0, 0].tolist() == [0, 1, 2]

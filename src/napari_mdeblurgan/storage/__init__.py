@@ -185,6 +185,8 @@ def choose_image(path: str | Path, image: str | int | None = None, how: str = "i
 def separate_images(path: str | Path, image: str | int | None = None) -> tuple[FileImage, ...]:
     """The images of a file, each with what names it alone; those of an OME-Zarr by their own folders.
 
+    Of a file that only holds further planes of an image, as in a set of a file for each plane, it is the one where that begins.
+
     Parameters
     ----------
     path : str or Path
@@ -199,7 +201,15 @@ def separate_images(path: str | Path, image: str | int | None = None) -> tuple[F
     """
     path = local_path(path)
     with _one_sentence(path):
-        names, _ = _names(path)
+        if not path.is_dir() and path.suffix.lower() in TIFF_SUFFIXES:
+            from napari_mdeblurgan.storage.tiff import names_in_tiff
+
+            _readable(path)
+            names, _, beginning = names_in_tiff(path)
+            if beginning != path and not beginning.samefile(path):
+                return separate_images(beginning, image)
+        else:
+            names, _ = _names(path)
         kept = range(len(names)) if image is None else [chosen(path, names, image)]
         if not path.is_dir():
             return tuple(FileImage(path, names[n], names[n]) if len(names) > 1 else FileImage(path) for n in kept)
@@ -238,7 +248,7 @@ def _names(path: Path) -> tuple[tuple[str, ...], int]:
             case "tiff":
                 from napari_mdeblurgan.storage.tiff import names_in_tiff
 
-                return names_in_tiff(path)
+                return names_in_tiff(path)[:2]
             case _:
                 from napari_mdeblurgan.storage.raster import raster_images
 

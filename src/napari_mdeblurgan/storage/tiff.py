@@ -18,7 +18,7 @@ from napari_mdeblurgan.storage.calibration import Calibration
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.several import chosen
-from napari_mdeblurgan.storage.tiff_images import tiff_images
+from napari_mdeblurgan.storage.tiff_images import begins_in, tiff_images
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -59,8 +59,8 @@ def opened_tiff(path: Path, image: str | int | None = None) -> Iterator[tuple[Ti
         yield tif, index, series
 
 
-def names_in_tiff(path: Path) -> tuple[tuple[str, ...], int]:
-    """The names of the images in a TIFF file, and the number of the largest.
+def names_in_tiff(path: Path) -> tuple[tuple[str, ...], int, Path]:
+    """The names of the images in a TIFF file, the number of the largest, and the file that they begin in; mostly it is this.
 
     Raises
     ------
@@ -69,7 +69,8 @@ def names_in_tiff(path: Path) -> tuple[tuple[str, ...], int]:
     """
     with _opened_file(path) as tif:
         names, largest = tiff_images(path, tif)
-    return tuple(names.values()), list(names).index(largest)
+        beginning = begins_in(path, tif)
+    return tuple(names.values()), list(names).index(largest), beginning
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,21 @@ def tiff_images(path: Path, tif: TiffFile) -> tuple[dict[int, str], int]:
     found = _only(found, lambda series: series.name == SLIDE)
     names = dict(zip(found, unique_names(series.name or "" for series in found.values()), strict=True))
     return names, max(found, key=lambda number: found[number].size)
+
+
+def begins_in(path: Path, tif: TiffFile) -> Path:
+    """The file that an image begins in of which this one holds further planes; itself, where an image begins here."""
+
+    own = tif.filehandle.path
+    beginnings = [next(_files_of(series), own) for series in tif.series]
+    if own in beginnings:  # which needs no look at further pages
+        return path
+    holding = (first for first, series in zip(beginnings, tif.series, strict=True) if own in _files_of(series))
+    return Path(next(holding, path))
+
+
+def _files_of(series: TiffPageSeries) -> Iterator[str]:
+    return (str(page.parent.filehandle.path) for page in series if page is not None)
 
 
 def _only(found: dict[int, TiffPageSeries], wanted: Callable[[TiffPageSeries], bool]) -> dict[int, TiffPageSeries]:
