@@ -362,3 +362,35 @@ def test_an_address_is_named_as_it_was_given(run, tmp_path: Path) -> None:
     code, _, error = run("restore", "http://127.0.0.1:9/a.zarr", tmp_path / "a.tif")
     assert code == 2
     assert_one_line(error, "http://127.0.0.1:9/a.zarr is an address", "download it")
+
+
+def test_the_softness_is_taken_from_the_options_and_told(run, grey: Path, tmp_path: Path) -> None:
+    exact = ("--precision", "float32", "--device", "cpu")
+    code, out, _ = run("restore", grey, tmp_path / "soft.tif", "--softness", "1.5", *exact)
+    assert code == 0
+    assert "softness 1.5 px (given)" in out
+    code, out, _ = run(
+        "restore", grey, tmp_path / "known.tif", "--numerical-aperture", "0.25", "--wavelength", 500, *exact
+    )
+    assert code == 0
+    assert "softness 0.93 px (objective of NA 0.25, 0.5 µm, pixels of 0.45 µm)" in out
+    code, out, _ = run("restore", grey, tmp_path / "bare.tif", "--softness", "0", *exact)
+    assert (code, "px (given)" in out) == (0, False)
+    bare, known, soft = (read_image(tmp_path / f"{name}.tif").data.std() for name in ("bare", "known", "soft"))
+    assert soft < known < bare
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--softness", "much"), "neither auto nor a number"),
+        (("--softness", "-1"), "give 0 to 8"),
+        (("--wavelength", "500"), "--numerical-aperture"),
+        (("--numerical-aperture", "3"), "numerical aperture of 3 is impossible"),
+    ],
+)
+def test_an_impossible_softness_is_wrong_use(run, grey: Path, tmp_path: Path, options: tuple, words: str) -> None:
+    code, _, error = run("restore", grey, tmp_path / "soft.tif", *options)
+    assert code == 2
+    assert_one_line(error, words)
+    assert not (tmp_path / "soft.tif").exists()

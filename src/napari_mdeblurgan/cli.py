@@ -111,6 +111,18 @@ Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", cal
 Tile = Annotated[
     int | None, typer.Option(min=SMALLEST_TILE, help="Largest edge of a tile in pixels; smaller ones take less memory.")
 ]
+Softness = Annotated[
+    str,
+    typer.Option(
+        metavar="PIXELS",
+        help="σ of the result's point-spread function, in its pixels; 0: as the network gives it; auto: as its objective has it.",
+    ),
+]
+Aperture = Annotated[
+    float | None,
+    typer.Option(metavar="NA", help="Numerical aperture of the objective, where the file does not tell it."),
+]
+Wavelength = Annotated[float | None, typer.Option(metavar="NM", help="Wavelength of the light in nm, likewise.")]
 PrecisionOption = Annotated[Precision, typer.Option(help="float32 is exact; the others are faster on some devices.")]
 
 
@@ -146,6 +158,9 @@ def restore(
     device: Device = "auto",
     tile: Tile = None,
     precision: PrecisionOption = Precision.auto,
+    softness: Softness = "auto",
+    numerical_aperture: Aperture = None,
+    wavelength: Wavelength = None,
     compare: Annotated[Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Also write maps of how far to trust it beside OUTPUT.")
@@ -174,7 +189,15 @@ def restore(
         from napari_mdeblurgan.commands.trust import Wishes
 
         wishes = Wishes(maps=trust, report=report, ensemble=ensemble)
-        settings = command.Settings(model=model, image=image, device=device, tile=tile, precision=precision.value)
+        settings = command.Settings(
+            model=model,
+            image=image,
+            device=device,
+            tile=tile,
+            precision=precision.value,
+            softness=common.softness_option(softness),
+            objective=common.objective_options(numerical_aperture, wavelength),
+        )
         command.restore(source, output, settings, compare, wishes, overwrite=overwrite)
 
 
@@ -195,6 +218,7 @@ def batch(
     device: Device = "auto",
     tile: Tile = None,
     precision: PrecisionOption = Precision.auto,
+    softness: Softness = "auto",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files from elsewhere and results of other settings.")
@@ -228,6 +252,7 @@ def batch(
             device=device,
             tile=tile,
             precision=precision.value,
+            softness=common.softness_option(softness),
             retry_failed=retry_failed,
             overwrite=overwrite,
             scheduler=scheduler,

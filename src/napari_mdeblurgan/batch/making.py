@@ -100,7 +100,7 @@ def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator
 
     model = recipe.model_for(image).load()
     image = dataclasses.replace(image, data=np.ascontiguousarray(image.data))
-    plan = plan_micrograph(image, model.card, tile=recipe.tile, device=recipe.device, precision=recipe.precision)
+    plan = plan_micrograph(image, model.card, **recipe.options())
     data = yield from restore_steps(image.data, plan, model)
     write_image(place, restored_micrograph(image, data, plan))
     return product(place, plan)
@@ -133,8 +133,7 @@ def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Genera
         if place.exists() and not (place == partial and _job_of(place) == job):
             shutil.rmtree(place)
     model = recipe.model_for(image).load()
-    wishes: dict[str, Any] = {"tile": recipe.tile, "device": recipe.device, "precision": recipe.precision}
-    return (yield from opening(image, model, path, identity=job, **wishes))
+    return (yield from opening(image, model, path, identity=job, **recipe.options()))
 
 
 def product(place: Path, plan: RestorationPlan) -> Product:

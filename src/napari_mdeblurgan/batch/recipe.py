@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint
 from napari_mdeblurgan.errors import ModelError
@@ -52,7 +52,7 @@ class Recipe:
         Of the results: one of the values of `FORMATS`.
     device, precision : str
         As in `make_plan`; "auto" is settled where the work is done.
-    tile : int or None
+    tile, softness
         As in `make_plan`.
     large_bytes : int
         Results of more bytes are not made in memory but block by block on disk.
@@ -64,7 +64,13 @@ class Recipe:
     device: str = "auto"
     precision: str = "auto"
     tile: int | None = None
+    softness: float | str = "auto"
     large_bytes: int = STREAMED_BYTES
+
+    def options(self) -> dict[str, Any]:
+        """For `make_plan`; what is left to the image is not named."""
+        chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
+        return chosen if self.softness == "auto" else chosen | {"softness": self.softness}
 
     def model_for(self, image: Micrograph) -> ModelFile:
         """The model for an image's kind."""
@@ -93,6 +99,8 @@ class Recipe:
     def _digest(self, *more: object) -> str:
         models = self.rgb_model.weights_sha256, self.grey_model.weights_sha256
         parts = [VERSION, *models, self.suffix, self.precision, self.tile, self.large_bytes, *more]
+        if self.softness != "auto":
+            parts.append({"softness": self.softness})
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -19,7 +19,7 @@ class BatchSettings:
         Names or paths of the models for colour and for grey images.
     format : str
         Of the results: one of `FORMATS`.
-    device, precision, tile
+    device, precision, tile, softness
         As in `make_plan`.
     image : str or None
         Of files that hold several images only this one; None takes all.
@@ -41,6 +41,7 @@ class BatchSettings:
     device: str = "auto"
     precision: str = "auto"
     tile: int | None = None
+    softness: float | str = "auto"
     image: str | None = None
     overwrite: bool = False
     retry_failed: bool = False
@@ -65,5 +66,6 @@ class BatchSettings:
             device=self.device,
             precision=self.precision,
             tile=self.tile,
+            softness=self.softness,
             large_bytes=self.large_bytes,
         )

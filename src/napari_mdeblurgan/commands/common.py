@@ -24,6 +24,8 @@ from napari_mdeblurgan.plain_text import for_terminal
 if TYPE_CHECKING:
     import numpy as np
 
+    from napari_mdeblurgan.storage.objective import Objective
+
 COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
 
 
@@ -113,6 +115,48 @@ def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
         yield came
     finally:
         restore()
+
+
+def softness_option(text: str) -> float | str:
+    """The option --softness as `make_plan` takes it: "auto" or a number of pixels.
+
+    Raises
+    ------
+    WrongUse
+        If it is neither.
+    """
+    from napari_mdeblurgan.restoration.softness import AUTO, chosen_softness
+
+    try:
+        wanted: float | str = AUTO if text.strip().lower() == AUTO else float(text)
+        chosen_softness(wanted)
+    except (ValueError, ImageError) as error:
+        raise WrongUse(
+            str(error)
+            if isinstance(error, ImageError)
+            else f"--softness {text!r} is neither auto nor a number of pixels."
+        ) from None
+    return wanted
+
+
+def objective_options(numerical_aperture: float | None, wavelength_nm: float | None) -> Objective | None:
+    """What the options say of the objective; None where they say nothing.
+
+    Raises
+    ------
+    WrongUse
+        If it is impossible, or there is a wavelength without an aperture.
+    """
+    from napari_mdeblurgan.storage.objective import Objective
+
+    if numerical_aperture is None:
+        if wavelength_nm is not None:
+            raise WrongUse("--wavelength needs --numerical-aperture; give both.")
+        return None
+    try:
+        return Objective(numerical_aperture, None if wavelength_nm is None else wavelength_nm / 1000)
+    except ImageError as error:
+        raise WrongUse(str(error)) from None
 
 
 def check_source(path: Path) -> None:

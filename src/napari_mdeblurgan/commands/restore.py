@@ -7,7 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.commands.common import WrongUse, check_device, check_model, check_output, check_source
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.storage.objective import Objective
 
 LINE_EVERY = 0.1  # of the work, where progress goes into a pipe
 
@@ -33,7 +34,7 @@ class Settings:
         None where it follows from the image.
     image : str or None
         Which image of a file of several; None takes the one that `read_image` takes.
-    device, tile, precision
+    device, tile, precision, softness, objective
         As in `make_plan`.
     """
 
@@ -42,6 +43,17 @@ class Settings:
     device: str = "auto"
     tile: int | None = None
     precision: str = "auto"
+    softness: float | str = "auto"
+    objective: Objective | None = None
+
+    def options(self) -> dict[str, Any]:
+        """For `make_plan`; what is left to the image is not named."""
+        chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
+        if self.softness != "auto":
+            chosen["softness"] = self.softness
+        if self.objective is not None:
+            chosen["objective"] = self.objective
+        return chosen
 
 
 def restore(
@@ -67,9 +79,8 @@ def restore(
     if sentence:
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
     if is_made_on_disk(output):
-        wanted = {"tile": settings.tile, "device": settings.device, "precision": settings.precision}
         named = partial(_model_name, settings=settings)
-        for line in restore_on_disk(source, image, output, named, wishes, compare, _shown, **wanted):
+        for line in restore_on_disk(source, image, output, named, wishes, compare, _shown, **settings.options()):
             print(line, flush=True)
         return
     check_room(open_image(source, image), output, 2, wishes)
@@ -142,15 +153,14 @@ def _model_name(image: Micrograph, settings: Settings) -> str:
 def _restored(image: Micrograph, settings: Settings, work: Work | None = None) -> Micrograph:
     """Restore an image and show the progress."""
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.restoration.device import device_label
     from napari_mdeblurgan.restoration.engine import restore_steps
     from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
 
     model = load_model(_model_name(image, settings))
-    plan = plan_micrograph(image, model.card, tile=settings.tile, device=settings.device, precision=settings.precision)
+    plan = plan_micrograph(image, model.card, **settings.options())
     for warning in plan.warnings:
         print(f"mdeblurgan: {warning}", file=sys.stderr)
-    print(f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}", flush=True)
+    print(plan.described, flush=True)
     data = work(image.data, plan, model) if work else _shown(restore_steps(image.data, plan, model))
     return restored_micrograph(image, data, plan)
 

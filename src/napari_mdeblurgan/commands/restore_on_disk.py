@@ -79,7 +79,7 @@ def restore_on_disk(
     shown : callable
         Runs a generator of `Progress` to its end and shows how far it is.
     **settings
-        tile, device and precision, as in `make_plan`.
+        tile, device, precision and others, as in `make_plan`.
 
     Raises
     ------
@@ -117,7 +117,6 @@ def _made(
     shown: Shown,
     settings: dict[str, Any],
 ) -> Iterator[str]:
-    from napari_mdeblurgan.restoration.device import device_label
     from napari_mdeblurgan.restoration.scan import open_scan
     from napari_mdeblurgan.restoration.scan_job import plan_of_finished
     from napari_mdeblurgan.storage import open_image
@@ -129,7 +128,7 @@ def _made(
         plan = scan.plan
         for warning in plan.warnings:
             print(f"mdeblurgan: {warning}", file=sys.stderr)
-        yield f"model {model.card.name}, {device_label(plan.device)}, {plan.precision}"
+        yield plan.described
         yield from domain_lines(before.data, plan, model.card) if wishes.assesses else ()
         shown(scan.steps())
     after = open_image(output)

@@ -16,6 +16,7 @@ from torch import Tensor
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.network.softening import softened
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -178,7 +179,8 @@ def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) ->
     DoesNotFit
         If memory runs out.
     """
-    return [output for (output,) in _maps(network.stages, (network.stages.result,), batch, plan)]
+    stages = softened(network.stages, plan.softness.sigma)
+    return [output for (output,) in _maps(stages, (stages.result,), batch, plan)]
 
 
 def explanation(network: Generator, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
@@ -195,7 +197,7 @@ def explanation(network: Generator, prepared: Prepared, plan: RestorationPlan) -
 
 def explained(network: Generator, prepared: Prepared, plan: RestorationPlan) -> tuple[np.ndarray, np.ndarray]:
     """Both `apply` and `explanation` of a tile, in one go."""
-    stages = network.explained_stages
+    stages = softened(network.explained_stages, plan.softness.sigma)
     ((output, told),) = _maps(stages, (stages.result, "explanation"), [prepared], plan)
     return output, told
 

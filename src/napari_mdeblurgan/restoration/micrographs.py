@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
@@ -29,8 +30,16 @@ def plan_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> Restor
     ImageError
         In one sentence, if the image cannot be restored.
     """
-    plan = make_plan(image.data, card, **{"rgb": image.rgb, "channel_axis": image.channel_axis, **wishes})
+    plan = make_plan(image.data, card, **with_known(image, wishes))
     return dataclasses.replace(plan, warnings=(*image.remarks, *plan.warnings)) if image.remarks else plan
+
+
+def with_known(image: Micrograph, wishes: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's options for `make_plan`, and what the image tells of what they leave open."""
+    told: dict[str, Any] = {"rgb": image.rgb, "channel_axis": image.channel_axis}
+    if image.objective is not None or wishes.get("objective") is not None:
+        told |= {"objective": image.objective, "pixel_size_um": image.pixel_size_um}
+    return told | dict(wishes)
 
 
 def restored_micrograph(image: Micrograph, data: Any, plan: RestorationPlan) -> Micrograph:
@@ -45,4 +54,4 @@ def restored_micrograph(image: Micrograph, data: Any, plan: RestorationPlan) -> 
     plan : RestorationPlan
         By which it was.
     """
-    return dataclasses.replace(image, data=data, **image.frame(plan.factor, plan.origin))
+    return dataclasses.replace(image, data=data, objective=None, **image.frame(plan.factor, plan.origin))

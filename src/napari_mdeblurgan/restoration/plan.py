@@ -12,11 +12,19 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.device import pick_device, pick_precision
+from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
 from napari_mdeblurgan.restoration.measuring import is_lazy, measured_windows
+from napari_mdeblurgan.restoration.softness import (
+    AUTO,
+    BARE,
+    Softness,
+    chosen_softness,
+    softening_margin,
+)
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region, TileGrid
+from napari_mdeblurgan.storage.objective import Objective
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -56,6 +64,8 @@ class RestorationPlan:
         Name of the model that the plan was made for.
     warnings : tuple of str
         Sentences that the user should see.
+    softness : Softness
+        How soft the result is to be, and how that is known.
     """
 
     shape: tuple[int, ...]
@@ -74,6 +84,7 @@ class RestorationPlan:
     model: str
     warnings: tuple[str, ...] = ()
     tile_step: int = 8
+    softness: Softness = BARE
 
     @property
     def image_axes(self) -> int:
@@ -107,6 +118,12 @@ class RestorationPlan:
         axis = len(self.leading)
         shape = self.shape[axis], self.shape[axis + 1]
         return TileGrid(shape, self.region, self.tile, self.halo, step=self.tile_step)
+
+    @property
+    def described(self) -> str:
+        """Model, device, precision and, unless it is the bare network's, the softness, for people."""
+        parts = [f"model {self.model}", device_label(self.device), self.precision]
+        return ", ".join(parts + ([str(self.softness)] if self.softness.sigma else []))
 
     def limits(self, window: Window) -> tuple[float, float] | None:
         """What the result is clipped to, if not to its type: colours as floats lie in 0 … 1, or in 0 … 255."""
@@ -157,6 +174,9 @@ def make_plan(
     translate: Sequence[float] | None = None,
     region: Region | None = None,
     in_memory: bool = True,
+    softness: float | str = AUTO,
+    objective: Objective | None = None,
+    pixel_size_um: float | None = None,
 ) -> RestorationPlan:
     """Find everything that can be wrong, and settle everything that has to be known.
 
@@ -186,6 +206,13 @@ def make_plan(
         Restore only this part along y and x; what is around it is seen all the same.
     in_memory : bool
         The result will be one array in memory, so it is made sure that it fits.
+    softness : float or "auto"
+        Standard deviation, in pixels of the result, of the Gaussian closest to the point-spread function that the result is to
+        have; 0 for the bare network, "auto" for what follows from `objective`.
+    objective : Objective, optional
+        What the image was taken with, as far as it is known.
+    pixel_size_um : float, optional
+        Edge of a pixel of the image in the specimen, as far as it is known, in µm; only "auto" asks for it.
 
     Raises
     ------
@@ -221,6 +248,8 @@ def make_plan(
             windows = measured_windows(image, colour, window_axes)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
+    wanted = chosen_softness(softness, objective, pixel_size_um)
+    around = softening_margin(wanted.sigma, factor)
     return RestorationPlan(
         shape=shape,
         dtype=dtype,
@@ -230,7 +259,8 @@ def make_plan(
         windows=windows,
         factor=factor,
         tile=fitting_tile(card, chosen, accuracy, memory_mb=tile_memory_mb) if tile is None else _checked_tile(tile),
-        halo=card.halo + (FILL_RADIUS if dtype.kind == "f" else 0),
+        halo=card.halo + -(-around // 8) * 8 + (FILL_RADIUS if dtype.kind == "f" else 0),
+        softness=wanted,
         device=chosen,
         precision=accuracy,
         scale=tuple(new_scale),

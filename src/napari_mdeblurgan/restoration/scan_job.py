@@ -13,7 +13,7 @@ from dask.base import tokenize
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measuring
-from napari_mdeblurgan.restoration.micrographs import plan_micrograph
+from napari_mdeblurgan.restoration.micrographs import plan_micrograph, with_known
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
@@ -58,7 +58,7 @@ def settling(
     FileError
         If the disk is far too small.
     """
-    wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
+    wishes = with_known(source, wishes)
     identical = _identical(source, model, identity, wishes, ensemble)
     begun = _kept(begun_job(path, in_place=in_place), identical)
     plan = plan_micrograph(source, model.card, in_memory=False, **{**wishes, **begun})
@@ -92,7 +92,7 @@ def plan_of_finished(
     source, model, path, identity, wishes, ensemble
         As for `open_scan`.
     """
-    wishes = {"channel_axis": source.channel_axis, "rgb": source.rgb, **wishes}
+    wishes = with_known(source, wishes)
     kept = _kept(finished_job(path), _identical(source, model, identity, wishes, ensemble))
     return plan_micrograph(source, model.card, in_memory=False, **{**wishes, **kept}) if kept else None
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.geometry import Geometry
+from napari_mdeblurgan.storage.objective import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Calibration:
     display: tuple[ChannelDisplay, ...] = ()
     grey_calibration: GreyCalibration | None = None
     remarks: tuple[str, ...] = ()
+    objective: Objective | None = None
 
 
 def telling(geometry: Geometry) -> Geometry:

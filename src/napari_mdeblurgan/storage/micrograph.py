@@ -7,7 +7,8 @@ from typing import Any, TypedDict
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
-from napari_mdeblurgan.storage.geometry import Geometry, is_scale, unit_of_length
+from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, is_scale, unit_of_length
+from napari_mdeblurgan.storage.objective import Objective
 
 
 class Frame(TypedDict):
@@ -52,6 +53,8 @@ class Micrograph:
         What greys stand for, where they are not the measure itself.
     remarks : tuple of str
         What is to be said of it, a sentence each: what of its file was not read, and why.
+    objective : Objective or None
+        What it was taken with, as far as the file tells.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class Micrograph:
     display: tuple[ChannelDisplay, ...] = ()
     grey_calibration: GreyCalibration | None = None
     remarks: tuple[str, ...] = ()
+    objective: Objective | None = None
 
     def __post_init__(self) -> None:
         axes = self.axes
@@ -106,6 +110,14 @@ class Micrograph:
         unit = unit_of_length(self.unit)
         scale = {axis: float(self.pixel_size[axis]) for axis in "XYZ" if is_scale(self.pixel_size.get(axis))}
         return Geometry(scale, unit, self.position, self.unitless if unit else frozenset()).along(self.axes)
+
+    @property
+    def pixel_size_um(self) -> float | None:
+        """Edge of a pixel in µm, the mean of X and Y; None where it is not known."""
+        lengths, unit = self.physical()
+        if unit is None or not {"X", "Y"} <= lengths.keys():
+            return None
+        return (lengths["X"] + lengths["Y"]) / 2 * MICROMETRES[unit]
 
     def physical(self) -> tuple[dict[str, float], str | None]:
         """Sizes of a pixel, all positive, along the axes that have a unit of length, and that unit."""

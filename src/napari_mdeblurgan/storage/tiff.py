@@ -217,4 +217,5 @@ def labelled(data: Any, axes: str, calibration: Calibration, name: str) -> Micro
         calibration.display if len(calibration.display) == channels and "S" not in axes else (),
         calibration.grey_calibration,
         calibration.remarks,
+        calibration.objective,
     )

@@ -16,6 +16,7 @@ from napari_mdeblurgan.storage.display import (
     display_from,
 )
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size, seconds_in
+from napari_mdeblurgan.storage.objective import ome_objective
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -43,8 +44,9 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
         root = ElementTree.fromstring(xml.encode())
     except ElementTree.ParseError:
         return Calibration()
-    chosen = _pixels(root, index, name, file_name)
-    if chosen is None:
+    image = _image(root, index, name, file_name)
+    chosen = None if image is None else image.find("{*}Pixels")
+    if image is None or chosen is None:
         return Calibration()
     own = _own(root)
     mirrored, position = own.get("mirrored"), own.get("position")
@@ -66,10 +68,11 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
         step if is_size(step) else None,
         display_from(own.get("display")) or _display(channels),
         calibration_from(own.get("grey_calibration")),
+        objective=ome_objective(root, image),
     )
 
 
-def _pixels(root: ElementTree.Element, index: int, name: str, file_name: str) -> ElementTree.Element | None:
+def _image(root: ElementTree.Element, index: int, name: str, file_name: str) -> ElementTree.Element | None:
     """Of the image in that file or of that name, if there is one alone, else of that number; of those with pixels."""
     images = [image for image in root.findall("{*}Image") if image.find("{*}Pixels/{*}TiffData") is not None]
     there = [
@@ -80,8 +83,8 @@ def _pixels(root: ElementTree.Element, index: int, name: str, file_name: str) ->
     named = [image for image in images if image.get("Name") == name]
     for only in (there, named):
         if len(only) == 1:
-            return only[0].find("{*}Pixels")
-    return images[index].find("{*}Pixels") if index < len(images) else None
+            return only[0]
+    return images[index] if index < len(images) else None
 
 
 def _own(root: ElementTree.Element) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""How soft a result is to be: as sharp as an objective of that magnification is, and no sharper."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Real
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.gaussian import gaussian_radius
+from napari_mdeblurgan.storage.objective import Objective
+
+AUTO = "auto"
+AIRY_SIGMA = 0.21  # of λ / NA: the Gaussian closest to a point-spread function in focus
+GREEN_UM = 0.55  # light where no wavelength is told: the middle of what eyes and cameras see
+LARGEST = 8.0  # pixels of the result
+PRIOR = 0.0  # pixels: where nothing is known of the objective
+
+
+@dataclass(frozen=True, slots=True)
+class Softness:
+    """How soft a result is to be.
+
+    Attributes
+    ----------
+    sigma : float
+        Standard deviation of the Gaussian closest to the point-spread function, in pixels of the result; 0 for a result as
+        the network gives it.
+    reason : str
+        How that is known, such as "given" or "objective of NA 0.5, 0.53 µm".
+    """
+
+    sigma: float
+    reason: str
+
+    def __str__(self) -> str:
+        return f"softness {self.sigma:.2g} px ({self.reason})"
+
+
+BARE = Softness(0.0, "given")
+
+
+def chosen_softness(
+    wanted: float | str, objective: Objective | None = None, pixel_size_um: float | None = None
+) -> Softness:
+    """Settle what "auto" means for an image.
+
+    The result is to look as if an objective of as many times the magnification and the numerical aperture had taken it as it
+    has times the pixels. In pixels of the result that is 0.21 λ / (NA · pixel size), with NA and pixel size of the image.
+
+    Parameters
+    ----------
+    wanted : float or "auto"
+        Standard deviation in pixels of the result.
+    objective : Objective or None
+        What the image was taken with; without a wavelength, light of 0.55 µm.
+    pixel_size_um : float or None
+        Edge of a pixel of the image in the specimen, in µm.
+
+    Raises
+    ------
+    ImageError
+        If that is no softness.
+    """
+    if isinstance(wanted, Real) and not isinstance(wanted, bool) and 0 <= float(wanted) <= LARGEST:
+        return Softness(float(wanted), "given")
+    if wanted != AUTO:
+        raise ImageError(
+            f"The softness is {wanted!r}; give 0 to {LARGEST:g} pixels of the result, or auto for what follows from the "
+            "objective."
+        )
+    if objective is None or pixel_size_um is None:
+        return Softness(PRIOR, "objective not known")
+    wavelength_um = objective.wavelength_um or GREEN_UM
+    sigma = AIRY_SIGMA * wavelength_um / (objective.numerical_aperture * pixel_size_um)
+    reason = (
+        f"objective of NA {objective.numerical_aperture:.3g}, {wavelength_um:.3g} µm, pixels of {pixel_size_um:.3g} µm"
+    )
+    return Softness(round(min(sigma, LARGEST), 3), reason)
+
+
+def softening_margin(sigma: float, factor: int) -> int:
+    """Pixels of the image that a softened result looks farther than the bare one.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation in pixels of the result.
+    factor : int
+        Pixels of the result for one of the image, along y and x.
+    """
+    return math.ceil(gaussian_radius(sigma) / factor)
