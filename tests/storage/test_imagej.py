@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,19 @@ def test_sizes_in_no_unit_of_length_keep_their_proportions(tmp_path: Path) -> No
     assert (image.pixel_size, image.unit) == ({"X": 1.0, "Y": 1.0, "Z": 2.0}, None)
 
 
-def test_origins_are_pixels_from_the_first_to_that_at_zero(tmp_path: Path) -> None:
+def test_an_origin_is_the_pixel_whose_corner_lies_at_zero(tmp_path: Path) -> None:
     image = saved(tmp_path, metadata={"unit": "um", "xorigin": 10, "yorigin": -4}, resolution=(5, 2))
-    assert image.position == pytest.approx({"X": -2.0, "Y": 2.0})
+    assert image.position == pytest.approx({"X": -1.9, "Y": 2.25})
+
+
+def test_a_result_has_the_corner_of_its_source_in_imagej(tmp_path: Path) -> None:
+    for told, right in (({"xorigin": 10, "yorigin": -4}, {"xorigin": 20, "yorigin": -8}), ({}, {})):
+        image = saved(tmp_path, metadata={"unit": "um", **told}, resolution=(5, 2))
+        finer = np.repeat(np.repeat(image.data, 2, 0), 2, 1)
+        write_image(tmp_path / "b.tif", replace(image, data=finer, **image.frame(2)))
+        with tifffile.TiffFile(tmp_path / "b.tif") as tif:
+            written = tif.imagej_metadata or {}
+        assert {name: written[name] for name in ("xorigin", "yorigin") if name in written} == pytest.approx(right)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,29 @@ def test_resolution_tags_of_screens_and_printers_are_no_pixel_size(tmp_path: Pat
     for suffix in (".tif", ".png", ".jpg"):
         image = read_image(tmp_path / f"a{suffix}")
         assert (image.pixel_size, image.unit) == ({}, None), suffix
+
+
+def test_a_density_in_no_unit_tells_the_proportions_of_pixels(tmp_path: Path) -> None:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=(4, 2), resolutionunit="NONE", metadata=None)
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk(b"pHYs", struct.pack(">IIB", 4, 2, 0)) + content[33:])
+    Image.fromarray(GREY).save(tmp_path / "a.jpg", dpi=(4, 2))
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content.replace(b"JFIF\0\1\1\1\0\4\0\2", b"JFIF\0\1\1\0\0\4\0\2"))
+    for suffix in (".tif", ".png", ".jpg"):
+        image = read_image(tmp_path / f"a{suffix}")
+        assert (image.pixel_size, image.unit) == ({"X": 1.0, "Y": 2.0}, None), suffix
+
+
+def test_square_pixels_of_no_unit_tell_nothing(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=(72, 72), resolutionunit="NONE", metadata=None)
+    Image.fromarray(GREY).save(tmp_path / "a.jpg")
+    for suffix in (".tif", ".jpg"):
+        assert read_image(tmp_path / f"a{suffix}").pixel_size == {}
 
 
 def test_the_largest_series_is_read_and_the_first_of_equals(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_sizes_without_a_unit_of_length_are_plain_numbers_again(tmp_path: Path, 
 def test_direction_and_place_come_back_from_every_format_that_has_them(
     tmp_path: Path, suffix: str, sizes: dict[str, float], unitless: frozenset[str]
 ) -> None:
-    place = {"X": 10.0, "Y": -3.0, "Z": 0.25}
+    place = {"X": 10.0, "Y": -3.0, "Z": 0.25}  # µm
     image = Micrograph(np.zeros((2, 3, 4), np.uint8), "ZYX", sizes, "µm", position=place, unitless=unitless)
     write_image(tmp_path / f"a{suffix}", image)
     again = read_image(tmp_path / f"a{suffix}")

@@ -93,6 +93,7 @@ TIMES = {
 PRINT_DPI = (72, 75, 90, 96, 100, 120, 144, 150, 180, 192, 200, 220, 240, 254, 266, 288, 300, 350, 360, 400, 480, 600)
 SCAN_DPI = (720, 762, 800, 960, 1000, 1200, 1440, 1600, 2000, 2400, 3200, 3600, 4000, 4800, 6400, 7200, 9600)
 COARSEST_UM = 100.0
+SQUARE = 1e-3  # densities that differ by less are the same
 
 
 class Step(NamedTuple):
@@ -227,3 +228,12 @@ def size_from_density(pixels_per_inch: float) -> float | None:
     size = MICROMETRES["in"] / pixels_per_inch
     customary = any(abs(pixels_per_inch - dpi) <= 0.003 * dpi for dpi in (*PRINT_DPI, *SCAN_DPI))
     return None if customary or size > COARSEST_UM else size
+
+
+def proportions(densities: Mapping[str, float]) -> Geometry:
+    """Pixels that are not square, of densities in no unit: the shorter side is 1; nothing is known of those that are."""
+    if not densities or not all(is_size(density) for density in densities.values()):
+        return Geometry()
+    finest = max(densities.values())
+    scale = {axis: finest / density for axis, density in densities.items()}
+    return Geometry(scale) if max(scale.values()) > 1 + SQUARE else Geometry()

@@ -50,9 +50,7 @@ def open_tiff_file(path: str | Path) -> TiffFile:
     FileError
         If planes of a stack are missing so that no image is whole, or the file claims more than it can hold.
     """
-    import tifffile
-
-    tif = tifffile.TiffFile(path)
+    tif = _opened(path)
     try:
         found = _stack_series(Path(path), tif) if tif.is_mmstack else None
         found = _ndtiff_series(Path(path), tif) if found is None and tif.is_ndtiff else found
@@ -62,7 +60,22 @@ def open_tiff_file(path: str | Path) -> TiffFile:
         tif.close()
         raise
     if found:
-        tif.__dict__["series"] = found  # a cached property, so that this is what everybody is given
+        tif.__dict__["series"] = found  # a cached property: this is what everybody is given
+    return tif
+
+
+def _opened(path: str | Path) -> TiffFile:
+    """A TIFF file, without reading what Micro-Manager writes at its end: it is often garbled, and not needed."""
+    import tifffile
+
+    tif = tifffile.TiffFile(path)
+    try:
+        if tif.is_micromanager:
+            known = tifffile.read_micromanager_metadata(tif.filehandle, {"Summary", "IndexMap"})
+            tif.__dict__["micromanager_metadata"] = known
+    except BaseException:
+        tif.close()
+        raise
     return tif
 
 
@@ -211,14 +224,12 @@ def _add_planes(positions: dict[int, Position], tif: TiffFile, entries: Any, wan
 
 def _continuations(path: Path, summary: Mapping[str, Any]) -> Iterator[TiffFile]:
     """The files that go on where one is full, as they lie beside it: NAME_1, NAME_2, …"""
-    import tifffile
-
     suffix = SUFFIX.search(path.name)
     if suffix is None:
         return
     number = 1
     while (more := path.with_name(f"{path.name[: suffix.start()]}_{number}{suffix[1]}")).is_file():
-        tif = tifffile.TiffFile(more)
+        tif = _opened(more)
         metadata = (tif.micromanager_metadata or {}) if tif.is_mmstack else {}
         if metadata.get("Summary") != summary:
             tif.close()

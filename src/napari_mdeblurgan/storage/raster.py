@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ import numpy as np
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.claims import check_frames, check_picture, too_many_pixels
-from napari_mdeblurgan.storage.geometry import MICROMETRES, size_from_density
+from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, Step, proportions, size_from_density
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import chosen
 
@@ -39,19 +41,19 @@ def read_raster(path: Path, image: str | int | None = None) -> Micrograph:
             frame = chosen(path, names, image)
             if frame:
                 file.seek(frame)
-            density = file.info.get("dpi")
+            info = dict(file.info)
             turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             data = _pixels(ImageOps.exif_transpose(file))
     except Image.DecompressionBombError as error:
         raise too_many_pixels(path, next(map(int, re.findall(r"\d+", str(error))), None)) from None
     except UnidentifiedImageError:
         raise _foreign(path) from None
-    sizes = _sizes(density[::-1] if turned and density else density)
+    geometry = _geometry(info, turned)
     return Micrograph(
         data,
         "YXS" if data.ndim == 3 else "YX",
-        sizes,
-        "µm" if sizes else None,
+        geometry.scale,
+        geometry.unit,
         name=path.stem if len(names) == 1 else f"{path.stem} {names[frame]}",
     )
 
@@ -103,11 +105,21 @@ def _pixels(image: PILImage) -> np.ndarray:
     return np.array(image)
 
 
-def _sizes(density: tuple[float, float] | None) -> dict[str, float]:
-    sizes = [size_from_density(float(value)) for value in density or ()]
-    if len(sizes) != 2 or sizes[0] is None or sizes[1] is None:
-        return {}
-    return {"X": sizes[0], "Y": sizes[1]}
+def _geometry(info: Mapping[Any, Any], turned: bool) -> Geometry:
+    """Sizes of pixels, where the density can be that of pixels on the object; without a unit, their proportions."""
+    ratio = info.get("aspect") or (info.get("jfif_density") if info.get("jfif_unit") == 0 else None)
+    density = info.get("dpi") or ratio
+    if density is None or len(density) != 2:
+        return Geometry()
+    densities = dict(zip("YX" if turned else "XY", map(float, density), strict=True))
+    if "dpi" not in info:
+        return proportions(densities)
+    sizes = {axis: size_from_density(value) for axis, value in densities.items()}
+    return (
+        Geometry.of({axis: Step(size or math.nan, "µm") for axis, size in sizes.items()})
+        if all(sizes.values())
+        else Geometry()
+    )
 
 
 def _refuse_deep_colour(path: Path) -> None:

@@ -33,6 +33,8 @@ SIGNED_OFFSET = 32_768  # ImageJ holds signed numbers of 16 bits as unsigned one
 STRAIGHT_LINE = 0  # number of the calibration c0 + c1 · v
 NO_CALIBRATION = (20,)
 GREY_UNITS = ("", "Gray Value")
+CORNER = {"X": 0.5, "Y": 0.5, "Z": 0.0}  # from what ImageJ calls the place of a pixel to its centre
+RESAMPLED = 2  # pixels by which making finer ones moves the first of an image whose origin is not known
 COMPOSITE_COLOURS = (
     (255, 0, 0),
     (0, 255, 0),
@@ -63,7 +65,7 @@ def from_imagej(metadata: dict[str, Any], series: TiffPageSeries) -> Calibration
 
 
 def _geometry(metadata: dict[str, Any], page: TiffPage) -> Geometry:
-    """Sizes and origins as ImageJ reads them; origins are in pixels there, and in the other direction."""
+    """Sizes and origins as ImageJ reads them; an origin is the pixel whose corner lies at zero."""
     unit = str(metadata.get("unit", ""))
     if not unit.strip() and page.tags.valueof("ResolutionUnit") in (INCH, CENTIMETRE):
         plane = {axis: Step(size, "µm") for axis, size in sizes_in_tags(page).scale.items()}
@@ -78,7 +80,7 @@ def _geometry(metadata: dict[str, Any], page: TiffPage) -> Geometry:
     for axis, step in steps.items():
         begin = metadata.get(f"{axis.lower()}origin")
         if is_scale(begin):
-            steps[axis] = step._replace(origin=-begin * step.scale)
+            steps[axis] = step._replace(origin=(CORNER[axis] - begin) * step.scale)
     return telling(Geometry.of(steps))
 
 
@@ -193,8 +195,9 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
     if "Z" in geometry.scale:
         metadata["spacing"] = geometry.scale["Z"]
     for axis, begin in geometry.origin.items():
-        if begin:
-            metadata[f"{axis.lower()}origin"] = -begin / geometry.scale[axis]
+        pixels = begin / geometry.scale[axis]
+        if abs(pixels) >= RESAMPLED or (begin and axis == "Z"):
+            metadata[f"{axis.lower()}origin"] = CORNER[axis] - pixels
     if image.time_step_s is not None:
         metadata["finterval"] = image.time_step_s
     if "C" in axes:

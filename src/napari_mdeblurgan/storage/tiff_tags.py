@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, size_from_density
+from napari_mdeblurgan.storage.geometry import Geometry, Step, proportions, size_from_density
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
 NO_UNIT, INCH, CENTIMETRE = 1, 2, 3  # values of the tag ResolutionUnit
-SQUARE = 1e-3  # densities that differ by less are the same
 
 
 def sizes_in_tags(page: TiffPage) -> Geometry:
@@ -18,7 +17,7 @@ def sizes_in_tags(page: TiffPage) -> Geometry:
     unit = page.tags.valueof("ResolutionUnit", INCH)
     densities = {axis: density_of(page, axis) for axis in "XY"}
     if unit not in (INCH, CENTIMETRE):
-        return _proportions(densities) if unit == NO_UNIT else Geometry()
+        return proportions(densities) if unit == NO_UNIT else Geometry()
     per_inch = 2.54 if unit == CENTIMETRE else 1.0
     steps = {}
     for axis, density in densities.items():
@@ -27,15 +26,6 @@ def sizes_in_tags(page: TiffPage) -> Geometry:
             return Geometry()
         steps[axis] = Step(size, "µm")
     return Geometry.of(steps)
-
-
-def _proportions(densities: dict[str, float]) -> Geometry:
-    """Pixels that are not square, the narrower side of which is 1."""
-    if not all(is_size(density) for density in densities.values()):
-        return Geometry()
-    finest = max(densities.values())
-    scale = {axis: finest / density for axis, density in densities.items()}
-    return Geometry(scale, None) if max(scale.values()) > 1 + SQUARE else Geometry()
 
 
 def density_of(page: TiffPage, axis: str) -> float:

@@ -12,7 +12,7 @@ OURS = "napari_mdeblurgan"
 DECODERS = frozenset(
     "imagecodecs tifffile PIL zarr numcodecs yaozarrs pydantic pydantic_core zlib lzma _lzma struct json xml".split()
 )
-OF_DATA = (OSError, EOFError, SyntaxError, UnicodeError)  # Pillow raises SyntaxError at what is no PNG
+OF_DATA = (OSError, EOFError, UnicodeError)
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +34,10 @@ def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError
     """
     detail = " ".join(str(error).split())[:120] or type(error).__name__
     what = f"A part of {path}" if part else str(path)
-    if isinstance(error, OF_DATA) or _root(type(error).__module__) in DECODERS:
-        return FileError(f"{what} cannot be read, it may be damaged or cut short ({detail}); copy it again.")
     raised_in = _package(error.__traceback__)
+    broken = isinstance(error, SyntaxError) and raised_in == "PIL"  # as Pillow calls what is no whole PNG
+    if broken or isinstance(error, OF_DATA) or _root(type(error).__module__) in DECODERS:
+        return FileError(f"{what} cannot be read, it may be damaged or cut short ({detail}); copy it again.")
     if raised_in in DECODERS:
         return FileError(
             f"{what} cannot be read: either it is damaged, or {raised_in} does not know its kind ({detail}); open it in another "
