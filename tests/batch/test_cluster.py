@@ -228,3 +228,30 @@ def test_a_link_in_the_place_of_the_folder_of_gpus_is_not_followed(
     devices = (("cuda:0", "GPU-a"), ("cuda:1", "GPU-b"))
     assert _claimed.__wrapped__(devices) == devices[os.getpid() % 2][0]
     assert not list(victim.iterdir())
+
+
+def test_a_worker_of_another_version_is_refused_by_name_before_work(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "__version__", "9.9.9")
+    with (
+        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=address)) as batch,
+        pytest.raises(
+            ClusterError, match=r"The worker tcp://\S+ has version \S+ .* of version 9\.9\.9; install that there"
+        ),
+    ):
+        list(batch.steps())
+    assert not names_in(tmp_path / "out")
+
+
+def test_a_worker_of_another_version_that_joins_late_does_nothing(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "__version__", "9.9.9")
+    monkeypatch.setattr(cluster, "check_versions", lambda client: set(client.nthreads()))  # as if there were none yet
+    with (
+        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=address)) as batch,
+        pytest.raises(ClusterError, match=r"A worker on \S+ has version"),
+    ):
+        list(batch.steps())
+    assert not names_in(tmp_path / "out")

@@ -117,7 +117,7 @@ def test_the_help_has_examples(run) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)])
 def test_an_interruption_says_what_is_kept_and_the_command_goes_on_from_there(
     run, folder: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

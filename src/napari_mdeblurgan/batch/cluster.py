@@ -13,15 +13,17 @@ import os
 import secrets
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan import __version__
 from napari_mdeblurgan.batch.cluster_images import Answer, Call, ClusterImage
 from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Refusal, Step, refusal
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
+from napari_mdeblurgan.batch.worker import OtherVersionError, done_alike
 from napari_mdeblurgan.errors import MdeblurganError
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ HEARTBEAT_S = 0.5
 COUNT_EVERY_S = 2.0
 CONNECT_S = 20
 ANSWER_S = 5
+PACKAGE = "napari_mdeblurgan"
 LOST = "results so far are kept, so start the batch again"
 
 
@@ -113,6 +116,7 @@ class Hand:
         self._pending: dict[Future, tuple[ClusterImage, Call]] = {}
         self._arrivals: SimpleQueue[Future] = SimpleQueue()
         self._workers, self._counted = 0, -math.inf
+        self._alike: set[str] = set()  # addresses of workers of our version
 
     def steps(self) -> Generator[Step, None, None]:
         """Until all is done."""
@@ -140,7 +144,7 @@ class Hand:
         while len(self._pending) < AHEAD * max(self._count(), 1):
             for image in self._images:
                 if (call := image.next_call()) is not None:
-                    future = self._client.submit(call.function, *call.arguments, pure=False)
+                    future = self._client.submit(done_alike, __version__, call.function, *call.arguments, pure=False)
                     self._pending[future] = image, call
                     future.add_done_callback(self._arrivals.put)
                     break
@@ -182,17 +186,47 @@ class Hand:
             return Refusal(
                 f"{name} has cost several workers their lives; give them more memory, or use a smaller --tile."
             )
-        if isinstance(error, ImportError):
-            return Refusal(
-                f"The workers cannot do it ({_short(error)}); install the same version of napari-mdeblurgan there."
+        if isinstance(error, OtherVersionError):
+            version, host = error.args
+            raise ClusterError(_other_version(f"A worker on {host}", version))
+        if isinstance(
+            error, ImportError | AttributeError | TypeError
+        ):  # what fails in our functions comes back as an answer
+            raise ClusterError(
+                f"The workers cannot do it ({_short(error)}); install version {__version__} of napari-mdeblurgan there."
             )
         return refusal(error, name)
 
     def _count(self) -> int:
         """Number of workers; asked for once in a while."""
         if time.monotonic() - self._counted > COUNT_EVERY_S:
-            self._workers, self._counted = len(self._client.nthreads()), time.monotonic()
+            workers = set(self._client.nthreads())
+            if not workers <= self._alike:
+                self._alike = check_versions(self._client)
+            self._workers, self._counted = len(workers), time.monotonic()
         return self._workers
+
+
+def check_versions(client: Client) -> set[str]:
+    """Make sure that all workers have this version of the package, and give their addresses.
+
+    Raises
+    ------
+    ClusterError
+        Naming a worker that has another one, or none.
+    """
+    told: Any = client.get_versions(packages=[PACKAGE])
+    found = told["workers"]
+    for address, versions in found.items():
+        packages = dict(versions.get("packages", {})) if isinstance(versions, Mapping) else {}
+        if packages.get(PACKAGE) != __version__:
+            raise ClusterError(_other_version(f"The worker {address}", packages.get(PACKAGE)))
+    return set(found)
+
+
+def _other_version(worker: str, version: str | None) -> str:
+    has = f"version {version} of napari-mdeblurgan" if version else "no napari-mdeblurgan"
+    return f"{worker} has {has}, and the batch is of version {__version__}; install that there, or stop the worker."
 
 
 def _short(error: BaseException) -> str:

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import dask
 import numpy as np
 
+from napari_mdeblurgan import __version__
 from napari_mdeblurgan.batch.inputs import Source
 from napari_mdeblurgan.batch.item import Product, Refusal, refusal
 from napari_mdeblurgan.batch.making import make_result, write_from_zarr
@@ -69,6 +70,17 @@ class Part:
 def dask_setup(_: object) -> None:
     """Called by dask when a worker of a local cluster starts: Ctrl-C on the terminal is for the command, which ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class OtherVersionError(Exception):
+    """A worker has another version of the package than the batch; the first argument is its version."""
+
+
+def done_alike(version: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function, if this worker's version of the package is the batch's."""
+    if version != __version__:
+        raise OtherVersionError(__version__, socket.gethostname())
+    return function(*arguments)
 
 
 def make_image(source: Source, recipe: Recipe, place: Path, job: str) -> Product | Refusal:

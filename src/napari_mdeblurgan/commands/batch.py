@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
+import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +49,15 @@ def batch(inputs: list[str], output: Path, settings: BatchSettings) -> str:
         opened = open_batch(inputs, output, settings)
     except MdeblurganError as error:
         raise WrongUse(str(error)) from error
+    if settings.scheduler is not None or settings.workers is not None:
+        _quieten()
     with opened as work:
         for note in work.notes:
             print(f"mdeblurgan: {note}", file=sys.stderr)
         _describe(work)
         show = _with_bar if sys.stderr.isatty() else _with_lines
         try:
-            with _interrupted_by_termination(), closing(work.steps()) as steps:
+            with closing(work.steps()) as steps:
                 show(steps)
         except KeyboardInterrupt:
             done = f"{len(work.outputs)} of {_count(len(work.items), 'image')}"
@@ -69,14 +72,14 @@ def batch(inputs: list[str], output: Path, settings: BatchSettings) -> str:
     return ""
 
 
-@contextmanager
-def _interrupted_by_termination() -> Iterator[None]:
-    """The wish of the system that the process end counts as Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _quieten() -> None:
+    """What the libraries of the cluster log when it is lost is said in one sentence by us; this process is ours alone."""
+    with contextlib.suppress(ImportError):
+        import distributed  # noqa: F401 - which sets the levels of its loggers
+
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _describe(work: Batch) -> None:

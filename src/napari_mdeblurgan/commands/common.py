@@ -11,10 +11,10 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.storage.objective import Objective
 
+ENDING = tuple(  # signals by which a system, a terminal that closes, or CTRL_BREAK of Windows asks a process to end
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
 COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
 
 
@@ -40,7 +43,7 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
     Being terminated is taken for Ctrl-C, so that nothing is left half-written.
     """
     try:
-        with _terminated_like_interrupted(), _shown_traceback() if context.obj else contextlib.nullcontext():
+        with ended_like_interrupted(), _shown_traceback() if context.obj else contextlib.nullcontext():
             yield
     except WrongUse as error:
         fail(str(error), 2)
@@ -54,12 +57,21 @@ def one_line_errors(context: typer.Context) -> Iterator[None]:
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         fail(f"{name}{(error.strerror or str(error)).lower()}.", 1)
-    except KeyboardInterrupt:
-        fail("interrupted; nothing was left half-written.", 130)
+    except KeyboardInterrupt as error:
+        fail(str(error) or "interrupted; nothing was left half-written.", 130)
     except Exception as error:
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         hint = f"run `mdeblurgan --debug {context.info_name} …` for details"
         fail(f"{context.info_name} failed unexpectedly ({what}); {hint}.", 1)
+
+
+@contextmanager
+def resumed_by(sentence: str) -> Iterator[None]:
+    """Where the work is interrupted, say how it is gone on with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(sentence) from None
 
 
 def quoted(path: object) -> str:
@@ -68,15 +80,25 @@ def quoted(path: object) -> str:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def ended_like_interrupted() -> Iterator[None]:
+    """What asks the process to end counts as Ctrl-C; what was ignored, as by nohup, stays so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        _restore(before)
+
+
+def _restore(handlers: Mapping[int, Any]) -> None:
+    for number, handler in handlers.items():
+        if handler is not None:  # which was not set by Python, and cannot be
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -90,31 +112,29 @@ def _shown_traceback() -> Iterator[None]:
 
 def fail(sentence: str, code: int) -> NoReturn:
     """Say what is wrong on stderr, and end the command."""
-    print(f"mdeblurgan: {for_terminal(' '.join(sentence.split()))}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal has been closed
+        print(f"mdeblurgan: {for_terminal(' '.join(sentence.split()))}", file=sys.stderr)
     raise typer.Exit(code)
 
 
 @contextmanager
 def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
-    """The first Ctrl-C or termination calls `stop`; a second one ends the work at once. Gives those that came."""
+    """The first Ctrl-C, or other wish to end, calls `stop`; a second one ends the work at once. Gives those that came."""
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
 
     def on_signal(number: int, _: object) -> None:
         came.append(number)
         stop()
-        restore()
+        _restore(before)
 
-    for number in before:
-        signal.signal(number, on_signal)
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, on_signal)
     try:
         yield came
     finally:
-        restore()
+        _restore(before)
 
 
 def softness_option(text: str) -> float | str:

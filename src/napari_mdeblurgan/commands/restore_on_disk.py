@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
+from napari_mdeblurgan.commands.common import resumed_by
 from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, today
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, locked
@@ -92,7 +93,8 @@ def restore_on_disk(
 
     before = open_image(source, image)
     model = load_model(model_name(before))
-    with _held(output) as lock:
+    kept = f"interrupted; what is done of {output} is kept, and the same command goes on from there."
+    with _held(output) as lock, resumed_by(kept):
         if lock.note:
             yield lock.note
         yield from _made(before, model, output, wishes, compare, shown, settings)

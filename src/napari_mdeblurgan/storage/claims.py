@@ -6,13 +6,13 @@ import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from napari_mdeblurgan.errors import FileError
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile, TiffFrame, TiffPage
+    from tifffile import TiffFile
 
 SMALLEST_PLANE = 10  # bytes that a plane takes in a TIFF file at least: the shortest entry of a directory has 12
 SPARE_PLANES = 10_000
@@ -88,7 +88,7 @@ def _claims(root: ElementTree.Element, tif: TiffFile) -> Iterator[float]:
 def _pixels_of_a_page(pixels: ElementTree.Element, tif: TiffFile) -> int:
     """Of the page that an image begins with, as far as that is in this file, else of the first."""
     data = pixels.find("{*}TiffData")
-    page: TiffPage | TiffFrame = tif.pages.first
+    page: Any = tif.pages.first
     with contextlib.suppress(Exception):  # there is no such page, or it is damaged
         page = tif.pages.get(int(_number(data.get("IFD")))) if data is not None else page
     return max(page.imagewidth * page.imagelength, 1)
