@@ -1,11 +1,65 @@
-"""Notices when a docked widget is shown, and when it is closed for good."""
+"""Notices when a docked widget is shown, and when it is closed for good; tells who closes the window what is running."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from napari.utils.task_status import Status
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+PROVIDER = "M-Deblurgan"
+
+
+class InWords(partial):
+    """A function for `create_worker` that is called by its words where napari lists what is running.
+
+    napari's dialog at closing prints the function itself, which by default is its address in memory.
+
+    Parameters
+    ----------
+    function : callable
+        A function or a generator function.
+    words : str
+        What it does, to stand after "Executing".
+    """
+
+    words: str
+
+    def __new__(cls, function: Callable[..., Any], words: str) -> InWords:
+        made = super().__new__(cls, function)
+        made.words = words
+        return made
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def announced(viewer: Viewer, words: str, stop: Callable[[], object]) -> Callable[[], None]:
+    """Have napari tell who closes the window of work that no worker of napari's does.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose window it is.
+    words : str
+        What is running, as a sentence.
+    stop : callable
+        Called when the window is closed all the same.
+
+    Returns
+    -------
+    callable
+        To be called when the work has ended.
+    """
+    window = viewer.window
+    task = window._register_task_status(PROVIDER, Status.BUSY, words, stop)
+    return lambda: window._update_task_status(task, Status.COMPLETED, words)
 
 
 class LifeWatch(QObject):

@@ -17,7 +17,7 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.widgets import layers, models, trust, view, wording
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.closing import LifeWatch
+from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
     SMALLEST_WIDTH,
@@ -29,7 +29,7 @@ from napari_mdeblurgan.widgets.controls import (
     show_life,
     show_progress,
 )
-from napari_mdeblurgan.widgets.devices import Devices, find_devices
+from napari_mdeblurgan.widgets.devices import LOOKING, Devices, find_devices
 from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
 from napari_mdeblurgan.widgets.pairs import Pairs
@@ -306,7 +306,7 @@ class DeblurWidget(Container):
             return
         self.controls.status.value = "Saving the report…"
         create_worker(
-            trust.save_report,
+            InWords(trust.save_report, "the writing of a report"),
             path,
             found[1],
             view.full_resolution(found[0]),
@@ -448,7 +448,7 @@ class DeblurWidget(Container):
         self.offer_models()
         if self._looking_for_devices is None:
             self._looking_for_devices = create_worker(
-                find_devices, read_settings().device, _connect={"returned": self._offer_devices}
+                InWords(find_devices, LOOKING), read_settings().device, _connect={"returned": self._offer_devices}
             )
 
     def _offer_devices(self, devices: Devices) -> None:

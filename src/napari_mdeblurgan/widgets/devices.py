@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+LOOKING = "the search for devices to run on"
+
 log = logging.getLogger(__name__)
 
 

@@ -15,6 +15,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QSizePolicy
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.widgets.closing import InWords
 from napari_mdeblurgan.widgets.results import Result, cache_folder, remove_results, results_in
 from napari_mdeblurgan.widgets.wording import amount
 
@@ -104,7 +105,7 @@ class ResultsFolder:
         """See how much lies in the folder, without making anybody wait."""
         self._refresh()
         folder = self.folder
-        self._worker = create_worker(results_in, folder, _connect={"returned": self._found})
+        self._worker = create_worker(InWords(results_in, "a look at the results on disk"), folder, _connect={"returned": self._found})
 
     def look_if_shown(self) -> None:
         """The same, if the user sees it."""
@@ -145,7 +146,7 @@ class ResultsFolder:
             return None
 
         self.empty.enabled = False
-        self._worker = create_worker(work, _connect={"returned": self._removed})
+        self._worker = create_worker(InWords(work, "the removal of results on disk"), _connect={"returned": self._removed})
 
     def _removed(self, error: FileError | None) -> None:
         if error is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
+from napari_mdeblurgan.widgets.closing import InWords
 from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored, run_job
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
@@ -69,7 +70,9 @@ class Runner:
     def _begin(self, position: int) -> None:
         self.position, self._outcome, job = position, None, self._jobs[position]
         self._jobs[position] = None
-        self._worker = create_worker(run_job, job, _start_thread=False, _worker_class=JobWorker)
+        assert job is not None
+        work = InWords(run_job, f"the restoration of {job.source!r}")
+        self._worker = create_worker(work, job, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._step)
         self._worker.returned.connect(self._keep)
         self._worker.finished.connect(self._end)
