@@ -186,7 +186,7 @@ def write_from_zarr(path: Path, place: Path, name: str, stop: Event | None = Non
             return block
 
         data = data.map_blocks(watched, dtype=data.dtype, meta=np.empty((0,) * data.ndim, data.dtype))
-    write_image(place, dataclasses.replace(grown, data=data, name=name))
+    write_image(place, dataclasses.replace(grown, data=data, name=name, restored=True))
 
 
 def _stream(path: Path, place: Path, name: str, total: int) -> Generator[Progress, None, None]:

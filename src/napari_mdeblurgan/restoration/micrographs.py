@@ -54,4 +54,5 @@ def restored_micrograph(image: Micrograph, data: Any, plan: RestorationPlan) -> 
     plan : RestorationPlan
         By which it was.
     """
-    return dataclasses.replace(image, data=data, objective=None, **image.frame(plan.factor, plan.origin))
+    frame = image.frame(plan.factor, plan.origin)
+    return dataclasses.replace(image, data=data, objective=None, restored=True, **frame)

@@ -22,6 +22,7 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, unfinished
+from napari_mdeblurgan.storage.provenance import RESTORED_JOB
 
 YOUNG = re.compile(r"zarr\.[0-9a-f]+\.partial")  # metadata that zarr was writing
 
@@ -255,6 +256,7 @@ def write_ome_zarr(path: Path, image: Micrograph) -> None:
         display=image.display,
         grey_calibration=image.grey_calibration,
         name=image.name,
+        job=RESTORED_JOB if image.restored else "",
     )
     try:
         for block in blocks(image, chunk):

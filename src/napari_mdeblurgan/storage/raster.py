@@ -15,6 +15,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.claims import check_frames, check_picture, too_many_pixels
 from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, Step, proportions, size_from_density
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.provenance import PNG_KEY, software_of
 from napari_mdeblurgan.storage.several import chosen
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def _refuse_deep_colour(path: Path) -> None:
 def write_png(path: Path, image: Micrograph) -> None:
     """Write one plane as PNG; pixel sizes along X and Y go into its density, rounded to whole pixels per metre."""
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     sizes, unit = image.physical()
     data = np.ascontiguousarray(image.data).astype(image.data.dtype.newbyteorder("="), copy=False)
@@ -140,5 +142,7 @@ def write_png(path: Path, image: Micrograph) -> None:
         density = [MICROMETRES["in"] / (sizes[axis] * MICROMETRES[unit]) for axis in "XY"]
         if all(1 <= value / 0.0254 < 2**31 for value in density):
             options["dpi"] = tuple(density)
+    text = PngInfo()
+    text.add_text(PNG_KEY, software_of(image))
     with replacing(path) as handle:
-        Image.fromarray(data).save(handle, "PNG", **options)
+        Image.fromarray(data).save(handle, "PNG", pnginfo=text, **options)

@@ -11,6 +11,7 @@ import numpy as np
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.provenance import software_of
 from napari_mdeblurgan.storage.tiff_metadata import plain_options
 from napari_mdeblurgan.storage.tiff_ome import ome_options
 from napari_mdeblurgan.storage.tiff_writing import CLASSIC_LIMIT_BYTES
@@ -34,7 +35,7 @@ def stream_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
         "dtype": dtype,
         "tile": edges,
         "photometric": "rgb" if image.rgb else "minisblack",
-        "software": "napari-mdeblurgan",
+        "software": software_of(image),
         "compression": "zlib",
         "compressionargs": {"level": FAST},
         "predictor": dtype.kind in "ui" and dtype.itemsize <= 4,

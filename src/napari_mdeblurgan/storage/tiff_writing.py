@@ -11,6 +11,7 @@ import numpy as np
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.provenance import software_of
 from napari_mdeblurgan.storage.tiff_imagej import fits_imagej, imagej_options
 from napari_mdeblurgan.storage.tiff_metadata import plain_options
 from napari_mdeblurgan.storage.tiff_ome import ome_options
@@ -32,7 +33,7 @@ def write_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
         order = [axis for axis in "TZCYXS" if axis in axes]
         data, axes = data.transpose([axes.index(axis) for axis in order]), "".join(order)
     data = np.ascontiguousarray(data.astype(data.dtype.newbyteorder("="), copy=False))
-    options: dict[str, Any] = {"photometric": "rgb" if image.rgb else "minisblack", "software": "napari-mdeblurgan"}
+    options: dict[str, Any] = {"photometric": "rgb" if image.rgb else "minisblack", "software": software_of(image)}
     if image.rgb:
         options["planarconfig"] = "contig"
     if not imagej or axes in ("YX", "YXS"):

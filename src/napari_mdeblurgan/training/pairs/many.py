@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.storage import Micrograph, read_image
+from napari_mdeblurgan.storage import Micrograph, local_path, read_image
+from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.training.pairs.pair import ImagePair, PairFiles, RegisteredPair
 from napari_mdeblurgan.training.pairs.register import register
 
@@ -49,7 +50,7 @@ def read_pair(files: PairFiles) -> ImagePair:
         If one cannot be read.
     """
     low, high = (
-        _squeezed(read_image(path, image))
+        replace(_squeezed(read_image(path, image)), restored=is_result(local_path(path)))
         for path, image in ((files.low, files.low_image), (files.high, files.high_image))
     )
     return ImagePair(files.name, low, high)

@@ -47,10 +47,16 @@ def register(
     Raises
     ------
     PairError
-        If the images cannot make a pair: other axes, no contrast, swapped, no overlap to speak of.
+        If the images cannot make a pair: a result of this program as the sharp one, other axes, no
+        contrast, swapped, no overlap to speak of.
     """
     if scale not in (2, 4):
         raise ValueError(f"scale must be 2 or 4, got {scale}")
+    if pair.high.restored:
+        raise PairError(
+            f"{pair.name}: the high-magnification image is a result of this program and no truth to learn from; take what the "
+            "stronger objective has seen."
+        )
     given = magnification(pair, objectives, ratio)
     low, high = channels(pair.low, pair.name), channels(pair.high, pair.name)
     if len(low.values) != len(high.values) or pair.low.rgb != pair.high.rgb:

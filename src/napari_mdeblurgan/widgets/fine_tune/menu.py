@@ -9,6 +9,7 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.widgets.fine_tune.widget import FineTuneWidget
+from napari_mdeblurgan.widgets.layers import is_result
 from napari_mdeblurgan.widgets.trust import is_map
 from napari_mdeblurgan.widgets.view import image_shape
 
@@ -31,6 +32,10 @@ def register_pair(viewer: Viewer) -> None:
             "Select two image layers: the blurred one of the weaker objective, and the sharp one of the stronger."
         )
         return
+    for each in images:
+        if is_result(each):
+            show_error(f"{each.name!r} is a result of M-Deblurgan and no truth: select what the microscope has seen.")
+            return
     fields = [float(np.prod(np.asarray(image_shape(each)[-2:]) * np.asarray(each.scale[-2:]))) for each in images]
     low, high = images if fields[0] >= fields[1] else images[::-1]
     docked = viewer.window.dock_widgets.values()

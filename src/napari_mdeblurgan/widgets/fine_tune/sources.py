@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 SOURCES = ("Two layers", "Two folders", "A table (CSV)")
 LAYERS, FOLDERS, TABLE = range(3)
 LOW_TIP = "The image of the weaker objective, such as ×5: blurred, of a larger field."
-HIGH_TIP = "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the other."
+HIGH_TIP = (
+    "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the other. "
+    "Results of M-Deblurgan are not offered: they are no truth."
+)
 OBJECTIVES_TIP = (
     "Magnifications of the two objectives. Where the images know their pixel sizes, those are used instead."
 )
