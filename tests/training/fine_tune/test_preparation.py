@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from napari_mdeblurgan.training.fine_tune.settings import (
     settings_json,
     told,
 )
-from napari_mdeblurgan.training.fine_tune.verdict import judge
+from napari_mdeblurgan.training.fine_tune.verdict import FEWEST_STEPS, judge
 
 # ---- pairs
 
@@ -221,3 +222,23 @@ def test_few_squares_or_wide_scatter_are_too_little_to_tell():
     assert judge([25.0, 26.0], [27.0, 28.0]).answer == "too little data"
     scattered = 25 + 3 * np.sin(np.arange(12) * 2.0)
     assert judge([25.0] * 12, scattered).answer == "too little data"
+
+
+@pytest.mark.parametrize("steps", [0, 4, FEWEST_STEPS - 1])
+def test_a_handful_of_steps_is_too_little_to_judge(steps):
+    base = np.linspace(25, 30, 16)
+    found = judge(base, base + 0.001, steps=steps)
+    assert found.answer == "trained too little"
+    assert found.sentence.startswith("Trained too little to judge")
+    assert f"at least {FEWEST_STEPS} are needed" in found.sentence
+    assert judge(base, base + 0.001, steps=FEWEST_STEPS).answer == "no better"
+
+
+def test_a_gain_that_is_clear_after_few_steps_is_one():
+    base = np.linspace(25, 30, 16)
+    assert judge(base, base + 1.5, steps=60).answer == "better"
+
+
+def test_the_documentation_tells_the_same_fewest_steps():
+    page = (Path(__file__).parents[3] / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+    assert f"fewer than {FEWEST_STEPS} steps" in page

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from napari_mdeblurgan.restoration.device import device_label
 from napari_mdeblurgan.training.fine_tune.tuning import FineTuning
+from napari_mdeblurgan.training.fine_tune.verdict import FEWEST_STEPS
 
 UNTIMED, TIMED = 2, 4
 FEW_PASSES = 3.0
@@ -30,6 +31,8 @@ class Estimate:
         How many times the patches of all steps to come cover what is learned from.
     device : str
         Where it runs, in words.
+    taken : int
+        Steps that are behind.
     """
 
     seconds_per_step: float
@@ -37,6 +40,7 @@ class Estimate:
     minutes: float
     passes: float
     device: str
+    taken: int = 0
 
     @property
     def sentence(self) -> str:
@@ -45,6 +49,8 @@ class Estimate:
             f"{self.device}: {self.seconds_per_step:.2g} s a step, so about {self.steps:,} steps in "
             f"{self.minutes:.3g} min, which cover the pairs {self.passes:.2g} times"
         )
+        if self.taken + self.steps < FEWEST_STEPS:
+            return f"{text}; fewer than {FEWEST_STEPS} steps in all are too little to judge."
         return f"{text}; more time would pay." if self.passes < FEW_PASSES else f"{text}."
 
 
@@ -61,4 +67,4 @@ def estimate(tuning: FineTuning) -> Estimate:
         steps = min(steps, max(0, asked.steps - taken))
     area = sum((box.y1 - box.y0) * (box.x1 - box.x0) for box in tuning.split.training)
     drawn = steps * tuning.sampler.batch * tuning.sampler.patch**2
-    return Estimate(each, steps, steps * each / 60, drawn / area, device_label(tuning.device))
+    return Estimate(each, steps, steps * each / 60, drawn / area, device_label(tuning.device), taken)

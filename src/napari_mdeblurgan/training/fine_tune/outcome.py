@@ -106,7 +106,7 @@ def conclude(tuning: FineTuning) -> Outcome:
         "base": score(base.network, *arguments),
         "tuned": score(network, *arguments),
     }
-    verdict = judge(found["base"].psnr_db, found["tuned"].psnr_db)
+    verdict = judge(found["base"].psnr_db, found["tuned"].psnr_db, steps=tuning.training.step)
     card = _card(tuning, network, found, verdict)
     output = output_of(settings)
     if not _own(tuning.folder, output):

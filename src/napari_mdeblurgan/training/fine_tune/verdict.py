@@ -1,4 +1,4 @@
-"""Whether a fine-tuned model is better than the model that it started from, or whether the data cannot tell."""
+"""Whether a fine-tuned model is better than the model that it started from, or whether that cannot be told."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ FEWEST = 6  # squares
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 WORTH_DB = 0.1  # less than that nobody sees
+FEWEST_STEPS = 100  # with less nothing is found out about a gain that is not there yet
 
-Answer = Literal["better", "no better", "too little data"]
+Answer = Literal["better", "no better", "too little data", "trained too little"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Verdict:
 
     Attributes
     ----------
-    answer : {"better", "no better", "too little data"}
+    answer : {"better", "no better", "too little data", "trained too little"}
         In short.
     gain_db : float
         Mean PSNR over that of the base model.
@@ -30,6 +31,8 @@ class Verdict:
         The 95 % confidence interval of it: paired bootstrap over the squares.
     squares : int
         How many there were.
+    steps : int or None
+        How many were taken; None where that was not noted.
     """
 
     answer: Answer
@@ -37,6 +40,7 @@ class Verdict:
     low_db: float
     high_db: float
     squares: int
+    steps: int | None = None
 
     @property
     def sentence(self) -> str:
@@ -46,16 +50,23 @@ class Verdict:
             return f"Better than the base model: {span}."
         if self.answer == "no better":
             return f"No better than the base model ({span}): go on using the base model."
+        if self.answer == "trained too little":
+            steps = f"{self.steps} step{'s' * (self.steps != 1)}"
+            return (
+                f"Trained too little to judge: {steps}, and at least {FEWEST_STEPS} are needed ({span}). Go on with more time, "
+                "and use the base model until then."
+            )
         return (
             f"Too little data to tell whether it is better ({span}, {self.squares} squares): add pairs, or larger ones."
         )
 
 
-def judge(base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0) -> Verdict:
+def judge(base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0, steps: int | None = None) -> Verdict:
     """Compare two models on the same squares.
 
     Better: the interval lies above zero, and the gain is worth 0.1 dB. No better: the interval has nothing in it that is worth
-    that, or lies below zero. Else there is too little to tell, as there is with fewer than six squares.
+    that, or lies below zero. Else there is too little to tell, as there is with fewer than six squares. After fewer than a
+    hundred steps, anything but better says only that too little was trained.
 
     Parameters
     ----------
@@ -63,6 +74,8 @@ def judge(base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0) ->
         PSNR of each square, in the same order.
     seed : int
         Of the resampling.
+    steps : int, optional
+        That the tuned model was trained for; by default enough.
     """
     gains = np.asarray(tuned_db, float) - np.asarray(base_db, float)
     picks = np.random.default_rng(seed).integers(len(gains), size=(RESAMPLES, len(gains)))
@@ -74,4 +87,6 @@ def judge(base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0) ->
         answer = "no better"
     elif len(gains) >= FEWEST and low > 0:
         answer = "better" if mean >= WORTH_DB else "no better"
-    return Verdict(answer, mean, float(low), float(high), len(gains))
+    if answer != "better" and steps is not None and steps < FEWEST_STEPS:
+        answer = "trained too little"
+    return Verdict(answer, mean, float(low), float(high), len(gains), steps)
