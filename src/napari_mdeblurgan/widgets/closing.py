@@ -7,8 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.task_status import Status
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QWidget
+
+from napari_mdeblurgan.widgets.docking import tabify
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -80,7 +82,7 @@ class LifeWatch(QObject):
     def __init__(self, widget: QWidget, on_show: Callable[[], None], on_close: Callable[[], None]) -> None:
         super().__init__(widget)
         self._widget, self._on_show, self._on_close = widget, on_show, on_close
-        self._docked = self._closed = False
+        self._docked = self._closed = self._placed = False
         widget.installEventFilter(self)
         widget.destroyed.connect(self._close)
 
@@ -88,12 +90,20 @@ class LifeWatch(QObject):
         """See Qt; nothing is held back."""
         if self._widget is not None and watched is self._widget and event is not None:
             if event.type() == QEvent.Type.Show:
+                if not self._placed:
+                    self._placed = True
+                    QTimer.singleShot(0, self._place)  # napari has first to end what it does with the new dock
                 self._on_show()
             elif event.type() == QEvent.Type.ParentChange:
                 self._reparented(self._widget.parent() is not None)
             elif event.type() == QEvent.Type.Close:
                 self._close()
         return False
+
+    def _place(self) -> None:
+        """Make the new dock a tab of an own dock that is there already."""
+        if self._widget is not None and not self._closed:
+            tabify(self._widget, LifeWatch)
 
     def _reparented(self, has_parent: bool) -> None:
         if self._docked and not has_parent:

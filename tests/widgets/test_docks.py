@@ -1,0 +1,83 @@
+"""The docks of the plugin lie in one place as tabs, fit a small screen, and leave the docks of others alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QLabel, QTabBar
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from pytestqt.qtbot import QtBot
+
+PLUGIN = "napari-mdeblurgan"
+NAMES = ("Deblur + SR", "Batch", "Fine-tune")
+SCREEN = 1366, 768 - 40  # less the frame of the window
+
+
+def dock(viewer: Viewer, name: str) -> QDockWidget:
+    """The dock of a widget of the plugin, by the name that it has in the menu."""
+    window = viewer.window._qt_window
+    return next(each for each in window.findChildren(QDockWidget) if each.windowTitle().startswith(name))
+
+
+@pytest.fixture
+def opened(viewer: Viewer, qtbot: QtBot) -> Viewer:
+    """A viewer with a dock of somebody else's, and all of ours, opened as the menu does."""
+    viewer.window._qt_window.show()
+    viewer.window.add_dock_widget(QLabel("not ours"), name="Other")
+    for name in NAMES:
+        viewer.window.add_plugin_dock_widget(PLUGIN, name)
+        qtbot.wait(100)
+    return viewer
+
+
+def test_they_are_tabs_of_one_place_and_the_newest_is_in_front(opened: Viewer) -> None:
+    window = opened.window._qt_window
+    docks = [dock(opened, name) for name in NAMES]
+    assert set(window.tabifiedDockWidgets(docks[0])) == set(docks[1:])
+    assert docks[2].visibleRegion().isEmpty() is False
+    assert docks[0].visibleRegion().isEmpty()
+
+
+def test_a_click_on_a_tab_shows_another(opened: Viewer, qtbot: QtBot) -> None:
+    bar = next(each for each in opened.window._qt_window.findChildren(QTabBar) if each.count() == len(NAMES))
+    at = next(n for n in range(bar.count()) if bar.tabText(n).startswith("Batch"))
+    qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(at).center())
+    qtbot.waitUntil(lambda: not dock(opened, "Batch").visibleRegion().isEmpty())
+
+
+def test_the_dock_of_somebody_else_stays_as_it_was(opened: Viewer) -> None:
+    window = opened.window._qt_window
+    other = dock(opened, "Other")
+    assert window.tabifiedDockWidgets(other) == []
+    assert other.isVisible()
+
+
+def test_one_that_the_user_has_put_elsewhere_stays_there(viewer: Viewer, qtbot: QtBot) -> None:
+    window = viewer.window._qt_window
+    window.show()
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Batch")
+    qtbot.wait(50)
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock(viewer, "Batch"))
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Fine-tune")
+    qtbot.wait(50)
+    assert window.tabifiedDockWidgets(dock(viewer, "Fine-tune")) == []
+    assert window.dockWidgetArea(dock(viewer, "Batch")) == Qt.DockWidgetArea.LeftDockWidgetArea
+    viewer.window._qt_window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock(viewer, "Batch"))
+
+
+def test_all_of_them_fit_a_screen_of_1366_by_768(viewer: Viewer, qtbot: QtBot) -> None:
+    window = viewer.window._qt_window
+    window.show()
+    for name in NAMES:
+        viewer.window.add_plugin_dock_widget(PLUGIN, name)
+        qtbot.wait(100)
+    least = window.minimumSizeHint()
+    assert (least.width(), least.height()) <= SCREEN
+    assert least.height() <= SCREEN[1]
+    window.resize(*SCREEN)
+    qtbot.wait(100)
+    assert (window.width(), window.height()) == SCREEN
