@@ -105,7 +105,8 @@ class ResultsFolder:
         """See how much lies in the folder, without making anybody wait."""
         self._refresh()
         folder = self.folder
-        self._worker = create_worker(InWords(results_in, "a look at the results on disk"), folder, _connect={"returned": self._found})
+        work = InWords(results_in, "a look at the results on disk")
+        self._worker = create_worker(work, folder, _connect={"returned": self._found})
 
     def look_if_shown(self) -> None:
         """The same, if the user sees it."""
@@ -146,7 +147,9 @@ class ResultsFolder:
             return None
 
         self.empty.enabled = False
-        self._worker = create_worker(InWords(work, "the removal of results on disk"), _connect={"returned": self._removed})
+        self._worker = create_worker(
+            InWords(work, "the removal of results on disk"), _connect={"returned": self._removed}
+        )
 
     def _removed(self, error: FileError | None) -> None:
         if error is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,3 +94,21 @@ def counted(done: int, total: int) -> str:
 def failed(count: int) -> str:
     """How many images have failed, after how many have not."""
     return f", {count} failed" if count else ""
+
+
+def reason_first(reason: str, name: str, folder: Path) -> str:
+    """Why an image failed, with what it is called at the end, and results by their names within the output folder.
+
+    Parameters
+    ----------
+    reason : str
+        A sentence, which mostly begins with the image's name or that of its result.
+    name : str
+        Of the image, as it was given.
+    folder : Path
+        The output folder.
+    """
+    rest = reason.removeprefix(f"{name} ")
+    if rest == reason:
+        return f"{reason.replace(f'{folder}{os.sep}', '')} — {name}"
+    return f"{rest[:1].upper()}{rest[1:]} — {name}"

@@ -20,7 +20,7 @@ FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"),
 
 @dataclass(frozen=True, slots=True)
 class BatchControls:
-    """The widgets that the user sees, in their order from top to bottom; the list of images comes after `clear`."""
+    """The widgets that the user sees, in their order from top to bottom; the list of images comes after `progress`."""
 
     add_files: PushButton
     add_folder: PushButton
@@ -115,6 +115,9 @@ def make_batch_controls(
         status=Label(value=""),
     )
     controls.progress.native.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    kept = controls.progress.native.sizePolicy()
+    kept.setRetainSizeWhenHidden(True)  # else what lies below would move under the mouse
+    controls.progress.native.setSizePolicy(kept)
     controls.output.native.setPlaceholderText("Folder for the results")
     controls.scheduler.native.setPlaceholderText("tcp://host:8786")
     controls.status.native.setWordWrap(True)
@@ -127,13 +130,9 @@ def make_batch_controls(
 
 
 def rows_above(controls: BatchControls) -> list[Widget]:
-    """What lies above the list of images."""
-    return [_row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear)]
-
-
-def rows_below(controls: BatchControls) -> list[Widget]:
-    """What lies below it."""
+    """What lies above the list of images: all that can be pressed, which so never moves while the words below change."""
     return [
+        _row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear),
         _named(controls.output, controls.choose),
         _named(controls.format),
         _named(controls.rgb_model),
@@ -143,10 +142,8 @@ def rows_below(controls: BatchControls) -> list[Widget]:
         _named(controls.workers),
         _named(controls.scheduler),
         controls.overwrite,
-        _row(controls.run, controls.cancel),
+        _row(controls.run, controls.cancel, controls.retry, controls.open),
         controls.progress,
-        _row(controls.retry, controls.open),
-        controls.status,
     ]
 
 

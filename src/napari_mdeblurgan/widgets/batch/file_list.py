@@ -32,23 +32,46 @@ class FileList(QTreeWidget):
             header.resizeSection(0, 140)
         self._rows: dict[str, QTreeWidgetItem] = {}
         self._working: set[str] = set()
+        self._reasons: dict[str, str] = {}  # why images failed, until they are done
 
     def offer(self, names: Iterable[str]) -> None:
-        """List images that nothing has been done about yet."""
+        """List these images and no others; what was said of one of them stays, and nothing has been done about the rest."""
+        listed = list(names)
+        kept = {name: (row.text(1), row.toolTip(1)) for name, row in self._rows.items() if name in listed}
+        self._reasons = {name: why for name, why in self._reasons.items() if name in kept}
         self.clear()
         self._rows, self._working = {}, set()
+        for name in listed:
+            self._add(name)
+            if name in kept:
+                words, tip = kept[name]
+                self._rows[name].setText(1, words)
+                self._rows[name].setToolTip(1, tip)
+
+    def offer_also(self, names: Iterable[str]) -> None:
+        """List these images beside those that are listed."""
         for name in names:
-            row = QTreeWidgetItem([short_name(name), ""])
-            row.setToolTip(0, name)
-            self.addTopLevelItem(row)
-            self._rows[name] = row
-            self.tell(name, WAITING)
+            if name not in self._rows:
+                self._add(name)
+
+    def _add(self, name: str) -> None:
+        row = QTreeWidgetItem([short_name(name), ""])
+        row.setToolTip(0, name)
+        self.addTopLevelItem(row)
+        self._rows[name] = row
+        self.tell(name, WAITING)
 
     def tell(self, name: str, state: str, why: str = "") -> None:
-        """Say what has become of an image."""
+        """Say what has become of an image. One that failed and waits for another try goes on saying why it failed."""
         row = self._rows.get(name)
         if row is None:
             return
+        if state == FAILED:
+            self._reasons[name] = why
+        elif state == DONE:
+            self._reasons.pop(name, None)
+        elif state == WAITING and name in self._reasons:
+            state, why = FAILED, self._reasons[name]
         row.setText(1, f"{SIGNS[state]} {why or state}")
         row.setToolTip(1, why or state)
         self._working.discard(name)
@@ -65,8 +88,8 @@ class FileList(QTreeWidget):
         self._working = names
 
     def reasons(self) -> list[str]:
-        """Why images failed."""
-        return [row.toolTip(1) for row in self._rows.values() if row.text(1).startswith(SIGNS[FAILED])]
+        """Why images failed that have not been done since."""
+        return [self._reasons[name] for name in self._rows if name in self._reasons]
 
     def selected(self) -> str:
         """What the selected row says, in full."""

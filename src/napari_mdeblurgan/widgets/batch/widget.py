@@ -30,16 +30,15 @@ from napari_mdeblurgan.widgets.batch.controls import (
     BatchChoices,
     make_batch_controls,
     rows_above,
-    rows_below,
     show_place,
 )
-from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, FileList
+from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, WAITING, FileList
 from napari_mdeblurgan.widgets.batch.several import ImageChooser, several_in
 from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.closing import LifeWatch
+from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS
-from napari_mdeblurgan.widgets.devices import Devices, find_devices
+from napari_mdeblurgan.widgets.devices import LOOKING, Devices, find_devices
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.runner import JobWorker
 from napari_mdeblurgan.widgets.settings import read_settings
@@ -49,6 +48,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
 
 SMALLEST_WIDTH = 320
+RUNNING = "the restoration of many images; what is done is kept and can be resumed"
+LOOKING_INTO = "a look for files of several images"
 REASONS = 3  # that are said at the end; the list has them all
 
 
@@ -70,17 +71,19 @@ class BatchWidget(QWidget):
         self._worker: JobWorker | None = None
         self._outcome: Finished | Stopped | None = None
         self._stopped = False  # whether the last run was cancelled
-        self._failed = 0  # in the last run
+        self._retrying = False
+        self._said = ""  # what is to be read but for what lacks
+        self._results = Path()  # the output folder of the work that runs
         self._looking_into: list[Any] = []  # workers that look for files of several images
         self.chooser: ImageChooser | None = None
         self.inputs: list[str | FileImage | Micrograph] = []
         self.controls = make_batch_controls(self._colour_models, self._grey_models, self._device_entries)
         self.files = FileList()
         layout = QVBoxLayout(self)
-        above, below = ([row.native for row in rows(self.controls)] for rows in (rows_above, rows_below))
-        for row in (*above, self.files, *below):
-            layout.addWidget(row)
-        layout.setStretch(1, 1)
+        for row in rows_above(self.controls):
+            layout.addWidget(row.native)
+        layout.addWidget(self.files, 1)
+        layout.addWidget(self.controls.status.native)
         self.setMinimumWidth(SMALLEST_WIDTH)
         self._choices = read_choices(BatchChoices)
         self._recall()
@@ -109,17 +112,27 @@ class BatchWidget(QWidget):
         return self._worker is not None
 
     @property
-    def _ready(self) -> bool:
-        """Whether there is all that a batch needs."""
+    def problem(self) -> str:
+        """What a batch still needs before it can begin, in one sentence; empty if there is all."""
         controls = self.controls
-        needed = [controls.output] if controls.place.value != SCHEDULER else [controls.output, controls.scheduler]
-        return not self.running and bool(self.inputs) and all(line.value.strip() for line in needed)
+        if not self.inputs:
+            return "Add images first: files, a folder, or the layers that are selected."
+        if not controls.output.value.strip():
+            return "Choose the output folder."
+        if controls.place.value == SCHEDULER and not controls.scheduler.value.strip():
+            return "Give the address of the scheduler, or run it on this computer."
+        return ""
+
+    @property
+    def _ready(self) -> bool:
+        """Whether a batch can begin."""
+        return not self.running and not self.problem
 
     def add(self, *inputs: str | FileImage | Micrograph) -> None:
         """Put paths, patterns, images of files and micrographs on the list."""
-        self.inputs += [each for each in inputs if isinstance(each, Micrograph) or each not in self.inputs]
-        self._failed, self._stopped = 0, False
-        self.files.offer([each.name if isinstance(each, Micrograph) else str(each) for each in self.inputs])
+        new = [each for each in inputs if isinstance(each, Micrograph) or each not in self.inputs]
+        self.inputs += new
+        self.files.offer_also([each.name if isinstance(each, Micrograph) else str(each) for each in new])
         self._say("")
         self._refresh()
 
@@ -150,7 +163,9 @@ class BatchWidget(QWidget):
     def _look_into(self, paths: Sequence[str]) -> None:
         """Find out which files hold several images, and let the user choose among these."""
         if paths:
-            worker = create_worker(several_in, tuple(paths), _connect={"returned": self._offer_images})
+            worker = create_worker(
+                InWords(several_in, LOOKING_INTO), tuple(paths), _connect={"returned": self._offer_images}
+            )
             self._looking_into.append(worker)
 
     def _look_no_more(self) -> None:
@@ -175,6 +190,7 @@ class BatchWidget(QWidget):
         for each in self.inputs:
             kept += chosen[each] if isinstance(each, str) and each in chosen else [each]
         self.inputs = []
+        self.files.offer(())
         self.add(*kept)
 
     def _pick_output(self) -> None:
@@ -182,8 +198,10 @@ class BatchWidget(QWidget):
             self.controls.output.value = folder
 
     def _clear(self) -> None:
-        self.inputs = []
-        self.add()
+        self.inputs, self._stopped = [], False
+        self.files.offer(())
+        self._said = ""
+        self._refresh()
 
     def _recall(self) -> None:
         for name in REMEMBERED:
@@ -251,8 +269,8 @@ class BatchWidget(QWidget):
         }
         self._look_no_more()
         order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings)
-        self._outcome, self._stopped, self._failed = None, False, 0
-        self._worker = create_worker(run_order, order, _start_thread=False, _worker_class=JobWorker)
+        self._outcome, self._stopped, self._retrying = None, False, retry_failed
+        self._worker = create_worker(InWords(run_order, RUNNING), order, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._on_step)
         self._worker.returned.connect(self._keep)
         self._worker.finished.connect(self._on_end)
@@ -282,10 +300,10 @@ class BatchWidget(QWidget):
         if self._stopped:
             return
         if isinstance(step, Listed):
-            self.files.offer([name for name, _ in step.images])
+            self._results = step.folder
+            (self.files.offer_also if self._retrying else self.files.offer)(name for name, _ in step.images)
             for name, is_there in step.images:
-                if is_there:
-                    self.files.tell(name, DONE)
+                self.files.tell(name, DONE if is_there else WAITING)
             return
         self.files.work_on(step.current)
         if step.news is not None:
@@ -298,7 +316,7 @@ class BatchWidget(QWidget):
         from napari_mdeblurgan.batch import Failure
 
         if isinstance(news, Failure):
-            self.files.tell(news.name, FAILED, news.reason)
+            self.files.tell(news.name, FAILED, wording.reason_first(news.reason, news.name, self._results))
         else:
             self.files.tell(news.name, DONE)
             for warning in news.warnings:
@@ -313,9 +331,9 @@ class BatchWidget(QWidget):
         if isinstance(outcome, Stopped):
             self._tell_failure(outcome.sentence)
         elif isinstance(outcome, Finished):
-            self._failed = outcome.failed
             words = f"{outcome.done} result{'s' * (outcome.done != 1)} in {outcome.folder}"
-            self._say("\n".join([f"{words}{wording.failed(outcome.failed)}.", *self.files.reasons()[:REASONS]]))
+            words = f"{words}{wording.failed(outcome.failed)}, after {wording.duration(outcome.seconds)}."
+            self._say("\n".join([words, *self.files.reasons()[:REASONS]]))
             if outcome.failed:
                 show_error(f"{outcome.failed} of the images failed; the Batch widget says why.")
         else:
@@ -331,7 +349,13 @@ class BatchWidget(QWidget):
             self._say(words)
 
     def _say(self, words: str) -> None:
-        self.controls.status.value = words
+        self._said = words
+        self._show_words()
+
+    def _show_words(self) -> None:
+        """What was said last, and why nothing can begin where the buttons are grey."""
+        lacking = "" if self.running else self.problem
+        self.controls.status.value = "\n".join(filter(None, (self._said, lacking)))
 
     def _bar(self, fraction: float | None, *words: str) -> None:
         """How far the work is, from 0 to 1, or that there is work; and what else there is to say."""
@@ -351,7 +375,7 @@ class BatchWidget(QWidget):
         self._refresh()
         if self._looking_for_devices is None:
             self._looking_for_devices = create_worker(
-                find_devices, read_settings().device, _connect={"returned": self._offer_devices}
+                InWords(find_devices, LOOKING), read_settings().device, _connect={"returned": self._offer_devices}
             )
 
     def _offer_devices(self, devices: Devices) -> None:
@@ -381,14 +405,16 @@ class BatchWidget(QWidget):
         """Bring everything that depends on the choices and on the work in line with them."""
         controls, running = self.controls, self.running
         ready = self._ready
+        failed = len(self.files.reasons())
         begun = bool(controls.output.value.strip()) and (self._folder() / MANIFEST).is_file()
         controls.run.enabled = ready
-        controls.run.text = "Resume" if begun and (self._stopped or not self._failed) else "Start"
+        controls.run.text = "Resume" if begun and (self._stopped or not failed) else "Start"
         controls.cancel.enabled = running and not self._stopped
-        controls.retry.enabled = ready and self._failed > 0
+        controls.retry.enabled = ready and failed > 0
         controls.open.enabled = bool(controls.output.value.strip()) and self._folder().is_dir()
         controls.progress.visible = running
         show_place(controls)
+        self._show_words()
         for control in (controls.add_files, controls.add_folder, controls.add_layers, controls.clear, controls.output):
             control.enabled = not running
 

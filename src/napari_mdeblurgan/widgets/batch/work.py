@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -39,18 +40,23 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The images that were found: the name of each, and whether its result is there already."""
+    """The images that were found: the name of each, and whether its result is there already; and the output folder."""
 
     images: tuple[tuple[str, bool], ...]
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A batch that has come to its end: how many results are there, how many images have failed, and where they are."""
+    """A batch that has come to its end: how many results are there, how many images have failed, and where they are.
+
+    `seconds` have passed from the start of the work to its end.
+    """
 
     done: int
     failed: int
     folder: Path
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +86,12 @@ def run_order(order: Order) -> Generator[Listed | BatchProgress, None, Finished 
 def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
     from napari_mdeblurgan.batch import BatchSettings, open_batch
 
+    began = time.perf_counter()
     with open_batch(order.inputs, order.output, BatchSettings(**order.settings)) as batch:
         missing = {item.source.key for item in batch.todo}
-        yield Listed(tuple((item.source.name, item.source.key not in missing) for item in batch.items))
+        yield Listed(
+            tuple((item.source.name, item.source.key not in missing) for item in batch.items), batch.folder.path
+        )
         with closing(batch.steps()) as steps:
             yield from steps
-        return Finished(len(batch.outputs), len(batch.failures), batch.folder.path)
+        return Finished(len(batch.outputs), len(batch.failures), batch.folder.path, time.perf_counter() - began)
