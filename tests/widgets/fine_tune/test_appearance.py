@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 
+from napari_mdeblurgan.storage import Micrograph, write_image
+from napari_mdeblurgan.training.fine_tune.verdict import judge
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from pytestqt.qtbot import QtBot
 
 
 @pytest.fixture
@@ -43,3 +49,131 @@ def test_what_is_written_beside_the_curves_can_be_read_in_either_theme(viewer: V
         lightness[theme] = [colour.lightness() for colour in colours]
     assert max(lightness["light"]) < 90
     assert min(lightness["dark"]) > 165
+
+
+def offered(tuner: FineTuneWidget) -> list[str]:
+    box = tuner.pairs.sources.high
+    return [box.itemText(row) for row in range(box.count())]
+
+
+def test_results_are_not_offered_as_truth_whether_made_now_or_opened_from_a_file(
+    viewer: Viewer, tuner: FineTuneWidget, tmp_path: Path
+) -> None:
+    image = np.zeros((16, 16), np.uint8)
+    write_image(tmp_path / "opened.tif", Micrograph(image, "YX", restored=True))
+    write_image(tmp_path / "other.tif", Micrograph(image, "YX"))
+    viewer.add_image(image, name="x5")
+    viewer.add_image(image, name="x5 [sharp ×2]", metadata={"mdeblurgan": {"model": "tiny-grey", "source": "x5"}})
+    viewer.open(tmp_path / "opened.tif")
+    viewer.open(tmp_path / "other.tif")
+    assert [layer.name for layer in viewer.layers] == ["x5", "x5 [sharp ×2]", "opened", "other"]
+    assert offered(tuner) == ["x5", "other"]
+
+
+def test_the_menu_entry_refuses_a_result_by_its_name(viewer: Viewer, capsys: pytest.CaptureFixture[str]) -> None:
+    from napari_mdeblurgan.widgets.fine_tune.menu import register_pair
+
+    image = np.zeros((16, 16), np.uint8)
+    result = viewer.add_image(image, name="x5 [sharp ×2]", metadata={"mdeblurgan": {"model": "tiny-grey"}})
+    viewer.layers.selection = {viewer.add_image(image, name="x5"), result}
+    register_pair(viewer)
+    assert "'x5 [sharp ×2]' is a result of M-Deblurgan and no truth" in capsys.readouterr().out
+    assert not viewer.window.dock_widgets
+
+
+def test_a_folder_of_results_is_refused_when_it_is_named(tuner: FineTuneWidget, tmp_path: Path, qtbot: QtBot) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    for folder, restored in (("low", False), ("high", True)):
+        (tmp_path / folder).mkdir()
+        write_image(tmp_path / folder / "field.tif", Micrograph(image, "YX", restored=restored))
+    sources = tuner.pairs.sources
+    sources.kind.setCurrentIndex(1)
+    sources.low_folder.setText(str(tmp_path / "low"))
+    sources.high_folder.setText(str(tmp_path / "high"))
+    tuner.window().show()
+    qtbot.mouseClick(sources.register, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: tuner._registering is None, timeout=60_000)
+    (outcome,) = tuner.pairs.table.outcomes
+    assert "is a result of this program and no truth" in outcome.error
+    assert not tuner.start_button.isEnabled()
+
+
+def test_curves_are_in_percent_decibels_and_a_time_that_suits(tuner: FineTuneWidget) -> None:
+    curves = tuner.training.curves
+    bottom, left = (curves._loss.getAxis(name) for name in ("bottom", "left"))
+    curves.begin(20.0, 18.0)
+    for step in range(1, 5):
+        curves.add(step / 600, -4.605170186, 20.0)  # the logarithm of 0.01
+    assert bottom.labelText == "working time, s"
+    np.testing.assert_allclose(curves._training.getData()[0], [0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_allclose(curves._training.getData()[1], 10.0)
+    np.testing.assert_allclose(curves._held_out.getData()[1], 10.0)
+    assert not bottom.autoSIPrefix
+    assert not left.autoSIPrefix
+    curves.add(30.0, -4.6, None)
+    assert bottom.labelText == "working time, min"
+    curves.add(300.0, -4.6, None)
+    assert bottom.labelText == "working time, h"
+    assert curves._training.getData()[0][-1] == pytest.approx(5.0)
+
+
+def outcome_of(steps: int) -> dict[str, Any]:
+    methods = [{"name": name, "psnr_db": 25.0, "ssim": 0.7} for name in ("bicubic", "a", "b")]
+    verdict = judge([25.0] * 8, [25.001] * 8, steps=steps)
+    name = "a-model-with-quite-a-long-name-of-its-own-tuned-2"
+    return {
+        "model": name,
+        "base": "gray-x2",
+        "path": f"/models/{name}.safetensors",
+        "methods": methods,
+        "parts": [{"name": "x5 + x10", "base_db": 25.0, "tuned_db": 25.001}],
+        "verdict": dataclasses.asdict(verdict),
+        "steps": steps,
+        "best_step": steps,
+        "minutes": 0.05,
+        "notes": [],
+    }
+
+
+def test_a_handful_of_steps_shows_that_it_is_too_little_and_recommends_the_base_model(tuner: FineTuneWidget) -> None:
+    tuner.result.show_outcome(outcome_of(4), Path("none.png"))
+    assert "Trained too little to judge" in tuner.result.verdict.text()
+    assert tuner.result.recommended == "gray-x2"
+    assert tuner.result.details.text().startswith("4 steps in 3.0\N{NO-BREAK SPACE}s;")
+
+
+def test_all_of_the_result_table_can_be_read(viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot) -> None:
+    viewer.window._qt_window.show()
+    tuner.tabs.setCurrentIndex(2)
+    tuner.result.show_outcome(outcome_of(4), Path("none.png"))
+    qtbot.wait(200)
+    table = tuner.result.table
+    header = table.horizontalHeader()
+    assert table.verticalScrollBar().maximum() == table.horizontalScrollBar().maximum() == 0
+    for column in range(table.columnCount()):
+        assert header.sectionSize(column) >= header.sectionSizeHint(column)
+        for row in range(table.rowCount()):
+            item = table.item(row, column)
+            space = table.visualItemRect(item)
+            flags = Qt.TextFlag.TextWrapAnywhere | Qt.TextFlag.TextWordWrap
+            needed = table.fontMetrics().boundingRect(0, 0, space.width() - 6, 10_000, flags, item.text())
+            assert needed.height() <= space.height()
+
+
+def test_no_button_moves_whatever_is_said(viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot) -> None:
+    viewer.window._qt_window.show()
+    buttons = (tuner.start_button, tuner.stop_button, tuner.resume_button)
+    places = []
+    for words, progress in (("", 0), ("A long sentence that takes its room. " * 8, 500), ("Done.", 0)):
+        tuner._say(words)
+        tuner.bar.setValue(progress)
+        tuner._refresh()
+        qtbot.wait(50)
+        places.append([each.mapTo(tuner, each.rect().topLeft()) for each in buttons])
+    assert places[0] == places[1] == places[2]
+
+
+def test_what_came_of_it_stays_beside_why_nothing_can_begin(tuner: FineTuneWidget) -> None:
+    tuner._say("'x' is ready in Deblur + SR.")
+    tuner._refresh()
+    assert tuner.status.text().startswith("'x' is ready in Deblur + SR. Add pairs first")

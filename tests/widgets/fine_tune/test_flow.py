@@ -78,7 +78,9 @@ def test_from_two_layers_to_a_model_in_the_drop_down(viewer, tuner, registered_p
     assert tuner.training.curves.losses
     assert not tuner.training.preview.empty
     assert tuner.result.table.rowCount() == 3
-    assert "base model" in tuner.result.verdict.text() or "Too little" in tuner.result.verdict.text()
+    assert "Trained too little to judge: 4 steps" in tuner.result.verdict.text()
+    assert tuner.result.recommended == "tiny-grey"
+    assert not viewer.window._task_status_manager.is_busy()
 
     tuner.result.recommended = "tiny-grey-tuned"  # as if it had been better
     qtbot.mouseClick(tuner.result.use, Qt.MouseButton.LeftButton)
@@ -101,6 +103,9 @@ def test_stopped_keeps_the_best_and_goes_on_in_another_widget(viewer, tuner, reg
     tuner.start()
     qtbot.waitUntil(lambda: bool(tuner.training.curves.losses), timeout=PATIENCE_MS)
     assert tuner.tabs.currentIndex() == TRAINING
+    running = "\n".join(viewer.window._task_status_manager.get_status())
+    assert "Fine-tuning 'tiny-grey-tuned'; it saves what it has reached and can be resumed" in running
+    assert " at 0x" not in running
     tuner.stop()
     qtbot.waitUntil(lambda: not tuner.running, timeout=PATIENCE_MS)
     assert tuner.bar.format() == "stopped"

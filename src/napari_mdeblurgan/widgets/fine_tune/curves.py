@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pyqtgraph
@@ -9,15 +10,20 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 TRAINING, HELD_OUT, BICUBIC = "#4c9be8", "#f0a830", "#9a9a9a"
-TITLES = "Error, log (lower is better)", "PSNR, dB"
+TITLES = "RMS error, % of the intensity range", "PSNR, dB"
 MOST_POINTS = 2000
 SMOOTHING = 0.9
 HEIGHT = 165
-DECIBEL = 10 / 2.302585092994046  # of a natural logarithm of a squared error
+LEAST_SPAN = 0.5  # of what is shown upwards, in % and dB: less is noise
+UNITS = (
+    ("s", 60.0, 2.0),
+    ("min", 1.0, 120.0),
+    ("h", 1 / 60, math.inf),
+)  # how many a minute has, and up to which minute
 
 
 class Curves(QWidget):
-    """Two plots over the working time in minutes."""
+    """Two plots over the working time. All that is told is in minutes; shown is what suits its length."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,10 +45,11 @@ class Curves(QWidget):
     def _plot(self) -> pyqtgraph.PlotWidget:
         plot = pyqtgraph.PlotWidget(background=None)  # that of the window, in any theme
         plot.setFixedHeight(HEIGHT)
-        plot.setLabel("bottom", "minutes")
+        for name in ("left", "bottom"):
+            plot.getAxis(name).enableAutoSIPrefix(False)  # else 0.003 min would be written as 3 (x0.001)
         plot.setMenuEnabled(False)
         plot.hideButtons()
-        plot.setLimits(xMin=0)
+        plot.setLimits(xMin=0, minYRange=LEAST_SPAN)
         plot.showGrid(x=True, y=True, alpha=0.15)
         return plot
 
@@ -104,12 +111,28 @@ class Curves(QWidget):
         self._draw()
 
     def _draw(self) -> None:
-        self._training.setData(*_columns(self.losses))
-        self._held_out.setData(*_columns([(at, -psnr / DECIBEL) for at, psnr in self.validations]))
-        self._psnr_line.setData(*_columns(self.validations))
         end = max([at for at, _ in (*self.losses, *self.validations)], default=0.0)
+        unit, times = next((unit, times) for unit, times, longest in UNITS if end <= longest)
+        for plot in (self._loss, self._psnr):
+            plot.setLabel("bottom", f"working time, {unit}")
+        losses = [(times * at, percent_of_log_mse(loss)) for at, loss in self.losses]
+        validations = [(times * at, psnr) for at, psnr in self.validations]
+        self._training.setData(*_columns(losses))
+        self._held_out.setData(*_columns([(at, percent_of_psnr(psnr)) for at, psnr in validations]))
+        self._psnr_line.setData(*_columns(validations))
+        end *= times
         for line, level in zip((self._base, self._bicubic), self._levels or (None, None), strict=True):
             line.setData(*_columns([(0.0, level), (end, level)] if level is not None else []))
+
+
+def percent_of_log_mse(loss: float) -> float:
+    """Root mean square error in % of the intensity range, of the natural logarithm of a mean squared error."""
+    return 100 * math.exp(min(loss, 0.0) / 2)
+
+
+def percent_of_psnr(psnr_db: float) -> float:
+    """Root mean square error in % of the intensity range, of a peak signal-to-noise ratio."""
+    return float(100 * 10 ** (-psnr_db / 20))
 
 
 def _columns(points: list[tuple[float, float]]) -> tuple[Any, Any]:

@@ -10,10 +10,11 @@ from qtpy.QtWidgets import QHeaderView, QPushButton, QTableWidget, QTableWidgetI
 
 from napari_mdeblurgan.widgets.fine_tune.pairs_page import wrapped
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
+from napari_mdeblurgan.widgets.wording import duration
 
-COLUMNS = ("On parts it never saw", "PSNR", "SSIM")
-COLOURS = {"better": "#0072B2", "no better": "#E69F00", "too little data": "#8a8a8a"}  # for any eyes
-HEIGHT = 118
+COLUMNS = ("Held-out parts", "PSNR", "SSIM")
+UNKNOWN = "#8a8a8a"
+COLOURS = {"better": "#0072B2", "no better": "#E69F00"}  # for any eyes; what cannot be told is grey
 PANEL_TIP = (
     "Pieces of the held-out part: blurred, enlarged bicubically, by the base model, by the new one, and the truth."
 )
@@ -31,12 +32,15 @@ class ResultPage(QWidget):
         self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.table.setTabKeyNavigation(False)
         self.table.setToolTip("Means over the held-out squares; higher is better in both columns.")
-        self.table.setFixedHeight(HEIGHT)
+        self.table.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         header, vertical = self.table.horizontalHeader(), self.table.verticalHeader()
         assert header is not None
         assert vertical is not None
         vertical.setVisible(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column in (1, 2):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.sectionResized.connect(self._fit_table)
         self.panels = Picture(PANEL_TIP)
         self.details = wrapped("")
         self.use = QPushButton("Use in Deblur + SR")
@@ -48,6 +52,14 @@ class ResultPage(QWidget):
         layout.addStretch(1)
         self.recommended = ""
         self.clear()
+
+    def _fit_table(self, *_: int) -> None:
+        """Make the rows as high as long names need, and the table as high as its rows."""
+        header = self.table.horizontalHeader()
+        assert header is not None
+        self.table.resizeRowsToContents()
+        rows = sum(self.table.rowHeight(row) for row in range(self.table.rowCount()))
+        self.table.setFixedHeight(rows + header.sizeHint().height() + 2 * self.table.frameWidth())
 
     def clear(self) -> None:
         """Nothing to show."""
@@ -64,7 +76,7 @@ class ResultPage(QWidget):
 
         verdict = Verdict(**outcome["verdict"])
         self.verdict.setText(f"<b>{verdict.sentence}</b>")
-        self.verdict.setStyleSheet(f"border-left: 4px solid {COLOURS[verdict.answer]}; padding: 4px;")
+        self.verdict.setStyleSheet(f"border-left: 4px solid {COLOURS.get(verdict.answer, UNKNOWN)}; padding: 4px;")
         self.table.setRowCount(0)
         names = ("Bicubic enlargement", f"Base model: {outcome['base']}", f"Fine-tuned: {outcome['model']}")
         for name, method in zip(names, outcome["methods"], strict=True):
@@ -75,10 +87,12 @@ class ResultPage(QWidget):
                 if column:
                     cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(row, column, cell)
+        self._fit_table()
         self.panels.show_file(comparison)
         worse = [part["name"] for part in outcome["parts"] if part["tuned_db"] < part["base_db"]]
+        passed = duration(60 * outcome["minutes"])
         said = [
-            f"{outcome['steps']:,} steps in {outcome['minutes']:.1f} min; the best was reached after {outcome['best_step']:,}.",
+            f"{outcome['steps']:,} steps in {passed}; the best was reached after {outcome['best_step']:,}.",
             f"Worse than the base model on {', '.join(worse)}."
             if worse
             else "No held-out part is worse than by the base model.",
@@ -86,7 +100,9 @@ class ResultPage(QWidget):
             *(f"{note[:1].upper()}{note[1:]}." for note in outcome["notes"]),
         ]
         self.details.setText(" ".join(said))
-        self.recommended = outcome["base"] if verdict.answer == "no better" else outcome["model"]
+        self.recommended = (
+            outcome["base"] if verdict.answer in ("no better", "trained too little") else outcome["model"]
+        )
         self.use.setText(f"Use {self.recommended} in Deblur + SR")
         for widget in (self.table, self.details, self.use):
             widget.setVisible(True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,23 +19,23 @@ from napari_mdeblurgan.training.fine_tune.folder import (
     Begun,
     FineTuneFolder,
     all_begun,
-    begin,
     check_name,
     free_name,
-    keep_settings,
 )
 from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
-from napari_mdeblurgan.widgets import models, trust, view, wording
-from napari_mdeblurgan.widgets.closing import LifeWatch
-from napari_mdeblurgan.widgets.devices import find_devices
+from napari_mdeblurgan.widgets import models, view, wording
+from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, announced
+from napari_mdeblurgan.widgets.devices import LOOKING, find_devices
 from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
 from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
+from napari_mdeblurgan.widgets.fine_tune.starting import begun_with, resumed_with
+from napari_mdeblurgan.widgets.layers import is_result
 from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.training.pairs import Outcome, RegisteredPair
+    from napari_mdeblurgan.training.pairs import Outcome
 
 DEBLUR = "Deblur + SR"
 
@@ -55,6 +56,8 @@ class FineTuneWidget(FineTunePanel):
         self._cards: list[ModelCard] = list_models()
         self._process: TuningProcess | None = None
         self._registering: Any = None
+        self._not_running_any_more: Callable[[], None] = lambda: None  # tells napari
+        self._said = ""  # what is to be read, but for why nothing can begin
         self._working = ""  # what is being prepared on a thread
         self._preparing: Any = None
         self._folder: FineTuneFolder | None = None
@@ -85,7 +88,7 @@ class FineTuneWidget(FineTunePanel):
         return events.inserted, events.removed, events.renamed
 
     def _offer_layers(self, _: object = None) -> None:
-        images = [each for each in self._viewer.layers if isinstance(each, Image) and not trust.is_map(each)]
+        images = [each for each in self._viewer.layers if isinstance(each, Image) and not is_result(each)]
         self.pairs.sources.offer(images)
 
     def _offer_models(self) -> None:
@@ -165,7 +168,9 @@ class FineTuneWidget(FineTunePanel):
             layers = ImagePair(f"{source.low.name} + {source.high.name}", *planes)
         self._keep()
         self._say("Registering…")
-        self._registering = create_worker(registered, source, layers, card.scale, _start_thread=False)
+        self._registering = create_worker(
+            InWords(registered, "the registration of pairs"), source, layers, card.scale, _start_thread=False
+        )
         self._registering.yielded.connect(self._on_registered)
         self._registering.finished.connect(self._on_all_registered)
         self._registering.start()
@@ -195,7 +200,7 @@ class FineTuneWidget(FineTunePanel):
         self._refresh()
         if refused:
             some = ", ".join(refused[:3]) + (" …" if len(refused) > 3 else "")
-            self._say(f"Not registered and left out: {some}. The remarks say why. {self.problem}".strip())
+            self._say(f"Not registered and left out: {some}. The remarks say why.")
 
     # ---- training
 
@@ -218,7 +223,7 @@ class FineTuneWidget(FineTunePanel):
             self._fail(str(error))
             return
         self._keep()
-        self._prepare("Writing the pairs…", _begun, settings, card, self.pairs.table.used)
+        self._prepare("Writing the pairs…", begun_with, settings, card, self.pairs.table.used)
 
     def resume(self, begun: Begun) -> None:
         """Go on with one that was begun; one whose time is over gets the time that is set now on top."""
@@ -227,7 +232,7 @@ class FineTuneWidget(FineTunePanel):
         settings = begun.settings
         if begun.finished:
             settings = replace(settings, minutes=begun.seconds / 60 + self.training.minutes.value(), steps=0)
-        self._prepare("Going on…", _resumed, begun.folder, settings)
+        self._prepare("Going on…", resumed_with, begun.folder, settings)
 
     def _prepare(self, words: str, work: Any, *arguments: Any) -> None:
         self._working = words
@@ -236,7 +241,7 @@ class FineTuneWidget(FineTunePanel):
         self.training.preview.clear()
         self.result.clear()
         self.bar.setValue(0)
-        self._preparing = create_worker(work, *arguments, _start_thread=False)
+        self._preparing = create_worker(InWords(work, "the start of a fine-tuning"), *arguments, _start_thread=False)
         self._preparing.returned.connect(self._on_prepared)
         self._preparing.errored.connect(self._on_not_prepared)
         self._preparing.start()
@@ -255,6 +260,9 @@ class FineTuneWidget(FineTunePanel):
         self._process = TuningProcess(folder)
         self._process.told.connect(self._on_event)
         self._process.ended.connect(self._on_end)
+        name = folder.path.name
+        words = f"Fine-tuning {name!r}; it saves what it has reached and can be resumed"
+        self._not_running_any_more = announced(self._viewer, words, self._process.stop)
         self._say("Loading the model…")
         self.tabs.setCurrentIndex(TRAINING)
         if folder.preview.exists():
@@ -332,6 +340,7 @@ class FineTuneWidget(FineTunePanel):
 
     def _on_end(self) -> None:
         self._process = None
+        self._not_running_any_more()
         if not self.name.isModified():
             self._on_base()
         self._refresh()
@@ -367,7 +376,7 @@ class FineTuneWidget(FineTunePanel):
         self._offer_layers()
         if self._looking_for_devices is None:
             self._looking_for_devices = create_worker(
-                find_devices,
+                InWords(find_devices, LOOKING),
                 read_settings().device,
                 _connect={"returned": lambda found: self.training.offer_devices(found.entries)},
             )
@@ -388,6 +397,7 @@ class FineTuneWidget(FineTunePanel):
                 self._preparing.errored.disconnect(self._on_not_prepared)
         if self._process is not None:
             self._process.abandon()
+            self._not_running_any_more()
 
     def _keep(self) -> None:
         chosen = self.pairs.sources.remembered(self._remembered)
@@ -397,7 +407,13 @@ class FineTuneWidget(FineTunePanel):
             write_remembered(chosen)
 
     def _say(self, sentence: str) -> None:
-        self.status.setText(sentence)
+        self._said = sentence
+        self._show_words()
+
+    def _show_words(self) -> None:
+        """What was said last, and why nothing can begin where the button is grey."""
+        lacking = "" if self.running or self._registering is not None else self.problem
+        self.status.setText(" ".join(dict.fromkeys(filter(None, (self._said, lacking)))))
 
     def _fail(self, sentence: str) -> None:
         self._say(sentence)
@@ -416,23 +432,4 @@ class FineTuneWidget(FineTunePanel):
         self.training.set_running(running)
         self.bar.setVisible(running or self.bar.value() > 0)
         self.start_button.setToolTip(problem or START_TIP)
-        if not running and self._registering is None and (problem or not self.status.text()):
-            self._say(problem)
-
-
-def _begun(settings: FineTuneSettings, card: ModelCard, pairs: list[RegisteredPair]) -> FineTuneFolder | str:
-    """Write what the process needs; a sentence where that fails. The ticks are the user's word."""
-    from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
-
-    try:
-        return begin(settings, tuning_pairs(pairs, card, trust=True))
-    except MdeblurganError as error:
-        return str(error)
-
-
-def _resumed(folder: FineTuneFolder, settings: FineTuneSettings) -> FineTuneFolder | str:
-    try:
-        keep_settings(folder, settings)
-    except MdeblurganError as error:
-        return str(error)
-    return folder
+        self._show_words()
