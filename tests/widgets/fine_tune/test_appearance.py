@@ -142,24 +142,6 @@ def test_a_handful_of_steps_shows_that_it_is_too_little_and_recommends_the_base_
     assert tuner.result.details.text().startswith("4 steps in 3.0\N{NO-BREAK SPACE}s;")
 
 
-def test_all_of_the_result_table_can_be_read(viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot) -> None:
-    viewer.window._qt_window.show()
-    tuner.tabs.setCurrentIndex(2)
-    tuner.result.show_outcome(outcome_of(4), Path("none.png"))
-    qtbot.wait(200)
-    table = tuner.result.table
-    header = table.horizontalHeader()
-    assert table.verticalScrollBar().maximum() == table.horizontalScrollBar().maximum() == 0
-    for column in range(table.columnCount()):
-        assert header.sectionSize(column) >= header.sectionSizeHint(column)
-        for row in range(table.rowCount()):
-            item = table.item(row, column)
-            space = table.visualItemRect(item)
-            flags = Qt.TextFlag.TextWrapAnywhere | Qt.TextFlag.TextWordWrap
-            needed = table.fontMetrics().boundingRect(0, 0, space.width() - 6, 10_000, flags, item.text())
-            assert needed.height() <= space.height()
-
-
 def test_no_button_moves_whatever_is_said(viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot) -> None:
     viewer.window._qt_window.show()
     buttons = (tuner.start_button, tuner.stop_button, tuner.resume_button)
