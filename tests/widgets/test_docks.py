@@ -79,9 +79,3 @@ def test_all_of_them_fit_a_screen_of_1366_by_768(viewer: Viewer, qtbot: QtBot) -
     qtbot.waitUntil(lambda: set(window.tabifiedDockWidgets(docks[0])) == set(docks[1:]))
     qtbot.waitUntil(lambda: window.minimumSizeHint().height() <= SCREEN[1], timeout=20_000)
     assert window.minimumSizeHint().width() <= SCREEN[0]
-
-    def fits() -> bool:
-        window.resize(*SCREEN)  # once more where the layout had not yet taken note of the tabs
-        return (window.width(), window.height()) == SCREEN
-
-    qtbot.waitUntil(fits, timeout=20_000)
