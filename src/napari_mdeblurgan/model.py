@@ -118,28 +118,43 @@ def _empty_network(card: ModelCard, header: Header, file_name: str) -> Network:
 
     from napari_mdeblurgan.network import build_generator
 
-    with torch.random.fork_rng(devices=[]):
-        try:
-            with torch.device("meta"):
-                outline = build_generator(card.architecture)
-        except ValueError as error:
+    try:
+        with torch.device("meta"):
+            outline = build_generator(card.architecture)
+    except ValueError as error:
+        raise ModelError(
+            f"{file_name} has an architecture that this version cannot build ({error}); update the plugin."
+        ) from None
+    if outline.halo != card.halo:
+        raise ModelError(
+            f"{file_name} has a card that contradicts itself: a halo of {card.halo} pixels where its architecture "
+            f"needs {outline.halo}; save the model again."
+        )
+    expected = {name: tuple(tensor.shape) for name, tensor in outline.state_dict().items()}
+    found = {name: entry.shape for name, entry in header.tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
             raise ModelError(
-                f"{file_name} has an architecture that this version cannot build ({error}); update the plugin."
-            ) from None
-        if outline.halo != card.halo:
-            raise ModelError(
-                f"{file_name} has a card that contradicts itself: a halo of {card.halo} pixels where its architecture "
-                f"needs {outline.halo}; save the model again."
+                f"{file_name} does not fit its card: tensor {name[:60]!r} should be "
+                f"{_size(expected.get(name))} and is {_size(found.get(name))}; fetch or save it again."
             )
-        expected = {name: tuple(tensor.shape) for name, tensor in outline.state_dict().items()}
-        found = {name: entry.shape for name, entry in header.tensors.items()}
-        for name in sorted(expected.keys() | found.keys()):
-            if expected.get(name) != found.get(name):
-                raise ModelError(
-                    f"{file_name} does not fit its card: tensor {name[:60]!r} should be "
-                    f"{_size(expected.get(name))} and is {_size(found.get(name))}; fetch or save it again."
-                )
-        return build_generator(card.architecture)
+    return _filled(outline)
+
+
+def _filled(outline: Network) -> Network:
+    """An outline with memory for its weights, and the kernels that no file holds; nothing is drawn by chance."""
+    import torch
+
+    from napari_mdeblurgan.network.blocks import BicubicUpsampling, LocalMean
+
+    network = outline.to_empty(device="cpu")
+    with torch.device("cpu"):
+        for module in network.modules():
+            if isinstance(module, LocalMean):
+                module.kernel = LocalMean().kernel
+            elif isinstance(module, BicubicUpsampling):
+                module.kernel = BicubicUpsampling(module.factor).kernel
+    return network
 
 
 def _size(shape: tuple[int, ...] | None) -> str:

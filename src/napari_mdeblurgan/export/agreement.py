@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_mdeblurgan.errors import ExportError
+from napari_mdeblurgan.network.exact import exact_float32
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -48,5 +49,5 @@ def run_network(model: Model, image: np.ndarray) -> np.ndarray:
     """The network's result in float32 on the processor, (batch, channels, y, x) in and out."""
     import torch
 
-    with torch.inference_mode():
+    with exact_float32(), torch.inference_mode():
         return model.network(torch.from_numpy(image)).numpy()

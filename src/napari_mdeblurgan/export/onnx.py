@@ -62,7 +62,7 @@ def onnx_content(model: Model) -> bytes:
     batch, height, width = EXAMPLE
     step = model.network.downsampling
     rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
-    example = torch.linspace(0, 1, batch * model.card.channels * height * width)
+    example = torch.linspace(0, 1, batch * model.card.channels * height * width, dtype=torch.float32, device="cpu")
     with quiet():
         program = torch.onnx.export(
             model.network,

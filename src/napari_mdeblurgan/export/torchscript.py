@@ -31,7 +31,8 @@ def torchscript_content(model: Model) -> bytes:
     """
     import torch
 
-    example = torch.linspace(0, 1, model.card.channels * 64 * 72).reshape(1, model.card.channels, 64, 72)
+    example = torch.linspace(0, 1, model.card.channels * 64 * 72, dtype=torch.float32, device="cpu")
+    example = example.reshape(1, model.card.channels, 64, 72)
     try:
         with quiet(), torch.no_grad():
             traced = torch.jit.trace(model.network, example, check_trace=False)

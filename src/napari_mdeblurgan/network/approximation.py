@@ -78,17 +78,18 @@ class OptimalApproximationModule(nn.Module):
         if reading == "none":
             return
         self.features = nn.Sequential(
-            nn.Conv2d(3 * channels, hidden, 3, padding=1),
+            nn.Conv2d(3 * channels, hidden, 3, padding=1, dtype=torch.float32),
             nn.ReLU(),
-            nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.Conv2d(hidden, hidden, 3, padding=1, dtype=torch.float32),
             nn.ReLU(),
         )
-        self.to_distances = _constant_at_first(nn.Conv2d(hidden, 3, 3, padding=1), -2.0)
+        self.to_distances = _constant_at_first(nn.Conv2d(hidden, 3, 3, padding=1, dtype=torch.float32), -2.0)
         if reading == "ranked" and self.to_distances.bias is not None:
             with torch.no_grad():
                 self.to_distances.bias[2] -= 1  # the deblurred image is the closest until something else is learned
         if reading != "nearest":
-            self.to_weights = _constant_at_first(nn.Conv2d(hidden, 2 if reading == "affine" else 3, 3, padding=1), 0.0)
+            weights = 2 if reading == "affine" else 3
+            self.to_weights = _constant_at_first(nn.Conv2d(hidden, weights, 3, padding=1, dtype=torch.float32), 0.0)
 
     def forward(self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor) -> Approximation:
         """Combine the candidates.

@@ -31,7 +31,7 @@ class Convolution(nn.Conv2d):
     """A "flat" convolution: centred, odd kernel, same size out, no bias."""
 
     def __init__(self, inputs: int, outputs: int, kernel_size: int = 3) -> None:
-        super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False)
+        super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False, dtype=torch.float32)
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def reach(self, reach: Reach) -> Reach:
@@ -60,7 +60,7 @@ class Pooling(nn.Conv2d):
     """Learned pooling: every `factor` × `factor` block becomes one feature."""
 
     def __init__(self, inputs: int, outputs: int, factor: int = 2) -> None:
-        super().__init__(inputs, outputs, factor, stride=factor, bias=False)
+        super().__init__(inputs, outputs, factor, stride=factor, bias=False, dtype=torch.float32)
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def reach(self, reach: Reach) -> Reach:
@@ -71,7 +71,7 @@ class Upsampling(nn.ConvTranspose2d):
     """A 3×3 upsampling layer: transposed convolution of stride 2."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=False)
+        super().__init__(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=False, dtype=torch.float32)
         nn.init.normal_(self.weight, std=(2 / (2.25 * inputs)) ** 0.5)
 
     def reach(self, reach: Reach) -> Reach:
@@ -102,7 +102,7 @@ class LocalMean(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        offsets = torch.arange(-self.radius, self.radius + 1, dtype=torch.float32)
+        offsets = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float32)
         kernel = torch.exp(-0.5 * (offsets / self.sigma) ** 2)
         self.register_buffer("kernel", (kernel / kernel.sum())[None, None], persistent=False)
 
@@ -135,8 +135,8 @@ class BicubicUpsampling(nn.Module):
     def __init__(self, factor: int) -> None:
         super().__init__()
         self.factor = factor
-        phases = (torch.arange(factor, dtype=torch.float64) + 0.5) / factor - 0.5
-        taps = torch.arange(-self.radius, self.radius + 1, dtype=torch.float64)
+        phases = (torch.tensor(range(factor), dtype=torch.float64) + 0.5) / factor - 0.5
+        taps = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float64)
         lines = cubic(phases[:, None] - taps[None, :])
         kernel = (lines[:, None, :, None] * lines[None, :, None, :]).reshape(factor * factor, 1, 5, 5)
         self.register_buffer("kernel", kernel.float(), persistent=False)

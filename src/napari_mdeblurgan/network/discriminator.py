@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 STAGES = 4
@@ -49,7 +50,7 @@ class Discriminator(nn.Module):
         self.channels, self.width = channels, width
         widths = [channels, *(width * 2**stage for stage in range(STAGES))]
         self.stages = nn.ModuleList(_stage(inputs, outputs) for inputs, outputs in pairwise(widths))
-        self.dense = nn.Linear(widths[-1], 1)
+        self.dense = nn.Linear(widths[-1], 1, dtype=torch.float32)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits that the images are real: (batch, channels, y, x), range 1, y and x at least 16, to (batch,)."""
@@ -92,7 +93,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
 def _stage(inputs: int, outputs: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for source, stride in ((inputs, 1), (outputs, 2)):
-        convolution = nn.Conv2d(source, outputs, 3, stride=stride, padding=1)
+        convolution = nn.Conv2d(source, outputs, 3, stride=stride, padding=1, dtype=torch.float32)
         nn.init.kaiming_normal_(convolution.weight, SLOPE)
         if convolution.bias is not None:
             nn.init.zeros_(convolution.bias)

@@ -25,7 +25,9 @@ class TwoConvolutions(nn.Sequential):
     """Two 3×3 convolutions with biases, a ReLU behind each; same size out."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        first, second = (nn.Conv2d(features, outputs, 3, padding=1) for features in (inputs, outputs))
+        first, second = (
+            nn.Conv2d(features, outputs, 3, padding=1, dtype=torch.float32) for features in (inputs, outputs)
+        )
         for layer in (first, second):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         super().__init__(first, nn.ReLU(), second, nn.ReLU())
@@ -51,9 +53,11 @@ class UNet(nn.Module):
         super().__init__()
         widths = [width * 2**level for level in range(LEVELS)]
         self.down = nn.ModuleList(TwoConvolutions(*pair) for pair in zip([channels, *widths[:-1]], widths, strict=True))
-        self.upsampling = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[:-1])
+        self.upsampling = nn.ModuleList(
+            nn.ConvTranspose2d(2 * w, w, 2, stride=2, dtype=torch.float32) for w in widths[:-1]
+        )
         self.up = nn.ModuleList(TwoConvolutions(2 * w, w) for w in widths[:-1])
-        self.to_image = nn.Conv2d(width, channels, 1)
+        self.to_image = nn.Conv2d(width, channels, 1, dtype=torch.float32)
         for values in self.to_image.parameters():
             nn.init.zeros_(values)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +17,8 @@ from torch import Tensor
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.softening import softened
-from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
@@ -27,14 +28,18 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.network import Network
     from napari_mdeblurgan.network.stages import Stages
 
-# of what the processor works on at a time: so small that `memory.keep` keeps most of it
+# of what the processor works on at a time
 BLOCK_EDGE = {"float32": 384, "bfloat16": 512}
 STRIP_ROWS = 128
 
 Tell = Callable[[Tile, np.ndarray], None]
 
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME: dict[int, threading.Lock] = {}  # by process: in the child of a fork nobody lets go of the parent's
 _COPIES: WeakKeyDictionary[Network, dict[str, Network]] = WeakKeyDictionary()
+
+
+def _lock() -> threading.Lock:
+    return _ONE_AT_A_TIME.setdefault(os.getpid(), threading.Lock())
 
 
 class DoesNotFit(Exception):
@@ -50,7 +55,6 @@ def network_on(model: Model, device: str) -> Network:
         If it does not fit there.
     """
     if device == "cpu":
-        memory.keep()
         return model.network
     copies = _COPIES.setdefault(model.network, {})
     if device not in copies:
@@ -208,7 +212,7 @@ def _maps(
     """For each tile, the part of some maps that lies over what it restores: (y, x, channels) float32."""
     tile = batch[0].tile
     try:
-        with _ONE_AT_A_TIME, torch.inference_mode():
+        with _lock(), exact_float32(), torch.device("cpu"), torch.inference_mode():
             values = [torch.from_numpy(prepared.values) for prepared in batch]
             images = (values[0][None] if len(batch) == 1 else torch.stack(values)).permute(0, 3, 1, 2).to(plan.device)
             maps = _forward(stages, names, images, tile, plan)
@@ -295,6 +299,6 @@ def _enlarged(alpha: np.ndarray, plan: RestorationPlan, limits: tuple[float, flo
         low, high = 0.0, 1.0 if plan.dtype.kind == "b" else float(np.iinfo(plan.dtype).max)
     window = Window(0, high if np.isfinite(high) else 1)
     tensor = torch.from_numpy(np.nan_to_num(window.normalise(alpha)))[None, None]
-    with torch.inference_mode():
+    with exact_float32(), torch.inference_mode():
         enlarged = BicubicUpsampling(plan.factor)(tensor)[0, 0].numpy()
     return window.invert(enlarged, plan.dtype, None if limits is None and plan.dtype.kind == "f" else (low, high))

@@ -90,7 +90,7 @@ def _overhead(architecture: str, tile: int, edge: int | None) -> float:
 
     def operations(halo: int, edge: int | None) -> int:
         size, span = tile + 2 * halo, (halo, halo + tile)
-        image = torch.empty((1, network.channels, size, size), device="meta")
+        image = torch.empty((1, network.channels, size, size), dtype=torch.float32, device="meta")
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
             network.stages.run(image, (span, span), edge)
         return int(counter.get_total_flops())

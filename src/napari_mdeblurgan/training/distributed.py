@@ -101,7 +101,7 @@ def any_says(value: bool, place: Place, device: torch.device) -> bool:
     """Whether it is true in any of the processes; the same in each."""
     if place.world == 1:
         return value
-    told = torch.tensor(float(value), device=device)
+    told = torch.tensor(float(value), dtype=torch.float32, device=device)
     distributed.all_reduce(told)
     return bool(told.item())
 

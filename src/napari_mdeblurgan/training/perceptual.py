@@ -40,8 +40,10 @@ class Trunk(nn.Module):
             raise ValueError(f"unknown layer {layer!r}; choose one of {', '.join(LAYERS)}")
         self.layer = layer
         self.features = nn.Sequential(*_layers(layer, divisor))
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION)[:, None, None], persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN, dtype=torch.float32)[:, None, None], persistent=False)
+        self.register_buffer(
+            "deviation", torch.tensor(IMAGENET_DEVIATION, dtype=torch.float32)[:, None, None], persistent=False
+        )
         self.requires_grad_(False)
         self.eval()
 
@@ -55,7 +57,7 @@ def _layers(last: str, divisor: int) -> Iterator[nn.Module]:
     for block, widths in enumerate(WIDTHS, 1):
         for number, width in enumerate(widths, 1):
             outputs = width // divisor
-            yield nn.Conv2d(inputs, outputs, 3, padding=1)
+            yield nn.Conv2d(inputs, outputs, 3, padding=1, dtype=torch.float32)
             yield nn.ReLU()
             inputs = outputs
             if f"relu{block}_{number}" == last:

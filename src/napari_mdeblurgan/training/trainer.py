@@ -16,6 +16,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.discriminator import Discriminator
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.distributed import ALONE, Place, averaged, synchronised
 from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
@@ -142,6 +143,7 @@ class Training:
             self.step += 1
             yield Record(self.step, terms, shares, rate, norm, time.perf_counter() - start, waited)
 
+    @exact_float32()
     def _take(self, patches: Patches) -> tuple[dict[str, float], dict[str, float], float, float]:
         """One step of the generator and, where it takes part, one of the discriminator."""
         rate, adversarial = self.schedule.rate(self.step), self.adversarial

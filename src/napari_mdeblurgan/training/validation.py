@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.training.degradation import Mixture, softened
 from napari_mdeblurgan.training.sharp_image import Sharp
 from napari_mdeblurgan.training.similarity import WINDOW, ssim
@@ -95,6 +96,7 @@ def smallest_image(scale: int, margin: int) -> int:
     return scale * (2 * margin + 2 * BORDER + 8 * -(-WINDOW // 8))
 
 
+@exact_float32()
 @torch.no_grad()
 def validate(network: Network, crops: Sequence[Crop]) -> tuple[Validation, list[Tensor]]:
     """Restore every piece, in float32, and compare it with the truth.

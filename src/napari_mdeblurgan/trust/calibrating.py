@@ -149,9 +149,9 @@ def fit_error_bar(names: tuple[str, ...], features: np.ndarray, errors: np.ndarr
     errors = np.maximum(errors, LEAST_ERROR)
     truth = torch.from_numpy(np.asarray(errors, np.float32))
     count = len(names)
-    constant = torch.tensor(float(np.log(errors.mean())), requires_grad=True)
-    linear = torch.zeros(count, requires_grad=True)
-    square = torch.zeros(count, count, requires_grad=True)
+    constant = torch.tensor(float(np.log(errors.mean())), dtype=z.dtype, device="cpu", requires_grad=True)
+    linear = torch.zeros(count, dtype=z.dtype, device="cpu", requires_grad=True)
+    square = torch.zeros(count, count, dtype=z.dtype, device="cpu", requires_grad=True)
     optimizer = torch.optim.LBFGS([constant, linear, square], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def log_scale() -> torch.Tensor:

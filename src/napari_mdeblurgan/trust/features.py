@@ -7,6 +7,7 @@ import torch
 from scipy import ndimage
 
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.trust.consistency import Difference, local_rms
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import Piece
@@ -89,5 +90,5 @@ def _deviation(plane: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _enlarged(plane: np.ndarray, factor: int) -> np.ndarray:
-    with torch.inference_mode():
+    with exact_float32(), torch.inference_mode():
         return BicubicUpsampling(factor)(torch.from_numpy(plane)[None, None])[0, 0].numpy()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy import signal
 
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.training.degradation.optics import blur
 
 RADIUS_PX = 9  # of the input: the light of all blurs that the bundled models learned
@@ -147,5 +148,5 @@ def _planes(image: np.ndarray) -> torch.Tensor:
 
 
 def _applied(planes: torch.Tensor, kernel: np.ndarray, factor: int) -> torch.Tensor:
-    with torch.inference_mode():
+    with exact_float32(), torch.inference_mode():
         return blur(planes, kernel, factor)

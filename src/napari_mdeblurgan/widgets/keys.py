@@ -28,7 +28,7 @@ class _Taken:
     methods: list[WeakMethod[Callable[[], None]]] = field(default_factory=list)
 
 
-_TAKEN: WeakKeyDictionary[FunctionType, _Taken] = WeakKeyDictionary()
+_TAKEN: WeakKeyDictionary[Any, _Taken] = WeakKeyDictionary()
 
 
 def bind_key(viewer: Viewer, key: str, method: Callable[[], None]) -> None:
@@ -59,7 +59,7 @@ def release_key(viewer: Viewer, key: str, method: Callable[[], None]) -> None:
             _put_back(viewer, key)
 
 
-def _function(before: Any) -> FunctionType:
+def _function(before: Any) -> Callable[[Viewer], None]:
     """What napari is given: a function, for it asks every binding for its `__name__`, and acts by that name."""
 
     def mdeblurgan_take_key(_: Viewer) -> None:

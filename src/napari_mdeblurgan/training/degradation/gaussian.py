@@ -95,4 +95,4 @@ def gaussian_protocol(sharp: Tensor, sigma: float, scale: int = 2) -> Tensor:
         Reduction along y and x.
     """
     low = downsample(sharp, scale)
-    return quantise(gaussian_blur(low, torch.full((len(sharp),), sigma)))
+    return quantise(gaussian_blur(low, torch.full((len(sharp),), sigma, dtype=sharp.dtype, device=sharp.device)))

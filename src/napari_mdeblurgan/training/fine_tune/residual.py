@@ -15,6 +15,7 @@ from scipy.ndimage import affine_transform, gaussian_filter
 from skimage.registration import phase_cross_correlation
 
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 
 BLOCK = 128  # high-resolution pixels
@@ -50,7 +51,7 @@ Field = tuple[np.ndarray, np.ndarray, np.ndarray]
 def _field(pair: TuningPair) -> Field | None:
     """The shift of a truth as (matrix, offset, mean): at place p it is ``matrix @ p + offset``; None where nothing tells it."""
     low = torch.from_numpy(np.ascontiguousarray(pair.low))[None]
-    with torch.inference_mode():
+    with exact_float32(), torch.inference_mode():
         enlarged = BicubicUpsampling(pair.scale)(low)[0].numpy()
     blurred, sharp = (_structure(image.mean(axis=0)) for image in (enlarged, pair.high))
     places, shifts, weights = [], [], []

@@ -10,6 +10,7 @@ import torch
 
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.training.fine_tune.held_out import Box
 from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 from napari_mdeblurgan.training.similarity import ssim
@@ -33,6 +34,7 @@ class Scores:
         return float(np.mean(self.ssim))
 
 
+@exact_float32()
 @torch.inference_mode()
 def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Box) -> np.ndarray:
     """A held-out box through the network, in float32, clipped to [0, 1]: (channels, scale · y, scale · x).
