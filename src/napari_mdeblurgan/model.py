@@ -114,13 +114,10 @@ def load_model(name_or_path: str | Path) -> Model:
 
 def _empty_network(card: ModelCard, header: Header, file_name: str) -> Network:
     """A network of the card's shape; nothing is allocated before the file is known to hold just that."""
-    import torch
-
-    from napari_mdeblurgan.network import build_generator
+    from napari_mdeblurgan.network.outline import outline as outline_of
 
     try:
-        with torch.device("meta"):
-            outline = build_generator(card.architecture)
+        outline = outline_of(card.architecture)
     except ValueError as error:
         raise ModelError(
             f"{file_name} has an architecture that this version cannot build ({error}); update the plugin."

@@ -102,7 +102,7 @@ class LocalMean(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        offsets = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float32)
+        offsets = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float32, device="cpu")
         kernel = torch.exp(-0.5 * (offsets / self.sigma) ** 2)
         self.register_buffer("kernel", (kernel / kernel.sum())[None, None], persistent=False)
 
@@ -135,8 +135,8 @@ class BicubicUpsampling(nn.Module):
     def __init__(self, factor: int) -> None:
         super().__init__()
         self.factor = factor
-        phases = (torch.tensor(range(factor), dtype=torch.float64) + 0.5) / factor - 0.5
-        taps = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float64)
+        phases = (torch.tensor(range(factor), dtype=torch.float64, device="cpu") + 0.5) / factor - 0.5
+        taps = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float64, device="cpu")
         lines = cubic(phases[:, None] - taps[None, :])
         kernel = (lines[:, None, :, None] * lines[None, :, None, :]).reshape(factor * factor, 1, 5, 5)
         self.register_buffer("kernel", kernel.float(), persistent=False)

@@ -83,10 +83,9 @@ def _overhead(architecture: str, tile: int, edge: int | None) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from napari_mdeblurgan.network import build_generator
+    from napari_mdeblurgan.network.outline import outline
 
-    with torch.device("meta"):
-        network = build_generator(json.loads(architecture))
+    network = outline(json.loads(architecture))
 
     def operations(halo: int, edge: int | None) -> int:
         size, span = tile + 2 * halo, (halo, halo + tile)

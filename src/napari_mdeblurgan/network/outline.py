@@ -1,0 +1,42 @@
+"""A network's shape without its weights: nothing is allocated, drawn by chance or imported for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from napari_mdeblurgan.network.registry import Network, build_generator
+
+FILLING = {"normal_", "uniform_", "zero_", "fill_"}
+INITIALISING = {"kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_", "zeros_", "constant_"}
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves tensors as they are where they would be filled: on no device at all, torch would import its compiler for that."""
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in FILLING | INITIALISING:
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def outline(architecture: dict[str, Any]) -> Network:
+    """A network of that architecture, all of it on torch's device "meta".
+
+    Parameters
+    ----------
+    architecture : dict
+        As in a model's card, see `build_generator`.
+
+    Raises
+    ------
+    ValueError
+        If it is unfit.
+    """
+    with torch.device("meta"), _Unfilled():
+        return build_generator(architecture).to("meta")
