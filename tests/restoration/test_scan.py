@@ -18,7 +18,7 @@ import zarr
 
 from napari_mdeblurgan.errors import FileError, ImageError, OutOfMemory
 from napari_mdeblurgan.model import Model, save_model
-from napari_mdeblurgan.restoration import inference, scan, scan_job
+from napari_mdeblurgan.restoration import inference, room, scan_job
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.ensemble import ensemble_steps
 from napari_mdeblurgan.restoration.measuring import finished
@@ -251,7 +251,7 @@ class Usage(NamedTuple):
 def test_a_disk_that_is_far_too_small_is_told_of_before_any_work(
     tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan.shutil, "disk_usage", lambda _: Usage(10, 10, 0))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: Usage(10, 10, 0))
     with pytest.raises(FileError, match="make room"):
         open_scan(lazy(), tiny_model(), tmp_path / "a.zarr", **WISHES)
     assert not list(tmp_path.glob("a.zarr*"))

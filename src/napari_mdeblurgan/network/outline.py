@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from napari_mdeblurgan.network.registry import Network, build_generator
+from napari_mdeblurgan.network.registry import Network
 
 FILLING = {"normal_", "uniform_", "zero_", "fill_"}
 INITIALISING = {"kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_", "zeros_", "constant_"}
@@ -38,5 +38,7 @@ def outline(architecture: dict[str, Any]) -> Network:
     ValueError
         If it is unfit.
     """
+    from napari_mdeblurgan.network import build_generator
+
     with torch.device("meta"), _Unfilled():
         return build_generator(architecture).to("meta")
