@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import dataclasses
 import faulthandler
 import io
 import json
@@ -408,14 +409,19 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1000, help="files to try (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default: 0)")
     parser.add_argument("--width", type=int, default=16, help="feature maps of the model that is damaged (default: 16)")
+    parser.add_argument("--outcomes", type=Path, help="write every outcome to this file as JSON")
     parser.add_argument("--messages", action="store_true", help="show one message of each kind of damage")
     options = parser.parse_args()
     outcomes: dict[str, list[Outcome]] = {}
+    tried_in_order: list[tuple[str, dict[str, Any]]] = []
     with tempfile.TemporaryDirectory() as folder:
         for kind, outcome in try_files(Path(folder), options.count, options.seed, options.width):
             outcomes.setdefault(kind, []).append(outcome)
+            tried_in_order.append((kind, dataclasses.asdict(outcome)))
             if not outcome.good:
                 print(f"{kind}: {outcome}", file=sys.stderr)
+    if options.outcomes:
+        options.outcomes.write_text(json.dumps(tried_in_order), encoding="utf-8")
     columns = ("refused", "intact", "other", "slow", "greedy", "longest s", "most MiB")
     print(f"{'damage':<20}" + "".join(f"{column:>10}" for column in columns))
     for kind, tried in (*outcomes.items(), ("all", [each for some in outcomes.values() for each in some])):

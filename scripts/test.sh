@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint, types and every test, the graphical ones on a virtual screen. Arguments go to pytest.
+# Lint, types and every test, the graphical ones on virtual screens, by as many workers as there are cores. Arguments go to pytest.
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 install_screen
@@ -7,4 +7,4 @@ install_package lint,qt,test
 .venv/bin/ruff check
 .venv/bin/ruff format --check
 .venv/bin/mypy
-exec .venv/bin/pytest "$@"
+exec .venv/bin/pytest --numprocesses logical --dist loadgroup "$@"

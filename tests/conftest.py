@@ -20,13 +20,27 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.network import Generator
 
-settings.register_profile(
-    "napari-mdeblurgan",
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-settings.load_profile("napari-mdeblurgan")
+for profile, examples in (("every-run", 60), ("nightly", 1000)):
+    settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every-run"))
+
+ALONE = {  # measure time or memory, or start clusters: one after another, in one worker
+    *("test_cluster.py", "test_batch_cluster.py", "test_killed.py", "test_distributed.py"),
+    *("test_tile_size.py", "test_package.py", "test_memory.py", "test_neighbours.py", "test_strangers.py"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that others would disturb share a worker; where there is one alone, this changes nothing."""
+    for item in items:
+        if item.path.name in ALONE:
+            item.add_marker(pytest.mark.xdist_group("alone"))
 
 
 @pytest.fixture(autouse=True)

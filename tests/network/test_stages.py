@@ -38,7 +38,7 @@ def noise(channels: int, height: int, width: int) -> torch.Tensor:
     return torch.rand((1, channels, height, width), generator=random, dtype=torch.float64)
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples * 40 // 60)
 @given(st.data())
 def test_a_part_equals_that_part_of_the_whole(data: st.DataObject) -> None:
     network = randomised(
@@ -69,7 +69,6 @@ def test_pixels_beyond_the_halo_are_not_looked_at(kind: str) -> None:
         torch.testing.assert_close(tile, network.stages.run(image, place), rtol=0, atol=1e-10)
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_blocks_cover_a_place_and_are_of_one_size(data: st.DataObject) -> None:
     grid, edge = data.draw(st.sampled_from([1, 2, 4, 8])), data.draw(st.sampled_from([None, 16, 100]))

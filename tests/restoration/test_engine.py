@@ -25,7 +25,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore:.*NaN or infinite")
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples * 15 // 60)
 @given(st.integers(2, 200), st.integers(2, 200), st.integers(64, 150), st.sampled_from([2, 4]), st.booleans())
 def test_tiled_equals_whole(tiny_model: Models, height: int, width: int, tile: int, scale: int, holes: bool) -> None:
     image = noise(height, width, seed=height * width)

@@ -93,9 +93,9 @@ class Endless:
     def __getitem__(self, key):
         return np.zeros([len(range(*part.indices(n))) for part, n in zip(key, self.shape)], np.uint8)
 
-wishes = {"tile": 128, "window": (0, 255), "precision": "float32", "identity": "endless"}
+wishes = {"tile": 256, "window": (0, 255), "precision": "float32", "identity": "endless"}
 model = load_model(sys.argv[1])
-for rows in (4096, 16384):
+for rows in (8192, 32768):
     steps = open_scan(Micrograph(Endless(rows), "YX"), model, f"{sys.argv[2]}/{rows}.zarr", **wishes).steps()
     print(max(psutil.Process().memory_info().rss for _ in steps))
 """
@@ -108,4 +108,4 @@ def test_a_larger_scan_takes_no_more_memory(tiny_model: Models, tmp_path: Path) 
     save_model(model.network, model.card, weights)
     command = [sys.executable, "-c", MEASURED, str(weights), str(tmp_path)]
     small, large = map(int, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
-    assert large - small < 8 * 2**20  # the larger result has 48 MB more, without its pyramid
+    assert large - small < 8 * 2**20  # the larger result has 96 MB more, without its pyramid

@@ -62,7 +62,7 @@ def assert_complete(path: Path, data: np.ndarray = PLANE) -> None:
         np.testing.assert_array_equal(group[str(level)][:], pixels)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=settings().max_examples * 10 // 60)
 @given(st.permutations(corners(2 * CHUNK)), st.sampled_from([0, 10_000, 2**28]))
 def test_blocks_may_come_in_any_order_with_any_memory(
     tmp_path_factory: pytest.TempPathFactory, order: list[tuple[int, int]], budget: int

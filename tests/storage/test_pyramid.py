@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_mdeblurgan.storage.pyramid import first, halved, largest, level_sizes
@@ -25,7 +25,6 @@ DTYPES = (
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(DTYPES), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32))
 def test_every_pixel_is_the_mean_of_four(dtype: str, height: int, width: int, seed: int) -> None:
     bits = np.random.default_rng(seed).bytes(2 * height * width * np.dtype(dtype).itemsize)

@@ -83,19 +83,17 @@ def assert_round_trip(image: Micrograph, suffix: str) -> None:
     assert again.name == "image"
 
 
-@settings(max_examples=60, deadline=None)
 @given(micrographs(PLAIN_AXES, TIFF_DTYPES))
 def test_tiff_holds_every_type_with_axes_and_sizes(image: Micrograph) -> None:
     assert_round_trip(image, ".tif")
 
 
-@settings(max_examples=60, deadline=None)
 @given(micrographs(AXES, OME_DTYPES))
 def test_ome_tiff_holds_axes_and_sizes(image: Micrograph) -> None:
     assert_round_trip(image, ".ome.tif")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings().max_examples * 40 // 60)
 @given(micrographs((*AXES, "IYX", "QYX"), TIFF_DTYPES), st.booleans())
 def test_ome_zarr_holds_every_type_with_axes_and_sizes(image: Micrograph, lazy: bool) -> None:
     if lazy:
@@ -103,7 +101,7 @@ def test_ome_zarr_holds_every_type_with_axes_and_sizes(image: Micrograph, lazy: 
     assert_round_trip(image, ".ome.zarr")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=settings().max_examples * 12 // 60)
 @given(micrographs(AXES, TIFF_DTYPES), st.booleans(), st.sampled_from([(200, 170), (128, 144)]))
 def test_a_large_lazy_image_goes_into_tiff_and_back(image: Micrograph, ome: bool, chunk: tuple[int, int]) -> None:
     if ome and image.data.dtype.name not in OME_DTYPES:

@@ -48,7 +48,7 @@ def sources(draw: st.DrawFn) -> Image:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 150 // 60)
 @given(source=sources(), factor=st.sampled_from([2, 4]))
 def test_edges_of_source_and_result_coincide(source: Image, factor: int) -> None:
     *leading, height, width = source.data.shape
@@ -59,7 +59,6 @@ def test_edges_of_source_and_result_coincide(source: Image, factor: int) -> None
     np.testing.assert_allclose(*extents, rtol=1e-9, atol=tolerance)
 
 
-@settings(max_examples=60, deadline=None)
 @given(source=sources(), factor=st.sampled_from([2, 4]), data=st.data())
 def test_edges_of_a_restored_part_lie_where_the_part_was(source: Image, factor: int, data: st.DataObject) -> None:
     origin = tuple(data.draw(st.integers(0, n - 1)) for n in source.data.shape)
