@@ -8,7 +8,7 @@
 DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder of a run, see the
 documentation under Training: the same command resumes where it was stopped. At the end RUN/MODEL.safetensors is the averaged
 network with its card and its scores under the Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a
-model of the same kind. The second command is how the bundled models were finished, on larger patches; the third makes a wider
+model of the same kind. The second command goes on from a bundled model, on larger patches; the third makes a wider
 network that computes the same, as the start of another run.
 """
 

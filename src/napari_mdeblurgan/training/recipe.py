@@ -1,4 +1,4 @@
-"""The recipe of the bundled models: which micrographs, how often, and where a network starts from."""
+"""The recipe that bundled models are trained by from now on: which micrographs, how often, and where a network starts from."""
 
 from __future__ import annotations
 
