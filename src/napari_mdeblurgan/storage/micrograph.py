@@ -51,13 +51,13 @@ class Micrograph:
         How each channel is shown, one for each along C and one for an image without; empty where nothing is known.
     grey_calibration : GreyCalibration or None
         What greys stand for, where they are not the measure itself.
-    restored : bool
-        Whether it is a result of this program, which its file is then marked as; see `storage.provenance`. Reading an image
-        does not look for the mark.
     remarks : tuple of str
         What is to be said of it, a sentence each: what of its file was not read, and why.
     objective : Objective or None
         What it was taken with, as far as the file tells.
+    restored : bool
+        Whether it is a result of this program, which its file is then marked as; see `storage.provenance`. Reading an image
+        does not look for the mark.
 
     Raises
     ------
@@ -76,9 +76,9 @@ class Micrograph:
     unitless: frozenset[str] = frozenset()
     display: tuple[ChannelDisplay, ...] = ()
     grey_calibration: GreyCalibration | None = None
-    restored: bool = False
     remarks: tuple[str, ...] = ()
     objective: Objective | None = None
+    restored: bool = False
 
     def __post_init__(self) -> None:
         axes = self.axes

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_mdeblurgan.cli import app
-from napari_mdeblurgan.storage import Micrograph, open_image, write_image
+from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
 from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.training.pairs import PairFiles, register_all
 
@@ -55,6 +55,7 @@ def test_a_file_that_was_restored_is_refused_as_truth(low: Path, model: str, tmp
 def test_what_was_only_written_is_no_result(tmp_path: Path, suffix: str) -> None:
     write_image(tmp_path / f"field{suffix}", Micrograph(np.zeros((16, 16), np.uint8), "YX"))
     assert not is_result(tmp_path / f"field{suffix}")
+    assert read_image(tmp_path / f"field{suffix}").restored is False
 
 
 def test_the_mark_survives_being_written_from_an_ome_zarr_part_by_part(tmp_path: Path) -> None:
