@@ -130,7 +130,7 @@ def test_every_patch_lies_in_the_training_part_and_shows_valid_pixels_alone(pair
         assert ends[:, 1].max() <= parts.training[0].x1
         assert not ((place.starts[:, 0] < 10) & (place.starts[:, 1] < 10)).any()
     first, again = sampler.draw(3), sampler.draw(3)
-    assert all((one == other).all() for one, other in zip(first, again, strict=True))
+    assert all((one == other).all() for one, other in zip(first[:3], again[:3], strict=True))
     assert first.sharp.shape == (8, 1, 48, 48)
 
 
