@@ -100,6 +100,9 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         _wrap(label)
     for box in (controls.image, controls.model, controls.device):
         _let_shrink(box)
+    policy = controls.working.native.sizePolicy()
+    policy.setRetainSizeWhenHidden(True)  # or what lies below would move to where Cancel was, under a late click
+    controls.working.native.setSizePolicy(policy)
     controls.progress.native.setAlignment(Qt.AlignmentFlag.AlignCenter)
     return controls
 

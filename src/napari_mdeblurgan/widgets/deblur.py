@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container
 from napari.layers import Image
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.widgets import layers, models, trust, view, wording
+from napari_mdeblurgan.widgets import layers, models, trust, wording
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
+from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
     SMALLEST_WIDTH,
-    THIS_SLICE,
     laid_out,
     make_controls,
     scrolling,
@@ -29,23 +27,25 @@ from napari_mdeblurgan.widgets.controls import (
     show_life,
     show_progress,
 )
-from napari_mdeblurgan.widgets.devices import LOOKING, Devices, find_devices
+from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
-from napari_mdeblurgan.widgets.pairs import Pairs
+from napari_mdeblurgan.widgets.orders import Orders
+from napari_mdeblurgan.widgets.pairs import Pairs, is_result
 from napari_mdeblurgan.widgets.results_folder import ResultsFolder
 from napari_mdeblurgan.widgets.runner import Runner
-from napari_mdeblurgan.widgets.scan import Opened, Saved, is_large
+from napari_mdeblurgan.widgets.scan import Opened, Saved
 from napari_mdeblurgan.widgets.scan_layers import ScanLayers
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.slices import Slices
+from napari_mdeblurgan.widgets.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_mdeblurgan.restoration.engine import Progress
 
-PREVIEW_PIXELS = 1024 * 1024
+NO_CHOICE = ("Choose an image", None)
 
 
 class DeblurWidget(Container):
@@ -61,12 +61,12 @@ class DeblurWidget(Container):
         self._viewer = napari_viewer
         self._cards: list[ModelCard] = list_models()
         self._devices = Devices()
-        self._looking_for_devices: Any = None
+        self._search = DeviceSearch(self._offer_devices)
         self._choices = read_choices()
         self._pairs = Pairs(napari_viewer.layers)
-        self._assessments = trust.Assessments()
+        self._verdicts = Verdicts(self._pairs)
         self._runner = Runner(self._on_step, self._on_end)
-        self._told_problem: str | None = None
+        self._message = ""  # what is going on or has come of it, before what else is to be said
         self._kind: int | None = None  # channels of the image that a model was last picked for
         self._sources: list[weakref.ref[Image]] = []  # of the running jobs
         self._told: list[str] = []  # how those that have ended came to their end
@@ -74,12 +74,14 @@ class DeblurWidget(Container):
         self._noted = ""  # and of its image, while it is restored
         self._doing = ""
         self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
+        self._tell_made: Callable[[], None] = lambda: None  # anew, with the time that has passed since
         self.scans = ScanLayers(napari_viewer)
         self.slices = Slices(self._refresh)
         self.results = ResultsFolder(
             self._choices.results_folder, lambda folder: self._remember(results_folder=folder), self.scans.paths
         )
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
+        self._orders = Orders(napari_viewer, self.controls, self.slices, self.results, self.scans, self._card_for)
         self.controls.trust.value = self._choices.trust != "no"
         self.controls.ensemble.value = self._choices.ensemble == "yes"
         super().__init__(labels=False)
@@ -92,12 +94,12 @@ class DeblurWidget(Container):
 
     # ---- what is offered
 
-    def _image_entries(self, _: object = None) -> list[tuple[str, Image]]:
-        return [(i.name, i) for i in self._viewer.layers if isinstance(i, Image) and self._is_source(i)]
-
-    def _is_source(self, layer: Image) -> bool:
-        """Whether anybody would restore it."""
-        return not (self._pairs.is_preview(layer) or trust.is_map(layer))
+    def _image_entries(self, _: object = None) -> list[tuple[str, Image | None]]:
+        """Sources, then results, of which none is chosen unless the user does it."""
+        images = [each for each in self._viewer.layers if isinstance(each, Image) and not trust.is_map(each)]
+        results = [(each.name, each) for each in images if is_result(each) and not self._pairs.is_preview(each)]
+        sources = [(each.name, each) for each in images if not is_result(each)]
+        return [*(sources or [NO_CHOICE] * bool(results)), *results]
 
     def _model_entries(self, _: object = None) -> list[tuple[str, str]]:
         return [(card.name, card.name) for card in self._cards]
@@ -138,7 +140,8 @@ class DeblurWidget(Container):
         """Why nothing can be restored now, in one sentence; None if something can."""
         image, card = self.image, self.card
         if image is None:
-            return wording.nothing_to_restore(self._active(), self._viewer.layers)
+            active = self._active()
+            return wording.nothing_to_restore(None if isinstance(active, Image) else active, self._viewer.layers)
         if card is None:
             return f"There is no model for {'colour' if image.rgb else 'grey'} images: install or train one first."
         lacking = (layer for layer in self.images if self._card_for(layer) is None)
@@ -152,7 +155,8 @@ class DeblurWidget(Container):
     @property
     def images(self) -> list[Image]:
         """The image layers that would be restored: all that are selected, if the chosen one is among them."""
-        chosen = [entry for _, entry in self._image_entries() if entry in self._viewer.layers.selection]
+        selection = self._viewer.layers.selection
+        chosen = [each for _, each in self._image_entries() if each in selection and not is_result(each)]
         return chosen if self.image in chosen else [self.image] if self.image is not None else []
 
     def _connect(self) -> None:
@@ -175,14 +179,25 @@ class DeblurWidget(Container):
 
     def _follow_active(self, _: object = None) -> None:
         active = self._active()
+        if isinstance(active, Image) and is_result(active):  # restored again only if it is chosen as the image
+            active = self._pairs.source_of(active)
         if active is not None and active in self.controls.image.choices:
             self.controls.image.value = active
         self._refresh()
 
     def _on_image(self, _: object = None) -> None:
         self._choose_model()
-        self.controls.status.value = ""
+        self._message = ""
+        if warning := self._warning():
+            show_warning(warning)
         self._refresh()
+
+    def _warning(self) -> str:
+        image = self.image
+        if image is None or not is_result(image):
+            return ""
+        source = self._pairs.source_of(image)
+        return wording.restored_again(image.name, source.name if source not in (None, image) else "")
 
     def _choose_model(self) -> None:
         image = self.image
@@ -200,7 +215,7 @@ class DeblurWidget(Container):
         if card is not None and name:
             kind = "rgb_model" if card.channels == 3 else "grey_model"
             self._remember(**{kind: name})
-        self.controls.status.value = ""
+        self._message = "" if not self.running else self._message
         self._refresh()
 
     def _on_device(self, device: str | None) -> None:
@@ -220,34 +235,11 @@ class DeblurWidget(Container):
         if not self._ready():
             return
         try:
-            jobs = [self._job(image, **self._slices_of(image)) for image in self.images]
+            jobs = [self._orders.job(image) for image in self.images]
         except MdeblurganError as error:
             self._tell_failure(str(error))
             return
         self._start(self.images, jobs)
-
-    def _slices_of(self, image: Image) -> dict[str, Any]:
-        part = self.slices.of(image)
-        if self.controls.this_slice.value and image.ndim > 2:
-            view.check_plane_shown(image, self._viewer, f"{THIS_SLICE!r}", part["order"])
-            part["planes"] = tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"]))
-        return part
-
-    def _job(self, image: Image, **part: Any) -> Job:
-        card = self._card_for(image)
-        settings = read_settings()
-        part |= {"precision": settings.precision, "tile_memory_mb": settings.tile_memory_mb}
-        for wish in ("trust", "ensemble"):
-            part[wish] = getattr(self.controls, wish).value and not part.get("preview", False)
-        device = settings.device_for(self.controls.device.value)
-        job = layers.job_on(image, card.name if card else "", device, **part)
-        on_disk = self.results.wanted or (card is not None and is_large(job, card.scale))
-        return replace(job, folder=self.results.folder) if on_disk and not job.preview else job
-
-    def _is_large(self, image: Image) -> bool:
-        """Whether the result has to be made on disk; one slice of it is looked at when it is started."""
-        card, part = self._card_for(image), self.slices.of(image)
-        return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card.scale)
 
     def _card_for(self, image: Image) -> ModelCard | None:
         """The chosen model; for an image of another kind than the chosen image the one that would be offered for it."""
@@ -263,14 +255,12 @@ class DeblurWidget(Container):
         image = self.image
         if image is None or not self._ready():
             return
-        part = self.slices.of(image)
         try:
-            region, is_all = view.visible_region(image, self._viewer, PREVIEW_PIXELS, part["order"])
+            job, is_all = self._orders.preview(image)
         except MdeblurganError as error:
             self._tell_failure(str(error))
             return
-        part["planes"] = tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"]))
-        self._start([image], [self._job(image, **part, region=region, preview=True)])
+        self._start([image], [job])
         self._note = "" if is_all else wording.CUT_PREVIEW
 
     def _ready(self) -> bool:
@@ -278,6 +268,7 @@ class DeblurWidget(Container):
 
     def _start(self, images: list[Image], jobs: list[Job]) -> None:
         self._sources = [weakref.ref(image) for image in images]
+        self._pairs.begin_run(images)
         self._told, self._note = [], ""
         self.controls.cancel.enabled = True
         show_life(self.controls)
@@ -288,37 +279,24 @@ class DeblurWidget(Container):
         """Stop the work after the tile that is being worked on."""
         if self.running:
             self._runner.cancel()
-            self.controls.status.value = "Cancelling…"
+            self._say("Cancelling…")
             self.controls.cancel.enabled = False
 
     def compare(self) -> None:
-        """Switch the chosen image between before and after."""
+        """Switch the chosen image between before and after, and with it all others of its run."""
         source = self._compared()
         if source is not None:
-            (self._pairs.show_before if self._pairs.shows_after(source) else self._pairs.show_after)(source)
+            show = self._pairs.show_before if self._pairs.shows_after(source) else self._pairs.show_after
+            for each in self._pairs.run_of(source):
+                show(each)
             self._refresh()
 
     def save_report(self) -> None:
-        """Ask where, and save the report on the chosen image's newest result that was assessed."""
-        found = self._reported()
-        path = None if found is None else trust.ask_for_report_path(self.native, found[0].name)
-        if found is None or path is None:
-            return
-        self.controls.status.value = "Saving the report…"
-        create_worker(
-            InWords(trust.save_report, "the writing of a report"),
-            path,
-            found[1],
-            view.full_resolution(found[0]),
-            _connect={
-                "returned": lambda _: setattr(self.controls.status, "value", f"The report was saved as {path}."),
-                "errored": lambda error: self._tell_failure(str(error)),
-            },
-        )
+        """Ask where, and save the report on the selected result, or on the chosen image's newest that was assessed."""
+        self._verdicts.save_report(self._reported(), self.native, self._say, self._tell_failure)
 
     def _reported(self) -> tuple[Image, trust.Trusted] | None:
-        source = self._compared()
-        return None if source is None else self._assessments.newest(self._pairs.results_of(source))
+        return self._verdicts.of(self._active(), self._compared())
 
     def _compared(self) -> Image | None:
         return None if self.image is None else self._pairs.source_of(self.image)
@@ -330,23 +308,11 @@ class DeblurWidget(Container):
         """What is being restored, if it is still there."""
         return self._sources[self._runner.position]()
 
-    @contextmanager
-    def _kept_choice(self) -> Iterator[None]:
-        """Leave the chosen image as it is, where nothing is selected: napari selects what is added, if only for a moment."""
-        image = self.image
-        yield
-        if image in self.controls.image.choices and not self._viewer.layers.selection:
-            self.controls.image.value = image
-
     def _on_step(self, step: str | Noted | Progress | Opened | Saved) -> None:
-        with self._kept_choice():
-            self._take(step)
-
-    def _take(self, step: str | Noted | Progress | Opened | Saved) -> None:
         if isinstance(step, str):
             restoring = wording.restoring(self._runner.position + 1, len(self._sources))
             self._doing = step if step == trust.CHECKING else restoring
-            self.controls.status.value = step
+            self._say(step)
         elif isinstance(step, Noted):
             self._noted = step.sentence
             self._say_what_is_done()
@@ -365,7 +331,7 @@ class DeblurWidget(Container):
                 show_progress(self.controls, step.fraction, wording.time_left(step.remaining_s))
 
     def _say_what_is_done(self) -> None:
-        self.controls.status.value = f"{self._doing} {self._noted}".strip()
+        self._say(f"{self._doing} {self._noted}".strip())
 
     def _on_end(self, outcome: Restored | Saved | Failed | None) -> None:
         was_open, whole = self.scans.open_path is not None, self._whole
@@ -383,18 +349,25 @@ class DeblurWidget(Container):
             self._told.append(outcome.sentence)
         elif whole:
             self.scans.assessed(self._source)
+            self._tell_made()
             self._show_trust(outcome.trusted, whole())
         else:
-            with self._kept_choice():
-                self._show(outcome, shown, was_open=was_open)
+            self._show(outcome, shown, was_open=was_open)
         show_life(self.controls)
         self.results.look_if_shown()
+        self._message = " ".join(self._told)
         self._refresh()
-        self.controls.status.value = " ".join(self._told)
 
     def _tell_failure(self, sentence: str) -> None:
-        self.controls.status.value = sentence
+        self._say(sentence)
         show_error(sentence)
+
+    def _say(self, message: str) -> None:
+        """Show a message, and below it what is to be said besides: why nothing can be done, and the verdict."""
+        self._message = message
+        verdict = self._verdicts.sentence(self._active(), self._compared())
+        said = (message, self.problem or "", self._warning(), verdict)
+        self.controls.status.value = "\n".join(filter(None, said))
 
     def _show(self, made: Restored | Saved, result: Image | None, *, was_open: bool) -> Image | None:
         """Show a result, and what is known of it; returns its layer, if there is one."""
@@ -406,20 +379,27 @@ class DeblurWidget(Container):
         if result is not None and not was_open:
             self._pair(result, preview=isinstance(made, Restored) and made.preview)
         name = result.name if result is not None else made.arguments["name"]
-        self._told += [wording.made(name, made.seconds, made.device, getattr(made, "path", None))]
+        self._tell_made = partial(self._tell_time, len(self._told), name, made)
+        self._told.append("")
+        self._tell_made()
         self._told += filter(None, [self._note, *made.warnings])
         self._show_trust(made.trusted, result)
         for warning in made.warnings:
             show_warning(warning)
         return result
 
+    def _tell_time(self, number: int, name: str, made: Restored | Saved) -> None:
+        """Say how long a result took, from the click or the end of the one before: loading, looking and checking as well."""
+        seconds = self._runner.elapsed if made.seconds else 0.0
+        self._told[number] = wording.made(name, seconds, made.device, getattr(made, "path", None))
+
     def _show_trust(self, trusted: trust.Trusted | None, result: Image | None) -> None:
         """Add the maps of a result to it, and say how far it can be trusted."""
         if trusted is not None and result is not None and result in self._viewer.layers:
             for layer in trust.add_maps(self._viewer, trusted, result):
                 layer.events.visible.connect(self._refresh)
-            self._assessments.remember(result, trusted)
-        if trusted is not None:
+            self._verdicts.remember(result, trusted)
+        elif trusted is not None:
             self._told.append(trusted.assessment.sentence)
         self.reset_choices()
 
@@ -446,10 +426,7 @@ class DeblurWidget(Container):
 
     def _on_show(self) -> None:
         self.offer_models()
-        if self._looking_for_devices is None:
-            self._looking_for_devices = create_worker(
-                InWords(find_devices, LOOKING), read_settings().device, _connect={"returned": self._offer_devices}
-            )
+        self._search.begin(read_settings().device)
 
     def _offer_devices(self, devices: Devices) -> None:
         self._devices = devices
@@ -463,9 +440,7 @@ class DeblurWidget(Container):
         self._runner.abandon()
         self.scans.close()
         self.results.abandon()
-        if self._looking_for_devices is not None:
-            with suppress(TypeError, RuntimeError):  # it has returned already
-                self._looking_for_devices.returned.disconnect(self._offer_devices)
+        self._search.abandon()
         self._viewer.layers.selection.events.active.disconnect(self._follow_active)
         self._viewer.layers.selection.events.changed.disconnect(self._refresh)
         release_key(self._viewer, COMPARE_KEY, self.compare)
@@ -478,7 +453,7 @@ class DeblurWidget(Container):
         controls.about.value = models.summary(card) if card is not None else ""
         controls.this_slice.visible = image is not None and image.ndim > 2
         self.slices.offer(image, one_plane=controls.this_slice.value)
-        self.results.require(problem is None and any(self._is_large(layer) for layer in images))
+        self.results.require(problem is None and any(self._orders.is_large(layer) for layer in images))
         resumable = not self.running and any(self.scans.can_resume(layer) for layer in images)
         controls.run.text = wording.run(len(images), resumable)
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
@@ -491,6 +466,4 @@ class DeblurWidget(Container):
         controls.legend.visible = shows_choice
         before = source is not None and self._pairs.shows_after(source)
         controls.compare.text = "Compare: show before" if before else "Compare: show after" if source else "Compare"
-        if problem is not None or controls.status.value == self._told_problem:
-            controls.status.value = problem or ""
-        self._told_problem = problem
+        self._say(self._message)

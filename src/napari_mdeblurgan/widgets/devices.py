@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
+
+from napari_mdeblurgan.widgets.closing import InWords
 
 LOOKING = "the search for devices to run on"
 
@@ -37,3 +42,32 @@ def find_devices(automatic: str = "auto") -> Devices:
     except Exception:
         log.exception("the devices could not be listed")
         return Devices()
+
+
+class DeviceSearch:
+    """Looks for the devices once, on a thread of its own.
+
+    Parameters
+    ----------
+    on_found : callable
+        Called with the devices, on the main thread.
+    """
+
+    def __init__(self, on_found: Callable[[Devices], None]) -> None:
+        self._on_found = on_found
+        self._worker: Any = None
+
+    def begin(self, automatic: str) -> None:
+        """Look for them, if that was not begun before; see `find_devices`."""
+        if self._worker is None:
+            from napari.qt.threading import create_worker
+
+            self._worker = create_worker(
+                InWords(find_devices, LOOKING), automatic, _connect={"returned": self._on_found}
+            )
+
+    def abandon(self) -> None:
+        """Hear nothing more of it."""
+        if self._worker is not None:
+            with suppress(TypeError, RuntimeError):  # it has returned already
+                self._worker.returned.disconnect(self._on_found)

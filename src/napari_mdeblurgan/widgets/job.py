@@ -71,6 +71,9 @@ class Job:
         Attributes that the result takes from the source layer, see `appearance_of`.
     folder : Path, optional
         Where on disk the result is made; by default it is made in memory.
+    seen : (tuple of int, ((y0, y1), (x0, x1))), optional
+        Which of its planes is looked at, counted from the first one, and which region of that in pixels of the source: on
+        disk that is done first.
     """
 
     source: str
@@ -89,6 +92,7 @@ class Job:
     placement: Placement
     look: dict[str, Any]
     folder: Path | None = None
+    seen: tuple[tuple[int, ...], Region] | None = None
 
     @property
     def is_part(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -12,6 +13,12 @@ from napari_mdeblurgan.widgets.appearance import hides_what_is_below
 if TYPE_CHECKING:
     from napari.components import LayerList
     from napari.layers import Layer
+
+
+def is_result(layer: Layer) -> bool:
+    """Whether `layer` was made by restoring another one, by what it tells of itself."""
+    made = layer.metadata.get("mdeblurgan")
+    return isinstance(made, dict) and "map" not in made and "preview" in made
 
 
 class Pairs:
@@ -27,7 +34,24 @@ class Pairs:
         self._layers = layers
         self._results: WeakKeyDictionary[Image, list[ref[Image]]] = WeakKeyDictionary()
         self._previews: WeakSet[Image] = WeakSet()
+        self._runs: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()  # by source, all of its last run
         self._take_up()
+
+    def begin_run(self, sources: Iterable[Image]) -> None:
+        """Note that `sources` are restored in one run; each belongs to the last of its runs."""
+        run = WeakSet(sources)
+        for source in run:
+            self._runs.get(source, WeakSet()).discard(source)
+            self._runs[source] = run
+
+    def run_of(self, source: Image) -> list[Image]:
+        """`source`, and those of its last run that have results."""
+        others = (each for each in self._runs.get(source, ()) if each is not source)
+        return [source, *(each for each in others if each in self._layers and self.results_of(each))]
+
+    def is_open(self, layer: Image) -> bool:
+        """Whether `layer` is in the viewer."""
+        return layer in self._layers
 
     def remember(self, source: Image, result: Image, *, preview: bool) -> None:
         """Note that `result` was made from `source`."""
@@ -39,9 +63,9 @@ class Pairs:
         """Remember what another widget has made, by what the layers tell of themselves."""
         named = {layer.name: layer for layer in reversed(self._layers)}
         for layer in self._layers:
-            made = layer.metadata.get("mdeblurgan")
-            if not isinstance(made, dict) or "map" in made or "preview" not in made:
+            if not is_result(layer):
                 continue
+            made = layer.metadata["mdeblurgan"]
             source = named.get(made.get("source"))
             if isinstance(source, Image) and isinstance(layer, Image) and source is not layer:
                 self.remember(source, layer, preview=bool(made["preview"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 
 SUFFIX = ".ome.zarr"
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class Result:
     def final_path(self) -> Path:
         """What it is called when it is finished."""
         return self.path if self.finished else self.path.with_name(self.path.name.removesuffix(PARTIAL))
+
+
+def clean_name(name: str) -> str:
+    """A layer's name as part of a file's, on every system: with round brackets, and `_` for what may not be there."""
+    name = name.translate(str.maketrans("[]{}", "()()"))
+    return re.sub(r"[^\w.,() +×-]+", "_", name).strip(" ._")[:LONGEST_NAME].strip(" ._") or "image"
 
 
 def cache_folder() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,12 @@ class Runner:
         self.position = 0  # of the job that runs, or has just ended
         self._worker: JobWorker | None = None
         self._outcome: Outcome = None
+        self._began = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that have passed since the job was begun that runs, or has just ended."""
+        return time.monotonic() - self._began
 
     @property
     def running(self) -> bool:
@@ -71,6 +78,7 @@ class Runner:
         self.position, self._outcome, job = position, None, self._jobs[position]
         self._jobs[position] = None
         assert job is not None
+        self._began = time.monotonic()
         work = InWords(run_job, f"the restoration of {job.source!r}")
         self._worker = create_worker(work, job, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._step)

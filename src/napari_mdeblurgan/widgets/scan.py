@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
 from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, windows_of
 from napari_mdeblurgan.widgets.placement import enlarged
-from napari_mdeblurgan.widgets.results import SUFFIX
+from napari_mdeblurgan.widgets.results import SUFFIX, clean_name
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
 DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
 TILE = 1024  # larger ones would be a little faster, but the view would wait for them, and so would Cancel
-LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +155,8 @@ def _examined(
 
 
 def _filled_in(job: Job, model: Model, scan: Scan, path: Path) -> Generator[Progress | Opened, None, Saved]:
+    if job.seen is not None:  # before the first block is chosen: the layer comes later, and its view later still
+        scan.want(*job.seen)
     steps = scan.steps()
     try:
         start = next(steps)
@@ -197,8 +197,7 @@ def _result_path(job: Job, model: Model) -> Path:
         ) from error
     begun = (path.name.removesuffix(PARTIAL) for path in job.folder.iterdir())
     earlier = next((name for name in begun if name.endswith(ending)), None)  # the layer may have been renamed since
-    name = re.sub(r"[^\w.,() +×-]+", "_", job.source).strip(" ._")[:LONGEST_NAME] or "image"
-    return job.folder / (earlier or f"{name} sharp ×{model.card.scale}{ending}")
+    return job.folder / (earlier or f"{clean_name(job.source)} sharp ×{model.card.scale}{ending}")
 
 
 def _tile(job: Job, model: Model) -> int:

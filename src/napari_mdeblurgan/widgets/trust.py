@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import psutil
@@ -15,10 +14,11 @@ import psutil
 from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
 from napari_mdeblurgan.widgets.placement import enlarged
+from napari_mdeblurgan.widgets.results import clean_name
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image, Layer
+    from napari.layers import Layer
 
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
@@ -287,21 +287,6 @@ def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> list[Layer]:
     return added
 
 
-class Assessments:
-    """Remembers, as long as a result is there, what was found out about it."""
-
-    def __init__(self) -> None:
-        self._found: WeakKeyDictionary[Image, Trusted] = WeakKeyDictionary()
-
-    def remember(self, result: Image, trusted: Trusted) -> None:
-        """Note what was found out about `result`."""
-        self._found[result] = replace(trusted, layers=())
-
-    def newest(self, results: list[Image]) -> tuple[Image, Trusted] | None:
-        """The last of `results` about which something is known."""
-        return next(((result, self._found[result]) for result in reversed(results) if result in self._found), None)
-
-
 def save_report(path: Path, trusted: Trusted, result: Any) -> None:
     """Write the report on a result; of a stack, on its middle plane.
 
@@ -335,8 +320,9 @@ def ask_for_report_path(parent: Any, name: str) -> Path | None:
     """Let the user say where the report is to be saved; None if they would rather not."""
     from qtpy.QtWidgets import QFileDialog
 
-    safe = "".join(letter if letter.isalnum() or letter in " .-_+()" else "-" for letter in name)
-    chosen, _ = QFileDialog.getSaveFileName(parent, "Save report", f"{safe} - trust.html", "Web page (*.html)")
+    chosen, _ = QFileDialog.getSaveFileName(
+        parent, "Save report", f"{clean_name(name)} trust.html", "Web page (*.html)"
+    )
     if not chosen:
         return None
     path = Path(chosen)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,14 @@ RUN, RESUME = "Deblur + SR", "Resume"
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
-def nothing_to_restore(active: Layer | None, layers: Iterable[Layer]) -> str:
+def nothing_to_restore(active: Layer | None, layers: Sequence[Layer]) -> str:
     """What to do when no image is chosen."""
     if active is not None:
         kind = type(active).__name__
         return f"{active.name!r} is a {kind} layer, which holds no picture to sharpen: open an image, or try {OPEN_SAMPLE}."
-    if any(True for _ in layers):
+    if any(type(each).__name__ == "Image" for each in layers):
+        return "All images here are results of restorations: open another image, or choose one of them in Image."
+    if len(layers):
         return f"There is no image among the layers: open one, or try {OPEN_SAMPLE}."
     return f"Open an image first, or try {OPEN_SAMPLE}."
 
@@ -71,6 +73,12 @@ def run(images: int, resume: bool) -> str:
 def restoring(number: int, of: int) -> str:
     """What is being done, while it is done."""
     return f"Restoring image {number} of {of}…" if of > 1 else "Restoring…"
+
+
+def restored_again(name: str, source: str) -> str:
+    """A warning, where a result has been chosen to be restored."""
+    words = f"{name!r} is a result already: restored once more, it will show detail that was never in the image."
+    return f"{words} Choose {source!r} for its source." if source else words
 
 
 def made(name: str, seconds: float, device: str, path: Path | None) -> str:

@@ -1,0 +1,108 @@
+"""From what is chosen in the widget to the jobs of restoring it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.widgets import layers, view
+from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls
+from napari_mdeblurgan.widgets.scan import is_large
+from napari_mdeblurgan.widgets.settings import read_settings
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+    from napari_mdeblurgan.model import ModelCard
+    from napari_mdeblurgan.widgets.job import Job
+    from napari_mdeblurgan.widgets.results_folder import ResultsFolder
+    from napari_mdeblurgan.widgets.scan_layers import ScanLayers
+    from napari_mdeblurgan.widgets.slices import Slices
+
+PREVIEW_PIXELS = 1024 * 1024
+
+
+class Orders:
+    """Makes jobs; lives on the main thread.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Whose view says what a preview shows, and what is done first.
+    controls, slices, results, scans
+        Of the widget.
+    card_for : callable
+        Gives the card of the model that restores an image; None if there is none.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        controls: Controls,
+        slices: Slices,
+        results: ResultsFolder,
+        scans: ScanLayers,
+        card_for: Callable[[Image], ModelCard | None],
+    ) -> None:
+        self._viewer, self._controls, self._slices = viewer, controls, slices
+        self._results, self._scans, self._card_for = results, scans, card_for
+
+    def job(self, image: Image) -> Job:
+        """Restore a layer: whole, some of its slices, or the plane that is shown.
+
+        Raises
+        ------
+        ImageError
+            If the plane that is shown is asked for, and none is.
+        """
+        part = self._slices.of(image)
+        if self._controls.this_slice.value and image.ndim > 2:
+            view.check_plane_shown(image, self._viewer, f"{THIS_SLICE!r}", part["order"])
+            part["planes"] = self._plane(image, part)
+        return self._made(image, **part)
+
+    def preview(self, image: Image) -> tuple[Job, bool]:
+        """Restore what the canvas shows; and whether that is all of it.
+
+        Raises
+        ------
+        ImageError
+            If the canvas shows no plane of y and x, or nothing of the image.
+        """
+        part = self._slices.of(image)
+        region, is_all = view.visible_region(image, self._viewer, PREVIEW_PIXELS, part["order"])
+        part["planes"] = self._plane(image, part)
+        return self._made(image, **part, region=region, preview=True), is_all
+
+    def is_large(self, image: Image) -> bool:
+        """Whether the result has to be made on disk; one slice of it is looked at when it is started."""
+        card, part = self._card_for(image), self._slices.of(image)
+        return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card.scale)
+
+    def _plane(self, image: Image, part: dict[str, Any]) -> tuple[slice, ...]:
+        return tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"]))
+
+    def _made(self, image: Image, **part: Any) -> Job:
+        card, settings, preview = self._card_for(image), read_settings(), part.get("preview", False)
+        part |= {"precision": settings.precision, "tile_memory_mb": settings.tile_memory_mb}
+        for wish in ("trust", "ensemble"):
+            part[wish] = getattr(self._controls, wish).value and not preview
+        device = settings.device_for(self._controls.device.value)
+        job = layers.job_on(image, card.name if card else "", device, **part)
+        on_disk = self._results.wanted or self._scans.can_resume(image)
+        if preview or not (on_disk or (card is not None and is_large(job, card.scale))):
+            return job
+        return replace(job, folder=self._results.folder, seen=self._seen(image, job))
+
+    def _seen(self, image: Image, job: Job) -> Any:
+        """Which plane of the job the canvas shows, and which region of it; None if it is not to be said."""
+        order = job.placement.order
+        try:
+            region, _ = view.visible_region(image, self._viewer, 2**62, order)
+        except ImageError:
+            return None
+        plane = view.current_slice(image, self._viewer, order)
+        return tuple(at - first for at, first in zip(plane, job.first_plane, strict=True)), region

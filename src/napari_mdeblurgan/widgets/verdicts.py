@@ -1,0 +1,80 @@
+"""How far results can be trusted: remembered with each of them, said as long as it is open, and saved as a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+from napari.layers import Image
+from napari.qt.threading import create_worker
+
+from napari_mdeblurgan.widgets import trust, view
+from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.pairs import Pairs, is_result
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+
+class Verdicts:
+    """Remembers, as long as a result is there, what was found out about it.
+
+    Parameters
+    ----------
+    pairs : Pairs
+        Which results belong to which source.
+    """
+
+    def __init__(self, pairs: Pairs) -> None:
+        self._pairs = pairs
+        self._found: WeakKeyDictionary[Image, trust.Trusted] = WeakKeyDictionary()
+        self._last: ref[Image] | None = None
+
+    def remember(self, result: Image, trusted: trust.Trusted) -> None:
+        """Note what was found out about `result`."""
+        self._found[result] = replace(trusted, layers=())
+        self._last = ref(result)
+
+    def of(self, active: Layer | None, source: Image | None) -> tuple[Image, trust.Trusted] | None:
+        """What is known of the result that is selected; else of the newest one of the chosen image."""
+        if isinstance(active, Image) and is_result(active) and not self._pairs.is_preview(active):
+            return (active, self._found[active]) if active in self._found else None
+        results = [] if source is None else self._pairs.results_of(source)
+        return next(((each, self._found[each]) for each in reversed(results) if each in self._found), None)
+
+    def sentence(self, active: Layer | None, source: Image | None) -> str:
+        """The same in words; what was said last stays where nothing else is known, as long as its result is open."""
+        found = self.of(active, source)
+        if found is None and not (active is not None and is_result(active)):
+            last = self._last() if self._last is not None else None
+            found = (last, self._found[last]) if last is not None and self._pairs.is_open(last) else None
+        if found is None:
+            return ""
+        result, trusted = found
+        self._last = ref(result)
+        return f"{result.name}: {trusted.assessment.sentence}"
+
+    def save_report(
+        self,
+        found: tuple[Image, trust.Trusted] | None,
+        parent: Any,
+        say: Callable[[str], None],
+        fail: Callable[[str], None],
+    ) -> None:
+        """Ask where, and save the report on a result; `say` and `fail` get a sentence each."""
+        path = None if found is None else trust.ask_for_report_path(parent, found[0].name)
+        if found is None or path is None:
+            return
+        say("Saving the report…")
+        create_worker(
+            InWords(trust.save_report, "the writing of a report"),
+            path,
+            found[1],
+            view.full_resolution(found[0]),
+            _connect={
+                "returned": lambda _: say(f"The report was saved as {path}."),
+                "errored": lambda error: fail(str(error)),
+            },
+        )
