@@ -163,7 +163,7 @@ def test_widget_works_on_a_sample_when_opened_by_the_menu(
     menu_action(viewer.window.layers_menu, "Filter", WIDGET).trigger()
     (widget,) = docked(viewer)
     assert widget.image == viewer.layers["nuclei"]
-    monkeypatch.setattr("napari_mdeblurgan.widgets.deblur.PREVIEW_PIXELS", 32 * 32)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.orders.PREVIEW_PIXELS", 32 * 32)
     widget.controls.preview.native.click()
     qtbot.waitUntil(lambda: not widget.running, timeout=60_000)  # type: ignore[attr-defined]
     assert [layer.name for layer in viewer.layers] == ["nuclei", "nuclei [preview]"]

@@ -77,6 +77,7 @@ def test_button_asks_first_and_leaves_what_a_layer_shows(
     asked: list[str] = []
     monkeypatch.setattr(QMessageBox, "question", lambda _parent, _title, words: asked.append(words) or answer)
     make(cache_folder, "old.ome.zarr", finished=True)
+    make(cache_folder, "half.ome.zarr", finished=False)
     widget.results.to_disk.value = True
     viewer.add_image(noise(), name="new")
     run()
@@ -84,11 +85,12 @@ def test_button_asks_first_and_leaves_what_a_layer_shows(
     assert str(cache_folder) in widget.results.place.value
     widget.results.empty.native.click()
     assert "Remove 1 result " in asked[0]
-    assert "What an open layer shows stays." in asked[0]
+    assert "What an open layer shows stays. What was interrupted (1) stays" in asked[0]
     count = 1 if answer == QMessageBox.StandardButton.Yes else 2
     qtbot.waitUntil(lambda: f"({count} result" in widget.results.place.value, timeout=10_000)
     assert len(list(cache_folder.glob("*.ome.zarr"))) == count
     assert list(cache_folder.glob("new*.ome.zarr"))
+    assert list(cache_folder.glob("half*"))
 
 
 def test_results_in_a_folder_of_the_users_cannot_be_removed_from_here(widget: DeblurWidget, tmp_path: Path) -> None:

@@ -254,6 +254,23 @@ def test_blocks_in_view_are_done_next_and_a_new_view_is_followed(
     stop(qtbot, widget, blocks)
 
 
+def test_a_scan_begins_with_the_block_in_view(
+    make_napari_viewer: Callable[..., Viewer], noise: Noise, blocks: Blocks, qtbot: QtBot
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    widget = DeblurWidget(viewer)
+    viewer.window.add_dock_widget(widget)
+    widget.results.to_disk.value = True
+    widget.controls.trust.value = False
+    viewer.add_image(noise(2, 1536, 1536), name="scan")
+    viewer.dims.set_current_step(0, 1)
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (1, 1300, 1300), 20
+    qtbot.wait(300)
+    begin(qtbot, widget, blocks, done=1)
+    assert blocks.done == [((1,), 2048, 2048)]
+    stop(qtbot, widget, blocks)
+
+
 def test_event_loop_is_never_late_for_long_while_a_scan_is_restored(
     make_napari_viewer: Callable[..., Viewer], noise: Noise, qtbot: QtBot
 ) -> None:

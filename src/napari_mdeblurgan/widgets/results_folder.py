@@ -121,16 +121,19 @@ class ResultsFolder:
                 self._worker.returned.disconnect(self._found)
 
     def ask_to_empty(self) -> None:
-        """Remove the results in the cache folder that no layer shows, if the user says so."""
+        """Remove the whole results in the cache folder that no layer shows, if the user says so; others can be resumed."""
         in_use = {path.resolve() for path in self._in_use()}
-        idle = [result for result in self.results if result.final_path.resolve() not in in_use]
+        whole = [result for result in self.results if result.finished]
+        idle = [result for result in whole if result.final_path.resolve() not in in_use]
+        half = len(self.results) - len(whole)
+        kept = " What an open layer shows stays." * (len(idle) < len(whole))
+        kept += f" What was interrupted ({half}) stays: it can be resumed." * bool(half)
         if not idle:
-            QMessageBox.information(self.widget.native, "Empty results folder", "All results there are open in layers.")
+            words = f"There is nothing to be removed.{kept}"
+            QMessageBox.information(self.widget.native, "Empty results folder", words)
             return
-        size, half = amount(sum(result.bytes for result in idle)), sum(not result.finished for result in idle)
-        words = f"Remove {len(idle)} result{'s' * (len(idle) > 1)} ({size}) from {self.folder}?"
-        words += f" {half} of them can still be resumed." * bool(half)
-        words += " What an open layer shows stays." * (len(idle) < len(self.results))
+        size = amount(sum(result.bytes for result in idle))
+        words = f"Remove {len(idle)} result{'s' * (len(idle) > 1)} ({size}) from {self.folder}?{kept}"
         answer = QMessageBox.question(self.widget.native, "Empty results folder", words)
         if answer == QMessageBox.StandardButton.Yes:
             self.remove(idle)
@@ -171,8 +174,10 @@ class ResultsFolder:
 
     def _refresh(self) -> None:
         total = sum(result.bytes for result in self.results)
-        count = len(self.results)
-        holds = f"{count} result{'s' * (count != 1)}, {amount(total)}" if count else "empty"
+        count = sum(result.finished for result in self.results)
+        half = len(self.results) - count
+        parts = [f"{count} result{'s' * (count != 1)}"] * bool(count) + [f"{half} interrupted"] * bool(half)
+        holds = f"{', '.join(parts)}, {amount(total)}" if parts else "empty"
         self.place.value = f"{self.folder} ({holds})"
         self.place.tooltip = str(self.folder)
         self.to_disk.enabled = not self._must
@@ -180,8 +185,10 @@ class ResultsFolder:
         self.details.visible = self.to_disk.value
         self.usual.visible = bool(self._own)
         self.empty.visible = not self._own
-        self.empty.enabled = bool(self.results)
-        self.empty.tooltip = "Remove the results in the cache folder that no open layer shows."
+        self.empty.enabled = count > 0
+        self.empty.tooltip = (
+            "Remove the results in the cache folder that no open layer shows; what was interrupted stays."
+        )
 
 
 def _row(*widgets: PushButton) -> Container:
