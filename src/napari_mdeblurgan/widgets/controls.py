@@ -100,6 +100,10 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         _wrap(label)
     for box in (controls.image, controls.model, controls.device):
         _let_shrink(box)
+    for button in (controls.compare, controls.report):  # halves of their row, whatever the first one says
+        policy = button.native.sizePolicy()
+        policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
+        button.native.setSizePolicy(policy)
     policy = controls.working.native.sizePolicy()
     policy.setRetainSizeWhenHidden(True)  # or what lies below would move to where Cancel was, under a late click
     controls.working.native.setSizePolicy(policy)

@@ -349,10 +349,11 @@ class DeblurWidget(Container):
             self._told.append(outcome.sentence)
         elif whole:
             self.scans.assessed(self._source)
-            self._tell_made()
             self._show_trust(outcome.trusted, whole())
+            self._tell_made()
         else:
             self._show(outcome, shown, was_open=was_open)
+            self._tell_made()
         show_life(self.controls)
         self.results.look_if_shown()
         self._message = " ".join(self._told)
