@@ -158,6 +158,7 @@ def test_what_is_whole_is_not_made_again_unless_the_calibration_is_another(
         patched.setattr(assessing, "maps_of_tile", lambda *_: pytest.fail("a tile was assessed again"))
         second = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     assert (second.consistency, second.error, second.sentence) == (first.consistency, first.error, first.sentence)
+    assert (second.signal_error, second.signal_share) == (first.signal_error, first.signal_share)
     np.testing.assert_array_equal(np.asarray(second.map("error").data), np.asarray(first.map("error").data))
     calibration = assessing.calibration_of(model.card)
     assert calibration is not None

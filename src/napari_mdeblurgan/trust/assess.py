@@ -92,6 +92,10 @@ class Assessment:
     error, large_error : float or None
         Half-width of the interval that holds nine of ten errors, in grey levels: mean over the image, and what 95 % of the
         pixels stay below; None without a calibration.
+    signal_error, signal_share : float or None
+        Mean half-width over what is not background, in grey levels, and as a share of its signal: of the median distance of
+        its brightness from the background's level. None without a calibration, and where no background, or nothing that
+        stands out of it, can be told.
     calibrated : bool
         Whether the error bar was calibrated for these very weights.
     disagreement : float or None
@@ -106,6 +110,8 @@ class Assessment:
     inconsistent: float
     error: float | None
     large_error: float | None
+    signal_error: float | None
+    signal_share: float | None
     calibrated: bool
     disagreement: float | None
     sentence: str = ""
@@ -291,6 +297,9 @@ def assess_steps(
             else:
                 before += pixels
             sums.add(made, estimate.window.span)
+            if "error" in made:
+                values = _brightness(restored, index, tile, plan, estimate)
+                sums.add_signal(plan.window_number(index), estimate, values, made["error"])
             done += pixels
             yield Progress(done, total, time.perf_counter() - start, before)
     return assessment_of(trust, maps.finish(), sums.figures(), model)
@@ -336,6 +345,15 @@ def maps_of_tile(
         if "weights" in trust.maps:
             made["weights"] = np.where(gap[..., None], np.float32(np.nan), said[..., :3])
     return made
+
+
+def _brightness(
+    restored: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, estimate: Estimate
+) -> np.ndarray:
+    """Of a tile of the result: (y, x) float32 in windows, mean over the colours, NaN where it has no number."""
+    block = read(restored, (*index, *target(tile, plan)))
+    colours = block[..., :3] if plan.rgb else block[..., None]
+    return np.where(np.isfinite(colours), estimate.window.normalise(colours), np.float32(np.nan)).mean(axis=-1)
 
 
 def map_factor(name: str, plan: RestorationPlan) -> int:

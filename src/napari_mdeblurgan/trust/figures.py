@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from napari_mdeblurgan.trust.consistency import NOTABLE
+from napari_mdeblurgan.trust.estimates import Estimate
+from napari_mdeblurgan.trust.signal import Brightness
 
 ERROR_BINS = np.geomspace(1e-5, 10, 300)  # of half-widths in windows
 
@@ -20,6 +22,8 @@ class Figures:
     inconsistent: float
     error: float | None
     large_error: float | None
+    signal_error: float | None
+    signal_share: float | None
     disagreement: float | None
 
 
@@ -33,6 +37,7 @@ class Sums:
     errors: float = 0.0
     barred: int = 0
     histogram: dict[float, np.ndarray] = field(default_factory=dict)  # by grey levels in a window
+    seen: dict[int, tuple[Brightness, Estimate]] = field(default_factory=dict)  # by number of the window
     spreads: float = 0.0
     spread_pixels: int = 0
 
@@ -53,15 +58,36 @@ class Sums:
             self.spreads += float(known.sum(dtype=np.float64))
             self.spread_pixels += known.size
 
+    def add_signal(self, number: int, estimate: Estimate, values: np.ndarray, error: np.ndarray) -> None:
+        """Take the error bar of one tile with the result's brightness, in windows, for window `number`."""
+        brightness, _ = self.seen.setdefault(number, (Brightness(), estimate))
+        brightness.add(values, error / estimate.window.span)
+
     def figures(self) -> Figures:
         """Of all that was added."""
+        signal_error, signal_share = self._of_signal()
         return Figures(
             consistency=(self.squares / self.compared) ** 0.5 if self.compared else float("nan"),
             inconsistent=self.notable / self.compared if self.compared else 0.0,
             error=self.errors / self.barred if self.barred else None,
             large_error=self._quantile(0.95) if self.barred else None,
+            signal_error=signal_error,
+            signal_share=signal_share,
             disagreement=self.spreads / self.spread_pixels if self.spread_pixels else None,
         )
+
+    def _of_signal(self) -> tuple[float | None, float | None]:
+        """Mean of the error bar over what is not background, in grey levels and in shares of its signal."""
+        pixels, errors, shares = 0, 0.0, 0.0
+        for brightness, estimate in self.seen.values():
+            found = brightness.foreground(estimate.examination.noise)
+            if found is None:
+                return None, None
+            if found.pixels:
+                pixels += found.pixels
+                errors += found.errors * estimate.window.span
+                shares += found.errors / found.signal
+        return (errors / pixels, shares / pixels) if pixels else (None, None)
 
     def _quantile(self, share: float) -> float:
         widths = np.concatenate([np.sqrt(ERROR_BINS[1:] * ERROR_BINS[:-1]) * span for span in self.histogram])

@@ -144,6 +144,11 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
         words = "" if found.calibrated else f" ({UNCALIBRATED})"
         bar = f"±{short(found.error)} grey levels on average; ±{short(found.large_error)} or less in 95 % of the pixels"
         yield "Error bar, 90 %", bar + words
+    if found.signal_error is not None and found.signal_share is not None and found.calibrated:
+        share = (
+            f"±{short(100 * found.signal_share)} % of the signal, ±{short(found.signal_error)} grey levels on average"
+        )
+        yield "Error bar outside the background", share
     if found.disagreement is not None:
         yield "Disagreement", f"{short(found.disagreement)} grey levels on average, of eight orientations"
     for number, estimate in enumerate(found.estimates):

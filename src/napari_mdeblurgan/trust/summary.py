@@ -38,6 +38,11 @@ def _error(assessment: Assessment, card: ModelCard) -> str:
         return f"There is no error bar for {card.name}."
     if not assessment.calibrated:
         return f"The error bar is {UNCALIBRATED} for {card.name}."
+    if assessment.signal_error is not None and assessment.signal_share is not None:
+        percent, levels = short(100 * assessment.signal_share), short(assessment.signal_error)
+        return (
+            f"Error ±{percent} % of the signal (±{levels} grey levels), for nine of ten pixels outside the background."
+        )
     return f"Nine of ten pixels are predicted to lie within ±{short(assessment.error)} grey levels of the truth."
 
 
