@@ -14,11 +14,12 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import memory
+from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.measuring import finished, measuring, told
-from napari_mdeblurgan.restoration.plan import RestorationPlan, as_array, make_plan
+from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
     -------
     array
         The image's dtype and leading axes, `model.card.scale` times the pixels along y and x. A dask array for a dask
-        array, with nothing computed yet; else numpy.
+        array, with nothing computed yet; else numpy, masked where a masked array has no value.
 
     Raises
     ------
@@ -87,13 +88,15 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
     OutOfMemory
         If not even the smallest tile fits.
     """
+    masked = np.ma.isMaskedArray(image)
+    image = as_array(image)
     if hasattr(image, "dask"):
         return restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
-    image = as_array(image)
     plan = make_plan(image, model.card, **wishes)
     for sentence in plan.warnings:
         warnings.warn(sentence, stacklevel=2)
-    return finished(restore_steps(image, plan, model))
+    result = finished(restore_steps(image, plan, model))
+    return np.ma.masked_invalid(result, copy=False) if masked else result
 
 
 def restore_steps(

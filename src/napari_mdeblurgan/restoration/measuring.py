@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from napari_mdeblurgan.restoration.arrays import is_lazy
 from napari_mdeblurgan.restoration.intensity import Window, blocks, gist, measure_window, sample, spots
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 
@@ -35,11 +36,6 @@ def told(steps: Generator[Step, None, Result], say: Callable[[Step], Told]) -> G
             except StopIteration as end:
                 return end.value
             yield say(step)
-
-
-def is_lazy(image: Any) -> bool:
-    """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like)."""
-    return not isinstance(image, np.ndarray | np.generic) and isinstance(getattr(image, "dtype", None), np.dtype)
 
 
 def measured_windows(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> tuple[Window, ...]:

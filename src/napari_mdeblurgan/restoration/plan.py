@@ -12,9 +12,10 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
-from napari_mdeblurgan.restoration.measuring import is_lazy, measured_windows
+from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.softness import (
     AUTO,
     BARE,
@@ -141,22 +142,6 @@ class RestorationPlan:
         for axis in self.window_axes:
             number = number * self.shape[axis] + index[axis]
         return number
-
-
-def as_array(image: Any) -> Any:
-    """`image` itself if it is a numpy array or a lazy one, else what numpy makes of it.
-
-    Raises
-    ------
-    ImageError
-        If that is no array.
-    """
-    if is_lazy(image):
-        return image
-    try:
-        return np.asarray(image)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise ImageError(f"This {type(image).__name__} is no image: {error}; pass an array of numbers.") from error
 
 
 def make_plan(

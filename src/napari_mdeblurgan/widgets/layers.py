@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
+from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.widgets.appearance import appearance_of
 from napari_mdeblurgan.widgets.axes import arranged
 from napari_mdeblurgan.widgets.job import Job
@@ -38,7 +39,7 @@ def job_on(source: Image, model: str, device: str, *, order: Sequence[int] | Non
     placement = placement_of(source, order)
     return Job(
         source=source.name,
-        data=arranged(full_resolution(source), placement.order),
+        data=arranged(as_array(full_resolution(source)), placement.order),
         rgb=source.rgb,
         model=model,
         device=device,

@@ -1,0 +1,47 @@
+"""What is passed as an image, as the array that it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_mdeblurgan.errors import ImageError
+
+
+def is_lazy(image: Any) -> bool:
+    """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like)."""
+    return not isinstance(image, np.ndarray | np.generic) and isinstance(getattr(image, "dtype", None), np.dtype)
+
+
+def as_array(image: Any) -> Any:
+    """The numpy array or the lazy one that `image` is or holds, as xarray's do, else what numpy makes of it.
+
+    Masked pixels of real numbers become NaN.
+
+    Raises
+    ------
+    ImageError
+        If that is no array, or has masked pixels and a type without NaN.
+    """
+    if hasattr(image, "dims") and hasattr(image, "data"):  # labelled arrays are not indexed as others are
+        image = image.data
+    if isinstance(image, np.ma.MaskedArray):
+        return _without_mask(image)
+    if is_lazy(image):
+        return image
+    try:
+        return np.asarray(image)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ImageError(f"This {type(image).__name__} is no image: {error}; pass an array of numbers.") from error
+
+
+def _without_mask(image: np.ma.MaskedArray) -> np.ndarray:
+    if not np.ma.is_masked(image):
+        return np.asarray(image.data)
+    if image.dtype.kind != "f":
+        raise ImageError(
+            f"{np.ma.count_masked(image)} pixels of the image are masked, and its type {image.dtype} cannot say that a "
+            "pixel is missing; convert it to float32 first."
+        )
+    return image.filled(np.nan)
