@@ -132,11 +132,15 @@ def _in_memory(path: Path, image: Micrograph) -> Micrograph:
     if image.data.nbytes > psutil.virtual_memory().available:
         size = f"{image.data.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, image.data.shape))} pixels)"
         raise FileError(f"{path} holds {size}, which does not fit into memory; crop it first.")
-    import dask.array as da
+    from napari_mdeblurgan.storage.reading import read_whole
 
-    data = np.empty(image.data.shape, image.data.dtype)
-    da.store(image.data, data, lock=False, scheduler="threads")
-    return replace(image, data=data)
+    return replace(image, data=read_whole(image.data))
+
+
+def _whole(image: Micrograph) -> Micrograph:
+    from napari_mdeblurgan.storage.reading import read_whole
+
+    return image if isinstance(image.data, np.ndarray) else replace(image, data=read_whole(image.data))
 
 
 def images_in(path: str | Path) -> tuple[str, ...]:
@@ -378,7 +382,7 @@ def write_image(path: str | Path, image: Micrograph) -> None:
     elif kind == "png":
         from napari_mdeblurgan.storage.raster import write_png
 
-        write_png(path, replace(image, data=np.asarray(image.data)))
+        write_png(path, _whole(image))
     elif not isinstance(image.data, np.ndarray) and image.data.nbytes > STREAMED_BYTES:
         from napari_mdeblurgan.storage.tiff_stream import stream_tiff
 
@@ -386,7 +390,7 @@ def write_image(path: str | Path, image: Micrograph) -> None:
     else:
         from napari_mdeblurgan.storage.tiff_writing import write_tiff
 
-        write_tiff(path, replace(image, data=np.asarray(image.data)), ome=kind == "ome")
+        write_tiff(path, _whole(image), ome=kind == "ome")
 
 
 def _kind(path: Path) -> str:

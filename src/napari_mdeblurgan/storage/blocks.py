@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import dask
 import numpy as np
 
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.reading import read_parts
 
 AT_ONCE = 8
 USUAL_EDGE = 1024
@@ -60,6 +60,6 @@ def blocks(image: Micrograph, edges: Sequence[int]) -> Iterator[Block]:
 
 
 def _computed(waiting: list[tuple[tuple[int, ...], int, int, Any]]) -> Iterator[Block]:
-    parts = dask.compute(*(part for *_, part in waiting))
+    parts = read_parts(tuple(part for *_, part in waiting))
     for (index, y, x, _), pixels in zip(waiting, parts, strict=True):
         yield Block(index, y, x, np.asarray(pixels))

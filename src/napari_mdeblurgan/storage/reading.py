@@ -1,0 +1,39 @@
+"""Lazy pixels read into memory, in threads of their own.
+
+dask keeps a pool of threads for the whole process. A process that is forked inherits the pool but not its threads, and waits for
+them for ever; so every reading here brings its own and ends them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+
+
+@contextmanager
+def _threads() -> Iterator[dict[str, Any]]:
+    with ThreadPoolExecutor(os.cpu_count() or 1, "reading") as pool:
+        yield {"scheduler": "threads", "pool": pool}
+
+
+def read_parts(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Several parts of images at once, each as numpy has it."""
+    with _threads() as options:
+        return dask.compute(*parts, **options)
+
+
+def read_whole(data: Any) -> np.ndarray:
+    """An image in memory, C-contiguous; a lazy one is read part by part, each into its place."""
+    if not hasattr(data, "dask"):
+        return np.ascontiguousarray(data)
+    whole = np.empty(data.shape, data.dtype)
+    with _threads() as options:
+        da.store(data, whole, lock=False, **options)
+    return whole
