@@ -98,18 +98,66 @@ def test_alpha_of_floats_stays_in_the_range_of_the_colours(tiny_model: Models, p
     assert restore(image, tiny_model(3))[..., 3] == pytest.approx(np.full((60, 80), peak))
 
 
-@pytest.mark.parametrize("peak", [1, 255])
-def test_colours_as_floats_stay_colours(tiny_model: Models, peak: int) -> None:
-    board = (np.indices((40, 40)).sum(axis=0) % 2).astype(np.float32) * peak
-    restored = restore(np.stack([board] * 3, axis=-1), tiny_model(3))
-    assert restored.min() >= 0
-    assert restored.max() <= peak
+@pytest.mark.parametrize(("dim", "peak"), [(0.5, 50), (200, 4000), (-1, -50)])
+def test_bright_spots_in_colours_as_floats_are_not_cut_off(tiny_model: Models, dim: float, peak: float) -> None:
+    image = (dim * np.random.default_rng(0).random((80, 80, 3))).astype(np.float32)
+    image[40, 40] = peak  # too few for the window
+    restored = restore(image, tiny_model(3), precision="float32", softness=0)
+    spot = restored[78:84, 78:84]
+    assert abs(spot[np.unravel_index(np.abs(spot).argmax(), spot.shape)]) > 0.5 * abs(peak)
+
+
+def test_alpha_of_floats_does_not_overshoot(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).random((30, 40, 4))
+    image[..., 3] = 0
+    image[:, 20:, 3] = 1
+    alpha = restore(image, tiny_model(3))[..., 3]
+    assert alpha.min() == 0
+    assert alpha.max() == 1
+
+
+@pytest.mark.parametrize("softness", [0, 1.5])
+@pytest.mark.parametrize("type_", [np.uint8, np.uint16, np.float32])
+def test_grey_stored_in_colours_stays_grey(tiny_model: Models, type_: type, softness: float) -> None:
+    grey = (255 * np.random.default_rng(0).random((70, 90))).astype(type_)
+    restored = restore(np.stack([grey] * 3, axis=-1), tiny_model(3), softness=softness)
+    assert np.ptp(restored[..., 0]) > 100
+    assert np.array_equal(restored[..., 0], restored[..., 1])
+    assert np.array_equal(restored[..., 0], restored[..., 2])
+
+
+@pytest.mark.filterwarnings("ignore:.*NaN or infinite")
+@pytest.mark.parametrize(("softness", "colour"), [(0, 0), (1.5, 2)])
+def test_tiled_equals_whole_where_grey_meets_colour(tiny_model: Models, softness: float, colour: int) -> None:
+    model, width = tiny_model(3), 400
+    image = np.stack([noise(90, width)] * 3, axis=-1)
+    image[:, :60, colour] += noise(90, 60, seed=1)
+    image[20:30, 55:70] = image[40, 200] = np.nan
+    plan = make_plan(image, model.card, softness=softness)
+    wishes = {"precision": "float32", "softness": softness}
+    whole = restore(image, model, tile=WHOLE, **wishes)
+    tiled = restore(image, model, tile=64, **wishes)
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-5 * np.nanmax(np.abs(whole)))
+    tints = np.nanmax(np.ptp(whole, axis=-1), axis=0, initial=0)
+    assert (tints[: 2 * (60 + plan.reach)] > 0).all()
+    assert not tints[2 * (60 + plan.halo) :].any()
+    assert np.array_equal(tints > 0, np.nanmax(np.ptp(tiled, axis=-1), axis=0, initial=0) > 0)
 
 
 def test_a_huge_but_finite_value_does_not_spoil_its_neighbours(tiny_model: Models) -> None:
     image = np.random.default_rng(0).random((64, 64))
     image[30, 30] = 1e200
     assert np.isfinite(restore(image, tiny_model())).all()
+
+
+@pytest.mark.filterwarnings("ignore:.*NaN or infinite")
+def test_a_masked_image_gives_a_masked_result_whatever_lies_beneath_the_mask(tiny_model: Models) -> None:
+    image, masked = noise(40, 40), np.zeros((40, 40), bool)
+    masked[10:12, 20] = True
+    right = restore(np.where(masked, np.float32(np.nan), image), tiny_model())
+    found = restore(np.ma.masked_array(np.where(masked, np.float32(-9999), image), masked), tiny_model())
+    assert np.array_equal(found.mask, masked.repeat(2, axis=0).repeat(2, axis=1))
+    np.testing.assert_array_equal(found.filled(np.nan), right)
 
 
 def test_missing_pixels_are_told_of(tiny_model: Models) -> None:

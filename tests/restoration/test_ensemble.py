@@ -76,3 +76,10 @@ def test_memory_that_runs_out_quarters_the_tiles(tiny_model: Models, monkeypatch
     monkeypatch.setattr(inference, "_forward", limited)
     for a, b in zip(whole, ensemble(image, model), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_grey_stored_in_colours_stays_grey(tiny_model: Models) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (51, 78), np.uint8)
+    mean, _ = ensemble(np.stack([grey] * 3, axis=-1), tiny_model(3))
+    assert np.array_equal(mean[..., 0], mean[..., 1])
+    assert np.array_equal(mean[..., 0], mean[..., 2])

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from napari_mdeblurgan.errors import OutOfMemory
@@ -184,7 +185,8 @@ def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) ->
         If memory runs out.
     """
     stages = softened(network.stages, plan.softness.sigma)
-    return [output for (output,) in _maps(stages, (stages.result,), batch, plan)]
+    outputs = [output for (output,) in _maps(stages, (stages.result,), batch, plan)]
+    return [without_tints(output, prepared, plan) for output, prepared in zip(outputs, batch, strict=True)]
 
 
 def explanation(network: Generator, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
@@ -203,7 +205,38 @@ def explained(network: Generator, prepared: Prepared, plan: RestorationPlan) -> 
     """Both `apply` and `explanation` of a tile, in one go."""
     stages = softened(network.explained_stages, plan.softness.sigma)
     ((output, told),) = _maps(stages, (stages.result, "explanation"), [prepared], plan)
-    return output, told
+    return without_tints(output, prepared, plan), told
+
+
+def without_tints(output: np.ndarray, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
+    """The output, grey wherever the network sees no colour: what is grey but stored in colours gets no tints.
+
+    Parameters
+    ----------
+    output : ndarray, (y, x, channels) float32
+        What the network makes of the tile.
+
+    Notes
+    -----
+    It is decided pixel by pixel, from all that the network sees of the image there. So tiles fit together to what the whole
+    image would give.
+    """
+    if output.shape[-1] == 1:
+        return output
+    values = prepared.values
+    coloured = (values[..., 0] != values[..., 1]) | (values[..., 1] != values[..., 2])
+    if coloured.any():
+        if coloured.all():
+            return output
+        for axis in (0, 1):
+            coloured = ndimage.maximum_filter1d(
+                coloured.view(np.uint8), 2 * plan.reach + 1, axis, mode="constant"
+            ).view(bool)
+    grey = ~coloured[prepared.tile.y.inside, prepared.tile.x.inside]
+    if not grey.any():
+        return output
+    grey = grey.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)
+    return np.where(grey[..., None], output.mean(axis=-1, keepdims=True), output)
 
 
 def _maps(
@@ -230,16 +263,16 @@ def _maps(
 
 def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window: Window) -> np.ndarray:
     """From the network's output to the tile's part of the result."""
-    restored, limits = np.empty(output.shape, plan.dtype), plan.limits(window)
+    restored = np.empty(output.shape, plan.dtype)
     for rows in _strips(len(output)):
-        restored[rows] = window.invert(output[rows], plan.dtype, limits)
+        restored[rows] = window.invert(output[rows], plan.dtype)
     if prepared.missing is not None:
         restored[prepared.missing.repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)] = np.nan
     if not plan.rgb:
         return restored[..., 0]
     if prepared.alpha is not None:
         f, (y, x) = plan.factor, (prepared.tile.y.inside, prepared.tile.x.inside)
-        alpha = _enlarged(prepared.alpha, plan, limits)[y.start * f : y.stop * f, x.start * f : x.stop * f]
+        alpha = _enlarged(prepared.alpha, plan)[y.start * f : y.stop * f, x.start * f : x.stop * f]
         restored = np.concatenate([restored, alpha[..., None]], axis=-1)
     return restored
 
@@ -291,14 +324,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _enlarged(alpha: np.ndarray, plan: RestorationPlan, limits: tuple[float, float] | None) -> np.ndarray:
-    """Bicubic enlargement of (y, x), same dtype; within the range of its type, or as real numbers in that of the colours."""
-    if plan.dtype.kind == "f":
-        low, high = limits or (-np.inf, np.inf)
-    else:
-        low, high = 0.0, 1.0 if plan.dtype.kind == "b" else float(np.iinfo(plan.dtype).max)
-    window = Window(0, high if np.isfinite(high) else 1)
-    tensor = torch.from_numpy(np.nan_to_num(window.normalise(alpha)))[None, None]
+def _enlarged(alpha: np.ndarray, plan: RestorationPlan) -> np.ndarray:
+    """Bicubic enlargement of (y, x), same dtype, without overshoot: each pixel lies within what is next to it in `alpha`."""
+    top = 1.0 if plan.dtype.kind in "bf" else float(np.iinfo(plan.dtype).max)
+    window = Window(0, top)
+    values = np.nan_to_num(window.normalise(alpha))
     with exact_float32(), torch.inference_mode():
-        enlarged = BicubicUpsampling(plan.factor)(tensor)[0, 0].numpy()
-    return window.invert(enlarged, plan.dtype, None if limits is None and plan.dtype.kind == "f" else (low, high))
+        enlarged = BicubicUpsampling(plan.factor)(torch.from_numpy(values)[None, None])[0, 0].numpy()
+    low, high = (
+        extreme(values, size=3, mode="nearest").repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)
+        for extreme in (ndimage.minimum_filter, ndimage.maximum_filter)
+    )
+    return window.invert(np.clip(enlarged, low, high), plan.dtype)

@@ -51,8 +51,8 @@ class Window:
             normalised = (halves - kind(float(self.low) / 2)) / kind(self._half_span)
             return np.clip(normalised, -LARGEST, LARGEST).astype(np.float32)
 
-    def invert(self, normalised: np.ndarray, dtype: np.dtype, limits: tuple[float, float] | None = None) -> np.ndarray:
-        """Back to `dtype` and the image's units: rounded for integers, clipped to `limits` or what `dtype` can hold."""
+    def invert(self, normalised: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Back to `dtype` and the image's units: rounded for integers, clipped to what `dtype` can hold."""
         kind: type[np.floating] = np.float32 if dtype.kind in "biu" and dtype.itemsize <= 2 else np.float64
         with np.errstate(over="ignore", invalid="ignore"):
             values: np.ndarray = normalised.astype(kind)
@@ -60,8 +60,6 @@ class Window:
         if dtype.kind == "b":
             return (values >= 0.5).astype(dtype)
         smallest, largest = bounds(dtype)
-        if limits is not None:
-            smallest, largest = max(smallest, limits[0]), min(largest, limits[1])
         if dtype.kind in "iu":
             np.rint(values, out=values)
         result = np.clip(values, kind(smallest), kind(largest), out=values).astype(dtype)

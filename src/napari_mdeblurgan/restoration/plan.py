@@ -114,6 +114,11 @@ class RestorationPlan:
         return (*self.leading, *((stop - start) * self.factor for start, stop in self.region), *self.colours)
 
     @property
+    def reach(self) -> int:
+        """How far a pixel of the result sees, in pixels of the image: the halo without what filling in looks at."""
+        return max(self.halo - (FILL_RADIUS if self.dtype.kind == "f" else 0), 0)
+
+    @property
     def grid(self) -> TileGrid:
         """The tiles of each image of the stack."""
         axis = len(self.leading)
@@ -125,12 +130,6 @@ class RestorationPlan:
         """Model, device, precision and, unless it is the bare network's, the softness, for people."""
         parts = [f"model {self.model}", device_label(self.device), self.precision]
         return ", ".join(parts + ([str(self.softness)] if self.softness.sigma else []))
-
-    def limits(self, window: Window) -> tuple[float, float] | None:
-        """What the result is clipped to, if not to its type: colours as floats lie in 0 … 1, or in 0 … 255."""
-        if not self.rgb or self.dtype.kind != "f" or window.low < 0 or window.high > 255:
-            return None
-        return (0.0, 1.0) if window.high <= 1 else (0.0, 255.0)
 
     def window(self, index: tuple[int, ...], windows: tuple[Window, ...]) -> Window:
         """The window of the image at `index` of the leading axes."""
