@@ -18,7 +18,7 @@ from napari_mdeblurgan.batch.worker import Part, make_block, make_image, write_l
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.storage import FileImage
-from napari_mdeblurgan.storage.reading import read_whole
+from napari_mdeblurgan.storage.reading import loaded
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
@@ -116,7 +116,7 @@ class ClusterImage:
         """A small image in one go, in a folder of this run's: what an earlier one has handed out may still be under way."""
         source, place = self.item.source, self._place.parent / self._run / self._place.name
         if source.image is not None:
-            source = replace(source, image=replace(image, data=read_whole(image.data)))
+            source = replace(source, image=replace(image, data=loaded(image.data)))
 
         def arrived(answer: Answer) -> None:
             self.outcome = answer

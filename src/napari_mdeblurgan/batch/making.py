@@ -97,10 +97,10 @@ def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Gen
 def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator[Progress, None, Product]:
     from napari_mdeblurgan.restoration.engine import restore_steps
     from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
-    from napari_mdeblurgan.storage.reading import read_whole
+    from napari_mdeblurgan.storage.reading import loaded
 
     model = recipe.model_for(image).load()
-    image = dataclasses.replace(image, data=read_whole(image.data))
+    image = dataclasses.replace(image, data=loaded(image.data))
     plan = plan_micrograph(image, model.card, **recipe.options())
     data = yield from restore_steps(image.data, plan, model)
     write_image(place, restored_micrograph(image, data, plan))

@@ -45,3 +45,9 @@ def _without_mask(image: np.ma.MaskedArray) -> np.ndarray:
             "pixel is missing; convert it to float32 first."
         )
     return image.filled(np.nan)
+
+
+def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
+    """A part of an array in memory or of a lazy one; in this thread alone, as this may run within one of dask's tasks."""
+    part = image[index]
+    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)

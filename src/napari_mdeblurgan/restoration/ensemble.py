@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_mdeblurgan.restoration import memory
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.fitting import target, tiles_that_fit
 from napari_mdeblurgan.restoration.inference import apply, finish, network_on, prepare
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.measuring import measured_windows, read
+from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.orientation import ORIENTATIONS
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Region, Tile

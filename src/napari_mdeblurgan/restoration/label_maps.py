@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import spots
 
 FEWEST_LABELS = 3  # two areas of one value each may be a drawing
@@ -33,8 +34,6 @@ def refuse_label_map(image: Any) -> None:
     dtype = np.dtype(image.dtype)
     if dtype.kind not in "iu" or dtype.itemsize < 2 or 0 in image.shape:
         return
-    from napari_mdeblurgan.restoration.measuring import read
-
     values: set[int] = set()
     labels = parts = pixels = 0
     for spot in spots(image.shape, 2):

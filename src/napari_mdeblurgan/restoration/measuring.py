@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import is_lazy
+from napari_mdeblurgan.restoration.arrays import is_lazy, read
 from napari_mdeblurgan.restoration.intensity import Window, blocks, gist, measure_window, sample, spots
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 
@@ -103,9 +103,3 @@ def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
         values.append(gist(read(image, block)[colours]))
         yield number / len(everywhere)
     return measure_window(values)
-
-
-def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
-    """A part of an array in memory or of a lazy one; in this thread alone, as this may run within one of dask's tasks."""
-    part = image[index]
-    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from numbers import Real
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.gaussian import gaussian_radius
+from napari_mdeblurgan.gaussian import AIRY_SIGMA, gaussian_radius
 from napari_mdeblurgan.storage.objective import Objective
 
 AUTO = "auto"
-AIRY_SIGMA = 0.21  # of λ / NA: the Gaussian closest to a point-spread function in focus
 GREEN_UM = 0.55  # light where no wavelength is told: the middle of what eyes and cameras see
 LARGEST = 8.0  # pixels of the result
 PRIOR = 0.0  # pixels: where nothing is known of the objective

@@ -132,15 +132,14 @@ def _in_memory(path: Path, image: Micrograph) -> Micrograph:
     if image.data.nbytes > psutil.virtual_memory().available:
         size = f"{image.data.nbytes / 2**30:,.1f} GiB ({' × '.join(map(str, image.data.shape))} pixels)"
         raise FileError(f"{path} holds {size}, which does not fit into memory; crop it first.")
-    from napari_mdeblurgan.storage.reading import read_whole
-
-    return replace(image, data=read_whole(image.data))
+    return _whole(image)
 
 
 def _whole(image: Micrograph) -> Micrograph:
-    from napari_mdeblurgan.storage.reading import read_whole
+    """The image with its pixels in memory."""
+    from napari_mdeblurgan.storage.reading import loaded
 
-    return image if isinstance(image.data, np.ndarray) else replace(image, data=read_whole(image.data))
+    return image if isinstance(image.data, np.ndarray) else replace(image, data=loaded(image.data))
 
 
 def images_in(path: str | Path) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def read_parts(parts: tuple[Any, ...]) -> tuple[Any, ...]:
         return dask.compute(*parts, **options)
 
 
-def read_whole(data: Any) -> np.ndarray:
+def loaded(data: Any) -> np.ndarray:
     """An image in memory, C-contiguous; a lazy one is read part by part, each into its place."""
     if not hasattr(data, "dask"):
         return np.ascontiguousarray(data)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.ensemble import ensemble, part_of
 from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target, tiles_that_fit, within
 from napari_mdeblurgan.restoration.inference import network_on
-from napari_mdeblurgan.restoration.measuring import measured_windows, read
+from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.trust.choice import choice

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.measuring import read
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.trust.domain import Examination
 from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf

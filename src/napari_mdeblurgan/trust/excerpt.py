@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.measuring import read
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.tiling import Region
 from napari_mdeblurgan.trust.samples import spread_over
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.fitting import fine_grid, within
 from napari_mdeblurgan.restoration.inference import DoesNotFit, explains, explanation, prepare
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.measuring import read
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 

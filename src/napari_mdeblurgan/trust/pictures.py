@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from napari_mdeblurgan.restoration.measuring import read
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.trust.choice import LEGEND
 from napari_mdeblurgan.trust.maps import TrustMap
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import Window, fill
-from napari_mdeblurgan.restoration.measuring import read
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.measuring import read
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 
 EDGE = 128

@@ -206,7 +206,7 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
 
 def _limits(made: TrustMap) -> tuple[float, float]:
     """The kind's own, or from nothing to nearly the largest of a sample."""
-    from napari_mdeblurgan.restoration.measuring import read
+    from napari_mdeblurgan.restoration.arrays import read
 
     if made.kind.limits is not None:
         return made.kind.limits

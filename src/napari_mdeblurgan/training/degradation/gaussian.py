@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.gaussian import gaussian_radius
 
 
 def downsample(image: Tensor, factor: int) -> Tensor:
@@ -41,7 +42,7 @@ def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
         If the image is too small.
     """
     batch, channels, height, width = image.shape
-    radius = max(1, int(torch.ceil(4 * sigma.max()).item()))
+    radius = max(1, gaussian_radius(sigma.max().item()))
     if min(height, width) <= radius:
         raise ImageError(
             f"an image of {height} × {width} pixels is too small for a blur of {float(sigma.max()):.2f} pixels; "

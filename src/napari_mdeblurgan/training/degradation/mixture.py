@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_mdeblurgan.gaussian import AIRY_SIGMA, REACH
 from napari_mdeblurgan.training.degradation.artificial import padded, with_shapes
 from napari_mdeblurgan.training.degradation.camera import Camera, Degraded
 from napari_mdeblurgan.training.degradation.depth import FORMS, height_map, layers, through_depth
@@ -23,7 +24,6 @@ from napari_mdeblurgan.training.degradation.optics import (
 )
 from napari_mdeblurgan.training.degradation.processing import compressed, sharpened, through_mosaic
 
-AIRY_SIGMA = 0.21  # of λ / NA: the Gaussian closest to an Airy pattern
 WAVELENGTH_UM = 0.53
 AIRY_REACH = 7.5  # of the same: 2.6 radii of the Airy disk
 LAYERS = 4  # of a specimen with depth
@@ -182,7 +182,7 @@ class Mixture:
     @property
     def margin(self) -> int:
         """Low-resolution pixels along the edges that what lies beyond them may change: draw so much more."""
-        widest = max(4 * self.sigma[1] if self.gaussian + self.gaussian_noisy else 0, 0)
+        widest = REACH * self.sigma[1] if self.gaussian + self.gaussian_noisy else 0
         return max(SPOILED, math.ceil(0.75 * max(widest, self.reach if self.physical else 0)))
 
     @property
