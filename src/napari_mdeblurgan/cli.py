@@ -46,6 +46,7 @@ class Protocol(StrEnum):
 
     gaussian = "gaussian"
     physical = "physical"
+    mixture = "mixture"
 
 
 class Protocols(StrEnum):
@@ -54,6 +55,8 @@ class Protocols(StrEnum):
     gaussian = "gaussian"
     physical = "physical"
     both = "both"
+    strong = "strong"
+    all = "all"
 
 
 class Kind(StrEnum):
@@ -317,7 +320,9 @@ def simulate(
     context: typer.Context,
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Sharp images, or folders of them.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for low/, high/ and pictures of the pairs.")],
-    protocol: Annotated[Protocol, typer.Option(help="The paper's blur, or objective and camera.")] = Protocol.gaussian,
+    protocol: Annotated[
+        Protocol, typer.Option(help="The paper's blur, optics, or drawn as in training.")
+    ] = Protocol.gaussian,
     sigma: Annotated[float | None, typer.Option(help="Gaussian: blur in low-resolution pixels [1.2].")] = None,
     na: Annotated[float | None, typer.Option(help="Physical: numerical aperture [0.15].")] = None,
     wavelength: Annotated[float | None, typer.Option(help="Physical: in µm [0.53].")] = None,
@@ -328,6 +333,10 @@ def simulate(
     read_noise: Annotated[float | None, typer.Option(help="Physical: in electrons [3].")] = None,
     offset: Annotated[float | None, typer.Option(help="Physical: share of full scale [0.02].")] = None,
     bits: Annotated[int | None, typer.Option(help="Physical: of the camera, up to 16 [8].")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Mixture: a training configuration [what bundled models learn from]."),
+    ] = None,
     scale: Annotated[int, typer.Option(min=1, max=8, help="Reduction along y and x.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
@@ -346,7 +355,8 @@ def simulate(
 
         physical = {"na": na, "wavelength": wavelength, "pixel-size": pixel_size, "refractive-index": refractive_index}
         physical |= {"defocus": defocus, "photons": photons, "read-noise": read_noise, "offset": offset, "bits": bits}
-        for line in command.simulate(inputs, output, protocol.value, sigma, physical, scale, seed, overwrite):
+        wishes = command.Wishes(protocol.value, sigma, physical, config)
+        for line in command.simulate(inputs, output, wishes, scale, seed, overwrite):
             print(line, flush=True)
 
 
@@ -415,7 +425,7 @@ def evaluate(
         typer.Option("--models", "--model", metavar="NAME_OR_PATH", help="To judge; again for more. [those bundled]"),
     ] = None,
     protocol: Annotated[
-        Protocols, typer.Option(help="The paper's blur, objective and camera, or both.")
+        Protocols, typer.Option(help="The paper's blur, objective and camera, or both; blur stronger than those; all.")
     ] = Protocols.both,
     limit: Annotated[int | None, typer.Option(min=1, help="Images of each kind at most, spread evenly.")] = None,
     runs: Annotated[

@@ -243,3 +243,62 @@ def test_all_images_of_a_file_are_degraded_each_under_a_name_of_its_own(run, tmp
     np.testing.assert_array_equal(
         read_image(tmp_path / "pairs" / "high" / "a-right.tif").data, read_image(inputs[0], "right").data
     )
+
+
+ONLY_GAUSSIAN = """
+[degradation]
+gaussian = 1.0
+gaussian_noisy = 0.0
+physical = 0.0
+sigma = [0.9, 0.9]
+jpeg = 0.0
+rounded = 1.0
+"""
+
+
+def test_a_mixture_draws_what_its_configuration_says(run, grey: Path, tmp_path: Path) -> None:
+    config = tmp_path / "only.toml"
+    config.write_text(ONLY_GAUSSIAN)
+    options = ("--protocol", "mixture", "--config", config)
+    code, out, error = run(grey, "--output", tmp_path / "drawn", *options)
+    assert (code, error) == (0, "")
+    assert "grey.tif: drawn from the mixture, 30 × 35 and 60 × 70" in out
+    assert run(grey, "--output", tmp_path / "known", "--sigma", 0.9)[0] == 0
+    for kind in ("low", "high"):
+        drawn, known = (read_image(tmp_path / name / kind / "grey.tif") for name in ("drawn", "known"))
+        np.testing.assert_array_equal(drawn.data, known.data)
+        assert drawn.pixel_size == known.pixel_size
+
+
+def test_a_mixture_draws_anew_for_another_seed_and_the_same_for_the_same(run, tmp_path: Path) -> None:
+    sharp = np.random.default_rng(1).integers(0, 255, (160, 160, 3), np.uint8)
+    write_image(tmp_path / "a.tif", Micrograph(sharp, "YXS"))
+
+    def low(folder: str, seed: int) -> np.ndarray:
+        options = ("--protocol", "mixture", "--seed", seed)
+        assert run(tmp_path / "a.tif", "--output", tmp_path / folder, *options)[0] == 0
+        return read_image(tmp_path / folder / "low" / "a.tif").data
+
+    np.testing.assert_array_equal(low("one", 3), low("again", 3))
+    assert not np.array_equal(low("one-more", 3), low("other", 4))
+
+
+def test_options_of_other_protocols_are_refused_for_a_mixture(run, grey: Path, tmp_path: Path) -> None:
+    for options, told in (
+        (("--protocol", "mixture", "--sigma", 1), "--sigma belongs to the Gaussian protocol"),
+        (("--protocol", "mixture", "--defocus", 1), "--defocus belongs to the physical protocol"),
+        (("--config", tmp_path / "a.toml"), "--config belongs to the mixture"),
+        (("--protocol", "mixture", "--config", tmp_path / "none.toml"), "There is no file"),
+    ):
+        code, _, error = run(grey, "--output", tmp_path / "pairs", *options)
+        assert code != 0
+        assert told in error
+        assert not (tmp_path / "pairs").exists()
+
+
+def test_an_image_that_is_too_small_for_the_mixture_is_refused_in_one_sentence(run, tmp_path: Path) -> None:
+    write_image(tmp_path / "small.tif", Micrograph(np.zeros((40, 40), np.uint8), "YX"))
+    code, _, error = run(tmp_path / "small.tif", "--output", tmp_path / "pairs", "--protocol", "mixture")
+    assert code != 0
+    assert "too small for a blur that reaches" in error
+    assert len(error.strip().splitlines()) == 1

@@ -14,6 +14,7 @@ from napari_mdeblurgan.outputs import check_output
 if TYPE_CHECKING:
     from napari_mdeblurgan.evaluation.report import Evaluation
 
+SEVERAL = {"both": ("gaussian", "physical"), "all": ("gaussian", "physical", "strong")}
 LINE_EVERY = 0.05  # of the work, where progress goes into a pipe
 OURS = ("report.md", "report.html", "scores.csv")  # what a folder that may be written to holds
 
@@ -40,8 +41,8 @@ def evaluate(
         Folder of the report.
     models : sequence of str
         Names or paths; empty takes those that come with the package.
-    protocol : {"gaussian", "physical", "both"}
-        Degradations.
+    protocol : {"gaussian", "physical", "both", "strong", "all"}
+        Degradations; both: the first two.
     limit : int or None
         Images of each kind at most.
     runs : sequence of Path
@@ -71,7 +72,7 @@ def evaluate(
         folder=folder,
         output=output,
         models=tuple(models) or _bundled(),
-        protocols=("gaussian", "physical") if protocol == "both" else (protocol,),
+        protocols=SEVERAL.get(protocol, (protocol,)),
         limit=limit,
         runs=tuple(runs),
         richardson_lucy=richardson_lucy,

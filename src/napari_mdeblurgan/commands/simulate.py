@@ -6,7 +6,7 @@ import math
 import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_mdeblurgan.storage import FileImage, Micrograph
-    from napari_mdeblurgan.training.degradation import Condition
+    from napari_mdeblurgan.training.degradation import Condition, Mixture
 
 SIGMA = 1.2
 PIXEL_SIZE_UM = 0.65
@@ -35,12 +35,80 @@ PHYSICAL_DEFAULTS: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Which degradation is wanted.
+
+    Attributes
+    ----------
+    protocol : str
+        "gaussian", "physical", or "mixture": each image in its own way, drawn as in training.
+    sigma : float or None
+        Blur of the Gaussian protocol in pixels of the low-resolution image.
+    physical : mapping of str to float or None
+        The options of the physical protocol by name; None where one was not given.
+    config : Path or None
+        Training configuration whose degradations are drawn; None takes what bundled models learn from.
+    """
+
+    protocol: str = "gaussian"
+    sigma: float | None = None
+    physical: Mapping[str, float | None] = field(default_factory=dict)
+    config: Path | None = None
+
+    def degradation(self, scale: int) -> Condition | Mixture:
+        """What is to be done to every image.
+
+        Raises
+        ------
+        WrongUse
+            Where an option of another protocol was given.
+        MdeblurganError
+            Where an objective or camera cannot be, or the configuration cannot be read.
+        """
+        given = {name: value for name, value in self.physical.items() if value is not None}
+        if given and self.protocol != "physical":
+            raise WrongUse(
+                f"--{next(iter(given))} belongs to the physical protocol; add --protocol physical or leave it out."
+            )
+        if self.sigma is not None and self.protocol != "gaussian":
+            instead = " or give --defocus instead" if self.protocol == "physical" else " or leave it out"
+            raise WrongUse(f"--sigma belongs to the Gaussian protocol; add --protocol gaussian{instead}.")
+        if self.config is not None and self.protocol != "mixture":
+            raise WrongUse("--config belongs to the mixture; add --protocol mixture or leave it out.")
+
+        from napari_mdeblurgan.training.degradation import Camera, Condition, Optics
+
+        if self.protocol == "mixture":
+            return _mixture(self.config)
+        if self.protocol == "gaussian":
+            sigma = SIGMA if self.sigma is None else self.sigma
+            return Condition("gaussian", f"σ = {sigma:g} px", sigma=sigma)
+        values = PHYSICAL_DEFAULTS | given
+        fine = PIXEL_SIZE_UM if values["pixel-size"] is None else values["pixel-size"]
+        return Condition(
+            "physical",
+            f"defocus {values['defocus']:g} µm",
+            optics=Optics(values["na"], values["wavelength"], fine * scale, values["refractive-index"]),
+            defocus_um=values["defocus"],
+            camera=Camera(values["photons"], values["read-noise"], values["offset"], int(values["bits"])),
+        )
+
+
+def _mixture(config: Path | None) -> Mixture:
+    if config is None:
+        from napari_mdeblurgan.training.recipe import MIXTURE
+
+        return MIXTURE
+    from napari_mdeblurgan.training.config import read_config
+
+    return read_config(config).degradation
+
+
 def simulate(
     inputs: Sequence[Path],
     output: Path,
-    protocol: str,
-    sigma: float | None,
-    physical: Mapping[str, float | None],
+    wishes: Wishes,
     scale: int,
     seed: int,
     overwrite: bool,
@@ -55,16 +123,12 @@ def simulate(
         Sharp images, or folders of them. Of a file that holds several images all are taken.
     output : Path
         Folder for low/NAME.tif, high/NAME.tif and NAME.png; made if need be.
-    protocol : str
-        "gaussian" or "physical".
-    sigma : float or None
-        Blur of the Gaussian protocol in pixels of the low-resolution image.
-    physical : mapping of str to float or None
-        The options of the physical protocol by name; None where one was not given.
+    wishes : Wishes
+        Which degradation.
     scale : int
         Reduction along y and x.
     seed : int
-        Of the noise; an image's noise depends on this and on its name.
+        Of all chance; what is drawn for an image depends on this and on its name.
     overwrite : bool
         Whether files that are there already may be replaced.
 
@@ -84,7 +148,7 @@ def simulate(
             if any(path.exists() and path.samefile(source.path) for source in sources):
                 raise WrongUse(f"{path} is an input itself; choose another folder.")
     try:
-        condition = _condition(protocol, sigma, physical, scale)
+        degradation = wishes.degradation(scale)
     except MdeblurganError as error:
         raise WrongUse(str(error)) from error
 
@@ -100,7 +164,7 @@ def simulate(
     for source, (low_path, high_path, picture) in targets.items():
         try:
             image = read_image(source.path, source.image)
-            own, size_um, assumed = _with_pixel_size(condition, image, physical.get("pixel-size"), scale)
+            own, size_um, assumed = _with_pixel_size(degradation, image, wishes.physical.get("pixel-size"), scale)
             low, high = pair(image, own, scale, zlib.crc32(f"{seed} {image_stem(source)}".encode()), size_um)
         except (FileError, ImageError) as error:
             if sources[source]:
@@ -119,9 +183,9 @@ def simulate(
 
 
 def pair(
-    image: Micrograph, condition: Condition, scale: int, seed: int, size_um: float | None = None
+    image: Micrograph, degradation: Condition | Mixture, scale: int, seed: int, size_um: float | None = None
 ) -> tuple[Micrograph, Micrograph]:
-    """The low-resolution blurred and the high-resolution sharp image that a condition makes of a sharp one.
+    """The low-resolution blurred and the high-resolution sharp image that a degradation makes of a sharp one.
 
     8-bit images are taken as they are; others from their smallest to their largest value, channel by channel.
 
@@ -129,12 +193,12 @@ def pair(
     ----------
     image : Micrograph
         In memory. The last rows and columns that make no whole block of `scale` are left out, and so is transparency.
-    condition : Condition
-        The degradation.
+    degradation : Condition or Mixture
+        A mixture degrades every plane in its own way.
     scale : int
         Reduction along y and x.
     seed : int
-        Of the noise.
+        Of all chance.
     size_um : float or None
         Edge of a pixel of `image`; None keeps what the image says.
 
@@ -156,8 +220,8 @@ def pair(
         raise ImageError(f"An image of {sharp.shape[y]} × {sharp.shape[x]} pixels is too small; take a larger one.")
     sharp = sharp[(slice(None),) * y + tuple(slice(length) for length in whole)]
     planes = sharp.reshape(-1, *whole, sharp.shape[-1] if image.rgb else 1)
-    degraded = condition.degrade(torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1))), seed, scale)
-    bits = condition.camera.bits if condition.camera is not None else 8
+    degraded = degradation.degrade(torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1))), seed, scale)
+    bits = degradation.bits
     if size_um is not None:
         sizes, unit = image.physical()
         depths = {axis: size * MICROMETRES[unit] for axis, size in sizes.items() if axis == "Z" and unit}
@@ -210,37 +274,14 @@ def _with_name(source: Path, sentence: str) -> str:
     return sentence if source.name in sentence else f"{source}: {sentence}"
 
 
-def _condition(protocol: str, sigma: float | None, physical: Mapping[str, float | None], scale: int) -> Condition:
-    if protocol == "gaussian":
-        if foreign := [f"--{name}" for name, value in physical.items() if value is not None]:
-            raise WrongUse(f"{foreign[0]} belongs to the physical protocol; add --protocol physical or leave it out.")
-    elif sigma is not None:
-        raise WrongUse("--sigma belongs to the Gaussian protocol; add --protocol gaussian or give --defocus instead.")
-
-    from napari_mdeblurgan.training.degradation import Camera, Condition, Optics
-
-    if protocol == "gaussian":
-        sigma = SIGMA if sigma is None else sigma
-        return Condition("gaussian", f"σ = {sigma:g} px", sigma=sigma)
-    given = {name: value for name, value in physical.items() if value is not None}
-    values = PHYSICAL_DEFAULTS | given
-    fine = PIXEL_SIZE_UM if values["pixel-size"] is None else values["pixel-size"]
-    return Condition(
-        "physical",
-        f"defocus {values['defocus']:g} µm",
-        optics=Optics(values["na"], values["wavelength"], fine * scale, values["refractive-index"]),
-        defocus_um=values["defocus"],
-        camera=Camera(values["photons"], values["read-noise"], values["offset"], int(values["bits"])),
-    )
-
-
 def _with_pixel_size(
-    condition: Condition, image: Micrograph, given_um: float | None, scale: int
-) -> tuple[Condition, float | None, bool]:
-    """The condition at the image's pixel size, that size in µm (None: not needed), and whether it had to be assumed."""
+    condition: Condition | Mixture, image: Micrograph, given_um: float | None, scale: int
+) -> tuple[Condition | Mixture, float | None, bool]:
+    """The degradation at the image's pixel size, that size in µm (None: not needed), and whether it had to be assumed."""
     from napari_mdeblurgan.storage.geometry import MICROMETRES
+    from napari_mdeblurgan.training.degradation import Condition
 
-    if condition.optics is None:
+    if not isinstance(condition, Condition) or condition.optics is None:
         return condition, None, False
     sizes, unit = image.physical()
     size_um, assumed = given_um, False

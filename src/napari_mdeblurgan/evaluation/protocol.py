@@ -14,11 +14,11 @@ from napari_mdeblurgan.evaluation.images import SharpPart, digest, find_images
 from napari_mdeblurgan.evaluation.ledger import Ledger
 from napari_mdeblurgan.evaluation.methods import Method, Restore
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, similarities
-from napari_mdeblurgan.training.degradation import GAUSSIAN, PHYSICAL, Condition
+from napari_mdeblurgan.training.degradation import GAUSSIAN, PHYSICAL, STRONG, Condition
 
 BORDER = 8
 SIGMAS = tuple(condition.sigma for condition in GAUSSIAN if condition.sigma is not None)
-PROTOCOLS = {"gaussian": GAUSSIAN, "physical": PHYSICAL}
+PROTOCOLS = {"gaussian": GAUSSIAN, "physical": PHYSICAL, "strong": STRONG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def degraded(sharp: np.ndarray, condition: Condition, scale: int) -> tuple[np.nd
     sharp : ndarray
         (y, x) or (y, x, 3), float32 in [0, 1]; y and x multiples of `scale`.
     condition : Condition
-        From `GAUSSIAN` or `PHYSICAL`.
+        From `GAUSSIAN`, `PHYSICAL` or `STRONG`.
     scale : int
         Reduction along y and x.
 

@@ -15,6 +15,7 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.training.degradation import (
     GAUSSIAN,
     PHYSICAL,
+    STRONG,
     Camera,
     Condition,
     Optics,
@@ -32,6 +33,8 @@ QUIET = [replace(condition, camera=replace(condition.camera, photons=1e12, read_
 def test_the_conditions_are_three_blurs_and_three_distances_from_focus() -> None:
     assert [condition.label for condition in GAUSSIAN] == ["σ = 0.7 px", "σ = 1.2 px", "σ = 2.0 px"]
     assert [condition.label for condition in PHYSICAL] == ["defocus 0 µm", "defocus 15 µm", "defocus 30 µm"]
+    strong = ["σ = 3.0 px", "σ = 4.5 px", "defocus 60 µm", "defocus 90 µm"]
+    assert [condition.label for condition in STRONG] == strong
 
 
 @pytest.mark.parametrize("condition", GAUSSIAN, ids=str)

@@ -12,11 +12,12 @@ from napari_mdeblurgan.training.degradation.gaussian import (
 )
 from napari_mdeblurgan.training.degradation.mixture import Mixture
 from napari_mdeblurgan.training.degradation.optics import Optics, OpticsError, blur, defocus_psf
-from napari_mdeblurgan.training.degradation.protocols import GAUSSIAN, PHYSICAL, Condition
+from napari_mdeblurgan.training.degradation.protocols import GAUSSIAN, PHYSICAL, STRONG, Condition
 
 __all__ = [
     "GAUSSIAN",
     "PHYSICAL",
+    "STRONG",
     "Camera",
     "Condition",
     "Degraded",

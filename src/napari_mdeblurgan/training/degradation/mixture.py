@@ -21,6 +21,7 @@ from napari_mdeblurgan.training.degradation.optics import (
     OpticsError,
     blur,
     defocus_psf,
+    margin_of,
 )
 from napari_mdeblurgan.training.degradation.processing import compressed, sharpened, through_mosaic
 
@@ -178,6 +179,36 @@ class Mixture:
                 raise OpticsError(
                     f"{name} is drawn from {start:g} to {stop:g}; give a range within {lowest:g} to {highest:g}."
                 )
+
+    @property
+    def label(self) -> str:
+        """What is said of an image that was degraded so."""
+        return "drawn from the mixture"
+
+    @property
+    def bits(self) -> int:
+        """Of the whole numbers that most images come out as."""
+        return 8
+
+    def degrade(self, sharp: Tensor, seed: int = 0, scale: int = 2) -> Degraded:
+        """Degrade every image of a batch in its own way, as `draw` does; the same seed draws the same.
+
+        Parameters
+        ----------
+        sharp : Tensor
+            float32, (batch, channels, y, x) in [0, 1]; y and x multiples of `scale`.
+        seed : int
+            Of all that is drawn.
+        scale : int
+            Reduction along y and x.
+
+        Raises
+        ------
+        ImageError
+            If the images are too small for the widest blur.
+        """
+        margin_of(sharp, (self.reach if self.physical else self.margin) * scale, scale)
+        return self.draw(sharp, np.random.default_rng(seed), scale)
 
     @property
     def margin(self) -> int:

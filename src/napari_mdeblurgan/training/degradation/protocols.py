@@ -61,6 +61,11 @@ class Condition:
         else:
             raise OpticsError(f"there is no protocol {self.protocol!r}; choose gaussian or physical.")
 
+    @property
+    def bits(self) -> int:
+        """Of the whole numbers that come out: the camera's, or the 8 of the Gaussian protocol."""
+        return self.camera.bits if self.camera is not None else 8
+
     def psf(self, scale: int = 2) -> np.ndarray:
         """The true point-spread function on the low-resolution grid: what deconvolution is told.
 
@@ -137,15 +142,20 @@ def _radius(optics: Optics, defocus_um: float) -> int:
     return max(1, math.ceil(reach_um / optics.pixel_size_um))
 
 
-GAUSSIAN = tuple(Condition("gaussian", f"σ = {sigma} px", sigma=sigma) for sigma in (0.7, 1.2, 2.0))
+def _gaussian(sigma: float) -> Condition:
+    return Condition("gaussian", f"σ = {sigma} px", sigma=sigma)
 
-PHYSICAL = tuple(
-    Condition(
+
+def _physical(defocus_um: float) -> Condition:
+    return Condition(
         "physical",
-        f"defocus {defocus} µm",
+        f"defocus {defocus_um} µm",
         optics=Optics(numerical_aperture=0.15, wavelength_um=0.53, pixel_size_um=1.3),
-        defocus_um=defocus,
+        defocus_um=defocus_um,
         camera=Camera(photons=1000, read_noise_e=3, offset=0.02, bits=8),
     )
-    for defocus in (0, 15, 30)
-)
+
+
+GAUSSIAN = tuple(map(_gaussian, (0.7, 1.2, 2.0)))
+PHYSICAL = tuple(map(_physical, (0, 15, 30)))
+STRONG = (*map(_gaussian, (3.0, 4.5)), *map(_physical, (60, 90)))
