@@ -1,0 +1,157 @@
+"""A finished result made softer: what the last stage of the network would have done, on the pixels that there are.
+
+The blur is the same as that of `network/softening.py`. Here it acts on what was rounded to the type of the image, so a value can
+differ by half a grey level; less than four standard deviations from the edge of the image the network knows a little more.
+Pixels that are missing stay missing and pass nothing on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from scipy import ndimage
+
+from napari_mdeblurgan.gaussian import gaussian_radius
+from napari_mdeblurgan.restoration.arrays import read
+from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
+
+COLOURS = 3  # a fourth value is opacity, which is not blurred
+KEPT_BYTES = 64 * 2**20  # of what was shown last
+
+
+def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
+    """Blur one image by a Gaussian, mirrored beyond its edges.
+
+    Parameters
+    ----------
+    plane : ndarray
+        (y, x), or (y, x, 3 or 4) in colour; any real type. Opacity stays as it is.
+    sigma : float
+        Standard deviation in pixels; 0 leaves the image as it is.
+    rgb : bool
+        Whether the last axis holds colours.
+
+    Returns
+    -------
+    ndarray
+        A new array of the same shape and dtype. What is NaN or infinite stays so, and counts nowhere else.
+    """
+    if not sigma:
+        return plane.copy()
+    colours = plane[..., :COLOURS] if rgb else plane
+    precise = colours.dtype.itemsize > (2 if colours.dtype.kind in "iu" else 4)
+    values = colours.astype(np.float64 if precise else np.float32)
+    known = np.isfinite(values) if plane.dtype.kind == "f" else None
+    if known is None or known.all():
+        blurred = _blurred(values, sigma)
+    else:
+        weight = _blurred(known.astype(values.dtype), sigma)
+        share = _blurred(np.where(known, values, 0), sigma) / np.where(known, weight, 1)
+        blurred = np.where(known, share, values)
+    result = plane.copy()
+    into = result[..., :COLOURS] if rgb else result
+    into[...] = (np.rint(blurred) if plane.dtype.kind in "biu" else blurred).astype(plane.dtype)
+    return result
+
+
+def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Along y and x, the first two axes."""
+    for axis in (0, 1):
+        values = ndimage.gaussian_filter1d(values, sigma, axis=axis, mode="mirror", radius=gaussian_radius(sigma))
+    return values
+
+
+def softened_part(data: Any, index: tuple[int, ...], y: range, x: range, sigma: float, *, rgb: bool) -> np.ndarray:
+    """A part of one image of a stack as it is in the whole once that is blurred; reads no more around it than the blur does.
+
+    Parameters
+    ----------
+    data : array
+        (..., y, x), or (..., y, x, 3 or 4) in colour; in memory or lazy.
+    index : tuple of int
+        Which image of the stack.
+    y, x : range
+        Rows and columns, not empty; a step gives every n-th pixel.
+    sigma, rgb
+        As in `softened_plane`.
+    """
+    around, inside = [], []
+    for span, length in zip((y, x), data.shape[len(index) : len(index) + 2], strict=True):
+        first, last = min(span[0], span[-1]), max(span[0], span[-1])
+        start = max(first - gaussian_radius(sigma), 0)
+        around.append(slice(start, min(last + gaussian_radius(sigma) + 1, length)))
+        inside.append(np.array(span) - start if abs(span.step) > 1 else slice(first - start, last - start + 1))
+    plane = softened_plane(read(data, (*index, *around)), sigma, rgb=rgb)
+    return plane[inside[0]][:, inside[1]]
+
+
+class SoftLevels:
+    """The levels of a result that lies on disk as the network gave it, to be shown as soft as is wanted now.
+
+    Parameters
+    ----------
+    levels : sequence of dask.array.Array
+        (..., y, x), or (..., y, x, 3 or 4) in colour; the finest first.
+    rgb : bool
+        Whether the last axis holds colours.
+    sigma : float
+        Standard deviation in pixels of the finest level; can be changed at any time.
+
+    Attributes
+    ----------
+    arrays : list of dask.array.Array
+        The levels softened: each reads and blurs what is asked for and no more, by the `sigma` that there is then.
+    """
+
+    def __init__(self, levels: Sequence[Any], *, rgb: bool, sigma: float = 0.0) -> None:
+        self.levels, self.rgb, self.sigma = list(levels), rgb, sigma
+        self._kept: OrderedDict[tuple[int, float, Spans], np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+        self.arrays = [self._lazy(number, lambda: self.sigma) for number in range(len(self.levels))]
+
+    def prepare(self, sigma: float, level: int, index: tuple[int | slice, ...]) -> None:
+        """Have a part of a level ready for another `sigma`, so that it need not be waited for once that holds."""
+        read(self._lazy(level, lambda: sigma), index)
+
+    def _lazy(self, level: int, sigma: Callable[[], float]) -> da.Array:
+        """A level, blurred by the sigma that there is when it is read."""
+        data = self.levels[level]
+        part = ArrayPart(lambda spans: self._read(level, sigma(), spans), data.shape, data.dtype)
+        meta = np.empty((0,) * data.ndim, data.dtype)
+        return da.from_array(part, data.chunks, name=False, asarray=True, fancy=False, meta=meta)
+
+    def _read(self, level: int, sigma: float, spans: Spans) -> np.ndarray:
+        """Some spans of a level; what was read last is kept."""
+        key = level, sigma, spans
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        axis = -2 if self.rgb else -1
+        coarser = self.levels[0].shape[axis] / self.levels[level].shape[axis]
+        pixels = _of_spans(self.levels[level], sigma / coarser, self.rgb, spans)
+        with self._lock:
+            self._kept[key] = pixels
+            while sum(each.nbytes for each in self._kept.values()) > KEPT_BYTES and len(self._kept) > 1:
+                self._kept.popitem(last=False)
+        return pixels
+
+
+def _of_spans(data: Any, sigma: float, rgb: bool, spans: Spans) -> np.ndarray:
+    """Some spans of the softened whole, without the axes along which one place is named."""
+    first = data.ndim - (3 if rgb else 2)
+    several = [span if isinstance(span, range) else range(span, span + 1) for span in spans]
+    shape = tuple(len(span) for span in several[: first + 2])
+    result = np.empty((*shape, *data.shape[first + 2 :]), data.dtype)
+    if result.size:
+        for place in np.ndindex(*shape[:first]):
+            index = tuple(span[at] for span, at in zip(several[:first], place, strict=True))
+            result[place] = softened_part(data, index, several[first], several[first + 1], sigma, rgb=rgb)
+    if rgb:
+        result = result[..., spans[-1] if isinstance(spans[-1], int) else list(spans[-1])]
+    return result[tuple(slice(None) if isinstance(span, range) else 0 for span in spans[: first + 2])]

@@ -1,0 +1,84 @@
+"""A finished result made softer: the same as the network's last stage, part by part, on disk as in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration import softened_result
+from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.softened_result import SoftLevels, softened_part, softened_plane
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("shape", [(60, 70), (60, 70, 3)])
+def test_a_softened_result_is_what_the_networks_last_stage_makes(
+    tiny_model: Callable[..., Model], shape: tuple[int, ...]
+) -> None:
+    image, rgb = RANDOM.random(shape).astype(np.float32), len(shape) == 3
+    model = tiny_model(channels=3 if rgb else 1)
+    options = {"precision": "float32", "window": (0, 1)}
+    bare, soft = (np.asarray(restore(image, model, softness=sigma, **options)) for sigma in (0, 1.3))
+    inside = (slice(6, -6),) * 2  # the network makes something of what is mirrored beyond the edge
+    np.testing.assert_allclose(softened_plane(bare, 1.3, rgb=rgb)[inside], soft[inside], atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int32", "float16", "float32", "float64"])
+def test_type_and_a_flat_image_stay_as_they_are(dtype: str) -> None:
+    flat = np.full((20, 30), 1, dtype)
+    soft = softened_plane(flat, 2, rgb=False)
+    assert soft.dtype == flat.dtype
+    np.testing.assert_allclose(soft.astype(float), 1, atol=1e-3)
+
+
+def test_missing_pixels_stay_missing_and_change_no_others() -> None:
+    image = np.full((20, 30), 5, np.float32)
+    image[4, 7], image[5, 9] = np.nan, np.inf
+    soft = softened_plane(image, 1.5, rgb=False)
+    assert np.isnan(soft[4, 7])
+    assert np.isposinf(soft[5, 9])
+    np.testing.assert_allclose(soft[np.isfinite(image)], 5, rtol=1e-6)
+
+
+def test_opacity_is_not_blurred() -> None:
+    image = RANDOM.integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    soft = softened_plane(image, 1, rgb=True)
+    assert np.array_equal(soft[..., 3], image[..., 3])
+    assert not np.array_equal(soft[..., :3], image[..., :3])
+
+
+def test_a_part_equals_that_part_of_the_whole() -> None:
+    stack = RANDOM.integers(0, 256, (2, 60, 70), dtype=np.uint8)
+    whole = softened_plane(stack[1], 1.3, rgb=False)
+    for y, x in ((range(20), range(50, 70)), (range(30, 60, 3), range(10, 11))):
+        assert np.array_equal(softened_part(stack, (1,), y, x, 1.3, rgb=False), whole[y][:, x])
+
+
+@pytest.mark.parametrize("colours", [(), (4,)])
+def test_levels_on_disk_are_softened_as_they_are_read(colours: tuple[int, ...]) -> None:
+    fine = RANDOM.integers(0, 256, (3, 64, 80, *colours), dtype=np.uint8)
+    levels = [da.from_array(each, (1, 32, 32, *colours)) for each in (fine, fine[:, ::2, ::2])]
+    rgb = bool(colours)
+    soft = SoftLevels(levels, rgb=rgb, sigma=1.2)
+    for level, sigma in enumerate((1.2, 0.6)):
+        whole = np.stack([softened_plane(plane, sigma, rgb=rgb) for plane in np.asarray(levels[level])])
+        for index in ((slice(None),) * 3, (1, slice(5, 40), slice(3, 9)), (slice(None), slice(None, None, 3), 20)):
+            assert np.array_equal(soft.arrays[level][index].compute(), whole[index])
+    if rgb:
+        assert np.array_equal(soft.arrays[0][1, :, 4, :3].compute(), softened_plane(fine[1], 1.2, rgb=True)[:, 4, :3])
+    soft.sigma = 0
+    assert np.array_equal(soft.arrays[0].compute(), fine)
+
+
+def test_what_was_prepared_for_a_softness_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    soft = SoftLevels([da.from_array(RANDOM.random((64, 64)), 32)], rgb=False)
+    part = slice(5, 50), slice(0, 40)
+    soft.prepare(2.0, 0, part)
+    soft.sigma = 2.0
+    monkeypatch.setattr(softened_result, "softened_part", lambda *_, **__: pytest.fail("made again"))
+    soft.arrays[0][part].compute()
