@@ -13,6 +13,7 @@ import pytest
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage.objective import Objective
 
 HEIGHT, WIDTH = 6, 8
 SUMMARY: dict[str, Any] = {
@@ -127,9 +128,16 @@ def test_a_whole_stack_is_read_with_what_its_summary_says(tmp_path: Path, read: 
     assert values(image).ravel().tolist() == expected(2, 2, 3)
     assert image.pixel_size == {"X": 0.1, "Y": 0.1, "Z": -0.5}
     assert (image.unit, image.channel_names, image.time_step_s) == ("µm", ("DAPI", "GFP"), 2.0)
+    assert image.objective is None
     assert [channel.color for channel in image.display] == [(0, 0, 255), (0, 255, 0)]
     assert [channel.limits for channel in image.display] == [(100, 1000), (200, 2000)]
     assert not image.remarks
+
+
+def test_the_label_of_the_objective_tells_its_aperture(tmp_path: Path, read: Callable) -> None:
+    path = tmp_path / "run_MMStack_Pos0.ome.tif"
+    write_stack(path, grid(2, 2, 3), {"TINosePiece-Label": "Plan Apo 20x/0.75"})
+    assert read(path).objective == Objective(0.75)
 
 
 def test_planes_may_be_recorded_in_any_order(tmp_path: Path, read: Callable) -> None:

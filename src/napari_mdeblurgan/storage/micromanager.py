@@ -21,6 +21,7 @@ from napari_mdeblurgan.storage.calibration import Calibration
 from napari_mdeblurgan.storage.claims import check_claims
 from napari_mdeblurgan.storage.display import ChannelDisplay, limits_of
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size
+from napari_mdeblurgan.storage.objective import named_objective
 from napari_mdeblurgan.storage.tiff_ome import from_ome
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def calibration_of(tif: TiffFile, series: TiffPageSeries) -> Calibration:
         ome.time_step_s or (interval / 1000 if is_size(interval) else None),
         tuple(display[channel] for channel in channels) if last < len(display) else (),
         remarks=tuple(series.attr["remarks"]),
+        objective=ome.objective or named_objective(summary),
     )
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
+from typing import Any
+from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.geometry import MICROMETRES, unit_of_length
 
 LARGEST_NA = 1.7
+NAMES_APERTURE = re.compile(r"(?:\bNA\s*[:=]?\s*|\d\s*[x×]\s*/\s*)([01][.,]\d+)", re.IGNORECASE)
+HOLDERS = ("objective", "nosepiece")  # in what Micro-Manager calls the device that holds the objectives
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,64 @@ def ome_objective(root: Element, image: Element) -> Objective | None:
         return None
     waves = [wave for channel in image.iterfind("{*}Pixels/{*}Channel") if (wave := _wavelength_um(channel))]
     return Objective(aperture, fmean(waves) if waves else None)
+
+
+def zarr_objective(path: Path) -> Objective | None:
+    """What is known of the objective of an image in a collection as bioformats2raw writes it: its OME-XML lies beside.
+
+    OME-Zarr itself has no place for it.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the image, right within that of the collection.
+    """
+    folder = path.absolute().parent / "OME"
+    try:
+        root = ElementTree.fromstring((folder / "METADATA.ome.xml").read_bytes())
+    except (OSError, ElementTree.ParseError):
+        return None
+    images, names = root.findall("{*}Image"), _series(folder)
+    number = names.index(path.name) if path.name in names else int(path.name) if path.name.isdecimal() else -1
+    return ome_objective(root, images[number]) if 0 <= number < len(images) else None
+
+
+def _series(folder: Path) -> list[str]:
+    """The folders of a collection's images in the order of its OME-XML, if it says so."""
+    for name, own in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            found = json.loads((folder / name).read_bytes())
+            found = found[own] if own else found
+            names = found.get("ome", found)["series"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+        if isinstance(names, list):
+            return [str(each) for each in names]
+    return []
+
+
+def named_objective(properties: Mapping[str, Any]) -> Objective | None:
+    """What the properties that Micro-Manager keeps with a plane say: the label of the objective, where it tells the aperture.
+
+    Parameters
+    ----------
+    properties : mapping
+        Such as {"TINosePiece-Label": "1-Plan Apo 20x/0.75"}; a value may also be a mapping with the value under "PropVal".
+
+    Returns
+    -------
+    Objective or None
+        None where no label tells it, or labels tell different ones.
+    """
+    found = set()
+    for name, value in properties.items():
+        device, _, which = str(name).rpartition("-")
+        text = value.get("PropVal") if isinstance(value, Mapping) else value
+        if which == "Label" and any(holder in device.lower() for holder in HOLDERS) and isinstance(text, str):
+            told = NAMES_APERTURE.search(text)
+            found.add(_number(told[1].replace(",", ".")) if told else math.nan)
+    aperture = found.pop() if len(found) == 1 else math.nan
+    return Objective(aperture) if 0 < aperture <= LARGEST_NA else None
 
 
 def _wavelength_um(channel: Element) -> float | None:

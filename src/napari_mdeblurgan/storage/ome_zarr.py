@@ -13,6 +13,7 @@ import psutil
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of, transposed
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.objective import zarr_objective
 from napari_mdeblurgan.storage.ome_zarr_images import refuse_labels, zarr_images, zarr_title
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL, Level0, read_level0, unfinished
 from napari_mdeblurgan.storage.several import chosen
@@ -42,7 +43,7 @@ def open_ome_zarr(path: Path, image: str | int | None = None) -> Micrograph:
     one = found[chosen(path, [each.name for each in found], image)]
     name = zarr_title(one.path if len(found) > 1 else path)
     name = f"{name} {one.own}" if one.own else name
-    return replace(_opened(one.path, one.number), name=name)
+    return replace(_opened(one.path, one.number), name=name, objective=zarr_objective(one.path))
 
 
 def _opened(path: Path, number: int = 0) -> Micrograph:
