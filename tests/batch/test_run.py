@@ -356,3 +356,14 @@ def test_an_axis_that_ome_tiff_does_not_know_is_said_with_what_can_be_done(resto
     batch = restored([source])
     assert "OME-TIFF cannot hold an axis I; choose another format, such as TIFF (--format tiff)." in reasons(batch)
     assert len(restored([source], format="tiff").outputs) == 1
+
+
+def test_a_layer_that_was_placed_elsewhere_is_done_again(restored, tmp_path: Path) -> None:
+    data = grey(20, 24)
+    layer = Micrograph(data, "YX", {"Y": 0.5, "X": 0.5}, name="cells")
+    restored([layer], format="ome-zarr")
+    assert not restored([layer], format="ome-zarr").todo
+    moved = Micrograph(data, "YX", {"Y": 0.5, "X": -0.5}, name="cells", position={"Y": 3.0, "X": 4.0})
+    (path,) = restored([moved], format="ome-zarr").outputs
+    assert read_image(path).pixel_size == {"Y": 0.25, "X": -0.25}
+    assert read_image(path).position == {"Y": 2.875, "X": 4.125}

@@ -77,3 +77,33 @@ def test_what_has_no_unit_has_a_position_all_the_same(tmp_path: Path) -> None:
     image = Micrograph(IMAGE.data, "ZYX", {"Z": 1.0, "Y": 2.0, "X": -2.0}, position={"Z": 0.0, "Y": 3.0, "X": 4.0})
     write_image(tmp_path / "a.zarr", image)
     assert read_image(tmp_path / "a.zarr").geometry == image.geometry
+
+
+@pytest.mark.parametrize(
+    ("unit", "step", "begin", "told"),
+    [
+        (None, 2.5, 7.0, (None, 2.5, 7.0)),
+        (None, 1.0, 0.0, (None, None, 0.0)),
+        ("minute", 2.5, 7.0, (150.0, None, 420.0)),
+        ("second", -2.5, 7.0, (-2.5, None, 7.0)),
+    ],
+)
+def test_time_of_a_result_is_that_of_its_source(
+    tmp_path: Path, unit: str | None, step: float, begin: float, told: tuple[float | None, ...]
+) -> None:
+    axes = [{"name": "t", "type": "time"} | ({"unit": unit} if unit else {})]
+    axes += [{"name": name, "type": "space"} for name in "yx"]
+    scale, shift = (
+        {"type": "scale", "scale": [step, 3.0, 3.0]},
+        {"type": "translation", "translation": [begin, 1.0, 2.0]},
+    )
+    dataset = {"path": "0", "coordinateTransformations": [scale, shift]}
+    attributes = {"ome": {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [dataset]}]}}
+    group = zarr.create_group(str(tmp_path / "a.zarr"), attributes=attributes)
+    group.create_array("0", data=np.zeros((2, 8, 9), np.uint8))
+    image = read_image(tmp_path / "a.zarr")
+    assert (image.time_step_s, image.time_step, image.time_origin) == told
+    write_image(tmp_path / "b.zarr", Micrograph(image.data, "TYX", **image.frame(2)))
+    again = read_image(tmp_path / "b.zarr")
+    assert (again.time_step_s, again.time_step, again.time_origin) == told
+    assert again.place != image.place

@@ -19,6 +19,7 @@ from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan
+from napari_mdeblurgan.restoration.scan_job import plan_of_finished
 from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.trust import assess as assessing
@@ -289,3 +290,20 @@ def test_killed_it_leaves_the_result_and_comes_to_the_same_end(
     steps = assess_stored_steps(source, scan.path, scan.plan, model)
     assert [next(steps) for _ in range(3)][-1].before > 0
     same(finished(steps), in_one_piece(source, scan, model, monkeypatch))
+
+
+def test_a_finished_result_is_that_of_its_place_alone(tiny_model: Models, plane: Micrograph, tmp_path: Path) -> None:
+    placed = replace(plane, pixel_size={"Y": 0.5, "X": -0.3}, position={"Y": 7.0, "X": 1.0}, unit="µm")
+    model = tiny_model()
+    scan = open_scan(placed, model, tmp_path / "a.ome.zarr", **WISHES)
+    finished(scan.steps())
+    assert plan_of_finished(placed, model, scan.path, WISHES) is not None
+    assert plan_of_finished(replace(placed, name="renamed"), model, scan.path, WISHES) is not None
+    for change in (
+        {"pixel_size": {"Y": 0.5, "X": 0.3}},
+        {"position": {"Y": 7.5, "X": 1.0}},
+        {"unit": "nm"},
+        {"unit": None},
+        {"pixel_size": {}, "position": {}},
+    ):
+        assert plan_of_finished(replace(placed, **change), model, scan.path, WISHES) is None

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_mdeblurgan.batch.inputs import Source
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.micrograph import Micrograph
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Fingerprint:
         Bytes; of a folder, those of all its files.
     stamp : str
         Of a file its time of change in ns; of a folder the latest of its files and their number; of an array in memory a
-        digest of its pixels, of a lazy one what dask knows it by.
+        digest of its pixels, of a lazy one what dask knows it by, and where it lies.
     """
 
     size: int
@@ -39,7 +40,7 @@ def fingerprint(source: Source) -> Fingerprint:
         If the file is no longer there, or may not be looked at.
     """
     if source.image is not None:
-        return _of_array(source.image.data)
+        return _of_image(source.image)
     path = source.path or Path()
     try:
         return _of_folder(path) if path.is_dir() else _of_file(path)
@@ -61,6 +62,12 @@ def _of_folder(folder: Path) -> Fingerprint:
             status = Path(place, name).stat()
             count, size, latest = count + 1, size + status.st_size, max(latest, status.st_mtime_ns)
     return Fingerprint(size, f"{latest}/{count}")
+
+
+def _of_image(image: Micrograph) -> Fingerprint:
+    """Of an image that was handed over, with its place, which its result's file tells."""
+    pixels = _of_array(image.data)
+    return Fingerprint(pixels.size, f"{pixels.stamp} {image.axes} {image.place}")
 
 
 def _of_array(data: object) -> Fingerprint:

@@ -13,10 +13,11 @@ from dask.base import tokenize
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measuring
-from napari_mdeblurgan.restoration.micrographs import plan_micrograph, with_known
+from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph, with_known
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
+from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
 from napari_mdeblurgan.storage.ome_zarr_writing import begun_job, finished_job
@@ -85,7 +86,7 @@ def settling(
 def plan_of_finished(
     source: Micrograph, model: Model, path: Path, wishes: Mapping[str, Any], ensemble: bool = False, identity: str = ""
 ) -> RestorationPlan | None:
-    """The plan that a finished scan was made by; None if there is none at `path`, or it is of another job.
+    """The plan that a finished scan was made by; None if there is none at `path`, or it is of another job or place.
 
     Parameters
     ----------
@@ -94,7 +95,11 @@ def plan_of_finished(
     """
     wishes = with_known(source, wishes)
     kept = _kept(finished_job(path), _identical(source, model, identity, wishes, ensemble))
-    return plan_micrograph(source, model.card, in_memory=False, **{**wishes, **kept}) if kept else None
+    if not kept:
+        return None
+    plan = plan_micrograph(source, model.card, in_memory=False, **{**wishes, **kept})
+    found = open_image(path)
+    return plan if restored_micrograph(source, found.data, plan).place == found.place else None
 
 
 def _identical(

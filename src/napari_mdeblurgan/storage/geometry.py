@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple, TypedDict, TypeGuard
 
 MICROMETRES = {
     "fm": 1e-9,
@@ -102,6 +102,14 @@ class Step(NamedTuple):
     scale: float
     unit: str | None = None
     origin: float = 0.0
+
+
+class Time(TypedDict):
+    """Where images lie along T, as keywords of `Micrograph`: seconds where the unit is one of time, else a plain number."""
+
+    time_step_s: float | None
+    time_step: float | None
+    time_origin: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +223,15 @@ def seconds_in(unit: str | None) -> float | None:
     text = (unit or "").strip(" \0\"'.").lower()
     sign = TIMES.get(text) or TIMES.get(text.removesuffix("s")) or text
     return SECONDS.get(sign) or SECONDS.get(sign.removesuffix("s"))
+
+
+def time_of(step: float, unit: str | None, origin: float) -> Time:
+    """What is said of the axis of time; a step that is 0 or not finite says nothing, and 1 in no unit is nothing said."""
+    seconds = seconds_in(unit)
+    step, origin = step * (seconds or 1.0), origin * (seconds or 1.0)
+    known = step if is_scale(step) else None
+    plain = None if seconds or known == 1 else known
+    return Time(time_step_s=known if seconds else None, time_step=plain, time_origin=origin if known else 0.0)
 
 
 def size_from_density(pixels_per_inch: float) -> float | None:

@@ -19,6 +19,8 @@ class Frame(TypedDict):
     unit: str | None
     unitless: frozenset[str]
     time_step_s: float | None
+    time_step: float | None
+    time_origin: float
     channel_names: tuple[str, ...]
 
 
@@ -42,7 +44,7 @@ class Micrograph:
     name : str
         Name of the image, mostly its file's without the suffix.
     time_step_s : float or None
-        Seconds from one image to the next along T.
+        Seconds from one image to the next along T; negative where time runs backwards.
     position : dict of str to float
         Where the centre of the first pixel lies along X, Y and Z, in `unit`; 0 where it is not known.
     unitless : frozenset of str
@@ -58,6 +60,10 @@ class Micrograph:
     restored : bool
         Whether it is a result of this program, which its file is then marked as; see `storage.provenance`. Reading an image
         does not look for the mark.
+    time_step : float or None
+        From one image to the next along T in no unit of time, where `time_step_s` is not known.
+    time_origin : float
+        Where the first image lies along T, in seconds, or in no unit where `time_step_s` is not known.
 
     Raises
     ------
@@ -79,6 +85,8 @@ class Micrograph:
     remarks: tuple[str, ...] = ()
     objective: Objective | None = None
     restored: bool = False
+    time_step: float | None = None
+    time_origin: float = 0.0
 
     def __post_init__(self) -> None:
         axes = self.axes
@@ -128,6 +136,14 @@ class Micrograph:
         geometry = self.geometry
         return geometry.lengths, geometry.unit
 
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Where its pixels lie in space and time, comparable with that of another: what files of both would tell."""
+        geometry = self.geometry
+        along = ((geometry.scale.get(a, 1.0), geometry.unit_of(a), geometry.origin.get(a, 0.0)) for a in "ZYX")
+        time = (self.time_step_s, self.time_step or 1.0, self.time_origin) if "T" in self.axes else ()
+        return (*(each for axis, each in zip("ZYX", along, strict=True) if axis in self.axes), time)
+
     def frame(self, density: float = 1.0, origin: tuple[int, int] = (0, 0)) -> Frame:
         """How an image made of this one lies in space, time and channels, as far as it is worth writing to a file.
 
@@ -149,5 +165,7 @@ class Micrograph:
             unit=geometry.unit,
             unitless=geometry.unitless,
             time_step_s=self.time_step_s,
+            time_step=self.time_step,
+            time_origin=self.time_origin,
             channel_names=self.channel_names,
         )

@@ -117,6 +117,8 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
         geometry.unitless,
         level0.display if len(level0.display) == channels and "S" not in order else (),
         level0.grey_calibration,
+        time_step=level0.time_step,
+        time_origin=level0.time_origin,
     )
 
 

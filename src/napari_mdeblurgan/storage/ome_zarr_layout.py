@@ -45,7 +45,8 @@ class Layout:
 
     Attributes
     ----------
-    shape, axes, pixel_size, unit, channel_names, time_step_s, name, position, unitless, display, grey_calibration
+    shape, axes, pixel_size, unit, channel_names, name, position, unitless, display, grey_calibration
+    time_step_s, time_step, time_origin
         As in `Micrograph`.
     dtype : str
         Name of the type of a pixel: bool, an integer or a real number.
@@ -69,6 +70,8 @@ class Layout:
     unitless: frozenset[str] = frozenset()
     display: tuple[ChannelDisplay, ...] = ()
     grey_calibration: GreyCalibration | None = None
+    time_step: float | None = None
+    time_origin: float = 0.0
 
     @property
     def stored_axes(self) -> str:
@@ -180,10 +183,13 @@ def _axis(axis: str, layout: Layout) -> dict[str, str]:
 def _dataset(level: int, layout: Layout) -> dict[str, Any]:
     scale, translation = [], []
     for axis in layout.stored_axes:
-        size = (layout.time_step_s or 1.0) if axis == "T" else layout.pixel_size.get(axis, 1.0)
+        if axis == "T":
+            size, begin = layout.time_step_s or layout.time_step or 1.0, layout.time_origin
+        else:
+            size, begin = layout.pixel_size.get(axis, 1.0), layout.position.get(axis, 0.0)
         factor = 2**level if axis in "YX" else 1
         scale.append(size * factor)
-        translation.append(layout.position.get(axis, 0.0) + size * (factor - 1) / 2)
+        translation.append(begin + size * (factor - 1) / 2)
     transforms: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
     if any(translation):
         transforms.append({"type": "translation", "translation": translation})

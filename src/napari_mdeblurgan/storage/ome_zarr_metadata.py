@@ -18,7 +18,7 @@ from napari_mdeblurgan.storage.display import (
     display_from,
     limits_of,
 )
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, seconds_in
+from napari_mdeblurgan.storage.geometry import Geometry, Step, Time, time_of
 
 if TYPE_CHECKING:
     from yaozarrs.v04 import Multiscale as Multiscale04
@@ -43,7 +43,7 @@ class Level0:
         The order that the image had when this program wrote it, with S for its colours.
     geometry : Geometry
         Where its pixels lie.
-    channel_names, time_step_s, display, grey_calibration
+    channel_names, time_step_s, display, grey_calibration, time_step, time_origin
         As in `Micrograph`.
     """
 
@@ -52,9 +52,11 @@ class Level0:
     order: str | None
     geometry: Geometry
     channel_names: tuple[str, ...]
-    time_step_s: float | None
+    time_step_s: float | None = None
     display: tuple[ChannelDisplay, ...] = ()
     grey_calibration: GreyCalibration | None = None
+    time_step: float | None = None
+    time_origin: float = 0.0
 
 
 def unfinished(attributes: Mapping[str, Any]) -> bool:
@@ -84,7 +86,7 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
         detail = " ".join(reason.split())[:120]
         raise FileError(f"{path} is not OME-Zarr 0.4 or 0.5 ({detail}); convert it to one of them.") from None
     axes = _letters(path, multiscale)
-    geometry, step = _geometry(multiscale, axes)
+    geometry, time = _geometry(multiscale, axes)
     own = attributes.get(OWN_KEY)
     own = own if isinstance(own, Mapping) else {}
     order = own.get("axes")
@@ -93,7 +95,9 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
         order = "".join(axis for axis in axes if axis not in "CYX") + "YXS"
     display = display_from(own["display"]) if "display" in own else _display(ome)
     greys = calibration_from(own.get("grey_calibration"))
-    return Level0(multiscale.datasets[0].path, axes, order, geometry, names, step, display, greys)
+    return Level0(
+        multiscale.datasets[0].path, axes, order, geometry, names, display=display, grey_calibration=greys, **time
+    )
 
 
 def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
@@ -162,15 +166,14 @@ def _transforms(multiscale: Multiscale04 | Multiscale05) -> tuple[Any, ...]:
     return (*multiscale.datasets[0].coordinateTransformations, *(multiscale.coordinateTransformations or ()))
 
 
-def _geometry(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[Geometry, float | None]:
-    """Where the pixels lie along X, Y and Z, and the seconds between frames."""
+def _geometry(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[Geometry, Time]:
+    """Where the pixels lie along X, Y and Z, and the images along T."""
     factors = [transform.scale for transform in _transforms(multiscale) if transform.type == "scale"]
     scale = dict(zip(axes, (math.prod(values) for values in zip(*factors, strict=True)), strict=True))
     units = {letter: getattr(axis, "unit", None) for letter, axis in zip(axes, multiscale.axes, strict=True)}
     begin = _position(multiscale, axes)
     steps = {axis: Step(scale[axis], units[axis], begin[axis]) for axis in "XYZ" if axis in scale}
-    step = scale.get("T", math.nan) * (seconds_in(units.get("T")) or math.nan)
-    return Geometry.of(steps), step if is_size(step) else None
+    return Geometry.of(steps), time_of(scale.get("T", math.nan), units.get("T"), begin.get("T", 0.0))
 
 
 def _position(multiscale: Multiscale04 | Multiscale05, axes: str) -> dict[str, float]:

@@ -152,6 +152,8 @@ def create_ome_zarr(
     display: Sequence[ChannelDisplay] = (),
     grey_calibration: GreyCalibration | None = None,
     time_step_s: float | None = None,
+    time_step: float | None = None,
+    time_origin: float = 0.0,
     name: str = "",
     job: str = "",
     in_place: bool = False,
@@ -166,7 +168,8 @@ def create_ome_zarr(
     ----------
     path : str or Path
         Ends in ".zarr".
-    shape, axes, pixel_size, unit, channel_names, position, unitless, time_step_s, name, display, grey_calibration
+    shape, axes, pixel_size, unit, channel_names, position, unitless, name, display, grey_calibration
+    time_step_s, time_step, time_origin
         As in `Micrograph`.
     dtype : dtype
         bool, an integer or a real number.
@@ -207,6 +210,8 @@ def create_ome_zarr(
         frozenset(unitless),
         tuple(display),
         grey_calibration,
+        time_step,
+        time_origin,
     )
     store = ChunkStore(path if in_place else path.with_name(path.name + PARTIAL), layout)
     with told(path):

@@ -199,7 +199,7 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
         if abs(pixels) >= RESAMPLED or (begin and axis == "Z"):
             metadata[f"{axis.lower()}origin"] = CORNER[axis] - pixels
     if image.time_step_s is not None:
-        metadata["finterval"] = image.time_step_s
+        metadata["finterval"] = abs(image.time_step_s)  # which has no place for a sign
     if "C" in axes:
         metadata["mode"] = "composite"
         planes = math.prod(image.data.shape[image.axes.index(axis)] for axis in "TZ" if axis in axes)

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.array_part import ArrayPart
-from napari_mdeblurgan.storage.geometry import Geometry, Step, seconds_in, unit_of_length
+from napari_mdeblurgan.storage.geometry import Geometry, Step, Time, time_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
 
 if TYPE_CHECKING:
@@ -101,9 +101,10 @@ def letters(labels: Sequence[str], rgb: bool) -> str:
 
 
 def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Micrograph:
-    """An image with what its layer says about its axes; sizes and positions only where their unit is one of length.
+    """An image with what its layer says about its axes; sizes and positions in no unit of length are plain numbers.
 
-    An OME-Zarr can tell where an image lies, but not how it is turned: of a layer that is not upright it tells neither.
+    A file can tell where an image lies, and whether it is mirrored, but not how it is turned or sheared: of a layer that is,
+    only the sizes are told.
 
     `data` has its axes in the order of `placement.order`.
 
@@ -115,14 +116,14 @@ def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Microgr
     order = list(placement.order)
     axes = letters([placement.axis_labels[axis] for axis in order], rgb)
     steps: dict[str, Step] = {}
-    upright = placement.upright
-    step: float | None = None
+    scale, begin = placement.plain or (np.abs(placement.scale), np.zeros(len(order)))
+    time: Time | dict[str, float] = {}
     for letter, axis in zip(axes, order, strict=False):
-        size, unit = abs(float(placement.scale[axis])), str(placement.units[axis])
-        if letter in "XYZ" and unit_of_length(unit):
-            steps[letter] = Step(size, unit, float(placement.translate[axis]) if upright else 0.0)
-        elif letter == "T" and (seconds := seconds_in(unit)):
-            step = size * seconds
+        size, unit = float(scale[axis]), str(placement.units[axis])
+        if letter in "XYZ":
+            steps[letter] = Step(size, unit, float(begin[axis]))
+        elif letter == "T":
+            time = time_of(size, unit, float(begin[axis]))
     found = Geometry.of(dict(reversed(steps.items())))
     return Micrograph(
         data,
@@ -130,9 +131,9 @@ def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Microgr
         found.scale,
         found.unit,
         name=name,
-        time_step_s=step,
         position=found.origin,
         unitless=found.unitless,
+        **time,
     )
 
 

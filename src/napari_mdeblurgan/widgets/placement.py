@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
+STRAIGHT = 1e-6  # of a pixel for each: how far an image that counts as straight may run aside
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
@@ -46,15 +48,27 @@ class Placement:
     order: tuple[int, ...]
 
     @property
-    def upright(self) -> bool:
-        """Whether world axes run along those of the image, the same way: nothing rotated, sheared, mirrored or transformed."""
-        straight = CompositeAffine(scale=self.scale, rotate=self.rotate, shear=self.shear).linear_matrix
-        untouched = np.allclose(self.affine, np.eye(len(self.affine)))
-        return untouched and np.allclose(straight, np.diag(np.abs(self.scale)))
+    def plain(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """A scale and a translation for each axis that say the whole of it, as files have them; the scale is negative along a
+        mirrored axis. None where the image is rotated or sheared.
+        """
+        linear = CompositeAffine(scale=self.scale, rotate=self.rotate, shear=self.shear).linear_matrix
+        matrix = self.affine[:-1, :-1] @ linear
+        scale = np.diag(matrix).copy()
+        least = np.minimum.outer(np.abs(scale), np.abs(scale))
+        if np.any(np.abs(matrix - np.diag(scale)) > STRAIGHT * least):
+            return None
+        return scale, self.affine[:-1, :-1] @ self.translate + self.affine[:-1, -1]
 
     def layer_arguments(self) -> dict[str, Any]:
         """The same as keywords of `napari.layers.Layer`."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "order"}
+
+    def told(self) -> dict[str, Any]:
+        """The same in plain values, which are the same in another process: what tells a place from every other."""
+        numbers = {name: value for name, value in self.layer_arguments().items() if isinstance(value, np.ndarray)}
+        told: dict[str, Any] = {name: (value + 0.0).tolist() for name, value in numbers.items()}  # -0 is 0
+        return told | {"units": [str(unit) for unit in self.units], "axis_labels": list(self.axis_labels)}
 
 
 def placement_of(layer: Layer, order: Sequence[int] | None = None) -> Placement:

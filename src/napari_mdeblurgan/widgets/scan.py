@@ -175,7 +175,9 @@ def _filled_in(job: Job, model: Model, scan: Scan, path: Path) -> Generator[Prog
 
 
 def _result_path(job: Job, model: Model) -> Path:
-    """Where the result of a job lies: the same for the same image, model and settings, another for any other.
+    """Where the result of a job lies: the same for the same image, place, model and settings, another for any other.
+
+    The name of the layer does not count. Its place does: an earlier result stays what it is, and lies where it lay.
 
     Raises
     ------
@@ -185,8 +187,9 @@ def _result_path(job: Job, model: Model) -> Path:
     from dask.base import tokenize
 
     planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
-    settings = [planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else [])]
+    settings: list[Any] = [planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else [])]
     settings += [job.precision] if job.precision != "auto" else []
+    settings.append(job.placement.told())
     ending = f" {tokenize(job.identity, model.card.weights_sha256, *settings)[:8]}{SUFFIX}"
     assert job.folder is not None
     try:

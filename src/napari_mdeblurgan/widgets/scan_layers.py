@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from napari.layers import Image
 
@@ -13,6 +13,7 @@ from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets.job import Failed
 from napari_mdeblurgan.widgets.layers import add_layer
 from napari_mdeblurgan.widgets.live_layer import LiveLayer, show_levels
+from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 from napari_mdeblurgan.widgets.trust import is_map
 
@@ -38,7 +39,7 @@ class ScanLayers:
         self._opened: Opened | None = None
         self._live: LiveLayer | None = None
         self._interrupted: weakref.WeakValueDictionary[Path, Image] = weakref.WeakValueDictionary()
-        self._unfinished: weakref.WeakKeyDictionary[Image, Path] = weakref.WeakKeyDictionary()
+        self._unfinished: weakref.WeakKeyDictionary[Image, tuple[Path, dict[str, Any]]] = weakref.WeakKeyDictionary()
         self._assessed: Path | None = None
 
     @property
@@ -47,10 +48,15 @@ class ScanLayers:
         return self._opened.scan.path if self._opened is not None else None
 
     def can_resume(self, source: Image) -> bool:
-        """Whether the last scan of `source`, or its assessment, was interrupted in this viewer, and is still there."""
-        path = self._unfinished.get(source)
-        return path is not None and any(
-            (place / "zarr.json").is_file() for place in (path, path.with_name(path.name + PARTIAL))
+        """Whether the last scan of `source`, or its assessment, was interrupted in this viewer, and is still there.
+
+        A source that has been placed elsewhere since has another result.
+        """
+        path, place = self._unfinished.get(source, (None, {}))
+        return (
+            path is not None
+            and place == placement_of(source).told()
+            and any((place / "zarr.json").is_file() for place in (path, path.with_name(path.name + PARTIAL)))
         )
 
     def paths(self) -> list[Path]:
@@ -72,7 +78,7 @@ class ScanLayers:
             layer = add_layer(self._viewer, self._live.arrays, opened.arguments, source)
         self._live.attach(layer)
         if source is not None:
-            self._unfinished[source] = scan.path
+            self._unfinished[source] = scan.path, placement_of(source).told()
         return layer
 
     def touch(self) -> None:
@@ -85,7 +91,7 @@ class ScanLayers:
         layer = self.end(made, source)
         self._assessed = made.path
         if source is not None:
-            self._unfinished[source] = made.path
+            self._unfinished[source] = made.path, placement_of(source).told()
         return layer
 
     def assessed(self, source: Image | None) -> None:
