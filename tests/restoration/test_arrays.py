@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import dask.array as da
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.arrays import as_array
+from napari_mdeblurgan.restoration.engine import restore
 
 
 class Labelled:
@@ -36,3 +39,26 @@ def test_masked_integers_are_refused() -> None:
 
 def test_nothing_masked_is_an_image_like_any_other() -> None:
     assert type(as_array(np.ma.masked_array(np.uint8([[1, 2]])))) is np.ndarray
+
+
+def test_masked_pixels_of_a_lazy_array_are_missing_and_stay_masked(tiny_model: Callable[..., Model]) -> None:
+    image = np.ma.masked_array(np.random.default_rng(0).random((40, 48)).astype(np.float32), np.eye(40, 48) > 0)
+    lazy = da.from_array(image, chunks=20, asarray=False)
+    assert np.array_equal(as_array(lazy).compute(), as_array(image), equal_nan=True)
+    assert as_array(lazy).name == as_array(da.from_array(image, chunks=20, asarray=False)).name
+    wishes: dict[str, Any] = {"device": "cpu", "precision": "float32", "tile": 64}
+    with pytest.warns(UserWarning, match="40 values"):
+        whole = restore(image, tiny_model(1), **wishes)
+    found = restore(lazy, tiny_model(1), **wishes).compute()
+    assert isinstance(found, np.ma.MaskedArray)
+    np.testing.assert_array_equal(found.mask, whole.mask)
+    assert found.mask.sum() == 4 * 40
+    np.testing.assert_allclose(found.filled(0), whole.filled(0), atol=1e-4)
+
+
+def test_masked_integers_of_a_lazy_array_are_refused_when_they_are_read() -> None:
+    image = np.ma.masked_array(np.uint8([[1, 2]]), [[False, True]])
+    with pytest.raises(ImageError, match="1 pixels of the image are masked"):
+        as_array(da.from_array(image, asarray=False)).compute()
+    nothing = np.ma.masked_array(np.uint8([[1, 2]]))
+    assert type(as_array(da.from_array(nothing, asarray=False)).compute()) is np.ndarray

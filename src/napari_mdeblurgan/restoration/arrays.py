@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.storage.lazy import by_block
 
 
 def is_lazy(image: Any) -> bool:
@@ -17,26 +18,33 @@ def is_lazy(image: Any) -> bool:
 def as_array(image: Any) -> Any:
     """The numpy array or the lazy one that `image` is or holds, as xarray's do, else what numpy makes of it.
 
-    Masked pixels of real numbers become NaN.
+    Masked pixels of real numbers become NaN; of a lazy array when they are read.
 
     Raises
     ------
     ImageError
-        If that is no array, or has masked pixels and a type without NaN.
+        If that is no array, or has masked pixels and a type without NaN; the latter of a lazy array when they are read.
     """
     if hasattr(image, "dims") and hasattr(image, "data"):  # labelled arrays are not indexed as others are
         image = image.data
     if isinstance(image, np.ma.MaskedArray):
         return _without_mask(image)
     if is_lazy(image):
-        return image
+        return by_block(_without_mask, image) if is_masked(image) else image
     try:
         return np.asarray(image)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ImageError(f"This {type(image).__name__} is no image: {error}; pass an array of numbers.") from error
 
 
-def _without_mask(image: np.ma.MaskedArray) -> np.ndarray:
+def is_masked(image: Any) -> bool:
+    """Whether an array, in memory or of dask, is of the kind whose pixels may be masked."""
+    return isinstance(getattr(image, "_meta", image), np.ma.MaskedArray)
+
+
+def _without_mask(image: np.ndarray) -> np.ndarray:
+    if not isinstance(image, np.ma.MaskedArray):  # a block of an array of which others are masked
+        return np.asarray(image)
     if not np.ma.is_masked(image):
         return np.asarray(image.data)
     if image.dtype.kind != "f":

@@ -14,13 +14,14 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import memory
-from napari_mdeblurgan.restoration.arrays import as_array
+from napari_mdeblurgan.restoration.arrays import as_array, is_masked
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.measuring import finished, measuring, told
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
+from napari_mdeblurgan.storage.lazy import by_block
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -79,7 +80,7 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
     -------
     array
         The image's dtype and leading axes, `model.card.scale` times the pixels along y and x. A dask array for a dask
-        array, with nothing computed yet; else numpy, masked where a masked array has no value.
+        array, with nothing computed yet; else numpy. Masked where a masked array has no value.
 
     Raises
     ------
@@ -88,10 +89,11 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
     OutOfMemory
         If not even the smallest tile fits.
     """
-    masked = np.ma.isMaskedArray(image)
+    masked = is_masked(image)
     image = as_array(image)
     if hasattr(image, "dask"):
-        return restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
+        lazy = restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
+        return by_block(np.ma.masked_invalid, lazy) if masked else lazy
     plan = make_plan(image, model.card, **wishes)
     for sentence in plan.warnings:
         warnings.warn(sentence, stacklevel=2)

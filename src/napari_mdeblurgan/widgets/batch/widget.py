@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import list_models
+from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.storage import READABLE, FileImage
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
@@ -422,4 +423,4 @@ class BatchWidget(QWidget):
 def _micrograph_of(layer: Image) -> Micrograph:
     """A layer's image as it is now, with y and x where its labels say."""
     placement = placement_of(layer)
-    return micrograph(arranged(full_resolution(layer), placement.order), layer.name, layer.rgb, placement)
+    return micrograph(arranged(as_array(full_resolution(layer)), placement.order), layer.name, layer.rgb, placement)
