@@ -22,6 +22,7 @@ def settings_of(plan: RestorationPlan, card: ModelCard, ensemble: bool = False) 
         "Blur that it learned": learned,
         "Factor": f"×{plan.factor} along y and x",
         "Intensity window": windows,
+        "Softness": f"{plan.softness.sigma:.2g} px ({plan.softness.reason})",
         "Device and precision": f"{device_label(plan.device)}, {plan.precision}",
         "Orientations": f"{TIMES}, their mean" if ensemble else "1",
     }

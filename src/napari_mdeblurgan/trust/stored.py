@@ -17,6 +17,7 @@ from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.fitting import fine_grid, target
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.scan_spread import MAPS_FOLDER, maps_path
+from napari_mdeblurgan.restoration.softened_result import SoftLevels
 from napari_mdeblurgan.restoration.tiling import Span, Tile
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.ome_zarr import open_levels
@@ -50,6 +51,7 @@ def assess_stored_steps(
     model: Model,
     examinations: tuple[Examination, ...] | None = None,
     disagreement: bool = False,
+    softness: float = 0.0,
 ) -> Generator[Progress, None, Assessment]:
     """Assess a result in OME-Zarr; yields once at the start and after every tile. What an earlier run has done is done.
 
@@ -71,6 +73,9 @@ def assess_stored_steps(
     disagreement : bool
         Whether there is to be a map of it. Where the result is the mean of eight orientations it is there already; else they
         are made for it.
+    softness : float
+        Standard deviation, in pixels of the result, of a Gaussian that the result is blurred by before it is assessed: 0 for
+        what lies on disk.
 
     Raises
     ------
@@ -79,9 +84,10 @@ def assess_stored_steps(
     OutOfMemory
         If not even the smallest tile fits.
     """
-    restored = open_image(result).data
+    bare = open_image(result).data
+    restored = SoftLevels([bare], rgb=plan.rgb, sigma=softness).arrays[0] if softness else bare
     trust = plan_trust(source.data, restored, plan, model, Wishes(disagreement=disagreement), examinations)
-    maps = StoredMaps(source, result, trust, model)
+    maps = StoredMaps(source, result, trust, model, softness)
     figures = maps.figures()
     if figures is not None:
         return assessment_of(trust, maps.finish(), figures, model)
@@ -150,14 +156,14 @@ class StoredMaps:
 
     Parameters
     ----------
-    source, result, trust, model
+    source, result, trust, model, softness
         As for `assess_stored_steps`.
     """
 
-    def __init__(self, source: Micrograph, result: Path, trust: TrustPlan, model: Model) -> None:
+    def __init__(self, source: Micrograph, result: Path, trust: TrustPlan, model: Model, softness: float = 0.0) -> None:
         self._folder, self._trust = result / MAPS_FOLDER, trust
         self._plan = plan = trust.restoration
-        self._job = _job(trust, model)
+        self._job = _job(trust, model, softness)
         rows, columns = fine_grid(plan).spans
         edges = _edge(rows), _edge(columns)
         self._writers: dict[str, OmeZarrWriter] = {}
@@ -238,10 +244,11 @@ class StoredMaps:
             group.attrs.put({OWN_KEY: {"job": self._job, "figures": dataclasses.asdict(figures)}})
 
 
-def _job(trust: TrustPlan, model: Model) -> str:
+def _job(trust: TrustPlan, model: Model, softness: float) -> str:
     """What maps depend on beside their result."""
     calibration = hashlib.sha256(repr(trust.calibration).encode()).hexdigest()[:16]
     kept = {"format": FORMAT, "model": model.card.weights_sha256, "calibration": calibration}
+    kept |= {"softness": softness} if softness else {}
     return json.dumps(kept | {"disagreement": "disagreement" in trust.maps})
 
 

@@ -111,7 +111,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     return controls
 
 
-def laid_out(controls: Controls, *more: Widget) -> list[Widget]:
+def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widget]:
     """Arrange the widgets in rows for a vertical container without labels of its own; `more` come before the buttons."""
     return [
         *(_named(box) for box in (controls.image, controls.model)),
@@ -123,6 +123,7 @@ def laid_out(controls: Controls, *more: Widget) -> list[Widget]:
         _row(controls.preview, controls.run),
         controls.working,
         _row(controls.compare, controls.report),
+        sharpness,
         controls.legend,
         controls.status,
     ]

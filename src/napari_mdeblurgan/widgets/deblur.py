@@ -37,6 +37,7 @@ from napari_mdeblurgan.widgets.runner import Runner
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 from napari_mdeblurgan.widgets.scan_layers import ScanLayers
 from napari_mdeblurgan.widgets.settings import read_settings
+from napari_mdeblurgan.widgets.sharpness import Sharpness
 from napari_mdeblurgan.widgets.slices import Slices
 from napari_mdeblurgan.widgets.verdicts import Verdicts
 
@@ -81,11 +82,21 @@ class DeblurWidget(Container):
             self._choices.results_folder, lambda folder: self._remember(results_folder=folder), self.scans.paths
         )
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
-        self._orders = Orders(napari_viewer, self.controls, self.slices, self.results, self.scans, self._card_for)
+        self.sharpness = Sharpness(napari_viewer, self._refresh)
+        self._orders = Orders(
+            napari_viewer,
+            self.controls,
+            self.slices,
+            self.results,
+            self.scans,
+            self._card_for,
+            lambda: self.sharpness.group.microscope,
+        )
         self.controls.trust.value = self._choices.trust != "no"
         self.controls.ensemble.value = self._choices.ensemble == "yes"
         super().__init__(labels=False)
-        self._rows = scrolling(self, laid_out(self.controls, self.slices.widget, self.results.widget))
+        options = self.slices.widget, self.results.widget, self.sharpness.group.widget
+        self._rows = scrolling(self, laid_out(self.controls, *options, sharpness=self.sharpness.widget))
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         self._connect()
         self._follow_active()
@@ -379,6 +390,8 @@ class DeblurWidget(Container):
             result = layers.add_layer(self._viewer, made.data, made.arguments, source)
         if result is not None and not was_open:
             self._pair(result, preview=isinstance(made, Restored) and made.preview)
+        if result is not None:
+            self.sharpness.adopt(result, made.soft, () if isinstance(made, Restored) else made.levels)
         name = result.name if result is not None else made.arguments["name"]
         self._tell_made = partial(self._tell_time, len(self._told), name, made)
         self._told.append("")
@@ -442,6 +455,7 @@ class DeblurWidget(Container):
         self.scans.close()
         self.results.abandon()
         self._search.abandon()
+        self.sharpness.close()
         self._viewer.layers.selection.events.active.disconnect(self._follow_active)
         self._viewer.layers.selection.events.changed.disconnect(self._refresh)
         release_key(self._viewer, COMPARE_KEY, self.compare)
@@ -459,6 +473,7 @@ class DeblurWidget(Container):
         controls.run.text = wording.run(len(images), resumable)
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
         controls.working.visible = self.running
+        self.sharpness.show(self._pairs.together(self._active(), self._compared()))
         source = self._compared()
         controls.compare.enabled = source is not None
         controls.report.enabled = self._reported() is not None

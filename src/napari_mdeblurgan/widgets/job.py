@@ -5,32 +5,36 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets import trust
-from napari_mdeblurgan.widgets.axes import is_natural, part_of, put_back
+from napari_mdeblurgan.widgets.axes import is_natural, part_of
+from napari_mdeblurgan.widgets.known_optics import Microscope, known_softness, optics_of
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
     from napari_mdeblurgan.widgets.scan import Opened, Saved
+    from napari_mdeblurgan.widgets.soft_results import SoftResult
     from napari_mdeblurgan.widgets.trust import Trusted
 
     Steps = Generator["str | Noted | Progress | Opened | Saved", None, "Restored | Saved | Failed"]
 
 MEASURING = "Measuring the intensities…"
+SOFTENING = "Making it as sharp as its objective allows…"
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +78,10 @@ class Job:
     seen : (tuple of int, ((y0, y1), (x0, x1))), optional
         Which of its planes is looked at, counted from the first one, and which region of that in pixels of the source: on
         disk that is done first.
+    file : str, optional
+        What the source layer was opened from, which may tell of the objective.
+    microscope : Microscope
+        What the user says of it.
     """
 
     source: str
@@ -93,6 +101,8 @@ class Job:
     look: dict[str, Any]
     folder: Path | None = None
     seen: tuple[tuple[int, ...], Region] | None = None
+    file: str | None = None
+    microscope: Microscope = field(default_factory=Microscope)
 
     @property
     def is_part(self) -> bool:
@@ -125,9 +135,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """A result, and the attributes of the layer that it becomes, see `add_layer`."""
+    """A result, the attributes of the layer that it becomes, see `add_layer`, and how soft it is shown."""
 
     data: np.ndarray
+    soft: SoftResult
     arguments: dict[str, Any]
     preview: bool
     device: str
@@ -201,11 +212,31 @@ def _restore(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
         tell = None if explanation is None else explanation.keep
         data, seconds = yield from _timed(restore_steps(image, plan, model, tell))
         spread = None
-    restored = _restored(job, plan, model, data, seconds)
+    soft = yield from _softened(job, data)
+    restored = _restored(job, plan, model, soft, seconds)
     if not check:
         return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
-    trusted = yield from trust.assessed(job, image, plan, model, data, explanation, spread, examinations)
+    assert soft.shown is not None
+    shown = replace(plan, softness=soft.softness)
+    trusted = yield from trust.assessed(job, image, shown, model, soft.shown, explanation, spread, examinations)
     return replace(restored, trusted=trusted)
+
+
+def _softened(job: Job, data: np.ndarray) -> Generator[str, None, SoftResult]:
+    """A result as soft as is known that it should be, with what the network gave beside it."""
+    from napari_mdeblurgan.restoration.softened_result import softened_plane
+    from napari_mdeblurgan.widgets.soft_results import SoftResult
+
+    optics = optics_of(job.placement, job.file)
+    softness = known_softness(optics, job.microscope)
+    shown = data
+    if softness.sigma:
+        yield SOFTENING
+        shown = np.empty_like(data)
+        for index in np.ndindex(*data.shape[: len(job.placement.scale) - 2]):
+            shown[index] = softened_plane(data[index], softness.sigma, rgb=job.rgb)
+            yield SOFTENING
+    return SoftResult(data, job.rgb, job.placement.order, optics, softness, shown)
 
 
 def _timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, tuple[Made, float]]:
@@ -240,6 +271,7 @@ def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, Restorat
         precision=job.precision,
         region=job.region,
         channel_axis=job.window_axes,
+        softness=0,  # the result is made softer afterwards
     )
     if job.is_part or plan.windows is None:
         plan = replace(plan, windows=(yield from windows_of(job)))
@@ -256,10 +288,11 @@ def windows_of(job: Job) -> Generator[str, None, tuple[Window, ...]]:
     return (yield from told(steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING))
 
 
-def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, seconds: float) -> Restored:
+def _restored(job: Job, plan: RestorationPlan, model: Model, soft: SoftResult, seconds: float) -> Restored:
     return Restored(
-        data=put_back(data, job.placement.order),
-        arguments=layer_arguments(job, plan, model, seconds),
+        data=soft.pixels,
+        soft=soft,
+        arguments=layer_arguments(job, plan, model, seconds, soft.softness),
         preview=job.preview,
         device=plan.device,
         seconds=seconds,
@@ -267,16 +300,23 @@ def _restored(job: Job, plan: RestorationPlan, model: Model, data: np.ndarray, s
     )
 
 
-def layer_arguments(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:
+def layer_arguments(
+    job: Job, plan: RestorationPlan, model: Model, seconds: float, softness: Softness
+) -> dict[str, Any]:
     """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was made."""
     placement = enlarged(job.placement, model.card.scale, (*job.first_plane, *plan.origin))
     suffix = "preview" if job.preview else f"sharp ×{model.card.scale}"
     return {
         "name": f"{job.source} [{suffix}]",
-        "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds)},
+        "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds) | noted(softness)},
         **placement.layer_arguments(),
         **job.look,
     }
+
+
+def noted(softness: Softness) -> dict[str, Any]:
+    """A softness as a result's metadata tell it."""
+    return {"softness": softness.sigma, "softness_reason": softness.reason}
 
 
 def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:

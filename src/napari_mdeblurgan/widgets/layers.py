@@ -45,6 +45,7 @@ def job_on(source: Image, model: str, device: str, *, order: Sequence[int] | Non
         device=device,
         placement=placement,
         look=appearance_of(source),
+        file=source.source.path,
         **part,
     )
 

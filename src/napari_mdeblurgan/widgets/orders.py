@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.model import ModelCard
     from napari_mdeblurgan.widgets.job import Job
+    from napari_mdeblurgan.widgets.known_optics import Microscope
     from napari_mdeblurgan.widgets.results_folder import ResultsFolder
     from napari_mdeblurgan.widgets.scan_layers import ScanLayers
     from napari_mdeblurgan.widgets.slices import Slices
@@ -36,6 +37,8 @@ class Orders:
         Of the widget.
     card_for : callable
         Gives the card of the model that restores an image; None if there is none.
+    microscope : callable
+        Gives what the user says of it.
     """
 
     def __init__(
@@ -46,9 +49,11 @@ class Orders:
         results: ResultsFolder,
         scans: ScanLayers,
         card_for: Callable[[Image], ModelCard | None],
+        microscope: Callable[[], Microscope],
     ) -> None:
         self._viewer, self._controls, self._slices = viewer, controls, slices
         self._results, self._scans, self._card_for = results, scans, card_for
+        self._microscope = microscope
 
     def job(self, image: Image) -> Job:
         """Restore a layer: whole, some of its slices, or the plane that is shown.
@@ -87,7 +92,11 @@ class Orders:
 
     def _made(self, image: Image, **part: Any) -> Job:
         card, settings, preview = self._card_for(image), read_settings(), part.get("preview", False)
-        part |= {"precision": settings.precision, "tile_memory_mb": settings.tile_memory_mb}
+        part |= {
+            "microscope": self._microscope(),
+            "precision": settings.precision,
+            "tile_memory_mb": settings.tile_memory_mb,
+        }
         for wish in ("trust", "ensemble"):
             part[wish] = getattr(self._controls, wish).value and not preview
         device = settings.device_for(self._controls.device.value)

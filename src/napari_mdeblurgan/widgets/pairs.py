@@ -91,6 +91,14 @@ class Pairs:
             return layer
         return next((s for s in list(self._results) if s in self._layers and layer in self.results_of(s)), None)
 
+    def together(self, active: Layer | None, source: Image | None) -> list[Image]:
+        """The result that is selected, else the newest of `source`; then the newest ones of the others of its run."""
+        first = active if isinstance(active, Image) and is_result(active) else None
+        own = source if first is None else self.source_of(first)
+        run = [self.results_of(each) for each in (self.run_of(own) if own is not None else ())]
+        newest = [made[-1] for made in run if made and first not in made]
+        return newest if first is None else [first, *newest]
+
     def shows_after(self, source: Image) -> bool:
         """Whether any result of `source` is visible."""
         return any(layer.visible for layer in self.results_of(source))

@@ -15,6 +15,7 @@ from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
 from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, windows_of
+from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import SUFFIX, clean_name
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.scan import Scan
+    from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.storage.array_part import ArrayPart
     from napari_mdeblurgan.storage.micrograph import Micrograph
     from napari_mdeblurgan.trust.domain import Examination
+    from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
 TILE = 1024  # larger ones would be a little faster, but the view would wait for them, and so would Cancel
@@ -68,7 +71,9 @@ class Saved:
     path : Path
         The OME-Zarr.
     levels : list of array
-        Its levels for a layer, lazy, the finest first.
+        Its levels for a layer, lazy, the finest first, as soft as they are to be shown.
+    soft : SoftResult
+        How soft that is.
     arguments : dict
         Attributes of the layer.
     seconds : float
@@ -79,6 +84,7 @@ class Saved:
 
     path: Path
     levels: list[Any]
+    soft: SoftResult
     arguments: dict[str, Any]
     device: str
     seconds: float
@@ -132,6 +138,7 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
             device=job.device,
             precision=job.precision,
             tile=_tile(job, model),
+            softness=0,  # what lies on disk is the bare network's result, and what is shown of it is made softer
         )
         plan = scan.plan
         examinations = yield from _examined(job, source, plan, model)
@@ -139,7 +146,8 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     if not job.trust:
         return saved
     yield saved
-    trusted = yield from trust.assessed_on_disk(job, source, path, plan, model, examinations)
+    shown = replace(plan, softness=saved.soft.softness)
+    trusted = yield from trust.assessed_on_disk(job, source, path, shown, model, examinations)
     return replace(saved, trusted=trusted)
 
 
@@ -160,7 +168,7 @@ def _filled_in(job: Job, model: Model, scan: Scan, path: Path) -> Generator[Prog
     steps = scan.steps()
     try:
         start = next(steps)
-        arguments = _arguments(job, model, scan.plan, path, 0.0)
+        arguments = _arguments(job, model, scan.plan, path, 0.0, scan.plan.softness)
         yield Opened(scan=scan, arguments=arguments, order=job.placement.order, done=start.fraction)
         seconds = 0.0
         try:
@@ -229,23 +237,32 @@ def _plan_of_found(job: Job, model: Model, windows: tuple[Window, ...]) -> Resto
         precision=job.precision,
         channel_axis=job.window_axes,
         in_memory=False,
+        softness=0,
     )
 
 
 def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: float) -> Saved:
+    from napari_mdeblurgan.restoration.softened_result import SoftLevels
     from napari_mdeblurgan.storage.ome_zarr import open_levels
+    from napari_mdeblurgan.widgets.soft_results import SoftResult
 
+    optics = optics_of(job.placement, job.file)
+    softness = known_softness(optics, job.microscope)
+    bare = SoftLevels(open_levels(path), rgb=job.rgb, sigma=softness.sigma)
     return Saved(
         path=path,
-        levels=[put_back(level, job.placement.order) for level in open_levels(path)],
-        arguments=_arguments(job, model, plan, path, seconds),
+        levels=[put_back(level, job.placement.order) for level in bare.arrays],
+        soft=SoftResult(bare, job.rgb, job.placement.order, optics, softness),
+        arguments=_arguments(job, model, plan, path, seconds, softness),
         device=plan.device,
         seconds=seconds,
         warnings=plan.warnings,
     )
 
 
-def _arguments(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: float) -> dict[str, Any]:
-    arguments = layer_arguments(job, plan, model, seconds)
+def _arguments(
+    job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: float, softness: Softness
+) -> dict[str, Any]:
+    arguments = layer_arguments(job, plan, model, seconds, softness)
     arguments["metadata"]["mdeblurgan"]["file"] = str(path)
     return arguments | {"multiscale": True}

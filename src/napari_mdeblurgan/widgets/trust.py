@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.storage.micrograph import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
     from napari_mdeblurgan.trust.domain import Examination
@@ -69,6 +70,8 @@ class Trusted:
     region : ((int, int), (int, int))
         Start and stop along y and x of the part that was restored.
     settings : dict of str to str
+    softness : Softness
+        Of the result that was assessed.
     pixel_size, unit
         Of the source layer; None and "" where they are pixels.
     date : str
@@ -81,6 +84,7 @@ class Trusted:
     image: Any
     region: tuple[tuple[int, int], tuple[int, int]]
     settings: dict[str, str]
+    softness: Softness
     pixel_size: float | None
     unit: str
     date: str
@@ -143,11 +147,15 @@ def assessed_on_disk(
     model: Model,
     examinations: tuple[Examination, ...],
 ) -> Generator[str | Progress, None, Trusted]:
-    """Assess the result of a job that is on disk, or go on with it; the maps are kept within the result."""
+    """Assess the result of a job that is on disk, or go on with it; the maps are kept within the result.
+
+    It is assessed as soft as `plan` says, as it is shown; what lies on disk is the bare network's result.
+    """
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
     yield CHECKING
-    assessment = yield from assess_stored_steps(source, path, plan, model, examinations, job.ensemble)
+    softness = plan.softness.sigma
+    assessment = yield from assess_stored_steps(source, path, plan, model, examinations, job.ensemble, softness)
     return _trusted(job, source.data, plan, model, assessment, path)
 
 
@@ -165,6 +173,7 @@ def _trusted(
         image=image,
         region=plan.region,
         settings=settings_of(plan, model.card, job.ensemble),
+        softness=plan.softness,
         pixel_size=pixel_size,
         unit=unit,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
@@ -314,6 +323,19 @@ def save_report(path: Path, trusted: Trusted, result: Any) -> None:
         date=trusted.date,
     )
     write_report(path, report)
+
+
+def as_shown(trusted: Trusted, result: Layer) -> Trusted:
+    """An assessment that says so where its result is shown softer or sharper by now than it was assessed."""
+    made = result.metadata["mdeblurgan"]
+    sigma, reason = made.get("softness", 0.0), made.get("softness_reason", "")
+    assessed = trusted.softness
+    if sigma == assessed.sigma:
+        return trusted
+    words = f"Found for softness {assessed.sigma:.2g} px, and it is shown with {sigma:.2g} px now: "
+    settings = {**trusted.settings, "Softness": f"{sigma:.2g} px ({reason})", "Assessed with": str(assessed)}
+    assessment = replace(trusted.assessment, sentence=f"{words}{trusted.assessment.sentence}")
+    return replace(trusted, assessment=assessment, settings=settings)
 
 
 def ask_for_report_path(parent: Any, name: str) -> Path | None:

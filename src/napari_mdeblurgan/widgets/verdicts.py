@@ -54,7 +54,7 @@ class Verdicts:
             return ""
         result, trusted = found
         self._last = ref(result)
-        return f"{result.name}: {trusted.assessment.sentence}"
+        return f"{result.name}: {trust.as_shown(trusted, result).assessment.sentence}"
 
     def save_report(
         self,
@@ -71,7 +71,7 @@ class Verdicts:
         create_worker(
             InWords(trust.save_report, "the writing of a report"),
             path,
-            found[1],
+            trust.as_shown(found[1], found[0]),
             view.full_resolution(found[0]),
             _connect={
                 "returned": lambda _: say(f"The report was saved as {path}."),

@@ -1,0 +1,110 @@
+"""The group **Your microscope** of the dock widget: asked for once, kept between sessions, and optional."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from magicgui.widgets import Container, FloatSpinBox, Label, PushButton
+
+from napari_mdeblurgan.storage.objective import LARGEST_NA
+from napari_mdeblurgan.widgets.choices import read_choices, write_choices
+from napari_mdeblurgan.widgets.controls import LABEL_WIDTH
+from napari_mdeblurgan.widgets.known_optics import Microscope
+
+TITLE = "Your microscope"
+TIP = (
+    "Optional: the objective, the light and the camera that you work with. Where a file says nothing of its objective, Sharpness "
+    "takes from here how sharp a result can be."
+)
+FIELDS = {  # name: label, tooltip, what stands before and after the number, largest, decimals, step
+    "magnification": ("Objective", "Magnification of the objective, times that of a tube lens.", "× ", "", 500, 1, 1),
+    "numerical_aperture": (
+        "",
+        "Numerical aperture, as it is engraved on the objective.",
+        "NA ",
+        "",
+        LARGEST_NA,
+        2,
+        0.05,
+    ),
+    "wavelength_nm": ("Light", "Wavelength of the light that is seen; green where not known.", "", " nm", 2000, 0, 10),
+    "camera_pixel_um": (
+        "",
+        "Edge of a pixel of the camera. Where a layer knows the size of its pixels, that counts.",
+        "",
+        " µm camera",
+        100,
+        2,
+        0.05,
+    ),
+}
+UNKNOWN = "?"
+
+
+class MicroscopeGroup:
+    """The fields; `widget` is to be laid out.
+
+    Parameters
+    ----------
+    on_change : callable
+        Called without arguments when the user has said something else.
+    """
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self.microscope = read_choices(Microscope)
+        self.fold = PushButton(text="", tooltip=TIP)
+        self.fold.native.setFlat(True)
+        self.fold.native.setStyleSheet("text-align: left;")
+        self.boxes = {name: self._box(name) for name in FIELDS}
+        rows = [self._row("magnification", "numerical_aperture"), self._row("wavelength_nm", "camera_pixel_um")]
+        self.details = Container(widgets=rows, labels=False)
+        self.details.margins = (0, 0, 0, 0)
+        self.widget = Container(widgets=[self.fold, self.details], labels=False)
+        self.widget.margins = (0, 0, 0, 0)
+        self._open = False
+        self.details.visible = False
+        self._tell()
+        self.fold.changed.connect(self._on_fold)
+
+    def _box(self, name: str) -> FloatSpinBox:
+        _, tip, before, after, largest, decimals, step = FIELDS[name]
+        try:
+            value = min(max(float(getattr(self.microscope, name)), 0), largest)
+        except ValueError:
+            value = 0.0
+        box = FloatSpinBox(value=value, min=0, max=largest, step=step, tooltip=tip)
+        box.native.setDecimals(decimals)
+        box.native.setPrefix(before)
+        box.native.setSuffix(after)
+        box.native.setSpecialValueText(f"{before}{UNKNOWN}{after}")
+        box.native.setKeyboardTracking(False)
+        box.changed.connect(lambda said: self._on_box(name, said))
+        return box
+
+    def _row(self, *names: str) -> Container:
+        label = Label(value=FIELDS[names[0]][0], tooltip=FIELDS[names[0]][1])
+        label.min_width = label.max_width = LABEL_WIDTH
+        row: Container = Container(
+            widgets=[label, *(self.boxes[name] for name in names)], layout="horizontal", labels=False
+        )
+        row.margins = (0, 0, 0, 0)
+        return row
+
+    def _on_box(self, name: str, said: float) -> None:
+        self.microscope = replace(self.microscope, **{name: f"{said:g}" if said else ""})
+        write_choices(self.microscope)
+        self._tell()
+        self._on_change()
+
+    def _on_fold(self) -> None:
+        self._open = not self._open
+        self.details.visible = self._open
+        self._tell()
+
+    def _tell(self) -> None:
+        """Name the group, and what it says while it is folded."""
+        said = [box.native.text() for box in self.boxes.values() if box.value]
+        told = "" if self._open or not said else f": {', '.join(said)}"
+        self.fold.text = f"{'▾' if self._open else '▸'} {TITLE}{told}"
