@@ -97,7 +97,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         status=Label(value=""),
     )
     for label in (controls.about, controls.legend, controls.status):
-        _wrap(label)
+        wrap(label)
     for box in (controls.image, controls.model, controls.device):
         _let_shrink(box)
     for button in (controls.compare, controls.report):  # halves of their row, whatever the first one says
@@ -172,7 +172,7 @@ def show_progress(controls: Controls, fraction: float, time_left: str) -> None:
     bar.native.setFormat(" · ".join(words for words in (f"{round(100 * fraction)} %", time_left) if words))
 
 
-def _wrap(label: Label) -> None:
+def wrap(label: Label) -> None:
     """Break the text into lines, and let it be copied."""
     label.native.setWordWrap(True)
     label.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -40,6 +40,7 @@ FIELDS = {  # name: label, tooltip, what stands before and after the number, lar
     ),
 }
 UNKNOWN = "?"
+WIDER = 6  # pixels that "Objective" needs more than the other labels
 
 
 class MicroscopeGroup:
@@ -80,12 +81,13 @@ class MicroscopeGroup:
         box.native.setSuffix(after)
         box.native.setSpecialValueText(f"{before}{UNKNOWN}{after}")
         box.native.setKeyboardTracking(False)
+        box.native.setButtonSymbols(box.native.ButtonSymbols.NoButtons)  # two fit into a row
         box.changed.connect(lambda said: self._on_box(name, said))
         return box
 
     def _row(self, *names: str) -> Container:
         label = Label(value=FIELDS[names[0]][0], tooltip=FIELDS[names[0]][1])
-        label.min_width = label.max_width = LABEL_WIDTH
+        label.min_width = label.max_width = LABEL_WIDTH + WIDER
         row: Container = Container(
             widgets=[label, *(self.boxes[name] for name in names)], layout="horizontal", labels=False
         )

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QSlider, QWidget
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets import view
-from napari_mdeblurgan.widgets.controls import LABEL_WIDTH
+from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, wrap
 from napari_mdeblurgan.widgets.job import noted
 from napari_mdeblurgan.widgets.known_optics import known_softness, layer_pixel_um
 from napari_mdeblurgan.widgets.live_layer import show_levels
@@ -99,7 +99,7 @@ class Sharpness(QObject):
         self.slider = Slider(min=0, max=STEPS, value=STEPS, readout=False, tooltip=TIP)
         self.auto = CheckBox(text="Auto", value=True, tooltip=AUTO_TIP)
         self.told = Label(value="", tooltip=TIP)
-        self.told.native.setWordWrap(True)
+        wrap(self.told)
         label = Label(value="Sharpness", tooltip=TIP)
         label.min_width = LABEL_WIDTH
         row: Container = Container(widgets=[label, self.slider, self.auto], layout="horizontal", labels=False)
