@@ -97,6 +97,8 @@ class Sharpness(QObject):
         self._draw.timeout.connect(self._refresh)
         self.group = MicroscopeGroup(self._on_microscope)
         self.slider = Slider(min=0, max=STEPS, value=STEPS, readout=False, tooltip=TIP)
+        for part in self.slider.native.findChildren(QWidget):  # also the hidden field for its number
+            part.setToolTip(TIP)
         self.auto = CheckBox(text="Auto", value=True, tooltip=AUTO_TIP)
         self.told = Label(value="", tooltip=TIP)
         wrap(self.told)
