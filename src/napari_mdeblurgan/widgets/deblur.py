@@ -31,7 +31,8 @@ from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
 from napari_mdeblurgan.widgets.orders import Orders
-from napari_mdeblurgan.widgets.pairs import Pairs, is_result
+from napari_mdeblurgan.widgets.origin import is_result, marks
+from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.results_folder import ResultsFolder
 from napari_mdeblurgan.widgets.runner import Runner
 from napari_mdeblurgan.widgets.scan import Opened, Saved
@@ -186,6 +187,7 @@ class DeblurWidget(Container):
         controls.cancel.changed.connect(self.cancel)
         controls.compare.changed.connect(self.compare)
         bind_key(self._viewer, COMPARE_KEY, self.compare)
+        marks.found.connect(self.reset_choices)
         self._watch = LifeWatch(self.native, self._on_show, self._on_close)
 
     def _follow_active(self, _: object = None) -> None:
@@ -458,6 +460,7 @@ class DeblurWidget(Container):
         self.sharpness.close()
         self._viewer.layers.selection.events.active.disconnect(self._follow_active)
         self._viewer.layers.selection.events.changed.disconnect(self._refresh)
+        marks.found.disconnect(self.reset_choices)
         release_key(self._viewer, COMPARE_KEY, self.compare)
 
     def _refresh(self, _: object = None) -> None:

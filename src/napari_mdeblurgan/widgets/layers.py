@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
@@ -48,25 +46,6 @@ def job_on(source: Image, model: str, device: str, *, order: Sequence[int] | Non
         file=source.source.path,
         **part,
     )
-
-
-def is_result(layer: Layer) -> bool:
-    """Whether a layer is a result or a map of this program, made in this session or opened from a file that it has written."""
-    if isinstance(layer.metadata.get("mdeblurgan"), dict):
-        return True
-    path = layer.source.path
-    try:
-        return bool(path) and _is_result_file(Path(path), Path(path).stat().st_mtime_ns)
-    except (OSError, ValueError):  # an address, or a file that has gone
-        return False
-
-
-@lru_cache(maxsize=256)
-def _is_result_file(path: Path, _changed_ns: int) -> bool:
-    """Looked at once, as layers are looked through at every change of the layer list."""
-    from napari_mdeblurgan.storage import provenance
-
-    return provenance.is_result(path)
 
 
 def add_layer(viewer: Viewer, data: Any, arguments: Mapping[str, Any], source: Layer | None) -> Image:

@@ -9,16 +9,11 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.appearance import hides_what_is_below
+from napari_mdeblurgan.widgets.origin import is_result
 
 if TYPE_CHECKING:
     from napari.components import LayerList
     from napari.layers import Layer
-
-
-def is_result(layer: Layer) -> bool:
-    """Whether `layer` was made by restoring another one, by what it tells of itself."""
-    made = layer.metadata.get("mdeblurgan")
-    return isinstance(made, dict) and "map" not in made and "preview" in made
 
 
 class Pairs:
@@ -63,9 +58,9 @@ class Pairs:
         """Remember what another widget has made, by what the layers tell of themselves."""
         named = {layer.name: layer for layer in reversed(self._layers)}
         for layer in self._layers:
-            if not is_result(layer):
-                continue
-            made = layer.metadata["mdeblurgan"]
+            made = layer.metadata.get("mdeblurgan")
+            if not isinstance(made, dict) or "preview" not in made or not is_result(layer):
+                continue  # of one from a file nobody knows which layer its source is
             source = named.get(made.get("source"))
             if isinstance(source, Image) and isinstance(layer, Image) and source is not layer:
                 self.remember(source, layer, preview=bool(made["preview"]))

@@ -12,7 +12,8 @@ from napari.qt.threading import create_worker
 
 from napari_mdeblurgan.widgets import trust, view
 from napari_mdeblurgan.widgets.closing import InWords
-from napari_mdeblurgan.widgets.pairs import Pairs, is_result
+from napari_mdeblurgan.widgets.origin import is_result
+from napari_mdeblurgan.widgets.pairs import Pairs
 
 if TYPE_CHECKING:
     from napari.layers import Layer

@@ -9,8 +9,7 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.widgets.fine_tune.widget import FineTuneWidget
-from napari_mdeblurgan.widgets.layers import is_result
-from napari_mdeblurgan.widgets.trust import is_map
+from napari_mdeblurgan.widgets.origin import is_ours
 from napari_mdeblurgan.widgets.view import image_shape
 
 if TYPE_CHECKING:
@@ -26,14 +25,14 @@ def register_pair(viewer: Viewer) -> None:
     that lies below.
     """
     selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
-    images = [layer for layer in selected if isinstance(layer, Image) and not is_map(layer)]
+    images = [layer for layer in selected if isinstance(layer, Image)]
     if len(images) != 2:
         show_error(
             "Select two image layers: the blurred one of the weaker objective, and the sharp one of the stronger."
         )
         return
     for each in images:
-        if is_result(each):
+        if is_ours(each):
             show_error(f"{each.name!r} is a result of M-Deblurgan and no truth: select what the microscope has seen.")
             return
     fields = [float(np.prod(np.asarray(image_shape(each)[-2:]) * np.asarray(each.scale[-2:]))) for each in images]

@@ -32,7 +32,7 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
     """
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.widgets.axes import arranged, order_of
-    from napari_mdeblurgan.widgets.layers import is_result
+    from napari_mdeblurgan.widgets.origin import is_ours
     from napari_mdeblurgan.widgets.view import full_resolution
 
     order = order_of(layer.axis_labels)
@@ -47,7 +47,9 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
             for axis, scale, u in zip("YX", size, units, strict=True)
         }
         unit = "µm"
-    return Micrograph(image, "YXS" if layer.rgb else "YX", sizes, unit, name=layer.name, restored=is_result(layer))
+    return Micrograph(
+        image, "YXS" if layer.rgb else "YX", sizes, unit, name=layer.name, restored=is_ours(layer, wait=True)
+    )
 
 
 def registered(source: Source, layers: ImagePair | None, scale: int) -> Iterator[tuple[int, int, Outcome] | str]:

@@ -31,7 +31,8 @@ from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
 from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
 from napari_mdeblurgan.widgets.fine_tune.starting import begun_with, resumed_with
-from napari_mdeblurgan.widgets.layers import is_result
+from napari_mdeblurgan.widgets.origin import is_ours, marks
+from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class FineTuneWidget(FineTunePanel):
     def _connect(self) -> None:
         for event in self._changes_of_layers:
             event.connect(self._offer_layers)
+        marks.found.connect(self._offer_layers)
         self.base.currentIndexChanged.connect(self._on_base)
         self.name.textEdited.connect(self._refresh)
         self.pairs.sources.asked.connect(self.register)
@@ -88,7 +90,7 @@ class FineTuneWidget(FineTunePanel):
         return events.inserted, events.removed, events.renamed
 
     def _offer_layers(self, _: object = None) -> None:
-        images = [each for each in self._viewer.layers if isinstance(each, Image) and not is_result(each)]
+        images = [each for each in self._viewer.layers if isinstance(each, Image) and not is_ours(each)]
         self.pairs.sources.offer(images)
 
     def _offer_models(self) -> None:
@@ -97,7 +99,7 @@ class FineTuneWidget(FineTunePanel):
         self.base.clear()
         for card in self._cards:
             self.base.addItem(card.name, card.name)
-            self.base.setItemData(self.base.count() - 1, models.summary(card), 3)  # Qt's role of a tooltip
+            self.base.setItemData(self.base.count() - 1, literal(models.summary(card)), 3)  # Qt's role of a tooltip
         at = self.base.findData(chosen)
         self.base.setCurrentIndex(at if at >= 0 else 0)
         self.base.blockSignals(False)
@@ -386,6 +388,7 @@ class FineTuneWidget(FineTunePanel):
         self._keep()
         for event in self._changes_of_layers:
             event.disconnect(self._offer_layers)
+        marks.found.disconnect(self._offer_layers)
         if self._registering is not None:
             with suppress(TypeError, RuntimeError):
                 self._registering.yielded.disconnect(self._on_registered)
@@ -431,5 +434,5 @@ class FineTuneWidget(FineTunePanel):
         self.name.setEnabled(not running)
         self.training.set_running(running)
         self.bar.setVisible(running or self.bar.value() > 0)
-        self.start_button.setToolTip(problem or START_TIP)
+        self.start_button.setToolTip(literal(problem or START_TIP))
         self._show_words()

@@ -1,0 +1,98 @@
+"""Which layers this program has made: in this session, as their metadata tell, or earlier, by the mark in their files."""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_mdeblurgan.widgets.trust import is_map
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+PATIENCE_S = 0.2  # a mark is read in milliseconds, but for shares that do not answer
+
+
+class Marks(QObject):
+    """Reads the marks in the files of layers, once for each layer, on threads of their own.
+
+    `found` is emitted where a mark was read too late for those who asked for it.
+    """
+
+    found = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._readings: WeakKeyDictionary[Layer, _Reading] = WeakKeyDictionary()
+
+    def of(self, layer: Layer, *, wait: bool) -> bool:
+        """Whether the layer's file has the mark; False as long as that is not known, unless it is waited for."""
+        if not layer.source.path:
+            return False
+        reading = self._readings.get(layer)
+        if reading is None:
+            reading = self._readings[layer] = _Reading(layer.source.path, self)
+            reading.thread.start()
+            reading.thread.join(PATIENCE_S)
+            reading.late = reading.thread.is_alive()
+        if wait:
+            reading.thread.join()
+        return reading.marked
+
+
+class _Reading:
+    """The reading of one mark."""
+
+    def __init__(self, path: str, marks: Marks) -> None:
+        self.marked, self.late = False, False
+        self._path, self._marks = path, marks
+        self.thread = threading.Thread(target=self._read, daemon=True, name="mark of a result")
+
+    def _read(self) -> None:
+        try:
+            path = Path(self._path)
+            self.marked = _is_result_file(path, path.stat().st_mtime_ns)
+        except (OSError, ValueError):  # an address, or a file that has gone
+            return
+        if self.marked and self.late:
+            try:
+                self._marks.found.emit()
+            except RuntimeError:  # Qt has deleted the object already: the application ends
+                return
+
+
+marks = Marks()
+
+
+def is_result(layer: Layer, *, wait: bool = False) -> bool:
+    """Whether a layer is a result of this program, made in this session or opened from a file that it has written.
+
+    Parameters
+    ----------
+    layer : Layer
+        Of any kind. A map that was made in this session is no result.
+    wait : bool
+        Whether to wait for a file that is slow to answer; else a layer of such a file is none until `marks.found` is emitted.
+    """
+    made = layer.metadata.get("mdeblurgan")
+    if isinstance(made, dict):
+        return "map" not in made
+    return marks.of(layer, wait=wait)
+
+
+def is_ours(layer: Layer, *, wait: bool = False) -> bool:
+    """Whether a layer is a result or a map of this program, and so no truth to learn from; see `is_result`."""
+    return is_map(layer) or is_result(layer, wait=wait)
+
+
+@lru_cache(maxsize=256)
+def _is_result_file(path: Path, _changed_ns: int) -> bool:
+    """A file is looked at once, as long as it does not change."""
+    from napari_mdeblurgan.storage import provenance
+
+    return provenance.is_result(path)

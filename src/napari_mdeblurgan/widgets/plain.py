@@ -1,0 +1,19 @@
+"""Names of layers and files as they are: Qt takes a text with a tag in it for a page, which may show pictures from anywhere."""
+
+from __future__ import annotations
+
+from html import escape
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
+
+
+def plain(label: QLabel) -> QLabel:
+    """Let a label show its text letter by letter; returns the label."""
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
+def literal(text: str) -> str:
+    """A text for a tooltip or a message box, which cannot be told to show it letter by letter."""
+    return f'<p style="white-space: pre-wrap">{escape(text)}</p>' if "<" in text else text
