@@ -49,6 +49,25 @@ def test_a_click_on_a_tab_shows_another(opened: Viewer, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not dock(opened, "Batch").visibleRegion().isEmpty())
 
 
+def test_the_titles_on_the_tabs_can_be_read_in_full(opened: Viewer, qtbot: QtBot) -> None:
+    bar = next(each for each in opened.window._qt_window.findChildren(QTabBar) if each.count() == len(NAMES))
+    qtbot.wait(50)
+    assert {bar.tabText(n) for n in range(bar.count())} == set(NAMES)
+    assert all(
+        bar.tabRect(n).width() >= bar.fontMetrics().horizontalAdvance(bar.tabText(n)) for n in range(bar.count())
+    )
+
+
+def test_a_closed_dock_can_be_opened_again(opened: Viewer, qtbot: QtBot) -> None:
+    dock(opened, "Batch").destroyOnClose()
+    qtbot.wait(50)
+    assert not any(
+        each.windowTitle() == "Batch" for each in opened.window._qt_window.findChildren(QDockWidget) if each.isVisible()
+    )
+    opened.window.add_plugin_dock_widget(PLUGIN, "Batch")
+    qtbot.waitUntil(lambda: not dock(opened, "Batch").visibleRegion().isEmpty())
+
+
 def test_the_dock_of_somebody_else_stays_as_it_was(opened: Viewer) -> None:
     window = opened.window._qt_window
     other = dock(opened, "Other")

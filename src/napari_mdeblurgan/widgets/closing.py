@@ -10,7 +10,7 @@ from napari.utils.task_status import Status
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QWidget
 
-from napari_mdeblurgan.widgets.docking import tabify
+from napari_mdeblurgan.widgets.docking import shorten_title, tabify
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -101,8 +101,9 @@ class LifeWatch(QObject):
         return False
 
     def _place(self) -> None:
-        """Make the new dock a tab of an own dock that is there already."""
+        """Make the new dock a tab of an own dock that is there already, by a title that fits a tab."""
         if self._widget is not None and not self._closed:
+            shorten_title(self._widget)
             tabify(self._widget, LifeWatch)
 
     def _reparented(self, has_parent: bool) -> None:

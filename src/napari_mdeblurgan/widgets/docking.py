@@ -5,6 +5,8 @@ from __future__ import annotations
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+PLUGIN = "napari-mdeblurgan"
+
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
     """The dock that a widget lies in."""
@@ -12,6 +14,16 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
     while above is not None and not isinstance(above, QDockWidget):
         above = above.parentWidget()
     return above
+
+
+def shorten_title(widget: QWidget) -> None:
+    """Leave the plugin's name, which napari appends, out of the title of a widget's dock: on a tab it hides the widget's own.
+
+    The bar above the dock goes on telling it.
+    """
+    dock = dock_of(widget)
+    if dock is not None:
+        dock.setWindowTitle(dock.windowTitle().removesuffix(f" ({PLUGIN})"))
 
 
 def tabify(widget: QWidget, mark: type[QObject]) -> None:
