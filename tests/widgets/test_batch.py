@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import sys
@@ -404,3 +406,32 @@ def test_who_closes_the_window_is_told_in_words_what_is_running(
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
     assert "Executing the restoration of many images; what is done is kept and can be resumed" in words
     assert " at 0x" not in words
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has locks of another kind")
+def test_what_the_run_noticed_is_said_while_it_runs_and_after_it(
+    batch: BatchWidget, inputs: Path, tmp_path: Path, press: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    batch.add(str(inputs / "a.tif"))
+    batch.controls.output.value = str(tmp_path / "out")
+    press()
+    assert "1 result in" in batch.controls.status.value
+    assert "without locks; see to it that no other batch" in batch.controls.status.value
+    batch.controls.clear.native.click()
+    assert "without locks" not in batch.controls.status.value
+
+
+def test_a_long_reason_ends_in_dots_and_a_long_name_keeps_its_end(batch: BatchWidget) -> None:
+    from qtpy.QtWidgets import QStyleOptionViewItem
+
+    batch.files.offer(["a name of a file that is far too long for its column.tif"])
+    option = QStyleOptionViewItem()
+    index = batch.files.model().index(0, 1)
+    batch.files.itemDelegateForColumn(1).initStyleOption(option, index)
+    assert option.textElideMode == Qt.TextElideMode.ElideRight
+    assert batch.files.textElideMode() == Qt.TextElideMode.ElideMiddle
+    assert not batch.files.wordWrap()

@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS
+from napari_mdeblurgan.widgets.plain import plain
 
 LABEL_WIDTH = 62
 HERE, WORKERS, SCHEDULER = "This computer", "Worker processes", "Scheduler"
@@ -120,7 +121,7 @@ def make_batch_controls(
     controls.progress.native.setSizePolicy(kept)
     controls.output.native.setPlaceholderText("Folder for the results")
     controls.scheduler.native.setPlaceholderText("tcp://host:8786")
-    controls.status.native.setWordWrap(True)
+    plain(controls.status.native).setWordWrap(True)
     controls.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     controls.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     for box in (controls.rgb_model, controls.grey_model, controls.device, controls.format, controls.place):

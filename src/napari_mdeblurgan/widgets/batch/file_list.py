@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
+from qtpy.QtCore import QModelIndex, Qt
+from qtpy.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QTreeWidget, QTreeWidgetItem
 
 from napari_mdeblurgan.batch.inputs import short_name
+from napari_mdeblurgan.widgets.plain import literal
 
 WAITING, WORKING, DONE, FAILED = "waiting", "working…", "done", "failed"
+IN_FULL = Qt.ItemDataRole.UserRole  # what a cell says, which may be too narrow for it
 SIGNS = {WAITING: "·", WORKING: "▶", DONE: "✓", FAILED: "✗"}
+
+
+class _EndLeftOut(QStyledItemDelegate):
+    """What is too long for its cell ends in three dots; of names it is the middle that is left out."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
+        """See Qt."""
+        super().initStyleOption(option, index)
+        if option is not None:
+            option.textElideMode = Qt.TextElideMode.ElideRight
 
 
 class FileList(QTreeWidget):
@@ -20,9 +32,10 @@ class FileList(QTreeWidget):
         super().__init__()
         self.setHeaderLabels(["Image", "State"])
         self.setRootIsDecorated(False)
-        self.setUniformRowHeights(False)
-        self.setWordWrap(True)
+        self.setUniformRowHeights(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self._end_left_out = _EndLeftOut(self)
+        self.setItemDelegateForColumn(1, self._end_left_out)
         self.setMinimumHeight(80)
         self.setToolTip("The images of the batch and what has become of them; select one to read its reason.")
         header = self.header()
@@ -37,16 +50,14 @@ class FileList(QTreeWidget):
     def offer(self, names: Iterable[str]) -> None:
         """List these images and no others; what was said of one of them stays, and nothing has been done about the rest."""
         listed = list(names)
-        kept = {name: (row.text(1), row.toolTip(1)) for name, row in self._rows.items() if name in listed}
+        kept = {name: (row.text(1), row.data(1, IN_FULL)) for name, row in self._rows.items() if name in listed}
         self._reasons = {name: why for name, why in self._reasons.items() if name in kept}
         self.clear()
         self._rows, self._working = {}, set()
         for name in listed:
             self._add(name)
             if name in kept:
-                words, tip = kept[name]
-                self._rows[name].setText(1, words)
-                self._rows[name].setToolTip(1, tip)
+                _write(self._rows[name], *kept[name])
 
     def offer_also(self, names: Iterable[str]) -> None:
         """List these images beside those that are listed."""
@@ -56,7 +67,7 @@ class FileList(QTreeWidget):
 
     def _add(self, name: str) -> None:
         row = QTreeWidgetItem([short_name(name), ""])
-        row.setToolTip(0, name)
+        row.setToolTip(0, literal(name))
         self.addTopLevelItem(row)
         self._rows[name] = row
         self.tell(name, WAITING)
@@ -72,8 +83,7 @@ class FileList(QTreeWidget):
             self._reasons.pop(name, None)
         elif state == WAITING and name in self._reasons:
             state, why = FAILED, self._reasons[name]
-        row.setText(1, f"{SIGNS[state]} {why or state}")
-        row.setToolTip(1, why or state)
+        _write(row, f"{SIGNS[state]} {why or state}", why or state)
         self._working.discard(name)
         if state in (FAILED, WORKING):
             self.scrollToItem(row)
@@ -94,8 +104,14 @@ class FileList(QTreeWidget):
     def selected(self) -> str:
         """What the selected row says, in full."""
         rows = self.selectedItems()
-        return rows[0].toolTip(1) if rows else ""
+        return str(rows[0].data(1, IN_FULL)) if rows else ""
 
     def states(self) -> dict[str, str]:
         """What the rows say, by the names of the images."""
         return {name: row.text(1) for name, row in self._rows.items()}
+
+
+def _write(row: QTreeWidgetItem, words: str, in_full: str) -> None:
+    row.setText(1, words)
+    row.setData(1, IN_FULL, in_full)
+    row.setToolTip(1, literal(in_full))

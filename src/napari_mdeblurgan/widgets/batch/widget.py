@@ -74,6 +74,7 @@ class BatchWidget(QWidget):
         self._stopped = False  # whether the last run was cancelled
         self._retrying = False
         self._said = ""  # what is to be read but for what lacks
+        self._notes: tuple[str, ...] = ()  # what was noticed when the last run began
         self._results = Path()  # the output folder of the work that runs
         self._looking_into: list[Any] = []  # workers that look for files of several images
         self.chooser: ImageChooser | None = None
@@ -199,7 +200,7 @@ class BatchWidget(QWidget):
             self.controls.output.value = folder
 
     def _clear(self) -> None:
-        self.inputs, self._stopped = [], False
+        self.inputs, self._stopped, self._notes = [], False, ()
         self.files.offer(())
         self._said = ""
         self._refresh()
@@ -270,7 +271,7 @@ class BatchWidget(QWidget):
         }
         self._look_no_more()
         order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings)
-        self._outcome, self._stopped, self._retrying = None, False, retry_failed
+        self._outcome, self._stopped, self._retrying, self._notes = None, False, retry_failed, ()
         self._worker = create_worker(InWords(run_order, RUNNING), order, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._on_step)
         self._worker.returned.connect(self._keep)
@@ -301,7 +302,7 @@ class BatchWidget(QWidget):
         if self._stopped:
             return
         if isinstance(step, Listed):
-            self._results = step.folder
+            self._results, self._notes = step.folder, step.notes
             (self.files.offer_also if self._retrying else self.files.offer)(name for name, _ in step.images)
             for name, is_there in step.images:
                 self.files.tell(name, DONE if is_there else WAITING)
@@ -354,9 +355,9 @@ class BatchWidget(QWidget):
         self._show_words()
 
     def _show_words(self) -> None:
-        """What was said last, and why nothing can begin where the buttons are grey."""
+        """What was said last, what the run noticed, and why nothing can begin where the buttons are grey."""
         lacking = "" if self.running else self.problem
-        self.controls.status.value = "\n".join(filter(None, (self._said, lacking)))
+        self.controls.status.value = "\n".join(filter(None, (self._said, *self._notes, lacking)))
 
     def _bar(self, fraction: float | None, *words: str) -> None:
         """How far the work is, from 0 to 1, or that there is work; and what else there is to say."""

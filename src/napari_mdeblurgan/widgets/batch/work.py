@@ -40,10 +40,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The images that were found: the name of each, and whether its result is there already; and the output folder."""
+    """The images that were found: the name of each, and whether its result is there already; and the output folder.
+
+    `notes` say, in a sentence each, what was noticed when the work began.
+    """
 
     images: tuple[tuple[str, bool], ...]
     folder: Path
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,9 @@ def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
     with open_batch(order.inputs, order.output, BatchSettings(**order.settings)) as batch:
         missing = {item.source.key for item in batch.todo}
         yield Listed(
-            tuple((item.source.name, item.source.key not in missing) for item in batch.items), batch.folder.path
+            tuple((item.source.name, item.source.key not in missing) for item in batch.items),
+            batch.folder.path,
+            batch.notes,
         )
         with closing(batch.steps()) as steps:
             yield from steps
