@@ -14,6 +14,7 @@ from qtpy.QtGui import QColor
 
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.training.fine_tune.verdict import judge
+from napari_mdeblurgan.training.pairs import Outcome
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 
 if TYPE_CHECKING:
@@ -115,6 +116,38 @@ def test_curves_are_in_percent_decibels_and_a_time_that_suits(tuner: FineTuneWid
     curves.add(300.0, -4.6, None)
     assert bottom.labelText == "working time, h"
     assert curves._training.getData()[0][-1] == pytest.approx(5.0)
+
+
+def test_curves_without_data_have_no_numbers_at_their_axes(tuner: FineTuneWidget) -> None:
+    axes = [
+        plot.getAxis(name)
+        for plot in (tuner.training.curves._loss, tuner.training.curves._psnr)
+        for name in ("left", "bottom")
+    ]
+    assert not any(axis.style["showValues"] for axis in axes)
+    tuner.training.curves.begin(20.0, 18.0)
+    assert all(axis.style["showValues"] for axis in axes)
+
+
+def test_the_label_of_the_time_is_not_cut_off(viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot) -> None:
+    viewer.window._qt_window.show()
+    tuner.tabs.setCurrentIndex(1)
+    qtbot.wait(100)
+    for plot in (tuner.training.curves._loss, tuner.training.curves._psnr):
+        label = plot.getAxis("bottom").label
+        lowest = plot.mapFromScene(label.mapToScene(label.boundingRect().bottomLeft())).y()
+        assert lowest <= plot.height() + label.document().documentMargin()
+
+
+def test_a_long_name_of_a_pair_leaves_room_for_its_score_and_remarks(
+    viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
+    viewer.window._qt_window.show()
+    table = tuner.pairs.table
+    table.add(Outcome("a name of a pair that is longer than the table is wide " * 3, None, "The file cannot be read."))
+    qtbot.wait(100)
+    assert table.horizontalScrollBar().maximum() == 0
+    assert table.columnViewportPosition(3) + 60 < table.viewport().width()
 
 
 def outcome_of(steps: int) -> dict[str, Any]:

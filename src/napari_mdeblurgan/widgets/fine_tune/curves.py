@@ -14,6 +14,7 @@ TITLES = "RMS error, % of the intensity range", "PSNR, dB"
 MOST_POINTS = 2000
 SMOOTHING = 0.9
 HEIGHT = 165
+BELOW_LABEL = 6  # pyqtgraph lets the label of an axis hang out by so many pixels
 LEAST_SPAN = 0.5  # of what is shown upwards, in % and dB: less is noise
 UNITS = (
     ("s", 60.0, 2.0),
@@ -47,6 +48,7 @@ class Curves(QWidget):
         plot.setFixedHeight(HEIGHT)
         for name in ("left", "bottom"):
             plot.getAxis(name).enableAutoSIPrefix(False)  # else 0.003 min would be written as 3 (x0.001)
+        plot.getPlotItem().layout.setContentsMargins(0, 0, 0, BELOW_LABEL)
         plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.setLimits(xMin=0, minYRange=LEAST_SPAN)
@@ -115,6 +117,8 @@ class Curves(QWidget):
         unit, times = next((unit, times) for unit, times, longest in UNITS if end <= longest)
         for plot in (self._loss, self._psnr):
             plot.setLabel("bottom", f"working time, {unit}")
+            for name in ("left", "bottom"):
+                plot.getAxis(name).setStyle(showValues=bool(self.losses or self.validations))
         losses = [(times * at, percent_of_log_mse(loss)) for at, loss in self.losses]
         validations = [(times * at, psnr) for at, psnr in self.validations]
         self._training.setData(*_columns(losses))

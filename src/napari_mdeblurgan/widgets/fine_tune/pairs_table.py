@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from napari_mdeblurgan.widgets.plain import literal
+
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.pairs import Outcome, RegisteredPair
 
@@ -14,6 +16,7 @@ COLUMNS = ("", "Pair", "Score", "Remarks")
 USED_TIP = "Learn from this pair. One that was not registered is only learned from if you tick it yourself."
 TABLE_TIP = "The pairs, how well they fit, and which are learned from. Arrow keys choose one; the space key ticks it."
 HEIGHT = 130
+NAME_WIDTH = 110  # so that a long name leaves room for the score and the remarks
 
 
 class PairsTable(QTableWidget):
@@ -36,9 +39,11 @@ class PairsTable(QTableWidget):
         assert vertical is not None
         assert header is not None
         vertical.setVisible(False)
-        for column in range(3):
+        for column in (0, 2):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.resizeSection(1, NAME_WIDTH)
         header.setStretchLastSection(True)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.outcomes: list[Outcome] = []
         self.itemChanged.connect(lambda _: self.changed.emit())
         self.itemSelectionChanged.connect(self.chosen.emit)
@@ -65,7 +70,7 @@ class PairsTable(QTableWidget):
         cells = (used, *(QTableWidgetItem(text) for text in (outcome.name, score, remarks)))
         for column, cell in enumerate(cells):
             if column:
-                cell.setToolTip(f"{outcome.name}: {remarks}")
+                cell.setToolTip(literal(f"{outcome.name}: {remarks}"))
             self.setItem(row, column, cell)
         self.blockSignals(False)
         self.selectRow(row)
