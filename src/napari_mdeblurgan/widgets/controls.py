@@ -10,6 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QSizePolicy
 
+from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 
 COMPARE_KEY = "Alt-B"
@@ -98,6 +99,8 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     )
     for label in (controls.about, controls.legend, controls.status):
         wrap(label)
+    for label in (controls.about, controls.status):
+        plain(label.native)
     for box in (controls.image, controls.model, controls.device):
         _let_shrink(box)
     for button in (controls.compare, controls.report):  # halves of their row, whatever the first one says
@@ -154,7 +157,7 @@ def _named(box: ComboBox) -> Container:
 
 def show_image(controls: Controls, name: str) -> None:
     """Let the tooltip tell the whole name of the chosen image, for the drop-down may be too narrow for it."""
-    controls.image.tooltip = "\n".join(filter(None, (name, IMAGE_TIP)))
+    controls.image.tooltip = literal("\n".join(filter(None, (name, IMAGE_TIP))))
 
 
 def show_life(controls: Controls) -> None:

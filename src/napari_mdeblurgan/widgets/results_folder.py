@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QSizePolicy
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.results import Result, cache_folder, remove_results, results_in
 from napari_mdeblurgan.widgets.wording import amount
 
@@ -55,7 +56,7 @@ class ResultsFolder:
         self.details.margins = (0, 0, 0, 0)
         self.widget = Container(widgets=[self.to_disk, self.details], labels=False)
         self.widget.margins = (0, 0, 0, 0)
-        self.place.native.setWordWrap(True)
+        plain(self.place.native).setWordWrap(True)
         self.place.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self._wanted, self._must = False, False
         self.to_disk.changed.connect(self._on_box)
@@ -134,7 +135,7 @@ class ResultsFolder:
             return
         size = amount(sum(result.bytes for result in idle))
         words = f"Remove {len(idle)} result{'s' * (len(idle) > 1)} ({size}) from {self.folder}?{kept}"
-        answer = QMessageBox.question(self.widget.native, "Empty results folder", words)
+        answer = QMessageBox.question(self.widget.native, "Empty results folder", literal(words))
         if answer == QMessageBox.StandardButton.Yes:
             self.remove(idle)
 
@@ -179,7 +180,7 @@ class ResultsFolder:
         parts = [f"{count} result{'s' * (count != 1)}"] * bool(count) + [f"{half} interrupted"] * bool(half)
         holds = f"{', '.join(parts)}, {amount(total)}" if parts else "empty"
         self.place.value = f"{self.folder} ({holds})"
-        self.place.tooltip = str(self.folder)
+        self.place.tooltip = literal(str(self.folder))
         self.to_disk.enabled = not self._must
         self.to_disk.tooltip = MUST_TIP if self._must else ASK_TIP
         self.details.visible = self.to_disk.value

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 from napari_mdeblurgan.widgets.fine_tune.pairs_table import PairsTable
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 from napari_mdeblurgan.widgets.fine_tune.sources import Sources
+from napari_mdeblurgan.widgets.plain import plain
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
@@ -74,7 +75,7 @@ def wrapped(text: str) -> QLabel:
     """A text that breaks into lines and can be copied."""
     from qtpy.QtCore import Qt
 
-    label = QLabel(text)
+    label = plain(QLabel(text))
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

@@ -75,8 +75,10 @@ class ResultPage(QWidget):
         from napari_mdeblurgan.training.fine_tune.verdict import Verdict
 
         verdict = Verdict(**outcome["verdict"])
-        self.verdict.setText(f"<b>{verdict.sentence}</b>")
-        self.verdict.setStyleSheet(f"border-left: 4px solid {COLOURS.get(verdict.answer, UNKNOWN)}; padding: 4px;")
+        self.verdict.setText(verdict.sentence)
+        self.verdict.setStyleSheet(
+            f"border-left: 4px solid {COLOURS.get(verdict.answer, UNKNOWN)}; padding: 4px; font-weight: bold;"
+        )
         self.table.setRowCount(0)
         names = ("Bicubic enlargement", f"Base model: {outcome['base']}", f"Fine-tuned: {outcome['model']}")
         for name, method in zip(names, outcome["methods"], strict=True):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
+from napari_mdeblurgan.widgets.plain import literal
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -121,6 +122,7 @@ class Sources(QWidget):
             box.clear()
             for image in images:
                 box.addItem(image.name, image)
+                box.setItemData(box.count() - 1, literal(image.name), Qt.ItemDataRole.ToolTipRole)
             at = next((n for n, image in enumerate(images) if image is chosen), None)
             box.setCurrentIndex(at if at is not None else max(0, len(images) + default) if images else -1)
             box.blockSignals(False)
