@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qtpy.QtCore import QModelIndex, Qt
-from qtpy.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QTreeWidget, QTreeWidgetItem
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from napari_mdeblurgan.batch.inputs import short_name
+from napari_mdeblurgan.widgets.cells import EndLeftOut
 from napari_mdeblurgan.widgets.plain import literal
 
 WAITING, WORKING, DONE, FAILED = "waiting", "working…", "done", "failed"
 IN_FULL = Qt.ItemDataRole.UserRole  # what a cell says, which may be too narrow for it
 SIGNS = {WAITING: "·", WORKING: "▶", DONE: "✓", FAILED: "✗"}
-
-
-class _EndLeftOut(QStyledItemDelegate):
-    """What is too long for its cell ends in three dots; of names it is the middle that is left out."""
-
-    def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
-        """See Qt."""
-        super().initStyleOption(option, index)
-        if option is not None:
-            option.textElideMode = Qt.TextElideMode.ElideRight
 
 
 class FileList(QTreeWidget):
@@ -34,7 +25,7 @@ class FileList(QTreeWidget):
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self._end_left_out = _EndLeftOut(self)
+        self._end_left_out = EndLeftOut(self)
         self.setItemDelegateForColumn(1, self._end_left_out)
         self.setMinimumHeight(80)
         self.setToolTip("The images of the batch and what has become of them; select one to read its reason.")

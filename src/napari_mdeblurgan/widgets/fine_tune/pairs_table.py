@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from napari_mdeblurgan.widgets.cells import EndLeftOut
 from napari_mdeblurgan.widgets.plain import literal
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class PairsTable(QTableWidget):
         header.resizeSection(1, NAME_WIDTH)
         header.setStretchLastSection(True)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self._end_left_out = EndLeftOut(self)
+        self.setItemDelegateForColumn(3, self._end_left_out)
         self.outcomes: list[Outcome] = []
         self.itemChanged.connect(lambda _: self.changed.emit())
         self.itemSelectionChanged.connect(self.chosen.emit)
