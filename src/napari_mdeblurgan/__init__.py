@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.focus import all_in_focus
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.engine import restore
 
@@ -13,17 +15,13 @@ try:
 except ImportError:  # a source tree that was never built
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "load_model", "restore"]
+__all__ = ["__version__", "all_in_focus", "load_model", "restore"]
+
+_WHERE = {"all_in_focus": "focus", "load_model": "model", "restore": "restoration.engine"}
 
 
 def __getattr__(name: str) -> Any:
     """Import the public functions on first use, so that napari starts without torch."""
-    if name == "load_model":
-        from napari_mdeblurgan.model import load_model
-
-        return load_model
-    if name == "restore":
-        from napari_mdeblurgan.restoration.engine import restore
-
-        return restore
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

@@ -27,6 +27,7 @@ from napari_mdeblurgan.commands.common import (
     one_line_errors,
 )
 from napari_mdeblurgan.commands.fine_tune import fine_tune
+from napari_mdeblurgan.commands.focus_stack import focus_stack
 from napari_mdeblurgan.commands.pairs import pairs
 from napari_mdeblurgan.plain_text import Escaping
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
@@ -502,6 +503,7 @@ def evaluate(
 
 
 app.command()(pairs)
+app.command()(focus_stack)
 app.command()(fine_tune)
 
 

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from napari_mdeblurgan.evaluation.real import registering
 from napari_mdeblurgan.evaluation.real.cases import BORDER, Case, LeftOut, binned, cases, count, read_plane
-from napari_mdeblurgan.evaluation.real.registering import onto, resampled, series
 from napari_mdeblurgan.evaluation.real.sets import find_sets
+from napari_mdeblurgan.focus import registering
+from napari_mdeblurgan.focus.registering import onto, resampled, series
 from napari_mdeblurgan.storage import Micrograph, write_image
 
 MAGNIFICATION, SHIFT = 1.03, np.array([2.3, -3.6])
@@ -74,7 +74,7 @@ def test_planes_far_from_focus_are_laid_on_the_reference_by_way_of_those_between
 def test_large_planes_are_laid_on_each_other_at_half_their_size_without_a_shift(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(registering, "LARGE", 200)
+    monkeypatch.setattr(registering, "LARGE", (200,))
     sharp = np.kron(specimen(120), np.ones((2, 2)))
     blurred = ndimage.gaussian_filter(sharp, 2.0)
     place = series([sharp, np.roll(blurred, (6, -4), (0, 1))], [2.0, 1.0], 0)[1]

@@ -11,10 +11,10 @@ import numpy as np
 
 from napari_mdeblurgan.comparison import middle_plane
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
-from napari_mdeblurgan.evaluation.real import registering
 from napari_mdeblurgan.evaluation.real.measures import greyed
 from napari_mdeblurgan.evaluation.real.sets import RealImage, RealSet
 from napari_mdeblurgan.evaluation.real.sharpest import CLEARLY, local_energy
+from napari_mdeblurgan.focus import registering
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
 from napari_mdeblurgan.training.pairs.magnification import pixel_size_um

@@ -21,8 +21,10 @@ DOUBTFUL = 0.7  # correlation below which another place is looked for
 ALIKE = 0.9  # correlation above which a plane is adjusted to the reference itself
 MOST_TURNED, MOST_MAGNIFIED = 1.0, 0.08  # degrees, share: planes that differ by more were not found
 SMALL = 128  # pixels of the shorter edge, at which planes are first compared
-LARGE = 800  # pixels of the shorter edge from which planes are laid on each other at half the size
+LARGE = (640, 1600, 3000)  # pixels of the shorter edge from which 2, 3, 4 pixels are taken for one
 BLUR = 1.5  # pixels: of one plane against another, to begin with
+STEPS = ((4, 0.5), (2, 0.5), (1, 0.4))  # pixels for one that are looked at together, and σ of what is smoothed there
+LEAST_EDGE = 96  # pixels of the shorter edge at such a step
 AT_MOST_APART = 2.0  # pixels at a corner, between a place found by way of others and one found directly
 BAND = (1.5, 6.0)  # pixels there: what is finer or coarser than it is not compared
 FARTHEST = 0.2  # of an edge: by so much one plane may be moved against another
@@ -79,9 +81,12 @@ def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: i
     list of (ndarray or None)
         (3, 3), from the pixels of each plane to those of the reference; None where no place was found.
     """
-    factors = [2 if min(plane.shape[:2]) >= LARGE else 1 for plane in planes]
-    structures = [reduced(structure(channels(plane)), factor) for plane, factor in zip(planes, factors, strict=True)]
+    factors = [1 + sum(min(plane.shape[:2]) >= large for large in LARGE) for plane in planes]
+    structures = [
+        reduced(structure(channels(np.asarray(plane))), factor) for plane, factor in zip(planes, factors, strict=True)
+    ]
     known: dict[int, np.ndarray] = {reference: np.eye(3)}
+    through: dict[int, int] = {}
     looked = {(one, reference): _compared(structures[one], structures[reference]) for one in range(len(planes))}
     left = set(range(len(planes))) - {reference}
     lost: set[tuple[int, int]] = set()
@@ -96,12 +101,14 @@ def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: i
             lost.add(pair)
             continue
         left.discard(one)
-        known[one] = known[other] @ found
+        known[one], through[one] = known[other] @ found, other
         looked |= {(each, one): _compared(structures[each], structures[one]) for each in left}
     places: list[np.ndarray | None] = []
     for index, factor in enumerate(factors):
         if index in known:
-            place = known[index] if index == reference else _directly(structures, known[index], index, reference)
+            place = known[index]
+            if index != reference and through[index] != reference:
+                place = _directly(structures, place, index, reference)
             places.append(np.linalg.inv(reduction(factors[reference])) @ place @ reduction(factor))
         else:
             places.append(None)
@@ -113,13 +120,7 @@ def _directly(structures: Sequence[np.ndarray], place: np.ndarray, index: int, r
     sharp, low = Sharp(structures[reference], 1.0), structures[index]
     if likeness(low, sharp, place, BLUR) < DOUBTFUL:
         return place
-    best: Fit | None = None
-    for smooth in (1.0, 0.4):
-        best = fit(
-            low, sharp, place if best is None else best.transform, best.blur if best else BLUR, smooth, stretch=False
-        )
-        if best is None:
-            return place
+    best = fit(low, sharp, place, BLUR, STEPS[-1][1], stretch=False)
     if best is None or best.correlation < ALIKE or not _likely(best.transform):
         return place
     apart = np.abs(moved(best.transform, corners(low.shape)) - moved(place, corners(low.shape))).max()
@@ -150,16 +151,9 @@ def _band(image: np.ndarray) -> np.ndarray:
 def _laid(one: np.ndarray, other: np.ndarray, start: np.ndarray, *, sharper: bool) -> np.ndarray | None:
     """How one structure lies on another, of which the second is `sharper` or else the first; None where it does not."""
     low, high, begin = (one, other, start) if sharper else (other, one, np.linalg.inv(start))
-    sharp = Sharp(high, 1.0)
-    best: Fit | None = None
-    transform, blur = begin, BLUR
-    for smooth in (2.0, 1.0, 0.4, 0.4):
-        best = fit(low, sharp, transform, blur, smooth, stretch=False)
-        if best is None:
-            break
-        transform, blur = best.transform, best.blur
+    best = _step_by_step(low, high, begin)
     if best is None or best.correlation < DOUBTFUL or not _likely(best.transform):
-        searched = align(low, sharp, stretch=False)
+        searched = align(low, Sharp(high, 1.0), stretch=False)
         if searched is not None and _likely(searched.fit.transform):
             usable = best is not None and _likely(best.transform)
             if not usable or best is None or searched.fit.correlation > best.correlation:
@@ -167,6 +161,24 @@ def _laid(one: np.ndarray, other: np.ndarray, start: np.ndarray, *, sharper: boo
     if best is None or best.correlation < LEAST_ALIKE or not _likely(best.transform):
         return None
     return best.transform if sharper else np.linalg.inv(best.transform)
+
+
+def _step_by_step(low: np.ndarray, high: np.ndarray, start: np.ndarray) -> Fit | None:
+    """One structure laid on the other, first at a fraction of the pixels; None where a step fails."""
+    best: Fit | None = None
+    transform, blur = start, BLUR
+    for factor, smooth in STEPS:
+        if factor > 1 and min(*low.shape, *high.shape) < factor * LEAST_EDGE:
+            continue
+        down = reduction(factor)
+        small = [reduced(each, factor) for each in (low, high)]
+        best = fit(
+            small[0], Sharp(small[1], 1.0), down @ transform @ np.linalg.inv(down), blur / factor, smooth, stretch=False
+        )
+        if best is None:
+            return None
+        transform, blur = np.linalg.inv(down) @ best.transform @ down, best.blur * factor
+    return best
 
 
 def _likely(transform: np.ndarray) -> bool:

@@ -1,0 +1,130 @@
+"""Which plane is sharpest where: the height of every place between the planes, and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from napari_mdeblurgan.focus.energy import SURE, doubled, spread
+
+RADIUS = 5  # pixels: of the squares in which heights are brought in line with edges
+EDGE = 0.02  # of the guide's range: smaller differences are no edge
+COARSER = (1.0, 0.6, 0.3)  # how much a scale is believed: what has coarse detail only may be out of focus everywhere
+FILLED = (3.0, 9.0, 27.0)  # pixels: σ of the Gaussians by which heights are carried into places without detail
+DOUBTED, BELIEVED = 0.25, 0.75  # confidence from which, and above which wholly, a height counts for what is near
+ENOUGH = 0.05  # of the weight there: where there is less, a wider one is asked
+LEAST = 1e-3
+ALIKE = 8.0  # pixels of a scale: σ of the Gaussian that what all planes have is averaged by
+REACH = 3 * 27 + 4 * RADIUS + 24  # pixels around a place that its height depends on
+
+
+def shares(of_planes: Sequence[Sequence[tuple[np.ndarray, float]]]) -> tuple[np.ndarray, np.ndarray]:
+    """How the detail of a place is divided among the planes, and how far there is any.
+
+    At each place the finest scale that shows detail counts; coarser ones fill what it leaves open.
+
+    Parameters
+    ----------
+    of_planes : sequence
+        What `energies` gives for each plane.
+
+    Returns
+    -------
+    tuple of ndarray
+        (planes, y, x) float32 with a sum of at most 1; (y, x) float32 from 0 (no detail) to 1.
+    """
+    finest = of_planes[0][0][0].shape
+    total = np.zeros((len(of_planes), *finest), np.float32)
+    belief = np.zeros(finest, np.float32)
+    left = np.ones(finest, np.float32)
+    for scale, trusted in enumerate(COARSER):
+        values = np.stack([plane[scale][0] for plane in of_planes])
+        least = values.min(
+            axis=0
+        )  # what no defocus takes away is none of the specimen: noise, compression, dirt on the camera
+        common = ndimage.gaussian_filter(least, ALIKE, mode="nearest", truncate=3.0)
+        doubt = np.maximum(max(plane[scale][1] for plane in of_planes), SURE * spread() * common).astype(np.float32)
+        values = np.maximum(values - least - doubt, 0)
+        highest = values.max(axis=0)
+        sure = highest / (highest + doubt + np.float32(1e-12))
+        share = values / np.maximum(values.sum(axis=0), np.float32(1e-12))
+        sure, share = doubled(sure, scale), doubled(share, scale)
+        weight = left * sure
+        total += weight * share
+        belief += np.float32(trusted) * weight
+        left = left - weight
+    return total, belief
+
+
+def aligned(share: np.ndarray, guide: np.ndarray) -> np.ndarray:
+    """Shares brought in line with the edges of an image: a guided filter (He et al. 2013), plane by plane.
+
+    Parameters
+    ----------
+    share : ndarray
+        (planes, y, x) float32.
+    guide : ndarray
+        (y, x) float32.
+    """
+    size = 2 * RADIUS + 1
+    span = float(np.subtract(*np.percentile(guide, (99, 1)))) or 1.0
+
+    def mean(image: np.ndarray) -> np.ndarray:
+        return ndimage.uniform_filter(image, size, mode="nearest")
+
+    guide = guide / np.float32(span)
+    of_guide = mean(guide)
+    variance = np.maximum(mean(guide * guide) - of_guide**2, 0) + np.float32(EDGE**2)
+    found = np.empty_like(share)
+    for index, plane in enumerate(share):
+        of_plane = mean(plane)
+        slope = (mean(guide * plane) - of_guide * of_plane) / variance
+        found[index] = mean(slope) * guide + mean(of_plane - slope * of_guide)
+    return found.clip(0, 1, out=found)
+
+
+def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the peak of the shares lies, and how sure it is.
+
+    Parameters
+    ----------
+    share : ndarray
+        (planes, y, x).
+    belief : ndarray
+        (y, x): how far there is detail at all.
+
+    Returns
+    -------
+    tuple of ndarray
+        (y, x) float32: the height in planes, from 0 to planes − 1, between planes by a parabola through the logarithms of the
+        peak and its neighbours; and the confidence, 0 to 1: the belief, times how far the peak stands out of the flattest plane.
+    """
+    best = share.argmax(axis=0)
+    last = len(share) - 1
+
+    def at(index: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(share, index[None], axis=0)[0]
+
+    peak = at(best)
+    logs = [np.log(at(np.clip(best + offset, 0, last)) + np.float32(LEAST)) for offset in (-1, 0, 1)]
+    bend = 2 * logs[1] - logs[0] - logs[2]
+    offset = np.where(bend > 1e-6, (logs[2] - logs[0]) / (2 * np.maximum(bend, 1e-6)), 0).clip(-0.5, 0.5)
+    offset[(best == 0) | (best == last)] = 0
+    stands_out = 1 - share.min(axis=0) / np.maximum(peak, np.float32(LEAST)) if last else np.zeros_like(peak)
+    return (best + offset).astype(np.float32), (belief * stands_out.clip(0, 1)).astype(np.float32)
+
+
+def filled(height: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Heights in which places without detail have those of what is near and has some; (y, x) float32."""
+    weight = np.clip((confidence - DOUBTED) / (BELIEVED - DOUBTED), 0, 1) ** 2
+    found = np.zeros_like(height)
+    left = np.ones_like(height)
+    for sigma in FILLED:
+        near = ndimage.gaussian_filter(weight, sigma, mode="nearest", truncate=3.0)
+        mean = ndimage.gaussian_filter(weight * height, sigma, mode="nearest", truncate=3.0) / np.maximum(near, 1e-9)
+        share = left * np.minimum(near / ENOUGH, 1)
+        found += share * mean
+        left -= share
+    return found + left * height

@@ -1,0 +1,103 @@
+"""`mdeblurgan focus-stack`, from the outside: what it writes, what it says, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from tests.focus.test_stack import LEFT, RIGHT, inner, texture, two_halves
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(run: Run) -> Run:
+    """``run(…)``: exit code, stdout and stderr of `mdeblurgan focus-stack …`."""
+    return lambda *arguments: run("focus-stack", *arguments)
+
+
+@pytest.fixture(scope="module")
+def planes() -> np.ndarray:
+    return (two_halves(texture()).clip(0, 1) * 250).astype(np.uint8)
+
+
+def test_a_stack_becomes_one_image_with_its_pixel_size_and_heights_in_micrometres(
+    run: Run, planes: np.ndarray, tmp_path: Path
+) -> None:
+    sizes = {"X": 0.5, "Y": 0.5, "Z": 2.0}
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX", sizes, "µm"))
+    outputs = [tmp_path / name for name in ("sharp.ome.tif", "height.tif", "sure.tif")]
+    code, out, error = run(
+        *(tmp_path / "stack.ome.tif", "--output", outputs[0]),
+        *("--height", outputs[1], "--confidence", outputs[2], "--registered"),
+    )
+    assert (code, error) == (0, "")
+    assert "sharp.ome.tif: 192 × 192 (YX)" in out
+    sharp, height, sure = map(read_image, outputs)
+    assert sharp.data.dtype == np.uint8
+    assert sharp.pixel_size == pytest.approx({"X": 0.5, "Y": 0.5})
+    left, right = inner(height.data)
+    assert np.median(left) == pytest.approx(2 * LEFT, abs=0.2)
+    assert np.median(right) == pytest.approx(2 * RIGHT, abs=0.2)
+    assert height.pixel_size == pytest.approx({"X": 0.5, "Y": 0.5})
+    assert 0 <= sure.data.min() <= sure.data.max() <= 1
+
+
+def test_planes_in_files_of_their_own_are_one_stack(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
+    files = [tmp_path / f"plane_{number}.png" for number in range(len(planes))]
+    for file, plane in zip(files, planes, strict=True):
+        write_image(file, Micrograph(plane, "YX"))
+    height = tmp_path / "height.tif"
+    options = ("--z-step", 3, "--registered", "--height", height)
+    assert run(*files, "--output", tmp_path / "sharp.png", *options)[0] == 0
+    assert np.median(inner(read_image(height).data)[1]) == pytest.approx(3 * RIGHT, abs=0.3)
+    assert read_image(tmp_path / "sharp.png").data.shape == (192, 192)
+
+
+def test_the_channel_with_most_detail_decides_for_all(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
+    dull = np.full_like(planes, 100) + np.random.default_rng(0).integers(0, 9, planes.shape, np.uint8)
+    image = Micrograph(np.stack([dull, planes], axis=1), "ZCYX", channel_names=("dull", "grains"))
+    write_image(tmp_path / "stack.ome.tif", image)
+    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.ome.tif", "--registered")
+    assert code == 0
+    assert "channel grains decides" in error
+    sharp = read_image(tmp_path / "sharp.ome.tif")
+    assert (sharp.axes, sharp.channel_names) == ("CYX", ("dull", "grains"))
+    left, right = inner(sharp.data[1].astype(float))
+    best = [inner(planes[plane].astype(float))[side] for side, plane in enumerate((LEFT, RIGHT))]
+    assert max(abs(left - best[0]).mean(), abs(right - best[1]).mean()) < 2
+    code, _, error = run(
+        tmp_path / "stack.ome.tif", "--output", tmp_path / "b.ome.tif", "--registered", "--channel", "red"
+    )
+    assert code != 0
+    assert "there are dull, grains" in error
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "told"),
+    [((5, 80, 80), "TYX", "through time, not through focus"), ((80, 80), "YX", "a single plane")],
+)
+def test_what_is_no_focus_stack_is_told_in_one_sentence(
+    run: Run, shape: tuple[int, ...], axes: str, told: str, tmp_path: Path
+) -> None:
+    data = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    write_image(tmp_path / "no.ome.tif", Micrograph(data, axes))
+    code, out, error = run(tmp_path / "no.ome.tif", "--output", tmp_path / "sharp.tif")
+    assert code != 0
+    assert told in error
+    assert len(error.strip().splitlines()) == 1
+    assert out == ""
+
+
+def test_nothing_is_replaced_unasked(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    (tmp_path / "there.tif").write_bytes(b"mine")
+    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "there.tif")
+    assert code != 0
+    assert "is there already" in error
+    assert (tmp_path / "there.tif").read_bytes() == b"mine"
+    assert "input itself" in run(tmp_path / "stack.ome.tif", "--output", tmp_path / "stack.ome.tif", "--overwrite")[2]

@@ -1,0 +1,168 @@
+"""One sharp image, heights and confidences out of a focus stack whose truth is known."""
+
+from __future__ import annotations
+
+import dask.array as da
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.focus import AllInFocus, all_in_focus, followed, most_detailed
+from napari_mdeblurgan.focus import stack as module
+
+PLANES = 5
+LEFT, RIGHT = 1, 3  # the planes in which the two halves are in focus
+
+
+def texture(edge: int = 192, seed: int = 0) -> np.ndarray:
+    """Grains of many sizes, 0 to 1."""
+    random = np.random.default_rng(seed)
+    grains = sum(ndimage.gaussian_filter(random.standard_normal((edge, edge)), s) * s for s in (0.8, 1.6, 4, 9))
+    return ((grains - grains.min()) / np.ptp(grains)).astype(np.float32)
+
+
+def two_halves(sharp: np.ndarray, noise: float = 0.01) -> np.ndarray:
+    """(planes, y, x): the left half is sharp in one plane, the right half in another."""
+    random = np.random.default_rng(5)
+    left = (np.arange(sharp.shape[1]) < sharp.shape[1] // 2)[None] & np.ones(sharp.shape[:2], bool)
+    planes = []
+    for plane in range(PLANES):
+        one, other = (ndimage.gaussian_filter(sharp, 1.4 * abs(plane - at)) for at in (LEFT, RIGHT))
+        planes.append(np.where(left, one, other) + noise * random.standard_normal(sharp.shape))
+    return np.stack(planes).astype(np.float32)
+
+
+def inner(image: np.ndarray, border: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """The two halves without what is near an edge."""
+    middle = image.shape[1] // 2
+    rows = slice(border, -border)
+    return image[rows, border : middle - border], image[rows, middle + border : -border]
+
+
+@pytest.fixture(scope="module")
+def sharp() -> np.ndarray:
+    return texture()
+
+
+@pytest.fixture(scope="module")
+def found(sharp: np.ndarray) -> AllInFocus:
+    return all_in_focus(two_halves(sharp), registered=True)
+
+
+def test_every_place_comes_from_the_plane_in_which_it_is_sharp(found: AllInFocus, sharp: np.ndarray) -> None:
+    left, right = inner(found.height)
+    assert np.median(left) == pytest.approx(LEFT, abs=0.1)
+    assert np.median(right) == pytest.approx(RIGHT, abs=0.1)
+    assert (abs(left - LEFT) < 1).mean() > 0.98
+    assert (abs(right - RIGHT) < 1).mean() > 0.98
+    stack = two_halves(sharp)
+    error = [np.sqrt(np.mean(np.square(image - sharp))) for image in (*stack, found.image)]
+    assert error[-1] < 0.5 * min(error[:-1])
+    assert min(map(np.median, inner(found.confidence))) > 0.8
+
+
+def test_a_height_between_two_planes_is_found(sharp: np.ndarray) -> None:
+    stack = np.stack([ndimage.gaussian_filter(sharp, 1.2 * abs(plane - 1.5)) for plane in range(4)])
+    assert np.median(inner(all_in_focus(stack, registered=True).height)[0]) == pytest.approx(1.5, abs=0.15)
+
+
+def test_no_value_lies_beyond_those_of_the_planes(found: AllInFocus, sharp: np.ndarray) -> None:
+    stack = two_halves(sharp)
+    lowest = stack.min(axis=0) * 0.98 - 0.01  # planes are made equally bright
+    highest = stack.max(axis=0) * 1.02 + 0.01
+    assert ((found.image >= lowest) & (found.image <= highest)).all()
+
+
+def test_where_nothing_is_sharp_the_confidence_is_low_and_the_height_that_of_what_is_near(sharp: np.ndarray) -> None:
+    empty = sharp.copy()
+    empty[60:130, 20:80] = 0.5
+    found = all_in_focus(two_halves(empty), registered=True)
+    assert found.confidence[75:115, 35:65].max() < 0.3
+    assert found.height[75:115, 35:65] == pytest.approx(LEFT, abs=0.6)
+
+
+def test_dirt_on_the_camera_draws_no_height_to_itself(sharp: np.ndarray) -> None:
+    stack = two_halves(sharp)
+    stack[:, 90:94, 40:44] = 0
+    clean = all_in_focus(two_halves(sharp), registered=True)
+    dirty = all_in_focus(stack, registered=True)
+    assert abs(dirty.height - clean.height)[80:104, 30:54].max() < 1
+
+
+@pytest.mark.parametrize(("magnified", "to"), [(1.0, (3.3, -2.6)), (1.01, (0.0, 0.0)), (0.985, (2.0, 1.0))])
+def test_planes_that_drift_and_are_magnified_are_laid_on_each_other(
+    sharp: np.ndarray, magnified: float, to: tuple[float, float]
+) -> None:
+    stack = two_halves(sharp)
+    matrix = np.eye(3)
+    matrix[:2, :2] *= magnified
+    matrix[:2, 2] = np.array(to) - (magnified - 1) * 96
+    stack[0] = ndimage.affine_transform(stack[0], matrix[:2, :2], matrix[:2, 2], order=3, mode="nearest")
+    transform = all_in_focus(stack, reference=1).transforms[0]
+    assert transform is not None
+    corners = np.array([(0, 0, 1), (191, 0, 1), (0, 191, 1), (191, 191, 1)], float).T
+    assert abs((transform - matrix) @ corners)[:2].max() < 0.3
+    assert np.sqrt(np.linalg.det(transform[:2, :2])) == pytest.approx(magnified, abs=1e-3)
+
+
+def test_a_plane_that_is_brighter_leaves_no_trace(sharp: np.ndarray, found: AllInFocus) -> None:
+    stack = two_halves(sharp)
+    stack[RIGHT] *= 1.3
+    again = all_in_focus(stack, registered=True, reference=LEFT)
+    assert abs(np.median(inner(again.image)[1]) / np.median(inner(sharp)[1]) - 1) < 0.03
+    assert np.median(inner(again.height)[1]) == pytest.approx(RIGHT, abs=0.1)
+
+
+def test_planes_in_any_order_are_put_in_order(sharp: np.ndarray) -> None:
+    stack = np.stack([ndimage.gaussian_filter(sharp, 0.3 + 0.9 * plane) for plane in range(6)])
+    order = [3, 0, 5, 1, 4, 2]
+    found = all_in_focus(stack[order], registered=True, ordered=False)
+    depths = [order[index] for index in found.order]
+    assert depths in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0])
+
+
+def test_tiles_leave_no_seams_and_dask_is_read_part_by_part(
+    sharp: np.ndarray, found: AllInFocus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TILE", 64)
+    tiled = all_in_focus(da.from_array(two_halves(sharp), chunks=(1, 50, 70)), registered=True)
+    np.testing.assert_allclose(tiled.height, found.height, atol=1e-4)
+    np.testing.assert_allclose(tiled.image, found.image, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+def test_the_type_stays_and_colours_stay_together(sharp: np.ndarray, dtype: type, found: AllInFocus) -> None:
+    scale = 1 if dtype == np.float64 else 200
+    grey = two_halves(sharp).clip(0, 1) * scale
+    colour = np.stack([grey, 0.5 * grey, 0.25 * grey], axis=-1).astype(dtype)
+    result = all_in_focus(colour, registered=True)
+    assert result.image.dtype == dtype
+    assert result.image.shape == (*sharp.shape, 3)
+    off = abs(result.image[..., 0].astype(float) - 2 * result.image[..., 1].astype(float))
+    assert off.max() <= (1e-6 if dtype == np.float64 else 2)  # rounded
+
+
+def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus) -> None:
+    other = 1 - two_halves(sharp)
+    result = followed(found, other)
+    assert np.sqrt(np.mean(np.square(result - (1 - sharp)))) < 0.03
+    assert most_detailed([0 * other + np.random.default_rng(0).random(other.shape), other]) == 1
+    with pytest.raises(ImageError, match="must have as many"):
+        followed(found, other[:3])
+
+
+@pytest.mark.parametrize(
+    ("stack", "told"),
+    [
+        (np.zeros((1, 80, 80), np.uint8), "at least two planes"),
+        (np.zeros((3, 40, 80), np.uint8), "too small"),
+        (np.zeros((3, 80, 80), np.uint8), "shows anything"),
+        (np.zeros((3, 80, 80), np.complex64), "type complex64"),
+        (np.zeros((3, 2, 80, 80), np.uint8), "has the axes"),
+        ([np.zeros((80, 80)), np.zeros((80, 90))], "differ in size"),
+    ],
+)
+def test_what_is_no_focus_stack_is_refused_in_a_sentence(stack: np.ndarray, told: str) -> None:
+    with pytest.raises(ImageError, match=told):
+        all_in_focus(stack, registered=True)
