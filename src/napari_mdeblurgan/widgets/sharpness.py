@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 SOFTEST = 3.0  # pixels, at the left end of the slider
 STEPS = 60
 DRAW_MS = 30
+REST = 2  # times as long as refreshing and drawing has taken, nothing is refreshed
 TIP = (
     "How sharp the selected result is shown, at once: at the right the bare network's result, at the left blurred by a Gaussian "
     f"of σ = {SOFTEST:g} pixels of the result. All channels of its run follow. Double-click for Auto."
@@ -91,7 +93,8 @@ class Sharpness(QObject):
         self._layers: list[ref[Image]] = []  # the one that is shown here, then those that follow it
         self._softener = Softener(self._done.emit)
         self._done.connect(self._on_done)
-        self._stale: set[ref[Image]] = set()
+        self._stale: dict[ref[Image], bool] = {}  # what is to be drawn anew, and whether with its thumbnail
+        self._drawn_at = self._took = 0.0
         self._draw = QTimer(self)
         self._draw.setSingleShot(True)
         self._draw.timeout.connect(self._refresh)
@@ -214,9 +217,8 @@ class Sharpness(QObject):
             layer.data = done.result.pixels
         if done.whole:
             self._note(layer, done.softness)
-        self._stale.add(ref(layer))
-        if not self._draw.isActive():
-            self._draw.start(DRAW_MS)
+        self._stale[ref(layer)] = self._stale.get(ref(layer), False) or done.whole
+        self._draw_soon()
         if done.whole:
             self._on_change()
 
@@ -225,12 +227,24 @@ class Sharpness(QObject):
         made = layer.metadata.get("mdeblurgan", {})
         layer.metadata = {**layer.metadata, "mdeblurgan": {**made, **noted(softness)}}
 
+    def _draw_soon(self) -> None:
+        if not self._draw.isActive():
+            rest = self._drawn_at + REST * self._took - time.perf_counter()
+            self._draw.start(max(DRAW_MS, round(1000 * rest)))
+
     def _refresh(self) -> None:
-        stale, self._stale = self._stale, set()
-        for each in stale:
+        stale, self._stale = self._stale, {}
+        start = time.perf_counter()
+        for each, thumbnail in stale.items():
             layer = each()
             if layer is not None and layer in self._viewer.layers:
-                layer.refresh(extent=False, highlight=False)
+                layer.refresh(extent=False, highlight=False, thumbnail=thumbnail)
+        QTimer.singleShot(DRAW_MS, lambda: self._drawn(start))
+
+    def _drawn(self, start: float) -> None:
+        """Drawing follows the refresh as an event of its own, which made this call late."""
+        self._drawn_at = time.perf_counter()
+        self._took = max(self._drawn_at - start - DRAW_MS / 1000, 0.0)
 
     def close(self) -> None:
         """Leave all results as they are from now on."""
