@@ -40,7 +40,7 @@ FIELDS = {  # name: label, tooltip, what stands before and after the number, lar
     ),
 }
 UNKNOWN = "?"
-WIDER = 6  # pixels that "Objective" needs more than the other labels
+WIDER = 10  # pixels that "Objective" needs more than the other labels
 
 
 class MicroscopeGroup:
