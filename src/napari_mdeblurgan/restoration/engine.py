@@ -15,11 +15,12 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.arrays import as_array, is_masked
+from napari_mdeblurgan.restoration.binning import binned, checked_binning
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.measuring import finished, measuring, told
-from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+from napari_mdeblurgan.restoration.plan import RestorationPlan, has_colours, make_plan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 from napari_mdeblurgan.storage.lazy import by_block
 
@@ -64,7 +65,7 @@ class Progress:
         return own / self.seconds / 1e6 if own and self.seconds else None
 
 
-def restore(image: Any, model: Model, **wishes: Any) -> Any:
+def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any:
     """Deblur and super-resolve an image or a stack of images.
 
     Parameters
@@ -73,13 +74,16 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
         (..., y, x), or (..., y, x, 3 or 4) for a model for colours; bool, integer or float.
     model : Model
         From `load_model`.
+    binning : int
+        The image is binned by so many pixels along y and x first, see `binned`: by 2 where its blur is much larger than its
+        pixels, so that a ×2 model gives back as many pixels as it has. A ``region`` is then in binned pixels.
     **wishes
         As in `make_plan`: ``rgb``, ``channel_axis``, ``window``, ``tile``, ``device``, ``precision``, ``region``.
 
     Returns
     -------
     array
-        The image's dtype and leading axes, `model.card.scale` times the pixels along y and x. A dask array for a dask
+        The image's dtype and leading axes, `model.card.scale` times the (binned) pixels along y and x. A dask array for a dask
         array, with nothing computed yet; else numpy. Masked where a masked array has no value.
 
     Raises
@@ -91,6 +95,8 @@ def restore(image: Any, model: Model, **wishes: Any) -> Any:
     """
     masked = is_masked(image)
     image = as_array(image)
+    if checked_binning(binning) > 1:
+        image = binned(image, binning, rgb=has_colours(tuple(image.shape), model.card, wishes.get("rgb")))
     if hasattr(image, "dask"):
         lazy = restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
         return by_block(np.ma.masked_invalid, lazy) if masked else lazy

@@ -208,7 +208,7 @@ def make_plan(
         raise ImageError("The size of the lazy image is not known; call its `compute_chunk_sizes()` first.")
     shape, dtype = tuple(int(length) for length in image.shape), np.dtype(image.dtype)
     _check_dtype(dtype)
-    colour = _has_colours(shape, card, rgb)
+    colour = has_colours(shape, card, rgb)
     _check_shape(shape, colour)
     leading = len(shape) - (3 if colour else 2)
     axes_given = () if channel_axis is None else channel_axis if isinstance(channel_axis, Sequence) else (channel_axis,)
@@ -262,7 +262,14 @@ def _check_dtype(dtype: np.dtype) -> None:
         )
 
 
-def _has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bool:
+def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bool:
+    """Whether the last axis of an image holds colours.
+
+    Raises
+    ------
+    ImageError
+        If the model is for the other kind of images.
+    """
     looks_rgb = len(shape) >= 3 and shape[-1] in (3, 4)
     if card.channels == 3:
         if rgb is False or not looks_rgb:

@@ -15,6 +15,7 @@ from napari_mdeblurgan.evaluation.real.measures import greyed
 from napari_mdeblurgan.evaluation.real.sets import RealImage, RealSet
 from napari_mdeblurgan.evaluation.real.sharpest import CLEARLY, local_energy
 from napari_mdeblurgan.focus import registering
+from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
 from napari_mdeblurgan.training.pairs.magnification import pixel_size_um
@@ -143,10 +144,7 @@ def _bitmap(path: Path) -> np.ndarray:
 
 def binned(image: np.ndarray, factor: int = 2) -> np.ndarray:
     """Means over blocks of factor × factor pixels, in the image's own type, as a camera would bin them."""
-    height, width = (length // factor for length in image.shape[:2])
-    blocks = image[: height * factor, : width * factor].reshape(height, factor, width, factor, *image.shape[2:])
-    means = blocks.mean(axis=(1, 3), dtype=np.float64)
-    return (np.rint(means) if image.dtype.kind in "iu" else means).astype(image.dtype)
+    return block_means(image, binning=factor, y=0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
