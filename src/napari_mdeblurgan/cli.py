@@ -127,6 +127,16 @@ Softness = Annotated[
         help="σ of the result's point-spread function, in its pixels; 0: as the network gives it; auto: as its objective has it.",
     ),
 ]
+Binning = Annotated[
+    int,
+    typer.Option(
+        "--bin",
+        metavar="N",
+        min=1,
+        max=16,
+        help="Bin images N × N first; 2 where the blur is much larger than a pixel.",
+    ),
+]
 Aperture = Annotated[
     float | None,
     typer.Option(metavar="NA", help="Numerical aperture of the objective, where the file does not tell it."),
@@ -168,6 +178,7 @@ def restore(
     tile: Tile = None,
     precision: PrecisionOption = Precision.auto,
     softness: Softness = "auto",
+    binning: Binning = 1,
     numerical_aperture: Aperture = None,
     wavelength: Wavelength = None,
     compare: Annotated[Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")] = None,
@@ -205,6 +216,7 @@ def restore(
             tile=tile,
             precision=precision.value,
             softness=common.softness_option(softness),
+            binning=binning,
             objective=common.objective_options(numerical_aperture, wavelength),
         )
         command.restore(source, output, settings, compare, wishes, overwrite=overwrite)
@@ -228,6 +240,7 @@ def batch(
     tile: Tile = None,
     precision: PrecisionOption = Precision.auto,
     softness: Softness = "auto",
+    binning: Binning = 1,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files from elsewhere and results of other settings.")
@@ -262,6 +275,7 @@ def batch(
             tile=tile,
             precision=precision.value,
             softness=common.softness_option(softness),
+            binning=binning,
             retry_failed=retry_failed,
             overwrite=overwrite,
             scheduler=scheduler,
@@ -449,6 +463,10 @@ def evaluate(
             "--sets", "--set", metavar="NAME", help="With --real, part of a set's name; again for more. [all]"
         ),
     ] = None,
+    advised: Annotated[
+        bool,
+        typer.Option("--advised", help="With --real, also models as the program advises: halved where it says so."),
+    ] = False,
     halve: Annotated[
         bool | None,
         typer.Option(
@@ -483,12 +501,13 @@ def evaluate(
                 models or (),
                 sets=sets or (),
                 halve=halve,
+                advised=advised,
                 sharpened=not no_richardson_lucy,
                 device=device,
             )
             return
-        if sets or halve is not None:
-            raise common.WrongUse("--sets and --halve are for real blur; add --real.")
+        if sets or halve is not None or advised:
+            raise common.WrongUse("--sets, --halve and --advised are for real blur; add --real.")
         command.evaluate(
             folder,
             output,

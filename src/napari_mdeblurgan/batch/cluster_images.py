@@ -96,7 +96,7 @@ class ClusterImage:
         """The stages of the work; each begins when all of the one before has come back."""
         self.item = self.item.looked_at(self._recipe)
         self._folder.prepare(self.item.output)
-        image = self.item.source.open()
+        image = self._recipe.opened(self.item.source)
         if not self._recipe.is_large(image):
             yield self._whole(image)
             return
@@ -147,7 +147,8 @@ class ClusterImage:
                 self.progress = Progress(done + block.pixels, total, time.perf_counter() - start, before)
 
             name, wish = self.item.source.name, self._recipe.device
-            yield Call(make_block, (source, name, block, scan.plan, wish, model, scan.store), arrived)
+            binning = self._recipe.binning
+            yield Call(make_block, (source, name, block, scan.plan, wish, model, scan.store, binning), arrived)
 
     def _streamed(self, path: Path, name: str) -> Iterator[Call]:
         """A large result from its OME-Zarr to the file that is wanted."""

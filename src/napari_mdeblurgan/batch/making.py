@@ -41,7 +41,7 @@ def make_here(items: list[Item], recipe: Recipe, folder: OutputFolder) -> Genera
         try:
             item = waiting.looked_at(recipe)
             folder.prepare(item.output)
-            with closing(make_result(item.source.open(), recipe, place, item.job)) as steps:
+            with closing(make_result(recipe.opened(item.source), recipe, place, item.job)) as steps:
                 while outcome is None:
                     try:
                         progress = next(steps)

@@ -14,6 +14,7 @@ from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.storage import STREAMED_BYTES
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.batch.inputs import Source
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.storage import Micrograph
 
@@ -54,6 +55,8 @@ class Recipe:
         As in `make_plan`; "auto" is settled where the work is done.
     tile, softness
         As in `make_plan`.
+    binning : int
+        By how many pixels along y and x images are binned first; 1 for not at all.
     large_bytes : int
         Results of more bytes are not made in memory but block by block on disk.
     """
@@ -65,12 +68,25 @@ class Recipe:
     precision: str = "auto"
     tile: int | None = None
     softness: float | str = "auto"
+    binning: int = 1
     large_bytes: int = STREAMED_BYTES
 
     def options(self) -> dict[str, Any]:
         """For `make_plan`; what is left to the image is not named."""
         chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
         return chosen if self.softness == "auto" else chosen | {"softness": self.softness}
+
+    def opened(self, source: Source) -> Micrograph:
+        """An image as it is restored: lazily where its file can be read in parts, and binned.
+
+        Raises
+        ------
+        MdeblurganError
+            If it cannot be read, or is too small to be binned.
+        """
+        from napari_mdeblurgan.restoration.binning import binned_micrograph
+
+        return binned_micrograph(source.open(), self.binning)
 
     def model_for(self, image: Micrograph) -> ModelFile:
         """The model for an image's kind."""
@@ -101,6 +117,8 @@ class Recipe:
         parts = [VERSION, *models, self.suffix, self.precision, self.tile, self.large_bytes, *more]
         if self.softness != "auto":
             parts.append({"softness": self.softness})
+        if self.binning != 1:
+            parts.append({"binning": self.binning})
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

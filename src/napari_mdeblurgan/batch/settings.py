@@ -21,6 +21,8 @@ class BatchSettings:
         Of the results: one of `FORMATS`.
     device, precision, tile, softness
         As in `make_plan`.
+    binning : int
+        By how many pixels along y and x images are binned first; 1 for not at all.
     image : str or None
         Of files that hold several images only this one; None takes all.
     overwrite : bool
@@ -42,6 +44,7 @@ class BatchSettings:
     precision: str = "auto"
     tile: int | None = None
     softness: float | str = "auto"
+    binning: int = 1
     image: str | None = None
     overwrite: bool = False
     retry_failed: bool = False
@@ -57,6 +60,8 @@ class BatchSettings:
         MdeblurganError
             If there is no such format or model.
         """
+        from napari_mdeblurgan.restoration.binning import checked_binning
+
         if self.format not in FORMATS:
             raise FileError(f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}.")
         return Recipe(
@@ -67,5 +72,6 @@ class BatchSettings:
             precision=self.precision,
             tile=self.tile,
             softness=self.softness,
+            binning=checked_binning(self.binning),
             large_bytes=self.large_bytes,
         )

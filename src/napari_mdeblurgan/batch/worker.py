@@ -30,6 +30,7 @@ from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, Lock, locked
 from napari_mdeblurgan.own_folder import make_own
+from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import TileLimit
 from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
@@ -89,7 +90,7 @@ def make_image(source: Source, recipe: Recipe, place: Path, job: str) -> Product
         with _at_work(source.path, place.parent):
             place.parent.mkdir(exist_ok=True)
             recipe = replace(recipe, device=own_device(recipe.device))
-            made = finished(make_result(source.open(), recipe, place, job))
+            made = finished(make_result(recipe.opened(source), recipe, place, job))
             return replace(made, place=f"{place.parent.name}/{place.name}")
     except Exception as error:
         return refusal(error, source.name)
@@ -103,13 +104,14 @@ def make_block(
     wish: str,
     model: ModelFile,
     store: ChunkStore,
+    binning: int,
 ) -> Refusal | None:
     """Restore a block of a large image and write it where it belongs."""
     from napari_mdeblurgan.restoration.scan import restore_block
 
     try:
         with _at_work(source.path if isinstance(source, FileImage) else None, store.path):
-            image = source if isinstance(source, Part) else _opened(source).data
+            image = source if isinstance(source, Part) else _opened(source, binning).data
             plan = replace(plan, device=own_device(wish))
             pixels = restore_block(block, image, plan, model.load(), _limit_of(store.path))
             store.write_block(block.index, block.y, block.x, pixels)
@@ -198,12 +200,12 @@ def _use_threads() -> None:
     torch.set_num_threads(max(torch.get_num_threads(), get_worker().state.nthreads))
 
 
-def _opened(source: FileImage) -> Micrograph:
+def _opened(source: FileImage, binning: int) -> Micrograph:
     path = source.path
     stamp = stamp_of(path / "zarr.json" if (path / "zarr.json").is_file() else path)
-    return _kept_open(source, stamp)
+    return _kept_open(source, binning, stamp)
 
 
 @functools.lru_cache(maxsize=8)
-def _kept_open(source: FileImage, _stamp: tuple[int, int]) -> Micrograph:
-    return open_image(source.path, source.image)
+def _kept_open(source: FileImage, binning: int, _stamp: tuple[int, int]) -> Micrograph:
+    return binned_micrograph(open_image(source.path, source.image), binning)

@@ -36,6 +36,8 @@ class Settings:
         Which image of a file of several; None takes the one that `read_image` takes.
     device, tile, precision, softness, objective
         As in `make_plan`.
+    binning : int
+        By how many pixels along y and x images are binned first; 1 for not at all.
     """
 
     model: str | None = None
@@ -44,6 +46,7 @@ class Settings:
     tile: int | None = None
     precision: str = "auto"
     softness: float | str = "auto"
+    binning: int = 1
     objective: Objective | None = None
 
     def options(self) -> dict[str, Any]:
@@ -69,6 +72,7 @@ def restore(
         If the image cannot be restored.
     """
     from napari_mdeblurgan.commands.restore_on_disk import check_room, is_made_on_disk, restore_on_disk
+    from napari_mdeblurgan.restoration.binning import binned_micrograph
     from napari_mdeblurgan.storage import choose_image, open_image, read_image, write_image
 
     _check_files(source, output, compare, overwrite, wishes)
@@ -80,13 +84,15 @@ def restore(
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
     if is_made_on_disk(output):
         named = partial(_model_name, settings=settings)
-        for line in restore_on_disk(source, image, output, named, wishes, compare, _shown, **settings.options()):
+        for line in restore_on_disk(
+            source, image, output, named, wishes, compare, _shown, binning=settings.binning, **settings.options()
+        ):
             print(line, flush=True)
         return
-    check_room(open_image(source, image), output, 2, wishes)
-    before = read_image(source, image)
+    check_room(binned_micrograph(open_image(source, image), settings.binning), output, 2, wishes)
+    before = binned_micrograph(read_image(source, image), settings.binning)
     check_output(output, before.axes, before.data.dtype)
-    work = Work(wishes, _shown)
+    work = Work(wishes, _shown, settings.binning)
     after = _restored(before, settings, work if wishes.any else None)
     write_image(output, after)
     print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")

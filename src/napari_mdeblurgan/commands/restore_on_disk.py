@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Shown = Callable[[Generator[Progress, None, Any]], Any]
 
 SHARE = 0.9  # of the memory that is free
-TRUST_BYTES = 40  # for each pixel of the image
+TRUST_BYTES = 44  # for each pixel of the image
 
 
 def is_made_on_disk(output: Path) -> bool:
@@ -62,6 +62,8 @@ def restore_on_disk(
     wishes: Wishes,
     compare: Path | None,
     shown: Shown,
+    *,
+    binning: int = 1,
     **settings: Any,
 ) -> Iterator[str]:
     """Restore an image of any size, or go on with that; yields the lines to print.
@@ -79,6 +81,8 @@ def restore_on_disk(
         Picture of before and after.
     shown : callable
         Runs a generator of `Progress` to its end and shows how far it is.
+    binning : int
+        By how many pixels along y and x the image is binned first.
     **settings
         tile, device, precision and others, as in `make_plan`.
 
@@ -89,15 +93,16 @@ def restore_on_disk(
         be made.
     """
     from napari_mdeblurgan.model import load_model
+    from napari_mdeblurgan.restoration.binning import binned_micrograph
     from napari_mdeblurgan.storage import open_image
 
-    before = open_image(source, image)
+    before = binned_micrograph(open_image(source, image), binning)
     model = load_model(model_name(before))
     kept = f"interrupted; what is done of {output} is kept, and the same command goes on from there."
     with _held(output) as lock, resumed_by(kept):
         if lock.note:
             yield lock.note
-        yield from _made(before, model, output, wishes, compare, shown, settings)
+        yield from _made(before, model, output, wishes, compare, shown, settings, binning)
 
 
 def _held(output: Path) -> Lock:
@@ -118,6 +123,7 @@ def _made(
     compare: Path | None,
     shown: Shown,
     settings: dict[str, Any],
+    binning: int,
 ) -> Iterator[str]:
     from napari_mdeblurgan.restoration.scan import open_scan
     from napari_mdeblurgan.restoration.scan_job import plan_of_finished
@@ -143,7 +149,8 @@ def _made(
         if wishes.report is not None:
             from napari_mdeblurgan.trust.settings import settings_of
 
-            write_report_of(wishes.report, before, after, plan, found, settings_of(plan, model.card, wishes.ensemble))
+            described = settings_of(plan, model.card, wishes.ensemble, binning)
+            write_report_of(wishes.report, before, after, plan, found, described)
             yield str(wishes.report)
         yield found.sentence
     if compare is not None:
