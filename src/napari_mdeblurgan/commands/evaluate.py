@@ -92,6 +92,7 @@ def evaluate_real(
     *,
     sets: Sequence[str],
     halve: bool | None,
+    advised: bool,
     sharpened: bool,
     device: str,
 ) -> None:
@@ -109,6 +110,8 @@ def evaluate_real(
         Parts of names of sets; empty takes all.
     halve : bool or None
         Whether models are also judged with the image halved first; None does what the sets ask for.
+    advised : bool
+        Whether models are also judged as the program advises.
     sharpened : bool
         Whether to compare with unsharp masking and Richardson-Lucy.
     device : str
@@ -135,6 +138,7 @@ def evaluate_real(
         models=tuple(models) or _bundled(),
         sets=tuple(sets),
         halve=halve,
+        advised=advised,
         sharpened=sharpened,
         device=device,
     )

@@ -103,14 +103,15 @@ def test_the_command_judges_a_folder_of_planes_and_measures_only_what_is_new(
     series: Path, tmp_path: Path, tiny_defaults: None, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     model, output = "tiny-1-x2", tmp_path / "report"
-    code, out, err = run("evaluate", series, "--real", "--models", model, "--output", output, "--halve")
+    code, out, err = run("evaluate", series, "--real", "--models", model, "--output", output, "--halve", "--advised")
     assert (code, err) == (0, "")
     assert "series (2 images), gains over bicubic enlargement:" in out
     assert "halved first" in out
+    assert "as advised" in out
     with (output / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["image"] for row in rows} == {"1.png", "2.png"}
-    assert len(rows) == 2 * 5  # bicubic, unsharp, Richardson-Lucy, the model, the model halved first
+    assert len(rows) == 2 * 6  # bicubic, unsharp, Richardson-Lucy, the model, halved first, as advised
     assert all(float(row["psnr_db"]) > 0 and 0 < float(row["judged"]) < 1 for row in rows)
     page = (output / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2  # the median and the worst of two images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +11,17 @@ import numpy as np
 from scipy import ndimage
 
 from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicubic
-from napari_mdeblurgan.evaluation.real.cases import binned
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.trust.blur import FITTED
+from napari_mdeblurgan.trust.defocus import HALVED_PX, HALVED_SHARE
+from napari_mdeblurgan.trust.domain import halving_advised
 
 Run = Callable[[np.ndarray], np.ndarray]
 
 BICUBIC = "bicubic"
+ADVISED = "as advised"
 UNSHARP = "unsharp masking, best of 9"
 RICHARDSON_LUCY = "Richardson-Lucy, best of 9"
 SIGMAS = (0.7, 1.2, 2.0)  # pixels of the image
@@ -66,7 +71,7 @@ def restored(
     **options
         As in `restore`.
     """
-    return np.asarray(restore(binned(image) if halve else image, model, device=device, **options))
+    return np.asarray(restore(image, model, binning=2 if halve else 1, device=device, **options))
 
 
 def baselines(*, sharpened: bool = True) -> list[Contender]:
@@ -119,10 +124,11 @@ def model_contenders(
     named: Sequence[tuple[str, Model]],
     *,
     halved: bool,
+    advised: bool = False,
     device: str = "auto",
     options: Mapping[str, Any] | None = None,
 ) -> list[Contender]:
-    """Models, each once; if `halved`, also with the image halved first.
+    """Models, each once; if `halved`, also with the image halved first; if `advised`, also as the program advises.
 
     Parameters
     ----------
@@ -130,6 +136,8 @@ def model_contenders(
         What to call each.
     halved : bool
         Whether there is a second one of each.
+    advised : bool
+        Whether there is one of each that halves the image where the program would advise it.
     device : str
         For the networks.
     options : mapping, optional
@@ -144,6 +152,9 @@ def model_contenders(
         if halved:
             run = _model(model, device, True, options)
             found.append(Contender(f"{name}, halved first", f"{identity} halved", channels, {"": run}))
+        if advised:
+            run = _advised(model, device, options)
+            found.append(Contender(f"{name}, {ADVISED}", f"{identity} advised {_rules()}", channels, {"": run}))
     return found
 
 
@@ -154,10 +165,23 @@ def _model(model: Model, device: str, halve: bool, options: Mapping[str, Any]) -
     return run
 
 
+def _advised(model: Model, device: str, options: Mapping[str, Any]) -> Run:
+    def run(image: np.ndarray) -> np.ndarray:
+        halve = halving_advised(image, model.card)
+        return restored(image, model, halve=halve, device=device, **options)
+
+    return run
+
+
+def _rules() -> str:
+    """A digest of what the advice follows from."""
+    return hashlib.sha256(FITTED.read_bytes() + repr((HALVED_PX, HALVED_SHARE)).encode()).hexdigest()[:8]
+
+
 def on_grid(result: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """A result on the pixels of the truth: reduced by means, or enlarged by bicubic interpolation; float."""
     if result.shape[0] > shape[0]:
-        return binned(result.astype(np.float32), result.shape[0] // shape[0])
+        return block_means(result.astype(np.float32), binning=result.shape[0] // shape[0], y=0)
     if result.shape[0] < shape[0]:
         return bicubic(result.astype(np.float32), shape[0] // result.shape[0])
     return result

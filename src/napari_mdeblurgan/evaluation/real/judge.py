@@ -37,6 +37,8 @@ class RealOptions:
         Parts of names of sets; empty takes all.
     halve : bool or None
         Whether models are also judged with the image halved first; None does what the sets ask for.
+    advised : bool
+        Whether models are also judged as the program advises: the image halved first where it says so.
     sharpened : bool
         Whether to compare with unsharp masking and Richardson-Lucy, which takes longest.
     device : str
@@ -52,6 +54,7 @@ class RealOptions:
     models: tuple[str, ...]
     sets: tuple[str, ...] = ()
     halve: bool | None = None
+    advised: bool = False
     sharpened: bool = True
     device: str = "auto"
     restoring: Mapping[str, Any] = field(default_factory=dict)
@@ -154,7 +157,8 @@ def contenders(
     """All that is compared on a set: what needs no learning, then the models."""
     plain = baselines(sharpened=options.sharpened)
     halved = _halved(real, options)
-    return (*plain, *model_contenders(models, halved=halved, device=device, options=options.restoring))
+    own = model_contenders(models, halved=halved, advised=options.advised, device=device, options=options.restoring)
+    return (*plain, *own)
 
 
 def _halved(real: RealSet, options: RealOptions) -> bool:
