@@ -49,7 +49,7 @@ def test_a_report_is_one_file_with_all_in_it(
     assert "page.html" in out
     page = (tmp_path / "page.html").read_text()
     assert not re.search(r'(src|href)="(?!data:)', page)
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 5
     assert "cells &lt;1&gt;" in page
     assert "<1>" not in page
     assert tiny_model().card.weights_sha256 in page
@@ -116,7 +116,7 @@ def test_an_ome_zarr_is_made_block_by_block_with_its_maps_within(
     np.testing.assert_allclose(
         read_image(path).data.astype(int), read_image(tmp_path / "sharp.tif").data.astype(int), atol=40
     )
-    assert page.read_text().count("data:image/png;base64,") == 5
+    assert page.read_text().count("data:image/png;base64,") == 6
     assert read_image(picture).axes == "YXS"
     assert str(maps_path(path, "disagreement")) in out
     assert "the noise" in out

@@ -102,15 +102,39 @@ def test_tiled_equals_whole_for_every_map(tiny_model: Models, monkeypatch: pytes
     whole = assess(image, restored, plan, model, wishes)
     monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
     tiled = assess(image, restored, plan, model, wishes)
-    assert {each.name for each in whole.maps} == {"consistency", "error", "disagreement", "choice", "weights"}
+    assert {each.name for each in whole.maps} == {
+        "consistency",
+        "defocus",
+        "error",
+        "disagreement",
+        "choice",
+        "weights",
+    }
     for a, b in zip(whole.maps, tiled.maps, strict=True):
         if a.name == "choice":
             assert (a.data != b.data).mean() < 1e-3
         else:
-            scale = 1 if a.name == "consistency" else np.nanmax(np.abs(a.data))
+            scale = 1 if a.name == "consistency" else np.nanmax(np.abs(a.data), initial=0)
             np.testing.assert_allclose(a.data, b.data, rtol=1e-2 if a.name == "weights" else 2e-3, atol=2e-3 * scale)
     assert tiled.consistency == pytest.approx(whole.consistency, rel=1e-3)
     assert tiled.sentence == whole.sentence
+
+
+def test_tiled_equals_whole_for_the_map_of_defocus(
+    scene, blurred, tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = blurred(scene(400), 1.0, 0.005)[:, :90], blurred(scene(400), 4.0, 0.005)[:, 90:]
+    image = np.rint(255 * np.concatenate(halves, axis=1)).clip(0, 255).astype(np.uint8)
+    model = tiny_model()
+    plan = plan_for(image, model, region=((3, 200), (10, 197)))
+    restored = finished(restore_steps(image, plan, model))
+    whole = assess(image, restored, plan, model).map("defocus").data
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
+    tiled = assess(image, restored, plan, model).map("defocus").data
+    np.testing.assert_allclose(tiled, whole, rtol=1e-3)
+    assert whole.shape == (197, 187)
+    assert np.nanmedian(whole[:, :50]) < 1.8
+    assert np.nanmedian(whole[:, 120:]) > 3
 
 
 def test_what_was_kept_on_the_way_is_what_the_network_says_afterwards(tiny_model: Models) -> None:

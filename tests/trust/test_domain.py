@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_mdeblurgan.model import ModelCard, model_path, read_card
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.trust.domain import Examination, examine, judge
+from napari_mdeblurgan.trust import defocus
+from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
+from napari_mdeblurgan.trust.domain import Examination, examine, halving_advised, judge
+from napari_mdeblurgan.trust.noise import Noise
 
 CARD = read_card(model_path("gray-x2"))
+KNOWING = replace(CARD, blur_sigma_px=(0.2, 2.4))
 UNKNOWN = replace(CARD, blur_sigma_px=None)
+
+
+def of(*sigmas: float, card: ModelCard = KNOWING) -> FieldBlur:
+    return field_blur(np.array(sigmas, np.float32), card)
 
 
 @pytest.mark.parametrize(
@@ -25,25 +35,58 @@ UNKNOWN = replace(CARD, blur_sigma_px=None)
         (0.2, 0.01, 0.0, True, "already sharp: blur σ ≈ 0.2 px"),
         (1.3, 0.30, 0.0, False, "noise 30% of the intensity range; gray-x2 learned up to 10%"),
         (1.3, 0.01, 0.05, False, "5.0% of the pixels looked at are saturated"),
-        (None, 0.01, 0.0, False, "too little detail above the noise"),
+        (np.nan, 0.01, 0.0, False, "too little detail above the noise"),
     ],
 )
 def test_the_sentence_names_what_was_found_and_what_was_learned(
-    blur: float | None, noise: float, saturated: float, fits: bool, words: str
+    blur: float, noise: float, saturated: float, fits: bool, words: str
 ) -> None:
-    found, sentence = judge(CARD, blur, noise, saturated, 0.1)
+    found, sentence = judge(KNOWING, of(blur, blur, blur), noise, saturated, 0.1)
     assert found is fits
     assert words in sentence
 
 
 def test_a_card_that_says_nothing_of_blur_is_no_reason_to_refuse() -> None:
-    fits, sentence = judge(UNKNOWN, 3.0, 0.01, 0.0, None)
+    fits, sentence = judge(UNKNOWN, of(3.0, card=UNKNOWN), 0.01, 0.0, None)
     assert fits
     assert "is not on its card" in sentence
     assert "blur σ ≈ 3.0 px" in sentence
 
 
-def examined(image: np.ndarray, card: ModelCard = CARD) -> Examination:
+def test_the_sentence_tells_how_much_of_the_field_is_blurred_and_what_to_do() -> None:
+    fits, sentence = judge(KNOWING, of(5.0, 5.0, 4.0, 4.0, 4.0, 1.0, 1.0, 1.0, 0.2, np.nan), 0.01, 0.0, 0.1)
+    assert not fits
+    assert sentence.startswith(
+        "50% of the field is blurred beyond what the model knows: blur σ ≈ 4.0 px; gray-x2 learned"
+    )
+    assert "30% within what it learned, 10% already sharp, 10% cannot be judged" in sentence
+    assert "take a focus stack" in sentence
+
+
+def test_what_is_blurred_beyond_it_in_a_small_part_alone_is_told_and_no_reason_to_refuse() -> None:
+    fits, sentence = judge(KNOWING, of(*[1.0] * 18, 5.0, np.nan), 0.01, 0.0, 0.1)
+    assert fits
+    assert sentence.endswith(
+        "Of the field: 90% within what the model learned, 5% blurred beyond it, 5% cannot be judged."
+    )
+
+
+def test_a_model_that_learned_the_strongest_blur_that_can_be_told_has_its_bounds_too() -> None:
+    knowing = replace(CARD, blur_sigma_px=(0.2, 6.0))
+    assert of(5.9, card=knowing).beyond == 0
+    assert of(6.0, card=knowing).beyond == 1
+
+
+def test_where_nearly_all_of_the_field_is_soft_halving_is_advised() -> None:
+    soft = of(*[2.3] * 9, 1.0)
+    assert soft.halves
+    assert "halve it first (--bin 2)" in judge(KNOWING, soft, 0.01, 0.0, 0.1)[1]
+    for other in (of(*[2.3] * 7, *[1.0] * 3), of(*[1.5] * 10), of(np.nan)):
+        assert not other.halves
+        assert "--bin" not in judge(KNOWING, other, 0.01, 0.0, 0.1)[1]
+
+
+def examined(image: np.ndarray, card: ModelCard = KNOWING) -> Examination:
     plan = make_plan(image, card)
     return examine(image, plan, plan.windows[0], card)
 
@@ -74,3 +117,47 @@ def test_saturation_is_seen_for_8_12_and_16_bits(scene, blurred) -> None:
 def test_flat_and_tiny_images_can_be_looked_at() -> None:
     for shape in ((2, 2), (20, 300), (200, 200)):
         assert examined(np.full(shape, 7, np.uint8)).blur_sigma_px is None
+
+
+@pytest.mark.parametrize(("sigma", "advised"), [(0.7, False), (3.5, True)])
+def test_an_image_is_to_be_halved_if_its_blur_is_much_larger_than_its_pixels(scene, blurred, sigma, advised) -> None:
+    image = np.rint(blurred(scene(512), sigma, 0.003) * 255).clip(0, 255).astype(np.uint8)
+    assert halving_advised(image, KNOWING) is advised
+
+
+def compressed(image: np.ndarray) -> np.ndarray:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=80)
+    return np.asarray(Image.open(file))
+
+
+@pytest.mark.parametrize("kind", ["dirt", "JPEG", "noise"])
+def test_a_field_out_of_focus_is_not_sharp_for_what_the_camera_adds(scene, blurred, kind: str) -> None:
+    image = np.rint(blurred(scene(512), 5.0, 0.02 if kind == "noise" else 0.002) * 255).clip(0, 255).astype(np.uint8)
+    if kind == "dirt":
+        for y, x in np.random.default_rng(0).integers(2, 254, (20, 2)):
+            image[y - 1 : y + 1, x - 1 : x + 1] //= 4
+    found = examined(compressed(image) if kind == "JPEG" else image)
+    assert not found.fits
+    assert "more blurred than the model knows" in found.sentence
+    assert found.blur.beyond > 0.9 * found.blur.judged
+
+
+def test_half_a_field_out_of_focus_is_half_of_the_field(scene, blurred) -> None:
+    halves = [blurred(scene(512), sigma, 0.004)[:, part] for sigma, part in ((1.0, slice(128)), (5.0, slice(128, 256)))]
+    found = examined(np.rint(np.concatenate(halves, axis=1) * 255).clip(0, 255).astype(np.uint8))
+    assert found.blur.beyond == pytest.approx(0.5, abs=0.15)
+    assert found.blur.within == pytest.approx(0.5, abs=0.15)
+    assert "of the field is blurred beyond what the model knows" in found.sentence
+
+
+def test_of_a_large_plane_no_more_is_read_than_some_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (4000, 4000), dtype=np.uint8)
+    plan, read = make_plan(image, CARD), []
+    whole = defocus.read
+    monkeypatch.setattr(
+        defocus, "read", lambda array, index: read.append(whole(array, index).size) or whole(array, index)
+    )
+    found = sampled_sigmas(image, plan, plan.windows[0], Noise((1e-4,), (0.0,)))
+    assert found.size == (defocus.SAMPLES * defocus.SAMPLE_BLOCKS) ** 2
+    assert sum(read) < 0.2 * image.size

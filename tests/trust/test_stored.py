@@ -65,7 +65,7 @@ def same(stored: Assessment, whole: Assessment) -> None:
         if a.name == "choice":
             assert (found != b.data).mean() < 1e-3
         else:
-            scale = 1 if a.name == "consistency" else np.nanmax(np.abs(b.data))
+            scale = 1 if a.name == "consistency" else np.nanmax(np.abs(b.data), initial=0)
             np.testing.assert_allclose(found, b.data, rtol=2e-3, atol=2e-3 * scale)
     assert stored.consistency == pytest.approx(whole.consistency, rel=1e-3)
     assert stored.sentence == whole.sentence

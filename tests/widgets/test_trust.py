@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Noise = Callable[..., np.ndarray]
 
-MAPS = ["nuclei [choice]", "nuclei [consistency]", "nuclei [error bar]"]
+MAPS = ["nuclei [choice]", "nuclei [defocus]", "nuclei [consistency]", "nuclei [error bar]"]
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_without_the_tick_there_are_no_maps_and_the_result_is_the_same(
     trusting.controls.trust.value = False
     run()
     assert names(viewer).count("nuclei [choice]") == 1
-    assert len(viewer.layers) == 6
+    assert len(viewer.layers) == 7
     np.testing.assert_array_equal(viewer.layers[1].data, first)
 
 
@@ -219,6 +219,7 @@ def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
     assert names(viewer)[2:] == [
         "nuclei [choice]",
         "nuclei [disagreement]",
+        "nuclei [defocus]",
         "nuclei [consistency]",
         "nuclei [error bar]",
     ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Shown = Callable[[Generator[Progress, None, Any]], Any]
 
-NAMES = ("error", "consistency", "choice", "disagreement")
+NAMES = ("error", "consistency", "defocus", "choice", "disagreement")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +87,12 @@ class Work:
     wishes : Wishes
     shown : callable
         Runs a generator of `Progress` to its end and shows how far it is.
+    binning : int
+        By how many pixels the image was binned before.
     """
 
-    def __init__(self, wishes: Wishes, shown: Shown) -> None:
-        self._wishes, self._shown = wishes, shown
+    def __init__(self, wishes: Wishes, shown: Shown, binning: int = 1) -> None:
+        self._wishes, self._shown, self._binning = wishes, shown, binning
         self._assessment: Assessment | None = None
         self._settings: dict[str, str] = {}
         self._plan: RestorationPlan | None = None
@@ -112,7 +114,7 @@ class Work:
         else:
             explanation = Explanation(plan)
             result = self._shown(restore_steps(image, plan, model, explanation.keep))
-        self._settings = settings_of(plan, model.card, ensemble=self._wishes.ensemble)
+        self._settings = settings_of(plan, model.card, ensemble=self._wishes.ensemble, binning=self._binning)
         if self._wishes.assesses:
             print("assessing the result", flush=True)
             trust = assess.plan_trust(image, result, plan, model, assess.Wishes(disagreement=spread is not None))

@@ -21,6 +21,7 @@ from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.trust.choice import choice
 from napari_mdeblurgan.trust.consistency import compare, in_noise
+from napari_mdeblurgan.trust.defocus import defocus_of_tile
 from napari_mdeblurgan.trust.domain import Examination, examine
 from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
 from napari_mdeblurgan.trust.estimates import Estimate, estimate_whole
@@ -182,6 +183,7 @@ def plan_trust(
     speaks = explains(model.network)
     made = {
         "consistency": True,
+        "defocus": True,
         "error": calibration is not None,
         "disagreement": wishes.disagreement,
         "choice": speaks,
@@ -335,6 +337,8 @@ def maps_of_tile(
     gap = piece.missing[piece.inside]
     fine_gap = gap.repeat(f, axis=0).repeat(f, axis=1)
     made = {"consistency": in_noise(difference, piece, noise)[piece.inside]}
+    blur = defocus_of_tile(image, index, tile, trust.restoration, estimate.window, estimate.examination.grey_noise)
+    made["defocus"] = np.where(gap, np.float32(np.nan), blur)
     if trust.calibration is not None:
         bar = trust.calibration.plain if spread is None else trust.calibration.with_disagreement
         values = features(piece.filled(), difference, noise, estimate.psf, said, spread)

@@ -10,16 +10,21 @@ import numpy as np
 
 from napari_mdeblurgan.model import ModelCard
 from napari_mdeblurgan.restoration.intensity import Window, bounds
-from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.trust.blur import LARGEST_PX, blur_fit, measure_blur
+from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+from napari_mdeblurgan.trust.blur import LARGEST_PX
+from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
 from napari_mdeblurgan.trust.error_bar import Calibration
-from napari_mdeblurgan.trust.noise import Noise, measure_noise
-from napari_mdeblurgan.trust.samples import Place, normalised, rich_places
+from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise, measure_noise
+from napari_mdeblurgan.trust.samples import Place, grey, normalised, rich_places
 
-SHARP_PX = 0.45
 SATURATED = 0.002
 NOISE_SLACK = 1.2  # times the largest noise learned: what an estimate may be off by
 BINS = (2, 3, 4)
+SOME, NEARLY_ALL = 0.1, 0.95  # of what can be judged
+MOST = 0.5
+FEW = 0.005
+HALVE = " Nothing in it is finer than two of its pixels: halve it first (--bin 2); the result then has the pixels that the image has."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +33,12 @@ class Examination:
 
     Attributes
     ----------
-    blur_sigma_px : float or None
-        Standard deviation of the Gaussian that would blur as much, in pixels; None if there is nothing to see it by.
+    blur : FieldBlur
+        How much of the field is blurred, and how much.
     noise : Noise
         In windows.
+    grey_noise : Noise
+        Of the mean of the colours, as coarser structures meet it; see `measure_coarse_noise`.
     noise_sigma : float
         Standard deviation of the noise at half brightness, in grey levels.
     noise_share : float
@@ -46,14 +53,20 @@ class Examination:
         That it is, or why it is not and what to do.
     """
 
-    blur_sigma_px: float | None
+    blur: FieldBlur
     noise: Noise
+    grey_noise: Noise
     noise_sigma: float
     noise_share: float
     saturated: float
     ceiling: float
     fits: bool
     sentence: str
+
+    @property
+    def blur_sigma_px(self) -> float | None:
+        """Median over the field of the Gaussian-equivalent σ, in pixels; None if there is nothing to see it by."""
+        return self.blur.sigma_px
 
 
 def examine(
@@ -64,7 +77,7 @@ def examine(
     calibration: Calibration | None = None,
     channel: int | None = None,
 ) -> Examination:
-    """Look at a few places of an image, or of one of its channels.
+    """Look at a few places of an image, or of one of its channels, and at the blur over its field.
 
     Parameters
     ----------
@@ -86,13 +99,14 @@ def examine(
     span = float(window.high) - float(window.low) or 1.0
     step = 1 / span if plan.dtype.kind in "iu" else 0.0
     noise = measure_noise(parts, step)
-    whole = [part.mean(axis=-1) for part in parts if np.isfinite(part).all()]
-    blur = measure_blur(whole, noise.typical)
+    grey_noise = measure_coarse_noise([grey(part) for part in parts], step)
+    blur = field_blur(sampled_sigmas(image, plan, window, grey_noise, channel), card)
     saturated, ceiling = _saturation(image, places, plan, window)
     fits, sentence = judge(card, blur, noise.typical, saturated, calibration.noise_limit if calibration else None)
     return Examination(
-        blur_sigma_px=blur,
+        blur=blur,
         noise=noise,
+        grey_noise=grey_noise,
         noise_sigma=noise.typical * span,
         noise_share=noise.typical,
         saturated=saturated,
@@ -102,8 +116,26 @@ def examine(
     )
 
 
+def halving_advised(image: Any, card: ModelCard) -> bool:
+    """Whether an image, in all of its channels, is better halved before a model restores it.
+
+    Parameters
+    ----------
+    image : array
+        (..., y, x), or (..., y, x, 3 or 4) for a model for colours.
+    card : ModelCard
+        Of the model.
+    """
+    plan = make_plan(image, card)
+    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
+    return all(
+        examine(image, plan, window, card, channel=number if plan.window_axes else None).blur.halves
+        for number, window in enumerate(windows)
+    )
+
+
 def judge(
-    card: ModelCard, blur: float | None, noise: float, saturated: float, noise_limit: float | None
+    card: ModelCard, blur: FieldBlur, noise: float, saturated: float, noise_limit: float | None
 ) -> tuple[bool, str]:
     """Whether an image fits a model, and the sentence that says so or says why not and what to do.
 
@@ -111,24 +143,29 @@ def judge(
     ----------
     card : ModelCard
         Of the model.
-    blur : float or None
-        Standard deviation in pixels.
+    blur : FieldBlur
+        Of the image.
     noise, noise_limit : float, float or None
         Standard deviation in windows, and the largest that the model learned.
     saturated : float
         Share of the pixels.
     """
-    if blur is None:
+    fits, sentence = _judged(card, blur, noise, saturated, noise_limit)
+    return fits, sentence + HALVE if blur.halves and "--bin" not in sentence else sentence
+
+
+def _judged(
+    card: ModelCard, blur: FieldBlur, noise: float, saturated: float, noise_limit: float | None
+) -> tuple[bool, str]:
+    """The same, before it is said that the image can be halved."""
+    if blur.sigma_px is None:
         return False, "There is too little detail above the noise to tell how blurred this image is: judge by eye."
-    found = f"blur σ ≈ {_blur(blur)}"
+    found = f"blur σ ≈ {_pixels(blur.sigma_px)}"
     if card.blur_sigma_px is not None:
         low, high = card.blur_sigma_px
         learned = f"{card.name} learned {low:g}–{high:g} px"
-        if blur > high + blur_fit().error_px:
-            return (
-                False,
-                f"This image is more blurred than the model knows: {found}; {learned}. {_less_blur(blur, high)}",
-            )
+        if blur.beyond >= SOME * blur.judged and blur.beyond_px is not None:
+            return False, _too_blurred(blur, blur.beyond_px, high, learned)
         found += f" ({learned})"
     if noise_limit is not None and noise > NOISE_SLACK * noise_limit:
         return False, (
@@ -140,23 +177,64 @@ def judge(
             f"{saturated:.1%} of the pixels looked at are saturated: what was there cannot be restored. Expose less if you can. "
             f"Otherwise, {found}, noise {noise:.1%} of the intensity range."
         )
-    if blur < SHARP_PX:
-        return True, f"This image is already sharp: {found}. Expect more pixels, not more detail."
+    if blur.sharp > MOST * blur.judged:
+        return True, f"This image is already sharp: {found}. Expect more pixels, not more detail.{_shares(blur)}"
     if card.blur_sigma_px is None:
         return (
             True,
             f"What blur {card.name} learned is not on its card; this image: {found}, noise {noise:.1%} of its range.",
         )
-    return True, f"This image is in the model's domain: {found}, noise {noise:.1%} of the intensity range."
+    return True, (
+        f"This image is in the model's domain: {found}, noise {noise:.1%} of the intensity range.{_shares(blur)}"
+    )
 
 
-def _blur(blur: float) -> str:
+def _too_blurred(blur: FieldBlur, beyond_px: float, high: float, learned: str) -> str:
+    """What to do with an image of which a part, or all, is blurred beyond what the model learned."""
+    there = f"blur σ ≈ {_pixels(beyond_px)}"
+    if blur.beyond >= NEARLY_ALL * blur.judged:
+        return f"This image is more blurred than the model knows: {there}; {learned}. {_less_blur(beyond_px, high)}"
+    rest = _listed(
+        (blur.within, "within what it learned"), (blur.sharp, "already sharp"), (blur.unknown, "cannot be judged")
+    )
+    return (
+        f"{blur.beyond:.0%} of the field is blurred beyond what the model knows: {there}; {learned}. The rest: {rest}. Do not "
+        "trust the result where the defocus map is bright: take a focus stack, or use an objective of smaller aperture."
+    )
+
+
+def _shares(blur: FieldBlur) -> str:
+    """How much of the field is otherwise than the most of it; empty if hardly anything is."""
+    most = max(blur.within, blur.sharp, blur.beyond, blur.unknown)
+    return "" if most > 1 - FEW else f" Of the field: {in_shares(blur)}."
+
+
+def in_shares(blur: FieldBlur) -> str:
+    """How much of the field is how blurred, beginning with what is within what the model learned."""
+    return _listed(
+        (blur.within, "within what the model learned"),
+        (blur.sharp, "already sharp"),
+        (blur.beyond, "blurred beyond it"),
+        (blur.unknown, "cannot be judged"),
+    )
+
+
+def _listed(*parts: tuple[float, str]) -> str:
+    return ", ".join(f"{share:.0%} {words}" for share, words in parts if share >= FEW) or "nothing"
+
+
+def _pixels(blur: float) -> str:
     return f"{blur:.1f} px" if blur < LARGEST_PX else f"{LARGEST_PX:.0f} px or more"
 
 
 def _less_blur(blur: float, high: float) -> str:
     binning = next((n for n in BINS if blur / n <= high), None) if blur < LARGEST_PX else None
-    advice = f"Bin it {binning}×{binning} first" if binning else "Take a sharper image"
+    most = BINS[-1]
+    advice = (
+        f"Bin it {binning}×{binning} first (--bin {binning})"
+        if binning
+        else f"Take a sharper image, or bin it {most}×{most} first (--bin {most})"
+    )
     return f"{advice}, use a model for stronger blur, or fine-tune one on such images."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from napari_mdeblurgan.trust.blur import LARGEST_PX
 from napari_mdeblurgan.trust.choice import LEGEND
 
 
@@ -60,6 +61,14 @@ MAPS = {
         colormap="inferno",
         limits=(0.0, 6.0),
         reduction="largest",
+    ),
+    "defocus": MapKind(
+        "Defocus",
+        "How blurred the image is there: the σ of the Gaussian that would blur as much, in pixels of the image. Nothing is "
+        "said where there is too little detail to tell.",
+        unit="px",
+        colormap="cividis",
+        limits=(0.0, LARGEST_PX),
     ),
     "disagreement": MapKind(
         "Disagreement",

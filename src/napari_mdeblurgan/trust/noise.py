@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, optimize
 
+from napari_mdeblurgan.restoration.binning import block_means
+
 FILTER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6  # leaves the variance of white noise as it is
 CELL = 8
 LEVELS = 8
@@ -20,6 +22,7 @@ SMOOTHEST = 0.3
 FEWEST_CELLS = 4
 FLOOR = 1e-6  # of the variance, in windows: a thousandth of the intensity range
 MAD_TO_SIGMA = 1.4826
+MOST_COLOURED = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,28 @@ def measure_noise(parts: Sequence[np.ndarray], step: float = 0.0) -> Noise:
         [_line([part[..., c] for part in parts], least) for c in range(parts[0].shape[-1])] if parts else [(least, 0.0)]
     )
     return Noise(tuple(line[0] for line in lines), tuple(line[1] for line in lines))
+
+
+def measure_coarse_noise(parts: Sequence[np.ndarray], step: float = 0.0) -> Noise:
+    """The noise of a grey image as coarser structures meet it: larger where that of neighbouring pixels is not independent.
+
+    A camera that makes colours from a mosaic, and a file that was compressed, move noise from fine to coarse structures. Binned
+    2 × 2, independent noise has a quarter of the variance; what is more is counted, up to `MOST_COLOURED` times.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray
+        (y, x) float32 in windows; NaN where nothing is known.
+    step : float
+        As in `measure_noise`.
+    """
+    fine = measure_noise([part[..., None] for part in parts], step)
+    large = [part for part in parts if min(part.shape) >= 2 * CELL]
+    if not large:
+        return fine
+    coarse = measure_noise([block_means(part, binning=2, y=0)[..., None] for part in large], step / 2)
+    times = min(max(4 * coarse.typical**2 / fine.typical**2, 1.0), MOST_COLOURED)
+    return Noise((times * fine.constant[0],), (times * fine.slope[0],))
 
 
 def _line(planes: Sequence[np.ndarray], least: float) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from napari_mdeblurgan.comparison import comparison
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.trust.assess import Assessment
 from napari_mdeblurgan.trust.consistency import NOTABLE
+from napari_mdeblurgan.trust.domain import in_shares
 from napari_mdeblurgan.trust.estimates import Estimate
 from napari_mdeblurgan.trust.pictures import picture
 from napari_mdeblurgan.trust.summary import UNCALIBRATED, short
@@ -161,6 +162,7 @@ def _figures_of(estimate: Estimate, report: Report) -> Iterator[tuple[str, str]]
     seen = estimate.examination
     length = lambda pixels: _length(pixels, report)  # noqa: E731
     yield "Blur of the image", "not to be seen" if seen.blur_sigma_px is None else f"σ ≈ {length(seen.blur_sigma_px)}"
+    yield "Blur over the field", in_shares(seen.blur)
     yield "Blur between result and image", f"σ ≈ {length(estimate.psf.sigma_px)}"
     yield (
         "Noise at half brightness",

@@ -67,7 +67,8 @@ def grey(image: np.ndarray) -> np.ndarray:
     return total if image.shape[-1] == 1 else total / np.float32(image.shape[-1])
 
 
-def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[Place]:
+def planes_of(plan: RestorationPlan, channel: int | None) -> Iterator[tuple[int, ...]]:
+    """Indices of at most four planes, evenly spread; of one channel if that is given."""
     fixed: dict[int, int] = {}
     if channel is not None and plan.window_axes:
         numbers = np.unravel_index(channel, [plan.shape[axis] for axis in plan.window_axes])
@@ -76,8 +77,12 @@ def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[Place]:
     planes = int(np.prod(shape, dtype=np.int64))
     for plane in np.unique(np.linspace(0, planes - 1, min(planes, PLANES)).round().astype(np.int64)):
         index = tuple(int(i) for i in np.unravel_index(int(plane), shape)) if shape else ()
-        index = tuple(fixed.get(axis, number) for axis, number in enumerate(index))
-        rows, columns = (list(spread_over(start, stop)) for start, stop in plan.region)
+        yield tuple(fixed.get(axis, number) for axis, number in enumerate(index))
+
+
+def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[Place]:
+    rows, columns = (list(spread_over(start, stop)) for start, stop in plan.region)
+    for index in planes_of(plan, channel):
         yield from (Place(index, y, x) for y in rows for x in columns)
 
 

@@ -8,14 +8,16 @@ from napari_mdeblurgan.restoration.ensemble import TIMES
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 
 
-def settings_of(plan: RestorationPlan, card: ModelCard, ensemble: bool = False) -> dict[str, str]:
+def settings_of(plan: RestorationPlan, card: ModelCard, ensemble: bool = False, binning: int = 1) -> dict[str, str]:
     """Names and values, in the order in which they are shown."""
     size = " × ".join(str(length) for length in plan.shape)
     area = "" if plan.region == _whole(plan) else f", of it y {plan.region[0]}, x {plan.region[1]}"
     windows = "; ".join(f"{window.low:g} … {window.high:g}" for window in plan.windows or ())
     learned = f"{card.blur_sigma_px[0]:g}–{card.blur_sigma_px[1]:g} px" if card.blur_sigma_px else "not on its card"
+    first = {"Binned first": f"{binning} × {binning}"} if binning > 1 else {}
     return {
         "Image": f"{size}, {plan.dtype}{area}",
+        **first,
         "Model": f"{card.name}: {card.description}",
         "Weights (SHA-256)": card.weights_sha256,
         "Model's version": f"{card.version}, {card.created}",

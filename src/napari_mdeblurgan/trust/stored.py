@@ -41,7 +41,7 @@ from napari_mdeblurgan.trust.maps import MAPS, TrustMap
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
-FORMAT = 2  # of the maps: others are made anew
+FORMAT = 3  # of the maps: others are made anew
 
 
 def assess_stored_steps(

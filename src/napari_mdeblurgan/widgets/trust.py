@@ -45,7 +45,7 @@ NO_ROOM = (
     "There was too little memory to find out how far the result can be trusted: "
     "tick Save to disk, or restore a part of the image."
 )
-BYTES_PER_PIXEL = 40  # of the input, for the maps and what the network says of itself
+BYTES_PER_PIXEL = 44  # of the input, for the maps and what the network says of itself
 SAMPLED_PLANES = 8
 SHARE_OF_MEMORY = 0.5
 OVER_GREY = {"blending": "additive"}  # dark is nothing to see, so what is below stays in view
