@@ -31,7 +31,7 @@ def checked_binning(binning: object) -> int:
     ImageError
         If that is no whole number from 1 to 16.
     """
-    if isinstance(binning, bool) or not isinstance(binning, Integral) or not 1 <= binning <= LARGEST:
+    if isinstance(binning, bool) or not isinstance(binning, Integral) or not 1 <= int(binning) <= LARGEST:
         raise ImageError(f"A binning of {binning!r} is none; give a whole number from 1 (none) to {LARGEST}.")
     return int(binning)
 

@@ -24,7 +24,10 @@ BINS = (2, 3, 4)
 SOME, NEARLY_ALL = 0.1, 0.95  # of what can be judged
 MOST = 0.5
 FEW = 0.005
-HALVE = " Nothing in it is finer than two of its pixels: halve it first (--bin 2); the result then has the pixels that the image has."
+HALVE = (
+    " Nothing in it is finer than two of its pixels: halve it first (--bin 2); "
+    "the result then has the pixels that the image has."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
