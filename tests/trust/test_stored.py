@@ -77,7 +77,7 @@ def test_every_map_on_disk_equals_one_made_in_one_piece(
     model = tiny_model()
     scan = scanned(plane, model, tmp_path / "a.ome.zarr")
     stored = finished(assess_stored_steps(plane, scan.path, scan.plan, model, disagreement=True))
-    assert {each.name for each in stored.maps} == {"consistency", "error", "disagreement", "choice"}
+    assert {each.name for each in stored.maps} == {"consistency", "defocus", "error", "disagreement", "choice"}
     same(stored, in_one_piece(plane, scan, model, monkeypatch, Wishes(disagreement=True)))
 
 
