@@ -21,7 +21,7 @@ def depth_order(overviews: Sequence[np.ndarray]) -> list[int]:
     Parameters
     ----------
     overviews : sequence of ndarray
-        (y, x) float32, laid on each other, small.
+        (y, x) float32, laid on each other, small; NaN where one shows nothing.
 
     Returns
     -------
@@ -31,6 +31,8 @@ def depth_order(overviews: Sequence[np.ndarray]) -> list[int]:
     count = len(overviews)
     if count < 3:
         return list(range(count))
+    seen = np.isfinite(overviews).all(axis=0)
+    overviews = [np.where(seen, each, each[seen].mean()) for each in overviews] if seen.any() else overviews
     bands = [ndimage.gaussian_filter(each, BAND[0]) - ndimage.gaussian_filter(each, BAND[1]) for each in overviews]
     apart = 1 - np.corrcoef([each.ravel() for each in bands])
     near = np.exp(-apart / max(float(np.median(np.sort(apart, axis=1)[:, 1])), 1e-6))

@@ -111,9 +111,7 @@ def followed(found: AllInFocus, stack: Any) -> np.ndarray:
     """
     if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != found.height.shape:
         raise ImageError("The other stack has other planes; it must have as many, of the same sizes.")
-    middles = [np.asarray(plane[_middle(plane.shape)]).astype(np.float32) for plane in stack]
-    levels = [float(np.median(each)) for each in middles]
-    gains = tuple(_gain(levels[found.reference], level) for level in levels)
+    gains = _gains(_overviews(stack, found.transforms, found.reference), found.reference)
     focusing = Focusing(stack, found.transforms, found.reference, gains, (0.0,) * len(stack), found.order)
     kept = stack[found.reference]
     image = np.empty(kept.shape, kept.dtype)
@@ -174,14 +172,13 @@ class Focusing:
             transforms: list[np.ndarray | None] = [np.eye(3) for _ in middles]
         else:
             transforms = series(list(stack), strengths, reference)
-        levels = [float(np.median(each)) for each in middles]
-        gains = [_gain(levels[reference], level) for level in levels]
+        looked = _overviews(stack, transforms, reference)
+        gains = _gains(looked, reference)
         variances = [_variance(_grey(each) * gain) for each, gain in zip(middles, gains, strict=True)]
         order = [index for index, transform in enumerate(transforms) if transform is not None]
         if not ordered:
-            looked = _overviews([stack[index] for index in order], [transforms[index] for index in order])
-            order = [order[at] for at in depth_order(looked)]
-        return cls(stack, tuple(transforms), reference, tuple(gains), tuple(variances), tuple(order))
+            order = [order[at] for at in depth_order([looked[index] for index in order])]
+        return cls(stack, tuple(transforms), reference, gains, tuple(variances), tuple(order))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -312,18 +309,33 @@ def _grey(image: np.ndarray) -> np.ndarray:
     return image.mean(axis=-1, dtype=np.float32) if image.ndim == 3 else image
 
 
-def _overviews(planes: Sequence[Any], transforms: Sequence[np.ndarray | None]) -> list[np.ndarray]:
-    """Small grey images of the planes, laid on each other."""
-    height, width = planes[0].shape[:2]
+def _overviews(stack: Any, transforms: Sequence[np.ndarray | None], reference: int) -> list[np.ndarray]:
+    """Small grey images of the planes, laid on each other; NaN where a plane shows nothing, all of one that was left out."""
+    height, width = stack[reference].shape[:2]
     factor = max(1, min(height, width) // OVERVIEW)
-    shape = height // factor, width // factor
+    down, shape = reduction(factor), (height // factor, width // factor)
     found = []
-    for plane, transform in zip(planes, transforms, strict=True):
+    for plane, transform in zip(stack, transforms, strict=True):
+        if transform is None:
+            found.append(np.full(shape, np.nan, np.float32))
+            continue
         small = reduced(_grey(np.asarray(plane).astype(np.float32)), factor)
-        assert transform is not None
-        down = reduction(factor)
-        found.append(resampled(small, down @ np.linalg.inv(transform) @ np.linalg.inv(down), shape))
+        place = down @ np.linalg.inv(transform) @ np.linalg.inv(down)
+        laid = resampled(small, place, shape)
+        laid[~shown(place, shape, (small.shape[0], small.shape[1]))] = np.nan
+        found.append(laid)
     return found
+
+
+def _gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]:
+    """By which planes are made as bright as the reference: by least squares, so that what is bright decides."""
+    known, gains = overviews[reference], []
+    for each in overviews:
+        both = np.isfinite(known) & np.isfinite(each)
+        power = float((each[both].astype(np.float64) ** 2).sum())
+        gain = float((each[both].astype(np.float64) * known[both]).sum()) / power if power > 0 else 1.0
+        gains.append(gain if 1 / BRIGHTER < gain < BRIGHTER else 1.0)
+    return tuple(gains)
 
 
 def _strength(grey: np.ndarray) -> float:
@@ -339,13 +351,6 @@ def _variance(grey: np.ndarray) -> float:
         return 0.0
     sigma = measure_noise([((grey - low) / (high - low))[..., None]]).typical * (high - low)
     return sigma**2
-
-
-def _gain(reference: float, level: float) -> float:
-    """By which a plane is made as bright as the reference; 1 where there is nothing to go by."""
-    if reference <= 0 or level <= 0 or not 1 / BRIGHTER < reference / level < BRIGHTER:
-        return 1.0
-    return reference / level
 
 
 def _as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
