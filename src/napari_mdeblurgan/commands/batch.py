@@ -8,10 +8,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from napari_mdeblurgan.commands.common import WrongUse, check_device
+import typer
+
+from napari_mdeblurgan.commands import common
+from napari_mdeblurgan.commands.common import WrongUse, check_device, fail, one_line_errors
+from napari_mdeblurgan.commands.options import Binning, Device, Model, Precision, PrecisionOption, Softness, Tile
 from napari_mdeblurgan.errors import MdeblurganError
 
 if TYPE_CHECKING:
@@ -20,11 +25,79 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 30.0  # where progress goes into a pipe and no image comes to its end
 
 
+class Format(StrEnum):
+    """Of a batch's results."""
+
+    ome_tiff = "ome-tiff"
+    ome_zarr = "ome-zarr"
+    tiff = "tiff"
+    png = "png"
+
+
 class Unfinished(MdeblurganError):
     """Some images failed, the others are done."""
 
 
-def batch(inputs: list[str], output: Path, settings: BatchSettings) -> str:
+def batch(
+    context: typer.Context,
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders, patterns, OME-Zarr.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results and their manifest.")],
+    model: Model = None,
+    image: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of files of several images only this one. [all]", show_default=False),
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.ome_tiff,
+    device: Device = "auto",
+    tile: Tile = None,
+    precision: PrecisionOption = Precision.auto,
+    softness: Softness = "auto",
+    binning: Binning = 1,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files from elsewhere and results of other settings.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Run on N processes of this machine.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on a dask.distributed cluster: tcp://HOST:8786.")
+    ] = None,
+) -> None:
+    """Restore many images: whole folders, whole slides, any size.
+
+    The same command again does only what is missing, however the one before ended. What fails is named with its reason and the
+    rest goes on. Large images go block by block through little memory. Of files that hold several images (series, pages of other
+    sizes, wells and fields of a plate) all are restored, each under a name of its own.
+
+    \b
+    Examples:
+      mdeblurgan batch scans --output sharp
+      mdeblurgan batch "day*/*.tif" slide.ome.zarr --output sharp --format ome-zarr --workers 4
+    """
+    interrupted = ""
+    with one_line_errors(context):
+        from napari_mdeblurgan.batch import BatchSettings
+
+        settings = BatchSettings(
+            rgb_model=model or common.COLOUR_MODEL,
+            grey_model=model or common.GREY_MODEL,
+            format=format_.value,
+            image=image,
+            device=device,
+            tile=tile,
+            precision=precision.value,
+            softness=common.softness_option(softness),
+            binning=binning,
+            retry_failed=retry_failed,
+            overwrite=overwrite,
+            scheduler=scheduler,
+            workers=workers,
+        )
+        interrupted = restore_all(inputs, output, settings)
+    if interrupted:
+        fail(interrupted, 130)
+
+
+def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str:
     """Restore images and show how it goes.
 
     Returns

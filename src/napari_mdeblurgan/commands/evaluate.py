@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from napari_mdeblurgan.commands.common import WrongUse
+import typer
+
+from napari_mdeblurgan.commands.common import WrongUse, check_device, check_model, one_line_errors
+from napari_mdeblurgan.commands.options import Device
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.outputs import check_output
@@ -19,7 +23,108 @@ LINE_EVERY = 0.05  # of the work, where progress goes into a pipe
 OURS = ("report.md", "report.html", "scores.csv")  # what a folder that may be written to holds
 
 
+class Protocols(StrEnum):
+    """What models are judged under."""
+
+    gaussian = "gaussian"
+    physical = "physical"
+    both = "both"
+    strong = "strong"
+    all = "all"
+
+
 def evaluate(
+    context: typer.Context,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Sharp images; with --real, focus series and pairs.", show_default=False),
+    ] = None,
+    output: Annotated[Path, typer.Option(metavar="REPORT", help="Folder of the report.")] = Path("evaluation"),
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--models", "--model", metavar="NAME_OR_PATH", help="To judge; again for more. [those bundled]"),
+    ] = None,
+    protocol: Annotated[
+        Protocols, typer.Option(help="The paper's blur, objective and camera, or both; blur stronger than those; all.")
+    ] = Protocols.both,
+    limit: Annotated[int | None, typer.Option(min=1, help="Images of each kind at most, spread evenly.")] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--runs", "--run", metavar="RUN", help="A training run, to draw its PSNR per epoch; again for more."
+        ),
+    ] = None,
+    no_richardson_lucy: Annotated[bool, typer.Option("--no-richardson-lucy", help="Leave it out.")] = False,
+    fundus: Annotated[
+        bool, typer.Option("--fundus", help="512² squares of fundus images; without FOLDER, scikit-image's retina.")
+    ] = False,
+    real: Annotated[
+        bool,
+        typer.Option("--real", help="FOLDER holds real blur: planes of a focus series, or what its real.toml says."),
+    ] = False,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sets", "--set", metavar="NAME", help="With --real, part of a set's name; again for more. [all]"
+        ),
+    ] = None,
+    advised: Annotated[
+        bool,
+        typer.Option("--advised", help="With --real, also models as the program advises: halved where it says so."),
+    ] = False,
+    halve: Annotated[
+        bool | None,
+        typer.Option(
+            "--halve/--no-halve", help="With --real, also (or never) models on images halved first. [as the sets say]"
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Judge models beside bicubic enlargement, Richardson-Lucy deconvolution and each other.
+
+    REPORT gets report.md with tables and pictures, and all figures as CSV. The same command again measures only what is not there
+    yet, so that an interrupted evaluation goes on.
+
+    \b
+    Examples:
+      mdeblurgan evaluate sharp-images --output report
+      mdeblurgan evaluate --fundus --models rgb-x2 --models run/unet.safetensors
+      mdeblurgan evaluate focus-series --real --output report
+    """
+    with one_line_errors(context):
+        for name in models or ():
+            check_model(name)
+        check_device(device)
+        if real:
+            if fundus or runs or limit is not None:
+                raise WrongUse("--real does not go together with --fundus, --runs or --limit; leave them out.")
+            judge_by_real_blur(
+                folder,
+                output,
+                models or (),
+                sets=sets or (),
+                halve=halve,
+                advised=advised,
+                sharpened=not no_richardson_lucy,
+                device=device,
+            )
+            return
+        if sets or halve is not None or advised:
+            raise WrongUse("--sets, --halve and --advised are for real blur; add --real.")
+        judge(
+            folder,
+            output,
+            models or (),
+            protocol.value,
+            limit=limit,
+            runs=runs or (),
+            richardson_lucy=not no_richardson_lucy,
+            device=device,
+            fundus=fundus,
+        )
+
+
+def judge(
     folder: Path | None,
     output: Path,
     models: Sequence[str],
@@ -85,7 +190,7 @@ def evaluate(
     print(output / "report.md")
 
 
-def evaluate_real(
+def judge_by_real_blur(
     folder: Path | None,
     output: Path,
     models: Sequence[str],

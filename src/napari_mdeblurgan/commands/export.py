@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from napari_mdeblurgan.cli import app
 from napari_mdeblurgan.commands.common import WrongUse, check_model, one_line_errors
 
 PACKAGE, GRAPH = ".zip", ".onnx"
 
 
-@app.command("export")
 def export_model(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name or .safetensors file.")],
@@ -63,7 +61,6 @@ def export_model(
         print(output)
 
 
-@app.command("import")
 def import_model(
     context: typer.Context,
     package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="A .zip that was exported.")],

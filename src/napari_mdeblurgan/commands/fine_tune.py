@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, device_option, fail, one_line_errors, stopped_by_signals
+from napari_mdeblurgan.commands.common import WrongUse, fail, one_line_errors, stopped_by_signals
+from napari_mdeblurgan.commands.options import Device
 from napari_mdeblurgan.commands.pairs import Match, _matched
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def fine_tune(
     ] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Patches in a step.", show_default=False)] = None,
     patch: Annotated[int | None, typer.Option(min=24, help="Edge of one, a multiple of 8.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)] = "auto",
+    device: Device = "auto",
     low_objective: Annotated[
         float | None, typer.Option(min=0.1, help="For files without a pixel size. [5]", show_default=False)
     ] = None,

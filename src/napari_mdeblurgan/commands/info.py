@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from napari_mdeblurgan.cli import app
 from napari_mdeblurgan.commands.common import one_line_errors
 
 
-@app.command()
 def info(context: typer.Context) -> None:
     """Show versions, devices, models and folders, for a bug report.
 

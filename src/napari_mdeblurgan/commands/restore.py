@@ -1,4 +1,4 @@
-"""`mdeblurgan restore` and `mdeblurgan demo`: single images, read and restored in memory."""
+"""`mdeblurgan restore`: single images, read and restored in memory."""
 
 from __future__ import annotations
 
@@ -7,10 +7,30 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from napari_mdeblurgan.commands import common
-from napari_mdeblurgan.commands.common import WrongUse, check_device, check_model, check_output, check_source
+from napari_mdeblurgan.commands.common import (
+    WrongUse,
+    check_device,
+    check_model,
+    check_output,
+    check_source,
+    one_line_errors,
+)
+from napari_mdeblurgan.commands.options import (
+    Aperture,
+    Binning,
+    Device,
+    Model,
+    Precision,
+    PrecisionOption,
+    Softness,
+    Tile,
+    Wavelength,
+)
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.commands.trust import Wishes, Work
 
@@ -60,6 +80,59 @@ class Settings:
 
 
 def restore(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif, .png or .ome.zarr.")],
+    model: Model = None,
+    image: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of a file of several images: a name, or a number from 0.")
+    ] = None,
+    device: Device = "auto",
+    tile: Tile = None,
+    precision: PrecisionOption = Precision.auto,
+    softness: Softness = "auto",
+    binning: Binning = 1,
+    numerical_aperture: Aperture = None,
+    wavelength: Wavelength = None,
+    compare: Annotated[Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Also write maps of how far to trust it beside OUTPUT.")
+    ] = False,
+    report: Annotated[Path | None, typer.Option(metavar="PAGE", help="Also write a report on that: an .html.")] = None,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="Mean of eight orientations: better, 8 × as long.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+) -> None:
+    """Restore one image: sharper, and of higher pixel density.
+
+    Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes, channel names and pixel
+    size (divided by the model's factor) go into OUTPUT. An .ome.zarr is made block by block, of images of any size; the same
+    command goes on where it was interrupted, and the maps of trust lie within it. Of a file of several images (series, pages of
+    other sizes, wells and fields of a plate) one is restored, and it is said which; `mdeblurgan batch` takes all of them.
+
+    \b
+    Example:
+      mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
+      mdeblurgan restore blurred.tif sharp.tif --trust --report sharp.html
+      mdeblurgan restore scan.ome.zarr sharp.ome.zarr --trust --report sharp.html
+    """
+    with one_line_errors(context):
+        wishes = Wishes(maps=trust, report=report, ensemble=ensemble)
+        settings = Settings(
+            model=model,
+            image=image,
+            device=device,
+            tile=tile,
+            precision=precision.value,
+            softness=common.softness_option(softness),
+            binning=binning,
+            objective=common.objective_options(numerical_aperture, wavelength),
+        )
+        restore_file(source, output, settings, compare, wishes, overwrite=overwrite)
+
+
+def restore_file(
     source: Path, output: Path, settings: Settings, compare: Path | None, wishes: Wishes, *, overwrite: bool
 ) -> None:
     """Restore an image, and write it and what else is asked for.
@@ -93,7 +166,7 @@ def restore(
     before = binned_micrograph(read_image(source, image), settings.binning)
     check_output(output, before.axes, before.data.dtype)
     work = Work(wishes, _shown, settings.binning)
-    after = _restored(before, settings, work if wishes.any else None)
+    after = restored(before, settings, work if wishes.any else None)
     write_image(output, after)
     print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")
     if compare is not None:
@@ -103,26 +176,6 @@ def restore(
         print(compare)
     for line in work.write(output, before, after):
         print(line)
-
-
-def demo(output: Path, rgb_model: str, gray_model: str, device: str) -> None:
-    """Restore the bundled samples, and draw each before and after."""
-    from napari_mdeblurgan.comparison import write_comparison
-    from napari_mdeblurgan.samples import SAMPLES, sample_path
-    from napari_mdeblurgan.storage import read_image, write_image
-
-    for name in (rgb_model, gray_model):
-        check_model(name)
-    check_device(device)
-    output.mkdir(parents=True, exist_ok=True)
-    for sample in SAMPLES.values():
-        print(f"{sample.name}: {sample.description}")
-        before = read_image(sample_path(sample.name))
-        after = _restored(before, Settings(model=rgb_model if sample.rgb else gray_model, device=device))
-        restored, picture = output / f"{sample.name}-restored.tif", output / f"{sample.name}-before-after.png"
-        write_image(restored, after)
-        write_comparison(picture, before, after)
-        print(f"  restored:     {restored.resolve()}\n  before/after: {picture.resolve()}")
 
 
 def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool, trust: Wishes) -> None:
@@ -156,7 +209,7 @@ def _model_name(image: Micrograph, settings: Settings) -> str:
     return settings.model or (common.COLOUR_MODEL if image.rgb else common.GREY_MODEL)
 
 
-def _restored(image: Micrograph, settings: Settings, work: Work | None = None) -> Micrograph:
+def restored(image: Micrograph, settings: Settings, work: Work | None = None) -> Micrograph:
     """Restore an image and show the progress."""
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.engine import restore_steps

@@ -7,10 +7,13 @@ import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from napari_mdeblurgan.commands.common import WrongUse, check_source
+import typer
+
+from napari_mdeblurgan.commands.common import WrongUse, check_source, one_line_errors
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.outputs import make_folder
 
@@ -33,6 +36,14 @@ PHYSICAL_DEFAULTS: dict[str, Any] = {
     "offset": 0.02,
     "bits": 8,
 }
+
+
+class Protocol(StrEnum):
+    """How pairs are made of sharp images."""
+
+    gaussian = "gaussian"
+    physical = "physical"
+    mixture = "mixture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,48 @@ def _mixture(config: Path | None) -> Mixture:
 
 
 def simulate(
+    context: typer.Context,
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Sharp images, or folders of them.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for low/, high/ and pictures of the pairs.")],
+    protocol: Annotated[
+        Protocol, typer.Option(help="The paper's blur, optics, or drawn as in training.")
+    ] = Protocol.gaussian,
+    sigma: Annotated[float | None, typer.Option(help="Gaussian: blur in low-resolution pixels [1.2].")] = None,
+    na: Annotated[float | None, typer.Option(help="Physical: numerical aperture [0.15].")] = None,
+    wavelength: Annotated[float | None, typer.Option(help="Physical: in µm [0.53].")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Physical: of INPUT, in µm [the file's, or 0.65].")] = None,
+    refractive_index: Annotated[float | None, typer.Option(help="Physical: of the medium [1].")] = None,
+    defocus: Annotated[float | None, typer.Option(help="Physical: in µm [15].")] = None,
+    photons: Annotated[float | None, typer.Option(help="Physical: per pixel at full scale [1000].")] = None,
+    read_noise: Annotated[float | None, typer.Option(help="Physical: in electrons [3].")] = None,
+    offset: Annotated[float | None, typer.Option(help="Physical: share of full scale [0.02].")] = None,
+    bits: Annotated[int | None, typer.Option(help="Physical: of the camera, up to 16 [8].")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Mixture: a training configuration [what bundled models learn from]."),
+    ] = None,
+    scale: Annotated[int, typer.Option(min=1, max=8, help="Reduction along y and x.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the noise.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+) -> None:
+    """Make pairs of a blurred and a sharp image from sharp images.
+
+    low/NAME.tif is what a microscope out of focus would give, high/NAME.tif the truth in the same units, NAME.png both side
+    by side. How the protocols work is described in the documentation under Degradations.
+
+    \b
+    Example:
+      mdeblurgan simulate sharp.tif --output pairs --protocol physical --defocus 20
+    """
+    with one_line_errors(context):
+        physical = {"na": na, "wavelength": wavelength, "pixel-size": pixel_size, "refractive-index": refractive_index}
+        physical |= {"defocus": defocus, "photons": photons, "read-noise": read_noise, "offset": offset, "bits": bits}
+        wishes = Wishes(protocol.value, sigma, physical, config)
+        for line in make_pairs(inputs, output, wishes, scale, seed, overwrite):
+            print(line, flush=True)
+
+
+def make_pairs(
     inputs: Sequence[Path],
     output: Path,
     wishes: Wishes,

@@ -7,16 +7,34 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from napari_mdeblurgan.commands.common import WrongUse, quoted, stopped_by_signals
+import typer
+
+from napari_mdeblurgan.commands.common import WrongUse, device_option, fail, one_line_errors, quoted, stopped_by_signals
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.config import TrainingConfig
     from napari_mdeblurgan.training.run import Progress, Run
 
 LINE_EVERY = 0.05  # of the steps, where progress goes into a pipe
+
+
+class Kind(StrEnum):
+    """What images a model takes."""
+
+    rgb = "rgb"
+    grey = "grey"
+
+
+class Perceptual(StrEnum):
+    """Whose features the perceptual loss compares."""
+
+    vgg19 = "vgg19"
+    matching = "feature-matching"
+    none = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +52,55 @@ class Wishes:
     vgg19: str = ""
     start: str | None = None
     overwrite: bool = False
+
+
+def train(
+    context: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Sharp images.", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option(metavar="RUN", help="Folder for all that the run writes.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration, a .toml.")] = None,
+    model_name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Of the model; by default what all images of FOLDER are.")] = None,
+    scale: Annotated[int | None, typer.Option(help="2 or 4.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="In all, instead of the schedule's epochs.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="End after so long, with the model so far.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)] = None,
+    perceptual: Annotated[Perceptual | None, typer.Option(help="The paper's full loss; none: for measuring.")] = None,
+    vgg19: Annotated[str, typer.Option(metavar="PATH|ADDRESS", help="VGG19's weights; an address: download.")] = "",
+    start: Annotated[str | None, typer.Option(metavar="MODEL", help="Start from a model, not from nothing.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in a RUN that is there.")] = False,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print a configuration and exit.")] = False,
+) -> None:
+    """Train a model on a folder of sharp images.
+
+    RUN gets the model, its scores on images that were held out, curves, samples and checkpoints. The same command goes on where
+    it was interrupted. With torchrun it runs on several GPUs or hosts.
+
+    \b
+    Example:
+      mdeblurgan train sharp-images --output run --minutes 60
+    """
+    interrupted = ""
+    with one_line_errors(context):
+        wishes = Wishes(
+            config=config,
+            model_name=model_name,
+            kind=kind,
+            scale=scale,
+            steps=steps,
+            minutes=minutes,
+            device=device,
+            perceptual=perceptual,
+            vgg19=vgg19,
+            start=start,
+            overwrite=overwrite,
+        )
+        if print_config:
+            _print_config(wishes)
+        else:
+            interrupted = run_training(folder, output, wishes)
+    if interrupted:
+        fail(interrupted, 130)
 
 
 def config_for(wishes: Wishes, output: Path | None) -> TrainingConfig:
@@ -84,14 +151,14 @@ def _loss(wishes: Wishes) -> dict[str, Any]:
     return chosen | ({"vgg19_file": wishes.vgg19} if wishes.vgg19 else {})
 
 
-def print_config(wishes: Wishes) -> None:
+def _print_config(wishes: Wishes) -> None:
     """Print the configuration that the options ask for, as TOML with comments."""
     from napari_mdeblurgan.training.config import config_toml
 
     print(config_toml(config_for(wishes, None)), end="")
 
 
-def train(folder: Path | None, output: Path | None, wishes: Wishes) -> str:
+def run_training(folder: Path | None, output: Path | None, wishes: Wishes) -> str:
     """Train, and show how it goes.
 
     Returns

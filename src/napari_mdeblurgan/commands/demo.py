@@ -1,0 +1,51 @@
+"""`mdeblurgan demo`: the sample micrographs that come with the package, restored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_mdeblurgan.commands.common import COLOUR_MODEL, GREY_MODEL, check_device, check_model, one_line_errors
+from napari_mdeblurgan.commands.options import Device
+from napari_mdeblurgan.commands.restore import Settings, restored
+
+
+def demo(
+    context: typer.Context,
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("demo-output"),
+    rgb_model: Annotated[str, typer.Option(help="Model for the colour sample.")] = COLOUR_MODEL,
+    gray_model: Annotated[str, typer.Option(help="Model for the grey sample.")] = GREY_MODEL,
+    device: Device = "auto",
+) -> None:
+    """Restore the bundled sample micrographs.
+
+    For each, the restored image and a picture of it before and after are written.
+
+    \b
+    Example:
+      mdeblurgan demo --output demo-output
+    """
+    with one_line_errors(context):
+        restore_samples(output, rgb_model, gray_model, device)
+
+
+def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) -> None:
+    """Restore the bundled samples, and draw each before and after."""
+    from napari_mdeblurgan.comparison import write_comparison
+    from napari_mdeblurgan.samples import SAMPLES, sample_path
+    from napari_mdeblurgan.storage import read_image, write_image
+
+    for name in (rgb_model, gray_model):
+        check_model(name)
+    check_device(device)
+    output.mkdir(parents=True, exist_ok=True)
+    for sample in SAMPLES.values():
+        print(f"{sample.name}: {sample.description}")
+        before = read_image(sample_path(sample.name))
+        after = restored(before, Settings(model=rgb_model if sample.rgb else gray_model, device=device))
+        sharp, picture = output / f"{sample.name}-restored.tif", output / f"{sample.name}-before-after.png"
+        write_image(sharp, after)
+        write_comparison(picture, before, after)
+        print(f"  restored:     {sharp.resolve()}\n  before/after: {picture.resolve()}")

@@ -1,0 +1,53 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from napari_mdeblurgan.commands.common import COLOUR_MODEL, GREY_MODEL, device_option
+from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
+
+
+class Precision(StrEnum):
+    """How exactly the network computes."""
+
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+Model = Annotated[
+    str | None,
+    typer.Option(help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)]
+Tile = Annotated[
+    int | None, typer.Option(min=SMALLEST_TILE, help="Largest edge of a tile in pixels; smaller ones take less memory.")
+]
+Softness = Annotated[
+    str,
+    typer.Option(
+        metavar="PIXELS",
+        help="σ of the result's point-spread function, in its pixels; 0: as the network gives it; auto: as its objective has it.",
+    ),
+]
+Binning = Annotated[
+    int,
+    typer.Option(
+        "--bin",
+        metavar="N",
+        min=1,
+        max=16,
+        help="Bin images N × N first; 2 where the blur is much larger than a pixel.",
+    ),
+]
+Aperture = Annotated[
+    float | None,
+    typer.Option(metavar="NA", help="Numerical aperture of the objective, where the file does not tell it."),
+]
+Wavelength = Annotated[float | None, typer.Option(metavar="NM", help="Wavelength of the light in nm, likewise.")]
+PrecisionOption = Annotated[Precision, typer.Option(help="float32 is exact; the others are faster on some devices.")]
