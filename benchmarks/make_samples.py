@@ -2,8 +2,8 @@
 
     python benchmarks/make_samples.py DATA [--output FOLDER]
 
-DATA holds `leaf_epidermis.png` (averaged 2×2 from the camera's pixels) and `nuclei.tif`; see
-src/napari_mdeblurgan/samples/ATTRIBUTION.md for where they come from.
+DATA holds `leaf_epidermis.png` (averaged 2×2 from the camera's pixels), `nuclei.tif`, and `smear`, a folder with the planes
+-9.bmp to 9.bmp of a focus series; see src/napari_mdeblurgan/samples/ATTRIBUTION.md for where they come from.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 import napari_mdeblurgan.samples
+from napari_mdeblurgan.focus.stack import Focusing
+from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.training.degradation import downsample, gaussian_blur
 
@@ -23,6 +26,7 @@ BLUR_SIGMA_PX = 1.5
 OFFSET = 120.0  # camera offset, counts; just under the darkest pixel of the original
 ELECTRONS_PER_COUNT = 4.0
 READ_NOISE = 2.0  # counts
+STEPS, OUT_OF_FOCUS = range(-9, 10), 5  # of the focus series of a smear; 0 is in focus
 
 
 def leaf(original: Micrograph) -> Micrograph:
@@ -41,14 +45,40 @@ def nuclei(original: Micrograph) -> Micrograph:
     return Micrograph(np.clip(np.rint(counts), 0, 65_535).astype(np.uint16), "YX")
 
 
+def smear(folder: Path) -> Micrograph:
+    """One plane out of focus, averaged 2×2."""
+    return binned_micrograph(Micrograph(_plane(folder, OUT_OF_FOCUS), "YX"), 2)
+
+
+def smear_stack(folder: Path) -> Micrograph:
+    """All planes, laid on the one in focus, without what one of them does not show."""
+    planes = [_plane(folder, step) for step in STEPS]
+    focusing = Focusing.of(planes, reference=STEPS.index(0))
+    whole = tuple(slice(0, length) for length in focusing.shape)
+    laid, seen = focusing.planes(whole)
+    everywhere = seen.all(axis=0)
+    rows = np.flatnonzero(everywhere[:, everywhere.shape[1] // 2])
+    columns = np.flatnonzero(everywhere[everywhere.shape[0] // 2])
+    inner = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return Micrograph(np.rint(laid[(slice(None), *inner)]).clip(0, 255).astype(np.uint8), "ZYX")
+
+
+def _plane(folder: Path, step: int) -> np.ndarray:
+    with Image.open(folder / f"{step}.bmp") as file:
+        return np.asarray(file.convert("L"))
+
+
 def main() -> None:
-    """Write both samples."""
+    """Write all samples."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of the original micrographs")
     parser.add_argument("--output", type=Path, default=Path(napari_mdeblurgan.samples.__file__).parent)
     arguments = parser.parse_args()
     for file, make in (("leaf_epidermis.png", leaf), ("nuclei.tif", nuclei)):
         write_image(arguments.output / file, make(read_image(arguments.data / file)))
+        print(arguments.output / file)
+    for file, make in (("smear.tif", smear), ("smear_stack.ome.tif", smear_stack)):
+        write_image(arguments.output / file, make(arguments.data / "smear"))
         print(arguments.output / file)
 
 

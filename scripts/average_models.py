@@ -4,8 +4,7 @@
 
 MODEL is a name or a path, SHARE how much of it; the shares are made to add up to 1. The mean of networks that were
 trained from one start is often better than each of them (Wortsman et al. 2022). DATA has the subfolders validation/rgb and
-validation/grey; the
-card gets the scores under the Gaussian protocol. An OUTPUT that is there is not replaced.
+validation/grey; the card gets the scores under the Gaussian protocol. An OUTPUT that is there is not replaced.
 """
 
 from __future__ import annotations

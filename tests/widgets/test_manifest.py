@@ -146,7 +146,12 @@ def test_icon_is_shipped_and_only_where_napari_takes_it_for_a_file() -> None:
 
 @pytest.mark.parametrize(
     ("title", "ndim", "rgb"),
-    [("Leaf epidermis (brightfield, colour)", 2, True), ("Nuclei (fluorescence, grey)", 2, False)],
+    [
+        ("Leaf epidermis (brightfield, colour)", 2, True),
+        ("Nuclei (fluorescence, grey)", 2, False),
+        ("Smear, out of focus (brightfield, grey)", 2, False),
+        ("Smear, focus stack (brightfield, grey)", 3, False),
+    ],
 )
 def test_sample_opens_from_the_menu(viewer: Viewer, title: str, ndim: int, rgb: bool) -> None:
     menu_action(viewer.window.file_menu, "Open Sample", "M-Deblurgan", title).trigger()

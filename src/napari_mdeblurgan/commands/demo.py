@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from napari_mdeblurgan.commands.common import COLOUR_MODEL, GREY_MODEL, check_device, check_model, one_line_errors
 from napari_mdeblurgan.commands.options import Device
 from napari_mdeblurgan.commands.restore import Settings, restored
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.storage import Micrograph
 
 
 def demo(
@@ -21,7 +25,7 @@ def demo(
 ) -> None:
     """Restore the bundled sample micrographs.
 
-    For each, the restored image and a picture of it before and after are written.
+    For each, the restored image and a picture of it before and after are written. Of the focus stack one sharp image is made.
 
     \b
     Example:
@@ -44,8 +48,26 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
     for sample in SAMPLES.values():
         print(f"{sample.name}: {sample.description}")
         before = read_image(sample_path(sample.name))
+        if sample.stack:
+            _in_focus(before, output / sample.name)
+            continue
         after = restored(before, Settings(model=rgb_model if sample.rgb else gray_model, device=device))
         sharp, picture = output / f"{sample.name}-restored.tif", output / f"{sample.name}-before-after.png"
         write_image(sharp, after)
         write_comparison(picture, before, after)
         print(f"  restored:     {sharp.resolve()}\n  before/after: {picture.resolve()}")
+
+
+def _in_focus(stack: Micrograph, stem: Path) -> None:
+    """Make one sharp image of a focus stack, and draw it beside a plane out of focus."""
+    from napari_mdeblurgan.comparison import write_comparison
+    from napari_mdeblurgan.focus import all_in_focus
+    from napari_mdeblurgan.storage import write_image
+
+    found = all_in_focus(stack.data, registered=True)
+    blurred = (found.reference + len(stack.data)) // 2  # as far from focus as from the end of the stack
+    plane, sharp = (replace(stack, data=data, axes="YX") for data in (stack.data[blurred], found.image))
+    result, picture = Path(f"{stem}-in-focus.tif"), Path(f"{stem}-before-after.png")
+    write_image(result, sharp)
+    write_comparison(picture, plane, sharp, (f"plane {blurred} of {len(stack.data)}", "all in focus"))
+    print(f"  in focus:     {result.resolve()}\n  before/after: {picture.resolve()}")

@@ -196,7 +196,7 @@ class Focusing:
     def made(self, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Image, height and confidence of a part; see `AllInFocus`."""
         outer = self._around(part)
-        planes, seen = self._planes(outer)
+        planes, seen = self.planes(outer)
         edges = [-(span.stop - span.start) % WHOLE for span in outer]
         measured = []
         for row, index in enumerate(self.order):
@@ -224,7 +224,7 @@ class Focusing:
         """The image of a part by heights that are known, (y, x) of the whole."""
         outer = self._around(part)
         inner = tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(part, outer, strict=True))
-        return _as_type(fused(self._planes(outer)[0], height[outer])[inner], self.stack[self.reference].dtype)
+        return _as_type(fused(self.planes(outer)[0], height[outer])[inner], self.stack[self.reference].dtype)
 
     def _around(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
         """A part with all that it depends on."""
@@ -234,7 +234,7 @@ class Focusing:
         )
         return rows, columns
 
-    def _planes(self, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+    def planes(self, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
         """The usable planes on the reference's pixels, equally bright, float32; and where each shows anything."""
         shape = tuple(span.stop - span.start for span in part)
         planes, seen = [], []

@@ -1,4 +1,4 @@
-"""Two blurred micrographs that come with the package, to try it on; where they are from is in ATTRIBUTION.md."""
+"""Blurred micrographs that come with the package, to try it on; where they are from is in ATTRIBUTION.md."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ class Sample:
         One line: what it shows, and what blurred it.
     rgb : bool
         Whether it is in colour.
+    stack : bool
+        Whether it is a focus stack.
     """
 
     name: str
     file: str
     description: str
     rgb: bool
+    stack: bool = False
 
 
 SAMPLES: dict[str, Sample] = {
@@ -45,6 +48,19 @@ SAMPLES: dict[str, Sample] = {
             "U2OS nuclei, Hoechst, widefield ×20; a real image made coarser (×½), blurred (Gaussian, σ = 1.5 pixels) "
             "and given camera noise by computer.",
             rgb=False,
+        ),
+        Sample(
+            "smear",
+            "smear.tif",
+            "Vaginal smear, brightfield; five steps out of focus, as the microscope took it, averaged 2 × 2.",
+            rgb=False,
+        ),
+        Sample(
+            "smear_stack",
+            "smear_stack.ome.tif",
+            "The same smear at its own pixels: 19 planes of a focus series, the tenth in focus, laid on each other.",
+            rgb=False,
+            stack=True,
         ),
     )
 }

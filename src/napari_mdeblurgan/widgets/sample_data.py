@@ -12,24 +12,35 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 def open_brightfield() -> list[LayerData]:
     """Open the colour micrograph."""
-    return _open(rgb=True)
+    return _open("leaf_epidermis")
 
 
 def open_fluorescence() -> list[LayerData]:
-    """Open the grey micrograph."""
-    return _open(rgb=False)
+    """Open the grey micrograph that was blurred by computer."""
+    return _open("nuclei")
 
 
-def _open(*, rgb: bool) -> list[LayerData]:
-    """Read the first sample of a kind; a pixel size is given only where the file knows one."""
-    name, sample = next((name, sample) for name, sample in SAMPLES.items() if sample.rgb == rgb)
+def open_smear() -> list[LayerData]:
+    """Open the grey micrograph that the microscope took out of focus."""
+    return _open("smear")
+
+
+def open_smear_stack() -> list[LayerData]:
+    """Open the focus stack."""
+    return _open("smear_stack")
+
+
+def _open(name: str) -> list[LayerData]:
+    """Read a sample; a pixel size is given only where the file knows one."""
+    sample = SAMPLES[name]
     micrograph = read_image(sample_path(name))
     arguments: dict[str, Any] = {
         "name": name,
-        "rgb": rgb,
+        "rgb": sample.rgb,
         "metadata": {"description": sample.description, "attribution": attribution(name)},
     }
-    axes = micrograph.axes.removesuffix("S") if rgb else micrograph.axes
+    axes = micrograph.axes.removesuffix("S") if sample.rgb else micrograph.axes
+    arguments["axis_labels"] = tuple(axes.lower())
     if micrograph.unit and all(axis in micrograph.pixel_size for axis in axes):
         arguments["scale"] = tuple(micrograph.pixel_size[axis] for axis in axes)
         arguments["units"] = (micrograph.unit,) * len(axes)
