@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QDockWidget, QLabel, QTabBar
+from qtpy.QtWidgets import QAbstractSpinBox, QDockWidget, QLabel, QPushButton, QScrollArea, QTabBar, QTabWidget, QWidget
+
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 PLUGIN = "napari-mdeblurgan"
 NAMES = ("Deblur + SR", "Batch", "Fine-tune")
 SCREEN = 1366, 768 - 40  # less the frame of the window
+SMALLEST = 300  # pixels that a dock needs, so that it leaves room for the image
 
 
 def dock(viewer: Viewer, name: str) -> QDockWidget:
@@ -98,3 +103,49 @@ def test_all_of_them_fit_a_screen_of_1366_by_768(viewer: Viewer, qtbot: QtBot) -
     qtbot.waitUntil(lambda: set(window.tabifiedDockWidgets(docks[0])) == set(docks[1:]))
     qtbot.waitUntil(lambda: window.minimumSizeHint().height() <= SCREEN[1], timeout=20_000)
     assert window.minimumSizeHint().width() <= SCREEN[0]
+
+
+def crowded(viewer: Viewer, name: str) -> QWidget:
+    """What is in a dock of ours, with long names and with all that can be folded out."""
+    image = np.zeros((2, 16, 16), np.uint8)
+    for what in ("low", "high"):
+        viewer.add_image(image, name=f"the {what}-magnification images of a rather long series, section 12")
+    made = viewer.window.add_plugin_dock_widget(PLUGIN, name)[1]
+    if isinstance(made, DeblurWidget):
+        made.results.to_disk.value = True
+        made.sharpness.group.fold.native.click()
+        made.controls.compare.text = "Compare: show before"
+        return made.native
+    if isinstance(made, FineTuneWidget):
+        made.training.advanced.click()
+        made.pairs.overlay.show_array(np.zeros((32, 64, 3), np.uint8))
+        made.training.preview.show_array(np.zeros((32, 256, 3), np.uint8))
+    return made
+
+
+def _too_narrow(widget: QWidget, text: str) -> bool:
+    return widget.fontMetrics().horizontalAdvance(text) > widget.width()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_narrowest_dock_shows_all_its_width(viewer: Viewer, qtbot: QtBot, name: str) -> None:
+    window = viewer.window._qt_window
+    window.resize(*SCREEN)
+    window.show()
+    inside = crowded(viewer, name)
+    qtbot.wait(100)
+    window.resizeDocks([dock(viewer, name)], [SMALLEST], Qt.Orientation.Horizontal)
+    qtbot.waitUntil(lambda: dock(viewer, name).width() == SMALLEST)
+    pages = inside.findChildren(QTabWidget)
+    for page in range(pages[0].count() if pages else 1):
+        if pages:
+            pages[0].setCurrentIndex(page)
+        qtbot.wait(100)
+        areas = [each for each in inside.findChildren(QScrollArea) if each.isVisible()]
+        assert [each.horizontalScrollBar().maximum() for each in areas] == [0] * len(areas)
+        buttons = [each for each in inside.findChildren(QPushButton) if each.isVisible()]
+        fields = [each for each in inside.findChildren(QAbstractSpinBox) if each.isVisible()]
+        narrow = [each.text() for each in buttons if _too_narrow(each, each.text())]
+        narrow += [each.text() for each in fields if _too_narrow(each.lineEdit(), each.text())]
+        assert buttons
+        assert narrow == []

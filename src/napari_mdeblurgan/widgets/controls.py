@@ -8,7 +8,7 @@ from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, PushButton, Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QSizePolicy
+from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy
 
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
@@ -17,8 +17,9 @@ COMPARE_KEY = "Alt-B"
 THIS_SLICE = "This slice only"
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 PROGRESS_STEPS = 1000
-SMALLEST_WIDTH = 290
+SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
 LABEL_WIDTH = 58
+COMPARE_SHARES = 8, 5  # as long as what the two buttons say at most
 ALL_OF_IT = 100  # of the height, beside the empty space that napari puts below a dock widget
 
 
@@ -71,7 +72,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         device=ComboBox(
             label="Device",
             choices=devices,
-            tooltip="Where the network runs. Automatic takes a graphics card if there is one, else the processor.",
+            tooltip="Where the network runs. Automatic takes a graphics card if there is one, else the CPU.",
         ),
         this_slice=CheckBox(
             text=THIS_SLICE,
@@ -102,8 +103,8 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     for label in (controls.about, controls.status):
         plain(label.native)
     for box in (controls.image, controls.model, controls.device):
-        _let_shrink(box)
-    for button in (controls.compare, controls.report):  # halves of their row, whatever the first one says
+        let_shrink(box.native)
+    for button in (controls.compare, controls.report):  # fixed shares of their row, whatever the first one says
         policy = button.native.sizePolicy()
         policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
         button.native.setSizePolicy(policy)
@@ -125,7 +126,7 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widge
         *more,
         _row(controls.preview, controls.run),
         controls.working,
-        _row(controls.compare, controls.report),
+        _row(controls.compare, controls.report, shares=COMPARE_SHARES),
         sharpness,
         controls.legend,
         controls.status,
@@ -142,9 +143,11 @@ def scrolling(place: Container, rows: list[Widget]) -> Container:
     return box
 
 
-def _row(*widgets: Widget) -> Container:
+def _row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
     row = Container(widgets=widgets, layout="horizontal", labels=False)
     row.margins = (0, 0, 0, 0)
+    for place, share in enumerate(shares):
+        row.native.layout().setStretch(place, share)
     return row
 
 
@@ -182,7 +185,7 @@ def wrap(label: Label) -> None:
     label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
 
 
-def _let_shrink(box: ComboBox) -> None:
-    """A long layer name must not make the dock as wide as itself."""
-    box.native.setSizeAdjustPolicy(box.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.native.setMinimumContentsLength(12)
+def let_shrink(box: QComboBox, letters: int = 12) -> None:
+    """Let a drop-down be narrower than its entries: a long name must not make the dock as wide as itself."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(letters)

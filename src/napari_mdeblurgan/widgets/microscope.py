@@ -40,6 +40,7 @@ FIELDS = {  # name: label, tooltip, what stands before and after the number, lar
     ),
 }
 UNKNOWN = "?"
+SHARES = 0, 3, 4  # of a row: its label, and the two fields by what they say at most
 WIDER = 10  # pixels that "Objective" needs more than the other labels
 
 
@@ -92,6 +93,8 @@ class MicroscopeGroup:
             widgets=[label, *(self.boxes[name] for name in names)], layout="horizontal", labels=False
         )
         row.margins = (0, 0, 0, 0)
+        for place, share in enumerate(SHARES):
+            row.native.layout().setStretch(place, share)
         return row
 
     def _on_box(self, name: str, said: float) -> None:

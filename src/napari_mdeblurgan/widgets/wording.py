@@ -52,7 +52,7 @@ def duration(seconds: float) -> str:
 
 def place(device: str) -> str:
     """Where the network ran, in a sentence."""
-    return {"cpu": "the processor", "mps": "the Apple GPU"}.get(device, device)
+    return {"cpu": "the CPU", "mps": "the Apple GPU"}.get(device, device)
 
 
 def amount(size: float) -> str:

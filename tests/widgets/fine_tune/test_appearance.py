@@ -52,6 +52,24 @@ def test_what_is_written_beside_the_curves_can_be_read_in_either_theme(viewer: V
     assert min(lightness["dark"]) > 165
 
 
+def chosen(tuner: FineTuneWidget) -> tuple[str, str]:
+    return tuner.pairs.sources.low.currentText(), tuner.pairs.sources.high.currentText()
+
+
+def test_the_two_newest_layers_are_the_pair_until_the_user_chooses(
+    viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
+    image = np.zeros((8, 8), np.uint8)
+    for name in ("overview", "x5", "x10"):
+        viewer.add_image(image, name=name)
+    assert chosen(tuner) == ("x5", "x10")
+    tuner.window().show()
+    qtbot.keyClick(tuner.pairs.sources.low, Qt.Key.Key_Up)
+    assert chosen(tuner) == ("overview", "x10")
+    viewer.add_image(image, name="other")
+    assert chosen(tuner) == ("overview", "x10")
+
+
 def offered(tuner: FineTuneWidget) -> list[str]:
     box = tuner.pairs.sources.high
     return [box.itemText(row) for row in range(box.count())]

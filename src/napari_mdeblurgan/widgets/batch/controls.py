@@ -11,7 +11,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, Label, LineEdit, Pro
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS
+from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
 
 LABEL_WIDTH = 62
@@ -106,7 +106,7 @@ def make_batch_controls(
             tooltip="Stop after the tile that is being worked on; what is done is kept, and can be resumed.",
         ),
         retry=PushButton(text="Retry failed", tooltip="Restore only the images that failed."),
-        open=PushButton(text="Open folder", tooltip="Show the results in the file manager."),
+        open=PushButton(text="Open", tooltip="Show the folder of the results in the file manager."),
         progress=ProgressBar(
             value=0,
             min=0,
@@ -125,8 +125,7 @@ def make_batch_controls(
     controls.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     controls.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     for box in (controls.rgb_model, controls.grey_model, controls.device, controls.format, controls.place):
-        box.native.setSizeAdjustPolicy(box.native.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        box.native.setMinimumContentsLength(10)
+        let_shrink(box.native, 10)
     return controls
 
 

@@ -38,7 +38,7 @@ from napari_mdeblurgan.widgets.batch.several import ImageChooser, several_in
 from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
-from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS
+from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.devices import LOOKING, Devices, find_devices
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.runner import JobWorker
@@ -48,7 +48,6 @@ from napari_mdeblurgan.widgets.view import full_resolution
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
 
-SMALLEST_WIDTH = 320
 RUNNING = "the restoration of many images; what is done is kept and can be resumed"
 LOOKING_INTO = "a look for files of several images"
 REASONS = 3  # that are said at the end; the list has them all

@@ -15,13 +15,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mdeblurgan.widgets.controls import SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.fine_tune.pairs_page import PairsPage, wrapped
 from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
 from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
 from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
 
 PAIRS, TRAINING, RESULT = range(3)
-SMALLEST_WIDTH = 330
 BAR_STEPS = 1000
 START_TIP = "Learn from the ticked pairs for the time that is set on the page Training."
 
@@ -38,6 +38,7 @@ class FineTunePanel(QWidget):
     def __init__(self, remembered: Remembered) -> None:
         super().__init__()
         self.base = QComboBox()
+        let_shrink(self.base)
         self.base.setToolTip("The model to start from: for colour or for grey images, as the pairs are.")
         self.name = QLineEdit()
         self.name.setToolTip("What the new model is called in the drop-down of Deblur + SR.")

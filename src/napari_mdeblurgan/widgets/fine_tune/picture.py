@@ -9,7 +9,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-SMALLEST_WIDTH, SMALLEST_HEIGHT, LARGEST_HEIGHT = 260, 160, 420
+SMALLEST_WIDTH, SMALLEST_HEIGHT, LARGEST_HEIGHT = 220, 140, 420
 
 
 class Picture(QWidget):

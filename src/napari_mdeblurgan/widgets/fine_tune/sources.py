@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
 from napari_mdeblurgan.widgets.plain import literal
 
@@ -81,8 +82,12 @@ class Sources(QWidget):
         self.low_objective, self.high_objective = (_objective() for _ in range(2))
         self.register = QPushButton("Register")
         self.register.setToolTip("Find each high-magnification image in the other, and add the pairs to the table.")
-        self.register.clicked.connect(lambda: self.asked.emit())
+        self.register.clicked.connect(self._ask)
+        self._chosen = False  # whether the two layers are the user's choice
+        for box in (self.low, self.high):
+            box.activated.connect(self._on_choice)
         row = QHBoxLayout()
+        row.setSpacing(4)
         for widget in (self.low_objective, self.high_objective, self.register):
             row.addWidget(widget)
         layout = QVBoxLayout(self)
@@ -92,6 +97,20 @@ class Sources(QWidget):
         layout.addLayout(row)
         self.kind.currentIndexChanged.connect(pages.setCurrentIndex)
         self._recall(remembered)
+
+    def _on_choice(self, _: int = 0) -> None:
+        self._chosen = True
+
+    def _ask(self, _: bool = False) -> None:
+        self._on_choice()
+        self.asked.emit()
+
+    def choose(self, low: Image, high: Image) -> None:
+        """Choose two of the layers that are offered."""
+        self.kind.setCurrentIndex(LAYERS)
+        for box, layer in ((self.low, low), (self.high, high)):
+            box.setCurrentIndex(next(n for n in range(box.count()) if box.itemData(n) is layer))
+        self._on_choice()
 
     def _recall(self, remembered: Remembered) -> None:
         self.kind.setCurrentIndex(remembered.source if remembered.source in (LAYERS, FOLDERS, TABLE) else LAYERS)
@@ -114,8 +133,8 @@ class Sources(QWidget):
         )
 
     def offer(self, images: list[Image]) -> None:
-        """Offer these layers; two different ones that were chosen stay chosen, else it is the two that are newest."""
-        undecided = self.low.currentData() is self.high.currentData()
+        """Offer these layers; two different ones that the user chose stay chosen, else it is the two that are newest."""
+        undecided = not self._chosen or self.low.currentData() is self.high.currentData()
         for box, default in ((self.low, -2), (self.high, -1)):
             chosen = None if undecided else box.currentData()
             box.blockSignals(True)
@@ -200,8 +219,7 @@ class PathEdit(QWidget):
 def _layer_box(tip: str) -> QComboBox:
     box = QComboBox()
     box.setToolTip(tip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)
+    let_shrink(box)
     return box
 
 

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings, told
+from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.curves import Curves
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 
@@ -68,17 +69,19 @@ class TrainingPage(QWidget):
         self.part = QComboBox()
         for name, words in PARTS.items():
             self.part.addItem(words, name)
+        let_shrink(self.part, 7)
         self.learning_rate = QDoubleSpinBox()
         self.learning_rate.setDecimals(5)
         self.learning_rate.setRange(1e-5, 0.1)
         self.learning_rate.setSingleStep(5e-4)
         self.learning_rate.setValue(DEFAULTS["learning_rate"])
         self.steps = _count(0, 10_000_000, DEFAULTS["steps"], 100)
-        self.steps.setSpecialValueText("as many as the time allows")
+        self.steps.setSpecialValueText("no limit")
         self.batch = _count(1, 1024, DEFAULTS["batch"], 1)
         self.patch = _count(24, 1024, DEFAULTS["patch"], 8)
         self.turns = QCheckBox()
         self.device = QComboBox()
+        let_shrink(self.device, 7)
         self.device.addItem("Automatic", "auto")
         for label, widget, field in (
             ("Part", self.part, "part"),

@@ -180,10 +180,7 @@ class FineTuneWidget(FineTunePanel):
 
     def register_layers(self, low: Image, high: Image) -> None:
         """Choose two layers as the images of a pair, and register them."""
-        sources = self.pairs.sources
-        sources.kind.setCurrentIndex(0)
-        for box, layer in ((sources.low, low), (sources.high, high)):
-            box.setCurrentIndex(next(n for n in range(box.count()) if box.itemData(n) is layer))
+        self.pairs.sources.choose(low, high)
         self.tabs.setCurrentIndex(PAIRS)
         self.register()
 
