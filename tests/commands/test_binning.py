@@ -44,7 +44,7 @@ def test_an_ome_zarr_equals_a_tiff_and_both_lie_on_the_image(run: Run, source: P
     lies_on(tiff, source)
     lies_on(zarr, source)
     np.testing.assert_allclose(tiff.data.astype(int), zarr.data.astype(int), atol=40)
-    assert "Binned first</td><td>2 × 2" in page.read_text()
+    assert "Binning</td><td>averaged 2 × 2 first" in page.read_text()
     consistency = read_image(tmp_path / "a.ome.zarr" / "trust" / "consistency.ome.zarr")
     assert (consistency.data.shape, consistency.pixel_size["X"]) == ((2, 60, 73), 1.0)
 

@@ -80,10 +80,15 @@ def test_a_model_that_learned_the_strongest_blur_that_can_be_told_has_its_bounds
 def test_where_nearly_all_of_the_field_is_soft_halving_is_advised() -> None:
     soft = of(*[2.3] * 9, 1.0)
     assert soft.halves
-    assert "halve it first (--bin 2)" in judge(KNOWING, soft, 0.01, 0.0, 0.1)[1]
+    assert "halve it first (Halve first, or --bin 2)" in judge(KNOWING, soft, 0.01, 0.0, 0.1)[1]
     for other in (of(*[2.3] * 7, *[1.0] * 3), of(*[1.5] * 10), of(np.nan)):
         assert not other.halves
         assert "--bin" not in judge(KNOWING, other, 0.01, 0.0, 0.1)[1]
+
+
+def test_what_is_advised_of_a_binned_image_is_said_of_the_image_before() -> None:
+    assert "--bin" not in judge(KNOWING, of(*[2.3] * 10), 0.01, 0.0, 0.1, binning=2)[1]
+    assert "(--bin 4)" in judge(KNOWING, of(*[4.4] * 10), 0.01, 0.0, 0.1, binning=2)[1]
 
 
 def examined(image: np.ndarray, card: ModelCard = KNOWING) -> Examination:

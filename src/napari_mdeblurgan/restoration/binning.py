@@ -81,6 +81,11 @@ def binned(image: Any, binning: int, *, rgb: bool = False) -> Any:
     return result
 
 
+def in_words(binning: int) -> str:
+    """How an image was binned, for reports and metadata, such as "averaged 2 × 2 first"; empty if it was not."""
+    return f"averaged {binning} × {binning} first" if binning > 1 else ""
+
+
 def binned_micrograph(image: Micrograph, binning: int) -> Micrograph:
     """The same of an image with its description: its pixels are larger, and the first one's centre lies further inside.
 

@@ -25,7 +25,7 @@ SOME, NEARLY_ALL = 0.1, 0.95  # of what can be judged
 MOST = 0.5
 FEW = 0.005
 HALVE = (
-    " Nothing in it is finer than two of its pixels: halve it first (--bin 2); "
+    " Nothing in it is finer than two of its pixels: halve it first (Halve first, or --bin 2); "
     "the result then has the pixels that the image has."
 )
 
@@ -79,6 +79,7 @@ def examine(
     card: ModelCard,
     calibration: Calibration | None = None,
     channel: int | None = None,
+    binning: int = 1,
 ) -> Examination:
     """Look at a few places of an image, or of one of its channels, and at the blur over its field.
 
@@ -96,6 +97,8 @@ def examine(
         Of the model; without it nothing is said of how much noise is too much.
     channel : int, optional
         Number of its window of intensity.
+    binning : int
+        By how many pixels along y and x the image was binned before.
     """
     places = rich_places(image, plan, channel)
     parts = [normalised(place, image, plan, window) for place in places]
@@ -105,7 +108,8 @@ def examine(
     grey_noise = measure_coarse_noise([grey(part) for part in parts], step)
     blur = field_blur(sampled_sigmas(image, plan, window, grey_noise, channel), card)
     saturated, ceiling = _saturation(image, places, plan, window)
-    fits, sentence = judge(card, blur, noise.typical, saturated, calibration.noise_limit if calibration else None)
+    noise_limit = calibration.noise_limit if calibration else None
+    fits, sentence = judge(card, blur, noise.typical, saturated, noise_limit, binning)
     return Examination(
         blur=blur,
         noise=noise,
@@ -138,7 +142,12 @@ def halving_advised(image: Any, card: ModelCard) -> bool:
 
 
 def judge(
-    card: ModelCard, blur: FieldBlur, noise: float, saturated: float, noise_limit: float | None
+    card: ModelCard,
+    blur: FieldBlur,
+    noise: float,
+    saturated: float,
+    noise_limit: float | None,
+    binning: int = 1,
 ) -> tuple[bool, str]:
     """Whether an image fits a model, and the sentence that says so or says why not and what to do.
 
@@ -152,13 +161,16 @@ def judge(
         Standard deviation in windows, and the largest that the model learned.
     saturated : float
         Share of the pixels.
+    binning : int
+        By how many pixels the image was binned before: it is not advised to be halved once more, and what is advised is said
+        of the image before.
     """
-    fits, sentence = _judged(card, blur, noise, saturated, noise_limit)
-    return fits, sentence + HALVE if blur.halves and "--bin" not in sentence else sentence
+    fits, sentence = _judged(card, blur, noise, saturated, noise_limit, binning)
+    return fits, sentence + HALVE if blur.halves and binning == 1 and "--bin" not in sentence else sentence
 
 
 def _judged(
-    card: ModelCard, blur: FieldBlur, noise: float, saturated: float, noise_limit: float | None
+    card: ModelCard, blur: FieldBlur, noise: float, saturated: float, noise_limit: float | None, binning: int
 ) -> tuple[bool, str]:
     """The same, before it is said that the image can be halved."""
     if blur.sigma_px is None:
@@ -168,7 +180,7 @@ def _judged(
         low, high = card.blur_sigma_px
         learned = f"{card.name} learned {low:g}–{high:g} px"
         if blur.beyond >= SOME * blur.judged and blur.beyond_px is not None:
-            return False, _too_blurred(blur, blur.beyond_px, high, learned)
+            return False, _too_blurred(blur, blur.beyond_px, high, learned, binning)
         found += f" ({learned})"
     if noise_limit is not None and noise > NOISE_SLACK * noise_limit:
         return False, (
@@ -192,11 +204,11 @@ def _judged(
     )
 
 
-def _too_blurred(blur: FieldBlur, beyond_px: float, high: float, learned: str) -> str:
+def _too_blurred(blur: FieldBlur, beyond_px: float, high: float, learned: str, binning: int) -> str:
     """What to do with an image of which a part, or all, is blurred beyond what the model learned."""
     there = f"blur σ ≈ {_pixels(beyond_px)}"
     if blur.beyond >= NEARLY_ALL * blur.judged:
-        return f"This image is more blurred than the model knows: {there}; {learned}. {_less_blur(beyond_px, high)}"
+        return f"This image is more blurred than the model knows: {there}; {learned}. {_less_blur(beyond_px, high, binning)}"
     rest = _listed(
         (blur.within, "within what it learned"), (blur.sharp, "already sharp"), (blur.unknown, "cannot be judged")
     )
@@ -230,12 +242,12 @@ def _pixels(blur: float) -> str:
     return f"{blur:.1f} px" if blur < LARGEST_PX else f"{LARGEST_PX:.0f} px or more"
 
 
-def _less_blur(blur: float, high: float) -> str:
-    binning = next((n for n in BINS if blur / n <= high), None) if blur < LARGEST_PX else None
-    most = BINS[-1]
+def _less_blur(blur: float, high: float, binning: int) -> str:
+    enough = next((n * binning for n in BINS if blur / n <= high), None) if blur < LARGEST_PX else None
+    most = BINS[-1] * binning
     advice = (
-        f"Bin it {binning}×{binning} first (--bin {binning})"
-        if binning
+        f"Bin it {enough}×{enough} first (--bin {enough})"
+        if enough
         else f"Take a sharper image, or bin it {most}×{most} first (--bin {most})"
     )
     return f"{advice}, use a model for stronger blur, or fine-tune one on such images."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_mdeblurgan.model import ModelCard
+from napari_mdeblurgan.restoration.binning import in_words
 from napari_mdeblurgan.restoration.device import device_label
 from napari_mdeblurgan.restoration.ensemble import TIMES
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -14,7 +15,7 @@ def settings_of(plan: RestorationPlan, card: ModelCard, ensemble: bool = False, 
     area = "" if plan.region == _whole(plan) else f", of it y {plan.region[0]}, x {plan.region[1]}"
     windows = "; ".join(f"{window.low:g} … {window.high:g}" for window in plan.windows or ())
     learned = f"{card.blur_sigma_px[0]:g}–{card.blur_sigma_px[1]:g} px" if card.blur_sigma_px else "not on its card"
-    first = {"Binned first": f"{binning} × {binning}"} if binning > 1 else {}
+    first = {"Binning": in_words(binning)} if binning > 1 else {}
     return {
         "Image": f"{size}, {plan.dtype}{area}",
         **first,

@@ -141,4 +141,4 @@ def part_of(data: Any, planes: Sequence[slice]) -> Any:
     """Some planes of an image: a view of one in memory, else a lazy array, so that nothing is read here."""
     if all(span == slice(None) for span in planes):
         return data
-    return (data if isinstance(data, np.ndarray) else lazy(data))[tuple(planes)]
+    return (data if isinstance(data, np.ndarray | ArrayPart) else lazy(data))[tuple(planes)]

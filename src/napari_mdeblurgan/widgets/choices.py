@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class Choices:
     """What was chosen: the device, a model for each kind of image, and a folder for results (empty: none yet).
 
-    And whether results are assessed, and made of eight orientations.
+    And whether results are assessed, and made of eight orientations, and images halved first.
     """
 
     device: str = "auto"
@@ -32,6 +32,7 @@ class Choices:
     grey_model: str = ""
     trust: str = "yes"
     ensemble: str = "no"
+    halve: str = "no"
     results_folder: str = ""
 
 

@@ -15,6 +15,10 @@ from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 
 COMPARE_KEY = "Alt-B"
 THIS_SLICE = "This slice only"
+HALVE_TIP = (
+    "Average the image over blocks of 2 × 2 pixels before it is restored; a ×2 model then gives back the image's own pixels. "
+    "Better where the image is blurred over more than two of its pixels."
+)
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
@@ -31,6 +35,7 @@ class Controls:
     model: ComboBox
     about: Label
     device: ComboBox
+    halve: CheckBox
     this_slice: CheckBox
     trust: CheckBox
     ensemble: CheckBox
@@ -42,6 +47,7 @@ class Controls:
     compare: PushButton
     report: PushButton
     legend: Label
+    halve_again: PushButton
     status: Label
 
 
@@ -74,6 +80,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             choices=devices,
             tooltip="Where the network runs. Automatic takes a graphics card if there is one, else the CPU.",
         ),
+        halve=CheckBox(text="Halve first", value=False, tooltip=HALVE_TIP),
         this_slice=CheckBox(
             text=THIS_SLICE,
             value=False,
@@ -96,6 +103,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         ),
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
         legend=Label(value="", tooltip="What the colours of the layer [choice] stand for."),
+        halve_again=PushButton(text="Halve first and run again", tooltip=HALVE_TIP, visible=False),
         status=Label(value=""),
     )
     for label in (controls.about, controls.legend, controls.status):
@@ -122,13 +130,14 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widge
         controls.about,
         _named(controls.device),
         _row(controls.trust, controls.ensemble),
-        controls.this_slice,
+        _row(controls.halve, controls.this_slice),
         *more,
         _row(controls.preview, controls.run),
         controls.working,
         _row(controls.compare, controls.report, shares=COMPARE_SHARES),
         sharpness,
         controls.legend,
+        controls.halve_again,  # the advice is at the end of a long text, which may have to be scrolled to
         controls.status,
     ]
 

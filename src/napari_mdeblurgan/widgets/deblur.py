@@ -95,6 +95,7 @@ class DeblurWidget(Container):
         )
         self.controls.trust.value = self._choices.trust != "no"
         self.controls.ensemble.value = self._choices.ensemble == "yes"
+        self.controls.halve.value = self._choices.halve == "yes"
         super().__init__(labels=False)
         options = self.slices.widget, self.results.widget, self.sharpness.group.widget
         self._rows = scrolling(self, laid_out(self.controls, *options, sharpness=self.sharpness.widget))
@@ -180,6 +181,8 @@ class DeblurWidget(Container):
         controls.device.changed.connect(self._on_device)
         controls.trust.changed.connect(lambda on: self._remember(trust="yes" if on else "no"))
         controls.ensemble.changed.connect(lambda on: self._remember(ensemble="yes" if on else "no"))
+        controls.halve.changed.connect(self._on_halve)
+        controls.halve_again.changed.connect(self.halve_and_start)
         controls.report.changed.connect(self.save_report)
         controls.this_slice.changed.connect(self._refresh)
         controls.preview.changed.connect(self.start_preview)
@@ -235,6 +238,10 @@ class DeblurWidget(Container):
         if device:
             self._remember(device=device)
 
+    def _on_halve(self, on: bool) -> None:
+        self._remember(halve="yes" if on else "no")
+        self._refresh()
+
     def _remember(self, **changes: str) -> None:
         changed = replace(self._choices, **changes)
         if changed != self._choices:
@@ -253,6 +260,11 @@ class DeblurWidget(Container):
             self._tell_failure(str(error))
             return
         self._start(self.images, jobs)
+
+    def halve_and_start(self) -> None:
+        """Tick **Halve first**, and do as `start` does."""
+        self.controls.halve.value = True
+        self.start()
 
     def _card_for(self, image: Image) -> ModelCard | None:
         """The chosen model; for an image of another kind than the chosen image the one that would be offered for it."""
@@ -480,6 +492,8 @@ class DeblurWidget(Container):
         source = self._compared()
         controls.compare.enabled = source is not None
         controls.report.enabled = self._reported() is not None
+        controls.halve_again.visible = self._verdicts.advises_halving(self._active(), source)
+        controls.halve_again.enabled = controls.run.enabled
         shows_choice = trust.shows_choice(self._viewer.layers)
         controls.legend.value = trust.legend() if shows_choice else ""
         controls.legend.visible = shows_choice

@@ -16,6 +16,7 @@ from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import is_natural, part_of
+from napari_mdeblurgan.widgets.halving import averaged, in_pixels
 from napari_mdeblurgan.widgets.known_optics import Microscope, known_softness, optics_of
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
@@ -69,6 +70,10 @@ class Job:
         Names, as `load_model` and `make_plan` take them.
     tile_memory_mb : int
         What a tile may take, in MiB; 0 leaves it to the device.
+    binning : int
+        By how many pixels along y and x the image is averaged first; 1 for not at all. See `averaged`, which does it.
+    original : array, optional
+        The layer's data, where `data` are averaged already.
     placement : Placement
         The source layer's; in its `order` are the axes of `data`.
     look : dict
@@ -93,6 +98,8 @@ class Job:
     preview: bool = False
     trust: bool = False
     ensemble: bool = False
+    binning: int = 1
+    original: Any = None
     model: str
     device: str = "auto"
     precision: str = "auto"
@@ -117,14 +124,17 @@ class Job:
     @property
     def identity(self) -> str:
         """What tells the image from every other, also in another process; of one in memory all of it is looked at."""
+        from napari_mdeblurgan.restoration.binning import in_words
         from napari_mdeblurgan.restoration.scan_job import source_identity
 
         order = self.placement.order
-        return source_identity(self.data) + ("" if is_natural(order) else f" {order}")
+        identity = source_identity(self.data if self.original is None else self.original)
+        averaged_by = f" {in_words(self.binning)}" if self.binning > 1 else ""
+        return identity + ("" if is_natural(order) else f" {order}") + averaged_by
 
     @property
     def values(self) -> int:
-        """How many values of the image are restored, colours counted one by one."""
+        """How many values of the image, as `data` has it, are restored, colours counted one by one."""
         shape = list(self.data.shape)
         for axis, span in enumerate(self.planes):
             shape[axis] = len(range(*span.indices(shape[axis])))
@@ -178,6 +188,7 @@ def run_job(job: Job) -> Steps:
     try:
         from napari_mdeblurgan.widgets.scan import restore_to_disk
 
+        job = averaged(job)
         steps: Steps = restore_to_disk(job) if job.folder else _restore(job)
         return (yield from at_low_priority(steps))
     except MdeblurganError as error:
@@ -202,7 +213,7 @@ def _restore(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
     yield "Looking at the image…"
     image, plan = yield from _planned(job, model)
     check = job.trust and trust.fits_in_memory(plan)
-    examinations = trust.examined(image, plan, model) if check else ()
+    examinations = trust.examined(image, plan, model, job.binning) if check else ()
     if examinations:
         yield Noted(trust.in_words(examinations))
     explanation = Explanation(plan) if check and not job.ensemble else None
@@ -227,7 +238,7 @@ def _softened(job: Job, data: np.ndarray) -> Generator[str, None, SoftResult]:
     from napari_mdeblurgan.restoration.softened_result import softened_plane
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
-    optics = optics_of(job.placement, job.file)
+    optics = optics_of(job.placement, job.file, job.binning)
     softness = known_softness(optics, job.microscope)
     shown = data
     if softness.sigma:
@@ -305,7 +316,7 @@ def layer_arguments(
 ) -> dict[str, Any]:
     """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was made."""
     placement = enlarged(job.placement, model.card.scale, (*job.first_plane, *plan.origin))
-    suffix = "preview" if job.preview else f"sharp ×{model.card.scale}"
+    suffix = "preview" if job.preview else sharpened(job, model.card.scale)
     return {
         "name": f"{job.source} [{suffix}]",
         "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds) | noted(softness)},
@@ -314,21 +325,30 @@ def layer_arguments(
     }
 
 
+def sharpened(job: Job, factor: int) -> str:
+    """What was done to the image, in the name of its result."""
+    return f"{'halved, ' if job.binning == 2 else ''}sharp ×{factor}"
+
+
 def noted(softness: Softness) -> dict[str, Any]:
     """A softness as a result's metadata tell it."""
     return {"softness": softness.sigma, "softness_reason": softness.reason}
 
 
 def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:
-    """How the result was made, in plain values."""
+    """How the result was made, in plain values; regions are in pixels of the source."""
+    from napari_mdeblurgan.restoration.binning import in_words
+
+    first = {"binning": job.binning, "binned": in_words(job.binning)} if job.binning > 1 else {}
     return {
+        **first,
         "model": model.card.name,
         "sha256": model.card.weights_sha256,
         "scale": model.card.scale,
         "version": __version__,
         "source": job.source,
         "slices": [(span.start, span.stop) for span in job.planes] if job.is_part and job.planes else None,
-        "region": job.region,
+        "region": in_pixels(job.region, job.binning),
         "preview": job.preview,
         "window": [(window.low, window.high) for window in plan.windows or ()],
         "device": plan.device,

@@ -66,21 +66,26 @@ class Optics:
         As its file has it.
     pixel_size_um : float or None
         Edge of a pixel in the specimen: of the layer where its units are lengths, else of its file.
+    binning : int
+        By how many pixels along y and x the camera's were averaged before the image was restored.
     """
 
     objective: Objective | None = None
     pixel_size_um: float | None = None
+    binning: int = 1
 
 
-def optics_of(placement: Placement, path: str | None) -> Optics:
+def optics_of(placement: Placement, path: str | None, binning: int = 1) -> Optics:
     """What the layer and its file tell; of a file that cannot be read, nothing.
 
     Parameters
     ----------
     placement : Placement
-        Of the layer.
+        Of the layer, or of its averaged image.
     path : str or None
         The file that the layer was opened from.
+    binning : int
+        By how many pixels the image was averaged.
     """
     from napari_mdeblurgan.storage import open_image
 
@@ -92,8 +97,8 @@ def optics_of(placement: Placement, path: str | None) -> Optics:
             told = None
     pixel = layer_pixel_um(placement.scale[placement.order[-1]], placement.units[placement.order[-1]])
     if told is None:
-        return Optics(None, pixel)
-    return Optics(told.objective, pixel or told.pixel_size_um)
+        return Optics(None, pixel, binning)
+    return Optics(told.objective, pixel or _times(told.pixel_size_um, binning), binning)
 
 
 def layer_pixel_um(scale: float, unit: object) -> float | None:
@@ -110,9 +115,13 @@ def known_softness(optics: Optics, microscope: Microscope) -> Softness:
     objective = optics.objective or microscope.objective
     if objective is not None and objective.wavelength_um is None:
         objective = replace(objective, wavelength_um=microscope.wavelength_um)
-    found = chosen_softness(AUTO, objective, optics.pixel_size_um or microscope.pixel_size_um)
+    found = chosen_softness(AUTO, objective, optics.pixel_size_um or _times(microscope.pixel_size_um, optics.binning))
     users = objective is not None and optics.objective is None and found.sigma > 0
     return replace(found, reason=f"your microscope: {found.reason}") if users else found
+
+
+def _times(size: float | None, binning: int) -> float | None:
+    return size * binning if size else None
 
 
 def _number(text: str) -> float | None:

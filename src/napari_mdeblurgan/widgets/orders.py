@@ -84,8 +84,12 @@ class Orders:
 
     def is_large(self, image: Image) -> bool:
         """Whether the result has to be made on disk; one slice of it is looked at when it is started."""
-        card, part = self._card_for(image), self._slices.of(image)
+        card, part = self._card_for(image), self._slices.of(image) | {"binning": self._binning}
         return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card.scale)
+
+    @property
+    def _binning(self) -> int:
+        return 2 if self._controls.halve.value else 1
 
     def _plane(self, image: Image, part: dict[str, Any]) -> tuple[slice, ...]:
         return tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"]))
@@ -95,6 +99,7 @@ class Orders:
         part |= {
             "microscope": self._microscope(),
             "precision": settings.precision,
+            "binning": self._binning,
             "tile_memory_mb": settings.tile_memory_mb,
         }
         for wish in ("trust", "ensemble"):

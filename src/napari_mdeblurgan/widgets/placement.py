@@ -85,15 +85,15 @@ def placement_of(layer: Layer, order: Sequence[int] | None = None) -> Placement:
     )
 
 
-def enlarged(source: Placement, factor: int, origin: Sequence[int] | None = None) -> Placement:
+def enlarged(source: Placement, factor: float, origin: Sequence[int] | None = None) -> Placement:
     """Place an image of `factor` times the pixel density along y and x exactly on its source.
 
     Parameters
     ----------
     source : Placement
         Of the layer that was restored.
-    factor : int
-        How many pixels of the result lie along one pixel of the source, along y and x.
+    factor : float
+        How many pixels of the result lie along one pixel of the source, along y and x; below 1 for larger pixels.
     origin : sequence of int, optional
         Index in the source of the restored part's first pixel, one per axis in the order of the image; all zero if the whole
         was restored.

@@ -14,7 +14,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
-from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, windows_of
+from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, sharpened, windows_of
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import SUFFIX, clean_name
@@ -94,7 +94,7 @@ class Saved:
 
 def is_large(job: Job, factor: int) -> bool:
     """Whether the result would not fit comfortably in memory; `factor` is the model's scale."""
-    size = job.values * np.dtype(job.data.dtype).itemsize * factor**2
+    size = job.values // job.binning**2 * np.dtype(job.data.dtype).itemsize * factor**2
     return size > DISK_SHARE * psutil.virtual_memory().available
 
 
@@ -157,7 +157,7 @@ def _examined(
     """Look at the image before it is restored, if the user wants to know."""
     if not job.trust:
         return ()
-    examinations = trust.examined(source.data, plan, model)
+    examinations = trust.examined(source.data, plan, model, job.binning)
     yield Noted(trust.in_words(examinations))
     return examinations
 
@@ -208,7 +208,7 @@ def _result_path(job: Job, model: Model) -> Path:
         ) from error
     begun = (path.name.removesuffix(PARTIAL) for path in job.folder.iterdir())
     earlier = next((name for name in begun if name.endswith(ending)), None)  # the layer may have been renamed since
-    return job.folder / (earlier or f"{clean_name(job.source)} sharp ×{model.card.scale}{ending}")
+    return job.folder / (earlier or f"{clean_name(job.source)} {sharpened(job, model.card.scale)}{ending}")
 
 
 def _tile(job: Job, model: Model) -> int:
@@ -246,7 +246,7 @@ def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: f
     from napari_mdeblurgan.storage.ome_zarr import open_levels
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
-    optics = optics_of(job.placement, job.file)
+    optics = optics_of(job.placement, job.file, job.binning)
     softness = known_softness(optics, job.microscope)
     bare = SoftLevels(open_levels(path), rgb=job.rgb, sigma=softness.sigma)
     return Saved(

@@ -75,6 +75,8 @@ class Trusted:
     pixel_size, unit
         Of the source layer; None and "" where they are pixels.
     date : str
+    binning : int
+        By how many pixels the image was averaged first.
     """
 
     assessment: Assessment
@@ -88,6 +90,13 @@ class Trusted:
     pixel_size: float | None
     unit: str
     date: str
+    binning: int = 1
+
+    @property
+    def better_halved(self) -> bool:
+        """Whether the image, in all of its channels, holds nothing finer than two of its pixels, and was not averaged."""
+        estimates = self.assessment.estimates
+        return self.binning == 1 and bool(estimates) and all(each.examination.blur.halves for each in estimates)
 
 
 # ---- within a job, on its thread
@@ -99,14 +108,14 @@ def fits_in_memory(plan: RestorationPlan) -> bool:
     return pixels * BYTES_PER_PIXEL < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
-def examined(image: Any, plan: RestorationPlan, model: Model) -> tuple[Examination, ...]:
-    """Look at an image before it is restored: once for each of its windows of intensity."""
+def examined(image: Any, plan: RestorationPlan, model: Model, binning: int) -> tuple[Examination, ...]:
+    """Look at an image, which was binned before, before it is restored: once for each of its windows of intensity."""
     from napari_mdeblurgan.trust.domain import examine
     from napari_mdeblurgan.trust.error_bar import calibration_of
 
     calibration = calibration_of(model.card)
     return tuple(
-        examine(image, plan, window, model.card, calibration, number)
+        examine(image, plan, window, model.card, calibration, number, binning)
         for number, window in enumerate(plan.windows or ())
     )
 
@@ -172,11 +181,12 @@ def _trusted(
         order=job.placement.order,
         image=image,
         region=plan.region,
-        settings=settings_of(plan, model.card, job.ensemble),
+        settings=settings_of(plan, model.card, job.ensemble, job.binning),
         softness=plan.softness,
         pixel_size=pixel_size,
         unit=unit,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        binning=job.binning,
     )
 
 

@@ -47,15 +47,27 @@ class Verdicts:
 
     def sentence(self, active: Layer | None, source: Image | None) -> str:
         """The same in words; what was said last stays where nothing else is known, as long as its result is open."""
-        found = self.of(active, source)
-        if found is None and not (active is not None and is_result(active)):
-            last = self._last() if self._last is not None else None
-            found = (last, self._found[last]) if last is not None and self._pairs.is_open(last) else None
+        found = self._said(active, source)
         if found is None:
             return ""
         result, trusted = found
         self._last = ref(result)
         return f"{result.name}: {trust.as_shown(trusted, result).assessment.sentence}"
+
+    def advises_halving(self, active: Layer | None, source: Image | None) -> bool:
+        """Whether what is said is of a result of the chosen image, which is better halved before it is restored."""
+        found = self._said(active, source)
+        if found is None or source is None or self._pairs.source_of(found[0]) is not source:
+            return False
+        return found[1].better_halved
+
+    def _said(self, active: Layer | None, source: Image | None) -> tuple[Image, trust.Trusted] | None:
+        """Of which result something is said, and what."""
+        found = self.of(active, source)
+        if found is None and not (active is not None and is_result(active)):
+            last = self._last() if self._last is not None else None
+            found = (last, self._found[last]) if last is not None and self._pairs.is_open(last) else None
+        return found
 
     def save_report(
         self,

@@ -11,7 +11,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, Label, LineEdit, Pro
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, let_shrink
+from napari_mdeblurgan.widgets.controls import HALVE_TIP, PROGRESS_STEPS, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
 
 LABEL_WIDTH = 62
@@ -36,6 +36,7 @@ class BatchControls:
     place: ComboBox
     workers: SpinBox
     scheduler: LineEdit
+    halve: CheckBox
     overwrite: CheckBox
     run: PushButton
     cancel: PushButton
@@ -95,6 +96,7 @@ def make_batch_controls(
             tooltip="How many processes; on GPUs one for each.",
         ),
         scheduler=LineEdit(label="Address", tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786."),
+        halve=CheckBox(text="Halve first", value=False, tooltip=HALVE_TIP),
         overwrite=CheckBox(
             text="Overwrite what is in the way",
             value=False,
@@ -141,6 +143,7 @@ def rows_above(controls: BatchControls) -> list[Widget]:
         _named(controls.place),
         _named(controls.workers),
         _named(controls.scheduler),
+        controls.halve,
         controls.overwrite,
         _row(controls.run, controls.cancel, controls.retry, controls.open),
         controls.progress,

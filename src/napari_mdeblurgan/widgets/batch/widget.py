@@ -263,6 +263,7 @@ class BatchWidget(QWidget):
             "format": controls.format.value,
             "device": standing.device_for(controls.device.value),
             "precision": standing.precision,
+            "binning": 2 if controls.halve.value else 1,
             "overwrite": controls.overwrite.value,
             "retry_failed": retry_failed,
             "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
