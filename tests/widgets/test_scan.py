@@ -206,18 +206,51 @@ def test_layer_appears_at_once_and_fills_in(
     assert layer.name == "scan [sharp ×2]"
     assert (layer.colormap.name, layer.contrast_limits, layer.data.shape) == ("green", [3, 200], (2000, 2000))
     assert viewer.layers.selection.active is source
-    assert not layer._slice.image.raw.any()
-    blocks.let_on(1)
-    qtbot.waitUntil(lambda: bool(layer._slice.image.raw.any()), timeout=30_000)
+    np.testing.assert_array_equal(layer._slice.image.raw, image)  # the source, of half as many pixels along an edge
+    blocks.let_on(3)
+    qtbot.waitUntil(lambda: bool((layer._slice.image.raw != image).any()), timeout=30_000)
     coarse = layer._slice.image.raw
-    assert coarse[:500, :500].any()
-    assert not coarse[520:, 520:].any()
+    assert (coarse[:500, :500] != image[:500, :500]).mean() > 0.5
+    np.testing.assert_array_equal(coarse[512:, 512:], image[512:, 512:])
     assert not on_disk.controls.run.enabled
     blocks.let_on()
     wait_for_end()
     assert coarse.shape == (1000, 1000)
     np.testing.assert_allclose(np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1)
     assert viewer.layers[:] == [source, layer]
+
+
+@pytest.mark.parametrize("kind", ["colour", "float", "channels", "dask", "pyramid"])
+def test_source_is_shown_enlarged_where_nothing_is_done_at_every_level(
+    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot, kind: str
+) -> None:
+    shape = {"colour": (1000, 1000, 3), "channels": (2, 1000, 1000)}.get(kind, (1000, 1000))
+    image = noise(*shape, dtype=np.float32 if kind == "float" else np.uint8) + 1
+    pyramid = [image, image[::2, ::2]]
+    data = {"dask": da.from_array(image, chunks=300), "pyramid": pyramid}.get(kind, image)
+    labels = ("c", "y", "x") if kind == "channels" else None
+    limits = None if kind == "colour" else (0, 300)
+    viewer.add_image(data, name="scan", rgb=kind == "colour", contrast_limits=limits, axis_labels=labels)
+    if kind == "channels":
+        viewer.dims.set_current_step(0, 1)
+    layer = begin(qtbot, on_disk, blocks)
+    plane = image[1] if kind == "channels" else image
+    qtbot.waitUntil(lambda: np.array_equal(layer._slice.image.raw, plane), timeout=30_000)
+    assert layer.dtype == image.dtype
+    assert tuple(layer.contrast_limits) == (limits or (0, 255))
+    part = (1, slice(700, 1100), slice(600, 1500)) if kind == "channels" else (slice(700, 1100), slice(600, 1500))
+    expected = plane[350:550, 300:750].repeat(2, 0).repeat(2, 1)
+    qtbot.waitUntil(lambda: np.array_equal(np.asarray(layer.data[0][part]), expected), timeout=30_000)
+    blocks.let_on(1)
+    qtbot.waitUntil(lambda: len(blocks.done) == 1, timeout=30_000)
+    stop(qtbot, on_disk, blocks)
+    there = {(index, y // 2, x // 2) for index, y, x in blocks.done}
+    for y, x in ((0, 0), (0, BLOCK), (BLOCK, 0), (BLOCK, BLOCK)):
+        place = (slice(y, y + BLOCK), slice(x, x + BLOCK))
+        index = (1,) if kind == "channels" else ()
+        same = np.array_equal(np.asarray(layer.data[1][(*index, *place)]), plane[place])
+        assert same == ((index, y, x) not in there)
+    assert "unfinished" in layer.name
 
 
 def test_blocks_in_view_are_done_next_and_a_new_view_is_followed(
@@ -306,6 +339,7 @@ def test_cancel_keeps_what_is_done_and_resume_goes_on_in_the_same_layer(
     layer = begin(qtbot, on_disk, blocks, done=1)
     stop(qtbot, on_disk, blocks)
     assert "kept" in on_disk.controls.status.value
+    assert layer.name == "scan [sharp ×2] – unfinished, 50 %"
     assert on_disk.controls.run.text == "Resume"
     assert np.asarray(layer.data[0]).any()
     kept = set(blocks.done)
@@ -316,6 +350,7 @@ def test_cancel_keeps_what_is_done_and_resume_goes_on_in_the_same_layer(
     assert kept.isdisjoint(blocks.done)
     assert len(kept) + len(blocks.done) == 4
     assert viewer.layers[1:] == [layer]
+    assert layer.name == "scan [sharp ×2]"
     assert on_disk.controls.run.text == "Deblur + SR"
     np.testing.assert_allclose(np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1)
 

@@ -41,9 +41,13 @@ def wait_for(ready: Any) -> None:
         time.sleep(0.01)
 
 
+def nothing(_level: int, spans: Any) -> np.ndarray:
+    return np.zeros([len(span) for span in spans if isinstance(span, range)], np.uint8)
+
+
 def shown(image: np.ndarray) -> tuple[ShownLevels, list[Slow], list[None]]:
     levels, news = [Slow(image), Slow(image[:, ::2, ::2])], []
-    return ShownLevels(levels, False, lambda: news.append(None), lambda: True), levels, news
+    return ShownLevels(levels, nothing, False, lambda: news.append(None), lambda: True), levels, news
 
 
 def test_unknown_pixels_are_zero_at_once_and_come_later(image: np.ndarray) -> None:
@@ -101,7 +105,7 @@ def test_what_is_read_from_a_place_that_is_gone_is_not_shown(image: np.ndarray) 
     news: list[None] = []
     level = Slow(image)
     level.gate.set()
-    made = ShownLevels([level, level[:, ::2, ::2]], False, lambda: news.append(None), lambda: False)
+    made = ShownLevels([level, level[:, ::2, ::2]], nothing, False, lambda: news.append(None), lambda: False)
     np.asarray(made.arrays[0][0])
     time.sleep(0.2)
     assert not news

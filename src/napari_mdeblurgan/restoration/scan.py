@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -40,7 +40,7 @@ from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
-    from napari_mdeblurgan.storage.array_part import ArrayPart
+    from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
     from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
 
 
@@ -94,8 +94,12 @@ class Scan:
         All of them, in the order in which they are done if nobody wants another.
     levels : list of ArrayPart
         The result at every level of its pyramid as far as it is there, for a viewer.
+    known : list of callable
+        For every level, reads some spans of it and tells which of their pixels are there, see `live_pyramid.known_level`.
     store : ChunkStore
         Writes blocks from other processes and machines too, see `restore_block`.
+    fraction : float
+        How much of the result is on disk, from 0 to 1.
     """
 
     def __init__(
@@ -120,8 +124,17 @@ class Scan:
         return self._writer.levels
 
     @property
+    def known(self) -> list[Callable[[Spans], tuple[np.ndarray, np.ndarray]]]:
+        return self._writer.known
+
+    @property
     def store(self) -> ChunkStore:
         return self._writer.store
+
+    @property
+    def fraction(self) -> float:
+        done, of = self._writer.count()
+        return done / of
 
     def is_done(self, block: Block) -> bool:
         """Whether a block is on disk, from this run or an earlier one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import RLock
 
@@ -23,12 +24,21 @@ class OpenChunk:
     ----------
     pixels : ndarray
         What there is of it, of stored shape.
+    there : ndarray of bool
+        Which of them there are: the last two dimensions of `pixels`.
     parts : set of Chunk
         The chunks of the finer level that are whole in it.
     """
 
     pixels: np.ndarray
+    there: np.ndarray
     parts: set[Chunk] = field(default_factory=set)
+
+    def fill(self, row: int, column: int, pixels: np.ndarray) -> None:
+        """Put in what there is now of the pixels from `row` and `column` on."""
+        place = (..., slice(row, row + pixels.shape[-2]), slice(column, column + pixels.shape[-1]))
+        self.pixels[place] = pixels
+        self.there[place] = True
 
 
 class LivePyramid:
@@ -49,6 +59,9 @@ class LivePyramid:
         self._open: OrderedDict[tuple[int, Chunk], OpenChunk] = OrderedDict()
         single = all(length == 1 for length in store.layout.planes)
         self._coarsest = np.asarray(store.array(self._last)[...]) if single else None
+        self._there = np.zeros(store.layout.levels[self._last], bool)  # of the coarsest, if it is a single plane
+        for *_, row, column in np.argwhere(self._done[self._last]).tolist():
+            self._there[self._place(Chunk((), row, column))] = True
 
     def is_done(self, level: int, chunk: Chunk) -> bool:
         """Whether a chunk is on disk."""
@@ -68,7 +81,7 @@ class LivePyramid:
             above, small = _above(chunk), self._halved(pixels)
             block = self._opened(level + 1, above)
             row, column = self._corner(chunk)
-            block.pixels[..., row : row + small.shape[-2], column : column + small.shape[-1]] = small
+            block.fill(row, column, small)
             block.parts.add(chunk)
             if all(self.is_done(level, part) for part in self._below(level + 1, above)):
                 self._complete(level + 1, above)
@@ -105,13 +118,39 @@ class LivePyramid:
                     _overlay(pixels, region, block.pixels, self.store.region(level, chunk))
         return pixels
 
+    def read_known(self, level: int, region: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and which of the pixels are there: bool, of the same shape."""
+        with self.lock:
+            pixels = self.read(level, region)
+            there = np.zeros(pixels.shape, bool)
+            if not self.store.path.exists():  # zarr takes what is gone for zeros
+                return pixels, there
+            if level == self._last and self._coarsest is not None:
+                there[...] = self._there[region[-2:]]
+                return pixels.copy(), there
+            for chunk in self._done_in(level, region):
+                place = self.store.region(level, chunk)
+                _overlay(there, region, np.ones([edge.stop - edge.start for edge in place], bool), place)
+            for (its_level, chunk), block in self._open.items():
+                if its_level == level:
+                    whole = np.broadcast_to(block.there, block.pixels.shape)
+                    _overlay(there, region, whole, self.store.region(level, chunk), whole)
+        return pixels, there
+
+    def _done_in(self, level: int, region: tuple[slice, ...]) -> Iterator[Chunk]:
+        """The chunks of a level that are on disk and lie in a region at least in part."""
+        edges = (*self.store.layout.stored_chunk(level)[:-2], *self.store.layout.chunk)
+        spans = tuple(slice(a.start // edge, -(-a.stop // edge)) for a, edge in zip(region, edges, strict=True))
+        for position in np.argwhere(self._done[level][spans]).tolist():
+            *plane, row, column = (at + span.start for at, span in zip(position, spans, strict=True))
+            yield Chunk(tuple(plane), row, column)
+
     def _complete(self, level: int, chunk: Chunk) -> None:
         block = self._opened(level, chunk)
         for part in self._below(level, chunk):
             if part not in block.parts:
                 small = self._halved(self.store.read(level - 1, part))
-                row, column = self._corner(part)
-                block.pixels[..., row : row + small.shape[-2], column : column + small.shape[-1]] = small
+                block.fill(*self._corner(part), small)
         self.store.write(level, chunk, block.pixels)
         self._open.pop((level, chunk), None)
         self.add(level, chunk, block.pixels)
@@ -129,25 +168,34 @@ class LivePyramid:
                 return
             level, chunk, region = level + 1, _above(chunk), self._halved(region)
             row, column = own_row + row // 2, own_column + column // 2
-            pixels = self._opened(level, chunk).pixels
-            pixels[..., row : row + region.shape[-2], column : column + region.shape[-1]] = region
+            self._opened(level, chunk).fill(row, column, region)
         self._show(chunk, row, column, region)
 
     def _show(self, chunk: Chunk, row: int, column: int, pixels: np.ndarray) -> None:
         """Fill in a part of a chunk of the coarsest level."""
         if self._coarsest is not None:
-            y, x = (edge.start for edge in self.store.region(self._last, chunk)[-2:])
+            y, x = (edge.start for edge in self._place(chunk))
             y, x = y + row, x + column
-            self._coarsest[..., y : y + pixels.shape[-2], x : x + pixels.shape[-1]] = pixels
+            place = slice(y, y + pixels.shape[-2]), slice(x, x + pixels.shape[-1])
+            self._coarsest[(..., *place)] = pixels
+            self._there[place] = True
+
+    def _place(self, chunk: Chunk) -> tuple[slice, slice]:
+        """Rows and columns of a chunk of the coarsest level."""
+        rows, columns = self.store.region(
+            self._last, Chunk((0,) * len(self.store.layout.planes), chunk.row, chunk.column)
+        )[-2:]
+        return rows, columns
 
     def _opened(self, level: int, chunk: Chunk) -> OpenChunk:
         key = (level, chunk)
         if key not in self._open:
             shape = [edge.stop - edge.start for edge in self.store.region(level, chunk)]
-            self._open[key] = OpenChunk(np.zeros(shape, self.store.layout.dtype))
-            used = sum(block.pixels.nbytes for block in self._open.values())
+            self._open[key] = OpenChunk(np.zeros(shape, self.store.layout.dtype), np.zeros(shape[-2:], bool))
+            used = sum(block.pixels.nbytes + block.there.nbytes for block in self._open.values())
             while used > self._budget and len(self._open) > 1:
-                used -= self._open.popitem(last=False)[1].pixels.nbytes
+                evicted = self._open.popitem(last=False)[1]
+                used -= evicted.pixels.nbytes + evicted.there.nbytes
         self._open.move_to_end(key)
         return self._open[key]
 
@@ -169,28 +217,57 @@ class LivePyramid:
 def live_level(pyramid: LivePyramid, level: int) -> ArrayPart:
     """A level of an image that is still being made, with the image's axes: what there is of it, and zeros elsewhere."""
     layout = pyramid.store.layout
-    permutation, stored = layout.permutation, layout.stored_shape(level)
-    order = [permutation.index(axis) for axis in range(len(permutation))]
+    order, stored = _image_order(pyramid), layout.stored_shape(level)
 
     def read(spans: Spans) -> np.ndarray:
-        reads = [_read(span) for span in spans]
-        pixels = pyramid.read(level, tuple(reads[axis][0] for axis in permutation))
-        return pixels.transpose(order)[tuple(inside for _, inside in reads)]
+        region, inside = _stored(pyramid, spans)
+        return pyramid.read(level, region).transpose(order)[inside]
 
     return ArrayPart(read, [stored[axis] for axis in order], layout.dtype)
+
+
+def known_level(pyramid: LivePyramid, level: int) -> Callable[[Spans], tuple[np.ndarray, np.ndarray]]:
+    """Reads the same: some spans of a level, with zeros where nothing is there, and which pixels are there (bool)."""
+    order = _image_order(pyramid)
+
+    def read(spans: Spans) -> tuple[np.ndarray, np.ndarray]:
+        region, inside = _stored(pyramid, spans)
+        pixels, there = pyramid.read_known(level, region)
+        return pixels.transpose(order)[inside], there.transpose(order)[inside]
+
+    return read
+
+
+def _image_order(pyramid: LivePyramid) -> list[int]:
+    """Where each axis of the image is among the stored ones."""
+    permutation = pyramid.store.layout.permutation
+    return [permutation.index(axis) for axis in range(len(permutation))]
+
+
+def _stored(pyramid: LivePyramid, spans: Spans) -> tuple[tuple[slice, ...], tuple[int | slice, ...]]:
+    """What to read of the stored axes for some spans of the image's, and what to take of that in the image's order."""
+    reads = [_read(span) for span in spans]
+    region = tuple(reads[axis][0] for axis in pyramid.store.layout.permutation)
+    return region, tuple(inside for _, inside in reads)
 
 
 def _above(chunk: Chunk) -> Chunk:
     return Chunk(chunk.plane, chunk.row // 2, chunk.column // 2)
 
 
-def _overlay(pixels: np.ndarray, region: tuple[slice, ...], block: np.ndarray, place: tuple[slice, ...]) -> None:
-    """Copy into `pixels`, which lie at `region`, what a block that lies at `place` has of it."""
+def _overlay(
+    pixels: np.ndarray,
+    region: tuple[slice, ...],
+    block: np.ndarray,
+    place: tuple[slice, ...],
+    where: np.ndarray | None = None,
+) -> None:
+    """Copy into `pixels`, which lie at `region`, what a block that lies at `place` has of it; only `where` that is true."""
     common = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region, place, strict=True)]
     if all(start < stop for start, stop in common):
         into = tuple(slice(a - own.start, b - own.start) for (a, b), own in zip(common, region, strict=True))
         of = tuple(slice(a - own.start, b - own.start) for (a, b), own in zip(common, place, strict=True))
-        pixels[into] = block[of]
+        np.copyto(pixels[into], block[of], where=True if where is None else where[of])
 
 
 def _read(span: int | range) -> tuple[slice, int | slice]:

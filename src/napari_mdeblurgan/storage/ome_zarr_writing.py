@@ -17,7 +17,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
-from napari_mdeblurgan.storage.live_pyramid import LivePyramid, live_level
+from napari_mdeblurgan.storage.live_pyramid import LivePyramid, known_level, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
@@ -39,6 +39,8 @@ class OmeZarrWriter:
         `writer.arrived(...)` here.
     levels : list of ArrayPart
         The image at every level as far as it is there, for a viewer.
+    known : list of callable
+        For every level, reads some spans of it and tells which of their pixels are there, see `known_level`.
     """
 
     def __init__(self, path: Path, store: ChunkStore, job: str) -> None:
@@ -46,7 +48,9 @@ class OmeZarrWriter:
         self._job = job
         self._pyramid = LivePyramid(store)
         self._pyramid.revive()
-        self.levels = [live_level(self._pyramid, level) for level in range(len(store.layout.levels))]
+        numbers = range(len(store.layout.levels))
+        self.levels = [live_level(self._pyramid, level) for level in numbers]
+        self.known = [known_level(self._pyramid, level) for level in numbers]
 
     def write(self, index: Sequence[int], y: int, x: int, pixels: np.ndarray) -> None:
         """Write a block of the image, and what follows of it in the pyramid; safe to use in several threads.

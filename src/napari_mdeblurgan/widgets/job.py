@@ -52,6 +52,8 @@ class Job:
         The source layer's name.
     data : array
         (..., y, x) or (..., y, x, 3 or 4): numpy, dask or zarr, at full resolution.
+    coarser : tuple of array
+        Of a layer with a pyramid, the other levels, for who looks at the result while it is made.
     rgb : bool
         Whether the last axis is colour.
     planes : tuple of slice
@@ -91,6 +93,7 @@ class Job:
 
     source: str
     data: Any
+    coarser: tuple[Any, ...] = ()
     rgb: bool
     planes: tuple[slice, ...] = ()
     window_axes: tuple[int, ...] = ()

@@ -35,9 +35,11 @@ def job_on(source: Image, model: str, device: str, *, order: Sequence[int] | Non
         The job's planes, window_axes, region, preview and folder.
     """
     placement = placement_of(source, order)
+    coarser = source.data[1:] if source.multiscale else ()
     return Job(
         source=source.name,
         data=arranged(as_array(full_resolution(source)), placement.order),
+        coarser=tuple(arranged(as_array(level), placement.order) for level in coarser),
         rgb=source.rgb,
         model=model,
         device=device,

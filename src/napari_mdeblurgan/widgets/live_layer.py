@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets.axes import put_back
-from napari_mdeblurgan.widgets.shown_levels import ShownLevels
+from napari_mdeblurgan.widgets.shown_levels import AtOnce, ShownLevels
 from napari_mdeblurgan.widgets.view import current_slice, visible_region
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class LiveLayer(QObject):
         That will show the layer.
     levels : sequence of array
         Of the image, as far as it is made; the finest first.
+    at_once : callable
+        Gives something to be shown of a level until that is read, see `ShownLevels`.
     rgb : bool
         Whether the last axis holds colours.
     follow : callable
@@ -55,6 +57,7 @@ class LiveLayer(QObject):
         self,
         viewer: Viewer,
         levels: Sequence[Any],
+        at_once: AtOnce,
         rgb: bool,
         follow: Follow,
         valid: Callable[[], bool],
@@ -62,7 +65,7 @@ class LiveLayer(QObject):
     ) -> None:
         super().__init__()
         self._viewer, self._follow, self._order = viewer, follow, order
-        self._shown = ShownLevels(levels, rgb, self._arrived.emit, valid)
+        self._shown = ShownLevels(levels, at_once, rgb, self._arrived.emit, valid)
         self._layer: Image | None = None
         self._thumbnail_at = self._refreshed_at = self._took = 0.0
         self._look, self._refresh, self._rest = (self._timer(at) for at in (self._look_again, self._draw, self._tell))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.scan import Scan
+    from napari_mdeblurgan.restoration.scan_view import SourceView
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.storage.array_part import ArrayPart
     from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -43,6 +44,8 @@ class Opened:
     ----------
     scan : Scan
         Its levels fill in.
+    view : SourceView
+        What is shown of its source, where nothing is done yet.
     arguments : dict
         Attributes of the layer that shows them, see `add_layer`.
     order : tuple of int
@@ -52,14 +55,22 @@ class Opened:
     """
 
     scan: Scan
+    view: SourceView
     arguments: dict[str, Any]
     order: tuple[int, ...]
     done: float
 
     @property
+    def shown(self) -> list[ArrayPart]:
+        """The scan's levels, with the source enlarged where nothing is done."""
+        from napari_mdeblurgan.restoration.scan_view import levels_over
+
+        return levels_over(self.scan, self.view)
+
+    @property
     def levels(self) -> list[ArrayPart]:
-        """The scan's, with the axes of the layer."""
-        return [put_back(level, self.order) for level in self.scan.levels]
+        """The same with the axes of the layer."""
+        return [put_back(level, self.order) for level in self.shown]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +153,7 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
         )
         plan = scan.plan
         examinations = yield from _examined(job, source, plan, model)
-        saved = yield from _filled_in(job, model, scan, path)
+        saved = yield from _filled_in(job, source, model, scan, path)
     if not job.trust:
         return saved
     yield saved
@@ -162,14 +173,17 @@ def _examined(
     return examinations
 
 
-def _filled_in(job: Job, model: Model, scan: Scan, path: Path) -> Generator[Progress | Opened, None, Saved]:
+def _filled_in(
+    job: Job, source: Micrograph, model: Model, scan: Scan, path: Path
+) -> Generator[Progress | Opened, None, Saved]:
     if job.seen is not None:  # before the first block is chosen: the layer comes later, and its view later still
         scan.want(*job.seen)
     steps = scan.steps()
     try:
         start = next(steps)
         arguments = _arguments(job, model, scan.plan, path, 0.0, scan.plan.softness)
-        yield Opened(scan=scan, arguments=arguments, order=job.placement.order, done=start.fraction)
+        view = _source_view(job, source, scan)
+        yield Opened(scan=scan, view=view, arguments=arguments, order=job.placement.order, done=start.fraction)
         seconds = 0.0
         try:
             while True:
@@ -180,6 +194,19 @@ def _filled_in(job: Job, model: Model, scan: Scan, path: Path) -> Generator[Prog
             return _saved(job, model, scan.plan, end.value, seconds)
     finally:
         steps.close()
+
+
+def _source_view(job: Job, source: Micrograph, scan: Scan) -> SourceView:
+    """What is shown of the source, at first of the plane that is looked at."""
+    from napari_mdeblurgan.restoration.scan_view import SourceView
+
+    planes = len(job.placement.order) - 2
+    alike = (each for each in job.coarser if each.shape[:planes] == job.data.shape[:planes])
+    coarser = [part_of(each, job.planes) for each in alike]
+    view = SourceView(source.data, coarser, scan.plan, scan.levels)
+    index = job.seen[0] if job.seen is not None else (0,) * planes
+    view.prepare(tuple(np.clip(index, 0, np.array(scan.plan.leading, int) - 1).tolist()))
+    return view
 
 
 def _result_path(job: Job, model: Model) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from napari.layers import Image
 
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
+from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.job import Failed
 from napari_mdeblurgan.widgets.layers import add_layer
 from napari_mdeblurgan.widgets.live_layer import LiveLayer, show_levels
@@ -67,13 +68,15 @@ class ScanLayers:
     def open(self, opened: Opened, source: Image | None) -> Image:
         """Show a scan from now on; in the layer that has shown it before, if it is still there."""
         scan, rgb = opened.scan, opened.scan.plan.rgb
-        self._live = LiveLayer(self._viewer, scan.levels, rgb, follow(scan), scan.store.path.exists, opened.order)
+        there, at_once = scan.store.path.exists, opened.view.at_once
+        self._live = LiveLayer(self._viewer, opened.shown, at_once, rgb, follow(scan), there, opened.order)
         self._opened = opened
         layer = self._interrupted.pop(scan.path, None)
         if layer is None or layer not in self._viewer.layers:  # it may be that of a widget that was closed
             layer = next((each for each in self._viewer.layers if _shows(each, scan.path)), None)
         if layer is not None:
             show_levels(layer, self._live.arrays)
+            layer.name = wording.finished_name(layer.name)
         else:
             layer = add_layer(self._viewer, self._live.arrays, opened.arguments, source)
         self._live.attach(layer)
@@ -122,7 +125,7 @@ class ScanLayers:
                 layer.metadata = outcome.arguments["metadata"]
             live.finish(outcome.levels)
         elif live is not None and opened is not None:
-            live.finish(opened.levels)
+            _interrupt(live, opened)
             if layer is not None:
                 self._interrupted[opened.scan.path] = layer
         return layer
@@ -130,8 +133,16 @@ class ScanLayers:
     def close(self) -> None:
         """Leave all layers alone from now on."""
         if self._live is not None and self._opened is not None:
-            self._live.finish(self._opened.levels)
+            _interrupt(self._live, self._opened)
         self._live = self._opened = None
+
+
+def _interrupt(live: LiveLayer, opened: Opened) -> None:
+    """Let the layer show for good what there is of the result, with the source where there is nothing; its name says so."""
+    layer = live.layer
+    live.finish(opened.levels)
+    if layer is not None:
+        layer.name = wording.unfinished_name(layer.name, opened.scan.fraction)
 
 
 def follow(scan: Scan) -> Callable[[tuple[int, ...], Region], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,6 +88,21 @@ def made(name: str, seconds: float, device: str, path: Path | None) -> str:
         return f"{name!r} had been made before; it is in {path}."
     words = f"{name!r} was made in {duration(seconds)} on {place(device)}"
     return f"{words} and saved in {path}." if path is not None else f"{words}."
+
+
+def unfinished_name(name: str, fraction: float) -> str:
+    """What the layer of a result is called that is not whole, of which so much is done, from 0 to 1."""
+    return f"{finished_name(name)} – unfinished, {percent(fraction)}"
+
+
+def finished_name(name: str) -> str:
+    """The same once it goes on."""
+    return re.sub(r" – unfinished, \d+ %$", "", name)
+
+
+def percent(fraction: float) -> str:
+    """How much is done, from 0 to 1; all of it only if it is."""
+    return f"{min(round(100 * fraction), 100 if fraction == 1 else 99)} %"
 
 
 def rate(mpix_per_s: float | None) -> str:
