@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.scan import Scan
 
-PIECE_EDGE = 2048  # pixels of the source along a side that are read in one go
 MOST_AVERAGED = 16 * 2**20  # pixels of the source: of more, every n-th row and column is read
 MOST_KEPT = 16 * 2**20  # values of a part that is kept
 PARTS_KEPT = 8  # the views of a level or two, and the coarsest levels of some planes
@@ -67,7 +66,7 @@ class SourceView:
     def prepare(self, index: Sequence[int]) -> None:
         """Read the coarsest level of a plane, so that `at_once` has it; not of a source on disk that is too large for that."""
         last = len(self._shapes) - 1
-        spans = (*index, *(range(length) for length in self._shapes[last][self._first :]))
+        spans: Spans = (*index, *(range(length) for length in self._shapes[last][self._first :]))
         number, _, _ = self._reduction(last, 0)
         y, x = self._images[number].shape[self._first : self._first + 2]
         if not self._in_memory and y * x <= MOST_WAITED_FOR:
@@ -134,13 +133,13 @@ class SourceView:
         if not result.size:
             return self._shaped(result, spans)
         number, halvings, stride = self._reduction(level, ys.size * xs.size)
-        edge = max(PIECE_EDGE // (2**halvings * stride), 1)
+        edge = max(self._plan.tile // (2**halvings * stride), 1)  # no more is read in one go than of a tile
+        colours: tuple[Any, ...] = tuple(map(_key, ranges[first + 2 :]))
         for at in np.ndindex(*sizes[:first]):
             index = tuple(span[i] for span, i in zip(ranges, at, strict=False))
             for y in range(0, len(ys), edge):
                 for x in range(0, len(xs), edge):
                     piece = self._piece(number, index, ys[y : y + edge], xs[x : x + edge], halvings, stride)
-                    colours = tuple(slice(span.start, span.stop, span.step) for span in ranges[first + 2 :])
                     result[(*at, slice(y, y + edge), slice(x, x + edge))] = piece[(..., *colours)]
         return self._shaped(result, spans)
 
@@ -185,7 +184,7 @@ class SourceView:
 
 def _taken(pixels: np.ndarray, places: Sequence[np.ndarray], colours: Spans, leading: int) -> np.ndarray:
     """Pixels at some places along y and x, which follow on so many axes before them."""
-    around = (slice(None),) * leading
+    around: tuple[Any, ...] = (slice(None),) * leading
     taken = pixels[(*around, places[0][:, None], places[1][None])]
     return taken[(*around, slice(None), slice(None), *(_key(span) for span in colours))]
 
