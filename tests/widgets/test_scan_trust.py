@@ -169,7 +169,7 @@ def test_emptying_the_folder_removes_the_maps_and_keeps_a_result_whose_map_is_sh
 ) -> None:
     viewer.add_image(noise(300, 200), name="scan")
     run()
-    del viewer.layers[1:4]
+    del viewer.layers[1:-1]
     assert names(viewer) == ["scan", "scan [error bar]"]
     for left in (1, 0):
         trusting.results.remove(results_in(cache_folder))
