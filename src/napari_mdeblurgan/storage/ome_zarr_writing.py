@@ -239,6 +239,26 @@ def begun_job(path: str | Path, *, in_place: bool = False) -> str | None:
     return job if isinstance(job, str) else None
 
 
+def begun_fraction(path: str | Path) -> float | None:
+    """How much of an unfinished OME-Zarr is on disk at full resolution, from 0 to 1; only reads.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder itself, whose name ends in ".partial"; None comes back if `create_ome_zarr` has not begun it.
+    """
+    import zarr
+
+    place = Path(path)
+    if place.is_symlink() or not _begun(place, _attributes(place)):
+        return None
+    try:
+        array = zarr.open_array(str(place / "0"), mode="r")
+    except (OSError, ValueError, KeyError, RecursionError):
+        return None
+    return array.nchunks_initialized / array.nchunks if array.nchunks else None
+
+
 def finished_job(path: str | Path) -> str | None:
     """The `job` of an OME-Zarr that `create_ome_zarr` has begun and that is finished; None if there is none."""
     found = _attributes(Path(path).expanduser()).get(OWN_KEY)

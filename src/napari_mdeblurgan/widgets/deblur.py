@@ -15,6 +15,7 @@ from napari.utils.notifications import show_error, show_warning
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.widgets import layers, models, trust, wording
+from napari_mdeblurgan.widgets.begun import BegunSearch
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.controls import (
@@ -77,11 +78,10 @@ class DeblurWidget(Container):
         self._doing = ""
         self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
         self._tell_made: Callable[[], None] = lambda: None  # anew, with the time that has passed since
-        self.scans = ScanLayers(napari_viewer)
-        self.slices = Slices(self._refresh)
-        self.results = ResultsFolder(
-            self._choices.results_folder, lambda folder: self._remember(results_folder=folder), self.scans.paths
-        )
+        self._begun = BegunSearch(self._look_for_begun, self._refresh)
+        self.scans = ScanLayers(napari_viewer, self._begun, lambda image: getattr(self._card_for(image), "name", ""))
+        self.slices = Slices(self._on_choice)
+        self.results = ResultsFolder(self._choices.results_folder, self._on_results_folder, self.scans.paths)
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
         self.sharpness = Sharpness(napari_viewer, self._refresh)
         self._orders = Orders(
@@ -180,11 +180,12 @@ class DeblurWidget(Container):
         controls.model.changed.connect(self._on_model)
         controls.device.changed.connect(self._on_device)
         controls.trust.changed.connect(lambda on: self._remember(trust="yes" if on else "no"))
-        controls.ensemble.changed.connect(lambda on: self._remember(ensemble="yes" if on else "no"))
+        controls.ensemble.changed.connect(self._on_ensemble)
         controls.halve.changed.connect(self._on_halve)
         controls.halve_again.changed.connect(self.halve_and_start)
         controls.report.changed.connect(self.save_report)
-        controls.this_slice.changed.connect(self._refresh)
+        self.slices.window.changed.connect(self._on_choice)
+        controls.this_slice.changed.connect(self._on_choice)
         controls.preview.changed.connect(self.start_preview)
         controls.run.changed.connect(self.start)
         controls.cancel.changed.connect(self.cancel)
@@ -206,7 +207,37 @@ class DeblurWidget(Container):
         self._message = ""
         if warning := self._warning():
             show_warning(warning)
+        self._on_choice()
+
+    def _on_choice(self, _: object = None) -> None:
+        """Another image or choice may have another interrupted result."""
+        if not self.running:
+            self._begun.look_soon(self.image)
         self._refresh()
+
+    def _look_for_begun(self) -> None:
+        """See whether an earlier session has left an interrupted result of the chosen image."""
+        image, card = self.image, self.card
+        if self.running:
+            return
+        one_plane = image is not None and image.ndim > 2 and self.controls.this_slice.value  # it may be left any time
+        if image is None or card is None or one_plane or self.problem is not None:
+            return
+        channels = models.channels_of(image)
+        others = [each for each in self._cards if each.channels == channels and each.name != card.name]
+        try:
+            job = self._orders.in_folder(image)
+        except MdeblurganError:
+            return  # it is said when the job is to be started
+        self._begun.begin(image, job, [card, *others])
+
+    def _on_results_folder(self, folder: str) -> None:
+        self._remember(results_folder=folder)
+        self._on_choice()
+
+    def _on_ensemble(self, on: bool) -> None:
+        self._remember(ensemble="yes" if on else "no")
+        self._on_choice()
 
     def _warning(self) -> str:
         image = self.image
@@ -232,7 +263,7 @@ class DeblurWidget(Container):
             kind = "rgb_model" if card.channels == 3 else "grey_model"
             self._remember(**{kind: name})
         self._message = "" if not self.running else self._message
-        self._refresh()
+        self._on_choice()
 
     def _on_device(self, device: str | None) -> None:
         if device:
@@ -240,7 +271,7 @@ class DeblurWidget(Container):
 
     def _on_halve(self, on: bool) -> None:
         self._remember(halve="yes" if on else "no")
-        self._refresh()
+        self._on_choice()
 
     def _remember(self, **changes: str) -> None:
         changed = replace(self._choices, **changes)
@@ -293,6 +324,8 @@ class DeblurWidget(Container):
 
     def _start(self, images: list[Image], jobs: list[Job]) -> None:
         self._sources = [weakref.ref(image) for image in images]
+        for image in images:
+            self._begun.forget(image)
         self._pairs.begin_run(images)
         self._told, self._note = [], ""
         self.controls.cancel.enabled = True
@@ -382,7 +415,7 @@ class DeblurWidget(Container):
         show_life(self.controls)
         self.results.look_if_shown()
         self._message = " ".join(self._told)
-        self._refresh()
+        self._on_choice()
 
     def _tell_failure(self, sentence: str) -> None:
         self._say(sentence)
@@ -392,7 +425,8 @@ class DeblurWidget(Container):
         """Show a message, and below it what is to be said besides: why nothing can be done, and the verdict."""
         self._message = message
         verdict = self._verdicts.sentence(self._active(), self._compared())
-        said = (message, self.problem or "", self._warning(), verdict)
+        begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
+        said = (message, self.problem or "", begun, self._warning(), verdict)
         self.controls.status.value = "\n".join(filter(None, said))
 
     def _show(self, made: Restored | Saved, result: Image | None, *, was_open: bool) -> Image | None:
@@ -454,6 +488,7 @@ class DeblurWidget(Container):
 
     def _on_show(self) -> None:
         self.offer_models()
+        self._on_choice()
         self._search.begin(read_settings().device)
 
     def _offer_devices(self, devices: Devices) -> None:
@@ -469,6 +504,7 @@ class DeblurWidget(Container):
         self.scans.close()
         self.results.abandon()
         self._search.abandon()
+        self._begun.abandon()
         self.sharpness.close()
         self._viewer.layers.selection.events.active.disconnect(self._follow_active)
         self._viewer.layers.selection.events.changed.disconnect(self._refresh)

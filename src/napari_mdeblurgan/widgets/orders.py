@@ -69,6 +69,16 @@ class Orders:
             part["planes"] = self._plane(image, part)
         return self._made(image, **part)
 
+    def in_folder(self, image: Image) -> Job:
+        """The same job, made on disk in any case.
+
+        Raises
+        ------
+        ImageError
+            As in `job`.
+        """
+        return replace(self.job(image), folder=self._results.folder)
+
     def preview(self, image: Image) -> tuple[Job, bool]:
         """Restore what the canvas shows; and whether that is all of it.
 

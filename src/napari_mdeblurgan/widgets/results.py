@@ -9,10 +9,15 @@ import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import folders
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import ModelCard
+    from napari_mdeblurgan.widgets.job import Job
 
 SUFFIX = ".ome.zarr"
 LONGEST_NAME = 80
@@ -40,6 +45,27 @@ def clean_name(name: str) -> str:
     """A layer's name as part of a file's, on every system: with round brackets, and `_` for what may not be there."""
     name = name.translate(str.maketrans("[]{}", "()()"))
     return re.sub(r"[^\w.,() +×-]+", "_", name).strip(" ._")[:LONGEST_NAME].strip(" ._") or "image"
+
+
+def result_ending(job: Job, identity: str, card: ModelCard) -> str:
+    """How the name of a job's result ends: the same for the same image, place, model and settings, another for any other.
+
+    Parameters
+    ----------
+    job : Job
+        What is to be restored.
+    identity : str
+        ``job.identity``, which takes long for a large image in memory.
+    card : ModelCard
+        Of the model, whose name in the job does not count.
+    """
+    from dask.base import tokenize
+
+    planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
+    settings: list[Any] = [planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else [])]
+    settings += [job.precision] if job.precision != "auto" else []
+    settings.append(job.placement.told())
+    return f" {tokenize(identity, card.weights_sha256, *settings)[:8]}{SUFFIX}"
 
 
 def cache_folder() -> Path:

@@ -17,7 +17,7 @@ from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
 from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, sharpened, windows_of
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 from napari_mdeblurgan.widgets.placement import enlarged
-from napari_mdeblurgan.widgets.results import SUFFIX, clean_name
+from napari_mdeblurgan.widgets.results import clean_name, result_ending
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -219,13 +219,7 @@ def _result_path(job: Job, model: Model) -> Path:
     FileError
         If the folder cannot be made.
     """
-    from dask.base import tokenize
-
-    planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
-    settings: list[Any] = [planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else [])]
-    settings += [job.precision] if job.precision != "auto" else []
-    settings.append(job.placement.told())
-    ending = f" {tokenize(job.identity, model.card.weights_sha256, *settings)[:8]}{SUFFIX}"
+    ending = result_ending(job, job.identity, model.card)
     assert job.folder is not None
     try:
         job.folder.mkdir(parents=True, exist_ok=True)

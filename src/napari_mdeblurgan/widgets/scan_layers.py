@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.restoration.scan import Scan
     from napari_mdeblurgan.restoration.tiling import Region
+    from napari_mdeblurgan.widgets.begun import BegunSearch
 
 
 class ScanLayers:
@@ -33,10 +34,14 @@ class ScanLayers:
     ----------
     viewer : Viewer
         That shows them.
+    begun : BegunSearch
+        Knows what earlier sessions have left.
+    chosen : callable
+        Gives the name of the model that would restore an image.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
+    def __init__(self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], str]) -> None:
+        self._viewer, self._begun, self._chosen = viewer, begun, chosen
         self._opened: Opened | None = None
         self._live: LiveLayer | None = None
         self._interrupted: weakref.WeakValueDictionary[Path, Image] = weakref.WeakValueDictionary()
@@ -49,10 +54,13 @@ class ScanLayers:
         return self._opened.scan.path if self._opened is not None else None
 
     def can_resume(self, source: Image) -> bool:
-        """Whether the last scan of `source`, or its assessment, was interrupted in this viewer, and is still there.
+        """Whether the last scan of `source`, or its assessment, was interrupted, and is still there.
 
         A source that has been placed elsewhere since has another result.
         """
+        begun = self._begun.of(source)
+        if begun is not None and begun.model == self._chosen(source):
+            return True
         path, place = self._unfinished.get(source, (None, {}))
         return (
             path is not None

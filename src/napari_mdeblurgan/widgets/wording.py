@@ -21,6 +21,13 @@ RUN, RESUME = "Deblur + SR", "Resume"
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
+def begun(fraction: float, model: str) -> str:
+    """That an earlier session has left a result of the image, so much of it done; `model` is another one than is chosen."""
+    if model:
+        return f"An interrupted result with the model {model!r} is {percent(fraction)} done: choose that model to resume it."
+    return f"An interrupted result of this image is {percent(fraction)} done: press Resume to go on."
+
+
 def nothing_to_restore(active: Layer | None, layers: Sequence[Layer]) -> str:
     """What to do when no image is chosen."""
     if active is not None:

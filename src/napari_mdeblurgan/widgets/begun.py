@@ -1,0 +1,143 @@
+"""Interrupted results of an earlier session: looked for in the results folder, without making the viewer wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+from qtpy.QtCore import QTimer
+
+from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
+from napari_mdeblurgan.storage.ome_zarr_writing import begun_fraction
+from napari_mdeblurgan.widgets import wording
+from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.placement import placement_of
+from napari_mdeblurgan.widgets.results import result_ending
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.layers import Image
+
+    from napari_mdeblurgan.model import ModelCard
+    from napari_mdeblurgan.widgets.job import Job
+
+REST_MS = 200  # after the last choice: a slider makes many
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An interrupted result.
+
+    Attributes
+    ----------
+    path : Path
+        The unfinished OME-Zarr.
+    model : str
+        The name of the model that makes it.
+    fraction : float
+        How much of it is on disk, from 0 to 1.
+    """
+
+    path: Path
+    model: str
+    fraction: float
+
+
+def find_begun(job: Job, cards: Sequence[ModelCard]) -> Begun | None:
+    """Look in `job.folder` for an interrupted result of a job, also one that another model was making.
+
+    All pixels of an image in memory are read if there is any interrupted result: call it on a worker thread. Nothing is
+    written or removed.
+
+    Parameters
+    ----------
+    job : Job
+        With the folder.
+    cards : sequence of ModelCard
+        The models to look for, the preferred one first.
+    """
+    assert job.folder is not None
+    try:
+        begun = [path for path in job.folder.iterdir() if path.name.endswith(PARTIAL)]
+    except OSError:
+        return None
+    identity = job.identity if begun else ""
+    for card in cards if begun else ():
+        ending = result_ending(job, identity, card) + PARTIAL
+        path = next((path for path in begun if path.name.endswith(ending)), None)
+        fraction = None if path is None else begun_fraction(path)
+        if path is not None and fraction is not None:
+            return Begun(path, card.name, fraction)
+    return None
+
+
+class BegunSearch:
+    """Looks for the interrupted results of layers and remembers what was found; lives on the main thread.
+
+    Parameters
+    ----------
+    look : callable
+        Called without arguments when the choices have come to rest; calls `begin`.
+    on_found : callable
+        Called without arguments when a look has ended.
+    """
+
+    def __init__(self, look: Callable[[], None], on_found: Callable[[], None]) -> None:
+        self._on_found = on_found
+        self._rest = QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.timeout.connect(look)
+        self._found: WeakKeyDictionary[Image, tuple[Begun, dict[str, Any]]] = WeakKeyDictionary()
+        self._number = 0
+        self._abandoned = False
+
+    def look_soon(self, image: Image | None) -> None:
+        """Forget what was found for a layer, and look again when the choices have come to rest."""
+        self.forget(image)
+        self._rest.start(REST_MS)
+
+    def begin(self, image: Image, job: Job, cards: Sequence[ModelCard]) -> None:
+        """Look for the results of a layer, on a worker thread."""
+        from napari.qt.threading import create_worker
+
+        self._number += 1
+        number, layer, place = self._number, ref(image), placement_of(image).told()
+
+        def found(begun: Begun | None) -> None:
+            source = layer()
+            if self._abandoned or number != self._number or source is None:
+                return
+            if begun is not None:
+                self._found[source] = begun, place
+            self._on_found()
+
+        work = InWords(find_begun, "a look for interrupted results")
+        create_worker(work, job, cards, _connect={"returned": found})
+
+    def forget(self, image: Image | None) -> None:
+        """Say nothing more of what was found for a layer."""
+        self._number += 1
+        if image is not None:
+            self._found.pop(image, None)
+
+    def of(self, image: Image | None) -> Begun | None:
+        """What was found for a layer, if it and the layer are still where they were."""
+        begun, place = self._found.get(image, (None, None)) if image is not None else (None, None)
+        if begun is None or image is None or place != placement_of(image).told():
+            return None
+        return begun if (begun.path / "zarr.json").is_file() else None
+
+    def sentence(self, image: Image | None, card: ModelCard | None) -> str:
+        """The same in words; empty where there is nothing."""
+        begun = self.of(image)
+        if begun is None or card is None:
+            return ""
+        return wording.begun(begun.fraction, "" if begun.model == card.name else begun.model)
+
+    def abandon(self) -> None:
+        """Hear nothing more of it."""
+        self._rest.stop()
+        self._abandoned = True
