@@ -26,6 +26,7 @@ BLUR_SIGMA_PX = 1.5
 OFFSET = 120.0  # camera offset, counts; just under the darkest pixel of the original
 ELECTRONS_PER_COUNT = 4.0
 READ_NOISE = 2.0  # counts
+CROPPED = 24  # pixels on every side of the smear: the package is to stay small
 STEPS, OUT_OF_FOCUS = range(-9, 10), 5  # of the focus series of a smear; 0 is in focus
 
 
@@ -59,7 +60,7 @@ def smear_stack(folder: Path) -> Micrograph:
     everywhere = seen.all(axis=0)
     rows = np.flatnonzero(everywhere[:, everywhere.shape[1] // 2])
     columns = np.flatnonzero(everywhere[everywhere.shape[0] // 2])
-    inner = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    inner = slice(rows[0] + CROPPED, rows[-1] + 1 - CROPPED), slice(columns[0] + CROPPED, columns[-1] + 1 - CROPPED)
     return Micrograph(np.rint(laid[(slice(None), *inner)]).clip(0, 255).astype(np.uint8), "ZYX")
 
 

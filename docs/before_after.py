@@ -10,19 +10,16 @@ from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import read_image
 
-IMAGES = Path(__file__).with_name("images")
-NAMES = ("smear",)
+PICTURE = Path(__file__).with_name("images") / "before-after-smear.png"
 
 
 def main() -> None:
     """Restore and draw."""
-    model = load_model("gray-x2")
-    for name in NAMES:
-        before, picture = read_image(sample_path(name)), IMAGES / f"before-after-{name}.png"
-        plan = plan_micrograph(before, model.card)
-        after = restored_micrograph(before, restore(before.data, model), plan)
-        write_comparison(picture, before, after)
-        print(f"{picture.name}: {picture.stat().st_size / 1000:.0f} kB")
+    model, before = load_model("gray-x2"), read_image(sample_path("smear"))
+    plan = plan_micrograph(before, model.card)
+    after = restored_micrograph(before, restore(before.data, model), plan)
+    write_comparison(PICTURE, before, after)
+    print(f"{PICTURE.name}: {PICTURE.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
