@@ -10,6 +10,7 @@ from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.widgets.fine_tune.widget import FineTuneWidget
 from napari_mdeblurgan.widgets.origin import is_ours
+from napari_mdeblurgan.widgets.trust import is_map
 from napari_mdeblurgan.widgets.view import image_shape
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def register_pair(viewer: Viewer) -> None:
     that lies below.
     """
     selected = [layer for layer in viewer.layers if layer in viewer.layers.selection]
-    images = [layer for layer in selected if isinstance(layer, Image)]
+    images = [layer for layer in selected if isinstance(layer, Image) and not is_map(layer)]
     if len(images) != 2:
         show_error(
             "Select two image layers: the blurred one of the weaker objective, and the sharp one of the stronger."
