@@ -97,6 +97,7 @@ class _Planes(list):
 def _opened(paths: Sequence[Path], z_step: float | None) -> Micrograph:
     """The stack with Z as its first axis."""
     from napari_mdeblurgan.storage import open_image
+    from napari_mdeblurgan.storage.geometry import MICROMETRES
 
     images = [open_image(path) for path in paths]
     first = images[0]
@@ -111,8 +112,8 @@ def _opened(paths: Sequence[Path], z_step: float | None) -> Micrograph:
         stack = replace(first, data=_Planes(image.data for image in images), axes="Z" + first.axes)
     if z_step:
         sizes, unit = stack.physical()
-        per_um = {"nm": 1000.0, "mm": 1e-3, "cm": 1e-4, "m": 1e-6}.get(unit or "", 1.0)
-        stack = replace(stack, pixel_size=sizes | {"Z": z_step * per_um}, unit=unit or "µm", unitless=frozenset())
+        unit = unit or "µm"
+        stack = replace(stack, pixel_size=sizes | {"Z": z_step / MICROMETRES[unit]}, unit=unit, unitless=frozenset())
     return stack
 
 

@@ -122,11 +122,8 @@ def followed(found: AllInFocus, stack: Any) -> np.ndarray:
 
 def most_detailed(stacks: Sequence[Any]) -> int:
     """Which of several channels shows most detail above its noise, in the middle of its planes."""
-    best = []
-    for stack in stacks:
-        middles = [_grey(np.asarray(plane[_middle(plane.shape)]).astype(np.float32)) for plane in stack]
-        best.append(max(map(_strength, middles)) / max(*map(_variance, middles), 1e-12))
-    return int(np.argmax(best))
+    found = [tuple(zip(*map(_detail, stack), strict=True)) for stack in stacks]
+    return int(np.argmax([max(strengths) / max(*variances, 1e-12) for strengths, variances in found]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,19 +159,18 @@ class Focusing:
     ) -> Focusing:
         """Look at a stack; see `all_in_focus`."""
         _check(stack, reference, registered=registered)
-        middles = [np.asarray(plane[_middle(plane.shape)]).astype(np.float32) for plane in stack]
-        strengths = [_strength(_grey(each)) for each in middles]
+        strengths, known = zip(*map(_detail, stack), strict=True)
         if not any(strengths):
             raise ImageError("No plane of this stack shows anything; check that it was read rightly.")
         if reference is None:
             reference = int(np.argmax(strengths))
         if registered:
-            transforms: list[np.ndarray | None] = [np.eye(3) for _ in middles]
+            transforms: list[np.ndarray | None] = [np.eye(3) for _ in strengths]
         else:
             transforms = series(list(stack), strengths, reference)
         looked = _overviews(stack, transforms, reference)
         gains = _gains(looked, reference)
-        variances = [_variance(_grey(each) * gain) for each, gain in zip(middles, gains, strict=True)]
+        variances = [variance * gain**2 for variance, gain in zip(known, gains, strict=True)]
         order = [index for index, transform in enumerate(transforms) if transform is not None]
         if not ordered:
             order = [order[at] for at in depth_order([looked[index] for index in order])]
@@ -198,9 +194,10 @@ class Focusing:
         outer = self._around(part)
         planes, seen = self.planes(outer)
         edges = [-(span.stop - span.start) % WHOLE for span in outer]
+        greys = np.stack([_grey(plane) for plane in planes])
         measured = []
         for row, index in enumerate(self.order):
-            grey = np.pad(_grey(planes[row]), [(0, edge) for edge in edges], mode="edge")
+            grey = np.pad(greys[row], [(0, edge) for edge in edges], mode="edge")
             found = energies(grey, self.variances[index])
             if not seen[row].all():
                 hidden = np.pad(~seen[row], [(0, edge) for edge in edges], mode="edge")
@@ -211,20 +208,20 @@ class Focusing:
         cut = tuple(slice(0, span.stop - span.start) for span in outer)
         share, belief = share[(slice(None), *cut)], belief[cut]
         share[~seen] = 0
-        sharpest = np.take_along_axis(np.stack([_grey(p) for p in planes]), share.argmax(axis=0)[None], axis=0)[0]
+        sharpest = np.take_along_axis(greys, share.argmax(axis=0)[None], axis=0)[0]
         share = aligned(share, sharpest)
         share[~seen] = 0
         rank, confidence = heights(share, belief)
         rank = filled(rank, confidence)
-        inner = tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(part, outer, strict=True))
+        inner = _within(part, outer)
         image = fused(planes, rank)[inner]
         return _as_type(image, self.stack[self.reference].dtype), rank[inner], confidence[inner]
 
     def followed(self, part: tuple[slice, slice], height: np.ndarray) -> np.ndarray:
         """The image of a part by heights that are known, (y, x) of the whole."""
         outer = self._around(part)
-        inner = tuple(slice(s.start - o.start, s.stop - o.start) for s, o in zip(part, outer, strict=True))
-        return _as_type(fused(self.planes(outer)[0], height[outer])[inner], self.stack[self.reference].dtype)
+        image = fused(self.planes(outer)[0], height[outer])[_within(part, outer)]
+        return _as_type(image, self.stack[self.reference].dtype)
 
     def _around(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
         """A part with all that it depends on."""
@@ -299,6 +296,12 @@ def _check(stack: Any, reference: int | None, *, registered: bool) -> None:
         raise ImageError(f"There is no plane {reference}; the planes are 0 to {len(stack) - 1}.")
 
 
+def _within(part: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Where a part lies in what surrounds it."""
+    rows, columns = (slice(s.start - o.start, s.stop - o.start) for s, o in zip(part, outer, strict=True))
+    return rows, columns
+
+
 def _middle(shape: Sequence[int]) -> tuple[slice, slice]:
     first = [max(0, (length - LOOKED_AT) // 2) for length in shape]
     return slice(first[0], first[0] + LOOKED_AT), slice(first[1], first[1] + LOOKED_AT)
@@ -338,11 +341,13 @@ def _gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]
     return tuple(gains)
 
 
-def _strength(grey: np.ndarray) -> float:
-    """Energy of the fine detail of a plane, beyond what may be noise."""
+def _detail(plane: Any) -> tuple[float, float]:
+    """Of the middle of a plane: energy of the fine detail beyond what may be noise, and the variance of the noise."""
+    grey = _grey(np.asarray(plane[_middle(plane.shape)]).astype(np.float32))
+    variance = _variance(grey)
     height, width = (length // WHOLE * WHOLE for length in grey.shape)
-    energy, doubt = energies(grey[:height, :width], _variance(grey))[0]
-    return float(np.maximum(energy - doubt, 0).mean())
+    energy, doubt = energies(grey[:height, :width], variance)[0]
+    return float(np.maximum(energy - doubt, 0).mean()), variance
 
 
 def _variance(grey: np.ndarray) -> float:
