@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
+from napari_mdeblurgan.training.pairs.search import reduced
+
 FINE = 1.2  # pixels: σ of the Laplacian of a Gaussian, at every scale's own pixels
 AROUND = 2.5  # pixels: σ of the Gaussian that its energy is averaged with
 SCALES = 3  # each at half the pixels of the one before
@@ -52,17 +54,12 @@ def energies(plane: np.ndarray, variance: float) -> list[tuple[np.ndarray, float
     found = []
     for scale in range(SCALES):
         if scale:
-            plane, variance = halved(plane), variance / 4
+            plane, variance = reduced(plane, 2), variance / 4
         detail = ndimage.gaussian_laplace(plane, FINE, mode="reflect", truncate=TRUNCATE)
         energy = ndimage.gaussian_filter(np.square(detail, out=detail), AROUND, mode="reflect", truncate=TRUNCATE)
         of_noise = variance * _gain()
         found.append((np.maximum(energy - np.float32(of_noise), 0), SURE * of_noise * spread()))
     return found
-
-
-def halved(image: np.ndarray) -> np.ndarray:
-    """(…, y, x): means over 2 × 2 pixels."""
-    return (image[..., ::2, ::2] + image[..., 1::2, ::2] + image[..., ::2, 1::2] + image[..., 1::2, 1::2]) / 4
 
 
 def doubled(image: np.ndarray, times: int) -> np.ndarray:

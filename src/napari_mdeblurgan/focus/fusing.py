@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from napari_mdeblurgan.focus.energy import doubled, halved
+from napari_mdeblurgan.focus.energy import doubled
+from napari_mdeblurgan.training.pairs.search import reduced
 
 COARSE = 3  # halvings: what is coarser passes from plane to plane over many pixels, so that no seam is seen
 SMOOTH = 1.5  # pixels after them
@@ -56,8 +57,6 @@ def _coarse(image: np.ndarray) -> np.ndarray:
     """(y, x): what is left of an image at an eighth of the pixels."""
     height, width = image.shape
     whole = 2**COARSE
-    small = np.pad(image, [(0, -height % whole), (0, -width % whole)], mode="edge")
-    for _ in range(COARSE):
-        small = halved(small)
+    small = reduced(np.pad(image, [(0, -height % whole), (0, -width % whole)], mode="edge"), whole)
     small = ndimage.gaussian_filter(small, SMOOTH, mode="nearest", truncate=3.0)
     return doubled(small, COARSE)[:height, :width]
