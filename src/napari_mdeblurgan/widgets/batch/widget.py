@@ -39,7 +39,7 @@ from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stoppe
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH
-from napari_mdeblurgan.widgets.devices import LOOKING, Devices, find_devices
+from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.runner import JobWorker
 from napari_mdeblurgan.widgets.settings import read_settings
@@ -67,7 +67,7 @@ class BatchWidget(QWidget):
         self._viewer = napari_viewer
         self._cards = list_models()
         self._devices = Devices()
-        self._looking_for_devices: Any = None
+        self._search = DeviceSearch(self._offer_devices)
         self._worker: JobWorker | None = None
         self._outcome: Finished | Stopped | None = None
         self._stopped = False  # whether the last run was cancelled
@@ -375,10 +375,7 @@ class BatchWidget(QWidget):
         for box in (self.controls.rgb_model, self.controls.grey_model):
             box.reset_choices()
         self._refresh()
-        if self._looking_for_devices is None:
-            self._looking_for_devices = create_worker(
-                InWords(find_devices, LOOKING), read_settings().device, _connect={"returned": self._offer_devices}
-            )
+        self._search.begin(read_settings().device)
 
     def _offer_devices(self, devices: Devices) -> None:
         wanted = self._choices.device
@@ -399,9 +396,7 @@ class BatchWidget(QWidget):
                 signal.disconnect(slot)
             worker.quit()
         self._look_no_more()
-        if self._looking_for_devices is not None:
-            with suppress(TypeError, RuntimeError):  # it has returned already
-                self._looking_for_devices.returned.disconnect(self._offer_devices)
+        self._search.abandon()
 
     def _refresh(self) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""

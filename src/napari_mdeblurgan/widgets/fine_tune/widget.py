@@ -25,7 +25,7 @@ from napari_mdeblurgan.training.fine_tune.folder import (
 from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
 from napari_mdeblurgan.widgets import models, view, wording
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, announced
-from napari_mdeblurgan.widgets.devices import LOOKING, find_devices
+from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
 from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered
@@ -62,7 +62,7 @@ class FineTuneWidget(FineTunePanel):
         self._working = ""  # what is being prepared on a thread
         self._preparing: Any = None
         self._folder: FineTuneFolder | None = None
-        self._looking_for_devices: Any = None
+        self._search = DeviceSearch(self._offer_devices)
         self._connect()
         self._offer_models()
         self._offer_layers()
@@ -373,12 +373,10 @@ class FineTuneWidget(FineTunePanel):
         self._cards = list_models()
         self._offer_models()
         self._offer_layers()
-        if self._looking_for_devices is None:
-            self._looking_for_devices = create_worker(
-                InWords(find_devices, LOOKING),
-                read_settings().device,
-                _connect={"returned": lambda found: self.training.offer_devices(found.entries)},
-            )
+        self._search.begin(read_settings().device)
+
+    def _offer_devices(self, devices: Devices) -> None:
+        self.training.offer_devices(devices.entries)
 
     def _on_close(self) -> None:
         """What is running stops with a checkpoint, and can be resumed."""
@@ -386,6 +384,7 @@ class FineTuneWidget(FineTunePanel):
         for event in self._changes_of_layers:
             event.disconnect(self._offer_layers)
         marks.found.disconnect(self._offer_layers)
+        self._search.abandon()
         if self._registering is not None:
             with suppress(TypeError, RuntimeError):
                 self._registering.yielded.disconnect(self._on_registered)
