@@ -74,6 +74,7 @@ def test_it_trains_tells_where_the_model_is_and_does_not_train_twice(
     assert f"model: {model}" in out
 
 
+@pytest.mark.usefixtures("signals_of_a_terminal")
 def test_interrupted_it_saves_says_how_to_go_on_and_goes_on(
     run: Run, folder: Path, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

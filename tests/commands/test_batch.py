@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import signal
 import subprocess
 import sys
@@ -118,6 +117,7 @@ def test_the_help_has_examples(run) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)])
+@pytest.mark.usefixtures("signals_of_a_terminal")
 def test_an_interruption_says_what_is_kept_and_the_command_goes_on_from_there(
     run, folder: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -130,7 +130,6 @@ def test_an_interruption_says_what_is_kept_and_the_command_goes_on_from_there(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a background job ignores it
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "2 images\n"

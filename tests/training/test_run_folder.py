@@ -353,6 +353,7 @@ def test_rows_after_the_checkpoint_and_half_lines_are_dropped(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("signals_of_a_terminal")
 def test_stop_ends_after_the_step_with_a_checkpoint(
     sharp_folder: Path, tmp_path: Path, tiny_config: Make, number: int
 ) -> None:
