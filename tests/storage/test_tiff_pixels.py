@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
+import PIL.ImageOps
 import pytest
 import tifffile
 
@@ -186,3 +188,35 @@ def test_bits_that_are_stored_the_other_way_round_are_turned(tmp_path: Path, rea
     turned = np.packbits(np.unpackbits(pixels).reshape(-1, 8)[:, ::-1])
     by_hand(tmp_path / "a.tif", (6, 16), turned.tobytes(), {258: (bits,), 262: (1,), 266: (2,)})
     np.testing.assert_array_equal(values(read(tmp_path / "a.tif")), raw)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}], ids=["as in memory", "tiles"])
+@pytest.mark.parametrize("colours", [False, True])
+def test_a_plain_image_stands_upright_whichever_way_its_rows_are_stored(
+    tmp_path: Path, read: Callable, orientation: int, options: dict[str, Any], colours: bool
+) -> None:
+    raw = RANDOM.integers(0, 256, (20, 34, 3) if colours else (20, 34), np.uint8)
+    tag = (274, "H", 1, orientation, True)
+    kind = "rgb" if colours else "minisblack"
+    density = {"resolution": (20_000, 10_000), "resolutionunit": "CENTIMETER"}  # x, y as stored
+    tifffile.imwrite(tmp_path / "a.tif", raw, photometric=kind, metadata=None, extratags=[tag], **density, **options)
+    tifffile.imwrite(tmp_path / "b.tif", raw, photometric=kind, metadata=None, **density, **options)
+    with PIL.Image.open(tmp_path / "b.tif") as stored:  # PIL turns some kinds of TIFF by itself
+        stored.getexif()[274] = orientation
+        turned = PIL.ImageOps.exif_transpose(stored)
+    found = read(tmp_path / "a.tif")
+    np.testing.assert_array_equal(values(found), np.asarray(turned))
+    along_rows, along_columns = 0.5, 1.0
+    sideways = orientation >= 5
+    assert found.pixel_size == {
+        "X": pytest.approx(along_columns if sideways else along_rows),
+        "Y": pytest.approx(along_rows if sideways else along_columns),
+    }
+
+
+def test_imagej_and_ome_know_no_orientation(tmp_path: Path, read: Callable) -> None:
+    raw = RANDOM.integers(0, 256, (6, 9), np.uint8)
+    for name, kind in (("a.tif", {"imagej": True}), ("b.ome.tif", {"ome": True})):
+        tifffile.imwrite(tmp_path / name, raw, extratags=[(274, "H", 1, 3, True)], **kind)
+        np.testing.assert_array_equal(values(read(tmp_path / name)), raw)

@@ -165,6 +165,16 @@ class Geometry:
         measured = self.unit is not None and scale.keys() > unitless
         return Geometry(scale, self.unit if measured else None, origin, unitless if measured else frozenset())
 
+    def on_its_side(self) -> Geometry:
+        """The geometry of an image whose rows become columns."""
+        names = {"X": "Y", "Y": "X"}
+        return Geometry(
+            {names.get(axis, axis): value for axis, value in self.scale.items()},
+            self.unit,
+            {names.get(axis, axis): value for axis, value in self.origin.items()},
+            frozenset(names.get(axis, axis) for axis in self.unitless),
+        )
+
     def unit_of(self, axis: str) -> str | None:
         """The unit of length of one axis; None where it has none, or its scale is not known."""
         return self.unit if axis in self.scale and axis not in self.unitless else None

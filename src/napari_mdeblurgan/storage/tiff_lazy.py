@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.tiff import check_compression, labelled, opened_tiff, title
 from napari_mdeblurgan.storage.tiff_metadata import read_calibration
-from napari_mdeblurgan.storage.tiff_pixels import arranged
+from napari_mdeblurgan.storage.tiff_pixels import arranged, is_on_its_side
 
 if TYPE_CHECKING:
     from tifffile import TiffPageSeries
@@ -38,6 +39,8 @@ def open_tiff(path: Path, image: str | int | None = None) -> Micrograph:
         data = lazily(stored, piece, (axes.index("Y"), axes.index("X")))
         data, axes = arranged(data, axes, series)
         calibration = read_calibration(tif, index, series)
+        if is_on_its_side(series):
+            calibration = replace(calibration, geometry=calibration.geometry.on_its_side())
         name = title(path, tif, index)
     return labelled(data, axes, calibration, name)
 

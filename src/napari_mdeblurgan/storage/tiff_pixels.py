@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ASSOCIATED, UNASSOCIATED = 1, 2  # values of the tag ExtraSamples: colours are multiplied by opacity, or they are not
 TABLES = ("imagej", "ome")  # dialects in which a palette, or white-is-zero, is but a way to show greys
+UPRIGHT = 1  # values of the tag Orientation, and which of them mirror an image once it stands upright
+SIDEWAYS, BOTTOM_UP, RIGHT_TO_LEFT = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 SLAB_PIXELS = 2**22
 
 
@@ -25,7 +27,8 @@ def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
     """Pixels and axes with YX or YXS last, samples that are no colours as channels, and values as they are meant.
 
     Palettes become colours, greys that run from white to black are turned round, colours that are multiplied by opacity are
-    divided by it, and numbers that ImageJ holds as unsigned ones become signed ones again.
+    divided by it, and numbers that ImageJ holds as unsigned ones become signed ones again. A plain TIFF is turned as its tag
+    Orientation says; OME and ImageJ do not know it.
 
     Parameters
     ----------
@@ -59,11 +62,40 @@ def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
         data = _by_pixel(_divided, data, page.bitspersample)
     if kind == "imagej" and is_signed(series.keyframe.parent.imagej_metadata or {}, data.dtype):
         data = by_block(_signed, data)
+    if is_turned(series):
+        data = _upright(data, axes, series)
     if "S" in axes and (samples not in (3, 4) or greys):
         letter = "Q" if "C" in axes else "C"
         data = transposed(data, [*range(data.ndim - 3), data.ndim - 1, data.ndim - 3, data.ndim - 2])
         axes = f"{axes.removesuffix('YXS')}{letter}YX"
     return data, axes
+
+
+def is_turned(series: TiffPageSeries) -> bool:
+    """Whether the first row that a plain TIFF holds is not the top one, or its first column not the left one."""
+    return series.kind.lower() not in TABLES and _orientation(series) != UPRIGHT
+
+
+def is_on_its_side(series: TiffPageSeries) -> bool:
+    """Whether the rows that a plain TIFF holds are columns of the image."""
+    return is_turned(series) and _orientation(series) in SIDEWAYS
+
+
+def _orientation(series: TiffPageSeries) -> int:
+    value = series.keyframe.tags.valueof("Orientation", UPRIGHT)
+    return int(value) if value in range(1, 9) else UPRIGHT
+
+
+def _upright(data: Any, axes: str, series: TiffPageSeries) -> Any:
+    orientation, y, x = _orientation(series), axes.index("Y"), axes.index("X")
+    if orientation in SIDEWAYS:
+        order = list(range(data.ndim))
+        order[y], order[x] = x, y
+        data = transposed(data, order)
+    for axis, mirrored in ((y, orientation in BOTTOM_UP), (x, orientation in RIGHT_TO_LEFT)):
+        if mirrored:
+            data = data[(slice(None),) * axis + (slice(None, None, -1),)]
+    return data
 
 
 def _in_native_order(data: np.ndarray) -> np.ndarray:
