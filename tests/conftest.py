@@ -35,13 +35,15 @@ ALONE = {  # measure time or memory, or start clusters: one after another, in on
     *("test_cluster.py", "test_batch_cluster.py", "test_killed.py", "test_distributed.py"),
     *("test_tile_size.py", "test_package.py", "test_memory.py", "test_neighbours.py", "test_strangers.py"),
 }
+TOGETHER = {"test_onnx.py", "test_bioimageio.py", "test_report.py"}  # what their tests share takes seconds to make
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that others would disturb share a worker; where there is one alone, this changes nothing."""
     for item in items:
-        if item.path.name in ALONE:
-            item.add_marker(pytest.mark.xdist_group("alone"))
+        name = item.path.name
+        if name in ALONE or name in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group("alone" if name in ALONE else name))
 
 
 @pytest.fixture(autouse=True)
