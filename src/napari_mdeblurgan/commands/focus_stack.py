@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def focus_stack(
     context: typer.Context,
     planes: Annotated[
-        list[Path], typer.Argument(metavar="PLANES...", help="One stack, or its planes from end to end.")
+        list[Path],
+        typer.Argument(metavar="PLANES...", help="One stack, its planes from end to end, or a folder of them."),
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help=".ome.tif, .tif, .ome.zarr or .png.")],
     height: Annotated[Path | None, typer.Option(metavar="FILE", help="Height map; in µm if the step is known.")] = None,
@@ -56,7 +57,9 @@ def focus_stack(
     with one_line_errors(context):
         outputs = [path for path in (output, height, confidence) if path is not None]
         _check_files(planes, outputs, overwrite=overwrite)
-        stack = _opened(planes, z_step)
+        from napari_mdeblurgan.focus.opening import open_stack
+
+        stack = open_stack(planes, z_step)
         check_output(output, stack.axes.replace("Z", ""), stack.data[0].dtype)
         for path in outputs[1:]:
             check_output(path, "YX", "float32")
@@ -83,55 +86,6 @@ def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: 
             raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise WrongUse("two results would be written to one file; choose different names.")
-
-
-class _Planes(list):
-    """Planes that may differ in size, which no array can hold."""
-
-    @property
-    def ndim(self) -> int:
-        """Of all planes together."""
-        return 1 + int(self[0].ndim)
-
-
-def _opened(paths: Sequence[Path], z_step: float | None) -> Micrograph:
-    """The stack with Z as its first axis."""
-    from napari_mdeblurgan.storage import open_image
-    from napari_mdeblurgan.storage.geometry import MICROMETRES
-
-    images = [open_image(path) for path in paths]
-    first = images[0]
-    if len(images) == 1:
-        stack = _with_planes_first(first)
-    else:
-        axes = {image.axes for image in images}
-        if len(axes) > 1 or not first.axes.removesuffix("S").removeprefix("C") == "YX":
-            raise ImageError(
-                "Several files must be single planes, all grey, all in colour, or all of the same channels."
-            )
-        stack = replace(first, data=_Planes(image.data for image in images), axes="Z" + first.axes)
-    if z_step:
-        sizes, unit = stack.physical()
-        unit = unit or "µm"
-        stack = replace(stack, pixel_size=sizes | {"Z": z_step / MICROMETRES[unit]}, unit=unit, unitless=frozenset())
-    return stack
-
-
-def _with_planes_first(image: Micrograph) -> Micrograph:
-    if "Z" not in image.axes:
-        others = [axis for axis in image.axes if axis not in "YXSC"]
-        if others == ["T"]:
-            raise ImageError(
-                "This is a stack through time, not through focus; if its planes are at different focus, save them with a z axis."
-            )
-        if not others:
-            raise ImageError(
-                "This is a single plane; a focus stack has at least two. Name its files, or one with a z axis."
-            )
-        raise ImageError(f"The stack has the axes {image.axes}, of which none is z; save it with a z axis.")
-    at = image.axes.index("Z")
-    order = [at, *(axis for axis in range(image.data.ndim) if axis != at)]
-    return replace(image, data=image.data.transpose(order), axes="Z" + image.axes.replace("Z", ""))
 
 
 def _made(

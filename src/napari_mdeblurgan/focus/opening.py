@@ -1,0 +1,95 @@
+"""A focus stack from its files: one that holds it, its planes from end to end, or a folder of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.storage import Micrograph, local_path, open_image
+from napari_mdeblurgan.storage.geometry import MICROMETRES
+from napari_mdeblurgan.training.folder import ZARR, image_files
+from napari_mdeblurgan.training.pairs.matching import counted
+
+
+class Planes(list):
+    """Planes that may differ in size, which no array can hold."""
+
+    @property
+    def ndim(self) -> int:
+        """Of all planes together."""
+        return 1 + int(self[0].ndim)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many there are, and the lengths of the first one's axes."""
+        return len(self), *self[0].shape
+
+
+def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph:
+    """Open a focus stack; pixels are read when asked for.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        A file with a z axis; or single planes in the order of their depth; or a folder of such planes, sorted as people count.
+    z_step : float or None
+        From one plane to the next in µm; None for what the file says.
+
+    Returns
+    -------
+    Micrograph
+        With Z as its first axis.
+
+    Raises
+    ------
+    ImageError
+        In one sentence, if that is no focus stack.
+    FileError
+        If something cannot be read.
+    """
+    files = [file for path in paths for file in _planes_at(local_path(path))]
+    images = [open_image(file) for file in files]
+    first = images[0]
+    if len(images) == 1:
+        stack = _with_planes_first(first)
+    else:
+        axes = {image.axes for image in images}
+        if len(axes) > 1 or not first.axes.removesuffix("S").removeprefix("C") == "YX":
+            raise ImageError(
+                "Several files must be single planes, all grey, all in colour, or all of the same channels."
+            )
+        stack = replace(first, data=Planes(image.data for image in images), axes="Z" + first.axes)
+    if z_step:
+        sizes, unit = stack.physical()
+        unit = unit or "µm"
+        stack = replace(stack, pixel_size=sizes | {"Z": z_step / MICROMETRES[unit]}, unit=unit, unitless=frozenset())
+    return stack
+
+
+def _planes_at(path: Path) -> list[Path]:
+    """A file, or the images of a folder that is none itself."""
+    if not path.is_dir() or path.suffix.lower() == ZARR:
+        return [path]
+    files = sorted(image_files(path), key=counted)
+    if not files:
+        raise ImageError(f"{path} has no image in it; put the planes of a focus stack there.")
+    return files
+
+
+def _with_planes_first(image: Micrograph) -> Micrograph:
+    if "Z" not in image.axes:
+        others = [axis for axis in image.axes if axis not in "YXSC"]
+        if others == ["T"]:
+            raise ImageError(
+                "This is a stack through time, not through focus; if its planes are at different focus, save them with a z axis."
+            )
+        if not others:
+            raise ImageError(
+                "This is a single plane; a focus stack has at least two. Name its files, or one with a z axis."
+            )
+        raise ImageError(f"The stack has the axes {image.axes}, of which none is z; save it with a z axis.")
+    at = image.axes.index("Z")
+    order = [at, *(axis for axis in range(image.data.ndim) if axis != at)]
+    return replace(image, data=image.data.transpose(order), axes="Z" + image.axes.replace("Z", ""))

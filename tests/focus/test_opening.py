@@ -1,0 +1,56 @@
+"""A focus stack from its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.focus.opening import open_stack
+from napari_mdeblurgan.storage import Micrograph, write_image
+
+
+def numbered(folder: Path, count: int, axes: str = "YX") -> list[Path]:
+    """Planes in files of their own; every pixel tells which one it is."""
+    shape = {"Y": 12, "X": 16, "C": 2}
+    files = [folder / f"plane_{number}.tif" for number in range(count)]
+    for number, file in enumerate(files):
+        image = np.full([shape[axis] for axis in axes], number, np.uint8)
+        names = ("a", "b") if "C" in axes else ()
+        write_image(file, Micrograph(image, axes, channel_names=names))
+    return files
+
+
+def test_the_planes_of_a_folder_come_as_people_count(tmp_path: Path) -> None:
+    numbered(tmp_path, 11)
+    stack = open_stack([tmp_path])
+    assert stack.axes == "ZYX"
+    assert [int(np.asarray(plane).max()) for plane in stack.data] == list(range(11))
+
+
+def test_a_stack_of_one_file_has_its_planes_first(tmp_path: Path) -> None:
+    data = np.arange(3 * 2 * 12 * 16, dtype=np.uint16).reshape(3, 2, 12, 16)
+    write_image(tmp_path / "stack.ome.tif", Micrograph(data, "ZCYX"))
+    stack = open_stack([tmp_path / "stack.ome.tif"])
+    assert stack.axes == "ZCYX"
+    np.testing.assert_array_equal(np.asarray(stack.data), data)
+
+
+def test_planes_of_several_channels_in_files_of_their_own_keep_the_names_of_these(tmp_path: Path) -> None:
+    stack = open_stack(numbered(tmp_path, 3, "CYX"))
+    assert (stack.axes, stack.channels, stack.channel_names) == ("ZCYX", 2, ("a", "b"))
+
+
+def test_a_step_that_is_told_counts(tmp_path: Path) -> None:
+    stack = open_stack(numbered(tmp_path, 2), 1.5)
+    assert stack.physical() == ({"Z": 1.5}, "µm")
+
+
+def test_a_folder_without_images_and_a_single_plane_are_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match="has no image in it"):
+        open_stack([tmp_path / "empty"])
+    with pytest.raises(ImageError, match="a single plane"):
+        open_stack(numbered(tmp_path, 1))
