@@ -2,6 +2,7 @@
 # Lint, types and every test, the graphical ones on virtual screens, by as many workers as there are cores. Arguments go to pytest.
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
+unset PYTHONDONTWRITEBYTECODE # or every worker, and each of the processes that tests start, compiles all modules anew
 install_screen
 install_package lint,qt,test
 .venv/bin/ruff check

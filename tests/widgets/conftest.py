@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import importlib
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -17,6 +19,19 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+DOCKS = [f"napari_mdeblurgan.widgets.{name}" for name in ("deblur", "fine_tune.widget", "batch.widget")]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def libraries_out_of_the_way() -> Generator[None, None, None]:
+    """Garbage is collected four times for each viewer: not among the million objects of libraries that stay anyway."""
+    for name in ("napari._qt.qt_main_window", "napari_mdeblurgan.restoration.engine", *DOCKS):
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
