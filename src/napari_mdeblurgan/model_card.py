@@ -21,6 +21,7 @@ from napari_mdeblurgan.model_file import Header, parse_json
 
 CARD_KEY = "mdeblurgan"
 FORMAT = 1
+SOFTEST = 8.0  # pixels of the result
 MAX_WIDTH = 512
 RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
@@ -75,6 +76,8 @@ class ModelCard:
         Data sets.
     blur_sigma_px : tuple of two float, or None
         Smallest and largest Gaussian blur learned, in pixels of the input.
+    softness : float
+        How soft a result is to be where the objective is not known: σ in pixels of the result, see `Softness`.
     scores : dict
         How it did in its evaluation; plain JSON values.
     licence : str
@@ -99,6 +102,7 @@ class ModelCard:
     halo: Annotated[int, Field(ge=0, le=4096)]
     trained_on: tuple[Line, ...] = ()
     blur_sigma_px: tuple[Sigma, Sigma] | None = None
+    softness: Annotated[float, Field(ge=0, le=SOFTEST)] = 0.0
     scores: dict[str, Any] = dataclasses.field(default_factory=dict)
     licence: Line = ""
     version: Line = ""

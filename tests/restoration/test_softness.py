@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import dask.array as da
@@ -11,15 +12,16 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_mdeblurgan.errors import FileError, ImageError
-from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.model import Model, load_model, model_path, read_card, save_model
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.micrographs import plan_micrograph
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.restoration.scan import open_scan
-from napari_mdeblurgan.restoration.softness import PRIOR, chosen_softness
+from napari_mdeblurgan.restoration.softness import chosen_softness
 from napari_mdeblurgan.storage import Micrograph, read_image
 from napari_mdeblurgan.storage.objective import Objective
+from napari_mdeblurgan.training.recipe import SOFTNESS
 
 Models = Callable[..., Model]
 IMAGE = np.random.default_rng(0).normal(size=(150, 170)).astype(np.float32)
@@ -40,8 +42,24 @@ def test_auto_is_0_21_wavelengths_over_aperture(
 
 def test_where_nothing_is_known_auto_is_the_prior() -> None:
     assert chosen_softness("auto") == chosen_softness("auto", Objective(0.5)) == chosen_softness("auto", None, 0.5)
-    assert (chosen_softness("auto").sigma, chosen_softness("auto").reason) == (PRIOR, "objective not known")
-    assert chosen_softness(1.2, Objective(0.5), 0.3).sigma == 1.2
+    assert (chosen_softness("auto").sigma, chosen_softness("auto").reason) == (0.0, "objective not known")
+    assert chosen_softness("auto", unknown=0.5).sigma == 0.5
+    assert chosen_softness("auto", Objective(0.5), 0.5, unknown=0.5).sigma == pytest.approx(0.462, abs=1e-3)
+    assert chosen_softness(1.2, Objective(0.5), 0.3, unknown=0.5).sigma == 1.2
+
+
+def test_a_model_tells_how_soft_its_results_are_where_nothing_is_known(tiny_model: Models, tmp_path: Path) -> None:
+    bare = tiny_model()
+    save_model(bare.network, replace(bare.card, softness=0.7), tmp_path / "soft.safetensors")
+    soft = load_model(tmp_path / "soft.safetensors")
+    known = {"objective": Objective(0.5, 0.53), "pixel_size_um": 0.325}
+    for given, expected in (({}, 0.7), ({"softness": 0}, 0.0), (known, 0.685)):
+        found = restore(IMAGE, soft, **EXACT, **given)
+        np.testing.assert_array_equal(found, restore(IMAGE, bare, softness=expected, **EXACT))
+
+
+def test_bundled_models_which_know_no_objective_soften_a_little() -> None:
+    assert [read_card(model_path(name)).softness for name in ("gray-x2", "rgb-x2")] == [SOFTNESS, SOFTNESS]
 
 
 @pytest.mark.parametrize("wanted", [-0.1, 9, float("nan"), "soft", None, True])

@@ -260,6 +260,6 @@ def test_too_few_pixels_are_said_in_a_sentence(
 
 def test_softness_is_of_the_averaged_pixels() -> None:
     microscope = Microscope("20", "0.5", "550", "6.5")
-    once, halved = (known_softness(Optics(binning=binning), microscope) for binning in (1, 2))
+    once, halved = (known_softness(Optics(binning=binning), microscope, 0.5) for binning in (1, 2))
     assert once.sigma == pytest.approx(2 * halved.sigma, abs=2e-3)  # each is rounded
     assert halved.sigma > 0

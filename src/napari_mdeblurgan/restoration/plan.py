@@ -232,7 +232,7 @@ def make_plan(
             windows = measured_windows(image, colour, window_axes)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
-    wanted = chosen_softness(softness, objective, pixel_size_um)
+    wanted = chosen_softness(softness, objective, pixel_size_um, card.softness)
     around = softening_margin(wanted.sigma, factor)
     return RestorationPlan(
         shape=shape,

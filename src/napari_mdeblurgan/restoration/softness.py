@@ -8,12 +8,11 @@ from numbers import Real
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.gaussian import AIRY_SIGMA, gaussian_radius
+from napari_mdeblurgan.model_card import SOFTEST
 from napari_mdeblurgan.storage.objective import Objective
 
 AUTO = "auto"
 GREEN_UM = 0.55  # light where no wavelength is told: the middle of what eyes and cameras see
-LARGEST = 8.0  # pixels of the result
-PRIOR = 0.0  # pixels: where nothing is known of the objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,10 @@ BARE = Softness(0.0, "given")
 
 
 def chosen_softness(
-    wanted: float | str, objective: Objective | None = None, pixel_size_um: float | None = None
+    wanted: float | str,
+    objective: Objective | None = None,
+    pixel_size_um: float | None = None,
+    unknown: float = 0.0,
 ) -> Softness:
     """Settle what "auto" means for an image.
 
@@ -55,27 +57,29 @@ def chosen_softness(
         What the image was taken with; without a wavelength, light of 0.55 µm.
     pixel_size_um : float or None
         Edge of a pixel of the image in the specimen, in µm.
+    unknown : float
+        What "auto" means where the objective or the pixel size is not known: that of the model's card.
 
     Raises
     ------
     ImageError
         If that is no softness.
     """
-    if isinstance(wanted, Real) and not isinstance(wanted, bool) and 0 <= float(wanted) <= LARGEST:
+    if isinstance(wanted, Real) and not isinstance(wanted, bool) and 0 <= float(wanted) <= SOFTEST:
         return Softness(float(wanted), "given")
     if wanted != AUTO:
         raise ImageError(
-            f"The softness is {wanted!r}; give 0 to {LARGEST:g} pixels of the result, or auto for what follows from the "
+            f"The softness is {wanted!r}; give 0 to {SOFTEST:g} pixels of the result, or auto for what follows from the "
             "objective."
         )
     if objective is None or pixel_size_um is None:
-        return Softness(PRIOR, "objective not known")
+        return Softness(unknown, "objective not known")
     wavelength_um = objective.wavelength_um or GREEN_UM
     sigma = AIRY_SIGMA * wavelength_um / (objective.numerical_aperture * pixel_size_um)
     reason = (
         f"objective of NA {objective.numerical_aperture:.3g}, {wavelength_um:.3g} µm, pixels of {pixel_size_um:.3g} µm"
     )
-    return Softness(round(min(sigma, LARGEST), 3), reason)
+    return Softness(round(min(sigma, SOFTEST), 3), reason)
 
 
 def softening_margin(sigma: float, factor: int) -> int:

@@ -18,6 +18,7 @@ RGB_WEIGHTS = {"blood": 3.0, "leaf": 3.0, "tissue": 3.0, "cp": 1.0}
 GREY_WEIGHTS = {"cp": 3.0, "nuclei": 3.0, "neubias": 4.0, "plant": 1.0}
 WIDTH = 16
 SIGMA = (0.2, 6.0)
+SOFTNESS = 0.5  # pixels of the result; measured: docs/softness.md
 MIXTURE = Mixture(
     gaussian=0.5,
     gaussian_noisy=0.12,
@@ -130,6 +131,7 @@ def card_for(network: Generator, scores: dict[str, float]) -> ModelCard:
         halo=network.halo,
         trained_on=RGB_CREDITS if colour else GREY_CREDITS,
         blur_sigma_px=SIGMA,
+        softness=SOFTNESS,
         scores=scores,
         licence="BSD-3-Clause",
     )

@@ -226,7 +226,7 @@ def _restore(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
         tell = None if explanation is None else explanation.keep
         data, seconds = yield from _timed(restore_steps(image, plan, model, tell))
         spread = None
-    soft = yield from _softened(job, data)
+    soft = yield from _softened(job, data, model.card.softness)
     restored = _restored(job, plan, model, soft, seconds)
     if not check:
         return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
@@ -236,13 +236,13 @@ def _restore(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
     return replace(restored, trusted=trusted)
 
 
-def _softened(job: Job, data: np.ndarray) -> Generator[str, None, SoftResult]:
+def _softened(job: Job, data: np.ndarray, unknown: float) -> Generator[str, None, SoftResult]:
     """A result as soft as is known that it should be, with what the network gave beside it."""
     from napari_mdeblurgan.restoration.softened_result import softened_plane
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
     optics = optics_of(job.placement, job.file, job.binning)
-    softness = known_softness(optics, job.microscope)
+    softness = known_softness(optics, job.microscope, unknown)
     shown = data
     if softness.sigma:
         yield SOFTENING
@@ -250,7 +250,7 @@ def _softened(job: Job, data: np.ndarray) -> Generator[str, None, SoftResult]:
         for index in np.ndindex(*data.shape[: len(job.placement.scale) - 2]):
             shown[index] = softened_plane(data[index], softness.sigma, rgb=job.rgb)
             yield SOFTENING
-    return SoftResult(data, job.rgb, job.placement.order, optics, softness, shown)
+    return SoftResult(data, job.rgb, job.placement.order, optics, unknown, softness, shown)
 
 
 def _timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, tuple[Made, float]]:

@@ -108,15 +108,16 @@ def layer_pixel_um(scale: float, unit: object) -> float | None:
     return size if math.isfinite(size) and size > 0 else None
 
 
-def known_softness(optics: Optics, microscope: Microscope) -> Softness:
-    """How soft a result is to be by all that is known: what the image tells, and else what the user says."""
+def known_softness(optics: Optics, microscope: Microscope, unknown: float) -> Softness:
+    """How soft a result is to be by what the image tells, else by what the user says, else `unknown`, the model's own."""
     from napari_mdeblurgan.restoration.softness import AUTO, chosen_softness
 
     objective = optics.objective or microscope.objective
     if objective is not None and objective.wavelength_um is None:
         objective = replace(objective, wavelength_um=microscope.wavelength_um)
-    found = chosen_softness(AUTO, objective, optics.pixel_size_um or _times(microscope.pixel_size_um, optics.binning))
-    users = objective is not None and optics.objective is None and found.sigma > 0
+    pixel = optics.pixel_size_um or _times(microscope.pixel_size_um, optics.binning)
+    found = chosen_softness(AUTO, objective, pixel, unknown)
+    users = objective is not None and optics.objective is None and pixel is not None
     return replace(found, reason=f"your microscope: {found.reason}") if users else found
 
 

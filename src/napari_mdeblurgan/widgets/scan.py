@@ -268,12 +268,12 @@ def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: f
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
     optics = optics_of(job.placement, job.file, job.binning)
-    softness = known_softness(optics, job.microscope)
+    softness = known_softness(optics, job.microscope, model.card.softness)
     bare = SoftLevels(open_levels(path), rgb=job.rgb, sigma=softness.sigma)
     return Saved(
         path=path,
         levels=[put_back(level, job.placement.order) for level in bare.arrays],
-        soft=SoftResult(bare, job.rgb, job.placement.order, optics, softness),
+        soft=SoftResult(bare, job.rgb, job.placement.order, optics, model.card.softness, softness),
         arguments=_arguments(job, model, plan, path, seconds, softness),
         device=plan.device,
         seconds=seconds,

@@ -188,7 +188,7 @@ class Sharpness(QObject):
 
     def known(self, result: SoftResult) -> Softness:
         """How soft a result is by all that is known."""
-        return known_softness(result.optics, self.group.microscope)
+        return known_softness(result.optics, self.group.microscope, result.unknown)
 
     def _want(self, wanted: list[tuple[tuple[Image, SoftResult], Softness, bool]]) -> None:
         for (layer, result), softness, auto in wanted:

@@ -46,6 +46,8 @@ class SoftResult:
         The axes of its layer in the order of an image.
     optics : Optics
         What its image tells of them.
+    unknown : float
+        Its softness in pixels where the objective is not known.
     softness : Softness
         That is wanted.
     shown : ndarray or None
@@ -62,6 +64,7 @@ class SoftResult:
     rgb: bool
     order: tuple[int, ...]
     optics: Optics
+    unknown: float
     softness: Softness
     shown: np.ndarray | None = None
     auto: bool = True

@@ -60,7 +60,7 @@ def base_file(tmp_path: Path, tiny_model: Callable[..., Any]) -> Path:
     from napari_mdeblurgan.network import Generator
 
     torch.manual_seed(0)
-    card = dataclasses.replace(tiny_model(1).card, name="base")
+    card = dataclasses.replace(tiny_model(1).card, name="base", softness=0.5)
     path = tmp_path / "base.safetensors"
     save_model(Generator(channels=1, width=4), card, path)
     return path

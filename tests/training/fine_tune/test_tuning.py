@@ -55,6 +55,7 @@ def test_the_new_model_is_listed_at_once_with_what_it_was_made_of(begun):
     assert "fine-tuned on the pair grain" in card.trained_on
     assert card.scores["held_out_base_psnr_db"] > 0
     assert card.created
+    assert card.softness == 0  # its results are as sharp as the pairs were
 
 
 def test_a_model_is_replaced_if_the_user_says_so_and_else_not(begun):

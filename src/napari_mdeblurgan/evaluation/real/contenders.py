@@ -147,7 +147,8 @@ def model_contenders(
     told = "".join(f" {name}={value}" for name, value in sorted(options.items()))
     found = []
     for name, model in named:
-        identity, channels = model.card.weights_sha256 + told, model.card.channels
+        card = model.card
+        identity, channels = f"{card.weights_sha256}{told} auto {card.softness:g}", card.channels
         found.append(Contender(name, identity, channels, {"": _model(model, device, False, options)}))
         if halved:
             run = _model(model, device, True, options)
