@@ -14,9 +14,6 @@ from napari_mdeblurgan.commands.common import WrongUse, check_output, check_sour
 from napari_mdeblurgan.errors import ImageError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from napari_mdeblurgan.focus import AllInFocus
     from napari_mdeblurgan.storage import Micrograph
 
 
@@ -94,61 +91,33 @@ def _made(
     """The sharp image, heights, confidences, and what is to be said of them."""
     import numpy as np
 
-    from napari_mdeblurgan.focus import all_in_focus, followed, most_detailed
+    from napari_mdeblurgan.focus import many_in_focus_steps
+    from napari_mdeblurgan.restoration.measuring import finished
     from napari_mdeblurgan.storage.geometry import MICROMETRES
 
     axes = stack.axes[1:]
-    leading = [axis for axis in axes if axis not in "CYXS"]
-    if "C" in axes and leading and axes.index("C") < axes.index(leading[-1]):
-        raise ImageError(f"The axes {stack.axes} cannot be used; save the stack with its channels after {leading[-1]}.")
-    shape = [stack.data.shape[1 + axes.index(axis)] for axis in leading] if leading else []
-    images, heights, sure, notes = [], [], [], []
-    for index in np.ndindex(*shape):
-        planes = [plane[index] for plane in stack.data]
-        if "C" in axes:
-            by_channel = [[plane[number] for plane in planes] for number in range(stack.channels)]
-            decides = _number(channel, stack) if channel is not None else most_detailed(by_channel)
-            found: AllInFocus = all_in_focus(by_channel[decides], **options)
-            if not index or not any(index):
-                name = stack.channel_names[decides] if stack.channel_names else str(decides)
-                notes.append(f"channel {name} decides what is sharp.")
-            images.append(
-                np.stack(
-                    [found.image if n == decides else followed(found, other) for n, other in enumerate(by_channel)]
-                )
-            )
-        else:
-            found = all_in_focus(planes, **options)
-            images.append(found.image)
-        heights.append(found.height)
-        sure.append(found.confidence)
-        notes += _notes(found)
+    further = axes.removesuffix("S").removesuffix("YX")
+    at = further.find("C")
+    channel_axis = at if at >= 0 else None
+    decides = _number(channel, stack) if channel is not None and channel_axis is not None else None
+    lengths = stack.data[0].shape[: len(further)]
+    steps = many_in_focus_steps(stack.data, lengths, channel_axis=channel_axis, channel=decides, **options)
+    found = finished(steps)
+    notes = list(found.notes)
+    if found.channel is not None:
+        name = stack.channel_names[found.channel] if stack.channel_names else str(found.channel)
+        notes.insert(0, f"channel {name} decides what is sharp.")
     sizes, unit = stack.physical()
     step = sizes["Z"] * MICROMETRES[unit] if unit and "Z" in sizes else 1.0
-
-    def whole(parts: list[np.ndarray], own: str) -> tuple[np.ndarray, str]:
-        data = np.stack(parts).reshape(*shape, *parts[0].shape)
-        return data, "".join(leading) + own
-
-    data, names = whole(images, axes.replace("".join(leading), "", 1) if leading else axes)
-    sharp = replace(stack, data=data, axes=names)
-    flat = replace(sharp, display=(), channel_names=(), grey_calibration=None)
-    maps = []
-    for parts, name in ((heights, "height"), (sure, "confidence")):
-        data, names = whole(parts, "YX")
-        maps.append(replace(flat, data=data * np.float32(step) if name == "height" else data, axes=names, name=name))
-    return sharp, maps[0], maps[1], list(dict.fromkeys(notes))
-
-
-def _notes(found: AllInFocus) -> list[str]:
-    lost = [str(index) for index, transform in enumerate(found.transforms) if transform is None]
-    notes = []
-    if lost:
-        notes.append(f"plane {', '.join(lost)} shows no place of the others and was left out.")
-    share = float((found.confidence > 0.5).mean())
-    if share < 0.05:
-        notes.append(f"only {100 * share:.0f} % of the field shows detail in any plane; heights elsewhere are guesses.")
-    return notes
+    sharp = replace(stack, data=found.image, axes=axes)
+    bare: dict[str, Any] = {
+        "axes": further.replace("C", "") + "YX",
+        "display": (),
+        "channel_names": (),
+        "grey_calibration": None,
+    }
+    height = replace(sharp, data=found.height * np.float32(step), name="height", **bare)
+    return sharp, height, replace(sharp, data=found.confidence, name="confidence", **bare), notes
 
 
 def _number(channel: str, stack: Micrograph) -> int:

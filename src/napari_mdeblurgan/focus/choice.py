@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -20,8 +20,10 @@ ALIKE = 8.0  # pixels of a scale: σ of the Gaussian that what all planes have i
 REACH = 3 * 27 + 4 * RADIUS + 24  # pixels around a place that its height depends on
 
 
-def shares(of_planes: Sequence[Sequence[tuple[np.ndarray, float]]]) -> tuple[np.ndarray, np.ndarray]:
-    """How the detail of a place is divided among the planes, and how far there is any.
+def shares_steps(
+    of_planes: Sequence[Sequence[tuple[np.ndarray, float]]],
+) -> Generator[None, None, tuple[np.ndarray, np.ndarray]]:
+    """How the detail of a place is divided among the planes, and how far there is any; a step for each scale.
 
     At each place the finest scale that shows detail counts; coarser ones fill what it leaves open.
 
@@ -55,10 +57,11 @@ def shares(of_planes: Sequence[Sequence[tuple[np.ndarray, float]]]) -> tuple[np.
         total += weight * share
         belief += np.float32(trusted) * weight
         left = left - weight
+        yield
     return total, belief
 
 
-def aligned(share: np.ndarray, guide: np.ndarray) -> np.ndarray:
+def aligned_steps(share: np.ndarray, guide: np.ndarray) -> Generator[None, None, np.ndarray]:
     """Shares brought in line with the edges of an image: a guided filter (He et al. 2013), plane by plane.
 
     Parameters
@@ -82,6 +85,7 @@ def aligned(share: np.ndarray, guide: np.ndarray) -> np.ndarray:
         of_plane = mean(plane)
         slope = (mean(guide * plane) - of_guide * of_plane) / variance
         found[index] = mean(slope) * guide + mean(of_plane - slope * of_guide)
+        yield
     return found.clip(0, 1, out=found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import numpy as np
 from scipy import ndimage
 
@@ -12,8 +14,10 @@ COARSE = 3  # halvings: what is coarser passes from plane to plane over many pix
 SMOOTH = 1.5  # pixels after them
 
 
-def fused(planes: np.ndarray, height: np.ndarray) -> np.ndarray:
+def fused_steps(planes: np.ndarray, height: np.ndarray) -> Generator[None, None, np.ndarray]:
     """Detail from the planes that a place lies between, and what is coarse from those of its surroundings.
+
+    A step for each plane.
 
     That is blending in two bands (Burt and Adelson 1983). No value lies beyond those that the planes have there.
 
@@ -31,6 +35,7 @@ def fused(planes: np.ndarray, height: np.ndarray) -> np.ndarray:
     """
     found = np.zeros(planes.shape[1:], np.float32)
     for index, plane in enumerate(planes):
+        yield
         weight = _weight(height, index, len(planes) - 1)
         if not weight.any():
             continue

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 from scipy import fft, ndimage
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.training.pairs.align import align
 from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
 from napari_mdeblurgan.training.pairs.refine import Fit, Sharp, fit, likeness, seen, warped
@@ -81,10 +82,18 @@ def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: i
     list of (ndarray or None)
         (3, 3), from the pixels of each plane to those of the reference; None where no place was found.
     """
+    return finished(series_steps(planes, energies, reference))
+
+
+def series_steps(
+    planes: Sequence[np.ndarray], energies: Sequence[float], reference: int
+) -> Generator[None, None, list[np.ndarray | None]]:
+    """The same, step by step: about two for each plane."""
     factors = [1 + sum(min(plane.shape[:2]) >= large for large in LARGE) for plane in planes]
-    structures = [
-        reduced(structure(channels(np.asarray(plane))), factor) for plane, factor in zip(planes, factors, strict=True)
-    ]
+    structures = []
+    for plane, factor in zip(planes, factors, strict=True):
+        structures.append(reduced(structure(channels(np.asarray(plane))), factor))
+        yield
     known: dict[int, np.ndarray] = {reference: np.eye(3)}
     through: dict[int, int] = {}
     looked = {(one, reference): _compared(structures[one], structures[reference]) for one in range(len(planes))}
@@ -97,6 +106,7 @@ def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: i
         pair = max(pairs, key=lambda each: looked[each][0])
         one, other = pair
         found = _laid(structures[one], structures[other], looked[pair][1], sharper=energies[one] < energies[other])
+        yield
         if found is None:
             lost.add(pair)
             continue
@@ -109,6 +119,7 @@ def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: i
             place = known[index]
             if index != reference and through[index] != reference:
                 place = _directly(structures, place, index, reference)
+                yield
             places.append(np.linalg.inv(reduction(factors[reference])) @ place @ reduction(factor))
         else:
             places.append(None)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.focus.choice import REACH, aligned, filled, heights, shares
-from napari_mdeblurgan.focus.energy import energies
-from napari_mdeblurgan.focus.fusing import fused
+from napari_mdeblurgan.focus.checking import check_planes
+from napari_mdeblurgan.focus.choice import REACH, aligned_steps, filled, heights, shares_steps
+from napari_mdeblurgan.focus.energy import SCALES, energies
+from napari_mdeblurgan.focus.fusing import fused_steps
 from napari_mdeblurgan.focus.ordering import depth_order
-from napari_mdeblurgan.focus.registering import resampled, series, shown
+from napari_mdeblurgan.focus.progress import FocusProgress, counted
+from napari_mdeblurgan.focus.registering import resampled, series_steps, shown
+from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
 from napari_mdeblurgan.training.pairs.search import reduced
 from napari_mdeblurgan.trust.noise import measure_noise
 
-SMALLEST = 64  # pixels along y and x
 TILE = 768
 WHOLE = 8  # tiles begin at multiples of it: the pixels of the coarsest scale
 STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
@@ -26,6 +28,8 @@ AROUND = 8  # pixels that resampling looks at beyond a tile
 OVERVIEW = 200  # pixels of the shorter edge at which the order of the planes is looked for
 LOOKED_AT = 1024  # pixels of an edge of the part that noise and brightness are measured in
 BRIGHTER = 2.0  # times: planes that differ by more in brightness are no planes of one stack
+LOOKING, FUSING = "Looking at the planes…", "Putting the planes together…"
+Steps = Generator[None, None, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +61,16 @@ class AllInFocus:
     order: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FocusChoice:
+    """What was chosen of a stack, without its image: enough for `followed`; the attributes are those of `AllInFocus`."""
+
+    height: np.ndarray
+    transforms: tuple[np.ndarray | None, ...]
+    reference: int
+    order: tuple[int, ...]
+
+
 def all_in_focus(
     stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
 ) -> AllInFocus:
@@ -79,22 +93,35 @@ def all_in_focus(
     ImageError
         In one sentence, if this is no focus stack that can be used.
     """
-    focusing = Focusing.of(stack, registered=registered, ordered=ordered, reference=reference)
-    shape = focusing.shape
+    return finished(all_in_focus_steps(stack, registered=registered, ordered=ordered, reference=reference))
+
+
+def all_in_focus_steps(
+    stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
+) -> Generator[FocusProgress, None, AllInFocus]:
+    """The same, step by step; closing it cancels it."""
+    looking = Focusing.steps(stack, registered=registered, ordered=ordered, reference=reference)
+    of_looking = len(stack) * (2 if registered else 4)
+    share = 1 / (1 + sum(1 for _ in _tiles(stack[0].shape[:2])))  # looking takes about as long as a tile
+    focusing = yield from counted(looking, LOOKING, of_looking, 0, share)
     kept = stack[focusing.reference]
     image = np.empty(kept.shape, kept.dtype)
-    height, confidence = (np.empty(shape, np.float32) for _ in range(2))
-    for part in focusing.tiles():
-        image[part], height[part], confidence[part] = focusing.made(part)
+    height, confidence = (np.empty(focusing.shape, np.float32) for _ in range(2))
+    parts = list(focusing.tiles())
+    for number, part in enumerate(parts):
+        begin, end = (share + (1 - share) * at / len(parts) for at in (number, number + 1))
+        making = focusing.made_steps(part)
+        made = yield from counted(making, FUSING, 4 * len(focusing.order) + SCALES, begin, end)
+        image[part], height[part], confidence[part] = made
     return AllInFocus(image, height, confidence, focusing.transforms, focusing.reference, focusing.order)
 
 
-def followed(found: AllInFocus, stack: Any) -> np.ndarray:
+def followed(found: AllInFocus | FocusChoice, stack: Any) -> np.ndarray:
     """What was chosen for one channel, for another one of the same planes.
 
     Parameters
     ----------
-    found : AllInFocus
+    found : AllInFocus or FocusChoice
         Of the channel that decides.
     stack : array or sequence of array
         The other one: as many planes, of the same sizes.
@@ -109,21 +136,42 @@ def followed(found: AllInFocus, stack: Any) -> np.ndarray:
     ImageError
         If the planes are others.
     """
+    return finished(followed_steps(found, stack))
+
+
+def followed_steps(found: AllInFocus | FocusChoice, stack: Any) -> Generator[FocusProgress, None, np.ndarray]:
+    """The same, step by step; closing it cancels it."""
     if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != found.height.shape:
         raise ImageError("The other stack has other planes; it must have as many, of the same sizes.")
-    gains = _gains(_overviews(stack, found.transforms, found.reference), found.reference)
+    parts = list(_tiles(found.height.shape))
+    share = 1 / (1 + len(parts))
+    looking = _overviews_steps(stack, found.transforms, found.reference)
+    overviews = yield from counted(looking, FUSING, len(stack), 0, share)
+    gains = _gains(overviews, found.reference)
     focusing = Focusing(stack, found.transforms, found.reference, gains, (0.0,) * len(stack), found.order)
     kept = stack[found.reference]
     image = np.empty(kept.shape, kept.dtype)
-    for part in focusing.tiles():
-        image[part] = focusing.followed(part, found.height)
+    for number, part in enumerate(parts):
+        begin, end = (share + (1 - share) * at / len(parts) for at in (number, number + 1))
+        making = focusing.followed_steps(part, found.height)
+        image[part] = yield from counted(making, FUSING, 2 * len(focusing.order), begin, end)
     return image
 
 
 def most_detailed(stacks: Sequence[Any]) -> int:
     """Which of several channels shows most detail above its noise, in the middle of its planes."""
-    found = [tuple(zip(*map(_detail, stack), strict=True)) for stack in stacks]
-    return int(np.argmax([max(strengths) / max(*variances, 1e-12) for strengths, variances in found]))
+    return finished(most_detailed_steps(stacks))
+
+
+def most_detailed_steps(stacks: Sequence[Any]) -> Generator[FocusProgress, None, int]:
+    """The same, step by step; closing it cancels it."""
+    merits = []
+    for number, stack in enumerate(stacks):
+        looking = _details_steps(stack)
+        begin, end = (at / len(stacks) for at in (number, number + 1))
+        strengths, variances = yield from counted(looking, LOOKING, len(stack), begin, end)
+        merits.append(max(strengths) / max(*variances, 1e-12))
+    return int(np.argmax(merits))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,8 +206,15 @@ class Focusing:
         cls, stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
     ) -> Focusing:
         """Look at a stack; see `all_in_focus`."""
-        _check(stack, reference, registered=registered)
-        strengths, known = zip(*map(_detail, stack), strict=True)
+        return finished(cls.steps(stack, registered=registered, ordered=ordered, reference=reference))
+
+    @classmethod
+    def steps(
+        cls, stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
+    ) -> Generator[None, None, Focusing]:
+        """The same, step by step: two for each plane, four where they are registered."""
+        check_planes(stack, reference, registered=registered)
+        strengths, known = yield from _details_steps(stack)
         if not any(strengths):
             raise ImageError("No plane of this stack shows anything; check that it was read rightly.")
         if reference is None:
@@ -167,11 +222,16 @@ class Focusing:
         if registered:
             transforms: list[np.ndarray | None] = [np.eye(3) for _ in strengths]
         else:
-            transforms = series(list(stack), strengths, reference)
-        looked = _overviews(stack, transforms, reference)
+            transforms = yield from series_steps(list(stack), strengths, reference)
+        order = [index for index, transform in enumerate(transforms) if transform is not None]
+        if len(order) < 2:
+            raise ImageError(
+                "No two planes of this stack show the same place, so they cannot be registered; if they lie on each other "
+                "already, leave them where they are."
+            )
+        looked = yield from _overviews_steps(stack, transforms, reference)
         gains = _gains(looked, reference)
         variances = [variance * gain**2 for variance, gain in zip(known, gains, strict=True)]
-        order = [index for index, transform in enumerate(transforms) if transform is not None]
         if not ordered:
             order = [order[at] for at in depth_order([looked[index] for index in order])]
         return cls(stack, tuple(transforms), reference, gains, tuple(variances), tuple(order))
@@ -184,15 +244,16 @@ class Focusing:
 
     def tiles(self) -> Iterator[tuple[slice, slice]]:
         """The parts of the result, row by row."""
-        height, width = self.shape
-        for y in range(0, height, TILE):
-            for x in range(0, width, TILE):
-                yield slice(y, min(y + TILE, height)), slice(x, min(x + TILE, width))
+        return _tiles(self.shape)
 
     def made(self, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Image, height and confidence of a part; see `AllInFocus`."""
+        return finished(self.made_steps(part))
+
+    def made_steps(self, part: tuple[slice, slice]) -> Steps:
+        """The same, step by step: four for each plane, and one for each scale."""
         outer = self._around(part)
-        planes, seen = self.planes(outer)
+        planes, seen = yield from self._planes_steps(outer)
         edges = [-(span.stop - span.start) % WHOLE for span in outer]
         greys = np.stack([_grey(plane) for plane in planes])
         measured = []
@@ -204,23 +265,25 @@ class Focusing:
                 for scale, (energy, _) in enumerate(found):
                     energy[hidden[:: 2**scale, :: 2**scale]] = 0
             measured.append(found)
-        share, belief = shares(measured)
+            yield
+        share, belief = yield from shares_steps(measured)
         cut = tuple(slice(0, span.stop - span.start) for span in outer)
         share, belief = share[(slice(None), *cut)], belief[cut]
         share[~seen] = 0
         sharpest = np.take_along_axis(greys, share.argmax(axis=0)[None], axis=0)[0]
-        share = aligned(share, sharpest)
+        share = yield from aligned_steps(share, sharpest)
         share[~seen] = 0
         rank, confidence = heights(share, belief)
         rank = filled(rank, confidence)
         inner = _within(part, outer)
-        image = fused(planes, rank)[inner]
+        image = (yield from fused_steps(planes, rank))[inner]
         return _as_type(image, self.stack[self.reference].dtype), rank[inner], confidence[inner]
 
-    def followed(self, part: tuple[slice, slice], height: np.ndarray) -> np.ndarray:
-        """The image of a part by heights that are known, (y, x) of the whole."""
+    def followed_steps(self, part: tuple[slice, slice], height: np.ndarray) -> Steps:
+        """The image of a part by heights that are known, (y, x) of the whole; two steps for each plane."""
         outer = self._around(part)
-        image = fused(self.planes(outer)[0], height[outer])[_within(part, outer)]
+        planes, _ = yield from self._planes_steps(outer)
+        image = (yield from fused_steps(planes, height[outer]))[_within(part, outer)]
         return _as_type(image, self.stack[self.reference].dtype)
 
     def _around(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
@@ -233,6 +296,9 @@ class Focusing:
 
     def planes(self, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
         """The usable planes on the reference's pixels, equally bright, float32; and where each shows anything."""
+        return finished(self._planes_steps(part))
+
+    def _planes_steps(self, part: tuple[slice, slice]) -> Steps:
         shape = tuple(span.stop - span.start for span in part)
         planes, seen = [], []
         for index in self.order:
@@ -246,6 +312,7 @@ class Focusing:
                 found, there = self._moved(plane, back, part)
             planes.append(found * np.float32(gain))
             seen.append(there)
+            yield
         whole, there = np.stack(planes), np.stack(seen)
         known = whole[self.order.index(self.reference)]
         for plane, of_plane in zip(whole, there, strict=True):
@@ -269,31 +336,12 @@ class Focusing:
         return found.astype(np.float32), shown(offset @ place, shape, (own.shape[0], own.shape[1]))
 
 
-def _check(stack: Any, reference: int | None, *, registered: bool) -> None:
-    """Refuse what is no focus stack, in words."""
-    if len(stack) < 2:
-        raise ImageError("A focus stack has at least two planes; this one has one.")
-    for plane in stack:
-        if plane.ndim not in (2, 3) or (plane.ndim == 3 and plane.shape[-1] != 3):
-            raise ImageError(
-                "A focus stack has the axes (planes, y, x), or with three colours at the end; a plane of this one has the shape "
-                f"{' × '.join(map(str, plane.shape))}."
-            )
-        if plane.ndim != stack[0].ndim:
-            raise ImageError("Some planes of this stack are in colour and others are not; convert them to one kind.")
-        if min(plane.shape[:2]) < SMALLEST:
-            size = " × ".join(map(str, plane.shape[:2]))
-            raise ImageError(f"Planes of {size} pixels are too small; {SMALLEST} × {SMALLEST} are needed.")
-        if plane.dtype.kind not in "uif":
-            raise ImageError(
-                f"A focus stack of the type {plane.dtype} cannot be used; convert it to whole or real numbers."
-            )
-        if registered and plane.shape != stack[0].shape:
-            raise ImageError(
-                "The planes of this stack differ in size, so they cannot lie on each other yet; register them."
-            )
-    if reference is not None and not 0 <= reference < len(stack):
-        raise ImageError(f"There is no plane {reference}; the planes are 0 to {len(stack) - 1}.")
+def _tiles(shape: Sequence[int]) -> Iterator[tuple[slice, slice]]:
+    """The parts of an image, row by row."""
+    height, width = shape
+    for y in range(0, height, TILE):
+        for x in range(0, width, TILE):
+            yield slice(y, min(y + TILE, height)), slice(x, min(x + TILE, width))
 
 
 def _within(part: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[slice, slice]:
@@ -312,7 +360,9 @@ def _grey(image: np.ndarray) -> np.ndarray:
     return image.mean(axis=-1, dtype=np.float32) if image.ndim == 3 else image
 
 
-def _overviews(stack: Any, transforms: Sequence[np.ndarray | None], reference: int) -> list[np.ndarray]:
+def _overviews_steps(
+    stack: Any, transforms: Sequence[np.ndarray | None], reference: int
+) -> Generator[None, None, list[np.ndarray]]:
     """Small grey images of the planes, laid on each other; NaN where a plane shows nothing, all of one that was left out."""
     height, width = stack[reference].shape[:2]
     factor = max(1, min(height, width) // OVERVIEW)
@@ -327,6 +377,7 @@ def _overviews(stack: Any, transforms: Sequence[np.ndarray | None], reference: i
         laid = resampled(small, place, shape)
         laid[~shown(place, shape, (small.shape[0], small.shape[1]))] = np.nan
         found.append(laid)
+        yield
     return found
 
 
@@ -339,6 +390,17 @@ def _gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]
         gain = float((each[both].astype(np.float64) * known[both]).sum()) / power if power > 0 else 1.0
         gains.append(gain if 1 / BRIGHTER < gain < BRIGHTER else 1.0)
     return tuple(gains)
+
+
+def _details_steps(stack: Any) -> Generator[None, None, tuple[list[float], list[float]]]:
+    """How strong the detail of every plane is, and the variance of its noise."""
+    strengths, variances = [], []
+    for plane in stack:
+        strength, variance = _detail(plane)
+        strengths.append(strength)
+        variances.append(variance)
+        yield
+    return strengths, variances
 
 
 def _detail(plane: Any) -> tuple[float, float]:

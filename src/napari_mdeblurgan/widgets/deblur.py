@@ -292,6 +292,15 @@ class DeblurWidget(Container):
             return
         self._start(self.images, jobs)
 
+    def restore(self, image: Image) -> str:
+        """Choose a layer and restore it; why that does not begin, in one sentence, or nothing."""
+        if self.running:
+            return f"{wording.RUN} is at work: choose {image.name!r} there when it is done."
+        self.reset_choices()
+        self.controls.image.value = image
+        self.start()
+        return "" if self.running else self._message or self.problem or ""
+
     def halve_and_start(self) -> None:
         """Tick **Halve first**, and do as `start` does."""
         self.controls.halve.value = True

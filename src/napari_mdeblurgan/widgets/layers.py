@@ -12,6 +12,7 @@ from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.widgets.appearance import appearance_of
 from napari_mdeblurgan.widgets.axes import arranged
 from napari_mdeblurgan.widgets.job import Job
+from napari_mdeblurgan.widgets.origin import file_of
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.view import full_resolution
 
@@ -45,7 +46,7 @@ def job_on(source: Image, model: str, device: str, *, order: Sequence[int] | Non
         device=device,
         placement=placement,
         look=appearance_of(source),
-        file=source.source.path,
+        file=file_of(source),
         **part,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
@@ -75,19 +75,34 @@ def is_result(layer: Layer, *, wait: bool = False) -> bool:
     Parameters
     ----------
     layer : Layer
-        Of any kind. A map that was made in this session is no result.
+        Of any kind. A map that was made in this session is no result; nor is an image that was put together of the planes of a
+        focus stack, which has no values but theirs, unless they are results.
     wait : bool
         Whether to wait for a file that is slow to answer; else a layer of such a file is none until `marks.found` is emitted.
     """
     made = layer.metadata.get("mdeblurgan")
     if isinstance(made, dict):
-        return "map" not in made
+        focus = _focus(layer)
+        return "map" not in made if focus is None else bool(focus.get("restored"))
     return marks.of(layer, wait=wait)
 
 
 def is_ours(layer: Layer, *, wait: bool = False) -> bool:
     """Whether a layer is a result or a map of this program, and so no truth to learn from; see `is_result`."""
     return is_map(layer) or is_result(layer, wait=wait)
+
+
+def file_of(layer: Layer) -> str | None:
+    """The file that a layer was opened from, or the focus stack that it was put together of."""
+    focus = _focus(layer)
+    return layer.source.path if focus is None else focus.get("file")
+
+
+def _focus(layer: Layer) -> dict[str, Any] | None:
+    """What is known of an image that was put together of a focus stack; None for every other layer."""
+    made = layer.metadata.get("mdeblurgan")
+    focus = made.get("focus") if isinstance(made, dict) and "map" not in made else None
+    return focus if isinstance(focus, dict) else None
 
 
 @lru_cache(maxsize=256)

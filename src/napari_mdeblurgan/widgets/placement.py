@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils.transforms import CompositeAffine
+from napari.utils.transforms.transform_utils import expand_upper_triangular
 
 from napari_mdeblurgan.widgets.axes import order_of
 
@@ -112,3 +113,54 @@ def enlarged(source: Placement, factor: float, origin: Sequence[int] | None = No
     scale = source.scale.copy()
     scale[plane] /= factor
     return replace(source, scale=scale, translate=source.translate + linear.linear_matrix @ shift)
+
+
+def collapsed(source: Placement, lengths: Sequence[int], axes: Sequence[int]) -> tuple[Placement, tuple[int, ...]]:
+    """Place an image that has no extent along some axes of its source any more, such as one image made of a stack.
+
+    It is to be seen wherever the source is seen. Axes that are the first of all are left out, for napari lets an image of fewer
+    axes be seen all along those that it lacks in front. Others stay, of length 1, and as long as they were.
+
+    Parameters
+    ----------
+    source : Placement
+        Of the layer that the image was made from.
+    lengths : sequence of int
+        Of the source, one per axis of the layer.
+    axes : sequence of int
+        Axes of the layer.
+
+    Returns
+    -------
+    Placement, tuple of int
+        And the axes that are left out.
+    """
+    linear = CompositeAffine(scale=source.scale, rotate=source.rotate, shear=source.shear).linear_matrix
+    left_out: list[int] = []
+    matrices = linear, source.affine[:-1, :-1]
+    while (first := len(left_out)) in axes and not any(_mixed(matrix, first) for matrix in matrices):
+        left_out.append(first)
+    kept = [axis for axis in axes if axis not in left_out]
+    middle = np.zeros(len(source.scale))
+    middle[kept] = [(lengths[axis] - 1) / 2 for axis in kept]
+    scale = source.scale.copy()
+    scale[kept] *= [lengths[axis] for axis in kept]
+    shear = source.shear if source.shear.ndim == 2 else expand_upper_triangular(source.shear)
+    place = Placement(
+        scale=scale[first:],
+        translate=(source.translate + linear @ middle)[first:],
+        rotate=source.rotate[first:, first:],
+        shear=shear[first:, first:],
+        affine=source.affine[first:, first:],
+        units=source.units[first:],
+        axis_labels=source.axis_labels[first:],
+        order=tuple(axis - first for axis in source.order if axis >= first),
+    )
+    return place, tuple(left_out)
+
+
+def _mixed(matrix: NDArray[np.float64], axis: int) -> bool:
+    """Whether an axis is turned or sheared together with others."""
+    others = np.arange(len(matrix)) != axis
+    across = np.concatenate([matrix[axis, others], matrix[others, axis]])
+    return bool(np.abs(across).max(initial=0) > STRAIGHT)

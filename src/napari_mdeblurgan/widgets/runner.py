@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_mdeblurgan.widgets.closing import InWords
-from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored, run_job
+from napari_mdeblurgan.widgets.job import Failed, Noted, Restored, run_job
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
 if TYPE_CHECKING:
@@ -41,12 +41,23 @@ class Runner:
     on_end : callable
         Called once for every job that has ended: with what it made, why it failed, or None if cancelled; with the last one,
         others can be started.
+    work : callable
+        What is done with a job: a generator function.
+    words : str
+        What that is called, before "of" and the job's source.
     """
 
-    def __init__(self, on_step: Callable[[Step], None], on_end: Callable[[Outcome], None]):
+    def __init__(
+        self,
+        on_step: Callable[[Step], None],
+        on_end: Callable[[Outcome], None],
+        work: Callable[[Any], Generator[Any, None, Any]] = run_job,
+        words: str = "the restoration",
+    ):
         self._on_step = on_step
         self._on_end = on_end
-        self._jobs: list[Job | None] = []  # None for those that have ended, whose images nothing is to keep
+        self._work, self._words = work, words
+        self._jobs: list[Any] = []  # None for those that have ended, whose images nothing is to keep
         self.position = 0  # of the job that runs, or has just ended
         self._worker: JobWorker | None = None
         self._outcome: Outcome = None
@@ -67,7 +78,7 @@ class Runner:
         """How many jobs have not begun yet."""
         return max(len(self._jobs) - self.position - 1, 0)
 
-    def start(self, *jobs: Job) -> None:
+    def start(self, *jobs: Any) -> None:
         """Start the jobs, one after another."""
         if self.running:
             raise RuntimeError("a job is running already")
@@ -79,7 +90,7 @@ class Runner:
         self._jobs[position] = None
         assert job is not None
         self._began = time.monotonic()
-        work = InWords(run_job, f"the restoration of {job.source!r}")
+        work = InWords(self._work, f"{self._words} of {job.source!r}")
         self._worker = create_worker(work, job, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._step)
         self._worker.returned.connect(self._keep)

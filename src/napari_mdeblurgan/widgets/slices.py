@@ -104,7 +104,7 @@ class Slices:
     def _offer_planes(self, labels: tuple[str, ...]) -> None:
         told, ndim = order_of(labels), len(labels)
         pairs = [told[-2:], *(pair for pair in combinations(range(ndim), 2) if set(pair) != set(told[-2:]))]
-        self._planes = [(f"{_spoken(labels[y])}, {_spoken(labels[x])}", planes_of(ndim, y, x)) for y, x in pairs]
+        self._planes = [(f"{spoken(labels[y])}, {spoken(labels[x])}", planes_of(ndim, y, x)) for y, x in pairs]
         with self.axes.changed.blocked():
             self.axes.reset_choices()
             self.axes.value = told
@@ -127,11 +127,11 @@ class Slices:
                     min=0,
                     max=length - 1,
                     value=(0, length - 1),
-                    tooltip=f"First and last slice along the slider {_spoken(label)} that are restored.",
+                    tooltip=f"First and last slice along the slider {spoken(label)} that are restored.",
                 )
                 slider.changed.connect(self._on_change)
                 self.ranges[axis] = slider
-                self._rows.append(_named(_spoken(label), slider))
+                self._rows.append(_named(spoken(label), slider))
 
     def _offer_windows(self, labels: tuple[str, ...], channels: int | None) -> None:
         per_axis = [(f"One per {_entry(label, axis == channels)}", axis) for axis, label in enumerate(labels)]
@@ -148,13 +148,13 @@ def _in_order(image: Image, order: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(image.axis_labels[axis] for axis in order)
 
 
-def _spoken(label: str) -> str:
+def spoken(label: str) -> str:
     """An axis by its label; napari numbers those without one from behind."""
     return f"axis {label}" if label.lstrip("-").isdecimal() else label
 
 
 def _entry(label: str, channels: bool) -> str:
-    return f"channel ({label})" if channels else f"entry of {_spoken(label)}"
+    return f"channel ({label})" if channels else f"entry of {spoken(label)}"
 
 
 def _named(words: str, widget: Any) -> Container:

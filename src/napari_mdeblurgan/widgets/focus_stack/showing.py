@@ -1,0 +1,43 @@
+"""What was made of a focus stack, as layers of the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.widgets.appearance import hides_what_is_below
+from napari_mdeblurgan.widgets.layers import add_layer
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+    from napari_mdeblurgan.widgets.focus_stack.job import Focused
+
+
+def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Image:
+    """Add an image right above its stack, and its maps, hidden, above that; returns the layer of the image.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        To add them to.
+    made : Focused
+        What was made.
+    sources : sequence of Image
+        The layers of the stack that are still in the viewer.
+    """
+    top = max(sources, key=viewer.layers.index, default=None)
+    image = _added(viewer, made.image, top)
+    for arguments in made.maps:
+        layer = _added(viewer, arguments, image)
+        layer.colorbar.visible = layer.colorbar.box = True
+    if not hides_what_is_below(image):
+        for source in sources:
+            source.visible = False
+    return image
+
+
+def _added(viewer: Viewer, arguments: dict, above: Image | None) -> Image:
+    keywords = {name: value for name, value in arguments.items() if name != "data"}
+    return add_layer(viewer, arguments["data"], keywords, above)
