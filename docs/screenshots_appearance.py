@@ -26,6 +26,7 @@ from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 
 WINDOW = (1100, 800)  # at factor 1
 SCREEN = (1920, 1040)  # pixels that there are for it at larger factors
@@ -46,6 +47,7 @@ def main(folder: Path) -> None:
         viewer.add_image(np.stack([[nuclei] * 3] * 2), name="cells", axis_labels=("c", "z", "y", "x"))
         picture_deblur(viewer, folder, f"{theme}-{factor}")
         picture_batch(viewer, folder, f"{theme}-{factor}")
+        picture_focus_stack(viewer, folder, f"{theme}-{factor}")
         picture_fine_tune(viewer, folder, f"{theme}-{factor}")
         viewer.close()
 
@@ -73,6 +75,26 @@ def picture_batch(viewer: napari.Viewer, folder: Path, ending: str) -> None:
     shoot(viewer, folder / f"appearance-batch-{ending}.png")
     viewer.window.remove_dock_widget(dock)
     native.deleteLater()
+
+
+def picture_focus_stack(viewer: napari.Viewer, folder: Path, ending: str) -> None:
+    """With channels, a result, and another stack that can follow it."""
+    widget = FocusStackWidget(viewer)
+    dock = viewer.window.add_dock_widget(widget, name="Focus stack (M-Deblurgan)")
+    stack = read_image(sample_path("smear_stack")).data[4:14:3, :96, :96]
+    place = {"axis_labels": ("c", "z", "y", "x"), "units": "um", "scale": (1, 1.5, 0.5, 0.5)}
+    for name in ("smear", "the same smear in another colour"):
+        viewer.add_image(np.stack([stack, 255 - stack]), name=name, **place)
+    widget.register.setChecked(False)
+    viewer.layers.selection = {viewer.layers["smear"]}
+    widget.run.click()
+    wait_until(lambda: not widget.running)
+    viewer.layers["smear [height, µm]"].visible = True
+    shoot(viewer, folder / f"appearance-focus-stack-{ending}.png")
+    for layer in list(viewer.layers[1:]):
+        viewer.layers.remove(layer)
+    viewer.window.remove_dock_widget(dock)
+    widget.deleteLater()
 
 
 def picture_fine_tune(viewer: napari.Viewer, folder: Path, ending: str) -> None:

@@ -158,6 +158,8 @@ def test_another_channel_follows_the_choice(sharp: np.ndarray, found: AllInFocus
         (np.zeros((1, 80, 80), np.uint8), "at least two planes"),
         (np.zeros((3, 40, 80), np.uint8), "too small"),
         (np.zeros((3, 80, 80), np.uint8), "shows anything"),
+        (np.full((3, 80, 80), 200, np.uint8), "shows anything"),
+        (np.full((3, 80, 80), 0.3, np.float32), "shows anything"),
         (np.zeros((3, 80, 80), np.complex64), "type complex64"),
         (np.zeros((3, 2, 80, 80), np.uint8), "has the axes"),
         ([np.zeros((80, 80)), np.zeros((80, 90))], "differ in size"),

@@ -11,13 +11,14 @@ from qtpy.QtWidgets import QAbstractSpinBox, QDockWidget, QLabel, QPushButton, Q
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
     from pytestqt.qtbot import QtBot
 
 PLUGIN = "napari-mdeblurgan"
-NAMES = ("Deblur + SR", "Batch", "Fine-tune")
+NAMES = ("Deblur + SR", "Batch", "Fine-tune", "Focus stack")
 SCREEN = 1366, 768 - 40  # less the frame of the window
 SMALLEST = 300  # pixels that a dock needs, so that it leaves room for the image
 
@@ -43,7 +44,7 @@ def test_they_are_tabs_of_one_place_and_the_newest_is_in_front(opened: Viewer) -
     window = opened.window._qt_window
     docks = [dock(opened, name) for name in NAMES]
     assert set(window.tabifiedDockWidgets(docks[0])) == set(docks[1:])
-    assert docks[2].visibleRegion().isEmpty() is False
+    assert docks[-1].visibleRegion().isEmpty() is False
     assert docks[0].visibleRegion().isEmpty()
 
 
@@ -116,6 +117,10 @@ def crowded(viewer: Viewer, name: str) -> QWidget:
         made.sharpness.group.fold.native.click()
         made.controls.compare.text = "Compare: show before"
         return made.native
+    if isinstance(made, FocusStackWidget):
+        made.channel.addItem("Most detail")
+        made.working.show()
+        made.following.show()
     if isinstance(made, FineTuneWidget):
         made.training.advanced.click()
         made.pairs.overlay.show_array(np.zeros((32, 64, 3), np.uint8))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Noise = Callable[..., np.ndarray]
 
 PLUGIN, DEBLUR = "napari-mdeblurgan", "Deblur + SR"
-DOCKS = (DEBLUR, "Fine-tune", "Batch")
+DOCKS = (DEBLUR, "Fine-tune", "Batch", "Focus stack")
 ALT = Qt.KeyboardModifier.AltModifier
 
 
@@ -49,7 +49,7 @@ def check_napari_keys(viewer: Viewer) -> None:
     assert image.visible is shown
 
 
-@pytest.mark.parametrize("names", [*((name,) for name in DOCKS), DOCKS], ids=[*DOCKS, "all three"])
+@pytest.mark.parametrize("names", [*((name,) for name in DOCKS), DOCKS], ids=[*DOCKS, "all of them"])
 def test_keys_of_napari_act_while_docks_are_open_hidden_and_closed(
     viewer: Viewer, noise: Noise, names: tuple[str, ...]
 ) -> None:

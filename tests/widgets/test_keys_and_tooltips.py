@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -40,6 +41,7 @@ DOCKS: dict[str, tuple[Callable[..., Any], int]] = {  # each with how many contr
     "Deblur + SR": (DeblurWidget, 14),
     "Batch": (BatchWidget, 16),
     "Fine-tune": (FineTuneWidget, 26),
+    "Focus stack": (FocusStackWidget, 13),
 }
 
 

@@ -18,6 +18,7 @@ import napari_mdeblurgan
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MANIFEST = str(Path(napari_mdeblurgan.__file__).with_name("napari.yaml"))
 WIDGET = "Deblur + SR (M-Deblurgan)"
 BATCH = "Batch (M-Deblurgan)"
+FOCUS = "Focus stack (M-Deblurgan)"
 
 
 @pytest.fixture
@@ -80,6 +82,16 @@ def test_batch_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
     assert any(isinstance(widget, BatchWidget) for widget in viewer.window.dock_widgets.values())
 
 
+@pytest.mark.parametrize("menu", ["layers", "plugins"])
+def test_focus_stack_opens_from_the_menu_and_takes_the_stack_that_is_there(viewer: Viewer, menu: str) -> None:
+    viewer.open_sample("napari-mdeblurgan", "smear_stack")
+    path = {"layers": ("Project", FOCUS), "plugins": ("M-Deblurgan", FOCUS)}[menu]
+    menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
+    (widget,) = (each for each in viewer.window.dock_widgets.values() if isinstance(each, FocusStackWidget))
+    assert widget.layers == (viewer.layers[0],)
+    assert widget.run.isEnabled()
+
+
 @pytest.mark.parametrize("words", ["deblur", "sharpen", "super-resolution", "M-Deblurgan SR"])
 def test_command_palette_finds_the_widget(viewer: Viewer, words: str) -> None:
     from napari._qt.widgets.qt_command_palette import QCommandPalette
@@ -97,6 +109,8 @@ def test_command_palette_finds_the_widget(viewer: Viewer, words: str) -> None:
         ("sharpen", DeblurWidget),
         ("deblur batch", BatchWidget),
         ("fine-tune", FineTuneWidget),
+        ("all in focus", FocusStackWidget),
+        ("depth of field", FocusStackWidget),
     ],
 )
 def test_widget_is_launched_from_the_command_palette(

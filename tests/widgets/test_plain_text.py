@@ -17,6 +17,7 @@ from napari_mdeblurgan.widgets.batch.file_list import FAILED, FileList
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.results import LONGEST_NAME, Result, clean_name
 
@@ -37,13 +38,14 @@ def is_page(text: str) -> bool:
 def test_labels_that_show_names_take_no_tags(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
     viewer.add_image(noise(), name=TAG)
     widget.controls.model.value = "tiny-colour"
-    batch, tuner = BatchWidget(viewer), FineTuneWidget(viewer)
-    for dock in (batch, tuner):
+    batch, tuner, focus = BatchWidget(viewer), FineTuneWidget(viewer), FocusStackWidget(viewer)
+    for dock in (batch, tuner, focus):
         viewer.window.add_dock_widget(dock)
     assert TAG in widget.controls.status.value
+    assert TAG in focus.status.text()
     labels = [widget.controls.status.native, widget.controls.about.native, widget.results.place.native]
     labels += [batch.controls.status.native, tuner.status, tuner.pairs.remarks, tuner.result.verdict]
-    labels += [tuner.result.details]
+    labels += [tuner.result.details, focus.status]
     assert all(isinstance(label, QLabel) for label in labels)
     assert {label.textFormat() for label in labels} == {Qt.TextFormat.PlainText}
 
@@ -54,10 +56,14 @@ def test_tooltips_show_tags_as_letters(viewer: Viewer, widget: DeblurWidget, noi
     viewer.window.add_dock_widget(tuner)
     tuner.pairs.table.add(Outcome(TAG, None, f"{TAG} cannot be read."))
     low = tuner.pairs.sources.low
+    viewer.add_image(np.zeros((2, 8, 8)), name=TAG)
+    focus = FocusStackWidget(viewer)
+    viewer.window.add_dock_widget(focus)
     tips = [
         widget.controls.image.native.toolTip(),
         low.itemData(0, Qt.ItemDataRole.ToolTipRole),
         tuner.pairs.table.item(0, 1).toolTip(),
+        focus.stack.toolTip(),
     ]
     assert all("&lt;img" in tip for tip in tips)
     assert not any(is_page(tip) for tip in tips)

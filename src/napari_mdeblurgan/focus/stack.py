@@ -27,6 +27,7 @@ STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
 AROUND = 8  # pixels that resampling looks at beyond a tile
 OVERVIEW = 200  # pixels of the shorter edge at which the order of the planes is looked for
 LOOKED_AT = 1024  # pixels of an edge of the part that noise and brightness are measured in
+ROUNDING = 5e-7  # of the largest value: noise that comes of calculating
 BRIGHTER = 2.0  # times: planes that differ by more in brightness are no planes of one stack
 LOOKING, FUSING = "Looking at the planes…", "Putting the planes together…"
 Steps = Generator[None, None, Any]
@@ -406,9 +407,10 @@ def _details_steps(stack: Any) -> Generator[None, None, tuple[list[float], list[
 def _detail(plane: Any) -> tuple[float, float]:
     """Of the middle of a plane: energy of the fine detail beyond what may be noise, and the variance of the noise."""
     grey = _grey(np.asarray(plane[_middle(plane.shape)]).astype(np.float32))
-    variance = _variance(grey)
+    variance = max(_variance(grey), (ROUNDING * float(np.abs(grey).max(initial=0))) ** 2)
     height, width = (length // WHOLE * WHOLE for length in grey.shape)
-    energy, doubt = energies(grey[:height, :width], variance)[0]
+    level = grey.mean()  # which the Laplacian, cut off as it is, does not take away wholly
+    energy, doubt = energies(grey[:height, :width] - level, variance)[0]
     return float(np.maximum(energy - doubt, 0).mean()), variance
 
 
