@@ -82,11 +82,10 @@ def picture_focus_stack(viewer: napari.Viewer, folder: Path, ending: str) -> Non
     widget = FocusStackWidget(viewer)
     dock = viewer.window.add_dock_widget(widget, name="Focus stack (M-Deblurgan)")
     stack = read_image(sample_path("smear_stack")).data[4:14:3, :96, :96]
-    place = {"axis_labels": ("c", "z", "y", "x"), "units": "um", "scale": (1, 1.5, 0.5, 0.5)}
-    for name in ("smear", "the same smear in another colour"):
-        viewer.add_image(np.stack([stack, 255 - stack]), name=name, **place)
+    for name in ("the same smear in another colour", "smear"):
+        viewer.add_image(np.stack([stack, 255 - stack]), name=name, axis_labels=("c", "z", "y", "x"))
     widget.register.setChecked(False)
-    viewer.layers.selection = {viewer.layers["smear"]}
+    widget.step.setValue(1.5)
     widget.run.click()
     wait_until(lambda: not widget.running)
     viewer.layers["smear [height, µm]"].visible = True

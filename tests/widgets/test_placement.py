@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets.placement import enlarged, placement_of
+from napari_mdeblurgan.widgets.placement import collapsed, enlarged, placement_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # of a view that nobody looks at here
 
@@ -104,3 +105,33 @@ def test_rgb_axis_has_no_placement() -> None:
     source = Image(np.zeros((4, 5, 3), np.uint8), rgb=True, scale=(2, 2))
     result = placed_result(source, 2, (8, 10))
     np.testing.assert_allclose(edges(result), edges(source))
+
+
+@pytest.mark.parametrize("rotate", [0, 30])
+def test_an_image_without_an_axis_in_front_lies_where_its_source_does(rotate: float) -> None:
+    source = Image(np.zeros((5, 8, 9)), scale=(3, 2, 0.5), translate=(7, 4, 1), rotate=rotate, shear=(0, 0, 0.2))
+    place, left_out = collapsed(placement_of(source), (5, 8, 9), [0])
+    result = Image(np.zeros((8, 9)), **place.layer_arguments())
+    assert left_out == (0,)
+    for corner in ((0, 0), (7, 8)):
+        np.testing.assert_allclose(result.data_to_world(corner), source.data_to_world((2, *corner))[1:])
+
+
+@pytest.mark.parametrize("turn", [np.eye(3), [[0.8, 0, -0.6], [0, 1, 0], [0.6, 0, 0.8]]])
+def test_an_image_without_another_axis_is_as_thick_as_its_source(turn: Any) -> None:
+    source = Image(np.zeros((3, 5, 8, 9)), scale=(1, 3, 2, 0.5), translate=(0, 7, 4, 1))
+    source.rotate = np.block([[np.eye(1), np.zeros((1, 3))], [np.zeros((3, 1)), np.asarray(turn)]])
+    place, left_out = collapsed(placement_of(source), (3, 5, 8, 9), [1])
+    result = Image(np.zeros((3, 1, 8, 9)), **place.layer_arguments())
+    assert left_out == ()
+    np.testing.assert_allclose(result.data_to_world((1, 0, 3, 4)), source.data_to_world((1, 2, 3, 4)))
+    np.testing.assert_allclose(result.data_to_world((1, 0.5, 3, 4)), source.data_to_world((1, 4.5, 3, 4)))
+
+
+def test_an_axis_in_front_that_is_turned_with_others_stays() -> None:
+    source = Image(np.zeros((5, 8, 9)), scale=(3, 2, 0.5))
+    source.rotate = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
+    place, left_out = collapsed(placement_of(source), (5, 8, 9), [0])
+    assert left_out == ()
+    result = Image(np.zeros((1, 8, 9)), **place.layer_arguments())
+    np.testing.assert_allclose(result.data_to_world((0, 3, 4)), source.data_to_world((2, 3, 4)))
