@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_output, check_source, one_line_errors
-from napari_mdeblurgan.errors import ImageError
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
