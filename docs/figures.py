@@ -57,6 +57,7 @@ JOBS = {
         "docs/screenshots.py", "the widget Deblur + SR, and the moving picture of it", ("SHOTS",), screen=True
     ),
     "scan": Job("docs/screenshots_scan.py", "a scan that fills in, stacks, the widget Batch", ("SHOTS",), screen=True),
+    "focus": Job("docs/screenshots_focus.py", "the widget Focus stack", ("SHOTS",), screen=True),
     "fine-tuning": Job(
         "docs/screenshots_fine_tuning.py", "the widget Fine-tune, with a training", ("LEAVES", "SHOTS"), screen=True
     ),

@@ -342,6 +342,8 @@ def test_it_goes_on_in_deblur_with_what_is_chosen_there(
     assert sharp.data.shape == (160, 160)
     assert tuple(sharp.scale) == (0.25, 0.125)
     assert "stack [all in focus] [error bar]" in names(viewer)
+    assert deblur.image is viewer.layers["stack [all in focus]"]
+    assert deblur.controls.compare.enabled
     assert "Deblur + SR goes on with it." in dock.status.text()
     assert not deblur.native.visibleRegion().isEmpty()
 

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QWidget
 import napari_mdeblurgan
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.docking import dock_of
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 
@@ -83,13 +84,18 @@ def test_batch_opens_from_the_menu(viewer: Viewer, menu: str) -> None:
 
 
 @pytest.mark.parametrize("menu", ["layers", "plugins"])
-def test_focus_stack_opens_from_the_menu_and_takes_the_stack_that_is_there(viewer: Viewer, menu: str) -> None:
+def test_focus_stack_opens_from_the_menu_and_takes_the_stack_that_is_there(
+    viewer: Viewer, qtbot: QtBot, menu: str
+) -> None:
     viewer.open_sample("napari-mdeblurgan", "smear_stack")
     path = {"layers": ("Project", FOCUS), "plugins": ("M-Deblurgan", FOCUS)}[menu]
     menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
     (widget,) = (each for each in viewer.window.dock_widgets.values() if isinstance(each, FocusStackWidget))
     assert widget.layers == (viewer.layers[0],)
     assert widget.run.isEnabled()
+    viewer.window._qt_window.show()
+    dock = dock_of(widget)
+    qtbot.waitUntil(lambda: dock.windowTitle() == "Focus stack")  # as short as a tab wants it
 
 
 @pytest.mark.parametrize("words", ["deblur", "sharpen", "super-resolution", "M-Deblurgan SR"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-PLUGIN = "napari-mdeblurgan"
+PLUGIN, DISPLAYED = "napari-mdeblurgan", "M-Deblurgan"
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
@@ -23,7 +23,10 @@ def shorten_title(widget: QWidget) -> None:
     """
     dock = dock_of(widget)
     if dock is not None:
-        dock.setWindowTitle(dock.windowTitle().removesuffix(f" ({PLUGIN})"))
+        title = dock.windowTitle()
+        for name in (PLUGIN, DISPLAYED):  # the latter where it was opened by a menu
+            title = title.removesuffix(f" ({name})")
+        dock.setWindowTitle(title)
 
 
 def tabify(widget: QWidget, mark: type[QObject]) -> None:

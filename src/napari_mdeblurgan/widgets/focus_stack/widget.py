@@ -318,6 +318,7 @@ class FocusStackWidget(FocusStackPanel):
         self._told.append(f"{image.name!r} was made in {wording.duration(self._runner.elapsed)}.")
         self._told += made.notes
         if made.maps and self.onward.isChecked():
+            self._viewer.layers.selection.active = image  # which Deblur + SR follows
             words = deblur_widget(self._viewer).restore(image)
             self._told.append(words or f"{wording.RUN} goes on with it.")
 
