@@ -82,6 +82,15 @@ def test_where_nothing_is_sharp_the_confidence_is_low_and_the_height_that_of_wha
     assert found.height[75:115, 35:65] == pytest.approx(LEFT, abs=0.6)
 
 
+def test_far_from_all_detail_it_is_the_reference_plane() -> None:
+    grains = texture(320)
+    grains[:, 64:] = 0.5
+    found = all_in_focus(two_halves(grains, noise=0), registered=True, reference=4)
+    assert np.median(found.height[12:-12, 12:52]) == pytest.approx(LEFT, abs=0.2)
+    assert (found.height[:, 240:] == 4).mean() > 0.99
+    assert found.confidence[:, 240:].max() < 0.25
+
+
 def test_dirt_on_the_camera_draws_no_height_to_itself(sharp: np.ndarray) -> None:
     stack = two_halves(sharp)
     stack[:, 90:94, 40:44] = 0

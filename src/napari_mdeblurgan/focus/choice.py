@@ -120,8 +120,11 @@ def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return (best + offset).astype(np.float32), (belief * stands_out.clip(0, 1)).astype(np.float32)
 
 
-def filled(height: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """Heights in which places without detail have those of what is near and has some; (y, x) float32."""
+def filled(height: np.ndarray, confidence: np.ndarray, far: float) -> np.ndarray:
+    """Heights in which places without detail have those of what is near and has some; (y, x) float32.
+
+    Where nothing near has any, it is `far`: what noise says would be seen as blocks in the image.
+    """
     weight = np.clip((confidence - DOUBTED) / (BELIEVED - DOUBTED), 0, 1) ** 2
     found = np.zeros_like(height)
     left = np.ones_like(height)
@@ -131,4 +134,4 @@ def filled(height: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         share = left * np.minimum(near / ENOUGH, 1)
         found += share * mean
         left -= share
-    return found + left * height
+    return found + left * np.float32(far)

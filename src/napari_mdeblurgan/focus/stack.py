@@ -275,7 +275,7 @@ class Focusing:
         share = yield from aligned_steps(share, sharpest)
         share[~seen] = 0
         rank, confidence = heights(share, belief)
-        rank = filled(rank, confidence)
+        rank = filled(rank, confidence, self.order.index(self.reference))
         inner = _within(part, outer)
         image = (yield from fused_steps(planes, rank))[inner]
         return _as_type(image, self.stack[self.reference].dtype), rank[inner], confidence[inner]
