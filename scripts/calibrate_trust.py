@@ -2,10 +2,10 @@
 
 DATA has the subfolders rgb/ and grey/ of sharp training images; images for judging are not among them. Fields of up to 512²
 pixels from anywhere in them, as many from each source, are blurred in the six ways of the evaluation's protocols, as often in
-each, and restored. How much noise is too much is taken from patches that are degraded as in training. The entries go into the
-package, or into FILE; one named calibrations.json in the folder of the user's models is found, too. Entries of other models
-stay, those whose model is no longer there are taken out of the package's. Run it again whenever a bundled model was trained
-anew: an entry belongs to one model's weights.
+each, and restored, to as many pixels as the model makes and to their own. How much noise is too much is taken from patches
+that are degraded as in training. The entries go into the package, or into FILE; one named calibrations.json in the folder
+of the user's models is found, too. Entries of other models stay, those whose model is no longer there are taken out of the
+package's. Run it again whenever a bundled model was trained anew: an entry belongs to one model's weights.
 """
 
 from __future__ import annotations
@@ -47,9 +47,12 @@ def main() -> None:
     for name in wishes.model or BUNDLED_MODELS:
         model, start = load_model(name), time.perf_counter()
         sources = sharp_images(wishes.data, model)
-        known = [restore_known(*pair, model) for pair in pairs(sources, model, wishes.fields)]
+        fields = list(pairs(sources, model, wishes.fields))
+        known = [restore_known(*pair, model) for pair in fields]
+        averaged = {1: [restore_known(*pair, model, output_scale=1) for pair in fields]}
         shares = [noise_share(image, model) for image in as_in_training(sources, model, NOISY)]
-        entries[model.card.weights_sha256] = calibrate(known, shares, model.card.name, model.card.channels)
+        card = model.card
+        entries[card.weights_sha256] = calibrate(known, shares, card.name, card.channels, averaged)
         gain = 20 * np.log10(np.mean([_rms(k.error) for k in known]) / np.mean([_rms(k.error_of_mean) for k in known]))
         seconds = time.perf_counter() - start
         print(

@@ -155,7 +155,7 @@ def known_product(place: Path, image: Micrograph, recipe: Recipe) -> Product:
     colours = image.data.shape[-1] if image.rgb else 1
     return Product(
         place=place.name,
-        pixels=math.prod(image.data.shape) // colours * model.scale**2,
+        pixels=math.prod(image.data.shape) // colours * recipe.factor_for(image) ** 2,
         model=model.name,
         device=recipe.device,
         precision=recipe.precision,

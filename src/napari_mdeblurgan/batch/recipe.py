@@ -53,7 +53,7 @@ class Recipe:
         Of the results: one of the values of `FORMATS`.
     device, precision : str
         As in `make_plan`; "auto" is settled where the work is done.
-    tile, softness
+    tile, softness, output_scale
         As in `make_plan`.
     binning : int
         By how many pixels along y and x images are binned first; 1 for not at all.
@@ -69,12 +69,14 @@ class Recipe:
     tile: int | None = None
     softness: float | str = "auto"
     binning: int = 1
+    output_scale: int | None = None
     large_bytes: int = STREAMED_BYTES
 
     def options(self) -> dict[str, Any]:
         """For `make_plan`; what is left to the image is not named."""
         chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
-        return chosen if self.softness == "auto" else chosen | {"softness": self.softness}
+        chosen |= {} if self.softness == "auto" else {"softness": self.softness}
+        return chosen if self.output_scale is None else chosen | {"output_scale": self.output_scale}
 
     def opened(self, source: Source) -> Micrograph:
         """An image as it is restored: lazily where its file can be read in parts, and binned.
@@ -92,13 +94,17 @@ class Recipe:
         """The model for an image's kind."""
         return self.rgb_model if image.rgb else self.grey_model
 
+    def factor_for(self, image: Micrograph) -> int:
+        """Pixels of the result for one of the image, along y and x."""
+        return self.output_scale or self.model_for(image).scale
+
     def blockwise(self, image: Micrograph) -> bool:
         """Whether a result is made block by block: OME-Zarr, and what is large."""
         return self.suffix == ".ome.zarr" or self.is_large(image)
 
     def is_large(self, image: Micrograph) -> bool:
         """Whether a result is too large to be made in memory."""
-        return int(image.data.nbytes) * self.model_for(image).scale ** 2 > self.large_bytes
+        return int(image.data.nbytes) * self.factor_for(image) ** 2 > self.large_bytes
 
     def job(self, fingerprint: Fingerprint) -> str:
         """A digest of the recipe and an image: a result of the same job need not be made again.
@@ -119,6 +125,8 @@ class Recipe:
             parts.append({"softness": self.softness})
         if self.binning != 1:
             parts.append({"binning": self.binning})
+        if self.output_scale is not None:
+            parts.append({"output_scale": self.output_scale})
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

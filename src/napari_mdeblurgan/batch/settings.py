@@ -23,6 +23,8 @@ class BatchSettings:
         As in `make_plan`.
     binning : int
         By how many pixels along y and x images are binned first; 1 for not at all.
+    output_scale : int or None
+        As in `make_plan`.
     image : str or None
         Of files that hold several images only this one; None takes all.
     overwrite : bool
@@ -45,6 +47,7 @@ class BatchSettings:
     tile: int | None = None
     softness: float | str = "auto"
     binning: int = 1
+    output_scale: int | None = None
     image: str | None = None
     overwrite: bool = False
     retry_failed: bool = False
@@ -58,20 +61,25 @@ class BatchSettings:
         Raises
         ------
         MdeblurganError
-            If there is no such format or model.
+            If there is no such format or model, or a model cannot give such an output scale.
         """
         from napari_mdeblurgan.restoration.binning import checked_binning
+        from napari_mdeblurgan.restoration.output_scale import output_factor
 
         if self.format not in FORMATS:
             raise FileError(f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}.")
+        rgb_model, grey_model = model_file(self.rgb_model), model_file(self.grey_model)
+        for model in (rgb_model, grey_model):
+            output_factor(self.output_scale, model.scale, model.name)
         return Recipe(
-            rgb_model=model_file(self.rgb_model),
-            grey_model=model_file(self.grey_model),
+            rgb_model=rgb_model,
+            grey_model=grey_model,
             suffix=FORMATS[self.format],
             device=self.device,
             precision=self.precision,
             tile=self.tile,
             softness=self.softness,
             binning=checked_binning(self.binning),
+            output_scale=self.output_scale,
             large_bytes=self.large_bytes,
         )

@@ -16,7 +16,16 @@ import typer
 
 from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.commands.common import WrongUse, check_device, fail, one_line_errors
-from napari_mdeblurgan.commands.options import Binning, Device, Model, Precision, PrecisionOption, Softness, Tile
+from napari_mdeblurgan.commands.options import (
+    Binning,
+    Device,
+    Model,
+    OutputScale,
+    Precision,
+    PrecisionOption,
+    Softness,
+    Tile,
+)
 from napari_mdeblurgan.errors import MdeblurganError
 
 if TYPE_CHECKING:
@@ -53,6 +62,7 @@ def batch(
     precision: PrecisionOption = Precision.auto,
     softness: Softness = "auto",
     binning: Binning = 1,
+    output_scale: OutputScale = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files from elsewhere and results of other settings.")
@@ -87,6 +97,7 @@ def batch(
             precision=precision.value,
             softness=common.softness_option(softness),
             binning=binning,
+            output_scale=output_scale,
             retry_failed=retry_failed,
             overwrite=overwrite,
             scheduler=scheduler,

@@ -45,6 +45,16 @@ Binning = Annotated[
         help="Bin images N × N first; 2 where the blur is much larger than a pixel.",
     ),
 ]
+OutputScale = Annotated[
+    int | None,
+    typer.Option(
+        "--output-scale",
+        metavar="N",
+        min=1,
+        help="Pixels of the result for one of the image; 1: sharp at the image's own pixels. [the model's factor]",
+        show_default=False,
+    ),
+]
 Aperture = Annotated[
     float | None,
     typer.Option(metavar="NA", help="Numerical aperture of the objective, where the file does not tell it."),

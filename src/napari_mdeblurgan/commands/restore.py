@@ -25,6 +25,7 @@ from napari_mdeblurgan.commands.options import (
     Binning,
     Device,
     Model,
+    OutputScale,
     Precision,
     PrecisionOption,
     Softness,
@@ -58,6 +59,8 @@ class Settings:
         As in `make_plan`.
     binning : int
         By how many pixels along y and x images are binned first; 1 for not at all.
+    output_scale : int or None
+        As in `make_plan`.
     """
 
     model: str | None = None
@@ -67,6 +70,7 @@ class Settings:
     precision: str = "auto"
     softness: float | str = "auto"
     binning: int = 1
+    output_scale: int | None = None
     objective: Objective | None = None
 
     def options(self) -> dict[str, Any]:
@@ -74,6 +78,8 @@ class Settings:
         chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
         if self.softness != "auto":
             chosen["softness"] = self.softness
+        if self.output_scale is not None:
+            chosen["output_scale"] = self.output_scale
         if self.objective is not None:
             chosen["objective"] = self.objective
         return chosen
@@ -92,6 +98,7 @@ def restore(
     precision: PrecisionOption = Precision.auto,
     softness: Softness = "auto",
     binning: Binning = 1,
+    output_scale: OutputScale = None,
     numerical_aperture: Aperture = None,
     wavelength: Wavelength = None,
     compare: Annotated[Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")] = None,
@@ -104,16 +111,18 @@ def restore(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
 ) -> None:
-    """Restore one image: sharper, and of higher pixel density.
+    """Restore one image: sharper, and of higher pixel density if wished.
 
     Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes, channel names and pixel
-    size (divided by the model's factor) go into OUTPUT. An .ome.zarr is made block by block, of images of any size; the same
-    command goes on where it was interrupted, and the maps of trust lie within it. Of a file of several images (series, pages of
-    other sizes, wells and fields of a plate) one is restored, and it is said which; `mdeblurgan batch` takes all of them.
+    size (divided by the factor, which --output-scale 1 makes 1) go into OUTPUT. An .ome.zarr is made block by block, of images of
+    any size; the same command goes on where it was interrupted, and the maps of trust lie within it. Of a file of several
+    images (series, pages of other sizes, wells and fields of a plate) one is restored, and it is said which; `mdeblurgan
+    batch` takes all of them.
 
     \b
     Example:
       mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
+      mdeblurgan restore blurred.tif sharp.tif --output-scale 1
       mdeblurgan restore blurred.tif sharp.tif --trust --report sharp.html
       mdeblurgan restore scan.ome.zarr sharp.ome.zarr --trust --report sharp.html
     """
@@ -127,6 +136,7 @@ def restore(
             precision=precision.value,
             softness=common.softness_option(softness),
             binning=binning,
+            output_scale=output_scale,
             objective=common.objective_options(numerical_aperture, wavelength),
         )
         restore_file(source, output, settings, compare, wishes, overwrite=overwrite)
@@ -155,6 +165,8 @@ def restore_file(
     image, sentence = choose_image(source, settings.image, "--image ")
     if sentence:
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
+    opened = binned_micrograph(open_image(source, image), settings.binning)
+    factor = _factor(opened, settings)
     if is_made_on_disk(output):
         named = partial(_model_name, settings=settings)
         for line in restore_on_disk(
@@ -162,7 +174,7 @@ def restore_file(
         ):
             print(line, flush=True)
         return
-    check_room(binned_micrograph(open_image(source, image), settings.binning), output, 2, wishes)
+    check_room(opened, output, factor, wishes)
     before = binned_micrograph(read_image(source, image), settings.binning)
     check_output(output, before.axes, before.data.dtype)
     work = Work(wishes, _shown, settings.binning)
@@ -207,6 +219,25 @@ def _was_made_on_disk(path: Path) -> bool:
 
 def _model_name(image: Micrograph, settings: Settings) -> str:
     return settings.model or (common.COLOUR_MODEL if image.rgb else common.GREY_MODEL)
+
+
+def _factor(image: Micrograph, settings: Settings) -> int:
+    """Pixels of the result for one of the image, along y and x.
+
+    Raises
+    ------
+    WrongUse
+        If the model cannot give what is asked for.
+    """
+    from napari_mdeblurgan.errors import ImageError
+    from napari_mdeblurgan.model import find_model, read_card
+    from napari_mdeblurgan.restoration.output_scale import output_factor
+
+    card = read_card(find_model(_model_name(image, settings)))
+    try:
+        return output_factor(settings.output_scale, card.scale, card.name)
+    except ImageError as error:
+        raise WrongUse(str(error)) from error
 
 
 def restored(image: Micrograph, settings: Settings, work: Work | None = None) -> Micrograph:

@@ -78,13 +78,15 @@ def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any
         The image is binned by so many pixels along y and x first, see `binned`: by 2 where its blur is much larger than its
         pixels, so that a ×2 model gives back as many pixels as it has. A ``region`` is then in binned pixels.
     **wishes
-        As in `make_plan`: ``rgb``, ``channel_axis``, ``window``, ``tile``, ``device``, ``precision``, ``region``.
+        As in `make_plan`: ``rgb``, ``channel_axis``, ``window``, ``tile``, ``device``, ``precision``, ``region``,
+        ``softness``, ``output_scale``: 1 for a sharp image of as many pixels as it had.
 
     Returns
     -------
     array
-        The image's dtype and leading axes, `model.card.scale` times the (binned) pixels along y and x. A dask array for a dask
-        array, with nothing computed yet; else numpy. Masked where a masked array has no value.
+        The image's dtype and leading axes, and along y and x `output_scale` times the (binned) pixels, by default
+        `model.card.scale` times. A dask array for a dask array, with nothing computed yet; else numpy. Masked where a masked
+        array has no value.
 
     Raises
     ------

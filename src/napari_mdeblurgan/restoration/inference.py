@@ -17,6 +17,7 @@ from torch import Tensor
 
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.network.averaging import averaged
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.softening import softened
@@ -184,7 +185,7 @@ def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) ->
     DoesNotFit
         If memory runs out.
     """
-    stages = softened(network.stages, plan.softness.sigma)
+    stages = _as_planned(network.stages, plan)
     outputs = [output for (output,) in _maps(stages, (stages.result,), batch, plan)]
     return [without_tints(output, prepared, plan) for output, prepared in zip(outputs, batch, strict=True)]
 
@@ -203,9 +204,14 @@ def explanation(network: Generator, prepared: Prepared, plan: RestorationPlan) -
 
 def explained(network: Generator, prepared: Prepared, plan: RestorationPlan) -> tuple[np.ndarray, np.ndarray]:
     """Both `apply` and `explanation` of a tile, in one go."""
-    stages = softened(network.explained_stages, plan.softness.sigma)
+    stages = _as_planned(network.explained_stages, plan)
     ((output, told),) = _maps(stages, (stages.result, "explanation"), [prepared], plan)
     return without_tints(output, prepared, plan), told
+
+
+def _as_planned(stages: Stages, plan: RestorationPlan) -> Stages:
+    """A network's stages, with those that give the result the plan's pixels and softness."""
+    return softened(averaged(stages, plan.factor), plan.softness.sigma)
 
 
 def without_tints(output: np.ndarray, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
@@ -326,6 +332,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _enlarged(alpha: np.ndarray, plan: RestorationPlan) -> np.ndarray:
     """Bicubic enlargement of (y, x), same dtype, without overshoot: each pixel lies within what is next to it in `alpha`."""
+    if plan.factor == 1:
+        return alpha
     top = 1.0 if plan.dtype.kind in "bf" else float(np.iinfo(plan.dtype).max)
     window = Window(0, top)
     values = np.nan_to_num(window.normalise(alpha))

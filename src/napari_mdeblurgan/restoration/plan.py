@@ -16,6 +16,7 @@ from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
 from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.restoration.softness import (
     AUTO,
     BARE,
@@ -51,7 +52,7 @@ class RestorationPlan:
         One for the whole image, or one for each entry of the window axes, the last varying fastest; None while a lazy image
         has not been looked at.
     factor : int
-        Pixels of the result for one of the image, along y and x.
+        Pixels of the result for one of the image, along y and x: those of the model, or fewer, averaged.
     tile, halo : int
         Largest edge of a tile, and the pixels around it that the network is given as well.
     tile_step : int
@@ -127,8 +128,9 @@ class RestorationPlan:
 
     @property
     def described(self) -> str:
-        """Model, device, precision and, unless it is the bare network's, the softness, for people."""
+        """Model, device, precision and, unless they are the bare network's, pixels and softness, for people."""
         parts = [f"model {self.model}", device_label(self.device), self.precision]
+        parts += ["the image's own pixels"] if self.factor == 1 else []
         return ", ".join(parts + ([str(self.softness)] if self.softness.sigma else []))
 
     def window(self, index: tuple[int, ...], windows: tuple[Window, ...]) -> Window:
@@ -159,6 +161,7 @@ def make_plan(
     region: Region | None = None,
     in_memory: bool = True,
     softness: float | str = AUTO,
+    output_scale: int | None = None,
     objective: Objective | None = None,
     pixel_size_um: float | None = None,
 ) -> RestorationPlan:
@@ -193,6 +196,9 @@ def make_plan(
     softness : float or "auto"
         Standard deviation, in pixels of the result, of the Gaussian closest to the point-spread function that the result is to
         have; 0 for the bare network, "auto" for what follows from `objective`.
+    output_scale : int, optional
+        Pixels of the result for one of the image, along y and x: 1 for the image's own pixels, where what the model
+        makes is averaged over blocks; by default as many as the model makes.
     objective : Objective, optional
         What the image was taken with, as far as it is known.
     pixel_size_um : float, optional
@@ -217,7 +223,7 @@ def make_plan(
     axes = leading + 2
     given_scale = _per_axis(scale, axes, 1.0, "scale")
     given_translate = _per_axis(translate, axes, 0.0, "translate")
-    factor = card.scale
+    factor = output_factor(output_scale, card.scale, card.name)
     new_scale, new_translate = list(given_scale), list(given_translate)
     for axis, (start, _) in zip((leading, leading + 1), area, strict=True):
         new_scale[axis] = given_scale[axis] / factor

@@ -169,7 +169,7 @@ def plan_trust(
             "image that it was made for."
         )
     windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
-    calibration = calibration_of(model.card)
+    calibration = calibration_of(model.card, plan.factor)
     channels = range(len(windows)) if plan.window_axes else (None,)
     if examinations is None:
         examinations = tuple(

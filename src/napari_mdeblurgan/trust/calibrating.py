@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import torch
 from scipy import stats
 
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.ensemble import ensemble, part_of
 from napari_mdeblurgan.restoration.inference import network_on
@@ -46,7 +48,9 @@ class Known(NamedTuple):
     error_of_mean: np.ndarray
 
 
-def restore_known(image: np.ndarray, truth: np.ndarray, model: Model, border: int = 8) -> Known:
+def restore_known(
+    image: np.ndarray, truth: np.ndarray, model: Model, border: int = 8, output_scale: int | None = None
+) -> Known:
     """Restore an image that fits one tile, and compare it with the truth.
 
     Parameters
@@ -57,20 +61,25 @@ def restore_known(image: np.ndarray, truth: np.ndarray, model: Model, border: in
         To calibrate.
     border : int
         Pixels of the image left out on every side.
+    output_scale : int, optional
+        As in `make_plan`; the truth is averaged to as many pixels as the result.
     """
     levels = np.rint(image * 255).astype(np.uint8)
-    plan = make_plan(levels, model.card, tile=-(-max(levels.shape[:2]) // TILE_STEP) * TILE_STEP)
+    edge = -(-max(levels.shape[:2]) // TILE_STEP) * TILE_STEP
+    plan = make_plan(levels, model.card, tile=edge, output_scale=output_scale)
     (window,) = plan.windows or ()
     (tile,) = plan.grid
     network = network_on(model, plan.device)
-    restored = restore(levels.astype(np.float32), model, window=(window.low, window.high))
+    limits = window.low, window.high
+    restored = restore(levels.astype(np.float32), model, window=limits, output_scale=output_scale)
     estimate = estimate_whole(levels, restored, plan, window, examine(levels, plan, window, model.card))
     piece = read_piece(levels, restored, (), tile, plan, window)
     noise = estimate.examination.noise
     difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
     said = explained(levels[tile.y.source, tile.x.source], tile, plan, window, network) if explains(network) else None
     eight = ensemble(lambda region: part_of(levels, (), region), tile, plan, window, network)
-    sharp = (np.atleast_3d(truth) * 255 - window.low) / window.span
+    truth = block_means(np.atleast_3d(truth), binning=len(truth) // len(restored), y=0)
+    sharp = (truth * 255 - window.low) / window.span
     errors = (np.abs(each - sharp).mean(axis=-1) for each in (piece.restored[piece.result_inside], eight.mean))
     f = plan.factor * border
     error, error_of_mean = (each[f:-f, f:-f].astype(np.float32) for each in errors)
@@ -87,9 +96,13 @@ def noise_share(image: np.ndarray, model: Model) -> float:
 
 
 def calibrate(
-    known: list[Known], noise_shares: list[float], card_name: str, channels: int, pixels: int = 4000
+    known: list[Known],
+    noise_shares: list[float],
+    card_name: str,
+    channels: int,
+    averaged: Mapping[int, list[Known]] | None = None,
 ) -> dict[str, Any]:
-    """Fit both error bars; an entry of `calibrations.json` in plain JSON values.
+    """Fit all error bars; an entry of `calibrations.json` in plain JSON values.
 
     Parameters
     ----------
@@ -101,6 +114,26 @@ def calibrate(
         Name of the model.
     channels : int
         Of the model.
+    averaged : mapping of int to list of Known, optional
+        The same images restored to fewer pixels, by the output scale.
+    """
+    return {
+        "model": card_name,
+        "channels": channels,
+        "images": len(known),
+        "noise_limit": round(float(np.quantile(noise_shares, 0.98)), 4),
+        **error_bars(known),
+        "averaged": {str(factor): error_bars(those) for factor, those in (averaged or {}).items()},
+    }
+
+
+def error_bars(known: list[Known], pixels: int = 4000) -> dict[str, Any]:
+    """Fit both error bars, without the disagreement and with it, in plain JSON values.
+
+    Parameters
+    ----------
+    known : list of Known
+        All of the same output scale.
     pixels : int
         Drawn from each image at random.
     """
@@ -115,13 +148,7 @@ def calibrate(
         name: fit_error_bar(names, matrix[: len(names)], error)
         for name, names in (("plain", FEATURES), ("with_disagreement", WITH_DISAGREEMENT))
     }
-    return {
-        "model": card_name,
-        "channels": channels,
-        "images": len(known),
-        "noise_limit": round(float(np.quantile(noise_shares, 0.98)), 4),
-        **{name: _rounded(asdict(bar)) for name, bar in bars.items()},
-    }
+    return {name: _rounded(asdict(bar)) for name, bar in bars.items()}
 
 
 def _rounded(fields: Any) -> Any:

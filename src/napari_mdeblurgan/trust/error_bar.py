@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,24 +99,46 @@ def standardised(features: np.ndarray, mean: Iterable[float], spread: Iterable[f
     return z
 
 
-def calibration_of(card: ModelCard) -> Calibration | None:
-    """The calibration of a model; that of a bundled one of as many channels where there is none; None if there is none at all."""
+def calibration_of(card: ModelCard, factor: int | None = None) -> Calibration | None:
+    """The calibration of a model for results of so many pixels.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model.
+    factor : int, optional
+        Pixels of the result for one of the image, along y and x; by default those of the model.
+
+    Returns
+    -------
+    Calibration or None
+        That of a bundled model of as many channels where there is none for this one; None if there is none at all.
+    """
     known = _known(BUNDLED) | _known(user_model_folder() / USERS)
-    if card.weights_sha256 in known:
-        return read_calibration(known[card.weights_sha256])
-    kin = next((entry for entry in known.values() if entry["channels"] == card.channels), None)
-    return None if kin is None else read_calibration(kin, own=False)
+    averaged = None if factor in (None, card.scale) else factor
+    own = known.get(card.weights_sha256)
+    if own is not None and _bars(own, averaged):
+        return read_calibration(own, averaged=averaged)
+    kin = (entry for entry in known.values() if entry["channels"] == card.channels and _bars(entry, averaged))
+    found = next((read_calibration(entry, own=False, averaged=averaged) for entry in kin), None)
+    return found if found is None or own is None else replace(found, noise_limit=float(own["noise_limit"]))
 
 
-def read_calibration(entry: dict[str, Any], own: bool = True) -> Calibration:
-    """From plain JSON values."""
+def read_calibration(entry: dict[str, Any], own: bool = True, averaged: int | None = None) -> Calibration:
+    """From plain JSON values; of results as the model makes them, or `averaged` to so many pixels for one of the image."""
+    bars = _bars(entry, averaged)
     return Calibration(
         model=str(entry["model"]),
-        plain=_read_bar(entry["plain"], FEATURES),
-        with_disagreement=_read_bar(entry["with_disagreement"], WITH_DISAGREEMENT),
+        plain=_read_bar(bars["plain"], FEATURES),
+        with_disagreement=_read_bar(bars["with_disagreement"], WITH_DISAGREEMENT),
         noise_limit=float(entry["noise_limit"]),
         own=own,
     )
+
+
+def _bars(entry: dict[str, Any], averaged: int | None) -> dict[str, Any]:
+    """Where the two error bars of an entry are; nothing where it has none for results that are averaged so."""
+    return entry if averaged is None else entry.get("averaged", {}).get(str(averaged), {})
 
 
 def _read_bar(fields: dict[str, Any], names: tuple[str, ...]) -> ErrorBar:
@@ -133,7 +155,8 @@ def _read_bar(fields: dict[str, Any], names: tuple[str, ...]) -> ErrorBar:
 def _read(path: Path, changed_ns: int) -> dict[str, dict[str, Any]]:  # noqa: ARG001
     entries = json.loads(path.read_text(encoding="utf-8"))
     for entry in entries.values():
-        read_calibration(entry)
+        for averaged in (None, *map(int, entry.get("averaged", {}))):
+            read_calibration(entry, averaged=averaged)
     return dict(entries)
 
 

@@ -61,21 +61,21 @@ def read_piece(
     image: Any, restored: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window
 ) -> Piece:
     """Read a tile of one image of a stack from the input and from the result of `plan`; either may be lazy."""
-    blurred, _ = _read(image, index, tile, plan, window, 1)
+    blurred, _ = _read(image, index, tile, plan, window)
     result, real = _read(restored, index, tile, plan, window, plan.factor)
     return Piece(blurred, result, real & np.isfinite(result).all(axis=-1), plan.factor)
 
 
 def _read(
-    array: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window, factor: int
+    array: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window, of_result: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A tile and its margin in windows, and which pixels are not mirrored; a factor of 1 means the input."""
-    lines, real = [], []
+    """A tile and its margin in windows, and which pixels are not mirrored: of the input, or of a result of such a factor."""
+    lines, real, factor = [], [], of_result or 1
     for span, (start, stop) in zip((tile.y, tile.x), plan.region, strict=True):
         wanted = np.arange((span.start - start - MARGIN) * factor, (span.stop - start + MARGIN) * factor)
         length = (stop - start) * factor
         folded = wanted % (2 * length)
-        origin = start if factor == 1 else 0
+        origin = 0 if of_result else start  # a result begins where its region does
         lines.append(np.minimum(folded, 2 * length - 1 - folded) + origin)
         real.append((wanted >= 0) & (wanted < length))
     source = tuple(slice(int(line.min()), int(line.max()) + 1) for line in lines)

@@ -88,7 +88,8 @@ def estimate_psf(
 
     Notes
     -----
-    Least squares for the heights of concentric rings, half an input pixel wide, whose sum is 1. Pixels that no kernel explains,
+    Least squares for the heights of concentric rings, half an input pixel wide but no narrower than a pixel of the
+    restored image, whose sum is 1. Pixels that no kernel explains,
     such as those of something that was added to the restored image, count less (Huber 1964), so that they do not shape it.
     """
     edge = min(min(part.shape) for part in blurred)
@@ -137,7 +138,7 @@ def _rings(radius: int, factor: int) -> list[np.ndarray]:
     """Concentric rings with sloping sides, each of sum 1; together they are level."""
     offsets = np.arange(-radius, radius + 1)
     distance = np.hypot(offsets[:, None], offsets[None, :])
-    step = RING_PX * factor
+    step = max(RING_PX * factor, 1.0)  # a ring between pixels would have none
     rings = [np.maximum(0, 1 - np.abs(distance - step * ring) / step) for ring in range(int(radius / step))]
     return [ring / ring.sum() for ring in rings]
 

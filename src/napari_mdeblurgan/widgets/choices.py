@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 class Choices:
     """What was chosen: the device, a model for each kind of image, and a folder for results (empty: none yet).
 
-    And whether results are assessed, and made of eight orientations, and images halved first.
+    And whether results are assessed, and made of eight orientations, and images halved first, and how many pixels
+    results have.
     """
 
     device: str = "auto"
@@ -33,6 +34,7 @@ class Choices:
     trust: str = "yes"
     ensemble: str = "no"
     halve: str = "no"
+    output: str = "model"
     results_folder: str = ""
 
 

@@ -19,6 +19,11 @@ HALVE_TIP = (
     "Average the image over blocks of 2 × 2 pixels before it is restored; a ×2 model then gives back the image's own pixels. "
     "Better where the image is blurred over more than two of its pixels."
 )
+AS_MODEL, SAME_PIXELS = "model", "Same pixels"  # how many pixels the result has
+OUTPUT_TIP = (
+    "How many pixels the result has: as many times those of the image, along y and x, as the model makes; or just as many, "
+    "where the blur is to go and the image is to grow no larger."
+)
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
@@ -35,6 +40,7 @@ class Controls:
     model: ComboBox
     about: Label
     device: ComboBox
+    output: ComboBox
     halve: CheckBox
     this_slice: CheckBox
     trust: CheckBox
@@ -52,6 +58,26 @@ class Controls:
 
 
 Entries = Callable[[Any], list[tuple[str, Any]]]
+
+
+def show_scale(controls: Controls, scale: int) -> None:
+    """Let the choice of the result's pixels say how many times those of the image the chosen model makes."""
+    box, entries = controls.output, _output_entries(scale)
+    if box.native.itemText(0) != entries[0][0]:
+        value = box.value
+        with box.changed.blocked():
+            box.choices = []  # or a new name would come after the old ones
+            box.choices = entries
+            box.value = value
+
+
+def _output_entries(scale: int) -> list[tuple[str, str]]:
+    return [(f"×{scale}", AS_MODEL), (SAME_PIXELS, SAME_PIXELS)]
+
+
+def chosen_output_scale(value: str | None) -> int | None:
+    """The same choice as `make_plan` takes it."""
+    return 1 if value == SAME_PIXELS else None
 
 
 def make_controls(images: Entries, models: Entries, devices: Entries) -> Controls:
@@ -80,6 +106,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             choices=devices,
             tooltip="Where the network runs. Automatic takes a graphics card if there is one, else the CPU.",
         ),
+        output=ComboBox(label="Output", choices=_output_entries(2), tooltip=OUTPUT_TIP),
         halve=CheckBox(text="Halve first", value=False, tooltip=HALVE_TIP),
         this_slice=CheckBox(
             text=THIS_SLICE,
@@ -93,7 +120,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         ),
         run=PushButton(
             text="Deblur + SR",
-            tooltip="Restore the whole image and put the sharp one, of more pixels, as a new layer on top of it.",
+            tooltip="Restore the whole image and put the sharp one, of the pixels in Output, as a new layer on top of it.",
         ),
         progress=progress,
         cancel=cancel,
@@ -129,6 +156,7 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widge
         *(_named(box) for box in (controls.image, controls.model)),
         controls.about,
         _named(controls.device),
+        _named(controls.output),
         _row(controls.trust, controls.ensemble),
         _row(controls.halve, controls.this_slice),
         *more,

@@ -14,6 +14,7 @@ from napari.utils.notifications import show_error, show_warning
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
+from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.widgets import layers, models, trust, wording
 from napari_mdeblurgan.widgets.begun import BegunSearch
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
@@ -21,12 +22,14 @@ from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
     SMALLEST_WIDTH,
+    chosen_output_scale,
     laid_out,
     make_controls,
     scrolling,
     show_image,
     show_life,
     show_progress,
+    show_scale,
 )
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
@@ -79,7 +82,7 @@ class DeblurWidget(Container):
         self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
         self._tell_made: Callable[[], None] = lambda: None  # anew, with the time that has passed since
         self._begun = BegunSearch(self._look_for_begun, self._refresh)
-        self.scans = ScanLayers(napari_viewer, self._begun, lambda image: getattr(self._card_for(image), "name", ""))
+        self.scans = ScanLayers(napari_viewer, self._begun, self._chosen_for)
         self.slices = Slices(self._on_choice)
         self.results = ResultsFolder(self._choices.results_folder, self._on_results_folder, self.scans.paths)
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
@@ -96,6 +99,8 @@ class DeblurWidget(Container):
         self.controls.trust.value = self._choices.trust != "no"
         self.controls.ensemble.value = self._choices.ensemble == "yes"
         self.controls.halve.value = self._choices.halve == "yes"
+        if self._choices.output in self.controls.output.choices:
+            self.controls.output.value = self._choices.output
         super().__init__(labels=False)
         options = self.slices.widget, self.results.widget, self.sharpness.group.widget
         self._rows = scrolling(self, laid_out(self.controls, *options, sharpness=self.sharpness.widget))
@@ -182,6 +187,7 @@ class DeblurWidget(Container):
         controls.trust.changed.connect(lambda on: self._remember(trust="yes" if on else "no"))
         controls.ensemble.changed.connect(self._on_ensemble)
         controls.halve.changed.connect(self._on_halve)
+        controls.output.changed.connect(self._on_output)
         controls.halve_again.changed.connect(self.halve_and_start)
         controls.report.changed.connect(self.save_report)
         self.slices.window.changed.connect(self._on_choice)
@@ -273,6 +279,11 @@ class DeblurWidget(Container):
         self._remember(halve="yes" if on else "no")
         self._on_choice()
 
+    def _on_output(self, output: str | None) -> None:
+        if output:
+            self._remember(output=output)
+            self._on_choice()
+
     def _remember(self, **changes: str) -> None:
         changed = replace(self._choices, **changes)
         if changed != self._choices:
@@ -314,6 +325,13 @@ class DeblurWidget(Container):
         remembered = self._choices.rgb_model if image.rgb else self._choices.grey_model
         name = models.default_model(self._cards, channels, remembered)
         return next((card for card in self._cards if card.name == name), None)
+
+    def _chosen_for(self, image: Image) -> tuple[str, int]:
+        """The name of that model, and how many pixels of the result for one of the image there would be."""
+        card = self._card_for(image)
+        if card is None:
+            return "", 0
+        return card.name, output_factor(chosen_output_scale(self.controls.output.value), card.scale, card.name)
 
     def start_preview(self) -> None:
         """Restore what the canvas shows."""
@@ -526,6 +544,7 @@ class DeblurWidget(Container):
         images = self.images
         show_image(controls, "\n".join(layer.name for layer in images))
         controls.about.value = models.summary(card) if card is not None else ""
+        show_scale(controls, card.scale if card is not None else 2)
         controls.this_slice.visible = image is not None and image.ndim > 2
         self.slices.offer(image, one_plane=controls.this_slice.value)
         self.results.require(problem is None and any(self._orders.is_large(layer) for layer in images))

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import is_natural, part_of
 from napari_mdeblurgan.widgets.halving import averaged, in_pixels
@@ -22,7 +23,7 @@ from napari_mdeblurgan.widgets.low_priority import at_low_priority
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.model import Model, ModelCard
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -74,6 +75,8 @@ class Job:
         What a tile may take, in MiB; 0 leaves it to the device.
     binning : int
         By how many pixels along y and x the image is averaged first; 1 for not at all. See `averaged`, which does it.
+    output_scale : int, optional
+        1 for as many pixels as the image, averaged or not, has; by default as many as the model makes.
     original : array, optional
         The layer's data, where `data` are averaged already.
     placement : Placement
@@ -102,6 +105,7 @@ class Job:
     trust: bool = False
     ensemble: bool = False
     binning: int = 1
+    output_scale: int | None = None
     original: Any = None
     model: str
     device: str = "auto"
@@ -134,6 +138,10 @@ class Job:
         identity = source_identity(self.data if self.original is None else self.original)
         averaged_by = f" {in_words(self.binning)}" if self.binning > 1 else ""
         return identity + ("" if is_natural(order) else f" {order}") + averaged_by
+
+    def factor(self, card: ModelCard) -> int:
+        """Pixels of the result for one of the image as it is restored, along y and x."""
+        return output_factor(self.output_scale, card.scale, card.name)
 
     @property
     def values(self) -> int:
@@ -286,6 +294,7 @@ def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, Restorat
         region=job.region,
         channel_axis=job.window_axes,
         softness=0,  # the result is made softer afterwards
+        output_scale=job.output_scale,
     )
     if job.is_part or plan.windows is None:
         plan = replace(plan, windows=(yield from windows_of(job)))
@@ -318,8 +327,8 @@ def layer_arguments(
     job: Job, plan: RestorationPlan, model: Model, seconds: float, softness: Softness
 ) -> dict[str, Any]:
     """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was made."""
-    placement = enlarged(job.placement, model.card.scale, (*job.first_plane, *plan.origin))
-    suffix = "preview" if job.preview else sharpened(job, model.card.scale)
+    placement = enlarged(job.placement, plan.factor, (*job.first_plane, *plan.origin))
+    suffix = "preview" if job.preview else sharpened(job, plan.factor)
     return {
         "name": f"{job.source} [{suffix}]",
         "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds) | noted(softness)},
@@ -347,7 +356,7 @@ def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -
         **first,
         "model": model.card.name,
         "sha256": model.card.weights_sha256,
-        "scale": model.card.scale,
+        "scale": plan.factor,
         "version": __version__,
         "source": job.source,
         "slices": [(span.start, span.stop) for span in job.planes] if job.is_part and job.planes else None,

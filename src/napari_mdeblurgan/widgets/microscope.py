@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from magicgui.widgets import Container, FloatSpinBox, Label, PushButton
+from qtpy.QtWidgets import QSizePolicy
 
 from napari_mdeblurgan.storage.objective import LARGEST_NA
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
@@ -41,6 +42,7 @@ FIELDS = {  # name: label, tooltip, what stands before and after the number, lar
 }
 UNKNOWN = "?"
 SHARES = 0, 3, 4  # of a row: its label, and the two fields by what they say at most
+NARROWEST = 70  # pixels of a field, for which napari's style has more
 WIDER = 10  # pixels that "Objective" needs more than the other labels
 
 
@@ -82,6 +84,10 @@ class MicroscopeGroup:
         box.native.setSuffix(after)
         box.native.setSpecialValueText(f"{before}{UNKNOWN}{after}")
         box.native.setKeyboardTracking(False)
+        policy = box.native.sizePolicy()  # or the first of a row would leave the second too little beside a scroll bar
+        policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
+        box.native.setSizePolicy(policy)
+        box.native.setMinimumWidth(NARROWEST)
         box.native.setButtonSymbols(box.native.ButtonSymbols.NoButtons)  # two fit into a row
         box.changed.connect(lambda said: self._on_box(name, said))
         return box

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets import layers, view
-from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls
+from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls, chosen_output_scale
 from napari_mdeblurgan.widgets.scan import is_large
 from napari_mdeblurgan.widgets.settings import read_settings
 
@@ -94,12 +94,16 @@ class Orders:
 
     def is_large(self, image: Image) -> bool:
         """Whether the result has to be made on disk; one slice of it is looked at when it is started."""
-        card, part = self._card_for(image), self._slices.of(image) | {"binning": self._binning}
-        return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card.scale)
+        card, part = self._card_for(image), self._slices.of(image) | self._pixels
+        return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card)
 
     @property
-    def _binning(self) -> int:
-        return 2 if self._controls.halve.value else 1
+    def _pixels(self) -> dict[str, Any]:
+        """What is chosen of the pixels that are restored, and of those that the result has."""
+        return {
+            "binning": 2 if self._controls.halve.value else 1,
+            "output_scale": chosen_output_scale(self._controls.output.value),
+        }
 
     def _plane(self, image: Image, part: dict[str, Any]) -> tuple[slice, ...]:
         return tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"]))
@@ -109,15 +113,15 @@ class Orders:
         part |= {
             "microscope": self._microscope(),
             "precision": settings.precision,
-            "binning": self._binning,
             "tile_memory_mb": settings.tile_memory_mb,
+            **self._pixels,
         }
         for wish in ("trust", "ensemble"):
             part[wish] = getattr(self._controls, wish).value and not preview
         device = settings.device_for(self._controls.device.value)
         job = layers.job_on(image, card.name if card else "", device, **part)
         on_disk = self._results.wanted or self._scans.can_resume(image)
-        if preview or not (on_disk or (card is not None and is_large(job, card.scale))):
+        if preview or not (on_disk or (card is not None and is_large(job, card))):
             return job
         return replace(job, folder=self._results.folder, seen=self._seen(image, job))
 

@@ -64,6 +64,7 @@ def result_ending(job: Job, identity: str, card: ModelCard) -> str:
     planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
     settings: list[Any] = [planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else [])]
     settings += [job.precision] if job.precision != "auto" else []
+    settings += [] if job.output_scale is None else [{"output_scale": job.output_scale}]
     settings.append(job.placement.told())
     return f" {tokenize(identity, card.weights_sha256, *settings)[:8]}{SUFFIX}"
 

@@ -20,7 +20,7 @@ from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name, result_ending
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.model import Model, ModelCard
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -103,9 +103,9 @@ class Saved:
     trusted: trust.Trusted | None = None
 
 
-def is_large(job: Job, factor: int) -> bool:
-    """Whether the result would not fit comfortably in memory; `factor` is the model's scale."""
-    size = job.values // job.binning**2 * np.dtype(job.data.dtype).itemsize * factor**2
+def is_large(job: Job, card: ModelCard) -> bool:
+    """Whether the result of a job by the model of that card would not fit comfortably in memory."""
+    size = job.values // job.binning**2 * np.dtype(job.data.dtype).itemsize * job.factor(card) ** 2
     return size > DISK_SHARE * psutil.virtual_memory().available
 
 
@@ -150,6 +150,7 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
             precision=job.precision,
             tile=_tile(job, model),
             softness=0,  # what lies on disk is the bare network's result, and what is shown of it is made softer
+            **({} if job.output_scale is None else {"output_scale": job.output_scale}),
         )
         plan = scan.plan
         examinations = yield from _examined(job, source, plan, model)
@@ -229,7 +230,7 @@ def _result_path(job: Job, model: Model) -> Path:
         ) from error
     begun = (path.name.removesuffix(PARTIAL) for path in job.folder.iterdir())
     earlier = next((name for name in begun if name.endswith(ending)), None)  # the layer may have been renamed since
-    return job.folder / (earlier or f"{clean_name(job.source)} {sharpened(job, model.card.scale)}{ending}")
+    return job.folder / (earlier or f"{clean_name(job.source)} {sharpened(job, job.factor(model.card))}{ending}")
 
 
 def _tile(job: Job, model: Model) -> int:
@@ -259,6 +260,7 @@ def _plan_of_found(job: Job, model: Model, windows: tuple[Window, ...]) -> Resto
         channel_axis=job.window_axes,
         in_memory=False,
         softness=0,
+        output_scale=job.output_scale,
     )
 
 

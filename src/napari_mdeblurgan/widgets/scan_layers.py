@@ -37,15 +37,18 @@ class ScanLayers:
     begun : BegunSearch
         Knows what earlier sessions have left.
     chosen : callable
-        Gives the name of the model that would restore an image.
+        Gives the name of the model that would restore an image, and how many pixels of the result for one of the image
+        there would be.
     """
 
-    def __init__(self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], str]) -> None:
+    def __init__(self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], tuple[str, int]]) -> None:
         self._viewer, self._begun, self._chosen = viewer, begun, chosen
         self._opened: Opened | None = None
         self._live: LiveLayer | None = None
         self._interrupted: weakref.WeakValueDictionary[Path, Image] = weakref.WeakValueDictionary()
-        self._unfinished: weakref.WeakKeyDictionary[Image, tuple[Path, dict[str, Any]]] = weakref.WeakKeyDictionary()
+        self._unfinished: weakref.WeakKeyDictionary[Image, tuple[Path, dict[str, Any], int]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._assessed: Path | None = None
 
     @property
@@ -56,14 +59,15 @@ class ScanLayers:
     def can_resume(self, source: Image) -> bool:
         """Whether the last scan of `source`, or its assessment, was interrupted, and is still there.
 
-        A source that has been placed elsewhere since has another result.
+        A source that has been placed elsewhere since has another result, and so has one of other pixels.
         """
-        begun = self._begun.of(source)
-        if begun is not None and begun.model == self._chosen(source):
+        begun, (model, factor) = self._begun.of(source), self._chosen(source)
+        if begun is not None and begun.model == model:
             return True
-        path, place = self._unfinished.get(source, (None, {}))
+        path, place, made = self._unfinished.get(source, (None, {}, factor))
         return (
             path is not None
+            and made == factor
             and place == placement_of(source).told()
             and any((place / "zarr.json").is_file() for place in (path, path.with_name(path.name + PARTIAL)))
         )
@@ -89,7 +93,7 @@ class ScanLayers:
             layer = add_layer(self._viewer, self._live.arrays, opened.arguments, source)
         self._live.attach(layer)
         if source is not None:
-            self._unfinished[source] = scan.path, placement_of(source).told()
+            self._unfinished[source] = scan.path, placement_of(source).told(), scan.plan.factor
         return layer
 
     def touch(self) -> None:
@@ -102,7 +106,8 @@ class ScanLayers:
         layer = self.end(made, source)
         self._assessed = made.path
         if source is not None:
-            self._unfinished[source] = made.path, placement_of(source).told()
+            factor = made.arguments["metadata"]["mdeblurgan"]["scale"]
+            self._unfinished[source] = made.path, placement_of(source).told(), factor
         return layer
 
     def assessed(self, source: Image | None) -> None:

@@ -11,7 +11,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, Label, LineEdit, Pro
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy
 
-from napari_mdeblurgan.widgets.controls import HALVE_TIP, PROGRESS_STEPS, let_shrink
+from napari_mdeblurgan.widgets.controls import HALVE_TIP, OUTPUT_TIP, PROGRESS_STEPS, SAME_PIXELS, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
 
 LABEL_WIDTH = 62
@@ -37,6 +37,7 @@ class BatchControls:
     workers: SpinBox
     scheduler: LineEdit
     halve: CheckBox
+    same_pixels: CheckBox
     overwrite: CheckBox
     run: PushButton
     cancel: PushButton
@@ -97,6 +98,7 @@ def make_batch_controls(
         ),
         scheduler=LineEdit(label="Address", tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786."),
         halve=CheckBox(text="Halve first", value=False, tooltip=HALVE_TIP),
+        same_pixels=CheckBox(text=SAME_PIXELS, value=False, tooltip=OUTPUT_TIP),
         overwrite=CheckBox(
             text="Overwrite what is in the way",
             value=False,
@@ -136,10 +138,10 @@ def rows_above(controls: BatchControls) -> list[Widget]:
     return [
         _row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear),
         _named(controls.output, controls.choose),
-        _named(controls.format, controls.halve),
+        _named(controls.format, controls.same_pixels),
         _named(controls.rgb_model),
         _named(controls.grey_model),
-        _named(controls.device),
+        _named(controls.device, controls.halve),
         _named(controls.place),
         _named(controls.workers),
         _named(controls.scheduler),

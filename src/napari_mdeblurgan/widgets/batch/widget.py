@@ -264,6 +264,7 @@ class BatchWidget(QWidget):
             "device": standing.device_for(controls.device.value),
             "precision": standing.precision,
             "binning": 2 if controls.halve.value else 1,
+            "output_scale": 1 if controls.same_pixels.value else None,
             "overwrite": controls.overwrite.value,
             "retry_failed": retry_failed,
             "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
