@@ -19,6 +19,7 @@ from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, Wishes, assess, assess_steps, plan_trust
 from napari_mdeblurgan.trust.explanation import Explanation
+from napari_mdeblurgan.trust.pieces import read_piece
 
 Models = Callable[..., Model]
 
@@ -30,6 +31,19 @@ def plan_for(image: np.ndarray, model: Model, **wishes: Any) -> RestorationPlan:
 def assessed(image: np.ndarray, model: Model, wishes: Wishes | None = None, **plan: Any) -> Assessment:
     made = plan_for(image, model, **plan)
     return assess(image, finished(restore_steps(image, made, model)), made, model, wishes)
+
+
+# ---- at the image's own pixels
+
+
+def test_a_piece_of_a_region_is_read_from_the_same_place_of_image_and_result(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).integers(0, 4000, (150, 130)).astype(np.uint16)
+    plan = plan_for(image, tiny_model(), region=((37, 120), (21, 115)), output_scale=1)
+    (window,) = plan.windows or ()
+    (tile,) = plan.grid
+    piece = read_piece(image, image[37:120, 21:115], (), tile, plan, window)
+    np.testing.assert_array_equal(piece.blurred, piece.restored)
+    assert piece.known[piece.result_inside].all()
 
 
 # ---- consistency

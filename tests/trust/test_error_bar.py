@@ -73,3 +73,27 @@ def test_every_bundled_model_is_calibrated() -> None:
     cards = list_models()
     assert {card.name for card in cards} >= {"rgb-x2", "gray-x2"}
     assert all(calibration_of(card).own for card in cards)
+
+
+def test_every_bundled_model_is_calibrated_for_the_images_own_pixels() -> None:
+    for card in list_models():
+        same, made = calibration_of(card, 1), calibration_of(card, card.scale)
+        assert same.own
+        assert made == calibration_of(card)
+        assert same.plain != made.plain
+
+
+def test_an_entry_without_bars_for_the_images_own_pixels_takes_those_of_a_bundled_model(
+    tiny_model: Models, models_folder: Path
+) -> None:
+    card = tiny_model().card
+    models_folder.mkdir()
+    entry = calibrate([known(0)], [0.05, 0.05], card.name, 1)
+    (models_folder / "calibrations.json").write_text(json.dumps({card.weights_sha256: entry}))
+    assert calibration_of(card).own
+    same = calibration_of(card, 1)
+    assert not same.own
+    assert same.noise_limit == 0.05
+    own = calibrate([known(0)], [0.05, 0.05], card.name, 1, {1: [known(1)]})
+    (models_folder / "calibrations.json").write_text(json.dumps({card.weights_sha256: own}) + " ")
+    assert calibration_of(card, 1).own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_mdeblurgan.training.degradation import Optics, defocus_psf
 from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf, gaussian_equivalent
@@ -49,3 +50,14 @@ def test_small_images_have_small_kernels(scene, edge: int) -> None:
     found = estimated(scene(edge), np.ones((1, 1)))
     assert found.radius < edge
     assert np.isfinite(found.kernel).all()
+
+
+def test_a_kernel_on_the_images_own_pixels_is_found() -> None:
+    random = np.random.default_rng(0)
+    sharp = ndimage.gaussian_filter(random.normal(size=(160, 160)), 0.6).astype(np.float32)
+    blurred = ndimage.gaussian_filter(sharp, 1.5).astype(np.float32)
+    sigma = np.full(blurred.shape, 1e-3, np.float32)
+    found = estimate_psf([sharp], [blurred], [sigma], 1)
+    assert np.isfinite(found.kernel).all()
+    assert found.kernel.sum() == pytest.approx(1)
+    assert found.sigma_px == pytest.approx(1.5, rel=0.1)

@@ -164,7 +164,7 @@ def test_what_is_whole_is_not_made_again_unless_the_calibration_is_another(
     calibration = assessing.calibration_of(model.card)
     assert calibration is not None
     wider = replace(calibration.plain, widths=tuple(2 * width for width in calibration.plain.widths))
-    monkeypatch.setattr(assessing, "calibration_of", lambda _: replace(calibration, plain=wider))
+    monkeypatch.setattr(assessing, "calibration_of", lambda *_: replace(calibration, plain=wider))
     third = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     assert third.error == pytest.approx(2 * first.error, rel=1e-3)
 

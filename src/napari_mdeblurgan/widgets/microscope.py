@@ -42,7 +42,7 @@ FIELDS = {  # name: label, tooltip, what stands before and after the number, lar
 }
 UNKNOWN = "?"
 SHARES = 0, 3, 4  # of a row: its label, and the two fields by what they say at most
-NARROWEST = 70  # pixels of a field, for which napari's style has more
+NARROWEST = 50  # pixels of a field, for which napari's style has more
 WIDER = 10  # pixels that "Objective" needs more than the other labels
 
 
@@ -87,7 +87,7 @@ class MicroscopeGroup:
         policy = box.native.sizePolicy()  # or the first of a row would leave the second too little beside a scroll bar
         policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
         box.native.setSizePolicy(policy)
-        box.native.setMinimumWidth(NARROWEST)
+        box.native.setStyleSheet(f"min-width: {NARROWEST}px;")
         box.native.setButtonSymbols(box.native.ButtonSymbols.NoButtons)  # two fit into a row
         box.changed.connect(lambda said: self._on_box(name, said))
         return box
