@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from napari_mdeblurgan.cli import app
 from napari_mdeblurgan.model import list_models, save_model
+from napari_mdeblurgan.storage import Micrograph, write_image
+from tests.focus.test_stack import texture, two_halves
 
 
 def field(seed: int) -> np.ndarray:
@@ -77,6 +79,9 @@ def test_a_pair_of_two_places_is_refused_and_learned_from_only_if_it_is_trusted(
     ("words", "said"),
     [
         ([], "--low and --high"),
+        (["--low", ".", "--output", "mine", "--stack", "."], "--low and --high"),
+        (["--stack", "gone.tif", "--output", "mine"], "gone.tif does not exist"),
+        (["--low", ".", "--high", ".", "--output", "mine", "--registered"], "name one with --stack"),
         (["--low", ".", "--high", "."], "--output"),
         (["--low", "gone", "--high", ".", "--output", "mine"], "gone is no folder"),
         (["--low", ".", "--high", ".", "--output", "a/../.hidden"], "name"),
@@ -93,3 +98,38 @@ def test_a_model_of_that_name_is_not_replaced_without_a_word(folders, base):
     result = run("fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "base")
     assert result.exit_code == 1
     assert "already" in result.output
+
+
+@pytest.fixture(scope="module")
+def planes() -> np.ndarray:
+    return (two_halves(texture()).clip(0, 1) * 250).astype(np.uint8)
+
+
+def test_from_focus_stacks_and_pairs_to_a_model(folders, base, planes):
+    write_image(folders / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    (folders / "planes").mkdir()
+    for number, plane in enumerate(planes):
+        tifffile.imwrite(folders / "planes" / f"plane{number}.tif", plane)
+    command = ["fine-tune", "--stack", folders / "stack.ome.tif", "--stack", folders / "planes", "--registered"]
+    command += ["--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
+    result = run(*command, "--batch", 1, "--patch", 24, "--device", "cpu", "--steps", 1)
+    assert result.exit_code == 0, result.output
+    assert "stack, plane 3: " in result.output
+    assert "planes, plane 5: " in result.output
+    assert "on parts that it never saw" in result.output
+    card = next(card for card in list_models() if card.name == "mine")
+    assert card.scores["fine_tuning_pairs"] == 2
+    assert card.scores["fine_tuning_stacks"] == 2
+    assert "fine-tuned on the focus stack planes (5 planes)" in card.trained_on
+
+
+@pytest.mark.parametrize(
+    ("axes", "count", "said"),
+    [("ZYX", 1, "at least two planes"), ("TYX", 5, "through time, not through focus")],
+)
+def test_what_is_no_focus_stack_is_told_in_one_sentence(tmp_path, base, planes, axes, count, said):
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes[:count], axes))
+    result = run("fine-tune", "--stack", tmp_path / "stack.ome.tif", "--model", base, "--output", "mine")
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "mine" not in [card.name for card in list_models()]

@@ -30,7 +30,8 @@ def sampler() -> PatchSampler:
 
 
 def same(one: Patches, other: Patches) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert one.known is other.known is None  # a sharp image is the truth everywhere
+    return all(torch.equal(a, b) for a, b in zip(one[:4], other[:4], strict=True))
 
 
 def test_8_bits_are_divided_by_255_and_more_bits_by_their_range(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_patches_fit_each_other(sampler: PatchSampler) -> None:
     patches = next(sampler.batches())
     assert patches.blurred.shape == patches.sharp_low.shape == (4, 3, 16, 16)
     assert patches.sharp.shape == (4, 3, 32, 32)
-    for images in patches:
+    for images in patches[:4]:
         assert images.dtype == torch.float32
         assert images.is_contiguous()
         assert -1e-3 <= images.min() <= images.max() <= 1.2
@@ -60,7 +61,9 @@ def test_a_batch_depends_on_the_seed_and_its_number_alone(sampler: PatchSampler)
 @pytest.mark.parametrize("world", [2, 4])
 def test_the_parts_of_all_processes_make_up_the_batch_of_one(sampler: PatchSampler, world: int) -> None:
     parts = [replace(sampler, shard=(rank, world)).draw(3) for rank in range(world)]
-    assert same(Patches(*(torch.cat(images) for images in zip(*parts, strict=True))), sampler.draw(3))
+    assert same(
+        Patches(*(torch.cat(images) for images in zip(*(part[:4] for part in parts), strict=True))), sampler.draw(3)
+    )
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused(sampler: PatchSampler) -> None:

@@ -47,7 +47,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def same(one: Patches, other: Patches) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert one.known is other.known is None  # a sharp image is the truth everywhere
+    return all(torch.equal(a, b) for a, b in zip(one[:4], other[:4], strict=True))
 
 
 def threads() -> list[str]:

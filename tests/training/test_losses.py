@@ -311,3 +311,28 @@ def test_where_the_softness_is_known_a_result_is_as_soft_as_the_truth_before_it_
     assert all(term.item() == pytest.approx(0, abs=1e-10) for term in told.values())
     untold = GeneratorLoss(config).terms(restored, Patches(low, soft_low, soft))
     assert all(term.item() > 1e-4 for term in untold.values())
+
+
+def test_where_the_truth_says_nothing_no_error_is_seen_and_nothing_is_learned(
+    generator: Generator, patches: Patches
+) -> None:
+    known = torch.zeros(2, 1, 64, 64)
+    known[:, :, :, :32] = 1
+    config = LossConfig(ssim_share=0.1)
+    wrong = patches.sharp.clone()
+    wrong[..., 32:] = 1 - wrong[..., 32:]
+    wrong_low = patches.sharp_low.clone()
+    wrong_low[..., 16:] = 1 - wrong_low[..., 16:]
+    terms = []
+    for sharp, low in ((patches.sharp, patches.sharp_low), (wrong, wrong_low)):
+        restored = generator.explain(patches.blurred)
+        restored.output.retain_grad()
+        batch = patches._replace(sharp=sharp, sharp_low=low, known=known)
+        found = GeneratorLoss(config).terms(restored, batch)
+        found["output"].backward(retain_graph=True)
+        assert restored.output.grad is not None
+        assert not restored.output.grad[..., 32:].any()
+        assert restored.output.grad[..., 12:32].any()
+        terms.append({name: float(value.detach()) for name, value in found.items() if name != "ssim"})
+    assert terms[0] == pytest.approx(terms[1])
+    assert {"output", "deblurred", "distances"} <= set(terms[0])

@@ -1,16 +1,17 @@
-"""`mdeblurgan fine-tune`: from a model and pairs of a user's own to a model for that microscope."""
+"""`mdeblurgan fine-tune`: from a model and pairs or focus stacks of a user's own to a model for that microscope."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, fail, one_line_errors, stopped_by_signals
+from napari_mdeblurgan.commands.common import WrongUse, check_source, fail, one_line_errors, stopped_by_signals
 from napari_mdeblurgan.commands.options import Device
 from napari_mdeblurgan.commands.pairs import Match, _matched
 
@@ -38,6 +39,20 @@ def fine_tune(
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="A table with columns low and high, instead.")
     ] = None,
+    stack: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A focus stack, a folder of its planes, or of stacks; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    registered: Annotated[
+        bool, typer.Option("--registered", help="The planes of the stacks lie on each other: do not move them.")
+    ] = False,
+    unordered: Annotated[
+        bool, typer.Option("--unordered", help="The planes of the stacks are not in order of depth: find it.")
+    ] = False,
     model: Annotated[
         str, typer.Option(metavar="NAME_OR_PATH", help="To start from. [rgb-x2 or gray-x2]", show_default=False)
     ] = "",
@@ -65,43 +80,93 @@ def fine_tune(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, and replace MODEL.")] = False,
 ) -> None:
-    """Make a model for your microscope and specimen from images of the same places by two objectives.
+    """Make a model for your microscope and specimen from images of the same places by two objectives, or from focus stacks.
 
     The pairs are registered; one that is not accepted ends the command, unless it is to be trusted. Some of what they show is
     held out: the table at the end tells what the new model is worth there. Ctrl-C ends it with the best so far; the same
-    command goes on where it was.
+    command goes on where it was. Of a focus stack, each plane is learned from where it is out of focus and another is sharp.
 
     \b
     Examples:
       mdeblurgan fine-tune --low x5 --high x10 --model rgb-x2 --output my-microscope
       mdeblurgan fine-tune --csv fields.csv --output sections.safetensors --minutes 60
+      mdeblurgan fine-tune --stack field1.ome.tif --stack field2.ome.tif --output my-microscope
     """
     interrupted = ""
     with one_line_errors(context):
-        if csv is None and (low is None or high is None):
-            raise WrongUse("name two folders with --low and --high, or a table with --csv.")
+        sources = Sources(low, high, csv, match, tuple(stack or ()), registered=registered, ordered=not unordered)
+        sources.check()
         if not output:
             raise WrongUse("say what the new model is called with --output.")
-        for folder in (low, high):
-            if folder is not None and not folder.is_dir():
-                raise WrongUse(f"{folder} is no folder; name one that holds images.")
         wishes = {"learning_rate": learning_rate, "batch": batch, "patch": patch}
         given: dict[str, Any] = {name: value for name, value in wishes.items() if value is not None}
         given |= {"minutes": minutes, "steps": steps, "part": part.value, "device": device}
         objectives = None
         if (low_objective, high_objective) != (None, None):
             objectives = low_objective or 5.0, high_objective or 10.0
-        tuning = _begun(low, high, csv, match, model, output, given, objectives, trust_unregistered, overwrite)
+        tuning = _begun(sources, model, output, given, objectives, trust_unregistered, overwrite)
         interrupted = _tuned(tuning)
     if interrupted:
         fail(interrupted, 130)
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where there is something to learn from."""
+
+    low: Path | None
+    high: Path | None
+    csv: Path | None
+    match: Match
+    stacks: tuple[Path, ...]
+    registered: bool
+    ordered: bool
+
+    @property
+    def paired(self) -> bool:
+        """Whether there are pairs."""
+        return (self.csv, self.low, self.high) != (None, None, None)
+
+    def check(self) -> None:
+        """Find out, before any work is done, whether that can be meant so."""
+        whole = self.csv is not None or (self.low is not None and self.high is not None)
+        if not whole and (self.paired or not self.stacks):
+            raise WrongUse("name two folders with --low and --high, a table with --csv, or a focus stack with --stack.")
+        if (self.registered or not self.ordered) and not self.stacks:
+            raise WrongUse("--registered and --unordered are of focus stacks; name one with --stack.")
+        for folder in (self.low, self.high):
+            if folder is not None and not folder.is_dir():
+                raise WrongUse(f"{folder} is no folder; name one that holds images.")
+        for path in self.stacks:
+            check_source(path)
+
+    def read(self, scale: int, objectives: tuple[float, float] | None, *, trust: bool) -> list[RegisteredPair]:
+        """All that can be learned from: pairs, then the planes of stacks."""
+        pairs: list[RegisteredPair] = []
+        if self.paired:
+            matched = _matched(self.low, self.high, self.csv, self.match)
+            for sentence in matched.left_out:
+                print(f"mdeblurgan: {sentence}", file=sys.stderr)
+            pairs += _registered(matched.pairs, scale, objectives, trust)
+        if self.stacks:
+            pairs += _planes(self.stacks, scale, registered=self.registered, ordered=self.ordered)
+        return pairs
+
+
+def _planes(paths: Sequence[Path], scale: int, *, registered: bool, ordered: bool) -> list[RegisteredPair]:
+    """The planes of stacks that can be learned from, each told."""
+    from napari_mdeblurgan.training.fine_tune.stacks import read_stack, stack_names, stack_pairs, stack_paths
+
+    found, paths = [], stack_paths(paths)
+    for name, path in zip(stack_names(paths), paths, strict=True):
+        for outcome in stack_pairs(name, read_stack(path), scale=scale, registered=registered, ordered=ordered):
+            print(f"{outcome.name}: {' '.join(outcome.problems)}", flush=True)
+            found += [outcome.pair] if outcome.pair is not None else []
+    return found
+
+
 def _begun(
-    low: Path | None,
-    high: Path | None,
-    csv: Path | None,
-    match: Match,
+    sources: Sources,
     model: str,
     output: str,
     given: dict[str, Any],
@@ -109,7 +174,7 @@ def _begun(
     trust: bool,
     overwrite: bool,
 ) -> FineTuning:
-    """Register the pairs and put all into the folder; or go on with what was put there before."""
+    """Read what is learned from and put all into the folder; or go on with what was put there before."""
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.training.fine_tune.folder import begin, check_name, folder_for, read_settings
     from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
@@ -123,16 +188,13 @@ def _begun(
     folder = folder_for(settings)
     if folder.begun and not overwrite:
         before = read_settings(folder)
-        print(f"going on with {settings.name}, with the pairs that it was begun with")
+        print(f"going on with {settings.name}, with what it was begun with")
         begin(_settings(model or before.base, output, given), ())
         return open_fine_tuning(folder)
     check_name(settings, overwrite=overwrite)
-    matched = _matched(low, high, csv, match)
-    for sentence in matched.left_out:
-        print(f"mdeblurgan: {sentence}", file=sys.stderr)
     card = load_model(model).card if model else None
     scale = card.scale if card else 2
-    pairs = _registered(matched.pairs, scale, objectives, trust)
+    pairs = sources.read(scale, objectives, trust=trust)
     if card is None:
         settings = _settings("rgb-x2" if all(pair.rgb for pair in pairs) else "gray-x2", output, given)
         card = load_model(settings.base).card
@@ -191,7 +253,7 @@ def _tuned(tuning: FineTuning) -> str:
 
 def _show(outcome: Outcome, rows: list[tuple[str, str, str]]) -> None:
     width = max(len(name) for name, _, _ in rows)
-    print(f"\non parts of the pairs that it never saw ({outcome.verdict.squares} squares):")
+    print(f"\non parts that it never saw ({outcome.verdict.squares} squares):")
     for name, psnr, ssim in rows:
         print(f"  {name:{width}}  PSNR {psnr}  SSIM {ssim}")
     print(outcome.verdict.sentence)

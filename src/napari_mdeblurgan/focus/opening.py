@@ -49,11 +49,10 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
     FileError
         If something cannot be read.
     """
-    files = [file for path in paths for file in _planes_at(local_path(path))]
-    images = [open_image(file) for file in files]
+    images = [open_image(file) for file in plane_files(paths)]
     first = images[0]
     if len(images) == 1:
-        stack = _with_planes_first(first)
+        stack = with_planes_first(first)
     else:
         axes = {image.axes for image in images}
         if len(axes) > 1 or not first.axes.removesuffix("S").removeprefix("C") == "YX":
@@ -68,8 +67,20 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
     return stack
 
 
+def plane_files(paths: Sequence[Path]) -> list[Path]:
+    """The files of a focus stack: those that are named, and those in folders that are no OME-Zarr.
+
+    Raises
+    ------
+    ImageError
+        If a folder has no image in it.
+    FileError
+        If a path is an address.
+    """
+    return [file for path in paths for file in _planes_at(local_path(path))]
+
+
 def _planes_at(path: Path) -> list[Path]:
-    """A file, or the images of a folder that is none itself."""
     if not path.is_dir() or path.suffix.lower() == ZARR:
         return [path]
     files = sorted(image_files(path), key=counted)
@@ -78,7 +89,14 @@ def _planes_at(path: Path) -> list[Path]:
     return files
 
 
-def _with_planes_first(image: Micrograph) -> Micrograph:
+def with_planes_first(image: Micrograph) -> Micrograph:
+    """A stack with Z as its first axis.
+
+    Raises
+    ------
+    ImageError
+        In one sentence, if it has no such axis.
+    """
     if "Z" not in image.axes:
         others = [axis for axis in image.axes if axis not in "YXSC"]
         if others == ["T"]:

@@ -38,19 +38,21 @@ class Patches(NamedTuple):
 
     float32, contiguous, (batch, channels, y, x), in [0, 1]. `softness`, float32 (batch,), is the standard
     deviation, in pixels of `sharp`, of the Gaussian blur that a restored image is to have before it is compared;
-    None stands for 0.
+    None stands for 0. `known`, float32 (batch, 1, y, x) of `sharp`, is 1 where that is the truth and 0 where it says
+    nothing; None stands for 1 everywhere.
     """
 
     blurred: Tensor
     sharp_low: Tensor
     sharp: Tensor
     softness: Tensor | None = None
+    known: Tensor | None = None
 
     def to(self, device: torch.device) -> Patches:
         """The same on a device."""
-        softness = None if self.softness is None else self.softness.to(device, non_blocking=True)
+        softness, known = (None if each is None else each.to(device, non_blocking=True) for each in self[3:])
         blurred, sharp_low, sharp = (each.to(device, non_blocking=True) for each in self[:3])
-        return Patches(blurred, sharp_low, sharp, softness)
+        return Patches(blurred, sharp_low, sharp, softness, known)
 
 
 @dataclass(frozen=True, slots=True)

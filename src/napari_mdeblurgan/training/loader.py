@@ -116,7 +116,8 @@ def _by_processes(batches: Numbered, depth: int, workers: int) -> Iterator[Patch
     tasks = (partial(_drawn, number) for number in itertools.count(batches.number))
     for images in _ahead(pool, tasks, max(depth, workers)):
         blurred, sharp_low, sharp = map(torch.from_numpy, images[:3])
-        yield Patches(blurred, sharp_low, sharp, *map(torch.from_numpy, images[3:]))
+        softness, known = (None if each is None else torch.from_numpy(each) for each in images[3:])
+        yield Patches(blurred, sharp_low, sharp, softness, known)
 
 
 _batches: list[Numbered] = []  # of a process that draws
@@ -137,6 +138,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _drawn(number: int) -> tuple[np.ndarray, ...]:
+def _drawn(number: int) -> tuple[np.ndarray | None, ...]:
     """What is there, as arrays, which are copied to the other process; tensors would have to be kept for it."""
-    return tuple(each.numpy() for each in _batches[0].draw(number) if each is not None)
+    return tuple(None if each is None else each.numpy() for each in _batches[0].draw(number))

@@ -118,6 +118,10 @@ class GeneratorLoss:
         config = self.config
         scale = patches.sharp.shape[-1] // patches.sharp_low.shape[-1]
         seen = _as_soft_as_known(restored, patches.softness, scale)
+        known_low = None
+        if patches.known is not None:
+            known_low = functional.avg_pool2d(patches.known, scale).floor()  # a pixel all of whose area is known
+            seen = _true_where_unknown(seen, patches, patches.known, known_low)
         compared = (
             ("output", config.output, seen.output, patches.sharp, scale * config.border),
             ("encoder-decoder", config.encoder_decoder, seen.encoder_decoder, patches.sharp_low, config.border),
@@ -151,7 +155,7 @@ class GeneratorLoss:
         terms = fixed | {name: weights[name] * value for name, value in steered.items()}
         if config.distances:
             terms["distances"] = config.distances * distance_loss(
-                seen, patches.blurred, patches.sharp_low, config.border
+                seen, patches.blurred, patches.sharp_low, config.border, known_low
             )
         return terms
 
@@ -188,6 +192,15 @@ def _as_soft_as_known(restored: Restoration, softness: Tensor | None, scale: int
     return restored._replace(
         output=softened(restored.output, softness),
         **{name: softened(getattr(restored, name), softness, scale) for name in low},
+    )
+
+
+def _true_where_unknown(restored: Restoration, patches: Patches, known: Tensor, known_low: Tensor) -> Restoration:
+    """All images of a restoration with the truth itself where it says nothing, so that no error is seen and nothing learned."""
+    low = ("encoder_decoder", "deblurred", "approximated")
+    return restored._replace(
+        output=torch.where(known > 0, restored.output, patches.sharp),
+        **{name: torch.where(known_low > 0, getattr(restored, name), patches.sharp_low) for name in low},
     )
 
 
@@ -234,15 +247,19 @@ def pixel_loss(
     }
 
 
-def distance_loss(restored: Restoration, blurred: Tensor, sharp_low: Tensor, border: int = 6) -> Tensor:
+def distance_loss(
+    restored: Restoration, blurred: Tensor, sharp_low: Tensor, border: int = 6, known: Tensor | None = None
+) -> Tensor:
     """How well the distances of the three candidates to the truth are estimated: Laplace likelihood, relative, 0 if perfect-ish.
 
-    Its minimum over a neighbourhood is reached where the estimate is the mean absolute error there.
+    Its minimum over a neighbourhood is reached where the estimate is the mean absolute error there. Where `known`,
+    (batch, 1, y, x) of `sharp_low`, is 0, nothing is asked for.
     """
     candidates = (blurred, restored.encoder_decoder, restored.deblurred)
     true = torch.stack([(c.detach() - sharp_low).abs().mean(dim=1) for c in candidates], dim=1)
     estimate = without_border(restored.distances, border) + 1e-5
-    return (without_border(true, border) / estimate + torch.log(estimate)).mean()
+    likelihood = without_border(true, border) / estimate + torch.log(estimate)
+    return (likelihood if known is None else likelihood * without_border(known, border)).mean()
 
 
 def adversarial_loss(fake_logits: Tensor) -> Tensor:

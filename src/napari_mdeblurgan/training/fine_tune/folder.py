@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 
 RUNS = "fine-tuning"
-KEY = "pairs"
+KEY, STACKS = "pairs", "stacks"
 PATIENCE_S = 1  # for those who only look whether anybody works there
 
 logger = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ def begin(settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite:
     tensors: dict[str, np.ndarray] = {}
     for number, pair in enumerate(pairs):
         tensors |= {f"{number:04}/low": pair.low, f"{number:04}/high": pair.high, f"{number:04}/valid": pair.valid}
-    names = {KEY: json.dumps([pair.name for pair in pairs])}
+    names = {KEY: json.dumps([pair.name for pair in pairs]), STACKS: json.dumps([pair.stack for pair in pairs])}
     content = safetensors.numpy.save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, names)
     with replacing(folder.pairs, make_folders=True) as file:
         file.write(content)
@@ -229,11 +229,14 @@ def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
 
     try:
         with safetensors.safe_open(folder.pairs, "np") as file:
-            names = json.loads((file.metadata() or {})[KEY])
-            return [
-                TuningPair(name, *(file.get_tensor(f"{number:04}/{part}") for part in ("low", "high", "valid")))
-                for number, name in enumerate(names)
-            ]
+            metadata = file.metadata() or {}
+            names = json.loads(metadata[KEY])
+            stacks = json.loads(metadata.get(STACKS, "null")) or [""] * len(names)  # which older versions know none of
+            found = []
+            for number, (name, stack) in enumerate(zip(names, stacks, strict=True)):
+                low, high, valid = (file.get_tensor(f"{number:04}/{part}") for part in ("low", "high", "valid"))
+                found.append(TuningPair(name, low, high, valid, stack))
+            return found
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
         raise FileError(f"{folder.pairs} cannot be read ({error}); begin the fine-tuning anew.") from None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median_low
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 SHARE = 0.2
 WHOLE_PAIRS = 4  # from so many pairs on, whole ones are held out
 SMALLEST_PATCH = 24
+PARTLY, MOSTLY = 0.25, 0.5  # of a patch, and of a square that is scored, must be valid in a focus stack's plane
 SQUARES = (64, 48, 32, 24, 16)  # edges of what is scored, in low-resolution pixels
 ENOUGH = 12
 BORDER = 4  # low-resolution pixels of a held-out box that are not scored: there the network lacks its surroundings
@@ -80,7 +83,7 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
     Parameters
     ----------
     pairs : sequence of TuningPair
-        Planes of one field, as the colours of one image are, have names that differ in what is in square brackets.
+        Those of one field (`TuningPair.field`), as the colours of an image and the planes of a stack are, are held out together.
     halo : int
         Of the network.
 
@@ -89,7 +92,7 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
     ImageError
         If no pair is large enough to be learned from and judged by.
     """
-    fields = list(dict.fromkeys(_field(pair) for pair in pairs))
+    fields = list(dict.fromkeys(pair.field for pair in pairs))
     if len(fields) >= WHOLE_PAIRS:
         count = max(1, round(SHARE * len(fields)))
         chosen = {fields[round(at)] for at in np.linspace(0, len(fields) - 1, count + 2)[1:-1]}
@@ -98,19 +101,24 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
             for number, pair in enumerate(pairs)
             if min(pair.low.shape[1:]) >= SMALLEST_PATCH
         ]
-        training = [box for box in boxes if _field(pairs[box.pair]) not in chosen and _room(pairs[box.pair], box)]
-        held_out = [box for box in boxes if _field(pairs[box.pair]) in chosen]
+        training = [box for box in boxes if pairs[box.pair].field not in chosen and _room(pairs[box.pair], box)]
+        held_out = [box for box in boxes if pairs[box.pair].field in chosen]
         found = _with_squares(pairs, training, held_out, None)
         if found is not None:
             return found
     training, held_out, gaps = [], [], []
     for number, pair in enumerate(pairs):
-        parts = _strip(pair, number, halo)
+        parts = _strip(pair, _shown(pairs, pair), number, halo)
         if parts is not None:
             training.append(parts[0])
             held_out.append(parts[1])
             gaps.append(parts[2])
     found = _with_squares(pairs, training, held_out, min(gaps, default=0))
+    if found is None and all(pair.stack for pair in pairs):
+        raise ImageError(
+            "Too little of the stack's field is sharp in one plane and blurred in another to learn from one end and judge by the "
+            "other; take a larger field, or more planes."
+        )
     if found is None:
         raise ImageError(
             "The parts that both images of a pair show are too small to learn from one end and judge by the other: at least "
@@ -119,13 +127,14 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
     return found
 
 
-def _field(pair: TuningPair) -> str:
-    return pair.name.partition(" [")[0]
+def _shown(pairs: Sequence[TuningPair], pair: TuningPair) -> np.ndarray:
+    """bool, (y, x): where any plane of the same stack is valid, so that the same strip of all of them is held out."""
+    same = [each for each in pairs if each is pair or (pair.stack and each.stack == pair.stack)]
+    return np.asarray(np.any([each.valid_low() for each in same], axis=0))
 
 
-def _strip(pair: TuningPair, number: int, halo: int) -> tuple[Box, Box, int] | None:
+def _strip(pair: TuningPair, valid: np.ndarray, number: int, halo: int) -> tuple[Box, Box, int] | None:
     """The part to learn from, the strip that is held out, and the gap between them; None where there is no room."""
-    valid = pair.valid_low()
     rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return None
@@ -153,10 +162,15 @@ def _of_eights(box: Box) -> Box:
 
 def _room(pair: TuningPair, box: Box) -> bool:
     """Whether the smallest patch finds a place."""
-    return bool(places(pair.valid_low(), box, SMALLEST_PATCH).any())
+    return bool(patch_places(pair, box, SMALLEST_PATCH).any())
 
 
-def places(valid: np.ndarray, box: Box, edge: int) -> np.ndarray:
+def patch_places(pair: TuningPair, box: Box, edge: int) -> np.ndarray:
+    """Where a patch can begin: all of it is valid, or a quarter in a plane of a focus stack; see `places`."""
+    return places(pair.valid_low(), box, edge, PARTLY if pair.stack else 1.0)
+
+
+def places(valid: np.ndarray, box: Box, edge: int, share: float = 1.0) -> np.ndarray:
     """Where a square of valid pixels can begin.
 
     Parameters
@@ -167,6 +181,8 @@ def places(valid: np.ndarray, box: Box, edge: int) -> np.ndarray:
         The square must lie within it.
     edge : int
         Of the square.
+    share : float
+        Of its pixels that must be valid.
 
     Returns
     -------
@@ -178,7 +194,7 @@ def places(valid: np.ndarray, box: Box, edge: int) -> np.ndarray:
         return np.zeros((0, 0), bool)
     sums = np.pad(part.astype(np.int64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     whole = sums[edge:, edge:] - sums[:-edge, edge:] - sums[edge:, :-edge] + sums[:-edge, :-edge]
-    return np.asarray(whole == edge * edge)
+    return np.asarray(whole >= share * edge * edge)
 
 
 def _with_squares(
@@ -187,11 +203,12 @@ def _with_squares(
     if not training or not held_out:
         return None
     best: list[Box] = []
+    planes = {box.pair for box in held_out if pairs[box.pair].stack and _squares(pairs[box.pair], box, SQUARES[-1])}
     for edge in SQUARES:
-        found = [square for box in held_out for square in _squares(pairs[box.pair], box, edge)]
+        found = _even(pairs, [square for box in held_out for square in _squares(pairs[box.pair], box, edge)])
         if len(found) > len(best):
             best = found
-        if len(best) >= ENOUGH:
+        if len(best) >= ENOUGH and planes <= {square.pair for square in found}:
             break
     if not best:
         return None
@@ -200,14 +217,30 @@ def _with_squares(
     return Split(tuple(training), tuple(held_out), tuple(best[1::2]), tuple(best[::2]), gap)
 
 
+def _even(pairs: Sequence[TuningPair], squares: list[Box]) -> list[Box]:
+    """The squares, but of each plane of a stack no more than the median of its planes has, so that none decides alone."""
+    kept: list[Box] = []
+    counts = Counter(square.pair for square in squares)
+    for number, count in counts.items():
+        own = [square for square in squares if square.pair == number]
+        stack = pairs[number].stack
+        if stack:
+            most = median_low(count for other, count in counts.items() if pairs[other].stack == stack)
+            own = [own[round(at)] for at in np.linspace(0, count - 1, min(count, most))]
+        kept += own
+    return kept
+
+
 def _squares(pair: TuningPair, box: Box, edge: int) -> list[Box]:
     """Squares of valid pixels side by side within a held-out box, `BORDER` away from its edge."""
-    valid = pair.valid_low()
+    valid, least = pair.valid_low(), MOSTLY if pair.stack else 1.0
     squares = []
     ys, xs = (
         range(start + BORDER, stop - BORDER - edge + 1, edge) for start, stop in ((box.y0, box.y1), (box.x0, box.x1))
     )
     for row, y in enumerate(ys):
-        line = [Box(box.pair, y, y + edge, x, x + edge) for x in xs if valid[y : y + edge, x : x + edge].all()]
+        line = [
+            Box(box.pair, y, y + edge, x, x + edge) for x in xs if valid[y : y + edge, x : x + edge].mean() >= least
+        ]
         squares += line[::-1] if row % 2 else line  # so that every second one makes a checkerboard, or nearly so
     return squares

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, read_card, save_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder, check_name, output_of
+from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 from napari_mdeblurgan.training.fine_tune.preview import pieces
 from napari_mdeblurgan.training.fine_tune.scores import Scores, bicubic_scores, cut, restored_box, score
 from napari_mdeblurgan.training.fine_tune.tuning import FineTuning
@@ -178,25 +181,29 @@ def _by_part(tuning: FineTuning, found: dict[str, Scores]) -> tuple[HeldOut, ...
 
 def _card(tuning: FineTuning, network: Network, found: dict[str, Scores], verdict: Verdict) -> ModelCard:
     base, settings = tuning.base.card, tuning.settings
-    names = ["".join(letter if letter.isprintable() else "?" for letter in pair.name)[:100] for pair in tuning.pairs]
-    shown = [*names[:MOST_NAMES], *([f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else [])]
+    names = [_printable(pair.name) for pair in tuning.pairs if not pair.stack]
+    stacks = _stacks(tuning.pairs)
+    shown = [f"the pair {name}" for name in names] + [f"the focus stack {name}" for name in stacks]
+    more = [f"and {len(shown) - MOST_NAMES} more"] if len(shown) > MOST_NAMES else []
     return ModelCard(
         name=settings.name,
         description=(
-            f"{base.name} fine-tuned on {len(names)} pair{'s' if len(names) != 1 else ''}: {verdict.gain_db:+.2f} dB on held-out "
-            f"parts ({verdict.answer})"
+            f"{base.name} fine-tuned on {_counted(len(names), len(stacks))}: {verdict.gain_db:+.2f} dB on held-out parts "
+            f"({verdict.answer})"
         ),
         architecture=network.architecture,
         scale=network.scale,
         channels=network.channels,
         halo=network.halo,
-        trained_on=(*base.trained_on, *(f"fine-tuned on the pair {name}" for name in shown)),
+        trained_on=(*base.trained_on, *(f"fine-tuned on {each}" for each in (*shown[:MOST_NAMES], *more))),
         blur_sigma_px=base.blur_sigma_px,
         scores={
             "fine_tuned_from": base.name,
             "fine_tuned_from_sha256": base.weights_sha256,
             "fine_tuning_pairs": len(names),
+            "fine_tuning_stacks": len(stacks),
             "fine_tuning_steps": tuning.best_step,
+            "fine_tuning_way_from_base": tuning.best_way,
             "fine_tuning_minutes": round(tuning.clock.seconds / 60, 2),
             "held_out_squares": verdict.squares,
             "held_out_psnr_db": round(found["tuned"].mean_psnr_db, 2),
@@ -210,6 +217,23 @@ def _card(tuning: FineTuning, network: Network, found: dict[str, Scores], verdic
         },
         licence=base.licence,
     )
+
+
+def _printable(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name)[:100]
+
+
+def _stacks(pairs: Sequence[TuningPair]) -> list[str]:
+    """The focus stacks that are learned from, each with how many of its planes."""
+    planes = {(pair.stack, pair.name.partition(" [")[0]): None for pair in pairs if pair.stack}
+    counts = Counter(stack for stack, _ in planes)
+    return [f"{_printable(stack)} ({count} plane{'s' if count != 1 else ''})" for stack, count in counts.items()]
+
+
+def _counted(pairs: int, stacks: int) -> str:
+    """In words, such as "2 pairs and 1 focus stack"."""
+    kinds = ((pairs, "pair"), (stacks, "focus stack"))
+    return " and ".join(f"{count} {kind}{'s' if count != 1 else ''}" for count, kind in kinds if count)
 
 
 def _write_comparison(tuning: FineTuning, network: Network) -> None:

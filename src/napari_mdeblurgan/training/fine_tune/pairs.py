@@ -29,12 +29,20 @@ class TuningPair:
         float32, (channels, scale · y, scale · x), intensities matched to `low`.
     valid : ndarray
         bool, (scale · y, scale · x): where `high` can be learned from.
+    stack : str
+        Name of the focus stack whose plane `low` is, all planes of which show one field; empty for an image of a pair.
     """
 
     name: str
     low: np.ndarray
     high: np.ndarray
     valid: np.ndarray
+    stack: str = ""
+
+    @property
+    def field(self) -> str:
+        """What it shows: the same for all colours of an image and all planes of a stack."""
+        return self.stack or self.name.partition(" [")[0]
 
     @property
     def scale(self) -> int:
@@ -100,12 +108,14 @@ def _planes(pair: RegisteredPair, channels: int) -> list[TuningPair]:
     finite = np.isfinite(pair.low).all(axis=0).repeat(pair.scale, axis=0).repeat(pair.scale, axis=1)
     valid = pair.valid & finite & np.isfinite(pair.high).all(axis=0)
     low, high = (np.nan_to_num(each, nan=0, posinf=0, neginf=0).astype(np.float32) for each in (pair.low, pair.high))
-    whole = TuningPair(pair.name, low, high, valid)
+    lit = TuningPair(pair.name, low, high, valid).valid_low() | bool(
+        pair.stack
+    )  # a truth out of the planes is lit alike
     black = np.array([-window.low / ((window.high - window.low) or 1) for window in pair.windows])
-    high = under_the_light_of(low, reduced(high, pair.scale), high, whole.valid_low(), black)
+    high = under_the_light_of(low, reduced(high, pair.scale), high, lit, black)
     if channels == pair.channels:
-        return [TuningPair(pair.name, low, high, valid)]
+        return [TuningPair(pair.name, low, high, valid, pair.stack)]
     return [
-        TuningPair(f"{pair.name} [{'RGB'[n] if pair.rgb else n}]", low[n : n + 1], high[n : n + 1], valid)
+        TuningPair(f"{pair.name} [{'RGB'[n] if pair.rgb else n}]", low[n : n + 1], high[n : n + 1], valid, pair.stack)
         for n in range(pair.channels)
     ]

@@ -10,7 +10,7 @@ import torch
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.fine_tune.held_out import SMALLEST_PATCH, Box, places
+from napari_mdeblurgan.training.fine_tune.held_out import SMALLEST_PATCH, Box, patch_places
 from napari_mdeblurgan.training.fine_tune.pairs import TuningPair, reduced
 
 GAIN = (0.8, 1.25)
@@ -34,7 +34,7 @@ class PairSampler:
     pairs : sequence of TuningPair
         Planes.
     boxes : sequence of Box
-        The parts to learn from. Every pixel of a patch is valid.
+        The parts to learn from. Every pixel of a patch is valid, or a quarter of them in a plane of a focus stack.
     batch, patch : int
         Patches in a batch, and their edge in low-resolution pixels. Where no pair has room for it, a smaller one that is a
         multiple of 8; see `patch`.
@@ -63,8 +63,9 @@ class PairSampler:
             raise ImageError(
                 f"No pair has room for a patch of {SMALLEST_PATCH} low-magnification pixels; add pairs that share more."
             )
-        areas = np.array([np.sqrt(len(place.starts)) for place in self.places])
-        self.shares = areas / areas.sum()
+        self.partly_known = any(place.pair.stack for place in self.places)
+        weights = _weights(self.places)
+        self.shares = weights / weights.sum()
 
     def batches(self, start: int) -> Iterator[Patches]:
         """Batch number `start` and all that follow."""
@@ -75,7 +76,8 @@ class PairSampler:
     def draw(self, number: int) -> Patches:
         """One batch."""
         drawn = [self._patch(np.random.default_rng((self.seed, number, at))) for at in range(self.batch)]
-        return Patches(*(torch.from_numpy(np.stack(images)) for images in zip(*drawn, strict=True)))
+        blurred, sharp_low, sharp, known = (torch.from_numpy(np.stack(images)) for images in zip(*drawn, strict=True))
+        return Patches(blurred, sharp_low, sharp, known=known if self.partly_known else None)
 
     def _patch(self, random: np.random.Generator) -> tuple[np.ndarray, ...]:
         """A place of one pair, the richest of one, two or four, its intensities changed a little."""
@@ -92,13 +94,32 @@ class PairSampler:
             ),
         )
         images = (low[:, *at], place.sharp_low[:, *at], place.pair.high[:, *fine])
+        known = place.pair.valid[None, *fine].astype(np.float32)
         gain, offset = np.float32(random.uniform(*GAIN)), np.float32(random.uniform(-OFFSET, OFFSET))
         turns, flip = (int(random.integers(4)), random.random() < 0.5) if self.turns else (0, False)
-        return tuple(_changed(image, gain, offset, turns, flip) for image in images)
+        changed = [_changed(image, gain, offset, turns, flip) for image in images]
+        return *changed, _changed(known, np.float32(1), np.float32(0), turns, flip)
+
+
+def _weights(places: Sequence[_Place]) -> np.ndarray:
+    """How often each is drawn from: the more room it has, the more often, but all planes of a stack as often as each other.
+
+    Else the plane farthest from focus, which is blurred everywhere, would decide how the others are restored.
+    """
+    room = [float(np.sqrt(len(place.starts))) for place in places]
+    of_stack: dict[str, list[float]] = {}
+    for place, each in zip(places, room, strict=True):
+        of_stack.setdefault(place.pair.stack, []).append(each)
+    return np.array(
+        [
+            np.mean(of_stack[place.pair.stack]) if place.pair.stack else each
+            for place, each in zip(places, room, strict=True)
+        ]
+    )
 
 
 def _place(pair: TuningPair, box: Box, edge: int) -> _Place | None:
-    starts = np.argwhere(places(pair.valid_low(), box, edge)) + np.array([box.y0, box.x0])
+    starts = np.argwhere(patch_places(pair, box, edge)) + np.array([box.y0, box.x0])
     return _Place(pair, reduced(pair.high, pair.scale), starts) if len(starts) else None
 
 

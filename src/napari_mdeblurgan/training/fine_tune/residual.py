@@ -50,6 +50,8 @@ Field = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def _field(pair: TuningPair) -> Field | None:
     """The shift of a truth as (matrix, offset, mean): at place p it is ``matrix @ p + offset``; None where nothing tells it."""
+    if pair.stack:  # whose truth is made of its own planes
+        return None
     low = torch.from_numpy(np.ascontiguousarray(pair.low))[None]
     with exact_float32(), torch.inference_mode():
         enlarged = BicubicUpsampling(pair.scale)(low)[0].numpy()

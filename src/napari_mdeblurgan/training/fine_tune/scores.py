@@ -58,8 +58,8 @@ def score(
         pair = pairs[box.pair]
         restored = restored_box(network, pair, box)
         for square in inside:
-            truth = pair.high[:, *square.enlarged(pair.scale)]
-            found[square] = _compared(cut(restored, box, square, pair.scale), truth)
+            at = square.enlarged(pair.scale)
+            found[square] = _compared(cut(restored, box, square, pair.scale), pair.high[:, *at], pair.valid[at])
     psnrs, ssims = zip(*(found[square] for square in squares), strict=True)
     return Scores(psnrs, ssims)
 
@@ -70,9 +70,11 @@ def cut(restored: np.ndarray, box: Box, square: Box, scale: int) -> np.ndarray:
     return np.ascontiguousarray(restored[:, *own.enlarged(scale)])
 
 
-def _compared(restored: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+def _compared(restored: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
+    """PSNR and SSIM; where the truth says nothing, there is no error."""
+    restored = np.where(valid, restored, truth)
     image, sharp = (torch.from_numpy(np.ascontiguousarray(np.clip(each, 0, 1)))[None] for each in (restored, truth))
-    error = float((image.double() - sharp.double()).square().mean().clamp_min(1e-12))
+    error = float(((image.double() - sharp.double()).square().mean() / valid.mean()).clamp_min(1e-12))
     return float(-10 * np.log10(error)), float(ssim(image, sharp))
 
 

@@ -20,6 +20,7 @@ from napari_mdeblurgan.restoration.device import pick_device, pick_precision
 from napari_mdeblurgan.restoration.inference import is_out_of_memory
 from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint, went_back_to
 from napari_mdeblurgan.training.curves import write_curves
+from napari_mdeblurgan.training.fine_tune.between import between
 from napari_mdeblurgan.training.fine_tune.clock import UNLIMITED, TimedSchedule, WorkingClock
 from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder, read_pairs, read_settings
 from napari_mdeblurgan.training.fine_tune.held_out import SMALLEST_PATCH, split
@@ -40,6 +41,11 @@ VALIDATION_COST = 20  # a validation at most every so many times what one takes
 STEPS_FOR_ROW = 10
 HISTORY_POINTS = 500
 MOST_RETRIES = 4
+WAYS = (
+    0.25,
+    0.5,
+    1.0,
+)  # from the base model to the tuned one, that are judged where planes of a stack are learned from
 SLOWER = 0.3  # the learning rate after a divergence, as a share of the one before
 
 
@@ -92,6 +98,8 @@ class FineTuning:
         The weights that did best on the held-out squares: at first the base model's.
     best_step : int
         After how many steps they were.
+    best_way : float
+        How far they lie on the way from the base model's to the tuned ones: 1, but for focus stacks perhaps less.
     best_psnr_db, base_psnr_db : float
         How they did, and how the base model did.
     bicubic : Scores
@@ -118,7 +126,8 @@ class FineTuning:
         epoch = sum((box.y1 - box.y0) * (box.x1 - box.x0) for box in self.split.training)
         self.metrics = Metrics(folder.metrics, max(1, epoch // (asked.batch * self.sampler.patch**2)))
         self.best = {name: value.clone() for name, value in self.base.network.state_dict().items()}
-        self.best_step, self.best_psnr_db, self.base_psnr_db = 0, 0.0, 0.0
+        self.best_step, self.best_way, self.best_psnr_db, self.base_psnr_db = 0, 1.0, 0.0, 0.0
+        self._ways = WAYS if any(pair.stack for pair in self.pairs) else WAYS[-1:]
         self.last_validation: Validation | None = None
         self.bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing, self.base.card.scale)
         self._shown = pieces(self.pairs, self.split, self.split.choosing)
@@ -188,7 +197,7 @@ class FineTuning:
         self.training.restore(tensors, values["training"])
         self.metrics.restore(values["metrics"], self.training.step)
         self.best_step, self.best_psnr_db = values["best_step"], values["best_psnr_db"]
-        self.base_psnr_db = values["base_psnr_db"]
+        self.best_way, self.base_psnr_db = values.get("best_way", 1.0), values["base_psnr_db"]
         self.last_validation = Validation(**values["validation"]) if values["validation"] else None
         self.sampler = self._new_sampler()
         self._validate_at = self.clock.seconds + self._interval(0.0)
@@ -305,15 +314,22 @@ class FineTuning:
         return Validation(psnr_db, ssim, self.bicubic.mean_psnr_db, self.bicubic.mean_ssim)
 
     def _validate(self, step: int) -> tuple[Validation, bool]:
-        """Judge the averaged network on the squares that the best is chosen by; keep it if it is the best so far."""
+        """Judge the averaged network on the squares that the best is chosen by; keep it if it is the best so far.
+
+        A stack shows one field only, which is soon known by heart: weights between the base model's and the tuned ones are
+        judged, too.
+        """
         began = time.monotonic()
-        network = self.training.averaged
-        scores = score(network, self.pairs, self.split.held_out, self.split.choosing)
+        networks = {way: between(self.base.network, self.training.averaged, way) for way in self._ways}
+        arguments = self.pairs, self.split.held_out, self.split.choosing
+        judged = {way: score(network, *arguments) for way, network in networks.items()}
+        way = max(judged, key=lambda way: judged[way].mean_psnr_db)
+        scores, network = judged[way], networks[way]
         validation = self.last_validation = self._validation(scores.mean_psnr_db, scores.mean_ssim)
         best = scores.mean_psnr_db > self.best_psnr_db
         if best:
             self.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-            self.best_step, self.best_psnr_db = step, scores.mean_psnr_db
+            self.best_step, self.best_way, self.best_psnr_db = step, way, scores.mean_psnr_db
         self._write_row(step, validation)
         write_pieces(self.folder.preview, network, self._shown)
         self._validated_at = step
@@ -410,6 +426,7 @@ class FineTuning:
             "slower": self._slower,
             "retries": self._retries,
             "best_step": self.best_step,
+            "best_way": self.best_way,
             "best_psnr_db": self.best_psnr_db,
             "base_psnr_db": self.base_psnr_db,
             "validation": dataclasses.asdict(self.last_validation) if self.last_validation else None,

@@ -86,7 +86,7 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
             "in a CSV."
         )
     ordered = [sorted(each, key=counted) for each in files]
-    names = _unique([_stem(one) for one in ordered[0]])
+    names = unique([_stem(one) for one in ordered[0]])
     return image_pairs([PairFiles(*each) for each in zip(names, *ordered, strict=True)])
 
 
@@ -130,7 +130,7 @@ def read_table(path: Path) -> Matched:
     if not found:
         first = f" ({left_out[0].rstrip('.')})" if left_out else ""
         raise PairError(f"{path} names no pair{first}; write a low and a high file in each row.")
-    names = _unique([name for name, *_ in found])
+    names = unique([name for name, *_ in found])
     pairs = tuple(PairFiles(name, *row[1:]) for name, row in zip(names, found, strict=True))
     return image_pairs(pairs, left_out)
 
@@ -206,7 +206,7 @@ def _by_name(
                 low.remove(group[0])
                 high.remove(others[0])
     found.sort(key=lambda each: counted(each[1]))
-    names = _unique([name for name, _, _ in found])
+    names = unique([name for name, _, _ in found])
     pairs = tuple(PairFiles(name, one, other) for name, (_, one, other) in zip(names, found, strict=True))
     return pairs, (low, high)
 
@@ -222,13 +222,13 @@ def counted(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def unique(names: Sequence[str]) -> list[str]:
     """The names, with a number behind those that come again."""
-    unique: list[str] = []
+    found: list[str] = []
     for name in names:
         fresh, number = name, 1
-        while fresh in unique or (number > 1 and fresh in names):
+        while fresh in found or (number > 1 and fresh in names):
             number += 1
             fresh = f"{name} ({number})"
-        unique.append(fresh)
-    return unique
+        found.append(fresh)
+    return found

@@ -172,6 +172,8 @@ class RegisteredPair:
         y and x of the whole images.
     registration : Registration
         How it was found. Not trained on unless it is accepted or the user insists.
+    stack : str
+        Name of the focus stack that `low` is a plane of and `high` was made from; empty for images by two objectives.
     """
 
     name: str
@@ -186,6 +188,7 @@ class RegisteredPair:
     low_shape: tuple[int, int]
     high_shape: tuple[int, int]
     registration: Registration
+    stack: str = ""
 
     @property
     def channels(self) -> int:

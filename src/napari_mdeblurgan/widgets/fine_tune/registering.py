@@ -14,8 +14,10 @@ from napari_mdeblurgan.errors import MdeblurganError
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.training.pairs import ImagePair, Outcome
     from napari_mdeblurgan.widgets.fine_tune.sources import Source
+    from napari_mdeblurgan.widgets.fine_tune.stack_page import StackSource
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +54,48 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
     )
 
 
-def registered(source: Source, layers: ImagePair | None, scale: int) -> Iterator[tuple[int, int, Outcome] | str]:
+def stack_of(layer: Image, shown: tuple[int, ...]) -> Micrograph:
+    """A layer's focus stack, its planes first and not read yet; along axes but z and the channels, at what is shown.
+
+    Parameters
+    ----------
+    layer : Image
+        Of three dimensions or more.
+    shown : tuple of int
+        Index for each axis before y and x.
+
+    Raises
+    ------
+    ImageError
+        If it has no axis through focus.
+    """
+    from napari_mdeblurgan.focus.opening import with_planes_first
+    from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.widgets.axes import arranged, lazy, letters, order_of
+    from napari_mdeblurgan.widgets.origin import is_ours
+    from napari_mdeblurgan.widgets.view import full_resolution
+
+    order = order_of(layer.axis_labels)
+    data: Any = arranged(full_resolution(layer), order)
+    axes = letters([layer.axis_labels[axis] for axis in order], layer.rgb)
+    kept = [letter in "ZC" or "Z" not in axes for letter in axes[: len(shown)]]
+    index = tuple(slice(None) if keep else at for keep, at in zip(kept, shown, strict=True))
+    data = (data if isinstance(data, np.ndarray) else lazy(data))[index]
+    own = "".join(letter for letter, keep in zip(axes, kept, strict=False) if keep) + axes[len(shown) :]
+    return with_planes_first(Micrograph(data, own, name=layer.name, restored=is_ours(layer, wait=True)))
+
+
+def registered(
+    source: Source, layers: ImagePair | Micrograph | None, scale: int
+) -> Iterator[tuple[int, int, Outcome] | str]:
     """Register what the user pointed at.
 
     Parameters
     ----------
     source : Source
-        Folders or a table; of layers only the objectives.
-    layers : ImagePair or None
-        The two layers, where it is two.
+        Folders, a table or files of stacks; of layers only the objectives.
+    layers : ImagePair or Micrograph or None
+        The two layers, where it is two, or the stack of a layer.
     scale : int
         Of the model.
 
@@ -72,6 +107,9 @@ def registered(source: Source, layers: ImagePair | None, scale: int) -> Iterator
     try:
         from napari_mdeblurgan.training.pairs import match_folders, read_table, register_all
 
+        if source.stack is not None:
+            yield from _planes(source.stack, layers, scale)
+            return
         todo: list[Any] = [layers] if layers is not None else []
         if layers is None:
             assert source.table is not None or isinstance(source.low, Path)
@@ -85,3 +123,20 @@ def registered(source: Source, layers: ImagePair | None, scale: int) -> Iterator
     except Exception as error:
         log.exception("registering failed")
         yield f"Registering failed unexpectedly ({type(error).__name__}: {error}); see the log."
+
+
+def _planes(source: StackSource, layer: Any, scale: int) -> Iterator[tuple[int, int, Outcome] | str]:
+    """The planes of stacks, one stack after the other; a bad one is named and the rest goes on."""
+    from napari_mdeblurgan.training.fine_tune.stacks import read_stack, stack_names, stack_pairs, stack_paths
+
+    paths = stack_paths(source.paths)
+    stacks: list[tuple[str, Any]] = list(zip(stack_names(paths), paths, strict=True))
+    if layer is not None:
+        stacks = [(layer.name, layer)]
+    for number, (name, given) in enumerate(stacks, 1):
+        try:
+            stack = read_stack(given) if isinstance(given, Path) else given
+            for outcome in stack_pairs(name, stack, scale=scale, registered=source.registered):
+                yield number, len(stacks), outcome
+        except MdeblurganError as error:
+            yield str(error)

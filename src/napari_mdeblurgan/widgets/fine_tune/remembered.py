@@ -23,6 +23,8 @@ class Remembered:
     low_folder: str = ""
     high_folder: str = ""
     table: str = ""
+    stacks: str = ""
+    stacks_registered: bool = False
     low_objective: float = 5.0
     high_objective: float = 10.0
     base: str = ""

@@ -1,4 +1,4 @@
-"""Where pairs come from: two layers, two folders, or a table."""
+"""Where pairs come from: two layers, two folders, a table, or focus stacks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from qtpy.QtWidgets import (
 
 from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
+from napari_mdeblurgan.widgets.fine_tune.stack_page import StackPage, StackSource
 from napari_mdeblurgan.widgets.plain import literal
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-SOURCES = ("Two layers", "Two folders", "A table (CSV)")
-LAYERS, FOLDERS, TABLE = range(3)
+SOURCES = ("Two layers", "Two folders", "A table (CSV)", "Focus stacks")
+LAYERS, FOLDERS, TABLE, STACKS = range(4)
 LOW_TIP = "The image of the weaker objective, such as ×5: blurred, of a larger field."
 HIGH_TIP = (
     "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the other. "
@@ -52,12 +53,15 @@ class Source:
         Or a CSV.
     objectives : (float, float)
         Magnifications of the weaker and the stronger one.
+    stack : StackSource or None
+        Or focus stacks.
     """
 
     low: Any
     high: Any
     table: Path | None
     objectives: tuple[float, float]
+    stack: StackSource | None = None
 
 
 class Sources(QWidget):
@@ -69,19 +73,23 @@ class Sources(QWidget):
         super().__init__()
         self.kind = QComboBox()
         self.kind.addItems(SOURCES)
-        self.kind.setToolTip("Where the pairs of images are.")
+        self.kind.setToolTip("Where the pairs of images are, or the focus stacks.")
         self.low, self.high = _layer_box(LOW_TIP), _layer_box(HIGH_TIP)
         self.low_folder, self.high_folder = (
             PathEdit("folder", f"A folder of images. {tip} {MATCH_TIP}") for tip in (LOW_TIP, HIGH_TIP)
         )
         self.table = PathEdit("file", "A text file with a row for each pair: columns low and high, and perhaps name.")
+        self.stacks = StackPage()
         pages = QStackedWidget()
         pages.addWidget(_form(("Low", self.low), ("High", self.high)))
         pages.addWidget(_form(("Low", self.low_folder), ("High", self.high_folder)))
         pages.addWidget(_form(("Table", self.table)))
+        pages.addWidget(self.stacks)
         self.low_objective, self.high_objective = (_objective() for _ in range(2))
         self.register = QPushButton("Register")
-        self.register.setToolTip("Find each high-magnification image in the other, and add the pairs to the table.")
+        self.register.setToolTip(
+            "Find each high-magnification image in the other, or the planes of a stack in each other, and add them to the table."
+        )
         self.register.clicked.connect(self._ask)
         self._chosen = False  # whether the two layers are the user's choice
         for box in (self.low, self.high):
@@ -96,7 +104,12 @@ class Sources(QWidget):
         layout.addWidget(pages)
         layout.addLayout(row)
         self.kind.currentIndexChanged.connect(pages.setCurrentIndex)
+        self.kind.currentIndexChanged.connect(self._on_kind)
         self._recall(remembered)
+
+    def _on_kind(self, kind: int) -> None:
+        for box in (self.low_objective, self.high_objective):
+            box.setEnabled(kind != STACKS)  # which has one objective
 
     def _on_choice(self, _: int = 0) -> None:
         self._chosen = True
@@ -113,10 +126,12 @@ class Sources(QWidget):
         self._on_choice()
 
     def _recall(self, remembered: Remembered) -> None:
-        self.kind.setCurrentIndex(remembered.source if remembered.source in (LAYERS, FOLDERS, TABLE) else LAYERS)
+        self.kind.setCurrentIndex(remembered.source if remembered.source in range(len(SOURCES)) else LAYERS)
         self.low_folder.setText(remembered.low_folder)
         self.high_folder.setText(remembered.high_folder)
         self.table.setText(remembered.table)
+        self.stacks.paths.setText(remembered.stacks)
+        self.stacks.registered.setChecked(remembered.stacks_registered)
         self.low_objective.setValue(remembered.low_objective)
         self.high_objective.setValue(remembered.high_objective)
 
@@ -128,12 +143,15 @@ class Sources(QWidget):
             low_folder=self.low_folder.text(),
             high_folder=self.high_folder.text(),
             table=self.table.text(),
+            stacks=self.stacks.paths.text().strip(),
+            stacks_registered=self.stacks.registered.isChecked(),
             low_objective=self.low_objective.value(),
             high_objective=self.high_objective.value(),
         )
 
     def offer(self, images: list[Image]) -> None:
         """Offer these layers; two different ones that the user chose stay chosen, else it is the two that are newest."""
+        self.stacks.offer(images)
         undecided = not self._chosen or self.low.currentData() is self.high.currentData()
         for box, default in ((self.low, -2), (self.high, -1)):
             chosen = None if undecided else box.currentData()
@@ -155,12 +173,16 @@ class Sources(QWidget):
             return Source(self.low.currentData(), self.high.currentData(), None, objectives)
         if kind == FOLDERS:
             return Source(self.low_folder.path, self.high_folder.path, None, objectives)
+        if kind == STACKS:
+            return Source(None, None, None, objectives, self.stacks.source)
         return Source(None, None, self.table.path, objectives)
 
     @property
     def problem(self) -> str:
         """Why nothing can be registered yet; empty if something can."""
         source = self.source
+        if source.stack is not None:
+            return self.stacks.problem
         if source.objectives[0] >= source.objectives[1]:
             return "The first magnification must be the smaller one."
         match self.kind.currentIndex():

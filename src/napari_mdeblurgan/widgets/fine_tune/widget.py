@@ -28,7 +28,7 @@ from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, announced
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
-from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered
+from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered, stack_of
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
 from napari_mdeblurgan.widgets.fine_tune.starting import begun_with, resumed_with
 from napari_mdeblurgan.widgets.origin import is_ours, marks
@@ -37,6 +37,7 @@ from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.pairs import Outcome
+    from napari_mdeblurgan.widgets.fine_tune.sources import Source
 
 DEBLUR = "Deblur + SR"
 
@@ -141,7 +142,7 @@ class FineTuneWidget(FineTunePanel):
         if card is None:
             return "There is no model to start from: install or train one first."
         if not self.pairs.table.outcomes:
-            return "Add pairs first: choose two layers, two folders or a table, and press Register."
+            return "Add pairs first: choose two layers, two folders, a table or focus stacks, and press Register."
         if not used:
             return "Tick at least one pair to learn from."
         if any(pair.scale != card.scale for pair in used):
@@ -160,14 +161,12 @@ class FineTuneWidget(FineTunePanel):
         if problem or card is None or self._registering is not None:
             self._say(problem or self.problem)
             return
-        source, layers = self.pairs.sources.source, None
-        if isinstance(source.low, Image):
-            from napari_mdeblurgan.training.pairs import ImagePair
-
-            planes = [
-                micrograph_of(layer, view.current_slice(layer, self._viewer)) for layer in (source.low, source.high)
-            ]
-            layers = ImagePair(f"{source.low.name} + {source.high.name}", *planes)
+        source = self.pairs.sources.source
+        try:
+            layers = self._layers_of(source)
+        except MdeblurganError as error:
+            self._fail(str(error))
+            return
         self._keep()
         self._say("Registering…")
         self._registering = create_worker(
@@ -177,6 +176,19 @@ class FineTuneWidget(FineTunePanel):
         self._registering.finished.connect(self._on_all_registered)
         self._registering.start()
         self._refresh()
+
+    def _layers_of(self, source: Source) -> Any:
+        """The images of the layers that are pointed at; None for files."""
+        if source.stack is not None:
+            stack = source.stack.layer
+            return None if stack is None else stack_of(stack, view.current_slice(stack, self._viewer))
+        if not isinstance(source.low, Image):
+            return None
+        from napari_mdeblurgan.training.pairs import ImagePair
+
+        pair = (source.low, source.high)
+        planes = [micrograph_of(layer, view.current_slice(layer, self._viewer)) for layer in pair]
+        return ImagePair(f"{source.low.name} + {source.high.name}", *planes)
 
     def register_layers(self, low: Image, high: Image) -> None:
         """Choose two layers as the images of a pair, and register them."""
