@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.training.pairs import ImagePair, Outcome
     from napari_mdeblurgan.widgets.fine_tune.sources import Source
-    from napari_mdeblurgan.widgets.fine_tune.stack_page import StackSource
+    from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
     )
 
 
-def stack_of(layer: Image, shown: tuple[int, ...]) -> Micrograph:
+def stack_micrograph(layer: Image, shown: tuple[int, ...]) -> Micrograph:
     """A layer's focus stack, its planes first and not read yet; along axes but z and the channels, at what is shown.
 
     Parameters
@@ -125,7 +125,7 @@ def registered(
         yield f"Registering failed unexpectedly ({type(error).__name__}: {error}); see the log."
 
 
-def _planes(source: StackSource, layer: Any, scale: int) -> Iterator[tuple[int, int, Outcome] | str]:
+def _planes(source: ChosenStacks, layer: Any, scale: int) -> Iterator[tuple[int, int, Outcome] | str]:
     """The planes of stacks, one stack after the other; a bad one is named and the rest goes on."""
     from napari_mdeblurgan.training.fine_tune.stacks import read_stack, stack_names, stack_pairs, stack_paths
 

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
-from napari_mdeblurgan.widgets.fine_tune.stack_page import StackPage, StackSource
+from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks, StackPage
 from napari_mdeblurgan.widgets.plain import literal
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Source:
         Or a CSV.
     objectives : (float, float)
         Magnifications of the weaker and the stronger one.
-    stack : StackSource or None
+    stack : ChosenStacks or None
         Or focus stacks.
     """
 
@@ -61,7 +61,7 @@ class Source:
     high: Any
     table: Path | None
     objectives: tuple[float, float]
-    stack: StackSource | None = None
+    stack: ChosenStacks | None = None
 
 
 class Sources(QWidget):

@@ -38,7 +38,7 @@ REGISTERED_TIP = "The planes lie on each other already: do not move them. Otherw
 
 
 @dataclass(frozen=True, slots=True)
-class StackSource:
+class ChosenStacks:
     """What the user pointed at.
 
     Attributes
@@ -69,7 +69,7 @@ class StackPage(QWidget):
         self.paths.setPlaceholderText("files or a folder")
         for widget in (self.paths, self.look):
             widget.setToolTip(PATHS_TIP)
-        self.look.setFixedWidth(28)
+        self.look.setFixedWidth(40)  # with the arrow of the menu
         menu = QMenu(self.look)
         menu.addAction("Files…", self._look_for_files)
         menu.addAction("A folder…", self._look_for_folder)
@@ -107,12 +107,12 @@ class StackPage(QWidget):
         self._refresh()
 
     @property
-    def source(self) -> StackSource:
+    def source(self) -> ChosenStacks:
         """What is pointed at now."""
         layer = self.stack.currentData()
         typed = () if layer is not None else (text.strip() for text in self.paths.text().split(SEPARATOR))
         paths = tuple(Path(text).expanduser() for text in typed if text)
-        return StackSource(layer, paths, self.registered.isChecked())
+        return ChosenStacks(layer, paths, self.registered.isChecked())
 
     @property
     def problem(self) -> str:

@@ -28,7 +28,7 @@ from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, announced
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
-from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered, stack_of
+from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered, stack_micrograph
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
 from napari_mdeblurgan.widgets.fine_tune.starting import begun_with, resumed_with
 from napari_mdeblurgan.widgets.origin import is_ours, marks
@@ -181,7 +181,7 @@ class FineTuneWidget(FineTunePanel):
         """The images of the layers that are pointed at; None for files."""
         if source.stack is not None:
             stack = source.stack.layer
-            return None if stack is None else stack_of(stack, view.current_slice(stack, self._viewer))
+            return None if stack is None else stack_micrograph(stack, view.current_slice(stack, self._viewer))
         if not isinstance(source.low, Image):
             return None
         from napari_mdeblurgan.training.pairs import ImagePair
