@@ -125,7 +125,10 @@ def test_from_focus_stacks_and_pairs_to_a_model(folders, base, planes):
 
 @pytest.mark.parametrize(
     ("axes", "count", "said"),
-    [("ZYX", 1, "at least two planes"), ("TYX", 5, "through time, not through focus")],
+    [
+        ("ZYX", 1, "This is a single plane; a focus stack has at least two"),
+        ("TYX", 5, "through time, not through focus"),
+    ],
 )
 def test_what_is_no_focus_stack_is_told_in_one_sentence(tmp_path, base, planes, axes, count, said):
     write_image(tmp_path / "stack.ome.tif", Micrograph(planes[:count], axes))

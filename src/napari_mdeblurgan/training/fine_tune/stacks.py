@@ -183,10 +183,6 @@ def _truth(name: str, by_channel: Sequence[Sequence[np.ndarray]], *, registered:
     planes = by_channel[decides]
     found = all_in_focus(planes, registered=registered, ordered=ordered)
     joint = {index: place for index, place in enumerate(found.transforms) if place is not None}
-    if len(joint) < 2:
-        raise ImageError(
-            f"{name}: no two planes can be laid on each other, so they are no focus stack; check that all show one place."
-        )
     colours = planes[0].shape[-1] if planes[0].ndim == 3 else len(by_channel)
     places = {index: (place,) * colours for index, place in joint.items()}
     if planes[0].ndim == 3 and not registered:
