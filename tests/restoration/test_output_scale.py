@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,6 +68,12 @@ def test_softness_is_in_pixels_of_the_result(tiny_model: Models) -> None:
     expected = softened_plane(restore(image, model, **SAME), 1.5, rgb=False)
     inner = (slice(8, -8),) * 2  # at the rim the network knows a little more
     np.testing.assert_allclose(soft[inner], expected[inner], rtol=0, atol=1e-5 * np.ptp(expected))
+
+
+def test_where_the_objective_is_not_known_it_is_as_soft_as_the_models_result_averaged(tiny_model: Models) -> None:
+    card = replace(tiny_model().card, softness=0.5)
+    assert make_plan(PLANE, card, **EXACT).softness.sigma == 0.5
+    assert make_plan(PLANE, card, **SAME).softness.sigma == 0.25
 
 
 def test_type_alpha_and_gaps_are_the_images_own(tiny_model: Models) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.errors import ImageError
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model_card import ModelCard
 
 
 def output_factor(output_scale: int | None, model_scale: int, model: str) -> int:
@@ -33,3 +37,16 @@ def output_factor(output_scale: int | None, model_scale: int, model: str) -> int
             f"the image's own pixels, or nothing for ×{model_scale}."
         )
     return int(output_scale)
+
+
+def softness_at(card: ModelCard, factor: int) -> float:
+    """How soft a result is to be where the objective is not known: σ in its pixels, as the card tells it in those of the model.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model.
+    factor : int
+        Pixels of the result for one of the image, along y and x.
+    """
+    return card.softness * factor / card.scale

@@ -16,7 +16,7 @@ from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
 from napari_mdeblurgan.restoration.measuring import measured_windows
-from napari_mdeblurgan.restoration.output_scale import output_factor
+from napari_mdeblurgan.restoration.output_scale import output_factor, softness_at
 from napari_mdeblurgan.restoration.softness import (
     AUTO,
     BARE,
@@ -238,7 +238,7 @@ def make_plan(
             windows = measured_windows(image, colour, window_axes)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
-    wanted = chosen_softness(softness, objective, pixel_size_um, card.softness)
+    wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor))
     around = softening_margin(wanted.sigma, factor)
     return RestorationPlan(
         shape=shape,

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.restoration.output_scale import output_factor
+from napari_mdeblurgan.restoration.output_scale import output_factor, softness_at
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import is_natural, part_of
 from napari_mdeblurgan.widgets.halving import averaged, in_pixels
@@ -234,7 +234,7 @@ def _restore(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
         tell = None if explanation is None else explanation.keep
         data, seconds = yield from _timed(restore_steps(image, plan, model, tell))
         spread = None
-    soft = yield from _softened(job, data, model.card.softness)
+    soft = yield from _softened(job, data, softness_at(model.card, plan.factor))
     restored = _restored(job, plan, model, soft, seconds)
     if not check:
         return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored

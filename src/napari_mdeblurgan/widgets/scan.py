@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
@@ -270,12 +271,13 @@ def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: f
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
     optics = optics_of(job.placement, job.file, job.binning)
-    softness = known_softness(optics, job.microscope, model.card.softness)
+    unknown = softness_at(model.card, plan.factor)
+    softness = known_softness(optics, job.microscope, unknown)
     bare = SoftLevels(open_levels(path), rgb=job.rgb, sigma=softness.sigma)
     return Saved(
         path=path,
         levels=[put_back(level, job.placement.order) for level in bare.arrays],
-        soft=SoftResult(bare, job.rgb, job.placement.order, optics, model.card.softness, softness),
+        soft=SoftResult(bare, job.rgb, job.placement.order, optics, unknown, softness),
         arguments=_arguments(job, model, plan, path, seconds, softness),
         device=plan.device,
         seconds=seconds,
