@@ -18,9 +18,9 @@ from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.training.fine_tune.between import between
 from napari_mdeblurgan.training.fine_tune.folder import begin, read_pairs
-from napari_mdeblurgan.training.fine_tune.held_out import split
+from napari_mdeblurgan.training.fine_tune.held_out import Box, split
 from napari_mdeblurgan.training.fine_tune.outcome import conclude
-from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
+from napari_mdeblurgan.training.fine_tune.pairs import TuningPair, tuning_pairs
 from napari_mdeblurgan.training.fine_tune.patches import PairSampler
 from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
 from napari_mdeblurgan.training.fine_tune.stacks import coarser, read_stack, stack_names, stack_pairs
@@ -199,6 +199,15 @@ def test_planes_of_a_stack_are_learned_from_as_often_as_each_other(
         drawn = sampler.draw(number).known
         assert drawn is not None
         assert drawn.mean(dim=(1, 2, 3)).min() >= 0.25
+
+
+@pytest.mark.parametrize(("stack", "turned"), [("stack", True), ("", False)])
+def test_patches_of_a_stack_are_turned_unasked(stack: str, turned: bool) -> None:
+    ramp = np.broadcast_to(np.arange(96, dtype=np.float32), (1, 96, 96))
+    pair = TuningPair("p", ramp, ramp.repeat(2, 1).repeat(2, 2), np.ones((192, 192), bool), stack)
+    sampler = PairSampler([pair], [Box(0, 0, 96, 0, 96)], batch=16, patch=24, turns=False, seed=0)
+    rising = {bool(each[0, 0, -1] > each[0, 0, 0] + 1) for each in sampler.draw(0).blurred}
+    assert rising == ({True, False} if turned else {True})
 
 
 def test_a_stack_makes_a_model_that_tells_so_and_can_be_resumed(begun: Callable[..., Any]) -> None:

@@ -39,7 +39,7 @@ class PairSampler:
         Patches in a batch, and their edge in low-resolution pixels. Where no pair has room for it, a smaller one that is a
         multiple of 8; see `patch`.
     turns : bool
-        Turn by quarters and flip.
+        Turn by quarters and flip. Those of focus stacks always are: one field is little to learn from.
     seed : int
         Of the random sequence.
 
@@ -96,7 +96,7 @@ class PairSampler:
         images = (low[:, *at], place.sharp_low[:, *at], place.pair.high[:, *fine])
         known = place.pair.valid[None, *fine].astype(np.float32)
         gain, offset = np.float32(random.uniform(*GAIN)), np.float32(random.uniform(-OFFSET, OFFSET))
-        turns, flip = (int(random.integers(4)), random.random() < 0.5) if self.turns else (0, False)
+        turns, flip = (int(random.integers(4)), random.random() < 0.5) if self.turns or place.pair.stack else (0, False)
         changed = [_changed(image, gain, offset, turns, flip) for image in images]
         return *changed, _changed(known, np.float32(1), np.float32(0), turns, flip)
 
