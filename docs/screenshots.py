@@ -56,6 +56,7 @@ MOVING = (  # pictures of the moving one, and for how many milliseconds each is 
     ("fluorescence-6-trust", 2200),
 )
 MOVING_WIDTH, MOVING_COLOURS = 864, 96
+COLOURS = 256
 
 
 def main(folder: Path) -> None:
@@ -186,7 +187,10 @@ def save_small(picture: Path, path: Path, largest: int = LARGEST_BYTES) -> None:
     whole = Image.open(picture).convert("RGB")
     for percent in range(100, 30, -10):
         size = (whole.width * percent // 100, whole.height * percent // 100)
-        whole.resize(size, Image.Resampling.LANCZOS).save(path, optimize=True)
+        reduced = whole.resize(size, Image.Resampling.LANCZOS)
+        reduced.quantize(palette=reduced.quantize(COLOURS), dither=Image.Dither.FLOYDSTEINBERG).save(
+            path, optimize=True
+        )
         if path.stat().st_size <= largest:
             break
 
