@@ -1,6 +1,6 @@
 """What a small softness would cost and bring where nothing is known of the objective: changes of PSNR in dB, in one table.
 
-    python benchmarks/softness_prior.py DATA OUTPUT [--models rgb-x2 gray-x2] [--prior 0.2 0.3 0.4] [--sets smear widefield]
+    python benchmarks/softness_prior.py DATA OUTPUT [--models rgb-x2 gray-x2] [--prior 0.4 0.5 0.6] [--sets smear widefield]
 
 DATA has the subfolders validation/rgb, validation/grey and real. Every third image for validation
 goes through the Gaussian protocol, and real images are judged as `mdeblurgan evaluate --real` does. A line gives the gain of
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--models", nargs="+", default=["rgb-x2", "gray-x2"])
-    parser.add_argument("--prior", nargs="+", type=float, default=[0.2, 0.3, 0.4])
+    parser.add_argument("--prior", nargs="+", type=float, default=[0.4, 0.5, 0.6])
     parser.add_argument("--sets", nargs="*", default=SETS, help="parts of names of sets of real images")
     parser.add_argument("--edge", type=int, default=512)
     options = parser.parse_args()
