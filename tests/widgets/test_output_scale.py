@@ -163,3 +163,28 @@ def test_the_batch_makes_results_of_the_same_pixels(viewer: Viewer, noise: Noise
     np.testing.assert_array_equal(found.data, restore(noise(), model, output_scale=1))
     means = block_means(restore(noise().astype(np.float32), model, precision="float32"), binning=2, y=0)
     assert np.abs(found.data - means.clip(0, 255)).mean() < 3
+
+
+def test_resume_is_offered_for_the_choices_alone_that_a_result_was_begun_with(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot
+) -> None:
+    viewer.add_image(noise(1000, 1000), name="scan")
+    widget.results.to_disk.value = True
+    begin(qtbot, widget, blocks, done=1)
+    controls = widget.controls
+    controls.cancel.native.click()
+    blocks.let_on()
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    assert controls.run.text == "Resume"
+    for box in (controls.halve, controls.ensemble):
+        box.native.click()
+        assert controls.run.text == "Deblur + SR"
+        box.native.click()
+        assert controls.run.text == "Resume"
+    for name, words in (("tiny-grey-2", "Deblur + SR"), ("tiny-grey", "Resume")):
+        names = [controls.model.native.itemText(number) for number in range(controls.model.native.count())]
+        way = names.index(name) - names.index(controls.model.value)
+        for _ in range(abs(way)):
+            press(controls.model, Qt.Key.Key_Down if way > 0 else Qt.Key.Key_Up, qtbot)
+        assert controls.model.value == name
+        qtbot.waitUntil(lambda words=words: controls.run.text == words, timeout=30_000)

@@ -40,7 +40,7 @@ from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.results_folder import ResultsFolder
 from napari_mdeblurgan.widgets.runner import Runner
 from napari_mdeblurgan.widgets.scan import Opened, Saved
-from napari_mdeblurgan.widgets.scan_layers import ScanLayers
+from napari_mdeblurgan.widgets.scan_layers import ScanLayers, Wishes
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.sharpness import Sharpness
 from napari_mdeblurgan.widgets.slices import Slices
@@ -326,12 +326,12 @@ class DeblurWidget(Container):
         name = models.default_model(self._cards, channels, remembered)
         return next((card for card in self._cards if card.name == name), None)
 
-    def _chosen_for(self, image: Image) -> tuple[str, int]:
-        """The name of that model, and how many pixels of the result for one of the image there would be."""
-        card = self._card_for(image)
-        if card is None:
-            return "", 0
-        return card.name, output_factor(chosen_output_scale(self.controls.output.value), card.scale, card.name)
+    def _chosen_for(self, image: Image) -> Wishes:
+        """What an image would be restored by."""
+        card, controls = self._card_for(image), self.controls
+        factor = output_factor(chosen_output_scale(controls.output.value), card.scale, card.name) if card else 0
+        binning, orientations = 2 if controls.halve.value else 1, 8 if controls.ensemble.value else 1
+        return Wishes(card.name if card else "", factor, binning, orientations)
 
     def start_preview(self) -> None:
         """Restore what the canvas shows."""

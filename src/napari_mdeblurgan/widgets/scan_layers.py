@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from napari.layers import Image
 
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.begun import BegunSearch
 
 
+class Wishes(NamedTuple):
+    """What the user chooses that makes another result of an image: where one of them changes, nothing is resumed."""
+
+    model: str
+    factor: int
+    binning: int
+    orientations: int
+
+
 class ScanLayers:
     """Adds and updates them; lives on the main thread.
 
@@ -37,16 +46,15 @@ class ScanLayers:
     begun : BegunSearch
         Knows what earlier sessions have left.
     chosen : callable
-        Gives the name of the model that would restore an image, and how many pixels of the result for one of the image
-        there would be.
+        Gives the wishes that an image would be restored by now.
     """
 
-    def __init__(self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], tuple[str, int]]) -> None:
+    def __init__(self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], Wishes]) -> None:
         self._viewer, self._begun, self._chosen = viewer, begun, chosen
         self._opened: Opened | None = None
         self._live: LiveLayer | None = None
         self._interrupted: weakref.WeakValueDictionary[Path, Image] = weakref.WeakValueDictionary()
-        self._unfinished: weakref.WeakKeyDictionary[Image, tuple[Path, dict[str, Any], int]] = (
+        self._unfinished: weakref.WeakKeyDictionary[Image, tuple[Path, dict[str, Any], Wishes]] = (
             weakref.WeakKeyDictionary()
         )
         self._assessed: Path | None = None
@@ -59,15 +67,15 @@ class ScanLayers:
     def can_resume(self, source: Image) -> bool:
         """Whether the last scan of `source`, or its assessment, was interrupted, and is still there.
 
-        A source that has been placed elsewhere since has another result, and so has one of other pixels.
+        A source that has been placed elsewhere since has another result, and so has one of other wishes.
         """
-        begun, (model, factor) = self._begun.of(source), self._chosen(source)
-        if begun is not None and begun.model == model:
+        begun, chosen = self._begun.of(source), self._chosen(source)
+        if begun is not None and begun.model == chosen.model:
             return True
-        path, place, made = self._unfinished.get(source, (None, {}, factor))
+        path, place, made = self._unfinished.get(source, (None, {}, chosen))
         return (
             path is not None
-            and made == factor
+            and made == chosen
             and place == placement_of(source).told()
             and any((place / "zarr.json").is_file() for place in (path, path.with_name(path.name + PARTIAL)))
         )
@@ -93,7 +101,7 @@ class ScanLayers:
             layer = add_layer(self._viewer, self._live.arrays, opened.arguments, source)
         self._live.attach(layer)
         if source is not None:
-            self._unfinished[source] = scan.path, placement_of(source).told(), scan.plan.factor
+            self._unfinished[source] = scan.path, placement_of(source).told(), _made_by(opened.arguments)
         return layer
 
     def touch(self) -> None:
@@ -106,8 +114,7 @@ class ScanLayers:
         layer = self.end(made, source)
         self._assessed = made.path
         if source is not None:
-            factor = made.arguments["metadata"]["mdeblurgan"]["scale"]
-            self._unfinished[source] = made.path, placement_of(source).told(), factor
+            self._unfinished[source] = made.path, placement_of(source).told(), _made_by(made.arguments)
         return layer
 
     def assessed(self, source: Image | None) -> None:
@@ -148,6 +155,11 @@ class ScanLayers:
         if self._live is not None and self._opened is not None:
             _interrupt(self._live, self._opened)
         self._live = self._opened = None
+
+
+def _made_by(arguments: dict[str, Any]) -> Wishes:
+    made = arguments["metadata"]["mdeblurgan"]
+    return Wishes(made["model"], made["scale"], made.get("binning", 1), made["orientations"])
 
 
 def _interrupt(live: LiveLayer, opened: Opened) -> None:
