@@ -14,8 +14,9 @@ os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks o
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import napari
 from napari.settings import get_settings
@@ -28,6 +29,8 @@ from qtpy.QtWidgets import QApplication
 import napari_mdeblurgan
 from napari_mdeblurgan.restoration import plan
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+Dock = TypeVar("Dock")
 
 SAMPLES = {
     "brightfield": (0.46, 0.71),
@@ -112,13 +115,17 @@ def register_plugin() -> None:
 
 def open_widget(viewer: napari.Viewer) -> DeblurWidget:
     """Open the dock widget as the menu does."""
-    menu = viewer.window.plugins_menu
-    for title in ("M-Deblurgan", "Deblur + SR (M-Deblurgan)"):
+    return opened_by(viewer, viewer.window.plugins_menu, ("M-Deblurgan", "Deblur + SR (M-Deblurgan)"), DeblurWidget)
+
+
+def opened_by(viewer: napari.Viewer, menu: Any, titles: Sequence[str], kind: type[Dock]) -> Dock:
+    """The dock widget that the last of these entries, each in the menu of the one before, opens."""
+    for title in titles:
         menu.aboutToShow.emit()
         action = next(action for action in menu.actions() if action.text().replace("&", "") == title)
         menu = action.menu()
     action.trigger()
-    return next(w for w in viewer.window.dock_widgets.values() if isinstance(w, DeblurWidget))
+    return next(w for w in viewer.window.dock_widgets.values() if isinstance(w, kind))
 
 
 def look_at(viewer: napari.Viewer, place: tuple[float, float]) -> None:

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import napari
-from screenshots import IMAGES, WINDOW, register_plugin, save_small, shoot, wait_until, without_the_users_own
+from screenshots import IMAGES, WINDOW, opened_by, register_plugin, save_small, shoot, wait_until, without_the_users_own
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
@@ -58,13 +58,7 @@ def main(folder: Path) -> None:
 
 def open_widget(viewer: napari.Viewer) -> FocusStackWidget:
     """Open the dock widget as the menu does."""
-    menu = viewer.window.layers_menu
-    for title in ("Project", "Focus stack (M-Deblurgan)"):
-        menu.aboutToShow.emit()
-        action = next(action for action in menu.actions() if action.text().replace("&", "") == title)
-        menu = action.menu()
-    action.trigger()
-    return next(w for w in viewer.window.dock_widgets.values() if isinstance(w, FocusStackWidget))
+    return opened_by(viewer, viewer.window.layers_menu, ("Project", "Focus stack (M-Deblurgan)"), FocusStackWidget)
 
 
 def picture_onward(viewer: napari.Viewer, widget: FocusStackWidget, folder: Path) -> None:
