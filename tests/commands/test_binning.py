@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.batch import BatchSettings, open_batch
-from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+
+from .two_channels import FORMS, ROUTES, batched, write_source
 
 pytestmark = pytest.mark.usefixtures("tiny_defaults")
 
@@ -20,11 +20,7 @@ EXACT = ("--device", "cpu", "--precision", "float32", "--bin", 2)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    data = np.random.default_rng(0).integers(100, 4000, (2, 121, 146)).astype(np.uint16)
-    image = Micrograph(data, "CYX", {"X": 0.5, "Y": 0.25}, "µm", ("DAPI", "GFP"), position={"X": 3.0, "Y": 1.0})
-    (tmp_path / "in").mkdir()
-    write_image(tmp_path / "in" / "cells.ome.tif", image)
-    return tmp_path / "in" / "cells.ome.tif"
+    return write_source(tmp_path)
 
 
 def lies_on(result: Micrograph, source: Path) -> None:
@@ -55,24 +51,10 @@ def test_a_result_of_another_binning_is_not_gone_on_with(run: Run, source: Path,
     assert (code, "is there already" in error) == (1, True)
 
 
-@pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
-@pytest.mark.parametrize("route", ["in memory", "streamed", "cluster"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("route", ROUTES)
 def test_batches_bin_in_every_route(run: Run, source: Path, tmp_path: Path, form: str, route: str) -> None:
-    settings = BatchSettings(
-        grey_model=common.GREY_MODEL,
-        rgb_model=common.COLOUR_MODEL,
-        format=form,
-        device="cpu",
-        precision="float32",
-        binning=2,
-        large_bytes=2**30 if route == "in memory" else 1000,
-        workers=1 if route == "cluster" else None,
-    )
-    with open_batch([source], tmp_path / "out", settings) as batch:
-        for _ in batch.steps():
-            pass
-    assert not batch.failures
-    found = read_image(batch.outputs[0])
+    found = batched(source, tmp_path / "out", form, route, binning=2)
     lies_on(found, source)
     assert run("restore", source, tmp_path / "a.ome.tif", *EXACT)[0] == 0
     np.testing.assert_allclose(found.data.astype(int), read_image(tmp_path / "a.ome.tif").data.astype(int), atol=40)

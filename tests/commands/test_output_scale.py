@@ -9,11 +9,12 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_mdeblurgan.batch import BatchSettings, open_batch
-from napari_mdeblurgan.commands import common, restore_on_disk
+from napari_mdeblurgan.commands import restore_on_disk
 from napari_mdeblurgan.commands.trust import map_path
 from napari_mdeblurgan.restoration.binning import block_means
-from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from napari_mdeblurgan.storage import Micrograph, read_image
+
+from .two_channels import FORMS, ROUTES, batched, write_source
 
 pytestmark = pytest.mark.usefixtures("tiny_defaults")
 
@@ -24,11 +25,7 @@ SAME = (*EXACT, "--output-scale", 1)
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    data = np.random.default_rng(0).integers(100, 4000, (2, 121, 146)).astype(np.uint16)
-    image = Micrograph(data, "CYX", {"X": 0.5, "Y": 0.25}, "µm", ("DAPI", "GFP"), position={"X": 3.0, "Y": 1.0})
-    (tmp_path / "in").mkdir()
-    write_image(tmp_path / "in" / "cells.ome.tif", image)
-    return tmp_path / "in" / "cells.ome.tif"
+    return write_source(tmp_path)
 
 
 def lies_on(result: Micrograph, source: Path) -> None:
@@ -102,24 +99,10 @@ def test_a_result_of_other_pixels_is_not_gone_on_with(run: Run, source: Path, tm
     assert (code, "is there already" in error) == (1, True)
 
 
-@pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
-@pytest.mark.parametrize("route", ["in memory", "streamed", "cluster"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("route", ROUTES)
 def test_batches_keep_the_pixels_in_every_route(run: Run, source: Path, tmp_path: Path, form: str, route: str) -> None:
-    settings = BatchSettings(
-        grey_model=common.GREY_MODEL,
-        rgb_model=common.COLOUR_MODEL,
-        format=form,
-        device="cpu",
-        precision="float32",
-        output_scale=1,
-        large_bytes=2**30 if route == "in memory" else 1000,
-        workers=1 if route == "cluster" else None,
-    )
-    with open_batch([source], tmp_path / "out", settings) as batch:
-        last = [step.fraction for step in batch.steps()][-1]
-    assert not batch.failures
-    assert last == 1
-    found = read_image(batch.outputs[0])
+    found = batched(source, tmp_path / "out", form, route, output_scale=1)
     lies_on(found, source)
     assert run("restore", source, tmp_path / "a.ome.tif", *SAME)[0] == 0
     np.testing.assert_allclose(found.data.astype(int), read_image(tmp_path / "a.ome.tif").data.astype(int), atol=1)
