@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_source, fail, one_line_errors, stopped_by_signals
-from napari_mdeblurgan.commands.options import Device
+from napari_mdeblurgan.commands.options import Device, Registered, Unordered
 from napari_mdeblurgan.commands.pairs import Match, _matched
 
 if TYPE_CHECKING:
@@ -47,12 +47,8 @@ def fine_tune(
             show_default=False,
         ),
     ] = None,
-    registered: Annotated[
-        bool, typer.Option("--registered", help="The planes of the stacks lie on each other: do not move them.")
-    ] = False,
-    unordered: Annotated[
-        bool, typer.Option("--unordered", help="The planes of the stacks are not in order of depth: find it.")
-    ] = False,
+    registered: Registered = False,
+    unordered: Unordered = False,
     model: Annotated[
         str, typer.Option(metavar="NAME_OR_PATH", help="To start from. [rgb-x2 or gray-x2]", show_default=False)
     ] = "",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_output, check_source, one_line_errors
+from napari_mdeblurgan.commands.options import Registered, Unordered
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
@@ -29,12 +30,8 @@ def focus_stack(
     channel: Annotated[
         str | None, typer.Option(metavar="NAME|NUMBER", help="That decides, from 0; the others follow [most detail].")
     ] = None,
-    registered: Annotated[
-        bool, typer.Option("--registered", help="The planes lie on each other: do not move them.")
-    ] = False,
-    unordered: Annotated[
-        bool, typer.Option("--unordered", help="The planes are not in order of depth: find it.")
-    ] = False,
+    registered: Registered = False,
+    unordered: Unordered = False,
     reference: Annotated[
         int | None, typer.Option(min=0, help="Plane that the others are laid on, from 0 [the sharpest].")
     ] = None,

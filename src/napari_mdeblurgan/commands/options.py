@@ -61,3 +61,9 @@ Aperture = Annotated[
 ]
 Wavelength = Annotated[float | None, typer.Option(metavar="NM", help="Wavelength of the light in nm, likewise.")]
 PrecisionOption = Annotated[Precision, typer.Option(help="float32 is exact; the others are faster on some devices.")]
+Registered = Annotated[
+    bool, typer.Option("--registered", help="Planes of a focus stack lie on each other: do not move them.")
+]
+Unordered = Annotated[
+    bool, typer.Option("--unordered", help="Planes of a focus stack are not in order of depth: find it.")
+]
