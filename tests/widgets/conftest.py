@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import gc
 import importlib
@@ -24,14 +25,38 @@ DOCKS = [f"napari_mdeblurgan.widgets.{name}" for name in ("deblur", "fine_tune.w
 
 
 @pytest.fixture(scope="session", autouse=True)
-def libraries_out_of_the_way() -> Generator[None, None, None]:
-    """Garbage is collected four times for each viewer: not among the million objects of libraries that stay anyway."""
+def libraries_loaded() -> None:
+    """What every test needs is imported before the first one, so that it is not among its garbage."""
     for name in ("napari._qt.qt_main_window", "napari_mdeblurgan.restoration.engine", *DOCKS):
         importlib.import_module(name)
+
+
+@pytest.fixture(autouse=True)
+def only_its_own_garbage(libraries_loaded: None) -> Generator[None, None, None]:
+    """Garbage is collected four times for each viewer: not among the million objects that were there before the test."""
     gc.collect()
     gc.freeze()
     yield
-    gc.unfreeze()
+    gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def manifests_parsed_once() -> Generator[None, None, None]:
+    """Every viewer looks for plugins: the text of a manifest is parsed for the first one, and its contents copied after."""
+    from npe2.manifest import _bases
+
+    parse = _bases._load_yaml_no_duplicates
+    parsed: dict[str, Any] = {}
+
+    def contents(stream: Any) -> Any:
+        text = stream.read()
+        if text not in parsed:
+            parsed[text] = parse(text)
+        return copy.deepcopy(parsed[text])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_bases, "_load_yaml_no_duplicates", contents)
+        yield
 
 
 @pytest.fixture(autouse=True)
