@@ -70,7 +70,8 @@ def _models() -> Iterator[tuple[str, str]]:
             yield name, f"{origin}, cannot be used: {error}"
         else:
             kind = {1: "grey", 3: "RGB"}.get(card.channels, f"{card.channels} channels")
-            yield name, f"{origin}, ×{card.scale}, {kind}, written by {card.version}, {card.weights_sha256[:12]}"
+            factor = card.output_scale or card.scale
+            yield name, f"{origin}, ×{factor}, {kind}, written by {card.version}, {card.weights_sha256[:12]}"
 
 
 def _folders() -> Iterator[tuple[str, str]]:

@@ -201,6 +201,8 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
         "weights_sha256": weights_digest(tensors),
         "format": FORMAT,
     }
+    if fields["output_scale"] is None:  # so that versions which do not know it can read the card
+        del fields["output_scale"]
     try:
         written = check_card(fields)
         text = seal(fields)

@@ -76,6 +76,9 @@ class ModelCard:
         Data sets.
     blur_sigma_px : tuple of two float, or None
         Smallest and largest Gaussian blur learned, in pixels of the input.
+    output_scale : int or None
+        Pixels of a result for one of the image, along y and x, that the model was fine-tuned for, where these are not
+        `scale`; what the model makes is averaged to so many unless others are asked for. Older cards have no such field.
     softness : float
         How soft a result is to be where the objective is not known: σ in pixels of the result, see `Softness`.
     scores : dict
@@ -102,6 +105,7 @@ class ModelCard:
     halo: Annotated[int, Field(ge=0, le=4096)]
     trained_on: tuple[Line, ...] = ()
     blur_sigma_px: tuple[Sigma, Sigma] | None = None
+    output_scale: Annotated[int, Field(ge=1, le=64)] | None = None
     softness: Annotated[float, Field(ge=0, le=SOFTEST)] = 0.0
     scores: dict[str, Any] = dataclasses.field(default_factory=dict)
     licence: Line = ""
@@ -138,6 +142,8 @@ def check_card(fields: dict[str, Any]) -> ModelCard:
     for field in ("scale", "channels"):
         if architecture.get(field) != getattr(card, field):
             raise ValueError(f"field {field!r} disagrees with the architecture")
+    if card.output_scale is not None and card.scale % card.output_scale:
+        raise ValueError("field 'output_scale' does not divide the scale")
     width = architecture.get("width")
     if not isinstance(width, int) or not 1 <= width <= MAX_WIDTH:
         raise ValueError(f"the architecture's width is not between 1 and {MAX_WIDTH}")

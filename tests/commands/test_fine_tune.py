@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from napari_mdeblurgan.cli import app
 from napari_mdeblurgan.model import list_models, save_model
-from napari_mdeblurgan.storage import Micrograph, write_image
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from tests.focus.test_stack import texture, two_halves
 
 
@@ -135,4 +135,60 @@ def test_what_is_no_focus_stack_is_told_in_one_sentence(tmp_path, base, planes, 
     result = run("fine-tune", "--stack", tmp_path / "stack.ome.tif", "--model", base, "--output", "mine")
     assert result.exit_code == 1
     assert said in result.output
+    assert "mine" not in [card.name for card in list_models()]
+
+
+@pytest.fixture
+def one_objective(tmp_path):
+    """Two fields out of focus and in focus, on the same pixels; the files say no pixel size."""
+    for number in range(2):
+        sharp = field(number)
+        for folder, image in (("widefield", gaussian_filter(sharp, 2.0)), ("confocal", sharp[8:280, 12:292])):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / folder / f"field{number}.tif", image.astype(np.uint8))
+    return tmp_path
+
+
+def test_from_pairs_of_one_objective_to_a_model_that_restores_at_the_same_pixels(one_objective, base):
+    low = one_objective / "widefield"
+    command = ["fine-tune", "--low", low, "--high", one_objective / "confocal", "--model", base, "--output", "mine"]
+    result = run(*command, "--steps", 2, "--batch", 1, "--patch", 24, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "Both images have pixels of the same size" in result.output
+    assert "  blurred image  PSNR" in result.output
+    card = next(card for card in list_models() if card.name == "mine")
+    assert card.output_scale == 1
+    assert any(line.split()[:2] == ["mine", "×1"] for line in run("models").output.splitlines())
+    out = one_objective / "out.tif"
+    same = run("restore", low / "field0.tif", out, "--model", "mine", "--device", "cpu")
+    assert (same.exit_code, tifffile.imread(out).shape) == (0, (300, 300))
+    assert "not trained" not in same.output
+    twice = ["--model", "mine", "--device", "cpu", "--output-scale", 2]
+    larger = run("restore", low / "field0.tif", out, *twice, "--overwrite")
+    assert (larger.exit_code, tifffile.imread(out).shape) == (0, (600, 600))
+    assert "mine was fine-tuned for results with the image's own pixels; at ×2 it was not trained" in larger.output
+    batch = run("batch", low / "field0.tif", "--output", one_objective / "batch", "--model", "mine", "--device", "cpu")
+    assert batch.exit_code == 0, batch.output
+    assert tifffile.imread(one_objective / "batch" / "field0.ome.tif").shape == (300, 300)
+    zarr = one_objective / "out.ome.zarr"
+    assert run("restore", low / "field0.tif", zarr, "--model", "mine", "--device", "cpu").exit_code == 0
+    assert read_image(zarr).data.shape == (300, 300)
+
+
+def test_pairs_of_one_objective_and_of_two_are_not_learned_from_together(folders, one_objective, base):
+    with (one_objective / "pairs.csv").open("w") as table:
+        print("low,high,name", file=table)
+        print("low/field0.tif,high/field0.tif,two", file=table)
+        print("widefield/field0.tif,confocal/field0.tif,one", file=table)
+    result = run("fine-tune", "--csv", one_objective / "pairs.csv", "--model", base, "--output", "mine", "--steps", 1)
+    assert result.exit_code == 1
+    assert "Both images of one have pixels of the same size, but two is a pair by two objectives" in result.output
+    assert "mine" not in [card.name for card in list_models()]
+
+
+def test_pairs_of_four_times_the_magnification_are_refused_in_a_sentence(folders, base):
+    words = ["fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
+    result = run(*words, "--low-objective", 5, "--high-objective", 20)
+    assert result.exit_code == 1
+    assert "none for ×4 comes with this program yet; average the high-magnification images over 2 × 2" in result.output
     assert "mine" not in [card.name for card in list_models()]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint
 from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.storage import STREAMED_BYTES
 
 if TYPE_CHECKING:
@@ -24,11 +25,19 @@ VERSION = 1  # of what is done with an image; another one makes all results anew
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model by the name or the path of its file, and the digest of its weights, so that it is the same everywhere."""
+    """A model by the name or the path of its file, and the digest of its weights, so that it is the same everywhere.
+
+    Attributes
+    ----------
+    name, weights_sha256 : str
+    scale, output_scale
+        As in `ModelCard`.
+    """
 
     name: str
     weights_sha256: str
     scale: int
+    output_scale: int | None = None
 
     def load(self) -> Model:
         """Load it; only once in a process.
@@ -96,7 +105,7 @@ class Recipe:
 
     def factor_for(self, image: Micrograph) -> int:
         """Pixels of the result for one of the image, along y and x."""
-        return self.output_scale or self.model_for(image).scale
+        return output_factor(self.output_scale, self.model_for(image))
 
     def blockwise(self, image: Micrograph) -> bool:
         """Whether a result is made block by block: OME-Zarr, and what is large."""
@@ -143,7 +152,7 @@ def model_file(name_or_path: str) -> ModelFile:
     path = find_model(name_or_path)
     card = read_card(path)
     name = path.stem if path.parent == BUNDLED_FOLDER else str(Path(path).resolve())
-    return ModelFile(name, card.weights_sha256, card.scale)
+    return ModelFile(name, card.weights_sha256, card.scale, card.output_scale)
 
 
 @functools.lru_cache(maxsize=4)

@@ -70,7 +70,7 @@ class BatchSettings:
             raise FileError(f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}.")
         rgb_model, grey_model = model_file(self.rgb_model), model_file(self.grey_model)
         for model in (rgb_model, grey_model):
-            output_factor(self.output_scale, model.scale, model.name)
+            output_factor(self.output_scale, model)
         return Recipe(
             rgb_model=rgb_model,
             grey_model=grey_model,

@@ -34,8 +34,12 @@ class Part(StrEnum):
 
 def fine_tune(
     context: typer.Context,
-    low: Annotated[Path | None, typer.Option(metavar="DIR", help="Images of the weaker objective.")] = None,
-    high: Annotated[Path | None, typer.Option(metavar="DIR", help="In-focus images of the stronger objective.")] = None,
+    low: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Images of the weaker objective, or the blurred ones.")
+    ] = None,
+    high: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="In-focus images of the stronger one, or the sharp ones.")
+    ] = None,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="A table with columns low and high, instead.")
     ] = None,
@@ -81,11 +85,14 @@ def fine_tune(
     The pairs are registered; one that is not accepted ends the command, unless it is to be trusted. Some of what they show is
     held out: the table at the end tells what the new model is worth there. Ctrl-C ends it with the best so far; the same
     command goes on where it was. Of a focus stack, each plane is learned from where it is out of focus and another is sharp.
+    From pairs of one objective, whose pixels have the same size (widefield and confocal, say), a model learns to sharpen images
+    at their own pixels.
 
     \b
     Examples:
       mdeblurgan fine-tune --low x5 --high x10 --model rgb-x2 --output my-microscope
       mdeblurgan fine-tune --csv fields.csv --output sections.safetensors --minutes 60
+      mdeblurgan fine-tune --low widefield --high confocal --output my-widefield
       mdeblurgan fine-tune --stack field1.ome.tif --stack field2.ome.tif --output my-microscope
     """
     interrupted = ""
@@ -256,28 +263,34 @@ def _show(outcome: Outcome, rows: list[tuple[str, str, str]]) -> None:
     print(f"model: {outcome.path}")
 
 
-def _numbers(progress: Progress) -> str:
+def _numbers(progress: Progress, plain: str) -> str:
     text = f"loss {progress.record.loss:.3f}"
     found = progress.validation
-    return text + (f", held out {found.psnr_db:.2f} dB (bicubic {found.bicubic_psnr_db:.2f} dB)" if found else "")
+    return text + (f", held out {found.psnr_db:.2f} dB ({plain} {found.bicubic_psnr_db:.2f} dB)" if found else "")
 
 
 def _with_lines(tuning: FineTuning) -> Iterator[Progress]:
-    told = -LINE_EVERY_S
+    from napari_mdeblurgan.training.fine_tune.scores import plain_name
+
+    told, plain = -LINE_EVERY_S, plain_name(tuning.pairs)
     for progress in tuning.steps():
         if progress.validation is not None or progress.seconds - told >= LINE_EVERY_S:
             told = progress.seconds
-            print(f"{progress.seconds / 60:.1f} min, step {progress.step}, {_numbers(progress)}", flush=True)
+            words = f"{progress.seconds / 60:.1f} min, step {progress.step}, {_numbers(progress, plain)}"
+            print(words, flush=True)
         yield progress
 
 
 def _with_bar(tuning: FineTuning) -> Iterator[Progress]:
     from tqdm import tqdm
 
+    from napari_mdeblurgan.training.fine_tune.scores import plain_name
+
     with tqdm(total=100, unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
         numbers = ""
         for progress in tuning.steps():
-            numbers = _numbers(progress) if progress.validation is not None or not numbers else numbers
+            if progress.validation is not None or not numbers:
+                numbers = _numbers(progress, plain_name(tuning.pairs))
             bar.set_postfix_str(f"step {progress.step}, {numbers}", refresh=False)
             bar.update(100 * tuning.way - bar.n)
             yield progress

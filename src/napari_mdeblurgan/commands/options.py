@@ -51,7 +51,7 @@ OutputScale = Annotated[
         "--output-scale",
         metavar="N",
         min=1,
-        help="Pixels of the result for one of the image; 1: sharp at the image's own pixels. [the model's factor]",
+        help="Pixels of the result for one of the image; 1: sharp at the image's own pixels. [what the model was trained for]",
         show_default=False,
     ),
 ]

@@ -235,7 +235,7 @@ def _factor(image: Micrograph, settings: Settings) -> int:
 
     card = read_card(find_model(_model_name(image, settings)))
     try:
-        return output_factor(settings.output_scale, card.scale, card.name)
+        return output_factor(settings.output_scale, card)
     except ImageError as error:
         raise WrongUse(str(error)) from error
 

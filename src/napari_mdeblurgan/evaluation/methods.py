@@ -89,7 +89,7 @@ def model_method(model: Model, name: str, source: str, device: str = "auto") -> 
 
     def run(image: np.ndarray, _: Condition) -> np.ndarray:
         # the truth is as sharp as its pixels
-        return restore(image, model, device=device, precision="float32", softness=0)
+        return restore(image, model, device=device, precision="float32", softness=0, output_scale=model.card.scale)
 
     card, network = model.card, model.network
     flop = gigaflop_per_megapixel(network, card.channels, card.scale)

@@ -54,6 +54,7 @@ def documentation(card: ModelCard, example: Example, licence: str, files: dict[s
         "- **The edges.** The plugin mirrors 24 pixels beyond an edge, other programs mirror the whole halo; within the halo "
         "of an edge the results differ a little.\n"
         "- **Pixels without a value** (NaN) are filled in by the plugin and must not be given to the network.",
+        *_own_pixels(card),
         "## Trained on",
         "\n".join(f"- {each}" for each in card.trained_on) or "Not recorded.",
         _blur(card),
@@ -75,6 +76,17 @@ def documentation(card: ModelCard, example: Example, licence: str, files: dict[s
 
 def _pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _own_pixels(card: ModelCard) -> list[str]:
+    """What is to be done with the output of a model that was fine-tuned for fewer pixels than it makes."""
+    if card.output_scale is None:
+        return []
+    edge = card.scale // card.output_scale
+    return [
+        f"- **The pixels.** The network was fine-tuned for ×{card.output_scale}: average the output over blocks of "
+        f"{edge} × {edge} pixels. Finer detail of it was not trained. The plugin does this."
+    ]
 
 
 def _blur(card: ModelCard) -> str:

@@ -44,6 +44,20 @@ def averaged(stages: Stages, factor: int) -> Stages:
     return Stages((*stages.stages, last))
 
 
+def averaged_to(image: Tensor, width: int) -> Tensor:
+    """An image averaged over square blocks; itself where there is nothing to average.
+
+    Parameters
+    ----------
+    image : Tensor
+        (batch, channels, y, x).
+    width : int
+        Pixels along x of the result, of which those of the image are a multiple.
+    """
+    edge = image.shape[-1] // width
+    return image if edge == 1 else _means(image, edge)[0]
+
+
 def _reach(output: Reach) -> tuple[Reach]:
     """In whole pixels of the image, as that of the result: a block looks no farther than what is in it."""
     return (output,)

@@ -84,9 +84,9 @@ def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any
     Returns
     -------
     array
-        The image's dtype and leading axes, and along y and x `output_scale` times the (binned) pixels, by default
-        `model.card.scale` times. A dask array for a dask array, with nothing computed yet; else numpy. Masked where a masked
-        array has no value.
+        The image's dtype and leading axes, and along y and x `output_scale` times the (binned) pixels, by default as many
+        times as the model was trained for (`model.card.output_scale` or `model.card.scale`). A dask array for a dask array, with
+        nothing computed yet; else numpy. Masked where a masked array has no value.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from napari_mdeblurgan.errors import ImageError
 
@@ -11,17 +11,26 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model_card import ModelCard
 
 
-def output_factor(output_scale: int | None, model_scale: int, model: str) -> int:
+class Scaled(Protocol):
+    """What there is to know of a model here; see `ModelCard`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scale(self) -> int: ...
+    @property
+    def output_scale(self) -> int | None: ...
+
+
+def output_factor(output_scale: int | None, model: Scaled) -> int:
     """Pixels of the result for one of the image, along y and x.
 
     Parameters
     ----------
     output_scale : int or None
-        What is asked for: 1 for as many pixels as the image has; None for what the model makes.
-    model_scale : int
-        What the model makes; it is averaged over blocks of pixels where less is asked for.
-    model : str
-        Name of the model, for the sentence.
+        What is asked for: 1 for as many pixels as the image has; None for what the model was trained for.
+    model : Scaled
+        A model's card, or as much of it; what it makes is averaged over blocks of pixels where less is asked for.
 
     Raises
     ------
@@ -29,14 +38,33 @@ def output_factor(output_scale: int | None, model_scale: int, model: str) -> int
         If the model cannot give that.
     """
     if output_scale is None:
-        return model_scale
+        return model.output_scale or model.scale
     whole = isinstance(output_scale, Integral) and not isinstance(output_scale, bool)
-    if not whole or output_scale < 1 or model_scale % output_scale:
+    if not whole or output_scale < 1 or model.scale % output_scale:
+        default = model.output_scale or model.scale
         raise ImageError(
-            f"The model {model} makes {model_scale} pixels of one, and the output scale is {output_scale!r}; give 1 for "
-            f"the image's own pixels, or nothing for ×{model_scale}."
+            f"The model {model.name} makes {model.scale} pixels of one, and the output scale is {output_scale!r}; give 1 for "
+            f"the image's own pixels, or nothing for ×{default}."
         )
     return int(output_scale)
+
+
+def not_trained_for(factor: int, model: Scaled) -> str:
+    """What is to be known of results with more pixels than a model was fine-tuned for, in one sentence; empty if nothing.
+
+    Parameters
+    ----------
+    factor : int
+        Pixels of the result for one of the image, along y and x.
+    model : Scaled
+        A model's card, or as much of it.
+    """
+    if model.output_scale is None or factor <= model.output_scale:
+        return ""
+    return (
+        f"{model.name} was fine-tuned for results with the image's own pixels; at ×{factor} it was not trained, so do not rely "
+        "on its finest detail."
+    )
 
 
 def softness_at(card: ModelCard, factor: int) -> float:

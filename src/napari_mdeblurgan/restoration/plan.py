@@ -16,7 +16,7 @@ from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
 from napari_mdeblurgan.restoration.measuring import measured_windows
-from napari_mdeblurgan.restoration.output_scale import output_factor, softness_at
+from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor, softness_at
 from napari_mdeblurgan.restoration.softness import (
     AUTO,
     BARE,
@@ -198,7 +198,7 @@ def make_plan(
         have; 0 for the bare network, "auto" for what follows from `objective`.
     output_scale : int, optional
         Pixels of the result for one of the image, along y and x: 1 for the image's own pixels, where what the model
-        makes is averaged over blocks; by default as many as the model makes.
+        makes is averaged over blocks; by default as many as the model was trained for.
     objective : Objective, optional
         What the image was taken with, as far as it is known.
     pixel_size_um : float, optional
@@ -223,7 +223,7 @@ def make_plan(
     axes = leading + 2
     given_scale = _per_axis(scale, axes, 1.0, "scale")
     given_translate = _per_axis(translate, axes, 0.0, "translate")
-    factor = output_factor(output_scale, card.scale, card.name)
+    factor = output_factor(output_scale, card)
     new_scale, new_translate = list(given_scale), list(given_translate)
     for axis, (start, _) in zip((leading, leading + 1), area, strict=True):
         new_scale[axis] = given_scale[axis] / factor
@@ -236,6 +236,7 @@ def make_plan(
         warnings = _look_for_missing(image, leading, area)
         if windows is None:
             windows = measured_windows(image, colour, window_axes)
+    warnings += tuple(filter(None, [not_trained_for(factor, card)]))
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
     wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor))

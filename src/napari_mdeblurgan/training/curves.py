@@ -9,8 +9,8 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.training.metrics import FIRST, SHARE, Row
 
 
-def write_curves(path: Path, rows: Sequence[Row]) -> None:
-    """Draw the rows of a metrics.csv as a PNG.
+def write_curves(path: Path, rows: Sequence[Row], plain: str = "bicubic") -> None:
+    """Draw the rows of a metrics.csv as a PNG; `plain` is what the network is compared with.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
         (ssim, "ssim", "Validation: SSIM", ""),
     ):
         _draw(axes, rows, f"validation_{name}", "network")
-        _draw(axes, rows, f"bicubic_{name}", "bicubic")
+        _draw(axes, rows, f"bicubic_{name}", plain)
         _finish(axes, title, unit)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=100)

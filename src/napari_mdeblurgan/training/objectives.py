@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.averaging import averaged_to
 from napari_mdeblurgan.network.discriminator import Discriminator, frozen
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.losses import GeneratorLoss, discriminator_loss
@@ -17,7 +18,7 @@ Autocast = Callable[[], AbstractContextManager]
 
 
 class GeneratorObjective(nn.Module):
-    """From patches to the terms of the generator's loss.
+    """From patches to the terms of the generator's loss; an output of more pixels than the truth is averaged to those.
 
     Parameters
     ----------
@@ -38,6 +39,7 @@ class GeneratorObjective(nn.Module):
         """The weighted terms, and the generator's output without its history."""
         with autocast():
             restored = self.network.explain(patches.blurred.contiguous(memory_format=torch.channels_last))
+        restored = restored._replace(output=averaged_to(restored.output, patches.sharp.shape[-1]))
         (discriminator,) = self._asked
         if not adversarial or discriminator is None:
             return loss.terms(restored, patches, floor=floor), restored.output.detach()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, PushButton, Widget
 from qtpy.QtCore import Qt
@@ -12,6 +12,9 @@ from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy
 
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import ModelCard
 
 COMPARE_KEY = "Alt-B"
 THIS_SLICE = "This slice only"
@@ -22,7 +25,8 @@ HALVE_TIP = (
 AS_MODEL, SAME_PIXELS = "model", "Same pixels"  # how many pixels the result has
 OUTPUT_TIP = (
     "How many pixels the result has: as many times those of the image, along y and x, as the model makes; or just as many, "
-    "where the blur is to go and the image is to grow no larger."
+    "where the blur is to go and the image is to grow no larger. A model that was fine-tuned for the image's own pixels "
+    "begins with these."
 )
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 PROGRESS_STEPS = 1000
@@ -75,9 +79,11 @@ def _output_entries(scale: int) -> list[tuple[str, str]]:
     return [(f"×{scale}", AS_MODEL), (SAME_PIXELS, SAME_PIXELS)]
 
 
-def chosen_output_scale(value: str | None) -> int | None:
-    """The same choice as `make_plan` takes it."""
-    return 1 if value == SAME_PIXELS else None
+def chosen_output_scale(value: str | None, card: ModelCard | None = None) -> int | None:
+    """The same choice as `make_plan` takes it; `card` is that of the model whose factor the drop-down shows."""
+    if value == SAME_PIXELS:
+        return 1
+    return card.scale if card is not None and card.output_scale is not None else None
 
 
 def make_controls(images: Entries, models: Entries, devices: Entries) -> Controls:

@@ -14,13 +14,14 @@ from napari.utils.notifications import show_error, show_warning
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.restoration.output_scale import output_factor
+from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.widgets import layers, models, trust, wording
 from napari_mdeblurgan.widgets.begun import BegunSearch
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
+    SAME_PIXELS,
     SMALLEST_WIDTH,
     chosen_output_scale,
     laid_out,
@@ -94,6 +95,7 @@ class DeblurWidget(Container):
             self.results,
             self.scans,
             self._card_for,
+            self._output_scale_for,
             lambda: self.sharpness.group.microscope,
         )
         self.controls.trust.value = self._choices.trust != "no"
@@ -108,6 +110,7 @@ class DeblurWidget(Container):
         self._connect()
         self._follow_active()
         self._choose_model()
+        self._begin_with_pixels()
         self._refresh()
 
     # ---- what is offered
@@ -252,6 +255,13 @@ class DeblurWidget(Container):
         source = self._pairs.source_of(image)
         return wording.restored_again(image.name, source.name if source not in (None, image) else "")
 
+    def _untrained(self) -> str:
+        """What is to be known of the chosen pixels, where the model was not trained for so many."""
+        card = self.card
+        if card is None or self.running:
+            return ""
+        return not_trained_for(output_factor(chosen_output_scale(self.controls.output.value, card), card), card)
+
     def _choose_model(self) -> None:
         image = self.image
         if image is None or (self._kind == models.channels_of(image) and self.card is not None):
@@ -262,12 +272,22 @@ class DeblurWidget(Container):
         if name is not None:
             with self.controls.model.changed.blocked():
                 self.controls.model.value = name
+            self._begin_with_pixels()
+
+    def _begin_with_pixels(self) -> None:
+        """Choose the pixels that the model was fine-tuned for; of another model those that were chosen last."""
+        box, card = self.controls.output, self.card
+        wanted = SAME_PIXELS if card is not None and card.output_scale == 1 else self._choices.output
+        if wanted in box.choices:
+            with box.changed.blocked():
+                box.value = wanted
 
     def _on_model(self, name: str | None) -> None:
         card = self.card
         if card is not None and name:
             kind = "rgb_model" if card.channels == 3 else "grey_model"
             self._remember(**{kind: name})
+        self._begin_with_pixels()
         self._message = "" if not self.running else self._message
         self._on_choice()
 
@@ -280,9 +300,16 @@ class DeblurWidget(Container):
         self._on_choice()
 
     def _on_output(self, output: str | None) -> None:
-        if output:
+        card = self.card
+        if output and (card is None or card.output_scale is None):
             self._remember(output=output)
+        if output:
             self._on_choice()
+
+    def _output_scale_for(self, image: Image) -> int | None:
+        """What is chosen of the result's pixels; for images of another model than the one shown, what that one begins with."""
+        card = self._card_for(image)
+        return chosen_output_scale(self.controls.output.value, card if card is self.card else None)
 
     def _remember(self, **changes: str) -> None:
         changed = replace(self._choices, **changes)
@@ -329,7 +356,7 @@ class DeblurWidget(Container):
     def _chosen_for(self, image: Image) -> Wishes:
         """What an image would be restored by."""
         card, controls = self._card_for(image), self.controls
-        factor = output_factor(chosen_output_scale(controls.output.value), card.scale, card.name) if card else 0
+        factor = output_factor(self._output_scale_for(image), card) if card else 0
         binning, orientations = 2 if controls.halve.value else 1, 8 if controls.ensemble.value else 1
         return Wishes(card.name if card else "", factor, binning, orientations)
 
@@ -453,7 +480,7 @@ class DeblurWidget(Container):
         self._message = message
         verdict = self._verdicts.sentence(self._active(), self._compared())
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
-        said = (message, self.problem or "", begun, self._warning(), verdict)
+        said = (message, self.problem or "", begun, self._warning(), self._untrained(), verdict)
         self.controls.status.value = "\n".join(filter(None, said))
 
     def _show(self, made: Restored | Saved, result: Image | None, *, was_open: bool) -> Image | None:

@@ -76,7 +76,7 @@ class Job:
     binning : int
         By how many pixels along y and x the image is averaged first; 1 for not at all. See `averaged`, which does it.
     output_scale : int, optional
-        1 for as many pixels as the image, averaged or not, has; by default as many as the model makes.
+        1 for as many pixels as the image, averaged or not, has; by default as many as the model was trained for.
     original : array, optional
         The layer's data, where `data` are averaged already.
     placement : Placement
@@ -141,7 +141,7 @@ class Job:
 
     def factor(self, card: ModelCard) -> int:
         """Pixels of the result for one of the image as it is restored, along y and x."""
-        return output_factor(self.output_scale, card.scale, card.name)
+        return output_factor(self.output_scale, card)
 
     @property
     def values(self) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets import layers, view
-from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls, chosen_output_scale
+from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls
 from napari_mdeblurgan.widgets.scan import is_large
 from napari_mdeblurgan.widgets.settings import read_settings
 
@@ -37,6 +37,8 @@ class Orders:
         Of the widget.
     card_for : callable
         Gives the card of the model that restores an image; None if there is none.
+    output_scale_for : callable
+        Gives how many pixels the result of an image has for one of it, as `make_plan` takes it.
     microscope : callable
         Gives what the user says of it.
     """
@@ -49,11 +51,12 @@ class Orders:
         results: ResultsFolder,
         scans: ScanLayers,
         card_for: Callable[[Image], ModelCard | None],
+        output_scale_for: Callable[[Image], int | None],
         microscope: Callable[[], Microscope],
     ) -> None:
         self._viewer, self._controls, self._slices = viewer, controls, slices
         self._results, self._scans, self._card_for = results, scans, card_for
-        self._microscope = microscope
+        self._output_scale_for, self._microscope = output_scale_for, microscope
 
     def job(self, image: Image) -> Job:
         """Restore a layer: whole, some of its slices, or the plane that is shown.
@@ -94,15 +97,14 @@ class Orders:
 
     def is_large(self, image: Image) -> bool:
         """Whether the result has to be made on disk; one slice of it is looked at when it is started."""
-        card, part = self._card_for(image), self._slices.of(image) | self._pixels
+        card, part = self._card_for(image), self._slices.of(image) | self._pixels(image)
         return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card)
 
-    @property
-    def _pixels(self) -> dict[str, Any]:
+    def _pixels(self, image: Image) -> dict[str, Any]:
         """What is chosen of the pixels that are restored, and of those that the result has."""
         return {
             "binning": 2 if self._controls.halve.value else 1,
-            "output_scale": chosen_output_scale(self._controls.output.value),
+            "output_scale": self._output_scale_for(image),
         }
 
     def _plane(self, image: Image, part: dict[str, Any]) -> tuple[slice, ...]:
@@ -114,7 +116,7 @@ class Orders:
             "microscope": self._microscope(),
             "precision": settings.precision,
             "tile_memory_mb": settings.tile_memory_mb,
-            **self._pixels,
+            **self._pixels(image),
         }
         for wish in ("trust", "ensemble"):
             part[wish] = getattr(self._controls, wish).value and not preview

@@ -71,6 +71,7 @@ def restored(
     **options
         As in `restore`.
     """
+    options = {"output_scale": model.card.scale} | options
     return np.asarray(restore(image, model, binning=2 if halve else 1, device=device, **options))
 
 

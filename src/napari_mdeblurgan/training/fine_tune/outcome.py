@@ -20,7 +20,7 @@ from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder, check_name, output_of
 from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 from napari_mdeblurgan.training.fine_tune.preview import pieces
-from napari_mdeblurgan.training.fine_tune.scores import Scores, bicubic_scores, cut, restored_box, score
+from napari_mdeblurgan.training.fine_tune.scores import Scores, bicubic_scores, cut, plain_name, restored_box, score
 from napari_mdeblurgan.training.fine_tune.tuning import FineTuning
 from napari_mdeblurgan.training.fine_tune.verdict import Verdict, judge
 from napari_mdeblurgan.training.validation import squares, write_panels
@@ -61,7 +61,7 @@ class Outcome:
     base : str
         Name of the base model.
     methods : tuple of Method
-        Bicubic enlargement, the base model, the new one.
+        Bicubic enlargement, or the blurred image where nothing is enlarged; the base model; the new one.
     parts : tuple of HeldOut
         Part by part.
     verdict : Verdict
@@ -105,7 +105,7 @@ def conclude(tuning: FineTuning) -> Outcome:
     network, base = tuning.best_network().eval(), tuning.base
     arguments = (pairs, parts.held_out, parts.judging)
     found = {
-        "bicubic": bicubic_scores(*arguments, base.card.scale),
+        "bicubic": bicubic_scores(*arguments),
         "base": score(base.network, *arguments),
         "tuned": score(network, *arguments),
     }
@@ -121,7 +121,7 @@ def conclude(tuning: FineTuning) -> Outcome:
         base=base.card.name,
         methods=tuple(
             Method(name, scores.mean_psnr_db, scores.mean_ssim)
-            for name, scores in zip(("bicubic", base.card.name, settings.name), found.values(), strict=True)
+            for name, scores in zip((plain_name(pairs), base.card.name, settings.name), found.values(), strict=True)
         ),
         parts=_by_part(tuning, found),
         verdict=verdict,
@@ -184,17 +184,20 @@ def _card(tuning: FineTuning, network: Network, found: dict[str, Scores], verdic
     names = [_printable(pair.name) for pair in tuning.pairs if not pair.stack]
     stacks = _stacks(tuning.pairs)
     shown = [f"the pair {name}" for name in names] + [f"the focus stack {name}" for name in stacks]
+    plain = "bicubic" if tuning.output_scale is None else "blurred"
+    pixels = "" if tuning.output_scale is None else " for the image's own pixels"
     more = [f"and {len(shown) - MOST_NAMES} more"] if len(shown) > MOST_NAMES else []
     return ModelCard(
         name=settings.name,
         description=(
-            f"{base.name} fine-tuned on {_counted(len(names), len(stacks))}: {verdict.gain_db:+.2f} dB on held-out parts "
+            f"{base.name} fine-tuned{pixels} on {_counted(len(names), len(stacks))}: {verdict.gain_db:+.2f} dB on held-out parts "
             f"({verdict.answer})"
         ),
         architecture=network.architecture,
         scale=network.scale,
         channels=network.channels,
         halo=network.halo,
+        output_scale=tuning.output_scale,
         trained_on=(*base.trained_on, *(f"fine-tuned on {each}" for each in (*shown[:MOST_NAMES], *more))),
         blur_sigma_px=base.blur_sigma_px,
         scores={
@@ -210,8 +213,8 @@ def _card(tuning: FineTuning, network: Network, found: dict[str, Scores], verdic
             "held_out_ssim": round(found["tuned"].mean_ssim, 4),
             "held_out_base_psnr_db": round(found["base"].mean_psnr_db, 2),
             "held_out_base_ssim": round(found["base"].mean_ssim, 4),
-            "held_out_bicubic_psnr_db": round(found["bicubic"].mean_psnr_db, 2),
-            "held_out_bicubic_ssim": round(found["bicubic"].mean_ssim, 4),
+            f"held_out_{plain}_psnr_db": round(found["bicubic"].mean_psnr_db, 2),
+            f"held_out_{plain}_ssim": round(found["bicubic"].mean_ssim, 4),
             "held_out_gain_confidence_db": [round(verdict.low_db, 2), round(verdict.high_db, 2)],
             "verdict": verdict.answer,
         },
@@ -244,5 +247,6 @@ def _write_comparison(tuning: FineTuning, network: Network) -> None:
             for made in (tuning.base.network, network)
         ]
         crop = each.crop
-        rows.append((squares(crop.blurred, crop.sharp), crop.bicubic, *restored, crop.sharp))
-    write_panels(tuning.folder.comparison, rows, LABELS)
+        rows.append((squares(crop.blurred, crop.sharp), *each.enlarged, *restored, crop.sharp))
+    labels = [label for label in LABELS if label != "bicubic" or tuning.output_scale is None]
+    write_panels(tuning.folder.comparison, rows, labels)

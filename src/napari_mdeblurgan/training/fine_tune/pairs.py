@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_mdeblurgan.errors import ImageError, TrainingError
+from napari_mdeblurgan.errors import ImageError, ModelError, TrainingError
 from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.training.degradation.gaussian import downsample
 from napari_mdeblurgan.training.fine_tune.illumination import under_the_light_of
 from napari_mdeblurgan.training.pairs import RegisteredPair
+from napari_mdeblurgan.training.pairs.pair import mixed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +27,7 @@ class TuningPair:
     low : ndarray
         float32, (channels, y, x), normalised by its window; y and x are multiples of 8.
     high : ndarray
-        float32, (channels, scale · y, scale · x), intensities matched to `low`.
+        float32, (channels, scale · y, scale · x), intensities matched to `low`; `scale` is 1 where both have the same pixels.
     valid : ndarray
         bool, (scale · y, scale · x): where `high` can be learned from.
     stack : str
@@ -72,7 +73,7 @@ def tuning_pairs(pairs: Sequence[RegisteredPair], card: ModelCard, *, trust: boo
     Parameters
     ----------
     pairs : sequence of RegisteredPair
-        On the grid of a model of `card.scale`.
+        On the grid of a model of `card.scale`, or all on their own pixels (`scale` 1).
     card : ModelCard
         The base model's.
     trust : bool
@@ -81,12 +82,14 @@ def tuning_pairs(pairs: Sequence[RegisteredPair], card: ModelCard, *, trust: boo
     Raises
     ------
     TrainingError
-        If there is no pair, or one was not accepted and `trust` is not given.
+        If there is no pair, one was not accepted and `trust` is not given, or some are of the same pixels and others are not.
     ImageError
         If a pair does not fit the model.
     """
     if not pairs:
         raise TrainingError("There is no pair to learn from; name at least one low and one high magnification image.")
+    if sentence := mixed(pairs):
+        raise TrainingError(sentence)
     planes: list[TuningPair] = []
     for pair in pairs:
         if not pair.accepted and not trust:
@@ -94,7 +97,7 @@ def tuning_pairs(pairs: Sequence[RegisteredPair], card: ModelCard, *, trust: boo
                 f"{pair.name} was not registered ({'; '.join(pair.registration.reasons) or 'no reason given'}): leave it out, "
                 "or say that it is to be trusted all the same."
             )
-        if pair.scale != card.scale:
+        if pair.scale not in (card.scale, 1):
             raise ImageError(
                 f"{pair.name} was laid out for a model of ×{pair.scale}, but {card.name} is of ×{card.scale}; register it anew."
             )
@@ -102,6 +105,23 @@ def tuning_pairs(pairs: Sequence[RegisteredPair], card: ModelCard, *, trust: boo
             raise ImageError(f"{pair.name} is grey, but {card.name} is for colour images; choose a grey model.")
         planes += _planes(pair, card.channels)
     return planes
+
+
+def output_scale(pairs: Sequence[TuningPair], card: ModelCard) -> int | None:
+    """Pixels of a result for one of the image that a model learns from pairs, where these are not `card.scale`.
+
+    Raises
+    ------
+    ModelError
+        If a pair does not fit the model.
+    """
+    for pair in pairs:
+        if pair.low.shape[0] != card.channels or pair.scale not in (card.scale, 1):
+            raise ModelError(
+                f"{pair.name} has {pair.low.shape[0]} channels and ×{pair.scale}, but {card.name} takes {card.channels} and "
+                f"makes ×{card.scale}; choose a model that fits."
+            )
+    return pairs[0].scale if pairs[0].scale != card.scale else None
 
 
 def _planes(pair: RegisteredPair, channels: int) -> list[TuningPair]:

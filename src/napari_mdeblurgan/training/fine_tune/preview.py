@@ -14,7 +14,7 @@ from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.training.fine_tune.held_out import Box, Split
 from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
 from napari_mdeblurgan.training.fine_tune.scores import cut, restored_box
-from napari_mdeblurgan.training.validation import Crop, write_samples
+from napari_mdeblurgan.training.validation import LABELS, Crop, squares, write_panels
 
 PIECES = 2
 EDGE = 80  # low-resolution pixels that are shown at most
@@ -28,6 +28,11 @@ class Piece:
     box: Box
     square: Box
     crop: Crop
+
+    @property
+    def enlarged(self) -> tuple[torch.Tensor, ...]:
+        """The square enlarged bicubically, if the truth has more pixels."""
+        return (self.crop.bicubic,) if self.pair.scale > 1 else ()
 
 
 def pieces(pairs: Sequence[TuningPair], parts: Split, squares: Sequence[Box], count: int = PIECES) -> list[Piece]:
@@ -64,6 +69,8 @@ def _piece(pair: TuningPair, box: Box, square: Box) -> Piece:
 def write_pieces(path: Path, network: Network, shown: Sequence[Piece]) -> None:
     """Restore the boxes, and draw the squares below each other: blurred, bicubic, restored, truth; a PNG.
 
+    Where nothing is enlarged, bicubic enlargement is left out.
+
     Raises
     ------
     FileError
@@ -73,4 +80,8 @@ def write_pieces(path: Path, network: Network, shown: Sequence[Piece]) -> None:
         torch.from_numpy(cut(restored_box(network, each.pair, each.box), each.box, each.square, each.pair.scale))[None]
         for each in shown
     ]
-    write_samples(path, [each.crop for each in shown], restored)
+    rows = [
+        [squares(each.crop.blurred, each.crop.sharp), *each.enlarged, image, each.crop.sharp]
+        for each, image in zip(shown, restored, strict=True)
+    ]
+    write_panels(path, rows, [label for label in LABELS if label != "bicubic" or shown[0].enlarged])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.averaging import averaged_to
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.training.fine_tune.held_out import Box
@@ -39,11 +40,12 @@ class Scores:
 def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Box) -> np.ndarray:
     """A held-out box through the network, in float32, clipped to [0, 1]: (channels, scale · y, scale · x).
 
-    The network sees nothing outside of the box.
+    The network sees nothing outside of the box. What it makes is averaged to the pixels of the pair's truth.
     """
     device = next(network.parameters()).device if any(True for _ in network.parameters()) else torch.device("cpu")
     image = torch.from_numpy(np.ascontiguousarray(pair.low[:, *box.spans]))[None].to(device)
-    return np.asarray(network(image)[0].float().clamp(0, 1).cpu().numpy())
+    made = averaged_to(network(image).float(), image.shape[-1] * pair.scale)
+    return np.asarray(made[0].clamp(0, 1).cpu().numpy())
 
 
 def score(
@@ -78,6 +80,11 @@ def _compared(restored: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> tup
     return float(-10 * np.log10(error)), float(ssim(image, sharp))
 
 
-def bicubic_scores(pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box], scale: int) -> Scores:
-    """Of bicubic enlargement."""
-    return score(BicubicUpsampling(scale), pairs, held_out, squares)
+def plain_name(pairs: Sequence[TuningPair]) -> str:
+    """What is compared with without any network is called so."""
+    return "bicubic" if pairs[0].scale > 1 else "blurred image"
+
+
+def bicubic_scores(pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box]) -> Scores:
+    """Of bicubic enlargement; for pairs of the same pixels that is the blurred image itself."""
+    return score(BicubicUpsampling(pairs[0].scale), pairs, held_out, squares)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from napari_mdeblurgan.errors import ModelError, OutOfMemory, TrainingError
+from napari_mdeblurgan.errors import OutOfMemory, TrainingError
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
@@ -24,10 +24,11 @@ from napari_mdeblurgan.training.fine_tune.between import between
 from napari_mdeblurgan.training.fine_tune.clock import UNLIMITED, TimedSchedule, WorkingClock
 from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder, read_pairs, read_settings
 from napari_mdeblurgan.training.fine_tune.held_out import SMALLEST_PATCH, split
+from napari_mdeblurgan.training.fine_tune.pairs import output_scale
 from napari_mdeblurgan.training.fine_tune.parts import learn_only
 from napari_mdeblurgan.training.fine_tune.patches import PairSampler
 from napari_mdeblurgan.training.fine_tune.preview import pieces, write_pieces
-from napari_mdeblurgan.training.fine_tune.scores import bicubic_scores, score
+from napari_mdeblurgan.training.fine_tune.scores import bicubic_scores, plain_name, score
 from napari_mdeblurgan.training.loader import prefetched
 from napari_mdeblurgan.training.losses import LossConfig
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
@@ -103,7 +104,9 @@ class FineTuning:
     best_psnr_db, base_psnr_db : float
         How they did, and how the base model did.
     bicubic : Scores
-        How bicubic enlargement does on the same squares.
+        How bicubic enlargement does on the same squares; the blurred image itself where nothing is enlarged.
+    output_scale : int or None
+        Pixels of a result for one of the image that are learned, where these are not the base model's: 1.
     """
 
     def __init__(self, folder: FineTuneFolder) -> None:
@@ -121,7 +124,7 @@ class FineTuning:
         self._batch, self._patch, self._slower, self._retries = asked.batch, asked.patch, 1.0, 0
         self.clock = WorkingClock()
         self.training = self._new_training()
-        self._check_fits()
+        self.output_scale = output_scale(self.pairs, self.base.card)
         self.sampler = self._new_sampler()
         epoch = sum((box.y1 - box.y0) * (box.x1 - box.x0) for box in self.split.training)
         self.metrics = Metrics(folder.metrics, max(1, epoch // (asked.batch * self.sampler.patch**2)))
@@ -129,7 +132,7 @@ class FineTuning:
         self.best_step, self.best_way, self.best_psnr_db, self.base_psnr_db = 0, 1.0, 0.0, 0.0
         self._ways = WAYS if any(pair.stack for pair in self.pairs) else WAYS[-1:]
         self.last_validation: Validation | None = None
-        self.bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing, self.base.card.scale)
+        self.bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing)
         self._shown = pieces(self.pairs, self.split, self.split.choosing)
         self._stopped, self._wrote, self._saved = False, 0.0, -1
         self._validate_at, self._validated_at = 0.0, -1
@@ -177,15 +180,6 @@ class FineTuning:
             )
             self._patch = sampler.patch
         return sampler
-
-    def _check_fits(self) -> None:
-        card = self.base.card
-        for pair in self.pairs:
-            if pair.low.shape[0] != card.channels or pair.scale != card.scale:
-                raise ModelError(
-                    f"{pair.name} has {pair.low.shape[0]} channels and ×{pair.scale}, but {card.name} takes {card.channels} and "
-                    f"makes ×{card.scale}; choose a model that fits."
-                )
 
     def _go_on_from(self, path: Any) -> None:
         tensors, values = load_checkpoint(path)
@@ -248,7 +242,7 @@ class FineTuning:
             if self._validated_at != self.training.step:
                 self._validate(self.training.step)
             self.save()
-        write_curves(self.folder.curves, read_metrics(self.folder.metrics))
+        write_curves(self.folder.curves, read_metrics(self.folder.metrics), plain_name(self.pairs))
 
     def _sitting(self) -> Generator[Progress, None, None]:
         """Steps until the end, or until one fails in a way that can be mended."""

@@ -49,6 +49,7 @@ def _work(folder: FineTuneFolder) -> None:
     from napari_mdeblurgan.training.fine_tune.estimate import estimate
     from napari_mdeblurgan.training.fine_tune.folder import owned
     from napari_mdeblurgan.training.fine_tune.outcome import conclude
+    from napari_mdeblurgan.training.fine_tune.scores import plain_name
     from napari_mdeblurgan.training.fine_tune.tuning import open_fine_tuning
 
     stopping = threading.Event()
@@ -66,7 +67,12 @@ def _work(folder: FineTuneFolder) -> None:
             if stopping.is_set():
                 tuning.stop()
             if not told:
-                tell("begun", base_db=tuning.base_psnr_db, bicubic_db=tuning.bicubic.mean_psnr_db)
+                tell(
+                    "begun",
+                    base_db=tuning.base_psnr_db,
+                    bicubic_db=tuning.bicubic.mean_psnr_db,
+                    plain=plain_name(tuning.pairs),
+                )
                 tell("preview", path=str(folder.preview))
             for note in tuning.notes[notes:]:
                 tell("note", sentence=note)

@@ -113,7 +113,7 @@ def cut(
         The high-magnification image.
     registration : Registration
         How it lies.
-    scale : {2, 4}
+    scale : {1, 2, 4}
         Pixels of the output for one of `low`, along an edge.
 
     Returns

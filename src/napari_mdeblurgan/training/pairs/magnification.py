@@ -10,6 +10,7 @@ from napari_mdeblurgan.training.pairs.pair import ImagePair, PairError
 
 OBJECTIVES = (5.0, 10.0)
 SAME = 0.05  # ratios this close to 1 show the same pixel size
+NEARER = math.sqrt(2)  # times the model's factor: above it, the next factor would fit better
 LARGEST = 16.0
 
 
@@ -45,7 +46,7 @@ def magnification(pair: ImagePair, objectives: tuple[float, float] | None = None
     Raises
     ------
     PairError
-        If low has the finer pixels, both have the same, or the ratio is beyond 16.
+        If low has the finer pixels, or the ratio is beyond 16.
     """
     if ratio is not None:
         return _checked(ratio)
@@ -53,21 +54,46 @@ def magnification(pair: ImagePair, objectives: tuple[float, float] | None = None
     if sizes[0] is not None and sizes[1] is not None:
         found = sizes[0] / sizes[1]
         text = f"{sizes[0]:.4g} µm and {sizes[1]:.4g} µm"
-        if abs(found - 1) <= SAME:
-            raise PairError(
-                f"Both images of {pair.name} have pixels of the same size ({text}); correct it, or give the ratio."
-            )
-        if found < 1:
+        if found < 1 - SAME:
             raise PairError(
                 f"Low and high of {pair.name} are swapped: the low one has the finer pixels ({text}); exchange them."
             )
         return _checked(found)
     low, high = objectives or OBJECTIVES
-    if not (0 < low < high < math.inf):
+    if not (0 < low <= high < math.inf):
         raise PairError(
             f"The objectives ×{low:g} and ×{high:g} are not a weaker and a stronger one; give the weaker first."
         )
     return _checked(high / low)
+
+
+def known(pair: ImagePair) -> bool:
+    """Whether both files say their pixel sizes, so that nothing else need be looked at."""
+    return None not in (pixel_size_um(pair.low), pixel_size_um(pair.high))
+
+
+def is_same(ratio: float) -> bool:
+    """Whether images of that ratio have pixels of the same size."""
+    return abs(ratio - 1) <= SAME
+
+
+def check_scale(ratio: float, scale: int, name: str) -> None:
+    """Make sure that a model can learn from images of that ratio.
+
+    Raises
+    ------
+    PairError
+        If the sharp image would be better for a model of twice as many pixels.
+    """
+    if ratio <= NEARER * scale:
+        return
+    whole = 2 ** round(math.log2(ratio))
+    edge = whole // scale
+    raise PairError(
+        f"{name}: {ratio:.3g} pixels of the high-magnification image make one of the other, but the model to learn from them "
+        f"makes ×{scale}, and none for ×{whole} comes with this program yet; average the high-magnification images over "
+        f"{edge} × {edge} pixels for ×{scale}, or take pairs such as ×10 and ×{10 * scale}."
+    )
 
 
 def _checked(ratio: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,7 +159,7 @@ class RegisteredPair:
     valid : ndarray
         bool, (scale · y, scale · x): where `high` is the high-magnification image and not beyond its edge.
     scale : int
-        2 or 4.
+        2 or 4; 1 for images whose pixels are of the same size.
     rgb : bool
         The channels are red, green and blue; else each channel is a grey image of its own.
     windows : tuple of Window
@@ -207,3 +208,16 @@ class RegisteredPair:
         expected = (channels, y * self.scale, x * self.scale)
         if self.high.shape != expected or self.valid.shape != expected[1:] or len(self.windows) != channels:
             raise ValueError(f"high, valid and windows do not belong to low: {self.high.shape}, {self.valid.shape}")
+
+
+def mixed(pairs: Sequence[RegisteredPair]) -> str:
+    """Why pairs cannot be learned from together, in one sentence: some have the same pixels; empty if they can."""
+    same = next((pair for pair in pairs if pair.scale == 1), None)
+    other = next((pair for pair in pairs if pair.scale != 1), None)
+    if same is None or other is None:
+        return ""
+    kind = "a plane of a focus stack" if other.stack else "a pair by two objectives"
+    return (
+        f"Both images of {same.name} have pixels of the same size, but {other.name} is {kind}, from which ×{other.scale} is "
+        "learned: one model cannot learn both, so make two, each from images of one kind."
+    )

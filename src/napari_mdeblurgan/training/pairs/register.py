@@ -9,16 +9,17 @@ import numpy as np
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.training.pairs.cutting import Channels, cut, intensities
 from napari_mdeblurgan.training.pairs.geometry import affine
-from napari_mdeblurgan.training.pairs.magnification import magnification
+from napari_mdeblurgan.training.pairs.magnification import check_scale, is_same, known, magnification
 from napari_mdeblurgan.training.pairs.pair import ImagePair, PairError, RegisteredPair, Registration
 from napari_mdeblurgan.training.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.training.pairs.structure import plane
-from napari_mdeblurgan.training.pairs.verdict import TOO_LITTLE, look, misplaced
+from napari_mdeblurgan.training.pairs.verdict import TOO_LITTLE, look, look_at_the_same_size, misplaced
 
 UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned
 SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
 TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
 SATURATED = 0.02
+SAME_SIZE = "Both images have pixels of the same size, as their registration shows."
 
 
 def register(
@@ -35,9 +36,10 @@ def register(
     pair : ImagePair
         The images.
     scale : {2, 4}
-        Of the model that is to learn from it.
+        Of the model that is to learn from it. Images whose pixels are of the same size are laid out as they are, at 1.
     objectives, ratio
-        For images whose files say no pixel size, see `magnification`.
+        For images whose files say no pixel size, see `magnification`. Where the two do not fit so, but do with pixels of the
+        same size, that is taken.
 
     Returns
     -------
@@ -48,7 +50,7 @@ def register(
     ------
     PairError
         If the images cannot make a pair: a result of this program as the sharp one, other axes, no
-        contrast, swapped, no overlap to speak of.
+        contrast, swapped, no overlap to speak of, many more pixels than a model of `scale` makes.
     """
     if scale not in (2, 4):
         raise ValueError(f"scale must be 2 or 4, got {scale}")
@@ -58,12 +60,19 @@ def register(
             "stronger objective has seen."
         )
     given = magnification(pair, objectives, ratio)
+    check_scale(given, scale, pair.name)
     low, high = channels(pair.low, pair.name), channels(pair.high, pair.name)
     if len(low.values) != len(high.values) or pair.low.rgb != pair.high.rgb:
         kinds = [_kind(image) for image in (pair.low, pair.high)]
         raise PairError(f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same way.")
     planes = _plane(low, "low", pair.name), _plane(high, "high", pair.name)
     found = look(*planes, given)
+    warnings: list[str] = []
+    if (found is None or found.reasons) and not is_same(given) and ratio is None and not known(pair):
+        same = look_at_the_same_size(*planes)
+        if same is not None:
+            found, given = same, 1.0
+            warnings.append(SAME_SIZE)
     if found is None:
         hint = misplaced(*planes, given)
         raise PairError(f"{pair.name}: {hint or TOO_LITTLE}")
@@ -88,13 +97,13 @@ def register(
     if reasons and (hint := misplaced(*planes, given)):
         reasons = (hint, *reasons)
     registration = replace(registration, accepted=not reasons, reasons=reasons)
-    registered = cut(pair, low.values, high, registration, scale)
+    registered = cut(pair, low.values, high, registration, 1 if is_same(given) else scale)
     if registered is None:
         raise PairError(
             f"{pair.name}: {reasons[0] if reasons else 'the two images hardly overlap; take them closer together.'}"
         )
-    warnings = _warnings(registered, pair)
-    return replace(registered, registration=replace(registration, warnings=warnings))
+    warnings += _warnings(registered, pair)
+    return replace(registered, registration=replace(registration, warnings=tuple(warnings)))
 
 
 def channels(image: Micrograph, name: str) -> Channels:
@@ -145,7 +154,7 @@ def _overlap(transform: np.ndarray, low: tuple[int, ...], high: tuple[int, ...])
     return float(seen(np.linalg.inv(transform) @ grid, where, low, -0.5).mean())
 
 
-def _warnings(pair: RegisteredPair, images: ImagePair) -> tuple[str, ...]:
+def _warnings(pair: RegisteredPair, images: ImagePair) -> list[str]:
     warnings = []
     registration = pair.registration
     if registration.accepted and registration.residual_px > UNCERTAIN:
@@ -164,7 +173,7 @@ def _warnings(pair: RegisteredPair, images: ImagePair) -> tuple[str, ...]:
             f"The high-magnification image has only {registration.ratio:.2g} pixels for one of the other, too few to teach a "
             f"×{pair.scale} model its finest detail."
         )
-    return tuple(warnings)
+    return warnings
 
 
 def saturated(image: Micrograph, crop: tuple[slice, slice]) -> float:

@@ -92,6 +92,14 @@ def misplaced(low: np.ndarray, high: np.ndarray, ratio: float) -> str:
     return ""
 
 
+def look_at_the_same_size(low: np.ndarray, high: np.ndarray) -> Verdict | None:
+    """The place of one image in the other if their pixels are of the same size; None where they do not fit so."""
+    if places(low, high, 1.0)[1] < WORTH_A_LOOK:
+        return None
+    found = look(low, high, 1.0)
+    return found if found is not None and not found.reasons else None
+
+
 def _fits(low: np.ndarray, high: np.ndarray, ratio: float) -> bool:
     if places(low, high, ratio)[1] < WORTH_A_LOOK:
         return False

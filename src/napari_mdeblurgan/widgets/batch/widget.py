@@ -17,8 +17,9 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.model import list_models
+from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.arrays import as_array
+from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.storage import READABLE, FileImage
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
@@ -74,6 +75,7 @@ class BatchWidget(QWidget):
         self._retrying = False
         self._said = ""  # what is to be read but for what lacks
         self._notes: tuple[str, ...] = ()  # what was noticed when the last run began
+        self._own_pixels = False  # whether a chosen model was fine-tuned for the images' own pixels
         self._results = Path()  # the output folder of the work that runs
         self._looking_into: list[Any] = []  # workers that look for files of several images
         self.chooser: ImageChooser | None = None
@@ -236,12 +238,31 @@ class BatchWidget(QWidget):
             button.changed.connect(lambda _=None, act=act: act())
         for name in REMEMBERED:
             getattr(controls, name).changed.connect(self._on_choice)
+        controls.same_pixels.changed.connect(lambda _: self._show_words())
         self.files.itemSelectionChanged.connect(self._tell_selected)
         self._watch = LifeWatch(self, self._on_show, self._on_close)
 
     def _on_choice(self, _: object = None) -> None:
         self._remember()
         self._refresh()
+
+    @property
+    def _chosen_cards(self) -> list[ModelCard]:
+        names = self.controls.rgb_model.value, self.controls.grey_model.value
+        return [card for card in self._cards if card.name in names]
+
+    def _begin_with_pixels(self) -> None:
+        """Tick **Same pixels** where a model was fine-tuned for these, and take the tick away with that model."""
+        own = any(card.output_scale == 1 for card in self._chosen_cards)
+        if own != self._own_pixels:
+            self._own_pixels = own
+            self.controls.same_pixels.value = own
+
+    @property
+    def _output_scale(self) -> int | None:
+        if self.controls.same_pixels.value:
+            return 1
+        return min(card.scale for card in self._chosen_cards) if self._own_pixels else None
 
     # ---- what is done
 
@@ -264,7 +285,7 @@ class BatchWidget(QWidget):
             "device": standing.device_for(controls.device.value),
             "precision": standing.precision,
             "binning": 2 if controls.halve.value else 1,
-            "output_scale": 1 if controls.same_pixels.value else None,
+            "output_scale": self._output_scale,
             "overwrite": controls.overwrite.value,
             "retry_failed": retry_failed,
             "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
@@ -358,7 +379,9 @@ class BatchWidget(QWidget):
     def _show_words(self) -> None:
         """What was said last, what the run noticed, and why nothing can begin where the buttons are grey."""
         lacking = "" if self.running else self.problem
-        self.controls.status.value = "\n".join(filter(None, (self._said, *self._notes, lacking)))
+        untrained = (not_trained_for(output_factor(self._output_scale, card), card) for card in self._chosen_cards)
+        said = (self._said, *self._notes, *(() if self.running else untrained), lacking)
+        self.controls.status.value = "\n".join(filter(None, said))
 
     def _bar(self, fraction: float | None, *words: str) -> None:
         """How far the work is, from 0 to 1, or that there is work; and what else there is to say."""
@@ -401,6 +424,7 @@ class BatchWidget(QWidget):
 
     def _refresh(self) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
+        self._begin_with_pixels()
         controls, running = self.controls, self.running
         ready = self._ready
         failed = len(self.files.reasons())

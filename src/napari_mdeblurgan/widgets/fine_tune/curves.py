@@ -95,8 +95,9 @@ class Curves(QWidget):
         self._smooth = self.losses[-1][1] if self.losses else None
         self._draw()
 
-    def begin(self, base_db: float, bicubic_db: float) -> None:
-        """What the held-out part starts from, and what bicubic enlargement makes of it."""
+    def begin(self, base_db: float, bicubic_db: float, plain: str = "bicubic") -> None:
+        """What the held-out part starts from, and what bicubic enlargement makes of it, or what else `plain` is called."""
+        self._psnr_legend.getLabel(self._bicubic).setText(plain)
         self._levels = base_db, bicubic_db
         if not self.validations:
             self.validations.append((0.0, base_db))

@@ -80,7 +80,9 @@ class ResultPage(QWidget):
             f"border-left: 4px solid {COLOURS.get(verdict.answer, UNKNOWN)}; padding: 4px; font-weight: bold;"
         )
         self.table.setRowCount(0)
-        names = ("Bicubic enlargement", f"Base model: {outcome['base']}", f"Fine-tuned: {outcome['model']}")
+        plain = outcome["methods"][0]["name"]
+        first = "Bicubic enlargement" if plain == "bicubic" else plain.capitalize()
+        names = (first, f"Base model: {outcome['base']}", f"Fine-tuned: {outcome['model']}")
         for name, method in zip(names, outcome["methods"], strict=True):
             row = self.table.rowCount()
             self.table.insertRow(row)

@@ -30,13 +30,18 @@ if TYPE_CHECKING:
 
 SOURCES = ("Two layers", "Two folders", "A table (CSV)", "Focus stacks")
 LAYERS, FOLDERS, TABLE, STACKS = range(4)
-LOW_TIP = "The image of the weaker objective, such as ×5: blurred, of a larger field."
+LOW_TIP = (
+    "The image of the weaker objective, such as ×5: blurred, of a larger field. Or the blurred one of two with the same pixels, "
+    "such as widefield."
+)
 HIGH_TIP = (
-    "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the other. "
+    "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the other. Or the sharp one of two "
+    "with the same pixels, such as confocal or SIM. "
     "Results of M-Deblurgan are not offered: they are no truth."
 )
 OBJECTIVES_TIP = (
-    "Magnifications of the two objectives. Where the images know their pixel sizes, those are used instead."
+    "Magnifications of the two objectives; the same twice where both images have the same pixels. Where the images know their "
+    "pixel sizes, those are used instead."
 )
 MATCH_TIP = "Files belong together that are named alike but for x5 and x10, low and high …; else in their order."
 
@@ -183,8 +188,8 @@ class Sources(QWidget):
         source = self.source
         if source.stack is not None:
             return self.stacks.problem
-        if source.objectives[0] >= source.objectives[1]:
-            return "The first magnification must be the smaller one."
+        if source.objectives[0] > source.objectives[1]:
+            return "The first magnification must not be the larger one."
         match self.kind.currentIndex():
             case 0:
                 if source.low is None or source.high is None or source.low is source.high:

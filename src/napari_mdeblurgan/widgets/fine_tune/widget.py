@@ -63,6 +63,7 @@ class FineTuneWidget(FineTunePanel):
         self._working = ""  # what is being prepared on a thread
         self._preparing: Any = None
         self._folder: FineTuneFolder | None = None
+        self._plain = "bicubic"  # what the network is compared with besides the base model
         self._search = DeviceSearch(self._offer_devices)
         self._connect()
         self._offer_models()
@@ -145,13 +146,15 @@ class FineTuneWidget(FineTunePanel):
             return "Add pairs first: choose two layers, two folders, a table or focus stacks, and press Register."
         if not used:
             return "Tick at least one pair to learn from."
-        if any(pair.scale != card.scale for pair in used):
+        if any(pair.scale not in (card.scale, 1) for pair in used):
             return f"The pairs were registered for another enlargement than {card.name}'s ×{card.scale}: register them again."
         if card.channels == 3 and not all(pair.rgb for pair in used):
             return f"{card.name} is for colour images, but a pair is grey: choose another base model."
         if not self.name.text().strip():
             return "Give the new model a name."
-        return ""
+        from napari_mdeblurgan.training.pairs.pair import mixed
+
+        return mixed(used)
 
     # ---- registering
 
@@ -297,11 +300,8 @@ class FineTuneWidget(FineTunePanel):
         else:
             menu = QMenu(self)
             for each in found:
-                over = (
-                    "finished: more time"
-                    if each.finished
-                    else f"{each.seconds / 60:.1f} of {each.settings.minutes:g} min"
-                )
+                worked = f"{each.seconds / 60:.1f} of {each.settings.minutes:g} min"
+                over = "finished: more time" if each.finished else worked
                 menu.addAction(f"{each.settings.name} ({over})", lambda each=each: self.resume(each))
             menu.exec(self.resume_button.mapToGlobal(self.resume_button.rect().bottomLeft()))
 
@@ -315,7 +315,8 @@ class FineTuneWidget(FineTunePanel):
             case "history":
                 self.training.curves.recall(event["losses"], event["validations"])
             case "begun":
-                self.training.curves.begin(event["base_db"], event["bicubic_db"])
+                self._plain = event["plain"]
+                self.training.curves.begin(event["base_db"], event["bicubic_db"], self._plain)
             case "preview":
                 self.training.preview.show_file(Path(event["path"]))
             case "step":
@@ -343,10 +344,11 @@ class FineTuneWidget(FineTunePanel):
         left = min(by_time, event["seconds"] * (1 - way) / way) if way > 0 else by_time
         self.bar.setFormat(f"{100 * way:.0f} % · {wording.time_left(left)}")
         if validation:
+            over = "bicubic enlargement" if self._plain == "bicubic" else f"the {self._plain}"
             gain = validation["psnr_db"] - validation["bicubic_psnr_db"]
             self._say(
-                f"Step {event['step']:,}: {validation['psnr_db']:.2f} dB on the held-out part, {gain:+.2f} dB over bicubic "
-                f"enlargement; the best so far after step {event['best_step']:,}."
+                f"Step {event['step']:,}: {validation['psnr_db']:.2f} dB on the held-out part, {gain:+.2f} dB over "
+                f"{over}; the best so far after step {event['best_step']:,}."
             )
 
     def _on_end(self) -> None:
