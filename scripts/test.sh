@@ -8,4 +8,4 @@ install_package lint,qt,test
 .venv/bin/ruff check
 .venv/bin/ruff format --check
 .venv/bin/mypy
-exec .venv/bin/pytest --numprocesses logical --dist loadgroup "$@"
+exec .venv/bin/pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder "$@"

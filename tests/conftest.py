@@ -35,15 +35,14 @@ ALONE = {  # measure time or memory, or start clusters: one after another, in on
     *("test_cluster.py", "test_batch_cluster.py", "test_killed.py", "test_distributed.py"),
     *("test_tile_size.py", "test_package.py", "test_memory.py", "test_neighbours.py", "test_strangers.py"),
 }
-TOGETHER = {"test_onnx.py", "test_bioimageio.py", "test_report.py"}  # what their tests share takes seconds to make
 
 
+@pytest.hookimpl(tryfirst=True)  # workers read the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that others would disturb share a worker; where there is one alone, this changes nothing."""
+    """Each file has one worker, which makes what its tests share once; so have all files that others would disturb."""
     for item in items:
-        name = item.path.name
-        if name in ALONE or name in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group("alone" if name in ALONE else name))
+        group = "alone" if item.path.name in ALONE else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)

@@ -217,7 +217,7 @@ def test_no_more_is_read_at_a_time_than_a_tile_needs(
 
     for module in (pieces, assessing, explanation):
         monkeypatch.setattr(module, "read", noted)
-    data = np.random.default_rng(0).integers(0, 256, (600, 600), dtype=np.uint8)
+    data = np.random.default_rng(0).integers(0, 256, (450, 450), dtype=np.uint8)
     source, model = Micrograph(da.from_array(data, chunks=100), "YX"), tiny_model()
     scan = scanned(source, model, tmp_path / "a.ome.zarr")
     finished(assess_stored_steps(source, scan.path, scan.plan, model))

@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 
 SESSION = Path(__file__).with_name("napari_session.py")
-EDGE, TILE = 1200, 256
+EDGE, TILE = 720, 256
 
 
 def session(source: Path, *folders: Path) -> subprocess.Popen[str]:

@@ -145,7 +145,7 @@ def test_folder_that_the_user_picked_is_used_and_remembered(
 def test_lazy_image_is_never_pulled_into_memory_whole(
     viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    image, largest = noise(2, 1100, 1100), []
+    image, largest = noise(2, 800, 800), []
     stored = zarr.create_array({}, data=image, chunks=(1, 100, 100))
     read = zarr.Array.__getitem__
 
