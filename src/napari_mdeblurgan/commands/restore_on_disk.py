@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.commands.common import resumed_by
-from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, today
+from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, write_report_of
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, locked
 
@@ -165,37 +165,6 @@ def _maps(output: Path, found: Assessment) -> Iterator[str]:
     for name in (name for name in NAMES if name in made):
         unit = f", in {made[name].kind.unit}" if made[name].kind.unit else ""
         yield f"{maps_path(output, name)}: {made[name].kind.title.lower()}{unit}"
-
-
-def write_report_of(
-    path: Path,
-    before: Micrograph,
-    after: Micrograph,
-    plan: RestorationPlan,
-    assessment: Assessment,
-    settings: dict[str, str],
-) -> None:
-    """Write a report on a micrograph: of a stack, on its middle plane; of a large plane, with a part of it."""
-    from napari_mdeblurgan.comparison import middle_index
-    from napari_mdeblurgan.trust.excerpt import excerpt
-    from napari_mdeblurgan.trust.report import Report, write_report
-
-    index = middle_index(before)
-    shown = excerpt(before.data, after.data, index, plan.region)
-    sizes, unit = before.physical()
-    report = Report(
-        source=before.name or path.stem,
-        before=shown.before,
-        after=shown.after,
-        where=shown.where,
-        assessment=assessment,
-        index=index,
-        settings=settings,
-        pixel_size=sizes.get("X"),
-        unit=unit or "",
-        date=today(),
-    )
-    write_report(path, report)
 
 
 def _write_comparison(path: Path, before: Micrograph, after: Micrograph, plan: RestorationPlan) -> None:

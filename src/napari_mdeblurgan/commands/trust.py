@@ -129,8 +129,6 @@ class Work:
         if self._wishes.maps:
             yield from self._write_maps(output, before, after, found)
         if self._wishes.report is not None:
-            from napari_mdeblurgan.commands.restore_on_disk import write_report_of
-
             assert self._plan is not None
             write_report_of(self._wishes.report, before, after, self._plan, found, self._settings)
             yield str(self._wishes.report)
@@ -160,6 +158,37 @@ def domain_lines(image: Any, plan: RestorationPlan, card: ModelCard) -> Iterator
         yield channel + examine(image, plan, window, card, calibration_of(card), number).sentence
 
 
-def today() -> str:
+def write_report_of(
+    path: Path,
+    before: Micrograph,
+    after: Micrograph,
+    plan: RestorationPlan,
+    assessment: Assessment,
+    settings: dict[str, str],
+) -> None:
+    """Write a report on a micrograph: of a stack, on its middle plane; of a large plane, with a part of it."""
+    from napari_mdeblurgan.comparison import middle_index
+    from napari_mdeblurgan.trust.excerpt import excerpt
+    from napari_mdeblurgan.trust.report import Report, write_report
+
+    index = middle_index(before)
+    shown = excerpt(before.data, after.data, index, plan.region)
+    sizes, unit = before.physical()
+    report = Report(
+        source=before.name or path.stem,
+        before=shown.before,
+        after=shown.after,
+        where=shown.where,
+        assessment=assessment,
+        index=index,
+        settings=settings,
+        pixel_size=sizes.get("X"),
+        unit=unit or "",
+        date=_today(),
+    )
+    write_report(path, report)
+
+
+def _today() -> str:
     """When a report is made."""
     return datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")

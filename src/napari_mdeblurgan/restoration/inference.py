@@ -23,6 +23,7 @@ from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.softening import softened
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.tile_size import block_edge
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.network import Network
     from napari_mdeblurgan.network.stages import Stages
 
-# of what the processor works on at a time
-BLOCK_EDGE = {"float32": 384, "bfloat16": 512}
 STRIP_ROWS = 128
 
 Tell = Callable[[Tile, np.ndarray], None]
@@ -304,11 +303,6 @@ def restore_tile(
 def explains(network: Network) -> TypeGuard[Generator]:
     """Whether a network has an approximation module to tell of."""
     return isinstance(network, Generator) and network.approximation.reading != "none"
-
-
-def block_edge(device: str, precision: str) -> int | None:
-    """Edge of the blocks in which a tile goes through the network; None for all of it at once."""
-    return BLOCK_EDGE.get(precision) if device == "cpu" else None
 
 
 def _forward(stages: Stages, names: tuple[str, ...], image: Tensor, tile: Tile, plan: RestorationPlan) -> list[Tensor]:

@@ -20,6 +20,12 @@ RESULTS = 3  # made, waiting and being written
 EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 LARGEST_BATCH = 8
 QUICK, STEADY = {"cpu": 1024, "mps": 1024, "cuda": 2048}, {"cpu": 1536, "mps": 1536, "cuda": 2048}
+BLOCK_EDGE = {"float32": 384, "bfloat16": 512}  # of what the processor works on at a time
+
+
+def block_edge(device: str, precision: str) -> int | None:
+    """Edge of the blocks in which a tile goes through the network; None for all of it at once."""
+    return BLOCK_EDGE.get(precision) if device == "cpu" else None
 
 
 def fitting_tile(
@@ -73,8 +79,6 @@ def halo_overhead(card: ModelCard, tile: int, device: str, precision: str) -> fl
 
     Counted, not estimated: the network runs on a tile without numbers in it, with all that it does on the halo.
     """
-    from napari_mdeblurgan.restoration.inference import block_edge
-
     return _overhead(json.dumps(card.architecture), tile, block_edge(device, precision))
 
 
