@@ -7,5 +7,11 @@ install_screen
 install_package lint,qt,test
 .venv/bin/ruff check
 .venv/bin/ruff format --check
-.venv/bin/mypy
-exec .venv/bin/pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder "$@"
+types=$(mktemp)
+.venv/bin/mypy >"$types" 2>&1 & # while tests wait for something, there is time for it
+mypy=$!
+trap 'kill "$mypy" 2>/dev/null || true; rm -f "$types"' EXIT
+tests=0
+.venv/bin/pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder "$@" || tests=$?
+wait "$mypy" || { tests=$? && cat "$types"; }
+exit "$tests"
