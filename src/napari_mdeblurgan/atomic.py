@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files and folders that are either whole or not there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,45 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
             raise
     except OSError as error:
         raise FileError(f"{path} cannot be written: {reason_of(error, target.parent)}.") from error
+
+
+@contextmanager
+def all_or_none(folder: Path) -> Iterator[Path]:
+    """Make a hidden folder within `folder`; once all is written, what lies in it takes its names in `folder`, replacing others.
+
+    If anything goes wrong on the way, cancelling included, the hidden folder is removed and `folder` stays what it was.
+
+    Raises
+    ------
+    FileError
+        If `folder` is missing or not writable, or the disk is full.
+    """
+    work = folder / f".{secrets.token_hex(8)}.part"
+    new, old = work / "new", work / "old"
+    try:
+        try:
+            for each in (work, new, old):
+                each.mkdir()
+            yield new
+            for each in sorted(new.iterdir()):
+                _take_place(each, folder / each.name, old / each.name)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise FileError(f"Folder {folder} cannot be written to: {reason_of(error, folder)}.") from error
+
+
+def _take_place(new: Path, target: Path, old: Path) -> None:
+    """Give something its name; a folder that has it goes to `old`, and comes back if that fails."""
+    replaces_folder = target.is_dir()
+    if replaces_folder:
+        target.rename(old)
+    try:
+        new.replace(target)
+    except OSError:
+        if replaces_folder:
+            old.rename(target)
+        raise
 
 
 def reason_of(error: OSError, folder: Path) -> str:

@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from napari_mdeblurgan.commands import restore_on_disk
-from napari_mdeblurgan.commands.trust import map_path
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.storage import Micrograph, read_image
+from napari_mdeblurgan.storage.map_places import map_path
 
 from .two_channels import FORMS, ROUTES, batched, write_source
 

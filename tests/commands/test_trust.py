@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from napari_mdeblurgan.commands.trust import map_path
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from napari_mdeblurgan.storage.map_places import map_path, maps_path
 
 pytestmark = pytest.mark.usefixtures("tiny_defaults")
 

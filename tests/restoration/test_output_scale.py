@@ -22,9 +22,9 @@ from napari_mdeblurgan.restoration.ensemble import ensemble_steps
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.restoration.scan import open_scan
-from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.restoration.softened_result import softened_plane
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
+from napari_mdeblurgan.storage.map_places import maps_path
 
 Models = Callable[..., Model]
 EXACT: dict[str, Any] = {"precision": "float32", "device": "cpu"}

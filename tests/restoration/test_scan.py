@@ -23,8 +23,8 @@ from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.ensemble import ensemble_steps
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
-from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
+from napari_mdeblurgan.storage.map_places import maps_path
 
 Models = Callable[..., Model]
 PLANE = np.random.default_rng(0).integers(0, 4000, (300, 410), np.uint16)

@@ -20,8 +20,8 @@ from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan
 from napari_mdeblurgan.restoration.scan_job import plan_of_finished
-from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
+from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.trust import assess as assessing
 from napari_mdeblurgan.trust import explanation
 from napari_mdeblurgan.trust.assess import Assessment, Wishes, assess

@@ -13,8 +13,8 @@ from napari.layers import Labels
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.restoration.scan_spread import maps_path
 from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.trust import assess as assessing
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget

@@ -159,7 +159,7 @@ def _made(
 
 
 def _maps(output: Path, found: Assessment) -> Iterator[str]:
-    from napari_mdeblurgan.restoration.scan_spread import maps_path
+    from napari_mdeblurgan.storage.map_places import maps_path
 
     made = {each.name: each for each in found.maps}
     for name in (name for name in NAMES if name in made):

@@ -68,15 +68,11 @@ class Wishes:
 
     def files(self, output: Path) -> list[Path]:
         """All that will be written beside the output; the maps of an OME-Zarr lie within it."""
+        from napari_mdeblurgan.storage.map_places import map_path
+
         names = [name for name in NAMES if name != "disagreement" or self.ensemble]
         maps = [map_path(output, name) for name in names] if self.maps and output.suffix.lower() != ".zarr" else []
         return maps if self.report is None else [*maps, self.report]
-
-
-def map_path(output: Path, name: str) -> Path:
-    """``sharp.ome.tif`` → ``sharp-error.tif``."""
-    stem = output.name.removesuffix(output.suffix).removesuffix(".ome")
-    return output.with_name(f"{stem}-{name}.tif")
 
 
 class Work:
@@ -136,6 +132,7 @@ class Work:
 
     def _write_maps(self, output: Path, before: Micrograph, after: Micrograph, found: Assessment) -> Iterator[str]:
         from napari_mdeblurgan.storage import Micrograph, write_image
+        from napari_mdeblurgan.storage.map_places import map_path
 
         for each in found.maps:
             grid = after if each.kind.finer else before

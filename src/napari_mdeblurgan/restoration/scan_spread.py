@@ -12,19 +12,13 @@ from napari_mdeblurgan.restoration.fitting import tiles_that_fit, within
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_chunks import told
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
-
-MAPS_FOLDER = "trust"  # within a result
-
-
-def maps_path(result: Path, name: str) -> Path:
-    """Where a map of a result on disk is."""
-    return result / MAPS_FOLDER / f"{name}.ome.zarr"
 
 
 def create_spread(source: Micrograph, result: Path, plan: RestorationPlan, job: str) -> OmeZarrWriter | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import psutil
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.plain_text import for_metadata
+from napari_mdeblurgan.storage.blocks import untold
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import FileImage, SeveralImagesWarning, chosen, local_path, told
 from napari_mdeblurgan.storage.stems import READABLE, image_stem
@@ -41,6 +42,7 @@ WRITABLE = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".png", ".ome.zarr", ".zar
 OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 TIFF_SUFFIXES = (".tif", ".tiff")
 STREAMED_BYTES = 256 * 2**20
+TOLD_BYTES = 16 * 2**20  # what is written at once though somebody wants to know how far it is
 OME_DTYPES = frozenset({"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"})
 TIFF_DTYPES = OME_DTYPES | {"int64", "uint64", "float16"}
 
@@ -347,7 +349,7 @@ def check_place(path: Path) -> None:
         raise FileError(f"{path} cannot be written: folder {folder} may not be written to; choose another.")
 
 
-def write_image(path: str | Path, image: Micrograph) -> None:
+def write_image(path: str | Path, image: Micrograph, tell: Callable[[float], None] | None = None) -> None:
     """Write an image, whole or not at all; an older file (not an older OME-Zarr) is replaced once the new one is complete.
 
     The name decides: .ome.tif(f) is OME-TIFF; .tif(f) has ImageJ's metadata where ImageJ knows the type (a stack is
@@ -361,6 +363,9 @@ def write_image(path: str | Path, image: Micrograph) -> None:
         Ends in one of `WRITABLE`.
     image : Micrograph
         Of any type that the file can hold without loss.
+    tell : callable, optional
+        Called with the share that is written, from 0 to 1, after every megapixel or so (never for PNG). What it raises ends
+        the writing, and nothing half-written is left.
 
     Raises
     ------
@@ -377,19 +382,25 @@ def write_image(path: str | Path, image: Micrograph) -> None:
     if kind == "zarr":
         from napari_mdeblurgan.storage.ome_zarr_writing import write_ome_zarr
 
-        write_ome_zarr(path, image)
+        write_ome_zarr(path, image, tell=tell or untold)
     elif kind == "png":
         from napari_mdeblurgan.storage.raster import write_png
 
         write_png(path, _whole(image))
-    elif not isinstance(image.data, np.ndarray) and image.data.nbytes > STREAMED_BYTES:
+    elif _is_streamed(image, told=tell is not None):
         from napari_mdeblurgan.storage.tiff_stream import stream_tiff
 
-        stream_tiff(path, image, ome=kind == "ome")
+        stream_tiff(path, image, ome=kind == "ome", tell=tell or untold)
     else:
         from napari_mdeblurgan.storage.tiff_writing import write_tiff
 
         write_tiff(path, _whole(image), ome=kind == "ome")
+
+
+def _is_streamed(image: Micrograph, *, told: bool) -> bool:
+    """Whether an image goes into TIFF tile by tile: where it is not in memory, or somebody wants to know how far it is."""
+    lazy = not isinstance(image.data, np.ndarray)
+    return (told or lazy) and image.data.nbytes > (TOLD_BYTES if told else STREAMED_BYTES)
 
 
 def _kind(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,11 @@ def natural_edges(image: Micrograph) -> tuple[int, int]:
     return (edges[0][0], edges[1][0]) if regular else (USUAL_EDGE, USUAL_EDGE)
 
 
-def blocks(image: Micrograph, edges: Sequence[int]) -> Iterator[Block]:
+def untold(share: float) -> None:
+    """Tell nobody how much is done."""
+
+
+def blocks(image: Micrograph, edges: Sequence[int], tell: Callable[[float], None] = untold) -> Iterator[Block]:
     """All blocks, plane by plane and row by row; of a lazy image eight are computed at a time.
 
     Parameters
@@ -45,18 +50,29 @@ def blocks(image: Micrograph, edges: Sequence[int]) -> Iterator[Block]:
         In memory or lazy.
     edges : sequence of int
         Height and width of a block; smaller at the end of the image.
+    tell : callable
+        Called before each of them with the share of the blocks that come before it, from 0 to 1, and with 1 at the end.
     """
     data, leading = image.data, image.axes.index("Y")
     height, width = data.shape[leading : leading + 2]
     waiting: list[tuple[tuple[int, ...], int, int, Any]] = []
+    total = math.prod(data.shape[:leading]) * -(-height // edges[0]) * -(-width // edges[1])
+    done = 0
     for index in np.ndindex(data.shape[:leading]):
         for y in range(0, height, edges[0]):
             for x in range(0, width, edges[1]):
                 waiting.append((index, y, x, data[(*index, slice(y, y + edges[0]), slice(x, x + edges[1]))]))
                 if len(waiting) == AT_ONCE:
-                    yield from _computed(waiting)
+                    for block in _computed(waiting):
+                        tell(done / total)
+                        yield block
+                        done += 1
                     waiting = []
-    yield from _computed(waiting)
+    for block in _computed(waiting):
+        tell(done / total)
+        yield block
+        done += 1
+    tell(1.0)
 
 
 def _computed(waiting: list[tuple[tuple[int, ...], int, int, Any]]) -> Iterator[Block]:

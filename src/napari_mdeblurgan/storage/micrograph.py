@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -64,6 +65,9 @@ class Micrograph:
         From one image to the next along T in no unit of time, where `time_step_s` is not known.
     time_origin : float
         Where the first image lies along T, in seconds, or in no unit where `time_step_s` is not known.
+    provenance : mapping
+        How it was made and how far it can be trusted, in values that JSON has, to be kept in its file; empty where there is
+        nothing to keep. Reading an image does not look for it either: `storage.provenance.read_provenance` does.
 
     Raises
     ------
@@ -87,6 +91,7 @@ class Micrograph:
     restored: bool = False
     time_step: float | None = None
     time_origin: float = 0.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         axes = self.axes

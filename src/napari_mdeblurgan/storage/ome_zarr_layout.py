@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from napari_mdeblurgan.storage.display import (
     color_of,
     display_document,
 )
-from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
+from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PROVENANCE_KEY
 from napari_mdeblurgan.storage.pyramid import level_sizes
 
 ORDER = "TCIQZYX"
@@ -46,7 +47,7 @@ class Layout:
     Attributes
     ----------
     shape, axes, pixel_size, unit, channel_names, name, position, unitless, display, grey_calibration
-    time_step_s, time_step, time_origin
+    time_step_s, time_step, time_origin, provenance
         As in `Micrograph`.
     dtype : str
         Name of the type of a pixel: bool, an integer or a real number.
@@ -72,6 +73,7 @@ class Layout:
     grey_calibration: GreyCalibration | None = None
     time_step: float | None = None
     time_origin: float = 0.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def stored_axes(self) -> str:
@@ -164,6 +166,8 @@ def attributes(
         own["display"] = display_document(layout.display)
     if layout.grey_calibration:
         own["grey_calibration"] = calibration_document(layout.grey_calibration)
+    if layout.provenance:
+        own[PROVENANCE_KEY] = dict(layout.provenance)
     return {"ome": image.model_dump(mode="json", exclude_none=True), OWN_KEY: own}
 
 

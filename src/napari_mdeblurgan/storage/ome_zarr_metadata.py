@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from yaozarrs.v05 import Multiscale as Multiscale05
 
 OWN_KEY = "napari-mdeblurgan"
+PROVENANCE_KEY = "provenance"  # within that
 PARTIAL = ".partial"
 COLOUR_NAMES = ({"red", "r"}, {"green", "g"}, {"blue", "b"})
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.plain_text import for_metadata
-from napari_mdeblurgan.storage.blocks import blocks, natural_edges
+from napari_mdeblurgan.storage.blocks import blocks, natural_edges, untold
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid, known_level, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -162,6 +162,7 @@ def create_ome_zarr(
     job: str = "",
     in_place: bool = False,
     reduction: str = "mean",
+    provenance: Mapping[str, Any] | None = None,
 ) -> OmeZarrWriter:
     """Begin an OME-Zarr, or go on with one that was begun with the same arguments and never finished.
 
@@ -173,7 +174,7 @@ def create_ome_zarr(
     path : str or Path
         Ends in ".zarr".
     shape, axes, pixel_size, unit, channel_names, position, unitless, name, display, grey_calibration
-    time_step_s, time_step, time_origin
+    time_step_s, time_step, time_origin, provenance
         As in `Micrograph`.
     dtype : dtype
         bool, an integer or a real number.
@@ -216,6 +217,7 @@ def create_ome_zarr(
         grey_calibration,
         time_step,
         time_origin,
+        dict(provenance or {}),
     )
     store = ChunkStore(path if in_place else path.with_name(path.name + PARTIAL), layout)
     with told(path):
@@ -266,8 +268,21 @@ def finished_job(path: str | Path) -> str | None:
     return job if isinstance(job, str) else None
 
 
-def write_ome_zarr(path: Path, image: Micrograph) -> None:
+def write_ome_zarr(
+    path: Path, image: Micrograph, *, reduction: str = "mean", tell: Callable[[float], None] = untold
+) -> None:
     """Write an image, in memory or lazy, in bounded memory; whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ".zarr".
+    image : Micrograph
+        What to write.
+    reduction : str
+        As for `create_ome_zarr`.
+    tell : callable
+        As for `write_image`.
 
     Raises
     ------
@@ -286,9 +301,11 @@ def write_ome_zarr(path: Path, image: Micrograph) -> None:
         grey_calibration=image.grey_calibration,
         name=image.name,
         job=RESTORED_JOB if image.restored else "",
+        reduction=reduction,
+        provenance=image.provenance,
     )
     try:
-        for block in blocks(image, chunk):
+        for block in blocks(image, chunk, tell):
             writer.write(block.index, block.y, block.x, block.pixels)
         writer.finish()
     except BaseException:

@@ -1,12 +1,19 @@
-"""Which files hold results of this program: the mark that they carry, in each format that it writes."""
+"""Which files hold results of this program, and how these were made: what they carry in each format that it writes.
+
+A mark tells results from other images. Beside it OME-TIFF and OME-Zarr can keep a record: how the image was made, and how far it
+can be trusted, in values that JSON has. What is in it, those say who write it; see `trust.record`.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
-from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
+from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PROVENANCE_KEY
+from napari_mdeblurgan.storage.tiff_ome import own_annotation
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -44,3 +51,33 @@ def is_result(path: Path) -> bool:
     except Exception:  # whatever a damaged file leads the decoders to; reading it says what is wrong
         return False
     return False
+
+
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The record that an OME-TIFF or an OME-Zarr keeps; empty where it has none, or it cannot be read. Reads no pixels.
+
+    What comes back was in a file: nothing in it is to be relied on but that it is a dictionary of what JSON has.
+    """
+    try:
+        found = (_in_zarr(path) if path.is_dir() else _in_ome_tiff(path)).get(PROVENANCE_KEY)
+    except Exception:  # whatever a damaged file leads the decoders to; reading it says what is wrong
+        return {}
+    return dict(found) if isinstance(found, Mapping) else {}
+
+
+def _in_zarr(path: Path) -> dict[str, Any]:
+    return dict(json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"][OWN_KEY])
+
+
+def _in_ome_tiff(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return {}
+    import tifffile
+
+    from napari_mdeblurgan.storage.claims import check_claims
+
+    with tifffile.TiffFile(path) as tif:
+        if not tif.is_ome or not tif.ome_metadata:
+            return {}
+        check_claims(path, tif)
+        return own_annotation(ElementTree.fromstring(tif.ome_metadata.encode()))

@@ -17,6 +17,7 @@ from napari_mdeblurgan.storage.display import (
 )
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size, seconds_in
 from napari_mdeblurgan.storage.objective import ome_objective
+from napari_mdeblurgan.storage.ome_zarr_metadata import PROVENANCE_KEY
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -48,7 +49,7 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
     chosen = None if image is None else image.find("{*}Pixels")
     if image is None or chosen is None:
         return Calibration()
-    own = _own(root)
+    own = own_annotation(root)
     mirrored, position = own.get("mirrored"), own.get("position")
     steps = {}
     for axis in "XYZ":
@@ -87,7 +88,7 @@ def _image(root: ElementTree.Element, index: int, name: str, file_name: str) -> 
     return images[index] if index < len(images) else None
 
 
-def _own(root: ElementTree.Element) -> dict[str, Any]:
+def own_annotation(root: ElementTree.Element) -> dict[str, Any]:
     """What `ome_options` put into an annotation."""
     for annotation in root.findall("{*}StructuredAnnotations/{*}MapAnnotation"):
         if annotation.get("Namespace") == NAMESPACE:
@@ -155,6 +156,8 @@ def _without_place(image: Micrograph) -> dict[str, Any]:
         own["display"] = display_document(image.display)
     if image.grey_calibration:
         own["grey_calibration"] = calibration_document(image.grey_calibration)
+    if image.provenance:
+        own[PROVENANCE_KEY] = dict(image.provenance)
     return own
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.storage.blocks import blocks, natural_edges
+from napari_mdeblurgan.storage.blocks import blocks, natural_edges, untold
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.provenance import software_of
 from napari_mdeblurgan.storage.tiff_metadata import plain_options
@@ -19,8 +19,8 @@ from napari_mdeblurgan.storage.tiff_writing import CLASSIC_LIMIT_BYTES
 FAST = 1
 
 
-def stream_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
-    """Write a lazy image in tiles, compressed by zlib; BigTIFF beyond 4 GB.
+def stream_tiff(path: Path, image: Micrograph, *, ome: bool, tell: Callable[[float], None] = untold) -> None:
+    """Write an image, lazy or not, in tiles, compressed by zlib; BigTIFF beyond 4 GB; `tell` is as in `write_image`.
 
     Raises
     ------
@@ -45,12 +45,14 @@ def stream_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
     options |= ome_options(image) if ome else plain_options(image)
     large = image.data.nbytes > CLASSIC_LIMIT_BYTES
     with replacing(path) as handle, tifffile.TiffWriter(handle, bigtiff=large, ome=ome) as tif:
-        tif.write(_tiles(image, edges, dtype), **options)
+        tif.write(_tiles(image, edges, dtype, tell), **options)
 
 
-def _tiles(image: Micrograph, edges: tuple[int, int], dtype: np.dtype) -> Iterator[np.ndarray]:
+def _tiles(
+    image: Micrograph, edges: tuple[int, int], dtype: np.dtype, tell: Callable[[float], None]
+) -> Iterator[np.ndarray]:
     """All tiles, those at the edges filled up with zeros."""
-    for block in blocks(image, edges):
+    for block in blocks(image, edges, tell):
         pixels = block.pixels
         tile = np.zeros((*edges, *pixels.shape[2:]), dtype)
         tile[: pixels.shape[0], : pixels.shape[1]] = pixels

@@ -123,7 +123,7 @@ def report_html(report: Report) -> str:
         f'<p class="said">{html.escape(found.sentence)}</p>',
         *pictures,
         "<h2>Figures</h2>",
-        _table(dict(_figures(report))),
+        _table(dict(figures_in_words(found, report.pixel_size, report.unit))),
         "<h2>How it was made</h2>",
         _table({**report.settings, "napari-mdeblurgan": __version__}),
         "<h2>What this cannot tell</h2>",
@@ -136,8 +136,17 @@ def report_html(report: Report) -> str:
     )
 
 
-def _figures(report: Report) -> Iterator[tuple[str, str]]:
-    found = report.assessment
+def figures_in_words(found: Assessment, pixel_size: float | None, unit: str) -> Iterator[tuple[str, str]]:
+    """What is measured of an image and its restoration: names and values.
+
+    Parameters
+    ----------
+    found : Assessment
+    pixel_size : float or None
+        Edge of a pixel of the image, in `unit`.
+    unit : str
+        "µm", "nm", …
+    """
     if found.consistency >= 0:
         share = f"{found.inconsistent:.2%} of the pixels above {NOTABLE:g} × the noise"
         yield "Consistency", f"{found.consistency:.2f} × the noise; {share}"
@@ -154,13 +163,13 @@ def _figures(report: Report) -> Iterator[tuple[str, str]]:
         yield "Disagreement", f"{short(found.disagreement)} grey levels on average, of eight orientations"
     for number, estimate in enumerate(found.estimates):
         channel = f", channel {number}" if len(found.estimates) > 1 else ""
-        for name, words in _figures_of(estimate, report):
+        for name, words in _figures_of(estimate, pixel_size, unit):
             yield name + channel, words
 
 
-def _figures_of(estimate: Estimate, report: Report) -> Iterator[tuple[str, str]]:
+def _figures_of(estimate: Estimate, pixel_size: float | None, unit: str) -> Iterator[tuple[str, str]]:
     seen = estimate.examination
-    length = lambda pixels: _length(pixels, report)  # noqa: E731
+    length = lambda pixels: _length(pixels, pixel_size, unit)  # noqa: E731
     yield "Blur of the image", "not to be seen" if seen.blur_sigma_px is None else f"σ ≈ {length(seen.blur_sigma_px)}"
     yield "Blur over the field", in_shares(seen.blur)
     yield "Blur between result and image", f"σ ≈ {length(estimate.psf.sigma_px)}"
@@ -173,10 +182,10 @@ def _figures_of(estimate: Estimate, report: Report) -> Iterator[tuple[str, str]]
         yield f"Finest detail {name}", "none above the noise" if period is None else f"period of {length(period)}"
 
 
-def _length(pixels: float, report: Report) -> str:
+def _length(pixels: float, pixel_size: float | None, unit: str) -> str:
     """In pixels of the image, and in its unit where that is known."""
     text = f"{pixels:.1f} px"
-    return text if report.pixel_size is None else f"{text} = {pixels * report.pixel_size:.3g} {report.unit}"
+    return text if pixel_size is None else f"{text} = {pixels * pixel_size:.3g} {unit}"
 
 
 def _before_after(report: Report) -> bytes:

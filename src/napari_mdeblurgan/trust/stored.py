@@ -16,10 +16,10 @@ from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.fitting import fine_grid, target
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.restoration.scan_spread import MAPS_FOLDER, maps_path
 from napari_mdeblurgan.restoration.softened_result import SoftLevels
 from napari_mdeblurgan.restoration.tiling import Span, Tile
 from napari_mdeblurgan.storage import Micrograph, open_image
+from napari_mdeblurgan.storage.map_places import MAPS_FOLDER, maps_path
 from napari_mdeblurgan.storage.ome_zarr import open_levels
 from napari_mdeblurgan.storage.ome_zarr_chunks import told
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY

@@ -29,10 +29,14 @@ OUTPUT_TIP = (
     "begins with these."
 )
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
+SAVE_TIP = (
+    "Save the result as OME-TIFF or OME-Zarr, with its pixel size, unit, names, colours, and how it was made and how far it can "
+    "be trusted; the channels of a run together. Its maps are saved with it."
+)
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
 LABEL_WIDTH = 58
-COMPARE_SHARES = 8, 5  # as long as what the two buttons say at most
+BUTTON_HEIGHT = 26
 ALL_OF_IT = 100  # of the height, beside the empty space that napari puts below a dock widget
 
 
@@ -55,6 +59,7 @@ class Controls:
     cancel: PushButton
     working: Container
     compare: PushButton
+    save: PushButton
     report: PushButton
     legend: Label
     halve_again: PushButton
@@ -134,6 +139,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         compare=PushButton(
             text="Compare", tooltip=f"Switch between before and after. Key: {COMPARE_KEY.replace('-', '+')}."
         ),
+        save=PushButton(text="Save result…", tooltip=SAVE_TIP, enabled=False),
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
         legend=Label(value="", tooltip="What the colours of the layer [choice] stand for."),
         halve_again=PushButton(text="Halve first and run again", tooltip=HALVE_TIP, visible=False),
@@ -145,10 +151,12 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         plain(label.native)
     for box in (controls.image, controls.model, controls.device):
         let_shrink(box.native)
-    for button in (controls.compare, controls.report):  # fixed shares of their row, whatever the first one says
+    for button in (controls.save, controls.report):  # fixed shares of their row, whatever the first one says
         policy = button.native.sizePolicy()
         policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
         button.native.setSizePolicy(policy)
+    for button in (controls.compare, controls.save, controls.report):  # napari makes those that are enabled lower
+        button.min_height = BUTTON_HEIGHT
     policy = controls.working.native.sizePolicy()
     policy.setRetainSizeWhenHidden(True)  # or what lies below would move to where Cancel was, under a late click
     controls.working.native.setSizePolicy(policy)
@@ -168,7 +176,8 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widge
         *more,
         _row(controls.preview, controls.run),
         controls.working,
-        _row(controls.compare, controls.report, shares=COMPARE_SHARES),
+        controls.compare,
+        _row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
         controls.legend,
         controls.halve_again,  # the advice is at the end of a long text, which may have to be scrolled to

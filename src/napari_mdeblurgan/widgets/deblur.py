@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container
@@ -15,7 +12,8 @@ from napari.utils.notifications import show_error, show_warning
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
-from napari_mdeblurgan.widgets import layers, models, trust, wording
+from napari_mdeblurgan.widgets import models, trust, wording
+from napari_mdeblurgan.widgets.arrivals import Arrivals, Parts
 from napari_mdeblurgan.widgets.begun import BegunSearch
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import LifeWatch
@@ -29,18 +27,17 @@ from napari_mdeblurgan.widgets.controls import (
     scrolling,
     show_image,
     show_life,
-    show_progress,
     show_scale,
 )
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
-from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
+from napari_mdeblurgan.widgets.job import Job
+from napari_mdeblurgan.widgets.keep.saver import ResultSaver
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
 from napari_mdeblurgan.widgets.orders import Orders
 from napari_mdeblurgan.widgets.origin import is_result, marks
 from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.results_folder import ResultsFolder
 from napari_mdeblurgan.widgets.runner import Runner
-from napari_mdeblurgan.widgets.scan import Opened, Saved
 from napari_mdeblurgan.widgets.scan_layers import ScanLayers, Wishes
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.sharpness import Sharpness
@@ -50,7 +47,6 @@ from napari_mdeblurgan.widgets.verdicts import Verdicts
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from napari_mdeblurgan.restoration.engine import Progress
 
 NO_CHOICE = ("Choose an image", None)
 
@@ -72,22 +68,27 @@ class DeblurWidget(Container):
         self._choices = read_choices()
         self._pairs = Pairs(napari_viewer.layers)
         self._verdicts = Verdicts(self._pairs)
-        self._runner = Runner(self._on_step, self._on_end)
         self._message = ""  # what is going on or has come of it, before what else is to be said
         self._kind: int | None = None  # channels of the image that a model was last picked for
-        self._sources: list[weakref.ref[Image]] = []  # of the running jobs
-        self._told: list[str] = []  # how those that have ended came to their end
-        self._note = ""  # what the user should know of its result
-        self._noted = ""  # and of its image, while it is restored
-        self._doing = ""
-        self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
-        self._tell_made: Callable[[], None] = lambda: None  # anew, with the time that has passed since
         self._begun = BegunSearch(self._look_for_begun, self._refresh)
         self.scans = ScanLayers(napari_viewer, self._begun, self._chosen_for)
         self.slices = Slices(self._on_choice)
         self.results = ResultsFolder(self._choices.results_folder, self._on_results_folder, self.scans.paths)
         self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
         self.sharpness = Sharpness(napari_viewer, self._refresh)
+        parts = Parts(
+            viewer=napari_viewer,
+            controls=self.controls,
+            pairs=self._pairs,
+            verdicts=self._verdicts,
+            scans=self.scans,
+            sharpness=self.sharpness,
+            say=self._say,
+            fail=self._tell_failure,
+            refresh=self.reset_choices,
+        )
+        self._arrivals = Arrivals(parts, self._on_job_end, self._refresh)
+        self._runner = self._arrivals.runner = Runner(self._arrivals.on_step, self._arrivals.on_end)
         self._orders = Orders(
             napari_viewer,
             self.controls,
@@ -107,6 +108,7 @@ class DeblurWidget(Container):
         options = self.slices.widget, self.results.widget, self.sharpness.group.widget
         self._rows = scrolling(self, laid_out(self.controls, *options, sharpness=self.sharpness.widget))
         self.native.setMinimumWidth(SMALLEST_WIDTH)
+        self.saver = ResultSaver(self.controls.save, self.native, self._say, self._tell_failure, self.scans.paths)
         self._connect()
         self._follow_active()
         self._choose_model()
@@ -193,6 +195,7 @@ class DeblurWidget(Container):
         controls.output.changed.connect(self._on_output)
         controls.halve_again.changed.connect(self.halve_and_start)
         controls.report.changed.connect(self.save_report)
+        controls.save.changed.connect(self.save_result)
         self.slices.window.changed.connect(self._on_choice)
         controls.this_slice.changed.connect(self._on_choice)
         controls.preview.changed.connect(self.start_preview)
@@ -371,17 +374,16 @@ class DeblurWidget(Container):
             self._tell_failure(str(error))
             return
         self._start([image], [job])
-        self._note = "" if is_all else wording.CUT_PREVIEW
+        self._arrivals.note("" if is_all else wording.CUT_PREVIEW)
 
     def _ready(self) -> bool:
         return not self.running and self.problem is None
 
     def _start(self, images: list[Image], jobs: list[Job]) -> None:
-        self._sources = [weakref.ref(image) for image in images]
+        self._arrivals.begin(images)
         for image in images:
             self._begun.forget(image)
         self._pairs.begin_run(images)
-        self._told, self._note = [], ""
         self.controls.cancel.enabled = True
         show_life(self.controls)
         self._runner.start(*jobs)
@@ -403,6 +405,16 @@ class DeblurWidget(Container):
                 show(each)
             self._refresh()
 
+    def save_result(self) -> None:
+        """Ask where, and save the selected result, or the newest of the chosen image, with the channels of its run; or cancel."""
+        results = self._kept()
+        self.saver.press(results, {each: self._verdicts.maps_of(each) for each in results})
+
+    def _kept(self) -> list[Image]:
+        """The results that are meant, with their previews only where one is selected."""
+        found = self._pairs.together(self._active(), self._compared())
+        return [each for number, each in enumerate(found) if number == 0 or not self._pairs.is_preview(each)]
+
     def save_report(self) -> None:
         """Ask where, and save the report on the selected result, or on the chosen image's newest that was assessed."""
         self._verdicts.save_report(self._reported(), self.native, self._say, self._tell_failure)
@@ -415,60 +427,9 @@ class DeblurWidget(Container):
 
     # ---- what comes back
 
-    @property
-    def _source(self) -> Image | None:
-        """What is being restored, if it is still there."""
-        return self._sources[self._runner.position]()
-
-    def _on_step(self, step: str | Noted | Progress | Opened | Saved) -> None:
-        if isinstance(step, str):
-            restoring = wording.restoring(self._runner.position + 1, len(self._sources))
-            self._doing = step if step == trust.CHECKING else restoring
-            self._say(step)
-        elif isinstance(step, Noted):
-            self._noted = step.sentence
-            self._say_what_is_done()
-        elif isinstance(step, Opened):
-            self._pair(self.scans.open(step, self._source), preview=False)
-            self._say_what_is_done()
-        elif isinstance(step, Saved):
-            was_open = self.scans.open_path is not None
-            result = self._show(step, self.scans.saved(step, self._source), was_open=was_open)
-            self._whole = (lambda: None) if result is None else weakref.ref(result)
-            show_life(self.controls)
-        else:
-            self.scans.touch()
-            self._say_what_is_done()
-            if step.done > step.before:
-                show_progress(self.controls, step.fraction, wording.time_left(step.remaining_s))
-
-    def _say_what_is_done(self) -> None:
-        self._say(f"{self._doing} {self._noted}".strip())
-
-    def _on_end(self, outcome: Restored | Saved | Failed | None) -> None:
-        was_open, whole = self.scans.open_path is not None, self._whole
-        self._whole, self._noted = None, ""
-        shown = self.scans.end(outcome if isinstance(outcome, Failed | Saved) and not whole else None, self._source)
-        if outcome is None:
-            self._told.append(
-                wording.NOT_ASSESSED if whole else wording.KEPT if was_open else "Cancelled; nothing was added."
-            )
-        elif isinstance(outcome, Failed):
-            source = self._source
-            there = was_open and source is not None and self.scans.can_resume(source)
-            kept = wording.WHOLE if whole else wording.STILL_THERE if there else ""
-            self._tell_failure(f"{outcome.sentence} {kept}".strip())
-            self._told.append(outcome.sentence)
-        elif whole:
-            self.scans.assessed(self._source)
-            self._show_trust(outcome.trusted, whole())
-            self._tell_made()
-        else:
-            self._show(outcome, shown, was_open=was_open)
-            self._tell_made()
-        show_life(self.controls)
+    def _on_job_end(self, words: str) -> None:
         self.results.look_if_shown()
-        self._message = " ".join(self._told)
+        self._message = words
         self._on_choice()
 
     def _tell_failure(self, sentence: str) -> None:
@@ -482,51 +443,6 @@ class DeblurWidget(Container):
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
         said = (message, self.problem or "", begun, self._warning(), self._untrained(), verdict)
         self.controls.status.value = "\n".join(filter(None, said))
-
-    def _show(self, made: Restored | Saved, result: Image | None, *, was_open: bool) -> Image | None:
-        """Show a result, and what is known of it; returns its layer, if there is one."""
-        source = self._source
-        if isinstance(made, Restored):
-            if source is not None:
-                layers.remove_layers(self._viewer, self._pairs.previews_of(source))
-            result = layers.add_layer(self._viewer, made.data, made.arguments, source)
-        if result is not None and not was_open:
-            self._pair(result, preview=isinstance(made, Restored) and made.preview)
-        if result is not None:
-            self.sharpness.adopt(result, made.soft, () if isinstance(made, Restored) else made.levels)
-        name = result.name if result is not None else made.arguments["name"]
-        self._tell_made = partial(self._tell_time, len(self._told), name, made)
-        self._told.append("")
-        self._tell_made()
-        self._told += filter(None, [self._note, *made.warnings])
-        self._show_trust(made.trusted, result)
-        for warning in made.warnings:
-            show_warning(warning)
-        return result
-
-    def _tell_time(self, number: int, name: str, made: Restored | Saved) -> None:
-        """Say how long a result took, from the click or the end of the one before: loading, looking and checking as well."""
-        seconds = self._runner.elapsed if made.seconds else 0.0
-        self._told[number] = wording.made(name, seconds, made.device, getattr(made, "path", None))
-
-    def _show_trust(self, trusted: trust.Trusted | None, result: Image | None) -> None:
-        """Add the maps of a result to it, and say how far it can be trusted."""
-        if trusted is not None and result is not None and result in self._viewer.layers:
-            for layer in trust.add_maps(self._viewer, trusted, result):
-                layer.events.visible.connect(self._refresh)
-            self._verdicts.remember(result, trusted)
-        elif trusted is not None:
-            self._told.append(trusted.assessment.sentence)
-        self.reset_choices()
-
-    def _pair(self, result: Image, *, preview: bool) -> None:
-        """Note what `result` was made from, and show it."""
-        source = self._source
-        if source is not None:
-            self._pairs.remember(source, result, preview=preview)
-            if source in self._viewer.layers:
-                self._pairs.show_after(source)
-        self.reset_choices()
 
     # ---- the widget's life
 
@@ -555,6 +471,7 @@ class DeblurWidget(Container):
 
     def _on_close(self) -> None:
         self._runner.abandon()
+        self.saver.close()
         self.scans.close()
         self.results.abandon()
         self._search.abandon()
@@ -583,6 +500,7 @@ class DeblurWidget(Container):
         source = self._compared()
         controls.compare.enabled = source is not None
         controls.report.enabled = self._reported() is not None
+        self.saver.refresh(possible=bool(self._kept()))
         controls.halve_again.visible = self._verdicts.advises_halving(self._active(), source)
         controls.halve_again.enabled = controls.run.enabled
         shows_choice = trust.shows_choice(self._viewer.layers)

@@ -6,13 +6,11 @@ import logging
 import math
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from napari_mdeblurgan import __version__
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.restoration.output_scale import output_factor, softness_at
 from napari_mdeblurgan.widgets import trust
@@ -349,24 +347,11 @@ def noted(softness: Softness) -> dict[str, Any]:
 
 def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:
     """How the result was made, in plain values; regions are in pixels of the source."""
-    from napari_mdeblurgan.restoration.binning import in_words
+    from napari_mdeblurgan.trust.record import provenance_of
 
-    first = {"binning": job.binning, "binned": in_words(job.binning)} if job.binning > 1 else {}
-    return {
-        **first,
-        "model": model.card.name,
-        "sha256": model.card.weights_sha256,
-        "scale": plan.factor,
-        "version": __version__,
-        "source": job.source,
+    made = provenance_of(plan, model.card, job.source, ensemble=job.ensemble, binning=job.binning, seconds=seconds)
+    return made | {
         "slices": [(span.start, span.stop) for span in job.planes] if job.is_part and job.planes else None,
         "region": in_pixels(job.region, job.binning),
         "preview": job.preview,
-        "window": [(window.low, window.high) for window in plan.windows or ()],
-        "device": plan.device,
-        "precision": plan.precision,
-        "orientations": 8 if job.ensemble else 1,
-        "tile": plan.tile,
-        "seconds": round(seconds, 3),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }

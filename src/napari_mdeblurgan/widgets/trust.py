@@ -335,14 +335,25 @@ def save_report(path: Path, trusted: Trusted, result: Any) -> None:
     write_report(path, report)
 
 
+def record(trusted: Trusted) -> dict[str, Any]:
+    """What a layer, and with it a file, keeps of an assessment."""
+    from napari_mdeblurgan.trust.record import trust_record
+
+    found = trusted.assessment
+    sigma = trusted.softness.sigma
+    return trust_record(found, trusted.settings, sigma, trusted.pixel_size, trusted.unit, trusted.date)
+
+
 def as_shown(trusted: Trusted, result: Layer) -> Trusted:
     """An assessment that says so where its result is shown softer or sharper by now than it was assessed."""
+    from napari_mdeblurgan.trust.record import found_for
+
     made = result.metadata["mdeblurgan"]
     sigma, reason = made.get("softness", 0.0), made.get("softness_reason", "")
     assessed = trusted.softness
     if sigma == assessed.sigma:
         return trusted
-    words = f"Found for softness {assessed.sigma:.2g} px, and it is shown with {sigma:.2g} px now: "
+    words = found_for(assessed.sigma, sigma)
     settings = {**trusted.settings, "Softness": f"{sigma:.2g} px ({reason})", "Assessed with": str(assessed)}
     assessment = replace(trusted.assessment, sentence=f"{words}{trusted.assessment.sentence}")
     return replace(trusted, assessment=assessment, settings=settings)

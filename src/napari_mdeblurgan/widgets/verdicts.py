@@ -36,7 +36,14 @@ class Verdicts:
     def remember(self, result: Image, trusted: trust.Trusted) -> None:
         """Note what was found out about `result`."""
         self._found[result] = replace(trusted, layers=())
+        made = result.metadata.get("mdeblurgan", {})
+        result.metadata = {**result.metadata, "mdeblurgan": {**made, "trust": trust.record(trusted)}}
         self._last = ref(result)
+
+    def maps_of(self, result: Image) -> dict[str, Any]:
+        """The arrays of its maps by name, with the axes of the image; empty where none were made, or nobody knows."""
+        found = self._found.get(result)
+        return {} if found is None else {each.name: each.data for each in found.assessment.maps}
 
     def of(self, active: Layer | None, source: Image | None) -> tuple[Image, trust.Trusted] | None:
         """What is known of the result that is selected; else of the newest one of the chosen image."""
@@ -48,11 +55,12 @@ class Verdicts:
     def sentence(self, active: Layer | None, source: Image | None) -> str:
         """The same in words; what was said last stays where nothing else is known, as long as its result is open."""
         found = self._said(active, source)
-        if found is None:
-            return ""
-        result, trusted = found
-        self._last = ref(result)
-        return f"{result.name}: {trust.as_shown(trusted, result).assessment.sentence}"
+        if found is not None:
+            result, trusted = found
+            self._last = ref(result)
+            return f"{result.name}: {trust.as_shown(trusted, result).assessment.sentence}"
+        words = _kept_sentence(active)
+        return f"{active.name}: {words}" if active is not None and words else ""
 
     def advises_halving(self, active: Layer | None, source: Image | None) -> bool:
         """Whether what is said is of a result of the chosen image, which is better halved before it is restored."""
@@ -91,3 +99,11 @@ class Verdicts:
                 "errored": lambda error: fail(str(error)),
             },
         )
+
+
+def _kept_sentence(layer: Layer | None) -> str:
+    """What the file that a result was opened from tells of how far it can be trusted."""
+    from napari_mdeblurgan.trust.record import verdict_of
+
+    made = layer.metadata.get("mdeblurgan") if layer is not None else None
+    return verdict_of(made.get("trust"), made.get("softness")) if isinstance(made, dict) else ""

@@ -1,0 +1,219 @@
+"""From a file of this program to the layers that it was saved from. No Qt in here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from napari.utils.colormaps import AVAILABLE_COLORMAPS, Colormap
+
+from napari_mdeblurgan.storage import Micrograph, open_image
+from napari_mdeblurgan.storage.display import ChannelDisplay
+from napari_mdeblurgan.storage.provenance import read_provenance
+from napari_mdeblurgan.storage.reading import loaded
+from napari_mdeblurgan.trust.record import entries_of
+from napari_mdeblurgan.widgets.axes import micrograph, put_back
+from napari_mdeblurgan.widgets.keep.layer_images import KEY, LOOK, LayerTuple, colour_table, placement_in
+
+ALIKE = 1e-6  # relative: what formats and units round off
+UNNAMED_AXIS = {"I": "i", "Q": "q"}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What becomes a layer: levels with axes named by letters, the image that they are of, and its entry in the record."""
+
+    levels: list[Any]
+    axes: str
+    image: Micrograph
+    entry: Mapping[str, Any]
+    name: str
+    display: ChannelDisplay | None
+
+
+def layers_in(path: Path, in_memory_bytes: int) -> list[LayerTuple]:
+    """The layers that were saved in a file, or that show any other image.
+
+    Parameters
+    ----------
+    path : Path
+        An OME-TIFF or the folder of an OME-Zarr.
+    in_memory_bytes : int
+        How large an image may be, with its pyramid, to be read into memory; of a larger one pixels are read when they are shown.
+
+    Raises
+    ------
+    FileError
+        In one sentence, if it cannot be read.
+    """
+    image = open_image(path)
+    levels = [image.data]
+    if path.is_dir():
+        from napari_mdeblurgan.storage.ome_zarr import open_levels
+
+        levels = open_levels(path)
+    if sum(level.nbytes for level in levels) <= in_memory_bytes:
+        levels = [loaded(level) for level in levels]
+    entries = entries_of(read_provenance(path))
+    return [_layer(part, path) for part in _parts(image, levels, entries)]
+
+
+def _parts(image: Micrograph, levels: list[Any], entries: Sequence[Mapping[str, Any]]) -> list[_Part]:
+    """One for each layer that was saved; of an image without a record, one for each channel of which something is known."""
+    channels = image.channels
+    told = bool(entries) and (len(entries) == channels > 1)
+    separate = told or (not entries and channels > 1 and bool(image.channel_names or image.display))
+    if not separate:
+        entry = entries[0] if len(entries) == 1 else {}
+        shown = image.display[0] if image.display else None
+        return [_Part(levels, image.axes, image, entry, image.name, shown)]
+    axis = image.axes.index("C")
+    names = image.channel_names or tuple(f"{image.name} {number}" for number in range(channels))
+    return [
+        _Part(
+            [level[(slice(None),) * axis + (number,)] for level in levels],
+            image.axes.replace("C", ""),
+            image,
+            entries[number] if told else {},
+            names[number],
+            image.display[number] if image.display else None,
+        )
+        for number in range(channels)
+    ]
+
+
+def _layer(part: _Part, path: Path) -> LayerTuple:
+    rgb, entry = part.axes.endswith("S"), part.entry
+    levels, axes = _as_saved(part)
+    attributes: dict[str, Any] = {"name": _text(entry.get("name")) or part.name, "rgb": rgb}
+    place = _placement(entry, axes, levels[0].shape, part.image) or _told_by_file(axes, part.image)
+    placement = placement_in(place, len(axes) - rgb)
+    attributes |= placement.layer_arguments()
+    levels = [put_back(level, placement.order) for level in levels]
+    attributes |= {"multiscale": len(levels) > 1, "metadata": _metadata(entry, path)}
+    if part.display is not None and not rgb:
+        attributes["colormap"] = _colormap(part.display, entry.get("colormap"))
+        if part.display.limits is not None:
+            attributes["contrast_limits"] = part.display.limits
+        attributes["visible"] = part.display.active
+    attributes |= _look(entry.get("look"))
+    return (levels if len(levels) > 1 else levels[0]), attributes, "image"
+
+
+def _as_saved(part: _Part) -> tuple[list[Any], str]:
+    """The levels with the axes that the layer had: TIFF may bring them in another order, and leave out those of length 1."""
+    wanted, levels, axes = part.entry.get("axes"), part.levels, part.axes
+    known = isinstance(wanted, str) and len(set(wanted)) == len(wanted) and set(axes) <= set(wanted)
+    if not known or not isinstance(wanted, str) or not wanted.removesuffix("S").endswith("YX"):
+        return levels, axes
+    lacking = "".join(letter for letter in wanted if letter not in axes)
+    if len(wanted) > 8 or ("S" in lacking):
+        return levels, axes
+    there = lacking + axes
+    order = [there.index(letter) for letter in wanted]
+    return [level[(None,) * len(lacking)].transpose(order) for level in levels], wanted
+
+
+def _placement(
+    entry: Mapping[str, Any], axes: str, shape: Sequence[int], image: Micrograph
+) -> Mapping[str, Any] | None:
+    """The place of the layer that was saved, unless the file says by now that the image lies elsewhere."""
+    told, count = entry.get("placement"), len(axes.removesuffix("S"))
+    if not isinstance(told, Mapping):
+        return None
+    try:
+        tiny = Image(np.zeros((1,) * count), **_known(told))
+        placement = placement_in(_attributes(tiny), count)
+        data = np.broadcast_to(np.uint8(0), shape)
+        expected = micrograph(data, "", axes.endswith("S"), placement)
+    except Exception:  # whatever stands in the file
+        return None
+    return _attributes(tiny) if expected.axes == axes and _alike(expected, image) else None
+
+
+def _known(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: told[name]
+        for name in ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+        if name in told
+    }
+
+
+def _attributes(layer: Image) -> dict[str, Any]:
+    return {
+        "scale": layer.scale,
+        "translate": layer.translate,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine.affine_matrix,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def _alike(one: Micrograph, other: Micrograph) -> bool:
+    """Whether two images lie at the same place along X, Y and Z, as far as a file tells."""
+    mine, theirs = one.geometry, other.geometry
+    for axis in "ZYX":
+        if axis not in one.axes or axis not in other.axes:
+            continue
+        scale, unit = mine.scale.get(axis, 1.0), mine.unit_of(axis)
+        if unit != theirs.unit_of(axis) or not np.isclose(scale, theirs.scale.get(axis, 1.0), rtol=ALIKE, atol=0):
+            return False
+        begins = mine.origin.get(axis, 0.0), theirs.origin.get(axis, 0.0)
+        if not np.isclose(*begins, rtol=ALIKE, atol=ALIKE * abs(scale)):
+            return False
+    return True
+
+
+def _told_by_file(axes: str, image: Micrograph) -> dict[str, Any]:
+    """The place that the file tells of."""
+    geometry, letters = image.geometry, axes.removesuffix("S")
+    scale = {**geometry.scale, "T": image.time_step_s or image.time_step or 1.0}
+    begin = {**geometry.origin, "T": image.time_origin}
+    units = {axis: geometry.unit_of(axis) for axis in geometry.scale} | {"T": "s" if image.time_step_s else None}
+    return {
+        "scale": [scale.get(axis, 1.0) for axis in letters],
+        "translate": [begin.get(axis, 0.0) for axis in letters],
+        "units": [units.get(axis) or "pixel" for axis in letters],
+        "axis_labels": [UNNAMED_AXIS.get(axis, axis.lower()) for axis in letters],
+    }
+
+
+def _metadata(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """How it was made, as the metadata of its layer told; which layer its source is, nobody knows any more."""
+    made = entry.get("made")
+    if not isinstance(made, Mapping) or not made:
+        return {}
+    kept = {name: value for name, value in made.items() if name not in ("preview", "file")}
+    kept |= {"file": str(path)} if path.is_dir() else {}
+    kept |= {"trust": dict(entry["trust"])} if isinstance(entry.get("trust"), Mapping) else {}
+    return {KEY: kept}
+
+
+def _colormap(display: ChannelDisplay, name: Any) -> str | Colormap:
+    """The colormap of that name, if it has these colours; else one of these colours."""
+    known = AVAILABLE_COLORMAPS.get(name) if isinstance(name, str) else None
+    if known is not None and np.array_equal(colour_table(known.model_dump()), display.table):
+        return known
+    return "gray" if display.grey else Colormap(display.table.T / 255, name=_text(name) or "of the file")
+
+
+def _look(told: Any) -> dict[str, Any]:
+    """How the layer looked, as far as napari takes it."""
+    if not isinstance(told, Mapping):
+        return {}
+    look = {name: told[name] for name in LOOK if told.get(name) is not None}
+    try:
+        Image(np.zeros((1, 1)), **look)
+    except Exception:  # whatever stands in the file
+        return {}
+    return look
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,215 @@
+"""The button **Save result…** of the dock: asks where, saves on a thread of its own, tells how far that is, and cancels it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from magicgui.widgets import PushButton
+from napari.layers import Image
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QFileDialog, QMessageBox
+
+from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.widgets import soft_results
+from napari_mdeblurgan.widgets.axes import put_back
+from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
+from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, in_blocks, joinable
+from napari_mdeblurgan.widgets.keep.waiting import Cancelled
+from napari_mdeblurgan.widgets.plain import literal
+from napari_mdeblurgan.widgets.results import clean_name
+from napari_mdeblurgan.widgets.wording import percent
+
+SAVE = "Save result…"
+FILTERS = {".ome.tif": "OME-TIFF (*.ome.tif *.ome.tiff)", ".ome.zarr": "OME-Zarr (*.ome.zarr *.zarr)"}
+LOOK_MS = 100
+COPIED_BYTES = 64 * 2**20  # of a result in memory that may be made softer while it is saved
+
+
+@dataclass
+class _Job:
+    """A saving on its way."""
+
+    name: str
+    place: Path
+    share: float = 0.0
+    cancelled: bool = False
+    abandoned: bool = False
+
+
+class ResultSaver(QObject):
+    """Saves results; lives on the main thread.
+
+    Parameters
+    ----------
+    button : PushButton
+        Which asks for it, and cancels it while something is saved.
+    parent : QWidget
+        Over which is asked.
+    say, fail : callable
+        Get a sentence each: what has become of it, and why nothing has.
+    in_use : callable
+        Gives the files that layers show.
+    """
+
+    def __init__(
+        self,
+        button: PushButton,
+        parent: Any,
+        say: Callable[[str], None],
+        fail: Callable[[str], None],
+        in_use: Callable[[], Collection[Path]],
+    ) -> None:
+        super().__init__()
+        self._button, self._parent, self._say, self._fail, self._in_use = button, parent, say, fail, in_use
+        self._job: _Job | None = None
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._show_share)
+
+    @property
+    def saving(self) -> bool:
+        """Whether something is being saved."""
+        return self._job is not None
+
+    def press(self, layers: Sequence[Image], maps: Mapping[Image, Mapping[str, Any]]) -> None:
+        """Ask where, and save results; or cancel what is being saved.
+
+        Parameters
+        ----------
+        layers : sequence of Image
+            The result that is meant, then those of the same run: those that are channels of one image with it are saved with it.
+        maps : mapping
+            The arrays of the maps of each result that has some, by name, with the axes of the image.
+        """
+        if self._job is not None:
+            self.cancel()
+            return
+        unsettled = next((each for each in layers[:1] if _is_changing(each)), None)
+        if not layers or unsettled is not None:
+            if unsettled is not None:
+                self._fail(f"{unsettled.name!r} is being made as sharp as was asked: save it in a moment.")
+            return
+        try:
+            tuples = [_fixed(each) for each in layers if not _is_changing(each)]
+            chosen = joinable(tuples)
+            place = self._ask(layers[0].name)
+            if place is None:
+                return
+            kept = kept_result([tuples[n] for n in chosen], place, [maps.get(layers[n], {}) for n in chosen])
+        except MdeblurganError as error:
+            self._fail(str(error))
+            return
+        names = [layers[n].name for n in chosen]
+        self._start(kept, place, f"{len(names)} channels" if len(names) > 1 else repr(names[0]))
+
+    def cancel(self) -> None:
+        """End what is being saved; nothing of it stays."""
+        if self._job is not None:
+            self._job.cancelled = True
+            self._button.enabled = False
+
+    def close(self) -> None:
+        """Cancel, and hear nothing more of it."""
+        self._timer.stop()
+        if self._job is not None:
+            self._job.cancelled = self._job.abandoned = True
+
+    def refresh(self, *, possible: bool) -> None:
+        """Bring the button in line with whether there is a result to be saved."""
+        if self._job is None:
+            self._button.text, self._button.enabled = SAVE, possible
+
+    def _ask(self, name: str) -> Path | None:
+        """Where to, in a file dialog; None if the user would rather not, or not replace what is there."""
+        from napari_mdeblurgan.trust.saving import OME_TIFF, OME_ZARR, result_path
+
+        usual = f"{clean_name(name)}{OME_TIFF}"
+        text, wanted = QFileDialog.getSaveFileName(self._parent, "Save result", usual, ";;".join(FILTERS.values()))
+        if not text:
+            return None
+        ending = OME_ZARR if wanted == FILTERS[OME_ZARR] else OME_TIFF
+        typed = Path(text)
+        if ending == OME_ZARR and typed.name == usual:  # which the dialog had proposed
+            typed = typed.with_name(f"{clean_name(name)}{OME_ZARR}")
+        place = result_path(typed, ending)
+        if place.resolve() in {path.resolve() for path in self._in_use()}:
+            self._fail(f"{place} is what a layer shows; choose another name.")
+            return None
+        asked = place == Path(text).expanduser().absolute() and not place.is_dir()
+        return place if asked or not place.exists() or self._agreed(place) else None
+
+    def _agreed(self, place: Path) -> bool:
+        words = f"{place.name} is there already. Replace it?"
+        answer = QMessageBox.question(self._parent, "Save result", literal(words))
+        return bool(answer == QMessageBox.StandardButton.Yes)
+
+    def _start(self, kept: Any, place: Path, name: str) -> None:
+        job = self._job = _Job(name, place)
+
+        def tell(share: float) -> None:
+            job.share = share
+            if job.cancelled:
+                raise Cancelled
+
+        def work() -> list[Path] | str | None:
+            try:
+                return save_kept(kept, place, replace=True, tell=tell)
+            except Cancelled:
+                return None
+            except MdeblurganError as error:
+                return str(error)
+            except MemoryError:
+                return f"There is not enough memory to save {name}; close other programs."
+
+        self._show_share()
+        self._timer.start(LOOK_MS)
+        self._say(f"Saving {name}…")
+        worker = create_worker(InWords(work, f"the saving of {name}"), _start_thread=False)
+        worker.returned.connect(lambda outcome: self._end(job, outcome))
+        worker.errored.connect(lambda error: self._end(job, f"{place} could not be saved ({error})."))
+        worker.start()
+
+    def _show_share(self) -> None:
+        if self._job is not None:
+            self._button.text = f"Cancel · {percent(min(self._job.share, 0.99))}"
+
+    def _end(self, job: _Job, outcome: list[Path] | str | None) -> None:
+        if job.abandoned:
+            return
+        self._job = None
+        self._timer.stop()
+        self.refresh(possible=True)
+        match outcome:
+            case str():
+                self._fail(outcome)
+            case None:
+                self._say(f"Cancelled; {job.place.name} was not saved.")
+            case _:
+                beside = f", with {len(outcome) - 1} maps beside it" if len(outcome) > 1 else ""
+                self._say(f"{job.name[:1].upper()}{job.name[1:]} saved as {job.place}{beside}.")
+
+
+def _is_changing(layer: Image) -> bool:
+    """Whether a result is being made softer or sharper just now."""
+    found = soft_results.of_layer(layer)
+    return found is not None and found.settled is None and not found.problem
+
+
+def _fixed(layer: Image) -> LayerTuple:
+    """A layer as napari hands it to writers, with pixels that stay what they are, also if the user moves the slider."""
+    data, attributes, kind = layer.as_layer_data_tuple()
+    found = soft_results.of_layer(layer)
+    if found is None:
+        return data, attributes, kind
+    if found.shown is not None and found.shown.nbytes <= COPIED_BYTES:
+        return layer.data.copy(), attributes, kind
+    from napari_mdeblurgan.restoration.softened_result import SoftLevels
+
+    bare = found.bare
+    levels = bare.levels[:1] if isinstance(bare, SoftLevels) else [in_blocks(bare, rgb=found.rgb)]
+    fixed = SoftLevels(levels, rgb=found.rgb, sigma=found.softness.sigma).arrays[0]
+    return put_back(fixed, found.order), {**attributes, "multiscale": False}, kind

@@ -1,0 +1,89 @@
+"""napari's writers of results: *File → Save Selected Layers…* keeps what **Save result…** keeps.
+
+napari chooses a writer by the ending of the name alone, so layers that this program has not made come here too. They are handed
+on to the writer that napari would have taken without this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, made_of
+
+PLUGIN = "napari-mdeblurgan"
+
+
+def write_ome_tiff(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write results as OME-TIFF; see `write_layers`."""
+    from napari_mdeblurgan.trust.saving import OME_TIFF
+
+    return write_layers(path, layers, OME_TIFF)
+
+
+def write_ome_zarr(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write results as OME-Zarr; see `write_layers`."""
+    from napari_mdeblurgan.trust.saving import OME_ZARR
+
+    return write_layers(path, layers, OME_ZARR)
+
+
+def write_layers(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
+    """Write results, which are channels of one image if they are several, with those of their maps that are among the layers.
+
+    Parameters
+    ----------
+    path : str
+        Where to; without an ending it gets `usual`.
+    layers : list of (data, attributes, kind)
+        As napari hands them over.
+    usual : str
+        ".ome.tif" or ".ome.zarr".
+
+    Returns
+    -------
+    list of str
+        The files that were written.
+
+    Raises
+    ------
+    FileError, ImageError
+        In one sentence, if they cannot be written so.
+    """
+    if not any(made_of(layer) for layer in layers):
+        return _handed_on(path, layers)
+    others = [str(layer[1].get("name")) for layer in layers if not made_of(layer)]
+    if others:
+        raise FileError(f"{others[0]!r} is no result: save it by itself, and the results without it.")
+    from napari_mdeblurgan.trust.saving import result_path
+    from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
+    from napari_mdeblurgan.widgets.keep.waiting import saved_while_waiting
+
+    place = result_path(path, usual)
+    # napari's dialog has asked about a file of this very name, and about no folder
+    agreed = place == Path(path).expanduser().absolute() and not place.is_dir()
+    kept = kept_result(layers, place)
+    return [
+        str(each) for each in saved_while_waiting(lambda tell: save_kept(kept, place, replace=agreed, tell=tell), place)
+    ]
+
+
+def _handed_on(path: str, layers: Sequence[LayerTuple]) -> list[str]:
+    """Let the writer do it that napari would have taken without this plugin: that of the longest ending, or the first."""
+    from npe2 import PluginManager
+
+    name, best, length = Path(path).name.lower(), None, 0
+    for writer in PluginManager.instance().iter_compatible_writers([layer[2] for layer in layers]):
+        fitting = [len(ending) for ending in writer.filename_extensions if name.endswith(ending.lower())]
+        if writer.plugin_name != PLUGIN and fitting and max(fitting) > length:
+            best, length = writer, max(fitting)
+    if best is None:
+        raise FileError(
+            f"{path} cannot be written: only results of M-Deblurgan are saved so here, and no other plugin does; choose .tif."
+        )
+    several = sum(each.max() for each in best.layer_type_constraints()) > 1
+    arguments: tuple[Any, ...] = (path, list(layers)) if several else (path, *layers[0][:2])
+    written = best.exec(args=arguments)
+    return [written] if isinstance(written, str) else list(written or [])

@@ -1,0 +1,336 @@
+"""**Save result…**: what is saved and opened again is what it was, in both formats; and what goes wrong is said."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QMessageBox
+
+from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.storage.map_places import map_path, maps_path
+from napari_mdeblurgan.storage.provenance import is_result, read_provenance
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.keep import saver
+from tests.widgets.keep.conftest import assert_same
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+    from pytestqt.qtbot import QtBot
+
+    Noise = Callable[..., np.ndarray]
+    Run = Callable[[], None]
+    Save = Callable[..., str]
+    Reopened = Callable[[Path], list[Any]]
+
+FORMATS = pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr"])
+RESULT = "nuclei [sharp ×2]"
+KINDS = {
+    "grey": ((24, 32), {"scale": (0.5, 0.25), "translate": (3, -4.1), "units": "µm", "colormap": "magenta"}),
+    "grey without a unit": ((24, 32), {"colormap": "viridis", "contrast_limits": (5, 200), "gamma": 0.7}),
+    "colour": ((24, 32, 3), {"scale": (0.5, 0.5), "units": "nm", "translate": (7, 8)}),
+    "stack": ((3, 24, 32), {"scale": (2, 0.5, 0.5), "units": "µm", "axis_labels": ("z", "y", "x")}),
+    "stack without a unit": ((3, 24, 32), {"scale": (2, 0.5, 0.5)}),
+    "channels": (
+        (2, 24, 32),
+        {"scale": (1, 0.5, 0.5), "units": ("pixel", "µm", "µm"), "axis_labels": ("c", "y", "x"), "colormap": "green"},
+    ),
+    "mirrored": ((24, 32), {"scale": (0.5, -0.25), "translate": (3, 40), "units": "µm"}),
+    "turned": ((24, 32), {"scale": (0.5, 0.25), "rotate": 30, "units": "µm"}),
+}
+
+
+def click(qtbot: QtBot, widget: DeblurWidget) -> None:
+    qtbot.mouseClick(widget.controls.save.native, Qt.MouseButton.LeftButton)
+
+
+@FORMATS
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_result_opened_again_is_what_it_was(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    reopened: Reopened,
+    tmp_path: Path,
+    kind: str,
+    ending: str,
+) -> None:
+    shape, attributes = KINDS[kind]
+    widget.controls.trust.value = "without" not in kind
+    viewer.add_image(noise(*shape), name="nuclei", **attributes)
+    assert not widget.controls.save.enabled
+    run()
+    result = viewer.layers[RESULT]
+    path = tmp_path / f"sharp{ending}"
+    assert f"saved as {path}" in save(path)
+    assert is_result(path)
+    (again,) = reopened(path)
+    assert_same(result, again)
+    sentence = result.metadata["mdeblurgan"].get("trust", {}).get("sentence", "")
+    assert bool(sentence) == widget.controls.trust.value
+    viewer.layers.selection.active = again
+    assert sentence in widget.controls.status.value
+
+
+@FORMATS
+def test_channels_of_a_run_are_one_file_and_become_the_same_layers(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    reopened: Reopened,
+    tmp_path: Path,
+    ending: str,
+) -> None:
+    widget.controls.trust.value = True
+    look = {"scale": (0.5, 0.25), "translate": (3, 4), "units": "µm", "blending": "additive"}
+    sources = [
+        viewer.add_image(noise(24, 32) // (n + 1), name=name, colormap=colour, **look)
+        for n, (name, colour) in enumerate([("DAPI", "blue"), ("GFP", "green"), ("tubulin", "inferno")])
+    ]
+    viewer.layers.selection = set(sources)
+    run()
+    results = [viewer.layers[f"{name} [sharp ×2]"] for name in ("DAPI", "GFP", "tubulin")]
+    path = tmp_path / f"cells{ending}"
+    assert "3 channels saved as" in save(path)
+    image = read_image(path)
+    assert (image.axes, image.channel_names) == ("CYX", ("DAPI", "GFP", "tubulin"))
+    assert image.pixel_size == {"Y": 0.25, "X": 0.125}
+    assert [each.color for each in image.display][:2] == [(0, 0, 255), (0, 255, 0)]
+    again = reopened(path)
+    assert len(again) == 3
+    for one, other in zip(results, again, strict=True):
+        assert_same(one, other)
+
+
+def test_layers_of_a_run_that_are_no_channels_of_one_image_are_saved_alone(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run, save: Save, reopened: Reopened, tmp_path: Path
+) -> None:
+    sources = [viewer.add_image(noise(24, 32), name="a"), viewer.add_image(noise(16, 32), name="b")]
+    viewer.layers.selection = set(sources)
+    run()
+    result = viewer.layers.selection.active = viewer.layers["b [sharp ×2]"]
+    assert "'b [sharp ×2]' saved as" in save(tmp_path / "b.ome.tif")
+    (again,) = reopened(tmp_path / "b.ome.tif")
+    assert_same(result, again)
+
+
+@FORMATS
+def test_maps_are_saved_with_their_result_and_lie_on_it(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run, save: Save, tmp_path: Path, ending: str
+) -> None:
+    widget.controls.trust.value = True
+    viewer.add_image(noise(24, 32), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), units="µm")
+    run()
+    path = tmp_path / f"sharp{ending}"
+    save(path)
+    for name, title in (("error", "error bar"), ("consistency", "consistency"), ("choice", "choice")):
+        layer = viewer.layers[f"nuclei [{title}]"]
+        stored = read_image(map_path(path, name) if ending == ".ome.tif" else maps_path(path, name))
+        np.testing.assert_array_equal(stored.data, layer.data)
+        assert [stored.pixel_size[axis] for axis in "YX"] == pytest.approx(layer.scale)
+        assert [stored.position[axis] for axis in "YX"] == pytest.approx(layer.translate)
+
+
+def test_a_softer_result_is_saved_as_it_is_shown_and_its_verdict_says_so(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    reopened: Reopened,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    widget.controls.trust.value = True
+    viewer.add_image(noise(24, 32), name="nuclei")
+    run()
+    result = viewer.layers[RESULT]
+    widget.sharpness.slider.value -= 40
+    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness_reason"] == "set by hand", timeout=10_000)
+    save(tmp_path / "soft.ome.tif")
+    (again,) = reopened(tmp_path / "soft.ome.tif")
+    assert_same(result, again)
+    viewer.layers.selection.active = again
+    assert "Found for softness" in widget.controls.status.value
+
+
+@FORMATS
+def test_a_result_on_disk_is_saved_block_by_block_and_elsewhere_than_it_lies(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    reopened: Reopened,
+    tmp_path: Path,
+    ending: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    viewer.add_image(noise(96, 64), name="scan", scale=(0.5, 0.5), units="µm")
+    widget.results.to_disk.value = True
+    run()
+    result = viewer.layers["scan [sharp ×2]"]
+    pixels = np.asarray(result.data[0])
+    shares: list[float] = []
+    kept = saver.save_kept
+
+    def watched(*arguments: Any, tell: Callable[[float], None], **more: Any) -> Any:
+        assert threading.current_thread() is not threading.main_thread()
+        assert isinstance(arguments[0].image.data, da.Array)
+        return kept(*arguments, tell=lambda share: (shares.append(share), tell(share)), **more)
+
+    monkeypatch.setattr(saver, "save_kept", watched)
+    lying = Path(result.metadata["mdeblurgan"]["file"])
+    assert "is what a layer shows" in save(lying)
+    path = tmp_path / f"scan{ending}"
+    save(path)
+    assert shares[0] == 0
+    assert shares[-1] == 1
+    (again,) = reopened(path)
+    np.testing.assert_array_equal(np.asarray(again.data[0] if again.multiscale else again.data), pixels)
+    assert again.scale.tolist() == [0.25, 0.25]
+
+
+@pytest.fixture
+def result(viewer: Viewer, noise: Noise, run: Run) -> Image:
+    viewer.add_image(noise(24, 32), name="nuclei")
+    run()
+    return viewer.layers[RESULT]
+
+
+@FORMATS
+def test_cancel_leaves_nothing_and_the_earlier_file_as_it_was(
+    widget: DeblurWidget,
+    result: Image,
+    qtbot: QtBot,
+    answer: Callable[..., None],
+    tmp_path: Path,
+    ending: str,
+    monkeypatch: pytest.MonkeyPatch,
+    save: Save,
+) -> None:
+    path, begun, kept = tmp_path / "out" / f"sharp{ending}", threading.Event(), saver.save_kept
+    path.parent.mkdir()
+    save(path)
+    before = read_image(path).data
+    result.data = result.data[::-1].copy()
+    go_on = threading.Event()
+
+    def slow(*arguments: Any, tell: Callable[[float], None], **more: Any) -> Any:
+        def held(share: float) -> None:
+            begun.set()
+            assert go_on.wait(30)
+            tell(share)
+
+        return kept(*arguments, tell=held, **more)
+
+    monkeypatch.setattr(saver, "save_kept", slow)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    answer(path)
+    click(qtbot, widget)
+    qtbot.waitUntil(begun.is_set)
+    assert widget.controls.save.text.startswith("Cancel · ")
+    click(qtbot, widget)
+    go_on.set()
+    qtbot.waitUntil(lambda: not widget.saver.saving)
+    assert widget.controls.status.value.startswith("Cancelled; sharp")
+    assert widget.controls.save.text == "Save result…"
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    np.testing.assert_array_equal(read_image(path).data, before)
+
+
+def test_the_dialog_proposes_a_name_and_a_type_can_be_chosen_there(
+    widget: DeblurWidget, result: Image, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def dialog(*arguments: Any) -> tuple[str, str]:
+        asked.append(arguments)
+        return str(tmp_path / arguments[2]), saver.FILTERS[".ome.zarr"]
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", dialog)
+    click(qtbot, widget)
+    qtbot.waitUntil(lambda: not widget.saver.saving)
+    assert asked[0][2] == "nuclei (sharp ×2).ome.tif"
+    assert [each.name for each in tmp_path.glob("*sharp*")] == ["nuclei (sharp ×2).ome.zarr"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"), [("a", "a.ome.tif"), ("a.tif", "a.ome.tif"), ("a 0.5 µm", "a 0.5 µm.ome.tif")]
+)
+def test_a_name_without_the_ending_gets_it_and_replaces_only_after_a_question(
+    result: Image, save: Save, tmp_path: Path, typed: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions: list[str] = []
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: (questions.append(_[2]), answers[len(questions) - 1])[1])
+    (tmp_path / name).write_bytes(b"precious")
+    save(tmp_path / typed)
+    assert (tmp_path / name).read_bytes() == b"precious"
+    assert questions == [f"{name} is there already. Replace it?"]
+    save(tmp_path / typed)
+    assert is_result(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("a.png", "let its name end in .ome.tif or .ome.zarr"),
+        ("nowhere/a.ome.tif", "there is no folder"),
+        ("file/a.ome.tif", "is a file; choose another folder"),
+        ("full.ome.zarr", "is a folder that holds something else than a result"),
+    ],
+)
+def test_what_cannot_be_saved_so_is_said_in_a_sentence(
+    result: Image, save: Save, tmp_path: Path, name: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full.ome.zarr").mkdir()
+    (tmp_path / "full.ome.zarr" / "thesis.txt").write_text("words")
+    before = sorted(tmp_path.rglob("*"))
+    said = save(tmp_path / name)
+    assert sentence in said
+    assert ".part" not in said
+    assert [each for each in sorted(tmp_path.rglob("*")) if each not in before] == []
+
+
+@FORMATS
+def test_a_full_disk_is_said_and_leaves_nothing(
+    result: Image, save: Save, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tifffile.TiffWriter.write", full)
+    monkeypatch.setattr("napari_mdeblurgan.storage.ome_zarr_chunks.ChunkStore.write", full)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    assert "the disk is full; make room or choose another folder" in save(folder / f"a{ending}")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_saved_result_is_a_result_whose_source_nobody_takes_for_another_image(
+    viewer: Viewer, widget: DeblurWidget, result: Image, save: Save, reopened: Reopened, noise: Noise, tmp_path: Path
+) -> None:
+    save(tmp_path / "a.ome.zarr")
+    (again,) = reopened(tmp_path / "a.ome.zarr")
+    other = viewer.add_image(noise(16, 16), name="nuclei")
+    assert DeblurWidget(viewer).image is other
+    assert again not in widget.images
+    assert not widget.controls.compare.enabled
+    assert read_provenance(tmp_path / "a.ome.zarr")["layers"][0]["made"]["model"] == "tiny-grey"
