@@ -364,8 +364,8 @@ def write_image(path: str | Path, image: Micrograph, tell: Callable[[float], Non
     image : Micrograph
         Of any type that the file can hold without loss.
     tell : callable, optional
-        Called with the share that is written, from 0 to 1, after every megapixel or so (never for PNG). What it raises ends
-        the writing, and nothing half-written is left.
+        Called with the share that is written before every megapixel or so, and with 1 when the file is there. What it raises
+        on the way ends the writing, and nothing half-written is left.
 
     Raises
     ------
@@ -395,6 +395,8 @@ def write_image(path: str | Path, image: Micrograph, tell: Callable[[float], Non
         from napari_mdeblurgan.storage.tiff_writing import write_tiff
 
         write_tiff(path, _whole(image), ome=kind == "ome")
+    if tell is not None:
+        tell(1.0)
 
 
 def _is_streamed(image: Micrograph, *, told: bool) -> bool:

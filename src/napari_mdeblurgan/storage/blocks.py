@@ -51,7 +51,7 @@ def blocks(image: Micrograph, edges: Sequence[int], tell: Callable[[float], None
     edges : sequence of int
         Height and width of a block; smaller at the end of the image.
     tell : callable
-        Called before each of them with the share of the blocks that come before it, from 0 to 1, and with 1 at the end.
+        Called before each of them with the share of the blocks that come before it.
     """
     data, leading = image.data, image.axes.index("Y")
     height, width = data.shape[leading : leading + 2]
@@ -72,7 +72,6 @@ def blocks(image: Micrograph, edges: Sequence[int], tell: Callable[[float], None
         tell(done / total)
         yield block
         done += 1
-    tell(1.0)
 
 
 def _computed(waiting: list[tuple[tuple[int, ...], int, int, Any]]) -> Iterator[Block]:

@@ -108,7 +108,9 @@ class DeblurWidget(Container):
         options = self.slices.widget, self.results.widget, self.sharpness.group.widget
         self._rows = scrolling(self, laid_out(self.controls, *options, sharpness=self.sharpness.widget))
         self.native.setMinimumWidth(SMALLEST_WIDTH)
-        self.saver = ResultSaver(self.controls.save, self.native, self._say, self._tell_failure, self.scans.paths)
+        position = napari_viewer.layers.index
+        in_use = self.scans.paths
+        self.saver = ResultSaver(self.controls.save, self.native, self._say, self._tell_failure, in_use, position)
         self._connect()
         self._follow_active()
         self._choose_model()

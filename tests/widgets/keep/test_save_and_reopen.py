@@ -158,7 +158,7 @@ def test_a_softer_result_is_saved_as_it_is_shown_and_its_verdict_says_so(
     run()
     result = viewer.layers[RESULT]
     widget.sharpness.slider.value -= 40
-    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness_reason"] == "set by hand", timeout=10_000)
+    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness_reason"] == "by hand", timeout=10_000)
     save(tmp_path / "soft.ome.tif")
     (again,) = reopened(tmp_path / "soft.ome.tif")
     assert_same(result, again)

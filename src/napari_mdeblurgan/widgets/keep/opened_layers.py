@@ -198,7 +198,8 @@ def _metadata(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def _colormap(display: ChannelDisplay, name: Any) -> str | Colormap:
     """The colormap of that name, if it has these colours; else one of these colours."""
     known = AVAILABLE_COLORMAPS.get(name) if isinstance(name, str) else None
-    if known is not None and np.array_equal(colour_table(known.model_dump()), display.table):
+    table = None if known is None else colour_table(known.model_dump())
+    if known is not None and table is not None and np.array_equal(table, display.table):
         return known
     return "gray" if display.grey else Colormap(display.table.T / 255, name=_text(name) or "of the file")
 

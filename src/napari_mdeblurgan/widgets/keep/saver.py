@@ -54,6 +54,8 @@ class ResultSaver(QObject):
         Get a sentence each: what has become of it, and why nothing has.
     in_use : callable
         Gives the files that layers show.
+    position : callable
+        Gives the place of a layer in the list of layers: channels are saved in that order.
     """
 
     def __init__(
@@ -63,9 +65,11 @@ class ResultSaver(QObject):
         say: Callable[[str], None],
         fail: Callable[[str], None],
         in_use: Callable[[], Collection[Path]],
+        position: Callable[[Image], int],
     ) -> None:
         super().__init__()
         self._button, self._parent, self._say, self._fail, self._in_use = button, parent, say, fail, in_use
+        self._position = position
         self._job: _Job | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._show_share)
@@ -94,8 +98,9 @@ class ResultSaver(QObject):
                 self._fail(f"{unsettled.name!r} is being made as sharp as was asked: save it in a moment.")
             return
         try:
-            tuples = [_fixed(each) for each in layers if not _is_changing(each)]
-            chosen = joinable(tuples)
+            layers = [each for each in layers if not _is_changing(each)]
+            tuples = [_fixed(each) for each in layers]
+            chosen = sorted(joinable(tuples), key=lambda number: self._position(layers[number]))
             place = self._ask(layers[0].name)
             if place is None:
                 return

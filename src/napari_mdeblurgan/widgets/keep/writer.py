@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, made_of
 
 PLUGIN = "napari-mdeblurgan"
@@ -20,14 +20,22 @@ def write_ome_tiff(path: str, layers: list[LayerTuple]) -> list[str]:
     """Write results as OME-TIFF; see `write_layers`."""
     from napari_mdeblurgan.trust.saving import OME_TIFF
 
-    return write_layers(path, layers, OME_TIFF)
+    return _in_words(path, layers, OME_TIFF)
 
 
 def write_ome_zarr(path: str, layers: list[LayerTuple]) -> list[str]:
     """Write results as OME-Zarr; see `write_layers`."""
     from napari_mdeblurgan.trust.saving import OME_ZARR
 
-    return write_layers(path, layers, OME_ZARR)
+    return _in_words(path, layers, OME_ZARR)
+
+
+def _in_words(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
+    """Write results; what goes wrong is no `ValueError`, which napari would take for "there is no such writer"."""
+    try:
+        return write_layers(path, layers, usual)
+    except MdeblurganError as error:
+        raise OSError(str(error)) from None
 
 
 def write_layers(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
@@ -74,10 +82,14 @@ def _handed_on(path: str, layers: Sequence[LayerTuple]) -> list[str]:
     """Let the writer do it that napari would have taken without this plugin: that of the longest ending, or the first."""
     from npe2 import PluginManager
 
-    name, best, length = Path(path).name.lower(), None, 0
-    for writer in PluginManager.instance().iter_compatible_writers([layer[2] for layer in layers]):
-        fitting = [len(ending) for ending in writer.filename_extensions if name.endswith(ending.lower())]
-        if writer.plugin_name != PLUGIN and fitting and max(fitting) > length:
+    kinds = [layer[2] for layer in layers]
+    writers = [w for w in PluginManager.instance().iter_compatible_writers(kinds) if w.plugin_name != PLUGIN]
+    best, length = None, 0
+    if not Path(path).suffix and len(layers) == 1 and writers and writers[0].filename_extensions:
+        best, path = writers[0], path + writers[0].filename_extensions[0]
+    for writer in writers:
+        fitting = [len(ending) for ending in writer.filename_extensions if path.lower().endswith(ending.lower())]
+        if fitting and max(fitting) > length:
             best, length = writer, max(fitting)
     if best is None:
         raise FileError(
