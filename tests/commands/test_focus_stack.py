@@ -101,3 +101,77 @@ def test_nothing_is_replaced_unasked(run: Run, planes: np.ndarray, tmp_path: Pat
     assert "is there already" in error
     assert (tmp_path / "there.tif").read_bytes() == b"mine"
     assert "input itself" in run(tmp_path / "stack.ome.tif", "--output", tmp_path / "stack.ome.tif", "--overwrite")[2]
+
+
+MAPS = ("sharp.ome.zarr", "height.ome.zarr", "sure.tif")
+
+
+def on_disk(run: Run, source: Path, folder: Path, *options: object) -> tuple[list[Path], str]:
+    """The files that were made tile by tile, and what was said."""
+    outputs = [folder / name for name in MAPS]
+    files = ("--output", outputs[0], "--height", outputs[1], "--confidence", outputs[2])
+    code, out, error = run(source, *files, *options)
+    assert code == 0, error
+    assert sorted(path.name for path in folder.iterdir()) == sorted(MAPS)
+    return outputs, out + error
+
+
+def test_an_ome_zarr_is_made_tile_by_tile_and_is_what_is_made_in_memory(
+    run: Run, planes: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.focus.stack.TILE", 96)
+    sizes = {"X": 0.5, "Y": 0.5, "Z": 2.0}
+    two = np.stack([planes[:, :120], 255 - planes[:, :120]], axis=1)
+    image = Micrograph(np.stack([two, two[::-1]], axis=0), "TZCYX", sizes, "µm", channel_names=("grains", "holes"))
+    write_image(tmp_path / "stack.ome.zarr", image)
+    (tmp_path / "out").mkdir()
+    outputs, said = on_disk(run, tmp_path / "stack.ome.zarr", tmp_path / "out", "--registered", "--channel", "grains")
+    assert "sharp.ome.zarr: 2 × 2 × 120 × 192 (TCYX)" in said
+    assert "channel grains decides" in said
+    plain = [tmp_path / name for name in ("sharp.ome.tif", "height.tif", "sure.ome.tif")]
+    files = ("--output", plain[0], "--height", plain[1], "--confidence", plain[2])
+    assert run(tmp_path / "stack.ome.zarr", *files, "--registered", "--channel", "grains")[0] == 0
+    for one, other in zip(map(read_image, outputs), map(read_image, plain), strict=True):
+        assert (one.axes, one.channel_names) == (other.axes, other.channel_names)
+        assert one.pixel_size == pytest.approx(other.pixel_size)
+        np.testing.assert_allclose(one.data, other.data, rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_interrupted_leaves_nothing(
+    run: Run, planes: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_mdeblurgan.focus.stack import Focusing
+
+    monkeypatch.setattr("napari_mdeblurgan.focus.stack.TILE", 64)
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    (tmp_path / "out").mkdir()
+    making, seen = Focusing.made_steps, []
+
+    def interrupted(self: Focusing, part: tuple[slice, slice]) -> object:
+        seen.append(sorted(path.name for path in (tmp_path / "out").iterdir()))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return making(self, part)
+
+    monkeypatch.setattr(Focusing, "made_steps", interrupted)
+    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "out" / "sharp.ome.zarr", "--registered")
+    assert (code, "interrupted" in error) == (130, True)
+    assert "sharp.ome.zarr.partial" in seen[-1]
+    assert "sharp.ome.zarr" not in seen[-1]
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_fails_on_the_way_leaves_nothing(run: Run, tmp_path: Path) -> None:
+    different = np.stack([texture(128, seed) for seed in range(2)])
+    write_image(tmp_path / "stack.ome.tif", Micrograph(different, "ZYX"))
+    (tmp_path / "out").mkdir()
+    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "out" / "sharp.ome.zarr")
+    assert (code, "cannot be registered" in error) == (1, True)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_ome_zarr_that_is_there_is_never_replaced(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
+    write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
+    write_image(tmp_path / "there.ome.zarr", Micrograph(planes[0], "YX"))
+    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "there.ome.zarr", "--overwrite")
+    assert (code, "is there already; remove it" in error) == (2, True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +14,15 @@ import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_output, check_source, one_line_errors
 from napari_mdeblurgan.commands.options import Registered, Unordered
+from napari_mdeblurgan.commands.progress import shown
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.focus import ManyInFocus
+    from napari_mdeblurgan.focus.on_disk import Target
+    from napari_mdeblurgan.focus.progress import FocusProgress
     from napari_mdeblurgan.storage import Micrograph
+
+LINE_EVERY = 0.25  # of the work, where progress goes into a pipe
 
 
 def focus_stack(
@@ -40,7 +48,8 @@ def focus_stack(
     """Make one image that is sharp everywhere out of a focus stack.
 
     Planes are laid on each other: moved, turned and enlarged evenly, for drift and for a magnification that changes with
-    focus. Where no plane shows detail, what is near decides, and the confidence is low.
+    focus. Where no plane shows detail, what is near decides, and the confidence is low. An .ome.zarr, and what is large, is made
+    tile by tile on disk, of stacks of any size; what is interrupted leaves nothing.
 
     \b
     Examples:
@@ -56,17 +65,9 @@ def focus_stack(
         check_output(output, stack.axes.replace("Z", ""), stack.data[0].dtype)
         for path in outputs[1:]:
             check_output(path, "YX", "float32")
-        options = {"registered": registered, "ordered": not unordered, "reference": reference}
-        sharp, heights, sure, notes = _made(stack, channel, **options)
-
-        from napari_mdeblurgan.storage import write_image
-
-        for note in notes:
-            print(f"mdeblurgan: {note}", file=sys.stderr)
-        for target, image in ((output, sharp), (height, heights), (confidence, sure)):
-            if target is not None:
-                write_image(target, image)
-                print(f"{target}: {' × '.join(map(str, image.data.shape))} ({image.axes})")
+        made = _Files(output, height, confidence)
+        for line in made.steps(stack, channel, registered=registered, ordered=not unordered, reference=reference):
+            print(line, flush=True)
 
 
 def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: bool) -> None:
@@ -75,45 +76,85 @@ def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: 
     for path in outputs:
         if any(path.exists() and path.samefile(plane) for plane in planes):
             raise WrongUse(f"{path} is an input itself; choose another name.")
-        if path.exists() and not overwrite:
-            raise WrongUse(f"{path} is there already; choose another name or add --overwrite.")
+        if path.exists() and (path.is_dir() or not overwrite):
+            mend = "remove it, or choose another name" if path.is_dir() else "choose another name or add --overwrite"
+            raise WrongUse(f"{path} is there already; {mend}.")
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise WrongUse("two results would be written to one file; choose different names.")
 
 
-def _made(
-    stack: Micrograph, channel: str | None, **options: Any
-) -> tuple[Micrograph, Micrograph, Micrograph, list[str]]:
-    """The sharp image, heights, confidences, and what is to be said of them."""
-    import numpy as np
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What is to be written."""
 
-    from napari_mdeblurgan.focus import many_in_focus_steps
-    from napari_mdeblurgan.restoration.measuring import finished
-    from napari_mdeblurgan.storage.geometry import MICROMETRES
+    image: Path
+    height: Path | None
+    confidence: Path | None
 
-    axes = stack.axes[1:]
-    further = axes.removesuffix("S").removesuffix("YX")
-    at = further.find("C")
-    channel_axis = at if at >= 0 else None
-    decides = _number(channel, stack) if channel is not None and channel_axis is not None else None
-    lengths = stack.data[0].shape[: len(further)]
-    steps = many_in_focus_steps(stack.data, lengths, channel_axis=channel_axis, channel=decides, **options)
-    found = finished(steps)
-    notes = list(found.notes)
-    if found.channel is not None:
-        name = stack.channel_names[found.channel] if stack.channel_names else str(found.channel)
-        notes.insert(0, f"channel {name} decides what is sharp.")
-    sizes, unit = stack.physical()
-    step = sizes["Z"] * MICROMETRES[unit] if unit and "Z" in sizes else 1.0
-    sharp = replace(stack, data=found.image, axes=axes)
-    bare: dict[str, Any] = {
-        "axes": further.replace("C", "") + "YX",
-        "display": (),
-        "channel_names": (),
-        "grey_calibration": None,
-    }
-    height = replace(sharp, data=found.height * np.float32(step), name="height", **bare)
-    return sharp, height, replace(sharp, data=found.confidence, name="confidence", **bare), notes
+    def steps(self, stack: Micrograph, channel: str | None, **options: Any) -> Iterator[str]:
+        """Put the stack together, write the files, and give the lines to print; what is to be known goes to stderr."""
+        from napari_mdeblurgan.focus import many_in_focus_steps
+        from napari_mdeblurgan.focus.on_disk import in_focus_on_disk_steps, is_made_on_disk
+        from napari_mdeblurgan.storage import write_image
+
+        plane, axes = stack.data[0], stack.axes[1:]
+        further = axes.removesuffix("S").removesuffix("YX")
+        channel_axis = further.index("C") if "C" in further else None
+        options["channel_axis"] = channel_axis
+        options["channel"] = _number(channel, stack) if channel is not None and channel_axis is not None else None
+        lengths, targets = plane.shape[: len(further)], self._targets(stack, axes, further)
+        if is_made_on_disk(self.image, math.prod(plane.shape), plane.dtype):
+            found = _shown(in_focus_on_disk_steps(stack.data, lengths, targets, **options))
+        else:
+            found = _shown(many_in_focus_steps(stack.data, lengths, **options))
+            for name, target in targets.items():
+                if target.path is not None:
+                    data = getattr(found, name)
+                    scaled = data if target.times == 1 else data * data.dtype.type(target.times)
+                    write_image(target.path, replace(target.like, data=scaled))
+        for note in _notes(found, stack):
+            print(f"mdeblurgan: {note}", file=sys.stderr)
+        for name, target in targets.items():
+            if target.path is not None:
+                shape = getattr(found, name).shape
+                yield f"{target.path}: {' × '.join(map(str, shape))} ({target.like.axes})"
+
+    def _targets(self, stack: Micrograph, axes: str, further: str) -> dict[str, Target]:
+        import numpy as np
+
+        from napari_mdeblurgan.focus.on_disk import Target
+        from napari_mdeblurgan.storage.geometry import MICROMETRES
+
+        sizes, unit = stack.physical()
+        step = sizes["Z"] * MICROMETRES[unit] if unit and "Z" in sizes else 1.0
+        sharp = replace(stack, data=stack.data[0], axes=axes)
+        bare: dict[str, Any] = {
+            "axes": further.replace("C", "") + "YX",
+            "display": (),
+            "channel_names": (),
+            "grey_calibration": None,
+        }
+        lengths = dict(zip(axes, stack.data[0].shape, strict=True))
+        bare["data"] = np.broadcast_to(np.float32(0), [lengths[axis] for axis in bare["axes"]])
+        maps = {name: replace(sharp, name=name, **bare) for name in ("height", "confidence")}
+        return {
+            "image": Target(path=self.image, like=sharp),
+            "height": Target(path=self.height, like=maps["height"], times=step),
+            "confidence": Target(path=self.confidence, like=maps["confidence"]),
+        }
+
+
+def _shown(steps: Generator[FocusProgress, None, ManyInFocus]) -> ManyInFocus:
+    with closing(steps):
+        return shown(steps, unit="%", every=LINE_EVERY, at=lambda step: step.words)
+
+
+def _notes(found: ManyInFocus, stack: Micrograph) -> list[str]:
+    """What is to be known of a result."""
+    if found.channel is None:
+        return list(found.notes)
+    name = stack.channel_names[found.channel] if stack.channel_names else str(found.channel)
+    return [f"channel {name} decides what is sharp.", *found.notes]
 
 
 def _number(channel: str, stack: Micrograph) -> int:

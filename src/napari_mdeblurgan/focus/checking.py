@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import ImageError
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.focus.stack import AllInFocus, FocusChoice
 
 SMALLEST = 64  # pixels along y and x
 
@@ -40,3 +43,15 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
             )
     if reference is not None and not 0 <= reference < len(stack):
         raise ImageError(f"There is no plane {reference}; the planes are 0 to {len(stack) - 1}.")
+
+
+def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:
+    """Refuse a stack that cannot follow what was chosen of another one.
+
+    Raises
+    ------
+    ImageError
+        If its planes are others.
+    """
+    if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != tuple(found.height.shape):
+        raise ImageError("The other stack has other planes; it must have as many, of the same sizes.")

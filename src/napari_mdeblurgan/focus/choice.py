@@ -10,7 +10,7 @@ from scipy import ndimage
 from napari_mdeblurgan.focus.energy import SURE, doubled, spread
 
 RADIUS = 5  # pixels: of the squares in which heights are brought in line with edges
-EDGE = 0.02  # of the guide's range: smaller differences are no edge
+EDGE = 0.02  # of the contrast: smaller differences are no edge
 COARSER = (1.0, 0.6, 0.3)  # how much a scale is believed: what has coarse detail only may be out of focus everywhere
 FILLED = (3.0, 9.0, 27.0)  # pixels: σ of the Gaussians by which heights are carried into places without detail
 DOUBTED, BELIEVED = 0.25, 0.75  # confidence from which, and above which wholly, a height counts for what is near
@@ -61,7 +61,7 @@ def shares_steps(
     return total, belief
 
 
-def aligned_steps(share: np.ndarray, guide: np.ndarray) -> Generator[None, None, np.ndarray]:
+def aligned_steps(share: np.ndarray, guide: np.ndarray, contrast: float) -> Generator[None, None, np.ndarray]:
     """Shares brought in line with the edges of an image: a guided filter (He et al. 2013), plane by plane.
 
     Parameters
@@ -70,14 +70,15 @@ def aligned_steps(share: np.ndarray, guide: np.ndarray) -> Generator[None, None,
         (planes, y, x) float32.
     guide : ndarray
         (y, x) float32.
+    contrast : float
+        Of the whole image that the guide is a part of: what counts as an edge is the same in all of its parts.
     """
     size = 2 * RADIUS + 1
-    span = float(np.subtract(*np.percentile(guide, (99, 1)))) or 1.0
 
     def mean(image: np.ndarray) -> np.ndarray:
         return ndimage.uniform_filter(image, size, mode="nearest")
 
-    guide = guide / np.float32(span)
+    guide = guide / np.float32(contrast)
     of_guide = mean(guide)
     variance = np.maximum(mean(guide * guide) - of_guide**2, 0) + np.float32(EDGE**2)
     found = np.empty_like(share)

@@ -33,7 +33,7 @@ class Energies:
     doubt: np.ndarray
 
 
-def energies(plane: np.ndarray, variance: float) -> list[tuple[np.ndarray, float]]:
+def energies(plane: np.ndarray, variance: float, scales: int = SCALES) -> list[tuple[np.ndarray, float]]:
     """Energy of the detail of one plane around every pixel, scale by scale.
 
     It is that of the Laplacian of a Gaussian, squared and averaged (Pertuz et al. 2013 compare measures of focus). Coarser scales
@@ -45,6 +45,8 @@ def energies(plane: np.ndarray, variance: float) -> list[tuple[np.ndarray, float
         (y, x) float32; y and x multiples of 4.
     variance : float
         Of its noise.
+    scales : int
+        How many, the finest first.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def energies(plane: np.ndarray, variance: float) -> list[tuple[np.ndarray, float
         For each scale (y / 2ⁿ, x / 2ⁿ) float32 and the energy below which it may be noise.
     """
     found = []
-    for scale in range(SCALES):
+    for scale in range(scales):
         if scale:
             plane, variance = reduced(plane, 2), variance / 4
         detail = ndimage.gaussian_laplace(plane, FINE, mode="reflect", truncate=TRUNCATE)

@@ -11,17 +11,17 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.progress import FocusProgress
 from napari_mdeblurgan.focus.stack import (
-    AllInFocus,
     FocusChoice,
-    all_in_focus_steps,
-    followed_steps,
+    follow_steps,
+    looked_at_steps,
     most_detailed_steps,
+    put_together_steps,
 )
 from napari_mdeblurgan.restoration.measuring import told
 
-SURE = 0.5  # confidence above which a height is that of its place
 FEW = 0.05  # share of the field: where less is sure, it is said
 Tell = Callable[[FocusProgress], FocusProgress]
+Make = Callable[[str, tuple[int, ...], np.dtype, int], Any]
 FOLLOWING = 0.4  # of the time of finding a choice: that of following it
 
 
@@ -31,9 +31,9 @@ class ManyInFocus:
 
     Attributes
     ----------
-    image : ndarray
-        (..., y, x) or (..., y, x, 3) in the type of the stack, the further axes as they were.
-    height, confidence : ndarray
+    image : array
+        (..., y, x) or (..., y, x, 3) in the type of the stack, the further axes as they were; numpy, or what `make` gave.
+    height, confidence : array
         (..., y, x) float32, without the axis of the channels; see `AllInFocus`.
     choices : tuple of FocusChoice
         One for each place along the further axes but the channels, the last axis fastest; their heights are parts of `height`.
@@ -43,9 +43,9 @@ class ManyInFocus:
         What is to be known of it, in a sentence each.
     """
 
-    image: np.ndarray
-    height: np.ndarray
-    confidence: np.ndarray
+    image: Any
+    height: Any
+    confidence: Any
     choices: tuple[FocusChoice, ...]
     channel: int | None
     notes: tuple[str, ...]
@@ -60,6 +60,7 @@ def many_in_focus_steps(
     registered: bool = False,
     ordered: bool = True,
     reference: int | None = None,
+    make: Make | None = None,
 ) -> Generator[FocusProgress, None, ManyInFocus]:
     """Every image of focus stacks with further axes in focus; see `all_in_focus`. Closing it cancels it.
 
@@ -75,6 +76,10 @@ def many_in_focus_steps(
         The channel that decides; None for the one with most detail, found at each place along the other axes.
     registered, ordered, reference
         As in `all_in_focus`.
+    make : callable or None
+        Gives the array for "image", "height" or "confidence" by its shape, its type and the edge of the tiles in which it is
+        filled, such as one on disk. It is assigned to like a numpy array, and of the heights what was assigned is read. By
+        default they are numpy arrays.
 
     Raises
     ------
@@ -87,26 +92,30 @@ def many_in_focus_steps(
     options: dict[str, Any] = {"registered": registered, "ordered": ordered, "reference": reference}
     choices: list[FocusChoice] = []
     notes: list[str] = []
-    image = height = confidence = np.empty(0)
+    make = make or _in_memory
+    image = height = confidence = None
     first_channel: int | None = None
     for number, index in enumerate(parts.places):
         stacks = [[plane[each] for plane in planes] for each in parts.of_channels(index)]
         decides = yield from _deciding(stacks, channel, parts.share(number, 0))
-        finding = all_in_focus_steps(stacks[decides], **options)
-        found: AllInFocus = yield from told(finding, parts.share(number, 1))
-        if number == 0:
-            image = np.empty((*further, *found.image.shape), found.image.dtype)
-            height, confidence = (np.empty((*parts.other, *found.height.shape), np.float32) for _ in range(2))
+        tell, places = parts.share(number, 1), parts.of_channels(index)
+        focusing = yield from told(looked_at_steps(stacks[decides], **options), tell)
+        if image is None:
+            kept, edge = stacks[decides][focusing.reference], focusing.tile_edge
+            image = make("image", (*further, *kept.shape), kept.dtype, edge)
+            height, confidence = (
+                make(name, (*parts.other, *focusing.shape), np.dtype(np.float32), edge)
+                for name in ("height", "confidence")
+            )
             first_channel = decides if channel_axis is not None else None
-        height[index], confidence[index] = found.height, found.confidence
-        choices.append(FocusChoice(height[index], found.transforms, found.reference, found.order))
-        places = parts.of_channels(index)
-        image[places[decides]] = found.image
+        making = put_together_steps(focusing, image, height, confidence, places[decides], index)
+        sure = yield from told(making, tell)
+        choices.append(FocusChoice(height[index], focusing.transforms, focusing.reference, focusing.order))  # type: ignore[index]
         others = [nth for nth in range(len(stacks)) if nth != decides]
         for stage, nth in enumerate(others, 2):
-            following = followed_steps(choices[-1], stacks[nth])
-            image[places[nth]] = yield from told(following, parts.share(number, stage))
-        notes += _notes(found)
+            following = follow_steps(choices[-1], stacks[nth], image, places[nth])
+            yield from told(following, parts.share(number, stage))
+        notes += _notes(focusing.transforms, sure)
     return ManyInFocus(image, height, confidence, tuple(choices), first_channel, tuple(dict.fromkeys(notes)))
 
 
@@ -133,18 +142,20 @@ def many_followed_steps(
         If the planes are others.
     """
     parts = _Parts.of(further, channel_axis)
-    if len(parts.places) != len(choices):
+    if len(parts.places) != len(choices) or len(planes) != len(choices[0].transforms):
         raise ImageError("The other stack has other planes; it must have as many, of the same sizes.")
-    image = np.empty(0)
+    kept = planes[choices[0].reference]
+    image = np.empty((*further, *kept.shape[len(further) :]), kept.dtype)
     for number, index in enumerate(parts.places):
         for nth, place in enumerate(parts.of_channels(index)):
-            following = followed_steps(choices[number], [plane[place] for plane in planes])
+            following = follow_steps(choices[number], [plane[place] for plane in planes], image, place)
             begin, end = ((number + at / parts.channels) / len(parts.places) for at in (nth, nth + 1))
-            part = yield from told(following, _within(begin, end))
-            if image.size == 0:
-                image = np.empty((*further, *part.shape), part.dtype)
-            image[place] = part
+            yield from told(following, _within(begin, end))
     return image
+
+
+def _in_memory(_: str, shape: tuple[int, ...], dtype: np.dtype, __: int) -> np.ndarray:
+    return np.empty(shape, dtype)
 
 
 def _deciding(stacks: Sequence[Any], channel: int | None, tell: Tell) -> Generator[FocusProgress, None, int]:
@@ -198,13 +209,12 @@ def _within(begin: float, end: float) -> Tell:
     return lambda step: step.within(begin, end)
 
 
-def _notes(found: AllInFocus) -> list[str]:
-    """What is to be known of a result."""
-    lost = [str(index) for index, transform in enumerate(found.transforms) if transform is None]
+def _notes(transforms: Sequence[np.ndarray | None], share: float) -> list[str]:
+    """What is to be known of a result; `share` of its field is sure."""
+    lost = [str(index) for index, transform in enumerate(transforms) if transform is None]
     notes = []
     if lost:
         notes.append(f"plane {', '.join(lost)} shows no place of the others and was left out.")
-    share = float((found.confidence > SURE).mean())
     if share < FEW:
         notes.append(
             f"only {100 * share:.0f} % of the field is clearly sharper in one plane than in the others; heights elsewhere are "

@@ -27,6 +27,16 @@ class FocusProgress:
     words: str
     fraction: float
 
+    @property
+    def done(self) -> int:
+        """The same in per cent."""
+        return round(100 * self.fraction)
+
+    @property
+    def total(self) -> int:
+        """All of it in per cent."""
+        return 100
+
     def within(self, begin: float, end: float) -> FocusProgress:
         """The same as a part of more work."""
         return FocusProgress(self.words, begin + (end - begin) * self.fraction)

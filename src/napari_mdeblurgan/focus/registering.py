@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import fft, ndimage
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.focus.reading import reduced_plane
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.training.pairs.align import align
 from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
@@ -22,10 +24,15 @@ DOUBTFUL = 0.7  # correlation below which another place is looked for
 ALIKE = 0.9  # correlation above which a plane is adjusted to the reference itself
 MOST_TURNED, MOST_MAGNIFIED = 1.0, 0.08  # degrees, share: planes that differ by more were not found
 SMALL = 128  # pixels of the shorter edge, at which planes are first compared
-LARGE = (640, 1600, 3000)  # pixels of the shorter edge from which 2, 3, 4 pixels are taken for one
+LARGE = (448, 900, 1350)  # pixels of the shorter edge from which 2, 3, 4 pixels are taken for one
+LARGEST = 1024  # pixels of the shorter edge after that; of larger planes more are taken for one
 BLUR = 1.5  # pixels: of one plane against another, to begin with
 STEPS = ((4, 0.5), (2, 0.5), (1, 0.4))  # pixels for one that are looked at together, and σ of what is smoothed there
+ROUNDS, POINTS = 6, 40_000  # of adjusting at such a step, and pixels that are compared
+TOLERANCE = 1e-3  # pixels there: smaller changes end it
 LEAST_EDGE = 96  # pixels of the shorter edge at such a step
+COLOURS_EDGE = 160  # pixels of the shorter edge at which colours are laid on each other, at least
+COLOURS_APART = 3.0  # pixels at a corner, between the place of a colour and that of its plane
 AT_MOST_APART = 2.0  # pixels at a corner, between a place found by way of others and one found directly
 BAND = (1.5, 6.0)  # pixels there: what is finer or coarser than it is not compared
 FARTHEST = 0.2  # of an edge: by so much one plane may be moved against another
@@ -86,13 +93,13 @@ def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: i
 
 
 def series_steps(
-    planes: Sequence[np.ndarray], energies: Sequence[float], reference: int
+    planes: Sequence[Any], energies: Sequence[float], reference: int
 ) -> Generator[None, None, list[np.ndarray | None]]:
     """The same, step by step: about two for each plane."""
-    factors = [1 + sum(min(plane.shape[:2]) >= large for large in LARGE) for plane in planes]
+    factors = [_factor(plane) for plane in planes]
     structures = []
     for plane, factor in zip(planes, factors, strict=True):
-        structures.append(reduced(structure(channels(np.asarray(plane))), factor))
+        structures.append(structure(channels(reduced_plane(plane, factor))))
         yield
     known: dict[int, np.ndarray] = {reference: np.eye(3)}
     through: dict[int, int] = {}
@@ -126,12 +133,67 @@ def series_steps(
     return places
 
 
+def by_colour(
+    planes: Sequence[Any], places: Mapping[int, np.ndarray], image: np.ndarray
+) -> dict[int, tuple[np.ndarray, ...]]:
+    """How each colour of each plane lies on that of the image that is sharp everywhere.
+
+    Glass moves colours differently where they are out of focus, so what is blurred does not lie as what is sharp does. Each
+    colour is adjusted from where its plane lies as a whole; where one of them is too unlike, or moves too far, none is.
+
+    Parameters
+    ----------
+    planes : sequence of array
+        (y, x, 3) each.
+    places : mapping of int to ndarray
+        (3, 3), from the pixels of a plane to those of the image.
+    image : ndarray
+        (y, x, 3).
+
+    Returns
+    -------
+    dict of int to tuple of ndarray
+        The same for each of these planes, colour by colour.
+    """
+    factor = _factor(image, COLOURS_EDGE)
+    sharp, up = _colours(image, factor), np.linalg.inv(reduction(factor))
+    found = {}
+    for index, place in places.items():
+        plane, own = planes[index], _factor(planes[index], COLOURS_EDGE)
+        begin = reduction(factor) @ place @ np.linalg.inv(reduction(own))
+        adjusted = [_adjusted(*each, begin) for each in zip(_colours(plane, own), sharp, strict=True)]
+        whole = [up @ each @ reduction(own) for each in adjusted if each is not None]
+        points = corners(plane.shape[:2])
+        apart = max((np.abs(moved(each, points) - moved(place, points)).max() for each in whole), default=np.inf)
+        believed = len(whole) == len(adjusted) and apart <= COLOURS_APART
+        found[index] = tuple(whole) if believed else (place,) * len(adjusted)
+    return found
+
+
+def _colours(plane: Any, factor: int) -> list[np.ndarray]:
+    """The structure of each colour of a plane, made smaller."""
+    return [structure(each[None]) for each in channels(reduced_plane(plane, factor))]
+
+
+def _adjusted(low: np.ndarray, sharp: np.ndarray, begin: np.ndarray) -> np.ndarray | None:
+    """A place adjusted to two structures; None where they are too unlike."""
+    best = _fitted(low, Sharp(sharp, 1.0), begin, BLUR, STEPS[-1][1])
+    return None if best is None or best.correlation < DOUBTFUL else best.transform
+
+
+def _factor(plane: Any, enough: int = 0) -> int:
+    """How many pixels are taken for one where a plane is laid on others; twice as many if `enough` are left along each edge."""
+    edge = min(plane.shape[:2])
+    factor = max(1 + sum(edge >= large for large in LARGE), -(-edge // LARGEST))
+    return 2 * factor if enough and edge // (2 * factor) >= enough else factor
+
+
 def _directly(structures: Sequence[np.ndarray], place: np.ndarray, index: int, reference: int) -> np.ndarray:
     """A place that was found by way of others, adjusted to the reference itself where the two are alike enough."""
     sharp, low = Sharp(structures[reference], 1.0), structures[index]
     if likeness(low, sharp, place, BLUR) < DOUBTFUL:
         return place
-    best = fit(low, sharp, place, BLUR, STEPS[-1][1], stretch=False)
+    best = _fitted(low, sharp, place, BLUR, STEPS[-1][1])
     if best is None or best.correlation < ALIKE or not _likely(best.transform):
         return place
     apart = np.abs(moved(best.transform, corners(low.shape)) - moved(place, corners(low.shape))).max()
@@ -183,13 +245,17 @@ def _step_by_step(low: np.ndarray, high: np.ndarray, start: np.ndarray) -> Fit |
             continue
         down = reduction(factor)
         small = [reduced(each, factor) for each in (low, high)]
-        best = fit(
-            small[0], Sharp(small[1], 1.0), down @ transform @ np.linalg.inv(down), blur / factor, smooth, stretch=False
-        )
+        begin = down @ transform @ np.linalg.inv(down)
+        best = _fitted(small[0], Sharp(small[1], 1.0), begin, blur / factor, smooth)
         if best is None:
             return None
         transform, blur = np.linalg.inv(down) @ best.transform @ down, best.blur * factor
     return best
+
+
+def _fitted(low: np.ndarray, sharp: Sharp, place: np.ndarray, blur: float, smooth: float) -> Fit | None:
+    """One structure adjusted to another as exactly as planes need it; see `fit`."""
+    return fit(low, sharp, place, blur, smooth, stretch=False, rounds=ROUNDS, points=POINTS, tolerance=TOLERANCE)
 
 
 def _likely(transform: np.ndarray) -> bool:

@@ -9,26 +9,23 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.focus.checking import check_planes
+from napari_mdeblurgan.focus.checking import check_follows, check_planes
 from napari_mdeblurgan.focus.choice import REACH, aligned_steps, filled, heights, shares_steps
 from napari_mdeblurgan.focus.energy import SCALES, energies
 from napari_mdeblurgan.focus.fusing import fused_steps
+from napari_mdeblurgan.focus.looking import WHOLE, contrast, details_steps, gains, grey, overviews_steps
 from napari_mdeblurgan.focus.ordering import depth_order
 from napari_mdeblurgan.focus.progress import FocusProgress, counted
 from napari_mdeblurgan.focus.registering import resampled, series_steps, shown
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
-from napari_mdeblurgan.training.pairs.search import reduced
-from napari_mdeblurgan.trust.noise import measure_noise
+from napari_mdeblurgan.training.pairs.geometry import corners, moved
 
-TILE = 768
-WHOLE = 8  # tiles begin at multiples of it: the pixels of the coarsest scale
+TILE = 1024  # pixels of an edge, at most
+AT_ONCE = 16_000_000  # pixels of all planes of a tile and of what is around it: some 40 bytes of memory each
+SMALLEST_TILE, TILE_STEP = 128, 64
 STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
 AROUND = 8  # pixels that resampling looks at beyond a tile
-OVERVIEW = 200  # pixels of the shorter edge at which the order of the planes is looked for
-LOOKED_AT = 1024  # pixels of an edge of the part that noise and brightness are measured in
-ROUNDING = 5e-7  # of the largest value: noise that comes of calculating
-BRIGHTER = 2.0  # times: planes that differ by more in brightness are no planes of one stack
+SURE = 0.5  # confidence above which a height is that of its place
 LOOKING, FUSING = "Looking at the planes…", "Putting the planes together…"
 Steps = Generator[None, None, Any]
 
@@ -101,20 +98,57 @@ def all_in_focus_steps(
     stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
 ) -> Generator[FocusProgress, None, AllInFocus]:
     """The same, step by step; closing it cancels it."""
-    looking = Focusing.steps(stack, registered=registered, ordered=ordered, reference=reference)
-    of_looking = len(stack) * (2 if registered else 4)
-    share = 1 / (1 + sum(1 for _ in _tiles(stack[0].shape[:2])))  # looking takes about as long as a tile
-    focusing = yield from counted(looking, LOOKING, of_looking, 0, share)
+    focusing = yield from looked_at_steps(stack, registered=registered, ordered=ordered, reference=reference)
     kept = stack[focusing.reference]
     image = np.empty(kept.shape, kept.dtype)
     height, confidence = (np.empty(focusing.shape, np.float32) for _ in range(2))
-    parts = list(focusing.tiles())
+    yield from put_together_steps(focusing, image, height, confidence)
+    return AllInFocus(image, height, confidence, focusing.transforms, focusing.reference, focusing.order)
+
+
+def looked_at_steps(
+    stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
+) -> Generator[FocusProgress, None, Focusing]:
+    """The first part of it: how the planes lie, and all else that is the same for every tile."""
+    looking = Focusing.steps(stack, registered=registered, ordered=ordered, reference=reference)
+    of_looking = len(stack) * (2 if registered else 4)
+    return (yield from counted(looking, LOOKING, of_looking, 0, _share_of_looking(stack[0].shape, len(stack))))
+
+
+def put_together_steps(
+    focusing: Focusing,
+    image: Any,
+    height: Any,
+    confidence: Any,
+    index: tuple[int, ...] = (),
+    place: tuple[int, ...] = (),
+) -> Generator[FocusProgress, None, float]:
+    """The rest of it, tile by tile.
+
+    Parameters
+    ----------
+    focusing : Focusing
+        The stack.
+    image, height, confidence : array
+        What is filled, whole tiles at a time: (..., y, x) or (..., y, x, 3), and (..., y, x); numpy, or anything that can be
+        assigned to like it.
+    index, place : tuple of int
+        Where along the axes before y: of the image, and of the others.
+
+    Returns
+    -------
+    float
+        The share of the field whose height is sure.
+    """
+    parts, sure = list(focusing.tiles()), 0
+    share = _share_of_looking(focusing.shape, len(focusing.order))
     for number, part in enumerate(parts):
         begin, end = (share + (1 - share) * at / len(parts) for at in (number, number + 1))
         making = focusing.made_steps(part)
         made = yield from counted(making, FUSING, 4 * len(focusing.order) + SCALES, begin, end)
-        image[part], height[part], confidence[part] = made
-    return AllInFocus(image, height, confidence, focusing.transforms, focusing.reference, focusing.order)
+        image[(*index, *part)], height[(*place, *part)], confidence[(*place, *part)] = made
+        sure += int((made[2] > SURE).sum())
+    return sure / (focusing.shape[0] * focusing.shape[1])
 
 
 def followed(found: AllInFocus | FocusChoice, stack: Any) -> np.ndarray:
@@ -142,21 +176,34 @@ def followed(found: AllInFocus | FocusChoice, stack: Any) -> np.ndarray:
 
 def followed_steps(found: AllInFocus | FocusChoice, stack: Any) -> Generator[FocusProgress, None, np.ndarray]:
     """The same, step by step; closing it cancels it."""
-    if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != found.height.shape:
-        raise ImageError("The other stack has other planes; it must have as many, of the same sizes.")
-    parts = list(_tiles(found.height.shape))
-    share = 1 / (1 + len(parts))
-    looking = _overviews_steps(stack, found.transforms, found.reference)
-    overviews = yield from counted(looking, FUSING, len(stack), 0, share)
-    gains = _gains(overviews, found.reference)
-    focusing = Focusing(stack, found.transforms, found.reference, gains, (0.0,) * len(stack), found.order)
+    check_follows(found, stack)
     kept = stack[found.reference]
     image = np.empty(kept.shape, kept.dtype)
+    yield from follow_steps(found, stack, image)
+    return image
+
+
+def follow_steps(
+    found: AllInFocus | FocusChoice, stack: Any, image: Any, index: tuple[int, ...] = ()
+) -> Generator[FocusProgress, None, None]:
+    """The same, filled into an array as `put_together_steps` does.
+
+    Raises
+    ------
+    ImageError
+        If the planes are others.
+    """
+    check_follows(found, stack)
+    share = _share_of_looking(found.height.shape, len(found.order))
+    looking = overviews_steps(stack, found.transforms, found.reference)
+    overviews = yield from counted(looking, FUSING, len(stack), 0, share)
+    bright = gains(overviews, found.reference)
+    focusing = Focusing(stack, found.transforms, found.reference, bright, (0.0,) * len(stack), found.order)
+    parts = list(focusing.tiles())
     for number, part in enumerate(parts):
         begin, end = (share + (1 - share) * at / len(parts) for at in (number, number + 1))
         making = focusing.followed_steps(part, found.height)
-        image[part] = yield from counted(making, FUSING, 2 * len(focusing.order), begin, end)
-    return image
+        image[(*index, *part)] = yield from counted(making, FUSING, 2 * len(focusing.order), begin, end)
 
 
 def most_detailed(stacks: Sequence[Any]) -> int:
@@ -168,7 +215,7 @@ def most_detailed_steps(stacks: Sequence[Any]) -> Generator[FocusProgress, None,
     """The same, step by step; closing it cancels it."""
     merits = []
     for number, stack in enumerate(stacks):
-        looking = _details_steps(stack)
+        looking = details_steps(stack)
         begin, end = (at / len(stacks) for at in (number, number + 1))
         strengths, variances = yield from counted(looking, LOOKING, len(stack), begin, end)
         merits.append(max(strengths) / max(*variances, 1e-12))
@@ -193,6 +240,8 @@ class Focusing:
         Of the noise of each plane, grey, after that.
     order : tuple of int
         As in `AllInFocus`.
+    contrast : float
+        Of the reference plane: what counts as an edge.
     """
 
     stack: Any
@@ -201,6 +250,7 @@ class Focusing:
     gains: tuple[float, ...]
     variances: tuple[float, ...]
     order: tuple[int, ...]
+    contrast: float = 1.0
 
     @classmethod
     def of(
@@ -215,7 +265,7 @@ class Focusing:
     ) -> Generator[None, None, Focusing]:
         """The same, step by step: two for each plane, four where they are registered."""
         check_planes(stack, reference, registered=registered)
-        strengths, known = yield from _details_steps(stack)
+        strengths, known = yield from details_steps(stack)
         if not any(strengths):
             raise ImageError("No plane of this stack shows anything; check that it was read rightly.")
         if reference is None:
@@ -230,12 +280,13 @@ class Focusing:
                 "No two planes of this stack show the same place, so they cannot be registered; if they lie on each other "
                 "already, leave them where they are."
             )
-        looked = yield from _overviews_steps(stack, transforms, reference)
-        gains = _gains(looked, reference)
-        variances = [variance * gain**2 for variance, gain in zip(known, gains, strict=True)]
+        looked = yield from overviews_steps(stack, transforms, reference)
+        bright = gains(looked, reference)
+        variances = [variance * gain**2 for variance, gain in zip(known, bright, strict=True)]
         if not ordered:
             order = [order[at] for at in depth_order([looked[index] for index in order])]
-        return cls(stack, tuple(transforms), reference, gains, tuple(variances), tuple(order))
+        edges = contrast(stack[reference])
+        return cls(stack, tuple(transforms), reference, bright, tuple(variances), tuple(order), edges)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -245,7 +296,12 @@ class Focusing:
 
     def tiles(self) -> Iterator[tuple[slice, slice]]:
         """The parts of the result, row by row."""
-        return _tiles(self.shape)
+        return _tiles(self.shape, self.tile_edge)
+
+    @property
+    def tile_edge(self) -> int:
+        """Pixels along an edge of a part."""
+        return _tile_edge(len(self.order))
 
     def made(self, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Image, height and confidence of a part; see `AllInFocus`."""
@@ -256,11 +312,11 @@ class Focusing:
         outer = self._around(part)
         planes, seen = yield from self._planes_steps(outer)
         edges = [-(span.stop - span.start) % WHOLE for span in outer]
-        greys = np.stack([_grey(plane) for plane in planes])
+        greys = planes if planes.ndim == 3 else np.stack([grey(plane) for plane in planes])
         measured = []
         for row, index in enumerate(self.order):
-            grey = np.pad(greys[row], [(0, edge) for edge in edges], mode="edge")
-            found = energies(grey, self.variances[index])
+            padded = np.pad(greys[row], [(0, edge) for edge in edges], mode="edge")
+            found = energies(padded, self.variances[index])
             if not seen[row].all():
                 hidden = np.pad(~seen[row], [(0, edge) for edge in edges], mode="edge")
                 for scale, (energy, _) in enumerate(found):
@@ -272,7 +328,7 @@ class Focusing:
         share, belief = share[(slice(None), *cut)], belief[cut]
         share[~seen] = 0
         sharpest = np.take_along_axis(greys, share.argmax(axis=0)[None], axis=0)[0]
-        share = yield from aligned_steps(share, sharpest)
+        share = yield from aligned_steps(share, sharpest, self.contrast)
         share[~seen] = 0
         rank, confidence = heights(share, belief)
         rank = filled(rank, confidence, self.order.index(self.reference))
@@ -280,11 +336,11 @@ class Focusing:
         image = (yield from fused_steps(planes, rank))[inner]
         return _as_type(image, self.stack[self.reference].dtype), rank[inner], confidence[inner]
 
-    def followed_steps(self, part: tuple[slice, slice], height: np.ndarray) -> Steps:
-        """The image of a part by heights that are known, (y, x) of the whole; two steps for each plane."""
+    def followed_steps(self, part: tuple[slice, slice], height: Any) -> Steps:
+        """The image of a part by heights that are known, (y, x) of the whole, numpy or lazy; two steps for each plane."""
         outer = self._around(part)
         planes, _ = yield from self._planes_steps(outer)
-        image = (yield from fused_steps(planes, height[outer]))[_within(part, outer)]
+        image = (yield from fused_steps(planes, np.asarray(height[outer])))[_within(part, outer)]
         return _as_type(image, self.stack[self.reference].dtype)
 
     def _around(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
@@ -301,125 +357,65 @@ class Focusing:
 
     def _planes_steps(self, part: tuple[slice, slice]) -> Steps:
         shape = tuple(span.stop - span.start for span in part)
-        planes, seen = [], []
-        for index in self.order:
-            plane, transform, gain = self.stack[index], self.transforms[index], self.gains[index]
+        whole = np.empty((len(self.order), *shape, *self.stack[self.reference].shape[2:]), np.float32)
+        there = np.ones((len(self.order), *shape), bool)
+        for row, index in enumerate(self.order):
+            plane, transform = self.stack[index], self.transforms[index]
             assert transform is not None
-            back = np.linalg.inv(transform)
-            same = plane.shape[:2] == self.shape
-            if same and np.abs(moved(back, corners(self.shape)) - corners(self.shape)).max() < STILL:
-                found, there = np.asarray(plane[part]).astype(np.float32), np.ones(shape, bool)
+            back, points = np.linalg.inv(transform), corners(self.shape)
+            if plane.shape[:2] == self.shape and np.abs(moved(back, points) - points).max() < STILL:
+                whole[row] = plane[part]
             else:
-                found, there = self._moved(plane, back, part)
-            planes.append(found * np.float32(gain))
-            seen.append(there)
+                whole[row], there[row] = _moved(plane, back, part)
+            whole[row] *= np.float32(self.gains[index])
             yield
-        whole, there = np.stack(planes), np.stack(seen)
         known = whole[self.order.index(self.reference)]
         for plane, of_plane in zip(whole, there, strict=True):
             plane[~of_plane] = known[~of_plane]
         return whole, there
 
-    def _moved(self, plane: Any, back: np.ndarray, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
-        start = np.eye(3)
-        start[:2, 2] = part[0].start, part[1].start
-        shape = part[0].stop - part[0].start, part[1].stop - part[1].start
-        place = back @ start  # from the pixels of the part to those of the plane
-        points = moved(place, corners(shape))
-        first = np.maximum(np.floor(points.min(axis=0)) - AROUND, 0).astype(int)
-        stop = np.minimum(np.ceil(points.max(axis=0)) + AROUND + 1, plane.shape[:2]).astype(int)
-        if (stop - first < AROUND).any():
-            return np.zeros((*shape, *plane.shape[2:]), np.float32), np.zeros(shape, bool)
-        own = np.asarray(plane[first[0] : stop[0], first[1] : stop[1]])
-        offset = np.eye(3)
-        offset[:2, 2] = -first
-        found = resampled(own, offset @ place, shape)
-        return found.astype(np.float32), shown(offset @ place, shape, (own.shape[0], own.shape[1]))
+
+def _moved(plane: Any, back: np.ndarray, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+    """A plane on the pixels of a part of the reference, and where it shows anything; `back` leads to its own pixels."""
+    start = np.eye(3)
+    start[:2, 2] = part[0].start, part[1].start
+    shape = part[0].stop - part[0].start, part[1].stop - part[1].start
+    place = back @ start  # from the pixels of the part to those of the plane
+    points = moved(place, corners(shape))
+    first = np.maximum(np.floor(points.min(axis=0)) - AROUND, 0).astype(int)
+    stop = np.minimum(np.ceil(points.max(axis=0)) + AROUND + 1, plane.shape[:2]).astype(int)
+    if (stop - first < AROUND).any():
+        return np.zeros((*shape, *plane.shape[2:]), np.float32), np.zeros(shape, bool)
+    own = np.asarray(plane[first[0] : stop[0], first[1] : stop[1]])
+    offset = np.eye(3)
+    offset[:2, 2] = -first
+    seen = shown(offset @ place, shape, (own.shape[0], own.shape[1]))
+    return resampled(own, offset @ place, shape), seen
 
 
-def _tiles(shape: Sequence[int]) -> Iterator[tuple[slice, slice]]:
+def _tile_edge(planes: int) -> int:
+    """Of tiles that so many planes are put together in: the more planes, the smaller, so that all of them fit into memory."""
+    edge = int((AT_ONCE / planes) ** 0.5) - 2 * REACH
+    return min(TILE, max(SMALLEST_TILE, edge // TILE_STEP * TILE_STEP))
+
+
+def _tiles(shape: Sequence[int], edge: int) -> Iterator[tuple[slice, slice]]:
     """The parts of an image, row by row."""
-    height, width = shape
-    for y in range(0, height, TILE):
-        for x in range(0, width, TILE):
-            yield slice(y, min(y + TILE, height)), slice(x, min(x + TILE, width))
+    height, width = shape[:2]
+    for y in range(0, height, edge):
+        for x in range(0, width, edge):
+            yield slice(y, min(y + edge, height)), slice(x, min(x + edge, width))
+
+
+def _share_of_looking(shape: Sequence[int], planes: int) -> float:
+    """Of all the work: about as long as a tile."""
+    return 1 / (1 + sum(1 for _ in _tiles(shape, _tile_edge(planes))))
 
 
 def _within(part: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[slice, slice]:
     """Where a part lies in what surrounds it."""
     rows, columns = (slice(s.start - o.start, s.stop - o.start) for s, o in zip(part, outer, strict=True))
     return rows, columns
-
-
-def _middle(shape: Sequence[int]) -> tuple[slice, slice]:
-    first = [max(0, (length - LOOKED_AT) // 2) for length in shape]
-    return slice(first[0], first[0] + LOOKED_AT), slice(first[1], first[1] + LOOKED_AT)
-
-
-def _grey(image: np.ndarray) -> np.ndarray:
-    """(y, x) float32: of colours the mean."""
-    return image.mean(axis=-1, dtype=np.float32) if image.ndim == 3 else image
-
-
-def _overviews_steps(
-    stack: Any, transforms: Sequence[np.ndarray | None], reference: int
-) -> Generator[None, None, list[np.ndarray]]:
-    """Small grey images of the planes, laid on each other; NaN where a plane shows nothing, all of one that was left out."""
-    height, width = stack[reference].shape[:2]
-    factor = max(1, min(height, width) // OVERVIEW)
-    down, shape = reduction(factor), (height // factor, width // factor)
-    found = []
-    for plane, transform in zip(stack, transforms, strict=True):
-        if transform is None:
-            found.append(np.full(shape, np.nan, np.float32))
-            continue
-        small = reduced(_grey(np.asarray(plane).astype(np.float32)), factor)
-        place = down @ np.linalg.inv(transform) @ np.linalg.inv(down)
-        laid = resampled(small, place, shape)
-        laid[~shown(place, shape, (small.shape[0], small.shape[1]))] = np.nan
-        found.append(laid)
-        yield
-    return found
-
-
-def _gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]:
-    """By which planes are made as bright as the reference: by least squares, so that what is bright decides."""
-    known, gains = overviews[reference], []
-    for each in overviews:
-        both = np.isfinite(known) & np.isfinite(each)
-        power = float((each[both].astype(np.float64) ** 2).sum())
-        gain = float((each[both].astype(np.float64) * known[both]).sum()) / power if power > 0 else 1.0
-        gains.append(gain if 1 / BRIGHTER < gain < BRIGHTER else 1.0)
-    return tuple(gains)
-
-
-def _details_steps(stack: Any) -> Generator[None, None, tuple[list[float], list[float]]]:
-    """How strong the detail of every plane is, and the variance of its noise."""
-    strengths, variances = [], []
-    for plane in stack:
-        strength, variance = _detail(plane)
-        strengths.append(strength)
-        variances.append(variance)
-        yield
-    return strengths, variances
-
-
-def _detail(plane: Any) -> tuple[float, float]:
-    """Of the middle of a plane: energy of the fine detail beyond what may be noise, and the variance of the noise."""
-    grey = _grey(np.asarray(plane[_middle(plane.shape)]).astype(np.float32))
-    variance = max(_variance(grey), (ROUNDING * float(np.abs(grey).max(initial=0))) ** 2)
-    height, width = (length // WHOLE * WHOLE for length in grey.shape)
-    level = grey.mean()  # which the Laplacian, cut off as it is, does not take away wholly
-    energy, doubt = energies(grey[:height, :width] - level, variance)[0]
-    return float(np.maximum(energy - doubt, 0).mean()), variance
-
-
-def _variance(grey: np.ndarray) -> float:
-    low, high = float(grey.min()), float(grey.max())
-    if high <= low:
-        return 0.0
-    sigma = measure_noise([((grey - low) / (high - low))[..., None]]).typical * (high - low)
-    return sigma**2
 
 
 def _as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:

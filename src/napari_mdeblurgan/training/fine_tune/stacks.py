@@ -19,7 +19,7 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus import all_in_focus, followed, most_detailed
 from napari_mdeblurgan.focus.energy import energies
 from napari_mdeblurgan.focus.opening import open_stack, plane_files
-from napari_mdeblurgan.focus.registering import channels, resampled, series
+from napari_mdeblurgan.focus.registering import by_colour, channels, resampled
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.storage import Micrograph, open_image
@@ -41,7 +41,6 @@ LEAST_SHARP = 0.01  # of the field: where less is sharp in any plane, there is n
 STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
 COARSE = 8  # pixels along an edge that are one where brightness is compared
 EDGE = 4  # pixels at the edge of a plane that was moved, of which a spline knows nothing good
-MOST_APART = 3.0  # pixels at a corner, between the place of a colour and that of the plane
 MOST_PLANES = 16  # of a stack; of more, evenly spaced ones are learned from
 LARGEST = 3072  # pixels along an edge; of a larger field the middle is learned from
 
@@ -186,10 +185,7 @@ def _truth(name: str, by_channel: Sequence[Sequence[np.ndarray]], *, registered:
     colours = planes[0].shape[-1] if planes[0].ndim == 3 else len(by_channel)
     places = {index: (place,) * colours for index, place in joint.items()}
     if planes[0].ndim == 3 and not registered:
-        places = _by_colour(planes, joint, found.reference)
-        shape = found.height.shape
-        laid = [_colours_laid(planes[index], places[index], shape) for index in found.order]
-        found = all_in_focus(laid, registered=True, reference=found.order.index(found.reference))
+        places = by_colour(planes, joint, found.image)
     sure = ndimage.gaussian_filter(found.confidence, AROUND)
     if (sure >= SURE).mean() < LEAST_SHARP:
         raise ImageError(
@@ -197,43 +193,6 @@ def _truth(name: str, by_channel: Sequence[Sequence[np.ndarray]], *, registered:
         )
     images = [found.image if number == decides else followed(found, each) for number, each in enumerate(by_channel)]
     return _Truth(name, np.concatenate([channels(image) for image in images]), sure, places)
-
-
-def _by_colour(
-    planes: Sequence[np.ndarray], joint: dict[int, np.ndarray], reference: int
-) -> dict[int, tuple[np.ndarray, ...]]:
-    """How each colour of each plane lies on that of the reference: glass bends colours differently, and more so off focus.
-
-    A truth whose colours are moved against those of the plane would teach to move colours, from plane to plane another way.
-    """
-    used = list(joint)
-    found: list[list[np.ndarray | None]] = []
-    for colour in range(3):
-        own = [planes[index][..., colour] for index in used]
-        strengths = [float(_energy(channels(plane)).mean()) for plane in own]
-        found.append(series(own, strengths, used.index(reference)))
-    places = {}
-    for index, of_colours in zip(used, zip(*found, strict=True), strict=True):
-        points = corners(planes[index].shape[:2])
-        apart = [
-            np.inf if place is None else np.abs(moved(place, points) - moved(joint[index], points)).max()
-            for place in of_colours
-        ]
-        believed = max(apart) <= MOST_APART
-        places[index] = tuple(place for place in of_colours if place is not None) if believed else (joint[index],) * 3
-    return places
-
-
-def _colours_laid(plane: np.ndarray, places: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """(y, x, 3) float32 on the pixels of the reference; beyond the plane's edge as at its edge."""
-    whole = slice(0, shape[0]), slice(0, shape[1])
-    return np.stack(
-        [
-            _laid(plane[..., colour].astype(np.float32), np.linalg.inv(place), whole)
-            for colour, place in enumerate(places)
-        ],
-        axis=-1,
-    )
 
 
 def _common(truth: _Truth, shapes: Sequence[tuple[int, ...]]) -> tuple[slice, slice]:

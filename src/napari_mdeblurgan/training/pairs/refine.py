@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import fft, ndimage, optimize
 
-from napari_mdeblurgan.training.pairs.geometry import affine, box, moved
+from napari_mdeblurgan.training.pairs.geometry import affine, box
 from napari_mdeblurgan.training.pairs.structure import HighPass, blurred, correlation
 
 COARSE = 8.0  # low-resolution pixels: what is coarser is left to the illumination
@@ -17,6 +17,7 @@ LARGEST_BLUR = 6.0
 STRETCH = 0.01  # standard deviation of shear and uneven enlargement, as far as anything is known before
 SMALLEST = 16  # low-resolution pixels of the overlap, along either edge
 POINTS = 150_000
+TOLERANCE = 1e-4  # low-resolution pixels
 SHARPEST = 0.25  # low-resolution pixels: less blur is not told from none
 TOGETHER = 4  # low-resolution pixels: errors of pixels farther apart are independent
 SMOOTH = 0.5  # low-resolution pixels: against the noise
@@ -69,9 +70,12 @@ def warped(coefficients: np.ndarray, transform: np.ndarray, where: tuple[slice, 
 
 def seen(transform: np.ndarray, where: tuple[slice, slice], shape: tuple[int, ...], margin: float = 0) -> np.ndarray:
     """Which pixels of a box lie within the other image and `margin` of its pixels from its edge; (y, x) bool."""
-    grid = np.stack(np.meshgrid(*(np.arange(each.start, each.stop) for each in where), indexing="ij"), axis=-1)
-    there = moved(transform, grid.astype(np.float64))
-    return np.all((there >= margin) & (there <= np.array(shape) - 1 - margin), axis=-1)
+    y, x = (np.arange(each.start, each.stop, dtype=np.float64) for each in where)
+    inside = np.ones((len(y), len(x)), bool)
+    for (along_y, along_x, offset), length in zip(transform[:2], shape, strict=False):
+        there = (along_y * y + offset)[:, None] + (along_x * x)[None]
+        inside &= (there >= margin) & (there <= length - 1 - margin)
+    return inside
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +109,8 @@ def fit(
     *,
     stretch: bool,
     rounds: int = 10,
+    points: int = POINTS,
+    tolerance: float = TOLERANCE,
 ) -> Fit | None:
     """Adjust a transform, and the blur with it.
 
@@ -128,6 +134,10 @@ def fit(
         Affine rather than similarity; large shear is held to be unlikely.
     rounds : int
         Evaluations at most.
+    points : int
+        Pixels that are compared, at most.
+    tolerance : float
+        Low-resolution pixels: smaller changes end it.
 
     Returns
     -------
@@ -141,7 +151,7 @@ def fit(
         return None
     high_pass = HighPass(mask, max(COARSE, 2.5 * total))
     target = high_pass(blurred(low, smooth)[where])
-    problem = _Problem(sharp, transform, total, where, high_pass, target, stretch)
+    problem = _Problem(sharp, transform, total, where, high_pass, target, stretch, points)
     if not problem.solvable:
         return None
     solved = optimize.least_squares(
@@ -150,8 +160,8 @@ def fit(
         problem.jacobian,
         loss="soft_l1",
         f_scale=2.0,
-        xtol=1e-4,
-        ftol=1e-5,
+        xtol=tolerance,
+        ftol=tolerance / 10,
         max_nfev=rounds,
     )
     gain, half_variance = solved.x[-2:]
@@ -196,11 +206,12 @@ class _Problem:
         high_pass: HighPass,
         target: np.ndarray,
         stretch: bool,
+        most_points: int,
     ) -> None:
         self._sharp, self._transform, self._blur, self._where = sharp, transform, blur, where
         self._high_pass, self._target = high_pass, target
         points = np.argwhere(high_pass.mask)
-        self._every = max(1, len(points) // POINTS)
+        self._every = max(1, len(points) // most_points)
         points = points[:: self._every]
         self._at = points[:, 0], points[:, 1]
         place = points + [each.start for each in where]
