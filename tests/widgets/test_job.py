@@ -12,8 +12,9 @@ from napari.layers import Image
 
 from napari_mdeblurgan.restoration import measuring, plan
 from napari_mdeblurgan.restoration.tiling import Region
-from napari_mdeblurgan.widgets.job import Failed, Job, Restored, run_job
+from napari_mdeblurgan.widgets.job import Failed, Job, Restored
 from napari_mdeblurgan.widgets.layers import job_on
+from napari_mdeblurgan.widgets.run_job import run_job
 
 
 def job_for(data: np.ndarray, **part: Any) -> Job:

@@ -1,44 +1,31 @@
-"""One run of the widget: what was chosen, copied when the button was pressed, and the work on it. No Qt in here."""
+"""One run of the widget: what was chosen, copied when the button was pressed, and what comes of it. No Qt in here."""
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.restoration.output_scale import output_factor, softness_at
-from napari_mdeblurgan.widgets import trust
+from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.widgets.axes import is_natural, part_of
-from napari_mdeblurgan.widgets.halving import averaged, in_pixels
-from napari_mdeblurgan.widgets.known_optics import Microscope, known_softness, optics_of
-from napari_mdeblurgan.widgets.low_priority import at_low_priority
+from napari_mdeblurgan.widgets.halving import in_pixels
+from napari_mdeblurgan.widgets.known_optics import Microscope
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
-    from napari_mdeblurgan.widgets.scan import Opened, Saved
     from napari_mdeblurgan.widgets.soft_results import SoftResult
     from napari_mdeblurgan.widgets.trust import Trusted
 
-    Steps = Generator["str | Noted | Progress | Opened | Saved", None, "Restored | Saved | Failed"]
-
 MEASURING = "Measuring the intensities…"
-SOFTENING = "Making it as sharp as its objective allows…"
-
-log = logging.getLogger(__name__)
-
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,125 +167,6 @@ class Noted:
     sentence: str
 
 
-def run_job(job: Job) -> Steps:
-    """Do the job, step by step; `close()` cancels it.
-
-    Yields
-    ------
-    str, Noted, Progress, Opened or Saved
-        What is being prepared, what is to be known of the image, and after every tile how far the work is; of a job on disk, the
-        scan once it is open, and the result once it is whole, if more is to be found out about it.
-
-    Returns
-    -------
-    Restored, Saved or Failed
-        No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
-    """
-    try:
-        from napari_mdeblurgan.widgets.scan import restore_to_disk
-
-        job = averaged(job)
-        steps: Steps = restore_to_disk(job) if job.folder else _restore(job)
-        return (yield from at_low_priority(steps))
-    except MdeblurganError as error:
-        return Failed(str(error))
-    except MemoryError:
-        return Failed(
-            "There is not enough memory for the result; close other programs, or restore a part of the image."
-        )
-    except Exception as error:
-        log.exception("restoring %r failed", job.source)
-        return Failed(f"Restoring {job.source!r} failed unexpectedly ({type(error).__name__}: {error}); see the log.")
-
-
-def _restore(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
-    yield "Loading the model…"
-    from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.restoration.engine import restore_steps
-    from napari_mdeblurgan.restoration.ensemble import ensemble_steps
-    from napari_mdeblurgan.trust.explanation import Explanation
-
-    model = load_model(job.model)
-    yield "Looking at the image…"
-    image, plan = yield from _planned(job, model)
-    check = job.trust and trust.fits_in_memory(plan)
-    examinations = trust.examined(image, plan, model, job.binning) if check else ()
-    if examinations:
-        yield Noted(trust.in_words(examinations))
-    explanation = Explanation(plan) if check and not job.ensemble else None
-    if job.ensemble:
-        (data, spread), seconds = yield from _timed(ensemble_steps(image, plan, model))
-    else:
-        tell = None if explanation is None else explanation.keep
-        data, seconds = yield from _timed(restore_steps(image, plan, model, tell))
-        spread = None
-    soft = yield from _softened(job, data, softness_at(model.card, plan.factor))
-    restored = _restored(job, plan, model, soft, seconds)
-    if not check:
-        return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
-    assert soft.shown is not None
-    shown = replace(plan, softness=soft.softness)
-    trusted = yield from trust.assessed(job, image, shown, model, soft.shown, explanation, spread, examinations)
-    return replace(restored, trusted=trusted)
-
-
-def _softened(job: Job, data: np.ndarray, unknown: float) -> Generator[str, None, SoftResult]:
-    """A result as soft as is known that it should be, with what the network gave beside it."""
-    from napari_mdeblurgan.restoration.softened_result import softened_plane
-    from napari_mdeblurgan.widgets.soft_results import SoftResult
-
-    optics = optics_of(job.placement, job.file, job.binning)
-    softness = known_softness(optics, job.microscope, unknown)
-    shown = data
-    if softness.sigma:
-        yield SOFTENING
-        shown = np.empty_like(data)
-        for index in np.ndindex(*data.shape[: len(job.placement.scale) - 2]):
-            shown[index] = softened_plane(data[index], softness.sigma, rgb=job.rgb)
-            yield SOFTENING
-    return SoftResult(data, job.rgb, job.placement.order, optics, unknown, softness, shown)
-
-
-def _timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, tuple[Made, float]]:
-    """The same steps; returns what they make, and the seconds that they said it took."""
-    seconds = 0.0
-    try:
-        while True:
-            progress = next(steps)
-            seconds = progress.seconds
-            yield progress
-    except StopIteration as end:
-        return end.value, seconds
-    finally:
-        steps.close()
-
-
-def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, RestorationPlan]]:
-    """Plan the job; a part gets the intensity window of the whole, so that it equals a cut-out of the full result.
-
-    Of the whole, no more is read for it than samples.
-    """
-    from napari_mdeblurgan.restoration.plan import make_plan
-
-    image = part_of(job.data, job.planes)
-    plan = make_plan(
-        image,
-        model.card,
-        window=(0, 1) if job.is_part else None,
-        rgb=job.rgb,
-        tile_memory_mb=job.tile_memory_mb or None,
-        device=job.device,
-        precision=job.precision,
-        region=job.region,
-        channel_axis=job.window_axes,
-        softness=0,  # the result is made softer afterwards
-        output_scale=job.output_scale,
-    )
-    if job.is_part or plan.windows is None:
-        plan = replace(plan, windows=(yield from windows_of(job)))
-    return image, plan
-
-
 def windows_of(job: Job) -> Generator[str, None, tuple[Window, ...]]:
     """The intensity window of the whole image; or one for each of those entries of the window axes that are restored."""
     from napari_mdeblurgan.restoration.measuring import measuring, told
@@ -307,18 +175,6 @@ def windows_of(job: Job) -> Generator[str, None, tuple[Window, ...]]:
     measured = [span if axis in job.window_axes else slice(None) for axis, span in enumerate(job.planes)]
     steps = measuring(part_of(job.data, measured), job.rgb, job.window_axes)
     return (yield from told(steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING))
-
-
-def _restored(job: Job, plan: RestorationPlan, model: Model, soft: SoftResult, seconds: float) -> Restored:
-    return Restored(
-        data=soft.pixels,
-        soft=soft,
-        arguments=layer_arguments(job, plan, model, seconds, soft.softness),
-        preview=job.preview,
-        device=plan.device,
-        seconds=seconds,
-        warnings=plan.warnings,
-    )
 
 
 def layer_arguments(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
@@ -14,6 +13,7 @@ from napari_mdeblurgan.widgets.axes import arranged
 from napari_mdeblurgan.widgets.job import Job
 from napari_mdeblurgan.widgets.origin import file_of
 from napari_mdeblurgan.widgets.placement import placement_of
+from napari_mdeblurgan.widgets.selection import kept_selection
 from napari_mdeblurgan.widgets.view import full_resolution
 
 if TYPE_CHECKING:
@@ -83,16 +83,3 @@ def remove_layers(viewer: Viewer, layers: list[Image]) -> None:
     with kept_selection(viewer):
         for layer in layers:
             viewer.layers.remove(layer)
-
-
-@contextmanager
-def kept_selection(viewer: Viewer) -> Iterator[None]:
-    """Select afterwards what was selected before, as far as it is still there."""
-    selection = viewer.layers.selection
-    selected, active = set(selection), selection.active
-    yield
-    remaining = {layer for layer in selected if layer in viewer.layers}
-    if remaining or not selected:
-        viewer.layers.selection = remaining
-        if active in remaining:
-            viewer.layers.selection.active = active

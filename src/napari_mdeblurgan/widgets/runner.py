@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from napari.qt.threading import GeneratorWorker, create_worker
 
 from napari_mdeblurgan.widgets.closing import InWords
-from napari_mdeblurgan.widgets.job import Failed, Noted, Restored, run_job
+from napari_mdeblurgan.widgets.job import Failed, Noted, Restored
+from napari_mdeblurgan.widgets.run_job import run_job
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
 if TYPE_CHECKING:

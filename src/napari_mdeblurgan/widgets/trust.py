@@ -15,6 +15,7 @@ from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name
+from napari_mdeblurgan.widgets.selection import kept_selection
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -284,7 +285,6 @@ def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> list[Layer]:
     from napari.utils.colormaps import DirectLabelColormap
 
     from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS
-    from napari_mdeblurgan.widgets.layers import kept_selection
 
     position = viewer.layers.index(result) + 1
     colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}

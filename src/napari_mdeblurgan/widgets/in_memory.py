@@ -1,0 +1,126 @@
+"""A job whose result is made in memory: planned, restored, softened, assessed. No Qt in here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from napari_mdeblurgan.restoration.output_scale import softness_at
+from napari_mdeblurgan.widgets import trust
+from napari_mdeblurgan.widgets.axes import part_of
+from napari_mdeblurgan.widgets.job import Job, Noted, Restored, layer_arguments, windows_of
+from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.widgets.soft_results import SoftResult
+
+SOFTENING = "Making it as sharp as its objective allows…"
+
+Made = TypeVar("Made")
+
+
+def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
+    """Restore the image of a job into memory; yields and returns as `run_job` does, and raises as the engine does."""
+    yield "Loading the model…"
+    from napari_mdeblurgan.model import load_model
+    from napari_mdeblurgan.restoration.engine import restore_steps
+    from napari_mdeblurgan.restoration.ensemble import ensemble_steps
+    from napari_mdeblurgan.trust.explanation import Explanation
+
+    model = load_model(job.model)
+    yield "Looking at the image…"
+    image, plan = yield from _planned(job, model)
+    check = job.trust and trust.fits_in_memory(plan)
+    examinations = trust.examined(image, plan, model, job.binning) if check else ()
+    if examinations:
+        yield Noted(trust.in_words(examinations))
+    explanation = Explanation(plan) if check and not job.ensemble else None
+    if job.ensemble:
+        (data, spread), seconds = yield from _timed(ensemble_steps(image, plan, model))
+    else:
+        tell = None if explanation is None else explanation.keep
+        data, seconds = yield from _timed(restore_steps(image, plan, model, tell))
+        spread = None
+    soft = yield from _softened(job, data, softness_at(model.card, plan.factor))
+    restored = _restored(job, plan, model, soft, seconds)
+    if not check:
+        return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
+    assert soft.shown is not None
+    shown = replace(plan, softness=soft.softness)
+    trusted = yield from trust.assessed(job, image, shown, model, soft.shown, explanation, spread, examinations)
+    return replace(restored, trusted=trusted)
+
+
+def _softened(job: Job, data: np.ndarray, unknown: float) -> Generator[str, None, SoftResult]:
+    """A result as soft as is known that it should be, with what the network gave beside it."""
+    from napari_mdeblurgan.restoration.softened_result import softened_plane
+    from napari_mdeblurgan.widgets.soft_results import SoftResult
+
+    optics = optics_of(job.placement, job.file, job.binning)
+    softness = known_softness(optics, job.microscope, unknown)
+    shown = data
+    if softness.sigma:
+        yield SOFTENING
+        shown = np.empty_like(data)
+        for index in np.ndindex(*data.shape[: len(job.placement.scale) - 2]):
+            shown[index] = softened_plane(data[index], softness.sigma, rgb=job.rgb)
+            yield SOFTENING
+    return SoftResult(data, job.rgb, job.placement.order, optics, unknown, softness, shown)
+
+
+def _timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, tuple[Made, float]]:
+    """The same steps; returns what they make, and the seconds that they said it took."""
+    seconds = 0.0
+    try:
+        while True:
+            progress = next(steps)
+            seconds = progress.seconds
+            yield progress
+    except StopIteration as end:
+        return end.value, seconds
+    finally:
+        steps.close()
+
+
+def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, RestorationPlan]]:
+    """Plan the job; a part gets the intensity window of the whole, so that it equals a cut-out of the full result.
+
+    Of the whole, no more is read for it than samples.
+    """
+    from napari_mdeblurgan.restoration.plan import make_plan
+
+    image = part_of(job.data, job.planes)
+    plan = make_plan(
+        image,
+        model.card,
+        window=(0, 1) if job.is_part else None,
+        rgb=job.rgb,
+        tile_memory_mb=job.tile_memory_mb or None,
+        device=job.device,
+        precision=job.precision,
+        region=job.region,
+        channel_axis=job.window_axes,
+        softness=0,  # the result is made softer afterwards
+        output_scale=job.output_scale,
+    )
+    if job.is_part or plan.windows is None:
+        plan = replace(plan, windows=(yield from windows_of(job)))
+    return image, plan
+
+
+def _restored(job: Job, plan: RestorationPlan, model: Model, soft: SoftResult, seconds: float) -> Restored:
+    return Restored(
+        data=soft.pixels,
+        soft=soft,
+        arguments=layer_arguments(job, plan, model, seconds, soft.softness),
+        preview=job.preview,
+        device=plan.device,
+        seconds=seconds,
+        warnings=plan.warnings,
+    )

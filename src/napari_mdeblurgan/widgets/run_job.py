@@ -1,0 +1,52 @@
+"""The work on a job, in memory or on disk, of which an error is a sentence. No Qt in here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.widgets.halving import averaged
+from napari_mdeblurgan.widgets.in_memory import restore_in_memory
+from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
+from napari_mdeblurgan.widgets.low_priority import at_low_priority
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.widgets.scan import Opened, Saved
+
+    Steps = Generator[str | Noted | Progress | Opened | Saved, None, Restored | Saved | Failed]
+
+log = logging.getLogger(__name__)
+
+
+def run_job(job: Job) -> Steps:
+    """Do the job, step by step; `close()` cancels it.
+
+    Yields
+    ------
+    str, Noted, Progress, Opened or Saved
+        What is being prepared, what is to be known of the image, and after every tile how far the work is; of a job on disk, the
+        scan once it is open, and the result once it is whole, if more is to be found out about it.
+
+    Returns
+    -------
+    Restored, Saved or Failed
+        No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
+    """
+    try:
+        from napari_mdeblurgan.widgets.scan import restore_to_disk
+
+        job = averaged(job)
+        steps: Steps = restore_to_disk(job) if job.folder else restore_in_memory(job)
+        return (yield from at_low_priority(steps))
+    except MdeblurganError as error:
+        return Failed(str(error))
+    except MemoryError:
+        return Failed(
+            "There is not enough memory for the result; close other programs, or restore a part of the image."
+        )
+    except Exception as error:
+        log.exception("restoring %r failed", job.source)
+        return Failed(f"Restoring {job.source!r} failed unexpectedly ({type(error).__name__}: {error}); see the log.")
