@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -70,3 +70,23 @@ def write_choices(choices: DataclassInstance) -> None:
             file.write(json.dumps(asdict(choices), indent=1).encode())
     except FileError as error:
         log.info("the last choices were not kept: %s", error)
+
+
+class Remembered:
+    """The last choices of this widget, written as soon as they change.
+
+    Attributes
+    ----------
+    choices : Choices
+        What they are now.
+    """
+
+    def __init__(self) -> None:
+        self.choices: Choices = read_choices()
+
+    def change(self, **changes: str) -> None:
+        """Keep what was chosen."""
+        changed = replace(self.choices, **changes)
+        if changed != self.choices:
+            self.choices = changed
+            write_choices(changed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import Container
@@ -10,18 +9,16 @@ from napari.layers import Image
 from napari.utils.notifications import show_error, show_warning
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
+from napari_mdeblurgan.model import ModelCard
+from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.widgets import models, trust, wording
 from napari_mdeblurgan.widgets.arrivals import Arrivals, Parts
 from napari_mdeblurgan.widgets.begun import BegunSearch
-from napari_mdeblurgan.widgets.choices import read_choices, write_choices
+from napari_mdeblurgan.widgets.choices import Remembered
 from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
-    SAME_PIXELS,
     SMALLEST_WIDTH,
-    chosen_output_scale,
     laid_out,
     make_controls,
     scrolling,
@@ -29,10 +26,11 @@ from napari_mdeblurgan.widgets.controls import (
     show_life,
     show_scale,
 )
-from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
+from napari_mdeblurgan.widgets.devices import DeviceChoice
 from napari_mdeblurgan.widgets.job import Job
 from napari_mdeblurgan.widgets.keep.saver import ResultSaver
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
+from napari_mdeblurgan.widgets.model_choice import ModelChoice
 from napari_mdeblurgan.widgets.orders import Orders
 from napari_mdeblurgan.widgets.origin import is_result, marks
 from napari_mdeblurgan.widgets.pairs import Pairs
@@ -62,19 +60,20 @@ class DeblurWidget(Container):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:  # type: ignore[name-defined]  # noqa: F821
         self._viewer = napari_viewer
-        self._cards: list[ModelCard] = list_models()
-        self._devices = Devices()
-        self._search = DeviceSearch(self._offer_devices)
-        self._choices = read_choices()
+        self._remembered = Remembered()
+        self._models = ModelChoice(self._remembered)
+        self._devices = DeviceChoice(self._remembered)
         self._pairs = Pairs(napari_viewer.layers)
         self._verdicts = Verdicts(self._pairs)
         self._message = ""  # what is going on or has come of it, before what else is to be said
-        self._kind: int | None = None  # channels of the image that a model was last picked for
         self._begun = BegunSearch(self._look_for_begun, self._refresh)
         self.scans = ScanLayers(napari_viewer, self._begun, self._chosen_for)
         self.slices = Slices(self._on_choice)
-        self.results = ResultsFolder(self._choices.results_folder, self._on_results_folder, self.scans.paths)
-        self.controls = make_controls(self._image_entries, self._model_entries, self._device_entries)
+        self.results = ResultsFolder(self._remembered.choices.results_folder, self._on_results_folder, self.scans.paths)
+        self.controls = self._models.controls = make_controls(
+            self._image_entries, self._models.entries, self._devices.entries
+        )
+        self._devices.box = self.controls.device
         self.sharpness = Sharpness(napari_viewer, self._refresh)
         parts = Parts(
             viewer=napari_viewer,
@@ -99,11 +98,12 @@ class DeblurWidget(Container):
             self._output_scale_for,
             lambda: self.sharpness.group.microscope,
         )
-        self.controls.trust.value = self._choices.trust != "no"
-        self.controls.ensemble.value = self._choices.ensemble == "yes"
-        self.controls.halve.value = self._choices.halve == "yes"
-        if self._choices.output in self.controls.output.choices:
-            self.controls.output.value = self._choices.output
+        last = self._remembered.choices
+        self.controls.trust.value = last.trust != "no"
+        self.controls.ensemble.value = last.ensemble == "yes"
+        self.controls.halve.value = last.halve == "yes"
+        if last.output in self.controls.output.choices:
+            self.controls.output.value = last.output
         super().__init__(labels=False)
         options = self.slices.widget, self.results.widget, self.sharpness.group.widget
         self._rows = scrolling(self, laid_out(self.controls, *options, sharpness=self.sharpness.widget))
@@ -113,8 +113,8 @@ class DeblurWidget(Container):
         self.saver = ResultSaver(self.controls.save, self.native, self._say, self._tell_failure, in_use, position)
         self._connect()
         self._follow_active()
-        self._choose_model()
-        self._begin_with_pixels()
+        self._models.choose_for(self.image)
+        self._models.begin_with_pixels()
         self._refresh()
 
     # ---- what is offered
@@ -125,12 +125,6 @@ class DeblurWidget(Container):
         results = [(each.name, each) for each in images if is_result(each) and not self._pairs.is_preview(each)]
         sources = [(each.name, each) for each in images if not is_result(each)]
         return [*(sources or [NO_CHOICE] * bool(results)), *results]
-
-    def _model_entries(self, _: object = None) -> list[tuple[str, str]]:
-        return [(card.name, card.name) for card in self._cards]
-
-    def _device_entries(self, _: object = None) -> list[tuple[str, str]]:
-        return list(self._devices.entries)
 
     def reset_choices(self, *_: Any) -> None:
         """Offer the layers that there are now; napari calls this whenever a layer comes, goes or is renamed."""
@@ -153,7 +147,7 @@ class DeblurWidget(Container):
     @property
     def card(self) -> ModelCard | None:
         """The chosen model's card."""
-        return next((card for card in self._cards if card.name == self.controls.model.value), None)
+        return self._models.card
 
     @property
     def running(self) -> bool:
@@ -190,8 +184,8 @@ class DeblurWidget(Container):
         self._viewer.layers.selection.events.changed.connect(self._refresh)
         controls.image.changed.connect(self._on_image)
         controls.model.changed.connect(self._on_model)
-        controls.device.changed.connect(self._on_device)
-        controls.trust.changed.connect(lambda on: self._remember(trust="yes" if on else "no"))
+        controls.device.changed.connect(self._devices.remember)
+        controls.trust.changed.connect(lambda on: self._remembered.change(trust="yes" if on else "no"))
         controls.ensemble.changed.connect(self._on_ensemble)
         controls.halve.changed.connect(self._on_halve)
         controls.output.changed.connect(self._on_output)
@@ -217,7 +211,7 @@ class DeblurWidget(Container):
         self._refresh()
 
     def _on_image(self, _: object = None) -> None:
-        self._choose_model()
+        self._models.choose_for(self.image)
         self._message = ""
         if warning := self._warning():
             show_warning(warning)
@@ -237,20 +231,18 @@ class DeblurWidget(Container):
         one_plane = image is not None and image.ndim > 2 and self.controls.this_slice.value  # it may be left any time
         if image is None or card is None or one_plane or self.problem is not None:
             return
-        channels = models.channels_of(image)
-        others = [each for each in self._cards if each.channels == channels and each.name != card.name]
         try:
             job = self._orders.in_folder(image)
         except MdeblurganError:
             return  # it is said when the job is to be started
-        self._begun.begin(image, job, [card, *others])
+        self._begun.begin(image, job, self._models.alike(card, image))
 
     def _on_results_folder(self, folder: str) -> None:
-        self._remember(results_folder=folder)
+        self._remembered.change(results_folder=folder)
         self._on_choice()
 
     def _on_ensemble(self, on: bool) -> None:
-        self._remember(ensemble="yes" if on else "no")
+        self._remembered.change(ensemble="yes" if on else "no")
         self._on_choice()
 
     def _warning(self) -> str:
@@ -260,67 +252,27 @@ class DeblurWidget(Container):
         source = self._pairs.source_of(image)
         return wording.restored_again(image.name, source.name if source not in (None, image) else "")
 
-    def _untrained(self) -> str:
-        """What is to be known of the chosen pixels, where the model was not trained for so many."""
-        card = self.card
-        if card is None or self.running:
-            return ""
-        return not_trained_for(output_factor(chosen_output_scale(self.controls.output.value, card), card), card)
-
-    def _choose_model(self) -> None:
-        image = self.image
-        if image is None or (self._kind == models.channels_of(image) and self.card is not None):
-            return
-        self._kind = models.channels_of(image)
-        remembered = self._choices.rgb_model if image.rgb else self._choices.grey_model
-        name = models.default_model(self._cards, self._kind, remembered)
-        if name is not None:
-            with self.controls.model.changed.blocked():
-                self.controls.model.value = name
-            self._begin_with_pixels()
-
-    def _begin_with_pixels(self) -> None:
-        """Choose the pixels that the model was fine-tuned for; of another model those that were chosen last."""
-        box, card = self.controls.output, self.card
-        wanted = SAME_PIXELS if card is not None and card.output_scale == 1 else self._choices.output
-        if wanted in box.choices:
-            with box.changed.blocked():
-                box.value = wanted
-
     def _on_model(self, name: str | None) -> None:
-        card = self.card
-        if card is not None and name:
-            kind = "rgb_model" if card.channels == 3 else "grey_model"
-            self._remember(**{kind: name})
-        self._begin_with_pixels()
+        if name:
+            self._models.remember_model()
+        self._models.begin_with_pixels()
         self._message = "" if not self.running else self._message
         self._on_choice()
 
-    def _on_device(self, device: str | None) -> None:
-        if device:
-            self._remember(device=device)
-
     def _on_halve(self, on: bool) -> None:
-        self._remember(halve="yes" if on else "no")
+        self._remembered.change(halve="yes" if on else "no")
         self._on_choice()
 
     def _on_output(self, output: str | None) -> None:
-        card = self.card
-        if output and (card is None or card.output_scale is None):
-            self._remember(output=output)
+        self._models.remember_output(output)
         if output:
             self._on_choice()
 
-    def _output_scale_for(self, image: Image) -> int | None:
-        """What is chosen of the result's pixels; for images of another model than the one shown, what that one begins with."""
-        card = self._card_for(image)
-        return chosen_output_scale(self.controls.output.value, card if card is self.card else None)
+    def _card_for(self, image: Image) -> ModelCard | None:
+        return self._models.card_for(image, self.image)
 
-    def _remember(self, **changes: str) -> None:
-        changed = replace(self._choices, **changes)
-        if changed != self._choices:
-            self._choices = changed
-            write_choices(changed)
+    def _output_scale_for(self, image: Image) -> int | None:
+        return self._models.output_scale_for(image, self.image)
 
     # ---- what is done
 
@@ -348,15 +300,6 @@ class DeblurWidget(Container):
         """Tick **Halve first**, and do as `start` does."""
         self.controls.halve.value = True
         self.start()
-
-    def _card_for(self, image: Image) -> ModelCard | None:
-        """The chosen model; for an image of another kind than the chosen image the one that would be offered for it."""
-        channels = models.channels_of(image)
-        if image is self.image or (self.card is not None and self.card.channels == channels):
-            return self.card
-        remembered = self._choices.rgb_model if image.rgb else self._choices.grey_model
-        name = models.default_model(self._cards, channels, remembered)
-        return next((card for card in self._cards if card.name == name), None)
 
     def _chosen_for(self, image: Image) -> Wishes:
         """What an image would be restored by."""
@@ -442,41 +385,34 @@ class DeblurWidget(Container):
         """Show a message, and below it what is to be said besides: why nothing can be done, and the verdict."""
         self._message = message
         verdict = self._verdicts.sentence(self._active(), self._compared())
+        untrained = "" if self.running else self._models.untrained()
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
-        said = (message, self.problem or "", begun, self._warning(), self._untrained(), verdict)
+        said = (message, self.problem or "", begun, self._warning(), untrained, verdict)
         self.controls.status.value = "\n".join(filter(None, said))
 
     # ---- the widget's life
 
     def offer_models(self, name: str = "") -> None:
         """Offer the models that there are now; choose `name`, if one of them has it."""
-        self._cards = list_models()
+        self._models.reload()
         self.reset_choices()
         if name in self.controls.model.choices:
             self.controls.model.value = name
         else:
-            self._choose_model()
+            self._models.choose_for(self.image)
         self._refresh()
 
     def _on_show(self) -> None:
         self.offer_models()
         self._on_choice()
-        self._search.begin(read_settings().device)
-
-    def _offer_devices(self, devices: Devices) -> None:
-        self._devices = devices
-        wanted = self._choices.device
-        with self.controls.device.changed.blocked():
-            self.controls.device.reset_choices()
-            if wanted in self.controls.device.choices:
-                self.controls.device.value = wanted
+        self._devices.search.begin(read_settings().device)
 
     def _on_close(self) -> None:
         self._runner.abandon()
         self.saver.close()
         self.scans.close()
         self.results.abandon()
-        self._search.abandon()
+        self._devices.search.abandon()
         self._begun.abandon()
         self.sharpness.close()
         self._viewer.layers.selection.events.active.disconnect(self._follow_active)

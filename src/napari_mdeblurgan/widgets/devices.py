@@ -6,9 +6,14 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.widgets.closing import InWords
+
+if TYPE_CHECKING:
+    from magicgui.widgets import ComboBox
+
+    from napari_mdeblurgan.widgets.choices import Remembered
 
 LOOKING = "the search for devices to run on"
 
@@ -71,3 +76,41 @@ class DeviceSearch:
         if self._worker is not None:
             with suppress(TypeError, RuntimeError):  # it has returned already
                 self._worker.returned.disconnect(self._on_found)
+
+
+class DeviceChoice:
+    """The drop-down **Device**: which devices are offered, and which was chosen last; lives on the main thread.
+
+    Parameters
+    ----------
+    remembered : Remembered
+        What was chosen last.
+
+    Attributes
+    ----------
+    box : ComboBox
+        The drop-down, once it is made: for that the entries are needed.
+    """
+
+    box: ComboBox
+
+    def __init__(self, remembered: Remembered) -> None:
+        self._remembered, self._devices = remembered, Devices()
+        self.search = DeviceSearch(self._offer)
+
+    def entries(self, _: object = None) -> list[tuple[str, str]]:
+        """What the drop-down offers."""
+        return list(self._devices.entries)
+
+    def remember(self, device: str | None) -> None:
+        """Keep the chosen device."""
+        if device:
+            self._remembered.change(device=device)
+
+    def _offer(self, devices: Devices) -> None:
+        self._devices = devices
+        wanted = self._remembered.choices.device
+        with self.box.changed.blocked():
+            self.box.reset_choices()
+            if wanted in self.box.choices:
+                self.box.value = wanted
