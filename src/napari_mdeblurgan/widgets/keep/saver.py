@@ -194,7 +194,8 @@ class ResultSaver(QObject):
             case None:
                 self._say(f"Cancelled; {job.place.name} was not saved.")
             case _:
-                beside = f", with {len(outcome) - 1} maps beside it" if len(outcome) > 1 else ""
+                count = len(outcome) - 1
+                beside = f", with {count} map{'s' * (count > 1)} beside it" if count else ""
                 self._say(f"{job.name[:1].upper()}{job.name[1:]} saved as {job.place}{beside}.")
 
 
