@@ -100,7 +100,7 @@ def test_result_is_shown_whole_while_it_is_still_assessed(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     seen: list[tuple[list[str], bool, str]] = []
-    add = trusting._on_step
+    add = trusting._runner._on_step
 
     def noted(step: Any) -> None:
         add(step)
