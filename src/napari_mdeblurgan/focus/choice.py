@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 
 import numpy as np
 from scipy import ndimage
 
 from napari_mdeblurgan.focus.energy import SURE, doubled, spread
+from napari_mdeblurgan.focus.side_by_side import side_by_side
 
 RADIUS = 5  # pixels: of the squares in which heights are brought in line with edges
 EDGE = 0.02  # of the contrast: smaller differences are no edge
@@ -81,13 +83,18 @@ def aligned_steps(share: np.ndarray, guide: np.ndarray, contrast: float) -> Gene
     guide = guide / np.float32(contrast)
     of_guide = mean(guide)
     variance = np.maximum(mean(guide * guide) - of_guide**2, 0) + np.float32(EDGE**2)
-    found = np.empty_like(share)
-    for index, plane in enumerate(share):
+
+    def aligned(plane: np.ndarray) -> np.ndarray:
         of_plane = mean(plane)
         slope = (mean(guide * plane) - of_guide * of_plane) / variance
-        found[index] = mean(slope) * guide + mean(of_plane - slope * of_guide)
-        yield
-    return found.clip(0, 1, out=found)
+        return (mean(slope) * guide + mean(of_plane - slope * of_guide)).clip(0, 1)
+
+    found = np.empty_like(share)
+    with closing(side_by_side(aligned, share)) as planes:
+        for index, plane in enumerate(planes):
+            found[index] = plane
+            yield
+    return found
 
 
 def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

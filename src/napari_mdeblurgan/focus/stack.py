@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from napari_mdeblurgan.focus.looking import WHOLE, contrast, details_steps, gain
 from napari_mdeblurgan.focus.ordering import depth_order
 from napari_mdeblurgan.focus.progress import FocusProgress, counted
 from napari_mdeblurgan.focus.registering import resampled, series_steps, shown
+from napari_mdeblurgan.focus.side_by_side import side_by_side
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.training.pairs.geometry import corners, moved
 
@@ -313,16 +315,21 @@ class Focusing:
         planes, seen = yield from self._planes_steps(outer)
         edges = [-(span.stop - span.start) % WHOLE for span in outer]
         greys = planes if planes.ndim == 3 else np.stack([grey(plane) for plane in planes])
-        measured = []
-        for row, index in enumerate(self.order):
-            padded = np.pad(greys[row], [(0, edge) for edge in edges], mode="edge")
-            found = energies(padded, self.variances[index])
+
+        def measured_in(row: int) -> list[tuple[np.ndarray, float]]:
+            padding = [(0, edge) for edge in edges]
+            found = energies(np.pad(greys[row], padding, mode="edge"), self.variances[self.order[row]])
             if not seen[row].all():
-                hidden = np.pad(~seen[row], [(0, edge) for edge in edges], mode="edge")
+                hidden = np.pad(~seen[row], padding, mode="edge")
                 for scale, (energy, _) in enumerate(found):
                     energy[hidden[:: 2**scale, :: 2**scale]] = 0
-            measured.append(found)
-            yield
+            return found
+
+        measured = []
+        with closing(side_by_side(measured_in, range(len(self.order)))) as found:
+            for each in found:
+                measured.append(each)
+                yield
         share, belief = yield from shares_steps(measured)
         cut = tuple(slice(0, span.stop - span.start) for span in outer)
         share, belief = share[(slice(None), *cut)], belief[cut]
@@ -359,7 +366,9 @@ class Focusing:
         shape = tuple(span.stop - span.start for span in part)
         whole = np.empty((len(self.order), *shape, *self.stack[self.reference].shape[2:]), np.float32)
         there = np.ones((len(self.order), *shape), bool)
-        for row, index in enumerate(self.order):
+
+        def fill(row: int) -> None:
+            index = self.order[row]
             plane, transform = self.stack[index], self.transforms[index]
             assert transform is not None
             back, points = np.linalg.inv(transform), corners(self.shape)
@@ -368,7 +377,10 @@ class Focusing:
             else:
                 whole[row], there[row] = _moved(plane, back, part)
             whole[row] *= np.float32(self.gains[index])
-            yield
+
+        with closing(side_by_side(fill, range(len(self.order)))) as filling:
+            for _ in filling:
+                yield
         known = whole[self.order.index(self.reference)]
         for plane, of_plane in zip(whole, there, strict=True):
             plane[~of_plane] = known[~of_plane]

@@ -59,3 +59,17 @@ def test_a_ratio_that_is_nearer_to_the_models_is_taken(make) -> None:
     found = register(make(0, pixel_sizes=None).pair, objectives=(4.0, 8.0))
     assert found.accepted
     assert found.scale == 2
+
+
+def test_the_sharper_image_given_as_the_blurred_one_is_noticed() -> None:
+    images, _ = same_pixels(0.65)
+    found = register(ImagePair("cells", images.high, images.low))
+    assert not found.accepted
+    assert found.registration.reasons == (
+        "Low and high are swapped: the image given as low is the sharper one; exchange them.",
+    )
+
+
+def test_two_images_that_are_equally_sharp_are_not_called_swapped() -> None:
+    images, _ = same_pixels(0.65)
+    assert register(ImagePair("cells", images.high, images.high)).accepted

@@ -13,7 +13,13 @@ from napari_mdeblurgan.training.pairs.magnification import check_scale, is_same,
 from napari_mdeblurgan.training.pairs.pair import ImagePair, PairError, RegisteredPair, Registration
 from napari_mdeblurgan.training.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.training.pairs.structure import plane
-from napari_mdeblurgan.training.pairs.verdict import TOO_LITTLE, look, look_at_the_same_size, misplaced
+from napari_mdeblurgan.training.pairs.verdict import (
+    TOO_LITTLE,
+    look,
+    look_at_the_same_size,
+    misplaced,
+    sharper_one_is_low,
+)
 
 UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned
 SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
@@ -94,7 +100,9 @@ def register(
     reasons = found.reasons
     if not reasons and min(gain) <= 0:
         reasons = ("What is bright in one image is dark in the other; take both with the same contrast method.",)
-    if reasons and (hint := misplaced(*planes, given)):
+    if not reasons and is_same(given) and sharper_one_is_low(*planes, found):
+        reasons = ("Low and high are swapped: the image given as low is the sharper one; exchange them.",)
+    elif reasons and (hint := misplaced(*planes, given)):
         reasons = (hint, *reasons)
     registration = replace(registration, accepted=not reasons, reasons=reasons)
     registered = cut(pair, low.values, high, registration, 1 if is_same(given) else scale)

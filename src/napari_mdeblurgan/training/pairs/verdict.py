@@ -21,6 +21,7 @@ RESIDUAL = 0.5  # low-resolution pixels
 ENOUGH = 384  # low-resolution pixels along the shorter edge of the field: twice as many or more are averaged before
 FINE = 2.0  # high-resolution pixels for one low-resolution pixel: twice as many or more are averaged before
 WORTH_A_LOOK = 3.0  # uniqueness of a place that may be the right one
+UNBLURRED, SHARPER = 0.5, 0.25  # pixels: σ of a blur that may be none, and by how much one tells the sharper image
 TOO_LITTLE = "The images show too little to be laid on each other; take a place with more to see in it."
 
 
@@ -90,6 +91,23 @@ def misplaced(low: np.ndarray, high: np.ndarray, ratio: float) -> str:
                 )
                 return f"The two fit if the high-magnification image is {' and '.join(ways)}; save it so."
     return ""
+
+
+def sharper_one_is_low(low: np.ndarray, high: np.ndarray, found: Verdict) -> bool:
+    """Whether of two images with pixels of the same size the one given as blurred is the sharper one.
+
+    Parameters
+    ----------
+    low, high : ndarray
+        As in `look`.
+    found : Verdict
+        What that has found.
+    """
+    blur = found.alignment.fit.blur
+    if blur > UNBLURRED:
+        return False
+    other = look(high, low, 1.0)
+    return other is not None and not other.reasons and other.alignment.fit.blur > blur + SHARPER
 
 
 def look_at_the_same_size(low: np.ndarray, high: np.ndarray) -> Verdict | None:

@@ -1,0 +1,45 @@
+"""The same for several planes at a time: numpy and SciPy let other threads work meanwhile."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import psutil
+
+MOST = 2  # planes at a time: with more, the memory is what takes the time
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+def side_by_side(work: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
+    """What is made of each, in their order; closing it ends the work with those that are being made.
+
+    Parameters
+    ----------
+    work : callable
+        Safe to be called in several threads.
+    items : iterable
+        Asked for one after the other.
+    """
+    workers = min(MOST, _processors())
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Made]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _processors() -> int:
+    """How many this process may use."""
+    try:
+        return len(psutil.Process().cpu_affinity())
+    except AttributeError:  # which not every system tells
+        return os.cpu_count() or 1
