@@ -12,6 +12,6 @@ types=$(mktemp)
 mypy=$!
 trap 'kill "$mypy" 2>/dev/null || true; rm -f "$types"' EXIT
 tests=0
-.venv/bin/pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder "$@" || tests=$?
+.venv/bin/pytest --numprocesses logical "$@" || tests=$?
 wait "$mypy" || { tests=$? && cat "$types"; }
 exit "$tests"

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,12 +37,18 @@ ALONE = {  # measure time or memory, or start clusters: one after another, in on
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # workers read the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Each file has one worker, which makes what its tests share once; so have all files that others would disturb."""
-    for item in items:
-        group = "alone" if item.path.name in ALONE else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "alone" if file.rpartition("/")[2] in ALONE else file
+
+    config.option.loadscopereorder = False  # the files with the most tests are not those that take longest
+    return Files(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import gc
 import importlib
+import shutil
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -73,15 +74,24 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "results"
 
 
-@pytest.fixture(autouse=True)
-def tiny_models(models_folder: Path, tiny_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put "tiny-grey", "tiny-grey-2" and "tiny-colour" into the user's folder; the first and last are offered first."""
+@pytest.fixture(scope="session")
+def saved_models(tiny_model: Callable[..., Model], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with "tiny-grey", "tiny-grey-2" and "tiny-colour"."""
     from napari_mdeblurgan.model import save_model
-    from napari_mdeblurgan.widgets import models
 
+    folder = tmp_path_factory.mktemp("saved-models")
     for name, channels in (("tiny-grey", 1), ("tiny-grey-2", 1), ("tiny-colour", 3)):
         model = tiny_model(channels)
-        save_model(model.network, dataclasses.replace(model.card, name=name), models_folder / f"{name}.safetensors")
+        save_model(model.network, dataclasses.replace(model.card, name=name), folder / f"{name}.safetensors")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny_models(models_folder: Path, saved_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put these models into the user's folder; the first and last are offered first."""
+    from napari_mdeblurgan.widgets import models
+
+    shutil.copytree(saved_models, models_folder)
     monkeypatch.setattr(models, "BUNDLED", {1: "tiny-grey", 3: "tiny-colour"})
 
 
