@@ -19,6 +19,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.storage import Micrograph, read_image, tiff_writing
+from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 
 from .conftest import grey, names_in, write
 
@@ -80,6 +81,16 @@ def test_a_large_image_goes_block_by_block_and_keeps_what_is_known_of_it(
     )
     assert np.abs(large.data.astype(int) - whole.data.astype(int)).max() <= 1
     assert [path.name for path in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
+@pytest.mark.parametrize("large", [False, True])
+def test_a_result_keeps_how_it_was_made(restored, tmp_path: Path, form: str, large: bool) -> None:
+    source = write(tmp_path / "a.tif", grey(40, 30))
+    (path,) = restored([source], format=form, **(LARGE if large else {})).outputs
+    (entry,) = entries_of(read_provenance(path))
+    assert (entry["made"]["source"], entry["made"]["scale"]) == ("a", 2)
+    assert entry["made"]["sha256"]
 
 
 def test_images_in_memory_and_lazy_ones_are_restored_like_files(restored, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
+from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 
 pytestmark = pytest.mark.usefixtures("tiny_defaults")
 
@@ -38,6 +39,23 @@ def test_maps_are_written_beside_the_output_with_axes_and_pixel_sizes(run: Run, 
     assert set(np.unique(read_image(tmp_path / "sharp-choice.tif").data)) <= {1, 2, 3}
     assert not (tmp_path / "sharp-disagreement.tif").exists()
     assert "Channel 1:" in out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr"])
+def test_the_result_keeps_how_it_was_made_and_how_far_it_can_be_trusted(
+    run: Run, stack: Path, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"sharp{ending}"
+    arguments = ("--trust", "--device", "cpu", "--bin", "2")
+    code, out, _ = run("restore", stack, path, *arguments)
+    assert code == 0
+    (entry,) = entries_of(read_provenance(path))
+    assert entry["made"]["source"] == "cells <1>"
+    assert entry["made"]["binning"] == 2
+    assert entry["made"]["model"].startswith("tiny")
+    assert entry["trust"]["sentence"] == out.splitlines()[-1]
+    assert entry["trust"]["settings"]["Model"].startswith(entry["made"]["model"])
+    assert entry["trust"]["numbers"]["consistency"] > 0
 
 
 def test_a_report_is_one_file_with_all_in_it(

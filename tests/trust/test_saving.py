@@ -12,8 +12,8 @@ import pytest
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
-from napari_mdeblurgan.storage.provenance import is_result, read_provenance
-from napari_mdeblurgan.trust.record import entries_of, json_values, record_of, verdict_of
+from napari_mdeblurgan.storage.provenance import entries_of, is_result, json_values, read_provenance, record_of
+from napari_mdeblurgan.trust.record import verdict_of
 from napari_mdeblurgan.trust.saving import map_image, result_path, save_result
 
 ENDINGS = pytest.mark.parametrize("ending", [".ome.tif", ".ome.tiff", ".ome.zarr", ".zarr"])

@@ -19,6 +19,7 @@ from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
+from napari_mdeblurgan.storage.provenance import read_provenance, record_of
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.engine import Progress
@@ -96,6 +97,7 @@ def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Gen
 
 def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator[Progress, None, Product]:
     from napari_mdeblurgan.restoration.engine import restore_steps
+    from napari_mdeblurgan.restoration.made import provenance_of
     from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
     from napari_mdeblurgan.storage.reading import loaded
 
@@ -103,7 +105,8 @@ def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator
     image = dataclasses.replace(image, data=loaded(image.data))
     plan = plan_micrograph(image, model.card, **recipe.options())
     data = yield from restore_steps(image.data, plan, model)
-    write_image(place, restored_micrograph(image, data, plan))
+    record = record_of([{"made": provenance_of(plan, model.card, image.name, binning=recipe.binning)}])
+    write_image(place, dataclasses.replace(restored_micrograph(image, data, plan), provenance=record))
     return product(place, plan)
 
 
@@ -187,7 +190,8 @@ def write_from_zarr(path: Path, place: Path, name: str, stop: Event | None = Non
             return block
 
         data = data.map_blocks(watched, dtype=data.dtype, meta=np.empty((0,) * data.ndim, data.dtype))
-    write_image(place, dataclasses.replace(grown, data=data, name=name, restored=True))
+    record = read_provenance(path)
+    write_image(place, dataclasses.replace(grown, data=data, name=name, restored=True, provenance=record))
 
 
 def _stream(path: Path, place: Path, name: str, total: int) -> Generator[Progress, None, None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -244,7 +244,9 @@ def restored(image: Micrograph, settings: Settings, work: Work | None = None) ->
     """Restore an image and show the progress."""
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.engine import restore_steps
+    from napari_mdeblurgan.restoration.made import provenance_of
     from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
+    from napari_mdeblurgan.storage.provenance import record_of
 
     model = load_model(_model_name(image, settings))
     plan = plan_micrograph(image, model.card, **settings.options())
@@ -252,7 +254,11 @@ def restored(image: Micrograph, settings: Settings, work: Work | None = None) ->
         print(f"mdeblurgan: {warning}", file=sys.stderr)
     print(plan.described, flush=True)
     data = work(image.data, plan, model) if work else _shown(restore_steps(image.data, plan, model))
-    return restored_micrograph(image, data, plan)
+    if work is None:
+        entry = {"made": provenance_of(plan, model.card, image.name, binning=settings.binning)}
+    else:
+        entry = work.entry(image, plan, model.card)
+    return replace(restored_micrograph(image, data, plan), provenance=record_of([entry]))
 
 
 def _shown(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.commands.common import resumed_by
-from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, write_report_of
+from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, record_entry, write_report_of
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, locked
 
@@ -128,6 +128,8 @@ def _made(
     from napari_mdeblurgan.restoration.scan import open_scan
     from napari_mdeblurgan.restoration.scan_job import plan_of_finished
     from napari_mdeblurgan.storage import open_image
+    from napari_mdeblurgan.storage.ome_zarr_writing import keep_provenance
+    from napari_mdeblurgan.storage.provenance import record_of
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
     plan = plan_of_finished(before, model, output, settings, wishes.ensemble) if wishes.assesses else None
@@ -144,6 +146,8 @@ def _made(
     if wishes.assesses:
         yield "assessing the result"
         found = shown(assess_stored_steps(before, output, plan, model, disagreement=wishes.ensemble))
+        entry = record_entry(before, plan, model.card, found, ensemble=wishes.ensemble, binning=binning)
+        keep_provenance(output, record_of([entry]))
         if wishes.maps:
             yield from _maps(output, found)
         if wishes.report is not None:

@@ -117,6 +117,10 @@ class Work:
             self._assessment = self._shown(assess.assess_steps(image, result, trust, model, explanation, spread=spread))
         return result  # type: ignore[no-any-return]
 
+    def entry(self, image: Micrograph, plan: RestorationPlan, card: ModelCard) -> dict[str, Any]:
+        """How the result was made and what was found out about it, as its file keeps it."""
+        return record_entry(image, plan, card, self._assessment, ensemble=self._wishes.ensemble, binning=self._binning)
+
     def write(self, output: Path, before: Micrograph, after: Micrograph) -> Iterator[str]:
         """Write the maps and the report; yields a line for each file, and the assessment in words."""
         found = self._assessment
@@ -141,6 +145,29 @@ class Work:
             write_image(path, image)
             unit = f", in {each.kind.unit}" if each.kind.unit else ""
             yield f"{path}: {each.kind.title.lower()}{unit}"
+
+
+def record_entry(
+    image: Micrograph,
+    plan: RestorationPlan,
+    card: ModelCard,
+    found: Assessment | None,
+    *,
+    ensemble: bool = False,
+    binning: int = 1,
+) -> dict[str, Any]:
+    """How a result of `image` was made and what was found out about it, as its file keeps it; see `storage.provenance`."""
+    from napari_mdeblurgan.restoration.made import provenance_of
+    from napari_mdeblurgan.trust.record import trust_record
+    from napari_mdeblurgan.trust.settings import settings_of
+
+    entry = {"made": provenance_of(plan, card, image.name, ensemble=ensemble, binning=binning)}
+    if found is not None:
+        sizes, unit = image.physical()
+        described = settings_of(plan, card, ensemble, binning)
+        softness = plan.softness.sigma
+        entry["trust"] = trust_record(found, described, softness, sizes.get("X"), unit or "", _today())
+    return entry
 
 
 def domain_lines(image: Any, plan: RestorationPlan, card: ModelCard) -> Iterator[str]:

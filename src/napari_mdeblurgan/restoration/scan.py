@@ -27,6 +27,7 @@ from napari_mdeblurgan.restoration.inference import (
     restored_tiles,
 )
 from napari_mdeblurgan.restoration.intensity import Window
+from napari_mdeblurgan.restoration.made import provenance_of
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.overlap import overlapped
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -37,6 +38,7 @@ from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Region, Tile, TileLimit
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
+from napari_mdeblurgan.storage.provenance import record_of
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -324,6 +326,7 @@ def opening(
         name=source.name,
         job=job,
         in_place=in_place,
+        provenance=record_of([{"made": provenance_of(plan, model.card, source.name, ensemble=ensemble)}]),
     )
     _check_room(writer, plan)
     spread = create_spread(source, writer.store.path, plan, job) if ensemble else None

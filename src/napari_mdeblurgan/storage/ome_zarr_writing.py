@@ -21,7 +21,7 @@ from napari_mdeblurgan.storage.live_pyramid import LivePyramid, known_level, liv
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
-from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, unfinished
+from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, PROVENANCE_KEY, unfinished
 from napari_mdeblurgan.storage.provenance import RESTORED_JOB
 
 YOUNG = re.compile(r"zarr\.[0-9a-f]+\.partial")  # metadata that zarr was writing
@@ -314,6 +314,22 @@ def write_ome_zarr(
         raise
 
 
+def keep_provenance(path: Path, provenance: Mapping[str, Any]) -> None:
+    """Keep a record in a finished OME-Zarr, in place of the one that it has.
+
+    Raises
+    ------
+    FileError
+        If it may not be written to.
+    """
+    import zarr
+
+    with told(path):
+        group = zarr.open_group(str(path), mode="r+")
+        own: Any = group.attrs[OWN_KEY]
+        group.attrs[OWN_KEY] = {**own, PROVENANCE_KEY: dict(provenance)}
+
+
 def _attributes(path: Path) -> dict[str, Any]:
     import zarr
 
@@ -347,8 +363,9 @@ def _same(store: ChunkStore, job: str) -> bool:
 
 
 def _as_begun(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the attributes does not change when the image is finished, nor with the name of the image."""
+    """What of the attributes does not change when the image is finished, nor with its name, nor with the date in its record."""
     ome, own = dict(attributes.get("ome", {})), dict(attributes.get(OWN_KEY, {}))
+    own.pop(PROVENANCE_KEY, None)
     multiscales = [{key: each[key] for key in each if key != "name"} for each in ome.pop("multiscales", [])]
     channels = ome.pop("omero", {}).get("channels", [])
     named = [{key: value for key, value in channel.items() if key != "window"} for channel in channels]

@@ -1,16 +1,24 @@
 """Which files hold results of this program, and how these were made: what they carry in each format that it writes.
 
-A mark tells results from other images. Beside it OME-TIFF and OME-Zarr can keep a record: how the image was made, and how far it
-can be trusted, in values that JSON has. What is in it, those say who write it; see `trust.record`.
+A mark tells results from other images. Beside it OME-TIFF and OME-Zarr can keep a record, a dictionary of what JSON has: the
+`version` of its form and a list `layers` with an entry for the result, or one for each of its channels where these were layers of
+their own. An entry has
+
+- `made`: model, weights, version, source, intensity window, softness, averaging, orientations, …; see `restoration.made`;
+- `trust`: what was found out about it; see `trust.record`. It lacks where nothing was;
+- what a viewer adds, such as the name of a layer.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
+
+import numpy as np
 
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PROVENANCE_KEY
 from napari_mdeblurgan.storage.tiff_ome import own_annotation
@@ -22,6 +30,7 @@ SOFTWARE = "napari-mdeblurgan"
 RESTORED = f"{SOFTWARE} (restored)"
 PNG_KEY = "Software"
 RESTORED_JOB = "restored"
+VERSION = 1  # of the form of a record
 
 
 def software_of(image: Micrograph) -> str:
@@ -53,6 +62,19 @@ def is_result(path: Path) -> bool:
     return False
 
 
+def record_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A record of results, an entry for each; what JSON cannot hold is left out."""
+    return {"version": VERSION, "layers": [json_values(entry) for entry in entries]}
+
+
+def entries_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a record that was read from a file; none where it is something else, or of a later version."""
+    entries, version = record.get("layers"), record.get("version")
+    if not isinstance(version, int) or version > VERSION or not isinstance(entries, list):
+        return []
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
 def read_provenance(path: Path) -> dict[str, Any]:
     """The record that an OME-TIFF or an OME-Zarr keeps; empty where it has none, or it cannot be read. Reads no pixels.
 
@@ -81,3 +103,21 @@ def _in_ome_tiff(path: Path) -> dict[str, Any]:
             return {}
         check_claims(path, tif)
         return own_annotation(ElementTree.fromstring(tif.ome_metadata.encode()))
+
+
+def json_values(value: Any) -> Any:
+    """The same as JSON has it: tuples are lists, numpy's numbers are numbers, and what it has no place for is None."""
+    match value:
+        case Mapping():
+            return {str(key): json_values(each) for key, each in value.items()}
+        case list() | tuple():
+            return [json_values(each) for each in value]
+        case np.ndarray():
+            return json_values(value.tolist())
+        case np.generic():
+            return json_values(value.item())
+        case float():
+            return value if math.isfinite(value) else None
+        case str() | bool() | int():
+            return value
+    return None

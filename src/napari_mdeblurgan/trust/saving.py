@@ -15,8 +15,7 @@ from napari_mdeblurgan.storage import OME_DTYPES, Micrograph, write_image
 from napari_mdeblurgan.storage.blocks import untold
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
 from napari_mdeblurgan.storage.ome_zarr_writing import write_ome_zarr
-from napari_mdeblurgan.storage.provenance import is_result, read_provenance
-from napari_mdeblurgan.trust.record import record_of
+from napari_mdeblurgan.storage.provenance import is_result, read_provenance, record_of
 
 OME_TIFF, OME_ZARR = ".ome.tif", ".ome.zarr"
 ENDINGS = (OME_TIFF, ".ome.tiff", OME_ZARR, ".zarr")  # of the names of files that can keep a record

@@ -203,7 +203,7 @@ def noted(softness: Softness) -> dict[str, Any]:
 
 def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -> dict[str, Any]:
     """How the result was made, in plain values; regions are in pixels of the source."""
-    from napari_mdeblurgan.trust.record import provenance_of
+    from napari_mdeblurgan.restoration.made import provenance_of
 
     made = provenance_of(plan, model.card, job.source, ensemble=job.ensemble, binning=job.binning, seconds=seconds)
     return made | {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from qtpy.QtWidgets import QApplication, QProgressDialog, QPushButton
 
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.storage.map_places import map_path
-from napari_mdeblurgan.storage.provenance import read_provenance
+from napari_mdeblurgan.storage.provenance import read_provenance, record_of
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.keep import kept_result
 from napari_mdeblurgan.widgets.keep.reader import get_reader
@@ -227,6 +228,8 @@ def test_an_image_that_the_command_has_written_opens_as_its_channels_with_scale_
     image = Micrograph(
         noise(2, 24, 32), "CYX", {"X": 0.25, "Y": 0.5}, "µm", ("DAPI", "GFP"), "cells", display=shown, restored=True
     )
+    found = {"made": {"model": "m", "source": "cells"}, "trust": {"sentence": "Channel 0: fine."}}
+    image = replace(image, provenance=record_of([found]))
     write_image(tmp_path / "cells.ome.tif", image)
     one, other = viewer.open(tmp_path / "cells.ome.tif", plugin="napari-mdeblurgan")
     assert [one.name, other.name] == ["DAPI", "GFP"]
@@ -235,6 +238,9 @@ def test_an_image_that_the_command_has_written_opens_as_its_channels_with_scale_
     assert tuple(one.contrast_limits) == (3, 90)
     assert one.colormap.map(1.0).ravel()[:3].tolist() == [0, 0, 1]
     np.testing.assert_array_equal(other.data, image.data[1])
+    assert one.metadata["mdeblurgan"]["model"] == other.metadata["mdeblurgan"]["model"] == "m"
+    viewer.layers.selection.active = other
+    assert DeblurWidget(viewer).controls.status.value.endswith("GFP: Channel 0: fine.")
 
 
 def test_a_pixel_size_that_was_corrected_in_the_file_counts(viewer: Viewer, result: Image, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.array_part import ArrayPart
 from napari_mdeblurgan.storage.display import LEVELS, ChannelDisplay
-from napari_mdeblurgan.trust.record import record_of
+from napari_mdeblurgan.storage.provenance import record_of
 from napari_mdeblurgan.widgets.appearance import FOLLOWED
 from napari_mdeblurgan.widgets.axes import arranged, lazy, micrograph, order_of
 from napari_mdeblurgan.widgets.placement import Placement

@@ -13,9 +13,8 @@ from napari.utils.colormaps import AVAILABLE_COLORMAPS, Colormap
 
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.display import ChannelDisplay
-from napari_mdeblurgan.storage.provenance import read_provenance
+from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.storage.reading import loaded
-from napari_mdeblurgan.trust.record import entries_of
 from napari_mdeblurgan.widgets.axes import micrograph, put_back
 from napari_mdeblurgan.widgets.keep.layer_images import KEY, LOOK, LayerTuple, colour_table, placement_in
 
@@ -66,9 +65,10 @@ def _parts(image: Micrograph, levels: list[Any], entries: Sequence[Mapping[str, 
     """One for each layer that was saved; of an image without a record, one for each channel of which something is known."""
     channels = image.channels
     told = bool(entries) and (len(entries) == channels > 1)
-    separate = told or (not entries and channels > 1 and bool(image.channel_names or image.display))
-    if not separate:
-        entry = entries[0] if len(entries) == 1 else {}
+    common = entries[0] if len(entries) == 1 else {}
+    named = channels > 1 and bool(image.channel_names or image.display)
+    if not told and ("axes" in common or not named):  # which a layer has, and what the command line writes has not
+        entry = common
         shown = image.display[0] if image.display else None
         return [_Part(levels, image.axes, image, entry, image.name, shown)]
     axis = image.axes.index("C")
@@ -78,7 +78,7 @@ def _parts(image: Micrograph, levels: list[Any], entries: Sequence[Mapping[str, 
             [level[(slice(None),) * axis + (number,)] for level in levels],
             image.axes.replace("C", ""),
             image,
-            entries[number] if told else {},
+            entries[number] if told else common,
             names[number],
             image.display[number] if image.display else None,
         )
