@@ -175,3 +175,22 @@ def test_an_ome_zarr_that_is_there_is_never_replaced(run: Run, planes: np.ndarra
     write_image(tmp_path / "there.ome.zarr", Micrograph(planes[0], "YX"))
     code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "there.ome.zarr", "--overwrite")
     assert (code, "is there already; remove it" in error) == (2, True)
+
+
+def test_what_is_large_is_made_on_disk_and_written_from_there(
+    run: Run, planes: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    colours = np.stack([planes, planes // 2, 255 - planes], axis=-1)[:, :100, :120]
+    image = Micrograph(np.stack([colours, colours[::-1]]), "TZYXS", {"X": 0.5, "Y": 0.5, "Z": 2.0}, "µm")
+    write_image(tmp_path / "stack.ome.tif", image)
+    (tmp_path / "out").mkdir()
+    outputs = [tmp_path / "out" / name for name in ("sharp.ome.tif", "height.ome.tif")]
+    plain = [tmp_path / name for name in ("sharp.ome.tif", "height.ome.tif")]
+    files = tmp_path / "stack.ome.tif", "--registered", "--output"
+    assert run(*files, plain[0], "--height", plain[1])[0] == 0
+    monkeypatch.setattr("napari_mdeblurgan.focus.on_disk.STREAMED_BYTES", 1000)
+    assert run(*files, outputs[0], "--height", outputs[1])[0] == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["height.ome.tif", "sharp.ome.tif"]
+    for one, other in zip(map(read_image, outputs), map(read_image, plain), strict=True):
+        assert (one.axes, one.pixel_size) == (other.axes, pytest.approx(other.pixel_size))
+        np.testing.assert_allclose(one.data, other.data, rtol=1e-5)

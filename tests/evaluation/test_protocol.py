@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,12 @@ def test_a_network_is_one_method_among_the_others(tiny_model) -> None:
     assert method.restore(low, PHYSICAL[0]).shape == truth.shape
     assert method.parameters == sum(p.numel() for p in tiny_model(1, 2).network.parameters())
     assert method.family == "m-deblurgan"
+
+
+def test_a_network_that_was_tuned_for_the_images_own_pixels_is_judged_at_the_pixels_of_the_truth(tiny_model) -> None:
+    made = tiny_model(1, 2)
+    tuned = dataclasses.replace(made, card=dataclasses.replace(made.card, output_scale=1))
+    low, truth = degraded(discs(), PHYSICAL[0], 2)
+    own, plain = (model_method(model, "tiny", "tiny").restore(low, PHYSICAL[0]) for model in (tuned, made))
+    assert own.shape == truth.shape
+    np.testing.assert_array_equal(own, plain)

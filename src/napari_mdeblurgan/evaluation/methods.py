@@ -14,7 +14,9 @@ from napari_mdeblurgan.evaluation.complexity import gigaflop_per_megapixel, para
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.model_file import SUFFIX
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
-from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.restoration.engine import restore_steps
+from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.training.degradation import Condition
 
 Restore = Callable[[np.ndarray, Condition], np.ndarray]
@@ -89,7 +91,10 @@ def model_method(model: Model, name: str, source: str, device: str = "auto") -> 
 
     def run(image: np.ndarray, _: Condition) -> np.ndarray:
         # the truth is as sharp as its pixels
-        return restore(image, model, device=device, precision="float32", softness=0, output_scale=model.card.scale)
+        plan = make_plan(
+            image, model.card, device=device, precision="float32", softness=0, output_scale=model.card.scale
+        )
+        return finished(restore_steps(image, plan, model))
 
     card, network = model.card, model.network
     flop = gigaflop_per_megapixel(network, card.channels, card.scale)

@@ -172,7 +172,8 @@ def _ended(target: Target, writer: OmeZarrWriter) -> None:
         return
     whole = writer.finish()
     if target.path != whole:
-        write_image(target.path, replace(target.like, data=open_image(whole).data))
+        grown, like = open_image(whole), target.like  # the axes of which may be in another order
+        write_image(target.path, replace(grown, name=like.name, restored=like.restored))
 
 
 @contextlib.contextmanager
