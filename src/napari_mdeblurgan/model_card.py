@@ -21,6 +21,7 @@ from napari_mdeblurgan.model_file import Header, parse_json
 
 CARD_KEY = "mdeblurgan"
 FORMAT = 1
+FINE_TUNED_FROM = "fine_tuned_from"  # among the scores of a model that was fine-tuned: from which one
 SOFTEST = 8.0  # pixels of the result
 MAX_WIDTH = 512
 RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}

@@ -123,6 +123,18 @@ def test_what_the_file_tells_of_the_objective_is_used(tiny_model: Models) -> Non
     assert own.softness.sigma == pytest.approx(plan.softness.sigma / 2, abs=1e-3)
 
 
+def test_a_model_that_was_fine_tuned_makes_results_as_sharp_as_its_pairs_whatever_the_objective(
+    tiny_model: Models,
+) -> None:
+    card = replace(tiny_model().card, softness=0.0, scores={"fine_tuned_from": "gray-x2"})
+    image = Micrograph(IMAGE, "YX", {"X": 65, "Y": 65}, "nm", objective=Objective(1.4, 0.5))
+    assert plan_micrograph(image, tiny_model().card).softness.sigma > 1
+    assert plan_micrograph(image, card).softness.sigma == 0
+    assert plan_micrograph(image, card).softness.reason == "learned from pairs"
+    assert plan_micrograph(image, card, softness=0.8).softness.sigma == 0.8
+    assert make_plan(IMAGE, card).softness.sigma == 0
+
+
 def test_the_halo_grows_by_whole_steps_of_the_grid(tiny_model: Models) -> None:
     card = tiny_model().card
     bare, soft = (make_plan(np.zeros((40, 40), np.uint8), card, softness=s, window=(0, 1)) for s in (0, 2.5))

@@ -291,3 +291,13 @@ def test_the_verdict_says_for_which_softness_it_was_found(
     text = page.read_text(encoding="utf-8")
     assert "<td>Softness</td><td>3 px (by hand)</td>" in text
     assert "<td>Assessed with</td><td>softness 0 px (objective not known)</td>" in text
+
+
+def test_what_a_model_has_learned_of_sharpness_counts_whatever_the_microscope() -> None:
+    from napari_mdeblurgan.restoration.softness import LEARNED, Softness
+    from napari_mdeblurgan.widgets.known_optics import Microscope, Optics, known_softness
+
+    told = Microscope(magnification="20", numerical_aperture="0.5", wavelength_nm="530", camera_pixel_um="6.5")
+    learned = Softness(0.0, LEARNED)
+    assert known_softness(Optics(), told, 0.5).sigma > 0.5
+    assert known_softness(Optics(), told, learned) == learned

@@ -6,6 +6,8 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Protocol
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.model_card import FINE_TUNED_FROM
+from napari_mdeblurgan.restoration.softness import LEARNED, Softness
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model_card import ModelCard
@@ -67,8 +69,10 @@ def not_trained_for(factor: int, model: Scaled) -> str:
     )
 
 
-def softness_at(card: ModelCard, factor: int) -> float:
+def softness_at(card: ModelCard, factor: int) -> float | Softness:
     """How soft a result is to be where the objective is not known: σ in its pixels, as the card tells it in those of the model.
+
+    A model that was fine-tuned makes results as sharp as its pairs were, so that its softness counts whatever the objective.
 
     Parameters
     ----------
@@ -77,4 +81,5 @@ def softness_at(card: ModelCard, factor: int) -> float:
     factor : int
         Pixels of the result for one of the image, along y and x.
     """
-    return card.softness * factor / card.scale
+    sigma = card.softness * factor / card.scale
+    return Softness(sigma, LEARNED) if FINE_TUNED_FROM in card.scores else sigma

@@ -36,13 +36,14 @@ class Softness:
 
 
 BARE = Softness(0.0, "given")
+LEARNED = "learned from pairs"
 
 
 def chosen_softness(
     wanted: float | str,
     objective: Objective | None = None,
     pixel_size_um: float | None = None,
-    unknown: float = 0.0,
+    unknown: float | Softness = 0.0,
 ) -> Softness:
     """Settle what "auto" means for an image.
 
@@ -57,8 +58,9 @@ def chosen_softness(
         What the image was taken with; without a wavelength, light of 0.55 µm.
     pixel_size_um : float or None
         Edge of a pixel of the image in the specimen, in µm.
-    unknown : float
-        What "auto" means where the objective or the pixel size is not known: that of the model's card.
+    unknown : float or Softness
+        What "auto" means where the objective or the pixel size is not known: that of the model's card. A `Softness` is what it
+        means in any case: a model that was fine-tuned has learned it.
 
     Raises
     ------
@@ -72,6 +74,8 @@ def chosen_softness(
             f"The softness is {wanted!r}; give 0 to {SOFTEST:g} pixels of the result, or auto for what follows from the "
             "objective."
         )
+    if isinstance(unknown, Softness):
+        return unknown
     if objective is None or pixel_size_um is None:
         return Softness(unknown, "objective not known")
     wavelength_um = objective.wavelength_um or GREEN_UM

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 SOFTENING = "Making it as sharp as its objective allows…"
@@ -57,7 +58,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     return replace(restored, trusted=trusted)
 
 
-def _softened(job: Job, data: np.ndarray, unknown: float) -> Generator[str, None, SoftResult]:
+def _softened(job: Job, data: np.ndarray, unknown: float | Softness) -> Generator[str, None, SoftResult]:
     """A result as soft as is known that it should be, with what the network gave beside it."""
     from napari_mdeblurgan.restoration.softened_result import softened_plane
     from napari_mdeblurgan.widgets.soft_results import SoftResult

@@ -108,16 +108,17 @@ def layer_pixel_um(scale: float, unit: object) -> float | None:
     return size if math.isfinite(size) and size > 0 else None
 
 
-def known_softness(optics: Optics, microscope: Microscope, unknown: float) -> Softness:
+def known_softness(optics: Optics, microscope: Microscope, unknown: float | Softness) -> Softness:
     """How soft a result is to be by what the image tells, else by what the user says, else `unknown`, the model's own."""
-    from napari_mdeblurgan.restoration.softness import AUTO, chosen_softness
+    from napari_mdeblurgan.restoration.softness import AUTO, Softness, chosen_softness
 
     objective = optics.objective or microscope.objective
     if objective is not None and objective.wavelength_um is None:
         objective = replace(objective, wavelength_um=microscope.wavelength_um)
     pixel = optics.pixel_size_um or _times(microscope.pixel_size_um, optics.binning)
     found = chosen_softness(AUTO, objective, pixel, unknown)
-    users = objective is not None and optics.objective is None and pixel is not None
+    learned = isinstance(unknown, Softness)
+    users = not learned and objective is not None and optics.objective is None and pixel is not None
     return replace(found, reason=f"your microscope: {found.reason}") if users else found
 
 

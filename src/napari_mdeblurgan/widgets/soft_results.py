@@ -46,7 +46,7 @@ class SoftResult:
         The axes of its layer in the order of an image.
     optics : Optics
         What its image tells of them.
-    unknown : float
+    unknown : float or Softness
         Its softness in pixels where the objective is not known.
     softness : Softness
         That is wanted.
@@ -64,7 +64,7 @@ class SoftResult:
     rgb: bool
     order: tuple[int, ...]
     optics: Optics
-    unknown: float
+    unknown: float | Softness
     softness: Softness
     shown: np.ndarray | None = None
     auto: bool = True

@@ -16,6 +16,7 @@ import torch
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, read_card, save_model
+from napari_mdeblurgan.model_card import FINE_TUNED_FROM
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder, check_name, output_of
 from napari_mdeblurgan.training.fine_tune.pairs import TuningPair
@@ -201,7 +202,7 @@ def _card(tuning: FineTuning, network: Network, found: dict[str, Scores], verdic
         trained_on=(*base.trained_on, *(f"fine-tuned on {each}" for each in (*shown[:MOST_NAMES], *more))),
         blur_sigma_px=base.blur_sigma_px,
         scores={
-            "fine_tuned_from": base.name,
+            FINE_TUNED_FROM: base.name,
             "fine_tuned_from_sha256": base.weights_sha256,
             "fine_tuning_pairs": len(names),
             "fine_tuning_stacks": len(stacks),
