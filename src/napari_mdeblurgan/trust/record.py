@@ -18,7 +18,9 @@ def trust_record(
     unit: str = "",
     date: str = "",
 ) -> dict[str, Any]:
-    """What was found out about a result: the sentence, the figures, bare and as the report has them, and the report's settings.
+    """What was found out about a result, and how it was made in the words of a report.
+
+    First the line that is said first, then the sentence, then the figures: bare, and as the report has them.
 
     Parameters
     ----------
@@ -31,9 +33,11 @@ def trust_record(
         As in `Report`.
     """
     from napari_mdeblurgan.trust.figures import Figures
+    from napari_mdeblurgan.trust.headline import headline_of
     from napari_mdeblurgan.trust.report import figures_in_words
 
     return {
+        "headline": headline_of(assessment).document(),
         "sentence": assessment.sentence,
         "softness": softness,
         "numbers": {each.name: getattr(assessment, each.name) for each in fields(Figures)},

@@ -33,6 +33,10 @@ SAVE_TIP = (
     "Save the result as OME-TIFF or OME-Zarr, with its pixel size, unit, names, colours, and how it was made and how far it can "
     "be trusted; the channels of a run together. Its maps are saved with it."
 )
+HEADLINE_TIP = (
+    "How far the result can be trusted, in one line: "
+    "✓ no doubt was found, ! one was, ✗ two were. Below it is all that was found."
+)
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
 LABEL_WIDTH = 58
@@ -62,6 +66,7 @@ class Controls:
     save: PushButton
     report: PushButton
     legend: Label
+    headline: Label
     halve_again: PushButton
     status: Label
 
@@ -142,10 +147,11 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         save=PushButton(text="Save result…", tooltip=SAVE_TIP, enabled=False),
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
         legend=Label(value="", tooltip="What the colours of the layer [choice] stand for."),
+        headline=Label(value="", tooltip=HEADLINE_TIP, visible=False),
         halve_again=PushButton(text="Halve first and run again", tooltip=HALVE_TIP, visible=False),
         status=Label(value=""),
     )
-    for label in (controls.about, controls.legend, controls.status):
+    for label in (controls.about, controls.legend, controls.headline, controls.status):
         wrap(label)
     for label in (controls.about, controls.status):
         plain(label.native)
@@ -180,6 +186,7 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widge
         _row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
         controls.legend,
+        controls.headline,
         controls.halve_again,  # the advice is at the end of a long text, which may have to be scrolled to
         controls.status,
     ]
@@ -213,6 +220,12 @@ def _named(box: ComboBox) -> Container:
 def show_image(controls: Controls, name: str) -> None:
     """Let the tooltip tell the whole name of the chosen image, for the drop-down may be too narrow for it."""
     controls.image.tooltip = literal("\n".join(filter(None, (name, IMAGE_TIP))))
+
+
+def show_line(label: Label, text: str) -> None:
+    """Let a label show a line, and no label where there is none."""
+    label.value = text
+    label.visible = bool(text)
 
 
 def show_life(controls: Controls) -> None:

@@ -24,6 +24,7 @@ from napari_mdeblurgan.widgets.controls import (
     scrolling,
     show_image,
     show_life,
+    show_line,
     show_scale,
 )
 from napari_mdeblurgan.widgets.devices import DeviceChoice
@@ -441,9 +442,8 @@ class DeblurWidget(Container):
         self.saver.refresh(possible=bool(self._kept()))
         controls.halve_again.visible = self._verdicts.advises_halving(self._active(), source)
         controls.halve_again.enabled = controls.run.enabled
-        shows_choice = trust.shows_choice(self._viewer.layers)
-        controls.legend.value = trust.legend() if shows_choice else ""
-        controls.legend.visible = shows_choice
+        show_line(controls.headline, self._verdicts.headline(self._active(), source))
+        show_line(controls.legend, trust.legend() if trust.shows_choice(self._viewer.layers) else "")
         before = source is not None and self._pairs.shows_after(source)
         controls.compare.text = "Compare: show before" if before else "Compare: show after" if source else "Compare"
         self._say(self._message)

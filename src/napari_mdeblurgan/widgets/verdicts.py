@@ -62,6 +62,16 @@ class Verdicts:
         words = _kept_sentence(active)
         return f"{active.name}: {words}" if active is not None and words else ""
 
+    def headline(self, active: Layer | None, source: Image | None) -> str:
+        """What is said first of it, with its sign, as HTML; empty where nothing is known."""
+        from napari_mdeblurgan.trust.headline import headline_html, headline_in
+
+        found = self._said(active, source)
+        layer = active if found is None else found[0]
+        made = layer.metadata.get("mdeblurgan") if layer is not None else None
+        line = headline_in(made.get("trust")) if isinstance(made, dict) else None
+        return "" if line is None else headline_html(line)
+
     def advises_halving(self, active: Layer | None, source: Image | None) -> bool:
         """Whether what is said is of a result of the chosen image, which is better halved before it is restored."""
         found = self._said(active, source)

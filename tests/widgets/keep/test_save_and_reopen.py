@@ -334,3 +334,32 @@ def test_a_saved_result_is_a_result_whose_source_nobody_takes_for_another_image(
     assert again not in widget.images
     assert not widget.controls.compare.enabled
     assert read_provenance(tmp_path / "a.ome.zarr")["layers"][0]["made"]["model"] == "tiny-grey"
+
+
+def test_the_line_that_is_said_first_belongs_to_its_result_and_comes_back_with_the_file(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    reopened: Reopened,
+    tmp_path: Path,
+) -> None:
+    line = widget.controls.headline
+    assert line.value == ""
+    widget.controls.trust.value = True
+    viewer.add_image(noise(24, 32), name="nuclei")
+    run()
+    said, result = line.value, viewer.layers[RESULT]
+    assert "error bar relative only" in said
+    assert 'style="background-color:#' in said
+    widget.controls.trust.value = False
+    run()
+    viewer.layers.selection.active = viewer.layers[f"{RESULT} [1]"]
+    assert line.value == ""
+    viewer.layers.selection.active = result
+    assert line.value == said
+    save(tmp_path / "a.ome.tif")
+    (again,) = reopened(tmp_path / "a.ome.tif")
+    viewer.layers.selection.active = again
+    assert line.value == said

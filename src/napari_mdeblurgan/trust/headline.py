@@ -1,0 +1,90 @@
+"""An assessment in one line, and how much doubt there is: what is said first. What shows it imports no torch."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.trust.assess import Assessment
+
+SIGNS = {  # by level: a sign, and a colour of Okabe and Ito, which all eyes tell apart, to be behind it
+    "good": ("✓", "#009E73"),
+    "caution": ("!", "#E69F00"),
+    "poor": ("✗", "#D55E00"),
+}
+LEVELS = tuple(SIGNS)
+SEPARATOR = " · "
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One line on a result.
+
+    Attributes
+    ----------
+    level : str
+        "good"; "caution" if the result differs from the image or the image is none of those that the model knows; "poor" if both
+        are so.
+    text : str
+        The line.
+    """
+
+    level: str
+    text: str
+
+    def document(self) -> dict[str, str]:
+        """As JSON has it."""
+        return {"level": self.level, "text": self.text}
+
+
+def headline_of(found: Assessment) -> Headline:
+    """The line on an assessment."""
+    from napari_mdeblurgan.trust.summary import FEW
+
+    compared = bool(found.consistency >= 0)
+    agrees = compared and found.inconsistent <= FEW
+    known = all(estimate.examination.fits for estimate in found.estimates)
+    parts = [_agreement(found, compared=compared, agrees=agrees), _error(found)]
+    parts.append("blur within what the model knows" if known else "the image is outside what the model knows")
+    doubts = (not agrees) + (not known)
+    return Headline(LEVELS[doubts], SEPARATOR.join(parts))
+
+
+def headline_from(document: Any) -> Headline | None:
+    """What `Headline.document` made; None where it is something else."""
+    match document:
+        case {"level": str(level), "text": str(text)} if level in SIGNS:
+            return Headline(level, text)
+    return None
+
+
+def headline_html(line: Headline) -> str:
+    """The line with its sign, for a label that shows HTML."""
+    sign, colour = SIGNS[line.level]
+    return f'<span style="background-color:{colour};color:black">&nbsp;{sign}&nbsp;</span> {html.escape(line.text)}'
+
+
+def headline_in(trust: Any) -> Headline | None:
+    """The line in a trust record, see `trust.record`."""
+    return headline_from(trust.get("headline")) if isinstance(trust, Mapping) else None
+
+
+def _agreement(found: Assessment, *, compared: bool, agrees: bool) -> str:
+    if not compared:
+        return "Too little of your image to compare"
+    return "Agrees with your image" if agrees else f"Differs from your image in {found.inconsistent:.1%} of its pixels"
+
+
+def _error(found: Assessment) -> str:
+    from napari_mdeblurgan.trust.summary import short
+
+    if found.error is None:
+        return "no error bar"
+    if not found.calibrated:
+        return "error bar relative only"
+    if found.signal_share is not None:
+        return f"error ±{short(100 * found.signal_share)} % of the signal"
+    return f"error ±{short(found.error)} grey levels"
