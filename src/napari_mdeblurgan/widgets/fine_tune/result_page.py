@@ -16,7 +16,8 @@ COLUMNS = ("Held-out parts", "PSNR", "SSIM")
 UNKNOWN = "#8a8a8a"
 COLOURS = {"better": "#0072B2", "no better": "#E69F00"}  # for any eyes; what cannot be told is grey
 PANEL_TIP = (
-    "Pieces of the held-out part: blurred, enlarged bicubically, by the base model, by the new one, and the truth."
+    "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, by the base model, by the new "
+    "one, and the truth."
 )
 
 

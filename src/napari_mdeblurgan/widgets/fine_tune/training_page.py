@@ -26,7 +26,8 @@ DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.f
 PARTS = {"all": "All", "super-resolution": "Super-resolution only", "deblurring": "Deblurring only"}
 LONGEST_MINUTES = 10_080.0
 PREVIEW_TIP = (
-    "Pieces of the held-out part: blurred, enlarged bicubically, restored by the network as it is now, and the truth."
+    "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, restored by the network as it "
+    "is now, and the truth."
 )
 
 
