@@ -30,7 +30,7 @@ class FocusProgress:
     @property
     def done(self) -> int:
         """The same in per cent."""
-        return round(100 * self.fraction)
+        return int(100 * self.fraction)
 
     @property
     def total(self) -> int:
