@@ -109,8 +109,7 @@ class DeblurWidget(Container):
         options = self.slices.widget, self.results.widget, self.sharpness.group.widget
         self._rows = scrolling(self, laid_out(self.controls, *options, sharpness=self.sharpness.widget))
         self.native.setMinimumWidth(SMALLEST_WIDTH)
-        position = napari_viewer.layers.index
-        in_use = self.scans.paths
+        in_use, position = self.scans.paths, napari_viewer.layers.index
         self.saver = ResultSaver(self.controls.save, self.native, self._say, self._tell_failure, in_use, position)
         self._connect()
         self._follow_active()
@@ -357,9 +356,10 @@ class DeblurWidget(Container):
         self.saver.press(results, {each: self._verdicts.maps_of(each) for each in results})
 
     def _kept(self) -> list[Image]:
-        """The results that are meant, with their previews only where one is selected."""
-        found = self._pairs.together(self._active(), self._compared())
-        return [each for number, each in enumerate(found) if number == 0 or not self._pairs.is_preview(each)]
+        """The results that are meant; a preview only where it is selected."""
+        active = self._active()
+        found = self._pairs.together(active, self._compared())
+        return [each for each in found if each is active or not self._pairs.is_preview(each)]
 
     def save_report(self) -> None:
         """Ask where, and save the report on the selected result, or on the chosen image's newest that was assessed."""

@@ -166,6 +166,48 @@ def test_a_softer_result_is_saved_as_it_is_shown_and_its_verdict_says_so(
     assert "Found for softness" in widget.controls.status.value
 
 
+@pytest.mark.parametrize(
+    ("shape", "labels"), [((40, 48), None), ((40, 48, 3), None), ((2, 40, 48), None), ((40, 2, 48), ("y", "z", "x"))]
+)
+def test_a_large_result_in_memory_is_saved_from_what_no_slider_changes(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    reopened: Reopened,
+    tmp_path: Path,
+    shape: tuple[int, ...],
+    labels: tuple[str, ...] | None,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer.add_image(noise(*shape), name="nuclei", axis_labels=labels)
+    run()
+    result = viewer.layers[RESULT]
+    widget.sharpness.slider.value -= 40
+    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness"] > 0.5, timeout=10_000)
+    monkeypatch.setattr(saver, "COPIED_BYTES", 0)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.keep.layer_images.EDGE", 32)
+    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    save(tmp_path / "a.ome.tif")
+    (again,) = reopened(tmp_path / "a.ome.tif")
+    assert_same(result, again)
+
+
+def test_a_preview_is_saved_only_if_it_is_selected(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, qtbot: QtBot, wait_for_end: Run
+) -> None:
+    source = viewer.add_image(noise(40, 48), name="nuclei")
+    widget.controls.preview.native.click()
+    wait_for_end()
+    assert not widget.controls.save.enabled
+    viewer.layers.selection.active = viewer.layers["nuclei [preview]"]
+    assert widget.controls.save.enabled
+    viewer.layers.selection.active = source
+    assert not widget.controls.save.enabled
+
+
 @FORMATS
 def test_a_result_on_disk_is_saved_block_by_block_and_elsewhere_than_it_lies(
     viewer: Viewer,
@@ -176,6 +218,7 @@ def test_a_result_on_disk_is_saved_block_by_block_and_elsewhere_than_it_lies(
     reopened: Reopened,
     tmp_path: Path,
     ending: str,
+    qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
@@ -183,6 +226,8 @@ def test_a_result_on_disk_is_saved_block_by_block_and_elsewhere_than_it_lies(
     widget.results.to_disk.value = True
     run()
     result = viewer.layers["scan [sharp ×2]"]
+    widget.sharpness.slider.value -= 40
+    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness"] > 0.5, timeout=10_000)
     pixels = np.asarray(result.data[0])
     shares: list[float] = []
     kept = saver.save_kept
