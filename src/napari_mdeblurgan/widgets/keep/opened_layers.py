@@ -94,7 +94,10 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
     placement = placement_in(place, len(axes) - rgb)
     attributes |= placement.layer_arguments()
     levels = [put_back(level, placement.order) for level in levels]
-    attributes |= {"multiscale": len(levels) > 1, "metadata": _metadata(entry, path)}
+    attributes |= {
+        "multiscale": len(levels) > 1,
+        "metadata": _metadata(entry, None if isinstance(levels[0], np.ndarray) else path),
+    }
     if part.display is not None and not rgb:
         attributes["colormap"] = _colormap(part.display, entry.get("colormap"))
         if part.display.limits is not None:
@@ -184,13 +187,16 @@ def _told_by_file(axes: str, image: Micrograph) -> dict[str, Any]:
     }
 
 
-def _metadata(entry: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """How it was made, as the metadata of its layer told; which layer its source is, nobody knows any more."""
+def _metadata(entry: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
+    """How it was made, as the metadata of its layer told; which layer its source is, nobody knows any more.
+
+    `path` is the file that the layer goes on to be read from, if it does.
+    """
     made = entry.get("made")
     if not isinstance(made, Mapping) or not made:
         return {}
     kept = {name: value for name, value in made.items() if name not in ("preview", "file")}
-    kept |= {"file": str(path)} if path.is_dir() else {}
+    kept |= {"file": str(path)} if path is not None else {}
     kept |= {"trust": dict(entry["trust"])} if isinstance(entry.get("trust"), Mapping) else {}
     return {KEY: kept}
 
