@@ -20,13 +20,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from napari_mdeblurgan.degradation import downsample, gaussian_protocol, quantise
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.evaluation.protocol import BORDER
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.approximation import READINGS
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
-from napari_mdeblurgan.training.degradation import downsample, gaussian_protocol, quantise
 from napari_mdeblurgan.training.loss_config import LossConfig
 from napari_mdeblurgan.training.recipe import training_patches
 from napari_mdeblurgan.training.schedule import Schedule

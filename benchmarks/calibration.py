@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.training.degradation import GAUSSIAN, PHYSICAL
 from napari_mdeblurgan.trust.assess import Wishes, assess
 from napari_mdeblurgan.trust.calibrating import Judged, judge
 

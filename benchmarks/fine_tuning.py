@@ -23,20 +23,20 @@ from scipy.ndimage import affine_transform, shift
 from scipy.signal import fftconvolve
 from skimage.registration import phase_cross_correlation
 
+from napari_mdeblurgan.degradation.gaussian import downsample, gaussian_protocol
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
+from napari_mdeblurgan.fine_tuning.folder import begin
+from napari_mdeblurgan.fine_tuning.outcome import conclude
+from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
+from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
+from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import Model, load_model
+from napari_mdeblurgan.pairs import ImagePair, RegisteredPair, Registration, register
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.training.dataset import read_sharp
-from napari_mdeblurgan.training.degradation.gaussian import downsample, gaussian_protocol
-from napari_mdeblurgan.training.fine_tune.folder import begin
-from napari_mdeblurgan.training.fine_tune.outcome import conclude
-from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
-from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
-from napari_mdeblurgan.training.fine_tune.tuning import open_fine_tuning
-from napari_mdeblurgan.training.pairs import ImagePair, RegisteredPair, Registration, register
 
 FIELD, SCALE, TRAINING, TEST = 512, 2, 8, 4
 MARGIN = 24  # high-resolution pixels around a field that only its blur needs

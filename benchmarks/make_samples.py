@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 
 import napari_mdeblurgan.samples
+from napari_mdeblurgan.degradation import downsample, gaussian_blur
 from napari_mdeblurgan.focus.stack import Focusing
 from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
-from napari_mdeblurgan.training.degradation import downsample, gaussian_blur
 
 LEAF_Y, LEAF_X = slice(300, 780), slice(480, 1120)  # three stomata, one of them and most cells out of focus
 BLUR_SIGMA_PX = 1.5

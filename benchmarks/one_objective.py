@@ -15,13 +15,13 @@ import numpy as np
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.evaluation.metrics import psnr, ssim
+from napari_mdeblurgan.fine_tuning.folder import begin
+from napari_mdeblurgan.fine_tuning.outcome import conclude
+from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
+from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
+from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
+from napari_mdeblurgan.pairs import ImagePair, register
 from napari_mdeblurgan.storage import Micrograph, read_image
-from napari_mdeblurgan.training.fine_tune.folder import begin
-from napari_mdeblurgan.training.fine_tune.outcome import conclude
-from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
-from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
-from napari_mdeblurgan.training.fine_tune.tuning import open_fine_tuning
-from napari_mdeblurgan.training.pairs import ImagePair, register
 
 LEARNED = 2 / 3  # of the columns
 GAP, BORDER = 16, 8  # columns between what is learned from and what is judged, and pixels at the edge that are not

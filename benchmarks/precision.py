@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.degradation import GAUSSIAN
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.evaluation.protocol import BORDER, degraded
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.training.degradation import GAUSSIAN
 
 CONDITION = GAUSSIAN[1]
 

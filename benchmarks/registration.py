@@ -26,10 +26,11 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage, signal
 
+from napari_mdeblurgan.pairs import ImagePair, PairError, RegisteredPair, Registration, register
+from napari_mdeblurgan.pairs.geometry import affine, corners, moved, turned
 from napari_mdeblurgan.storage import Micrograph
-from napari_mdeblurgan.training.folder import image_files, read_sharp
-from napari_mdeblurgan.training.pairs import ImagePair, PairError, RegisteredPair, Registration, register
-from napari_mdeblurgan.training.pairs.geometry import affine, corners, moved, turned
+from napari_mdeblurgan.storage.listing import image_files
+from napari_mdeblurgan.training.folder import read_sharp
 
 SMALLEST = 400  # pixels: of a smaller image a quarter is too little
 EDGE = 0.5  # of the image: the edge of the stronger objective's field

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan import load_model
+from napari_mdeblurgan.degradation import gaussian_protocol
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.evaluation.real.cases import Case, cases
@@ -24,7 +25,6 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.restoration.tiling import BORDER as FRAME
-from napari_mdeblurgan.training.degradation import gaussian_protocol
 
 EVERY, EDGE, BORDER = 6, 1024, 8
 SIGMAS = (0.7, 1.2, 2.0)

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.degradation import gaussian_blur, gaussian_protocol
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
-from napari_mdeblurgan.training.degradation import gaussian_blur, gaussian_protocol
 
 BORDER = 16
 GRID = 16

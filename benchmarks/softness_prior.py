@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.degradation import gaussian_protocol
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.ledger import Ledger
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
@@ -29,7 +30,6 @@ from napari_mdeblurgan.evaluation.real.sets import find_sets
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.softened_result import softened_plane
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
-from napari_mdeblurgan.training.degradation import gaussian_protocol
 
 BORDER = 8
 GRID = 16

@@ -52,6 +52,7 @@ class Job:
 JOBS = {
     "icon": Job("docs/icon.py", "the plugin's icon"),
     "network": Job("docs/network_figure.py", "the network"),
+    "layers": Job("docs/layers_figure.py", "the layers of the package"),
     "before-after": Job("docs/before_after.py", "a sample before and after"),
     "deblur": Job(
         "docs/screenshots.py", "the widget Deblur + SR, and the moving picture of it", ("SHOTS",), screen=True

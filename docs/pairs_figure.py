@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from napari_mdeblurgan.pairs import match_folders, register_all
+from napari_mdeblurgan.pairs.overlay import checkerboard, magenta_green
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
-from napari_mdeblurgan.training.pairs import match_folders, register_all
-from napari_mdeblurgan.training.pairs.overlay import checkerboard, magenta_green
 
 PICTURE = Path(__file__).with_name("images") / "pairs-overlays.png"
 PLACE = (slice(80, 480), slice(110, 710))  # of the sharp image that the stronger objective shows

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.degradation import PHYSICAL, Condition
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.training.degradation import PHYSICAL, Condition
 from napari_mdeblurgan.trust.assess import Assessment, assess
 
 IMAGES = Path(__file__).with_name("images")

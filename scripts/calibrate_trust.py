@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan import load_model
+from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL
 from napari_mdeblurgan.evaluation.images import SharpPart, find_images
 from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.model import Model, list_models
-from napari_mdeblurgan.training.degradation import GAUSSIAN, PHYSICAL
 from napari_mdeblurgan.training.recipe import MIXTURE
 from napari_mdeblurgan.trust.calibrating import calibrate, noise_share, restore_known
 from napari_mdeblurgan.trust.error_bar import BUNDLED

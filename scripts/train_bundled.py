@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from napari_mdeblurgan.degradation import GAUSSIAN
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
 from napari_mdeblurgan.evaluation.protocol import BORDER
@@ -30,7 +31,6 @@ from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.training.config import TrainingConfig, parse_config
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
-from napari_mdeblurgan.training.degradation import GAUSSIAN
 from napari_mdeblurgan.training.recipe import card_for, settings_for, training_images
 from napari_mdeblurgan.training.run import open_run
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
+from napari_mdeblurgan.degradation import gaussian_protocol
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
-from napari_mdeblurgan.training.degradation import gaussian_protocol
 from tests.several_images import write_plate, write_series
 
 

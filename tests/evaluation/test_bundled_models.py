@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.degradation import GAUSSIAN
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, ssim
 from napari_mdeblurgan.evaluation.protocol import BORDER, degraded
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import read_image
-from napari_mdeblurgan.training.degradation import GAUSSIAN
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL, Condition
 from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicubic
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.ledger import Ledger
 from napari_mdeblurgan.evaluation.methods import Method, bicubic_method, model_method, richardson_lucy_method
 from napari_mdeblurgan.evaluation.protocol import SCORE_KEYS, Score, degraded, evaluate, scores
-from napari_mdeblurgan.training.degradation import GAUSSIAN, PHYSICAL, Condition
 
 from .conftest import discs, write
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_mdeblurgan.degradation import GAUSSIAN
 from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.evaluation import evaluate as module
 from napari_mdeblurgan.evaluation.comparison import Comparison
@@ -26,7 +27,6 @@ from napari_mdeblurgan.evaluation.report import Evaluation
 from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.model import Model, ModelCard, save_model
 from napari_mdeblurgan.network import UNetSuperResolution
-from napari_mdeblurgan.training.degradation import GAUSSIAN
 
 from .conftest import discs, write
 

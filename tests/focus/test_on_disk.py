@@ -11,9 +11,9 @@ import pytest
 
 from napari_mdeblurgan.focus.on_disk import Target, in_focus_on_disk_steps
 from napari_mdeblurgan.focus.reading import reduced_plane
+from napari_mdeblurgan.pairs.search import reduced
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, write_image
-from napari_mdeblurgan.training.pairs.search import reduced
 
 EDGE, COUNT = 1024, 2
 BOUND = 8_000_000  # bytes: less than the stack has, and than its image and maps

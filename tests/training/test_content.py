@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.restoration.intensity import spots
 from napari_mdeblurgan.training import content, image_store
 from napari_mdeblurgan.training.dataset import PatchSampler, open_folder
-from napari_mdeblurgan.training.degradation import Mixture
 
 PLAIN = Mixture(gaussian_noisy=0, physical=0, jpeg=0)
 

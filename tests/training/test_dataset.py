@@ -12,9 +12,9 @@ import tifffile
 import torch
 from PIL import Image
 
+from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.training.dataset import Patches, PatchSampler, Source, open_folder, read_sharp
-from napari_mdeblurgan.training.degradation import Mixture
 
 PLAIN = Mixture(gaussian_noisy=0, physical=0, jpeg=0)
 

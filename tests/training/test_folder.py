@@ -11,8 +11,9 @@ import tifffile
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError, ImageError
+from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.training import image_store
-from napari_mdeblurgan.training.folder import SharpFolder, image_files, kind_of, open_folder
+from napari_mdeblurgan.training.folder import SharpFolder, kind_of, open_folder
 from tests.several_images import write_series
 
 GREY, COLOUR = (70, 80), (70, 80, 3)

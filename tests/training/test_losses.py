@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_mdeblurgan.degradation import downsample, gaussian_blur
 from napari_mdeblurgan.errors import ModelError, TrainingError
 from napari_mdeblurgan.network import Generator, Restoration
 from napari_mdeblurgan.network.discriminator import Discriminator, frozen
 from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.degradation import downsample, gaussian_blur
 from napari_mdeblurgan.training.losses import (
     GeneratorLoss,
     LossConfig,

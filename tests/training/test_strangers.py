@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder, discard
+from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, discard
 from napari_mdeblurgan.training.run_folder import RunFolder, clear, sweep
 
 linking = pytest.mark.skipif(os.name == "nt", reason="links need a right there")

@@ -11,13 +11,13 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
+from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.network import Generator, UNetSuperResolution
 from napari_mdeblurgan.network.approximation import READINGS
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.training.checkpoint import load_checkpoint, save_checkpoint
 from napari_mdeblurgan.training.dataset import Patches, PatchSampler, Source
-from napari_mdeblurgan.training.degradation import Mixture
 from napari_mdeblurgan.training.loss_config import LossConfig
 from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.trainer import Diverged, Method, Record, Training

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_mdeblurgan.training.degradation import Optics, defocus_psf
+from napari_mdeblurgan.degradation import Optics, defocus_psf
 from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf, gaussian_equivalent
 
 

@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QMessageBox
 
-from napari_mdeblurgan.training.pairs import Outcome
+from napari_mdeblurgan.pairs import Outcome
 from napari_mdeblurgan.widgets.batch.file_list import FAILED, FileList
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget

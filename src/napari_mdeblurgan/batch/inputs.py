@@ -19,9 +19,9 @@ from napari_mdeblurgan.storage import (
     local_path,
     open_image,
 )
+from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder, is_zarr, zarr_images
 from napari_mdeblurgan.storage.stems import image_file
-from napari_mdeblurgan.training.folder import image_files
 
 Input = str | Path | FileImage | Micrograph
 SUFFIXES = "|".join(map(re.escape, READABLE))

@@ -16,10 +16,10 @@ from napari_mdeblurgan.commands.options import Device, Registered, Unordered
 from napari_mdeblurgan.commands.pairs import Match, _matched
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.training.fine_tune.outcome import Outcome
-    from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
-    from napari_mdeblurgan.training.fine_tune.tuning import FineTuning, Progress
-    from napari_mdeblurgan.training.pairs import RegisteredPair
+    from napari_mdeblurgan.fine_tuning.outcome import Outcome
+    from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
+    from napari_mdeblurgan.fine_tuning.tuning import FineTuning, Progress
+    from napari_mdeblurgan.pairs import RegisteredPair
 
 LINE_EVERY_S = 15.0
 
@@ -158,7 +158,7 @@ class Sources:
 
 def _planes(paths: Sequence[Path], scale: int, *, registered: bool, ordered: bool) -> list[RegisteredPair]:
     """The planes of stacks that can be learned from, each told."""
-    from napari_mdeblurgan.training.fine_tune.stacks import read_stack, stack_names, stack_pairs, stack_paths
+    from napari_mdeblurgan.fine_tuning.stacks import read_stack, stack_names, stack_pairs, stack_paths
 
     found, paths = [], stack_paths(paths)
     for name, path in zip(stack_names(paths), paths, strict=True):
@@ -178,11 +178,11 @@ def _begun(
     overwrite: bool,
 ) -> FineTuning:
     """Read what is learned from and put all into the folder; or go on with what was put there before."""
+    from napari_mdeblurgan.fine_tuning.folder import begin, check_name, folder_for, read_settings
+    from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
+    from napari_mdeblurgan.fine_tuning.settings import SettingsError
+    from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.training.fine_tune.folder import begin, check_name, folder_for, read_settings
-    from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
-    from napari_mdeblurgan.training.fine_tune.settings import SettingsError
-    from napari_mdeblurgan.training.fine_tune.tuning import open_fine_tuning
 
     try:
         settings = _settings(model or "gray-x2", output, given)
@@ -205,7 +205,7 @@ def _begun(
 
 
 def _settings(model: str, output: str, given: dict[str, Any]) -> FineTuneSettings:
-    from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
+    from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 
     path = Path(output)
     is_file = path.suffix == ".safetensors" or path.name != output
@@ -215,8 +215,8 @@ def _settings(model: str, output: str, given: dict[str, Any]) -> FineTuneSetting
 
 def _registered(files: Any, scale: int, objectives: tuple[float, float] | None, trust: bool) -> list[RegisteredPair]:
     """All pairs, or a refusal that names those that are none."""
-    from napari_mdeblurgan.training.pairs import PairError, register_all
-    from napari_mdeblurgan.training.pairs.table import printed
+    from napari_mdeblurgan.pairs import PairError, register_all
+    from napari_mdeblurgan.pairs.table import printed
 
     outcomes = list(register_all(files, scale=scale, objectives=objectives))
     for line in printed(outcomes):
@@ -235,9 +235,9 @@ def _registered(files: Any, scale: int, objectives: tuple[float, float] | None, 
 
 def _tuned(tuning: FineTuning) -> str:
     """Tune, and show how it goes; a sentence where it was interrupted."""
-    from napari_mdeblurgan.training.fine_tune.estimate import estimate
-    from napari_mdeblurgan.training.fine_tune.folder import owned
-    from napari_mdeblurgan.training.fine_tune.outcome import conclude, table
+    from napari_mdeblurgan.fine_tuning.estimate import estimate
+    from napari_mdeblurgan.fine_tuning.folder import owned
+    from napari_mdeblurgan.fine_tuning.outcome import conclude, table
 
     with owned(tuning.folder) as lock, stopped_by_signals(tuning.stop) as signals:
         tuning.notes += [lock.note] if lock.note else []
@@ -270,7 +270,7 @@ def _numbers(progress: Progress, plain: str) -> str:
 
 
 def _with_lines(tuning: FineTuning) -> Iterator[Progress]:
-    from napari_mdeblurgan.training.fine_tune.scores import plain_name
+    from napari_mdeblurgan.fine_tuning.scores import plain_name
 
     told, plain = -LINE_EVERY_S, plain_name(tuning.pairs)
     for progress in tuning.steps():
@@ -284,7 +284,7 @@ def _with_lines(tuning: FineTuning) -> Iterator[Progress]:
 def _with_bar(tuning: FineTuning) -> Iterator[Progress]:
     from tqdm import tqdm
 
-    from napari_mdeblurgan.training.fine_tune.scores import plain_name
+    from napari_mdeblurgan.fine_tuning.scores import plain_name
 
     with tqdm(total=100, unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
         numbers = ""

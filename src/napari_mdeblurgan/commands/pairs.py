@@ -15,7 +15,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.outputs import check_output
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.training.pairs import Matched, Outcome
+    from napari_mdeblurgan.pairs import Matched, Outcome
 
 OURS = "pairs.csv"  # what a folder that may be written to holds
 
@@ -84,7 +84,7 @@ def pairs(
         for sentence in matched.left_out:
             print(f"mdeblurgan: {sentence}", file=sys.stderr)
         outcomes = _registered(matched, output, int(scale), objectives, ratio)
-        from napari_mdeblurgan.training.pairs.table import printed
+        from napari_mdeblurgan.pairs.table import printed
 
         for line in printed(outcomes):
             print(line)
@@ -110,7 +110,7 @@ def _check(low: Path | None, high: Path | None, csv: Path | None, output: Path) 
 
 
 def _matched(low: Path | None, high: Path | None, csv: Path | None, match: Match) -> Matched:
-    from napari_mdeblurgan.training.pairs import match_folders, read_table
+    from napari_mdeblurgan.pairs import match_folders, read_table
 
     if csv is not None:
         return read_table(csv)
@@ -125,8 +125,8 @@ def _registered(
     """Register all, write what there is to look at, and show the progress."""
     from tqdm import tqdm
 
-    from napari_mdeblurgan.training.pairs import register_all
-    from napari_mdeblurgan.training.pairs.table import overlay_stems, write_overlays, write_table
+    from napari_mdeblurgan.pairs import register_all
+    from napari_mdeblurgan.pairs.table import overlay_stems, write_overlays, write_table
 
     output.mkdir(parents=True, exist_ok=True)
     outcomes = []
@@ -148,7 +148,7 @@ def _registered(
 
 
 def _conclude(outcomes: Sequence[Outcome]) -> None:
-    from napari_mdeblurgan.training.pairs import PairError
+    from napari_mdeblurgan.pairs import PairError
 
     bad = [outcome.name for outcome in outcomes if not outcome.accepted]
     if bad:

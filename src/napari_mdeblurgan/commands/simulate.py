@@ -20,8 +20,8 @@ from napari_mdeblurgan.outputs import make_folder
 if TYPE_CHECKING:
     import numpy as np
 
+    from napari_mdeblurgan.degradation import Condition, Mixture
     from napari_mdeblurgan.storage import FileImage, Micrograph
-    from napari_mdeblurgan.training.degradation import Condition, Mixture
 
 SIGMA = 1.2
 PIXEL_SIZE_UM = 0.65
@@ -88,7 +88,7 @@ class Wishes:
         if self.config is not None and self.protocol != "mixture":
             raise WrongUse("--config belongs to the mixture; add --protocol mixture or leave it out.")
 
-        from napari_mdeblurgan.training.degradation import Camera, Condition, Optics
+        from napari_mdeblurgan.degradation import Camera, Condition, Optics
 
         if self.protocol == "mixture":
             return _mixture(self.config)
@@ -263,8 +263,8 @@ def pair(
     import numpy as np
     import torch
 
+    from napari_mdeblurgan.degradation import quantise
     from napari_mdeblurgan.storage.geometry import MICROMETRES
-    from napari_mdeblurgan.training.degradation import quantise
 
     sharp = _unit_range(image)
     y, x = image.axes.index("Y"), image.axes.index("X")
@@ -331,8 +331,8 @@ def _with_pixel_size(
     condition: Condition | Mixture, image: Micrograph, given_um: float | None, scale: int
 ) -> tuple[Condition | Mixture, float | None, bool]:
     """The degradation at the image's pixel size, that size in µm (None: not needed), and whether it had to be assumed."""
+    from napari_mdeblurgan.degradation import Condition
     from napari_mdeblurgan.storage.geometry import MICROMETRES
-    from napari_mdeblurgan.training.degradation import Condition
 
     if not isinstance(condition, Condition) or condition.optics is None:
         return condition, None, False

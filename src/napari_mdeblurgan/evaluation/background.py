@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation.ledger import Ledger
 from napari_mdeblurgan.evaluation.methods import Method
 from napari_mdeblurgan.evaluation.metrics import cropped
 from napari_mdeblurgan.evaluation.protocol import BORDER, condition_id, degraded
-from napari_mdeblurgan.training.degradation import Condition
 
 EDGE = 512
 LEVELS = (0.05, 0.2, 0.6)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation.background import Background
 from napari_mdeblurgan.evaluation.images import SharpPart
 from napari_mdeblurgan.evaluation.methods import Method
 from napari_mdeblurgan.evaluation.protocol import Score
-from napari_mdeblurgan.training.degradation import Condition
 
 NAN = float("nan")
 

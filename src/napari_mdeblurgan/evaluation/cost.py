@@ -106,8 +106,8 @@ def probe(source: str, scale: int, channels: int, device: str, edge: int) -> dic
     """Run a method in this process: seconds and MiB for one megapixel of the result."""
     import numpy as np
 
+    from napari_mdeblurgan.degradation import GAUSSIAN
     from napari_mdeblurgan.evaluation.methods import method_from
-    from napari_mdeblurgan.training.degradation import GAUSSIAN
 
     method, condition = method_from(source, scale, device), GAUSSIAN[1]
     shape = (edge // scale, edge // scale, 3)[: 2 + (channels == 3)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.evaluation import figures
 from napari_mdeblurgan.evaluation.background import BACKGROUND_KEYS, Background, backgrounds
@@ -20,7 +21,6 @@ from napari_mdeblurgan.evaluation.protocol import PROTOCOLS, SCORE_KEYS, Score, 
 from napari_mdeblurgan.evaluation.report import Evaluation, write_report
 from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.restoration.device import device_label, pick_device
-from napari_mdeblurgan.training.degradation import Condition
 
 KINDS = {1: "grey", 3: "colour"}
 

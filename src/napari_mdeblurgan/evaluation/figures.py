@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from scipy.ndimage import uniform_filter
 
 from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation.comparison import Comparison
-from napari_mdeblurgan.training.degradation import Condition
 
 FRAMES = ("#D55E00", "#56B4E9")  # told apart by the colour-blind, too (Okabe & Ito)
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -13,7 +13,7 @@ import numpy as np
 from napari_mdeblurgan.comparison import middle_plane
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.storage import FileImage, open_image
-from napari_mdeblurgan.training.folder import folder_images, image_files
+from napari_mdeblurgan.storage.listing import folder_images, image_files
 
 SMALLEST = 64
 LARGEST = 2048

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation.baselines import ITERATIONS, bicubic, richardson_lucy_bicubic
 from napari_mdeblurgan.evaluation.complexity import gigaflop_per_megapixel, parameters
 from napari_mdeblurgan.model import Model, load_model
@@ -17,7 +18,6 @@ from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.restoration.engine import restore_steps
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.training.degradation import Condition
 
 Restore = Callable[[np.ndarray, Condition], np.ndarray]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL, STRONG, Condition
 from napari_mdeblurgan.evaluation.images import SharpPart, digest, find_images
 from napari_mdeblurgan.evaluation.ledger import Ledger
 from napari_mdeblurgan.evaluation.methods import Method, Restore
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, similarities
-from napari_mdeblurgan.training.degradation import GAUSSIAN, PHYSICAL, STRONG, Condition
 
 BORDER = 8
 SIGMAS = tuple(condition.sigma for condition in GAUSSIAN if condition.sigma is not None)

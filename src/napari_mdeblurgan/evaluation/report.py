@@ -8,10 +8,10 @@ from pathlib import Path
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation import tables
 from napari_mdeblurgan.evaluation.comparison import Comparison
 from napari_mdeblurgan.evaluation.cost import Cost
-from napari_mdeblurgan.training.degradation import Condition
 
 PAPER = """\
 ## What the paper reports

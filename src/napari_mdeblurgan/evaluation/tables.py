@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation.background import Background
 from napari_mdeblurgan.evaluation.comparison import Comparison
 from napari_mdeblurgan.evaluation.cost import Cost
 from napari_mdeblurgan.evaluation.methods import Method
-from napari_mdeblurgan.training.degradation import Condition
 
 NONE = "–"
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from napari_mdeblurgan.training.pairs.search import reduced
+from napari_mdeblurgan.pairs.search import reduced
 
 FINE = 1.2  # pixels: σ of the Laplacian of a Gaussian, at every scale's own pixels
 AROUND = 2.5  # pixels: σ of the Gaussian that its energy is averaged with

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_mdeblurgan.focus.energy import doubled
-from napari_mdeblurgan.training.pairs.search import reduced
+from napari_mdeblurgan.pairs.search import reduced
 
 COARSE = 3  # halvings: what is coarser passes from plane to plane over many pixels, so that no seam is seen
 SMOOTH = 1.5  # pixels after them

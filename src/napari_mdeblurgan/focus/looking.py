@@ -10,7 +10,7 @@ import numpy as np
 from napari_mdeblurgan.focus.energy import energies
 from napari_mdeblurgan.focus.reading import reduced_plane
 from napari_mdeblurgan.focus.registering import resampled, shown
-from napari_mdeblurgan.training.pairs.geometry import reduction
+from napari_mdeblurgan.pairs.geometry import reduction
 from napari_mdeblurgan.trust.noise import measure_noise
 
 WHOLE = 8  # tiles begin at multiples of it: the pixels of the coarsest scale

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.pairs.matching import counted
 from napari_mdeblurgan.storage import Micrograph, local_path, open_image
 from napari_mdeblurgan.storage.geometry import MICROMETRES
-from napari_mdeblurgan.training.folder import ZARR, image_files
-from napari_mdeblurgan.training.pairs.matching import counted
+from napari_mdeblurgan.storage.listing import ZARR, image_files
 
 
 class Planes(list):

@@ -11,13 +11,13 @@ from scipy import fft, ndimage
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.reading import reduced_plane
+from napari_mdeblurgan.pairs.align import align
+from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
+from napari_mdeblurgan.pairs.refine import Fit, Sharp, fit, likeness, seen, warped
+from napari_mdeblurgan.pairs.search import reduced
+from napari_mdeblurgan.pairs.structure import blurred
+from napari_mdeblurgan.pairs.structure import plane as structure
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.training.pairs.align import align
-from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
-from napari_mdeblurgan.training.pairs.refine import Fit, Sharp, fit, likeness, seen, warped
-from napari_mdeblurgan.training.pairs.search import reduced
-from napari_mdeblurgan.training.pairs.structure import blurred
-from napari_mdeblurgan.training.pairs.structure import plane as structure
 
 LEAST_ALIKE = 0.3  # correlation of the two structures below which a place is not believed
 DOUBTFUL = 0.7  # correlation below which another place is looked for

@@ -19,8 +19,8 @@ from napari_mdeblurgan.focus.ordering import depth_order
 from napari_mdeblurgan.focus.progress import FocusProgress, counted
 from napari_mdeblurgan.focus.registering import resampled, series_steps, shown
 from napari_mdeblurgan.focus.side_by_side import side_by_side
+from napari_mdeblurgan.pairs.geometry import corners, moved
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.training.pairs.geometry import corners, moved
 
 TILE = 1024  # pixels of an edge, at most
 AT_ONCE = 16_000_000  # pixels of all planes of a tile and of what is around it: some 40 bytes of memory each

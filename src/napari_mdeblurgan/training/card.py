@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.model import ModelCard
 from napari_mdeblurgan.training.config import TrainingConfig
-from napari_mdeblurgan.training.degradation import Mixture
 from napari_mdeblurgan.training.preparation import Data
 from napari_mdeblurgan.training.trainer import Training
 from napari_mdeblurgan.training.validation import Validation

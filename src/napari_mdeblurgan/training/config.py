@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal, get_type_hints
 import tomli_w
 from pydantic import Field, TypeAdapter, ValidationError
 
+from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import MdeblurganError, TrainingError
 from napari_mdeblurgan.model_card import ModelCard
-from napari_mdeblurgan.training.degradation import Mixture
 from napari_mdeblurgan.training.loss_config import PRESET_FIELDS, LossConfig, preset
 from napari_mdeblurgan.training.similarity import WINDOW
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import ImageError, TrainingError
+from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.training.content import rich_place
-from napari_mdeblurgan.training.degradation import Mixture
-from napari_mdeblurgan.training.folder import SharpFolder, Source, image_files, open_folder, read_sharp
+from napari_mdeblurgan.training.folder import SharpFolder, Source, open_folder, read_sharp
 from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage
 
 __all__ = [

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional
 
+from napari_mdeblurgan.degradation import softened
 from napari_mdeblurgan.network import Restoration
-from napari_mdeblurgan.training.degradation import softened
 from napari_mdeblurgan.training.loss_config import PRESETS, LossConfig, preset
 from napari_mdeblurgan.training.perceptual import Trunk, feature_matching, perceptual_distance, trunk_for
 from napari_mdeblurgan.training.similarity import ssim_loss

@@ -12,10 +12,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.degradation import Mixture, softened
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
-from napari_mdeblurgan.training.degradation import Mixture, softened
 from napari_mdeblurgan.training.sharp_image import Sharp
 from napari_mdeblurgan.training.similarity import WINDOW, ssim
 

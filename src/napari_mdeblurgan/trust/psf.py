@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from scipy import signal
 
+from napari_mdeblurgan.degradation.optics import blur
 from napari_mdeblurgan.network.exact import exact_float32
-from napari_mdeblurgan.training.degradation.optics import blur
 
 RADIUS_PX = 9  # of the input: the light of all blurs that the bundled models learned
 RING_PX = 0.5

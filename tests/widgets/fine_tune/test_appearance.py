@@ -12,9 +12,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 
+from napari_mdeblurgan.fine_tuning.verdict import judge
+from napari_mdeblurgan.pairs import Outcome
 from napari_mdeblurgan.storage import Micrograph, write_image
-from napari_mdeblurgan.training.fine_tune.verdict import judge
-from napari_mdeblurgan.training.pairs import Outcome
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
 
 if TYPE_CHECKING:

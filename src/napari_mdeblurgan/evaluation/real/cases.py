@@ -15,10 +15,10 @@ from napari_mdeblurgan.evaluation.real.measures import greyed
 from napari_mdeblurgan.evaluation.real.sets import RealImage, RealSet
 from napari_mdeblurgan.evaluation.real.sharpest import CLEARLY, local_energy
 from napari_mdeblurgan.focus import registering
+from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
+from napari_mdeblurgan.pairs.magnification import pixel_size_um
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.storage import open_image
-from napari_mdeblurgan.training.pairs.geometry import corners, moved, reduction
-from napari_mdeblurgan.training.pairs.magnification import pixel_size_um
 
 BORDER = 8  # pixels of the truth that are left out on every side
 LEAST_JUDGED = 0.01  # of the field: less says nothing about it

@@ -64,7 +64,7 @@ class PairsPage(QWidget):
         if pair is None:
             self.overlay.clear()
             return
-        from napari_mdeblurgan.training.pairs import checkerboard, magenta_green, side_by_side
+        from napari_mdeblurgan.pairs import checkerboard, magenta_green, side_by_side
 
         drawn = (magenta_green, checkerboard, side_by_side)[self.overlay_kind.currentIndex()](pair)
         step = max(1, drawn.shape[1] // SMALLEST_PICTURE)

@@ -11,7 +11,7 @@ from napari_mdeblurgan.widgets.cells import EndLeftOut
 from napari_mdeblurgan.widgets.plain import literal
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.training.pairs import Outcome, RegisteredPair
+    from napari_mdeblurgan.pairs import Outcome, RegisteredPair
 
 COLUMNS = ("", "Pair", "Score", "Remarks")
 USED_TIP = "Learn from this pair. One that was not registered is only learned from if you tick it yourself."

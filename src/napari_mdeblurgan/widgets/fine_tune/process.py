@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder
+    from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder
 
-WORKER = "napari_mdeblurgan.training.fine_tune.worker"
+WORKER = "napari_mdeblurgan.fine_tuning.worker"
 LOG = "worker.log"
 
 

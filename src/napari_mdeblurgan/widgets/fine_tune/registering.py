@@ -14,8 +14,8 @@ from napari_mdeblurgan.errors import MdeblurganError
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_mdeblurgan.pairs import ImagePair, Outcome
     from napari_mdeblurgan.storage import Micrograph
-    from napari_mdeblurgan.training.pairs import ImagePair, Outcome
     from napari_mdeblurgan.widgets.fine_tune.sources import Source
     from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks
 
@@ -105,7 +105,7 @@ def registered(
         A sentence for the user, or number, count and what became of a pair. No exception leaves this generator.
     """
     try:
-        from napari_mdeblurgan.training.pairs import match_folders, read_table, register_all
+        from napari_mdeblurgan.pairs import match_folders, read_table, register_all
 
         if source.stack is not None:
             yield from _planes(source.stack, layers, scale)
@@ -127,7 +127,7 @@ def registered(
 
 def _planes(source: ChosenStacks, layer: Any, scale: int) -> Iterator[tuple[int, int, Outcome] | str]:
     """The planes of stacks, one stack after the other; a bad one is named and the rest goes on."""
-    from napari_mdeblurgan.training.fine_tune.stacks import read_stack, stack_names, stack_pairs, stack_paths
+    from napari_mdeblurgan.fine_tuning.stacks import read_stack, stack_names, stack_pairs, stack_paths
 
     paths = stack_paths(source.paths)
     stacks: list[tuple[str, Any]] = list(zip(stack_names(paths), paths, strict=True))

@@ -73,7 +73,7 @@ class ResultPage(QWidget):
 
     def show_outcome(self, outcome: dict[str, Any], comparison: Path) -> None:
         """Show an `Outcome`, as plain values, and the picture beside it."""
-        from napari_mdeblurgan.training.fine_tune.verdict import Verdict
+        from napari_mdeblurgan.fine_tuning.verdict import Verdict
 
         verdict = Verdict(**outcome["verdict"])
         self.verdict.setText(verdict.sentence)

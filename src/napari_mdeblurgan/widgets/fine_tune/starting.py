@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.training.fine_tune.folder import FineTuneFolder, begin, keep_settings
+from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, begin, keep_settings
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
     from napari_mdeblurgan.model import ModelCard
-    from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
-    from napari_mdeblurgan.training.pairs import RegisteredPair
+    from napari_mdeblurgan.pairs import RegisteredPair
 
 
 def begun_with(settings: FineTuneSettings, card: ModelCard, pairs: list[RegisteredPair]) -> FineTuneFolder | str:
     """Write what the process needs; a sentence where that fails. The ticks are the user's word."""
-    from napari_mdeblurgan.training.fine_tune.pairs import tuning_pairs
+    from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
 
     try:
         return begin(settings, tuning_pairs(pairs, card, trust=True))

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings, told
+from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings, told
 from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.curves import Curves
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture

@@ -14,15 +14,15 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QMenu
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.training.fine_tune.folder import (
+from napari_mdeblurgan.fine_tuning.folder import (
     Begun,
     FineTuneFolder,
     all_begun,
     check_name,
     free_name,
 )
-from napari_mdeblurgan.training.fine_tune.settings import FineTuneSettings
+from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
+from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.widgets import models, view, wording
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, announced
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
@@ -36,7 +36,7 @@ from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.training.pairs import Outcome
+    from napari_mdeblurgan.pairs import Outcome
     from napari_mdeblurgan.widgets.fine_tune.sources import Source
 
 DEBLUR = "Deblur + SR"
@@ -152,7 +152,7 @@ class FineTuneWidget(FineTunePanel):
             return f"{card.name} is for colour images, but a pair is grey: choose another base model."
         if not self.name.text().strip():
             return "Give the new model a name."
-        from napari_mdeblurgan.training.pairs.pair import mixed
+        from napari_mdeblurgan.pairs.pair import mixed
 
         return mixed(used)
 
@@ -187,7 +187,7 @@ class FineTuneWidget(FineTunePanel):
             return None if stack is None else stack_micrograph(stack, view.current_slice(stack, self._viewer))
         if not isinstance(source.low, Image):
             return None
-        from napari_mdeblurgan.training.pairs import ImagePair
+        from napari_mdeblurgan.pairs import ImagePair
 
         pair = (source.low, source.high)
         planes = [micrograph_of(layer, view.current_slice(layer, self._viewer)) for layer in pair]

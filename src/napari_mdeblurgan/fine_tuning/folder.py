@@ -1,0 +1,319 @@
+"""The folder of a fine-tuning: all that it needs to go on, wherever the images and the base model have gone since.
+
+settings.json                  what was asked for
+pairs.safetensors              the pairs, laid on each other
+base.safetensors               the model that was started from
+checkpoint.safetensors         what the training goes on from; checkpoint-previous.safetensors is the one before
+metrics.csv, curves.png        the loss and the validation
+preview.png                    pieces of held-out parts: blurred, bicubic, restored, truth
+result.json, comparison.png    how the new model does beside the base model
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.errors import FileError, MdeblurganError, TrainingError
+from napari_mdeblurgan.exclusive import Busy, Lock, is_held, locked
+from napari_mdeblurgan.fine_tuning.settings import (
+    FineTuneSettings,
+    differences,
+    settings_from_json,
+    settings_json,
+)
+from napari_mdeblurgan.model import BUNDLED_FOLDER, model_path, read_card, user_model_folder
+from napari_mdeblurgan.model_file import SUFFIX
+from napari_mdeblurgan.training.work_folder import WorkFolder, remove_files
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.fine_tuning.pairs import TuningPair
+
+RUNS = "fine-tuning"
+KEY, STACKS = "pairs", "stacks"
+PATIENCE_S = 1  # for those who only look whether anybody works there
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneFolder(WorkFolder):
+    """Names of the files of a fine-tuning."""
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.json"
+
+    @property
+    def pairs(self) -> Path:
+        return self.path / "pairs.safetensors"
+
+    @property
+    def base(self) -> Path:
+        return self.path / "base.safetensors"
+
+    @property
+    def preview(self) -> Path:
+        return self.path / "preview.png"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def comparison(self) -> Path:
+        return self.path / "comparison.png"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that a fine-tuning writes."""
+        images = self.preview, self.comparison, self.curves
+        return self.settings, self.pairs, self.base, self.result, *images, *self.resumed_from, self.metrics
+
+    @property
+    def begun(self) -> bool:
+        """Whether a fine-tuning was begun here; the settings are what is written last."""
+        return self.settings.exists()
+
+
+def folder_for(settings: FineTuneSettings) -> FineTuneFolder:
+    """Where the fine-tuning of a model is: among the user's models by its name, or beside the file that was asked for."""
+    if settings.output:
+        output = Path(settings.output)
+        return FineTuneFolder(output.with_name(f"{output.stem}-{RUNS}"))
+    return FineTuneFolder(user_model_folder() / RUNS / settings.name)
+
+
+def output_of(settings: FineTuneSettings) -> Path:
+    """The file of the new model."""
+    return Path(settings.output) if settings.output else user_model_folder() / f"{settings.name}{SUFFIX}"
+
+
+def begin(settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite: bool = False) -> FineTuneFolder:
+    """Write all that a fine-tuning needs into its folder; or find that one with the same settings was begun there.
+
+    Parameters
+    ----------
+    settings : FineTuneSettings
+        What to do.
+    pairs : sequence of TuningPair
+        What to learn from; what registration has left of shifts is taken out. Where one was begun before, the pairs that it
+        was begun with stay.
+    overwrite : bool
+        Begin anew, whatever there is.
+
+    Raises
+    ------
+    TrainingError
+        If there is a model of that name, or a fine-tuning of it that was begun with other settings.
+    FileError
+        If the folder cannot be written.
+    """
+    folder = folder_for(settings)
+    if folder.begun and not overwrite:
+        old = read_settings(folder)
+        for field in differences(old, settings):
+            raise TrainingError(
+                f"{settings.name} was begun with {field.replace('_', ' ')} {getattr(old, field)!r}, not "
+                f"{getattr(settings, field)!r}; ask for the same, choose another name, or begin anew."
+            )
+        keep_settings(folder, settings)
+        return folder
+    check_name(settings, overwrite=overwrite)
+    from napari_mdeblurgan.fine_tuning.residual import without_residual_shifts
+
+    pairs = without_residual_shifts(pairs)
+    discard(folder)
+    tensors: dict[str, np.ndarray] = {}
+    for number, pair in enumerate(pairs):
+        tensors |= {f"{number:04}/low": pair.low, f"{number:04}/high": pair.high, f"{number:04}/valid": pair.valid}
+    names = {KEY: json.dumps([pair.name for pair in pairs]), STACKS: json.dumps([pair.stack for pair in pairs])}
+    content = safetensors.numpy.save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, names)
+    with replacing(folder.pairs, make_folders=True) as file:
+        file.write(content)
+    base = Path(settings.base)
+    with replacing(folder.base) as file:
+        file.write((base if base.suffix == SUFFIX else model_path(settings.base)).read_bytes())
+    if overwrite and (output := output_of(settings)).exists():
+        with replacing(folder.result) as file:  # so that what stands there is known for what may be replaced
+            file.write(json.dumps({"sha256": read_card(output).weights_sha256}).encode())
+    keep_settings(folder, settings)
+    return folder
+
+
+def check_name(settings: FineTuneSettings, *, overwrite: bool = False) -> None:
+    """Make sure that the new model takes no other one's place.
+
+    Raises
+    ------
+    TrainingError
+        If it would.
+    """
+    output = output_of(settings)
+    taken = output.exists()
+    if not settings.output and (BUNDLED_FOLDER / output.name).exists():
+        raise TrainingError(f"{settings.name} is the name of a bundled model; choose another.")
+    if taken and not overwrite:
+        raise TrainingError(
+            f"There is a model at {output} already; choose another name, or say that it may be replaced."
+        )
+
+
+def free_name(wish: str) -> str:
+    """`wish`, or `wish` with the first number behind it that no model and no fine-tuning has."""
+
+    def taken(name: str) -> bool:
+        files = (folder / f"{name}{SUFFIX}" for folder in (BUNDLED_FOLDER, user_model_folder()))
+        return (user_model_folder() / RUNS / name).exists() or any(file.exists() for file in files)
+
+    number, name = 1, wish
+    while taken(name):
+        number += 1
+        name = f"{wish}-{number}"
+    return name
+
+
+def discard(folder: FineTuneFolder) -> None:
+    """Remove a fine-tuning; the model that it has made stays, and so do files that are none of its own."""
+    if folder.begun or folder.pairs.exists():
+        remove_files(folder.path, folder.files)
+        with suppress(OSError):  # there is something else in it
+            folder.path.rmdir()
+
+
+def keep_settings(folder: FineTuneFolder, settings: FineTuneSettings) -> None:
+    """Write the settings."""
+    with replacing(folder.settings) as file:
+        file.write(settings_json(settings).encode())
+
+
+def read_settings(folder: FineTuneFolder) -> FineTuneSettings:
+    """What was asked for.
+
+    Raises
+    ------
+    FileError
+        If nothing was begun in the folder.
+    SettingsError
+        If the file is damaged.
+    """
+    try:
+        return settings_from_json(folder.settings.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"No fine-tuning was begun in {folder.path} ({error.strerror}); begin one.") from None
+
+
+def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
+    """The pairs that it was begun with.
+
+    Raises
+    ------
+    FileError
+        If they cannot be read.
+    """
+    from napari_mdeblurgan.fine_tuning.pairs import TuningPair
+
+    try:
+        with safetensors.safe_open(folder.pairs, "np") as file:
+            metadata = file.metadata() or {}
+            names = json.loads(metadata[KEY])
+            stacks = json.loads(metadata.get(STACKS, "null")) or [""] * len(names)  # which older versions know none of
+            found = []
+            for number, (name, stack) in enumerate(zip(names, stacks, strict=True)):
+                low, high, valid = (file.get_tensor(f"{number:04}/{part}") for part in ("low", "high", "valid"))
+                found.append(TuningPair(name, low, high, valid, stack))
+            return found
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
+        raise FileError(f"{folder.pairs} cannot be read ({error}); begin the fine-tuning anew.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A fine-tuning that can go on.
+
+    Attributes
+    ----------
+    folder : FineTuneFolder
+        Where it is.
+    settings : FineTuneSettings
+        What was asked for.
+    seconds : float
+        Worked so far.
+    step : int
+        Steps taken.
+    """
+
+    folder: FineTuneFolder
+    settings: FineTuneSettings
+    seconds: float
+    step: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether its time, or its steps, are over."""
+        asked = self.settings
+        return self.seconds >= 60 * asked.minutes or bool(asked.steps and self.step >= asked.steps)
+
+
+def all_begun() -> list[Begun]:
+    """Fine-tunings among the user's models that nothing works on now, the latest first; damaged ones are left out."""
+    root = user_model_folder() / RUNS
+    folders = [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    found = []
+    for folder in folders:
+        if not folder.begun or is_held(folder.lock):
+            continue
+        try:
+            seconds, step = _worked(folder)
+            found.append(Begun(folder, read_settings(folder), seconds, step))
+        except (MdeblurganError, OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
+            logger.warning("the fine-tuning in %s is left out: %s", folder.path, error)
+    return sorted(found, key=lambda each: -each.folder.settings.stat().st_mtime)
+
+
+def _worked(folder: FineTuneFolder) -> tuple[float, int]:
+    """Seconds and steps, as its checkpoint says; the tensors are not read."""
+    from napari_mdeblurgan.training.checkpoint import KEY as CHECKPOINT_KEY
+    from napari_mdeblurgan.training.checkpoint import latest
+
+    path = latest(folder.checkpoint)
+    if path is None:
+        return 0.0, 0
+    with safetensors.safe_open(path, "np") as file:
+        values = json.loads((file.metadata() or {})[CHECKPOINT_KEY])
+    return float(values["seconds"]), int(values["training"]["step"])
+
+
+@contextmanager
+def owned(folder: FineTuneFolder) -> Iterator[Lock]:
+    """Work in a folder that no other process works in; gives the lock, whose note the user should know.
+
+    Raises
+    ------
+    TrainingError
+        If one does.
+    FileError
+        If the folder cannot be written to.
+    """
+    try:
+        lock = locked(folder.path, folder.lock, "fine-tuning", wait_s=PATIENCE_S, temporary=True)
+    except Busy:
+        raise TrainingError(
+            f"{folder.path.name} is being trained by another process; wait for it, or stop it there."
+        ) from None
+    with lock:
+        yield lock

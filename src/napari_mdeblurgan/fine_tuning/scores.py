@@ -1,0 +1,90 @@
+"""How a network does on the held-out squares, square by square."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from napari_mdeblurgan.fine_tuning.held_out import Box
+from napari_mdeblurgan.fine_tuning.pairs import TuningPair
+from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.averaging import averaged_to
+from napari_mdeblurgan.network.blocks import BicubicUpsampling
+from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.training.similarity import ssim
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Peak signal-to-noise ratio in dB and structural similarity, one for each square."""
+
+    psnr_db: tuple[float, ...]
+    ssim: tuple[float, ...]
+
+    @property
+    def mean_psnr_db(self) -> float:
+        """Over the squares."""
+        return float(np.mean(self.psnr_db))
+
+    @property
+    def mean_ssim(self) -> float:
+        """Over the squares."""
+        return float(np.mean(self.ssim))
+
+
+@exact_float32()
+@torch.inference_mode()
+def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Box) -> np.ndarray:
+    """A held-out box through the network, in float32, clipped to [0, 1]: (channels, scale · y, scale · x).
+
+    The network sees nothing outside of the box. What it makes is averaged to the pixels of the pair's truth.
+    """
+    device = next(network.parameters()).device if any(True for _ in network.parameters()) else torch.device("cpu")
+    image = torch.from_numpy(np.ascontiguousarray(pair.low[:, *box.spans]))[None].to(device)
+    made = averaged_to(network(image).float(), image.shape[-1] * pair.scale)
+    return np.asarray(made[0].clamp(0, 1).cpu().numpy())
+
+
+def score(
+    network: Network | BicubicUpsampling, pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box]
+) -> Scores:
+    """Restore the held-out boxes that have one of the squares, and compare each square with the truth."""
+    found: dict[Box, tuple[float, float]] = {}
+    for box in held_out:
+        inside = [square for square in squares if box.contains(square)]
+        if not inside:
+            continue
+        pair = pairs[box.pair]
+        restored = restored_box(network, pair, box)
+        for square in inside:
+            at = square.enlarged(pair.scale)
+            found[square] = _compared(cut(restored, box, square, pair.scale), pair.high[:, *at], pair.valid[at])
+    psnrs, ssims = zip(*(found[square] for square in squares), strict=True)
+    return Scores(psnrs, ssims)
+
+
+def cut(restored: np.ndarray, box: Box, square: Box, scale: int) -> np.ndarray:
+    """The part of a restored box that shows a square within it."""
+    own = Box(square.pair, square.y0 - box.y0, square.y1 - box.y0, square.x0 - box.x0, square.x1 - box.x0)
+    return np.ascontiguousarray(restored[:, *own.enlarged(scale)])
+
+
+def _compared(restored: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
+    """PSNR and SSIM; where the truth says nothing, there is no error."""
+    restored = np.where(valid, restored, truth)
+    image, sharp = (torch.from_numpy(np.ascontiguousarray(np.clip(each, 0, 1)))[None] for each in (restored, truth))
+    error = float(((image.double() - sharp.double()).square().mean() / valid.mean()).clamp_min(1e-12))
+    return float(-10 * np.log10(error)), float(ssim(image, sharp))
+
+
+def plain_name(pairs: Sequence[TuningPair]) -> str:
+    """What is compared with without any network is called so."""
+    return "bicubic" if pairs[0].scale > 1 else "blurred image"
+
+
+def bicubic_scores(pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box]) -> Scores:
+    """Of bicubic enlargement; for pairs of the same pixels that is the blurred image itself."""
+    return score(BicubicUpsampling(pairs[0].scale), pairs, held_out, squares)

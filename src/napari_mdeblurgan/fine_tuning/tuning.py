@@ -1,0 +1,442 @@
+"""A fine-tuning: a generator of steps within a budget of time that saves itself, keeps the best, and goes on where it was."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from napari_mdeblurgan.errors import OutOfMemory, TrainingError
+from napari_mdeblurgan.fine_tuning.between import between
+from napari_mdeblurgan.fine_tuning.clock import UNLIMITED, TimedSchedule, WorkingClock
+from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, read_pairs, read_settings
+from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH, split
+from napari_mdeblurgan.fine_tuning.pairs import output_scale
+from napari_mdeblurgan.fine_tuning.parts import learn_only
+from napari_mdeblurgan.fine_tuning.patches import PairSampler
+from napari_mdeblurgan.fine_tuning.preview import pieces, write_pieces
+from napari_mdeblurgan.fine_tuning.scores import bicubic_scores, plain_name, score
+from napari_mdeblurgan.model import Model, load_model
+from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.restoration.device import pick_device, pick_precision
+from napari_mdeblurgan.restoration.inference import is_out_of_memory
+from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint, went_back_to
+from napari_mdeblurgan.training.curves import write_curves
+from napari_mdeblurgan.training.loader import prefetched
+from napari_mdeblurgan.training.losses import LossConfig
+from napari_mdeblurgan.training.metrics import Metrics, read_metrics
+from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.trainer import Diverged, Method, Record, Training
+from napari_mdeblurgan.training.validation import Validation
+
+LOSS = LossConfig(ssim_share=0.0)
+VALIDATIONS, FEWEST_VALIDATIONS = 30, 6  # in the whole budget
+VALIDATION_COST = 20  # a validation at most every so many times what one takes
+STEPS_FOR_ROW = 10
+HISTORY_POINTS = 500
+MOST_RETRIES = 4
+WAYS = (
+    0.25,
+    0.5,
+    1.0,
+)  # from the base model to the tuned one, that are judged where planes of a stack are learned from
+SLOWER = 0.3  # the learning rate after a divergence, as a share of the one before
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step.
+
+    Attributes
+    ----------
+    record : Record
+        The step itself.
+    seconds, budget_s : float
+        Worked so far, and in all.
+    validation : Validation or None
+        Where one was made after this step: means over the held-out squares that the best is chosen by.
+    best : bool
+        Whether that was the best so far.
+    """
+
+    record: Record
+    seconds: float
+    budget_s: float
+    validation: Validation | None
+    best: bool
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return self.record.step
+
+
+class FineTuning:
+    """A fine-tuning in its folder; made by `open_fine_tuning`. Iterate `steps`.
+
+    Attributes
+    ----------
+    folder : FineTuneFolder
+        Where all is written.
+    settings : FineTuneSettings
+        What was asked for.
+    base : Model
+        What was started from.
+    pairs : list of TuningPair
+        What is learned from and judged by.
+    split : Split
+        Which part is which.
+    notes : list of str
+        What the user should know, a sentence each; grows while it runs.
+    best : dict of str to Tensor
+        The weights that did best on the held-out squares: at first the base model's.
+    best_step : int
+        After how many steps they were.
+    best_way : float
+        How far they lie on the way from the base model's to the tuned ones: 1, but for focus stacks perhaps less.
+    best_psnr_db, base_psnr_db : float
+        How they did, and how the base model did.
+    bicubic : Scores
+        How bicubic enlargement does on the same squares; the blurred image itself where nothing is enlarged.
+    output_scale : int or None
+        Pixels of a result for one of the image that are learned, where these are not the base model's: 1.
+    """
+
+    def __init__(self, folder: FineTuneFolder) -> None:
+        self.folder, self.settings = folder, read_settings(folder)
+        asked = self.settings
+        if asked.threads:
+            torch.set_num_threads(asked.threads)
+        torch.manual_seed(asked.seed)
+        self.base: Model = load_model(folder.base)
+        self.pairs = read_pairs(folder)
+        self.split = split(self.pairs, self.base.card.halo)
+        self.device = pick_device(asked.device)
+        self.precision = pick_precision(asked.precision, self.device)
+        self.notes: list[str] = []
+        self._batch, self._patch, self._slower, self._retries = asked.batch, asked.patch, 1.0, 0
+        self.clock = WorkingClock()
+        self.training = self._new_training()
+        self.output_scale = output_scale(self.pairs, self.base.card)
+        self.sampler = self._new_sampler()
+        epoch = sum((box.y1 - box.y0) * (box.x1 - box.x0) for box in self.split.training)
+        self.metrics = Metrics(folder.metrics, max(1, epoch // (asked.batch * self.sampler.patch**2)))
+        self.best = {name: value.clone() for name, value in self.base.network.state_dict().items()}
+        self.best_step, self.best_way, self.best_psnr_db, self.base_psnr_db = 0, 1.0, 0.0, 0.0
+        self._ways = WAYS if any(pair.stack for pair in self.pairs) else WAYS[-1:]
+        self.last_validation: Validation | None = None
+        self.bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing)
+        self._shown = pieces(self.pairs, self.split, self.split.choosing)
+        self._stopped, self._wrote, self._saved = False, 0.0, -1
+        self._validate_at, self._validated_at = 0.0, -1
+        if (path := latest(folder.checkpoint)) is not None:
+            self._go_on_from(path)
+        self.resumed = self.training.step
+        if self.split.gap is not None and self.split.gap < self.base.card.halo:
+            self.notes.append(
+                f"the pairs are small: {self.split.gap} pixels lie between what is learned from and what is held out, fewer "
+                f"than the {self.base.card.halo} that the network looks around"
+            )
+
+    # ---- how it is set up
+
+    @property
+    def schedule(self) -> TimedSchedule:
+        """The rates."""
+        asked = self.settings
+        return TimedSchedule(
+            asked.steps or UNLIMITED,
+            asked.learning_rate * self._slower,
+            budget_s=60 * asked.minutes,
+            clock=self.clock,
+        )
+
+    def _new_training(self) -> Training:
+        asked = self.settings
+        network = copy.deepcopy(self.base.network).train().requires_grad_(True)
+        learn_only(network, asked.part)
+        method = Method(optimizer=asked.optimizer, averaging=asked.averaging, precision=self.precision)
+        return Training(network.to(self.device), self.schedule, method, LOSS)
+
+    def _new_sampler(self) -> PairSampler:
+        sampler = PairSampler(
+            self.pairs,
+            self.split.training,
+            batch=self._batch,
+            patch=self._patch,
+            turns=self.settings.turns,
+            seed=self.settings.seed,
+        )
+        if sampler.patch < self._patch:
+            self.notes.append(
+                f"the pairs have no room for patches of {self._patch} pixels; patches of {sampler.patch} are used"
+            )
+            self._patch = sampler.patch
+        return sampler
+
+    def _go_on_from(self, path: Any) -> None:
+        tensors, values = load_checkpoint(path)
+        self.best = {name.partition("/")[2]: tensors.pop(name) for name in list(tensors) if name.startswith("best/")}
+        self._batch, self._patch = values["batch"], values["patch"]
+        self._slower, self._retries = values["slower"], values["retries"]
+        self.clock = WorkingClock(values["seconds"])
+        self.training.schedule = self.schedule
+        self.training.restore(tensors, values["training"])
+        self.metrics.restore(values["metrics"], self.training.step)
+        self.best_step, self.best_psnr_db = values["best_step"], values["best_psnr_db"]
+        self.best_way, self.base_psnr_db = values.get("best_way", 1.0), values["base_psnr_db"]
+        self.last_validation = Validation(**values["validation"]) if values["validation"] else None
+        self.sampler = self._new_sampler()
+        self._validate_at = self.clock.seconds + self._interval(0.0)
+        if path == self.folder.checkpoint:
+            self._saved = self.training.step
+        else:
+            self.notes.append(went_back_to(path))
+
+    # ---- how it goes
+
+    @property
+    def finished(self) -> bool:
+        """Whether the time, or the steps, have come to their end."""
+        return self.way >= 1
+
+    @property
+    def way(self) -> float:
+        """How much of the time, or of the steps, is behind: 0 to 1."""
+        return self.schedule.way(self.training.step)
+
+    def stop(self) -> None:
+        """Let `steps` end after the step that is being taken, with a checkpoint; may be called from another thread."""
+        self._stopped = True
+
+    def steps(self) -> Generator[Progress, None, None]:
+        """Take steps until the time is up or `stop` is called; closing the generator saves, too.
+
+        Yields
+        ------
+        Progress
+            After every step.
+
+        Raises
+        ------
+        OutOfMemory
+            If not even one patch of the smallest size fits.
+        FileError
+            If the folder cannot be written.
+        """
+        self._stopped = False
+        if self._saved < 0:
+            self._validate_base()
+            self.save()
+        with self.clock.running():
+            self._wrote = time.monotonic()
+            while not (self.finished or self._stopped):
+                yield from self._sitting()
+            if self._validated_at != self.training.step:
+                self._validate(self.training.step)
+            self.save()
+        write_curves(self.folder.curves, read_metrics(self.folder.metrics), plain_name(self.pairs))
+
+    def _sitting(self) -> Generator[Progress, None, None]:
+        """Steps until the end, or until one fails in a way that can be mended."""
+        ahead = prefetched(self.sampler.batches(self.training.step))
+        batches = cast("Generator[Any, None, None]", ahead)  # closed at the end, so that its thread ends
+        whole = True  # whether the state is that between two steps
+        with closing(batches), closing(self.training.run(batches)) as records:
+            try:
+                while not (self.finished or self._stopped):
+                    whole = False
+                    record = next(records)
+                    whole = True
+                    yield self._after(record)
+            except Diverged as error:
+                self._step_back(error)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._make_smaller()
+            finally:
+                if whole and self._saved != self.training.step:
+                    self.save()
+
+    def _after(self, record: Record) -> Progress:
+        """What is due after a step."""
+        self.metrics.take(record)
+        validation, best = None, False
+        if self.clock.seconds >= self._validate_at:
+            validation, best = self._validate(record.step)
+        elif record.step % STEPS_FOR_ROW == 0:
+            self._write_row(record.step, None)
+        if time.monotonic() - self._wrote >= self.settings.checkpoint_seconds:
+            self.save()
+        return Progress(record, self.clock.seconds, 60 * self.settings.minutes, validation, best)
+
+    def trial(self) -> Generator[Record, None, None]:
+        """Steps of a copy, which change nothing; where memory is too small, that is mended here already."""
+        while True:
+            state = torch.get_rng_state()
+            try:
+                copied = self._new_training()
+                copied.schedule = Schedule(UNLIMITED)
+                yield from copied.run(self.sampler.batches(0))
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._make_smaller()
+            finally:
+                torch.set_rng_state(state)
+
+    # ---- how good it is
+
+    def _validate_base(self) -> None:
+        scores = score(self.base.network, self.pairs, self.split.held_out, self.split.choosing)
+        self.best_psnr_db = self.base_psnr_db = scores.mean_psnr_db
+        self.last_validation = self._validation(scores.mean_psnr_db, scores.mean_ssim)
+        self._write_row(0, self.last_validation)
+        self._validated_at = 0
+        self._validate_at = self.clock.seconds + self._interval(0.0)
+        write_pieces(self.folder.preview, self.base.network, self._shown)
+
+    def _validation(self, psnr_db: float, ssim: float) -> Validation:
+        return Validation(psnr_db, ssim, self.bicubic.mean_psnr_db, self.bicubic.mean_ssim)
+
+    def _validate(self, step: int) -> tuple[Validation, bool]:
+        """Judge the averaged network on the squares that the best is chosen by; keep it if it is the best so far.
+
+        A stack shows one field only, which is soon known by heart: weights between the base model's and the tuned ones are
+        judged, too.
+        """
+        began = time.monotonic()
+        networks = {way: between(self.base.network, self.training.averaged, way) for way in self._ways}
+        arguments = self.pairs, self.split.held_out, self.split.choosing
+        judged = {way: score(network, *arguments) for way, network in networks.items()}
+        way = max(judged, key=lambda way: judged[way].mean_psnr_db)
+        scores, network = judged[way], networks[way]
+        validation = self.last_validation = self._validation(scores.mean_psnr_db, scores.mean_ssim)
+        best = scores.mean_psnr_db > self.best_psnr_db
+        if best:
+            self.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            self.best_step, self.best_way, self.best_psnr_db = step, way, scores.mean_psnr_db
+        self._write_row(step, validation)
+        write_pieces(self.folder.preview, network, self._shown)
+        self._validated_at = step
+        self._validate_at = self.clock.seconds + self._interval(time.monotonic() - began)
+        return validation, best
+
+    def _interval(self, cost_s: float) -> float:
+        """Seconds from one validation to the next."""
+        budget_s = 60 * self.settings.minutes
+        return min(max(budget_s / VALIDATIONS, VALIDATION_COST * cost_s), budget_s / FEWEST_VALIDATIONS)
+
+    def best_network(self) -> Network:
+        """The best so far, on the processor."""
+        network = copy.deepcopy(self.base.network)
+        network.load_state_dict(self.best)
+        return network
+
+    # ---- what may go wrong
+
+    def _step_back(self, error: Diverged) -> None:
+        """Go on from the last checkpoint, more slowly."""
+        if self._retries >= MOST_RETRIES:
+            self.notes.append(f"{str(error).rstrip('.')}; it stopped with the best so far")
+            self._stopped = True
+            return
+        path = latest(self.folder.checkpoint)
+        if path is None:
+            raise TrainingError(str(error)) from error
+        slower, retries = self._slower * SLOWER, self._retries + 1
+        seconds = self.clock.seconds
+        self._go_back_to(path, slower, retries)
+        self.notes.append(
+            f"{str(error).rstrip('.')}; going on from step {self.training.step} with a learning rate of "
+            f"{self.training.schedule.learning_rate:.1g}, {seconds / 60:.0f} min into the work"
+        )
+
+    def _go_back_to(self, path: Any, slower: float, retries: int) -> None:
+        tensors, values = load_checkpoint(path)
+        self._slower, self._retries = slower, retries
+        self.training = self._new_training()
+        self.training.restore({n: t for n, t in tensors.items() if not n.startswith("best/")}, values["training"])
+        self.metrics.restore(values["metrics"], self.training.step)
+        self._saved = self.training.step
+
+    def _make_smaller(self) -> None:
+        """Fewer patches in a step; then smaller ones."""
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        if self._batch > 1:
+            self._batch //= 2
+        elif self._patch > SMALLEST_PATCH:
+            self._patch = max(SMALLEST_PATCH, self._patch // 2 // 8 * 8)
+        else:
+            raise OutOfMemory(
+                "Not even one small patch fits into the memory; close other programs, or use another device."
+            )
+        self.sampler = self._new_sampler()
+        self.training.optimizer.zero_grad(set_to_none=True)
+        self.notes.append(
+            f"the memory was too small: going on with {self._batch} patches of {self._patch} pixels in a step"
+        )
+
+    # ---- what is written
+
+    def _write_row(self, step: int, validation: Validation | None) -> None:
+        self.metrics.write(step, validation, minutes=self.clock.seconds / 60)
+
+    def history(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+        """What earlier sittings have written: (minutes, loss) thinned out, and (minutes, PSNR in dB) of the held-out part."""
+        rows = read_metrics(self.folder.metrics) if self.resumed else []
+        rows = [row for row in rows if "minutes" in row]
+        losses = [(row["minutes"], row["output"]) for row in rows if "output" in row]
+        validations = [(row["minutes"], row["validation_psnr_db"]) for row in rows if "validation_psnr_db" in row]
+        return losses[:: max(1, len(losses) // HISTORY_POINTS)], validations
+
+    def save(self) -> None:
+        """Write a checkpoint; the one before is kept where the weights are not finite.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written.
+        Diverged
+            If the weights are not finite.
+        """
+        tensors, values = self.training.sound_state()
+        best: dict[str, Tensor] = {f"best/{name}": value for name, value in self.best.items()}
+        everything = {
+            "training": values,
+            "metrics": self.metrics.state(),
+            "seconds": self.clock.seconds,
+            "batch": self._batch,
+            "patch": self._patch,
+            "slower": self._slower,
+            "retries": self._retries,
+            "best_step": self.best_step,
+            "best_way": self.best_way,
+            "best_psnr_db": self.best_psnr_db,
+            "base_psnr_db": self.base_psnr_db,
+            "validation": dataclasses.asdict(self.last_validation) if self.last_validation else None,
+        }
+        save_checkpoint(self.folder.checkpoint, tensors | best, everything)
+        self._saved, self._wrote = self.training.step, time.monotonic()
+
+
+def open_fine_tuning(folder: FineTuneFolder) -> FineTuning:
+    """Make ready to begin, or to go on with, what `begin` has put into a folder.
+
+    The number of torch's threads and its seed are set for the whole process.
+
+    Raises
+    ------
+    MdeblurganError
+        If something in the folder cannot be read, or the device is not there.
+    """
+    return FineTuning(folder)

@@ -1,0 +1,34 @@
+"""The same places taken with two objectives: found, matched, laid on each other to a fraction of a pixel, judged and shown."""
+
+from napari_mdeblurgan.pairs.many import Outcome, read_pair, register_all
+from napari_mdeblurgan.pairs.matching import Matching, match_folders, read_table
+from napari_mdeblurgan.pairs.overlay import OVERLAYS, checkerboard, magenta_green, side_by_side
+from napari_mdeblurgan.pairs.pair import (
+    ImagePair,
+    Matched,
+    PairError,
+    PairFiles,
+    RegisteredPair,
+    Registration,
+)
+from napari_mdeblurgan.pairs.register import register
+
+__all__ = [
+    "OVERLAYS",
+    "ImagePair",
+    "Matched",
+    "Matching",
+    "Outcome",
+    "PairError",
+    "PairFiles",
+    "RegisteredPair",
+    "Registration",
+    "checkerboard",
+    "magenta_green",
+    "match_folders",
+    "read_pair",
+    "read_table",
+    "register",
+    "register_all",
+    "side_by_side",
+]

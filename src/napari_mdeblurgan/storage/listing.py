@@ -1,0 +1,46 @@
+"""The images in a folder, and in the folders in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import READABLE, FileImage, listed_images
+
+ZARR = ".zarr"
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images in a folder and in the folders in it, by name; an OME-Zarr is one image. Hidden ones are left out.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileError(f"{folder} is not a folder; name one that holds images.")
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        within = [name for name in folders if not name.startswith(".")]
+        images = [name for name in within if name.lower().endswith(ZARR)]
+        images += [name for name in names if name.lower().endswith(READABLE) and not name.startswith(".")]
+        found += [Path(place, name) for name in images]
+        seen.add(os.path.realpath(place))
+        folders[:] = [
+            name
+            for name in within
+            if not name.lower().endswith(ZARR) and os.path.realpath(os.path.join(place, name)) not in seen  # noqa: PTH118
+        ]
+    return sorted(found)
+
+
+def folder_images(folder: Path, file: Path) -> list[tuple[str, FileImage]]:
+    """The images of a file in a folder, with the name of each there: mostly there is one. What cannot be read is one, too."""
+    found = []
+    for one in listed_images(file):
+        place = one.path.relative_to(folder).as_posix()
+        found.append((place if one.image is None else f"{place} [{one.image}]", one))
+    return found

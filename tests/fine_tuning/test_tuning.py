@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from napari_mdeblurgan.errors import OutOfMemory
+from napari_mdeblurgan.fine_tuning.estimate import estimate
+from napari_mdeblurgan.fine_tuning.folder import all_begun, keep_settings, owned, read_settings
+from napari_mdeblurgan.fine_tuning.outcome import conclude, read_outcome
+from napari_mdeblurgan.fine_tuning.patches import PairSampler
+from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
+from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
+from napari_mdeblurgan.model import list_models, load_model
+
+
+def weights(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def test_no_time_gives_the_base_model_bit_for_bit(begun, base_file):
+    tuning = open_fine_tuning(begun(minutes=0))
+    assert list(tuning.steps()) == []
+    outcome = conclude(tuning)
+    own, base = (weights(load_model(path).network) for path in (outcome.path, base_file))
+    assert all(torch.equal(own[name], base[name]) for name in base)
+    assert outcome.verdict.answer == "trained too little"
+
+
+def test_one_pair_is_enough_to_get_better(begun, pair):
+    tuning = open_fine_tuning(begun([pair(edge=200)], steps=60, batch=4, learning_rate=0.005, averaging=0.9))
+    *_, last = tuning.steps()
+    outcome = conclude(tuning)
+    assert last.step == 60
+    assert outcome.verdict.answer == "better"
+    assert outcome.verdict.gain_db > 0.5
+    assert outcome.methods[2].psnr_db > outcome.methods[1].psnr_db
+    assert read_outcome(tuning.folder) == outcome
+    assert tuning.folder.comparison.exists()
+    assert tuning.folder.preview.exists()
+
+
+def test_the_new_model_is_listed_at_once_with_what_it_was_made_of(begun):
+    tuning = open_fine_tuning(begun(steps=2))
+    for _ in tuning.steps():
+        pass
+    conclude(tuning)
+    card = next(card for card in list_models() if card.name == "tuned")
+    assert card.scores["fine_tuned_from"] == "base"
+    assert "fine-tuned on the pair grain" in card.trained_on
+    assert card.scores["held_out_base_psnr_db"] > 0
+    assert card.created
+    assert card.softness == 0  # its results are as sharp as the pairs were
+
+
+def test_a_model_is_replaced_if_the_user_says_so_and_else_not(begun):
+    def tuned(steps, **options):
+        tuning = open_fine_tuning(begun(steps=steps, **options))
+        list(tuning.steps())
+        return conclude(tuning)
+
+    tuned(1)
+    assert tuned(2, overwrite=True).steps == 2
+    shutil.rmtree(all_begun()[0].folder.path)
+    with pytest.raises(ValueError, match="already"):
+        tuned(3)
+
+
+def test_what_was_interrupted_goes_on_as_if_it_had_not_been(begun):
+    whole = open_fine_tuning(begun(steps=6, name="whole"))
+    for _ in whole.steps():
+        pass
+    folder = begun(steps=6, name="parted")
+    first = open_fine_tuning(folder)
+    for progress in first.steps():
+        if progress.step == 3:
+            first.stop()
+    assert first.training.step == 3
+    second = open_fine_tuning(folder)
+    assert second.resumed == 3
+    assert second.clock.seconds >= first.clock.seconds * 0.5
+    losses, validations = second.history()
+    assert validations[0] == (0.0, pytest.approx(first.base_psnr_db))
+    assert losses[-1][0] == validations[-1][0] == pytest.approx(first.clock.seconds / 60, abs=0.01)
+    assert first.history() == ([], [])
+    for _ in second.steps():
+        pass
+    own, other = weights(whole.training.averaged), weights(second.training.averaged)
+    assert all(torch.equal(own[name], other[name]) for name in own)
+
+
+def test_a_killed_process_loses_no_more_than_what_came_after_its_checkpoint(begun):
+    folder = begun(steps=100_000, checkpoint_seconds=0.01)
+    command = [sys.executable, "-m", "napari_mdeblurgan.fine_tuning.worker", str(folder.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for line in process.stdout:
+            event = json.loads(line)
+            assert event["kind"] != "failed", event
+            if event["kind"] == "step" and event["step"] > 2:
+                break
+        process.kill()
+    (found,) = all_begun()
+    assert found.step >= event["step"] - 1
+    tuning = open_fine_tuning(folder)
+    assert tuning.resumed == found.step
+    for progress in tuning.steps():
+        if progress.step == found.step + 2:
+            tuning.stop()
+    assert conclude(tuning).steps == found.step + 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for a POSIX process")
+def test_a_process_whose_parent_is_gone_saves_the_best_and_ends(begun):
+    folder = begun(steps=100_000)
+    command = [sys.executable, "-m", "napari_mdeblurgan.fine_tuning.worker", str(folder.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        for line in process.stdout:
+            if json.loads(line)["kind"] == "step":
+                break
+        process.stdin.close()
+        rest = [json.loads(line) for line in process.stdout]
+        assert process.wait(120) == 0
+    assert rest[-1]["kind"] == "done"
+    assert "tuned" in [card.name for card in list_models()]
+    assert not folder.lock.exists()
+
+
+def test_a_batch_that_is_no_number_lowers_the_rate_and_the_last_good_weights_go_on(begun, monkeypatch):
+    draw, broken = PairSampler.draw, []
+
+    def once_broken(self, number):
+        patches = draw(self, number)
+        if number == 2 and not broken:
+            broken.append(number)
+            patches.blurred.fill_(np.nan)
+        return patches
+
+    monkeypatch.setattr(PairSampler, "draw", once_broken)
+    tuning = open_fine_tuning(begun(steps=5))
+    rates = [progress.record.rate for progress in tuning.steps()]
+    assert tuning.training.step == 5
+    assert any("learning rate" in note for note in tuning.notes)
+    assert rates[-1] < 0.5 * max(rates[-1], tuning.settings.learning_rate * 5 / 20)
+    assert all(torch.isfinite(value).all() for value in tuning.best.values())
+
+
+def test_where_memory_is_too_small_batch_and_patch_get_smaller_and_it_is_said(begun, monkeypatch):
+    take, asked = torch.Tensor.backward, []
+
+    def hungry(self, *arguments, **options):
+        asked.append(tuning.sampler.batch * tuning.sampler.patch**2)
+        if asked[-1] > 32 * 32:
+            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes")
+        return take(self, *arguments, **options)
+
+    tuning = open_fine_tuning(begun(steps=2, batch=4, patch=32))
+    monkeypatch.setattr(torch.Tensor, "backward", hungry)
+    assert [progress.step for progress in tuning.steps()] == [1, 2]
+    assert tuning.sampler.batch == 1
+    assert any("memory" in note for note in tuning.notes)
+
+
+def test_memory_for_nothing_at_all_is_an_error_of_one_sentence(begun, monkeypatch):
+    def starved(self, *arguments, **options):
+        raise RuntimeError("CUDA out of memory")
+
+    tuning = open_fine_tuning(begun(steps=2))
+    monkeypatch.setattr(torch.Tensor, "backward", starved)
+    with pytest.raises(OutOfMemory, match="close other programs"):
+        list(tuning.steps())
+
+
+def test_the_estimate_is_of_real_steps_and_changes_nothing(begun):
+    tuning = open_fine_tuning(begun(steps=50, minutes=60))
+    before = weights(tuning.training.network)
+    found = estimate(tuning)
+    assert 0 < found.seconds_per_step < 60
+    assert found.steps == 50
+    assert found.minutes == pytest.approx(50 * found.seconds_per_step / 60)
+    after = weights(tuning.training.network)
+    assert tuning.training.step == 0
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(("part", "changes"), [("super-resolution", "super_resolution"), ("deblurring", "deblurring")])
+def test_only_the_part_that_was_asked_for_changes(begun, base_file, part, changes):
+    tuning = open_fine_tuning(begun(steps=3, part=part, learning_rate=0.01))
+    list(tuning.steps())
+    base = weights(load_model(base_file).network)
+    moved = {
+        name.split(".")[0]
+        for name, value in weights(tuning.training.network).items()
+        if not torch.equal(value, base[name])
+    }
+    assert changes in moved
+    assert moved <= {changes, "approximation"} if part == "deblurring" else moved == {changes}
+
+
+def test_more_minutes_let_a_finished_one_go_on(begun):
+    folder = begun(steps=2)
+    list(open_fine_tuning(folder).steps())
+    (found,) = all_begun()
+    assert found.finished
+    old = read_settings(folder)
+    keep_settings(folder, FineTuneSettings(**{name: getattr(old, name) for name in old.__slots__} | {"steps": 4}))
+    assert [progress.step for progress in open_fine_tuning(folder).steps()] == [3, 4]
+
+
+def test_two_do_not_work_in_one_folder_and_it_is_not_offered_meanwhile(begun):
+    folder = begun()
+    with owned(folder):
+        assert all_begun() == []
+        with pytest.raises(ValueError, match="another process"), owned(folder):
+            pass

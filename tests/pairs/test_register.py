@@ -1,0 +1,174 @@
+"""Registration: exact where the two show the same place, refused where they do not, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_mdeblurgan.pairs import ImagePair, PairError, register
+from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.storage import Micrograph
+
+
+@pytest.mark.parametrize(
+    ("blur", "degrees", "enlarged", "centre"),
+    [(0.5, 0.0, 1.0, (180, 180)), (2.5, -3.0, 1.02, (110, 110)), (1.5, 3.0, 0.98, (240, 120))],
+)
+def test_a_field_is_found_to_a_quarter_of_a_pixel(make, blur, degrees, enlarged, centre) -> None:
+    made = make(1, blur=blur, degrees=degrees, enlarged=enlarged, centre=centre)
+    found = register(made.pair).registration
+    assert found.accepted, found.reasons
+    assert made.error(found.transform) < 0.25
+    assert found.residual_px < 0.25
+    assert found.blur_px == pytest.approx(blur, abs=0.3)
+    assert found.ratio == pytest.approx(2 / enlarged, rel=0.005)
+    assert found.rotation_degrees == pytest.approx(-degrees, abs=0.3)
+
+
+def test_another_specimen_is_refused(make) -> None:
+    one, other = make(1).pair, make(2).pair
+    found = register(ImagePair("mixed up", one.low, other.high)).registration
+    assert not found.accepted
+    assert "same place" in found.reasons[0]
+
+
+def test_another_place_of_the_same_specimen_is_refused(make) -> None:
+    pair = make(3, centre=(180, 95)).pair
+    elsewhere = replace(pair.low, data=pair.low.data[:, 95:])
+    found = register(ImagePair("moved on", elsewhere, pair.high)).registration
+    assert not found.accepted
+
+
+def test_colours_are_registered_and_matched_one_by_one(make) -> None:
+    made = make(4, gain=(0.9, 0.5, 1.2), offset=(0.0, 0.2, 0.1), dtypes=(np.uint8, np.uint16))
+    pair = register(made.pair)
+    assert pair.accepted, pair.registration.reasons
+    assert pair.rgb
+    assert made.error(pair.registration.transform) < 0.25
+    ratios = np.array(pair.registration.gain) * np.iinfo(np.uint16).max / np.iinfo(np.uint8).max
+    np.testing.assert_allclose(ratios / ratios[0], np.array([0.9, 0.5, 1.2]) / 0.9, rtol=0.05)
+    assert pair.windows[0] == pair.windows[1] == pair.windows[2] == measured_windows(made.pair.low.data, True, None)[0]
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_high_image_lies_on_the_low_one_as_the_output_of_a_network(make, scale) -> None:
+    pair = register(make(5, blur=0.4, noise=0.0).pair, scale=scale)
+    y, x = pair.low.shape[1:]
+    assert y % 8 == x % 8 == 0
+    assert pair.high.shape == (1, scale * y, scale * x)
+    small = pair.high[0].reshape(y, scale, x, scale).mean(axis=(1, 3))
+    inside = np.s_[6:-6, 6:-6]
+    slopes = [
+        np.gradient(ndimage.gaussian_filter(each, 1))[axis][inside] for each in (small, pair.low[0]) for axis in (0, 1)
+    ]
+    difference = (ndimage.gaussian_filter(pair.low[0], 1) - ndimage.gaussian_filter(small, 1))[inside]
+    for axis in (0, 1):  # by how much one is moved against the other, in pixels of low: I(x + d) − I(x) ≈ d · slope
+        assert abs((difference * slopes[axis]).sum() / (slopes[axis] ** 2).sum()) < 0.05
+
+
+def test_the_low_part_is_the_image_seen_through_the_window_of_the_whole(make) -> None:
+    made = make(6)
+    pair = register(made.pair)
+    window = measured_windows(made.pair.low.data, False, None)[0]
+    np.testing.assert_array_equal(pair.low[0], window.normalise(made.pair.low.data[pair.low_crop]))
+
+
+def test_intensities_are_matched(make) -> None:
+    pair = register(make(7, gain=(0.6,), offset=(0.2,), blur=1.0).pair)
+    blurred = ndimage.gaussian_filter(pair.high[0], 2 * pair.registration.blur_px)
+    small = blurred.reshape(pair.low.shape[1], 2, -1, 2).mean(axis=(1, 3))
+    inside = np.s_[8:-8, 8:-8]
+    slope, rest = np.polyfit(small[inside].ravel(), pair.low[0][inside].ravel(), 1)
+    assert slope == pytest.approx(1, abs=0.1)
+    assert rest == pytest.approx(0, abs=0.05)
+
+
+def test_a_field_that_reaches_beyond_the_other_is_valid_only_within(make) -> None:
+    made = make(8, centre=(60, 180), degrees=3)
+    pair = register(made.pair)
+    assert pair.accepted, pair.registration.reasons
+    assert made.error(pair.registration.transform) < 0.25
+    assert pair.registration.overlap == pytest.approx(0.83, abs=0.05)
+    assert pair.low_crop[0].start < 8
+    assert not pair.high[:, ~pair.valid].any()
+
+
+def test_channels_keep_windows_of_their_own(make) -> None:
+    one, other = make(9).pair, make(9, gain=(0.3,), offset=(0.0,)).pair
+    images = [
+        Micrograph(np.stack([a.data, b.data]), "CYX", a.pixel_size, a.unit)
+        for a, b in ((one.low, other.low), (one.high, other.high))
+    ]
+    pair = register(ImagePair("two channels", *images))
+    assert pair.accepted, pair.registration.reasons
+    assert not pair.rgb
+    assert pair.windows == measured_windows(images[0].data, False, (0,))
+    assert pair.windows[0] != pair.windows[1]
+
+
+def test_pixels_without_a_value_are_not_valid(make) -> None:
+    pair = make(10).pair
+    data = pair.high.data.astype(np.float32)
+    data[60:70, 80:90] = np.nan
+    found = register(ImagePair("gap", pair.low, replace(pair.high, data=data)))
+    assert found.accepted, found.registration.reasons
+    assert np.isfinite(found.high).all()
+    assert 0.95 < found.valid.mean() < 0.998
+
+
+def test_swapped_images_without_pixel_sizes_are_noticed(make) -> None:
+    pair = make(11, pixel_sizes=None).pair
+    found = register(ImagePair("swapped", pair.high, pair.low))
+    assert not found.accepted
+    assert "swapped" in found.registration.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda image: image[:, ::-1], "mirrored left to right"),
+        (lambda image: np.rot90(image), "turned anticlockwise by 270°"),
+    ],
+)
+def test_a_camera_that_is_mounted_otherwise_is_noticed(make, change, words) -> None:
+    pair = make(12).pair
+    found = register(ImagePair("camera", pair.low, replace(pair.high, data=change(pair.high.data))))
+    assert not found.accepted
+    assert words in found.registration.reasons[0]
+
+
+def test_saturation_is_named_but_not_refused(make) -> None:
+    pair = make(13).pair
+    bright = np.minimum(pair.high.data.astype(float) * 1.8, 65535).astype(np.uint16)
+    found = register(ImagePair("bright", pair.low, replace(pair.high, data=bright))).registration
+    assert found.accepted, found.reasons
+    assert any("saturated" in warning and "high" in warning for warning in found.warnings)
+
+
+def test_an_empty_image_is_named(make) -> None:
+    pair = make(14).pair
+    with pytest.raises(PairError, match="high-magnification image is empty"):
+        register(ImagePair("dark", pair.low, replace(pair.high, data=np.full_like(pair.high.data, 7))))
+
+
+def test_noise_alone_is_refused() -> None:
+    random = np.random.default_rng(0)
+    images = [Micrograph(random.normal(500, 10, (size, size)).astype(np.float32), "YX") for size in (160, 160)]
+    assert not register(ImagePair("noise", *images)).accepted
+
+
+def test_grey_and_colour_make_no_pair(make) -> None:
+    pair = make(15).pair
+    colour = Micrograph(np.stack([pair.high.data] * 3, axis=-1), "YXS", pair.high.pixel_size, "µm")
+    with pytest.raises(PairError, match="one image is grey, the other colour"):
+        register(ImagePair("kinds", pair.low, colour))
+
+
+def test_a_stack_is_refused_with_the_mend(make) -> None:
+    pair = make(16).pair
+    stack = Micrograph(np.stack([pair.high.data] * 2), "ZYX", pair.high.pixel_size, "µm")
+    with pytest.raises(PairError, match="take one plane"):
+        register(ImagePair("stack", pair.low, stack))
