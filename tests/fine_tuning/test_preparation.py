@@ -240,5 +240,5 @@ def test_a_gain_that_is_clear_after_few_steps_is_one():
 
 
 def test_the_documentation_tells_the_same_fewest_steps():
-    page = (Path(__file__).parents[3] / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
     assert f"fewer than {FEWEST_STEPS} steps" in page
