@@ -29,7 +29,7 @@ from napari_mdeblurgan.training.recipe import MIXTURE
 from napari_mdeblurgan.trust.calibrating import calibrate, noise_share, restore_known
 from napari_mdeblurgan.trust.error_bar import BUNDLED
 
-BUNDLED_MODELS = ("rgb-x2", "gray-x2")
+BUNDLED_MODELS = ("rgb-x2", "gray-x2", "rgb-x4", "gray-x4")
 EDGE, FIELDS, SEED = 512, 144, 77
 NOISY_EDGE, NOISY = 256, 96
 TRAINED = replace(MIXTURE, shapes=0.0, padding=0.0)  # no areas that nobody has taken a picture of

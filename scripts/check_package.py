@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LARGEST = 15_000_000  # bytes, of either
+LARGEST = 25_000_000  # bytes, of either
 PACKAGE = "napari_mdeblurgan"
 NEEDED = (
     "icon.png",
@@ -24,6 +24,8 @@ NEEDED = (
     "_version.py",
     "models/gray-x2.safetensors",
     "models/rgb-x2.safetensors",
+    "models/gray-x4.safetensors",
+    "models/rgb-x4.safetensors",
     "samples/ATTRIBUTION.md",
     "samples/leaf_epidermis.png",
     "samples/nuclei.tif",

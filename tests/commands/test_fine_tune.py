@@ -190,5 +190,5 @@ def test_pairs_of_four_times_the_magnification_are_refused_in_a_sentence(folders
     words = ["fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
     result = run(*words, "--low-objective", 5, "--high-objective", 20)
     assert result.exit_code == 1
-    assert "none for ×4 comes with this program yet; average the high-magnification images over 2 × 2" in result.output
+    assert "start from gray-x4 or rgb-x4, average the high-magnification images over 2 × 2" in result.output
     assert "mine" not in [card.name for card in list_models()]

@@ -51,7 +51,8 @@ def test_a_ratio_that_no_model_bridges_is_refused_with_what_to_do(make, objectiv
         register(make(0, pixel_sizes=None).pair, objectives=objectives, scale=scale)
     (sentence,) = str(refused.value).splitlines()
     assert f"{ratio:.3g} pixels of the high-magnification image make one of the other" in sentence
-    assert f"none for ×{2 * scale} comes with this program yet" in sentence
+    way = "start from gray-x4 or rgb-x4" if scale == 2 else "none for ×8 comes with this program"
+    assert f"makes ×{scale}; {way}, average" in sentence
     assert f"average the high-magnification images over 2 × 2 pixels for ×{scale}" in sentence
 
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, check_device, check_model, one_line_errors
+from napari_mdeblurgan.commands.common import (
+    COLOUR_MODEL,
+    GREY_MODEL,
+    WrongUse,
+    check_device,
+    check_model,
+    one_line_errors,
+)
 from napari_mdeblurgan.commands.options import Device
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.errors import FileError
@@ -42,7 +49,7 @@ def evaluate(
     output: Annotated[Path, typer.Option(metavar="REPORT", help="Folder of the report.")] = Path("evaluation"),
     models: Annotated[
         list[str] | None,
-        typer.Option("--models", "--model", metavar="NAME_OR_PATH", help="To judge; again for more. [those bundled]"),
+        typer.Option("--models", "--model", metavar="NAME_OR_PATH", help="To judge; again for more. [rgb-x2, gray-x2]"),
     ] = None,
     protocol: Annotated[
         Protocols, typer.Option(help="The paper's blur, objective and camera, or both; blur stronger than those; all.")
@@ -176,7 +183,7 @@ def judge(
     wishes = evaluation.Wishes(
         folder=folder,
         output=output,
-        models=tuple(models) or _bundled(),
+        models=tuple(models) or (COLOUR_MODEL, GREY_MODEL),
         protocols=SEVERAL.get(protocol, (protocol,)),
         limit=limit,
         runs=tuple(runs),
@@ -240,7 +247,7 @@ def judge_by_real_blur(
     options = RealOptions(
         folder=folder,
         output=output,
-        models=tuple(models) or _bundled(),
+        models=tuple(models) or (COLOUR_MODEL, GREY_MODEL),
         sets=tuple(sets),
         halve=halve,
         advised=advised,
@@ -261,13 +268,6 @@ def _check_output(output: Path) -> None:
         check_output(output, "the report", ours=any((output / name).exists() for name in OURS))
     except FileError as error:
         raise WrongUse(str(error)) from error
-
-
-def _bundled() -> tuple[str, ...]:
-    from napari_mdeblurgan.model import BUNDLED_FOLDER
-    from napari_mdeblurgan.model_file import SUFFIX
-
-    return tuple(sorted(path.stem for path in BUNDLED_FOLDER.glob(f"*{SUFFIX}")))
 
 
 def summary(found: Evaluation) -> list[str]:

@@ -89,10 +89,11 @@ def check_scale(ratio: float, scale: int, name: str) -> None:
         return
     whole = 2 ** round(math.log2(ratio))
     edge = whole // scale
+    other = "start from gray-x4 or rgb-x4" if whole == 4 else f"none for ×{whole} comes with this program"
     raise PairError(
         f"{name}: {ratio:.3g} pixels of the high-magnification image make one of the other, but the model to learn from them "
-        f"makes ×{scale}, and none for ×{whole} comes with this program yet; average the high-magnification images over "
-        f"{edge} × {edge} pixels for ×{scale}, or take pairs such as ×10 and ×{10 * scale}."
+        f"makes ×{scale}; {other}, average the high-magnification images over {edge} × {edge} pixels for ×{scale}, or take "
+        f"pairs such as ×10 and ×{10 * scale}."
     )
 
 

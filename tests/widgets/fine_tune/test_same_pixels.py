@@ -161,5 +161,5 @@ def test_layers_of_four_times_the_magnification_are_refused_in_a_sentence(
     viewer.add_image(low, name="x5", scale=(4, 4), units="µm")
     viewer.add_image(np.asarray(high), name="x20", scale=(1, 1), units="µm")
     registered(tuner, qtbot)
-    assert "none for ×4 comes with this program yet" in tuner.pairs.remarks.text()
+    assert "start from gray-x4 or rgb-x4" in tuner.pairs.remarks.text()
     assert not tuner.start_button.isEnabled()
