@@ -20,7 +20,7 @@ def provenance_of(
     *,
     ensemble: bool = False,
     binning: int = 1,
-    seconds: float = 0.0,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
     """How a result was made, in plain values.
 
@@ -36,9 +36,11 @@ def provenance_of(
         Whether it is the mean of eight orientations.
     binning : int
         By how many pixels along y and x the image was averaged first.
-    seconds : float
-        How long it took.
+    seconds : float, optional
+        How long it took. Without it neither that nor the date is told: then the same image gives the same bytes at any time.
     """
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    timed = {} if seconds is None else {"seconds": round(seconds, 3), "date": when}
     first = {"binning": binning, "binned": in_words(binning)} if binning > 1 else {}
     return {
         **first,
@@ -52,8 +54,7 @@ def provenance_of(
         "precision": plan.precision,
         "orientations": 8 if ensemble else 1,
         "tile": plan.tile,
-        "seconds": round(seconds, 3),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **timed,
         "softness": plan.softness.sigma,
         "softness_reason": plan.softness.reason,
     }
