@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import part_of
-from napari_mdeblurgan.widgets.job import Job, Noted, Restored, layer_arguments, windows_of
+from napari_mdeblurgan.widgets.job import Job, Noted, Restored, layer_arguments, timed, windows_of
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 SOFTENING = "Making it as sharp as its objective allows…"
-
-Made = TypeVar("Made")
 
 
 def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
@@ -43,10 +41,10 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
         yield Noted(trust.in_words(examinations))
     explanation = Explanation(plan) if check and not job.ensemble else None
     if job.ensemble:
-        (data, spread), seconds = yield from _timed(ensemble_steps(image, plan, model))
+        (data, spread), seconds = yield from timed(ensemble_steps(image, plan, model))
     else:
         tell = None if explanation is None else explanation.keep
-        data, seconds = yield from _timed(restore_steps(image, plan, model, tell))
+        data, seconds = yield from timed(restore_steps(image, plan, model, tell))
         spread = None
     soft = yield from _softened(job, data, softness_at(model.card, plan.factor))
     restored = _restored(job, plan, model, soft, seconds)
@@ -73,20 +71,6 @@ def _softened(job: Job, data: np.ndarray, unknown: float | Softness) -> Generato
             shown[index] = softened_plane(data[index], softness.sigma, rgb=job.rgb)
             yield SOFTENING
     return SoftResult(data, job.rgb, job.placement.order, optics, unknown, softness, shown)
-
-
-def _timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, tuple[Made, float]]:
-    """The same steps; returns what they make, and the seconds that they said it took."""
-    seconds = 0.0
-    try:
-        while True:
-            progress = next(steps)
-            seconds = progress.seconds
-            yield progress
-    except StopIteration as end:
-        return end.value, seconds
-    finally:
-        steps.close()
 
 
 def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, RestorationPlan]]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
+    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.softness import Softness
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.trust import Trusted
 
 MEASURING = "Measuring the intensities…"
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +168,20 @@ class Noted:
     """What is to be known of the image while it is restored, in one sentence or a few."""
 
     sentence: str
+
+
+def timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, tuple[Made, float]]:
+    """The same steps; returns what they make, and the seconds that they said it took."""
+    seconds = 0.0
+    try:
+        while True:
+            progress = next(steps)
+            seconds = progress.seconds
+            yield progress
+    except StopIteration as end:
+        return end.value, seconds
+    finally:
+        steps.close()
 
 
 def windows_of(job: Job) -> Generator[str, None, tuple[Window, ...]]:

@@ -15,7 +15,7 @@ from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
-from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, sharpened, windows_of
+from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, sharpened, timed, windows_of
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name, result_ending
@@ -186,14 +186,8 @@ def _filled_in(
         arguments = _arguments(job, model, scan.plan, path, 0.0, scan.plan.softness)
         view = _source_view(job, source, scan)
         yield Opened(scan=scan, view=view, arguments=arguments, order=job.placement.order, done=start.fraction)
-        seconds = 0.0
-        try:
-            while True:
-                progress = next(steps)
-                seconds = progress.seconds
-                yield progress
-        except StopIteration as end:
-            return _saved(job, model, scan.plan, end.value, seconds)
+        made, seconds = yield from timed(steps)
+        return _saved(job, model, scan.plan, made, seconds)
     finally:
         steps.close()
 
