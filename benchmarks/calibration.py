@@ -23,8 +23,9 @@ from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.trust.assess import Wishes, assess
+from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.calibrating import Judged, judge
+from napari_mdeblurgan.trust.plan import Wishes
 
 MODELS = {"rgb": "rgb-x2", "grey": "gray-x2"}
 CONDITIONS = (*GAUSSIAN, *PHYSICAL)

@@ -19,8 +19,9 @@ from napari_mdeblurgan.restoration.engine import restore_steps
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import read_image
-from napari_mdeblurgan.trust.assess import assess_steps, plan_trust
+from napari_mdeblurgan.trust.assess import assess_steps
 from napari_mdeblurgan.trust.explanation import Explanation
+from napari_mdeblurgan.trust.plan import plan_trust
 
 SAMPLES = {"rgb-x2": "leaf_epidermis", "gray-x2": "nuclei"}
 

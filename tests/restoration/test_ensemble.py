@@ -11,8 +11,7 @@ import pytest
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.restoration import fitting
-from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.restoration.ensemble import ensemble_steps
+from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
 from napari_mdeblurgan.restoration.orientation import ORIENTATIONS
 from napari_mdeblurgan.restoration.plan import make_plan
 

@@ -17,8 +17,7 @@ from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.binning import binned, block_means
-from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.restoration.ensemble import ensemble_steps
+from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.restoration.scan import open_scan

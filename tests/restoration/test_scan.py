@@ -19,8 +19,7 @@ import zarr
 from napari_mdeblurgan.errors import FileError, ImageError, OutOfMemory
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.restoration import inference, room, scan_job
-from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.restoration.ensemble import ensemble_steps
+from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.model import Model, list_models
-from napari_mdeblurgan.restoration import scan, tile_size
+from napari_mdeblurgan.restoration import operations, scan, tile_size
 from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.restoration.tile_size import fitting_batch, fitting_tile, halo_overhead
 from napari_mdeblurgan.storage import Micrograph, read_image
@@ -61,13 +61,13 @@ def test_tiles_that_go_through_the_network_together_come_out_as_one_by_one(
     stack = np.random.default_rng(0).integers(0, 255, (3, 200, 220), np.uint8)
     wishes: dict[str, Any] = {"tile": 64, "precision": "float32", "window": (0, 255)}
     results, sizes = [], []
-    together = scan.apply
+    together = operations.apply
 
     def noted(network: Any, batch: Any, plan: Any) -> Any:
         sizes.append(len(batch))
         return together(network, batch, plan)
 
-    monkeypatch.setattr(scan, "apply", noted)
+    monkeypatch.setattr(operations, "apply", noted)
     for n in (1, 3):
         monkeypatch.setattr(scan, "fitting_batch", lambda *_, n=n: n)
         path = tmp_path / f"{n}.zarr"

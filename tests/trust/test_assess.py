@@ -14,12 +14,14 @@ from scipy import ndimage
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import fitting
-from napari_mdeblurgan.restoration.engine import Progress, restore, restore_steps
+from napari_mdeblurgan.restoration.engine import restore, restore_steps
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
-from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, Wishes, assess, assess_steps, plan_trust
+from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, assess, assess_steps
 from napari_mdeblurgan.trust.explanation import Explanation
 from napari_mdeblurgan.trust.pieces import read_piece
+from napari_mdeblurgan.trust.plan import Wishes, plan_trust
 
 Models = Callable[..., Model]
 

@@ -22,9 +22,11 @@ from napari_mdeblurgan.restoration.scan import Scan, open_scan
 from napari_mdeblurgan.restoration.scan_job import plan_of_finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.storage.map_places import maps_path
-from napari_mdeblurgan.trust import assess as assessing
-from napari_mdeblurgan.trust import explanation
-from napari_mdeblurgan.trust.assess import Assessment, Wishes, assess
+from napari_mdeblurgan.trust import explanation, mapped
+from napari_mdeblurgan.trust import plan as planning
+from napari_mdeblurgan.trust.assess import Assessment, assess
+from napari_mdeblurgan.trust.mapped import Mapped
+from napari_mdeblurgan.trust.plan import Wishes
 from napari_mdeblurgan.trust.stored import assess_stored_steps
 
 Models = Callable[..., Model]
@@ -123,13 +125,13 @@ def test_closed_and_begun_again_it_does_only_what_is_missing(
     model, done = tiny_model(), []
     scan = scanned(plane, model, tmp_path / "a.ome.zarr")
     before = read_image(scan.path).data
-    maps_of_tile = assessing.maps_of_tile
+    work = Mapped.work
 
-    def counted(*arguments: Any) -> Any:
-        done.append(arguments[3])
-        return maps_of_tile(*arguments)
+    def counted(mapped: Mapped, given: Any) -> Any:
+        done.extend(each.place.tile for each in given)
+        return work(mapped, given)
 
-    monkeypatch.setattr(assessing, "maps_of_tile", counted)
+    monkeypatch.setattr(Mapped, "work", counted)
     steps = assess_stored_steps(plane, scan.path, scan.plan, model)
     for _ in range(5):
         next(steps)
@@ -156,15 +158,15 @@ def test_what_is_whole_is_not_made_again_unless_the_calibration_is_another(
     scan = scanned(plane, model, tmp_path / "a.ome.zarr")
     first = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     with monkeypatch.context() as patched:
-        patched.setattr(assessing, "maps_of_tile", lambda *_: pytest.fail("a tile was assessed again"))
+        patched.setattr(Mapped, "work", lambda *_: pytest.fail("a tile was assessed again"))
         second = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     assert (second.consistency, second.error, second.sentence) == (first.consistency, first.error, first.sentence)
     assert (second.signal_error, second.signal_share) == (first.signal_error, first.signal_share)
     np.testing.assert_array_equal(np.asarray(second.map("error").data), np.asarray(first.map("error").data))
-    calibration = assessing.calibration_of(model.card)
+    calibration = planning.calibration_of(model.card)
     assert calibration is not None
     wider = replace(calibration.plain, widths=tuple(2 * width for width in calibration.plain.widths))
-    monkeypatch.setattr(assessing, "calibration_of", lambda *_: replace(calibration, plain=wider))
+    monkeypatch.setattr(planning, "calibration_of", lambda *_: replace(calibration, plain=wider))
     third = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     assert third.error == pytest.approx(2 * first.error, rel=1e-3)
 
@@ -174,7 +176,7 @@ def test_the_mean_of_eight_keeps_its_disagreement_and_is_not_made_again_for_it(
 ) -> None:
     model = tiny_model()
     scan = scanned(plane, model, tmp_path / "a.ome.zarr", ensemble=True)
-    monkeypatch.setattr(assessing, "ensemble", lambda *_: pytest.fail("the eight were made again"))
+    monkeypatch.setattr(mapped, "ensemble", lambda *_: pytest.fail("the eight were made again"))
     stored = finished(assess_stored_steps(plane, scan.path, scan.plan, model, disagreement=True))
     monkeypatch.undo()
     same(stored, in_one_piece(plane, scan, model, monkeypatch, Wishes(disagreement=True)))
@@ -183,7 +185,7 @@ def test_the_mean_of_eight_keeps_its_disagreement_and_is_not_made_again_for_it(
 def test_memory_that_runs_out_quarters_the_tiles(
     tiny_model: Models, plane: Micrograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_mdeblurgan.restoration.inference import DoesNotFit
+    from napari_mdeblurgan.restoration.walk import DoesNotFit
 
     monkeypatch.setattr(fitting, "LARGEST_TILE", 128)
     model = tiny_model()
@@ -205,6 +207,7 @@ def test_memory_that_runs_out_quarters_the_tiles(
 def test_no_more_is_read_at_a_time_than_a_tile_needs(
     tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from napari_mdeblurgan.trust import assess as assessing
     from napari_mdeblurgan.trust import pieces
 
     largest = []
@@ -215,7 +218,7 @@ def test_no_more_is_read_at_a_time_than_a_tile_needs(
         largest.append(part.size)
         return part
 
-    for module in (pieces, assessing, explanation):
+    for module in (pieces, mapped, assessing, explanation):
         monkeypatch.setattr(module, "read", noted)
     data = np.random.default_rng(0).integers(0, 256, (450, 450), dtype=np.uint8)
     source, model = Micrograph(da.from_array(data, chunks=100), "YX"), tiny_model()
@@ -228,7 +231,7 @@ def test_no_more_is_read_at_a_time_than_a_tile_needs(
 def test_the_network_is_run_on_four_tiles_at_a_time_where_they_fit(
     tiny_model: Models, plane: Micrograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fits: bool
 ) -> None:
-    from napari_mdeblurgan.restoration.inference import DoesNotFit
+    from napari_mdeblurgan.restoration.walk import DoesNotFit
 
     model, sizes = tiny_model(), []
     scan = open_scan(plane, model, tmp_path / "a.ome.zarr", **{**WISHES, "tile": 128})

@@ -154,7 +154,7 @@ class Gate:
         self._open.release(tiles)
 
     def steps(self, _image: Any, plan: Any, _model: Any, _explanation: Any = None) -> Generator[Any, None, np.ndarray]:
-        from napari_mdeblurgan.restoration.engine import Progress
+        from napari_mdeblurgan.restoration.progress import Progress
 
         try:
             yield Progress(done=0, total=self.TILES, seconds=0.0)

@@ -10,7 +10,7 @@ import sys
 import napari
 from qtpy.QtCore import QTimer
 
-from napari_mdeblurgan.restoration.engine import Progress
+from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.widgets import scan
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.runner import Runner

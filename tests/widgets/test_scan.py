@@ -14,7 +14,7 @@ import pytest
 import zarr
 
 from napari_mdeblurgan import load_model, restore
-from napari_mdeblurgan.restoration import scan
+from napari_mdeblurgan.restoration import operations, scan
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
@@ -38,7 +38,7 @@ class Blocks:
     def __init__(self) -> None:
         self.done: list[tuple[tuple[int, ...], int, int]] = []
         self._open = threading.Semaphore(0)
-        self._apply, self._write = scan.apply, OmeZarrWriter.write
+        self._apply, self._write = operations.apply, OmeZarrWriter.write
         self.waiting = 0
 
     def let_on(self, count: int = 1000) -> None:
@@ -63,7 +63,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> Generator[Blocks, None, None]:
     blocks = Blocks()
-    monkeypatch.setattr(scan, "apply", blocks.apply)
+    monkeypatch.setattr(operations, "apply", blocks.apply)
     monkeypatch.setattr(OmeZarrWriter, "write", lambda writer, *block: blocks.write(writer, *block))
     monkeypatch.setattr(scan, "fitting_batch", lambda *_: 1)
     yield blocks

@@ -15,7 +15,8 @@ from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.map_places import maps_path
-from napari_mdeblurgan.trust import assess as assessing
+from napari_mdeblurgan.trust.assess import assess
+from napari_mdeblurgan.trust.mapped import Mapped
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.results import results_in
@@ -51,15 +52,15 @@ def names(viewer: Viewer) -> list[str]:
 def cancelled_in_the_middle(widget: DeblurWidget, wait: Run, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Press the button, and Cancel while the second tile is assessed; returns the tiles, also of later runs."""
     done: list[Any] = []
-    maps_of_tile = assessing.maps_of_tile
+    work = Mapped.work
 
-    def counted(*arguments: Any) -> Any:
-        done.append(arguments[3])
+    def counted(mapped: Mapped, given: Any) -> Any:
+        done.extend(each.place.tile for each in given)
         if len(done) == 2:
             widget._runner._worker.quit()
-        return maps_of_tile(*arguments)
+        return work(mapped, given)
 
-    monkeypatch.setattr(assessing, "maps_of_tile", counted)
+    monkeypatch.setattr(Mapped, "work", counted)
     widget.controls.run.native.click()
     wait()
     assert len(done) == 2
@@ -76,7 +77,7 @@ def test_maps_lie_hidden_and_lazy_above_the_result(
     (path,) = cache_folder.glob("*.ome.zarr")
     model = load_model("tiny-grey")
     plan = make_plan(image, model.card)
-    whole = assessing.assess(image, np.asarray(viewer.layers[1].data[0]), plan, model)
+    whole = assess(image, np.asarray(viewer.layers[1].data[0]), plan, model)
     for layer, name in zip(viewer.layers[2:], ("choice", "defocus", "consistency", "error"), strict=True):
         assert not layer.visible
         finest = layer.data[0] if layer.multiscale else layer.data
@@ -158,7 +159,7 @@ def test_finished_scan_gets_its_maps_later_and_they_are_shown_again_without_work
     assert names(viewer) == NAMES
     first = trusting.controls.status.value
     del viewer.layers[1:]
-    monkeypatch.setattr(assessing, "maps_of_tile", lambda *_: pytest.fail("a tile was assessed again"))
+    monkeypatch.setattr(Mapped, "work", lambda *_: pytest.fail("a tile was assessed again"))
     run()
     assert names(viewer) == NAMES
     assert trusting.controls.status.value == first

@@ -181,15 +181,15 @@ def test_cancelling_while_it_is_assessed_adds_nothing(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from napari_mdeblurgan.trust import assess
+    from napari_mdeblurgan.trust import plan
 
-    plan_trust = assess.plan_trust
+    plan_trust = plan.plan_trust
 
     def cancelling(*arguments: object, **wishes: object) -> object:
         trusting._runner._worker.quit()
         return plan_trust(*arguments, **wishes)
 
-    monkeypatch.setattr(assess, "plan_trust", cancelling)
+    monkeypatch.setattr(plan, "plan_trust", cancelling)
     viewer.add_image(noise(), name="nuclei")
     trusting.controls.run.native.click()
     wait_for_end()
@@ -200,7 +200,7 @@ def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
 ) -> None:
     from napari_mdeblurgan import load_model
-    from napari_mdeblurgan.restoration.ensemble import ensemble_steps
+    from napari_mdeblurgan.restoration.engine import ensemble_steps
     from napari_mdeblurgan.restoration.plan import make_plan
 
     image, model = noise(), load_model("tiny-grey")
@@ -241,7 +241,7 @@ def test_a_preview_is_not_made_of_eight_orientations(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "napari_mdeblurgan.restoration.ensemble.ensemble_steps",
+        "napari_mdeblurgan.restoration.engine.ensemble_steps",
         lambda *_: pytest.fail("a preview was made eight times"),
     )
     trusting.controls.ensemble.value = True

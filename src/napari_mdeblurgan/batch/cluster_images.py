@@ -14,14 +14,15 @@ from napari_mdeblurgan.batch.item import Item, Product, Refusal
 from napari_mdeblurgan.batch.making import known_product, open_work, product, refused, zarr_path
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
-from napari_mdeblurgan.batch.worker import Part, make_block, make_image, write_large
+from napari_mdeblurgan.batch.worker import make_block, make_image, write_large
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.restoration.arrays import Part
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.storage import FileImage
 from napari_mdeblurgan.storage.reading import loaded
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.scan import Block, Scan
     from napari_mdeblurgan.storage import Micrograph
 
@@ -125,7 +126,7 @@ class ClusterImage:
 
     def _blocks(self, image: Micrograph, scan: Scan, total: int) -> Iterator[Call]:
         """The missing blocks of a large image. Those of images that are in no file are read here."""
-        from napari_mdeblurgan.restoration.engine import Progress
+        from napari_mdeblurgan.restoration.progress import Progress
 
         missing, start = scan.missing(), time.perf_counter()
         before = total - sum(block.pixels for block in missing)

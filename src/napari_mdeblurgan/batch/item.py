@@ -14,7 +14,7 @@ from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.errors import MdeblurganError
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.progress import Progress
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 

@@ -22,8 +22,8 @@ from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 from napari_mdeblurgan.storage.provenance import read_provenance, record_of
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.scan import Scan
 
 HEARTBEAT_S = 0.25
@@ -111,8 +111,8 @@ def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator
 
 
 def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.measuring import told
+    from napari_mdeblurgan.restoration.progress import Progress
 
     path, made = zarr_path(place), known_product(place, image, recipe)
     total = made.pixels
@@ -196,7 +196,7 @@ def write_from_zarr(path: Path, place: Path, name: str, stop: Event | None = Non
 
 def _stream(path: Path, place: Path, name: str, total: int) -> Generator[Progress, None, None]:
     """The same in a thread, with signs of life in the meantime."""
-    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.progress import Progress
 
     stop, failed = Event(), []
 

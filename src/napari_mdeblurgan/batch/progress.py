@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.progress import Progress
 
 STEADY_S = 1.0  # of work before a rate is worth showing
 

@@ -15,12 +15,11 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask
-import numpy as np
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.batch.inputs import Source
@@ -30,6 +29,7 @@ from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, Lock, locked
 from napari_mdeblurgan.own_folder import make_own
+from napari_mdeblurgan.restoration.arrays import Part
 from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import TileLimit
@@ -44,28 +44,6 @@ if TYPE_CHECKING:
 PRIVATE = 0o700
 
 _HELD: list[Lock] = []
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of an array that stands for the whole, for a block that reads nothing else.
-
-    Attributes
-    ----------
-    pixels : ndarray, shape (y, x) or (y, x, colours)
-        Of one image of the stack.
-    y, x : int
-        Where it begins in that.
-    """
-
-    pixels: np.ndarray
-    y: int
-    x: int
-
-    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
-        """A part of it, by the index that it has in the whole array."""
-        rows, columns = (part for part in key if isinstance(part, slice))
-        return self.pixels[rows.start - self.y : rows.stop - self.y, columns.start - self.x : columns.stop - self.x]
 
 
 def dask_setup(_: object) -> None:

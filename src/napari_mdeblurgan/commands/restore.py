@@ -38,7 +38,7 @@ from napari_mdeblurgan.commands.trust import Wishes, Work
 if TYPE_CHECKING:
     import numpy as np
 
-    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.storage.objective import Objective
 

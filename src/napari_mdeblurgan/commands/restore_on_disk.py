@@ -19,8 +19,8 @@ from napari_mdeblurgan.exclusive import Busy, locked
 if TYPE_CHECKING:
     from napari_mdeblurgan.exclusive import Lock
     from napari_mdeblurgan.model import Model
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_mdeblurgan.model import Model, ModelCard
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
 
@@ -95,10 +95,11 @@ class Work:
 
     def __call__(self, image: Any, plan: RestorationPlan, model: Model) -> np.ndarray:
         """Restore `image`; the assessment is kept."""
-        from napari_mdeblurgan.restoration.engine import restore_steps
-        from napari_mdeblurgan.restoration.ensemble import ensemble_steps
-        from napari_mdeblurgan.trust import assess
+        from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
+        from napari_mdeblurgan.trust.assess import assess_steps
         from napari_mdeblurgan.trust.explanation import Explanation
+        from napari_mdeblurgan.trust.plan import Wishes as TrustWishes
+        from napari_mdeblurgan.trust.plan import plan_trust
         from napari_mdeblurgan.trust.settings import settings_of
 
         self._plan = plan
@@ -113,8 +114,8 @@ class Work:
         self._settings = settings_of(plan, model.card, ensemble=self._wishes.ensemble, binning=self._binning)
         if self._wishes.assesses:
             print("assessing the result", flush=True)
-            trust = assess.plan_trust(image, result, plan, model, assess.Wishes(disagreement=spread is not None))
-            self._assessment = self._shown(assess.assess_steps(image, result, trust, model, explanation, spread=spread))
+            trust = plan_trust(image, result, plan, model, TrustWishes(disagreement=spread is not None))
+            self._assessment = self._shown(assess_steps(image, result, trust, model, explanation, spread=spread))
         return result  # type: ignore[no-any-return]
 
     def entry(self, image: Micrograph, plan: RestorationPlan, card: ModelCard) -> dict[str, Any]:

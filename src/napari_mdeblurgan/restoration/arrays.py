@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -59,3 +60,25 @@ def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
     """A part of an array in memory or of a lazy one; in this thread alone, as this may run within one of dask's tasks."""
     part = image[index]
     return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an array that stands for the whole, for a tile that reads nothing else.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (y, x) or (y, x, colours)
+        Of one image of the stack.
+    y, x : int
+        Where it begins in that.
+    """
+
+    pixels: np.ndarray
+    y: int
+    x: int
+
+    def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
+        """A part of it, by the index that it has in the whole array."""
+        rows, columns = (part for part in key if isinstance(part, slice))
+        return self.pixels[rows.start - self.y : rows.stop - self.y, columns.start - self.x : columns.stop - self.x]

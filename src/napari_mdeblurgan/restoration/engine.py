@@ -1,68 +1,32 @@
-"""Carrying out a plan: tiles through the network, stitched to an array in memory or a lazy one."""
+"""Carrying out a plan: an image restored to an array in memory, or to a lazy one."""
 
 from __future__ import annotations
 
 import math
 import time
 import warnings
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.arrays import as_array, is_masked
 from napari_mdeblurgan.restoration.binning import binned, checked_binning
-from napari_mdeblurgan.restoration.fitting import target
-from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
+from napari_mdeblurgan.restoration.fitting import fine_grid, target
+from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.measuring import finished, measuring, told
+from napari_mdeblurgan.restoration.operations import DISAGREEMENT, EXPLANATION, RESULT, Eightfold, restoring
 from napari_mdeblurgan.restoration.plan import RestorationPlan, has_colours, make_plan
-from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
+from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.restoration.tile_size import fitting_batch
+from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
+from napari_mdeblurgan.restoration.walk import Made, Operation, Spot, Todo, walk
 from napari_mdeblurgan.storage.lazy import by_block
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a restoration has come.
-
-    Attributes
-    ----------
-    done, total : int
-        Pixels of the result.
-    seconds : float
-        Since the start.
-    before : int
-        Of those done, the pixels that an earlier run had done.
-    """
-
-    done: int
-    total: int
-    seconds: float
-    before: int = 0
-
-    @property
-    def fraction(self) -> float:
-        """0 at the start, 1 at the end."""
-        return self.done / self.total
-
-    @property
-    def remaining_s(self) -> float | None:
-        """Seconds still to go at the rate so far; None before the first tile is done."""
-        own = self.done - self.before
-        return self.seconds * (self.total - self.done) / own if own else None
-
-    @property
-    def rate(self) -> float | None:
-        """Megapixels of the result per second so far; None before the first tile is done."""
-        own = self.done - self.before
-        return own / self.seconds / 1e6 if own and self.seconds else None
 
 
 def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any:
@@ -139,27 +103,81 @@ def restore_steps(
         raise ImageError(
             f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; make a new plan."
         )
-    start = time.perf_counter()
-    done, total = 0, math.prod(plan.output_shape) // (plan.colours or (1,))[0]
+    windows = yield from _windows(image, plan)
+    operation = restoring(image, plan, windows, model, explain=tell is not None)
+    arrays = {RESULT: np.empty(plan.output_shape, plan.dtype)}
+    most = fitting_batch(model.card, plan.tile, plan.device, plan.precision)
+    yield from _in_memory(Todo(_places(plan, plan.grid), most), plan, operation, arrays, tell)
+    return arrays[RESULT]
+
+
+def ensemble_steps(
+    image: Any, plan: RestorationPlan, model: Model
+) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray]]:
+    """Restore an image as the mean of its eight orientations: a little better, at eight times the cost.
+
+    Yields once at the start and after every tile, as `restore_steps` does.
+
+    Parameters
+    ----------
+    image : array
+        What the plan was made for; a lazy one is read tile by tile.
+    plan : RestorationPlan
+        From `make_plan`.
+    model : Model
+        The model that the plan was made for.
+
+    Returns
+    -------
+    tuple of ndarray
+        The result, `plan.output_shape` and `plan.dtype`; and the standard deviation of the eight in grey levels, mean over the
+        colours, float32 without colour axis.
+    """
+    windows = yield from _windows(image, plan)
+    arrays = {
+        RESULT: np.empty(plan.output_shape, plan.dtype),
+        DISAGREEMENT: np.empty(plan.output_shape[: len(plan.leading) + 2], np.float32),
+    }
+    yield from _in_memory(Todo(_places(plan, fine_grid(plan))), plan, Eightfold(image, plan, windows, model), arrays)
+    return arrays[RESULT], arrays[DISAGREEMENT]
+
+
+def _windows(image: Any, plan: RestorationPlan) -> Generator[Progress, None, tuple[Window, ...]]:
+    """The plan's windows, or those that are measured now."""
+    if plan.windows is not None:
+        return plan.windows
     steps = measuring(image, plan.rgb, plan.window_axes)
-    windows = plan.windows or (yield from told(steps, lambda _: Progress(0, total, 0.0)))
-    result = np.empty(plan.output_shape, plan.dtype)
+    return (yield from told(steps, lambda _: Progress(0, _pixels(plan), 0.0)))
+
+
+def _places(plan: RestorationPlan, grid: TileGrid) -> Iterator[Spot]:
+    """Every tile of every image of a stack."""
+    return (Spot(index, tile) for index in np.ndindex(*plan.leading) for tile in grid)
+
+
+def _in_memory(
+    todo: Todo[Spot],
+    plan: RestorationPlan,
+    operation: Operation,
+    arrays: Mapping[str, np.ndarray],
+    tell: Callable[[tuple[int, ...], Tile, np.ndarray], None] | None = None,
+) -> Generator[Progress, None, None]:
+    """Walk, with pieces put into arrays of the result's grid, and what is told of them handed on."""
+    start, done, total = time.perf_counter(), 0, _pixels(plan)
+
+    def write(place: Spot, made: Made) -> None:
+        for name, array in arrays.items():
+            where: tuple[int | slice, ...] = (*place.index, *target(place.tile, plan))
+            array[where] = made[name]
+        if tell is not None and EXPLANATION in made:
+            tell(place.index, place.tile, made[EXPLANATION])
+
     yield Progress(done, total, 0.0)
-    network = network_on(model, plan.device)
-    limit = TileLimit()
-    try:
-        for index in np.ndindex(*plan.leading):
+    for places in walk(todo, plan, operation, write):
+        done += sum(place.tile.pixels for place in places) * plan.factor**2
+        yield Progress(done, total, time.perf_counter() - start)
 
-            def read(tile: Tile, index: tuple[int, ...] = index) -> np.ndarray:
-                return np.asarray(image[(*index, tile.y.source, tile.x.source)])
 
-            note = None if tell is None else partial(tell, index)
-            for tile, piece in restored_tiles(
-                read, list(plan.grid), plan, plan.window(index, windows), network, limit, note
-            ):
-                result[(*index, *target(tile, plan))] = piece
-                done += tile.pixels * plan.factor**2
-                yield Progress(done, total, time.perf_counter() - start)
-    finally:
-        memory.release()
-    return result
+def _pixels(plan: RestorationPlan) -> int:
+    """Pixels of the result, whatever its colours."""
+    return math.prod(plan.output_shape) // (plan.colours or (1,))[0]

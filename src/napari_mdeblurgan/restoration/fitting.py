@@ -1,20 +1,16 @@
-"""A walk over tiles small enough for several numbers for every pixel of the result, with what happens when memory runs out."""
+"""Tiles small enough for several numbers for every pixel of the result, and where they lie in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.inference import DoesNotFit, smaller_tiles
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 
 LARGEST_TILE = 512  # several numbers for every pixel of the result are held at once
-
-Made = TypeVar("Made")
 
 
 def close_together(grid: TileGrid) -> Iterator[Tile]:
@@ -35,28 +31,6 @@ def fine_grid(plan: RestorationPlan) -> TileGrid:
     return replace(plan.grid, tile=min(plan.tile, LARGEST_TILE), step=plan.grid.multiple)
 
 
-def tiles_that_fit(
-    plan: RestorationPlan, work: Callable[[Tile], Made], tiles: Iterable[Tile] | None = None
-) -> Iterator[tuple[Tile, Made]]:
-    """Do some work on every tile of an image, or on some; a tile for which memory runs out is quartered.
-
-    Raises
-    ------
-    OutOfMemory
-        If not even the smallest tile fits.
-    """
-    todo = list(fine_grid(plan) if tiles is None else tiles)[::-1]
-    while todo:
-        tile = todo.pop()
-        try:
-            made = work(tile)
-        except DoesNotFit as error:
-            quarters = smaller_tiles(tile, plan, error)
-            todo.extend(reversed(quarters))
-            continue
-        yield tile, made
-
-
 def target(tile: Tile, plan: RestorationPlan, factor: int | None = None) -> tuple[slice, slice]:
     """Where a tile lies in an array of the plan's region with `factor` pixels for one of the image, by default the plan's."""
     f = plan.factor if factor is None else factor
@@ -65,12 +39,3 @@ def target(tile: Tile, plan: RestorationPlan, factor: int | None = None) -> tupl
         slice((tile.y.start - y0) * f, (tile.y.stop - y0) * f),
         slice((tile.x.start - x0) * f, (tile.x.stop - x0) * f),
     )
-
-
-def within(part: Tile, tile: Tile, factor: int) -> tuple[slice, slice]:
-    """Where a part of a tile lies in it, with `factor` pixels for one of the image."""
-    y, x = (
-        slice((inner.start - outer.start) * factor, (inner.stop - outer.start) * factor)
-        for inner, outer in ((part.y, tile.y), (part.x, tile.x))
-    )
-    return y, x

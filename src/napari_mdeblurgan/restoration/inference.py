@@ -1,11 +1,11 @@
-"""One tile through the network, and what happens when it does not fit."""
+"""Tiles through the network: made ready for it, run, and made pixels of the result."""
 
 from __future__ import annotations
 
 import copy
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeGuard
 from weakref import WeakKeyDictionary
@@ -24,7 +24,8 @@ from napari_mdeblurgan.network.softening import softened
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tile_size import block_edge
-from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
+from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.restoration.walk import DoesNotFit
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -33,18 +34,12 @@ if TYPE_CHECKING:
 
 STRIP_ROWS = 128
 
-Tell = Callable[[Tile, np.ndarray], None]
-
 _ONE_AT_A_TIME: dict[int, threading.Lock] = {}  # by process: in the child of a fork nobody lets go of the parent's
 _COPIES: WeakKeyDictionary[Network, dict[str, Network]] = WeakKeyDictionary()
 
 
 def _lock() -> threading.Lock:
     return _ONE_AT_A_TIME.setdefault(os.getpid(), threading.Lock())
-
-
-class DoesNotFit(Exception):
-    """The network ran out of memory on a tile."""
 
 
 def network_on(model: Model, device: str) -> Network:
@@ -66,63 +61,6 @@ def network_on(model: Model, device: str) -> Network:
                 raise
             raise OutOfMemory(f"The model does not fit into the memory of {device}; close other programs.") from error
     return copies[device]
-
-
-def restored_tiles(
-    read: Callable[[Tile], np.ndarray],
-    tiles: list[Tile],
-    plan: RestorationPlan,
-    window: Window,
-    network: Network,
-    limit: TileLimit,
-    tell: Tell | None = None,
-) -> Iterator[tuple[Tile, np.ndarray]]:
-    """Restore tiles one by one. When memory runs out those still to come are quartered.
-
-    Parameters
-    ----------
-    read : callable
-        From a tile to the part of the image that its `source` slices name.
-    tiles : list of Tile
-        What to restore.
-    limit : TileLimit
-        What earlier calls have learned about the memory; lowered if it runs out, so that the next one starts with what fits.
-    tell : callable, optional
-        Called with every tile and the explanation of it, see `explained`.
-
-    Raises
-    ------
-    OutOfMemory
-        If not even the smallest tile fits.
-    """
-    todo = tiles[::-1]
-    while todo:
-        tile, *smaller = plan.grid.within(todo.pop(), limit)
-        todo += reversed(smaller)
-        try:
-            piece = restore_tile(read(tile), tile, plan, window, network, tell)
-        except DoesNotFit as error:
-            quarters = smaller_tiles(tile, plan, error)
-            limit.lower(quarters)
-            todo.append(tile)
-            continue
-        yield tile, piece
-
-
-def smaller_tiles(tile: Tile, plan: RestorationPlan, error: DoesNotFit) -> tuple[Tile, ...]:
-    """The quarters of a tile for which memory ran out.
-
-    Raises
-    ------
-    OutOfMemory
-        If it cannot be divided.
-    """
-    quarters = plan.grid.quarters(tile)
-    if len(quarters) == 1:
-        raise OutOfMemory(
-            f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."
-        ) from error
-    return quarters
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +103,6 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
     return Prepared(tile, values, missing, block[..., 3] if plan.colours == (4,) else None)
 
 
-def alike(one: Tile, other: Tile) -> bool:
-    """Whether two tiles can go through the network together."""
-    pairs = ((one.y, other.y), (one.x, other.x))
-    return all(a.inside == b.inside and a.read_stop - a.read_start == b.read_stop - b.read_start for a, b in pairs)
-
-
 def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) -> list[np.ndarray]:
     """Through the network: (y, x, channels) float32 of what each tile restores; one batch at a time in a process.
 
@@ -201,11 +133,13 @@ def explanation(network: Generator, prepared: Prepared, plan: RestorationPlan) -
     return told
 
 
-def explained(network: Generator, prepared: Prepared, plan: RestorationPlan) -> tuple[np.ndarray, np.ndarray]:
-    """Both `apply` and `explanation` of a tile, in one go."""
+def explained(
+    network: Generator, batch: Sequence[Prepared], plan: RestorationPlan
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Both `apply` and `explanation` of each tile, in one go."""
     stages = _as_planned(network.explained_stages, plan)
-    ((output, told),) = _maps(stages, (stages.result, "explanation"), [prepared], plan)
-    return without_tints(output, prepared, plan), told
+    made = _maps(stages, (stages.result, "explanation"), batch, plan)
+    return [(without_tints(output, prepared, plan), told) for (output, told), prepared in zip(made, batch, strict=True)]
 
 
 def _as_planned(stages: Stages, plan: RestorationPlan) -> Stages:
@@ -285,19 +219,6 @@ def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window
 def _strips(length: int) -> Iterator[slice]:
     """A few rows at a time, which take little memory and stay in the processor's cache."""
     return (slice(start, start + STRIP_ROWS) for start in range(0, length, STRIP_ROWS))
-
-
-def restore_tile(
-    block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network, tell: Tell | None = None
-) -> np.ndarray:
-    """From `block`, the tile's `source` part of one image, to the tile's part of the result."""
-    prepared = prepare(block, tile, plan, window)
-    if tell is not None and explains(network):
-        output, told = explained(network, prepared, plan)
-        tell(tile, told)
-    else:
-        (output,) = apply(network, [prepared], plan)
-    return finish(output, prepared, plan, window)
 
 
 def explains(network: Network) -> TypeGuard[Generator]:

@@ -11,11 +11,13 @@ import dask.array as da
 import numpy as np
 from dask.utils import SerializableLock
 
-from napari_mdeblurgan.restoration.inference import network_on, restored_tiles
+from napari_mdeblurgan.restoration.arrays import Part
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.operations import RESULT, restoring
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
+from napari_mdeblurgan.restoration.walk import Spot, made_of
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -106,16 +108,6 @@ def _restore_chunk(
         np.concatenate([np.asarray(part)[crop] for part, crop in zip(line, cuts, strict=True)], axis=1)
         for line, cuts in zip(parts, crops, strict=True)
     ]
-    block, f = np.concatenate(rows, axis=0), plan.factor
-    result = np.empty(((tile.y.stop - tile.y.start) * f, (tile.x.stop - tile.x.start) * f, *plan.colours), plan.dtype)
-
-    def read(part: Tile) -> np.ndarray:
-        y, x = tile.y.source.start, tile.x.source.start
-        rows, columns = part.y.source, part.x.source
-        return block[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
-
-    network = network_on(model, plan.device)
-    for part, piece in restored_tiles(read, [tile], plan, plan.window(index, windows.get()), network, limit):
-        y, x = (part.y.start - tile.y.start) * f, (part.x.start - tile.x.start) * f
-        result[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
-    return result[(None,) * len(index)]
+    image = Part(np.concatenate(rows, axis=0), tile.y.source.start, tile.x.source.start)
+    operation = restoring(image, plan, windows.get(), model)
+    return made_of(Spot(index, tile), plan, operation, limit)[RESULT][(None,) * len(index)]

@@ -5,37 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.restoration import memory
-from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.fitting import interleaved
-from napari_mdeblurgan.restoration.inference import (
-    DoesNotFit,
-    Prepared,
-    alike,
-    apply,
-    finish,
-    network_on,
-    prepare,
-    restored_tiles,
-)
-from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.made import provenance_of
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.restoration.overlap import overlapped
+from napari_mdeblurgan.restoration.operations import DISAGREEMENT, RESULT, Eightfold, restoring
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.scan_job import settling
-from napari_mdeblurgan.restoration.scan_spread import create_spread, ensemble_block
+from napari_mdeblurgan.restoration.scan_spread import create_spread
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Region, Tile, TileLimit
+from napari_mdeblurgan.restoration.walk import Made, Operation, Todo, made_of, walk
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.storage.provenance import record_of
@@ -118,8 +105,6 @@ class Scan:
         self._source, self._model, self._writer = source, model, writer
         self._ensemble, self._spread = ensemble, spread
         self._wanted: tuple[tuple[int, ...], Region] | None = None
-        self._batch = 1  # blocks that go through the network together
-        self._lock = Lock()
 
     @property
     def levels(self) -> list[ArrayPart]:
@@ -157,8 +142,7 @@ class Scan:
         region : ((int, int), (int, int)), optional
             Start and stop along y and x of what is seen of it, in pixels of the source; the whole image by default.
         """
-        with self._lock:
-            self._wanted = None if index is None else (tuple(index), region or self.plan.region)
+        self._wanted = None if index is None else (tuple(index), region or self.plan.region)
 
     def steps(self) -> Generator[Progress, None, Path]:
         """Restore what is missing; yields once at the start and after every block, and returns where the result is.
@@ -177,54 +161,28 @@ class Scan:
         total = sum(block.pixels for block in self.blocks)
         done = before = total - sum(block.pixels for block in todo)
         yield Progress(done, total, 0.0, before)
-        if not self._ensemble:
-            self._batch = fitting_batch(self._model.card, self.plan.tile, self.plan.device, self.plan.precision)
-        turns = self._in_turn(todo)
-        try:
-            for blocks in self._eightfold(turns) if self._ensemble else self._once(turns):
-                done += sum(block.pixels for block in blocks)
-                yield Progress(done, total, time.perf_counter() - start, before)
-        finally:
-            memory.release()
+        for blocks in self._walk(todo):
+            done += sum(block.pixels for block in blocks)
+            yield Progress(done, total, time.perf_counter() - start, before)
         return self.finish()
 
-    def _once(self, turns: Iterator[list[Block]]) -> Iterator[list[Block]]:
-        """Restore blocks as they are; yields those that are written."""
-        image, plan = self._source.data, self.plan
-        network, limit = network_on(self._model, plan.device), TileLimit()
+    def _walk(self, todo: list[Block]) -> Iterator[list[Block]]:
+        """Restore blocks, once or in eight orientations each; the spread of each is written before its mean."""
+        image, plan, model = self._source.data, self.plan, self._model
+        windows = plan.windows or ()
+        operation: Operation
+        if self._ensemble:  # a block is written at once: it holds the work of eight
+            behind, most, operation = 0, 1, Eightfold(image, plan, windows, model)
+        else:
+            behind, most = 1, fitting_batch(model.card, plan.tile, plan.device, plan.precision)
+            operation = restoring(image, plan, windows, model)
 
-        def read(blocks: list[Block]) -> list[Prepared]:
-            return [
-                prepare(_read(image, each.index, each.tile), each.tile, plan, _window(each, plan)) for each in blocks
-            ]
+        def write(block: Block, made: Made) -> None:
+            if self._spread is not None:
+                self._spread.write(block.index, block.y, block.x, made[DISAGREEMENT])
+            self._writer.write(block.index, block.y, block.x, made[RESULT])
 
-        def work(batch: list[Prepared]) -> list[tuple[Prepared, np.ndarray | None]]:
-            if limit.edge is None or batch[0].tile.edge <= limit.edge:
-                try:
-                    return list(zip(batch, apply(network, batch, plan), strict=True))
-                except DoesNotFit:
-                    self._batch = max(self._batch // 2, 1)
-            return [(prepared, None) for prepared in batch]
-
-        def write(blocks: list[Block], made: list[tuple[Prepared, np.ndarray | None]]) -> None:
-            for block, (prepared, output) in zip(blocks, made, strict=True):
-                if output is None:
-                    pixels = restore_block(block, image, plan, self._model, limit)
-                else:
-                    pixels = finish(output, prepared, plan, _window(block, plan))
-                self._writer.write(block.index, block.y, block.x, pixels)
-
-        return overlapped(turns, read, work, write)
-
-    def _eightfold(self, turns: Iterator[list[Block]]) -> Iterator[list[Block]]:
-        """Restore blocks in eight orientations each; the spread of each is written before its mean."""
-        for blocks in turns:
-            for block in blocks:
-                made = ensemble_block(block.index, block.tile, self._source.data, self.plan, self._model)
-                if self._spread is not None:
-                    self._spread.write(block.index, block.y, block.x, made.spread)
-                self._writer.write(block.index, block.y, block.x, made.mean)
-            yield blocks
+        return walk(Todo(todo, most, self._is_wanted), plan, operation, write, behind=behind)
 
     def arrived(self, block: Block) -> None:
         """Take note of a block that another process has written with `store.write_block`."""
@@ -246,16 +204,9 @@ class Scan:
         """Remove all that was written."""
         self._writer.abandon()
 
-    def _in_turn(self, todo: list[Block]) -> Iterator[list[Block]]:
-        """Block after block, or several that are alike; at each step those first that are wanted."""
-        while todo:
-            with self._lock:
-                wanted = self._wanted
-            chosen = next((n for n, block in enumerate(todo) if wanted is not None and block.meets(*wanted)), 0)
-            first = todo.pop(chosen)
-            more = self._batch - 1
-            further = list(islice((n for n, block in enumerate(todo) if alike(block.tile, first.tile)), more))
-            yield [first, *(todo.pop(n) for n in reversed(further))]
+    def _is_wanted(self, block: Block) -> bool:
+        wanted = self._wanted
+        return wanted is not None and block.meets(*wanted)
 
 
 def open_scan(source: Micrograph, model: Model, path: str | Path, **wishes: Any) -> Scan:
@@ -366,27 +317,8 @@ def restore_block(
     OutOfMemory
         If not even the smallest tile fits.
     """
-    result = np.empty((block.height, block.width, *plan.colours), plan.dtype)
-    (y0, _), (x0, _) = block.region
-
-    def read(tile: Tile) -> np.ndarray:
-        return _read(image, block.index, tile)
-
-    network = network_on(model, plan.device)
-    for tile, piece in restored_tiles(read, [block.tile], plan, _window(block, plan), network, limit or TileLimit()):
-        y, x = (tile.y.start - y0) * plan.factor, (tile.x.start - x0) * plan.factor
-        result[y : y + piece.shape[0], x : x + piece.shape[1]] = piece
-    return result
-
-
-def _read(image: Any, index: tuple[int, ...], tile: Tile) -> np.ndarray:
-    """What a tile reads of one image; in this thread alone, whatever scheduler dask has."""
-    part = image[(*index, tile.y.source, tile.x.source)]
-    return np.asarray(part.compute(scheduler="synchronous") if hasattr(part, "compute") else part)
-
-
-def _window(block: Block, plan: RestorationPlan) -> Window:
-    return plan.window(block.index, plan.windows or ())
+    operation = restoring(image, plan, plan.windows or (), model)
+    return made_of(block, plan, operation, limit or TileLimit())[RESULT]
 
 
 def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dask.base import tokenize
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.fitting import fine_grid
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measuring
 from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph, with_known
@@ -66,9 +67,7 @@ def settling(
     if not begun and wishes.get("tile") is None:
         plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
     if ensemble:
-        from napari_mdeblurgan.restoration.fitting import LARGEST_TILE  # which brings torch
-
-        plan = replace(plan, tile=min(plan.tile, LARGEST_TILE))
+        plan = replace(plan, tile=fine_grid(plan).tile)
     if not begun:
         check_room(path, plan)  # before pixels are read, of which there may be fewer than is claimed
     if plan.windows is None:

@@ -10,72 +10,24 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.arrays import read
-from napari_mdeblurgan.restoration.engine import Progress
-from napari_mdeblurgan.restoration.ensemble import ensemble, part_of
-from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target, tiles_that_fit, within
-from napari_mdeblurgan.restoration.inference import network_on
-from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target
+from napari_mdeblurgan.restoration.inference import explains, network_on
+from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tiling import Tile
-from napari_mdeblurgan.trust.choice import choice
-from napari_mdeblurgan.trust.consistency import compare, in_noise
-from napari_mdeblurgan.trust.defocus import defocus_of_tile
-from napari_mdeblurgan.trust.domain import Examination, examine
-from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
-from napari_mdeblurgan.trust.estimates import Estimate, estimate_whole
-from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation, explains
-from napari_mdeblurgan.trust.features import features
+from napari_mdeblurgan.restoration.walk import Made, Spot, Todo, walk
+from napari_mdeblurgan.trust.estimates import Estimate
+from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
 from napari_mdeblurgan.trust.figures import Figures, Sums
-from napari_mdeblurgan.trust.maps import MAPS, TrustMap
-from napari_mdeblurgan.trust.pieces import read_piece
+from napari_mdeblurgan.trust.mapped import Mapped
+from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
+from napari_mdeblurgan.trust.plan import TrustPlan, Wishes, plan_trust
 from napari_mdeblurgan.trust.summary import summarise
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What is to be assessed beyond what costs little.
-
-    Attributes
-    ----------
-    disagreement : bool
-        Restore everything eight times, flipped and turned: eight times the cost of the restoration.
-    weights : bool
-        Keep the weights of the candidates as well.
-    """
-
-    disagreement: bool = False
-    weights: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustPlan:
-    """All that is settled before the maps are made.
-
-    Attributes
-    ----------
-    restoration : RestorationPlan
-        That the result came from, with its windows.
-    estimates : tuple of Estimate
-        One, or one for each channel that has a window of its own.
-    calibration : Calibration or None
-        Of the error bar; without one there is none.
-    maps : tuple of str
-        Names of the maps, keys of `MAPS`.
-    """
-
-    restoration: RestorationPlan
-    estimates: tuple[Estimate, ...]
-    calibration: Calibration | None
-    maps: tuple[str, ...]
-
-    def estimate(self, index: tuple[int, ...]) -> Estimate:
-        """Of the image at `index` of the leading axes."""
-        return self.estimates[self.restoration.window_number(index)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,75 +78,7 @@ class Assessment:
 def assess(image: Any, restored: Any, plan: RestorationPlan, model: Model, wishes: Wishes | None = None) -> Assessment:
     """Assess a restoration in one call; see `plan_trust` and `assess_steps`."""
     trust = plan_trust(image, restored, plan, model, wishes)
-    steps = assess_steps(image, restored, trust, model)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-def plan_trust(
-    image: Any,
-    restored: Any,
-    plan: RestorationPlan,
-    model: Model,
-    wishes: Wishes | None = None,
-    examinations: tuple[Examination, ...] | None = None,
-) -> TrustPlan:
-    """Estimate from a few places what holds for the whole, and settle what will be made.
-
-    Parameters
-    ----------
-    image, restored : array
-        What `plan` was made for, and its result; lazy ones are read at these places alone.
-    plan : RestorationPlan
-        From `make_plan`.
-    model : Model
-        That restored the image.
-    wishes : Wishes, optional
-        Beyond what costs little.
-    examinations : tuple of Examination, optional
-        Of the image, one for each window, if it was looked at before.
-
-    Raises
-    ------
-    ImageError
-        If the restored image is no result of the plan.
-    """
-    wishes = wishes or Wishes()
-    if tuple(restored.shape) != plan.output_shape:
-        raise ImageError(
-            f"An image of shape {tuple(restored.shape)} is no result of this plan, which gives {plan.output_shape}; assess the "
-            "image that it was made for."
-        )
-    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
-    calibration = calibration_of(model.card, plan.factor)
-    channels = range(len(windows)) if plan.window_axes else (None,)
-    if examinations is None:
-        examinations = tuple(
-            examine(image, plan, window, model.card, calibration, channel)
-            for window, channel in zip(windows, channels, strict=True)
-        )
-    estimates = tuple(
-        estimate_whole(image, restored, plan, window, examination, channel)
-        for window, examination, channel in zip(windows, examinations, channels, strict=True)
-    )
-    speaks = explains(model.network)
-    made = {
-        "consistency": True,
-        "defocus": True,
-        "error": calibration is not None,
-        "disagreement": wishes.disagreement,
-        "choice": speaks,
-        "weights": speaks and wishes.weights,
-    }
-    return TrustPlan(
-        restoration=plan,
-        estimates=estimates,
-        calibration=calibration,
-        maps=tuple(name for name in MAPS if made[name]),
-    )
+    return finished(assess_steps(image, restored, trust, model))
 
 
 class Maps(Protocol):
@@ -268,43 +152,38 @@ def assess_steps(
     """
     plan, start = trust.restoration, time.perf_counter()
     maps = MapsInMemory(trust) if maps is None else maps
-    network = network_on(model, plan.device)
-    anew = ExplainedAnew(image, plan, network) if explanation is None and explains(network) else None
     sums = Sums()
     total = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64))
-    done = before = 0
+    done = 0
+
+    def count(place: Spot, made: Made) -> None:
+        estimate = trust.estimate(place.index)
+        sums.add(made, estimate.window.span)
+        if "error" in made:
+            values = _brightness(restored, place.index, place.tile, plan, estimate)
+            sums.add_signal(plan.window_number(place.index), estimate, values, made["error"])
+
+    def write(place: Spot, made: Made) -> None:
+        maps.add(place.index, place.tile, made)
+        count(place, made)
+
     yield Progress(done, total, 0.0)
-    for index in np.ndindex(*plan.leading):
-        estimate = trust.estimate(index)
-
-        def work(tile: Tile, index: tuple[int, ...] = index, estimate: Estimate = estimate) -> dict[str, np.ndarray]:
-            said = None
-            if anew is not None:
-                said = anew.of(index, tile, estimate.window)
-            elif explanation is not None and explains(network):
-                said = explanation.of(index, tile)
-            apart = None
-            if spread is not None:
-                apart = read(spread, (*index, *target(tile, plan)))[..., None] / np.float32(estimate.window.span)
-            elif "disagreement" in trust.maps:
-                part = lambda region: part_of(image, index, region)  # noqa: E731
-                apart = ensemble(part, tile, plan, estimate.window, network).spread
-            return maps_of_tile(image, restored, index, tile, trust, said, apart)
-
-        for tile in close_together(fine_grid(plan)):
-            made = maps.known(index, tile)
-            pixels = tile.pixels * plan.factor**2
-            if made is None:
-                made = _in_one(tile, list(tiles_that_fit(plan, work, [tile])), plan)
-                maps.add(index, tile, made)
-            else:
-                before += pixels
-            sums.add(made, estimate.window.span)
-            if "error" in made:
-                values = _brightness(restored, index, tile, plan, estimate)
-                sums.add_signal(plan.window_number(index), estimate, values, made["error"])
-            done += pixels
-            yield Progress(done, total, time.perf_counter() - start, before)
+    todo = []
+    for place in (Spot(index, tile) for index in np.ndindex(*plan.leading) for tile in close_together(fine_grid(plan))):
+        known = maps.known(place.index, place.tile)
+        if known is None:
+            todo.append(place)
+            continue
+        count(place, known)
+        done += place.tile.pixels * plan.factor**2
+        yield Progress(done, total, time.perf_counter() - start, done)
+    before, network = done, network_on(model, plan.device)
+    said = None
+    if explains(network):
+        said = ExplainedAnew(image, plan, network) if explanation is None else explanation
+    for places in walk(Todo(todo), plan, Mapped(image, restored, trust, model, said, spread), write):
+        done += sum(place.tile.pixels for place in places) * plan.factor**2
+        yield Progress(done, total, time.perf_counter() - start, before)
     return assessment_of(trust, maps.finish(), sums.figures(), model)
 
 
@@ -319,39 +198,6 @@ def assessment_of(trust: TrustPlan, maps: tuple[TrustMap, ...], figures: Figures
     return summarise(found, model.card)
 
 
-def maps_of_tile(
-    image: Any,
-    restored: Any,
-    index: tuple[int, ...],
-    tile: Tile,
-    trust: TrustPlan,
-    said: np.ndarray | None,
-    spread: np.ndarray | None,
-) -> dict[str, np.ndarray]:
-    """All maps of one tile, by name: lengths in grey levels, NaN where the image has no number."""
-    estimate, f = trust.estimate(index), trust.restoration.factor
-    noise = estimate.examination.noise
-    piece = read_piece(image, restored, index, tile, trust.restoration, estimate.window)
-    difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
-    span = np.float32(estimate.window.span)
-    gap = piece.missing[piece.inside]
-    fine_gap = gap.repeat(f, axis=0).repeat(f, axis=1)
-    made = {"consistency": in_noise(difference, piece, noise)[piece.inside]}
-    blur = defocus_of_tile(image, index, tile, trust.restoration, estimate.window, estimate.examination.grey_noise)
-    made["defocus"] = np.where(gap, np.float32(np.nan), blur)
-    if trust.calibration is not None:
-        bar = trust.calibration.plain if spread is None else trust.calibration.with_disagreement
-        values = features(piece.filled(), difference, noise, estimate.psf, said, spread)
-        made["error"] = np.where(fine_gap, np.float32(np.nan), bar.half_width(values) * span)
-    if spread is not None:
-        made["disagreement"] = np.where(fine_gap, np.float32(np.nan), spread.mean(axis=-1) * span)
-    if said is not None:
-        made["choice"] = choice(said, gap)
-        if "weights" in trust.maps:
-            made["weights"] = np.where(gap[..., None], np.float32(np.nan), said[..., :3])
-    return made
-
-
 def _brightness(
     restored: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, estimate: Estimate
 ) -> np.ndarray:
@@ -359,30 +205,3 @@ def _brightness(
     block = read(restored, (*index, *target(tile, plan)))
     colours = block[..., :3] if plan.rgb else block[..., None]
     return np.where(np.isfinite(colours), estimate.window.normalise(colours), np.float32(np.nan)).mean(axis=-1)
-
-
-def map_factor(name: str, plan: RestorationPlan) -> int:
-    """Pixels of a map for one of the image, along y and x."""
-    return plan.factor if MAPS[name].finer else 1
-
-
-def map_shape(name: str, plan: RestorationPlan) -> tuple[int, ...]:
-    """Shape of a map of a plan's result."""
-    area = ((stop - start) * map_factor(name, plan) for start, stop in plan.region)
-    return (*plan.leading, *area, *MAPS[name].last_axis)
-
-
-def _in_one(
-    tile: Tile, parts: list[tuple[Tile, dict[str, np.ndarray]]], plan: RestorationPlan
-) -> dict[str, np.ndarray]:
-    """The maps of a tile from those of its parts, which it was cut into if memory ran out."""
-    if len(parts) == 1:
-        return parts[0][1]
-    height, width = tile.y.stop - tile.y.start, tile.x.stop - tile.x.start
-    whole = {}
-    for name in parts[0][1]:
-        f = map_factor(name, plan)
-        whole[name] = np.empty((height * f, width * f, *MAPS[name].last_axis), MAPS[name].dtype)
-        for part, made in parts:
-            whole[name][within(part, tile, f)] = made[name]
-    return whole

@@ -13,14 +13,14 @@ from scipy import stats
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.restoration.ensemble import ensemble, part_of
-from napari_mdeblurgan.restoration.inference import network_on
+from napari_mdeblurgan.restoration.ensemble import ensemble, read_for_all
+from napari_mdeblurgan.restoration.inference import explains, network_on
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.consistency import compare
 from napari_mdeblurgan.trust.domain import examine
 from napari_mdeblurgan.trust.error_bar import COVERED, ErrorBar, standardised
 from napari_mdeblurgan.trust.estimates import estimate_whole
-from napari_mdeblurgan.trust.explanation import explained, explains
+from napari_mdeblurgan.trust.explanation import explained
 from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT, features
 from napari_mdeblurgan.trust.pieces import read_piece
 
@@ -77,7 +77,7 @@ def restore_known(
     noise = estimate.examination.noise
     difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
     said = explained(levels[tile.y.source, tile.x.source], tile, plan, window, network) if explains(network) else None
-    eight = ensemble(lambda region: part_of(levels, (), region), tile, plan, window, network)
+    eight = ensemble(read_for_all(levels, (), tile, plan), tile, plan, window, network)
     truth = block_means(np.atleast_3d(truth), binning=len(truth) // len(restored), y=0)
     sharp = (truth * 255 - window.low) / window.span
     errors = (np.abs(each - sharp).mean(axis=-1) for each in (piece.restored[piece.result_inside], eight.mean))

@@ -8,13 +8,12 @@ import numpy as np
 
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.restoration.arrays import read
-from napari_mdeblurgan.restoration.fitting import fine_grid, within
-from napari_mdeblurgan.restoration.inference import DoesNotFit, explains, explanation, prepare
+from napari_mdeblurgan.restoration.fitting import fine_grid
+from napari_mdeblurgan.restoration.inference import explanation, prepare
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
-
-__all__ = ["ExplainedAnew", "Explanation", "explained", "explains"]
+from napari_mdeblurgan.restoration.walk import DoesNotFit, within
 
 VALUES = 6  # three weights, three distances
 
@@ -37,7 +36,7 @@ class Explanation:
         """Take (y, x, 6), what was said of a tile of one image of the stack."""
         self._values[index][self._place(tile)] = said
 
-    def of(self, index: tuple[int, ...], tile: Tile) -> np.ndarray:
+    def of(self, index: tuple[int, ...], tile: Tile, window: Window | None = None) -> np.ndarray:  # noqa: ARG002
         """(y, x, 6) float32: three weights and three distances, in windows."""
         values: np.ndarray = self._values[index][self._place(tile)].astype(np.float32)
         return values

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.trust.blur import LARGEST_PX
 from napari_mdeblurgan.trust.choice import LEGEND
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +121,14 @@ class TrustMap:
     def kind(self) -> MapKind:
         """What it is."""
         return MAPS[self.name]
+
+
+def map_factor(name: str, plan: RestorationPlan) -> int:
+    """Pixels of a map for one of the image, along y and x."""
+    return plan.factor if MAPS[name].finer else 1
+
+
+def map_shape(name: str, plan: RestorationPlan) -> tuple[int, ...]:
+    """Shape of a map of a plan's result."""
+    area = ((stop - start) * map_factor(name, plan) for start, stop in plan.region)
+    return (*plan.leading, *area, *MAPS[name].last_axis)

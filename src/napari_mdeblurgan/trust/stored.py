@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.restoration import memory
-from napari_mdeblurgan.restoration.engine import Progress
 from napari_mdeblurgan.restoration.fitting import fine_grid, target
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.softened_result import SoftLevels
 from napari_mdeblurgan.restoration.tiling import Span, Tile
 from napari_mdeblurgan.storage import Micrograph, open_image
@@ -24,19 +24,11 @@ from napari_mdeblurgan.storage.ome_zarr import open_levels
 from napari_mdeblurgan.storage.ome_zarr_chunks import told
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr, finished_job
-from napari_mdeblurgan.trust.assess import (
-    Assessment,
-    TrustPlan,
-    Wishes,
-    assess_steps,
-    assessment_of,
-    map_factor,
-    map_shape,
-    plan_trust,
-)
+from napari_mdeblurgan.trust.assess import Assessment, assess_steps, assessment_of
 from napari_mdeblurgan.trust.domain import Examination
 from napari_mdeblurgan.trust.figures import Figures
-from napari_mdeblurgan.trust.maps import MAPS, TrustMap
+from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
+from napari_mdeblurgan.trust.plan import TrustPlan, Wishes, plan_trust
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model

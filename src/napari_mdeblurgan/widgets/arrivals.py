@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.widgets.pairs import Pairs
     from napari_mdeblurgan.widgets.runner import Runner
     from napari_mdeblurgan.widgets.scan_layers import ScanLayers

@@ -16,8 +16,8 @@ from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
@@ -28,8 +28,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     """Restore the image of a job into memory; yields and returns as `run_job` does, and raises as the engine does."""
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.restoration.engine import restore_steps
-    from napari_mdeblurgan.restoration.ensemble import ensemble_steps
+    from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
     from napari_mdeblurgan.trust.explanation import Explanation
 
     model = load_model(job.model)

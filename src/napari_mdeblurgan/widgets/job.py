@@ -18,9 +18,9 @@ from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
     from napari_mdeblurgan.widgets.soft_results import SoftResult

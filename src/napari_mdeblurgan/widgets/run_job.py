@@ -13,7 +13,7 @@ from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.widgets.scan import Opened, Saved
 
     Steps = Generator[str | Noted | Progress | Opened | Saved, None, Restored | Saved | Failed]

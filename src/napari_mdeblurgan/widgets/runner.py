@@ -14,7 +14,7 @@ from napari_mdeblurgan.widgets.run_job import run_job
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.restoration.engine import Progress
+    from napari_mdeblurgan.restoration.progress import Progress
 
     Step = str | Noted | Progress | Opened | Saved
     Outcome = Restored | Saved | Failed | None

@@ -22,9 +22,9 @@ from napari_mdeblurgan.widgets.results import clean_name, result_ending
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.scan import Scan
     from napari_mdeblurgan.restoration.scan_view import SourceView
     from napari_mdeblurgan.restoration.softness import Softness

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_mdeblurgan.model import Model
-    from napari_mdeblurgan.restoration.engine import Progress
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.storage.micrograph import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
@@ -140,7 +140,8 @@ def assessed(
     examinations: tuple[Examination, ...],
 ) -> Generator[str | Progress, None, Trusted]:
     """Assess the result of a job; yields as `run_job` does."""
-    from napari_mdeblurgan.trust.assess import Wishes, assess_steps, plan_trust
+    from napari_mdeblurgan.trust.assess import assess_steps
+    from napari_mdeblurgan.trust.plan import Wishes, plan_trust
 
     yield CHECKING
     wishes = Wishes(disagreement=spread is not None)

@@ -1,0 +1,128 @@
+"""What a walk does with a tile to assess it: all maps of it, from the image, the result and what the network says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_mdeblurgan.restoration.arrays import Part, read
+from napari_mdeblurgan.restoration.ensemble import ensemble, read_for_all
+from napari_mdeblurgan.restoration.fitting import target
+from napari_mdeblurgan.restoration.inference import network_on
+from napari_mdeblurgan.restoration.walk import Made, Place
+from napari_mdeblurgan.trust.choice import choice
+from napari_mdeblurgan.trust.consistency import Difference, compare, in_noise
+from napari_mdeblurgan.trust.defocus import defocus_of_tile
+from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
+from napari_mdeblurgan.trust.features import features
+from napari_mdeblurgan.trust.pieces import Piece, read_piece
+from napari_mdeblurgan.trust.plan import TrustPlan
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the maps of a tile are made of, as far as no network is needed for it.
+
+    Attributes
+    ----------
+    place : Place
+    piece : Piece
+        Of the image and of the result.
+    difference : Difference
+        What sets them apart.
+    blur : ndarray
+        The defocus map.
+    around : Part or None
+        Of the image, where the eight orientations are to be made.
+    apart : ndarray or None
+        How far they lie apart, (y, x, 1) in windows, where that is known.
+    """
+
+    place: Place
+    piece: Piece
+    difference: Difference
+    blur: np.ndarray
+    around: Part | None
+    apart: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """All maps of a tile, by name: lengths in grey levels, NaN where the image has no number.
+
+    Attributes
+    ----------
+    image, restored : array
+        What was restored and what came of it; read tile by tile.
+    trust : TrustPlan
+    model : Model
+        That restored the image.
+    said : Explanation, ExplainedAnew or None
+        What the network says of itself, if it says anything.
+    spread : array or None
+        How far the eight orientations lie apart, in grey levels on the result's grid, where that is known.
+    """
+
+    image: Any
+    restored: Any
+    trust: TrustPlan
+    model: Model
+    said: Explanation | ExplainedAnew | None
+    spread: Any
+
+    def read(self, place: Place) -> Given:
+        index, tile = place.index, place.tile
+        plan, estimate = self.trust.restoration, self.trust.estimate(index)
+        piece = read_piece(self.image, self.restored, index, tile, plan, estimate.window)
+        difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
+        blur = defocus_of_tile(self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise)
+        around = apart = None
+        if self.spread is not None:
+            apart = read(self.spread, (*index, *target(tile, plan)))[..., None] / np.float32(estimate.window.span)
+        elif "disagreement" in self.trust.maps:
+            around = read_for_all(self.image, index, tile, plan)
+        return Given(place, piece, difference, blur, around, apart)
+
+    def work(self, given: Sequence[Given]) -> Sequence[Made]:
+        return [self._maps(each, self._said(each), self._apart(each)) for each in given]
+
+    def finish(self, place: Place, given: Given, made: Made) -> Made:  # noqa: ARG002
+        return made
+
+    def _said(self, given: Given) -> np.ndarray | None:
+        if self.said is None:
+            return None
+        place = given.place
+        return self.said.of(place.index, place.tile, self.trust.estimate(place.index).window)
+
+    def _apart(self, given: Given) -> np.ndarray | None:
+        if given.around is None:
+            return given.apart
+        plan, place = self.trust.restoration, given.place
+        window = self.trust.estimate(place.index).window
+        return ensemble(given.around, place.tile, plan, window, network_on(self.model, plan.device)).spread
+
+    def _maps(self, given: Given, said: np.ndarray | None, spread: np.ndarray | None) -> Made:
+        piece, trust, estimate = given.piece, self.trust, self.trust.estimate(given.place.index)
+        noise, factor, span = estimate.examination.noise, trust.restoration.factor, np.float32(estimate.window.span)
+        gap = piece.missing[piece.inside]
+        fine_gap = gap.repeat(factor, axis=0).repeat(factor, axis=1)
+        maps = {"consistency": in_noise(given.difference, piece, noise)[piece.inside]}
+        maps["defocus"] = np.where(gap, np.float32(np.nan), given.blur)
+        if trust.calibration is not None:
+            bar = trust.calibration.plain if spread is None else trust.calibration.with_disagreement
+            values = features(piece.filled(), given.difference, noise, estimate.psf, said, spread)
+            maps["error"] = np.where(fine_gap, np.float32(np.nan), bar.half_width(values) * span)
+        if spread is not None:
+            maps["disagreement"] = np.where(fine_gap, np.float32(np.nan), spread.mean(axis=-1) * span)
+        if said is not None:
+            maps["choice"] = choice(said, gap)
+            if "weights" in trust.maps:
+                maps["weights"] = np.where(gap[..., None], np.float32(np.nan), said[..., :3])
+        return maps

@@ -1,0 +1,123 @@
+"""What is settled before a restoration is assessed: what holds for the whole, from a few places of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.inference import explains
+from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.trust.domain import Examination, examine
+from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
+from napari_mdeblurgan.trust.estimates import Estimate, estimate_whole
+from napari_mdeblurgan.trust.maps import MAPS
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is to be assessed beyond what costs little.
+
+    Attributes
+    ----------
+    disagreement : bool
+        Restore everything eight times, flipped and turned: eight times the cost of the restoration.
+    weights : bool
+        Keep the weights of the candidates as well.
+    """
+
+    disagreement: bool = False
+    weights: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustPlan:
+    """All that is settled before the maps are made.
+
+    Attributes
+    ----------
+    restoration : RestorationPlan
+        That the result came from, with its windows.
+    estimates : tuple of Estimate
+        One, or one for each channel that has a window of its own.
+    calibration : Calibration or None
+        Of the error bar; without one there is none.
+    maps : tuple of str
+        Names of the maps, keys of `MAPS`.
+    """
+
+    restoration: RestorationPlan
+    estimates: tuple[Estimate, ...]
+    calibration: Calibration | None
+    maps: tuple[str, ...]
+
+    def estimate(self, index: tuple[int, ...]) -> Estimate:
+        """Of the image at `index` of the leading axes."""
+        return self.estimates[self.restoration.window_number(index)]
+
+
+def plan_trust(
+    image: Any,
+    restored: Any,
+    plan: RestorationPlan,
+    model: Model,
+    wishes: Wishes | None = None,
+    examinations: tuple[Examination, ...] | None = None,
+) -> TrustPlan:
+    """Estimate from a few places what holds for the whole, and settle what will be made.
+
+    Parameters
+    ----------
+    image, restored : array
+        What `plan` was made for, and its result; lazy ones are read at these places alone.
+    plan : RestorationPlan
+        From `make_plan`.
+    model : Model
+        That restored the image.
+    wishes : Wishes, optional
+        Beyond what costs little.
+    examinations : tuple of Examination, optional
+        Of the image, one for each window, if it was looked at before.
+
+    Raises
+    ------
+    ImageError
+        If the restored image is no result of the plan.
+    """
+    wishes = wishes or Wishes()
+    if tuple(restored.shape) != plan.output_shape:
+        raise ImageError(
+            f"An image of shape {tuple(restored.shape)} is no result of this plan, which gives {plan.output_shape}; assess the "
+            "image that it was made for."
+        )
+    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
+    calibration = calibration_of(model.card, plan.factor)
+    channels = range(len(windows)) if plan.window_axes else (None,)
+    if examinations is None:
+        examinations = tuple(
+            examine(image, plan, window, model.card, calibration, channel)
+            for window, channel in zip(windows, channels, strict=True)
+        )
+    estimates = tuple(
+        estimate_whole(image, restored, plan, window, examination, channel)
+        for window, examination, channel in zip(windows, examinations, channels, strict=True)
+    )
+    speaks = explains(model.network)
+    made = {
+        "consistency": True,
+        "defocus": True,
+        "error": calibration is not None,
+        "disagreement": wishes.disagreement,
+        "choice": speaks,
+        "weights": speaks and wishes.weights,
+    }
+    return TrustPlan(
+        restoration=plan,
+        estimates=estimates,
+        calibration=calibration,
+        maps=tuple(name for name in MAPS if made[name]),
+    )
