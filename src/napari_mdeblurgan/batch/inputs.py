@@ -11,20 +11,20 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import (
-    READABLE,
     FileImage,
     Micrograph,
     image_stem,
     listed_images,
     local_path,
     open_image,
+    readable,
 )
+from napari_mdeblurgan.storage.formats import ending_pattern, is_readable
 from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder, is_zarr, zarr_images
 from napari_mdeblurgan.storage.stems import image_file
 
 Input = str | Path | FileImage | Micrograph
-SUFFIXES = "|".join(map(re.escape, READABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def find_sources(inputs: Iterable[Input], output: str | Path | None = None, imag
 
 def short_name(name: str) -> str:
     """Of what a source is called what tells it from others: its file, or its OME-Zarr and the path in that."""
-    several = re.fullmatch(rf"(.*?(?:{SUFFIXES}))( \[.*\])", name, flags=re.IGNORECASE | re.DOTALL)
+    several = re.fullmatch(rf"(.*?{ending_pattern()})( \[.*\])", name, flags=re.IGNORECASE | re.DOTALL)
     parts = PurePath(several[1] if several else name).parts
     first = next((number for number, part in enumerate(parts) if part.lower().endswith(".zarr")), -1)
     return "/".join(parts[first:]) + (several[2] if several else "")
@@ -134,7 +134,7 @@ def _paths(given: str | Path, barred: Path | None) -> Iterator[tuple[Path, Path]
     if path.is_dir() and not is_image_folder(path) and path.suffix.lower() != ".zarr":
         files = [file for file in image_files(path) if not _barred(file, path, barred)]
         if not files:
-            raise FileError(f"{path} has no image in it; put files ending in {', '.join(READABLE)} there.")
+            raise FileError(f"{path} has no image in it; put files ending in {', '.join(readable())} there.")
         yield from ((file, path) for file in files)
     elif path.exists():
         yield path, path.parent
@@ -147,7 +147,7 @@ def _paths(given: str | Path, barred: Path | None) -> Iterator[tuple[Path, Path]
 def _matching(pattern: Path, barred: Path | None) -> Iterator[tuple[Path, Path]]:
     fixed = Path(*_until(pattern.parts))
     matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
-    files = [match for match in matches if match.name.lower().endswith(READABLE) or match.is_dir()]
+    files = [match for match in matches if is_readable(match.name) or match.is_dir()]
     inside = {file for file in files if _lies_in_zarr(file)}
     zarrs = {file for file in files if file in inside or file.suffix.lower() == ".zarr" or is_zarr(file)}
     chosen: dict[Path, None] = {}

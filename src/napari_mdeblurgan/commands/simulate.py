@@ -296,16 +296,17 @@ def pair(
 
 def _sources(inputs: Sequence[Path]) -> dict[FileImage, bool]:
     """The images of the files that were named, and of those in folders that were named; whether the file itself was."""
-    from napari_mdeblurgan.storage import READABLE, image_stem, listed_images
+    from napari_mdeblurgan.storage import image_stem, listed_images, readable
+    from napari_mdeblurgan.storage.formats import is_readable
     from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 
     sources: dict[FileImage, bool] = {}
     for path in inputs:
         check_source(path)
-        if path.is_dir() and path.suffix.lower() not in READABLE and not is_image_folder(path):
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in READABLE)
+        if path.is_dir() and not is_readable(path.name) and not is_image_folder(path):
+            found = sorted(file for file in path.iterdir() if is_readable(file.name))
             if not found:
-                raise WrongUse(f"there is no image in {path}; name a folder of {', '.join(READABLE)} files.")
+                raise WrongUse(f"there is no image in {path}; name a folder of {', '.join(readable())} files.")
             sources |= {one: False for file in found for one in listed_images(file)}
         else:
             sources |= dict.fromkeys(listed_images(path), True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.pairs.images import image_pairs
 from napari_mdeblurgan.pairs.pair import Matched, PairError, PairFiles
-from napari_mdeblurgan.storage import READABLE
 from napari_mdeblurgan.storage.listing import image_files
+from napari_mdeblurgan.storage.stems import file_stem
 
 WORDS = "low|high|lr|hr|lowres|highres|blurred|blur|sharp|input|truth|gt|defocus|defocused|focus|infocus|in-focus"
 MARK = re.compile(
@@ -86,7 +86,7 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
             "in a CSV."
         )
     ordered = [sorted(each, key=counted) for each in files]
-    names = unique([_stem(one) for one in ordered[0]])
+    names = unique([file_stem(one) for one in ordered[0]])
     return image_pairs([PairFiles(*each) for each in zip(names, *ordered, strict=True)])
 
 
@@ -126,7 +126,7 @@ def read_table(path: Path) -> Matched:
             left_out.append(f"Row {number} of {path.name} names {missing[0]}, which does not exist.")
             continue
         images = given.get("low_image"), given.get("high_image")
-        found.append((given.get("name", _stem(low)), low, high, *images))
+        found.append((given.get("name", file_stem(low)), low, high, *images))
     if not found:
         first = f" ({left_out[0].rstrip('.')})" if left_out else ""
         raise PairError(f"{path} names no pair{first}; write a low and a high file in each row.")
@@ -137,15 +137,11 @@ def read_table(path: Path) -> Matched:
 
 def keys(path: Path) -> tuple[str, str, str]:
     """Three names of a file: as it is, without the last word that tells the objectives apart, and without any such word."""
-    stem = _stem(path)
+    stem = file_stem(path)
     marks = list(MARK.finditer(stem))
     last = stem[: marks[-1].start()] + stem[marks[-1].end() :] if marks else stem
     plain, fewer, fewest = (BETWEEN.sub(" ", each).strip().lower() for each in (stem, last, MARK.sub("", stem)))
     return plain, fewer, fewest
-
-
-def _stem(path: Path) -> str:
-    return re.sub(rf"(\.ome)?({'|'.join(map(re.escape, READABLE))})$", "", path.name, flags=re.IGNORECASE)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -175,7 +171,7 @@ def _sides(files: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]
 
 def _rank(path: Path) -> float:
     """Grows with the magnification that a name tells; 0 where it tells none, 1 and 2 for words like low and high."""
-    for mark in reversed(MARK.findall(_stem(path))):
+    for mark in reversed(MARK.findall(file_stem(path))):
         if number := re.search(r"\d+(?:\.\d+)?", mark):
             return float(number[0])
         return 2.0 if mark.lower() in STRONGER else 1.0
@@ -213,7 +209,7 @@ def _by_name(
 
 def _short(path: Path) -> str:
     """The name without the words that tell the objectives apart, as far as anything is left."""
-    return MARK.sub("", _stem(path)).strip(" _.-()[]") or _stem(path)
+    return MARK.sub("", file_stem(path)).strip(" _.-()[]") or file_stem(path)
 
 
 def counted(path: Path) -> list[tuple[int, str]]:

@@ -15,13 +15,13 @@ import psutil
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.blocks import untold
+from napari_mdeblurgan.storage.formats import ZARR, FileFormat, format_of, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.several import FileImage, SeveralImagesWarning, chosen, local_path, told
-from napari_mdeblurgan.storage.stems import READABLE, image_stem
+from napari_mdeblurgan.storage.several import FileImage, ImageList, SeveralImagesWarning, chosen, local_path, told
+from napari_mdeblurgan.storage.stems import image_stem
 from napari_mdeblurgan.storage.unreadable import unreadable
 
 __all__ = [
-    "READABLE",
     "WRITABLE",
     "FileImage",
     "Micrograph",
@@ -34,6 +34,7 @@ __all__ = [
     "local_path",
     "open_image",
     "read_image",
+    "readable",
     "separate_images",
     "write_image",
 ]
@@ -61,7 +62,7 @@ def read_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     Parameters
     ----------
     path : str or Path
-        A file or, for OME-Zarr, a folder, whose name ends in one of `READABLE`.
+        A file or, for OME-Zarr, a folder, whose name ends in one of `readable()`.
     image : str or int, optional
         Which image of a file that holds several: one of the names that `images_in` gives, or its number from 0. Without it the
         largest of a TIFF file is taken, and of other files the first.
@@ -88,7 +89,7 @@ def open_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     Parameters
     ----------
     path : str or Path
-        A file or, for OME-Zarr, a folder, whose name ends in one of `READABLE`.
+        A file or, for OME-Zarr, a folder, whose name ends in one of `readable()`.
     image : str or int, optional
         As in `read_image`.
 
@@ -112,19 +113,7 @@ def open_image(path: str | Path, image: str | int | None = None) -> Micrograph:
     """
     path = local_path(path)
     with _one_sentence(path):
-        match _readable(path):
-            case "zarr":
-                from napari_mdeblurgan.storage.ome_zarr import open_ome_zarr
-
-                return open_ome_zarr(path, image)
-            case "tiff":
-                from napari_mdeblurgan.storage.tiff_lazy import open_tiff
-
-                return open_tiff(path, image)
-            case _:
-                from napari_mdeblurgan.storage.raster import read_raster
-
-                return read_raster(path, image)
+        return _format(path).reader(path).open_image(path, image)
 
 
 def _in_memory(path: Path, image: Micrograph) -> Micrograph:
@@ -161,7 +150,7 @@ def images_in(path: str | Path) -> tuple[str, ...]:
     FileError
         As in `open_image`, if there is none.
     """
-    return _names(local_path(path))[0]
+    return _listed(local_path(path)).names
 
 
 def choose_image(path: str | Path, image: str | int | None = None, how: str = "image=") -> tuple[str, str]:
@@ -182,7 +171,7 @@ def choose_image(path: str | Path, image: str | int | None = None, how: str = "i
         As in `open_image`.
     """
     path = local_path(path)
-    names, default = _names(path)
+    names, default, _ = _listed(path)
     number = default if image is None else chosen(path, names, image)
     return names[number], told(path, names, number, how) if image is None else ""
 
@@ -206,15 +195,9 @@ def separate_images(path: str | Path, image: str | int | None = None) -> tuple[F
     """
     path = local_path(path)
     with _one_sentence(path):
-        if not path.is_dir() and path.suffix.lower() in TIFF_SUFFIXES:
-            from napari_mdeblurgan.storage.tiff import names_in_tiff
-
-            _readable(path)
-            names, _, beginning = names_in_tiff(path)
-            if beginning != path and not beginning.samefile(path):
-                return separate_images(beginning, image)
-        else:
-            names, _ = _names(path)
+        names, _, beginning = _listed(path)
+        if beginning is not None and beginning != path and not beginning.samefile(path):
+            return separate_images(beginning, image)
         kept = range(len(names)) if image is None else [chosen(path, names, image)]
         if not path.is_dir():
             return tuple(FileImage(path, names[n], names[n]) if len(names) > 1 else FileImage(path) for n in kept)
@@ -241,43 +224,31 @@ def listed_images(path: str | Path, image: str | None = None) -> tuple[FileImage
         return (FileImage(Path(path), image),)
 
 
-def _names(path: Path) -> tuple[tuple[str, ...], int]:
-    """The names of a file's images, and the number of the one that is read where none is named."""
+def _listed(path: Path) -> ImageList:
+    """The images of a file."""
     with _one_sentence(path):
-        match _readable(path):
-            case "zarr":
-                from napari_mdeblurgan.storage.ome_zarr import open_ome_zarr
-                from napari_mdeblurgan.storage.ome_zarr_images import zarr_images
-
-                return tuple(each.name for each in zarr_images(path)) or (open_ome_zarr(path).name,), 0
-            case "tiff":
-                from napari_mdeblurgan.storage.tiff import names_in_tiff
-
-                return names_in_tiff(path)[:2]
-            case _:
-                from napari_mdeblurgan.storage.raster import raster_images
-
-                return raster_images(path), 0
+        found: ImageList = _format(path).reader(path).list_images(path)
+        return found
 
 
-def _readable(path: Path) -> str:
-    """Of which kind a path is that can be read: "tiff", "zarr" or "raster"."""
-    suffix = path.suffix.lower()
+def _format(path: Path) -> FileFormat:
+    """The format of a path that can be read, of which there is something."""
     if path.is_dir():
         from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 
         if is_image_folder(path):
-            return "zarr"
-        if suffix == ".zarr":
+            return ZARR
+        if path.suffix.lower() in ZARR.endings:
             raise FileError(f"{path} is a folder without zarr in it; copy it again.")
         raise FileError(f"{path} is a folder; name an image file in it.")
-    if suffix not in READABLE:
-        raise FileError(f"{path} is not of a kind that is read; save it as one of {', '.join(READABLE)}.")
+    found = format_of(path)
+    if found is None:
+        raise FileError(f"{path} is not of a kind that is read; save it as one of {', '.join(readable())}.")
     if path.stat().st_size == 0:
         raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")
-    if suffix == ".zarr":
+    if found is ZARR:
         raise FileError(f"{path} is a file, but zarr is a folder; unpack it first.")
-    return "tiff" if suffix in TIFF_SUFFIXES else "raster"
+    return found
 
 
 @contextmanager

@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import READABLE, FileImage, listed_images
+from napari_mdeblurgan.storage import FileImage, listed_images
+from napari_mdeblurgan.storage.formats import holds_parts, is_readable
 
 ZARR = ".zarr"
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in a folder and in the folders in it, by name; an OME-Zarr is one image. Hidden ones are left out.
+    """The images in a folder and in the folders in it, by name; an OME-Zarr is one image. Hidden ones are left out,
+    and so are folders that hold parts of a file beside them.
 
     Raises
     ------
@@ -24,9 +26,9 @@ def image_files(folder: Path) -> list[Path]:
     found: list[Path] = []
     seen: set[str] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
-        within = [name for name in folders if not name.startswith(".")]
+        within = [name for name in folders if not name.startswith(".") and not holds_parts(name)]
         images = [name for name in within if name.lower().endswith(ZARR)]
-        images += [name for name in names if name.lower().endswith(READABLE) and not name.startswith(".")]
+        images += [name for name in names if is_readable(name) and not name.startswith(".")]
         found += [Path(place, name) for name in images]
         seen.add(os.path.realpath(place))
         folders[:] = [

@@ -16,13 +16,13 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import zarr_objective
 from napari_mdeblurgan.storage.ome_zarr_images import refuse_labels, zarr_images, zarr_title
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL, Level0, read_level0, unfinished
-from napari_mdeblurgan.storage.several import chosen
+from napari_mdeblurgan.storage.several import ImageList, chosen
 
 if TYPE_CHECKING:
     import zarr
 
 
-def open_ome_zarr(path: Path, image: str | int | None = None) -> Micrograph:
+def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     """Open the image at full resolution without reading its pixels.
 
     Parameters
@@ -44,6 +44,17 @@ def open_ome_zarr(path: Path, image: str | int | None = None) -> Micrograph:
     name = zarr_title(one.path if len(found) > 1 else path)
     name = f"{name} {one.own}" if one.own else name
     return replace(_opened(one.path, one.number), name=name, objective=zarr_objective(one.path))
+
+
+def list_images(path: Path) -> ImageList:
+    """The images, of which the first is the default.
+
+    Raises
+    ------
+    FileError
+        If there is none.
+    """
+    return ImageList(tuple(each.name for each in zarr_images(path)) or (open_image(path).name,))
 
 
 def _opened(path: Path, number: int = 0) -> Micrograph:
@@ -75,7 +86,7 @@ def open_levels(path: Path) -> list[Any]:
     """
     import zarr
 
-    finest = open_ome_zarr(path)
+    finest = open_image(path)
     group = zarr.open_group(str(path), mode="r")
     attributes: Any = group.attrs.asdict()
     level0 = read_level0(path, attributes)

@@ -16,7 +16,7 @@ from napari_mdeblurgan.storage.claims import check_frames, check_picture, too_ma
 from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, Step, proportions, size_from_density
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.provenance import PNG_KEY, software_of
-from napari_mdeblurgan.storage.several import chosen
+from napari_mdeblurgan.storage.several import ImageList, chosen
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def read_raster(path: Path, image: str | int | None = None) -> Micrograph:
+def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     """Read a PNG or JPEG file; of several pictures, as in an animation, that of the number, or else the first.
 
     Raises
@@ -59,8 +59,8 @@ def read_raster(path: Path, image: str | int | None = None) -> Micrograph:
     )
 
 
-def raster_images(path: Path) -> tuple[str, ...]:
-    """The numbers of the pictures in a PNG or JPEG file: mostly one.
+def list_images(path: Path) -> ImageList:
+    """The pictures in a PNG or JPEG file, called by their numbers: mostly there is one.
 
     Raises
     ------
@@ -71,9 +71,9 @@ def raster_images(path: Path) -> tuple[str, ...]:
 
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as file:
-            return _frames(path, file)
+            return ImageList(_frames(path, file))
     except Image.DecompressionBombError:
-        return ("0",)  # which is refused when it is read
+        return ImageList(("0",))  # which is refused when it is read
     except UnidentifiedImageError:
         raise _foreign(path) from None
 

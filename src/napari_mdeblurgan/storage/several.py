@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from napari_mdeblurgan.errors import FileError
 
@@ -18,6 +19,24 @@ ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):[/\\]{1,2}(?=[^/\\])", re.IGNORECASE
 
 class SeveralImagesWarning(UserWarning):
     """A file holds several images, and it was not said which of them is to be read."""
+
+
+class ImageList(NamedTuple):
+    """The images of a file.
+
+    Attributes
+    ----------
+    names : tuple of str
+        In the order of the file; no two are the same.
+    default : int
+        Number of the one that is read where none is named.
+    beginning : Path or None
+        The file that the images begin in, where that is another one, which the file only holds further planes for.
+    """
+
+    names: tuple[str, ...]
+    default: int = 0
+    beginning: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from napari_mdeblurgan.storage.formats import ending_pattern
 from napari_mdeblurgan.storage.ome_zarr_images import zarr_root
 from napari_mdeblurgan.storage.several import FileImage
-
-READABLE = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".zarr")
-SUFFIX = re.compile(rf"(\.ome)?({'|'.join(map(re.escape, READABLE))})$", re.IGNORECASE)
 
 
 def file_stem(path: Path) -> str:
     """The name of a file without the suffix of its type, OME's included."""
-    return SUFFIX.sub("", path.name) or path.name
+    return re.sub(f"{ending_pattern()}$", "", path.name, flags=re.IGNORECASE) or path.name
 
 
 def image_file(one: FileImage) -> Path:

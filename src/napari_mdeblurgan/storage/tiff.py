@@ -17,7 +17,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
-from napari_mdeblurgan.storage.several import chosen
+from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.tiff_images import begins_in, tiff_images
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def opened_tiff(path: Path, image: str | int | None = None) -> Iterator[tuple[Ti
         yield tif, index, series
 
 
-def names_in_tiff(path: Path) -> tuple[tuple[str, ...], int, Path]:
-    """The names of the images in a TIFF file, the number of the largest, and the file that they begin in; mostly it is this.
+def list_images(path: Path) -> ImageList:
+    """The images in a TIFF file, of which the largest is the default, and the file that they begin in; mostly it is this.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def names_in_tiff(path: Path) -> tuple[tuple[str, ...], int, Path]:
     with _opened_file(path) as tif:
         names, largest = tiff_images(path, tif)
         beginning = begins_in(path, tif)
-    return tuple(names.values()), list(names).index(largest), beginning
+    return ImageList(tuple(names.values()), list(names).index(largest), beginning)
 
 
 @contextmanager

@@ -14,15 +14,17 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
-from napari_mdeblurgan.storage.tiff import check_compression, labelled, opened_tiff, title
+from napari_mdeblurgan.storage.tiff import check_compression, labelled, list_images, opened_tiff, title
 from napari_mdeblurgan.storage.tiff_metadata import read_calibration
 from napari_mdeblurgan.storage.tiff_pixels import arranged, is_on_its_side
 
 if TYPE_CHECKING:
     from tifffile import TiffPageSeries
 
+__all__ = ["list_images", "open_image"]
 
-def open_tiff(path: Path, image: str | int | None = None) -> Micrograph:
+
+def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     """Open the image of that name or number, or else the largest, of a TIFF file without reading its pixels.
 
     Pixels that lie in the file as they would in memory are mapped; others are decoded strip by strip or tile by tile.

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.formats import packages
 
 OURS = "napari_mdeblurgan"
 DECODERS = frozenset(
@@ -35,10 +36,11 @@ def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError
     detail = " ".join(str(error).split())[:120] or type(error).__name__
     what = f"A part of {path}" if part else str(path)
     raised_in = _package(error.__traceback__)
+    decoders = DECODERS.union(packages())
     broken = isinstance(error, SyntaxError) and raised_in == "PIL"  # as Pillow calls what is no whole PNG
-    if broken or isinstance(error, OF_DATA) or _root(type(error).__module__) in DECODERS:
+    if broken or isinstance(error, OF_DATA) or _root(type(error).__module__) in decoders:
         return FileError(f"{what} cannot be read, it may be damaged or cut short ({detail}); copy it again.")
-    if raised_in in DECODERS:
+    if raised_in in decoders:
         return FileError(
             f"{what} cannot be read: either it is damaged, or {raised_in} does not know its kind ({detail}); open it in another "
             "program, and save it again as TIFF."
@@ -53,10 +55,10 @@ def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError
 
 def _package(trace: TracebackType | None) -> str:
     """The innermost package, of decoders and this one, in which something was raised."""
-    found = ""
+    found, decoders = "", DECODERS.union(packages())
     while trace is not None:
         root = _root(trace.tb_frame.f_globals.get("__name__", ""))
-        found = root if root == OURS or root in DECODERS else found
+        found = root if root == OURS or root in decoders else found
         trace = trace.tb_next
     return found
 

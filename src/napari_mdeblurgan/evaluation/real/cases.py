@@ -12,7 +12,7 @@ import numpy as np
 from napari_mdeblurgan.comparison import middle_plane
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
 from napari_mdeblurgan.evaluation.real.measures import greyed
-from napari_mdeblurgan.evaluation.real.sets import RealImage, RealSet
+from napari_mdeblurgan.evaluation.real.sets import BITMAP, RealImage, RealSet
 from napari_mdeblurgan.evaluation.real.sharpest import CLEARLY, local_energy
 from napari_mdeblurgan.focus import registering
 from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
@@ -24,7 +24,6 @@ BORDER = 8  # pixels of the truth that are left out on every side
 LEAST_JUDGED = 0.01  # of the field: less says nothing about it
 WHOLE = 4  # edges are multiples of it, so that an image can be halved twice
 SMALLEST = 64
-BITMAP = ".bmp"
 LARGEST_RATIO = 4.0
 EQUAL = 1.05  # pixels of the sharper image for one of the other: up to here they are held to be equal
 STILL = 0.05  # pixels: what moves by less at every corner is left as it is

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import READABLE
+from napari_mdeblurgan.storage.formats import is_readable
 
 DESCRIPTION = "real.toml"
 KNOWN = Path(__file__).with_name("sets.toml")
-SUFFIXES = (*READABLE, ".bmp")
+BITMAP = ".bmp"  # read for this purpose alone
 DEEP = 2  # folders within folders that are looked into
 FEWEST = 2  # planes of a focus series
 NUMBER = re.compile(r"(?:(minus|plus)[_ ]?|(?:^|(?<=[_ ,;=(]))([-+]))?(\d+(?:\.\d+)?)", re.IGNORECASE)
@@ -182,9 +182,11 @@ def _places(folder: Path) -> Iterator[Path]:
 
 
 def _images(place: Path) -> list[Path]:
-    return [
-        path for path in sorted(place.iterdir()) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    ]
+    return [path for path in sorted(place.iterdir()) if _is_image(path) and not path.name.startswith(".")]
+
+
+def _is_image(path: Path) -> bool:
+    return is_readable(path.name) or path.suffix.lower() == BITMAP
 
 
 def _described(place: Path) -> Iterator[RealSet]:
@@ -206,7 +208,7 @@ def _series(place: Path, images: Sequence[Path]) -> RealSet:
 def _resolved(description: Description, place: Path, source: str) -> RealSet:
     paths = []
     for pattern in description.images:
-        matched = [path for path in place.glob(pattern) if path.suffix.lower() in SUFFIXES]
+        matched = [path for path in place.glob(pattern) if _is_image(path)]
         if not matched:
             raise FileError(f"{source}: {description.name}: no image in {place} is called {pattern}; correct its name.")
         paths += matched

@@ -20,7 +20,7 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
-from napari_mdeblurgan.storage import READABLE, FileImage
+from napari_mdeblurgan.storage import FileImage, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 from napari_mdeblurgan.widgets import wording
@@ -152,7 +152,7 @@ class BatchWidget(QWidget):
             self._tell_failure(str(error))
 
     def _pick_files(self) -> None:
-        patterns = " ".join(f"*{suffix}" for suffix in READABLE if suffix != ".zarr")
+        patterns = " ".join(f"*{suffix}" for suffix in readable() if suffix != ".zarr")
         files, _ = QFileDialog.getOpenFileNames(self, "Images to restore", "", f"Images ({patterns});;All files (*)")
         self.add(*files)
         self._look_into(files)
