@@ -25,7 +25,7 @@ class Choices:
     """What was chosen: the device, a model for each kind of image, and a folder for results (empty: none yet).
 
     And whether results are assessed, and made of eight orientations, and images halved first, and how many pixels
-    results have.
+    results have, and how before and after are compared.
     """
 
     device: str = "auto"
@@ -35,6 +35,7 @@ class Choices:
     ensemble: str = "no"
     halve: str = "no"
     output: str = "model"
+    compare: str = "Blink"
     results_folder: str = ""
 
 

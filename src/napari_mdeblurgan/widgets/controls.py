@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
 
 COMPARE_KEY = "Alt-B"
+COMPARE_WAYS = BLINK, CURTAIN, SIDE_BY_SIDE = "Blink", "Curtain", "Side by side"
+COMPARE_TIP = f"Look at before and after, of all channels of a run. {COMPARE_KEY.replace('-', '+')} always blinks."
+COMPARE_BY_TIP = (
+    "Blink: switch between before and after. Curtain: a line to drag over the image, before on its left, after on its right. "
+    "Side by side: two views that move together. When it ends, all is shown as it was."
+)
 THIS_SLICE = "This slice only"
 HALVE_TIP = (
     "Average the image over blocks of 2 × 2 pixels before it is restored; a ×2 model then gives back the image's own pixels. "
@@ -63,6 +69,7 @@ class Controls:
     cancel: PushButton
     working: Container
     compare: PushButton
+    compare_by: ComboBox
     save: PushButton
     report: PushButton
     legend: Label
@@ -141,9 +148,8 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         progress=progress,
         cancel=cancel,
         working=_row(progress, cancel),
-        compare=PushButton(
-            text="Compare", tooltip=f"Switch between before and after. Key: {COMPARE_KEY.replace('-', '+')}."
-        ),
+        compare=PushButton(text="Compare", tooltip=COMPARE_TIP),
+        compare_by=ComboBox(choices=COMPARE_WAYS, value=BLINK, tooltip=COMPARE_BY_TIP),
         save=PushButton(text="Save result…", tooltip=SAVE_TIP, enabled=False),
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
         legend=Label(value="", tooltip="What the colours of the layer [choice] stand for."),
@@ -157,7 +163,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         plain(label.native)
     for box in (controls.image, controls.model, controls.device):
         let_shrink(box.native)
-    for button in (controls.save, controls.report):  # fixed shares of their row, whatever the first one says
+    for button in (controls.compare, controls.save, controls.report):  # fixed shares of a row, whatever the first says
         policy = button.native.sizePolicy()
         policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
         button.native.setSizePolicy(policy)
@@ -182,7 +188,7 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widge
         *more,
         _row(controls.preview, controls.run),
         controls.working,
-        controls.compare,
+        _row(controls.compare, controls.compare_by, shares=(1, 0)),
         _row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
         controls.legend,

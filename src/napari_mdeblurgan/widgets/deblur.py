@@ -16,6 +16,7 @@ from napari_mdeblurgan.widgets.arrivals import Arrivals, Parts
 from napari_mdeblurgan.widgets.begun import BegunSearch
 from napari_mdeblurgan.widgets.choices import Remembered
 from napari_mdeblurgan.widgets.closing import LifeWatch
+from napari_mdeblurgan.widgets.compare.comparison import Comparison
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
     SMALLEST_WIDTH,
@@ -75,6 +76,9 @@ class DeblurWidget(Container):
             self._image_entries, self._models.entries, self._devices.entries
         )
         self._devices.box = self.controls.device
+        self.comparison = Comparison(
+            napari_viewer, self._pairs, self.controls, self._remembered, self._meant, self._tell_failure, self._refresh
+        )
         self.sharpness = Sharpness(napari_viewer, self._refresh)
         parts = Parts(
             viewer=napari_viewer,
@@ -197,7 +201,6 @@ class DeblurWidget(Container):
         controls.preview.changed.connect(self.start_preview)
         controls.run.changed.connect(self.start)
         controls.cancel.changed.connect(self.cancel)
-        controls.compare.changed.connect(self.compare)
         bind_key(self._viewer, COMPARE_KEY, self.compare)
         marks.found.connect(self.reset_choices)
         self._watch = LifeWatch(self.native, self._on_show, self._on_close)
@@ -325,6 +328,7 @@ class DeblurWidget(Container):
         return not self.running and self.problem is None
 
     def _start(self, images: list[Image], jobs: list[Job]) -> None:
+        self.comparison.leave()
         self._arrivals.begin(images)
         for image in images:
             self._begun.forget(image)
@@ -342,13 +346,8 @@ class DeblurWidget(Container):
             self.controls.cancel.enabled = False
 
     def compare(self) -> None:
-        """Switch the chosen image between before and after, and with it all others of its run."""
-        source = self._compared()
-        if source is not None:
-            show = self._pairs.show_before if self._pairs.shows_after(source) else self._pairs.show_after
-            for each in self._pairs.run_of(source):
-                show(each)
-            self._refresh()
+        """Blink: switch the chosen image between before and after, and with it all others of its run."""
+        self.comparison.blink()
 
     def save_result(self) -> None:
         """Ask where, and save the selected result, or the newest of the chosen image, with the channels of its run; or cancel."""
@@ -367,6 +366,9 @@ class DeblurWidget(Container):
 
     def _reported(self) -> tuple[Image, trust.Trusted] | None:
         return self._verdicts.of(self._active(), self._compared())
+
+    def _meant(self) -> list[Image]:
+        return self._pairs.compared(self._active(), self._compared())
 
     def _compared(self) -> Image | None:
         return None if self.image is None else self._pairs.source_of(self.image)
@@ -410,6 +412,7 @@ class DeblurWidget(Container):
 
     def _on_close(self) -> None:
         self._runner.abandon()
+        self.comparison.close()
         self.saver.close()
         self.scans.close()
         self.results.abandon()
@@ -437,13 +440,11 @@ class DeblurWidget(Container):
         controls.working.visible = self.running
         self.sharpness.show(self._pairs.together(self._active(), self._compared()))
         source = self._compared()
-        controls.compare.enabled = source is not None
+        self.comparison.follow()
         controls.report.enabled = self._reported() is not None
         self.saver.refresh(possible=bool(self._kept()))
         controls.halve_again.visible = self._verdicts.advises_halving(self._active(), source)
         controls.halve_again.enabled = controls.run.enabled
         show_line(controls.headline, self._verdicts.headline(self._active(), source))
         show_line(controls.legend, trust.legend() if trust.shows_choice(self._viewer.layers) else "")
-        before = source is not None and self._pairs.shows_after(source)
-        controls.compare.text = "Compare: show before" if before else "Compare: show after" if source else "Compare"
         self._say(self._message)

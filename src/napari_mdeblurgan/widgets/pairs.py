@@ -94,6 +94,11 @@ class Pairs:
         newest = [made[-1] for made in run if made and first not in made]
         return newest if first is None else [first, *newest]
 
+    def compared(self, active: Layer | None, source: Image | None) -> list[Image]:
+        """The same, but for a selected result of which no source is open: then those of `source`."""
+        found = self.together(active, source)
+        return found if found and self.source_of(found[0]) is not None else self.together(None, source)
+
     def shows_after(self, source: Image) -> bool:
         """Whether any result of `source` is visible."""
         return any(layer.visible for layer in self.results_of(source))

@@ -1,0 +1,1 @@
+"""Before and after, looked at together: blinking, behind a curtain, or side by side."""
