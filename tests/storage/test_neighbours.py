@@ -98,7 +98,7 @@ def sound_and_damaged(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_damaged_file_in_one_thread_is_not_held_against_a_sound_one_in_another(
     sound_and_damaged: tuple[Path, Path],
 ) -> None:
-    from napari_mdeblurgan.storage.tiff import _complaints
+    from napari_mdeblurgan.storage.chatter import chatter
 
     sound, damaged = sound_and_damaged
     refused: list[str] = []
@@ -108,7 +108,7 @@ def test_a_damaged_file_in_one_thread_is_not_held_against_a_sound_one_in_another
             read_image(damaged)
         refused.append(str(error.value))
 
-    with _complaints() as of_this_thread:
+    with chatter("tifffile") as of_this_thread:
         other = threading.Thread(target=read_damaged)
         other.start()
         other.join()
@@ -119,12 +119,12 @@ def test_a_damaged_file_in_one_thread_is_not_held_against_a_sound_one_in_another
 
 
 def test_what_others_are_told_by_tifffile_meanwhile_reaches_them(capsys: pytest.CaptureFixture[str]) -> None:
-    from napari_mdeblurgan.storage.tiff import _complaints
+    from napari_mdeblurgan.storage.chatter import chatter
 
     logger = logging.getLogger("tifffile")
     logger.propagate = False  # pytest listens above
     try:
-        with _complaints() as one, _complaints() as two:
+        with chatter("tifffile") as one, chatter("tifffile") as two:
             other = threading.Thread(target=logger.warning, args=("a remark",))
             other.start()
             other.join()

@@ -1,11 +1,13 @@
-"""What a TIFF file tells of an image beside its pixels, whichever dialect it is in."""
+"""What a file tells of an image beside its pixels, whichever format it is in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.geometry import Geometry
+from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import Objective
 
 
@@ -29,3 +31,24 @@ def telling(geometry: Geometry) -> Geometry:
     """The geometry, unless it says no more than that pixels are one pixel apart."""
     silent = geometry.unit is None and all(value == 1 for value in geometry.scale.values())
     return Geometry() if silent and not any(geometry.origin.values()) else geometry
+
+
+def labelled(data: Any, axes: str, calibration: Calibration, name: str) -> Micrograph:
+    """A micrograph of this name with what of a file's calibration belongs to the axes that it has."""
+    channels = data.shape[axes.index("C")] if "C" in axes else 1
+    geometry = calibration.geometry.along(axes)
+    return Micrograph(
+        data,
+        axes,
+        pixel_size=geometry.scale,
+        unit=geometry.unit,
+        channel_names=calibration.channel_names if len(calibration.channel_names) == channels else (),
+        name=name,
+        time_step_s=calibration.time_step_s if "T" in axes else None,
+        position=geometry.origin,
+        unitless=geometry.unitless,
+        display=calibration.display if len(calibration.display) == channels and "S" not in axes else (),
+        grey_calibration=calibration.grey_calibration,
+        remarks=calibration.remarks,
+        objective=calibration.objective,
+    )

@@ -90,6 +90,9 @@ _formats: list[FileFormat] = [
     FileFormat("PNG", (".png",), _ours("raster")),
     FileFormat("JPEG", (".jpg", ".jpeg"), _ours("raster")),
     ZARR,
+    FileFormat("Zeiss LSM", (".lsm",), _ours("tiff_lazy")),
+    FileFormat("Aperio SVS", (".svs",), _ours("tiff_lazy")),
+    FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff_lazy")),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -18,6 +18,9 @@ from napari_mdeblurgan.storage.geometry import MICROMETRES, unit_of_length
 
 LARGEST_NA = 1.7
 NAMES_APERTURE = re.compile(r"(?:\bNA\s*[:=]?\s*|\d\s*[x×]\s*/\s*)([01][.,]\d+)", re.IGNORECASE)
+NAMES_MAGNIFICATION = re.compile(r"\b(\d+(?:[.,]\d+)?)\s*[x×]", re.IGNORECASE)
+IMMERSIONS = {"Oil": r"\boil\b", "Water": r"\bwater\b|\bw\b", "Glycerol": r"\bgly", "Silicone": r"\bsil"}
+SHORTEST_UM, LONGEST_UM = 0.1, 3.0  # of light that is imaged; files write 0 and -1 for what they do not know
 HOLDERS = ("objective", "nosepiece")  # in what Micro-Manager calls the device that holds the objectives
 
 
@@ -31,6 +34,10 @@ class Objective:
         Above 0 and up to 1.7.
     wavelength_um : float or None
         In vacuum, in µm, the mean of the channels'; None where it is not known.
+    magnification : float or None
+        As it is engraved; None where it is not known.
+    immersion : str
+        "Oil", "Water", "Air", … as the file spells it; empty where it is not known.
 
     Raises
     ------
@@ -40,6 +47,8 @@ class Objective:
 
     numerical_aperture: float
     wavelength_um: float | None = None
+    magnification: float | None = None
+    immersion: str = ""
 
     def __post_init__(self) -> None:
         aperture, wave = self.numerical_aperture, self.wavelength_um
@@ -66,11 +75,55 @@ def ome_objective(root: Element, image: Element) -> Objective | None:
     settings = image.find("{*}ObjectiveSettings")
     wanted = None if settings is None else settings.get("ID")
     lenses = [lens for lens in root.iterfind("{*}Instrument/{*}Objective") if wanted in (None, lens.get("ID"))]
-    aperture = _number(lenses[0].get("LensNA")) if len(lenses) == 1 else math.nan
-    if not 0 < aperture <= LARGEST_NA:
+    if len(lenses) != 1:
         return None
     waves = [wave for channel in image.iterfind("{*}Pixels/{*}Channel") if (wave := _wavelength_um(channel))]
-    return Objective(aperture, fmean(waves) if waves else None)
+    lens = lenses[0]
+    return told_objective(lens.get("LensNA"), waves, lens.get("NominalMagnification"), lens.get("Immersion"))
+
+
+def told_objective(
+    aperture: object, wavelengths_um: Iterable[object] = (), magnification: object = None, immersion: object = None
+) -> Objective | None:
+    """An objective of what a file says, whatever that is: numbers, texts, nothing.
+
+    Parameters
+    ----------
+    aperture : object
+        The numerical aperture.
+    wavelengths_um : iterable of object
+        Those of the channels, in µm; what is no such is left out.
+    magnification, immersion : object
+        As in `Objective`.
+
+    Returns
+    -------
+    Objective or None
+        None where no numerical aperture is told that there can be.
+    """
+    number, enlarged = _number(aperture), _number(magnification)
+    if not 0 < number <= LARGEST_NA:
+        return None
+    waves = [wave for each in wavelengths_um if SHORTEST_UM <= (wave := _number(each)) <= LONGEST_UM]
+    medium = " ".join(immersion.split()) if isinstance(immersion, str) else ""
+    return Objective(number, fmean(waves) if waves else None, enlarged if enlarged > 0 else None, medium)
+
+
+def labelled_objective(label: object, wavelengths_um: Iterable[object] = ()) -> Objective | None:
+    """What the name of an objective tells of it: "Plan-Apochromat 63x/1.40 Oil DIC M27".
+
+    Parameters
+    ----------
+    label : object
+        The name.
+    wavelengths_um : iterable of object
+        As in `told_objective`.
+    """
+    text = label if isinstance(label, str) else ""
+    found, enlarged = NAMES_APERTURE.search(text), NAMES_MAGNIFICATION.search(text)
+    medium = next((name for name, words in IMMERSIONS.items() if re.search(words, text, re.IGNORECASE)), "")
+    aperture = found[1].replace(",", ".") if found else None
+    return told_objective(aperture, wavelengths_um, enlarged and enlarged[1].replace(",", "."), medium)
 
 
 def zarr_objective(path: Path) -> Objective | None:
@@ -140,9 +193,9 @@ def _wavelength_um(channel: Element) -> float | None:
     return None
 
 
-def _number(text: str | None) -> float:
+def _number(text: object) -> float:
     try:
-        value = float(text or "")
+        value = float(text) if isinstance(text, str | int | float) else math.nan
     except ValueError:
         return math.nan
     return value if math.isfinite(value) else math.nan

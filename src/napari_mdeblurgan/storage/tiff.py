@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage.calibration import Calibration
-from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.tiff_images import begins_in, tiff_images
@@ -77,7 +74,7 @@ def list_images(path: Path) -> ImageList:
 def _opened_file(path: Path) -> Iterator[TiffFile]:
     import tifffile
 
-    with _complaints() as complaints:
+    with chatter("tifffile") as complaints:
         try:
             with open_tiff_file(path) as tif:
                 yield tif
@@ -86,43 +83,6 @@ def _opened_file(path: Path) -> Iterator[TiffFile]:
             raise FileError(f"{path} is not a TIFF file, or a damaged one ({detail}); save it again.") from error
     if any(CUT_SHORT.search(complaint) for complaint in complaints):
         raise FileError(f"{path} is damaged or cut short: some of its images are missing; copy it again.")
-
-
-@contextmanager
-def _complaints() -> Iterator[list[str]]:
-    """What tifffile logs of this thread's file: it goes on with what is left where one is cut short, and only says so there."""
-    logger, collector = logging.getLogger("tifffile"), _Collector()
-    logger.addHandler(collector)
-    try:
-        yield collector.found
-    finally:
-        logger.removeHandler(collector)
-
-
-class _Collector(logging.Handler):
-    """Keeps what is logged in the thread that made it. What others log goes the way that it would go without any collector."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.found: list[str] = []
-        self.of_thread = threading.get_ident()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        thread = threading.get_ident()
-        if thread == self.of_thread:
-            self.found.append(record.getMessage())
-            return
-        handlers = _handlers(logging.getLogger(record.name))
-        collectors = [each for each in handlers if isinstance(each, _Collector)]
-        told = len(handlers) > len(collectors) or any(each.of_thread == thread for each in collectors)
-        if not told and collectors[:1] == [self] and logging.lastResort is not None:
-            logging.lastResort.handle(record)
-
-
-def _handlers(logger: logging.Logger) -> list[logging.Handler]:
-    """All that get what a logger is told, its own first."""
-    above = _handlers(logger.parent) if logger.propagate and logger.parent is not None else []
-    return [*logger.handlers, *above]
 
 
 def _check_colours(path: Path, series: TiffPageSeries) -> None:
@@ -140,6 +100,12 @@ def _check_colours(path: Path, series: TiffPageSeries) -> None:
 
 def _check_planes(path: Path, series: TiffPageSeries) -> None:
     """tifffile shows zeros for what an OME-TIFF names and does not hold."""
+    if series.kind.lower() == "lsm":
+        claimed, there = series.size // max(series.keyframe.size, 1), len(series)
+        if claimed != there:
+            raise FileError(
+                f"{path} is damaged or cut short: {there:,} of its {claimed:,} planes are there; copy it again."
+            )
     if series.kind.lower() == "ome":
         missing = sum(page is None for page in series)
         if missing:
@@ -198,24 +164,3 @@ def title(path: Path, tif: TiffFile, index: int) -> str:
     name = re.sub(r"\.ome$", "", path.stem, flags=re.IGNORECASE)
     names, _ = tiff_images(path, tif)
     return f"{name} {names[index]}" if len(names) > 1 else name
-
-
-def labelled(data: Any, axes: str, calibration: Calibration, name: str) -> Micrograph:
-    """A micrograph of this name with what of a file's calibration belongs to the axes that it has."""
-    channels = data.shape[axes.index("C")] if "C" in axes else 1
-    geometry = calibration.geometry.along(axes)
-    return Micrograph(
-        data,
-        axes,
-        pixel_size=geometry.scale,
-        unit=geometry.unit,
-        channel_names=calibration.channel_names if len(calibration.channel_names) == channels else (),
-        name=name,
-        time_step_s=calibration.time_step_s if "T" in axes else None,
-        position=geometry.origin,
-        unitless=geometry.unitless,
-        display=calibration.display if len(calibration.display) == channels and "S" not in axes else (),
-        grey_calibration=calibration.grey_calibration,
-        remarks=calibration.remarks,
-        objective=calibration.objective,
-    )

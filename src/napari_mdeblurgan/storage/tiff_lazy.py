@@ -11,10 +11,11 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.calibration import labelled
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
-from napari_mdeblurgan.storage.tiff import check_compression, labelled, list_images, opened_tiff, title
+from napari_mdeblurgan.storage.tiff import check_compression, list_images, opened_tiff, title
 from napari_mdeblurgan.storage.tiff_metadata import read_calibration
 from napari_mdeblurgan.storage.tiff_pixels import arranged, is_on_its_side
 

@@ -17,6 +17,7 @@ from napari_mdeblurgan.storage.display import (
 from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, Step, is_scale, is_size
 from napari_mdeblurgan.storage.tiff_imagej import LARGEST_DENSITY, from_imagej, page_table
 from napari_mdeblurgan.storage.tiff_ome import from_ome
+from napari_mdeblurgan.storage.tiff_scanners import SCANNERS
 from napari_mdeblurgan.storage.tiff_tags import sizes_in_tags
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calibration:
     """Calibration of the series number `index`; nothing is made up where the file is silent or garbled."""
     kind = series.kind.lower()
+    if kind in SCANNERS:
+        return SCANNERS[kind](tif, series)
     if micromanager.is_stack(series):
         return micromanager.calibration_of(tif, series)
     if kind == "ome" and tif.ome_metadata:
