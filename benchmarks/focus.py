@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from focus_methods import WAYS
 from scipy import ndimage
 
 from napari_mdeblurgan.evaluation.images import find_images
@@ -58,15 +59,6 @@ def scene(sharp: np.ndarray, form: str, seed: int, *, moved: bool = True):
     return np.stack(stack).astype(np.float32), level.astype(np.float32), transforms
 
 
-def by_variance(stack: np.ndarray) -> np.ndarray:
-    """The plane with the largest variance in 9 × 9 pixels, at every place."""
-    grey = stack.mean(axis=-1) if stack.ndim == 4 else stack
-    mean = ndimage.uniform_filter(grey, (0, 9, 9))
-    best = (ndimage.uniform_filter(grey**2, (0, 9, 9)) - mean**2).argmax(axis=0)
-    index = best[None, ..., None] if stack.ndim == 4 else best[None]
-    return np.take_along_axis(stack, index, axis=0)[0]
-
-
 def main() -> None:
     """Print a line for every scene."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,7 +85,9 @@ def main() -> None:
                 own = psnr(found.image[inner], sharp[inner])
                 line += f"best plane {best:5.2f}  ours {own:5.2f} "
                 if not moved:
-                    line += f" variance {psnr(by_variance(stack)[inner], sharp[inner]):5.2f} "
+                    line += " ".join(
+                        f"{name} {psnr(way(stack)[inner], sharp[inner]):5.2f}" for name, way in WAYS.items()
+                    )
                 line += f" within a plane {100 * (off[textured] <= 1).mean():5.1f} % of {100 * textured.mean():3.0f} %"
                 line += f"  confident right {100 * (off[found.confidence[inner] > 0.5] <= 1).mean():5.1f} %"
                 if moved:

@@ -33,7 +33,7 @@ def test_memory_holds_neither_the_stack_nor_what_is_made_of_it(
     stack: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.storage.pyramid.COARSEST_EDGE", 128)
-    small = {"stack.TILE": 160, "stack.REACH": 16, "looking.LOOKED_AT": 256, "reading.AT_ONCE": 2**16}
+    small = {"focusing.TILE": 160, "focusing.REACH": 16, "looking.LOOKED_AT": 256, "reading.AT_ONCE": 2**16}
     for name, value in small.items():
         monkeypatch.setattr(f"napari_mdeblurgan.focus.{name}", value)
     plane = Micrograph(stack[0], "YX")
@@ -50,8 +50,8 @@ def test_memory_holds_neither_the_stack_nor_what_is_made_of_it(
     halves = [np.median(height[:, part]) for part in np.array_split(np.arange(EDGE), COUNT)]
     assert halves == pytest.approx([0, 1], abs=0.2)
     image = np.asarray(open_image(paths["image"]).data)
-    assert (image[::64, : EDGE // 2 : 6] > 0.9).all()
-    assert (image[::64, EDGE // 2 + 6 :: 6] > 0.9).all()  # beside the edge both planes are mixed
+    assert (image[::64, : EDGE // 2 - 6 : 6] > 0.9).all()  # beside the edge both planes are mixed
+    assert (image[::64, EDGE // 2 + 6 :: 6] > 0.9).all()
 
 
 @pytest.mark.parametrize("colours", [(), (3,)])

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus import AllInFocus, all_in_focus, followed, most_detailed
-from napari_mdeblurgan.focus import stack as module
+from napari_mdeblurgan.focus import focusing as module
 
 PLANES = 5
 LEFT, RIGHT = 1, 3  # the planes in which the two halves are in focus
@@ -72,6 +72,24 @@ def test_no_value_lies_beyond_those_of_the_planes(found: AllInFocus, sharp: np.n
     lowest = stack.min(axis=0) * 0.98 - 0.01  # planes are made equally bright
     highest = stack.max(axis=0) * 1.02 + 0.01
     assert ((found.image >= lowest) & (found.image <= highest)).all()
+
+
+def test_where_there_is_no_detail_planes_are_averaged_and_noise_falls(sharp: np.ndarray) -> None:
+    empty = sharp.copy()
+    empty[60:130, 20:80] = 0.5
+    image = all_in_focus(two_halves(empty, noise=0.02), registered=True).image
+    assert image[76:114, 36:64].std() < 0.7 * 0.02
+
+
+@pytest.mark.parametrize("blur", [0.5, 1.0, 2.0])
+def test_the_more_planes_show_the_same_detail_the_less_noise_is_left(sharp: np.ndarray, blur: float) -> None:
+    random = np.random.default_rng(0)
+    clean = [ndimage.gaussian_filter(sharp, blur * abs(plane - 3)) for plane in range(7)]
+    stack = np.stack([plane + 0.03 * random.standard_normal(plane.shape) for plane in clean]).astype(np.float32)
+    found = all_in_focus(stack, registered=True)
+    error = np.sqrt(np.mean(np.square(found.image - sharp)))
+    assert found.depth == pytest.approx({0.5: 1.0, 1.0: 0.66, 2.0: 0.3}[blur], rel=0.2)
+    assert error < {0.5: 0.7, 1.0: 1.0, 2.0: 1.03}[blur] * 0.03
 
 
 def test_where_nothing_is_sharp_the_confidence_is_low_and_the_height_that_of_what_is_near(sharp: np.ndarray) -> None:

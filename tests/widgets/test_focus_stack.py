@@ -13,7 +13,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QCheckBox
 
-from napari_mdeblurgan.focus import all_in_focus, followed
+from napari_mdeblurgan.focus import FocusChoice, all_in_focus, followed
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 from napari_mdeblurgan.widgets.origin import is_result
@@ -291,9 +291,10 @@ def test_other_layers_follow_the_choice(
     dock.follower.setCurrentIndex(2)
     run(dock.follow)
     found = all_in_focus(stack, registered=True)
+    choice = FocusChoice(found.height, found.transforms, found.reference, found.order, found.depth)
     for name, other in (("red", 255 - stack), ("green", stack // 2)):
         image = viewer.layers[f"{name} [all in focus]"]
-        assert np.abs(image.data.astype(int) - followed(found, other)).max() <= 1
+        assert np.abs(image.data.astype(int) - followed(choice, other)).max() <= 1
         assert tuple(image.scale) == (0.5, 0.25)
         assert viewer.layers.index(image) == viewer.layers.index(name) + 1
     assert viewer.layers["red [all in focus]"].colormap.name == "red"

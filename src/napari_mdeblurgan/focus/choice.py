@@ -19,6 +19,8 @@ DOUBTED, BELIEVED = 0.25, 0.75  # confidence from which, and above which wholly,
 ENOUGH = 0.05  # of the weight there: where there is less, a wider one is asked
 LEAST = 1e-3
 ALIKE = 8.0  # pixels of a scale: σ of the Gaussian that what all planes have is averaged by
+UNKNOWN_DEPTH = 0.5  # planes
+SURE_BELIEF = 0.5
 REACH = 3 * 27 + 4 * RADIUS + 24  # pixels around a place that its height depends on
 
 
@@ -43,7 +45,7 @@ def shares_steps(
     total = np.zeros((len(of_planes), *finest), np.float32)
     belief = np.zeros(finest, np.float32)
     left = np.ones(finest, np.float32)
-    for scale, trusted in enumerate(COARSER):
+    for scale, trusted in enumerate(COARSER[: len(of_planes[0])]):
         values = np.stack([plane[scale][0] for plane in of_planes])
         least = values.min(
             axis=0
@@ -126,6 +128,29 @@ def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarr
     offset[(best == 0) | (best == last)] = 0
     stands_out = 1 - share.min(axis=0) / np.maximum(peak, np.float32(LEAST)) if last else np.zeros_like(peak)
     return (best + offset).astype(np.float32), (belief * stands_out.clip(0, 1)).astype(np.float32)
+
+
+def depth(share: np.ndarray, belief: np.ndarray) -> float:
+    """How many planes from its peak detail falls to 1/√e, in planes: the median over places that show some.
+
+    Parameters
+    ----------
+    share, belief : ndarray
+        As for `heights`.
+
+    Returns
+    -------
+    float
+        Of the Gaussian through the shares of the peak and its neighbours; `UNKNOWN_DEPTH` where no place tells.
+    """
+    best, last = share.argmax(axis=0), len(share) - 1
+    inside = (best > 0) & (best < last) & (belief > SURE_BELIEF)
+    if not inside.any():
+        return UNKNOWN_DEPTH
+    seen, peak = share[:, inside], best[inside]
+    logs = [np.log(seen[peak + offset, np.arange(len(peak))] + np.float32(LEAST)) for offset in (-1, 0, 1)]
+    bend = np.maximum(2 * logs[1] - logs[0] - logs[2], np.float32(1e-3))
+    return float(np.median(1 / np.sqrt(bend)))
 
 
 def filled(height: np.ndarray, confidence: np.ndarray, far: float) -> np.ndarray:

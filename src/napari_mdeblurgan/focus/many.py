@@ -78,8 +78,8 @@ def many_in_focus_steps(
         As in `all_in_focus`.
     make : callable or None
         Gives the array for "image", "height" or "confidence" by its shape, its type and the edge of the tiles in which it is
-        filled, such as one on disk. It is assigned to like a numpy array, and of the heights what was assigned is read. By
-        default they are numpy arrays.
+        filled, such as one on disk. It is assigned to like a numpy array, and of all but the image what was assigned is read.
+        By default they are numpy arrays.
 
     Raises
     ------
@@ -110,7 +110,8 @@ def many_in_focus_steps(
             first_channel = decides if channel_axis is not None else None
         making = put_together_steps(focusing, image, height, confidence, places[decides], index)
         sure = yield from told(making, tell)
-        choices.append(FocusChoice(height[index], focusing.transforms, focusing.reference, focusing.order))  # type: ignore[index]
+        of_place = height[index], focusing.transforms, focusing.reference, focusing.order  # type: ignore[index]
+        choices.append(FocusChoice(*of_place, focusing.depth, confidence[index]))  # type: ignore[index]
         others = [nth for nth in range(len(stacks)) if nth != decides]
         for stage, nth in enumerate(others, 2):
             following = follow_steps(choices[-1], stacks[nth], image, places[nth])

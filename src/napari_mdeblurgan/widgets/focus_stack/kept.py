@@ -32,6 +32,7 @@ def kept_choices(choices: Sequence[FocusChoice], stack: StackSource, step_um: fl
                 "transforms": [None if each is None else each.tolist() for each in choice.transforms],
                 "reference": choice.reference,
                 "order": list(choice.order),
+                "depth": choice.depth,
             }
             for choice in choices
         ],
@@ -76,6 +77,7 @@ def choices_of(heights: Image) -> tuple[FocusChoice, ...]:
             tuple(None if each is None else np.array(each) for each in place["transforms"]),
             place["reference"],
             tuple(place["order"]),
+            place["depth"],
         )
         for height, place in zip(planes, kept["places"], strict=True)
     )
