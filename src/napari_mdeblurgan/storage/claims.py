@@ -65,6 +65,22 @@ def check_ome_claims(path: Path, tif: TiffFile) -> None:
             )
 
 
+def checked_xml(path: Path, text: str) -> ElementTree.Element | None:
+    """The root of a document in a file; None where it is garbled.
+
+    Raises
+    ------
+    FileError
+        If it defines entities, which can be made to grow without end.
+    """
+    if "<!ENTITY" in text:
+        raise FileError(f"{path} is damaged: its XML defines entities, which no microscope writes; save it again.")
+    try:
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError):
+        return None
+
+
 def _named_files(root: ElementTree.Element) -> Iterator[str]:
     for uuid in root.iterfind("{*}Image/{*}Pixels/{*}TiffData/{*}UUID"):
         name = uuid.get("FileName", "")

@@ -90,6 +90,7 @@ _formats: list[FileFormat] = [
     FileFormat("PNG", (".png",), _ours("raster")),
     FileFormat("JPEG", (".jpg", ".jpeg"), _ours("raster")),
     ZARR,
+    FileFormat("Zeiss CZI", (".czi",), _ours("czi")),
     FileFormat("Zeiss LSM", (".lsm",), _ours("tiff_lazy")),
     FileFormat("Aperio SVS", (".svs",), _ours("tiff_lazy")),
     FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff_lazy")),

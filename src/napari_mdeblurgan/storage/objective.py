@@ -101,10 +101,10 @@ def told_objective(
     Objective or None
         None where no numerical aperture is told that there can be.
     """
-    number, enlarged = _number(aperture), _number(magnification)
+    number, enlarged = number_told(aperture), number_told(magnification)
     if not 0 < number <= LARGEST_NA:
         return None
-    waves = [wave for each in wavelengths_um if SHORTEST_UM <= (wave := _number(each)) <= LONGEST_UM]
+    waves = [wave for each in wavelengths_um if SHORTEST_UM <= (wave := number_told(each)) <= LONGEST_UM]
     medium = " ".join(immersion.split()) if isinstance(immersion, str) else ""
     return Objective(number, fmean(waves) if waves else None, enlarged if enlarged > 0 else None, medium)
 
@@ -179,7 +179,7 @@ def named_objective(properties: Mapping[str, Any]) -> Objective | None:
         text = value.get("PropVal") if isinstance(value, Mapping) else value
         if which == "Label" and any(holder in device.lower() for holder in HOLDERS) and isinstance(text, str):
             told = NAMES_APERTURE.search(text)
-            found.add(_number(told[1].replace(",", ".")) if told else math.nan)
+            found.add(number_told(told[1].replace(",", ".")) if told else math.nan)
     aperture = found.pop() if len(found) == 1 else math.nan
     return Objective(aperture) if 0 < aperture <= LARGEST_NA else None
 
@@ -187,13 +187,14 @@ def named_objective(properties: Mapping[str, Any]) -> Objective | None:
 def _wavelength_um(channel: Element) -> float | None:
     for kind in ("Emission", "Excitation"):
         unit = unit_of_length(channel.get(f"{kind}WavelengthUnit", "nm"))
-        length = _number(channel.get(f"{kind}Wavelength")) * MICROMETRES.get(unit or "", math.nan)
+        length = number_told(channel.get(f"{kind}Wavelength")) * MICROMETRES.get(unit or "", math.nan)
         if length > 0:
             return length
     return None
 
 
-def _number(text: object) -> float:
+def number_told(text: object) -> float:
+    """What a text or a number says; not a number where it says none that is finite."""
     try:
         value = float(text) if isinstance(text, str | int | float) else math.nan
     except ValueError:
