@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 
-from napari_mdeblurgan.batch import Batch, BatchSettings, Source, cluster, open_batch
+from napari_mdeblurgan.batch import Batch, BatchSettings, Source, Success, cluster, open_batch
 from napari_mdeblurgan.batch.cluster import ClusterError
+from napari_mdeblurgan.batch.cluster_images import UNASSESSED
 from napari_mdeblurgan.batch.item import Refusal
 from napari_mdeblurgan.batch.output_folder import WORK
 from napari_mdeblurgan.batch.worker import _claimed, _gpu_folder, make_image
@@ -72,6 +73,23 @@ def test_results_are_the_same_bytes_as_without_a_cluster(
     assert not batch.failures
     assert contents(tmp_path / "there") == contents(tmp_path / "here") != {}
     assert [path.name for path in (tmp_path / "there" / WORK).iterdir()] == ["lock"]
+
+
+def test_workers_assess_what_is_in_files_and_layers_that_are_small(
+    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+) -> None:
+    sizes = {"small": (30, 40), "large": (100, 90)}
+    files = [write(tmp_path / f"{name}.tif", grey(*size)) for name, size in sizes.items()]
+    layers = [Micrograph(grey(*size), "YX", name=f"{name} layer") for name, size in sizes.items()]
+    wishes = settings(scheduler=address, trust=True, **LARGE)
+    with open_batch([*files, *layers], tmp_path / "out", wishes) as batch:
+        news = [step.news for step in batch.steps() if isinstance(step.news, Success)]
+    assert {each.output.name for each in news if each.verdict is None} == {"large layer.ome.tif"}
+    assert {warning for each in news for warning in each.warnings} == {UNASSESSED}
+    pages = [name for name in names_in(tmp_path / "out") if name.endswith(".html")]
+    assert pages == ["large.ome.tif.html", "small layer.ome.tif.html", "small.ome.tif.html"]
+    with open_batch([*files, *layers], tmp_path / "out", wishes) as batch:
+        assert not batch.todo
 
 
 def test_a_local_cluster_is_started_and_ended(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.batch.item import Item, Product, Refusal
+from napari_mdeblurgan.batch.item import Item, Judged, Product, Refusal
 from napari_mdeblurgan.batch.making import known_product, open_work, product, refused, zarr_path
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
-from napari_mdeblurgan.batch.worker import make_block, make_image, write_large
+from napari_mdeblurgan.batch.worker import assess_large, make_block, make_image, write_large
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration.arrays import Part
 from napari_mdeblurgan.restoration.measuring import finished
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
 
 SEEN_S = 60
+UNASSESSED = (
+    "it was restored but not assessed, for workers cannot read an image of this size that is in no file; save it first, or run "
+    "the batch on this computer."
+)
 
-Answer = Product | Refusal | None
+Answer = Product | Judged | Refusal | None
 Arrival = Callable[[Answer], None]
 
 
@@ -63,6 +67,7 @@ class ClusterImage:
         self._stages = self._work()
         self._calls: Iterator[Call] = iter(())
         self._out = 0
+        self._trust: dict[str, Any] = {}
 
     def next_call(self) -> Call | None:
         """What can be handed out now; None where nothing can until something comes back, or ever."""
@@ -108,6 +113,12 @@ class ClusterImage:
             made = product(self._place, scan.plan)
             yield self._blocks(image, scan, made.pixels)
             scan.finish()
+        if self._recipe.trust:
+            if self.item.source.path is not None:
+                yield self._assessed(path)
+                made = replace(made, trust=self._trust)
+            else:
+                made = replace(made, trust={}, warnings=(*made.warnings, UNASSESSED))
         if path != self._place:
             yield self._streamed(path, image.name)
         self.outcome = made
@@ -120,6 +131,7 @@ class ClusterImage:
             source = replace(source, image=replace(image, data=loaded(image.data)))
 
         def arrived(answer: Answer) -> None:
+            assert isinstance(answer, Product)
             self.outcome = answer
 
         yield Call(make_image, (source, self._recipe, place, self.item.job), arrived)
@@ -150,6 +162,15 @@ class ClusterImage:
             name, wish = self.item.source.name, self._recipe.device
             binning = self._recipe.binning
             yield Call(make_block, (source, name, block, scan.plan, wish, model, scan.store, binning), arrived)
+
+    def _assessed(self, path: Path) -> Iterator[Call]:
+        """A large result in one go: one worker reads the image and the result from their files."""
+
+        def arrived(answer: Answer) -> None:
+            assert isinstance(answer, Judged)
+            self._trust = answer.trust
+
+        yield Call(assess_large, (self.item.source, self._recipe, path, self._place, self.item.job), arrived)
 
     def _streamed(self, path: Path, name: str) -> Iterator[Call]:
         """A large result from its OME-Zarr to the file that is wanted."""

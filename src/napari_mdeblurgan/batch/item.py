@@ -6,7 +6,7 @@ import dataclasses
 import errno
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Source
@@ -68,6 +68,9 @@ class Product:
         What was used.
     warnings : tuple of str
         Sentences that the user should see.
+    trust : dict or None
+        Where it was assessed, the verdict as `Verdict.document` has it, and a report lies beside it, see `report_name`. Empty
+        where it was to be assessed but could not be; None where that was not wished.
     """
 
     place: str
@@ -76,6 +79,20 @@ class Product:
     device: str
     precision: str
     warnings: tuple[str, ...] = ()
+    trust: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A large result that was assessed.
+
+    Attributes
+    ----------
+    trust : dict
+        As in `Product`.
+    """
+
+    trust: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

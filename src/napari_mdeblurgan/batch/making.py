@@ -17,6 +17,13 @@ import numpy as np
 from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
+from napari_mdeblurgan.batch.trusting import (
+    assess_in_memory,
+    assess_on_disk,
+    entry_on,
+    restoring_part,
+    write_report_beside,
+)
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 from napari_mdeblurgan.storage.provenance import read_provenance, record_of
@@ -97,17 +104,29 @@ def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Gen
 
 def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator[Progress, None, Product]:
     from napari_mdeblurgan.restoration.engine import restore_steps
-    from napari_mdeblurgan.restoration.made import provenance_of
     from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
     from napari_mdeblurgan.storage.reading import loaded
 
     model = recipe.model_for(image).load()
     image = dataclasses.replace(image, data=loaded(image.data))
     plan = plan_micrograph(image, model.card, **recipe.options())
-    data = yield from restore_steps(image.data, plan, model)
-    record = record_of([{"made": provenance_of(plan, model.card, image.name, binning=recipe.binning)}])
-    write_image(place, dataclasses.replace(restored_micrograph(image, data, plan), provenance=record))
-    return product(place, plan)
+    found = None
+    if recipe.trust:
+        from napari_mdeblurgan.trust.explanation import Explanation
+
+        said = Explanation(plan)
+        data = yield from restoring_part(restore_steps(image.data, plan, model, said.keep))
+        found = yield from assess_in_memory(image, data, plan, recipe, said)
+    else:
+        data = yield from restore_steps(image.data, plan, model)
+    record = record_of([entry_on(image, plan, model.card, found, recipe)])
+    after = dataclasses.replace(restored_micrograph(image, data, plan), provenance=record)
+    write_image(place, after)
+    made = product(place, plan)
+    if found is None:
+        return made
+    trust = write_report_beside(place, image, after, plan, model.card, found, recipe)
+    return dataclasses.replace(made, trust=trust)
 
 
 def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
@@ -119,8 +138,11 @@ def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) ->
     scan = yield from told(open_work(image, recipe, path, job), lambda _: Progress(0, total, 0.0))
     if scan is not None:
         made = product(place, scan.plan)
-        with closing(scan.steps()) as steps:
+        steps = restoring_part(scan.steps()) if recipe.trust else scan.steps()
+        with closing(steps):
             yield from steps
+    if recipe.trust:
+        made = dataclasses.replace(made, trust=(yield from assess_on_disk(image, recipe, path, place, job)))
     if path != place:
         yield from _stream(path, place, image.name, made.pixels)
     return made

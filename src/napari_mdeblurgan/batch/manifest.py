@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
@@ -48,6 +48,8 @@ class Made:
         What was used.
     seconds : float
         That it took.
+    trust : dict or None
+        As in `Product`.
     """
 
     event: ClassVar[str] = "made"
@@ -64,6 +66,7 @@ class Made:
     device: str
     precision: str
     seconds: float
+    trust: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +100,20 @@ class Record:
         The last result.
     marks : frozenset of str
         Of all results that were ever made under the name.
+    reported : bool
+        Whether one of them had a report.
     """
 
     last: Made | Failed
     made: Made | None = None
     marks: frozenset[str] = field(default_factory=frozenset)
+    reported: bool = False
 
     def and_then(self, entry: Made | Failed) -> Record:
         """With one more entry."""
         if isinstance(entry, Failed):
             return replace(self, last=entry)
-        return Record(entry, entry, self.marks | {entry.mark})
+        return Record(entry, entry, self.marks | {entry.mark}, self.reported or bool(entry.trust))
 
 
 class Manifest:
@@ -219,7 +225,8 @@ class Manifest:
 
 def _entry(document: dict[str, Any]) -> Made | Failed:
     kind: type[Made] | type[Failed] = {"made": Made, "failed": Failed}[document["event"]]
-    return _checked(kind(**{each.name: document[each.name] for each in fields(kind)}))
+    told = {each.name: document[each.name] for each in fields(kind) if each.name in document or each.default is MISSING}
+    return _checked(kind(**told))
 
 
 def _checked(entry: Made | Failed) -> Made | Failed:
@@ -228,6 +235,8 @@ def _checked(entry: Made | Failed) -> Made | Failed:
         raise ValueError("not a name")
     if isinstance(entry, Made) and not (isinstance(entry.mark, str) and isinstance(entry.size, int)):
         raise ValueError("not a mark")
+    if isinstance(entry, Made) and not isinstance(entry.trust, dict | None):
+        raise ValueError("not a verdict")
     for name in [entry.output, entry.work] if isinstance(entry, Made) else [entry.output]:
         _within(name)
     return entry

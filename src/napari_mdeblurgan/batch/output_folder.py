@@ -23,6 +23,7 @@ WORK = ".mdeblurgan"
 LOCK = "lock"
 GROWN = "large.ome.zarr"  # what a large result of another format grows in
 REPLACED = "replaced"
+REPORT = ".html"
 OF_A_RUN = re.compile(r"[0-9a-f]{8}")  # the folder that workers of a cluster write small results to
 RESUMABLE = (".zarr", ".zarr" + PARTIAL)
 NO_SECOND_NAME = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV, errno.EACCES}
@@ -133,6 +134,35 @@ class OutputFolder:
         self.forget(output)
         return final
 
+    def place_report(self, made: Path, output: str, replacing: bool) -> None:
+        """Give the report of a result its name, where there is one; else remove that of what the result takes the place of.
+
+        Parameters
+        ----------
+        made : Path
+            The result, with its report beside it.
+        output : str
+            What the result is called.
+        replacing : bool
+            Whether what has the report's name may go.
+
+        Raises
+        ------
+        FileError
+            As from `place`.
+        """
+        page, final = made.with_name(report_name(made.name)), self.path / report_name(output)
+        try:
+            if page.is_file() and not is_link(page):
+                if replacing and os.path.lexists(final):
+                    page.replace(final)
+                else:
+                    _name_first(page, final)
+            elif replacing:
+                final.unlink(missing_ok=True)
+        except OSError as error:
+            raise FileError(f"{final} cannot be written: {reason_of(error, final.parent)}.") from error
+
     def forget(self, output: str) -> None:
         """Remove all that was begun for a result."""
         self._clear(output, ())
@@ -154,7 +184,7 @@ class OutputFolder:
 
     def _made(self, folder: str, name: str) -> Iterator[tuple[str, ...]]:
         """What lies in the folder for a result of that name and is made there by a batch."""
-        ours = {name, name + PARTIAL, GROWN, GROWN + PARTIAL, REPLACED}
+        ours = {name, report_name(name), name + PARTIAL, GROWN, GROWN + PARTIAL, REPLACED}
         for each in self._own.names(folder):
             if each in ours or PART.fullmatch(each):
                 yield folder, each
@@ -169,6 +199,11 @@ class OutputFolder:
 def workplace_name(output: str) -> str:
     """Name of the folder in which a result is made: short, and the same in every run."""
     return hashlib.sha256(output.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def report_name(output: str) -> str:
+    """What the report on a result is called: ``a.ome.tif`` → ``a.ome.tif.html``."""
+    return output + REPORT
 
 
 def flush_folder(folder: Path) -> None:

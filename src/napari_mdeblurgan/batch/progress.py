@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.progress import Progress
+    from napari_mdeblurgan.trust.verdict import Verdict
 
 STEADY_S = 1.0  # of work before a rate is worth showing
 
@@ -25,11 +26,14 @@ class Success:
         Where the result is.
     warnings : tuple of str
         Sentences that the user should see.
+    verdict : Verdict or None
+        Where the result was assessed.
     """
 
     name: str
     output: Path
     warnings: tuple[str, ...] = ()
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

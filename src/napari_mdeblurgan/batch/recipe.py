@@ -66,6 +66,8 @@ class Recipe:
         As in `make_plan`.
     binning : int
         By how many pixels along y and x images are binned first; 1 for not at all.
+    trust : bool
+        Whether results are assessed. It changes no pixel of them, so it is in none of the digests.
     large_bytes : int
         Results of more bytes are not made in memory but block by block on disk.
     """
@@ -79,6 +81,7 @@ class Recipe:
     softness: float | str = "auto"
     binning: int = 1
     output_scale: int | None = None
+    trust: bool = False
     large_bytes: int = STREAMED_BYTES
 
     def options(self) -> dict[str, Any]:

@@ -16,11 +16,14 @@ from napari_mdeblurgan.batch.making import make_here
 from napari_mdeblurgan.batch.manifest import Failed, Made, Record
 from napari_mdeblurgan.batch.marks import mark_of
 from napari_mdeblurgan.batch.naming import name_results
-from napari_mdeblurgan.batch.output_folder import OutputFolder, workplace_name
+from napari_mdeblurgan.batch.output_folder import OutputFolder, report_name, workplace_name
 from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Meter, Success
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.trust.verdict import verdict_from
+
+ELSEWHERE = "is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
 
 
 @dataclass
@@ -140,13 +143,18 @@ class Batch:
     def _in_the_way(self, item: Item) -> str:
         """Why a result may not have its name, in one sentence; empty if it may."""
         record = self.folder.manifest.records.get((item.source.key, item.output))
+        if self.settings.overwrite:
+            return ""
+        page = report_name(item.output)
+        if self.recipe.trust and self.folder.is_there(page) and not (record and record.reported):
+            return f"{self.folder.path / page} {ELSEWHERE}"
         ours = record is not None and self.folder.has(item.output, record.marks)
-        if ours or self.settings.overwrite or not self.folder.is_there(item.output):
+        if ours or not self.folder.is_there(item.output):
             return ""
         path = self.folder.path / item.output
         if record is not None and record.made is not None:
             return f"{path} was changed since it was made; move it away, or let it be overwritten (--overwrite)."
-        return f"{path} is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
+        return f"{path} {ELSEWHERE}"
 
     def _concluded(self, item: Item, outcome: Product | Refusal, seconds: float) -> Success | Failure:
         """Give a result its name, or take note of a failure."""
@@ -162,7 +170,7 @@ class Batch:
                 outcome = refusal(error, name)
             else:
                 self.outputs.append(path)
-                return Success(name, path, outcome.warnings)
+                return Success(name, path, outcome.warnings, verdict_from(outcome.trust))
         if outcome.stops:
             kept = f"{len(self.outputs)} results are there and are kept"
             raise FileError(f"The disk of {self.folder.path} is full; make room and start again: {kept}.")
@@ -190,8 +198,12 @@ class Batch:
             device=made.device,
             precision=made.precision,
             seconds=round(seconds, 3),
+            trust=made.trust,
         )
+        record = self.folder.manifest.records.get((item.source.key, item.output))
+        reported = self.settings.overwrite or (record is not None and record.reported)
         self.folder.manifest.add(entry)
+        self.folder.place_report(self.folder.work / work, item.output, reported)
         return self.folder.place(self.folder.work / work, item.output, replacing)
 
 
@@ -245,7 +257,7 @@ def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings
             seen = Fingerprint(0, "")
         item = Item(source, name, seen, recipe.job(seen))
         items.append(item)
-        if record and _is_there(record, item, folder):
+        if record and _is_there(record, item, folder, recipe):
             outputs.append(folder.path / name)
             continue
         todo.append(item)
@@ -260,10 +272,13 @@ def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings
     return Batch(folder, settings, recipe, tuple(items), todo, outputs)
 
 
-def _is_there(record: Record, item: Item, folder: OutputFolder) -> bool:
-    """Whether an earlier run has made this very result; one that lacks but its name gets it."""
+def _is_there(record: Record, item: Item, folder: OutputFolder, recipe: Recipe) -> bool:
+    """Whether an earlier run has made this very result, and assessed it if that is wished.
+
+    One that lacks but its name gets it.
+    """
     made = record.last
-    if not isinstance(made, Made) or made.job != item.job:
+    if not isinstance(made, Made) or made.job != item.job or (recipe.trust and made.trust is None):
         return False
     if folder.has(item.output, frozenset({made.mark})):
         return True
@@ -271,5 +286,6 @@ def _is_there(record: Record, item: Item, folder: OutputFolder) -> bool:
     ours = folder.has(item.output, record.marks)
     if not folder.holds(made.work, made.mark) or (folder.is_there(item.output) and not ours):
         return False
+    folder.place_report(work, item.output, bool(made.trust))
     folder.place(work, item.output, ours)
     return True

@@ -29,6 +29,8 @@ class BatchSettings:
         Of files that hold several images only this one; None takes all.
     overwrite : bool
         Replace files that are there and that no batch with the same settings has made.
+    trust : bool
+        Assess every result, and keep what was found out about it with the result, with a report beside it.
     retry_failed : bool
         Do only what failed in an earlier run.
     scheduler : str or None
@@ -50,6 +52,7 @@ class BatchSettings:
     output_scale: int | None = None
     image: str | None = None
     overwrite: bool = False
+    trust: bool = False
     retry_failed: bool = False
     scheduler: str | None = None
     workers: int | None = None
@@ -81,5 +84,6 @@ class BatchSettings:
             softness=self.softness,
             binning=checked_binning(self.binning),
             output_scale=self.output_scale,
+            trust=self.trust,
             large_bytes=self.large_bytes,
         )

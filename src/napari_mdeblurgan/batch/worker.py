@@ -23,9 +23,10 @@ import dask
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.batch.inputs import Source
-from napari_mdeblurgan.batch.item import Product, Refusal, refusal
+from napari_mdeblurgan.batch.item import Judged, Product, Refusal, refusal
 from napari_mdeblurgan.batch.making import make_result, write_from_zarr
 from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
+from napari_mdeblurgan.batch.trusting import assess_on_disk
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, Lock, locked
 from napari_mdeblurgan.own_folder import make_own
@@ -112,6 +113,16 @@ def write_large(path: Path, place: Path, name: str) -> Refusal | None:
     except Exception as error:
         return refusal(error, name)
     return None
+
+
+def assess_large(source: Source, recipe: Recipe, path: Path, place: Path, job: str) -> Judged | Refusal:
+    """Assess the result of a large image, in the OME-Zarr that it grew in."""
+    try:
+        with _at_work(source.path, path):
+            recipe = replace(recipe, device=own_device(recipe.device))
+            return Judged(finished(assess_on_disk(recipe.opened(source), recipe, path, place, job)))
+    except Exception as error:
+        return refusal(error, source.name)
 
 
 def own_device(wish: str) -> str:

@@ -27,6 +27,7 @@ from napari_mdeblurgan.commands.options import (
     Tile,
 )
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.trust.headline import SIGNS
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import Batch, BatchProgress, BatchSettings
@@ -63,6 +64,9 @@ def batch(
     softness: Softness = "auto",
     binning: Binning = 1,
     output_scale: OutputScale = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Assess each result: a verdict in it and in the table, a report beside it.")
+    ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files from elsewhere and results of other settings.")
@@ -98,6 +102,7 @@ def batch(
             softness=common.softness_option(softness),
             binning=binning,
             output_scale=output_scale,
+            trust=trust,
             retry_failed=retry_failed,
             overwrite=overwrite,
             scheduler=scheduler,
@@ -211,7 +216,11 @@ def _report_failure(step: BatchProgress) -> bool:
 def _news(step: BatchProgress) -> str:
     from napari_mdeblurgan.batch import Success
 
-    return f"{step.news.name} → {step.news.output}" if isinstance(step.news, Success) else ""
+    if not isinstance(step.news, Success):
+        return ""
+    verdict = step.news.verdict
+    said = f": {SIGNS[verdict.level][0]} {verdict.text}" if verdict else ""
+    return f"{step.news.name} → {step.news.output}{said}"
 
 
 def _current(step: BatchProgress) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.commands.common import resumed_by
-from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines, record_entry, write_report_of
+from napari_mdeblurgan.commands.trust import NAMES, Wishes, domain_lines
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, locked
+from napari_mdeblurgan.trust.recording import record_entry, write_report_of
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.exclusive import Lock

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.commands.common import WrongUse
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.trust.recording import record_entry, write_report_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,29 +148,6 @@ class Work:
             yield f"{path}: {each.kind.title.lower()}{unit}"
 
 
-def record_entry(
-    image: Micrograph,
-    plan: RestorationPlan,
-    card: ModelCard,
-    found: Assessment | None,
-    *,
-    ensemble: bool = False,
-    binning: int = 1,
-) -> dict[str, Any]:
-    """How a result of `image` was made and what was found out about it, as its file keeps it; see `storage.provenance`."""
-    from napari_mdeblurgan.restoration.made import provenance_of
-    from napari_mdeblurgan.trust.record import trust_record
-    from napari_mdeblurgan.trust.settings import settings_of
-
-    entry = {"made": provenance_of(plan, card, image.name, ensemble=ensemble, binning=binning)}
-    if found is not None:
-        sizes, unit = image.physical()
-        described = settings_of(plan, card, ensemble, binning)
-        softness = plan.softness.sigma
-        entry["trust"] = trust_record(found, described, softness, sizes.get("X"), unit or "", _today())
-    return entry
-
-
 def domain_lines(image: Any, plan: RestorationPlan, card: ModelCard) -> Iterator[str]:
     """Whether an image is one of those that the model knows, said before it is restored: a line for each channel."""
     from napari_mdeblurgan.restoration.measuring import measured_windows
@@ -181,39 +158,3 @@ def domain_lines(image: Any, plan: RestorationPlan, card: ModelCard) -> Iterator
     for number, window in enumerate(windows):
         channel = f"channel {number}: " if len(windows) > 1 else ""
         yield channel + examine(image, plan, window, card, calibration_of(card), number).sentence
-
-
-def write_report_of(
-    path: Path,
-    before: Micrograph,
-    after: Micrograph,
-    plan: RestorationPlan,
-    assessment: Assessment,
-    settings: dict[str, str],
-) -> None:
-    """Write a report on a micrograph: of a stack, on its middle plane; of a large plane, with a part of it."""
-    from napari_mdeblurgan.comparison import middle_index
-    from napari_mdeblurgan.trust.excerpt import excerpt
-    from napari_mdeblurgan.trust.report import Report, write_report
-
-    index = middle_index(before)
-    shown = excerpt(before.data, after.data, index, plan.region)
-    sizes, unit = before.physical()
-    report = Report(
-        source=before.name or path.stem,
-        before=shown.before,
-        after=shown.after,
-        where=shown.where,
-        assessment=assessment,
-        index=index,
-        settings=settings,
-        pixel_size=sizes.get("X"),
-        unit=unit or "",
-        date=_today(),
-    )
-    write_report(path, report)
-
-
-def _today() -> str:
-    """When a report is made."""
-    return datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
