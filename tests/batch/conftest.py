@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.batch import Batch, BatchSettings, open_batch
+from napari_mdeblurgan.batch.manifest import MANIFEST
+from napari_mdeblurgan.batch.summary import PAGE, TABLE
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.storage import Micrograph, write_image
 
@@ -56,6 +58,7 @@ def write(path: Path, data: np.ndarray | None = None, **description: object) -> 
 
 
 def names_in(folder: Path) -> list[str]:
-    """The files in a folder that a user sees, manifest and hidden ones left out."""
+    """The files in a folder that a user sees, the batch's own and hidden ones left out."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(p.as_posix() for p in found if not p.parts[0].startswith(".") and p.suffix != ".jsonl")
+    own = (MANIFEST, TABLE, PAGE)
+    return sorted(p.as_posix() for p in found if not p.parts[0].startswith(".") and p.name not in own)

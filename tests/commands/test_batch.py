@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,19 @@ def test_the_same_command_again_has_nothing_to_do(run, folder: Path, tmp_path: P
     code, out, _ = run(folder, "--output", tmp_path / "out")
     assert code == 0
     assert out.splitlines() == ["2 images, 2 of them done by earlier runs", f"2 results in {tmp_path / 'out'}"]
+
+
+def test_each_result_is_judged_and_the_table_is_named_where_that_is_asked_for(
+    run, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "rgb.png").unlink()
+    code, out, _ = run(folder, "--output", tmp_path / "out", "--trust")
+    assert code == 0
+    news, where, last = out.splitlines()[1:]
+    assert re.search(r"grey\.ome\.tif: [✓!✗] .+ · error bar relative only · ", news)
+    assert where == f"table of all: {tmp_path / 'out' / 'mdeblurgan-batch.html'}"
+    assert last == f"1 result in {tmp_path / 'out'}"
+    assert run(folder, "--output", tmp_path / "out", "--trust")[1].startswith("1 image, 1 of them done")
 
 
 def test_a_bad_file_is_named_the_rest_goes_on_and_the_code_is_1(run, folder: Path, tmp_path: Path) -> None:

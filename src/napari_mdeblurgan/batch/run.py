@@ -20,6 +20,7 @@ from napari_mdeblurgan.batch.output_folder import OutputFolder, report_name, wor
 from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Meter, Success
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
+from napari_mdeblurgan.batch.summary import write_summary
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.trust.verdict import verdict_from
 
@@ -44,6 +45,10 @@ class Batch:
         What failed in this run.
     notes : tuple of str
         What the user should know from the beginning, one sentence each.
+    summary : Path or None
+        The page with the table of all images, once it was written: when the work ends, or is cancelled.
+    summary_problem : str
+        Why it could not be written, in one sentence.
     """
 
     folder: OutputFolder
@@ -53,6 +58,8 @@ class Batch:
     todo: list[Item]
     outputs: list[Path] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    summary: Path | None = None
+    summary_problem: str = ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -62,12 +69,27 @@ class Batch:
         """Make what is missing; yields at the start, whenever an image begins or ends, and after every tile.
 
         Closing the generator ends the work after its tile; whatever is done is kept, and another batch goes on from there.
+        However it ends, the table of all images is written.
 
         Raises
         ------
         MdeblurganError
             In one sentence, where no image can be restored any more: the disk is full, the cluster is gone.
         """
+        try:
+            yield from self._steps()
+        finally:
+            self.summarise()
+
+    def summarise(self) -> None:
+        """Write the table of all images, as CSV and as a page."""
+        self.summary_problem = ""
+        try:
+            self.summary = write_summary(self.folder, [item.source.key for item in self.items])
+        except FileError as error:
+            self.summary_problem = str(error)
+
+    def _steps(self) -> Generator[BatchProgress, None, None]:
         before = sum(item.seen.size for item in self.items) - sum(item.seen.size for item in self.todo)
         meter = Meter(sum(item.seen.size for item in self.items), before)
         current: dict[str, str] = {}

@@ -149,8 +149,10 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
             with closing(work.steps()) as steps:
                 show(steps)
         except KeyboardInterrupt:
+            _tell_summary(work)
             done = f"{len(work.outputs)} of {_count(len(work.items), 'image')}"
             return f"interrupted; what is done is kept ({done}, in {output}), and the same command goes on from there."
+        _tell_summary(work)
         if work.failures:
             raise Unfinished(
                 f"{len(work.failures)} of {_count(len(work.items), 'image')} failed, as said above; mend them and run it "
@@ -159,6 +161,14 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
         if work.items:
             print(f"{_count(len(work.outputs), 'result')} in {output}")
     return ""
+
+
+def _tell_summary(work: Batch) -> None:
+    """Where the table is, if there is something to judge in it; it comes before what is said last."""
+    if work.summary_problem:
+        print(f"mdeblurgan: {work.summary_problem}", file=sys.stderr)
+    elif work.summary is not None and work.settings.trust:
+        print(f"table of all: {work.summary}")
 
 
 def _quieten() -> None:
