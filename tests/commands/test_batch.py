@@ -68,6 +68,51 @@ def test_each_result_is_judged_and_the_table_is_named_where_that_is_asked_for(
     assert run(folder, "--output", tmp_path / "out", "--trust")[1].startswith("1 image, 1 of them done")
 
 
+class Hours:
+    """A clock by which a watch sleeps through a few hours in no time, until Ctrl-C; images come meanwhile."""
+
+    def __init__(self, comes: dict[int, Callable[[], object]], ends: int) -> None:
+        self.now, self._sleeps, self._comes, self._ends = 0.0, 0, comes, ends
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self._sleeps += 1
+        self._comes.get(self._sleeps, lambda: None)()
+        if self._sleeps == self._ends:
+            raise KeyboardInterrupt
+
+
+def test_a_watched_folder_is_restored_until_it_is_stopped(
+    run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "rgb.png").unlink()
+    late = Micrograph(np.eye(20, dtype=np.float32), "YX")
+    hours = Hours({100: lambda: write_image(folder / "late.tif", late)}, 200)
+    monkeypatch.setattr("napari_mdeblurgan.batch.watching.time", hours)
+    code, out, error = run(folder, "--output", tmp_path / "out", "--watch")
+    assert (code, error) == (0, "")
+    first, grey, late, last = out.splitlines()
+    assert first == f"watching {folder}; Ctrl-C ends it"
+    assert grey.endswith(f"grey.tif → {tmp_path / 'out' / 'grey.ome.tif'}")
+    assert late.endswith(f"late.tif → {tmp_path / 'out' / 'late.ome.tif'}")
+    assert last == f"stopped watching: 2 results in {tmp_path / 'out'}."
+
+
+def test_what_fails_while_a_folder_is_watched_is_counted_in_the_end(
+    run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "rgb.png").write_text("no image")
+    monkeypatch.setattr("napari_mdeblurgan.batch.watching.time", Hours({}, 500))
+    code, _, error = run(folder, "--output", tmp_path / "out", "--watch")
+    assert code == 1
+    reason, last = error.splitlines()
+    assert "rgb.png" in reason
+    assert last == f"mdeblurgan: stopped watching: 1 result in {tmp_path / 'out'}, 1 failed as said above."
+
+
 def test_a_bad_file_is_named_the_rest_goes_on_and_the_code_is_1(run, folder: Path, tmp_path: Path) -> None:
     (folder / "bad.tif").write_text("no image")
     code, out, error = run(folder, "--output", tmp_path / "out")
@@ -102,6 +147,9 @@ def test_progress_on_a_terminal_is_a_bar_with_rate_and_time(
         (["in", "--model", "no-such-model"], "no model called"),
         (["in", "--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], "choose one"),
         (["in", "--format", "jpeg"], "format"),
+        (["no", "--watch"], "does not exist"),
+        (["in/grey.tif", "--watch"], "waits for what is written into a folder; name one, not in/grey.tif"),
+        (["in", "--watch", "--retry-failed"], "choose one"),
     ],
 )
 def test_wrong_use_is_said_before_any_work(

@@ -41,7 +41,17 @@ def fingerprint(source: Source) -> Fingerprint:
     """
     if source.image is not None:
         return _of_image(source.image)
-    path = source.path or Path()
+    return path_fingerprint(source.path or Path())
+
+
+def path_fingerprint(path: Path) -> Fingerprint:
+    """Look at a file, or at all files of a folder, as they are now.
+
+    Raises
+    ------
+    FileError
+        If it is no longer there, or may not be looked at.
+    """
     try:
         return _of_folder(path) if path.is_dir() else _of_file(path)
     except FileNotFoundError:

@@ -103,6 +103,41 @@ def find_sources(inputs: Iterable[Input], output: str | Path | None = None, imag
     return list(found.values())
 
 
+def candidates(inputs: Iterable[str | Path], output: Path) -> dict[Path, Path]:
+    """Files that may be images, each with the folder below which its result keeps its folders; none where there are none yet.
+
+    No file is opened. Those in the output folder are left out where it lies in a folder of inputs.
+
+    Parameters
+    ----------
+    inputs : iterable of str or Path
+        As for `find_sources`.
+    output : Path
+        The output folder.
+
+    Raises
+    ------
+    FileError
+        If something that was named does not exist.
+    """
+    barred = Path(os.path.realpath(output.expanduser()))
+    found: dict[Path, Path] = {}
+    for each in inputs:
+        path = local_path(each)
+        if not path.exists() and not glob.has_magic(str(path)):
+            raise FileError(f"{path} does not exist; check its name.")
+        try:
+            found |= {file: base for file, base in _paths(each, barred) if file not in found}
+        except FileError:  # nothing in it yet
+            continue
+    return found
+
+
+def sources_in(path: Path, base: Path, image: str | None = None) -> list[Source]:
+    """The images of a file, as `find_sources` has them; never an error, which comes when they are read."""
+    return [_source(one, base) for one in listed_images(path, image)]
+
+
 def short_name(name: str) -> str:
     """Of what a source is called what tells it from others: its file, or its OME-Zarr and the path in that."""
     several = re.fullmatch(rf"(.*?{ending_pattern()})( \[.*\])", name, flags=re.IGNORECASE | re.DOTALL)

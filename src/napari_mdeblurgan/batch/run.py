@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Input, Source, find_sources
@@ -49,6 +50,10 @@ class Batch:
         The page with the table of all images, once it was written: when the work ends, or is cancelled.
     summary_problem : str
         Why it could not be written, in one sentence.
+    patient : bool
+        Whether an image that changes while it is restored is no failure, but one of `postponed`, to be taken again later.
+    postponed : list of Item
+        Those of the last `work`.
     """
 
     folder: OutputFolder
@@ -60,6 +65,10 @@ class Batch:
     failures: list[Failure] = field(default_factory=list)
     summary: Path | None = None
     summary_problem: str = ""
+    patient: bool = False
+    postponed: list[Item] = field(default_factory=list)
+    _lasting: ExitStack = field(default_factory=ExitStack)  # what is kept for the next images
+    _client: Any = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -77,7 +86,7 @@ class Batch:
             In one sentence, where no image can be restored any more: the disk is full, the cluster is gone.
         """
         try:
-            yield from self._steps()
+            yield from self.work()
         finally:
             self.summarise()
 
@@ -89,7 +98,24 @@ class Batch:
         except FileError as error:
             self.summary_problem = str(error)
 
-    def _steps(self) -> Generator[BatchProgress, None, None]:
+    def take(self, sources: list[Source]) -> None:
+        """Have `work` see to these images next; those among them that it has seen to before are seen to anew.
+
+        Raises
+        ------
+        FileError
+            If results of other settings would be replaced.
+        """
+        items, self.todo, outputs = _planned(sources, self.folder, self.settings, self.recipe)
+        keys, names = {item.source.key for item in items}, {item.source.name for item in items}
+        made = {self.folder.path / item.output for item in items}
+        self.items = (*(item for item in self.items if item.source.key not in keys), *items)
+        self.outputs = [*(path for path in self.outputs if path not in made), *outputs]
+        self.failures = [each for each in self.failures if each.name not in names]
+
+    def work(self) -> Generator[BatchProgress, None, None]:
+        """The same as `steps`, but for the table."""
+        self.postponed = []
         before = sum(item.seen.size for item in self.items) - sum(item.seen.size for item in self.todo)
         meter = Meter(sum(item.seen.size for item in self.items), before)
         current: dict[str, str] = {}
@@ -133,8 +159,11 @@ class Batch:
                         yield progress(news)
 
     def close(self) -> None:
-        """Let go of the output folder."""
-        self.folder.close()
+        """Let go of the output folder, and of the cluster."""
+        try:
+            self._lasting.close()
+        finally:
+            self.folder.close()
 
     def __enter__(self) -> Batch:
         return self
@@ -159,8 +188,14 @@ class Batch:
             from napari_mdeblurgan.batch.cluster import connected, make_there
 
             yield Advanced(workers=0)
-            with connected(self.settings.scheduler, self.settings.workers) as client:
-                yield from make_there(items, self.recipe, self.folder, client)
+            if self._client is None:
+                self._client = self._lasting.enter_context(connected(self.settings.scheduler, self.settings.workers))
+            try:
+                yield from make_there(items, self.recipe, self.folder, self._client)
+            finally:
+                if not self.patient:
+                    self._client = None
+                    self._lasting.close()
 
     def _in_the_way(self, item: Item) -> str:
         """Why a result may not have its name, in one sentence; empty if it may."""
@@ -178,9 +213,14 @@ class Batch:
             return f"{path} was changed since it was made; move it away, or let it be overwritten (--overwrite)."
         return f"{path} {ELSEWHERE}"
 
-    def _concluded(self, item: Item, outcome: Product | Refusal, seconds: float) -> Success | Failure:
-        """Give a result its name, or take note of a failure."""
+    def _concluded(self, item: Item, outcome: Product | Refusal, seconds: float) -> Success | Failure | None:
+        """Give a result its name, or take note of a failure; None if it is to be taken again later."""
         name = item.source.name
+        if self.patient and _has_changed(item):
+            self.folder.tidy(item.output)
+            self.items = tuple(each for each in self.items if each.source.key != item.source.key)
+            self.postponed.append(item)
+            return None
         if isinstance(outcome, Product):
             try:
                 if fingerprint(item.source) != item.seen:
@@ -259,12 +299,40 @@ def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSetti
         raise
 
 
+def open_empty_batch(output: str | Path, settings: BatchSettings) -> Batch:
+    """Take hold of the output folder for images that are still to come; they are handed over by `Batch.take`.
+
+    Raises
+    ------
+    MdeblurganError
+        As from `open_batch`.
+    """
+    recipe, folder = settings.recipe(), OutputFolder(Path(output).expanduser())
+    folder.clean()
+    return Batch(folder, settings, recipe, (), [], patient=True)
+
+
 def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe) -> Batch:
-    records = folder.manifest.records
-    own = {os.path.join(folder.path, *output.split("/")) for (_, output), each in records.items() if each.made}  # noqa: PTH118
+    own = results_in(folder)
     sources = [source for source in sources if source.key not in own]
     if not sources:
         raise FileError(f"All of the images are results of batches into {folder.path}; name others.")
+    items, todo, outputs = _planned(sources, folder, settings, recipe)
+    folder.clean()
+    return Batch(folder, settings, recipe, tuple(items), todo, outputs)
+
+
+def results_in(folder: OutputFolder) -> set[str]:
+    """The paths of all that batches into a folder have made."""
+    records = folder.manifest.records
+    return {os.path.join(folder.path, *output.split("/")) for (_, output), each in records.items() if each.made}  # noqa: PTH118
+
+
+def _planned(
+    sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe
+) -> tuple[list[Item], list[Item], list[Path]]:
+    """The images with the names of their results, those that are to be made, and the results that are there."""
+    records = folder.manifest.records
     taken = [output for _, output in records]
     names = name_results(sources, recipe.suffix, folder.path, folder.manifest.outputs(recipe.suffix), taken)
     items, todo, outputs, others = [], [], [], 0
@@ -290,8 +358,15 @@ def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings
             f"{folder.path} holds {others} results of another model or other settings; choose another folder, or let them be "
             "overwritten (--overwrite)."
         )
-    folder.clean()
-    return Batch(folder, settings, recipe, tuple(items), todo, outputs)
+    return items, todo, outputs
+
+
+def _has_changed(item: Item) -> bool:
+    """Whether an image is another one than when the work on it began, or is gone."""
+    try:
+        return fingerprint(item.source) != item.seen
+    except MdeblurganError:
+        return True
 
 
 def _is_there(record: Record, item: Item, folder: OutputFolder, recipe: Recipe) -> bool:

@@ -26,12 +26,14 @@ COLUMNS = {
     "blur_px": "σ of the image's blur, in its pixels; of several channels the largest, as in the next three",
     "noise_percent": "σ of the image's noise at half brightness, of the intensity range",
     "error_percent": "± of the signal, for nine of ten pixels outside the background",
+    "error_grey_levels": "the same in grey levels; where no background can be told, over the whole image",
     "differing_percent": "of the pixels in which the result differs from the image",
     "verdict": "good, caution, poor, failed, or empty where nothing was assessed",
     "words": "the verdict in words, or why it failed",
     "seconds": "that it took",
 }
 FAILED = "failed"
+Figures = tuple[float | None, float | None, float | None, float | None, float | None]
 UNASSESSED = "not assessed"
 
 
@@ -75,18 +77,19 @@ class Row:
         return f"{SIGNS[self.verdict.level][0]} {self.verdict.text}" if self.verdict else UNASSESSED
 
     @property
-    def figures(self) -> tuple[float | None, float | None, float | None, float | None]:
-        """Blur in px, then noise, error and what differs, in percent; None where one is not known."""
+    def figures(self) -> Figures:
+        """Blur in px, noise and error in percent, error in grey levels, what differs in percent; None where one is not known."""
         if self.verdict is None:
-            return None, None, None, None
+            return None, None, None, None, None
         found = self.verdict
-        return found.blur_px, _percent(found.noise), _percent(found.error), _percent(found.inconsistent)
+        error = _percent(found.error), found.error_levels
+        return found.blur_px, _percent(found.noise), *error, _percent(found.inconsistent)
 
     @property
     def badness(self) -> tuple[int, float, float]:
         """What rows are sorted by; the worst has the least."""
         ranks = [FAILED, *reversed(LEVELS), ""]
-        _, _, error, differing = self.figures
+        _, _, error, _, differing = self.figures
         return ranks.index(self.level), -(error or 0.0), -(differing or 0.0)
 
 
@@ -167,7 +170,7 @@ def write_summary(folder: OutputFolder, images: Iterable[str] = ()) -> Path | No
 
 def _cells(row: Row) -> Iterator[str]:
     yield from (row.file, row.result, row.report)
-    for figure, digits in zip(row.figures, (2, 2, 2, 3), strict=True):
+    for figure, digits in zip(row.figures, (2, 2, 2, 2, 3), strict=True):
         yield "" if figure is None else f"{figure:.{digits}f}"
     yield row.level
     yield row.reason or row.words

@@ -119,10 +119,14 @@ def _headings() -> Iterator[str]:
 
 def _row(row: Row, where: str, number: int) -> str:
     name = row.file[len(where) + 1 :] if where and row.file.startswith(where + os.sep) else row.file
+    blur, noise, error, _, differing = row.figures
     cells = [
         f'<td title="{_shown(row.file)}">{_shown(name)}</td>',
         f"<td>{_link(row.result, row.result)}</td>",
-        *(_figure(figure, digits) for figure, digits in zip(row.figures, (1, 1, 1, 2), strict=True)),
+        *(
+            _figure(figure, digits)
+            for figure, digits in zip((blur, noise, error, differing), (1, 1, 1, 2), strict=True)
+        ),
         f'<td data-v="{number}">{_verdict(row)}</td>',
         _figure(row.seconds, 1),
     ]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -67,6 +67,9 @@ def batch(
     trust: Annotated[
         bool, typer.Option("--trust", help="Assess each result: a verdict in it and in the table, a report beside it.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Then restore what is written into the folder, until Ctrl-C.")
+    ] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files from elsewhere and results of other settings.")
@@ -80,11 +83,12 @@ def batch(
 
     The same command again does only what is missing, however the one before ended. What fails is named with its reason and the
     rest goes on. Large images go block by block through little memory. Of files that hold several images (series, pages of other
-    sizes, wells and fields of a plate) all are restored, each under a name of its own.
+    sizes, wells and fields of a plate) all are restored, each under a name of its own. DIR keeps a table of all, the worst first.
 
     \b
     Examples:
       mdeblurgan batch scans --output sharp
+      mdeblurgan batch scans --output sharp --trust --watch
       mdeblurgan batch "day*/*.tif" slide.ome.zarr --output sharp --format ome-zarr --workers 4
     """
     interrupted = ""
@@ -108,7 +112,10 @@ def batch(
             scheduler=scheduler,
             workers=workers,
         )
-        interrupted = restore_all(inputs, output, settings)
+        if watch:
+            watch_all(inputs, output, settings)
+        else:
+            interrupted = restore_all(inputs, output, settings)
     if interrupted:
         fail(interrupted, 130)
 
@@ -130,16 +137,11 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
     """
     from napari_mdeblurgan.batch import open_batch
 
-    if settings.workers is not None and settings.scheduler is not None:
-        raise WrongUse("--workers starts a cluster and --scheduler names one; choose one of them.")
-    if settings.scheduler is None:
-        check_device(settings.device, settings.precision)
+    _check(settings)
     try:
         opened = open_batch(inputs, output, settings)
     except MdeblurganError as error:
         raise WrongUse(str(error)) from error
-    if settings.scheduler is not None or settings.workers is not None:
-        _quieten()
     with opened as work:
         for note in work.notes:
             print(f"mdeblurgan: {note}", file=sys.stderr)
@@ -161,6 +163,67 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
         if work.items:
             print(f"{_count(len(work.outputs), 'result')} in {output}")
     return ""
+
+
+def watch_all(inputs: list[str], output: Path, settings: BatchSettings) -> None:
+    """Restore what is in folders and what comes into them, until somebody stops it, and show how it goes.
+
+    Raises
+    ------
+    WrongUse
+        Before any work, where it cannot be meant so.
+    MdeblurganError
+        If the work cannot go on; in the end, if an image failed.
+    """
+    from napari_mdeblurgan.batch import open_watch
+
+    if settings.retry_failed:
+        raise WrongUse("--watch goes on until it is stopped and --retry-failed does what failed; choose one of them.")
+    if all(Path(each).is_file() for each in inputs):
+        raise WrongUse(f"--watch waits for what is written into a folder; name one, not {inputs[0]}.")
+    _check(settings)
+    try:
+        opened = open_watch(inputs, output, settings)
+    except MdeblurganError as error:
+        raise WrongUse(str(error)) from error
+    with opened as watch:
+        work = watch.batch
+        for note in work.notes:
+            print(f"mdeblurgan: {note}", file=sys.stderr)
+        print(f"watching {', '.join(inputs)}; Ctrl-C ends it", flush=True)
+        show = _with_bar if sys.stderr.isatty() else _with_lines
+        with contextlib.suppress(KeyboardInterrupt), closing(watch.steps()) as steps:
+            show(_without_waiting(steps))
+        _tell_summary(work)
+        failed = f", {len(work.failures):,} failed as said above" if work.failures else ""
+        sentence = f"stopped watching: {_count(len(work.outputs), 'result')} in {output}{failed}."
+        if work.failures:
+            raise Unfinished(sentence)
+        print(sentence)
+
+
+def _without_waiting(steps: Iterator[Any]) -> Iterator[BatchProgress]:
+    """The steps of a watch in which there is work; what keeps it from looking is said once."""
+    from napari_mdeblurgan.batch import BatchProgress
+    from napari_mdeblurgan.batch.watching import Waiting
+
+    trouble = ""
+    for step in steps:
+        if isinstance(step, Waiting) and step.trouble != trouble:
+            trouble = step.trouble
+            print(f"mdeblurgan: {trouble or 'the folder can be looked at again.'}", file=sys.stderr, flush=True)
+        if isinstance(step, BatchProgress):
+            yield step
+
+
+def _check(settings: BatchSettings) -> None:
+    """Find out, before any work, whether it can be done there."""
+    if settings.workers is not None and settings.scheduler is not None:
+        raise WrongUse("--workers starts a cluster and --scheduler names one; choose one of them.")
+    if settings.scheduler is None:
+        check_device(settings.device, settings.precision)
+    if settings.scheduler is not None or settings.workers is not None:
+        _quieten()
 
 
 def _tell_summary(work: Batch) -> None:

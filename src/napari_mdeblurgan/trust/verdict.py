@@ -26,7 +26,10 @@ class Verdict:
     noise : float or None
         Standard deviation of the image's noise at half brightness, as a share of the intensity range.
     error : float or None
-        Half-width of the error bar outside the background, as a share of the signal; None without a calibrated one.
+        Half-width of the error bar outside the background, as a share of the signal; None without a calibrated one, or where
+        no background can be told.
+    error_levels : float or None
+        The same in grey levels; where no background can be told, over the whole image.
     inconsistent : float or None
         Share of the pixels in which the result differs from the image; None where too little could be compared.
     """
@@ -36,6 +39,7 @@ class Verdict:
     blur_px: float | None = None
     noise: float | None = None
     error: float | None = None
+    error_levels: float | None = None
     inconsistent: float | None = None
 
     @property
@@ -58,6 +62,9 @@ def verdict_on(found: Assessment) -> Verdict:
         blur_px=_number(max(blurs, default=None)),
         noise=_number(max((each.noise_share for each in seen), default=None)),
         error=_number(found.signal_share) if found.calibrated else None,
+        error_levels=_number(found.error if found.signal_error is None else found.signal_error)
+        if found.calibrated
+        else None,
         inconsistent=_number(found.inconsistent) if found.consistency >= 0 else None,
     )
 
