@@ -31,10 +31,27 @@ for profile, examples in (("every-run", 60), ("nightly", 1000)):
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "every-run"))
 
+ON_A_CLUSTER = {
+    "batch/test_cluster.py",
+    "commands/test_binning.py",
+    "commands/test_output_scale.py",
+    "widgets/test_batch_cluster.py",
+}
 ALONE = {  # measure time or memory, or start clusters: one after another, in one worker
-    *("test_cluster.py", "test_batch_cluster.py", "test_killed.py", "test_distributed.py"),
+    *ON_A_CLUSTER,
+    *("test_killed.py", "test_distributed.py"),
     *("test_tile_size.py", "test_package.py", "test_memory.py", "test_neighbours.py", "test_strangers.py"),
 }
+
+
+def is_among(names: set[str], file: str) -> bool:
+    """Whether a file has one of these names, some of them with the folder's."""
+    return any(f"/{file}".endswith(f"/{name}") for name in names)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests share one cluster come last, so that nothing is measured beside it."""
+    items.sort(key=lambda item: is_among(ON_A_CLUSTER, item.path.as_posix()))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -45,7 +62,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "alone" if file.rpartition("/")[2] in ALONE else file
+            return "alone" if is_among(ALONE, file) else file
 
     config.option.loadscopereorder = False  # the files with the most tests are not those that take longest
     return Files(config, log)
@@ -122,6 +139,15 @@ def tiny_defaults(tiny_model: Callable[..., Model], models_folder: Path, monkeyp
         model = tiny_model(channels)
         save_model(model.network, model.card, models_folder / f"{model.card.name}.safetensors")
         monkeypatch.setattr(common, name, model.card.name)
+
+
+@pytest.fixture(scope="session")
+def cluster_address() -> Iterator[str]:
+    """A scheduler with two worker processes, for tests that are not about starting or ending them."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as workers:
+        yield workers.scheduler_address
 
 
 @pytest.fixture

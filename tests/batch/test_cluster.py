@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import dask.array as da
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 from napari_mdeblurgan.batch import Batch, BatchSettings, Source, Success, cluster, open_batch
 from napari_mdeblurgan.batch.cluster import ClusterError
@@ -28,13 +28,6 @@ from tests.several_images import write_series
 from .conftest import grey, names_in, write
 
 LARGE = {"large_bytes": 60_000, "tile": 64}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A scheduler with two worker processes."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as workers:
-        yield workers.scheduler_address
 
 
 def inputs_in(folder: Path) -> list[Path | Micrograph]:
@@ -65,11 +58,11 @@ def run(inputs: object, output: Path, settings: BatchSettings) -> Batch:
 
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
 def test_results_are_the_same_bytes_as_without_a_cluster(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str, form: str
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str, form: str
 ) -> None:
     inputs = inputs_in(tmp_path)
     run(inputs, tmp_path / "here", settings(format=form, **LARGE))
-    batch = run(inputs, tmp_path / "there", settings(format=form, scheduler=address, **LARGE))
+    batch = run(inputs, tmp_path / "there", settings(format=form, scheduler=cluster_address, **LARGE))
     assert not batch.failures
     assert contents(tmp_path / "there") == contents(tmp_path / "here") != {}
     assert [path.name for path in (tmp_path / "there" / WORK).iterdir()] == ["lock"]
@@ -101,21 +94,21 @@ def test_a_local_cluster_is_started_and_ended(settings: Callable[..., BatchSetti
 
 
 def test_a_bad_file_is_named_and_the_rest_goes_on(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
     (tmp_path / "bad.tif").write_text("no image")
     write(tmp_path / "empty.tif", np.full((9, 9), np.nan, np.float32))
     inputs = [tmp_path / "bad.tif", tmp_path / "empty.tif", write(tmp_path / "good.tif")]
-    batch = run(inputs, tmp_path / "out", settings(scheduler=address))
+    batch = run(inputs, tmp_path / "out", settings(scheduler=cluster_address))
     assert [Path(failure.name).name for failure in batch.failures] == ["bad.tif", "empty.tif"]
     assert names_in(tmp_path / "out") == ["good.ome.tif"]
 
 
 def test_a_batch_that_was_closed_goes_on_without_the_cluster(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
     source = write(tmp_path / "a.tif", grey(300, 300))
-    with open_batch([source], tmp_path / "out", settings(scheduler=address, **LARGE)) as batch:
+    with open_batch([source], tmp_path / "out", settings(scheduler=cluster_address, **LARGE)) as batch:
         steps = batch.steps()
         while next(steps).fraction < 0.3:
             pass
@@ -127,16 +120,18 @@ def test_a_batch_that_was_closed_goes_on_without_the_cluster(
 
 
 def test_a_worker_that_is_killed_costs_only_its_tiles(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
     inputs = [write(tmp_path / f"{number}.tif", grey(60, 60, seed=number)) for number in range(4)]
     inputs.append(write(tmp_path / "large.tif", grey(300, 300)))
     run(inputs, tmp_path / "here", settings(format="ome-zarr", **LARGE))
     killed = None
-    with open_batch(inputs, tmp_path / "there", settings(format="ome-zarr", scheduler=address, **LARGE)) as batch:
+    with open_batch(
+        inputs, tmp_path / "there", settings(format="ome-zarr", scheduler=cluster_address, **LARGE)
+    ) as batch:
         for step in batch.steps():
             if step.fraction > 0.2 and killed is None:
-                with Client(address, set_as_default=False) as client:
+                with Client(cluster_address, set_as_default=False) as client:
                     killed = next(iter(client.run(os.getpid).values()))
                 os.kill(killed, signal.SIGKILL)
                 assert step.fraction < 0.9
@@ -225,12 +220,12 @@ def test_each_worker_of_a_machine_claims_a_gpu_of_its_own(tmp_path: Path, monkey
 
 
 def test_images_of_one_file_are_kept_apart_on_a_cluster(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
     path = write_series(tmp_path / "a.ome.tif")
     run([path], tmp_path / "here", settings())
     for form in ({}, {"large_bytes": 500}):
-        batch = run([path], tmp_path / "there", settings(scheduler=address, overwrite=True, **form))
+        batch = run([path], tmp_path / "there", settings(scheduler=cluster_address, overwrite=True, **form))
         assert not batch.failures
         assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
@@ -249,11 +244,11 @@ def test_a_link_in_the_place_of_the_folder_of_gpus_is_not_followed(
 
 
 def test_a_worker_of_another_version_is_refused_by_name_before_work(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "__version__", "9.9.9")
     with (
-        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=address)) as batch,
+        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=cluster_address)) as batch,
         pytest.raises(
             ClusterError, match=r"The worker tcp://\S+ has version \S+ .* of version 9\.9\.9; install that there"
         ),
@@ -263,12 +258,12 @@ def test_a_worker_of_another_version_is_refused_by_name_before_work(
 
 
 def test_a_worker_of_another_version_that_joins_late_does_nothing(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "__version__", "9.9.9")
     monkeypatch.setattr(cluster, "check_versions", lambda client: set(client.nthreads()))  # as if there were none yet
     with (
-        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=address)) as batch,
+        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=cluster_address)) as batch,
         pytest.raises(ClusterError, match=r"A worker on \S+ has version"),
     ):
         list(batch.steps())

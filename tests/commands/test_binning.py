@@ -53,8 +53,10 @@ def test_a_result_of_another_binning_is_not_gone_on_with(run: Run, source: Path,
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("route", ROUTES)
-def test_batches_bin_in_every_route(run: Run, source: Path, tmp_path: Path, form: str, route: str) -> None:
-    found = batched(source, tmp_path / "out", form, route, binning=2)
+def test_batches_bin_in_every_route(
+    run: Run, source: Path, tmp_path: Path, form: str, route: str, request: pytest.FixtureRequest
+) -> None:
+    found = batched(source, tmp_path / "out", form, route, request, binning=2)
     lies_on(found, source)
     assert run("restore", source, tmp_path / "a.ome.tif", *EXACT)[0] == 0
     np.testing.assert_allclose(found.data.astype(int), read_image(tmp_path / "a.ome.tif").data.astype(int), atol=40)

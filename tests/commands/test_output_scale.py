@@ -101,8 +101,10 @@ def test_a_result_of_other_pixels_is_not_gone_on_with(run: Run, source: Path, tm
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("route", ROUTES)
-def test_batches_keep_the_pixels_in_every_route(run: Run, source: Path, tmp_path: Path, form: str, route: str) -> None:
-    found = batched(source, tmp_path / "out", form, route, output_scale=1)
+def test_batches_keep_the_pixels_in_every_route(
+    run: Run, source: Path, tmp_path: Path, form: str, route: str, request: pytest.FixtureRequest
+) -> None:
+    found = batched(source, tmp_path / "out", form, route, request, output_scale=1)
     lies_on(found, source)
     assert run("restore", source, tmp_path / "a.ome.tif", *SAME)[0] == 0
     np.testing.assert_allclose(found.data.astype(int), read_image(tmp_path / "a.ome.tif").data.astype(int), atol=1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from napari_mdeblurgan.batch import BatchSettings, open_batch
 from napari_mdeblurgan.commands import common
@@ -24,7 +25,9 @@ def write_source(folder: Path) -> Path:
     return folder / "in" / "cells.ome.tif"
 
 
-def batched(source: Path, output: Path, form: str, route: str, **wishes: Any) -> Micrograph:
+def batched(
+    source: Path, output: Path, form: str, route: str, request: pytest.FixtureRequest, **wishes: Any
+) -> Micrograph:
     """The result of a batch that has come to its whole end without a failure."""
     settings = BatchSettings(
         grey_model=common.GREY_MODEL,
@@ -33,7 +36,7 @@ def batched(source: Path, output: Path, form: str, route: str, **wishes: Any) ->
         device="cpu",
         precision="float32",
         large_bytes=2**30 if route == "in memory" else 1000,
-        workers=1 if route == "cluster" else None,
+        scheduler=request.getfixturevalue("cluster_address") if route == "cluster" else None,
         **wishes,
     )
     with open_batch([source], output, settings) as batch:

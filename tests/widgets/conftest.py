@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import gc
 import importlib
 import shutil
 import threading
+import types
+import weakref
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,22 +43,107 @@ def only_its_own_garbage(libraries_loaded: None) -> Generator[None, None, None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def manifests_parsed_once() -> Generator[None, None, None]:
-    """Every viewer looks for plugins: the text of a manifest is parsed for the first one, and its contents copied after."""
-    from npe2.manifest import _bases
-
-    parse = _bases._load_yaml_no_duplicates
-    parsed: dict[str, Any] = {}
-
-    def contents(stream: Any) -> Any:
-        text = stream.read()
-        if text not in parsed:
-            parsed[text] = parse(text)
-        return copy.deepcopy(parsed[text])
-
+def viewers_made_quickly(libraries_loaded: None) -> Generator[None, None, None]:
+    """What each of hundreds of viewers finds out or does several times is done once; what it comes to is the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_bases, "_load_yaml_no_duplicates", contents)
+        plugins_found_once(patch)
+        shortcuts_told_once(patch)
+        signatures_read_once(patch)
+        styled_when_shown(patch)
         yield
+
+
+def plugins_found_once(patch: pytest.MonkeyPatch) -> None:
+    """The first viewer looks through all that is installed, which stays as it is."""
+    from npe2 import PluginManifest
+
+    look = PluginManifest.discover
+    found: dict[tuple[Any, ...], list[Any]] = {}
+
+    def discover(paths: Any = ()) -> list[Any]:
+        if tuple(paths) not in found:
+            found[tuple(paths)] = list(look(paths))
+        return found[tuple(paths)]
+
+    patch.setattr(PluginManifest, "discover", discover)
+
+
+def shortcuts_told_once(patch: pytest.MonkeyPatch) -> None:
+    """The welcome screen is written anew when a viewer has bound all of its shortcuts, not at each of them."""
+    from napari._qt.qt_viewer import QtViewer
+    from napari._qt.widgets.qt_welcome import QtWelcomeWidget
+
+    bind, refresh = QtViewer._bind_shortcuts, QtWelcomeWidget.refresh
+    waiting: list[dict[QtWelcomeWidget, None]] = []
+
+    def refreshed(welcome: QtWelcomeWidget, event: Any = None) -> None:
+        if waiting:
+            waiting[-1][welcome] = None
+        else:
+            refresh(welcome, event)
+
+    def bound(qt_viewer: QtViewer) -> None:
+        waiting.append({})
+        try:
+            bind(qt_viewer)
+        finally:
+            for welcome in waiting.pop():
+                refresh(welcome)
+
+    patch.setattr(QtWelcomeWidget, "refresh", refreshed)
+    patch.setattr(QtViewer, "_bind_shortcuts", bound)
+
+
+def signatures_read_once(patch: pytest.MonkeyPatch) -> None:
+    """Whether a function takes an event is found out when it is connected first."""
+    from napari.utils.events.event import EventEmitter
+
+    read = EventEmitter._check_signature
+    known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+    def check(function: Any) -> bool:
+        if not isinstance(function, types.MethodType) or not isinstance(function.__func__, types.FunctionType):
+            return read(function)
+        if function.__func__ not in known:
+            known[function.__func__] = read(function)
+        return known[function.__func__]
+
+    patch.setattr(EventEmitter, "_check_signature", staticmethod(check))
+
+
+def styled_when_shown(patch: pytest.MonkeyPatch) -> None:
+    """A window gets its style sheet, which hundreds of widgets would be laid out by, before it is shown first."""
+    from napari._qt.qt_main_window import _QtMainWindow
+    from napari._qt.qt_viewer import QtViewer
+
+    give, show = _QtMainWindow.setStyleSheet, _QtMainWindow.setVisible
+    sheets: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+    def given(window: Any, sheet: str) -> None:
+        if window.isVisible():
+            give(window, sheet)
+        else:
+            sheets[window] = sheet
+
+    def shown(window: Any, visible: bool) -> None:
+        if visible and window in sheets:
+            give(window, sheets.pop(window))
+        show(window, visible)
+
+    patch.setattr(_QtMainWindow, "setStyleSheet", given)
+    patch.setattr(_QtMainWindow, "setVisible", shown)
+    patch.setattr(QtViewer, "setStyleSheet", lambda qt_viewer, sheet: None)
+
+
+@pytest.fixture
+def styled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows have their style sheets without being shown: for tests of sizes and of how long something takes."""
+    from napari._qt.qt_main_window import _QtMainWindow
+    from napari._qt.qt_viewer import QtViewer
+    from qtpy.QtWidgets import QWidget
+
+    for kind in (_QtMainWindow, QtViewer):
+        monkeypatch.setattr(kind, "setStyleSheet", QWidget.setStyleSheet)
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +179,26 @@ def tiny_models(models_folder: Path, saved_models: Path, monkeypatch: pytest.Mon
 
     shutil.copytree(saved_models, models_folder)
     monkeypatch.setattr(models, "BUNDLED", {1: "tiny-grey", 3: "tiny-colour"})
+
+
+@pytest.fixture(scope="module")
+def closed_as_napari_does() -> list[str]:
+    """Tests of a file whose viewers were closed layer by layer: the first one."""
+    return []
+
+
+@pytest.fixture
+def make_napari_viewer(
+    make_napari_viewer: Callable[..., Viewer], request: pytest.FixtureRequest, closed_as_napari_does: list[str]
+) -> Generator[Callable[..., Viewer], None, None]:
+    """napari's; at the end of all tests but the first of a file layers go at once, and nobody has to follow that."""
+    yield make_napari_viewer
+    if not closed_as_napari_does:
+        closed_as_napari_does.append(request.node.nodeid)
+        return
+    for viewer in request.node._viewer_weak_set:
+        with viewer.layers.events.blocker_all(), viewer.layers.selection.events.blocker_all():
+            viewer.layers.clear()
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
@@ -44,13 +44,6 @@ def batch(viewer: Viewer, inputs: Path, tmp_path: Path) -> Generator[BatchWidget
     widget.controls.output.value = str(tmp_path / "out")
     yield widget
     widget.cancel()
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A scheduler with two worker processes."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as workers:
-        yield workers.scheduler_address
 
 
 def check_results(inputs: Path, folder: Path) -> None:
@@ -92,13 +85,13 @@ def test_a_killed_worker_of_a_scheduler_costs_nothing_but_time(
     inputs: Path,
     tmp_path: Path,
     qtbot: QtBot,
-    address: str,
+    cluster_address: str,
 ) -> None:
-    batch.controls.place.value, batch.controls.scheduler.value = SCHEDULER, f" {address} "
+    batch.controls.place.value, batch.controls.scheduler.value = SCHEDULER, f" {cluster_address} "
     batch.controls.run.native.click()
     qtbot.waitUntil(lambda: done(batch) > 0, timeout=120_000)
     assert done(batch) < IMAGES
-    with Client(address, set_as_default=False) as client:
+    with Client(cluster_address, set_as_default=False) as client:
         os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
     qtbot.waitUntil(lambda: not batch.running, timeout=120_000)
     assert batch.controls.status.value.startswith(f"{IMAGES} results in {(tmp_path / 'out').resolve()}, after ")

@@ -104,6 +104,7 @@ def test_every_control_can_be_reached_by_the_tab_key(controls: list[QWidget]) ->
     assert [_named(each) for each in controls if not _takes_tab(each)] == []
 
 
+@pytest.mark.usefixtures("styled")
 def test_every_dock_fits_a_full_hd_screen_at_200_percent(dock: QWidget) -> None:
     assert dock.minimumSizeHint().height() <= 540 - 70  # less the menu, the title and the status bar
     assert dock.minimumSizeHint().width() <= 480

@@ -143,6 +143,7 @@ def late_ms(qtbot: QtBot, seconds: float) -> float:
     return float(np.percentile(late, 95))
 
 
+@pytest.mark.usefixtures("styled")
 def test_the_viewer_stays_responsive_while_it_trains(tuner, registered_pair, qtbot):
     registered_pair()
     idle = late_ms(qtbot, 2)
