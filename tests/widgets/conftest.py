@@ -95,18 +95,20 @@ def shortcuts_told_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def signatures_read_once(patch: pytest.MonkeyPatch) -> None:
-    """Whether a function takes an event is found out when it is connected first."""
+    """Whether a function takes an event is found out when one of its code is connected first."""
     from napari.utils.events.event import EventEmitter
 
     read = EventEmitter._check_signature
-    known: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+    known: dict[tuple[types.CodeType, int, bool], bool] = {}
 
     def check(function: Any) -> bool:
-        if not isinstance(function, types.MethodType) or not isinstance(function.__func__, types.FunctionType):
+        plain = getattr(function, "__func__", function)
+        if not isinstance(plain, types.FunctionType) or plain.__dict__:
             return read(function)
-        if function.__func__ not in known:
-            known[function.__func__] = read(function)
-        return known[function.__func__]
+        of = plain.__code__, len(plain.__defaults__ or ()), plain is function
+        if of not in known:
+            known[of] = read(function)
+        return known[of]
 
     patch.setattr(EventEmitter, "_check_signature", staticmethod(check))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
-from scipy.stats import spearmanr
 
 BAND = (1.0, 4.0)  # pixels of the overview: what is finer or coarser is not compared
 

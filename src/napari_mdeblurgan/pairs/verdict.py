@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import binom
 
 from napari_mdeblurgan.pairs.align import Alignment, align
 from napari_mdeblurgan.pairs.geometry import reduction
@@ -126,6 +125,8 @@ def _fits(low: np.ndarray, high: np.ndarray, ratio: float) -> bool:
 
 
 def _reasons(alignment: Alignment, evidence: Evidence) -> tuple[str, ...]:
+    from scipy.stats import binom  # takes half a second to import
+
     fitting = round(evidence.agreement * evidence.parts)
     by_chance = binom.sf(fitting - 1, evidence.parts, BY_CHANCE)
     reasons = []
