@@ -30,6 +30,8 @@ def depth_order(overviews: Sequence[np.ndarray]) -> list[int]:
     count = len(overviews)
     if count < 3:
         return list(range(count))
+    from scipy.stats import spearmanr  # takes half a second to import
+
     seen = np.isfinite(overviews).all(axis=0)
     overviews = [np.where(seen, each, each[seen].mean()) for each in overviews] if seen.any() else overviews
     bands = [ndimage.gaussian_filter(each, BAND[0]) - ndimage.gaussian_filter(each, BAND[1]) for each in overviews]

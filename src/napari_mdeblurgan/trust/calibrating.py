@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy import stats
 
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
@@ -240,6 +239,8 @@ class Judged:
 
 def judge(half_width: np.ndarray, error: np.ndarray) -> Judged:
     """Judge half-widths, (y, x) in windows, by the absolute errors there."""
+    from scipy import stats  # takes half a second to import
+
     cells = [_cells(each) for each in (half_width, error)]
     return Judged(
         spearman=float(stats.spearmanr(*cells).statistic),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import signal
 
 from napari_mdeblurgan.degradation.optics import blur
 from napari_mdeblurgan.network.exact import exact_float32
@@ -43,6 +42,8 @@ class PointSpread:
     @property
     def sigma_px(self) -> float:
         """Standard deviation of the Gaussian that blurs as much, in pixels of the input; their own size included."""
+        from scipy import signal  # takes half a second to import
+
         box = np.ones((self.factor, self.factor)) / self.factor**2
         return gaussian_equivalent(signal.convolve2d(self.kernel, box), self.factor)
 
