@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import dask
-import dask.array as da
 import numpy as np
 from dask.utils import SerializableLock
 
@@ -20,6 +19,8 @@ from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 from napari_mdeblurgan.restoration.walk import Spot, made_of
 
 if TYPE_CHECKING:
+    import dask.array as da
+
     from napari_mdeblurgan.model import Model
 
 
@@ -51,6 +52,8 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
     plan : RestorationPlan
         From `make_plan`.
     """
+    import dask.array as da  # takes half a second
+
     if plan.rgb:
         image = image.rechunk({image.ndim - 1: -1})
     colour = (0,) if plan.rgb else ()

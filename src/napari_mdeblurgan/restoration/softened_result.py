@@ -10,15 +10,17 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 from scipy import ndimage
 
 from napari_mdeblurgan.gaussian import gaussian_radius
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 COLOURS = 3  # a fourth value is opacity, which is not blurred
 KEPT_BYTES = 64 * 2**20  # of what was shown last
@@ -120,6 +122,8 @@ class SoftLevels:
 
     def _lazy(self, level: int, sigma: Callable[[], float]) -> da.Array:
         """A level, blurred by the sigma that there is when it is read."""
+        import dask.array as da  # takes half a second
+
         data = self.levels[level]
         part = ArrayPart(lambda spans: self._read(level, sigma(), spans), data.shape, data.dtype)
         meta = np.empty((0,) * data.ndim, data.dtype)

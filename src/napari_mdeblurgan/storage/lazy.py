@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask.array as da
 import numpy as np
 from dask.base import tokenize
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.claims import check_blocks
 from napari_mdeblurgan.storage.unreadable import unreadable
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 BLOCK_EDGE = 2048
 OPEN_FILES = 16
@@ -108,6 +110,8 @@ def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int])
     FileError
         If there would be more blocks than can be worked with.
     """
+    import dask.array as da  # takes half a second
+
     chunks = [min(edge, length) for edge, length in zip(piece, stored.shape, strict=True)]
     y, x = planes
     chunks[x] = _grown(chunks[x], stored.shape[x], min(BLOCK_EDGE, chunks[x] * MOST_PIECES))
@@ -130,6 +134,8 @@ def transposed(data: Any, order: Sequence[int]) -> Any:
         return data.transpose(order)
     if list(order) == list(range(data.ndim)):
         return data
+    import dask.array as da
+
     meta = np.empty((0,) * data.ndim, data.dtype)
     axes = tuple(order)
     return da.blockwise(np.transpose, axes, data, tuple(range(data.ndim)), axes=axes, dtype=data.dtype, meta=meta)

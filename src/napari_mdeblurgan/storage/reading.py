@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import dask
-import dask.array as da
 import numpy as np
 
 
@@ -33,6 +32,8 @@ def loaded(data: Any) -> np.ndarray:
     """An image in memory, C-contiguous; a lazy one is read part by part, each into its place."""
     if not hasattr(data, "dask"):
         return np.ascontiguousarray(data)
+    import dask.array as da  # takes half a second
+
     whole = np.empty(data.shape, data.dtype)
     with _threads() as options:
         da.store(data, whole, lock=False, **options)
