@@ -145,7 +145,7 @@ def styled(monkeypatch: pytest.MonkeyPatch) -> None:
     from qtpy.QtWidgets import QWidget
 
     for kind in (_QtMainWindow, QtViewer):
-        monkeypatch.setattr(kind, "setStyleSheet", QWidget.setStyleSheet)
+        monkeypatch.setattr(kind, "setStyleSheet", lambda widget, sheet: QWidget.setStyleSheet(widget, sheet))
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
 
+pytestmark = pytest.mark.usefixtures("styled")
+
+
 @pytest.fixture
 def tuner(viewer: Viewer) -> FineTuneWidget:
     widget = FineTuneWidget(viewer)
