@@ -69,12 +69,12 @@ def test_results_are_the_same_bytes_as_without_a_cluster(
 
 
 def test_workers_assess_what_is_in_files_and_layers_that_are_small(
-    settings: Callable[..., BatchSettings], tmp_path: Path, address: str
+    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
     sizes = {"small": (30, 40), "large": (100, 90)}
     files = [write(tmp_path / f"{name}.tif", grey(*size)) for name, size in sizes.items()]
     layers = [Micrograph(grey(*size), "YX", name=f"{name} layer") for name, size in sizes.items()]
-    wishes = settings(scheduler=address, trust=True, **LARGE)
+    wishes = settings(scheduler=cluster_address, trust=True, **LARGE)
     with open_batch([*files, *layers], tmp_path / "out", wishes) as batch:
         news = [step.news for step in batch.steps() if isinstance(step.news, Success)]
     assert {each.output.name for each in news if each.verdict is None} == {"large layer.ome.tif"}

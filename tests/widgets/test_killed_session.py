@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 
 SESSION = Path(__file__).with_name("napari_session.py")
-EDGE, TILE = 720, 256
+EDGE, TILE = 360, 128
 
 
 def session(source: Path, *folders: Path) -> subprocess.Popen[str]:
@@ -29,7 +29,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
 def test_the_next_session_goes_on_and_the_result_is_that_of_one_that_was_never_killed(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (EDGE, EDGE)).astype(np.uint8)
     source, killed, undisturbed = tmp_path / "scan.zarr", tmp_path / "killed", tmp_path / "undisturbed"
-    zarr.create_array(source, data=image, chunks=(256, 256))
+    zarr.create_array(source, data=image, chunks=(128, 128))
     with session(source, killed) as first:
         assert first.stdout is not None
         while int(first.stdout.readline().split()[1]) < 3 * (2 * TILE) ** 2:
