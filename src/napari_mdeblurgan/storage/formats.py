@@ -92,6 +92,7 @@ _formats: list[FileFormat] = [
     ZARR,
     FileFormat("Zeiss CZI", (".czi",), _ours("czi")),
     FileFormat("Zeiss LSM", (".lsm",), _ours("tiff_lazy")),
+    FileFormat("Leica LIF", (".lif", ".lof"), _ours("lif"), "liffile"),
     FileFormat("Aperio SVS", (".svs",), _ours("tiff_lazy")),
     FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff_lazy")),
 ]

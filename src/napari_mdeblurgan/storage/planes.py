@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ import psutil
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
+
+STACKS = "QIABEFG"  # letters for axes of which nothing more is known
 
 
 class ReadRegion(Protocol):
@@ -132,3 +134,15 @@ def lazy_planes(
     place = path.absolute()
     stored = StoredArray(path, opener, (str(place), *arguments), shape, dtype, stamp_of(path), place)
     return lazily(stored, edges, (y, y + 1))
+
+
+def plain_letters(dimensions: Sequence[str]) -> str:
+    """Axes of an image whose dimensions a library calls otherwise: what is no capital letter is a stack, Q or I.
+
+    Raises
+    ------
+    ValueError
+        If there are more such dimensions than letters.
+    """
+    free = [letter for letter in STACKS if letter not in dimensions]
+    return "".join(name if len(name) == 1 and "A" <= name <= "Z" else free.pop(0) for name in dimensions)

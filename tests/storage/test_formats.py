@@ -1,0 +1,62 @@
+"""The registry of formats, and what has to agree with it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import listed_images, open_image
+from napari_mdeblurgan.storage.formats import FileFormat, formats
+
+ROOT = Path(__file__).parents[2]
+WITH_LIBRARY = [each for each in formats() if each.package]
+
+
+def test_no_two_formats_share_an_ending() -> None:
+    endings = [ending for each in formats() for ending in each.endings]
+    assert len(endings) == len(set(endings))
+    assert all(re.fullmatch(r"\.[a-z0-9]+", ending) for ending in endings)
+
+
+def test_no_library_of_a_format_is_imported_before_a_file_of_it_is_opened() -> None:
+    program = (
+        "import sys; from napari_mdeblurgan.storage.formats import formats, packages, readable; "
+        "from napari_mdeblurgan.storage import open_image; readable(); "
+        "print([each for each in packages() if each in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("one", WITH_LIBRARY, ids=lambda one: one.title)
+def test_without_its_library_the_command_that_installs_it_is_named(
+    one: FileFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a{one.endings[0]}"
+    path.write_bytes(b"content")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    mend = r"; install it with: pip install 'napari-mdeblurgan\[formats\]'\.$"
+    if sys.version_info < one.python:
+        mend = r", which needs Python [\d.]+ or newer; save the image as OME-TIFF\.$"
+    with pytest.raises(FileError, match=rf"{one.title} needs the package {one.package}{mend}"):
+        open_image(path)
+    assert [each.path for each in listed_images(path)] == [path]  # so that a batch says it of this file
+
+
+def test_the_extra_holds_the_library_of_every_format() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extra = {Requirement(each).name for each in project["optional-dependencies"]["formats"]}
+    assert extra == {each.package for each in WITH_LIBRARY}
+
+
+@pytest.mark.parametrize("one", formats(), ids=lambda one: one.title)
+def test_the_documentation_names_every_format(one: FileFormat) -> None:
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert all(ending.removeprefix(".").upper() in text.upper() for ending in one.endings)
