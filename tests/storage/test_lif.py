@@ -127,7 +127,8 @@ def test_a_claim_of_more_than_there_is_takes_no_memory(tmp_path: Path) -> None:
 
 def test_a_file_that_tells_of_others_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.lif").write_text(
-        '<?xml version="1.0"?><LMSDataContainerHeader Version="2"><Element Name="a"><Data><Image/></Data><Memory Size="1" MemoryBlockID="m">'
+        '<?xml version="1.0"?><LMSDataContainerHeader Version="2">'
+        '<Element Name="a"><Data><Image/></Data><Memory Size="1" MemoryBlockID="m">'
         '<Frame File="/etc/passwd" Offset="0" Size="1"/></Memory></Element></LMSDataContainerHeader>',
         "utf-8",
     )

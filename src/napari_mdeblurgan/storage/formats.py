@@ -93,6 +93,7 @@ _formats: list[FileFormat] = [
     FileFormat("Zeiss CZI", (".czi",), _ours("czi")),
     FileFormat("Zeiss LSM", (".lsm",), _ours("tiff_lazy")),
     FileFormat("Leica LIF", (".lif", ".lof"), _ours("lif"), "liffile"),
+    FileFormat("Nikon ND2", (".nd2",), _ours("nd2_file"), "nd2"),
     FileFormat("Aperio SVS", (".svs",), _ours("tiff_lazy")),
     FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff_lazy")),
 ]

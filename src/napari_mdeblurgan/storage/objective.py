@@ -20,6 +20,13 @@ LARGEST_NA = 1.7
 NAMES_APERTURE = re.compile(r"(?:\bNA\s*[:=]?\s*|\d\s*[x×]\s*/\s*)([01][.,]\d+)", re.IGNORECASE)
 NAMES_MAGNIFICATION = re.compile(r"\b(\d+(?:[.,]\d+)?)\s*[x×]", re.IGNORECASE)
 IMMERSIONS = {"Oil": r"\boil\b", "Water": r"\bwater\b|\bw\b", "Glycerol": r"\bgly", "Silicone": r"\bsil"}
+REFRACTIVE = {
+    "Air": (1.0, 1.01),
+    "Water": (1.33, 1.34),
+    "Silicone": (1.39, 1.42),
+    "Glycerol": (1.44, 1.48),
+    "Oil": (1.51, 1.53),
+}
 SHORTEST_UM, LONGEST_UM = 0.1, 3.0  # of light that is imaged; files write 0 and -1 for what they do not know
 HOLDERS = ("objective", "nosepiece")  # in what Micro-Manager calls the device that holds the objectives
 
@@ -124,6 +131,12 @@ def labelled_objective(label: object, wavelengths_um: Iterable[object] = ()) -> 
     medium = next((name for name, words in IMMERSIONS.items() if re.search(words, text, re.IGNORECASE)), "")
     aperture = found[1].replace(",", ".") if found else None
     return told_objective(aperture, wavelengths_um, enlarged and enlarged[1].replace(",", "."), medium)
+
+
+def medium_of(refractive_index: object) -> str:
+    """What an objective is immersed in that has this refractive index; empty where that is none of the usual."""
+    index = number_told(refractive_index)
+    return next((name for name, (low, high) in REFRACTIVE.items() if low <= index <= high), "")
 
 
 def zarr_objective(path: Path) -> Objective | None:
