@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.bounded import BoundedReader
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.display import ChannelDisplay
@@ -74,7 +75,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
 def _opened_file(path: Path) -> Iterator[Any]:
     from liffile import LifFile
 
-    with chatter("liffile"), LifFile(path) as file:
+    with chatter("liffile"), BoundedReader(path) as handle, LifFile(handle) as file:
         if file.type.name not in SINGLE:
             raise FileError(f"{path} only tells of other files; name one of them, or save the images as LIF.")
         yield file
@@ -95,7 +96,8 @@ def _planes(path: str, number: int) -> Planes | np.ndarray:
     from liffile import LifFile
 
     with chatter("liffile"):
-        file = LifFile(path)
+        handle = BoundedReader(path)
+        file = LifFile(handle)
         one = _images(Path(path), file)[number]
     leading, dtype = _leading(one), one.dtype.newbyteorder("=")
     if set(one.frames.frame_dims) != {*one.dims} - set(leading):  # rows of a plane do not lie side by side
@@ -107,7 +109,7 @@ def _planes(path: str, number: int) -> Planes | np.ndarray:
         plane = frame.transpose([one.frames.frame_dims.index(dim) for dim in _last(one)])
         return plane[rows, columns].astype(dtype, copy=False)
 
-    return Planes(_shape(one), dtype, "S" in one.dims, read, file.close)
+    return Planes(_shape(one), dtype, "S" in one.dims, read, handle.close)
 
 
 def _last(one: Any) -> tuple[str, ...]:

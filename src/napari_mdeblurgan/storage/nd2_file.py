@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage.bounded import BoundedReader
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.display import ChannelDisplay
@@ -133,7 +134,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
 def _opened_file(path: Path) -> Iterator[Any]:
     import nd2
 
-    with chatter("nd2"), nd2.ND2File(path) as file:
+    with chatter("nd2"), BoundedReader(path) as handle, nd2.ND2File(handle) as file:
         yield file
 
 
@@ -141,8 +142,13 @@ def _planes(path: str, position: int) -> Planes:
     import nd2
 
     with chatter("nd2"):
-        file = nd2.ND2File(path)
+        handle = BoundedReader(path)
+        file = nd2.ND2File(handle)
         layout = _layout(Path(path), file)
+
+    def close() -> None:
+        file.close()
+        handle.close()
 
     def read(index: tuple[int, ...], rows: slice, columns: slice) -> np.ndarray:
         number, channel = layout.frame(position, index)
@@ -151,7 +157,7 @@ def _planes(path: str, position: int) -> Planes:
             return frame[..., 0]
         return frame if file.is_legacy else frame[..., ::-1]  # NIS-Elements writes blue, green and red
 
-    return Planes(layout.image_shape, layout.dtype, layout.shape[3] > 1, read, file.close)
+    return Planes(layout.image_shape, layout.dtype, layout.shape[3] > 1, read, close)
 
 
 def _layout(path: Path, file: Any) -> _Layout:
