@@ -150,7 +150,7 @@ def picture_run(viewer: napari.Viewer, widget: DeblurWidget, folder: Path, sampl
     widget.controls.compare.native.click()
     shoot(viewer, folder / f"{sample}-5-compared.png")
     widget.controls.compare.native.click()
-    next(layer for layer in viewer.layers if layer.name.endswith("[error bar]")).visible = True
+    widget.controls.maps.native.click()
     shoot(viewer, folder / f"{sample}-6-trust.png")
 
 

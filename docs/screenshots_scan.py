@@ -88,10 +88,10 @@ def picture_scan(folder: Path) -> None:
     wait_until(lambda: progress_of(widget) > 0.4)
     shoot(viewer, folder / "scan-5-assessed.png", 0.2)
     wait_until(lambda: not widget.running)
-    viewer.layers["leaf scan [consistency]"].visible = True
+    widget.controls.which_map.value = "consistency"
+    widget.controls.maps.native.click()
     shoot(viewer, folder / "scan-6-trust.png")
-    viewer.layers["leaf scan [consistency]"].visible = False
-    viewer.layers["leaf scan [choice]"].visible = True
+    widget.controls.which_map.value = "choice"
     shoot(viewer, folder / "scan-7-choice.png")
     save_report(folder / "scan-report.html", widget)
     viewer.close()

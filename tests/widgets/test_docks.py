@@ -115,7 +115,7 @@ def crowded(viewer: Viewer, name: str) -> QWidget:
     if isinstance(made, DeblurWidget):
         made.results.to_disk.value = True
         made.sharpness.group.fold.native.click()
-        made.controls.compare.text = "Compare: show before"
+        made.controls.compare.text = "Show before"
         return made.native
     if isinstance(made, FocusStackWidget):
         made.channel.addItem("Most detail")

@@ -19,6 +19,7 @@ from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 from napari_mdeblurgan.widgets.origin import is_result
 from napari_mdeblurgan.widgets.trust import is_map
 from tests.focus.test_stack import LEFT, PLANES, RIGHT, inner, texture, two_halves
+from tests.widgets.maps_shown import show_map
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -342,7 +343,8 @@ def test_it_goes_on_in_deblur_with_what_is_chosen_there(
     sharp = viewer.layers["stack [all in focus] [sharp ×2]"]
     assert sharp.data.shape == (160, 160)
     assert tuple(sharp.scale) == (0.25, 0.125)
-    assert "stack [all in focus] [error bar]" in names(viewer)
+    show_map(deblur, "error")
+    assert "stack [all in focus] [error bar, grey levels]" in names(viewer)
     assert deblur.image is viewer.layers["stack [all in focus]"]
     assert deblur.controls.compare.enabled
     assert "Deblur + SR goes on with it." in dock.status.text()

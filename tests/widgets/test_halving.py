@@ -22,6 +22,7 @@ from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.halving import averaged
 from napari_mdeblurgan.widgets.known_optics import Microscope, Optics, known_softness
 from napari_mdeblurgan.widgets.layers import job_on
+from tests.widgets.maps_shown import show_each_map
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -187,10 +188,11 @@ def test_a_result_on_disk_is_that_in_memory_and_another_one_than_without_halving
     halving_widget.results.to_disk.value = True
     halving_widget.controls.trust.value = True
     run()
+    show_each_map(halving_widget)
     result = viewer.layers["scan [halved, sharp ×2]"]
     lies_on(result, source)
-    lies_on(viewer.layers["scan [consistency]"], source)
-    lies_on(viewer.layers["scan [error bar]"], source)
+    lies_on(viewer.layers["scan [consistency, × noise]"], source)
+    lies_on(viewer.layers["scan [error bar, grey levels]"], source)
     expected = restore(source.data, load_model("tiny-colour" if rgb else "tiny-grey"), binning=2, device="cpu")
     np.testing.assert_allclose(np.asarray(result.data[0]).astype(int), expected.astype(int), atol=2)
     (path,) = cache_folder.glob("scan halved, sharp ×2 *.ome.zarr")
@@ -210,9 +212,10 @@ def test_maps_and_report_are_of_the_averaged_image(
     source = viewer.add_image(noise(81, 97), name="nuclei", **PLACED)
     halving_widget.controls.trust.value = True
     run()
-    for name in ("choice", "defocus", "consistency", "error bar"):
+    show_each_map(halving_widget)
+    for name in ("choice", "defocus, px", "consistency, × noise", "error bar, grey levels"):
         lies_on(viewer.layers[f"nuclei [{name}]"], source)
-    assert viewer.layers["nuclei [consistency]"].data.shape == (40, 48)
+    assert viewer.layers["nuclei [consistency, × noise]"].data.shape == (40, 48)
     page = tmp_path / "page.html"
     monkeypatch.setattr("napari_mdeblurgan.widgets.trust.ask_for_report_path", lambda *_: page)
     halving_widget.controls.report.native.click()
@@ -228,7 +231,7 @@ def test_where_halving_is_advised_a_button_does_it(
     button = widget.controls.halve_again
     assert button.native.isHidden()
     run()
-    assert "halve it first (Halve first, or --bin 2)" in widget.controls.status.value
+    assert "halve it first (Halve first, or --bin 2)" in widget.controls.details.value
     assert not button.native.isHidden()
     qtbot.mouseClick(button.native, Qt.MouseButton.LeftButton)
     assert widget.controls.halve.value
@@ -236,7 +239,7 @@ def test_where_halving_is_advised_a_button_does_it(
     assert not button.enabled
     wait_for_end()
     lies_on(viewer.layers["soft [halved, sharp ×2]"], source)
-    assert "halve it first" not in widget.controls.status.value
+    assert "halve it first" not in widget.controls.details.value
     assert button.native.isHidden()
 
 

@@ -73,7 +73,7 @@ def test_compare_switches_between_before_and_after(
     assert (source.visible, result.visible) == (True, True)
     widget.controls.compare.native.click()
     assert (source.visible, result.visible) == (True, False)
-    assert widget.controls.compare.text == "Compare: show after"
+    assert widget.controls.compare.text == "Show after"
     widget.controls.compare.native.click()
     assert (source.visible, result.visible) == (True, True)
 

@@ -21,6 +21,7 @@ from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.results import results_in
 from tests.widgets.event_loop import watched
+from tests.widgets.maps_shown import show_each_map, show_map
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
     Noise = Callable[..., np.ndarray]
     Run = Callable[[], None]
 
-NAMES = ["scan", "scan [sharp ×2]", "scan [choice]", "scan [defocus]", "scan [consistency]", "scan [error bar]"]
+NAMES = [
+    "scan",
+    "scan [sharp ×2]",
+    "scan [choice]",
+    "scan [defocus, px]",
+    "scan [consistency, × noise]",
+    "scan [error bar, grey levels]",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -67,12 +75,14 @@ def cancelled_in_the_middle(widget: DeblurWidget, wait: Run, monkeypatch: pytest
     return done
 
 
-def test_maps_lie_hidden_and_lazy_above_the_result(
+def test_maps_lie_lazy_above_the_result_once_they_were_shown(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, cache_folder: Path
 ) -> None:
     image = noise(400, 500)
     source = viewer.add_image(image, name="scan", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm")
     run()
+    assert names(viewer) == NAMES[:2]
+    show_each_map(trusting)
     assert names(viewer) == NAMES
     (path,) = cache_folder.glob("*.ome.zarr")
     model = load_model("tiny-grey")
@@ -92,7 +102,7 @@ def test_maps_lie_hidden_and_lazy_above_the_result(
         assert far.mean() < 0.01
         layer.visible = True
     assert isinstance(viewer.layers[2], Labels)
-    assert "the noise" in trusting.controls.status.value
+    assert "the noise" in trusting.controls.details.value
     assert str(path) in trusting.controls.status.value
     assert trusting.controls.run.text == "Deblur + SR"
 
@@ -137,12 +147,14 @@ def test_cancelled_assessment_leaves_the_result_whole_and_resume_goes_on(
     monkeypatch.setattr("napari_mdeblurgan.restoration.scan.open_scan", lambda *_, **__: pytest.fail("restored again"))
     trusting.controls.run.native.click()
     wait_for_end()
+    show_each_map(trusting)
     assert names(viewer) == NAMES
     assert viewer.layers[1] is result
     assert len({(tile.y.start, tile.x.start) for tile in done}) == len(done) == 4
     assert trusting.controls.run.text == "Deblur + SR"
     trusting.controls.run.native.click()
     wait_for_end()
+    show_each_map(trusting)
     assert names(viewer) == NAMES
     assert len(done) == 4
 
@@ -156,11 +168,13 @@ def test_finished_scan_gets_its_maps_later_and_they_are_shown_again_without_work
     assert names(viewer) == NAMES[:2]
     trusting.controls.trust.value = True
     run()
+    show_each_map(trusting)
     assert names(viewer) == NAMES
     first = trusting.controls.status.value
     del viewer.layers[1:]
     monkeypatch.setattr(Mapped, "work", lambda *_: pytest.fail("a tile was assessed again"))
     run()
+    show_each_map(trusting)
     assert names(viewer) == NAMES
     assert trusting.controls.status.value == first
 
@@ -170,8 +184,9 @@ def test_emptying_the_folder_removes_the_maps_and_keeps_a_result_whose_map_is_sh
 ) -> None:
     viewer.add_image(noise(300, 200), name="scan")
     run()
+    show_map(trusting, "error")
     del viewer.layers[1:-1]
-    assert names(viewer) == ["scan", "scan [error bar]"]
+    assert names(viewer) == ["scan", "scan [error bar, grey levels]"]
     for left in (1, 0):
         trusting.results.remove(results_in(cache_folder))
         qtbot.waitUntil(lambda left=left: len(list(cache_folder.iterdir())) == left, timeout=30_000)
@@ -209,7 +224,9 @@ def test_eight_orientations_on_disk_are_another_result_with_their_disagreement(
     assert len(list(cache_folder.glob("*.ome.zarr"))) == 2
     eight = viewer.layers["scan [sharp ×2] [1]"]
     assert eight.metadata["mdeblurgan"]["orientations"] == 8
-    spread = np.asarray(viewer.layers["scan [disagreement]"].data)
+    viewer.layers.selection.active = eight
+    show_map(trusting, "disagreement")
+    spread = np.asarray(viewer.layers["scan [disagreement, grey levels]"].data)
     one = np.asarray(viewer.layers["scan [sharp ×2]"].data[0], float)
     off = np.abs(one - np.asarray(eight.data[0])).mean()
     assert 0 < off < 3 * spread.mean()
@@ -241,6 +258,10 @@ def test_legend_is_shown_while_the_choice_is_seen(
     viewer.add_image(noise(), name="scan")
     run()
     legend = trusting.controls.legend
+    assert not legend.value
+    show_map(trusting, "choice")
+    assert legend.value
+    viewer.layers["scan [choice]"].visible = False
     assert not legend.value
     viewer.layers["scan [choice]"].visible = True
     assert all(name in legend.value for name in ("input", "encoder-decoder", "deblurred"))

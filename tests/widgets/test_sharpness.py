@@ -280,10 +280,10 @@ def test_the_verdict_says_for_which_softness_it_was_found(
     viewer.add_image(noise(64, 64))
     run()
     result = viewer.layers["Image [sharp ×2]"]
-    assert "Found for softness" not in widget.controls.status.value
+    assert "Found for softness" not in widget.controls.details.value
     press(HOME)
     settle(result)
-    assert "Found for softness 0 px, and it is shown with 3 px now: " in widget.controls.status.value
+    assert "Found for softness 0 px, and it is shown with 3 px now: " in widget.controls.details.value
     page = tmp_path / "page.html"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(page), ""))
     widget.controls.report.native.click()

@@ -13,6 +13,7 @@ from napari.layers import Labels
 
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from tests.widgets.maps_shown import show_each_map, show_map
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     Noise = Callable[..., np.ndarray]
 
-MAPS = ["nuclei [choice]", "nuclei [defocus]", "nuclei [consistency]", "nuclei [error bar]"]
+MAPS = ["nuclei [choice]", "nuclei [defocus, px]", "nuclei [consistency, × noise]", "nuclei [error bar, grey levels]"]
 
 
 @pytest.fixture
@@ -33,11 +34,13 @@ def names(viewer: Viewer) -> list[str]:
     return [layer.name for layer in viewer.layers]
 
 
-def test_maps_lie_hidden_above_the_result(
+def test_maps_lie_above_the_result_once_they_were_shown(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
 ) -> None:
     source = viewer.add_image(noise(), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm")
     run()
+    assert names(viewer) == ["nuclei", "nuclei [sharp ×2]"]
+    show_each_map(trusting)
     assert names(viewer) == ["nuclei", "nuclei [sharp ×2]", *MAPS]
     for layer in viewer.layers[2:]:
         assert not layer.visible
@@ -45,8 +48,8 @@ def test_maps_lie_hidden_above_the_result(
             of_source, of_map = (np.array(corner) * n.data.shape - 0.5 for n in (source, layer))
             np.testing.assert_allclose(layer.data_to_world(of_map), source.data_to_world(of_source))
     assert isinstance(viewer.layers["nuclei [choice]"], Labels)
-    assert viewer.layers["nuclei [error bar]"].data.shape == (80, 96)
-    assert viewer.layers["nuclei [consistency]"].contrast_limits == [0, 6]
+    assert viewer.layers["nuclei [error bar, grey levels]"].data.shape == (80, 96)
+    assert viewer.layers["nuclei [consistency, × noise]"].contrast_limits == [0, 6]
 
 
 def test_a_sentence_says_how_far_the_result_can_be_trusted(
@@ -54,8 +57,8 @@ def test_a_sentence_says_how_far_the_result_can_be_trusted(
 ) -> None:
     viewer.add_image(noise(), name="nuclei")
     run()
-    assert "the noise" in trusting.controls.status.value
-    assert "uncalibrated: relative only" in trusting.controls.status.value
+    assert "the noise" in trusting.controls.details.value
+    assert "uncalibrated: relative only" in trusting.controls.details.value
 
 
 def test_without_the_tick_there_are_no_maps_and_the_result_is_the_same(
@@ -63,6 +66,7 @@ def test_without_the_tick_there_are_no_maps_and_the_result_is_the_same(
 ) -> None:
     viewer.add_image(noise(), name="nuclei")
     run()
+    show_each_map(trusting)
     first = viewer.layers["nuclei [sharp ×2]"].data
     trusting.controls.trust.value = False
     run()
@@ -83,8 +87,9 @@ def test_maps_are_not_offered_for_restoration(
 ) -> None:
     source = viewer.add_image(noise(), name="nuclei")
     run()
+    show_map(trusting, "error")
     assert [layer.name for layer in trusting.controls.image.choices] == ["nuclei", "nuclei [sharp ×2]"]
-    viewer.layers.selection.active = viewer.layers["nuclei [error bar]"]
+    viewer.layers.selection.active = viewer.layers["nuclei [error bar, grey levels]"]
     assert trusting.image is source
 
 
@@ -105,7 +110,8 @@ def test_the_shown_plane_alone_is_assessed_in_its_place(
     viewer.dims.set_current_step(0, 1)
     trusting.controls.this_slice.value = True
     run()
-    layer = viewer.layers["nuclei [consistency]"]
+    show_map(trusting, "consistency")
+    layer = viewer.layers["nuclei [consistency, × noise]"]
     assert layer.data.shape == (1, 24, 32)
     assert layer.data_to_world((0, 0, 0))[0] == source.data_to_world((1, 0, 0))[0]
 
@@ -207,6 +213,7 @@ def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
     viewer.add_image(image, name="nuclei")
     trusting.controls.ensemble.value = True
     run()
+    show_each_map(trusting)
     steps = ensemble_steps(image, make_plan(image, model.card), model)
     while True:
         try:
@@ -215,13 +222,13 @@ def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
             mean, spread = end.value
             break
     np.testing.assert_array_equal(viewer.layers["nuclei [sharp ×2]"].data, mean)
-    np.testing.assert_allclose(viewer.layers["nuclei [disagreement]"].data, spread, rtol=1e-5)
+    np.testing.assert_allclose(viewer.layers["nuclei [disagreement, grey levels]"].data, spread, rtol=1e-5)
     assert names(viewer)[2:] == [
         "nuclei [choice]",
-        "nuclei [disagreement]",
-        "nuclei [defocus]",
-        "nuclei [consistency]",
-        "nuclei [error bar]",
+        "nuclei [disagreement, grey levels]",
+        "nuclei [defocus, px]",
+        "nuclei [consistency, × noise]",
+        "nuclei [error bar, grey levels]",
     ]
 
 

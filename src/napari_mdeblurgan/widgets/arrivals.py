@@ -63,12 +63,10 @@ class Arrivals:
         Of the dock.
     on_end : callable
         Called with all that is to be said when a job has ended.
-    refresh : callable
-        Called when a map is shown or hidden.
     """
 
-    def __init__(self, parts: Parts, on_end: Callable[[str], None], refresh: Callable[..., None]) -> None:
-        self._parts, self._tell_end, self._refresh = parts, on_end, refresh
+    def __init__(self, parts: Parts, on_end: Callable[[str], None]) -> None:
+        self._parts, self._tell_end = parts, on_end
         self.runner: Runner | None = None  # which needs what is here to be made
         self._sources: list[weakref.ref[Image]] = []  # of the running jobs
         self._told: list[str] = []  # how those that have ended came to their end
@@ -177,11 +175,8 @@ class Arrivals:
         self._told[number] = wording.made(name, elapsed if made.seconds else 0.0, made.device, path)
 
     def _show_trust(self, trusted: trust.Trusted | None, result: Image | None) -> None:
-        """Add the maps of a result to it, and say how far it can be trusted."""
-        viewer = self._parts.viewer
-        if trusted is not None and result is not None and result in viewer.layers:
-            for layer in trust.add_maps(viewer, trusted, result):
-                layer.events.visible.connect(self._refresh)
+        """Say how far a result can be trusted; its maps are shown when they are asked for."""
+        if trusted is not None and result is not None and result in self._parts.viewer.layers:
             self._parts.verdicts.remember(result, trusted)
         elif trusted is not None:
             self._told.append(trusted.assessment.sentence)

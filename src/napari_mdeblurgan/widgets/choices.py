@@ -25,7 +25,7 @@ class Choices:
     """What was chosen: the device, a model for each kind of image, and a folder for results (empty: none yet).
 
     And whether results are assessed, and made of eight orientations, and images halved first, and how many pixels
-    results have, and how before and after are compared.
+    results have, and how before and after are compared, which map of trust is shown, and whether the details of a verdict are.
     """
 
     device: str = "auto"
@@ -36,6 +36,8 @@ class Choices:
     halve: str = "no"
     output: str = "model"
     compare: str = "Blink"
+    map: str = "error"
+    details: str = "folded"
     results_folder: str = ""
 
 

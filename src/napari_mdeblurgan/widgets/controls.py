@@ -41,8 +41,13 @@ SAVE_TIP = (
 )
 HEADLINE_TIP = (
     "How far the result can be trusted, in one line: "
-    "✓ no doubt was found, ! one was, ✗ two were. Below it is all that was found."
+    "✓ no doubt was found, ! one was, ✗ two were. Details tells all that was found."
 )
+MAPS_TIP = (
+    "Show or hide the maps of this result: where its error is large, where it contradicts the image, where the image is out of "
+    "focus, and where the network was guessing. A map is made a layer above the result when it is first shown."
+)
+WHICH_MAP_TIP = "Which map is shown."
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
 LABEL_WIDTH = 58
@@ -72,7 +77,11 @@ class Controls:
     compare_by: ComboBox
     save: PushButton
     report: PushButton
+    maps: CheckBox
+    which_map: ComboBox
+    maps_row: Container
     legend: Label
+    details: Label
     headline: Label
     halve_again: PushButton
     status: Label
@@ -112,6 +121,8 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         text="Cancel",
         tooltip="Stop after the tile that is being worked on; what is on disk is kept.",
     )
+    maps = CheckBox(text="Trust maps", value=False, tooltip=MAPS_TIP)
+    which_map = ComboBox(choices=[], tooltip=WHICH_MAP_TIP)
     controls = Controls(
         image=ComboBox(
             label="Image",
@@ -148,18 +159,22 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         progress=progress,
         cancel=cancel,
         working=_row(progress, cancel),
-        compare=PushButton(text="Compare", tooltip=COMPARE_TIP),
+        compare=PushButton(text="Show", tooltip=COMPARE_TIP),
         compare_by=ComboBox(choices=COMPARE_WAYS, value=BLINK, tooltip=COMPARE_BY_TIP),
         save=PushButton(text="Save result…", tooltip=SAVE_TIP, enabled=False),
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
+        maps=maps,
+        which_map=which_map,
+        maps_row=_row(maps, which_map, shares=(0, 1)),
         legend=Label(value="", tooltip="What the colours of the layer [choice] stand for."),
+        details=Label(value=""),
         headline=Label(value="", tooltip=HEADLINE_TIP, visible=False),
         halve_again=PushButton(text="Halve first and run again", tooltip=HALVE_TIP, visible=False),
         status=Label(value=""),
     )
-    for label in (controls.about, controls.legend, controls.headline, controls.status):
+    for label in (controls.about, controls.legend, controls.headline, controls.details, controls.status):
         wrap(label)
-    for label in (controls.about, controls.status):
+    for label in (controls.about, controls.details, controls.status):
         plain(label.native)
     for box in (controls.image, controls.model, controls.device):
         let_shrink(box.native)
@@ -176,7 +191,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     return controls
 
 
-def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widget]:
+def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widget) -> list[Widget]:
     """Arrange the widgets in rows for a vertical container without labels of its own; `more` come before the buttons."""
     return [
         *(_named(box) for box in (controls.image, controls.model)),
@@ -188,12 +203,14 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget) -> list[Widge
         *more,
         _row(controls.preview, controls.run),
         controls.working,
-        _row(controls.compare, controls.compare_by, shares=(1, 0)),
+        _row(_name_of("Compare", COMPARE_TIP), controls.compare, controls.compare_by, shares=(0, 1, 0)),
         _row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
-        controls.legend,
         controls.headline,
-        controls.halve_again,  # the advice is at the end of a long text, which may have to be scrolled to
+        controls.halve_again,
+        controls.maps_row,
+        controls.legend,
+        details,
         controls.status,
     ]
 
@@ -217,10 +234,15 @@ def _row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
 
 
 def _named(box: ComboBox) -> Container:
-    """Put the drop-down's label before it, as wide as the other labels."""
-    label = Label(value=box.label, tooltip=box.tooltip)
+    """Put the drop-down's label before it."""
+    return _row(_name_of(box.label, box.tooltip or ""), box)
+
+
+def _name_of(words: str, tooltip: str) -> Label:
+    """A label before something, as wide as the others."""
+    label = Label(value=words, tooltip=tooltip)
     label.min_width = label.max_width = LABEL_WIDTH
-    return _row(label, box)
+    return label
 
 
 def show_image(controls: Controls, name: str) -> None:

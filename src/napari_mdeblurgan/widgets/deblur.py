@@ -25,7 +25,6 @@ from napari_mdeblurgan.widgets.controls import (
     scrolling,
     show_image,
     show_life,
-    show_line,
     show_scale,
 )
 from napari_mdeblurgan.widgets.devices import DeviceChoice
@@ -42,6 +41,7 @@ from napari_mdeblurgan.widgets.scan_layers import ScanLayers, Wishes
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.sharpness import Sharpness
 from napari_mdeblurgan.widgets.slices import Slices
+from napari_mdeblurgan.widgets.verdict_panel import VerdictPanel
 from napari_mdeblurgan.widgets.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class DeblurWidget(Container):
             napari_viewer, self._pairs, self.controls, self._remembered, self._meant, self._tell_failure, self._refresh
         )
         self.sharpness = Sharpness(napari_viewer, self._refresh)
+        self._panel = VerdictPanel(napari_viewer, self._verdicts, self.controls, self._remembered, self._refresh)
         parts = Parts(
             viewer=napari_viewer,
             controls=self.controls,
@@ -91,7 +92,7 @@ class DeblurWidget(Container):
             fail=self._tell_failure,
             refresh=self.reset_choices,
         )
-        self._arrivals = Arrivals(parts, self._on_job_end, self._refresh)
+        self._arrivals = Arrivals(parts, self._on_job_end)
         self._runner = self._arrivals.runner = Runner(self._arrivals.on_step, self._arrivals.on_end)
         self._orders = Orders(
             napari_viewer,
@@ -111,7 +112,9 @@ class DeblurWidget(Container):
             self.controls.output.value = last.output
         super().__init__(labels=False)
         options = self.slices.widget, self.results.widget, self.sharpness.group.widget
-        self._rows = scrolling(self, laid_out(self.controls, *options, sharpness=self.sharpness.widget))
+        verdict = self._panel.fold.widget
+        rows = laid_out(self.controls, *options, sharpness=self.sharpness.widget, details=verdict)
+        self._rows = scrolling(self, rows)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         in_use, position = self.scans.paths, napari_viewer.layers.index
         self.saver = ResultSaver(self.controls.save, self.native, self._say, self._tell_failure, in_use, position)
@@ -352,7 +355,7 @@ class DeblurWidget(Container):
     def save_result(self) -> None:
         """Ask where, and save the selected result, or the newest of the chosen image, with the channels of its run; or cancel."""
         results = self._kept()
-        self.saver.press(results, {each: self._verdicts.maps_of(each) for each in results})
+        self.saver.press(results, {each: trust.maps_of(each) for each in results})
 
     def _kept(self) -> list[Image]:
         """The results that are meant; a preview only where it is selected."""
@@ -385,12 +388,12 @@ class DeblurWidget(Container):
         show_error(sentence)
 
     def _say(self, message: str) -> None:
-        """Show a message, and below it what is to be said besides: why nothing can be done, and the verdict."""
+        """Show a message, and below it what is to be said besides, such as why nothing can be done; and the verdict."""
         self._message = message
-        verdict = self._verdicts.sentence(self._active(), self._compared())
+        self._panel.show(self._active(), self._compared())
         untrained = "" if self.running else self._models.untrained()
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
-        said = (message, self.problem or "", begun, self._warning(), untrained, verdict)
+        said = (message, self.problem or "", begun, self._warning(), untrained)
         self.controls.status.value = "\n".join(filter(None, said))
 
     # ---- the widget's life
@@ -413,6 +416,7 @@ class DeblurWidget(Container):
     def _on_close(self) -> None:
         self._runner.abandon()
         self.comparison.close()
+        self._panel.close()
         self.saver.close()
         self.scans.close()
         self.results.abandon()
@@ -439,12 +443,8 @@ class DeblurWidget(Container):
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
         controls.working.visible = self.running
         self.sharpness.show(self._pairs.together(self._active(), self._compared()))
-        source = self._compared()
         self.comparison.follow()
         controls.report.enabled = self._reported() is not None
         self.saver.refresh(possible=bool(self._kept()))
-        controls.halve_again.visible = self._verdicts.advises_halving(self._active(), source)
         controls.halve_again.enabled = controls.run.enabled
-        show_line(controls.headline, self._verdicts.headline(self._active(), source))
-        show_line(controls.legend, trust.legend() if trust.shows_choice(self._viewer.layers) else "")
         self._say(self._message)

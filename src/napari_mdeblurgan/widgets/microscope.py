@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from magicgui.widgets import Container, FloatSpinBox, Label, PushButton
+from magicgui.widgets import Container, FloatSpinBox, Label
 from qtpy.QtWidgets import QSizePolicy
 
 from napari_mdeblurgan.storage.objective import LARGEST_NA
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.controls import LABEL_WIDTH
+from napari_mdeblurgan.widgets.fold import Fold
 from napari_mdeblurgan.widgets.known_optics import Microscope
 
 TITLE = "Your microscope"
@@ -58,19 +59,11 @@ class MicroscopeGroup:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
         self.microscope = read_choices(Microscope)
-        self.fold = PushButton(text="", tooltip=TIP)
-        self.fold.native.setFlat(True)
-        self.fold.native.setStyleSheet("text-align: left;")
         self.boxes = {name: self._box(name) for name in FIELDS}
         rows = [self._row("magnification", "numerical_aperture"), self._row("wavelength_nm", "camera_pixel_um")]
-        self.details = Container(widgets=rows, labels=False)
-        self.details.margins = (0, 0, 0, 0)
-        self.widget = Container(widgets=[self.fold, self.details], labels=False)
-        self.widget.margins = (0, 0, 0, 0)
-        self._open = False
-        self.details.visible = False
+        self._fold = Fold(rows, TIP, open_=False, on_fold=self._tell)
+        self.fold, self.details, self.widget = self._fold.button, self._fold.details, self._fold.widget
         self._tell()
-        self.fold.changed.connect(self._on_fold)
 
     def _box(self, name: str) -> FloatSpinBox:
         _, tip, before, after, largest, decimals, step = FIELDS[name]
@@ -109,13 +102,7 @@ class MicroscopeGroup:
         self._tell()
         self._on_change()
 
-    def _on_fold(self) -> None:
-        self._open = not self._open
-        self.details.visible = self._open
-        self._tell()
-
     def _tell(self) -> None:
         """Name the group, and what it says while it is folded."""
         said = [box.native.text() for box in self.boxes.values() if box.value]
-        told = "" if self._open or not said else f": {', '.join(said)}"
-        self.fold.text = f"{'▾' if self._open else '▸'} {TITLE}{told}"
+        self._fold.tell(TITLE if self._fold.open or not said else f"{TITLE}: {', '.join(said)}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import psutil
@@ -15,11 +16,9 @@ from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name
-from napari_mdeblurgan.widgets.selection import kept_selection
 
 if TYPE_CHECKING:
-    from napari import Viewer
-    from napari.layers import Layer
+    from napari.layers import Image, Layer
 
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.job import Job
 
 TRUST_TIP = (
-    "Also find out how far the result can be trusted: an error bar, a check against the image and the network's choice, as "
-    "hidden layers above the result, and a sentence here. On a processor it takes about as long again."
+    "Also find out how far the result can be trusted: an error bar, a check against the image and the network's choice, which "
+    "Trust maps shows, and a line that sums it up. On the CPU it takes about as long again."
 )
 ENSEMBLE_TIP = (
     "Restore the image in its eight orientations, flipped and turned, and take their mean: a little better, and eight times as "
@@ -61,7 +60,7 @@ class Trusted:
     ----------
     assessment : Assessment
     layers : tuple of dict
-        Arguments of the layers that show the maps, with "data" and "kind", see `add_maps`.
+        Arguments of the layers that show the maps, with "data" and "kind", see `map_layers.add_map`.
     source : str
         Name of the restored layer.
     order : tuple of int
@@ -203,7 +202,7 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
         "kind": "image" if kind.colormap else "labels",
         "data": levels if made.coarser else levels[0],
         "multiscale": bool(made.coarser),
-        "name": f"{job.source} [{kind.title.lower()}]",
+        "name": f"{job.source} [{', '.join(filter(None, (kind.title.lower(), kind.unit)))}]",
         "metadata": {
             "mdeblurgan": {
                 "map": made.name,
@@ -213,7 +212,6 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
                 "file": str(path or ""),
             }
         },
-        "visible": False,
         **placement.layer_arguments(),
     }
     if kind.colormap:
@@ -251,17 +249,19 @@ def _physical(job: Job) -> tuple[float | None, str]:
 
 # ---- in the viewer, on the main thread
 
+KNOWN: WeakKeyDictionary[Image, Trusted] = WeakKeyDictionary()  # by results, beyond the life of one dock widget
+
+
+def maps_of(result: Image | None) -> dict[str, Any]:
+    """The arrays of a result's maps by name, with the axes of the image; empty where none were made, or nobody knows."""
+    found = None if result is None else KNOWN.get(result)
+    return {} if found is None else {each.name: each.data for each in found.assessment.maps}
+
 
 def is_map(layer: Layer) -> bool:
     """Whether a layer is a map of an assessment, which nobody would restore."""
     made = layer.metadata.get("mdeblurgan")
     return isinstance(made, dict) and "map" in made
-
-
-def _map_on_disk(metadata: Mapping[str, Any]) -> tuple[str, str] | None:
-    """File of the result and name of the map, if a layer of such metadata shows a map on disk."""
-    made = metadata.get("mdeblurgan")
-    return (made["file"], made["map"]) if isinstance(made, dict) and made.get("file") and made.get("map") else None
 
 
 def shows_choice(layers: Iterable[Layer]) -> bool:
@@ -278,33 +278,6 @@ def legend() -> str:
     return "Choice: " + " ".join(
         f'<span style="color:{colour}">\u25a0</span>\u00a0{name}' for colour, name in candidates
     )
-
-
-def add_maps(viewer: Viewer, trusted: Trusted, result: Layer) -> list[Layer]:
-    """Add the maps right above their result, hidden, so that each shows over it when its eye is opened; returns them."""
-    from napari.layers import Image, Labels
-    from napari.utils.colormaps import DirectLabelColormap
-
-    from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS
-
-    position = viewer.layers.index(result) + 1
-    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    colours |= dict(enumerate(CHOICE_COLOURS[1:], start=1))
-    there = {_map_on_disk(layer.metadata) for layer in viewer.layers}
-    added: list[Layer] = []
-    with kept_selection(viewer):
-        for arguments in trusted.layers:  # each above the next, so the first is on top
-            if _map_on_disk(arguments["metadata"]) in there - {None}:
-                continue
-            wishes = {name: value for name, value in arguments.items() if name != "kind"}
-            if arguments["kind"] == "labels":
-                layer: Layer = Labels(**wishes, colormap=DirectLabelColormap(color_dict=colours))
-            else:
-                layer = Image(**wishes)
-                layer.colorbar.visible = layer.colorbar.box = True
-            viewer.layers.insert(position, layer)
-            added.append(layer)
-    return added
 
 
 def save_report(path: Path, trusted: Trusted, result: Any) -> None:

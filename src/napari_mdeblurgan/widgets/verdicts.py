@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 from napari.layers import Image
 from napari.qt.threading import create_worker
@@ -14,6 +13,7 @@ from napari_mdeblurgan.widgets import trust, view
 from napari_mdeblurgan.widgets.closing import InWords
 from napari_mdeblurgan.widgets.origin import is_result
 from napari_mdeblurgan.widgets.pairs import Pairs
+from napari_mdeblurgan.widgets.trust import KNOWN
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -30,27 +30,26 @@ class Verdicts:
 
     def __init__(self, pairs: Pairs) -> None:
         self._pairs = pairs
-        self._found: WeakKeyDictionary[Image, trust.Trusted] = WeakKeyDictionary()
         self._last: ref[Image] | None = None
 
     def remember(self, result: Image, trusted: trust.Trusted) -> None:
         """Note what was found out about `result`."""
-        self._found[result] = replace(trusted, layers=())
+        KNOWN[result] = trusted
         made = result.metadata.get("mdeblurgan", {})
         result.metadata = {**result.metadata, "mdeblurgan": {**made, "trust": trust.record(trusted)}}
         self._last = ref(result)
 
-    def maps_of(self, result: Image) -> dict[str, Any]:
-        """The arrays of its maps by name, with the axes of the image; empty where none were made, or nobody knows."""
-        found = self._found.get(result)
-        return {} if found is None else {each.name: each.data for each in found.assessment.maps}
+    def told_of(self, active: Layer | None, source: Image | None) -> Image | None:
+        """The result that `sentence` and `headline` tell of."""
+        found = self._said(active, source)
+        return found[0] if found is not None else active if isinstance(active, Image) and is_result(active) else None
 
     def of(self, active: Layer | None, source: Image | None) -> tuple[Image, trust.Trusted] | None:
         """What is known of the result that is selected; else of the newest one of the chosen image."""
         if isinstance(active, Image) and is_result(active) and not self._pairs.is_preview(active):
-            return (active, self._found[active]) if active in self._found else None
+            return (active, KNOWN[active]) if active in KNOWN else None
         results = [] if source is None else self._pairs.results_of(source)
-        return next(((each, self._found[each]) for each in reversed(results) if each in self._found), None)
+        return next(((each, KNOWN[each]) for each in reversed(results) if each in KNOWN), None)
 
     def sentence(self, active: Layer | None, source: Image | None) -> str:
         """The same in words; what was said last stays where nothing else is known, as long as its result is open."""
@@ -84,7 +83,7 @@ class Verdicts:
         found = self.of(active, source)
         if found is None and not (active is not None and is_result(active)):
             last = self._last() if self._last is not None else None
-            found = (last, self._found[last]) if last is not None and self._pairs.is_open(last) else None
+            found = (last, KNOWN[last]) if last is not None and self._pairs.is_open(last) else None
         return found
 
     def save_report(

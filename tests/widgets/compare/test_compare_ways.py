@@ -173,7 +173,7 @@ def test_all_is_as_it_was_when_a_comparison_ends(
     widget = docked()
     before = state(viewer)
     choose(widget, way)
-    assert widget.controls.compare.text == "End comparison"
+    assert widget.controls.compare.text == "End"
     assert left_on(viewer)
     row(viewer)
     assert clips(viewer) == (2 if way == "Curtain" else 0)

@@ -25,6 +25,7 @@ from napari_mdeblurgan.widgets.keep import kept_result
 from napari_mdeblurgan.widgets.keep.reader import get_reader
 from tests.several_images import write_plate, write_series
 from tests.widgets.keep.conftest import assert_same
+from tests.widgets.maps_shown import show_each_map
 from tests.widgets.test_manifest import menu_action
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def result(viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run) -> Imag
     widget.controls.trust.value = True
     viewer.add_image(noise(24, 32), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), units="µm", colormap="cyan")
     run()
+    show_each_map(widget)
     viewer.layers.selection = {viewer.layers[RESULT]}
     return viewer.layers[RESULT]
 
@@ -89,11 +91,15 @@ def test_saved_by_its_name_a_result_keeps_its_pixel_size_and_replaces_a_file_but
 def test_maps_that_are_selected_with_their_result_are_saved_beside_it(
     viewer: Viewer, result: Image, tmp_path: Path
 ) -> None:
-    viewer.layers.selection = {result, viewer.layers["nuclei [error bar]"], viewer.layers["nuclei [choice]"]}
+    viewer.layers.selection = {
+        result,
+        viewer.layers["nuclei [error bar, grey levels]"],
+        viewer.layers["nuclei [choice]"],
+    }
     path = tmp_path / "a.ome.tif"
     written = viewer.layers.save(str(path), selected=True)
     assert written == [str(path), *(str(map_path(path, name)) for name in ("error", "choice"))]
-    np.testing.assert_array_equal(read_image(written[1]).data, viewer.layers["nuclei [error bar]"].data)
+    np.testing.assert_array_equal(read_image(written[1]).data, viewer.layers["nuclei [error bar, grey levels]"].data)
     np.testing.assert_array_equal(read_image(written[2]).data, viewer.layers["nuclei [choice]"].data)
 
 
@@ -103,7 +109,7 @@ def test_what_belongs_to_no_file_together_is_refused_in_a_sentence(
     viewer.layers.selection = {result, viewer.layers["nuclei"]}
     with pytest.raises(OSError, match="'nuclei' is no result: save it by itself"):
         viewer.layers.save(str(tmp_path / "a.ome.tif"), selected=True)
-    viewer.layers.selection = {viewer.layers["nuclei [error bar]"]}
+    viewer.layers.selection = {viewer.layers["nuclei [error bar, grey levels]"]}
     with pytest.raises(OSError, match="is a map: select its result as well"):
         viewer.layers.save(str(tmp_path / "a.ome.tif"), selected=True)
     assert list(tmp_path.glob("a*")) == []
@@ -240,7 +246,7 @@ def test_an_image_that_the_command_has_written_opens_as_its_channels_with_scale_
     np.testing.assert_array_equal(other.data, image.data[1])
     assert one.metadata["mdeblurgan"]["model"] == other.metadata["mdeblurgan"]["model"] == "m"
     viewer.layers.selection.active = other
-    assert DeblurWidget(viewer).controls.status.value.endswith("GFP: Channel 0: fine.")
+    assert DeblurWidget(viewer).controls.details.value.endswith("GFP: Channel 0: fine.")
 
 
 def test_a_pixel_size_that_was_corrected_in_the_file_counts(viewer: Viewer, result: Image, tmp_path: Path) -> None:
@@ -281,7 +287,7 @@ def test_a_record_that_is_something_else_does_no_harm(
     (layer,) = viewer.open(tmp_path / "a.ome.tif", plugin="napari-mdeblurgan")
     np.testing.assert_array_equal(layer.data, image.data)
     assert layer.scale.tolist() == [0.5, 0.25]
-    assert DeblurWidget(viewer).controls.status.value == ""
+    assert DeblurWidget(viewer).controls.details.value == ""
 
 
 def test_the_command_palette_cannot_call_the_reader_and_the_writers(viewer: Viewer) -> None:

@@ -20,6 +20,7 @@ from napari_mdeblurgan.storage.provenance import is_result, read_provenance
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.keep import saver
 from tests.widgets.keep.conftest import assert_same
+from tests.widgets.maps_shown import show_each_map
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -79,7 +80,7 @@ def test_a_saved_result_opened_again_is_what_it_was(
     sentence = result.metadata["mdeblurgan"].get("trust", {}).get("sentence", "")
     assert bool(sentence) == widget.controls.trust.value
     viewer.layers.selection.active = again
-    assert sentence in widget.controls.status.value
+    assert sentence in widget.controls.details.value
 
 
 @FORMATS
@@ -135,7 +136,12 @@ def test_maps_are_saved_with_their_result_and_lie_on_it(
     run()
     path = tmp_path / f"sharp{ending}"
     save(path)
-    for name, title in (("error", "error bar"), ("consistency", "consistency"), ("choice", "choice")):
+    show_each_map(widget)
+    for name, title in (
+        ("error", "error bar, grey levels"),
+        ("consistency", "consistency, × noise"),
+        ("choice", "choice"),
+    ):
         layer = viewer.layers[f"nuclei [{title}]"]
         stored = read_image(map_path(path, name) if ending == ".ome.tif" else maps_path(path, name))
         np.testing.assert_array_equal(stored.data, layer.data)
@@ -163,7 +169,7 @@ def test_a_softer_result_is_saved_as_it_is_shown_and_its_verdict_says_so(
     (again,) = reopened(tmp_path / "soft.ome.tif")
     assert_same(result, again)
     viewer.layers.selection.active = again
-    assert "Found for softness" in widget.controls.status.value
+    assert "Found for softness" in widget.controls.details.value
 
 
 @pytest.mark.parametrize(

@@ -162,9 +162,8 @@ class Comparison:
         self._button.text = self._words(found)
 
     def _words(self, found: Sequence[ImagePair]) -> str:
-        if not found:
-            return "Compare"
-        if self._way.value == BLINK:
-            after = self._pairs.shows_after(found[0][0])
-            return "Compare: show before" if after else "Compare: show after"
-        return "End comparison" if self.shown is not None else "Compare"
+        if self.shown is not None:
+            return "End"
+        if not found or self._way.value != BLINK:
+            return "Show"
+        return "Show before" if self._pairs.shows_after(found[0][0]) else "Show after"

@@ -1,0 +1,175 @@
+"""The line, the details folded below it, and the maps of the shown result, by clicks in the dock and in the layer list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from napari.settings import get_settings
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.storage.map_places import map_path
+from napari_mdeblurgan.trust.maps import MAPS
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from tests.widgets.maps_shown import show_map, tick_maps
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+    Noise = Callable[..., np.ndarray]
+    Run = Callable[[], None]
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def result(viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run) -> Image:
+    """A result that was assessed."""
+    widget.controls.trust.value = True
+    viewer.add_image(noise(24, 32), name="nuclei")
+    run()
+    return viewer.layers["nuclei [sharp ×2]"]
+
+
+def visible(viewer: Viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers if layer.visible]
+
+
+def test_details_are_folded_below_the_line_until_they_are_asked_for_and_that_is_remembered(
+    viewer: Viewer, widget: DeblurWidget, result: Image
+) -> None:
+    controls, fold = widget.controls, widget._panel.fold
+    assert "error bar relative only" in controls.headline.value
+    assert not controls.headline.native.isHidden()
+    assert fold.details.native.isHidden()
+    assert fold.button.text == "▸ Details"
+    QTest.mouseClick(fold.button.native, LEFT)
+    assert not fold.details.native.isHidden()
+    assert controls.details.value.startswith(f"{result.name}: ")
+    assert fold.button.text == "▾ Details"
+    assert DeblurWidget(viewer)._panel.fold.open
+    QTest.mouseClick(fold.button.native, LEFT)
+    assert fold.details.native.isHidden()
+    assert not DeblurWidget(viewer)._panel.fold.open
+
+
+def test_without_a_verdict_there_is_nothing_to_unfold_and_no_map(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run
+) -> None:
+    viewer.add_image(noise(24, 32))
+    run()
+    assert widget._panel.fold.widget.native.isHidden()
+    assert widget.controls.maps_row.native.isHidden()
+
+
+def test_no_map_is_a_layer_before_it_is_asked_for_and_one_is_shown_at_a_time(
+    viewer: Viewer, widget: DeblurWidget, result: Image
+) -> None:
+    before = [layer.name for layer in viewer.layers]
+    assert before == ["nuclei", result.name]
+    assert [MAPS[name].title for name in widget.controls.which_map.choices] == [
+        "Error bar",
+        "Consistency",
+        "Defocus",
+        "Choice",
+    ]
+    tick_maps(widget)
+    assert visible(viewer) == [*before, "nuclei [error bar, grey levels]"]
+    show_map(widget, "consistency")
+    assert visible(viewer) == [*before, "nuclei [consistency, × noise]"]
+    tick_maps(widget)
+    assert visible(viewer) == before
+    tick_maps(widget)
+    assert visible(viewer) == [*before, "nuclei [consistency, × noise]"]
+    assert len(viewer.layers) == 4
+
+
+def test_the_map_that_was_chosen_last_is_chosen_again(viewer: Viewer, widget: DeblurWidget, result: Image) -> None:
+    show_map(widget, "defocus")
+    again = DeblurWidget(viewer)
+    assert again.controls.which_map.value == "defocus"
+    assert again.controls.maps.value
+
+
+def test_the_box_follows_the_eyes_in_the_layer_list(viewer: Viewer, widget: DeblurWidget, result: Image) -> None:
+    show_map(widget, "error")
+    show_map(widget, "defocus")
+    viewer.layers["nuclei [defocus, px]"].visible = False
+    assert not widget.controls.maps.value
+    viewer.layers["nuclei [error bar, grey levels]"].visible = True
+    assert widget.controls.maps.value
+    assert widget.controls.which_map.value == "error"
+    viewer.layers.remove("nuclei [error bar, grey levels]")
+    assert not widget.controls.maps.value
+    assert widget.controls.which_map.value == "defocus"  # which was chosen last
+    tick_maps(widget)
+    assert visible(viewer)[-1] == "nuclei [defocus, px]"
+
+
+def test_maps_are_those_of_the_result_that_is_selected(
+    viewer: Viewer, widget: DeblurWidget, result: Image, run: Run
+) -> None:
+    show_map(widget, "error")
+    widget.controls.ensemble.value = True
+    run()
+    newer = viewer.layers[f"{result.name} [1]"]
+    assert not widget.controls.maps.value
+    show_map(widget, "error")
+    first, second = (layer for layer in viewer.layers if "error bar" in layer.name)
+    assert not np.array_equal(first.data, second.data)
+    for shown in (newer, result):
+        viewer.layers.selection.active = shown
+        assert widget.controls.maps.value
+        assert ("disagreement" in widget.controls.which_map.choices) == (shown is newer)
+        tick_maps(widget)
+    assert visible(viewer) == ["nuclei", newer.name, result.name]
+
+
+def test_maps_and_report_outlive_the_dock_that_made_them(viewer: Viewer, widget: DeblurWidget, result: Image) -> None:
+    viewer.window.remove_dock_widget(widget.native)
+    again = DeblurWidget(viewer)
+    assert again.controls.report.enabled
+    show_map(again, "choice")
+    assert isinstance(viewer.layers["nuclei [choice]"], Labels)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_a_shown_map_has_a_colour_bar_with_its_name_and_unit(
+    viewer: Viewer, widget: DeblurWidget, result: Image, theme: str
+) -> None:
+    get_settings().appearance.theme = theme
+    viewer.window._qt_window.resize(1000, 700)
+    viewer.window._qt_window.show()
+    show_map(widget, "error")
+    layer = viewer.layers["nuclei [error bar, grey levels]"]
+    assert layer.colorbar.visible
+    QApplication.processEvents()
+    with_words = viewer.window.screenshot(canvas_only=True, flash=False)
+    layer.name_overlay.visible = False
+    QApplication.processEvents()
+    without = viewer.window.screenshot(canvas_only=True, flash=False)
+    changed = np.flatnonzero((with_words != without).any(axis=(1, 2)))
+    assert changed.size
+    assert changed.max() < with_words.shape[0] / 2
+
+
+def test_all_maps_are_saved_with_a_result_though_none_of_them_was_shown(
+    viewer: Viewer, widget: DeblurWidget, result: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot
+) -> None:
+    from qtpy.QtWidgets import QFileDialog
+
+    path = tmp_path / "a.ome.tif"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    QTest.mouseClick(widget.controls.save.native, LEFT)
+    qtbot.waitUntil(lambda: not widget.saver.saving, timeout=30_000)
+    assert len(viewer.layers) == 2
+    for name in ("error", "consistency", "defocus", "choice"):
+        assert read_image(map_path(path, name)).data.shape in ((24, 32), (48, 64))
