@@ -103,9 +103,24 @@ def comparison(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = (
 
 
 def write_comparison(
-    path: str | Path, before: Micrograph, after: Micrograph, names: tuple[str, str] = ("before", "after")
+    path: str | Path,
+    before: Micrograph,
+    after: Micrograph,
+    names: tuple[str, str] = ("before", "after"),
+    region: tuple[tuple[int, int], tuple[int, int]] | None = None,
 ) -> None:
     """Write the picture of an image and its restoration as PNG; of a stack, its middle plane.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the picture.
+    before, after : Micrograph
+        The image, and what was made of it or of a part of it.
+    names : (str, str)
+        Written above them.
+    region : ((int, int), (int, int)), optional
+        The part: start and stop along y and x, in pixels of the image; by default all.
 
     Raises
     ------
@@ -114,7 +129,10 @@ def write_comparison(
     ImageError
         If the two do not belong together.
     """
-    write_image(path, Micrograph(comparison(middle_plane(before), middle_plane(after), names), "YXS"))
+    plane = middle_plane(before)
+    if region is not None:
+        plane = plane[tuple(slice(*span) for span in region)]
+    write_image(path, Micrograph(comparison(plane, middle_plane(after), names), "YXS"))
 
 
 def _limits(image: np.ndarray) -> tuple[float, float]:

@@ -24,12 +24,15 @@ from napari_mdeblurgan.plain_text import for_terminal
 if TYPE_CHECKING:
     import numpy as np
 
+    from napari_mdeblurgan.restoration.tiling import Region
+    from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.storage.objective import Objective
 
 ENDING = tuple(  # signals by which a system, a terminal that closes, or CTRL_BREAK of Windows asks a process to end
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
+REGION = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
 
 
 class WrongUse(MdeblurganError):
@@ -135,6 +138,39 @@ def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
         yield came
     finally:
         _restore(before)
+
+
+def region_option(text: str | None, image: Micrograph, binning: int = 1) -> Region | None:
+    """The option --region as `make_plan` takes it.
+
+    Parameters
+    ----------
+    text : str or None
+        ``"100:612,200:712"``: start and stop along y and x, in pixels of the image; what is left out is its edge.
+    image : Micrograph
+        As it is in the file.
+    binning : int
+        By how many pixels it is binned afterwards: the part is then that of all binned pixels that lie in it, at least in part.
+
+    Raises
+    ------
+    WrongUse
+        If it is no part of the image.
+    """
+    if text is None:
+        return None
+    found = REGION.fullmatch(text.replace(" ", ""))
+    if not found:
+        raise WrongUse(f"--region {text!r} is not of the form Y:Y,X:X, such as 100:612,200:712.")
+    rows, columns = (image.data.shape[image.axes.index(axis)] for axis in "YX")
+    spans = []
+    for axis, first, last, length in zip("yx", found.groups()[::2], found.groups()[1::2], (rows, columns), strict=True):
+        start, stop = int(first or 0), int(last or length)
+        if not start < stop <= length:
+            raise WrongUse(f"--region {text!r} does not lie within the image, which has {length} pixels along {axis}.")
+        whole = length // binning
+        spans.append((min(start // binning, whole - 1), min(-(-stop // binning), whole)))
+    return spans[0], spans[1]
 
 
 def softness_option(text: str) -> float | str:

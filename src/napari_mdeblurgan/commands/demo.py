@@ -51,7 +51,8 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
         if sample.stack:
             _in_focus(before, output / sample.name)
             continue
-        after = restored(before, Settings(model=rgb_model if sample.rgb else gray_model, device=device))
+        settings = Settings(model=rgb_model if sample.rgb else gray_model, device=device)
+        after = restored(before, settings, settings.options(before))
         sharp, picture = output / f"{sample.name}-restored.tif", output / f"{sample.name}-before-after.png"
         write_image(sharp, after)
         write_comparison(picture, before, after)

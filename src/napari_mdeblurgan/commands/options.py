@@ -55,6 +55,13 @@ OutputScale = Annotated[
         show_default=False,
     ),
 ]
+Region = Annotated[
+    str | None,
+    typer.Option(
+        metavar="Y:Y,X:X",
+        help="Only this part: rows and columns of the image, as in 100:612,200:712; a side that is left out is the edge.",
+    ),
+]
 Aperture = Annotated[
     float | None,
     typer.Option(metavar="NA", help="Numerical aperture of the objective, where the file does not tell it."),

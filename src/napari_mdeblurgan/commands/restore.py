@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from napari_mdeblurgan.commands.options import (
     OutputScale,
     Precision,
     PrecisionOption,
+    Region,
     Softness,
     Tile,
     Wavelength,
@@ -59,6 +60,8 @@ class Settings:
         As in `make_plan`.
     binning : int
         By how many pixels along y and x images are binned first; 1 for not at all.
+    region : str or None
+        The part that is restored, see `common.region_option`; None for all.
     output_scale : int or None
         As in `make_plan`.
     """
@@ -70,12 +73,15 @@ class Settings:
     precision: str = "auto"
     softness: float | str = "auto"
     binning: int = 1
+    region: str | None = None
     output_scale: int | None = None
     objective: Objective | None = None
 
-    def options(self) -> dict[str, Any]:
-        """For `make_plan`; what is left to the image is not named."""
+    def options(self, image: Micrograph) -> dict[str, Any]:
+        """For `make_plan`, of an image as it is in its file; what is left to the image is not named."""
         chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
+        if self.region is not None:
+            chosen["region"] = common.region_option(self.region, image, self.binning)
         if self.softness != "auto":
             chosen["softness"] = self.softness
         if self.output_scale is not None:
@@ -98,6 +104,7 @@ def restore(
     precision: PrecisionOption = Precision.auto,
     softness: Softness = "auto",
     binning: Binning = 1,
+    region: Region = None,
     output_scale: OutputScale = None,
     numerical_aperture: Aperture = None,
     wavelength: Wavelength = None,
@@ -115,7 +122,8 @@ def restore(
 
     Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes, channel names and pixel
     size (divided by the factor, which --output-scale 1 makes 1) go into OUTPUT. An .ome.zarr is made block by block, of images of
-    any size; the same command goes on where it was interrupted, and the maps of trust lie within it. Of a file of several
+    any size; the same command goes on where it was interrupted, and the maps of trust lie within it. A part
+    of an image (--region) is what it would be in the whole, and keeps its place. Of a file of several
     images (series, pages of other sizes, wells and fields of a plate) one is restored, and it is said which; `mdeblurgan
     batch` takes all of them.
 
@@ -124,6 +132,7 @@ def restore(
       mdeblurgan restore blurred.tif sharp.tif --compare before-after.png
       mdeblurgan restore blurred.tif sharp.tif --output-scale 1
       mdeblurgan restore blurred.tif sharp.tif --trust --report sharp.html
+      mdeblurgan restore scan.ome.zarr part.tif --region 4000:5000,12000:13000
       mdeblurgan restore scan.ome.zarr sharp.ome.zarr --trust --report sharp.html
     """
     with one_line_errors(context):
@@ -136,6 +145,7 @@ def restore(
             precision=precision.value,
             softness=common.softness_option(softness),
             binning=binning,
+            region=region,
             output_scale=output_scale,
             objective=common.objective_options(numerical_aperture, wavelength),
         )
@@ -165,26 +175,27 @@ def restore_file(
     image, sentence = choose_image(source, settings.image, "--image ")
     if sentence:
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
-    opened = binned_micrograph(open_image(source, image), settings.binning)
+    found = open_image(source, image)
+    opened, options = binned_micrograph(found, settings.binning), settings.options(found)
     factor = _factor(opened, settings)
     if is_made_on_disk(output):
         named = partial(_model_name, settings=settings)
         for line in restore_on_disk(
-            source, image, output, named, wishes, compare, _shown, binning=settings.binning, **settings.options()
+            source, image, output, named, wishes, compare, _shown, binning=settings.binning, **options
         ):
             print(line, flush=True)
         return
-    check_room(opened, output, factor, wishes)
+    check_room(opened, output, factor, wishes, options.get("region"))
     before = binned_micrograph(read_image(source, image), settings.binning)
     check_output(output, before.axes, before.data.dtype)
     work = Work(wishes, _shown, settings.binning)
-    after = restored(before, settings, work if wishes.any else None)
+    after = restored(before, settings, options, work if wishes.any else None)
     write_image(output, after)
     print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")
     if compare is not None:
         from napari_mdeblurgan.comparison import write_comparison
 
-        write_comparison(compare, before, after)
+        write_comparison(compare, before, after, region=options.get("region"))
         print(compare)
     for line in work.write(output, before, after):
         print(line)
@@ -240,7 +251,7 @@ def _factor(image: Micrograph, settings: Settings) -> int:
         raise WrongUse(str(error)) from error
 
 
-def restored(image: Micrograph, settings: Settings, work: Work | None = None) -> Micrograph:
+def restored(image: Micrograph, settings: Settings, options: Mapping[str, Any], work: Work | None = None) -> Micrograph:
     """Restore an image and show the progress."""
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.engine import restore_steps
@@ -249,7 +260,7 @@ def restored(image: Micrograph, settings: Settings, work: Work | None = None) ->
     from napari_mdeblurgan.storage.provenance import record_of
 
     model = load_model(_model_name(image, settings))
-    plan = plan_micrograph(image, model.card, **settings.options())
+    plan = plan_micrograph(image, model.card, **options)
     for warning in plan.warnings:
         print(f"mdeblurgan: {warning}", file=sys.stderr)
     print(plan.described, flush=True)

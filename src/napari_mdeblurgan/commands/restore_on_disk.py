@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.progress import Progress
+    from napari_mdeblurgan.restoration.tiling import Region
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
 
@@ -36,7 +37,7 @@ def is_made_on_disk(output: Path) -> bool:
     return output.suffix.lower() == ".zarr"
 
 
-def check_room(image: Micrograph, output: Path, factor: int, wishes: Wishes) -> None:
+def check_room(image: Micrograph, output: Path, factor: int, wishes: Wishes, region: Region | None = None) -> None:
     """Make sure that an image, its result and its maps fit into memory, if they have to.
 
     Raises
@@ -45,8 +46,11 @@ def check_room(image: Micrograph, output: Path, factor: int, wishes: Wishes) -> 
         If they do not.
     """
     values, kind = math.prod(image.data.shape), np.dtype(image.data.dtype)
+    rows, columns = (image.data.shape[image.axes.index(axis)] for axis in "YX")
+    part = math.prod(stop - start for start, stop in region) / (rows * columns) if region else 1.0
     pixels = values // image.data.shape[-1] if image.rgb else values
-    needed = values * kind.itemsize * (1 + factor**2) + (pixels * TRUST_BYTES if wishes.assesses else 0)
+    made = values * kind.itemsize * factor**2 + (pixels * TRUST_BYTES if wishes.assesses else 0)
+    needed = values * kind.itemsize + part * made
     free = psutil.virtual_memory().available
     if needed > SHARE * free:
         raise FileError(

@@ -140,8 +140,9 @@ class Work:
         from napari_mdeblurgan.storage.map_places import map_path
 
         for each in found.maps:
-            grid = after if each.kind.finer else before
-            image = Micrograph(each.data, before.axes.removesuffix("S"), **grid.frame())
+            assert self._plan is not None
+            frame = after.frame() if each.kind.finer else before.frame(1, self._plan.origin)
+            image = Micrograph(each.data, before.axes.removesuffix("S"), **frame)
             path = map_path(output, each.name)
             write_image(path, image)
             unit = f", in {each.kind.unit}" if each.kind.unit else ""

@@ -12,9 +12,9 @@ from napari_mdeblurgan.pairs.search import reduced
 
 COARSE = 3  # halvings: what is coarser passes from plane to plane over many pixels, so that no seam is seen
 SMOOTH = 1.5  # pixels after them
-SHARPEST = 0.55  # of the depth: σ of the Gaussian by which planes are weighted where the height is sure
+SHARPEST = 0.45  # of the depth: σ of the Gaussian by which planes are weighted where the height is sure
 NARROW, WIDE = 0.2, 1.5  # planes: the least such σ, and the one where nothing is known of the height
-SURE = 0.9  # confidence from which a height is sure
+SURE = 0.5  # confidence from which a height is sure
 
 
 def fused_steps(
