@@ -35,6 +35,7 @@ import torch
 from napari_mdeblurgan.batch import BatchSettings, open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.output_folder import WORK
+from napari_mdeblurgan.batch.summary import PAGE, TABLE
 from napari_mdeblurgan.model import ModelCard, save_model
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
@@ -218,7 +219,7 @@ def results(output: Path) -> dict[str, str]:
         folders[:] = [name for name in folders if name != WORK]
         whole = [name for name in folders if name.endswith(".zarr")]
         folders[:] = [name for name in folders if name not in whole]
-        for name in [*whole, *(name for name in names if name != MANIFEST)]:
+        for name in [*whole, *(name for name in names if name not in (MANIFEST, TABLE, PAGE))]:
             path = Path(place, name)
             found[path.relative_to(output).as_posix()] = digest(path)
     return found

@@ -321,10 +321,11 @@ def test_rows_and_reasons_survive_when_another_image_is_added(
 
 
 def test_why_the_button_is_grey_is_said(batch: BatchWidget, inputs: Path, tmp_path: Path, qtbot: QtBot) -> None:
-    assert batch.controls.status.value.startswith("Add images first")
+    assert batch.controls.reason.value.startswith("Add images first")
     batch.add(str(inputs / "a.tif"))
-    assert batch.controls.status.value == "Choose the output folder."
+    assert batch.controls.reason.value == "Choose the output folder."
     batch.controls.output.value = str(tmp_path / "out")
+    assert batch.controls.reason.value == ""
     assert batch.controls.status.value == ""
 
 
@@ -340,9 +341,8 @@ def test_what_is_chosen_while_it_runs_is_said_afterwards_where_it_makes_the_butt
     gate.set()
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
     assert not batch.controls.run.enabled
-    summary, why = batch.controls.status.value.split("\n")
-    assert summary.startswith("1 result in")
-    assert why == "Give the address of the scheduler, or run it on this computer."
+    assert batch.controls.status.value.startswith("1 result in")
+    assert batch.controls.reason.value == "Give the address of the scheduler, or run it on this computer."
 
 
 def places(widget: QWidget) -> dict[str, QPoint]:

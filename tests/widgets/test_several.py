@@ -43,9 +43,9 @@ def pick(batch: BatchWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> C
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(paths[0]))
         button = batch.controls.add_folder if paths[0].is_dir() else batch.controls.add_files
         qtbot.mouseClick(button.native, LEFT)
-        qtbot.waitUntil(lambda: not any(worker.is_running for worker in batch._looking_into))
+        qtbot.waitUntil(lambda: not any(worker.is_running for worker in batch.gathering.looking))
         qtbot.wait(50)
-        return batch.chooser
+        return batch.gathering.chooser
 
     return act
 
@@ -125,15 +125,15 @@ def test_who_starts_before_the_files_were_looked_into_gets_all_images(
         looked.wait(20)
         return look(paths)
 
-    monkeypatch.setattr("napari_mdeblurgan.widgets.batch.widget.several_in", slowly)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.batch.gathering.several_in", slowly)
     path = write_series(tmp_path / "a.ome.tif")
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(path)], ""))
     qtbot.mouseClick(batch.controls.add_files.native, LEFT)
-    [worker] = batch._looking_into
+    [worker] = batch.gathering.looking
     qtbot.mouseClick(batch.controls.run.native, LEFT)
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
     looked.set()
     qtbot.waitUntil(lambda: not worker.is_running)
     qtbot.wait(50)
-    assert batch.chooser is None
+    assert batch.gathering.chooser is None
     assert len(list((tmp_path / "out").glob("*.tif"))) == 3

@@ -16,7 +16,7 @@ from napari_mdeblurgan.batch.marks import is_known
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.outputs import make_folder
-from napari_mdeblurgan.own_folder import OwnFolder, is_link
+from napari_mdeblurgan.own_folder import OwnFolder, is_link, open_own, refuse_links
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 
 WORK = ".mdeblurgan"
@@ -162,6 +162,27 @@ class OutputFolder:
                 final.unlink(missing_ok=True)
         except OSError as error:
             raise FileError(f"{final} cannot be written: {reason_of(error, final.parent)}.") from error
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Write a file of the batch's own, in place of the one that is there.
+
+        Raises
+        ------
+        FileError
+            If it cannot be written, or its name is that of a link.
+        """
+        part, final = self.work / name, self.path / name
+        refuse_links([part, final])
+        try:
+            with open_own(part, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(final)
+        except OSError as error:
+            self._own.remove(name)
+            raise FileError(f"{final} cannot be written: {reason_of(error, self.path)}.") from error
+        return final
 
     def forget(self, output: str) -> None:
         """Remove all that was begun for a result."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
 
 FORMATS = {"ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr", "tiff": ".tif", "png": ".png"}
+ASSESSED_BYTES = 44  # of memory that the maps take for each pixel of an image
+ASSESSED_MORE = 8  # times as much memory may be taken where a result is assessed
 VERSION = 1  # of what is done with an image; another one makes all results anew
 
 
@@ -115,7 +118,10 @@ class Recipe:
         return self.suffix == ".ome.zarr" or self.is_large(image)
 
     def is_large(self, image: Micrograph) -> bool:
-        """Whether a result is too large to be made in memory."""
+        """Whether a result is too large to be made in memory, or its maps if it is assessed."""
+        pixels = math.prod(image.data.shape) // (image.data.shape[-1] if image.rgb else 1)
+        if self.trust and pixels * ASSESSED_BYTES > ASSESSED_MORE * self.large_bytes:
+            return True
         return int(image.data.nbytes) * self.factor_for(image) ** 2 > self.large_bytes
 
     def job(self, fingerprint: Fingerprint) -> str:

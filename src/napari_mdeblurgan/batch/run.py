@@ -14,7 +14,7 @@ from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Input, Source, find_sources
 from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
 from napari_mdeblurgan.batch.making import make_here
-from napari_mdeblurgan.batch.manifest import Failed, Made, Record
+from napari_mdeblurgan.batch.manifest import Failed, Made, Manifest, Record
 from napari_mdeblurgan.batch.marks import mark_of
 from napari_mdeblurgan.batch.naming import name_results
 from napari_mdeblurgan.batch.output_folder import OutputFolder, report_name, workplace_name
@@ -313,7 +313,7 @@ def open_empty_batch(output: str | Path, settings: BatchSettings) -> Batch:
 
 
 def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe) -> Batch:
-    own = results_in(folder)
+    own = results_in(folder.manifest, folder.path)
     sources = [source for source in sources if source.key not in own]
     if not sources:
         raise FileError(f"All of the images are results of batches into {folder.path}; name others.")
@@ -322,10 +322,10 @@ def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings
     return Batch(folder, settings, recipe, tuple(items), todo, outputs)
 
 
-def results_in(folder: OutputFolder) -> set[str]:
+def results_in(manifest: Manifest, folder: Path) -> set[str]:
     """The paths of all that batches into a folder have made."""
-    records = folder.manifest.records
-    return {os.path.join(folder.path, *output.split("/")) for (_, output), each in records.items() if each.made}  # noqa: PTH118
+    records, root = manifest.records, os.path.realpath(folder)
+    return {os.path.join(root, *output.split("/")) for (_, output), each in records.items() if each.made}  # noqa: PTH118
 
 
 def _planned(

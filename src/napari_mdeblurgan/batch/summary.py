@@ -10,10 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.batch.manifest import Made, Manifest
 from napari_mdeblurgan.batch.output_folder import OutputFolder, report_name
-from napari_mdeblurgan.own_folder import refuse_links
 from napari_mdeblurgan.plain_text import for_metadata, for_spreadsheet
 from napari_mdeblurgan.trust.headline import LEVELS, SIGNS
 from napari_mdeblurgan.trust.verdict import Verdict, verdict_from
@@ -157,15 +155,8 @@ def write_summary(folder: OutputFolder, images: Iterable[str] = ()) -> Path | No
     rows = rows_of(folder.manifest, folder.path, images)
     if not rows:
         return None
-    table, page = folder.path / TABLE, folder.path / PAGE
-    refuse_links([table, page])
-    for path, content in (
-        (table, table_text(rows).encode("utf-8-sig")),  # so that a spreadsheet sees that it is UTF-8
-        (page, page_of(rows, folder.path).encode()),
-    ):
-        with replacing(path) as file:
-            file.write(content)
-    return page
+    folder.write(TABLE, table_text(rows).encode("utf-8-sig"))  # so that a spreadsheet sees that it is UTF-8
+    return folder.write(PAGE, page_of(rows, folder.path).encode())
 
 
 def _cells(row: Row) -> Iterator[str]:

@@ -158,7 +158,7 @@ class Watch:
             if not is_whole(path) and still < PATIENCE_S:
                 continue
             self._settled[path] = stamp
-            own = results_in(self.batch.folder) if own is None else own
+            own = results_in(self.batch.folder.manifest, self.batch.folder.path) if own is None else own
             if os.path.realpath(path) in own or is_result(path):
                 continue
             sources = sources_in(path, base, self.batch.settings.image)

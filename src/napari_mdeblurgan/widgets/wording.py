@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_mdeblurgan.trust.headline import SIGNS
+
 if TYPE_CHECKING:
     from napari.layers import Layer
+
+    from napari_mdeblurgan.trust.verdict import Verdict
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 CUT_PREVIEW = "It shows the middle of the view; zoom in to preview all of it."
@@ -125,6 +129,19 @@ def counted(done: int, total: int) -> str:
 def failed(count: int) -> str:
     """How many images have failed, after how many have not."""
     return f", {count} failed" if count else ""
+
+
+def verdict(found: Verdict | None) -> str:
+    """The line on a result with its sign; empty where it was not assessed."""
+    return f"{SIGNS[found.level][0]} {found.text}" if found is not None else ""
+
+
+def waiting(done: int, missed: int, growing: int, trouble: str) -> str:
+    """What has become of a folder that is watched, while there is nothing to do."""
+    if trouble:
+        return trouble
+    coming = f"; {growing} file{'s are' if growing != 1 else ' is'} still being written" if growing else ""
+    return f"Watching: {done} image{'s' * (done != 1)} done{failed(missed)}{coming}."
 
 
 def reason_first(reason: str, name: str, folder: Path) -> str:

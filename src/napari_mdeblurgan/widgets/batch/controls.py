@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, LineEdit, ProgressBar, PushButton, SpinBox, Widget
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy
+from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QWidget
 
 from napari_mdeblurgan.widgets.controls import HALVE_TIP, OUTPUT_TIP, PROGRESS_STEPS, SAME_PIXELS, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
@@ -38,11 +39,15 @@ class BatchControls:
     scheduler: LineEdit
     halve: CheckBox
     same_pixels: CheckBox
+    trust: CheckBox
+    watch: CheckBox
     overwrite: CheckBox
     run: PushButton
     cancel: PushButton
     retry: PushButton
     open: PushButton
+    table: PushButton
+    reason: Label
     progress: ProgressBar
     status: Label
 
@@ -59,9 +64,23 @@ class BatchChoices:
     place: str = HERE
     workers: str = "2"
     scheduler: str = ""
+    trust: str = ""
 
 
 REMEMBERED = tuple(field.name for field in fields(BatchChoices))
+
+
+def chosen_before(name: str, value: str) -> Any:
+    """What was remembered of a control, as it takes it.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
+    if name == "workers":
+        return int(value)
+    return value == str(True) if name == "trust" else value
 
 
 def make_batch_controls(
@@ -99,8 +118,18 @@ def make_batch_controls(
         scheduler=LineEdit(label="Address", tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786."),
         halve=CheckBox(text="Halve first", value=False, tooltip=HALVE_TIP),
         same_pixels=CheckBox(text=SAME_PIXELS, value=False, tooltip=OUTPUT_TIP),
+        trust=CheckBox(
+            text="Trust",
+            value=False,
+            tooltip="Assess each result: a verdict in the list, in the table and in the result, and a report beside it.",
+        ),
+        watch=CheckBox(
+            text="Watch",
+            value=False,
+            tooltip="Then restore what is written into the folders of the list, as soon as it is whole, until Cancel.",
+        ),
         overwrite=CheckBox(
-            text="Overwrite what is in the way",
+            text="Overwrite",
             value=False,
             tooltip="Replace files in the output folder that have the name of a result, and results of other settings.",
         ),
@@ -111,6 +140,11 @@ def make_batch_controls(
         ),
         retry=PushButton(text="Retry failed", tooltip="Restore only the images that failed."),
         open=PushButton(text="Open", tooltip="Show the folder of the results in the file manager."),
+        table=PushButton(
+            text="Table",
+            tooltip="Show the table of all images, the worst first: blur, noise, error and verdict of each, with its report.",
+        ),
+        reason=Label(value="", tooltip="Why nothing can be started."),
         progress=ProgressBar(
             value=0,
             min=0,
@@ -120,9 +154,7 @@ def make_batch_controls(
         status=Label(value=""),
     )
     controls.progress.native.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    kept = controls.progress.native.sizePolicy()
-    kept.setRetainSizeWhenHidden(True)  # else what lies below would move under the mouse
-    controls.progress.native.setSizePolicy(kept)
+    plain(controls.reason.native).setWordWrap(True)
     controls.output.native.setPlaceholderText("Folder for the results")
     controls.scheduler.native.setPlaceholderText("tcp://host:8786")
     plain(controls.status.native).setWordWrap(True)
@@ -133,11 +165,11 @@ def make_batch_controls(
     return controls
 
 
-def rows_above(controls: BatchControls) -> list[Widget]:
+def rows_above(controls: BatchControls) -> list[QWidget]:
     """What lies above the list of images: all that can be pressed, which so never moves while the words below change."""
-    return [
+    rows = [
         _row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear),
-        _named(controls.output, controls.choose),
+        _named(controls.output, controls.choose, controls.open),
         _named(controls.format, controls.same_pixels),
         _named(controls.rgb_model),
         _named(controls.grey_model),
@@ -145,10 +177,46 @@ def rows_above(controls: BatchControls) -> list[Widget]:
         _named(controls.place),
         _named(controls.workers),
         _named(controls.scheduler),
-        controls.overwrite,
-        _row(controls.run, controls.cancel, controls.retry, controls.open),
-        controls.progress,
+        _row(controls.trust, controls.watch, controls.overwrite),
+        _row(controls.run, controls.cancel, controls.retry, controls.table),
     ]
+    return [*(row.native for row in rows), _one_place(controls.reason.native, controls.progress.native)]
+
+
+def gathering_controls(controls: BatchControls) -> tuple[Widget, ...]:
+    """What changes the list of images and where they go."""
+    return controls.add_files, controls.add_folder, controls.add_layers, controls.clear, controls.output
+
+
+def lacking(controls: BatchControls, inputs: Sequence[Any]) -> str:
+    """What a batch of these inputs still needs before it can begin, in one sentence; empty if there is all."""
+    if not inputs:
+        return "Add images first: drop files or folders here."
+    if controls.watch.value and not all(isinstance(each, str) for each in inputs):
+        return "Only folders and files can be watched: clear the list, or untick Watch."
+    if controls.watch.value and not any(Path(str(each)).is_dir() for each in inputs):
+        return "Add the folder that is to be watched, or untick Watch."
+    if not controls.output.value.strip():
+        return "Choose the output folder."
+    if controls.place.value == SCHEDULER and not controls.scheduler.value.strip():
+        return "Give the address of the scheduler, or run it on this computer."
+    return ""
+
+
+def show_running(controls: BatchControls, running: bool, reason: str) -> None:
+    """Show below the buttons how far the work is, or why it cannot begin."""
+    place = controls.progress.native.parentWidget()
+    place.setCurrentWidget(controls.progress.native if running else controls.reason.native)
+    controls.reason.value = "" if running else reason
+
+
+def _one_place(*widgets: QWidget) -> QStackedWidget:
+    """A place for several widgets of which one is seen, so that nothing below moves under the mouse."""
+    place = QStackedWidget()
+    for widget in widgets:
+        place.addWidget(widget)
+    place.setFixedHeight(2 * place.fontMetrics().lineSpacing() + 2)
+    return place
 
 
 def show_place(controls: BatchControls) -> None:

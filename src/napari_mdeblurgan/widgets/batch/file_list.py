@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QPainter, QPaintEvent, QPalette, QPen
 from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from napari_mdeblurgan.batch.inputs import short_name
@@ -13,6 +14,7 @@ from napari_mdeblurgan.widgets.plain import literal
 
 WAITING, WORKING, DONE, FAILED = "waiting", "working…", "done", "failed"
 IN_FULL = Qt.ItemDataRole.UserRole  # what a cell says, which may be too narrow for it
+HINT = "Drop files or folders here."
 SIGNS = {WAITING: "·", WORKING: "▶", DONE: "✓", FAILED: "✗"}
 
 
@@ -37,31 +39,73 @@ class FileList(QTreeWidget):
         self._rows: dict[str, QTreeWidgetItem] = {}
         self._working: set[str] = set()
         self._reasons: dict[str, str] = {}  # why images failed, until they are done
+        self._hovered = False
 
     def offer(self, names: Iterable[str]) -> None:
         """List these images and no others; what was said of one of them stays, and nothing has been done about the rest."""
-        listed = list(names)
-        kept = {name: (row.text(1), row.data(1, IN_FULL)) for name, row in self._rows.items() if name in listed}
+        listed = list(dict.fromkeys(names))
+        wanted = set(listed)
+        kept = {name: (row.text(1), row.data(1, IN_FULL)) for name, row in self._rows.items() if name in wanted}
         self._reasons = {name: why for name, why in self._reasons.items() if name in kept}
         self.clear()
         self._rows, self._working = {}, set()
-        for name in listed:
-            self._add(name)
-            if name in kept:
-                _write(self._rows[name], *kept[name])
+        self._add(listed, self.topLevelItemCount())
+        for name, said in kept.items():
+            _write(self._rows[name], *said)
 
     def offer_also(self, names: Iterable[str]) -> None:
         """List these images beside those that are listed."""
-        for name in names:
-            if name not in self._rows:
-                self._add(name)
+        self._add(names, self.topLevelItemCount())
 
-    def _add(self, name: str) -> None:
-        row = QTreeWidgetItem([short_name(name), ""])
-        row.setToolTip(0, literal(name))
-        self.addTopLevelItem(row)
-        self._rows[name] = row
-        self.tell(name, WAITING)
+    def insert_before(self, name: str, names: Iterable[str]) -> None:
+        """List these images before the row `name`; at the end, where there is none."""
+        at = self.indexOfTopLevelItem(self._rows[name]) if name in self._rows else self.topLevelItemCount()
+        self._add(names, at)
+
+    def remove(self, name: str) -> None:
+        """Take a row off the list."""
+        row = self._rows.pop(name, None)
+        if row is not None:
+            self.takeTopLevelItem(self.indexOfTopLevelItem(row))
+
+    def note(self, name: str, words: str) -> None:
+        """Say something of a row about which nothing can be done yet."""
+        if name in self._rows:
+            _write(self._rows[name], f"{SIGNS[WAITING]} {words}", words)
+
+    def _add(self, names: Iterable[str], at: int) -> None:
+        new = {name: QTreeWidgetItem([short_name(name), ""]) for name in names if name not in self._rows}
+        for name, row in new.items():
+            row.setToolTip(0, literal(name))
+            _write(row, f"{SIGNS[WAITING]} {WAITING}", WAITING)
+        self._rows |= new
+        self.insertTopLevelItems(at, list(new.values()))
+
+    def hover(self, welcome: bool) -> None:
+        """Show that what is dragged over the list may be dropped."""
+        self._hovered = welcome
+        self._redraw()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Qt's: the rows; where there are none, what can be done."""
+        super().paintEvent(event)
+        view = self.viewport()
+        if view is None or (self.topLevelItemCount() and not self._hovered):
+            return
+        painter, room = QPainter(view), view.rect().adjusted(6, 6, -6, -6)
+        colour = self.palette().color(QPalette.ColorRole.Text)
+        colour.setAlpha(160)
+        painter.setPen(QPen(colour, 2 if self._hovered else 1, Qt.PenStyle.DashLine))
+        painter.drawRoundedRect(room, 4, 4)
+        if not self.topLevelItemCount():
+            centred = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(room.adjusted(6, 0, -6, 0), int(centred), HINT)
+        painter.end()
+
+    def _redraw(self) -> None:
+        view = self.viewport()
+        if view is not None:
+            view.update()
 
     def tell(self, name: str, state: str, why: str = "") -> None:
         """Say what has become of an image. One that failed and waits for another try goes on saying why it failed."""
@@ -72,6 +116,7 @@ class FileList(QTreeWidget):
             self._reasons[name] = why
         elif state == DONE:
             self._reasons.pop(name, None)
+            why = f"{DONE} · {why}" if why else ""
         elif state == WAITING and name in self._reasons:
             state, why = FAILED, self._reasons[name]
         _write(row, f"{SIGNS[state]} {why or state}", why or state)

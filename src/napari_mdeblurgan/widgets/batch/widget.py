@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QUrl
@@ -16,41 +15,41 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_mdeblurgan.batch.manifest import MANIFEST
-from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.batch.summary import PAGE
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
-from napari_mdeblurgan.storage import FileImage, readable
+from napari_mdeblurgan.storage import FileImage
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.axes import arranged, micrograph
 from napari_mdeblurgan.widgets.batch.controls import (
     REMEMBERED,
     SCHEDULER,
     WORKERS,
     BatchChoices,
+    chosen_before,
+    lacking,
     make_batch_controls,
     rows_above,
     show_place,
+    show_running,
 )
+from napari_mdeblurgan.widgets.batch.dropping import DropTarget
 from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, WAITING, FileList
-from napari_mdeblurgan.widgets.batch.several import ImageChooser, several_in
+from napari_mdeblurgan.widgets.batch.gathering import Gathering
 from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
-from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.runner import JobWorker
 from napari_mdeblurgan.widgets.settings import read_settings
-from napari_mdeblurgan.widgets.view import full_resolution
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
+    from napari_mdeblurgan.batch.watching import Found, Waiting
+    from napari_mdeblurgan.trust.verdict import Verdict
 
 RUNNING = "the restoration of many images; what is done is kept and can be resumed"
-LOOKING_INTO = "a look for files of several images"
 REASONS = 3  # that are said at the end; the list has them all
 
 
@@ -73,18 +72,20 @@ class BatchWidget(QWidget):
         self._outcome: Finished | Stopped | None = None
         self._stopped = False  # whether the last run was cancelled
         self._retrying = False
+        self._watching = False  # whether the last run goes on until it is stopped
         self._said = ""  # what is to be read but for what lacks
         self._notes: tuple[str, ...] = ()  # what was noticed when the last run began
         self._own_pixels = False  # whether a chosen model was fine-tuned for the images' own pixels
         self._results = Path()  # the output folder of the work that runs
-        self._looking_into: list[Any] = []  # workers that look for files of several images
-        self.chooser: ImageChooser | None = None
-        self.inputs: list[str | FileImage | Micrograph] = []
+        self._so_far = (0, 0)  # results and failures of the work that runs
         self.controls = make_batch_controls(self._colour_models, self._grey_models, self._device_entries)
         self.files = FileList()
+        self.gathering = Gathering(
+            self, napari_viewer, self.files, lambda: self.controls.output.value, self._on_inputs, self._tell_failure
+        )
         layout = QVBoxLayout(self)
         for row in rows_above(self.controls):
-            layout.addWidget(row.native)
+            layout.addWidget(row)
         layout.addWidget(self.files, 1)
         layout.addWidget(self.controls.status.native)
         self.setMinimumWidth(SMALLEST_WIDTH)
@@ -110,6 +111,11 @@ class BatchWidget(QWidget):
     # ---- what is chosen
 
     @property
+    def inputs(self) -> list[str | FileImage | Micrograph]:
+        """What is to be restored: paths, patterns, images of files and layers."""
+        return self.gathering.inputs
+
+    @property
     def running(self) -> bool:
         """Whether a batch is at work; a cancelled one ends with its tile."""
         return self._worker is not None
@@ -117,14 +123,7 @@ class BatchWidget(QWidget):
     @property
     def problem(self) -> str:
         """What a batch still needs before it can begin, in one sentence; empty if there is all."""
-        controls = self.controls
-        if not self.inputs:
-            return "Add images first: files, a folder, or the layers that are selected."
-        if not controls.output.value.strip():
-            return "Choose the output folder."
-        if controls.place.value == SCHEDULER and not controls.scheduler.value.strip():
-            return "Give the address of the scheduler, or run it on this computer."
-        return ""
+        return lacking(self.controls, self.inputs)
 
     @property
     def _ready(self) -> bool:
@@ -133,76 +132,27 @@ class BatchWidget(QWidget):
 
     def add(self, *inputs: str | FileImage | Micrograph) -> None:
         """Put paths, patterns, images of files and micrographs on the list."""
-        new = [each for each in inputs if isinstance(each, Micrograph) or each not in self.inputs]
-        self.inputs += new
-        self.files.offer_also([each.name if isinstance(each, Micrograph) else str(each) for each in new])
-        self._say("")
-        self._refresh()
-
-    def add_selected_layers(self) -> None:
-        """Put the selected image layers on the list, as they are now; a multiscale one at full resolution."""
-        chosen = [layer for layer in self._viewer.layers if layer in self._viewer.layers.selection]
-        images = [layer for layer in chosen if isinstance(layer, Image)]
-        if not images:
-            self._tell_failure("No image layer is selected: select some in the layer list, then add them.")
-            return
-        try:
-            self.add(*(_micrograph_of(layer) for layer in images))
-        except MdeblurganError as error:
-            self._tell_failure(str(error))
-
-    def _pick_files(self) -> None:
-        patterns = " ".join(f"*{suffix}" for suffix in readable() if suffix != ".zarr")
-        files, _ = QFileDialog.getOpenFileNames(self, "Images to restore", "", f"Images ({patterns});;All files (*)")
-        self.add(*files)
-        self._look_into(files)
-
-    def _pick_folder(self) -> None:
-        if folder := QFileDialog.getExistingDirectory(self, "Folder with images, or OME-Zarr"):
-            self.add(folder)
-            if is_image_folder(Path(folder)):
-                self._look_into([folder])
-
-    def _look_into(self, paths: Sequence[str]) -> None:
-        """Find out which files hold several images, and let the user choose among these."""
-        if paths:
-            worker = create_worker(
-                InWords(several_in, LOOKING_INTO), tuple(paths), _connect={"returned": self._offer_images}
-            )
-            self._looking_into.append(worker)
-
-    def _look_no_more(self) -> None:
-        """Ask nothing about files that are still looked into: who goes on without an answer means all of their images."""
-        for worker in self._looking_into:
-            with suppress(TypeError, RuntimeError):  # it has returned already
-                worker.returned.disconnect(self._offer_images)
-        self._looking_into = []
-
-    def _offer_images(self, files: dict[str, tuple[FileImage, ...]]) -> None:
-        """Ask which images of files are meant; until that is said it is all of them."""
-        files = {path: images for path, images in files.items() if path in self.inputs}
-        if not files:
-            return
-        self.chooser = chooser = ImageChooser(self, files)
-        chooser.accepted.connect(lambda: self._restrict(chooser.chosen()))
-        chooser.open()
-
-    def _restrict(self, chosen: dict[str, list[FileImage]]) -> None:
-        """Put images of files in the place of the files."""
-        kept: list[str | FileImage | Micrograph] = []
-        for each in self.inputs:
-            kept += chosen[each] if isinstance(each, str) and each in chosen else [each]
-        self.inputs = []
-        self.files.offer(())
-        self.add(*kept)
+        self.gathering.add(*inputs)
 
     def _pick_output(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Folder for the results", self.controls.output.value):
             self.controls.output.value = folder
 
+    def _on_inputs(self, words: str) -> None:
+        self._say(words)
+        self._refresh()
+
+    def _take_output(self, paths: list[str]) -> None:
+        """A folder that was dropped on the name of the output folder."""
+        folders = [path for path in paths if Path(path).is_dir()]
+        if folders:
+            self.controls.output.value = folders[0]
+        else:
+            self._tell_failure("Drop a folder on Output.")
+
     def _clear(self) -> None:
-        self.inputs, self._stopped, self._notes = [], False, ()
-        self.files.offer(())
+        self._stopped, self._notes = False, ()
+        self.gathering.clear()
         self._said = ""
         self._refresh()
 
@@ -210,11 +160,11 @@ class BatchWidget(QWidget):
         for name in REMEMBERED:
             control, value = getattr(self.controls, name), getattr(self._choices, name)
             with suppress(ValueError):  # a model or a number that is no longer offered
-                control.value = int(value) if name == "workers" else value
+                control.value = chosen_before(name, value)
 
     def _remember(self) -> None:
         chosen = BatchChoices(
-            **{field.name: str(getattr(self.controls, field.name).value) for field in fields(BatchChoices)}
+            **{field.name: str(getattr(self.controls, field.name).value or "") for field in fields(BatchChoices)}
         )
         if self._devices == Devices():  # not looked for yet: the last choice cannot be shown
             chosen = replace(chosen, device=self._choices.device)
@@ -225,19 +175,23 @@ class BatchWidget(QWidget):
     def _connect(self) -> None:
         controls = self.controls
         for button, act in (
-            (controls.add_files, self._pick_files),
-            (controls.add_folder, self._pick_folder),
-            (controls.add_layers, self.add_selected_layers),
+            (controls.add_files, self.gathering.pick_files),
+            (controls.add_folder, self.gathering.pick_folder),
+            (controls.add_layers, self.gathering.add_selected_layers),
             (controls.clear, self._clear),
             (controls.choose, self._pick_output),
             (controls.run, self.start),
             (controls.cancel, self.cancel),
             (controls.retry, self.retry),
             (controls.open, self.show_in_file_manager),
+            (controls.table, self.show_table),
         ):
             button.changed.connect(lambda _=None, act=act: act())
         for name in REMEMBERED:
             getattr(controls, name).changed.connect(self._on_choice)
+        controls.watch.changed.connect(lambda _: self._refresh())
+        DropTarget(self, self.gathering.take_dropped, lambda: not self.running, self.files.hover)
+        DropTarget(controls.output.native, self._take_output, lambda: not self.running)
         controls.same_pixels.changed.connect(lambda _: self._show_words())
         self.files.itemSelectionChanged.connect(self._tell_selected)
         self._watch = LifeWatch(self, self._on_show, self._on_close)
@@ -287,13 +241,16 @@ class BatchWidget(QWidget):
             "binning": 2 if controls.halve.value else 1,
             "output_scale": self._output_scale,
             "overwrite": controls.overwrite.value,
+            "trust": controls.trust.value,
             "retry_failed": retry_failed,
             "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
             "workers": controls.workers.value if place == WORKERS else None,
         }
-        self._look_no_more()
-        order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings)
+        self.gathering.look_no_more()
+        watch = controls.watch.value and not retry_failed
+        order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings, watch=watch)
         self._outcome, self._stopped, self._retrying, self._notes = None, False, retry_failed, ()
+        self._so_far, self._watching = (0, 0), watch
         self._worker = create_worker(InWords(run_order, RUNNING), order, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._on_step)
         self._worker.returned.connect(self._keep)
@@ -315,19 +272,29 @@ class BatchWidget(QWidget):
         """Open the output folder where the system shows folders."""
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder())))
 
+    def show_table(self) -> None:
+        """Open the table of all images in the browser."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder() / PAGE)))
+
     def _folder(self) -> Path:
         return Path(self.controls.output.value.strip()).expanduser()
 
     # ---- what comes back
 
-    def _on_step(self, step: Listed | BatchProgress) -> None:
+    def _on_step(self, step: Listed | Found | BatchProgress | Waiting) -> None:
+        from napari_mdeblurgan.batch.watching import Found, Waiting
+
         if self._stopped:
             return
-        if isinstance(step, Listed):
-            self._results, self._notes = step.folder, step.notes
-            (self.files.offer_also if self._retrying else self.files.offer)(name for name, _ in step.images)
-            for name, is_there in step.images:
-                self.files.tell(name, DONE if is_there else WAITING)
+        if isinstance(step, Listed | Found):
+            self._list(step)
+            return
+        self._so_far = step.done, step.failed
+        if isinstance(step, Waiting):
+            self.files.work_on(())
+            self._bar(1.0)
+            self.controls.progress.native.setFormat("waiting for images")
+            self._say(wording.waiting(step.done, step.failed, step.growing, step.trouble))
             return
         self.files.work_on(step.current)
         if step.news is not None:
@@ -336,13 +303,26 @@ class BatchWidget(QWidget):
         waiting = "Waiting for workers… " if step.workers == 0 else ""
         self._say(f"{waiting}{wording.counted(step.done, step.total)}{wording.failed(step.failed)}.")
 
+    def _list(self, step: Listed | Found) -> None:
+        """Show the images that were found."""
+        verdicts: Mapping[str, Verdict] = {}
+        if isinstance(step, Listed):
+            self._results, self._notes, verdicts = step.folder, step.notes, step.verdicts
+        alone = isinstance(step, Listed) and not self._retrying and not self._watching
+        (self.files.offer if alone else self.files.offer_also)(name for name, _ in step.images)
+        for name, is_there in step.images:
+            if is_there:
+                self.files.tell(name, DONE, wording.verdict(verdicts.get(name)))
+            else:
+                self.files.tell(name, WAITING)
+
     def _on_news(self, news: Any) -> None:
         from napari_mdeblurgan.batch import Failure
 
         if isinstance(news, Failure):
             self.files.tell(news.name, FAILED, wording.reason_first(news.reason, news.name, self._results))
         else:
-            self.files.tell(news.name, DONE)
+            self.files.tell(news.name, DONE, wording.verdict(news.verdict))
             for warning in news.warnings:
                 show_warning(f"{news.name}: {warning}")
 
@@ -357,9 +337,13 @@ class BatchWidget(QWidget):
         elif isinstance(outcome, Finished):
             words = f"{outcome.done} result{'s' * (outcome.done != 1)} in {outcome.folder}"
             words = f"{words}{wording.failed(outcome.failed)}, after {wording.duration(outcome.seconds)}."
-            self._say("\n".join([words, *self.files.reasons()[:REASONS]]))
+            self._say("\n".join(filter(None, [words, outcome.problem, *self.files.reasons()[:REASONS]])))
             if outcome.failed:
                 show_error(f"{outcome.failed} of the images failed; the Batch widget says why.")
+        elif self._watching:
+            done, failed = self._so_far
+            words = f"Stopped watching: {done} result{'s' * (done != 1)} in {self._results}{wording.failed(failed)}."
+            self._say("\n".join([words, *self.files.reasons()[:REASONS]]))
         else:
             self._say("Cancelled; what is done is kept: press Resume to go on.")
         self._refresh()
@@ -377,10 +361,9 @@ class BatchWidget(QWidget):
         self._show_words()
 
     def _show_words(self) -> None:
-        """What was said last, what the run noticed, and why nothing can begin where the buttons are grey."""
-        lacking = "" if self.running else self.problem
+        """What was said last, and what the run noticed."""
         untrained = (not_trained_for(output_factor(self._output_scale, card), card) for card in self._chosen_cards)
-        said = (self._said, *self._notes, *(() if self.running else untrained), lacking)
+        said = (self._said, *self._notes, *(() if self.running else untrained))
         self.controls.status.value = "\n".join(filter(None, said))
 
     def _bar(self, fraction: float | None, *words: str) -> None:
@@ -419,7 +402,7 @@ class BatchWidget(QWidget):
             ):
                 signal.disconnect(slot)
             worker.quit()
-        self._look_no_more()
+        self.gathering.look_no_more()
         self._search.abandon()
 
     def _refresh(self) -> None:
@@ -434,14 +417,16 @@ class BatchWidget(QWidget):
         controls.cancel.enabled = running and not self._stopped
         controls.retry.enabled = ready and failed > 0
         controls.open.enabled = bool(controls.output.value.strip()) and self._folder().is_dir()
-        controls.progress.visible = running
+        controls.table.enabled = bool(controls.output.value.strip()) and (self._folder() / PAGE).is_file()
+        show_running(controls, running, self.problem)
         show_place(controls)
         self._show_words()
-        for control in (controls.add_files, controls.add_folder, controls.add_layers, controls.clear, controls.output):
+        for control in (
+            controls.add_files,
+            controls.add_folder,
+            controls.add_layers,
+            controls.clear,
+            controls.output,
+            controls.watch,
+        ):
             control.enabled = not running
-
-
-def _micrograph_of(layer: Image) -> Micrograph:
-    """A layer's image as it is now, with y and x where its labels say."""
-    placement = placement_of(layer)
-    return micrograph(arranged(as_array(full_resolution(layer)), placement.order), layer.name, layer.rgb, placement)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,9 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.batch import BatchProgress
+    from napari_mdeblurgan.batch import Batch, BatchProgress
+    from napari_mdeblurgan.batch.watching import Found, Waiting
+    from napari_mdeblurgan.trust.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
@@ -31,23 +33,28 @@ class Order:
         Folder for the results.
     settings : dict
         As in `BatchSettings`.
+    watch : bool
+        Whether to wait for more until it is closed.
     """
 
     inputs: tuple[Any, ...]
     output: str
     settings: dict[str, Any]
+    watch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """The images that were found: the name of each, and whether its result is there already; and the output folder.
 
-    `notes` say, in a sentence each, what was noticed when the work began.
+    `notes` say, in a sentence each, what was noticed when the work began. `verdicts` has those on results that are there, by the
+    names of their images.
     """
 
     images: tuple[tuple[str, bool], ...]
     folder: Path
     notes: tuple[str, ...] = ()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,7 @@ class Finished:
     failed: int
     folder: Path
     seconds: float
+    problem: str = ""  # why the table could not be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ class Stopped:
     sentence: str
 
 
-def run_order(order: Order) -> Generator[Listed | BatchProgress, None, Finished | Stopped]:
+def run_order(order: Order) -> Generator[Listed | Found | BatchProgress | Waiting, None, Finished | Stopped]:
     """Do what is wanted; closing the generator ends the work after its tile and keeps what is done.
 
     Returns
@@ -79,7 +87,7 @@ def run_order(order: Order) -> Generator[Listed | BatchProgress, None, Finished 
         No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
     """
     try:
-        return (yield from at_low_priority(_run(order)))
+        return (yield from at_low_priority(_watch(order) if order.watch else _run(order)))
     except MdeblurganError as error:
         return Stopped(str(error))
     except Exception as error:
@@ -97,7 +105,35 @@ def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
             tuple((item.source.name, item.source.key not in missing) for item in batch.items),
             batch.folder.path,
             batch.notes,
+            _verdicts(batch),
         )
         with closing(batch.steps()) as steps:
             yield from steps
-        return Finished(len(batch.outputs), len(batch.failures), batch.folder.path, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return Finished(len(batch.outputs), len(batch.failures), batch.folder.path, seconds, batch.summary_problem)
+
+
+def _watch(order: Order) -> Generator[Any, None, Finished]:
+    """Goes on until it is closed."""
+    from napari_mdeblurgan.batch import BatchSettings, open_watch
+
+    with open_watch(order.inputs, order.output, BatchSettings(**order.settings)) as watch:
+        yield Listed((), watch.batch.folder.path, watch.batch.notes)
+        with closing(watch.steps()) as steps:
+            yield from steps
+    raise AssertionError("a watch does not end by itself")
+
+
+def _verdicts(batch: Batch) -> dict[str, Verdict]:
+    """Those of earlier runs on the results that are there."""
+    from napari_mdeblurgan.trust.verdict import verdict_from
+
+    found = {}
+    missing = {item.source.key for item in batch.todo}
+    for item in batch.items:
+        record = batch.folder.manifest.records.get((item.source.key, item.output))
+        if item.source.key not in missing and record is not None and record.made is not None:
+            verdict = verdict_from(record.made.trust)
+            if verdict is not None:
+                found[item.source.name] = verdict
+    return found
