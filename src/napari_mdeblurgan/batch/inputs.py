@@ -103,7 +103,7 @@ def find_sources(inputs: Iterable[Input], output: str | Path | None = None, imag
     return list(found.values())
 
 
-def candidates(inputs: Iterable[str | Path], output: Path) -> dict[Path, Path]:
+def candidates(inputs: Iterable[str | Path], output: Path | None) -> dict[Path, Path]:
     """Files that may be images, each with the folder below which its result keeps its folders; none where there are none yet.
 
     No file is opened. Those in the output folder are left out where it lies in a folder of inputs.
@@ -112,15 +112,15 @@ def candidates(inputs: Iterable[str | Path], output: Path) -> dict[Path, Path]:
     ----------
     inputs : iterable of str or Path
         As for `find_sources`.
-    output : Path
-        The output folder.
+    output : Path or None
+        The output folder, if it is known.
 
     Raises
     ------
     FileError
         If something that was named does not exist.
     """
-    barred = Path(os.path.realpath(output.expanduser()))
+    barred = None if output is None else Path(os.path.realpath(output.expanduser()))
     found: dict[Path, Path] = {}
     for each in inputs:
         path = local_path(each)

@@ -23,7 +23,7 @@ from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.batch.summary import write_summary
 from napari_mdeblurgan.errors import FileError, MdeblurganError
-from napari_mdeblurgan.trust.verdict import verdict_from
+from napari_mdeblurgan.trust.verdict import Verdict, verdict_from
 
 ELSEWHERE = "is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
 
@@ -89,6 +89,17 @@ class Batch:
             yield from self.work()
         finally:
             self.summarise()
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Those of earlier runs on results that are there, by the names of the images."""
+        found, missing = {}, {item.source.key for item in self.todo}
+        for item in self.items:
+            record = self.folder.manifest.records.get((item.source.key, item.output))
+            if item.source.key in missing or record is None or record.made is None:
+                continue
+            if (verdict := verdict_from(record.made.trust)) is not None:
+                found[item.source.name] = verdict
+        return found
 
     def summarise(self) -> None:
         """Write the table of all images, as CSV and as a page."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from napari_mdeblurgan.batch.run import Batch, open_empty_batch, results_in
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.storage.provenance import is_result
+from napari_mdeblurgan.trust.verdict import Verdict
 
 LOOK_EVERY_S = 1.0
 LOOKING_SHARE = 0.2  # of the time, at most: large folders are looked at more rarely
@@ -29,9 +30,10 @@ HEARTBEAT_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Images that are restored next: the name of each, and whether its result is there already."""
+    """Images that are restored next: the name of each, and whether its result is there already; verdicts on these by name."""
 
     images: tuple[tuple[str, bool], ...]
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,9 @@ class Watch:
                     told = False
                     self.batch.take(ready)
                     missing = {item.source.key for item in self.batch.todo}
-                    yield Found(tuple((each.name, each.key not in missing) for each in ready))
+                    there = tuple((each.name, each.key not in missing) for each in ready)
+                    verdicts = self.batch.verdicts() if any(is_there for _, is_there in there) else {}
+                    yield Found(there, verdicts)
                     yield from self.batch.work()
                     self._take_back()
                     continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QEvent, QMimeData, QObject
+from qtpy.QtCore import QEvent, QMimeData, QObject, Qt
 from qtpy.QtWidgets import QWidget
 
 ELSEWHERE = "Only files and folders of this computer can be dropped here."
@@ -45,20 +45,26 @@ class DropTarget(QObject):
         if kind in (ENTER, MOVE):
             welcome = self._is_open() and event.mimeData().hasUrls()
             self._hover(welcome)
-            event.setAccepted(welcome)
-            if welcome:
-                event.acceptProposedAction()
+            _answer(event, welcome)
             return True
         if kind == LEAVE:
             self._hover(False)
             return True
         if kind == DROP:
             self._hover(False)
-            if self._is_open() and event.mimeData().hasUrls():
-                event.acceptProposedAction()
+            welcome = self._is_open() and event.mimeData().hasUrls()
+            _answer(event, welcome)
+            if welcome:
                 self._take(local_paths(event.mimeData()))
             return True
         return bool(super().eventFilter(watched, event))
+
+
+def _answer(event: Any, welcome: bool) -> None:
+    """Tell who drags whether it is taken, and never that it is moved: who moves removes what was dragged."""
+    if welcome:
+        event.setDropAction(Qt.DropAction.CopyAction)
+    event.setAccepted(welcome)
 
 
 def local_paths(dropped: QMimeData) -> list[str]:

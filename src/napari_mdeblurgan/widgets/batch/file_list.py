@@ -143,8 +143,9 @@ class FileList(QTreeWidget):
         return str(rows[0].data(1, IN_FULL)) if rows else ""
 
     def states(self) -> dict[str, str]:
-        """What the rows say, by the names of the images."""
-        return {name: row.text(1) for name, row in self._rows.items()}
+        """What the rows say, by the names of the images, from top to bottom."""
+        order = sorted(self._rows.items(), key=lambda each: self.indexOfTopLevelItem(each[1]))
+        return {name: row.text(1) for name, row in order}
 
 
 def _write(row: QTreeWidgetItem, words: str, in_full: str) -> None:

@@ -141,12 +141,18 @@ class Gathering:
             worker.quit()
         self.looking = []
 
+    def folders_become_files(self) -> None:
+        """Take the rows of folders off the list, whose files somebody else lists from now on."""
+        self.look_no_more()
+        for each in self.inputs:
+            if isinstance(each, str) and Path(each).is_dir() and not is_image_folder(Path(each)):
+                self._files.remove(each)
+
     # ---- folders
 
     def _list(self, folder: str) -> None:
         """Put the files of a folder in the place of its row, in the background."""
-        output = self._output().strip() or os.devnull
-        shown = [0]
+        output, shown = self._output().strip(), [0]
 
         def show(names: list[str]) -> None:
             shown[0] += len(names)
@@ -161,18 +167,29 @@ class Gathering:
             else:
                 self._files.note(folder, "no image in it yet")
 
-        worker = create_worker(InWords(files_in, LISTING), folder, output, _connect={"yielded": show, "returned": end})
+        self._look(create_worker(InWords(files_in, LISTING), folder, output, _start_thread=False), show, end)
+
+    def _look(self, worker: Any, show: Callable[[Any], None] | None, end: Callable[[Any], None]) -> None:
+        """Have a worker look in the background, until `look_no_more`."""
+
+        def forget() -> None:
+            if worker in self.looking:
+                self.looking.remove(worker)
+
+        if show is not None:
+            worker.yielded.connect(show)
+        worker.returned.connect(end)
+        worker.finished.connect(forget)
         self.looking.append(worker)
+        worker.start()
 
     # ---- files of several images
 
     def _look_into(self, paths: Sequence[str]) -> None:
         """Find out which files hold several images, and let the user choose among these."""
         if paths:
-            worker = create_worker(
-                InWords(several_in, LOOKING_INTO), tuple(paths), _connect={"returned": self._offer_images}
-            )
-            self.looking.append(worker)
+            worker = create_worker(InWords(several_in, LOOKING_INTO), tuple(paths), _start_thread=False)
+            self._look(worker, None, self._offer_images)
 
     def _offer_images(self, files: dict[str, tuple[FileImage, ...]]) -> None:
         """Ask which images of files are meant; until that is said it is all of them."""
@@ -200,13 +217,15 @@ def files_in(folder: str, output: str) -> Generator[list[str], None, bool]:
     folder : str
         A folder; an OME-Zarr is one image.
     output : str
-        Folder for the results: neither what lies in it nor what batches have made there is listed.
+        Folder for the results, if one is chosen: neither what lies in it nor what batches have made there is listed.
     """
     if is_image_folder(Path(folder)):
         return False
     try:
-        found = list(candidates([folder], Path(output)))
-        made = results_in(Manifest(Path(output) / MANIFEST), Path(output))
+        found = list(candidates([folder], Path(output) if output else None))
+        made = (
+            results_in(Manifest(Path(output).expanduser() / MANIFEST), Path(output).expanduser()) if output else set()
+        )
     except (MdeblurganError, OSError):  # the batch says why
         return False
     names = [str(path) for path in found if os.path.realpath(path) not in made]

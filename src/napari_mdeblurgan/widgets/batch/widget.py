@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -47,7 +46,6 @@ from napari_mdeblurgan.widgets.settings import read_settings
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
     from napari_mdeblurgan.batch.watching import Found, Waiting
-    from napari_mdeblurgan.trust.verdict import Verdict
 
 RUNNING = "the restoration of many images; what is done is kept and can be resumed"
 REASONS = 3  # that are said at the end; the list has them all
@@ -246,11 +244,14 @@ class BatchWidget(QWidget):
             "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
             "workers": controls.workers.value if place == WORKERS else None,
         }
-        self.gathering.look_no_more()
         watch = controls.watch.value and not retry_failed
         order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings, watch=watch)
         self._outcome, self._stopped, self._retrying, self._notes = None, False, retry_failed, ()
         self._so_far, self._watching = (0, 0), watch
+        if watch:
+            self.gathering.folders_become_files()
+        else:
+            self.gathering.look_no_more()
         self._worker = create_worker(InWords(run_order, RUNNING), order, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._on_step)
         self._worker.returned.connect(self._keep)
@@ -305,14 +306,13 @@ class BatchWidget(QWidget):
 
     def _list(self, step: Listed | Found) -> None:
         """Show the images that were found."""
-        verdicts: Mapping[str, Verdict] = {}
         if isinstance(step, Listed):
-            self._results, self._notes, verdicts = step.folder, step.notes, step.verdicts
+            self._results, self._notes = step.folder, step.notes
         alone = isinstance(step, Listed) and not self._retrying and not self._watching
         (self.files.offer if alone else self.files.offer_also)(name for name, _ in step.images)
         for name, is_there in step.images:
             if is_there:
-                self.files.tell(name, DONE, wording.verdict(verdicts.get(name)))
+                self.files.tell(name, DONE, wording.verdict(step.verdicts.get(name)))
             else:
                 self.files.tell(name, WAITING)
 

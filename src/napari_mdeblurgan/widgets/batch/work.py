@@ -14,7 +14,7 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.batch import Batch, BatchProgress
+    from napari_mdeblurgan.batch import BatchProgress
     from napari_mdeblurgan.batch.watching import Found, Waiting
     from napari_mdeblurgan.trust.verdict import Verdict
 
@@ -105,7 +105,7 @@ def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
             tuple((item.source.name, item.source.key not in missing) for item in batch.items),
             batch.folder.path,
             batch.notes,
-            _verdicts(batch),
+            batch.verdicts(),
         )
         with closing(batch.steps()) as steps:
             yield from steps
@@ -122,18 +122,3 @@ def _watch(order: Order) -> Generator[Any, None, Finished]:
         with closing(watch.steps()) as steps:
             yield from steps
     raise AssertionError("a watch does not end by itself")
-
-
-def _verdicts(batch: Batch) -> dict[str, Verdict]:
-    """Those of earlier runs on the results that are there."""
-    from napari_mdeblurgan.trust.verdict import verdict_from
-
-    found = {}
-    missing = {item.source.key for item in batch.todo}
-    for item in batch.items:
-        record = batch.folder.manifest.records.get((item.source.key, item.output))
-        if item.source.key not in missing and record is not None and record.made is not None:
-            verdict = verdict_from(record.made.trust)
-            if verdict is not None:
-                found[item.source.name] = verdict
-    return found
