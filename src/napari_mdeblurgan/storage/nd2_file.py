@@ -192,7 +192,9 @@ def _remarks(file: Any, layout: _Layout) -> tuple[str, ...]:
 
 
 def _names(file: Any, layout: _Layout) -> tuple[str, ...]:
-    points = next((loop.parameters.points for loop in file.experiment if LOOPS.get(loop.type) == POSITION), [])
+    points: list[Any] = next(
+        (loop.parameters.points for loop in file.experiment if LOOPS.get(loop.type) == POSITION), []
+    )
     return unique_names(
         (points[number].name or "") if number < len(points) else "" for number in range(layout.positions)
     )
