@@ -18,6 +18,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_mdeblurgan
+from napari_mdeblurgan.storage.formats import packages
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(napari_mdeblurgan.__file__).parent
@@ -133,6 +134,7 @@ def test_every_library_that_the_package_imports_is_demanded():
     names = {"PIL": "pillow", "skimage": "scikit-image", "tomli_w": "tomli-w"}
     # used where they are installed, or by type checkers alone
     optional = {"_typeshed", "bioimageio", "distributed", "onnxruntime", "tensorboardX", "torchvision", "yaml"}
+    optional |= set(packages())  # of the extra for formats
     imported = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

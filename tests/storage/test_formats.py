@@ -9,11 +9,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import listed_images, open_image
-from napari_mdeblurgan.storage.formats import FileFormat, formats
+from napari_mdeblurgan.storage.formats import FileFormat, formats, readable
 
 ROOT = Path(__file__).parents[2]
 WITH_LIBRARY = [each for each in formats() if each.package]
@@ -56,7 +57,15 @@ def test_the_extra_holds_the_library_of_every_format() -> None:
     assert extra == {each.package for each in WITH_LIBRARY}
 
 
+def test_napari_is_told_of_every_format_that_it_cannot_read_itself() -> None:
+    manifest = yaml.safe_load((ROOT / "napari.yaml").read_text(encoding="utf-8"))
+    (reader,) = manifest["contributions"]["readers"]
+    theirs = {".tif", ".tiff", ".png", ".jpg", ".jpeg", ".zarr"}
+    expected = {f"*{ending}" for ending in readable() if ending not in theirs}
+    assert set(reader["filename_patterns"]) == expected | {"*.ome.tif", "*.ome.tiff"}
+
+
 @pytest.mark.parametrize("one", formats(), ids=lambda one: one.title)
 def test_the_documentation_names_every_format(one: FileFormat) -> None:
     text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
-    assert all(ending.removeprefix(".").upper() in text.upper() for ending in one.endings)
+    assert all(f"`{ending}`" in text or f"{one.title}," in text for ending in one.endings)

@@ -93,7 +93,10 @@ class Settings:
 
 def restore(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="TIFF, OME-TIFF, OME-Zarr, PNG or JPEG.")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="INPUT", help="TIFF, OME-Zarr, PNG, JPEG, or a microscope's CZI, ND2, LIF, …"),
+    ],
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif, .png or .ome.zarr.")],
     model: Model = None,
     image: Annotated[

@@ -88,7 +88,7 @@ def make_batch_controls(
 ) -> BatchControls:
     """Make the widgets, unconnected; each drop-down asks its function for its entries as (words, value)."""
     controls = BatchControls(
-        add_files=PushButton(text="Files…", tooltip="Add image files: TIFF, OME-TIFF, PNG, JPEG."),
+        add_files=PushButton(text="Files…", tooltip="Add image files: TIFF, OME-TIFF, PNG, JPEG, CZI, ND2, LIF, …"),
         add_folder=PushButton(
             text="Folder…",
             tooltip="Add a folder with all the images that are in it; or an OME-Zarr, which is a folder.",

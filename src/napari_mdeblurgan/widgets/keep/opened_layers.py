@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,16 @@ import numpy as np
 from napari.layers import Image
 from napari.utils.colormaps import AVAILABLE_COLORMAPS, Colormap
 
-from napari_mdeblurgan.storage import Micrograph, open_image
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.storage import Micrograph, images_in, open_image
 from napari_mdeblurgan.storage.display import ChannelDisplay
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.storage.reading import loaded
 from napari_mdeblurgan.widgets.axes import micrograph, put_back
 from napari_mdeblurgan.widgets.keep.layer_images import KEY, LOOK, LayerTuple, colour_table, placement_in
+from napari_mdeblurgan.widgets.keep.reader import is_of_a_microscope
 
+MOST_IMAGES = 32  # of a file that become layers
 ALIKE = 1e-6  # relative: what formats and units round off
 UNNAMED_AXIS = {"I": "i", "Q": "q"}
 
@@ -40,21 +44,42 @@ def layers_in(path: Path, in_memory_bytes: int) -> list[LayerTuple]:
     Parameters
     ----------
     path : Path
-        An OME-TIFF or the folder of an OME-Zarr.
+        An OME-TIFF, the folder of an OME-Zarr, or a file of a microscope, all images of which are opened.
     in_memory_bytes : int
         How large an image may be, with its pyramid, to be read into memory; of a larger one pixels are read when they are shown.
 
     Raises
     ------
     FileError
-        In one sentence, if it cannot be read.
+        In one sentence, if it cannot be read, or holds more images than are opened at once, or planes
+        that are too large to be shown.
     """
-    image = open_image(path)
-    levels = [image.data]
     if path.is_dir():
         from napari_mdeblurgan.storage.ome_zarr import open_levels
 
-        levels = open_levels(path)
+        return _layers_of(path, open_image(path), open_levels(path), in_memory_bytes)
+    names = images_in(path)
+    if len(names) > MOST_IMAGES:
+        raise FileError(f"{path} holds {len(names):,} images, more than are opened at once; restore them by Batch.")
+    images = [open_image(path, number) for number in range(len(names))] if len(names) > 1 else [open_image(path)]
+    if is_of_a_microscope(path):
+        for image in images:
+            _check_planes(path, image, in_memory_bytes)
+    return [layer for image in images for layer in _layers_of(path, image, [image.data], in_memory_bytes)]
+
+
+def _check_planes(path: Path, image: Micrograph, most: int) -> None:
+    """Make sure that a plane, which is shown whole, is not too large for that."""
+    size = image.data.nbytes // max(math.prod(image.data.shape[: image.axes.index("Y")]), 1)
+    if size > most:
+        raise FileError(
+            f"{path} has planes of {size / 2**20:,.0f} MiB, too large to be shown without a pyramid; restore it by Batch, or as "
+            "`mdeblurgan restore FILE RESULT.ome.zarr`, which makes one."
+        )
+
+
+def _layers_of(path: Path, image: Micrograph, levels: list[Any], in_memory_bytes: int) -> list[LayerTuple]:
+    """The layers of one image."""
     if sum(level.nbytes for level in levels) <= in_memory_bytes:
         levels = [loaded(level) for level in levels]
     entries = entries_of(read_provenance(path))

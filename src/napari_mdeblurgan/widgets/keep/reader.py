@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple
 
 IN_MEMORY_BYTES = 256 * 2**20
+PLAIN = (".tif", ".png", ".jpg", ".zarr")  # an ending of each format that napari and other programs have readers for
 
 
 def get_reader(path: Any) -> Callable[[Any], list[LayerTuple]] | None:
@@ -17,13 +18,16 @@ def get_reader(path: Any) -> Callable[[Any], list[LayerTuple]] | None:
 
     It is for what this program has written. napari's list of readers names this one for every file of that kind, and every
     folder, and chosen there it is to read what it can: a single image of others, with its pixel size, names and colours, if it
-    fits in memory or has a pyramid. Only metadata are looked at. Files that are to become a stack are left to others.
+    fits in memory or has a pyramid. Only metadata are looked at. Of files of microscopes it reads all
+    images. Files that are to become a stack are left to others.
     """
     if not isinstance(path, str | Path) or not Path(path).exists():
         return None
     from napari_mdeblurgan.storage.provenance import is_result, read_provenance
 
     file = Path(path)
+    if is_of_a_microscope(file):
+        return read_layers  # which says why, where it cannot
     ours = is_result(file) or bool(read_provenance(file))
     return read_layers if ours or _is_one_image(file) else None
 
@@ -33,6 +37,14 @@ def read_layers(path: str | Path) -> list[LayerTuple]:
     from napari_mdeblurgan.widgets.keep.opened_layers import layers_in
 
     return layers_in(Path(path), IN_MEMORY_BYTES)
+
+
+def is_of_a_microscope(file: Path) -> bool:
+    """Whether a file is of a format that only microscopes write, so that napari itself cannot read it."""
+    from napari_mdeblurgan.storage.formats import format_of
+
+    found = format_of(file)
+    return file.is_file() and found is not None and not set(found.endings) & set(PLAIN)
 
 
 def _is_one_image(file: Path) -> bool:
