@@ -14,7 +14,7 @@ import pytest
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.batch import Batch, BatchSettings, Failure, Success, making, open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
-from napari_mdeblurgan.batch.output_folder import WORK
+from napari_mdeblurgan.batch.output_folder import WORK, OutputFolder
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.engine import restore
@@ -143,6 +143,24 @@ def test_a_batch_that_was_closed_goes_on_within_a_large_image(settings, tmp_path
         made = [step.pixels for step in batch.steps()]
     assert 0 < made[-1] <= 300**2 - 2 * 128**2
     assert len(batch.outputs) == 1
+
+
+def test_what_a_run_leaves_that_is_killed_once_a_result_has_its_name_is_removed(
+    settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "a.tif", grey(150, 150))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, open_batch([source], tmp_path / "out", settings(**LARGE)) as batch:
+        patch.setattr(OutputFolder, "forget", killed)
+        with pytest.raises(KeyboardInterrupt):
+            list(batch.steps())
+    assert len(list((tmp_path / "out" / WORK).iterdir())) == 2
+    with open_batch([source], tmp_path / "out", settings(**LARGE)) as batch:
+        assert not batch.todo
+    assert [path.name for path in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
 
 
 def test_a_bad_file_is_named_and_the_rest_goes_on(restored, tmp_path: Path) -> None:

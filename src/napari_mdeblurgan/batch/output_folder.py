@@ -188,6 +188,11 @@ class OutputFolder:
         """Remove all that was begun for a result."""
         self._clear(output, ())
 
+    def forget_done(self, output: str) -> None:
+        """Remove what a run has left that was killed after it gave a result its name."""
+        if os.path.lexists(self.work / workplace_name(output)):
+            self.forget(output)
+
     def tidy(self, output: str) -> None:
         """Remove all that was begun for a result and cannot be gone on with."""
         self._clear(output, RESUMABLE)

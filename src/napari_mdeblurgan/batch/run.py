@@ -359,6 +359,7 @@ def _planned(
         item = Item(source, name, seen, recipe.job(seen))
         items.append(item)
         if record and _is_there(record, item, folder, recipe):
+            folder.forget_done(name)
             outputs.append(folder.path / name)
             continue
         todo.append(item)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, LineEdit, ProgressBar, PushButton, SpinBox, Widget
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy, QStackedWidget, QWidget
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QLabel, QSizePolicy, QStackedWidget, QWidget
 
 from napari_mdeblurgan.widgets.controls import HALVE_TIP, OUTPUT_TIP, PROGRESS_STEPS, SAME_PIXELS, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
 
-LABEL_WIDTH = 62
+LABELS = ("Output", "Format", "Colour", "Grey", "Device", "Run on", "Workers", "Address")
 HERE, WORKERS, SCHEDULER = "This computer", "Worker processes", "Scheduler"
 FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"), ("PNG", "png"))
 
@@ -180,7 +180,7 @@ def rows_above(controls: BatchControls) -> list[QWidget]:
         _row(controls.trust, controls.watch, controls.overwrite),
         _row(controls.run, controls.cancel, controls.retry, controls.table),
     ]
-    return [*(row.native for row in rows), _one_place(controls.reason.native, controls.progress.native)]
+    return [*(row.native for row in rows), OnePlace(controls.reason.native, controls.progress.native)]
 
 
 def gathering_controls(controls: BatchControls) -> tuple[Widget, ...]:
@@ -210,13 +210,23 @@ def show_running(controls: BatchControls, running: bool, reason: str) -> None:
     controls.reason.value = "" if running else reason
 
 
-def _one_place(*widgets: QWidget) -> QStackedWidget:
-    """A place for several widgets of which one is seen, so that nothing below moves under the mouse."""
-    place = QStackedWidget()
-    for widget in widgets:
-        place.addWidget(widget)
-    place.setFixedHeight(2 * place.fontMetrics().lineSpacing() + 2)
-    return place
+class OnePlace(QStackedWidget):
+    """A place for two lines of text or another widget, so that nothing below moves under the mouse."""
+
+    def __init__(self, text: QWidget, other: QWidget) -> None:
+        super().__init__()
+        self._text = text
+        self.addWidget(text)
+        self.addWidget(other)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """Qt's."""
+        return QSize(super().sizeHint().width(), 2 * self._text.fontMetrics().lineSpacing() + 2)
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's."""
+        return QSize(0, self.sizeHint().height())
 
 
 def show_place(controls: BatchControls) -> None:
@@ -234,6 +244,25 @@ def _row(*widgets: Widget) -> Container:
 
 
 def _named(first: Any, *others: Widget) -> Container:
-    label = Label(value=first.label, tooltip=first.tooltip)
-    label.min_width = label.max_width = LABEL_WIDTH
-    return _row(label, first, *others)
+    row = _row(first, *others)
+    row.native.layout().insertWidget(0, RowLabel(first.label, first.tooltip))
+    return row
+
+
+class RowLabel(QLabel):
+    """The word before a control: as wide as the widest of `LABELS` in any size of letters, so that the controls are aligned."""
+
+    def __init__(self, text: str, tooltip: str) -> None:
+        super().__init__(text)
+        self.setToolTip(tooltip)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+
+    def sizeHint(self) -> QSize:
+        """Qt's."""
+        margin = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+        widest = max(self.fontMetrics().horizontalAdvance(each) for each in (*LABELS, self.text()))
+        return QSize(widest + max(margin, 0), super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's."""
+        return self.sizeHint()

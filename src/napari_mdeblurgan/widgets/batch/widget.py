@@ -132,6 +132,10 @@ class BatchWidget(QWidget):
         """Put paths, patterns, images of files and micrographs on the list."""
         self.gathering.add(*inputs)
 
+    def add_selected_layers(self) -> None:
+        """Put the selected image layers on the list, as they are now; a multiscale one at full resolution."""
+        self.gathering.add_selected_layers()
+
     def _pick_output(self) -> None:
         if folder := QFileDialog.getExistingDirectory(self, "Folder for the results", self.controls.output.value):
             self.controls.output.value = folder
@@ -175,7 +179,7 @@ class BatchWidget(QWidget):
         for button, act in (
             (controls.add_files, self.gathering.pick_files),
             (controls.add_folder, self.gathering.pick_folder),
-            (controls.add_layers, self.gathering.add_selected_layers),
+            (controls.add_layers, self.add_selected_layers),
             (controls.clear, self._clear),
             (controls.choose, self._pick_output),
             (controls.run, self.start),
