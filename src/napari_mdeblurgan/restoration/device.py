@@ -65,7 +65,17 @@ def pick_precision(wish: str, device: str) -> str:
         raise ImageError(f"There is no precision {wish!r}; choose one of: auto, {', '.join(PRECISIONS)}.")
     if wish == "float16" and device == "cpu":
         raise ImageError("A processor does not compute in float16; choose auto, float32 or bfloat16.")
+    if wish == "bfloat16" and device == "mps" and not _has_bfloat16(torch, device):
+        raise ImageError("This Apple GPU does not compute in bfloat16 under this system; choose auto or float32.")
     return wish
+
+
+def _has_bfloat16(torch, device: str) -> bool:  # type: ignore[no-untyped-def]
+    try:
+        torch.zeros(1, dtype=torch.bfloat16, device=device)
+    except (RuntimeError, TypeError):
+        return False
+    return True
 
 
 def _computes_in_bfloat16(torch, device: str) -> bool:  # type: ignore[no-untyped-def]

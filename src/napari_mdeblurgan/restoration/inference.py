@@ -33,6 +33,16 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.network.stages import Stages
 
 STRIP_ROWS = 128
+OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "alloc_failed",  # cuBLAS and cuDNN
+    "unable to find an engine",  # cuDNN, where no way of computing fits
+    "cudnn_status_internal_error",
+    "could not create a primitive",  # oneDNN
+    "invalid buffer size",  # MPS
+)
 
 _ONE_AT_A_TIME: dict[int, threading.Lock] = {}  # by process: in the child of a fork nobody lets go of the parent's
 _COPIES: WeakKeyDictionary[Network, dict[str, Network]] = WeakKeyDictionary()
@@ -185,19 +195,42 @@ def _maps(
     tile = batch[0].tile
     try:
         with _lock(), exact_float32(), torch.device("cpu"), torch.inference_mode():
-            values = [torch.from_numpy(prepared.values) for prepared in batch]
-            images = (values[0][None] if len(batch) == 1 else torch.stack(values)).permute(0, 3, 1, 2).to(plan.device)
+            images = _on_device(batch, plan.device)
             maps = _forward(stages, names, images, tile, plan)
-            if not all(bool(torch.isfinite(each).all()) for each in maps):
+            if plan.precision != "float32" and not bool(
+                torch.stack([torch.isfinite(each).all() for each in maps]).all()
+            ):
                 maps = _forward(stages, names, images, tile, replace(plan, precision="float32"))
-            made = [[each.movedim(0, -1).cpu().numpy() for each in values] for values in maps]
+            made = [list(_on_host(each)) for each in maps]
             return list(zip(*made, strict=True))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        if plan.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        raise DoesNotFit(str(error)) from error
+        reason = str(error)
+    # only now nothing holds the maps any more: the error's traceback did
+    if plan.device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    raise DoesNotFit(reason)
+
+
+def _on_device(batch: Sequence[Prepared], device: str) -> Tensor:
+    """The tiles as (tile, channel, y, x); to a GPU through memory that it reads by itself."""
+    values = [torch.from_numpy(prepared.values) for prepared in batch]
+    images = values[0][None] if len(batch) == 1 else torch.stack(values)
+    if device.startswith("cuda"):
+        images = images.pin_memory()
+    return images.to(device, non_blocking=True).permute(0, 3, 1, 2)
+
+
+def _on_host(maps: Tensor) -> np.ndarray:
+    """(tile, y, x, channel) of (tile, channel, y, x): put in order on the device, and copied in one go."""
+    ordered = maps.permute(0, 2, 3, 1).contiguous()
+    if not ordered.is_cuda:
+        return ordered.cpu().numpy()
+    host = torch.empty(ordered.shape, dtype=ordered.dtype, pin_memory=True)
+    host.copy_(ordered, non_blocking=True)
+    torch.cuda.current_stream(ordered.device).synchronize()
+    return host.numpy()
 
 
 def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window: Window) -> np.ndarray:
@@ -236,13 +269,11 @@ def _forward(stages: Stages, names: tuple[str, ...], image: Tensor, tile: Tile, 
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch says that memory ran out."""
-    if isinstance(error, MemoryError):
+    """Whether an error of torch says that memory ran out, by its type or by what the libraries below it say."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
-    return any(
-        words in text for words in ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
-    )
+    return any(words in text for words in OUT_OF_MEMORY)
 
 
 def _enlarged(alpha: np.ndarray, plan: RestorationPlan) -> np.ndarray:
