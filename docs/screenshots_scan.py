@@ -136,6 +136,7 @@ def picture_batch(folder: Path, theme: str) -> None:
         viewer.window.add_dock_widget(widget, name="Batch (M-Deblurgan)")
         widget.add(str(inputs))
         widget.controls.output.value = str(Path(place, "sharp"))
+        widget.controls.trust.value = True
         widget.controls.run.native.click()
         wait_until(lambda: not widget.running)
         shoot(viewer, folder / f"batch-{theme}.png", 2.0)
