@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 from napari_mdeblurgan.batch.summary import PAGE
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
+from napari_mdeblurgan.trust.headline import headline_in
 from napari_mdeblurgan.widgets.batch import gathering
 from napari_mdeblurgan.widgets.batch.file_list import HINT
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
@@ -210,7 +211,7 @@ def test_why_start_is_grey_is_said_right_below_it(
 
 
 def test_results_are_judged_and_the_table_opens_in_the_browser(
-    batch: BatchWidget, folder: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer, batch: BatchWidget, folder: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
@@ -230,6 +231,10 @@ def test_results_are_judged_and_the_table_opens_in_the_browser(
     drop(batch.files.viewport(), folder)
     run(batch, qtbot)
     assert states(batch) == before
+    (layer,) = viewer.open(tmp_path / "out" / "b.ome.tif", plugin="napari-mdeblurgan")
+    kept = headline_in(layer.metadata["mdeblurgan"]["trust"])
+    assert kept is not None
+    assert kept.text == line
 
 
 def test_trust_is_remembered_and_watch_is_not(viewer: Viewer, batch: BatchWidget, qtbot: QtBot) -> None:
