@@ -96,6 +96,7 @@ _formats: list[FileFormat] = [
     FileFormat("Nikon ND2", (".nd2",), _ours("nd2_file"), "nd2"),
     FileFormat("DeltaVision DV", (".dv", ".r3d"), _ours("dv"), "mrc"),
     FileFormat("Olympus OIB and OIF", (".oib", ".oif"), _ours("oif"), "oiffile", folders=(".oif.files",)),
+    FileFormat("Olympus OIR", (".oir",), _ours("oir"), "oirfile", python=(3, 12)),
     FileFormat("Aperio SVS", (".svs",), _ours("tiff_lazy")),
     FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff_lazy")),
 ]
