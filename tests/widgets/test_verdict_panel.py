@@ -23,6 +23,7 @@ from tests.widgets.maps_shown import show_map, tick_maps
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
+    from pytestqt.qtbot import QtBot
 
     Noise = Callable[..., np.ndarray]
     Run = Callable[[], None]
@@ -143,12 +144,13 @@ def test_maps_and_report_outlive_the_dock_that_made_them(viewer: Viewer, widget:
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_a_shown_map_has_a_colour_bar_with_its_name_and_unit(
-    viewer: Viewer, widget: DeblurWidget, result: Image, theme: str
+    viewer: Viewer, widget: DeblurWidget, result: Image, theme: str, qtbot: QtBot
 ) -> None:
     get_settings().appearance.theme = theme
     viewer.window._qt_window.resize(1000, 700)
     viewer.window._qt_window.show()
     show_map(widget, "error")
+    qtbot.wait(300)  # until the window has come to rest
     layer = viewer.layers["nuclei [error bar, grey levels]"]
     assert layer.colorbar.visible
     QApplication.processEvents()
@@ -162,7 +164,7 @@ def test_a_shown_map_has_a_colour_bar_with_its_name_and_unit(
 
 
 def test_all_maps_are_saved_with_a_result_though_none_of_them_was_shown(
-    viewer: Viewer, widget: DeblurWidget, result: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot
+    viewer: Viewer, widget: DeblurWidget, result: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     from qtpy.QtWidgets import QFileDialog
 

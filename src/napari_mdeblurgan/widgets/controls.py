@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 COMPARE_KEY = "Alt-B"
 COMPARE_WAYS = BLINK, CURTAIN, SIDE_BY_SIDE = "Blink", "Curtain", "Side by side"
 COMPARE_TIP = f"Look at before and after, of all channels of a run. {COMPARE_KEY.replace('-', '+')} always blinks."
+PROFILE_TIP = (
+    "Plot before and after along a line, with the error bar as a band: along the selected line of a Shapes layer, or a new one "
+    "whose ends can be dragged."
+)
 COMPARE_BY_TIP = (
     "Blink: switch between before and after. Curtain: a line to drag over the image, before on its left, after on its right. "
     "Side by side: two views that move together. When it ends, all is shown as it was."
@@ -51,6 +55,7 @@ WHICH_MAP_TIP = "Which map is shown."
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
 LABEL_WIDTH = 58
+WIDER = 10  # pixels that longer labels need more
 BUTTON_HEIGHT = 26
 ALL_OF_IT = 100  # of the height, beside the empty space that napari puts below a dock widget
 
@@ -75,6 +80,7 @@ class Controls:
     working: Container
     compare: PushButton
     compare_by: ComboBox
+    profile: PushButton
     save: PushButton
     report: PushButton
     maps: CheckBox
@@ -161,6 +167,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         working=_row(progress, cancel),
         compare=PushButton(text="Show", tooltip=COMPARE_TIP),
         compare_by=ComboBox(choices=COMPARE_WAYS, value=BLINK, tooltip=COMPARE_BY_TIP),
+        profile=PushButton(text="Line profile", tooltip=PROFILE_TIP),
         save=PushButton(text="Save result…", tooltip=SAVE_TIP, enabled=False),
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
         maps=maps,
@@ -178,11 +185,21 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         plain(label.native)
     for box in (controls.image, controls.model, controls.device):
         let_shrink(box.native)
-    for button in (controls.compare, controls.save, controls.report):  # fixed shares of a row, whatever the first says
+    for button in (
+        controls.compare,
+        controls.profile,
+        controls.save,
+        controls.report,
+    ):  # fixed shares of a row, whatever the first says
         policy = button.native.sizePolicy()
         policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
         button.native.setSizePolicy(policy)
-    for button in (controls.compare, controls.save, controls.report):  # napari makes those that are enabled lower
+    for button in (
+        controls.compare,
+        controls.profile,
+        controls.save,
+        controls.report,
+    ):  # napari makes those that are enabled lower
         button.min_height = BUTTON_HEIGHT
     policy = controls.working.native.sizePolicy()
     policy.setRetainSizeWhenHidden(True)  # or what lies below would move to where Cancel was, under a late click
@@ -203,7 +220,8 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
         *more,
         _row(controls.preview, controls.run),
         controls.working,
-        _row(_name_of("Compare", COMPARE_TIP), controls.compare, controls.compare_by, shares=(0, 1, 0)),
+        _row(_name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER), controls.compare_by, shares=(0, 1)),
+        _row(controls.compare, controls.profile, shares=(1, 1)),
         _row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
         controls.headline,
@@ -220,6 +238,9 @@ def scrolling(place: Container, rows: list[Widget]) -> Container:
     box: Container = Container(widgets=rows, labels=False, scrollable=True)
     box.native.layout().addStretch(1)
     box.root_native_widget.setFrameShape(QFrame.Shape.NoFrame)
+    box.root_native_widget.setVerticalScrollBarPolicy(
+        Qt.ScrollBarPolicy.ScrollBarAlwaysOn
+    )  # or all would move as it comes
     place.native.layout().addWidget(box.root_native_widget, ALL_OF_IT)
     place.margins = (0, 0, 0, 0)
     return box
@@ -238,10 +259,10 @@ def _named(box: ComboBox) -> Container:
     return _row(_name_of(box.label, box.tooltip or ""), box)
 
 
-def _name_of(words: str, tooltip: str) -> Label:
+def _name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:
     """A label before something, as wide as the others."""
     label = Label(value=words, tooltip=tooltip)
-    label.min_width = label.max_width = LABEL_WIDTH
+    label.min_width = label.max_width = width
     return label
 
 

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QSizePolicy
 
 from napari_mdeblurgan.storage.objective import LARGEST_NA
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.controls import LABEL_WIDTH
+from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER
 from napari_mdeblurgan.widgets.fold import Fold
 from napari_mdeblurgan.widgets.known_optics import Microscope
 
@@ -44,7 +44,6 @@ FIELDS = {  # name: label, tooltip, what stands before and after the number, lar
 UNKNOWN = "?"
 SHARES = 0, 3, 4  # of a row: its label, and the two fields by what they say at most
 NARROWEST = 50  # pixels of a field, for which napari's style has more
-WIDER = 10  # pixels that "Objective" needs more than the other labels
 
 
 class MicroscopeGroup:

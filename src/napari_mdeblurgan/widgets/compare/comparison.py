@@ -12,6 +12,7 @@ from napari_mdeblurgan.widgets.compare.curtain import Curtain
 from napari_mdeblurgan.widgets.compare.napari_canvas import NO_CANVAS, canvas_of
 from napari_mdeblurgan.widgets.compare.side_by_side import SideBySide
 from napari_mdeblurgan.widgets.controls import BLINK, COMPARE_WAYS, CURTAIN, Controls
+from napari_mdeblurgan.widgets.line_profile.line_profile import LineProfile
 from napari_mdeblurgan.widgets.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Comparison:
         )  # a plugin gets a proxy of it, whose layers are proxies too
         self._pairs, self._button, self._way = pairs, controls.compare, controls.compare_by
         self._remembered, self._meant, self._fail, self._refresh = remembered, meant, fail, refresh
+        self.profile = LineProfile(self._viewer, controls.profile, self._meant_pairs)
         self.shown: Curtain | SideBySide | None = None
         self._changing = False
         if remembered.choices.compare in COMPARE_WAYS:
@@ -139,6 +141,7 @@ class Comparison:
         self._viewer.canvas.grid.events.enabled.disconnect(self._on_layers)
         self._refresh = lambda: None
         self.leave()
+        self.profile.close()
 
     # ---- what happens meanwhile
 
@@ -160,6 +163,7 @@ class Comparison:
                 self._enter()
         self._button.enabled = bool(found)
         self._button.text = self._words(found)
+        self.profile.follow()
 
     def _words(self, found: Sequence[ImagePair]) -> str:
         if self.shown is not None:
