@@ -19,6 +19,7 @@ from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.trust.headline import headline_in
 from napari_mdeblurgan.widgets.batch import gathering
+from napari_mdeblurgan.widgets.batch.controls import RowLabel
 from napari_mdeblurgan.widgets.batch.file_list import HINT
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 
@@ -282,3 +283,15 @@ def test_ten_thousand_files_are_listed_without_a_pause(batch: BatchWidget) -> No
         batch.files.tell(name, "done")
     assert time.thread_time() - began < 5  # a list that is searched for each name takes minutes
     assert batch.files.topLevelItemCount() == 10_000
+
+
+@pytest.mark.parametrize("points", [10, 24])
+def test_words_before_the_controls_are_whole_and_aligned_in_every_size_of_letters(
+    batch: BatchWidget, qtbot: QtBot, points: int
+) -> None:
+    batch.setStyleSheet(f"* {{ font-size: {points}pt }}")
+    qtbot.wait(50)
+    labels = [each for each in batch.findChildren(RowLabel) if each.isVisible()]
+    assert len(labels) >= 6
+    assert len({each.width() for each in labels}) == 1
+    assert all(each.width() >= each.fontMetrics().horizontalAdvance(each.text()) for each in labels)
