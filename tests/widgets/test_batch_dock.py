@@ -290,6 +290,8 @@ def test_words_before_the_controls_are_whole_and_aligned_in_every_size_of_letter
     batch: BatchWidget, qtbot: QtBot, points: int
 ) -> None:
     batch.setStyleSheet(f"* {{ font-size: {points}pt }}")
+    batch.setMinimumWidth(700)
+    qtbot.waitUntil(lambda: batch.width() >= 700)
     qtbot.wait(50)
     labels = [each for each in batch.findChildren(RowLabel) if each.isVisible()]
     assert len(labels) >= 6

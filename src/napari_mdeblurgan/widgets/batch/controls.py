@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QStackedWidget, QWidget
 from napari_mdeblurgan.widgets.controls import HALVE_TIP, OUTPUT_TIP, PROGRESS_STEPS, SAME_PIXELS, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
 
+MARGIN = 14  # of napari's labels, on both sides
 LABELS = ("Output", "Format", "Colour", "Grey", "Device", "Run on", "Workers", "Address")
 HERE, WORKERS, SCHEDULER = "This computer", "Worker processes", "Scheduler"
 FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"), ("PNG", "png"))
@@ -259,9 +260,9 @@ class RowLabel(QLabel):
 
     def sizeHint(self) -> QSize:
         """Qt's."""
-        margin = super().sizeHint().width() - self.fontMetrics().horizontalAdvance(self.text())
+        self.ensurePolished()
         widest = max(self.fontMetrics().horizontalAdvance(each) for each in (*LABELS, self.text()))
-        return QSize(widest + max(margin, 0), super().sizeHint().height())
+        return QSize(widest + MARGIN, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
         """Qt's."""
