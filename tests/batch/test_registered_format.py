@@ -23,6 +23,7 @@ from napari_mdeblurgan.storage import (
 from napari_mdeblurgan.storage.formats import FileFormat, format_of, register, unregister
 from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.storage.several import ImageList, chosen
+from tests.storage.test_czi import XML, Part, write_czi
 
 from .conftest import grey, names_in
 
@@ -135,3 +136,15 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
                 read(tmp_path / "a.toy")
     finally:
         unregister(lacking)
+
+
+def test_a_batch_restores_every_scene_of_a_microscopes_file(restored, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    parts = [Part(grey(20, 24, seed=scene), {"S": scene}) for scene in range(2)]
+    write_czi(tmp_path / "in" / "slide.czi", parts, XML)
+    batch = restored([tmp_path / "in"])
+    assert not batch.failures
+    found = [name for name in names_in(tmp_path / "out") if name.endswith(".tif")]
+    assert found == ["slide-P1.ome.tif", "slide-P2.ome.tif"]
+    result = read_image(tmp_path / "out" / "slide-P2.ome.tif")
+    assert result.pixel_size == pytest.approx({"X": 0.05, "Y": 0.1})

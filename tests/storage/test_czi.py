@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 import tracemalloc
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,23 @@ def test_parts_of_it_are_what_numpy_would_give(tmp_path: Path) -> None:
     lazy = open_image(write_czi(tmp_path / "a.czi", parts)).data
     for key in (np.s_[1], np.s_[0, 1:, 1, 3:17:2, ::5], np.s_[..., -3:], np.s_[:, ::2, 0, 4, 5:6]):
         np.testing.assert_array_equal(np.asarray(lazy[key]), data[key])
+
+
+def test_it_may_be_read_in_another_process_and_in_several_threads(tmp_path: Path) -> None:
+    data, parts = planes()
+    lazy = pickle.loads(pickle.dumps(open_image(write_czi(tmp_path / "a.czi", parts)).data))  # noqa: S301
+    with ThreadPoolExecutor(4) as pool:
+        for index, read in zip(
+            np.ndindex(2, 3), pool.map(lambda at: np.asarray(lazy[at]), np.ndindex(2, 3)), strict=True
+        ):
+            np.testing.assert_array_equal(read, data[index])
+
+
+def test_a_file_that_changes_once_it_is_open_is_not_read_on(tmp_path: Path) -> None:
+    lazy = open_image(write_czi(tmp_path / "a.czi", [Part(BLOCK)])).data
+    write_czi(tmp_path / "a.czi", [Part(BLOCK), Part(BLOCK, {"Z": 1})])
+    with pytest.raises(FileError, match=r"a\.czi has changed since it was opened; open it again\.$"):
+        np.asarray(lazy)
 
 
 def test_without_metadata_only_what_is_known_is_told(tmp_path: Path) -> None:

@@ -149,6 +149,17 @@ def test_pixels_are_read_where_the_library_does_not_know_the_metadata(tmp_path: 
     assert image.remarks == ("nd2 cannot read what this file tells of its pixel size, channels and objective.",)
 
 
+def test_frames_that_the_map_does_not_lead_to_are_missed(tmp_path: Path) -> None:
+    path = write_stack(tmp_path / "a.nd2")
+    content = path.read_bytes()
+    place = content.rindex(b"ImageDataSeq|3!") + 15
+    path.write_bytes(content[:place] + struct.pack("<Q", len(content)) + content[place + 8 :])
+    with pytest.raises(
+        FileError, match=r"a\.nd2 is damaged or cut short: 5 of its 6 frames are there; copy it again\.$"
+    ):
+        open_image(path)
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("share", [0.0001, 0.05, 0.5, 0.99])
 def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, share: float) -> None:

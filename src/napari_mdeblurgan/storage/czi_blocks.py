@@ -135,7 +135,8 @@ def _directory(path: Path, file: BinaryIO, at: int, size: int) -> list[Block]:
             raise cut_short(path)
         begin += ENTRY.size + len(content)
         along = {each[0].rstrip(b"\0").decode("latin-1"): each[1:] for each in DIMENSION.iter_unpack(content)}
-        if not {"X", "Y"} <= along.keys() or any(each[1] <= 0 for each in along.values()):
+        known = all(len(axis) == 1 and "A" <= axis <= "Z" for axis in along)
+        if not known or not {"X", "Y"} <= along.keys() or any(each[1] <= 0 for each in along.values()):
             raise cut_short(path)
         stored = {axis: (each[3] or each[1]) for axis, each in along.items()}
         reduced = bool(pyramid) or any(stored[axis] != along[axis][1] for axis in "XY")

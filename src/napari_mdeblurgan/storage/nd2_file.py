@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ LOOPS = {"TimeLoop": "T", "NETimeLoop": "T", "ZStackLoop": "Z", "XYPosLoop": "P"
 POSITION = "P"
 USUAL = "TZC"
 UNKNOWN = "nd2 cannot read what this file tells of its pixel size, channels and objective."
+FRAME = re.compile(rb"ImageDataSeq\|(\d+)!(.{8})", re.DOTALL)
+FRAME_HEADER = 24 + 4072  # bytes before its pixels
 HIGHEST_COMPRESSION = 1100  # of deflate
 
 
@@ -162,11 +165,14 @@ def _planes(path: str, position: int) -> Planes:
 
 def _layout(path: Path, file: Any) -> _Layout:
     told = file.attributes
-    colours = 3 if file.components_per_channel == 3 else 1
-    shape = told.componentCount // colours, told.heightPx, told.widthPx or 0, colours
-    loops = [(LOOPS.get(loop.type, "Q"), int(loop.count)) for loop in file.experiment]
-    letters = "".join(letter for letter, _ in loops)
-    counts, frames = [count for _, count in loops], int(told.sequenceCount)
+    try:
+        colours = 3 if file.components_per_channel == 3 else 1
+        shape = int(told.componentCount) // colours, int(told.heightPx), int(told.widthPx or 0), colours
+        loops = [(LOOPS.get(loop.type, "Q"), int(loop.count)) for loop in file.experiment]
+        frames = int(told.sequenceCount)
+    except (TypeError, ValueError, AttributeError):  # something else stands where a number is to be
+        raise FileError(f"{path} is damaged: it does not tell how large it is; copy it again.") from None
+    letters, counts = "".join(letter for letter, _ in loops), [count for _, count in loops]
     if len(set(letters)) != len(letters) or min(shape) < 1 or frames < 1:
         raise FileError(f"{path} has loops that are not read; save it as OME-TIFF.")
     size = math.prod(shape) * file.dtype.itemsize * frames
@@ -174,6 +180,8 @@ def _layout(path: Path, file: Any) -> _Layout:
         raise FileError(
             f"{path} is damaged or cut short: it claims to hold {frames:,} frames, more than its bytes can; copy it again."
         )
+    if not file.is_legacy and (there := _frames_there(path, size // frames, told.compressionType)) < frames:
+        raise FileError(f"{path} is damaged or cut short: {there:,} of its {frames:,} frames are there; copy it again.")
     if counts and math.prod(counts) > frames:  # it was stopped early
         counts[0] = frames // math.prod(counts[1:])
         if not counts[0] or letters[0] == POSITION:
@@ -181,6 +189,17 @@ def _layout(path: Path, file: Any) -> _Layout:
     if not counts and frames > 1:
         letters, counts = "T", [frames]
     return _Layout(letters, tuple(counts), shape, file.dtype.newbyteorder("="), frames)
+
+
+def _frames_there(path: Path, size: int, compression: object) -> int:
+    """How many frames the map at the end of a file leads to; for others the library makes up zeros."""
+    length = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(-8, 2)
+        file.seek(min(int.from_bytes(file.read(8), "little"), length))
+        places = {match[1]: int.from_bytes(match[2], "little") for match in FRAME.finditer(file.read())}
+    least = 1 if compression else size
+    return sum(place + FRAME_HEADER + least <= length for place in places.values())
 
 
 def _remarks(file: Any, layout: _Layout) -> tuple[str, ...]:
