@@ -56,7 +56,14 @@ def _segment(name: bytes, body: bytes) -> bytes:
     return struct.pack("<16sqq", name, len(body), len(body)) + body
 
 
-def write_czi(path: Path, parts: Sequence[Part], xml: str = "", pending: int = 0, file_part: int = 0) -> Path:
+def write_czi(
+    path: Path,
+    parts: Sequence[Part],
+    xml: str = "",
+    pending: int = 0,
+    file_part: int = 0,
+    seconds: Sequence[float] = (),
+) -> Path:
     """A file of these blocks, in the layout of the segments."""
     written, positions = b"", []
     for part in parts:
@@ -72,7 +79,16 @@ def write_czi(path: Path, parts: Sequence[Part], xml: str = "", pending: int = 0
     tail = _segment(b"ZISRAWDIRECTORY", directory)
     metadata = at + len(tail) if xml else 0
     tail += _segment(b"ZISRAWMETADATA", struct.pack("<ii", len(text), 0).ljust(256, b"\0") + text) if xml else b""
-    head = struct.pack("<iiii16s16siqqiq", 1, 0, 0, 0, b"", b"", file_part, at, metadata, pending, 0)
+    attachments = 0
+    if seconds:
+        place = at + len(tail)
+        entry = struct.pack("<2s10sqi16s8s80s", b"A1", b"", place, 0, b"", b"CZTIMS", b"TimeStamps")
+        data = struct.pack(f"<ii{len(seconds)}d", 8 + 8 * len(seconds), len(seconds), *seconds)
+        head = struct.pack("<i12s", len(data), b"") + entry
+        tail += _segment(b"ZISRAWATTACH", head.ljust(256, b"\0") + data)
+        attachments = at + len(tail)
+        tail += _segment(b"ZISRAWATTDIR", struct.pack("<i", 1).ljust(256, b"\0") + entry)
+    head = struct.pack("<iiii16s16siqqiq", 1, 0, 0, 0, b"", b"", file_part, at, metadata, pending, attachments)
     path.write_bytes(_segment(b"ZISRAWFILE", head.ljust(512, b"\0")) + written + tail)
     return path
 
@@ -116,6 +132,12 @@ def test_a_file_is_read_lazily_with_all_that_it_tells(tmp_path: Path) -> None:
     assert [each.color for each in image.display] == [(0, 0, 255), (0, 255, 0)]
     assert image.display[0].limits == pytest.approx((6553.5, 32767.5))
     assert image.objective == Objective(1.4, 0.49, 63, "Oil")
+
+
+@pytest.mark.parametrize("xml", ["", XML.replace("Interval", "Nothing")])
+def test_the_time_step_is_that_of_the_time_stamps_where_no_other_is_told(tmp_path: Path, xml: str) -> None:
+    path = write_czi(tmp_path / "a.czi", planes()[1], xml, seconds=(10.0, 13.5))
+    assert open_image(path).time_step_s == pytest.approx(3.5)
 
 
 def test_parts_of_it_are_what_numpy_would_give(tmp_path: Path) -> None:

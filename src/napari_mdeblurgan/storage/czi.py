@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ from napari_mdeblurgan.storage.stems import file_stem
 SCENE, TILE = "S", "M"
 USUAL = "TZCYX"  # the order of axes; others come before
 EMPTIEST = 10_000  # times as many pixels may a mosaic claim as its tiles have
-KEPT_TILES = 16  # decoded ones: neighbouring parts of an image share them
+KEPT_BYTES = 64 * 2**20  # of decoded tiles: neighbouring parts of an image share them
 INFORMATION = "./Metadata/Information"
 
 
@@ -70,7 +71,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     data = lazy_planes(path, _opened, arguments, mosaic.axes, mosaic.shape, mosaic.dtype, mosaic.tile)
     stem = file_stem(path)
     name = f"{stem} {names[number]}" if len(names) > 1 else stem
-    return labelled(data, mosaic.axes, _calibration(root, mosaic), name)
+    return labelled(data, mosaic.axes, _calibration(root, mosaic, content.seconds), name)
 
 
 def _opened(path: str, scene: int | None) -> Planes:
@@ -187,20 +188,22 @@ class _Mosaic:
     def _pixels(self, file: Any, block: Block) -> np.ndarray:
         if (kept := self._decoded.get(block.position)) is None:
             kept = self._decoded[block.position] = read_block(self.path, file, block)
-            while len(self._decoded) > KEPT_TILES:
+            while len(self._decoded) > 1 and sum(each.nbytes for each in self._decoded.values()) > KEPT_BYTES:
                 self._decoded.popitem(last=False)
         return kept
 
 
-def _calibration(root: Element | None, mosaic: _Mosaic) -> Calibration:
+def _calibration(root: Element | None, mosaic: _Mosaic, seconds: tuple[float, ...]) -> Calibration:
+    apart = (seconds[-1] - seconds[0]) / (len(seconds) - 1) if len(seconds) > 1 else math.nan
     if root is None:
-        return Calibration()
+        return Calibration(time_step_s=apart if is_size(apart) else None)
     steps = {}
     for each in root.iterfind("./Metadata/Scaling/Items/Distance"):
         size = number_told(each.findtext("Value")) * 1e6
         if is_size(size):
             steps[each.get("Id", "")] = Step(size, "µm")
     step = number_told(root.findtext(f"{INFORMATION}/Image/Dimensions/T/Positions/Interval/Increment"))
+    step = step if is_size(step) else apart
     channels = root.findall(f"{INFORMATION}/Image/Dimensions/Channels/Channel")
     shown = _shown(root)
     mine = [channels[number] if number < len(channels) else Element("Channel") for number in mosaic.channels]

@@ -25,6 +25,8 @@ SUBBLOCK = struct.Struct("<iiq")
 ENTRIES_AT = 128  # behind the header of the directory
 PIXELS_AT = 256  # behind the header of a block, at least, and its metadata
 XML_AT = 256
+ATTACHMENT = struct.Struct("<2s10sqi16s8s80s")
+ATTACHMENTS_AT, ATTACHED_AT = 256, 256  # behind the headers of their directory, and of each
 RAW, JPEG, LZW, JPEG_XR, ZSTD, ZSTD_HEADED = 0, 1, 2, 4, 5, 6  # compressions
 PIXELS = {
     0: ("<u1", 1),
@@ -77,10 +79,11 @@ class Block:
 
 @dataclass(frozen=True)
 class CziContent:
-    """What a file holds: blocks at full resolution, and its metadata."""
+    """What a file holds: its blocks, its metadata, and seconds of the time points as far as they are kept apart from these."""
 
     blocks: list[Block] = field(default_factory=list)
     xml: str = ""
+    seconds: tuple[float, ...] = ()
 
 
 def read_content(path: Path) -> CziContent:
@@ -97,7 +100,7 @@ def read_content(path: Path) -> CziContent:
         if not name.startswith(b"ZISRAWFILE"):
             raise FileError(f"{path} is not a CZI file, whatever its name says; save it again.")
         told = _unpacked(path, file, FILE, HEADER.size)
-        part, directory, metadata, pending = told[6:10]
+        part, directory, metadata, pending, attachments = told[6:]
         if pending:
             raise FileError(
                 f"{path} is not finished: what was writing it has not ended; open it there, and save it again."
@@ -106,7 +109,7 @@ def read_content(path: Path) -> CziContent:
             raise _of_a_set(path)
         blocks = _directory(path, file, directory, size)
         xml = _metadata(file, metadata, size)
-    return CziContent(blocks, xml)
+        return CziContent(blocks, xml, _time_stamps(file, attachments, size))
 
 
 def _unpacked(path: Path, file: BinaryIO, layout: struct.Struct, at: int) -> tuple:
@@ -156,6 +159,26 @@ def _metadata(file: BinaryIO, at: int, size: int) -> str:
         return ""
     file.seek(at + HEADER.size + XML_AT)
     return file.read(length).decode("utf-8", "replace").strip("\0")
+
+
+def _time_stamps(file: BinaryIO, at: int, size: int) -> tuple[float, ...]:
+    """Seconds of the time points, from the attachment that holds them; none where there is no such."""
+    if not 0 < at < size:
+        return ()
+    file.seek(at)
+    name, count = file.read(HEADER.size)[:12], int.from_bytes(file.read(4), "little", signed=True)
+    if name != b"ZISRAWATTDIR" or not 0 < count <= size // ATTACHMENT.size:
+        return ()
+    file.seek(at + HEADER.size + ATTACHMENTS_AT)
+    entries = file.read(count * ATTACHMENT.size)
+    for number in range(len(entries) // ATTACHMENT.size):
+        _, _, place, _, _, kind, _ = ATTACHMENT.unpack_from(entries, number * ATTACHMENT.size)
+        if kind.rstrip(b"\0") == b"CZTIMS" and 0 < place < size:
+            file.seek(place + HEADER.size + ATTACHED_AT + 4)
+            length = int.from_bytes(file.read(4), "little", signed=True)
+            data = file.read(8 * max(min(length, size // 8), 0))
+            return tuple(np.frombuffer(data[: len(data) // 8 * 8], "<f8").tolist())
+    return ()
 
 
 def read_block(path: Path, file: BinaryIO, block: Block) -> np.ndarray:
