@@ -5,7 +5,7 @@
 The network alone on tiles of several sizes, in batches, in every precision, beside the peak of matrix products; then every
 route of an image of EDGE² pixels as a multiple of that: memory to memory, OME-Zarr to OME-Zarr, TIFF to TIFF, trust, eight
 orientations; and a training step. It runs on a processor as well: there take `--edge 1024`.
-What users would pick instead is measured by `side_by_side.py --device cuda`, how a loader keeps up by `loader.py`.
+What users would pick instead is measured by `side_by_side.py`, how a loader keeps up by `loader.py`.
 """
 
 from __future__ import annotations
