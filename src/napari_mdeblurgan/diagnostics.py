@@ -55,7 +55,7 @@ def _machine() -> tuple[tuple[str, str], ...]:
     memory = psutil.virtual_memory()
     return (
         ("system", platform.platform()),
-        ("processor", f"{platform.processor() or platform.machine()}, {os.cpu_count()} threads"),
+        ("CPU", f"{platform.processor() or platform.machine()}, {os.cpu_count()} threads"),
         ("memory", f"{memory.total / 2**30:.1f} GiB, {memory.available / 2**30:.1f} GiB free"),
     )
 

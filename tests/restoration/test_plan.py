@@ -109,13 +109,13 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("empty region", np.zeros((10, 10)), {"region": ((3, 3), (0, 5))}, "does not lie within"),
     ("wrong number of scales", np.zeros((10, 10)), {"scale": (1, 1, 1)}, "3 values, but the image has 2 axes"),
     ("channel axis is x", np.zeros((3, 10, 10)), {"channel_axis": 2}, "not one of the 1 axes"),
-    ("window upside down", np.zeros((10, 10)), {"window": (5, 1)}, "intensity window"),
-    ("window of no numbers", np.zeros((10, 10)), {"window": (None, 1)}, "intensity window"),
+    ("window upside down", np.zeros((10, 10)), {"window": (5, 1)}, "intensity range"),
+    ("window of no numbers", np.zeros((10, 10)), {"window": (None, 1)}, "intensity range"),
     ("region of one pair", np.zeros((10, 10)), {"region": (0, 5)}, "y start"),
     ("tile of words", np.zeros((10, 10)), {"tile": "64"}, "whole number"),
     ("ragged list", [[1, 2], [3]], {}, "no image"),
     ("unknown size", da.zeros((10, 10))[da.ones(10) > 0], {}, "compute_chunk_sizes"),
-    ("window not finite", np.zeros((10, 10)), {"window": (0, np.inf)}, "intensity window"),
+    ("window not finite", np.zeros((10, 10)), {"window": (0, np.inf)}, "intensity range"),
 ]
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 NAMES = [
     "scan",
     "scan [sharp ×2]",
-    "scan [choice]",
+    "scan [estimate used]",
     "scan [defocus, px]",
     "scan [consistency, × noise]",
     "scan [error bar, grey levels]",
@@ -261,9 +261,9 @@ def test_legend_is_shown_while_the_choice_is_seen(
     assert not legend.value
     show_map(trusting, "choice")
     assert legend.value
-    viewer.layers["scan [choice]"].visible = False
+    viewer.layers["scan [estimate used]"].visible = False
     assert not legend.value
-    viewer.layers["scan [choice]"].visible = True
-    assert all(name in legend.value for name in ("input", "encoder-decoder", "deblurred"))
-    viewer.layers["scan [choice]"].visible = False
+    viewer.layers["scan [estimate used]"].visible = True
+    assert all(name in legend.value for name in ("the image itself", "first estimate", "deblurred"))
+    viewer.layers["scan [estimate used]"].visible = False
     assert not legend.value

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
     Noise = Callable[..., np.ndarray]
 
-MAPS = ["nuclei [choice]", "nuclei [defocus, px]", "nuclei [consistency, × noise]", "nuclei [error bar, grey levels]"]
+MAPS = [
+    "nuclei [estimate used]",
+    "nuclei [defocus, px]",
+    "nuclei [consistency, × noise]",
+    "nuclei [error bar, grey levels]",
+]
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def test_maps_lie_above_the_result_once_they_were_shown(
         for corner in ((0, 0), (1, 0), (0, 1), (1, 1)):
             of_source, of_map = (np.array(corner) * n.data.shape - 0.5 for n in (source, layer))
             np.testing.assert_allclose(layer.data_to_world(of_map), source.data_to_world(of_source))
-    assert isinstance(viewer.layers["nuclei [choice]"], Labels)
+    assert isinstance(viewer.layers["nuclei [estimate used]"], Labels)
     assert viewer.layers["nuclei [error bar, grey levels]"].data.shape == (80, 96)
     assert viewer.layers["nuclei [consistency, × noise]"].contrast_limits == [0, 6]
 
@@ -70,7 +75,7 @@ def test_without_the_tick_there_are_no_maps_and_the_result_is_the_same(
     first = viewer.layers["nuclei [sharp ×2]"].data
     trusting.controls.trust.value = False
     run()
-    assert names(viewer).count("nuclei [choice]") == 1
+    assert names(viewer).count("nuclei [estimate used]") == 1
     assert len(viewer.layers) == 7
     np.testing.assert_array_equal(viewer.layers[1].data, first)
 
@@ -224,7 +229,7 @@ def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
     np.testing.assert_array_equal(viewer.layers["nuclei [sharp ×2]"].data, mean)
     np.testing.assert_allclose(viewer.layers["nuclei [disagreement, grey levels]"].data, spread, rtol=1e-5)
     assert names(viewer)[2:] == [
-        "nuclei [choice]",
+        "nuclei [estimate used]",
         "nuclei [disagreement, grey levels]",
         "nuclei [defocus, px]",
         "nuclei [consistency, × noise]",

@@ -80,7 +80,7 @@ def test_no_map_is_a_layer_before_it_is_asked_for_and_one_is_shown_at_a_time(
         "Error bar",
         "Consistency",
         "Defocus",
-        "Choice",
+        "Estimate used",
     ]
     tick_maps(widget)
     assert visible(viewer) == [*before, "nuclei [error bar, grey levels]"]
@@ -139,7 +139,7 @@ def test_maps_and_report_outlive_the_dock_that_made_them(viewer: Viewer, widget:
     again = DeblurWidget(viewer)
     assert again.controls.report.enabled
     show_map(again, "choice")
-    assert isinstance(viewer.layers["nuclei [choice]"], Labels)
+    assert isinstance(viewer.layers["nuclei [estimate used]"], Labels)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -153,7 +153,7 @@ def test_a_shown_map_has_a_colour_bar_with_its_name_and_unit(
     qtbot.wait(300)  # until the window has come to rest
     layer = viewer.layers["nuclei [error bar, grey levels]"]
     assert layer.colorbar.visible
-    QApplication.processEvents()
+    QTest.qWait(200)  # until the docks have their sizes
     with_words = viewer.window.screenshot(canvas_only=True, flash=False)
     layer.name_overlay.visible = False
     QApplication.processEvents()

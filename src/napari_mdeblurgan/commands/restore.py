@@ -117,7 +117,7 @@ def restore(
     ] = False,
     report: Annotated[Path | None, typer.Option(metavar="PAGE", help="Also write a report on that: an .html.")] = None,
     ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Mean of eight orientations: better, 8 × as long.")
+        bool, typer.Option("--ensemble", help="Average of 8, flipped and turned: a little better, 8 × as long.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
 ) -> None:

@@ -150,7 +150,7 @@ def _output(model: Model, files: Files) -> dict[str, Any]:
     ]
     return {
         "id": OUTPUT,
-        "description": "The restored image: 0 and 1 are the ends of the input's intensity window.",
+        "description": "The restored image: 0 and 1 are the ends of the input's intensity range.",
         "axes": [{"type": "batch"}, _channels(model), *axes],
         "data": {"type": "float32"},
         "test_tensor": {"source": files.test_output},

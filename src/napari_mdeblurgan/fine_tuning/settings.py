@@ -64,7 +64,7 @@ class FineTuneSettings:
     ] = 0.995
     device: Annotated[str, "auto, cpu, mps, cuda or cuda:N"] = "auto"
     precision: Annotated[Precision, "of the convolutions: auto is the fastest that is safe"] = "auto"
-    threads: Annotated[Count, "of the processor; 0: as many as torch takes"] = 0
+    threads: Annotated[Count, "of the CPU; 0: as many as torch takes"] = 0
     seed: Annotated[Count, "of the order in which patches are drawn"] = 0
     checkpoint_seconds: Annotated[Annotated[float, Field(gt=0, le=60)], "from one checkpoint to the next"] = 30.0
 

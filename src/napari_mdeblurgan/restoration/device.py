@@ -25,7 +25,7 @@ def device_label(device: str) -> str:
         return f"{torch.cuda.get_device_name(device)} ({device})"
     if device == "mps":
         return "Apple GPU (mps)"
-    return f"Processor, {torch.get_num_threads()} threads (cpu)"
+    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def pick_device(wish: str = "auto") -> str:
@@ -64,7 +64,7 @@ def pick_precision(wish: str, device: str) -> str:
     if wish not in PRECISIONS:
         raise ImageError(f"There is no precision {wish!r}; choose one of: auto, {', '.join(PRECISIONS)}.")
     if wish == "float16" and device == "cpu":
-        raise ImageError("A processor does not compute in float16; choose auto, float32 or bfloat16.")
+        raise ImageError("A CPU does not compute in float16; choose auto, float32 or bfloat16.")
     if wish == "bfloat16" and device == "mps" and not _has_bfloat16(torch, device):
         raise ImageError("This Apple GPU does not compute in bfloat16 under this system; choose auto or float32.")
     return wish

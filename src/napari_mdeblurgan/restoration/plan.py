@@ -353,7 +353,7 @@ def _given_windows(
         if all(each.low <= each.high for each in windows):
             return windows
     raise ImageError(
-        f"The intensity window must be {count} pair(s) of a lower and a higher value of the image, not {window}."
+        f"The intensity range must be {count} pair(s) of a lower and a higher value of the image, not {window}."
     )
 
 

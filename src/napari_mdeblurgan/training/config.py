@@ -138,7 +138,7 @@ class RunConfig:
         Precision,
         "of the convolutions: float32 (exact), bfloat16, float16 (CUDA), or auto: the fastest that is safe",
     ] = "auto"
-    threads: Annotated[Count, "of the processor; 0: as many as torch takes"] = 0
+    threads: Annotated[Count, "of the CPU; 0: as many as torch takes"] = 0
     metrics_every: Annotated[Annotated[int, Field(ge=1)], "steps from one row of metrics.csv to the next"] = 20
     validate_every: Annotated[Count, "steps from one validation to the next; 0: an epoch"] = 0
     checkpoint_seconds: Annotated[Positive, "from one checkpoint to the next"] = 60.0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_mdeblurgan.network.approximation import CANDIDATES
-
 NOTHING = 0
-LEGEND = {NOTHING: "no value", **dict(enumerate(CANDIDATES, start=1))}
+LEGEND = {
+    NOTHING: "no value",
+    1: "the image itself",
+    2: "first estimate",
+    3: "deblurred",
+}  # of `approximation.CANDIDATES`
 
 
 def choice(explanation: np.ndarray, missing: np.ndarray) -> np.ndarray:

@@ -75,14 +75,14 @@ MAPS = {
     ),
     "disagreement": MapKind(
         "Disagreement",
-        "How far the restorations of the image in its eight orientations lie apart: standard deviation.",
+        "How far the results of the image, flipped and turned in eight ways, lie apart: standard deviation.",
         unit="grey levels",
         finer=True,
         colormap="viridis",
     ),
     "choice": MapKind(
-        "Choice",
-        "Which candidate counts most in what super-resolution started from: "
+        "Estimate used",
+        "Which estimate counts most in what super-resolution started from: "
         + ", ".join(f"{number} {name}" for number, name in LEGEND.items() if number)
         + ".",
         dtype="uint8",

@@ -160,7 +160,10 @@ def figures_in_words(found: Assessment, pixel_size: float | None, unit: str) -> 
         )
         yield "Error bar outside the background", share
     if found.disagreement is not None:
-        yield "Disagreement", f"{short(found.disagreement)} grey levels on average, of eight orientations"
+        yield (
+            "Disagreement",
+            f"{short(found.disagreement)} grey levels on average, between the 8 results, flipped and turned",
+        )
     for number, estimate in enumerate(found.estimates):
         channel = f", channel {number}" if len(found.estimates) > 1 else ""
         for name, words in _figures_of(estimate, pixel_size, unit):

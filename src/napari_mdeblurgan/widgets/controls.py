@@ -154,7 +154,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             tooltip="Restore only the plane that the viewer shows now, not every plane of the stack.",
         ),
         trust=CheckBox(text="Trust", value=True, tooltip=TRUST_TIP),
-        ensemble=CheckBox(text="8 orientations (8 × as long)", value=False, tooltip=ENSEMBLE_TIP),
+        ensemble=CheckBox(text="Average of 8 (8 × slower)", value=False, tooltip=ENSEMBLE_TIP),
         preview=PushButton(
             text="Preview", tooltip="Restore only what the canvas shows now, to see in seconds what the model does."
         ),
@@ -173,7 +173,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         maps=maps,
         which_map=which_map,
         maps_row=_row(maps, which_map, shares=(0, 1)),
-        legend=Label(value="", tooltip="What the colours of the layer [choice] stand for."),
+        legend=Label(value="", tooltip="What the colours of the layer [estimate used] stand for."),
         details=Label(value=""),
         headline=Label(value="", tooltip=HEADLINE_TIP, visible=False),
         halve_again=PushButton(text="Halve first and run again", tooltip=HALVE_TIP, visible=False),

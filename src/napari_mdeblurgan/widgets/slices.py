@@ -15,7 +15,7 @@ from napari_mdeblurgan.widgets.controls import LABEL_WIDTH
 from napari_mdeblurgan.widgets.view import image_shape
 
 WINDOW_TIP = (
-    "What the grey values are measured over. One window for the stack keeps its planes comparable; one per channel suits "
+    "What the intensity range is measured over. One for the stack keeps its planes comparable; one per channel suits "
     "fluorescence; one per slice evens out bleaching, but blows up the noise of empty planes."
 )
 PLANES_TIP = (

@@ -94,13 +94,13 @@ def test_maps_that_are_selected_with_their_result_are_saved_beside_it(
     viewer.layers.selection = {
         result,
         viewer.layers["nuclei [error bar, grey levels]"],
-        viewer.layers["nuclei [choice]"],
+        viewer.layers["nuclei [estimate used]"],
     }
     path = tmp_path / "a.ome.tif"
     written = viewer.layers.save(str(path), selected=True)
     assert written == [str(path), *(str(map_path(path, name)) for name in ("error", "choice"))]
     np.testing.assert_array_equal(read_image(written[1]).data, viewer.layers["nuclei [error bar, grey levels]"].data)
-    np.testing.assert_array_equal(read_image(written[2]).data, viewer.layers["nuclei [choice]"].data)
+    np.testing.assert_array_equal(read_image(written[2]).data, viewer.layers["nuclei [estimate used]"].data)
 
 
 def test_what_belongs_to_no_file_together_is_refused_in_a_sentence(

@@ -140,7 +140,7 @@ def test_maps_are_saved_with_their_result_and_lie_on_it(
     for name, title in (
         ("error", "error bar, grey levels"),
         ("consistency", "consistency, × noise"),
-        ("choice", "choice"),
+        ("choice", "estimate used"),
     ):
         layer = viewer.layers[f"nuclei [{title}]"]
         stored = read_image(map_path(path, name) if ending == ".ome.tif" else maps_path(path, name))
