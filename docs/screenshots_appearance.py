@@ -18,7 +18,7 @@ import napari
 import numpy as np
 from napari.settings import get_settings
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QScrollArea, QWidget
 from screenshots import register_plugin, shoot, wait_until, without_the_users_own
 
 from napari_mdeblurgan.samples import sample_path
@@ -53,7 +53,7 @@ def main(folder: Path) -> None:
 
 
 def picture_deblur(viewer: napari.Viewer, folder: Path, ending: str) -> None:
-    """With the controls of a stack and of the results folder, and with a result."""
+    """With the controls of a stack and of the results folder, with a result, its map, and before and after of it."""
     widget = DeblurWidget(viewer)
     dock = viewer.window.add_dock_widget(widget, name="Deblur + SR (M-Deblurgan)")
     widget.controls.this_slice.value = True
@@ -62,6 +62,18 @@ def picture_deblur(viewer: napari.Viewer, folder: Path, ending: str) -> None:
     widget.controls.this_slice.value = False
     widget.results.to_disk.value = True
     shoot(viewer, folder / f"appearance-deblur-{ending}.png")
+    widget.results.to_disk.value = False
+    widget.controls.maps.native.click()
+    for number, way in enumerate(widget.controls.compare_by.choices, 2):
+        widget.controls.compare_by.value = way
+        wait_until(lambda: False, 0.2)
+        place = widget.native.findChild(QScrollArea)
+        place.verticalScrollBar().setValue(place.verticalScrollBar().maximum())
+        shoot(viewer, folder / f"appearance-deblur-{number}-{ending}.png")
+    widget.controls.compare_by.value = "Blink"
+    widget.controls.profile.native.click()
+    shoot(viewer, folder / f"appearance-deblur-5-profile-{ending}.png")
+    viewer.layers.remove("Line profile")
     viewer.window.remove_dock_widget(dock)
 
 

@@ -51,8 +51,9 @@ def add_map(viewer: Viewer, arguments: Mapping[str, Any], below: Sequence[Layer]
     else:
         layer = Image(**wishes)
         layer.colorbar.visible = layer.colorbar.box = True
+        layer.colorbar.position = "top_left"  # where one lies below the other
     layer.name_overlay.visible = layer.name_overlay.box = True  # the name has the unit
-    layer.name_overlay.position = "top_right"  # where the colour bar is
+    layer.name_overlay.position = "top_left"
     with kept_selection(viewer):
         viewer.layers.insert(max(map(viewer.layers.index, below)) + 1, layer)
     return layer

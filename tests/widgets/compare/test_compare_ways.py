@@ -282,6 +282,18 @@ def test_the_result_that_is_selected_is_the_one_that_is_compared(viewer: Viewer,
     assert (source.visible, older.visible, newer.visible) == (True, True, True)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_maps_are_hidden_meanwhile(viewer: Viewer, pair: Pair, docked: Docked, way: str) -> None:
+    pair("nuclei")
+    made = {"map": "error", "source": "nuclei"}
+    shown = viewer.add_image(np.full((80, 120), 255, np.uint8), name="a map", metadata={"mdeblurgan": made})
+    widget = docked()
+    choose(widget, way)
+    assert not shown.visible
+    press(widget.controls.compare)
+    assert shown.visible
+
+
 def test_a_run_ends_a_comparison(viewer: Viewer, pair: Pair, docked: Docked, gate: Any) -> None:
     pair("nuclei")
     widget = docked()

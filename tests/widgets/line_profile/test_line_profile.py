@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from napari.layers import Shapes
 from napari.settings import get_settings
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
@@ -281,6 +281,20 @@ def test_it_fits_a_screen_of_1366_by_768_with_the_tools_for_lines_open(
     window = viewer.window._qt_window
     assert window.minimumSizeHint().height() <= 728
     assert (window.width(), window.height()) == (1366, 728)
+
+
+def test_on_a_screen_that_is_too_low_it_is_a_window_of_its_own(
+    viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(viewer, RAMP, FINE)
+    widget = docked()
+    height = viewer.window._qt_window.height()
+    low = QRect(0, 0, 960, 520)  # of 1920 × 1040 at 200 %
+    monkeypatch.setattr(type(viewer.window._qt_window.screen()), "availableGeometry", lambda _: low)
+    plot = press(widget, qtbot)
+    assert plot.window() is not viewer.window._qt_window
+    assert plot.isVisible()
+    assert viewer.window._qt_window.height() == height
 
 
 def test_what_is_written_has_the_colour_of_the_theme(

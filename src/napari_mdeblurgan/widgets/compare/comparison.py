@@ -14,6 +14,7 @@ from napari_mdeblurgan.widgets.compare.side_by_side import SideBySide
 from napari_mdeblurgan.widgets.controls import BLINK, COMPARE_WAYS, CURTAIN, Controls
 from napari_mdeblurgan.widgets.line_profile.line_profile import LineProfile
 from napari_mdeblurgan.widgets.pairs import Pairs
+from napari_mdeblurgan.widgets.trust import is_map
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -115,6 +116,7 @@ class Comparison:
         try:
             if self._way.value == CURTAIN:
                 others: set[Layer] = {each for source, _ in pairs for each in self._pairs.results_of(source)}
+                others |= {each for each in self._viewer.layers if is_map(each)}
                 self.shown = Curtain(self._viewer, canvas, pairs, others)
             else:
                 self.shown = SideBySide(self._viewer, canvas, pairs)

@@ -26,7 +26,7 @@ class Curtain:
     pairs : sequence of (Image, Image)
         Sources and their results.
     others : set of Layer
-        Other results of these sources, which are hidden meanwhile.
+        Other results of these sources, and maps, which are hidden meanwhile.
     """
 
     def __init__(self, viewer: Viewer, canvas: Any, pairs: Sequence[ImagePair], others: set[Layer]) -> None:

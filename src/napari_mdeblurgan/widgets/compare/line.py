@@ -15,7 +15,7 @@ BEFORE, AFTER = "Before", "After"
 
 
 class Captions(QObject):
-    """**Before** and **After** at the top of a canvas, to the left and right of a place.
+    """**Before** and **After** at the bottom of a canvas, where no names of layers are, to the left and right of a place.
 
     Parameters
     ----------
@@ -44,8 +44,9 @@ class Captions(QObject):
         middle = round(at * self._canvas.width())
         away = REACH // 2 + 2 if self._beside else MARGIN
         left = middle - away - before.width() if self._beside else MARGIN
-        before.move(left, MARGIN)
-        after.move(middle + away, MARGIN)
+        top = self._canvas.height() - before.height() - MARGIN
+        before.move(left, top)
+        after.move(middle + away, top)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the canvas's size."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 SOON_MS = 30
+FLOATING = 620, 260  # pixels
 NO_LINE = "Draw a line in a Shapes layer, or press Line profile."
 NO_RESULT = "There is no result to be compared."
 
@@ -70,12 +71,24 @@ class LineProfile(QObject):
         if self.plot is None:
             self.plot = ProfilePlot()
             self._watch = LifeWatch(self.plot, lambda: None, self._on_close)  # sees how it is docked
-            self._viewer.window.add_dock_widget(self.plot, name=NAME, area="bottom")
+            self._dock(self.plot)
             self._viewer.layers.events.connect(self._on_change)
             self._viewer.layers.selection.events.connect(self._on_change)
             self._viewer.dims.events.connect(self._on_change)
         self.plot.show()
         self._on_change()
+
+    def _dock(self, plot: ProfilePlot) -> None:
+        """Dock it below the image; where the screen is too low for that, as at 200 % on many, as a window of its own."""
+        dock = self._viewer.window.add_dock_widget(plot, name=NAME, area="bottom")
+        window = dock.parentWidget()
+        screen = None if window is None else window.screen()
+        if screen is None or window is None:
+            return
+        needed = window.minimumSizeHint().height() + plot.minimumSizeHint().height()
+        if needed > screen.availableGeometry().height():
+            dock.setFloating(True)
+            dock.resize(*FLOATING)
 
     def follow(self) -> None:
         """Bring it in line with what is chosen."""
