@@ -18,6 +18,7 @@ from napari_mdeblurgan.widgets.axes import arranged, order_of, put_back
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.trust import save_report
+from tests.widgets.maps_shown import show_each_map
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -84,6 +85,7 @@ def test_maps_of_trust_lie_on_the_result_and_the_report_shows_the_same_plane(
     viewer.add_image(image, name="stack", axis_labels=("y", "x", "z"), rgb=False)
     widget.controls.trust.value = True
     run()
+    show_each_map(widget)
     result, *maps = viewer.layers[1:]
     assert maps
     for each in maps:

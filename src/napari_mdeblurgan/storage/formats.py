@@ -102,6 +102,15 @@ _formats: list[FileFormat] = [
 ]
 
 
+PLAIN = (".tif", ".png", ".jpg", ".zarr")  # an ending of each format that napari and other programs have readers for
+
+
+def is_of_a_microscope(file: Path) -> bool:
+    """Whether a file is of a format that only microscopes write, so that napari itself cannot read it."""
+    found = format_of(file)
+    return file.is_file() and found is not None and not set(found.endings) & set(PLAIN)
+
+
 def formats() -> tuple[FileFormat, ...]:
     """All formats that are read."""
     return tuple(_formats)

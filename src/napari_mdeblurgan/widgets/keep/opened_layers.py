@@ -15,11 +15,11 @@ from napari.utils.colormaps import AVAILABLE_COLORMAPS, Colormap
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, images_in, open_image
 from napari_mdeblurgan.storage.display import ChannelDisplay
+from napari_mdeblurgan.storage.formats import is_of_a_microscope
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.storage.reading import loaded
 from napari_mdeblurgan.widgets.axes import micrograph, put_back
 from napari_mdeblurgan.widgets.keep.layer_images import KEY, LOOK, LayerTuple, colour_table, placement_in
-from napari_mdeblurgan.widgets.keep.reader import is_of_a_microscope
 
 MOST_IMAGES = 32  # of a file that become layers
 ALIKE = 1e-6  # relative: what formats and units round off

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple
 
 IN_MEMORY_BYTES = 256 * 2**20
-PLAIN = (".tif", ".png", ".jpg", ".zarr")  # an ending of each format that napari and other programs have readers for
 
 
 def get_reader(path: Any) -> Callable[[Any], list[LayerTuple]] | None:
@@ -23,6 +22,7 @@ def get_reader(path: Any) -> Callable[[Any], list[LayerTuple]] | None:
     """
     if not isinstance(path, str | Path) or not Path(path).exists():
         return None
+    from napari_mdeblurgan.storage.formats import is_of_a_microscope
     from napari_mdeblurgan.storage.provenance import is_result, read_provenance
 
     file = Path(path)
@@ -37,14 +37,6 @@ def read_layers(path: str | Path) -> list[LayerTuple]:
     from napari_mdeblurgan.widgets.keep.opened_layers import layers_in
 
     return layers_in(Path(path), IN_MEMORY_BYTES)
-
-
-def is_of_a_microscope(file: Path) -> bool:
-    """Whether a file is of a format that only microscopes write, so that napari itself cannot read it."""
-    from napari_mdeblurgan.storage.formats import format_of
-
-    found = format_of(file)
-    return file.is_file() and found is not None and not set(found.endings) & set(PLAIN)
 
 
 def _is_one_image(file: Path) -> bool:
