@@ -47,6 +47,8 @@ DOCUMENTED = {
     "fluorescence-3-during": "deblur-during",
     "fluorescence-4-after": "deblur-after",
     "fluorescence-6-trust": "trust-widget",
+    "fluorescence-7-curtain": "compare-curtain",
+    "fluorescence-8-profile": "line-profile",
     "brightfield-4-after": "deblur-colour-after",
 }
 LARGEST_BYTES = 450_000
@@ -152,6 +154,13 @@ def picture_run(viewer: napari.Viewer, widget: DeblurWidget, folder: Path, sampl
     widget.controls.compare.native.click()
     widget.controls.maps.native.click()
     shoot(viewer, folder / f"{sample}-6-trust.png")
+    widget.controls.maps.native.click()
+    widget.controls.compare_by.value = "Curtain"
+    shoot(viewer, folder / f"{sample}-7-curtain.png")
+    widget.controls.compare_by.value = "Blink"
+    viewer.window._qt_window.resize(WINDOW[0], WINDOW[1] + 110)  # the plot lies below the image
+    widget.controls.profile.native.click()
+    shoot(viewer, folder / f"{sample}-8-profile.png")
 
 
 def picture_palette(folder: Path) -> None:

@@ -23,7 +23,7 @@ AFTER = (
 )  # by channel; told apart by all eyes, on dark and on light
 BAND_ALPHA = 70
 INTENSITY = "grey levels"
-LEAST_HEIGHT, HEIGHT = 90, 210  # pixels; on a low screen the docks beside it need most of it
+LEAST_HEIGHT, HEIGHT = 115, 215  # pixels; on a low screen the docks beside it need most of it
 BELOW_LABEL = 6  # pyqtgraph lets the label of an axis hang out by so many pixels
 
 
