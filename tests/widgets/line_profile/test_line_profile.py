@@ -220,6 +220,24 @@ def test_of_an_image_without_a_unit_the_distance_is_in_its_pixels(
     assert plot.plot.getPlotItem().listDataItems()[-1].xData[-1] == pytest.approx(20)
 
 
+def test_a_line_in_another_unit_of_length_lies_where_it_is_seen(
+    viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot
+) -> None:
+    made(viewer, RAMP, FINE)
+    viewer.add_shapes([np.array([[5000, 5000], [5000, 15000]])], shape_type="line", units="nm")
+    widget = docked()
+    plot = press(widget, qtbot)
+    assert plot.labels[0] == "distance, µm"
+    assert plot.plot.getPlotItem().listDataItems()[-1].xData[-1] == pytest.approx(10)
+    assert plot.profiles[0].before[[0, -1]] == pytest.approx([10, 30])
+    viewer.layers.selection.active = viewer.layers[0]
+    viewer.layers.pop()
+    viewer.fit_to_view()
+    press(widget, qtbot)
+    assert viewer.layers[-1].units == viewer.layers[0].units
+    assert 0 < plot.profiles[0].before[0] < plot.profiles[0].before[-1] < 60
+
+
 def test_colours_are_drawn_as_their_mean_and_that_is_said(
     viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot
 ) -> None:

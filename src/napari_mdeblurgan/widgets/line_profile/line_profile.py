@@ -17,7 +17,13 @@ from napari_mdeblurgan.widgets import view
 from napari_mdeblurgan.widgets.axes import arranged, order_of
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
 from napari_mdeblurgan.widgets.compare.arrangement import ImagePair
-from napari_mdeblurgan.widgets.line_profile.lines import NAME, ShapesLine, line_meant, own_line
+from napari_mdeblurgan.widgets.line_profile.lines import (
+    NAME,
+    ShapesLine,
+    in_units_of_the_viewer,
+    line_meant,
+    own_line,
+)
 from napari_mdeblurgan.widgets.line_profile.plot import ProfilePlot
 from napari_mdeblurgan.widgets.line_profile.sampling import Line, Profile, Track, measured
 from napari_mdeblurgan.widgets.map_layers import maps_there
@@ -130,7 +136,8 @@ class LineProfile(QObject):
             return
         try:
             tracks = [self._track(source, result, ends) for source, result in pairs]
-            length, unit = length_of(pairs[0][0], ends)
+            first = pairs[0][0]
+            length, unit = length_of(first, ends[:, -first.ndim :] / in_units_of_the_viewer(first, self._viewer))
         except ImageError as error:
             self.plot.say(str(error))
             return
@@ -151,7 +158,8 @@ class LineProfile(QObject):
     def _line_across(self, layer: Any, ends: np.ndarray) -> Line:
         view.check_plane_shown(layer, self._viewer, "The line profile")
         order = order_of(layer.axis_labels)
-        places = np.array([layer.world_to_data(point[-layer.ndim :]) for point in ends])
+        own = ends[:, -layer.ndim :] / in_units_of_the_viewer(layer, self._viewer)
+        places = np.array([layer.world_to_data(point) for point in own])
         levels = tuple(arranged(level, order) for level in (layer.data if layer.multiscale else (layer.data,)))
         plane = view.current_slice(layer, self._viewer)
         return Line(levels, bool(getattr(layer, "rgb", False)), plane, places[:, list(order[-2:])])
@@ -200,13 +208,12 @@ def length_of(layer: Image, ends: np.ndarray) -> tuple[float, str]:
     ----------
     layer : Image
     ends : ndarray
-        (2, ndim): both ends in world coordinates.
+        (2, ndim): both ends in world coordinates of the layer.
     """
     y, x = order_of(layer.axis_labels)[-2:]
-    own = ends[:, -layer.ndim :]
     names = {f"{layer.units[axis]:~}" for axis in (y, x)}
     unit = names.pop() if len(names) == 1 else ""
     if unit in ("", "px", "pixel"):
-        pixels = np.array([layer.world_to_data(point) for point in own])[:, [y, x]]
+        pixels = np.array([layer.world_to_data(point) for point in ends])[:, [y, x]]
         return float(np.hypot(*(pixels[1] - pixels[0]))), "pixels"
-    return float(np.hypot(*(own[1] - own[0])[[y, x]])), unit_of_length(unit) or unit
+    return float(np.hypot(*(ends[1] - ends[0])[[y, x]])), unit_of_length(unit) or unit

@@ -39,12 +39,25 @@ class ShapesLine:
         if layer is None or layer not in viewer.layers or not _is_line(layer, self.number):
             return None
         world = np.array([layer.data_to_world(point) for point in np.asarray(layer.data[self.number])])
+        world *= in_units_of_the_viewer(layer, viewer)
         ends = np.tile(np.asarray(viewer.dims.point, float), (2, 1))
         for axis in viewer.dims.displayed:
             own = axis - (viewer.dims.ndim - layer.ndim)
             if own >= 0:
                 ends[:, axis] = world[:, own]
         return ends
+
+
+def in_units_of_the_viewer(layer: Layer, viewer: Viewer) -> np.ndarray:
+    """By what a layer's world coordinates are multiplied to be those of its viewer, (ndim,).
+
+    Layers may tell the same length in different units, which napari converts, as long as all of them can be.
+    """
+    common = viewer.layers.extent.units
+    if common is None:
+        return np.ones(layer.ndim)
+    units = common[-layer.ndim :]
+    return np.array([float((1 * own).to(unit).magnitude) for own, unit in zip(layer.units, units, strict=True)])
 
 
 def line_meant(active: Layer | None) -> ShapesLine | None:
@@ -73,7 +86,7 @@ def own_line(viewer: Viewer, source: Image) -> Shapes:
         name=NAME,
         edge_color=COLOUR,
         edge_width=WIDTH_PX / camera.zoom,
-        units=source.units[-2:] if flat else source.units,
+        units=(viewer.layers.extent.units or source.units)[first - viewer.dims.ndim :],
     )
     viewer.add_layer(layer)
     layer.mode = "direct"
