@@ -213,7 +213,7 @@ def test_maps_and_report_are_of_the_averaged_image(
     halving_widget.controls.trust.value = True
     run()
     show_each_map(halving_widget)
-    for name in ("choice", "defocus, px", "consistency, × noise", "error bar, grey levels"):
+    for name in ("estimate used", "defocus, px", "consistency, × noise", "error bar, grey levels"):
         lies_on(viewer.layers[f"nuclei [{name}]"], source)
     assert viewer.layers["nuclei [consistency, × noise]"].data.shape == (40, 48)
     page = tmp_path / "page.html"
