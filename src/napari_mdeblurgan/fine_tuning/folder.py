@@ -275,7 +275,8 @@ def all_begun() -> list[Begun]:
     folders = [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     found = []
     for folder in folders:
-        if not folder.begun or is_held(folder.lock):
+        whole = folder.begun and folder.pairs.exists() and folder.base.exists()
+        if not whole or is_held(folder.lock):
             continue
         try:
             seconds, step = _worked(folder)

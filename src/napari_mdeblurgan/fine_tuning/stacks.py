@@ -17,10 +17,11 @@ from scipy import ndimage
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH
-from napari_mdeblurgan.focus import all_in_focus, followed, most_detailed
+from napari_mdeblurgan.focus import followed, most_detailed
 from napari_mdeblurgan.focus.energy import energies
 from napari_mdeblurgan.focus.opening import open_stack, plane_files
 from napari_mdeblurgan.focus.registering import by_colour, channels, resampled
+from napari_mdeblurgan.focus.stack import all_in_focus_steps
 from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
 from napari_mdeblurgan.pairs.many import Outcome
 from napari_mdeblurgan.pairs.matching import unique
@@ -28,7 +29,8 @@ from napari_mdeblurgan.pairs.pair import MULTIPLE, RegisteredPair, Registration
 from napari_mdeblurgan.pairs.structure import correlation
 from napari_mdeblurgan.pairs.structure import plane as structure
 from napari_mdeblurgan.restoration.binning import block_means
-from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.measuring import finished, measured_windows
+from napari_mdeblurgan.stopping import heeding, look_up
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.trust.noise import measure_noise
@@ -169,6 +171,7 @@ def _channels(name: str, stack: Micrograph) -> list[list[np.ndarray]]:
     y = int("C" in stack.axes)
     planes = []
     for plane in stack.data:
+        look_up()
         first = [max(0, (length - LARGEST) // 2) for length in plane.shape[y : y + 2]]
         middle = tuple(slice(start, start + LARGEST) for start in first)
         planes.append(np.asarray(plane[(slice(None),) * y + middle]))
@@ -180,7 +183,8 @@ def _channels(name: str, stack: Micrograph) -> list[list[np.ndarray]]:
 def _truth(name: str, by_channel: Sequence[Sequence[np.ndarray]], *, registered: bool, ordered: bool) -> _Truth:
     decides = most_detailed(by_channel) if len(by_channel) > 1 else 0
     planes = by_channel[decides]
-    found = all_in_focus(planes, registered=registered, ordered=ordered)
+    steps = all_in_focus_steps(planes, registered=registered, ordered=ordered)
+    found = finished(heeding(steps))
     joint = {index: place for index, place in enumerate(found.transforms) if place is not None}
     colours = planes[0].shape[-1] if planes[0].ndim == 3 else len(by_channel)
     places = {index: (place,) * colours for index, place in joint.items()}
@@ -219,6 +223,7 @@ def _outcomes(by_channel: Sequence[Sequence[np.ndarray]], truth: _Truth, scale: 
     size = _size(truth, box, shapes, scale)
     pairs = {}
     for index, (place, *_) in truth.places.items():
+        look_up()
         planes = [each[index] for each in by_channel]
         pairs[index] = _pair(index, planes, _part(box, place, size, shapes[index]), truth, scale)
     rich = [index for index, pair in pairs.items() if pair.valid.mean() >= LEAST_SHARE]

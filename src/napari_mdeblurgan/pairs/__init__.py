@@ -10,6 +10,8 @@ from napari_mdeblurgan.pairs.pair import (
     PairFiles,
     RegisteredPair,
     Registration,
+    SwappedError,
+    exchanged,
 )
 from napari_mdeblurgan.pairs.register import register
 
@@ -23,7 +25,9 @@ __all__ = [
     "PairFiles",
     "RegisteredPair",
     "Registration",
+    "SwappedError",
     "checkerboard",
+    "exchanged",
     "magenta_green",
     "match_folders",
     "read_pair",

@@ -11,6 +11,7 @@ from scipy import ndimage
 from napari_mdeblurgan.pairs.geometry import box
 from napari_mdeblurgan.pairs.refine import COARSE, Fit, Sharp, enough, seen
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, correlation
+from napari_mdeblurgan.stopping import look_up
 
 BLOCK = 20  # low-resolution pixels along an edge, about
 BLOCKS = (3, 10)  # along either edge: fewest and most
@@ -66,6 +67,7 @@ def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
     best = np.full(strength.shape, -1.0)
     distance = np.full(strength.shape, np.inf)
     for y in range(-reach, reach + 1):
+        look_up()
         for x in range(-reach, reach + 1):
             shifted = np.roll(other, (y, x), axis=(0, 1))
             here = sums(one * shifted) / np.sqrt(np.maximum(strength * sums(shifted**2), 1e-20))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from napari_mdeblurgan.pairs.pair import ImagePair, PairError
+from napari_mdeblurgan.pairs.pair import ImagePair, PairError, SwappedError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.geometry import MICROMETRES
 
@@ -55,7 +55,7 @@ def magnification(pair: ImagePair, objectives: tuple[float, float] | None = None
         found = sizes[0] / sizes[1]
         text = f"{sizes[0]:.4g} µm and {sizes[1]:.4g} µm"
         if found < 1 - SAME:
-            raise PairError(
+            raise SwappedError(
                 f"Low and high of {pair.name} are swapped: the low one has the finer pixels ({text}); exchange them."
             )
         return _checked(found)

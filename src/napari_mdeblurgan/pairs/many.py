@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.pairs.pair import ImagePair, PairFiles, RegisteredPair
+from napari_mdeblurgan.pairs.pair import ImagePair, PairFiles, RegisteredPair, SwappedError
 from napari_mdeblurgan.pairs.register import register
 from napari_mdeblurgan.storage import Micrograph, local_path, read_image
 from napari_mdeblurgan.storage.provenance import is_result
@@ -24,11 +24,14 @@ class Outcome:
         Accepted or not; None if nothing could be made of it.
     error : str
         One sentence, if `pair` is None.
+    swapped : bool
+        Low and high are swapped: exchanged, see `exchanged`, they fit.
     """
 
     name: str
     pair: RegisteredPair | None
     error: str = ""
+    swapped: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -75,9 +78,11 @@ def register_all(
     for each in pairs:
         try:
             images = read_pair(each) if isinstance(each, PairFiles) else each
-            yield Outcome(each.name, register(images, scale=scale, objectives=objectives, ratio=ratio))
+            found = register(images, scale=scale, objectives=objectives, ratio=ratio)
         except MdeblurganError as error:
-            yield Outcome(each.name, None, str(error))
+            yield Outcome(each.name, None, str(error), isinstance(error, SwappedError))
+        else:
+            yield Outcome(each.name, found, swapped=found.registration.swapped)
 
 
 def _squeezed(image: Micrograph) -> Micrograph:

@@ -20,6 +20,10 @@ class PairError(MdeblurganError):
     """Two images that make no pair, or files that cannot be told to belong together."""
 
 
+class SwappedError(PairError):
+    """Two images that make a pair once low and high are exchanged."""
+
+
 @dataclass(frozen=True, slots=True)
 class PairFiles:
     """Two files that are said to show the same place.
@@ -106,6 +110,8 @@ class Registration:
         Why it is not accepted, a sentence each; empty if it is.
     warnings : tuple of str
         What else the user should know, a sentence each.
+    swapped : bool
+        It is not accepted because low and high are swapped: exchanged they fit.
     """
 
     transform: np.ndarray
@@ -121,6 +127,7 @@ class Registration:
     overlap: float
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    swapped: bool = False
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -208,6 +215,14 @@ class RegisteredPair:
         expected = (channels, y * self.scale, x * self.scale)
         if self.high.shape != expected or self.valid.shape != expected[1:] or len(self.windows) != channels:
             raise ValueError(f"high, valid and windows do not belong to low: {self.high.shape}, {self.valid.shape}")
+
+
+def exchanged(pair: PairFiles | ImagePair) -> PairFiles | ImagePair:
+    """The same pair with low and high the other way round; two images are called by their names again."""
+    if isinstance(pair, ImagePair):
+        name = f"{pair.high.name} + {pair.low.name}" if pair.low.name and pair.high.name else pair.name
+        return ImagePair(name, pair.high, pair.low)
+    return PairFiles(pair.name, pair.high, pair.low, pair.high_image, pair.low_image)
 
 
 def mixed(pairs: Sequence[RegisteredPair]) -> str:

@@ -10,6 +10,7 @@ from scipy import fft, ndimage, optimize
 
 from napari_mdeblurgan.pairs.geometry import affine, box
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, correlation
+from napari_mdeblurgan.stopping import look_up
 
 COARSE = 8.0  # low-resolution pixels: what is coarser is left to the illumination
 BLURS = (0.3, 0.6, 1.0, 1.4, 1.9, 2.5, 3.2, 4.0)  # low-resolution pixels
@@ -181,6 +182,7 @@ def enough(mask: np.ndarray) -> bool:
 
 def likeness(low: np.ndarray, sharp: Sharp, transform: np.ndarray, blur: float) -> float:
     """Correlation of the structures of both at a place, if the low-magnification image is blurred so much."""
+    look_up()
     where = box(transform, sharp.image.shape, low.shape)
     mask = seen(transform, where, sharp.image.shape, 2 * sharp.ratio)
     if not enough(mask):
@@ -288,6 +290,7 @@ class _Problem:
 
     def _looked(self, parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The image, its structure, and its Laplacian: how it changes with half the variance of its blur."""
+        look_up()
         key = parameters[: self._count]
         if self._seen is None or not np.array_equal(self._key, key):
             image = self._sharp.at(self._blur, self.transform(parameters), self._where)

@@ -9,10 +9,12 @@ import numpy as np
 from napari_mdeblurgan.pairs.cutting import Channels, cut, intensities
 from napari_mdeblurgan.pairs.geometry import affine
 from napari_mdeblurgan.pairs.magnification import check_scale, is_same, known, magnification
-from napari_mdeblurgan.pairs.pair import ImagePair, PairError, RegisteredPair, Registration
+from napari_mdeblurgan.pairs.pair import ImagePair, PairError, RegisteredPair, Registration, SwappedError
 from napari_mdeblurgan.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.pairs.structure import plane
 from napari_mdeblurgan.pairs.verdict import (
+    SHARPER_IS_LOW,
+    SWAPPED,
     TOO_LITTLE,
     look,
     look_at_the_same_size,
@@ -81,7 +83,8 @@ def register(
             warnings.append(SAME_SIZE)
     if found is None:
         hint = misplaced(*planes, given)
-        raise PairError(f"{pair.name}: {hint or TOO_LITTLE}")
+        kind = SwappedError if hint == SWAPPED else PairError
+        raise kind(f"{pair.name}: {hint or TOO_LITTLE}")
     fit = found.alignment.fit
     gain, offset = intensities(low.values, high, fit.transform, fit.blur)
     registration = Registration(
@@ -101,13 +104,15 @@ def register(
     if not reasons and min(gain) <= 0:
         reasons = ("What is bright in one image is dark in the other; take both with the same contrast method.",)
     if not reasons and is_same(given) and sharper_one_is_low(*planes, found):
-        reasons = ("Low and high are swapped: the image given as low is the sharper one; exchange them.",)
+        reasons = (SHARPER_IS_LOW,)
     elif reasons and (hint := misplaced(*planes, given)):
         reasons = (hint, *reasons)
-    registration = replace(registration, accepted=not reasons, reasons=reasons)
+    swapped = reasons[:1] in ((SWAPPED,), (SHARPER_IS_LOW,))
+    registration = replace(registration, accepted=not reasons, reasons=reasons, swapped=swapped)
     registered = cut(pair, low.values, high, registration, 1 if is_same(given) else scale)
     if registered is None:
-        raise PairError(
+        kind = SwappedError if swapped else PairError
+        raise kind(
             f"{pair.name}: {reasons[0] if reasons else 'the two images hardly overlap; take them closer together.'}"
         )
     warnings += _warnings(registered, pair)

@@ -11,6 +11,7 @@ from scipy import fft, ndimage
 
 from napari_mdeblurgan.pairs.geometry import affine, reduction, turned
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, even
+from napari_mdeblurgan.stopping import look_up
 
 TURN_DEGREES, STRETCH = 5.0, 0.04  # how far the two may be turned and off the ratio that was said
 FIELD = 128  # pixels of the search along the shorter edge of the high-magnification image, at most so many
@@ -91,6 +92,7 @@ def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place]
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
     spread = 0.0
     for degrees, stretch in templates.tried():
+        look_up()
         image, _, linear = templates.made(degrees, stretch)
         correlations = correlated(spectrum, image) * weight
         spread = max(spread, float(correlations[usable].std()))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from napari_mdeblurgan.stopping import look_up
+
 TRUNCATE = 3.0
 CLIPPED = (0.05, 99.95)  # percentiles: hot pixels must not outweigh the specimen
 FLOOR = 0.5  # of the structure's root mean square: where there is less, there is nothing to be made more of
@@ -17,6 +19,7 @@ def plane(channels: np.ndarray) -> np.ndarray:
     """
     total = np.zeros(channels.shape[1:], np.float32)
     for channel in channels:
+        look_up()
         values = channel.astype(np.float32)
         finite = np.isfinite(values)
         if not finite.any():
@@ -31,6 +34,7 @@ def plane(channels: np.ndarray) -> np.ndarray:
 
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
     """A Gaussian blur; `sigma` in pixels."""
+    look_up()
     return ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=TRUNCATE) if sigma > 0 else image
 
 
@@ -61,6 +65,7 @@ class HighPass:
         return self._mean(image * self.mask) / self._weight
 
     def _mean(self, image: np.ndarray) -> np.ndarray:
+        look_up()
         return ndimage.gaussian_filter(image, self._sigma, mode="constant", truncate=2.5)
 
 

@@ -21,6 +21,8 @@ ENOUGH = 384  # low-resolution pixels along the shorter edge of the field: twice
 FINE = 2.0  # high-resolution pixels for one low-resolution pixel: twice as many or more are averaged before
 WORTH_A_LOOK = 3.0  # uniqueness of a place that may be the right one
 UNBLURRED, SHARPER = 0.5, 0.25  # pixels: σ of a blur that may be none, and by how much one tells the sharper image
+SWAPPED = "Low and high are swapped: the image given as low is the one of the stronger objective; exchange them."
+SHARPER_IS_LOW = "Low and high are swapped: the image given as low is the sharper one; exchange them."
 TOO_LITTLE = "The images show too little to be laid on each other; take a place with more to see in it."
 
 
@@ -80,7 +82,7 @@ def look(low: np.ndarray, high: np.ndarray, ratio: float) -> Verdict | None:
 def misplaced(low: np.ndarray, high: np.ndarray, ratio: float) -> str:
     """What is the matter with two images that do not fit as they are: swapped, turned or mirrored; empty if none of these."""
     if _fits(high, low, ratio):
-        return "Low and high are swapped: the image given as low is the one of the stronger objective; exchange them."
+        return SWAPPED
     for mirrored in (False, True):
         for quarters in range(4):
             turned = np.ascontiguousarray(np.rot90(high[:, ::-1] if mirrored else high, quarters))
