@@ -12,6 +12,7 @@ from napari_mdeblurgan.widgets.plain import literal
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.pairs import Outcome, RegisteredPair
+    from napari_mdeblurgan.widgets.fine_tune.given import GivenPair
 
 COLUMNS = ("", "Pair", "Score", "Remarks")
 USED_TIP = "Learn from this pair. One that was not registered is only learned from if you tick it yourself."
@@ -48,33 +49,23 @@ class PairsTable(QTableWidget):
         self._end_left_out = EndLeftOut(self)
         self.setItemDelegateForColumn(3, self._end_left_out)
         self.outcomes: list[Outcome] = []
+        self.given: list[GivenPair | None] = []  # what each was made of
         self.itemChanged.connect(lambda _: self.changed.emit())
         self.itemSelectionChanged.connect(self.chosen.emit)
 
-    def add(self, outcome: Outcome) -> None:
-        """Add what became of one pair; it replaces one of the same name."""
-        for row in [n for n, each in enumerate(self.outcomes) if each.name == outcome.name]:
-            self._drop(row)
+    def add(self, outcome: Outcome, given: GivenPair | None = None, instead_of: str = "") -> None:
+        """Add what became of one pair; it replaces one of the same name, or of another one's where it was swapped."""
+        taken = [n for n, each in enumerate(self.outcomes) if each.name in (outcome.name, instead_of)]
         self.blockSignals(True)
-        row = self.rowCount()
+        for row in reversed(taken):
+            self._drop(row)
+        row = taken[0] if instead_of and taken else self.rowCount()
         self.insertRow(row)
-        self.outcomes.append(outcome)
-        used = QTableWidgetItem()
-        used.setToolTip(USED_TIP)
-        if outcome.pair is not None:
-            used.setFlags(Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
-            used.setCheckState(Qt.CheckState.Checked if outcome.accepted else Qt.CheckState.Unchecked)
-        else:
-            used.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
-        score = f"{outcome.pair.registration.score:.2f}" if outcome.pair is not None else "–"
-        remarks = " ".join(outcome.problems) or "fits"
-        if outcome.pair is not None and not outcome.accepted:
-            remarks = f"Not registered. {remarks}"
-        cells = (used, *(QTableWidgetItem(text) for text in (outcome.name, score, remarks)))
-        for column, cell in enumerate(cells):
-            if column:
-                cell.setToolTip(literal(f"{outcome.name}: {remarks}"))
+        self.outcomes.insert(row, outcome)
+        self.given.insert(row, given)
+        for column, cell in enumerate(_cells(outcome, given)):
             self.setItem(row, column, cell)
+        self.resizeRowToContents(row)
         self.blockSignals(False)
         self.selectRow(row)
         self.changed.emit()
@@ -87,7 +78,7 @@ class PairsTable(QTableWidget):
 
     def _drop(self, row: int) -> None:
         self.removeRow(row)
-        del self.outcomes[row]
+        del self.outcomes[row], self.given[row]
 
     def ticked(self, row: int) -> bool:
         """Whether the pair in a row is learned from."""
@@ -99,6 +90,11 @@ class PairsTable(QTableWidget):
         item = self.item(row, 0)
         if item is not None:
             item.setCheckState(Qt.CheckState.Checked if value else Qt.CheckState.Unchecked)
+
+    def swappable(self, chosen_only: bool = False) -> list[int]:
+        """Rows whose two images only need to be exchanged; of those that are selected, or of all."""
+        rows = sorted({index.row() for index in self.selectedIndexes()}) if chosen_only else range(len(self.outcomes))
+        return [row for row in rows if self.outcomes[row].swapped and self.given[row] is not None]
 
     @property
     def used(self) -> list[RegisteredPair]:
@@ -112,3 +108,26 @@ class PairsTable(QTableWidget):
         """The pair of the first selected row."""
         rows = sorted({index.row() for index in self.selectedIndexes()})
         return self.outcomes[rows[0]].pair if rows else None
+
+
+def _cells(outcome: Outcome, given: GivenPair | None) -> list[QTableWidgetItem]:
+    """The cells of a row, the tick first."""
+    used = QTableWidgetItem()
+    used.setToolTip(USED_TIP)
+    flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+    used.setFlags(flags if outcome.pair is None else flags | Qt.ItemFlag.ItemIsUserCheckable)
+    if outcome.pair is not None:
+        used.setCheckState(Qt.CheckState.Checked if outcome.accepted else Qt.CheckState.Unchecked)
+    score = f"{outcome.pair.registration.score:.2f}" if outcome.pair is not None else "–"
+    remarks = " ".join(outcome.problems) or "fits"
+    if outcome.pair is not None and not outcome.accepted:
+        remarks = f"Not registered. {remarks}"
+    low, high = given.names if given is not None else ("", "")
+    name = f"blurred: {low}\nsharp: {high}" if given is not None else outcome.name
+    tip = f"{outcome.name}: {remarks}"
+    if given is not None:
+        tip = f"{outcome.name}. Low (blurred): {low}. High (sharp): {high}. {remarks}"
+    cells = [QTableWidgetItem(text) for text in (name, score, remarks)]
+    for cell in cells:
+        cell.setToolTip(literal(tip))
+    return [used, *cells]

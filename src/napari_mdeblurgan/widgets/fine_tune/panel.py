@@ -19,6 +19,7 @@ from napari_mdeblurgan.widgets.controls import SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.fine_tune.pairs_page import PairsPage, wrapped
 from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
 from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
+from napari_mdeblurgan.widgets.fine_tune.resuming import ResumeButton
 from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
 
 PAIRS, TRAINING, RESULT = range(3)
@@ -58,12 +59,10 @@ class FineTunePanel(QWidget):
             area.setFrameShape(QScrollArea.Shape.NoFrame)
             area.setWidget(page)
             self.tabs.setTabToolTip(self.tabs.addTab(area, words), tip)
-        self.start_button, self.stop_button, self.resume_button = (
-            QPushButton(words) for words in ("Fine-tune", "Stop", "Resume")
-        )
+        self.start_button, self.stop_button = QPushButton("Fine-tune"), QPushButton("Stop")
+        self.resume_button = ResumeButton()
         self.start_button.setToolTip(START_TIP)
         self.stop_button.setToolTip("End after the step that is being taken. The best so far becomes the model.")
-        self.resume_button.setToolTip("Go on with a fine-tuning that was stopped, also one of an earlier session.")
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR_STEPS)
         kept = self.bar.sizePolicy()

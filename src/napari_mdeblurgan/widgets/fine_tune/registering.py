@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.stopping import Stopped, look_up, stoppable
+from napari_mdeblurgan.widgets.fine_tune.given import GivenPair, Step
 
 if TYPE_CHECKING:
+    from napari import Viewer
     from napari.layers import Image
 
-    from napari_mdeblurgan.pairs import ImagePair, Outcome
+    from napari_mdeblurgan.pairs import ImagePair
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.widgets.fine_tune.sources import Source
     from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks
@@ -85,9 +88,32 @@ def stack_micrograph(layer: Image, shown: tuple[int, ...]) -> Micrograph:
     return with_planes_first(Micrograph(data, own, name=layer.name, restored=is_ours(layer, wait=True)))
 
 
+def layers_of(source: Source, viewer: Viewer) -> ImagePair | Micrograph | None:
+    """The images of the layers that are pointed at, at what the viewer shows; None for files.
+
+    Raises
+    ------
+    ImageError
+        If the layer that is to be a focus stack has no axis through focus.
+    """
+    from napari.layers import Image
+
+    from napari_mdeblurgan.widgets.view import current_slice
+
+    if source.stack is not None:
+        stack = source.stack.layer
+        return None if stack is None else stack_micrograph(stack, current_slice(stack, viewer))
+    if not isinstance(source.low, Image):
+        return None
+    from napari_mdeblurgan.pairs import ImagePair
+
+    low, high = (micrograph_of(layer, current_slice(layer, viewer)) for layer in (source.low, source.high))
+    return ImagePair(f"{source.low.name} + {source.high.name}", low, high)
+
+
 def registered(
-    source: Source, layers: ImagePair | Micrograph | None, scale: int
-) -> Iterator[tuple[int, int, Outcome] | str]:
+    source: Source, layers: ImagePair | Micrograph | None, scale: int, asked: Callable[[], bool]
+) -> Iterator[Step | str]:
     """Register what the user pointed at.
 
     Parameters
@@ -98,26 +124,30 @@ def registered(
         The two layers, where it is two, or the stack of a layer.
     scale : int
         Of the model.
+    asked : callable
+        Without arguments: whether to stop. What was yielded before stays.
 
     Yields
     ------
-    str or (int, int, Outcome)
-        A sentence for the user, or number, count and what became of a pair. No exception leaves this generator.
+    str or Step
+        A sentence for the user, or what became of a pair. No exception leaves this generator.
     """
-    try:
-        from napari_mdeblurgan.pairs import match_folders, read_table, register_all
+    yield from _in_sentences(_registered(source, layers, scale, asked))
 
-        if source.stack is not None:
-            yield from _planes(source.stack, layers, scale)
-            return
-        todo: list[Any] = [layers] if layers is not None else []
-        if layers is None:
-            assert source.table is not None or isinstance(source.low, Path)
-            matched = read_table(source.table) if source.table is not None else match_folders(source.low, source.high)
-            todo = list(matched.pairs)
-            yield from matched.left_out
-        for number, outcome in enumerate(register_all(todo, scale=scale, objectives=source.objectives), 1):
-            yield number, len(todo), outcome
+
+def registered_anew(
+    swapped: Sequence[tuple[str, GivenPair]], scale: int, asked: Callable[[], bool]
+) -> Iterator[Step | str]:
+    """Register pairs whose low and high were exchanged; each takes the place of the row that is named before it."""
+    yield from _in_sentences(_all([each for _, each in swapped], scale, asked, [name for name, _ in swapped]))
+
+
+def _in_sentences(steps: Iterator[Step | str]) -> Iterator[Step | str]:
+    """The same steps; an error is said in a sentence and ends them, and so does being asked to stop."""
+    try:
+        yield from steps
+    except Stopped:
+        return
     except MdeblurganError as error:
         yield str(error)
     except Exception as error:
@@ -125,7 +155,37 @@ def registered(
         yield f"Registering failed unexpectedly ({type(error).__name__}: {error}); see the log."
 
 
-def _planes(source: ChosenStacks, layer: Any, scale: int) -> Iterator[tuple[int, int, Outcome] | str]:
+def _registered(
+    source: Source, layers: ImagePair | Micrograph | None, scale: int, asked: Callable[[], bool]
+) -> Iterator[Step | str]:
+    from napari_mdeblurgan.pairs import match_folders, read_table
+
+    if source.stack is not None:
+        yield from _planes(source.stack, layers, scale, asked)
+        return
+    todo: list[Any] = [layers] if layers is not None else []
+    if layers is None:
+        assert source.table is not None or isinstance(source.low, Path)
+        matched = read_table(source.table) if source.table is not None else match_folders(source.low, source.high)
+        todo = list(matched.pairs)
+        yield from matched.left_out
+    yield from _all([GivenPair(each, source.objectives) for each in todo], scale, asked)
+
+
+def _all(
+    todo: Sequence[GivenPair], scale: int, asked: Callable[[], bool], places: Sequence[str] = ()
+) -> Iterator[Step]:
+    """One pair after the other, until asked to stop."""
+    from napari_mdeblurgan.pairs import register_all
+
+    for number, given in enumerate(todo):
+        with stoppable(asked):
+            look_up()
+            (outcome,) = register_all([given.pair], scale=scale, objectives=given.objectives)
+        yield Step(len(todo), outcome, given, places[number] if places else "")
+
+
+def _planes(source: ChosenStacks, layer: Any, scale: int, asked: Callable[[], bool]) -> Iterator[Step | str]:
     """The planes of stacks, one stack after the other; a bad one is named and the rest goes on."""
     from napari_mdeblurgan.fine_tuning.stacks import read_stack, stack_names, stack_pairs, stack_paths
 
@@ -133,10 +193,16 @@ def _planes(source: ChosenStacks, layer: Any, scale: int) -> Iterator[tuple[int,
     stacks: list[tuple[str, Any]] = list(zip(stack_names(paths), paths, strict=True))
     if layer is not None:
         stacks = [(layer.name, layer)]
-    for number, (name, given) in enumerate(stacks, 1):
+    count = 0
+    for name, given in stacks:
         try:
-            stack = read_stack(given) if isinstance(given, Path) else given
-            for outcome in stack_pairs(name, stack, scale=scale, registered=source.registered):
-                yield number, len(stacks), outcome
+            with stoppable(asked):
+                look_up()
+                stack = read_stack(given) if isinstance(given, Path) else given
+                outcomes = stack_pairs(name, stack, scale=scale, registered=source.registered)
         except MdeblurganError as error:
             yield str(error)
+            continue
+        count += len(outcomes)
+        for outcome in outcomes:
+            yield Step(count, outcome)

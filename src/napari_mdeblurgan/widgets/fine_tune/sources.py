@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
+    QLabel,
     QLineEdit,
     QPushButton,
     QStackedWidget,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("Two layers", "Two folders", "A table (CSV)", "Focus stacks")
 LAYERS, FOLDERS, TABLE, STACKS = range(4)
+LOW, HIGH = "Low: blurred", "High: sharp"
 LOW_TIP = (
     "The image of the weaker objective, such as ×5: blurred, of a larger field. Or the blurred one of two with the same pixels, "
     "such as widefield."
@@ -86,12 +88,13 @@ class Sources(QWidget):
         self.table = PathEdit("file", "A text file with a row for each pair: columns low and high, and perhaps name.")
         self.stacks = StackPage()
         pages = QStackedWidget()
-        pages.addWidget(_form(("Low", self.low), ("High", self.high)))
-        pages.addWidget(_form(("Low", self.low_folder), ("High", self.high_folder)))
+        pages.addWidget(_form((LOW, self.low), (HIGH, self.high)))
+        pages.addWidget(_form((LOW, self.low_folder), (HIGH, self.high_folder)))
         pages.addWidget(_form(("Table", self.table)))
         pages.addWidget(self.stacks)
-        self.low_objective, self.high_objective = (_objective() for _ in range(2))
-        self.register = QPushButton("Register")
+        self.low_objective, self.high_objective = (_objective(side) for side in ("low", "high"))
+        self.register, self.cancel = QPushButton("Register"), QPushButton("Cancel")
+        self.cancel.setToolTip("Stop registering; what was registered so far stays in the table.")
         self.register.setToolTip(
             "Find each high-magnification image in the other, or the planes of a stack in each other, and add them to the table."
         )
@@ -99,15 +102,21 @@ class Sources(QWidget):
         self._chosen = False  # whether the two layers are the user's choice
         for box in (self.low, self.high):
             box.activated.connect(self._on_choice)
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        for widget in (self.low_objective, self.high_objective, self.register):
-            row.addWidget(widget)
+        objectives, buttons = QHBoxLayout(), QHBoxLayout()
+        objectives.addWidget(QLabel("Objectives"))
+        for row, widgets in (
+            (objectives, (self.low_objective, self.high_objective)),
+            (buttons, (self.register, self.cancel)),
+        ):
+            row.setSpacing(4)
+            for widget in widgets:
+                row.addWidget(widget, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.kind)
         layout.addWidget(pages)
-        layout.addLayout(row)
+        layout.addLayout(objectives)
+        layout.addLayout(buttons)
         self.kind.currentIndexChanged.connect(pages.setCurrentIndex)
         self.kind.currentIndexChanged.connect(self._on_kind)
         self._recall(remembered)
@@ -129,6 +138,20 @@ class Sources(QWidget):
         for box, layer in ((self.low, low), (self.high, high)):
             box.setCurrentIndex(next(n for n in range(box.count()) if box.itemData(n) is layer))
         self._on_choice()
+
+    def exchange(self, names: tuple[str, str]) -> None:
+        """Choose the two layers the other way round, if it is those of these names, low first, that are chosen."""
+        if (self.low.currentText(), self.high.currentText()) == names:
+            low, high = self.low.currentIndex(), self.high.currentIndex()
+            self.low.setCurrentIndex(high)
+            self.high.setCurrentIndex(low)
+            self._on_choice()
+
+    def exchange_folders(self) -> None:
+        """Name the two folders the other way round."""
+        low, high = self.low_folder.text(), self.high_folder.text()
+        self.low_folder.setText(high)
+        self.high_folder.setText(low)
 
     def _recall(self, remembered: Remembered) -> None:
         self.kind.setCurrentIndex(remembered.source if remembered.source in range(len(SOURCES)) else LAYERS)
@@ -189,7 +212,7 @@ class Sources(QWidget):
         if source.stack is not None:
             return self.stacks.problem
         if source.objectives[0] > source.objectives[1]:
-            return "The first magnification must not be the larger one."
+            return "The objective of the low (blurred) images must not be the stronger one: exchange the two numbers."
         match self.kind.currentIndex():
             case 0:
                 if source.low is None or source.high is None or source.low is source.high:
@@ -250,11 +273,12 @@ def _layer_box(tip: str) -> QComboBox:
     return box
 
 
-def _objective() -> QDoubleSpinBox:
+def _objective(side: str) -> QDoubleSpinBox:
     box = QDoubleSpinBox()
     box.setRange(0.5, 200)
     box.setDecimals(1)
-    box.setPrefix("×")
+    box.setPrefix(f"{side} ×")
+    box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)  # at 200 % they would cut the number off
     box.setToolTip(OBJECTIVES_TIP)
     return box
 

@@ -11,24 +11,19 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QMenu
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.fine_tuning.folder import (
-    Begun,
-    FineTuneFolder,
-    all_begun,
-    check_name,
-    free_name,
-)
+from napari_mdeblurgan.fine_tuning.folder import Begun, FineTuneFolder, check_name, free_name
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
-from napari_mdeblurgan.widgets import models, view, wording
+from napari_mdeblurgan.widgets import models, wording
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, announced
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
+from napari_mdeblurgan.widgets.fine_tune.given import all_of_folders
 from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
-from napari_mdeblurgan.widgets.fine_tune.registering import micrograph_of, registered, stack_micrograph
+from napari_mdeblurgan.widgets.fine_tune.register_job import RegisterJob
+from napari_mdeblurgan.widgets.fine_tune.registering import layers_of, registered, registered_anew
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
 from napari_mdeblurgan.widgets.fine_tune.starting import begun_with, resumed_with
 from napari_mdeblurgan.widgets.origin import is_ours, marks
@@ -36,8 +31,7 @@ from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.pairs import Outcome
-    from napari_mdeblurgan.widgets.fine_tune.sources import Source
+    from napari_mdeblurgan.widgets.fine_tune.given import Step
 
 DEBLUR = "Deblur + SR"
 
@@ -57,7 +51,7 @@ class FineTuneWidget(FineTunePanel):
         self._viewer = napari_viewer
         self._cards: list[ModelCard] = list_models()
         self._process: TuningProcess | None = None
-        self._registering: Any = None
+        self._register_job = RegisterJob()
         self._not_running_any_more: Callable[[], None] = lambda: None  # tells napari
         self._said = ""  # what is to be read, but for why nothing can begin
         self._working = ""  # what is being prepared on a thread
@@ -68,6 +62,7 @@ class FineTuneWidget(FineTunePanel):
         self._connect()
         self._offer_models()
         self._offer_layers()
+        self.resume_button.look()
         self._refresh()
 
     def _connect(self) -> None:
@@ -77,10 +72,16 @@ class FineTuneWidget(FineTunePanel):
         self.base.currentIndexChanged.connect(self._on_base)
         self.name.textEdited.connect(self._refresh)
         self.pairs.sources.asked.connect(self.register)
+        self.pairs.sources.cancel.clicked.connect(self._register_job.cancel)
+        self.pairs.swap.connect(self.swap)
+        self._register_job.told.connect(self._on_left_out)
+        self._register_job.found.connect(self._on_registered)
+        self._register_job.ended.connect(self._on_all_registered)
         self.pairs.table.changed.connect(self._on_pairs)
         self.start_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
-        self.resume_button.clicked.connect(self._ask_which)
+        self.resume_button.chosen.connect(self.resume)
+        self.tabs.currentChanged.connect(self.resume_button.look)
         self.result.use.clicked.connect(self.use)
         self._watch = LifeWatch(self, self._on_show, self._on_close)
 
@@ -166,32 +167,36 @@ class FineTuneWidget(FineTunePanel):
             return
         source = self.pairs.sources.source
         try:
-            layers = self._layers_of(source)
+            layers = layers_of(source, self._viewer)
         except MdeblurganError as error:
             self._fail(str(error))
             return
         self._keep()
+        self._begin_registering(registered, source, layers, card.scale)
+
+    def swap(self, rows: list[int]) -> None:
+        """Exchange low and high of the pairs in these rows, and register them anew."""
+        table, sources, card = self.pairs.table, self.pairs.sources, self.card
+        chosen = [(table.outcomes[row].name, given) for row in rows if (given := table.given[row]) is not None]
+        if not chosen or card is None or self._registering is not None:
+            return
+        for _, given in chosen:
+            sources.exchange(given.names)
+        folders = sources.low_folder.path, sources.high_folder.path
+        if all_of_folders([given for _, given in chosen], table.given, *folders):
+            sources.exchange_folders()
+        self._keep()
+        self._begin_registering(registered_anew, [(name, given.swapped) for name, given in chosen], card.scale)
+
+    def _begin_registering(self, work: Any, *arguments: Any) -> None:
         self._say("Registering…")
-        self._registering = create_worker(
-            InWords(registered, "the registration of pairs"), source, layers, card.scale, _start_thread=False
-        )
-        self._registering.yielded.connect(self._on_registered)
-        self._registering.finished.connect(self._on_all_registered)
-        self._registering.start()
+        self._register_job.begin(work, *arguments)
         self._refresh()
 
-    def _layers_of(self, source: Source) -> Any:
-        """The images of the layers that are pointed at; None for files."""
-        if source.stack is not None:
-            stack = source.stack.layer
-            return None if stack is None else stack_micrograph(stack, view.current_slice(stack, self._viewer))
-        if not isinstance(source.low, Image):
-            return None
-        from napari_mdeblurgan.pairs import ImagePair
-
-        pair = (source.low, source.high)
-        planes = [micrograph_of(layer, view.current_slice(layer, self._viewer)) for layer in pair]
-        return ImagePair(f"{source.low.name} + {source.high.name}", *planes)
+    @property
+    def _registering(self) -> Any:
+        """The worker that registers now; None where none does."""
+        return self._register_job.worker
 
     def register_layers(self, low: Image, high: Image) -> None:
         """Choose two layers as the images of a pair, and register them."""
@@ -199,22 +204,19 @@ class FineTuneWidget(FineTunePanel):
         self.tabs.setCurrentIndex(PAIRS)
         self.register()
 
-    def _on_registered(self, step: str | tuple[int, int, Outcome]) -> None:
-        if isinstance(step, str):
-            self._say(step)
-            show_error(step)
-            return
-        number, count, outcome = step
-        self.pairs.table.add(outcome)
-        self._say(f"Registered {number} of {count}.")
+    def _on_left_out(self, sentence: str) -> None:
+        self._say(sentence)
+        show_error(sentence)
 
-    def _on_all_registered(self) -> None:
-        self._registering = None
-        refused = [outcome.name for outcome in self.pairs.table.outcomes if not outcome.accepted]
+    def _on_registered(self, step: Step) -> None:
+        self.pairs.table.add(step.outcome, step.given, step.instead_of)
+        self._say(self._register_job.summary)
+
+    def _on_all_registered(self, sentence: str) -> None:
+        self.pairs.show_swapped()
         self._refresh()
-        if refused:
-            some = ", ".join(refused[:3]) + (" …" if len(refused) > 3 else "")
-            self._say(f"Not registered and left out: {some}. The remarks say why.")
+        if sentence:
+            self._say(sentence)
 
     # ---- training
 
@@ -263,11 +265,13 @@ class FineTuneWidget(FineTunePanel):
 
     def _on_not_prepared(self, error: Exception) -> None:
         self._working, self._preparing = "", None
+        self.resume_button.look()
         self._fail(f"Fine-tuning could not begin ({type(error).__name__}: {error}); see the log.")
 
     def _on_prepared(self, folder: FineTuneFolder | str) -> None:
         self._working, self._preparing = "", None
         if isinstance(folder, str):
+            self.resume_button.look()
             self._fail(folder)
             return
         self._folder = folder
@@ -289,21 +293,6 @@ class FineTuneWidget(FineTunePanel):
             self._process.stop()
             self.stop_button.setEnabled(False)
             self._say("Stopping; the best so far becomes the model…")
-
-    def _ask_which(self) -> None:
-        """Offer what can go on; with one only, go on with it."""
-        found = all_begun()
-        if not found:
-            self._say("Nothing was begun that could go on.")
-        elif len(found) == 1:
-            self.resume(found[0])
-        else:
-            menu = QMenu(self)
-            for each in found:
-                worked = f"{each.seconds / 60:.1f} of {each.settings.minutes:g} min"
-                over = "finished: more time" if each.finished else worked
-                menu.addAction(f"{each.settings.name} ({over})", lambda each=each: self.resume(each))
-            menu.exec(self.resume_button.mapToGlobal(self.resume_button.rect().bottomLeft()))
 
     # ---- what comes back
 
@@ -353,6 +342,7 @@ class FineTuneWidget(FineTunePanel):
 
     def _on_end(self) -> None:
         self._process = None
+        self.resume_button.look()
         self._not_running_any_more()
         if not self.name.isModified():
             self._on_base()
@@ -387,6 +377,7 @@ class FineTuneWidget(FineTunePanel):
         self._cards = list_models()
         self._offer_models()
         self._offer_layers()
+        self.resume_button.look()
         self._search.begin(read_settings().device)
 
     def _offer_devices(self, devices: Devices) -> None:
@@ -399,11 +390,9 @@ class FineTuneWidget(FineTunePanel):
             event.disconnect(self._offer_layers)
         marks.found.disconnect(self._offer_layers)
         self._search.abandon()
-        if self._registering is not None:
-            with suppress(TypeError, RuntimeError):
-                self._registering.yielded.disconnect(self._on_registered)
-                self._registering.finished.disconnect(self._on_all_registered)
-            self._registering.quit()
+        self._register_job.abandon()
+        for picture in (self.pairs.overlay, self.training.preview, self.result.panels):
+            picture.close_enlarged()
         if self._preparing is not None:
             with suppress(TypeError, RuntimeError):
                 self._preparing.returned.disconnect(self._on_prepared)
@@ -438,8 +427,11 @@ class FineTuneWidget(FineTunePanel):
         running, problem = self.running, self.problem
         self.start_button.setEnabled(not running and not problem and self._registering is None)
         self.stop_button.setEnabled(self._process is not None)
-        self.resume_button.setEnabled(not running)
-        self.pairs.sources.register.setEnabled(self._registering is None and not running)
+        self.resume_button.offer(running=running)
+        registering = self._registering is not None
+        self.pairs.sources.register.setEnabled(not registering and not running)
+        self.pairs.sources.cancel.setEnabled(registering)
+        self.pairs.set_busy(registering or running)
         self.base.setEnabled(not running)
         self.name.setEnabled(not running)
         self.training.set_running(running)
