@@ -25,6 +25,7 @@ from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import read_card
 from napari_mdeblurgan.pairs import RegisteredPair
 from napari_mdeblurgan.restoration.binning import block_means
+from napari_mdeblurgan.stopping import Stopped, stoppable
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.trust.noise import measure_noise
 from tests.focus.test_stack import LEFT, RIGHT, texture, two_halves
@@ -265,3 +266,15 @@ def test_noise_is_measured_as_it_is_put_back(planes: dict[int, RegisteredPair]) 
     (window,) = pair.windows
     before = measure_noise([np.asarray(window.normalise(whole), np.float32)[..., None]]).typical
     assert measure_noise([pair.low[0][..., None]]).typical == pytest.approx(before, rel=0.3)
+
+
+def test_a_stack_that_is_looked_at_can_be_stopped(sharp: np.ndarray) -> None:
+    asked: list[bool] = []
+
+    def tenth() -> bool:
+        asked.append(True)
+        return len(asked) == 10
+
+    with pytest.raises(Stopped), stoppable(tenth):
+        found(two_halves(sharp), registered=False)
+    assert len(asked) == 10

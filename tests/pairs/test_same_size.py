@@ -69,6 +69,7 @@ def test_the_sharper_image_given_as_the_blurred_one_is_noticed() -> None:
     assert found.registration.reasons == (
         "Low and high are swapped: the image given as low is the sharper one; exchange them.",
     )
+    assert found.registration.swapped
 
 
 def test_two_images_that_are_equally_sharp_are_not_called_swapped() -> None:
