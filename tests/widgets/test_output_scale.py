@@ -15,6 +15,7 @@ from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from tests.widgets.maps_shown import show_each_map
 from tests.widgets.test_halving import PLACED, lies_on
 from tests.widgets.test_scan import Blocks, begin, blocks, small_tiles
 
@@ -94,7 +95,8 @@ def test_maps_and_preview_have_the_same_pixels(
     source = viewer.add_image(noise(64, 80), name="cells", **PLACED)
     same.controls.trust.value = True
     run()
-    for name in ("sharp ×1", "consistency", "choice"):
+    show_each_map(same)
+    for name in ("sharp ×1", "consistency, × noise", "estimate used"):
         lies_on(viewer.layers[f"cells [{name}]"], source)
         assert viewer.layers[f"cells [{name}]"].data.shape == (64, 80)
     region = (20, 64), (10, 52)
