@@ -95,7 +95,7 @@ class Endless:
 
 wishes = {"tile": 256, "window": (0, 255), "precision": "float32", "identity": "endless"}
 model = load_model(sys.argv[1])
-for rows in (1024, 4096, 40960):
+for rows in (1024, 4096, 81920):
     steps = open_scan(Micrograph(Endless(rows), "YX"), model, f"{sys.argv[2]}/{rows}.zarr", **wishes).steps()
     print(max(psutil.Process().memory_info().rss for _ in steps))
 """
@@ -108,5 +108,5 @@ def test_a_larger_scan_takes_no_more_memory(tiny_model: Models, tmp_path: Path) 
     save_model(model.network, model.card, weights)
     command = [sys.executable, "-c", MEASURED, str(weights), str(tmp_path)]
     _, small, large = map(int, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
-    more = 4 * 64 * (40960 - 4096)  # bytes of the larger result, without its pyramid; the first pays for libraries
+    more = 4 * 64 * (81920 - 4096)  # bytes of the larger result, without its pyramid; the first pays for libraries
     assert large - small < more / 4

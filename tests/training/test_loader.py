@@ -7,8 +7,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,13 @@ class Numbers:
             raise OSError("the disk is gone")
         self.made.append(number)
         return number
+
+
+@pytest.fixture
+def started() -> Callable[[], list[Any]]:
+    """The processes that were started since, not those of other tests' clusters."""
+    before = multiprocessing.active_children()
+    return lambda: [each for each in multiprocessing.active_children() if each not in before]
 
 
 @pytest.fixture
@@ -74,21 +82,23 @@ def test_batches_equal_those_of_the_sampler_from_any_start() -> None:
     assert not threads()
 
 
-def test_processes_give_the_same_batches_in_the_same_order_and_end(folder: Path) -> None:
+def test_processes_give_the_same_batches_in_the_same_order_and_end(folder: Path, started: Callable) -> None:
     sampler = PatchSampler(open_folder(folder, 1).training, size=16, batch=2)
     ahead = prefetched(sampler.batches(3), depth=4, workers=2)
     assert all(map(same, itertools.islice(ahead, 5), sampler.batches(3)))
-    assert len(multiprocessing.active_children()) == 2
+    assert len(started()) == 2
     ahead.close()
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
-def test_ctrl_c_does_not_reach_the_processes(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_does_not_reach_the_processes(
+    folder: Path, capfd: pytest.CaptureFixture[str], started: Callable
+) -> None:
     sampler = PatchSampler(open_folder(folder, 1).training, size=16, batch=2)
     ahead = prefetched(sampler.batches(0), depth=2, workers=2)
     expected = sampler.batches(0)
     assert same(next(ahead), next(expected))
-    for process in multiprocessing.active_children():
+    for process in started():
         assert process.pid is not None
         os.kill(process.pid, signal.SIGINT)
     assert all(map(same, itertools.islice(ahead, 5), expected))
@@ -96,13 +106,13 @@ def test_ctrl_c_does_not_reach_the_processes(folder: Path, capfd: pytest.Capture
     assert capfd.readouterr().err == ""
 
 
-def test_an_error_in_a_process_keeps_its_sentence(folder: Path) -> None:
+def test_an_error_in_a_process_keeps_its_sentence(folder: Path, started: Callable) -> None:
     sampler = PatchSampler(open_folder(folder, 1, memory_bytes=0).training, size=16, batch=2)
     for path in folder.iterdir():
         path.unlink()
     with pytest.raises(FileError, match=r"a\.png does not exist; check its name\.$"):
         next(prefetched(sampler.batches(), workers=2))
-    assert not multiprocessing.active_children()
+    assert not started()
 
 
 def test_an_error_comes_out_in_its_place() -> None:
