@@ -23,6 +23,10 @@ import tomllib
 from pathlib import Path
 
 UV = "uv>=0.8"
+CERTIFIED = {
+    "UV_SYSTEM_CERTS": "true",
+    "UV_NATIVE_TLS": "true",
+}  # as pip, uv trusts whom the system does: proxies of institutes
 NO_BUILD = (
     "No build of torch for the CPU could be fetched: check the network, or put its wheel into a folder and set "
     "PIP_FIND_LINKS to that folder; then run this again."
@@ -32,7 +36,8 @@ NO_BUILD = (
 def run(*arguments: str, quiet: bool = False) -> bool:
     """Run a module of this environment's Python and say whether it succeeded; `quiet` hides why it did not."""
     sink = subprocess.DEVNULL if quiet else None
-    return subprocess.run([sys.executable, "-m", *arguments], stdout=sink, stderr=sink, check=False).returncode == 0
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, stdout=sink, stderr=sink, env=CERTIFIED | os.environ, check=False).returncode == 0
 
 
 def torch_requirement() -> str:
