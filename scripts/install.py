@@ -23,10 +23,8 @@ import tomllib
 from pathlib import Path
 
 UV = "uv>=0.8"
-CERTIFIED = {
-    "UV_SYSTEM_CERTS": "true",
-    "UV_NATIVE_TLS": "true",
-}  # as pip, uv trusts whom the system does: proxies of institutes
+# uv is to trust whom the system trusts, such as the proxy of an institute; its older versions know the second name
+CERTIFIED = {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
 NO_BUILD = (
     "No build of torch for the CPU could be fetched: check the network, or put its wheel into a folder and set "
     "PIP_FIND_LINKS to that folder; then run this again."

@@ -8,6 +8,7 @@ import math
 import shutil
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from napari_mdeblurgan.batch.trusting import (
     restoring_part,
     write_report_beside,
 )
+from napari_mdeblurgan.restoration.measuring import told
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 from napari_mdeblurgan.storage.provenance import read_provenance, record_of
@@ -45,18 +47,13 @@ def make_here(items: list[Item], recipe: Recipe, folder: OutputFolder) -> Genera
     for waiting in items:
         item = waiting
         yield Begun(item)
-        place, outcome = folder.workplace(item.output), None
+        place = folder.workplace(item.output)
+        outcome: Product | Refusal
         try:
             item = waiting.looked_at(recipe)
             folder.prepare(item.output)
-            with closing(make_result(recipe.opened(item.source), recipe, place, item.job)) as steps:
-                while outcome is None:
-                    try:
-                        progress = next(steps)
-                    except StopIteration as end:
-                        outcome = end.value
-                    else:
-                        yield Advanced(item, progress)
+            steps = make_result(recipe.opened(item.source), recipe, place, item.job)
+            outcome = yield from told(steps, partial(Advanced, item))
         except Exception as error:
             outcome = refused(error, item, place, folder)
         yield Ended(item, outcome)
@@ -130,7 +127,6 @@ def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator
 
 
 def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
-    from napari_mdeblurgan.restoration.measuring import told
     from napari_mdeblurgan.restoration.progress import Progress
 
     path, made = zarr_path(place), known_product(place, image, recipe)
@@ -154,9 +150,9 @@ def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Genera
 
     if _job_of(path) == job:
         return None
-    partial = path.with_name(path.name + PARTIAL)
-    for place in (path, partial):
-        if place.exists() and not (place == partial and _job_of(place) == job):
+    growing = path.with_name(path.name + PARTIAL)
+    for place in (path, growing):
+        if place.exists() and not (place == growing and _job_of(place) == job):
             shutil.rmtree(place)
     model = recipe.model_for(image).load()
     return (yield from opening(image, model, path, identity=job, **recipe.options()))

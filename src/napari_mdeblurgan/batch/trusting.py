@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.batch.output_folder import report_name
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.restoration.measuring import told
 from napari_mdeblurgan.storage import Micrograph, open_image
 
 if TYPE_CHECKING:
@@ -27,9 +27,7 @@ ASSESSING = 0.4  # of the work on a result that is assessed, about
 
 def restoring_part(steps: Generator[Progress, None, Any]) -> Generator[Progress, None, Any]:
     """The steps of a restoration, as the first part of the work on a result that is assessed after it."""
-    with closing(steps):
-        result = yield from _scaled(steps, 0.0, 1 - ASSESSING)
-    return result
+    return (yield from _scaled(steps, 0.0, 1 - ASSESSING))
 
 
 def assess_in_memory(
@@ -133,11 +131,9 @@ def write_report_beside(
 
 def _scaled(steps: Generator[Progress, None, Any], begin: float, share: float) -> Generator[Progress, None, Any]:
     """The same steps as a part of the work: its `share`, after so much of it was done in this run."""
-    with closing(steps):
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            done = round(step.total * begin + step.done * share)
-            yield dataclasses.replace(step, done=done, before=round(step.before * share))
+
+    def scaled(step: Progress) -> Progress:
+        done = round(step.total * begin + step.done * share)
+        return dataclasses.replace(step, done=done, before=round(step.before * share))
+
+    return told(steps, scaled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -15,22 +14,6 @@ AROUND = 2.5  # pixels: σ of the Gaussian that its energy is averaged with
 SCALES = 3  # each at half the pixels of the one before
 SURE = 4.0  # standard deviations of what noise alone leaves: less is no detail
 TRUNCATE = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Energies:
-    """Detail of the planes of a stack at one scale.
-
-    Attributes
-    ----------
-    values : ndarray
-        (planes, y, x) float32, 0 or more: energy of the detail less what noise alone would give.
-    doubt : ndarray
-        (planes,) float32: energy below which it may be noise.
-    """
-
-    values: np.ndarray
-    doubt: np.ndarray
 
 
 def energies(plane: np.ndarray, variance: float, scales: int = SCALES) -> list[tuple[np.ndarray, float]]:

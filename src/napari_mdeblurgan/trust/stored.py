@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.fitting import fine_grid, target
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
@@ -83,11 +82,7 @@ def assess_stored_steps(
     figures = maps.figures()
     if figures is not None:
         return assessment_of(trust, maps.finish(), figures, model)
-    try:
-        steps = assess_steps(source.data, restored, trust, model, spread=maps.whole("disagreement"), maps=maps)
-        found = yield from steps
-    finally:
-        memory.release()
+    found = yield from assess_steps(source.data, restored, trust, model, spread=maps.whole("disagreement"), maps=maps)
     maps.keep_figures(Figures(*(getattr(found, each.name) for each in dataclasses.fields(Figures))))
     return found
 
