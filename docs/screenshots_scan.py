@@ -28,7 +28,7 @@ from screenshots import (
     without_the_users_own,
 )
 
-from napari_mdeblurgan.restoration import scan_job
+from napari_mdeblurgan.restoration import plan
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.widgets import trust
@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
     """Save all pictures in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
-    scan_job.fitting_tile = lambda *_, **__: TILE
+    plan.fitting_tile = lambda *_, **__: TILE
     picture_scan(folder)
     picture_stack(folder)
     for theme in ("dark", "light"):

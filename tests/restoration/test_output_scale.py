@@ -136,9 +136,9 @@ def test_memory_and_disk_are_asked_for_no_more_than_the_result_takes(
     plan = make_plan(PLANE, model.card, **SAME)
     large = make_plan(PLANE, model.card, **EXACT, in_memory=False)
     monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=0.5 * PLANE.nbytes))
-    room.check_room(tmp_path / "a.zarr", plan)
+    room.check_room(tmp_path / "a.zarr", plan.output_shape, plan.dtype)
     with pytest.raises(FileError, match="make room"):
-        room.check_room(tmp_path / "a.zarr", large)
+        room.check_room(tmp_path / "a.zarr", large.output_shape, large.dtype)
 
 
 def test_a_scan_lies_on_its_source_pixel_on_pixel(tiny_model: Models, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
@@ -14,7 +15,8 @@ import pytest
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.restoration.plan import make_plan, planning
 
 Models = Callable[..., Model]
 
@@ -59,6 +61,31 @@ def test_a_lazy_image_is_not_read(tiny_model: Models) -> None:
 
     lazy = da.zeros((100, 100), chunks=50).map_blocks(explode, dtype=float, meta=np.empty((0, 0)))
     assert make_plan(lazy, tiny_model().card).windows is None
+
+
+def test_a_lazy_image_is_measured_last_and_its_plan_has_its_windows(tiny_model: Models) -> None:
+    read: list[int] = []
+    plane = np.tile(np.array([0, 4000], np.uint16), (100, 50))
+    lazy = da.from_array(plane, chunks=50).map_blocks(lambda block: read.append(block.size) or block, dtype=np.uint16)
+    read.clear()
+    with pytest.raises(ImageError, match="no device 'tpu'"):
+        finished(planning(lazy, tiny_model().card, device="tpu"))
+    steps = planning(lazy, tiny_model().card)
+    assert next(steps) == 0
+    assert not read
+    assert finished(steps) == make_plan(plane, tiny_model().card)
+
+
+def test_a_part_has_the_window_of_the_whole(tiny_model: Models) -> None:
+    stack = np.stack([np.tile([0, 10], (20, 10)), np.tile([0, 4000], (20, 10))]).astype(np.uint16)
+    assert make_plan(stack[:1], tiny_model().card, whole=stack).windows == (Window(0, 4000),)
+
+
+def test_tiles_of_a_result_on_disk_end_at_its_chunks(tiny_model: Models, tmp_path: Path) -> None:
+    plan = make_plan(np.zeros((900, 900)), tiny_model(1, 4).card, tile=300, on_disk=tmp_path / "a.zarr", window=(0, 1))
+    assert (plan.tile, plan.tile_step * plan.factor) == (300, 1024)
+    fine = make_plan(np.zeros((900, 900)), tiny_model().card, tile=600, eightfold=True, window=(0, 1))
+    assert fine.tile == 512
 
 
 def test_missing_pixels_give_a_warning_with_their_number(tiny_model: Models) -> None:

@@ -18,7 +18,7 @@ import zarr
 
 from napari_mdeblurgan.errors import FileError, ImageError, OutOfMemory
 from napari_mdeblurgan.model import Model, save_model
-from napari_mdeblurgan.restoration import inference, room, scan_job
+from napari_mdeblurgan.restoration import inference, plan, room
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
@@ -114,7 +114,7 @@ def test_closed_and_opened_again_it_does_only_what_is_missing(
     for _ in range(4):
         next(steps)
     steps.close()
-    monkeypatch.setattr(scan_job, "measuring", lambda *_: pytest.fail("the windows were measured anew"))
+    monkeypatch.setattr(plan, "measuring", lambda *_: pytest.fail("the windows were measured anew"))
     again = open_scan(lazy(), model, path, **WISHES)
     assert again.plan == first.plan
     done = len(again.blocks) - len(again.missing())

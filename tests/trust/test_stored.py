@@ -295,6 +295,15 @@ def test_killed_it_leaves_the_result_and_comes_to_the_same_end(
     same(finished(steps), in_one_piece(source, scan, model, monkeypatch))
 
 
+@pytest.mark.parametrize("eightfold", [False, True])
+def test_a_finished_scan_keeps_the_plan_that_it_was_made_by(
+    tiny_model: Models, plane: Micrograph, tmp_path: Path, eightfold: bool
+) -> None:
+    scan = open_scan(plane, tiny_model(), tmp_path / "a.ome.zarr", ensemble=eightfold, **WISHES)
+    finished(scan.steps())
+    assert plan_of_finished(plane, tiny_model(), scan.path, WISHES, eightfold) == scan.plan
+
+
 def test_a_finished_result_is_that_of_its_place_alone(tiny_model: Models, plane: Micrograph, tmp_path: Path) -> None:
     placed = replace(plane, pixel_size={"Y": 0.5, "X": -0.3}, position={"Y": 7.0, "X": 1.0}, unit="µm")
     model = tiny_model()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_mdeblurgan.restoration import measuring, plan
+from napari_mdeblurgan.restoration import plan
 from napari_mdeblurgan.restoration.tiling import Region
 from napari_mdeblurgan.widgets.job import Failed, Job, Restored
 from napari_mdeblurgan.widgets.layers import job_on
@@ -42,13 +42,13 @@ def test_only_the_plane_is_searched_for_missing_pixels(
 ) -> None:
     stack[0, 3, 4] = np.nan
     planned: list[tuple[int, ...]] = []
-    make_plan = plan.make_plan
+    planning = plan.planning
 
     def noted(image: np.ndarray, *arguments: Any, **wishes: Any) -> plan.RestorationPlan:
         planned.append(image.shape)
-        return make_plan(image, *arguments, **wishes)
+        return planning(image, *arguments, **wishes)
 
-    monkeypatch.setattr(plan, "make_plan", noted)
+    monkeypatch.setattr(plan, "planning", noted)
     outcome = outcome_of(job_for(stack, planes=(slice(2, 3),), region=region))
     assert isinstance(outcome, Restored)
     assert outcome.warnings == ()
@@ -78,7 +78,7 @@ def test_a_part_can_be_cancelled_before_its_window_is_measured(
     stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[object] = []
-    monkeypatch.setattr(measuring, "measuring", lambda *_: measured.append(None))
+    monkeypatch.setattr(plan, "measuring", lambda *_: measured.append(None))
     steps = run_job(job_for(stack, planes=(slice(2, 3),)))
     words = [next(steps) for _ in range(3)]
     assert all(isinstance(step, str) for step in words)

@@ -144,7 +144,8 @@ def test_cancelled_assessment_leaves_the_result_whole_and_resume_goes_on(
     (found,) = results_in(cache_folder)
     assert found.finished
     assert not maps_path(found.path, "error").exists()
-    monkeypatch.setattr("napari_mdeblurgan.restoration.scan.open_scan", lambda *_, **__: pytest.fail("restored again"))
+    monkeypatch.setattr("napari_mdeblurgan.restoration.scan.opening", lambda *_, **__: pytest.fail("restored again"))
+    monkeypatch.setattr("napari_mdeblurgan.restoration.plan.measuring", lambda *_: pytest.fail("measured again"))
     trusting.controls.run.native.click()
     wait_for_end()
     show_each_map(trusting)

@@ -18,7 +18,7 @@ from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.measuring import finished, measuring, told
 from napari_mdeblurgan.restoration.operations import DISAGREEMENT, EXPLANATION, RESULT, Eightfold, restoring
-from napari_mdeblurgan.restoration.plan import RestorationPlan, has_colours, make_plan
+from napari_mdeblurgan.restoration.plan import RestorationPlan, has_colours, make_plan, planning
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
@@ -66,7 +66,7 @@ def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any
     if hasattr(image, "dask"):
         lazy = restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
         return by_block(np.ma.masked_invalid, lazy) if masked else lazy
-    plan = make_plan(image, model.card, **wishes)
+    plan = finished(planning(image, model.card, **wishes))
     for sentence in plan.warnings:
         warnings.warn(sentence, stacklevel=2)
     result = finished(restore_steps(image, plan, model))

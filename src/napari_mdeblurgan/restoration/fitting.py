@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
 
 LARGEST_TILE = 512  # several numbers for every pixel of the result are held at once
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.restoration.plan import RestorationPlan, planning
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def plan_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> RestorationPlan:
+    """All of `planning_micrograph` in one go."""
+    return finished(planning_micrograph(image, card, **wishes))
+
+
+def planning_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> Generator[float, None, RestorationPlan]:
     """The plan for an image, with a window of intensity for each of its channels, and what is to be said of it.
+
+    Yields as `planning` does.
 
     Parameters
     ----------
@@ -23,15 +31,14 @@ def plan_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> Restor
     card : ModelCard
         The model's.
     **wishes
-        As in `make_plan`.
+        As in `planning`.
 
     Raises
     ------
     ImageError
         In one sentence, if the image cannot be restored.
     """
-    plan = make_plan(image.data, card, **with_known(image, wishes))
-    return dataclasses.replace(plan, warnings=(*image.remarks, *plan.warnings)) if image.remarks else plan
+    return (yield from planning(image.data, card, remarks=image.remarks, **with_known(image, wishes)))
 
 
 def with_known(image: Micrograph, wishes: Mapping[str, Any]) -> dict[str, Any]:

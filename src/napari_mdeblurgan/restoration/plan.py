@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
-from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.measuring import finished, measuring
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor, softness_at
+from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.softness import (
     AUTO,
     BARE,
@@ -25,8 +28,9 @@ from napari_mdeblurgan.restoration.softness import (
     softening_margin,
 )
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
-from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region, TileGrid
+from napari_mdeblurgan.restoration.tiling import GRID, SMALLEST_TILE, Region, TileGrid
 from napari_mdeblurgan.storage.objective import Objective
+from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -49,8 +53,8 @@ class RestorationPlan:
     region : ((int, int), (int, int))
         Start and stop along y and x of what is restored, in pixels of the image.
     windows : tuple of Window, or None
-        One for the whole image, or one for each entry of the window axes, the last varying fastest; None while a lazy image
-        has not been looked at.
+        One for the whole image, or one for each entry of the window axes, the last varying fastest; None where a lazy image
+        is not to be read before the result is, see `make_plan`.
     factor : int
         Pixels of the result for one of the image, along y and x: those of the model, or fewer, averaged.
     tile, halo : int
@@ -85,7 +89,7 @@ class RestorationPlan:
     translate: tuple[float, ...]
     model: str
     warnings: tuple[str, ...] = ()
-    tile_step: int = 8
+    tile_step: int = GRID
     softness: Softness = BARE
 
     @property
@@ -145,7 +149,15 @@ class RestorationPlan:
         return number
 
 
-def make_plan(
+def make_plan(image: Any, card: ModelCard, **options: Any) -> RestorationPlan:
+    """All of `planning` in one go, with its options; but no pixel of a lazy image (dask, zarr) is read.
+
+    Where its windows are not given either, the plan has none, and whoever carries it out measures them.
+    """
+    return finished(planning(image, card, read_lazy=False, **options))
+
+
+def planning(
     image: Any,
     card: ModelCard,
     *,
@@ -160,18 +172,22 @@ def make_plan(
     translate: Sequence[float] | None = None,
     region: Region | None = None,
     in_memory: bool = True,
+    on_disk: Path | None = None,
+    eightfold: bool = False,
     softness: float | str = AUTO,
     output_scale: int | None = None,
     objective: Objective | None = None,
     pixel_size_um: float | None = None,
-) -> RestorationPlan:
-    """Find everything that can be wrong, and settle everything that has to be known.
+    whole: Any = None,
+    remarks: Sequence[str] = (),
+    read_lazy: bool = True,
+) -> Generator[float, None, RestorationPlan]:
+    """Find everything that can be wrong, and settle everything that has to be known, once and for all.
 
     Parameters
     ----------
     image : array
-        (..., y, x), or (..., y, x, 3 or 4) in colour; bool, integer or float. numpy, or lazy (dask, zarr): then no pixel
-        is read.
+        (..., y, x), or (..., y, x, 3 or 4) in colour; bool, integer or float; numpy, or lazy (dask, zarr).
     card : ModelCard
         The model's.
     rgb : bool, optional
@@ -193,6 +209,11 @@ def make_plan(
         Restore only this part along y and x; what is around it is seen all the same.
     in_memory : bool
         The result will be one array in memory, so it is made sure that it fits.
+    on_disk : Path, optional
+        The result will be this OME-Zarr instead: tiles are steady ones and end where its chunks do, and it is made sure that the
+        disk has room before pixels are read, of which there may be fewer than is claimed.
+    eightfold : bool
+        Tiles are restored in eight orientations, so they are small.
     softness : float or "auto"
         Standard deviation, in pixels of the result, of the Gaussian closest to the point-spread function that the result is to
         have; 0 for the bare network, "auto" for what follows from `objective`.
@@ -203,13 +224,25 @@ def make_plan(
         What the image was taken with, as far as it is known.
     pixel_size_um : float, optional
         Edge of a pixel of the image in the specimen, as far as it is known, in µm; only "auto" asks for it.
+    whole : array, optional
+        What the image is a part of, with the same entries along the channel axes: the windows are its.
+    remarks : sequence of str
+        What else the user should see.
+    read_lazy : bool
+        Read what has to be of a lazy image, see `make_plan`.
+
+    Yields
+    ------
+    float
+        How much of the image has been read to measure its windows of intensity, see `measuring`: 0 before that, too, when all
+        else is settled. Closing the generator ends it.
 
     Raises
     ------
     ImageError
         In one sentence, if the image, the region or a wish cannot be met.
     """
-    image = as_array(image)
+    image, in_memory = as_array(image), in_memory and on_disk is None
     if any(math.isnan(length) for length in image.shape):
         raise ImageError("The size of the lazy image is not known; call its `compute_chunk_sizes()` first.")
     shape, dtype = tuple(int(length) for length in image.shape), np.dtype(image.dtype)
@@ -231,16 +264,19 @@ def make_plan(
     if in_memory:
         _check_memory(shape, leading, area, factor, dtype)
     windows = _given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
-    warnings: tuple[str, ...] = ()
-    if not is_lazy(image):
-        warnings = _look_for_missing(image, leading, area)
-        if windows is None:
-            windows = measured_windows(image, colour, window_axes)
-    warnings += tuple(filter(None, [not_trained_for(factor, card)]))
+    missing = () if is_lazy(image) else _look_for_missing(image, leading, area)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
     wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor))
     around = softening_margin(wanted.sigma, factor)
+    edge = _checked_tile(tile, card, chosen, accuracy, tile_memory_mb, quick=on_disk is None)
+    edge = min(edge, fitting.LARGEST_TILE) if eightfold else edge
+    output_shape = (*shape[:leading], *((stop - start) * factor for start, stop in area), *shape[leading + 2 :])
+    if windows is None and (read_lazy or not is_lazy(image)):
+        if on_disk is not None:
+            check_room(on_disk, output_shape, dtype)
+        yield 0.0
+        windows = yield from measuring(image if whole is None else as_array(whole), colour, window_axes)
     return RestorationPlan(
         shape=shape,
         dtype=dtype,
@@ -249,7 +285,8 @@ def make_plan(
         region=area,
         windows=windows,
         factor=factor,
-        tile=fitting_tile(card, chosen, accuracy, memory_mb=tile_memory_mb) if tile is None else _checked_tile(tile),
+        tile=edge,
+        tile_step=GRID if on_disk is None else min(CHUNK_EDGE, edge // GRID * GRID * factor) // factor,
         halo=card.halo + -(-around // 8) * 8 + (FILL_RADIUS if dtype.kind == "f" else 0),
         softness=wanted,
         device=chosen,
@@ -257,7 +294,7 @@ def make_plan(
         scale=tuple(new_scale),
         translate=tuple(new_translate),
         model=card.name,
-        warnings=warnings,
+        warnings=(*remarks, *missing, *filter(None, [not_trained_for(factor, card)])),
     )
 
 
@@ -334,7 +371,11 @@ def _per_axis(values: Sequence[float] | None, axes: int, default: float, name: s
     return tuple(float(value) for value in values)
 
 
-def _checked_tile(tile: int) -> int:
+def _checked_tile(
+    tile: int | None, card: ModelCard, device: str, precision: str, memory_mb: int | None, *, quick: bool
+) -> int:
+    if tile is None:
+        return fitting_tile(card, device, precision, quick=quick, memory_mb=memory_mb)
     if not isinstance(tile, Integral) or tile < SMALLEST_TILE:
         raise ImageError(f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} or more.")
     return int(tile)

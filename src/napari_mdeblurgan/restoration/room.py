@@ -6,23 +6,24 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.outputs import nearest
-from napari_mdeblurgan.restoration.plan import RestorationPlan
 
 BEST_COMPRESSION = 0.25  # what is left of a micrograph's bytes on disk, if all goes well
 PYRAMID = 4 / 3
 
 
-def check_room(path: Path, plan: RestorationPlan, missing: float = 1.0) -> None:
+def check_room(path: Path, shape: tuple[int, ...], dtype: np.dtype, missing: float = 1.0) -> None:
     """Make sure that what is missing of a result has a chance to fit on the disk.
 
     Parameters
     ----------
     path : Path
         Of the result.
-    plan : RestorationPlan
-        What makes it.
+    shape, dtype
+        The result's.
     missing : float
         Share of it that is not there yet.
 
@@ -31,7 +32,7 @@ def check_room(path: Path, plan: RestorationPlan, missing: float = 1.0) -> None:
     FileError
         If the disk is far too small.
     """
-    needed = math.prod(plan.output_shape) * plan.dtype.itemsize * PYRAMID * missing
+    needed = math.prod(shape) * dtype.itemsize * PYRAMID * missing
     free = shutil.disk_usage(nearest(path.parent)).free
     if needed * BEST_COMPRESSION > free:
         raise FileError(

@@ -339,7 +339,7 @@ def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
 def _check_room(writer: OmeZarrWriter, plan: RestorationPlan) -> None:
     done, of = writer.count()
     try:
-        check_room(writer.path, plan, 1 - done / of)
+        check_room(writer.path, plan.output_shape, plan.dtype, 1 - done / of)
     except FileError:
         if not done:
             writer.abandon()

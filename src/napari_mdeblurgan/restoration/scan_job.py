@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask.base import tokenize
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.fitting import fine_grid
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.measuring import measuring
-from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph, with_known
+from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.restoration.micrographs import planning_micrograph, restored_micrograph, with_known
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.restoration.room import check_room
-from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
 from napari_mdeblurgan.storage.ome_zarr_writing import begun_job, finished_job
 
 if TYPE_CHECKING:
@@ -48,7 +43,7 @@ def settling(
     wishes: Mapping[str, Any],
     ensemble: bool = False,
 ) -> Generator[float, None, tuple[RestorationPlan, str]]:
-    """The plan of a scan, and the job that `create_ome_zarr` is to know it by; yields as `measuring` does.
+    """The plan of a scan, and the job that `create_ome_zarr` is to know it by; yields as `planning` does.
 
     Where the same job was begun before, its intensity windows, tile and precision are taken over, so that the rest of the
     result fits to what is there.
@@ -62,18 +57,9 @@ def settling(
     """
     wishes = with_known(source, wishes)
     identical = _identical(source, model, identity, wishes, ensemble)
-    begun = _kept(begun_job(path, in_place=in_place), identical)
-    plan = plan_micrograph(source, model.card, in_memory=False, **{**wishes, **begun})
-    if not begun and wishes.get("tile") is None:
-        plan = replace(plan, tile=fitting_tile(model.card, plan.device, plan.precision, quick=False))
-    if ensemble:
-        plan = replace(plan, tile=fine_grid(plan).tile)
-    if not begun:
-        check_room(path, plan)  # before pixels are read, of which there may be fewer than is claimed
-    if plan.windows is None:
-        plan = replace(plan, windows=(yield from measuring(source.data, plan.rgb, plan.window_axes)))
-    chunk = min(CHUNK_EDGE, plan.tile // plan.grid.multiple * plan.grid.multiple * plan.factor)
-    plan = replace(plan, tile_step=chunk // plan.factor)
+    begun = _kept(begun_job(path, in_place=in_place), identical, wishes)
+    options = {**wishes, **begun, "on_disk": path, "eightfold": ensemble}
+    plan = yield from planning_micrograph(source, model.card, **options)
     kept = {
         "window": [(window.low, window.high) for window in plan.windows or ()],
         "tile": plan.tile,
@@ -93,10 +79,11 @@ def plan_of_finished(
         As for `open_scan`.
     """
     wishes = with_known(source, wishes)
-    kept = _kept(finished_job(path), _identical(source, model, identity, wishes, ensemble))
+    kept = _kept(finished_job(path), _identical(source, model, identity, wishes, ensemble), wishes)
     if not kept:
         return None
-    plan = plan_micrograph(source, model.card, in_memory=False, **{**wishes, **kept})
+    options = {**wishes, **kept, "on_disk": path, "eightfold": ensemble}
+    plan = finished(planning_micrograph(source, model.card, **options))
     found = open_image(path)
     return plan if restored_micrograph(source, found.data, plan).place == found.place else None
 
@@ -108,16 +95,18 @@ def _identical(
     identical: dict[str, Any] = {
         "source": identity or source_identity(source.data),
         "model": model.card.weights_sha256,
-        "wishes": {name: repr(wish) for name, wish in sorted(wishes.items()) if name != "device"},
+        "wishes": {name: repr(wish) for name, wish in sorted(wishes.items()) if name not in ("device", "whole")},
     }
     return identical | ({"ensemble": True} if ensemble else {})
 
 
-def _kept(job: str | None, identical: Mapping[str, Any]) -> dict[str, Any]:
+def _kept(job: str | None, identical: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
     """What was settled when this very job was begun, as wishes; nothing where it was not."""
     try:
         found = json.loads(job or "{}")
         kept = found.pop("begun")
+        if "whole" in wishes:  # earlier versions took its windows for wishes
+            found["wishes"].pop("window", None)
         if found != identical:
             return {}
         windows = [Window(low, high) for low, high in kept["window"]]

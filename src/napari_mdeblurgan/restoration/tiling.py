@@ -17,6 +17,7 @@ import numpy as np
 Region = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
 BORDER = 24
+GRID = 8  # sizes and starts of what a network reads are multiples of this
 SMALLEST_TILE = 64
 
 
@@ -119,8 +120,8 @@ class TileGrid:
     region: Region
     tile: int
     halo: int
-    multiple: int = 8
-    step: int = 8
+    multiple: int = GRID
+    step: int = GRID
 
     def __post_init__(self) -> None:
         if self.halo % self.multiple or BORDER % self.multiple:

@@ -7,10 +7,14 @@ from napari_mdeblurgan.restoration.binning import in_words
 from napari_mdeblurgan.restoration.device import device_label
 from napari_mdeblurgan.restoration.ensemble import TIMES
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.softness import Softness
 
 
-def settings_of(plan: RestorationPlan, card: ModelCard, ensemble: bool = False, binning: int = 1) -> dict[str, str]:
-    """Names and values, in the order in which they are shown."""
+def settings_of(
+    plan: RestorationPlan, card: ModelCard, ensemble: bool = False, binning: int = 1, softness: Softness | None = None
+) -> dict[str, str]:
+    """Names and values, in the order in which they are shown; `softness` is that of what was made of the result, if anything."""
+    softness = softness or plan.softness
     size = " × ".join(str(length) for length in plan.shape)
     area = "" if plan.region == _whole(plan) else f", of it y {plan.region[0]}, x {plan.region[1]}"
     windows = "; ".join(f"{window.low:g} … {window.high:g}" for window in plan.windows or ())
@@ -25,7 +29,7 @@ def settings_of(plan: RestorationPlan, card: ModelCard, ensemble: bool = False, 
         "Blur that it learned": learned,
         "Factor": f"×{plan.factor} along y and x",
         "Intensity range": windows,
-        "Softness": f"{plan.softness.sigma:.2g} px ({plan.softness.reason})",
+        "Softness": f"{softness.sigma:.2g} px ({softness.reason})",
         "Device and precision": f"{device_label(plan.device)}, {plan.precision}",
         "Orientations": f"{TIMES}, their mean" if ensemble else "1",
     }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import part_of
-from napari_mdeblurgan.widgets.job import Job, Noted, Restored, layer_arguments, timed, windows_of
+from napari_mdeblurgan.widgets.job import Job, Noted, Restored, layer_arguments, planned, timed
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 
 if TYPE_CHECKING:
@@ -29,11 +29,13 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
+    from napari_mdeblurgan.restoration.plan import planning
     from napari_mdeblurgan.trust.explanation import Explanation
 
     model = load_model(job.model)
     yield "Looking at the image…"
-    image, plan = yield from _planned(job, model)
+    image, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
+    plan = yield from planned(planning(image, model.card, tile_memory_mb=memory, **job.options))
     check = job.trust and trust.fits_in_memory(plan)
     examinations = trust.examined(image, plan, model, job.binning) if check else ()
     if examinations:
@@ -49,9 +51,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     restored = _restored(job, plan, model, soft, seconds)
     if not check:
         return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
-    assert soft.shown is not None
-    shown = replace(plan, softness=soft.softness)
-    trusted = yield from trust.assessed(job, image, shown, model, soft.shown, explanation, spread, examinations)
+    trusted = yield from trust.assessed(job, image, plan, model, soft, explanation, spread, examinations)
     return replace(restored, trusted=trusted)
 
 
@@ -70,32 +70,6 @@ def _softened(job: Job, data: np.ndarray, unknown: float | Softness) -> Generato
             shown[index] = softened_plane(data[index], softness.sigma, rgb=job.rgb)
             yield SOFTENING
     return SoftResult(data, job.rgb, job.placement.order, optics, unknown, softness, shown)
-
-
-def _planned(job: Job, model: Model) -> Generator[str, None, tuple[Any, RestorationPlan]]:
-    """Plan the job; a part gets the intensity window of the whole, so that it equals a cut-out of the full result.
-
-    Of the whole, no more is read for it than samples.
-    """
-    from napari_mdeblurgan.restoration.plan import make_plan
-
-    image = part_of(job.data, job.planes)
-    plan = make_plan(
-        image,
-        model.card,
-        window=(0, 1) if job.is_part else None,
-        rgb=job.rgb,
-        tile_memory_mb=job.tile_memory_mb or None,
-        device=job.device,
-        precision=job.precision,
-        region=job.region,
-        channel_axis=job.window_axes,
-        softness=0,  # the result is made softer afterwards
-        output_scale=job.output_scale,
-    )
-    if job.is_part or plan.windows is None:
-        plan = replace(plan, windows=(yield from windows_of(job)))
-    return image, plan
 
 
 def _restored(job: Job, plan: RestorationPlan, model: Model, soft: SoftResult, seconds: float) -> Restored:

@@ -18,7 +18,6 @@ from napari_mdeblurgan.widgets.placement import Placement, enlarged
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
-    from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
@@ -117,6 +116,22 @@ class Job:
         return tuple(span.start or 0 for span in self.planes) or (0,) * (len(self.placement.scale) - 2)
 
     @property
+    def options(self) -> dict[str, Any]:
+        """For `planning`, of the part that is restored: its intensity windows are those of the whole image, so that it equals a
+        cut-out of the full result; or of all of those entries of the window axes that are restored.
+        """
+        whole = [span if axis in self.window_axes else slice(None) for axis, span in enumerate(self.planes)]
+        return {
+            "rgb": self.rgb,
+            "region": self.region,
+            "device": self.device,
+            "precision": self.precision,
+            "channel_axis": self.window_axes,
+            "softness": 0,  # what is made is the bare network's result, and what is shown of it is made softer
+            "whole": part_of(self.data, whole),
+        } | ({} if self.output_scale is None else {"output_scale": self.output_scale})
+
+    @property
     def identity(self) -> str:
         """What tells the image from every other, also in another process; of one in memory all of it is looked at."""
         from napari_mdeblurgan.restoration.binning import in_words
@@ -184,13 +199,10 @@ def timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, t
         steps.close()
 
 
-def windows_of(job: Job) -> Generator[str, None, tuple[Window, ...]]:
-    """The intensity window of the whole image; or one for each of those entries of the window axes that are restored."""
-    from napari_mdeblurgan.restoration.measuring import measuring, told
+def planned(steps: Generator[float, None, Made]) -> Generator[str, None, Made]:
+    """The steps of planning, told in words."""
+    from napari_mdeblurgan.restoration.measuring import told
 
-    yield MEASURING
-    measured = [span if axis in job.window_axes else slice(None) for axis, span in enumerate(job.planes)]
-    steps = measuring(part_of(job.data, measured), job.rgb, job.window_axes)
     return (yield from told(steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING))
 
 

@@ -15,14 +15,13 @@ from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
-from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, sharpened, timed, windows_of
+from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, planned, sharpened, timed
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name, result_ending
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
-    from napari_mdeblurgan.restoration.intensity import Window
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.scan import Scan
@@ -123,44 +122,33 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     """
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.restoration.scan import open_scan
+    from napari_mdeblurgan.restoration.plan import planning
+    from napari_mdeblurgan.restoration.scan import opening
+    from napari_mdeblurgan.restoration.scan_job import plan_of_finished
 
     model = load_model(job.model)
     yield "Looking at the image…"
     placement = enlarged(job.placement, 1, (*job.first_plane, 0, 0))
     source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, placement)
-    path = _result_path(job, model)
-    windows = yield from windows_of(job)
+    options, identity = {**job.options, "tile": _tile(job, model)}, job.identity
+    path = _result_path(job, model, identity)
     if path.exists():
-        plan = _plan_of_found(job, model, windows)
+        plan = plan_of_finished(source, model, path, options, job.ensemble, identity)
+        if plan is None:  # by an earlier version
+            plan = yield from planned(planning(source.data, model.card, in_memory=False, **options))
         examinations = yield from _examined(job, source, plan, model)
         saved = _saved(job, model, plan, path, 0.0)
     else:
         yield "Opening the result…"
-        scan = open_scan(
-            source,
-            model,
-            path,
-            identity=job.identity,
-            ensemble=job.ensemble,
-            channel_axis=job.window_axes,
-            window=[(window.low, window.high) for window in windows],
-            rgb=job.rgb,
-            region=job.region,
-            device=job.device,
-            precision=job.precision,
-            tile=_tile(job, model),
-            softness=0,  # what lies on disk is the bare network's result, and what is shown of it is made softer
-            **({} if job.output_scale is None else {"output_scale": job.output_scale}),
-        )
+        scan = yield from planned(opening(source, model, path, identity=identity, ensemble=job.ensemble, **options))
         plan = scan.plan
         examinations = yield from _examined(job, source, plan, model)
         saved = yield from _filled_in(job, source, model, scan, path)
     if not job.trust:
         return saved
     yield saved
-    shown = replace(plan, softness=saved.soft.softness)
-    trusted = yield from trust.assessed_on_disk(job, source, path, shown, model, examinations)
+    softness = saved.soft.softness
+    trusted = yield from trust.assessed_on_disk(job, source, path, plan, model, softness, examinations)
     return replace(saved, trusted=trusted)
 
 
@@ -205,7 +193,7 @@ def _source_view(job: Job, source: Micrograph, scan: Scan) -> SourceView:
     return view
 
 
-def _result_path(job: Job, model: Model) -> Path:
+def _result_path(job: Job, model: Model, identity: str) -> Path:
     """Where the result of a job lies: the same for the same image, place, model and settings, another for any other.
 
     The name of the layer does not count. Its place does: an earlier result stays what it is, and lies where it lay.
@@ -215,7 +203,7 @@ def _result_path(job: Job, model: Model) -> Path:
     FileError
         If the folder cannot be made.
     """
-    ending = result_ending(job, job.identity, model.card)
+    ending = result_ending(job, identity, model.card)
     assert job.folder is not None
     try:
         job.folder.mkdir(parents=True, exist_ok=True)
@@ -238,25 +226,6 @@ def _tile(job: Job, model: Model) -> int:
     device = pick_device(job.device)
     precision = pick_precision(job.precision, device)
     return min(TILE, fitting_tile(model.card, device, precision, memory_mb=job.tile_memory_mb))
-
-
-def _plan_of_found(job: Job, model: Model, windows: tuple[Window, ...]) -> RestorationPlan:
-    """Of the result of a run that came to its end earlier."""
-    from napari_mdeblurgan.restoration.plan import make_plan
-
-    return make_plan(
-        part_of(job.data, job.planes),
-        model.card,
-        window=[(window.low, window.high) for window in windows],
-        rgb=job.rgb,
-        region=job.region,
-        device=job.device,
-        precision=job.precision,
-        channel_axis=job.window_axes,
-        in_memory=False,
-        softness=0,
-        output_scale=job.output_scale,
-    )
 
 
 def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: float) -> Saved:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.trust.explanation import Explanation
     from napari_mdeblurgan.trust.maps import TrustMap
     from napari_mdeblurgan.widgets.job import Job
+    from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 TRUST_TIP = (
     "Also find out how far the result can be trusted: an error bar, a check against the image and which estimate was used, which "
@@ -133,20 +134,21 @@ def assessed(
     image: Any,
     plan: RestorationPlan,
     model: Model,
-    result: np.ndarray,
+    soft: SoftResult,
     explanation: Explanation | None,
     spread: np.ndarray | None,
     examinations: tuple[Examination, ...],
 ) -> Generator[str | Progress, None, Trusted]:
-    """Assess the result of a job; yields as `run_job` does."""
+    """Assess the result of a job, as soft as it is shown; yields as `run_job` does."""
     from napari_mdeblurgan.trust.assess import assess_steps
     from napari_mdeblurgan.trust.plan import Wishes, plan_trust
 
+    assert soft.shown is not None
     yield CHECKING
     wishes = Wishes(disagreement=spread is not None)
-    trust = plan_trust(image, result, plan, model, wishes, examinations)
-    assessment = yield from assess_steps(image, result, trust, model, explanation, spread)
-    return _trusted(job, image, plan, model, assessment)
+    trust = plan_trust(image, soft.shown, plan, model, wishes, examinations)
+    assessment = yield from assess_steps(image, soft.shown, trust, model, explanation, spread)
+    return _trusted(job, image, plan, model, assessment, soft.softness)
 
 
 def assessed_on_disk(
@@ -155,22 +157,29 @@ def assessed_on_disk(
     path: Path,
     plan: RestorationPlan,
     model: Model,
+    softness: Softness,
     examinations: tuple[Examination, ...],
 ) -> Generator[str | Progress, None, Trusted]:
     """Assess the result of a job that is on disk, or go on with it; the maps are kept within the result.
 
-    It is assessed as soft as `plan` says, as it is shown; what lies on disk is the bare network's result.
+    It is assessed as soft as it is shown; what lies on disk is the bare network's result.
     """
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
     yield CHECKING
-    softness = plan.softness.sigma
-    assessment = yield from assess_stored_steps(source, path, plan, model, examinations, job.ensemble, softness)
-    return _trusted(job, source.data, plan, model, assessment, path)
+    sigma = softness.sigma
+    assessment = yield from assess_stored_steps(source, path, plan, model, examinations, job.ensemble, sigma)
+    return _trusted(job, source.data, plan, model, assessment, softness, path)
 
 
 def _trusted(
-    job: Job, image: Any, plan: RestorationPlan, model: Model, assessment: Assessment, path: Path | None = None
+    job: Job,
+    image: Any,
+    plan: RestorationPlan,
+    model: Model,
+    assessment: Assessment,
+    softness: Softness,
+    path: Path | None = None,
 ) -> Trusted:
     from napari_mdeblurgan.trust.settings import settings_of
 
@@ -182,8 +191,8 @@ def _trusted(
         order=job.placement.order,
         image=image,
         region=plan.region,
-        settings=settings_of(plan, model.card, job.ensemble, job.binning),
-        softness=plan.softness,
+        settings=settings_of(plan, model.card, job.ensemble, job.binning, softness),
+        softness=softness,
         pixel_size=pixel_size,
         unit=unit,
         date=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
