@@ -24,7 +24,7 @@ LAYERS = tuple(  # a part imports those in the lines above its own
         degradation comparison
         restoration
         trust pairs training
-        focus export diagnostics
+        focus export diagnostics pipeline
         fine_tuning batch
         evaluation
         widgets

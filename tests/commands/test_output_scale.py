@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
-from napari_mdeblurgan.commands import restore_on_disk
+from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.storage import Micrograph, read_image
 from napari_mdeblurgan.storage.map_places import map_path
@@ -86,8 +86,8 @@ def test_memory_is_asked_for_no_more_than_it_takes(
     run: Run, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = read_image(source).data.nbytes
-    free = psutil.virtual_memory()._replace(available=int(size * 3 / restore_on_disk.SHARE))
-    monkeypatch.setattr(restore_on_disk.psutil, "virtual_memory", lambda: free)
+    free = psutil.virtual_memory()._replace(available=int(size * 3 / room.SHARE))
+    monkeypatch.setattr(room.psutil, "virtual_memory", lambda: free)
     code, _, error = run("restore", source, tmp_path / "b.tif", *EXACT)
     assert (code, "are free; let it end in .ome.zarr" in error) == (1, True)
     assert run("restore", source, tmp_path / "a.tif", *SAME)[0] == 0

@@ -150,7 +150,7 @@ def test_the_same_command_goes_on_with_an_assessment_and_another_one_is_refused(
     assert read_image(path).data.shape == (3, 2, 80, 96)
     assert not maps_path(path, "error").exists()
     with monkeypatch.context() as patched:
-        patched.setattr("napari_mdeblurgan.restoration.scan.open_scan", lambda *_, **__: pytest.fail("restored again"))
+        patched.setattr("napari_mdeblurgan.restoration.scan.opening", lambda *_, **__: pytest.fail("restored again"))
         assert run("restore", stack, path, *arguments)[0] == 0
     assert maps_path(path, "error").exists()
     code, _, error = run("restore", stack, path, *arguments, "--tile", 64)
@@ -165,7 +165,7 @@ def _interrupted(_: object) -> None:
 def test_what_does_not_fit_in_memory_is_said_before_it_is_read(
     run: Run, stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.commands.restore_on_disk.SHARE", 0)
+    monkeypatch.setattr("napari_mdeblurgan.restoration.room.SHARE", 0)
     code, _, error = run("restore", stack, tmp_path / "sharp.tif")
     assert (code, error.count("\n")) == (1, 1)
     assert "let it end in .ome.zarr" in error

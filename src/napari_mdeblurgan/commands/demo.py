@@ -10,7 +10,8 @@ import typer
 
 from napari_mdeblurgan.commands.common import COLOUR_MODEL, GREY_MODEL, check_device, check_model, one_line_errors
 from napari_mdeblurgan.commands.options import Device
-from napari_mdeblurgan.commands.restore import Settings, restored
+from napari_mdeblurgan.commands.restore import Settings, make
+from napari_mdeblurgan.pipeline import Request
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
@@ -37,9 +38,8 @@ def demo(
 
 def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) -> None:
     """Restore the bundled samples, and draw each before and after."""
-    from napari_mdeblurgan.comparison import write_comparison
     from napari_mdeblurgan.samples import SAMPLES, sample_path
-    from napari_mdeblurgan.storage import read_image, write_image
+    from napari_mdeblurgan.storage import read_image
 
     for name in (rgb_model, gray_model):
         check_model(name)
@@ -52,11 +52,8 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
             _in_focus(before, output / sample.name)
             continue
         settings = Settings(model=rgb_model if sample.rgb else gray_model, device=device)
-        after = restored(before, settings, settings.options(before))
-        sharp, picture = output / f"{sample.name}-restored.tif", output / f"{sample.name}-before-after.png"
-        write_image(sharp, after)
-        write_comparison(picture, before, after)
-        print(f"  restored:     {sharp.resolve()}\n  before/after: {picture.resolve()}")
+        sharp, picture = (output.resolve() / f"{sample.name}-{name}" for name in ("restored.tif", "before-after.png"))
+        make(before, settings, Request(output=sharp, options=settings.options(before), picture=picture))
 
 
 def _in_focus(stack: Micrograph, stem: Path) -> None:

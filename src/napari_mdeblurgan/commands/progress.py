@@ -58,12 +58,16 @@ def shown(steps: Generator[S, None, R], *, unit: str, every: float, at: Callable
 def _with_bar(steps: Generator[S, None, R], unit: str, at: Callable[[S], str]) -> R:
     from tqdm import tqdm
 
+    try:
+        step = next(steps)
+    except StopIteration as end:
+        return end.value
     with tqdm(unit=unit, unit_scale=True, leave=False, dynamic_ncols=True) as bar:
         while True:
+            bar.total = step.total
+            bar.set_postfix_str(at(step), refresh=False)
+            bar.update(step.done - bar.n)
             try:
                 step = next(steps)
             except StopIteration as end:
                 return end.value
-            bar.total = step.total
-            bar.set_postfix_str(at(step), refresh=False)
-            bar.update(step.done - bar.n)

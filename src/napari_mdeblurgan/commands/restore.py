@@ -1,11 +1,11 @@
-"""`mdeblurgan restore`: single images, read and restored in memory."""
+"""`mdeblurgan restore`: single images, in memory or block by block into an OME-Zarr."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ from napari_mdeblurgan.commands.common import (
     check_output,
     check_source,
     one_line_errors,
+    resumed_by,
 )
 from napari_mdeblurgan.commands.options import (
     Aperture,
@@ -34,12 +35,13 @@ from napari_mdeblurgan.commands.options import (
     Wavelength,
 )
 from napari_mdeblurgan.commands.progress import shown
-from napari_mdeblurgan.commands.trust import Wishes, Work
+from napari_mdeblurgan.errors import FileError, ImageError
+from napari_mdeblurgan.exclusive import Busy, locked
+from napari_mdeblurgan.pipeline import Event, Planned, Request, Steps, Written, carry_out
+from napari_mdeblurgan.restoration.progress import Progress
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from napari_mdeblurgan.restoration.progress import Progress
+    from napari_mdeblurgan.model import ModelCard
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.storage.objective import Objective
 
@@ -139,7 +141,7 @@ def restore(
       mdeblurgan restore scan.ome.zarr sharp.ome.zarr --trust --report sharp.html
     """
     with one_line_errors(context):
-        wishes = Wishes(maps=trust, report=report, ensemble=ensemble)
+        request = Request(output=output, binning=binning, ensemble=ensemble, maps=trust, report=report, picture=compare)
         settings = Settings(
             model=model,
             image=image,
@@ -152,12 +154,10 @@ def restore(
             output_scale=output_scale,
             objective=common.objective_options(numerical_aperture, wavelength),
         )
-        restore_file(source, output, settings, compare, wishes, overwrite=overwrite)
+        restore_file(source, settings, request, overwrite=overwrite)
 
 
-def restore_file(
-    source: Path, output: Path, settings: Settings, compare: Path | None, wishes: Wishes, *, overwrite: bool
-) -> None:
+def restore_file(source: Path, settings: Settings, request: Request, *, overwrite: bool) -> None:
     """Restore an image, and write it and what else is asked for.
 
     Raises
@@ -167,11 +167,10 @@ def restore_file(
     MdeblurganError
         If the image cannot be restored.
     """
-    from napari_mdeblurgan.commands.restore_on_disk import check_room, is_made_on_disk, restore_on_disk
     from napari_mdeblurgan.restoration.binning import binned_micrograph
-    from napari_mdeblurgan.storage import choose_image, open_image, read_image, write_image
+    from napari_mdeblurgan.storage import choose_image, open_image
 
-    _check_files(source, output, compare, overwrite, wishes)
+    _check_files(source, request, overwrite)
     if settings.model is not None:
         check_model(settings.model)
     check_device(settings.device, settings.precision)
@@ -180,49 +179,117 @@ def restore_file(
         print(f"mdeblurgan: {sentence}", file=sys.stderr)
     found = open_image(source, image)
     opened, options = binned_micrograph(found, settings.binning), settings.options(found)
-    factor = _factor(opened, settings)
-    if is_made_on_disk(output):
-        named = partial(_model_name, settings=settings)
-        for line in restore_on_disk(
-            source, image, output, named, wishes, compare, _shown, binning=settings.binning, **options
-        ):
-            print(line, flush=True)
+    _check_factor(opened, settings)
+    if not request.on_disk:  # one that is there may be gone on with
+        check_output(request.output, opened.axes, opened.data.dtype)
+    with _claimed(request):
+        make(opened, settings, replace(request, options=options))
+
+
+def make(image: Micrograph, settings: Settings, request: Request) -> None:
+    """Carry out a request, and show how far it is and what is there."""
+    from napari_mdeblurgan.model import load_model
+
+    model = load_model(_model_name(image, settings))
+    with closing(carry_out(image, model, request)) as steps:
+        while True:
+            event, done = shown(_until_told(steps), unit="px", every=LINE_EVERY)
+            if event is not None:
+                _say(event)
+            elif done is not None:
+                break
+    if done[1] is not None:
+        print(done[1].sentence)
+
+
+def _until_told(steps: Steps) -> Generator[Progress, None, tuple[Event | None, Any]]:
+    """Progress until something else is told, or all is done: that, or what came of it."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return None, end.value
+        if not isinstance(step, Progress):
+            return step, None
+        yield step
+
+
+def _say(event: Event) -> None:
+    match event:
+        case Planned(plan, examinations):
+            for warning in plan.warnings:
+                print(f"mdeblurgan: {warning}", file=sys.stderr)
+            lines = [plan.described]
+            for number, each in enumerate(examinations):
+                lines.append((f"channel {number}: " if len(examinations) > 1 else "") + each.sentence)
+        case Written(path, what):
+            lines = [f"{path}: {what}" if what else str(path)]
+        case _:
+            lines = ["assessing the result"]
+    print("\n".join(lines), flush=True)
+
+
+@contextmanager
+def _claimed(request: Request) -> Iterator[None]:
+    """Keep other commands from making the same OME-Zarr in the meantime, and say how one that was interrupted is resumed."""
+    output = request.output
+    if not request.on_disk:
+        yield
         return
-    check_room(opened, output, factor, wishes, options.get("region"))
-    before = binned_micrograph(read_image(source, image), settings.binning)
-    check_output(output, before.axes, before.data.dtype)
-    work = Work(wishes, _shown, settings.binning)
-    after = restored(before, settings, options, work if wishes.any else None)
-    write_image(output, after)
-    print(f"{output}: {' × '.join(map(str, after.data.shape))} ({after.axes})")
-    if compare is not None:
-        from napari_mdeblurgan.comparison import write_comparison
-
-        write_comparison(compare, before, after, region=options.get("region"))
-        print(compare)
-    for line in work.write(output, before, after):
-        print(line)
+    try:
+        lock = locked(output, output.with_name(output.name + ".lock"), "command", temporary=True)
+    except Busy:
+        raise FileError(
+            f"Another command is making {output}; wait until it has ended, or choose another name."
+        ) from None
+    kept = f"interrupted; what is done of {output} is kept, and the same command goes on from there."
+    with lock, resumed_by(kept):
+        if lock.note:
+            print(lock.note, flush=True)
+        yield
 
 
-def _check_files(source: Path, output: Path, compare: Path | None, overwrite: bool, trust: Wishes) -> None:
+def _check_files(source: Path, request: Request, overwrite: bool) -> None:
     """Find out, before any work is done, whether the files can be meant so."""
+    output, picture, report = request.output, request.picture, request.report
     check_source(source)
-    if compare is not None and compare.suffix.lower() != ".png":
-        raise WrongUse(f"the before/after picture is a PNG; let {compare} end in .png.")
-    trust.check()
-    written = [output, *trust.files(output)] if compare is None else [output, compare, *trust.files(output)]
-    for path in written:
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise WrongUse(f"the before/after picture is a PNG; let {picture} end in .png.")
+    _check_report(report)
+    for path in (output, *([] if picture is None else [picture]), *_files_beside(request)):
         if path.resolve() == source.resolve() or (path.exists() and path.samefile(source)):
             raise WrongUse(f"{path} is the input itself; choose another name.")
-        if path == output and trust.assesses and _was_made_on_disk(path):
+        if path == output and request.assesses and _was_made_on_disk(path):
             continue  # if it is the same that is asked for, its assessment goes on
         if path.exists() and not overwrite:
             mend = "remove it, or choose another name" if path.is_dir() else "choose another name or add --overwrite"
             raise WrongUse(f"{path} is there already; {mend}.")
-        if path != trust.report:
+        if path != report:
             check_output(path, "YX", "uint8")
-    if compare is not None and compare.resolve() == output.resolve():
+    if picture is not None and picture.resolve() == output.resolve():
         raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
+
+
+def _check_report(report: Path | None) -> None:
+    from napari_mdeblurgan.storage import check_place
+
+    if report is None:
+        return
+    if report.suffix.lower() not in (".html", ".htm"):
+        raise WrongUse(f"a report is a web page; let {report} end in .html.")
+    try:
+        check_place(report)
+    except FileError as error:
+        raise WrongUse(str(error)) from error
+
+
+def _files_beside(request: Request) -> list[Path]:
+    """Maps and report that will be written beside the output; the maps of an OME-Zarr lie within it."""
+    from napari_mdeblurgan.storage.map_places import map_path
+
+    names = ["error", "consistency", "defocus", "choice", *(["disagreement"] if request.ensemble else [])]
+    maps = [map_path(request.output, name) for name in names] if request.maps and not request.on_disk else []
+    return maps if request.report is None else [*maps, request.report]
 
 
 def _was_made_on_disk(path: Path) -> bool:
@@ -235,45 +302,13 @@ def _model_name(image: Micrograph, settings: Settings) -> str:
     return settings.model or (common.COLOUR_MODEL if image.rgb else common.GREY_MODEL)
 
 
-def _factor(image: Micrograph, settings: Settings) -> int:
-    """Pixels of the result for one of the image, along y and x.
-
-    Raises
-    ------
-    WrongUse
-        If the model cannot give what is asked for.
-    """
-    from napari_mdeblurgan.errors import ImageError
+def _check_factor(image: Micrograph, settings: Settings) -> None:
+    """Make sure that the model can give as many pixels as are asked for."""
     from napari_mdeblurgan.model import find_model, read_card
     from napari_mdeblurgan.restoration.output_scale import output_factor
 
-    card = read_card(find_model(_model_name(image, settings)))
+    card: ModelCard = read_card(find_model(_model_name(image, settings)))
     try:
-        return output_factor(settings.output_scale, card)
+        output_factor(settings.output_scale, card)
     except ImageError as error:
         raise WrongUse(str(error)) from error
-
-
-def restored(image: Micrograph, settings: Settings, options: Mapping[str, Any], work: Work | None = None) -> Micrograph:
-    """Restore an image and show the progress."""
-    from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.restoration.engine import restore_steps
-    from napari_mdeblurgan.restoration.made import provenance_of
-    from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
-    from napari_mdeblurgan.storage.provenance import record_of
-
-    model = load_model(_model_name(image, settings))
-    plan = plan_micrograph(image, model.card, **options)
-    for warning in plan.warnings:
-        print(f"mdeblurgan: {warning}", file=sys.stderr)
-    print(plan.described, flush=True)
-    data = work(image.data, plan, model) if work else _shown(restore_steps(image.data, plan, model))
-    if work is None:
-        entry = {"made": provenance_of(plan, model.card, image.name, binning=settings.binning)}
-    else:
-        entry = work.entry(image, plan, model.card)
-    return replace(restored_micrograph(image, data, plan), provenance=record_of([entry]))
-
-
-def _shown(steps: Generator[Progress, None, np.ndarray]) -> np.ndarray:
-    return shown(steps, unit="px", every=LINE_EVERY)

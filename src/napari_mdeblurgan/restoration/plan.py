@@ -19,7 +19,7 @@ from napari_mdeblurgan.restoration.device import device_label, pick_device, pick
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
 from napari_mdeblurgan.restoration.measuring import finished, measuring
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor, softness_at
-from napari_mdeblurgan.restoration.room import check_room
+from napari_mdeblurgan.restoration.room import SHARE, check_room
 from napari_mdeblurgan.restoration.softness import (
     AUTO,
     BARE,
@@ -420,7 +420,7 @@ def _check_memory(shape: tuple[int, ...], leading: int, region: Region, factor: 
     area = math.prod((stop - start) * factor for start, stop in region)
     needed = math.prod(shape[:leading]) * area * math.prod(shape[leading + 2 :]) * dtype.itemsize
     free = psutil.virtual_memory().available
-    if needed > 0.9 * free:
+    if needed > SHARE * free:
         raise ImageError(
             f"The result would take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free; restore a part of it, "
             "or pass the image as a dask array to `restore` and store the lazy result chunk by chunk."

@@ -14,7 +14,7 @@ from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.trust.blur import LARGEST_PX
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
-from napari_mdeblurgan.trust.error_bar import Calibration
+from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
 from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise, measure_noise
 from napari_mdeblurgan.trust.samples import Place, grey, normalised, rich_places
 
@@ -123,6 +123,18 @@ def examine(
     )
 
 
+def examine_all(
+    image: Any, plan: RestorationPlan, card: ModelCard, binning: int = 1, *, calibrated: bool = True
+) -> tuple[Examination, ...]:
+    """Examine an image once for each of its windows of intensity; see `examine`, which need not be `calibrated`."""
+    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
+    calibration = calibration_of(card) if calibrated else None
+    return tuple(
+        examine(image, plan, window, card, calibration, number if plan.window_axes else None, binning)
+        for number, window in enumerate(windows)
+    )
+
+
 def halving_advised(image: Any, card: ModelCard) -> bool:
     """Whether an image, in all of its channels, is better halved before a model restores it.
 
@@ -133,12 +145,7 @@ def halving_advised(image: Any, card: ModelCard) -> bool:
     card : ModelCard
         Of the model.
     """
-    plan = make_plan(image, card)
-    windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
-    return all(
-        examine(image, plan, window, card, channel=number if plan.window_axes else None).blur.halves
-        for number, window in enumerate(windows)
-    )
+    return all(each.blur.halves for each in examine_all(image, make_plan(image, card), card, calibrated=False))
 
 
 def judge(

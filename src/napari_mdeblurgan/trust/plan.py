@@ -9,7 +9,7 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.inference import explains
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.trust.domain import Examination, examine
+from napari_mdeblurgan.trust.domain import Examination, examine_all
 from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
 from napari_mdeblurgan.trust.estimates import Estimate, estimate_whole
 from napari_mdeblurgan.trust.maps import MAPS
@@ -98,10 +98,7 @@ def plan_trust(
     calibration = calibration_of(model.card, plan.factor)
     channels = range(len(windows)) if plan.window_axes else (None,)
     if examinations is None:
-        examinations = tuple(
-            examine(image, plan, window, model.card, calibration, channel)
-            for window, channel in zip(windows, channels, strict=True)
-        )
+        examinations = examine_all(image, plan, model.card)
     estimates = tuple(
         estimate_whole(image, restored, plan, window, examination, channel)
         for window, examination, channel in zip(windows, examinations, channels, strict=True)

@@ -1,0 +1,276 @@
+"""From an image to a result with all that belongs to it: planned, restored, assessed, written and reported.
+
+The one way for the command line, batches and workers of a cluster. A result that is an OME-Zarr is made block by block in bounded
+memory and can be resumed; any other in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.restoration.measuring import told
+from napari_mdeblurgan.restoration.progress import Progress
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.storage import Micrograph
+    from napari_mdeblurgan.trust.assess import Assessment
+    from napari_mdeblurgan.trust.domain import Examination
+    from napari_mdeblurgan.trust.maps import TrustMap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to become of an image.
+
+    Attributes
+    ----------
+    output : Path
+        Of the result: an OME-Zarr where it ends in ".zarr".
+    options : mapping of str to Any
+        For `planning`.
+    binning : int
+        By how many pixels along y and x the image was binned before.
+    ensemble : bool
+        The result is the mean of eight orientations.
+    maps : bool
+        Write the maps of an assessment beside the output; those of an OME-Zarr always lie within it.
+    report : Path or None
+        Write a report on the assessment there.
+    picture : Path or None
+        Draw the image before and after there.
+    identity : str
+        As in `opening`.
+    dated : bool
+        The record tells when the result was assessed; else the same image gives the same bytes at any time.
+    """
+
+    output: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+    binning: int = 1
+    ensemble: bool = False
+    maps: bool = False
+    report: Path | None = None
+    picture: Path | None = None
+    identity: str = ""
+    dated: bool = True
+
+    @property
+    def assesses(self) -> bool:
+        """Whether the result is to be assessed."""
+        return self.maps or self.report is not None
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the result is made block by block."""
+        return self.output.suffix.lower() == ".zarr"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The image is about to be restored; where it is to be assessed, what was seen of it before that."""
+
+    plan: RestorationPlan
+    examinations: tuple[Examination, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Assessing:
+    """The result is about to be assessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file is there; what it is, in a few words, where that has to be said."""
+
+    path: Path
+    what: str = ""
+
+
+Event = Planned | Assessing | Written
+Steps = Generator[Progress | Event, None, tuple["RestorationPlan", "Assessment | None"]]
+
+
+def carry_out(image: Micrograph, model: Model, request: Request) -> Steps:
+    """Make the result of an image, and what else is asked for; closing the generator ends the work.
+
+    Parameters
+    ----------
+    image : Micrograph
+        In memory or lazy, binned if it is to be.
+    model : Model
+        From `load_model`.
+    request : Request
+        What is to become of it. An OME-Zarr that was begun by the same request is resumed, and so is its assessment.
+
+    Yields
+    ------
+    Progress
+        After every tile; of restoring, and then of assessing.
+    Planned, Assessing or Written
+        Whenever something of that kind has come about.
+
+    Returns
+    -------
+    tuple of RestorationPlan and Assessment or None
+        By which the result was made, and how far it can be trusted.
+
+    Raises
+    ------
+    MdeblurganError
+        In one sentence, if the image cannot be restored, it does not fit into memory, or something cannot be written.
+    """
+    return (yield from (_on_disk if request.on_disk else _in_memory)(image, model, request))
+
+
+def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
+    from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
+    from napari_mdeblurgan.restoration.micrographs import planning_micrograph, restored_micrograph
+    from napari_mdeblurgan.restoration.output_scale import output_factor
+    from napari_mdeblurgan.restoration.room import check_memory
+    from napari_mdeblurgan.storage import write_image
+    from napari_mdeblurgan.storage.reading import loaded
+    from napari_mdeblurgan.trust.assess import assess_steps
+    from napari_mdeblurgan.trust.explanation import Explanation
+    from napari_mdeblurgan.trust.plan import Wishes, plan_trust
+
+    factor = output_factor(request.options.get("output_scale"), model.card)
+    region = request.options.get("region")
+    check_memory(request.output, image, factor, region, assessed=request.assesses)
+    image = dataclasses.replace(image, data=loaded(image.data))
+    plan = yield from told(planning_micrograph(image, model.card, **request.options), _unmoved(image, factor))
+    examinations = _examined(image, plan, model, request)
+    yield Planned(plan, examinations)
+    explanation = spread = found = None
+    if request.ensemble:
+        data, spread = yield from ensemble_steps(image.data, plan, model)
+    else:
+        explanation = Explanation(plan) if request.assesses else None
+        data = yield from restore_steps(image.data, plan, model, explanation.keep if explanation else None)
+    if request.assesses:
+        yield Assessing()
+        wishes = Wishes(disagreement=request.ensemble)
+        trust = plan_trust(image.data, data, plan, model, wishes, examinations)
+        found = yield from assess_steps(image.data, data, trust, model, explanation, spread)
+    record = _record(image, plan, model, found, request)
+    after = dataclasses.replace(restored_micrograph(image, data, plan), provenance=record)
+    write_image(request.output, after)
+    yield _made(request, after)
+    if found is not None and request.maps:
+        yield from _write_maps(request.output, image, after, plan, found)
+    yield from _reported(image, after, plan, model, found, request)
+    return plan, found
+
+
+def _on_disk(image: Micrograph, model: Model, request: Request) -> Steps:
+    from napari_mdeblurgan.restoration.scan import opening
+    from napari_mdeblurgan.restoration.scan_job import plan_of_finished
+    from napari_mdeblurgan.storage import open_image
+    from napari_mdeblurgan.storage.map_places import maps_path
+    from napari_mdeblurgan.storage.ome_zarr_writing import keep_provenance
+    from napari_mdeblurgan.trust.stored import assess_stored_steps
+
+    path, ensemble, options = request.output, request.ensemble, request.options
+    plan = found = None
+    if request.assesses:
+        plan = plan_of_finished(image, model, path, options, ensemble, request.identity)
+    if plan is None:
+        steps = opening(image, model, path, identity=request.identity, ensemble=ensemble, **options)
+        scan = yield from told(steps, _unmoved(image, model.card.scale))
+        plan = scan.plan
+        examinations = _examined(image, plan, model, request)
+        yield Planned(plan, examinations)
+        yield from scan.steps()
+    else:
+        examinations = _examined(image, plan, model, request)
+    after = open_image(path)
+    yield _made(request, after)
+    if request.assesses:
+        yield Assessing()
+        found = yield from assess_stored_steps(image, path, plan, model, examinations, ensemble)
+        keep_provenance(path, _record(image, plan, model, found, request))
+        if request.maps:
+            yield from (Written(maps_path(path, each.name), _described(each)) for each in found.maps)
+    yield from _reported(image, after, plan, model, found, request)
+    return plan, found
+
+
+def _unmoved(image: Micrograph, factor: int) -> Callable[[float], Progress]:
+    """What is told while the image is looked at: nothing is done yet."""
+    colours = image.data.shape[-1] if image.rgb else 1
+    return lambda _: Progress(0, math.prod(image.data.shape) // colours * factor**2, 0.0)
+
+
+def _examined(image: Micrograph, plan: RestorationPlan, model: Model, request: Request) -> tuple[Examination, ...]:
+    if not request.assesses:
+        return ()
+    from napari_mdeblurgan.trust.domain import examine_all
+
+    return examine_all(image.data, plan, model.card, request.binning)
+
+
+def _made(request: Request, after: Micrograph) -> Written:
+    return Written(request.output, f"{' × '.join(map(str, after.data.shape))} ({after.axes})")
+
+
+def _record(
+    image: Micrograph, plan: RestorationPlan, model: Model, found: Assessment | None, request: Request
+) -> dict[str, Any]:
+    """How the result was made and what was found out about it, as its file keeps it."""
+    from napari_mdeblurgan.storage.provenance import record_of
+    from napari_mdeblurgan.trust.recording import record_entry
+
+    ensemble, binning, date = request.ensemble, request.binning, None if request.dated else ""
+    return record_of([record_entry(image, plan, model.card, found, ensemble=ensemble, binning=binning, date=date)])
+
+
+def _described(made: TrustMap) -> str:
+    return made.kind.title.lower() + (f", in {made.kind.unit}" if made.kind.unit else "")
+
+
+def _write_maps(
+    output: Path, image: Micrograph, after: Micrograph, plan: RestorationPlan, found: Assessment
+) -> Iterator[Written]:
+    from napari_mdeblurgan.storage import Micrograph, write_image
+    from napari_mdeblurgan.storage.map_places import map_path
+
+    for each in found.maps:
+        frame = after.frame() if each.kind.finer else image.frame(1, plan.origin)
+        path = map_path(output, each.name)
+        write_image(path, Micrograph(each.data, image.axes.removesuffix("S"), **frame))
+        yield Written(path, _described(each))
+
+
+def _reported(
+    image: Micrograph,
+    after: Micrograph,
+    plan: RestorationPlan,
+    model: Model,
+    found: Assessment | None,
+    request: Request,
+) -> Iterator[Written]:
+    """The report on the assessment, and the picture of before and after: of a large image on disk, of a part of it."""
+    if found is not None and request.report is not None:
+        from napari_mdeblurgan.trust.recording import write_report_of
+        from napari_mdeblurgan.trust.settings import settings_of
+
+        described = settings_of(plan, model.card, request.ensemble, request.binning)
+        write_report_of(request.report, image, after, plan, found, described)
+        yield Written(request.report)
+    if request.picture is not None:
+        from napari_mdeblurgan.comparison import comparison, middle_index, write_comparison
+        from napari_mdeblurgan.storage import Micrograph, write_image
+        from napari_mdeblurgan.trust.excerpt import excerpt
+
+        if request.on_disk:
+            shown = excerpt(image.data, after.data, middle_index(image), plan.region)
+            write_image(request.picture, Micrograph(comparison(shown.before, shown.after), "YXS"))
+        else:
+            write_comparison(request.picture, image, after, region=plan.region)
+        yield Written(request.picture)

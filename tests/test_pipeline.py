@@ -1,0 +1,117 @@
+"""The one way from an image to its result: what is told, what is written, and that both routes do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import pytest
+
+from napari_mdeblurgan.errors import FileError, ImageError
+from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.pipeline import Assessing, Event, Planned, Request, Written, carry_out
+from napari_mdeblurgan.restoration import room
+from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.storage import Micrograph, read_image
+from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
+
+Models = Callable[..., Model]
+EXACT = {"precision": "float32", "device": "cpu", "tile": 64}
+BOTH = pytest.mark.parametrize("ending", [".tif", ".ome.tif", ".ome.zarr"])
+
+
+@pytest.fixture
+def image() -> Micrograph:
+    data = np.random.default_rng(0).integers(100, 4000, (2, 70, 90)).astype(np.uint16)
+    return Micrograph(da.from_array(data, chunks=50), "CYX", {"X": 0.5, "Y": 0.5}, "µm", name="cells")
+
+
+def told(image: Micrograph, model: Model, request: Request) -> tuple[list[Event], list[Progress]]:
+    """All that is told, in order: of progress and of the rest."""
+    steps = list(carry_out(image, model, request))
+    progress = [step for step in steps if isinstance(step, Progress)]
+    return [step for step in steps if not isinstance(step, Progress)], progress
+
+
+@BOTH
+def test_the_result_alone_is_planned_restored_and_written(
+    tiny_model: Models, image: Micrograph, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"sharp{ending}"
+    (planned, written), progress = told(image, tiny_model(), Request(output=path, options=EXACT))
+    assert isinstance(planned, Planned)
+    assert not planned.examinations
+    assert written == Written(path, "2 × 140 × 180 (CYX)")
+    assert (progress[0].done, progress[-1].fraction) == (0, 1)
+    if ending != ".tif":  # which keeps no record
+        assert "trust" not in entries_of(read_provenance(path))[0]
+
+
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_both_routes_make_and_tell_the_same(
+    tiny_model: Models, image: Micrograph, tmp_path: Path, ensemble: bool
+) -> None:
+    windows = [(100, 4000), (100, 4000)]
+    found, names = [], ("sharp.ome.tif", "sharp.ome.zarr")
+    for name in names:
+        request = Request(
+            output=tmp_path / name,
+            options=EXACT | {"window": windows},
+            ensemble=ensemble,
+            maps=True,
+            report=tmp_path / f"{name}.html",
+            picture=tmp_path / f"{name}.png",
+        )
+        events, _ = told(image, tiny_model(), request)
+        assert [type(event) for event in events[:1]] == [Planned]
+        assert sum(isinstance(event, Assessing) for event in events) == 1
+        written = [event for event in events if isinstance(event, Written)]
+        assert all(event.path.exists() for event in written)
+        assert [event.path for event in written[-2:]] == [request.report, request.picture]
+        found.append(([len(events[0].examinations)], sorted(event.what for event in written)))
+    assert found[0] == found[1]
+    one, other = (read_image(tmp_path / name) for name in names)
+    np.testing.assert_allclose(one.data.astype(int), other.data.astype(int), atol=1)
+    records = [entries_of(read_provenance(tmp_path / name))[0] for name in names]
+    assert records[0]["made"] == records[1]["made"] | {"tile": records[0]["made"]["tile"]}
+    assert records[0]["trust"]["headline"] == records[1]["trust"]["headline"]
+    assert records[0]["trust"]["settings"] == records[1]["trust"]["settings"]
+
+
+def test_an_assessment_of_what_is_whole_is_resumed_without_restoring(
+    tiny_model: Models, image: Micrograph, tmp_path: Path
+) -> None:
+    path = tmp_path / "sharp.ome.zarr"
+    told(image, tiny_model(), Request(output=path, options=EXACT))
+    events, _ = told(image, tiny_model(), Request(output=path, options=EXACT, maps=True))
+    assert [type(event) for event in events[:2]] == [Written, Assessing]
+    with pytest.raises(FileError, match="is there already"):
+        told(image, tiny_model(), Request(output=path, options=EXACT | {"tile": 128}, maps=True))
+
+
+@BOTH
+def test_what_cannot_be_restored_leaves_nothing_behind(
+    tiny_model: Models, image: Micrograph, tmp_path: Path, ending: str
+) -> None:
+    with pytest.raises(ImageError, match="for RGB images"):
+        told(image, tiny_model(3), Request(output=tmp_path / f"sharp{ending}", report=tmp_path / "page.html"))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("scale", "fits"), [(4, False), (2, True)])
+def test_memory_is_asked_for_what_the_models_own_factor_takes(
+    tiny_model: Models, image: Micrograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: int, fits: bool
+) -> None:
+    model, free = tiny_model(1, scale), image.data.nbytes * (1 + 3**2) / room.SHARE
+    memory = room.psutil.virtual_memory()._replace(available=int(free))
+    with monkeypatch.context() as patched:
+        patched.setattr(room.psutil, "virtual_memory", lambda: memory)
+        steps = carry_out(image, model, Request(output=tmp_path / "sharp.tif", options=EXACT))
+        if fits:
+            assert isinstance(next(steps), Progress)
+        else:
+            with pytest.raises(FileError, match=r"let it end in \.ome\.zarr"):
+                next(steps)
+    steps.close()
