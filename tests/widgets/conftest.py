@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import gc
 import importlib
@@ -34,12 +35,10 @@ def libraries_loaded() -> None:
 
 
 @pytest.fixture(autouse=True)
-def only_its_own_garbage(libraries_loaded: None) -> Generator[None, None, None]:
-    """Garbage is collected four times for each viewer: not among the million objects that were there before the test."""
+def only_its_own_garbage(libraries_loaded: None) -> None:
+    """Garbage is looked for in what this test makes: not among the million objects that were there before it."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,6 +46,7 @@ def viewers_made_quickly(libraries_loaded: None) -> Generator[None, None, None]:
     """What each of hundreds of viewers finds out or does several times is done once; what it comes to is the same."""
     with pytest.MonkeyPatch.context() as patch:
         plugins_found_once(patch)
+        manifests_parsed_once(patch)
         shortcuts_told_once(patch)
         signatures_read_once(patch)
         styled_when_shown(patch)
@@ -66,6 +66,22 @@ def plugins_found_once(patch: pytest.MonkeyPatch) -> None:
         return found[tuple(paths)]
 
     patch.setattr(PluginManifest, "discover", discover)
+
+
+def manifests_parsed_once(patch: pytest.MonkeyPatch) -> None:
+    """A manifest that was parsed is not parsed again; what it holds is checked every time."""
+    from npe2.manifest import _bases
+
+    parse = _bases._load_yaml_no_duplicates
+    known: dict[bytes, Any] = {}
+
+    def parsed(stream: Any) -> Any:
+        text = stream.read()
+        if text not in known:
+            known[text] = parse(text)
+        return copy.deepcopy(known[text])
+
+    patch.setattr(_bases, "_load_yaml_no_duplicates", parsed)
 
 
 def shortcuts_told_once(patch: pytest.MonkeyPatch) -> None:
