@@ -68,8 +68,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Files(config, log)
 
 
+CLUSTER: pytest.StashKey[Any] = pytest.StashKey()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests of a GPU are skipped where there is none."""
+    """Tests of a GPU are skipped where there is none; a cluster that no later test needs is ended, for it works when idle, too."""
+    if CLUSTER in item.session.stash and not is_among(ON_A_CLUSTER, item.path.as_posix()):
+        item.session.stash[CLUSTER].close()
+        del item.session.stash[CLUSTER]
     if item.get_closest_marker("gpu"):
         import torch
 
@@ -151,11 +157,12 @@ def tiny_defaults(tiny_model: Callable[..., Model], models_folder: Path, monkeyp
 
 
 @pytest.fixture(scope="session")
-def cluster_address() -> Iterator[str]:
+def cluster_address(request: pytest.FixtureRequest) -> Iterator[str]:
     """A scheduler with two worker processes, for tests that are not about starting or ending them."""
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as workers:
+        request.session.stash[CLUSTER] = workers
         yield workers.scheduler_address
 
 
