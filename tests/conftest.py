@@ -72,7 +72,7 @@ CLUSTER: pytest.StashKey[Any] = pytest.StashKey()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests of a GPU are skipped where there is none; a cluster that no later test needs is ended, for it works when idle, too."""
+    """Tests of a GPU are skipped where there is none; a cluster that no later test needs ends, for it works when idle, too."""
     if CLUSTER in item.session.stash and not is_among(ON_A_CLUSTER, item.path.as_posix()):
         item.session.stash[CLUSTER].close()
         del item.session.stash[CLUSTER]
