@@ -11,12 +11,14 @@ import dask.array as da
 import numpy as np
 import pytest
 
+from napari_mdeblurgan import pipeline
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.batch import Batch, BatchSettings, Failure, Success, making, open_batch
+from napari_mdeblurgan.batch import Batch, BatchSettings, Failure, Success, open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.output_folder import WORK, OutputFolder
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.storage import Micrograph, read_image, tiff_writing
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
@@ -60,6 +62,16 @@ def test_results_come_in_the_format_that_is_wanted(restored, tmp_path: Path, for
     assert read_image(tmp_path / "out" / f"a{suffix}").data.shape == (40, 48)
 
 
+def test_what_does_not_fit_into_memory_is_refused_with_the_mend_for_a_batch(
+    restored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "a.tif", grey(40, 48))
+    monkeypatch.setattr(room, "SHARE", 0)
+    ((failure,), output) = restored([source]).failures, tmp_path / "out" / "a.ome.tif"
+    assert failure.reason.startswith(f"{output} would take")
+    assert failure.reason.endswith("choose OME-Zarr (--format ome-zarr), which is made block by block.")
+
+
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
 def test_a_large_image_goes_block_by_block_and_keeps_what_is_known_of_it(
     restored, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
@@ -68,7 +80,7 @@ def test_a_large_image_goes_block_by_block_and_keeps_what_is_known_of_it(
     source = write(tmp_path / "a.tif", grey(2, 150, 100), **known)
     small = restored([source])
     whole = read_image(small.outputs[0])
-    monkeypatch.setattr(making, "_make_in_memory", None)
+    monkeypatch.setattr(pipeline, "_in_memory", None)
     for path in small.outputs:
         path.rename(tmp_path / "small.ome.tif")
     large = read_image(restored([source], format=form, overwrite=True, **LARGE).outputs[0])

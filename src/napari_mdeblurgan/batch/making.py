@@ -18,24 +18,20 @@ import numpy as np
 from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
-from napari_mdeblurgan.batch.trusting import (
-    assess_in_memory,
-    assess_on_disk,
-    entry_on,
-    restoring_part,
-    write_report_beside,
-)
+from napari_mdeblurgan.pipeline import Assessing, Planned, Steps, carry_out
 from napari_mdeblurgan.restoration.measuring import told
+from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
-from napari_mdeblurgan.storage.provenance import read_provenance, record_of
+from napari_mdeblurgan.storage.provenance import read_provenance
+from napari_mdeblurgan.trust.verdict import verdict_on
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
-    from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.scan import Scan
 
 HEARTBEAT_S = 0.25
+ASSESSING = 0.4  # of the work on a result that is assessed, about
 
 
 class Stopped(Exception):
@@ -65,6 +61,7 @@ def refused(error: Exception, item: Item, place: Path, folder: OutputFolder) -> 
     reason = found.reason.replace(str(place), str(folder.path / item.output))
     plain = f"{place.name.removesuffix('.ome.tif')}.tif"  # as a single image would be advised
     reason = reason.replace(f"write {plain} instead", "choose another format, such as TIFF (--format tiff)")
+    reason = reason.replace("let it end in .ome.zarr", "choose OME-Zarr (--format ome-zarr)")
     return dataclasses.replace(found, reason=reason)
 
 
@@ -94,68 +91,56 @@ def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Gen
     """
     if not place.exists():  # a whole OME-Zarr of an earlier run
         check_writable(place, image.axes, image.data.dtype)
-    if recipe.blockwise(image):
-        return (yield from _make_blockwise(image, recipe, place, job))
-    return (yield from _make_in_memory(image, recipe, place))
-
-
-def _make_in_memory(image: Micrograph, recipe: Recipe, place: Path) -> Generator[Progress, None, Product]:
-    from napari_mdeblurgan.restoration.engine import restore_steps
-    from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
-    from napari_mdeblurgan.storage.reading import loaded
-
-    model = recipe.model_for(image).load()
-    image = dataclasses.replace(image, data=loaded(image.data))
-    plan = plan_micrograph(image, model.card, **recipe.options())
-    found = None
-    if recipe.trust:
-        from napari_mdeblurgan.trust.explanation import Explanation
-
-        said = Explanation(plan)
-        data = yield from restoring_part(restore_steps(image.data, plan, model, said.keep))
-        found = yield from assess_in_memory(image, data, plan, recipe, said)
-    else:
-        data = yield from restore_steps(image.data, plan, model)
-    record = record_of([entry_on(image, plan, model.card, found, recipe)])
-    after = dataclasses.replace(restored_micrograph(image, data, plan), provenance=record)
-    write_image(place, after)
-    made = product(place, plan)
-    if found is None:
-        return made
-    trust = write_report_beside(place, image, after, plan, model.card, found, recipe)
-    return dataclasses.replace(made, trust=trust)
-
-
-def _make_blockwise(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
-    from napari_mdeblurgan.restoration.progress import Progress
-
-    path, made = zarr_path(place), known_product(place, image, recipe)
-    total = made.pixels
-    scan = yield from told(open_work(image, recipe, path, job), lambda _: Progress(0, total, 0.0))
-    if scan is not None:
-        made = product(place, scan.plan)
-        steps = restoring_part(scan.steps()) if recipe.trust else scan.steps()
-        with closing(steps):
-            yield from steps
-    if recipe.trust:
-        made = dataclasses.replace(made, trust=(yield from assess_on_disk(image, recipe, path, place, job)))
+    blockwise, made = recipe.blockwise(image), known_product(place, image, recipe)
+    path = zarr_path(place) if blockwise else place
+    is_whole = blockwise and clear_others(path, job)
+    if recipe.trust or not is_whole:
+        model = recipe.model_for(image).load()
+        made = yield from _made(carry_out(image, model, recipe.request(path, place, job)), recipe, place, made)
     if path != place:
         yield from _stream(path, place, image.name, made.pixels)
     return made
+
+
+def _made(steps: Steps, recipe: Recipe, place: Path, made: Product) -> Generator[Progress, None, Product]:
+    """The progress of a pipeline, of which an assessment is a part; and what it has made."""
+    begin, share = 0.0, 1 - ASSESSING if recipe.trust else 1.0
+    with closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                found = end.value[1]
+                return made if found is None else dataclasses.replace(made, trust=verdict_on(found).document())
+            match step:
+                case Planned(plan):
+                    made = product(place, plan)
+                case Assessing():
+                    begin, share = 1 - ASSESSING, ASSESSING
+                case Progress(done, total, _, before):
+                    done = round(total * begin + done * share)
+                    yield dataclasses.replace(step, done=done, before=round(before * share))
 
 
 def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Generator[float, None, Scan | None]:
     """The scan that makes an OME-Zarr; None where an earlier run has finished it. Yields as `opening` does."""
     from napari_mdeblurgan.restoration.scan import opening
 
-    if _job_of(path) == job:
+    if clear_others(path, job):
         return None
+    model = recipe.model_for(image).load()
+    return (yield from opening(image, model, path, identity=job, **recipe.options()))
+
+
+def clear_others(path: Path, job: str) -> bool:
+    """Remove what was made or begun for other jobs where an OME-Zarr is to be; gives whether it is whole already."""
+    if _job_of(path) == job:
+        return True
     growing = path.with_name(path.name + PARTIAL)
     for place in (path, growing):
         if place.exists() and not (place == growing and _job_of(place) == job):
             shutil.rmtree(place)
-    model = recipe.model_for(image).load()
-    return (yield from opening(image, model, path, identity=job, **recipe.options()))
+    return False
 
 
 def product(place: Path, plan: RestorationPlan) -> Product:
@@ -214,8 +199,6 @@ def write_from_zarr(path: Path, place: Path, name: str, stop: Event | None = Non
 
 def _stream(path: Path, place: Path, name: str, total: int) -> Generator[Progress, None, None]:
     """The same in a thread, with signs of life in the meantime."""
-    from napari_mdeblurgan.restoration.progress import Progress
-
     stop, failed = Event(), []
 
     def write() -> None:

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint
+from napari_mdeblurgan.batch.output_folder import report_name
 from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.pipeline import Request
 from napari_mdeblurgan.restoration.output_scale import output_factor
+from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
 from napari_mdeblurgan.storage import STREAMED_BYTES
 
 if TYPE_CHECKING:
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
 
 FORMATS = {"ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr", "tiff": ".tif", "png": ".png"}
-ASSESSED_BYTES = 44  # of memory that the maps take for each pixel of an image
 ASSESSED_MORE = 8  # times as much memory may be taken where a result is assessed
 VERSION = 1  # of what is done with an image; another one makes all results anew
 
@@ -92,6 +94,15 @@ class Recipe:
         chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
         chosen |= {} if self.softness == "auto" else {"softness": self.softness}
         return chosen if self.output_scale is None else chosen | {"output_scale": self.output_scale}
+
+    def request(self, path: Path, place: Path, job: str) -> Request:
+        """What is to become of an image, at `path`; `place` is that of its result, beside which the report is written.
+
+        Nothing of it tells the time.
+        """
+        report = place.with_name(report_name(place.name)) if self.trust else None
+        options = self.options()
+        return Request(output=path, options=options, binning=self.binning, report=report, identity=job, dated=False)
 
     def opened(self, source: Source) -> Micrograph:
         """An image as it is restored: lazily where its file can be read in parts, and binned.

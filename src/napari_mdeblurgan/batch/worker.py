@@ -26,16 +26,17 @@ from napari_mdeblurgan.batch.inputs import Source
 from napari_mdeblurgan.batch.item import Judged, Product, Refusal, refusal
 from napari_mdeblurgan.batch.making import make_result, write_from_zarr
 from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
-from napari_mdeblurgan.batch.trusting import assess_on_disk
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, Lock, locked
 from napari_mdeblurgan.own_folder import make_own
+from napari_mdeblurgan.pipeline import carry_out
 from napari_mdeblurgan.restoration.arrays import Part
 from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import TileLimit
 from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
 from napari_mdeblurgan.storage.lazy import stamp_of
+from napari_mdeblurgan.trust.verdict import verdict_on
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -91,8 +92,7 @@ def make_block(
     try:
         with _at_work(source.path if isinstance(source, FileImage) else None, store.path):
             image = source if isinstance(source, Part) else _opened(source, binning).data
-            plan = replace(plan, device=own_device(wish))
-            pixels = restore_block(block, image, plan, model.load(), _limit_of(store.path))
+            pixels = restore_block(block, image, plan.on(own_device(wish)), model.load(), _limit_of(store.path))
             store.write_block(block.index, block.y, block.x, pixels)
     except Exception as error:
         return refusal(error, name)
@@ -120,7 +120,11 @@ def assess_large(source: Source, recipe: Recipe, path: Path, place: Path, job: s
     try:
         with _at_work(source.path, path):
             recipe = replace(recipe, device=own_device(recipe.device))
-            return Judged(finished(assess_on_disk(recipe.opened(source), recipe, path, place, job)))
+            image = recipe.opened(source)
+            steps = carry_out(image, recipe.model_for(image).load(), recipe.request(path, place, job))
+            _, found = finished(steps)
+            assert found is not None
+            return Judged(verdict_on(found).document())
     except Exception as error:
         return refusal(error, source.name)
 

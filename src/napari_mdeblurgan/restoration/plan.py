@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,10 @@ class RestorationPlan:
         axis = len(self.leading)
         shape = self.shape[axis], self.shape[axis + 1]
         return TileGrid(shape, self.region, self.tile, self.halo, step=self.tile_step)
+
+    def on(self, device: str) -> RestorationPlan:
+        """The same carried out on another device: that of a worker of a cluster, which only the worker knows."""
+        return replace(self, device=device)
 
     @property
     def described(self) -> str:
