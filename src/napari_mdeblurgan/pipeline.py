@@ -138,7 +138,7 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
     from napari_mdeblurgan.storage.reading import loaded
     from napari_mdeblurgan.trust.assess import assess_steps
     from napari_mdeblurgan.trust.explanation import Explanation
-    from napari_mdeblurgan.trust.plan import Wishes, plan_trust
+    from napari_mdeblurgan.trust.plan import Wishes, planning_trust
 
     factor = output_factor(request.options.get("output_scale"), model.card)
     region = request.options.get("region")
@@ -156,7 +156,7 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
     if request.assesses:
         yield Assessing()
         wishes = Wishes(disagreement=request.ensemble)
-        trust = plan_trust(image.data, data, plan, model, wishes, examinations)
+        trust = yield from planning_trust(image.data, data, plan, model, wishes, examinations)
         found = yield from assess_steps(image.data, data, trust, model, explanation, spread)
     record = _record(image, plan, model, found, request)
     after = dataclasses.replace(restored_micrograph(image, data, plan), provenance=record)

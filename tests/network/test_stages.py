@@ -17,6 +17,7 @@ from napari_mdeblurgan.network.pages import empty_map
 from napari_mdeblurgan.network.registry import Network
 from napari_mdeblurgan.network.stages import _blocks
 from napari_mdeblurgan.network.unet import UNetSuperResolution
+from napari_mdeblurgan.stopping import Meter, Stopped, metered, stoppable
 
 KINDS = ("softmax", "affine", "ranked", "nearest", "none", "unet")
 
@@ -128,3 +129,35 @@ def test_stages_follow_a_copy_of_the_network() -> None:
                 values.zero_()
             torch.testing.assert_close(twin.stages.run(image, place), before)
             network = twin
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_looks_up_before_every_layer_and_gives_the_same_bits(kind: str) -> None:
+    network, image = randomised(kind), noise(1, 96, 96)
+    place, meter, shares = ((8, 88), (8, 88)), Meter(), []
+
+    def asked() -> bool:
+        shares.append(meter.share)
+        return False
+
+    with torch.inference_mode():
+        alone = network.stages.run(image, place, 40)
+        with stoppable(asked), metered(meter):
+            watched = network.stages.run(image, place, 40)
+    assert torch.equal(alone, watched)
+    assert shares == sorted(shares)
+    assert max(after - before for before, after in itertools.pairwise([*shares, meter.share])) < 0.2
+    assert meter.share == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_can_be_stopped_before_any_layer_and_works_again_afterwards(kind: str) -> None:
+    network, image = randomised(kind), noise(1, 32, 32)
+    place = ((0, 32), (0, 32))
+    with torch.inference_mode():
+        before = network.stages.run(image, place)
+        for layer in range(12):
+            count = iter(range(layer))
+            with stoppable(lambda count=count: next(count, None) is None), pytest.raises(Stopped):  # type: ignore[misc]
+                network.stages.run(image, place)
+        assert torch.equal(network.stages.run(image, place), before)

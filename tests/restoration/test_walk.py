@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_mdeblurgan import stopping
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.tiling import TileLimit
 from napari_mdeblurgan.restoration.walk import DoesNotFit, Made, Place, Spot, Todo, walk
+from napari_mdeblurgan.stopping import look_up, portion
 
 COUNT = 20
 EDGE = 64
@@ -176,3 +178,32 @@ def test_several_at_a_time_become_fewer_where_memory_runs_out(plan: RestorationP
 def test_no_room_for_the_smallest_tile_is_a_clear_error(plan: RestorationPlan) -> None:
     with pytest.raises(OutOfMemory, match="smallest tile"):
         list(walk(Todo(places(plan)), plan, Small(rows=1), lambda *_: None))
+
+
+@pytest.mark.parametrize("where", ["read", "work"])
+def test_a_tile_gives_signs_of_life_and_is_left_in_its_middle_when_the_walk_is_closed(
+    plan: RestorationPlan, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(stopping, "HEARTBEAT_S", 0.01)
+    before, written = threading.active_count(), []
+
+    def endless(item: int) -> int:
+        with portion(0, 0.5):
+            pass
+        while True:
+            look_up()
+
+    todo = Todo(places(plan))
+    steps = walk(todo, plan, Operation(**{where: endless}), lambda place, _: written.append(place))
+    assert [next(steps) for _ in range(20)] == [[]] * 20
+    if where == "work":
+        assert EDGE * EDGE / 2 <= todo.begun < EDGE * EDGE
+    steps.close()
+    assert written == []
+    assert threading.active_count() == before
+
+
+def test_what_is_begun_is_none_of_what_was_written(plan: RestorationPlan) -> None:
+    todo = Todo(places(plan))
+    for _ in walk(todo, plan, Operation(), lambda *_: None):
+        assert todo.begun == 0

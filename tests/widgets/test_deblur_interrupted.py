@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
+import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
+from napari_mdeblurgan import stopping
 from napari_mdeblurgan.errors import OutOfMemory
+from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 if TYPE_CHECKING:
@@ -186,3 +193,45 @@ def test_image_that_cannot_be_restored_is_refused_in_a_sentence(
     wait_for_end()
     assert len(viewer.layers) == 1
     assert "NaN" in widget.controls.status.value
+
+
+@pytest.mark.parametrize(
+    ("where", "after", "box"),
+    [("network.blocks", 10, ""), ("network.blocks", 60, "ensemble"), ("trust.mapped", 3, "trust")],
+)
+def test_in_the_middle_of_a_tile_the_bar_moves_and_a_click_on_cancel_ends_the_work(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    qtbot: QtBot,
+    wait_for_end: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    noise: Noise,
+    where: str,
+    after: int,
+    box: str,
+) -> None:
+    """There is one tile, and whatever comes after some layers, or some maps, never comes to an end by itself."""
+    module, looked = importlib.import_module(f"napari_mdeblurgan.{where}"), itertools.count()
+    stuck = threading.Event()
+
+    def never_ending() -> None:
+        while next(looked) >= after:
+            stuck.set()
+            look_up()
+            time.sleep(0.01)
+
+    monkeypatch.setattr(stopping, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(module, "look_up", never_ending)
+    viewer.add_image(noise(), name="nuclei")
+    if box:
+        getattr(widget.controls, box).value = True
+    bar = widget.controls.progress.native
+    viewer.window.show()
+    qtbot.mouseClick(widget.controls.run.native, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(stuck.is_set, timeout=30_000)
+    qtbot.waitUntil(lambda: 0 < bar.value() < bar.maximum(), timeout=30_000)
+    assert widget.running
+    qtbot.mouseClick(widget.controls.cancel.native, Qt.MouseButton.LeftButton)
+    wait_for_end()
+    assert [layer.name for layer in viewer.layers] == ["nuclei"]
+    assert widget.controls.status.value == "Cancelled; nothing was added."

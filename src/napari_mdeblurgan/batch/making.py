@@ -39,7 +39,7 @@ class Stopped(Exception):
 
 
 def make_here(items: list[Item], recipe: Recipe, folder: OutputFolder) -> Generator[Step, None, None]:
-    """Make the results one after the other in this process; closing the generator ends the work after its tile."""
+    """Make the results one after the other in this process; closing the generator ends the work."""
     for waiting in items:
         item = waiting
         yield Begun(item)

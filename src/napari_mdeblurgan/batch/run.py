@@ -77,7 +77,7 @@ class Batch:
     def steps(self) -> Generator[BatchProgress, None, None]:
         """Make what is missing; yields at the start, whenever an image begins or ends, and after every tile.
 
-        Closing the generator ends the work after its tile; whatever is done is kept, and another batch goes on from there.
+        Closing the generator ends the work; whatever is done is kept, and another batch goes on from there.
         However it ends, the table of all images is written.
 
         Raises

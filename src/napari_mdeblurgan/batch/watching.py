@@ -84,7 +84,7 @@ class Watch:
     def steps(self) -> Generator[Found | BatchProgress | Waiting, None, None]:
         """Restore what is there, then what comes; it ends only when it is closed. Yields several times a second.
 
-        Closing the generator ends the work after its tile; what is done is kept, and another watch or batch goes on from
+        Closing the generator ends the work; what is done is kept, and another watch or batch goes on from
         there. The table of all images is written whenever all that is whole is done, and at the end.
 
         Raises

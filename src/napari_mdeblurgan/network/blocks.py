@@ -1,5 +1,6 @@
 """The layers that the three modules are made of.
 
+Every layer looks up before it works, so that a tile can be stopped, and tell how far it is, in the middle of the network.
 No layer adds a bias and none normalises, so each is positively homogeneous: twice the contrast in, twice the contrast out.
 """
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.stopping import look_up
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[None]:
@@ -33,6 +35,10 @@ class Convolution(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel_size: int = 3) -> None:
         super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False, dtype=torch.float32)
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        look_up()
+        return super().forward(x)
 
     def reach(self, reach: Reach) -> Reach:
         return reach.convolved(self.kernel_size[0])
@@ -63,6 +69,10 @@ class Pooling(nn.Conv2d):
         super().__init__(inputs, outputs, factor, stride=factor, bias=False, dtype=torch.float32)
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
+    def forward(self, x: Tensor) -> Tensor:
+        look_up()
+        return super().forward(x)
+
     def reach(self, reach: Reach) -> Reach:
         return reach.pooled(self.stride[0])
 
@@ -73,6 +83,10 @@ class Upsampling(nn.ConvTranspose2d):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=False, dtype=torch.float32)
         nn.init.normal_(self.weight, std=(2 / (2.25 * inputs)) ** 0.5)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        look_up()
+        return super().forward(x, output_size)
 
     def reach(self, reach: Reach) -> Reach:
         return reach.upsampled()

@@ -118,15 +118,16 @@ class DeblurringModule(nn.Module):
 
     def stages(self, contrast: str) -> list[Stage]:
         """The module as stages, from the map called `contrast` to those called "first correction" and "second correction"."""
+        kept: dict[str, float] = {"kept half": 2, "kept quarter": 4}
         return [
-            Stage(self.encode, self._encode_reach, (contrast,), {"first": 1, "kept": 1, "encoded": 2}, 2),
+            Stage(self.encode, self._encode_reach, (contrast,), {"first": 1, "kept": 1, "encoded": 2}, 2, 3),
+            Stage(self.descend, self._descend_reach, ("encoded",), kept | {"bottleneck": 8}, 8, 4),
+            Stage(self.ascend, self._ascend_reach, ("bottleneck", "kept quarter"), {"quarter": 4, "coarse": 4}, 8, 2),
+            Stage(partial(self.rise, 1), partial(self._rise_reach, 1), ("quarter", "kept half"), {"half": 2}, 4, 2.5),
             Stage(
-                self.descend, self._descend_reach, ("encoded",), {"kept half": 2, "kept quarter": 4, "bottleneck": 8}, 8
+                self.decode, self._decode_reach, ("half", "first", "kept"), {"first correction": 1, "fine": 4}, 4, 4.5
             ),
-            Stage(self.ascend, self._ascend_reach, ("bottleneck", "kept quarter"), {"quarter": 4, "coarse": 4}, 8),
-            Stage(partial(self.rise, 1), partial(self._rise_reach, 1), ("quarter", "kept half"), {"half": 2}, 4),
-            Stage(self.decode, self._decode_reach, ("half", "first", "kept"), {"first correction": 1, "fine": 4}, 4),
-            Stage(self.head, self._head_reach, ("coarse", "half", "fine"), {"second correction": 1}, 4),
+            Stage(self.head, self._head_reach, ("coarse", "half", "fine"), {"second correction": 1}, 4, 2),
         ]
 
     def _encode_reach(self, contrast: Reach) -> tuple[Reach, Reach, Reach]:

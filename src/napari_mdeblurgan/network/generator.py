@@ -117,7 +117,7 @@ class Generator(nn.Module):
                 Stage(self._look, self._look_reach, ("image",), {"mean": 1, "detail": 1, "contrast": 1}),
                 *self.deblurring.stages("detail"),
                 Stage(choose, choose_reach, ("image", "mean", "contrast", *corrections), chosen),
-                Stage(self._enlarge, self._enlarge_reach, ("passed", "mean"), {"output": step}),
+                Stage(self._enlarge, self._enlarge_reach, ("passed", "mean"), {"output": step}, cost=9),
             )
         )
 

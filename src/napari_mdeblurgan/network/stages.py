@@ -17,6 +17,7 @@ from torch import Tensor
 
 from napari_mdeblurgan.network.pages import empty_map
 from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.stopping import portion
 
 Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
@@ -40,6 +41,8 @@ class Stage:
         Names of the maps that come out, with their stride; below 1 for what is finer than the network's input.
     grid : int
         The places that it is given start and end on multiples of this.
+    cost : float
+        About how long it takes for a place, in a unit of the network's own: by this it is told how far the work is.
     """
 
     run: Callable[..., tuple[Tensor, ...]]
@@ -47,6 +50,7 @@ class Stage:
     inputs: tuple[str, ...]
     outputs: dict[str, float]
     grid: int = 1
+    cost: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ class Stages:
         places = self.needed(wanted, shape)
         maps = {"image": image}
         places["image"] = (0, shape[0]), (0, shape[1])
+        total = sum(stage.cost for stage in self.stages if not places.keys().isdisjoint(stage.outputs))
+        spent = 0.0
         for position, stage in enumerate(self.stages):
             margin, asked = self.margin(stage), [name for name in stage.outputs if name in places]
             if not asked:
@@ -121,10 +127,14 @@ class Stages:
             if size is not None and margin > FAR * size:
                 size = None
             place = _around(_hull(places[name] for name in asked), 0, stage.grid, shape)
-            for block in _blocks(place, size, stage.grid):
+            blocks = list(_blocks(place, size, stage.grid))
+            cost = stage.cost / len(blocks)
+            for block in blocks:
                 around = _around(block, margin, stage.grid, shape)
                 given = [_part(maps[name], places[name], around, strides[name]) for name in stage.inputs]
-                made = dict(zip(stage.outputs, stage.run(*given), strict=True))
+                with portion(spent / total, (spent + cost) / total):
+                    made = dict(zip(stage.outputs, stage.run(*given), strict=True))
+                spent += cost
                 for name in asked:
                     common = _common(block, places[name])
                     if common is not None:

@@ -17,6 +17,7 @@ from napari_mdeblurgan.network.generator import Restoration
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
+from napari_mdeblurgan.stopping import look_up
 
 LEVELS = 4
 
@@ -31,6 +32,12 @@ class TwoConvolutions(nn.Sequential):
         for layer in (first, second):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         super().__init__(first, nn.ReLU(), second, nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self:
+            look_up()
+            x = layer(x)
+        return x
 
     def reach(self, reach: Reach) -> Reach:
         return reach.convolved(3).convolved(3)
@@ -132,7 +139,7 @@ class UNetSuperResolution(nn.Module):
         """What `forward` does, for those who need a part of its result only."""
         return Stages(
             (
-                Stage(self._deblur, self._deblur_reach, ("image",), {"deblurred": 1}, self.downsampling),
+                Stage(self._deblur, self._deblur_reach, ("image",), {"deblurred": 1}, self.downsampling, 3),
                 Stage(self._enlarge, self._enlarge_reach, ("deblurred",), {"output": 1 / self.scale}),
             )
         )

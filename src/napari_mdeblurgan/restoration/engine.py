@@ -79,9 +79,9 @@ def restore_steps(
     model: Model,
     tell: Callable[[tuple[int, ...], Tile, np.ndarray], None] | None = None,
 ) -> Generator[Progress, None, np.ndarray]:
-    """Carry out `plan`; yields at the start and after every tile, and returns the result.
+    """Carry out `plan`; yields at the start, every half second and after every tile, and returns the result.
 
-    Closing the generator ends the work. When memory runs out, the tiles still to come are quartered.
+    Closing the generator ends the work, in the middle of a tile too. When memory runs out, the tiles still to come are quartered.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def ensemble_steps(
 ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray]]:
     """Restore an image as the mean of its eight orientations: a little better, at eight times the cost.
 
-    Yields once at the start and after every tile, as `restore_steps` does.
+    Yields as `restore_steps` does.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def _in_memory(
     yield Progress(done, total, 0.0)
     for places in walk(todo, plan, operation, write):
         done += sum(place.tile.pixels for place in places) * plan.factor**2
-        yield Progress(done, total, time.perf_counter() - start)
+        yield Progress(done + int(todo.begun * plan.factor**2), total, time.perf_counter() - start)
 
 
 def _pixels(plan: RestorationPlan) -> int:

@@ -14,6 +14,7 @@ from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.orientation import ORIENTATIONS, Orientation
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Region, Tile
+from napari_mdeblurgan.stopping import portion
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.network import Network
@@ -48,7 +49,8 @@ def ensemble(around: Part, tile: Tile, plan: RestorationPlan, window: Window, ne
     for count, (orientation, turned, region) in enumerate(_laid(tile, plan), start=1):
         rows, columns = (slice(start, stop) for start, stop in region)
         block = orientation.laid(around[(rows, columns)])
-        (laid_output,) = apply(network, [prepare(block, turned, plan, window)], plan)
+        with portion((count - 1) / TIMES, count / TIMES):
+            (laid_output,) = apply(network, [prepare(block, turned, plan, window)], plan)
         output = orientation.back(laid_output)
         step = output - mean
         mean = mean + step / np.float32(count)

@@ -161,20 +161,22 @@ class Scan:
         total = sum(block.pixels for block in self.blocks)
         done = before = total - sum(block.pixels for block in todo)
         yield Progress(done, total, 0.0, before)
-        for blocks in self._walk(todo):
+        places = Todo(todo, first=self._is_wanted)
+        for blocks in self._walk(places):
             done += sum(block.pixels for block in blocks)
-            yield Progress(done, total, time.perf_counter() - start, before)
+            begun = int(places.begun * self.plan.factor**2)
+            yield Progress(done + begun, total, time.perf_counter() - start, before)
         return self.finish()
 
-    def _walk(self, todo: list[Block]) -> Iterator[list[Block]]:
+    def _walk(self, todo: Todo[Block]) -> Iterator[list[Block]]:
         """Restore blocks, once or in eight orientations each; the spread of each is written before its mean."""
         image, plan, model = self._source.data, self.plan, self._model
         windows = plan.windows or ()
         operation: Operation
         if self._ensemble:  # a block is written at once: it holds the work of eight
-            behind, most, operation = 0, 1, Eightfold(image, plan, windows, model)
+            behind, operation = 0, Eightfold(image, plan, windows, model)
         else:
-            behind, most = 1, fitting_batch(model.card, plan.tile, plan.device, plan.precision)
+            behind, todo.most = 1, fitting_batch(model.card, plan.tile, plan.device, plan.precision)
             operation = restoring(image, plan, windows, model)
 
         def write(block: Block, made: Made) -> None:
@@ -182,7 +184,7 @@ class Scan:
                 self._spread.write(block.index, block.y, block.x, made[DISAGREEMENT])
             self._writer.write(block.index, block.y, block.x, made[RESULT])
 
-        return walk(Todo(todo, most, self._is_wanted), plan, operation, write, behind=behind)
+        return walk(todo, plan, operation, write, behind=behind)
 
     def arrived(self, block: Block) -> None:
         """Take note of a block that another process has written with `store.write_block`."""

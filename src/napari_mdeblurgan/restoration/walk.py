@@ -19,6 +19,7 @@ import numpy as np
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
+from napari_mdeblurgan.stopping import Attended, Meter, portion, waiting
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -87,10 +88,13 @@ class Todo(Generic[P]):
     Attributes
     ----------
     most : int
+    begun : float
+        What was done so far of places that a walk has not yielded yet, in pixels of the image.
     """
 
     def __init__(self, places: Iterable[P], most: int = 1, first: Callable[[P], bool] | None = None) -> None:
         self._places, self.most, self._first = list(places), most, first
+        self.begun = 0.0
 
     def __iter__(self) -> Iterator[list[P]]:
         while self._places:
@@ -118,11 +122,11 @@ def walk(
     *,
     behind: int = 0,
 ) -> Iterator[list[P]]:
-    """Do an operation on every place; yields those that are written, turn by turn.
+    """Do an operation on every place; yields those that are written, turn by turn, and none as a sign of life in between.
 
-    While places are worked on, in the thread that iterates, the next ones are read and those before are finished and written, in
-    a thread each. A place is only taken from `todo` when it is about to be read. What goes wrong anywhere is raised here,
-    and ends it all. Closing ends it, too; what is being written by then is still written.
+    While places are worked on, the next ones are read and those before are finished and written, in a thread each. A place is
+    only taken from `todo` when it is about to be read. What goes wrong anywhere is raised here, and ends it all. Closing ends
+    it, too, as soon as what is being read and worked on looks up; what is being written by then is still written.
 
     Parameters
     ----------
@@ -157,8 +161,10 @@ def walk(
             if limit.edge is not None and tile.edge > limit.edge:
                 finishing.append(partial(dict, made_of(some[0], plan, operation, limit)))
                 continue
+            done = len(finishing) / len(places), (len(finishing) + len(some)) / len(places)
             try:
-                made = zip(some, given[now], operation.work(given[now]), strict=True)
+                with portion(*done):
+                    made = zip(some, given[now], operation.work(given[now]), strict=True)
             except DoesNotFit as error:
                 if len(some) == 1:
                     limit.lower(_smaller(tile, plan, error))
@@ -172,30 +178,61 @@ def walk(
             write(place, finish())
 
     turns, writing = iter(todo), deque[tuple[list[P], Future[None]]]()
+    attended, meter = Attended(), Meter()
+
+    def begun(now: list[P]) -> float:
+        """How much is done of what is being written and worked on."""
+        return sum(_pixels(places) for places, _ in writing) + _pixels(now) * meter.share
+
     try:
-        with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "writing") as writer:
+        with (
+            ThreadPoolExecutor(1, "reading") as reader,
+            ThreadPoolExecutor(1, "working") as worker,
+            ThreadPoolExecutor(1, "writing") as writer,
+        ):
 
             def begin() -> tuple[list[P], Future[list[Any]]] | None:
-                return next(((places, reader.submit(read, places)) for places in islice(turns, 1)), None)
+                return next(((places, attended.begin(reader, read, places)) for places in islice(turns, 1)), None)
 
-            reading = begin()
-            while reading is not None:
-                places, given = reading[0], reading[1].result()
+            try:
                 reading = begin()
-                writing.append((places, writer.submit(put, places, work(places, given))))
-                del given
-                while writing and (len(writing) > behind or writing[0][1].done()):
-                    yield _written(writing)
-            while writing:
-                yield _written(writing)
+                while reading is not None:
+                    places, future = reading
+                    for _ in waiting(future):
+                        yield []
+                    given, meter = future.result(), Meter()
+                    reading = begin()
+                    working = attended.begin(worker, work, places, given, meter=meter)
+                    del given, future
+                    for _ in waiting(working):
+                        todo.begun = begun(places)
+                        yield []
+                    writing.append((places, writer.submit(put, places, working.result())))
+                    del working
+                    while writing and (len(writing) > behind or writing[0][1].done()):
+                        yield from _written(writing, todo)
+                while writing:
+                    yield from _written(writing, todo)
+            finally:
+                attended.stop()
     finally:
         memory.release()
 
 
-def _written(writing: deque[tuple[list[P], Future[None]]]) -> list[P]:
-    places, future = writing.popleft()
+def _pixels(places: Sequence[Place]) -> int:
+    return sum(place.tile.pixels for place in places)
+
+
+def _written(writing: deque[tuple[list[P], Future[None]]], todo: Todo[P]) -> Iterator[list[P]]:
+    """Wait for what is being written first."""
+    places, future = writing[0]
+    todo.begun = sum(_pixels(each) for each, _ in writing)
+    for _ in waiting(future):
+        yield []
     future.result()
-    return places
+    writing.popleft()
+    todo.begun -= _pixels(places)
+    yield places
 
 
 def made_of(place: Place, plan: RestorationPlan, operation: Operation, limit: TileLimit) -> dict[str, np.ndarray]:
@@ -207,18 +244,21 @@ def made_of(place: Place, plan: RestorationPlan, operation: Operation, limit: Ti
         If not even the smallest tile fits.
     """
     parts: list[tuple[Tile, Made]] = []
-    todo = [place.tile]
+    todo, done = [place.tile], 0.0
     while todo:
         tile, *smaller = plan.grid.within(todo.pop(), limit)
         todo += reversed(smaller)
         part = Spot(place.index, tile)
         given = operation.read(part)
+        share = tile.pixels / place.tile.pixels
         try:
-            (made,) = operation.work([given])
+            with portion(done, done + share):
+                (made,) = operation.work([given])
         except DoesNotFit as error:
             limit.lower(_smaller(tile, plan, error))
             todo.append(tile)
             continue
+        done += share
         parts.append((tile, operation.finish(part, given, made)))
     return dict(parts[0][1]) if len(parts) == 1 else _joined(place.tile, parts)
 

@@ -131,7 +131,7 @@ def assess_steps(
     spread: Any = None,
     maps: Maps | None = None,
 ) -> Generator[Progress, None, Assessment]:
-    """Make the maps; yields once at the start and after every tile. Closing the generator ends the work.
+    """Make the maps; yields at the start, every half second and after every tile. Closing the generator ends the work.
 
     Parameters
     ----------
@@ -181,9 +181,11 @@ def assess_steps(
     said = None
     if explains(network):
         said = ExplainedAnew(image, plan, network) if explanation is None else explanation
-    for places in walk(Todo(todo), plan, Mapped(image, restored, trust, model, said, spread), write):
-        done += sum(place.tile.pixels for place in places) * plan.factor**2
-        yield Progress(done, total, time.perf_counter() - start, before)
+    places = Todo(todo)
+    for made in walk(places, plan, Mapped(image, restored, trust, model, said, spread), write):
+        done += sum(place.tile.pixels for place in made) * plan.factor**2
+        begun = int(places.begun * plan.factor**2)
+        yield Progress(done + begun, total, time.perf_counter() - start, before)
     return assessment_of(trust, maps.finish(), sums.figures(), model)
 
 

@@ -13,6 +13,7 @@ from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.blur import BLOCK, LARGEST_PX, Read, blur_fit, blur_of_blocks
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.samples import grey, planes_of
@@ -106,12 +107,11 @@ def sampled_sigmas(
     -------
     (blocks,) float32, NaN where nothing can be judged.
     """
-    shape = _area(plan)
-    found = [
-        blur_of_blocks(_reader(image, index, plan, window), shape, blocks, noise).ravel()
-        for index in planes_of(plan, channel)
-        for blocks in _sampled_blocks(shape)
-    ]
+    shape, found = _area(plan), []
+    for index in planes_of(plan, channel):
+        for blocks in _sampled_blocks(shape):
+            look_up()
+            found.append(blur_of_blocks(_reader(image, index, plan, window), shape, blocks, noise).ravel())
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 

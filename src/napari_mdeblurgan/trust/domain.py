@@ -12,6 +12,7 @@ from napari_mdeblurgan.model import ModelCard
 from napari_mdeblurgan.restoration.intensity import Window, bounds
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.blur import LARGEST_PX
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
 from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
@@ -104,7 +105,9 @@ def examine(
     parts = [normalised(place, image, plan, window) for place in places]
     span = float(window.high) - float(window.low) or 1.0
     step = 1 / span if plan.dtype.kind in "iu" else 0.0
+    look_up()
     noise = measure_noise(parts, step)
+    look_up()
     grey_noise = measure_coarse_noise([grey(part) for part in parts], step)
     blur = field_blur(sampled_sigmas(image, plan, window, grey_noise, channel), card)
     saturated, ceiling = _saturation(image, places, plan, window)

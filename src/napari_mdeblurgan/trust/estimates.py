@@ -10,6 +10,7 @@ import numpy as np
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.domain import Examination
 from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf
 from napari_mdeblurgan.trust.resolution import resolution_px
@@ -60,6 +61,7 @@ def estimate_whole(
     if not whole:
         return Estimate(window, examination, PointSpread(np.ones((1, 1)), plan.factor), None, None)
     sigma = [examination.noise.sigma(blurred[at]).mean(axis=-1) for at in whole]
+    look_up()
     after = resolution_px(fine)
     return Estimate(
         window=window,

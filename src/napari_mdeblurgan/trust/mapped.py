@@ -13,6 +13,7 @@ from napari_mdeblurgan.restoration.ensemble import ensemble, read_for_all
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.walk import Made, Place
+from napari_mdeblurgan.stopping import look_up, portion
 from napari_mdeblurgan.trust.choice import choice
 from napari_mdeblurgan.trust.consistency import Difference, compare, in_noise
 from napari_mdeblurgan.trust.defocus import defocus_of_tile
@@ -80,8 +81,11 @@ class Mapped:
         index, tile = place.index, place.tile
         plan, estimate = self.trust.restoration, self.trust.estimate(index)
         piece = read_piece(self.image, self.restored, index, tile, plan, estimate.window)
+        look_up()
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
+        look_up()
         blur = defocus_of_tile(self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise)
+        look_up()
         around = apart = None
         if self.spread is not None:
             apart = read(self.spread, (*index, *target(tile, plan)))[..., None] / np.float32(estimate.window.span)
@@ -90,7 +94,17 @@ class Mapped:
         return Given(place, piece, difference, blur, around, apart)
 
     def work(self, given: Sequence[Given]) -> Sequence[Made]:
-        return [self._maps(each, self._said(each), self._apart(each)) for each in given]
+        return [self._all_of(each) for each in given]
+
+    def _all_of(self, given: Given) -> Made:
+        costs = (isinstance(self.said, ExplainedAnew), 16 * (given.around is not None), 1)  # those of the maps are 1
+        until = [sum(costs[:number]) / sum(costs) for number in range(4)]
+        with portion(until[0], until[1]):
+            said = self._said(given)
+        with portion(until[1], until[2]):
+            apart = self._apart(given)
+        with portion(until[2], until[3]):
+            return self._maps(given, said, apart)
 
     def finish(self, place: Place, given: Given, made: Made) -> Made:  # noqa: ARG002
         return made
@@ -117,7 +131,9 @@ class Mapped:
         maps["defocus"] = np.where(gap, np.float32(np.nan), given.blur)
         if trust.calibration is not None:
             bar = trust.calibration.plain if spread is None else trust.calibration.with_disagreement
+            look_up()
             values = features(piece.filled(), given.difference, noise, estimate.psf, said, spread)
+            look_up()
             maps["error"] = np.where(fine_gap, np.float32(np.nan), bar.half_width(values) * span)
         if spread is not None:
             maps["disagreement"] = np.where(fine_gap, np.float32(np.nan), spread.mean(axis=-1) * span)

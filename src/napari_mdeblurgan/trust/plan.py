@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.inference import explains
-from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.restoration.measuring import measured_windows, told
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.stopping import attending
 from napari_mdeblurgan.trust.domain import Examination, examine_all
 from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
 from napari_mdeblurgan.trust.estimates import Estimate, estimate_whole
@@ -58,6 +64,15 @@ class TrustPlan:
     def estimate(self, index: tuple[int, ...]) -> Estimate:
         """Of the image at `index` of the leading axes."""
         return self.estimates[self.restoration.window_number(index)]
+
+
+def planning_trust(
+    image: Any, restored: Any, plan: RestorationPlan, model: Model, *more: Any
+) -> Generator[Progress, None, TrustPlan]:
+    """`plan_trust` with a sign of life every half second; closing it ends the work."""
+    work = partial(plan_trust, image, restored, plan, model, *more)
+    start = Progress(0, int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)), 0.0)
+    return (yield from told(attending(work), lambda _: start))
 
 
 def plan_trust(

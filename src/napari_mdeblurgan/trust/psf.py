@@ -11,6 +11,7 @@ import torch
 
 from napari_mdeblurgan.degradation.optics import blur
 from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.stopping import look_up
 
 RADIUS_PX = 9  # of the input: the light of all blurs that the bundled models learned
 RING_PX = 0.5
@@ -101,6 +102,7 @@ def estimate_psf(
     columns, known = [], [np.isfinite(part[inner, inner]) for part in blurred]
     planes = [_planes(np.nan_to_num(part)[..., None]) for part in restored]
     for ring in rings:
+        look_up()
         seen = [_applied(plane, ring, factor)[0, 0].numpy()[inner, inner] for plane in planes]
         columns.append(np.concatenate([part[good] for part, good in zip(seen, known, strict=True)]))
     target, spread = (

@@ -11,6 +11,7 @@ import numpy as np
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.stopping import look_up
 
 EDGE = 128
 PER_AXIS, PLANES = 5, 4
@@ -45,6 +46,7 @@ def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -
     """
     found = []
     for place in _grid(plan, channel):
+        look_up()
         values = place.read(image, plan).astype(np.float64)
         finite = np.isfinite(values)
         if finite.mean() > 0.5:

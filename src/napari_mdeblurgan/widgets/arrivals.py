@@ -100,6 +100,8 @@ class Arrivals:
         if isinstance(step, str):
             restoring = wording.restoring(self._number + 1, len(self._sources))
             self._doing = step if step == trust.CHECKING else restoring
+            if step == trust.CHECKING:
+                show_life(controls)
             self._parts.say(step)
         elif isinstance(step, Noted):
             self._noted = step.sentence

@@ -125,7 +125,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     )
     cancel = PushButton(
         text="Cancel",
-        tooltip="Stop after the tile that is being worked on; what is on disk is kept.",
+        tooltip="Stop within a second or two; what is on disk is kept.",
     )
     maps = CheckBox(text="Trust maps", value=False, tooltip=MAPS_TIP)
     which_map = ComboBox(choices=[], tooltip=WHICH_MAP_TIP)

@@ -342,7 +342,7 @@ class DeblurWidget(Container):
         self._refresh()
 
     def cancel(self) -> None:
-        """Stop the work after the tile that is being worked on."""
+        """Stop the work, within a second or two."""
         if self.running:
             self._runner.cancel()
             self._say("Cancelling…")

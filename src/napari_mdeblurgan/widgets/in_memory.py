@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 SOFTENING = "Making it as sharp as its objective allows…"
+AT_ONCE = 2**21  # pixels of a result that are softened in one go, so that Cancel need not wait
 
 
 def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
@@ -33,11 +34,11 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     from napari_mdeblurgan.trust.explanation import Explanation
 
     model = load_model(job.model)
-    yield "Looking at the image…"
+    yield trust.LOOKING
     image, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
     plan = yield from planned(planning(image, model.card, tile_memory_mb=memory, **job.options))
     check = job.trust and trust.fits_in_memory(plan)
-    examinations = trust.examined(image, plan, model, job.binning) if check else ()
+    examinations = (yield from trust.examining(image, plan, model, job.binning)) if check else ()
     if examinations:
         yield Noted(trust.in_words(examinations))
     explanation = Explanation(plan) if check and not job.ensemble else None
@@ -57,7 +58,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
 
 def _softened(job: Job, data: np.ndarray, unknown: float | Softness) -> Generator[str, None, SoftResult]:
     """A result as soft as is known that it should be, with what the network gave beside it."""
-    from napari_mdeblurgan.restoration.softened_result import softened_plane
+    from napari_mdeblurgan.restoration.softened_result import softened_part
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
     optics = optics_of(job.placement, job.file, job.binning)
@@ -66,9 +67,14 @@ def _softened(job: Job, data: np.ndarray, unknown: float | Softness) -> Generato
     if softness.sigma:
         yield SOFTENING
         shown = np.empty_like(data)
-        for index in np.ndindex(*data.shape[: len(job.placement.scale) - 2]):
-            shown[index] = softened_plane(data[index], softness.sigma, rgb=job.rgb)
-            yield SOFTENING
+        axes = len(job.placement.scale) - 2
+        height, width = data.shape[axes : axes + 2]
+        for index in np.ndindex(*data.shape[:axes]):
+            for top in range(0, height, rows := max(1, AT_ONCE // width)):
+                strip = range(top, min(top + rows, height))
+                part = softened_part(data, index, strip, range(width), softness.sigma, rgb=job.rgb)
+                shown[(*index, slice(strip.start, strip.stop))] = part
+                yield SOFTENING
     return SoftResult(data, job.rgb, job.placement.order, optics, unknown, softness, shown)
 
 

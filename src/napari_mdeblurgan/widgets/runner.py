@@ -71,7 +71,7 @@ class Runner:
 
     @property
     def running(self) -> bool:
-        """Whether there are jobs that have not ended yet; a cancelled one ends with its tile."""
+        """Whether there are jobs that have not ended yet; a cancelled one ends within a second or two."""
         return self._worker is not None or self.waiting > 0
 
     @property
@@ -99,7 +99,7 @@ class Runner:
         self._worker.start()
 
     def cancel(self) -> None:
-        """Ask the job to stop after its tile; those that have not begun never will."""
+        """Ask the job to stop; those that have not begun never will."""
         self._forget_waiting()
         if self._worker is not None:
             self._worker.quit()

@@ -127,7 +127,7 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     from napari_mdeblurgan.restoration.scan_job import plan_of_finished
 
     model = load_model(job.model)
-    yield "Looking at the image…"
+    yield trust.LOOKING
     placement = enlarged(job.placement, 1, (*job.first_plane, 0, 0))
     source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, placement)
     options, identity = {**job.options, "tile": _tile(job, model)}, job.identity
@@ -154,11 +154,11 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
 
 def _examined(
     job: Job, source: Micrograph, plan: RestorationPlan, model: Model
-) -> Generator[Noted, None, tuple[Examination, ...]]:
+) -> Generator[str | Noted, None, tuple[Examination, ...]]:
     """Look at the image before it is restored, if the user wants to know."""
     if not job.trust:
         return ()
-    examinations = trust.examined(source.data, plan, model, job.binning)
+    examinations = yield from trust.examining(source.data, plan, model, job.binning)
     yield Noted(trust.in_words(examinations))
     return examinations
 

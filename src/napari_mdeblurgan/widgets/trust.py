@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -41,6 +42,7 @@ ENSEMBLE_TIP = (
     "long. With Trust, one more map tells where the eight disagree, because the network was guessing. Previews are made once."
 )
 REPORT_TIP = "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
+LOOKING = "Looking at the image…"
 CHECKING = "Finding out how far the result can be trusted…"
 NO_ROOM = (
     "There was too little memory to find out how far the result can be trusted: "
@@ -109,6 +111,16 @@ def fits_in_memory(plan: RestorationPlan) -> bool:
     return pixels * BYTES_PER_PIXEL < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
+def examining(
+    image: Any, plan: RestorationPlan, model: Model, binning: int
+) -> Generator[str, None, tuple[Examination, ...]]:
+    """`examined` with a sign of life every half second; closing it ends the work."""
+    from napari_mdeblurgan.restoration.measuring import told
+    from napari_mdeblurgan.stopping import attending
+
+    return (yield from told(attending(partial(examined, image, plan, model, binning)), lambda _: LOOKING))
+
+
 def examined(image: Any, plan: RestorationPlan, model: Model, binning: int) -> tuple[Examination, ...]:
     """Look at an image, which was binned before, before it is restored: once for each of its windows of intensity."""
     from napari_mdeblurgan.trust.domain import examine
@@ -141,12 +153,12 @@ def assessed(
 ) -> Generator[str | Progress, None, Trusted]:
     """Assess the result of a job, as soft as it is shown; yields as `run_job` does."""
     from napari_mdeblurgan.trust.assess import assess_steps
-    from napari_mdeblurgan.trust.plan import Wishes, plan_trust
+    from napari_mdeblurgan.trust.plan import Wishes, planning_trust
 
     assert soft.shown is not None
     yield CHECKING
     wishes = Wishes(disagreement=spread is not None)
-    trust = plan_trust(image, soft.shown, plan, model, wishes, examinations)
+    trust = yield from planning_trust(image, soft.shown, plan, model, wishes, examinations)
     assessment = yield from assess_steps(image, soft.shown, trust, model, explanation, spread)
     return _trusted(job, image, plan, model, assessment, soft.softness)
 

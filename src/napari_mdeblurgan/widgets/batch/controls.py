@@ -137,7 +137,7 @@ def make_batch_controls(
         run=PushButton(text="Start", tooltip="Restore all images whose results are not in the output folder yet."),
         cancel=PushButton(
             text="Cancel",
-            tooltip="Stop after the tile that is being worked on; what is done is kept, and can be resumed.",
+            tooltip="Stop within a second or two; what is done is kept, and can be resumed.",
         ),
         retry=PushButton(text="Retry failed", tooltip="Restore only the images that failed."),
         open=PushButton(text="Open", tooltip="Show the folder of the results in the file manager."),

@@ -115,7 +115,7 @@ class BatchWidget(QWidget):
 
     @property
     def running(self) -> bool:
-        """Whether a batch is at work; a cancelled one ends with its tile."""
+        """Whether a batch is at work; a cancelled one ends within a second or two."""
         return self._worker is not None
 
     @property
@@ -266,7 +266,7 @@ class BatchWidget(QWidget):
         self._refresh()
 
     def cancel(self) -> None:
-        """Stop the work after the tile that is being worked on."""
+        """Stop the work, within a second or two."""
         if self._worker is not None:
             self._stopped = True
             self._worker.quit()

@@ -79,7 +79,7 @@ class Stopped:
 
 
 def run_order(order: Order) -> Generator[Listed | Found | BatchProgress | Waiting, None, Finished | Stopped]:
-    """Do what is wanted; closing the generator ends the work after its tile and keeps what is done.
+    """Do what is wanted; closing the generator ends the work and keeps what is done.
 
     Returns
     -------
