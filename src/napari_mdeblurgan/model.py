@@ -142,15 +142,13 @@ def _filled(outline: Network) -> Network:
     """An outline with memory for its weights, and the kernels that no file holds; nothing is drawn by chance."""
     import torch
 
-    from napari_mdeblurgan.network.blocks import BicubicUpsampling, LocalMean
+    from napari_mdeblurgan.network.blocks import Fixed
 
     network = outline.to_empty(device="cpu")
     with torch.device("cpu"):
         for module in network.modules():
-            if isinstance(module, LocalMean):
-                module.kernel = LocalMean().kernel
-            elif isinstance(module, BicubicUpsampling):
-                module.kernel = BicubicUpsampling(module.factor).kernel
+            if isinstance(module, Fixed):
+                module.fill()
     return network
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation.background import Background
 from napari_mdeblurgan.evaluation.images import SharpPart
-from napari_mdeblurgan.evaluation.methods import Method
+from napari_mdeblurgan.evaluation.methods import OURS, Method
 from napari_mdeblurgan.evaluation.protocol import Score
 
 NAN = float("nan")
@@ -75,8 +75,8 @@ class Comparison:
 
     @property
     def networks(self) -> list[Method]:
-        """The methods that were learned."""
-        return [*self.family("u-net"), *self.family("m-deblurgan")]
+        """The methods that were learned, ours last."""
+        return sorted((each for each in self.methods if each.parameters), key=lambda each: each.family == OURS)
 
 
 def typical(comparison: Comparison, conditions: Sequence[Condition]) -> int:
@@ -96,7 +96,7 @@ def worst(comparison: Comparison, conditions: Sequence[Condition]) -> tuple[int,
 
 def shown(comparison: Comparison) -> Method:
     """The method that examples are chosen by: the first M-Deblurgan, or the last method where there is none."""
-    return (comparison.family("m-deblurgan") or [comparison.methods[-1]])[0]
+    return (comparison.family(OURS) or [comparison.methods[-1]])[0]
 
 
 def _gain_per_image(comparison: Comparison, conditions: Sequence[Condition]) -> np.ndarray:

@@ -16,7 +16,7 @@ from napari_mdeblurgan.evaluation.comparison import Comparison, shown, typical, 
 from napari_mdeblurgan.evaluation.cost import COST_KEYS, Cost, measure
 from napari_mdeblurgan.evaluation.images import SharpPart, find_images, fundus_squares
 from napari_mdeblurgan.evaluation.ledger import Ledger
-from napari_mdeblurgan.evaluation.methods import Method, bicubic_method, model_methods, richardson_lucy_method
+from napari_mdeblurgan.evaluation.methods import OURS, Method, bicubic_method, model_methods, richardson_lucy_method
 from napari_mdeblurgan.evaluation.protocol import PROTOCOLS, SCORE_KEYS, Score, degraded, restored, scores
 from napari_mdeblurgan.evaluation.report import Evaluation, write_report
 from napari_mdeblurgan.evaluation.runs import run_curves
@@ -156,7 +156,7 @@ def _comparisons(images: Sequence[SharpPart], loaded: Sequence[Method], wishes: 
         of_kind = tuple(image for image in images if image.colour == (channels == 3))
         networks = [method for method in loaded if (method.channels, method.scale) == (channels, scale)]
         plain = [bicubic_method(scale)] + ([richardson_lucy_method(scale)] if wishes.richardson_lucy else [])
-        networks.sort(key=lambda method: method.family != "u-net")
+        networks.sort(key=lambda method: method.family == OURS)
         if of_kind:
             found.append(Comparison(KINDS[channels], scale, of_kind, (*plain, *networks)))
     if not found:

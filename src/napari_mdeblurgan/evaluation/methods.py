@@ -14,6 +14,7 @@ from napari_mdeblurgan.evaluation.baselines import ITERATIONS, bicubic, richards
 from napari_mdeblurgan.evaluation.complexity import gigaflop_per_megapixel, parameters
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.model_file import SUFFIX
+from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.restoration.engine import restore_steps
 from napari_mdeblurgan.restoration.measuring import finished
@@ -22,6 +23,7 @@ from napari_mdeblurgan.restoration.plan import make_plan
 Restore = Callable[[np.ndarray, Condition], np.ndarray]
 
 BICUBIC, RICHARDSON_LUCY = "bicubic", "Richardson-Lucy + bicubic"
+OURS = Generator.family
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,8 @@ class Method:
         What tables and figures call it.
     what : str
         One line that says what it is.
-    family : {"bicubic", "richardson-lucy", "u-net", "m-deblurgan"}
-        What it is compared as.
+    family : str
+        What it is compared as: "bicubic", "richardson-lucy", or the family of a network.
     identity : str
         Changes with whatever changes its results: a digest of the weights, say.
     source : str
@@ -98,11 +100,10 @@ def model_method(model: Model, name: str, source: str, device: str = "auto") -> 
 
     card, network = model.card, model.network
     flop = gigaflop_per_megapixel(network, card.channels, card.scale)
-    unet = network.architecture["name"] == "unet-sr"
     return Method(
-        name=f"U-Net + SR ({name})" if unet else name,
-        what=_described(network.architecture) + (f"; “{card.description}”" if card.description else ""),
-        family="u-net" if unet else "m-deblurgan",
+        name=f"{network.title} ({name})" if network.title else name,
+        what=network.described + (f"; “{card.description}”" if card.description else ""),
+        family=network.family,
         identity=card.weights_sha256,
         source=source,
         scale=card.scale,
@@ -111,15 +112,6 @@ def model_method(model: Model, name: str, source: str, device: str = "auto") -> 
         parameters=parameters(network),
         gflop_per_mpix=flop,
     )
-
-
-def _described(architecture: dict[str, object]) -> str:
-    width = architecture["width"]
-    if architecture["name"] == "unet-sr":
-        return f"U-Net of width {width} and our super-resolution module in series"
-    reading = architecture["approximation"]
-    passed = "without optimal approximation" if reading == "none" else f"optimal approximation “{reading}”"
-    return f"M-Deblurgan of width {width}, {passed}"
 
 
 def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> tuple[list[Method], list[str]]:

@@ -10,7 +10,7 @@ from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.evaluation.background import Background
 from napari_mdeblurgan.evaluation.comparison import Comparison
 from napari_mdeblurgan.evaluation.cost import Cost
-from napari_mdeblurgan.evaluation.methods import Method
+from napari_mdeblurgan.evaluation.methods import OURS, Method
 
 NONE = "–"
 
@@ -67,7 +67,8 @@ def scores(comparison: Comparison, conditions: Sequence[Condition]) -> str:
 
 def gains(comparison: Comparison, conditions: Sequence[Condition]) -> str:
     """How much better than each of the baselines, on average and on the worst image."""
-    over = [comparison.methods[0], *comparison.family("richardson-lucy"), *comparison.family("u-net")]
+    others = (each for each in comparison.networks if each.family != OURS)
+    over = [comparison.methods[0], *comparison.family("richardson-lucy"), *others]
     head = ["gain", "measure", *(f"over {each.name}" for each in over), f"worst image, over {over[0].name}"]
     rows = []
     for method in comparison.methods[1:]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.fine_tuning.settings import Part
-from napari_mdeblurgan.network import Generator, Network
+from napari_mdeblurgan.network import Network
 
 
 def learn_only(network: Network, part: Part) -> None:
@@ -19,11 +17,10 @@ def learn_only(network: Network, part: Part) -> None:
     """
     if part == "all":
         return
-    if not isinstance(network, Generator):
-        raise TrainingError("A U-Net has no parts that could be learned on their own; choose to learn all of it.")
-    kept: tuple[nn.Module, ...] = (network.super_resolution,)
-    if part == "deblurring":
-        kept = (network.deblurring, network.approximation)
+    if part not in network.parts:
+        raise TrainingError(
+            f"A network of the kind {network.name} has no such part that could be learned on its own; choose to learn all of it."
+        )
     network.requires_grad_(False)
-    for module in kept:
+    for module in network.parts[part]:
         module.requires_grad_(True)

@@ -107,18 +107,34 @@ class SubPixelUpsampling(nn.Module):
         return self.convolution.reach(reach)
 
 
-class LocalMean(nn.Module):
-    """Gaussian mean over a neighbourhood (17×17 pixels, standard deviation 4), edges repeated."""
+class Fixed(nn.Module):
+    """A module with a kernel that is computed, not learned, so that no file holds it."""
 
     kernel: Tensor
+
+    def fill(self) -> None:
+        """Compute the kernel, on the CPU."""
+        self.register_buffer("kernel", self.computed(), persistent=False)
+
+    def computed(self) -> Tensor:
+        """The kernel in float32."""
+        raise NotImplementedError
+
+
+class LocalMean(Fixed):
+    """Gaussian mean over a neighbourhood (17×17 pixels, standard deviation 4), edges repeated."""
+
     radius = 8
     sigma = 4.0
 
     def __init__(self) -> None:
         super().__init__()
+        self.fill()
+
+    def computed(self) -> Tensor:
         offsets = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float32, device="cpu")
         kernel = torch.exp(-0.5 * (offsets / self.sigma) ** 2)
-        self.register_buffer("kernel", (kernel / kernel.sum())[None, None], persistent=False)
+        return (kernel / kernel.sum())[None, None]
 
     def forward(self, x: Tensor) -> Tensor:
         r, kernel = self.radius, self.kernel.to(x.dtype)
@@ -140,20 +156,23 @@ def cubic(distance: Tensor) -> Tensor:
     return torch.where(d <= 1, near, torch.where(d < 2, far, torch.zeros_like(d)))
 
 
-class BicubicUpsampling(nn.Module):
+class BicubicUpsampling(Fixed):
     """Bicubic enlargement by a whole factor as one convolution and a depth-to-space step; edges repeated."""
 
-    kernel: Tensor
     radius = 2
 
     def __init__(self, factor: int) -> None:
         super().__init__()
         self.factor = factor
+        self.fill()
+
+    def computed(self) -> Tensor:
+        factor = self.factor
         phases = (torch.tensor(range(factor), dtype=torch.float64, device="cpu") + 0.5) / factor - 0.5
         taps = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float64, device="cpu")
         lines = cubic(phases[:, None] - taps[None, :])
         kernel = (lines[:, None, :, None] * lines[None, :, None, :]).reshape(factor * factor, 1, 5, 5)
-        self.register_buffer("kernel", kernel.float(), persistent=False)
+        return kernel.float()
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from napari_mdeblurgan.network.approximation import OptimalApproximationModule
 from napari_mdeblurgan.network.blocks import LocalMean
 from napari_mdeblurgan.network.deblurring import DeblurringModule
+from napari_mdeblurgan.network.network import Network, Restoration
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
@@ -18,28 +19,7 @@ from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
 CONTRAST_FLOOR = 1e-3
 
 
-class Restoration(NamedTuple):
-    """The generator's output with all that led to it.
-
-    Attributes
-    ----------
-    output : Tensor
-        (batch, channels, scale · y, scale · x).
-    encoder_decoder, deblurred, approximated : Tensor
-        (batch, channels, y, x): the two sharpened candidates, and the image that super-resolution started from.
-    weights, distances : Tensor
-        (batch, 3, y, x): see `Approximation`; candidates are the input, the encoder-decoder's and the deblurred image.
-    """
-
-    output: Tensor
-    encoder_decoder: Tensor
-    deblurred: Tensor
-    approximated: Tensor
-    weights: Tensor
-    distances: Tensor
-
-
-class Generator(nn.Module):
+class Generator(Network):
     """M-Deblurgan's generator. Fully convolutional, with a finite and known receptive field.
 
     Parameters
@@ -62,6 +42,8 @@ class Generator(nn.Module):
     is bicubic enlargement.
     """
 
+    name, family = "m-deblurgan", "m-deblurgan"
+
     def __init__(
         self, channels: int = 1, scale: int = 2, width: int = 16, approximation: str = "affine", slope: float = 0.1
     ) -> None:
@@ -75,14 +57,14 @@ class Generator(nn.Module):
         self.channels, self.scale, self.width, self.slope = channels, scale, width, slope
         self.local_mean = LocalMean()
         self.deblurring = DeblurringModule(channels, width, slope)
+        self.downsampling = self.deblurring.downsampling
         self.approximation = OptimalApproximationModule(channels, approximation)
         self.super_resolution = SuperResolutionModule(channels, width, scale, slope)
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """What `build_generator` needs to make a network of this shape."""
         return {
-            "name": "m-deblurgan",
+            "name": self.name,
             "channels": self.channels,
             "scale": self.scale,
             "width": self.width,
@@ -91,23 +73,25 @@ class Generator(nn.Module):
         }
 
     @property
-    def downsampling(self) -> int:
-        """Sizes along y and x must be multiples of this, and tiles must start on multiples of it."""
-        return self.deblurring.downsampling
+    def described(self) -> str:
+        reading = self.approximation.reading
+        passed = f"optimal approximation “{reading}”" if self.explains else "without optimal approximation"
+        return f"M-Deblurgan of width {self.width}, {passed}"
 
     @property
-    def reach(self) -> Reach:
-        """Receptive field in pixels of the input, computed from the layers."""
-        return self.stages.reach
+    def parts(self) -> dict[str, tuple[nn.Module, ...]]:
+        return {"super-resolution": (self.super_resolution,), "deblurring": (self.deblurring, self.approximation)}
 
     @property
     def stages(self) -> Stages:
-        """What `forward` does, for those who need a part of its result only."""
         return self._staged(self._pass_on, self._pass_on_reach, {"passed": 1})
 
     @property
+    def explains(self) -> bool:
+        return self.approximation.reading != "none"
+
+    @property
     def explained_stages(self) -> Stages:
-        """The same with one more map, called "explanation": the three weights and the three distances, see `Restoration`."""
         return self._staged(self._explain, self._explain_reach, {"passed": 1, "explanation": 1})
 
     def _staged(self, choose: Callable, choose_reach: Callable, chosen: dict[str, float]) -> Stages:
@@ -121,21 +105,8 @@ class Generator(nn.Module):
             )
         )
 
-    @property
-    def halo(self) -> int:
-        """Pixels that a tile needs around it: the receptive field's radius, rounded up to a multiple of `downsampling`."""
-        return -(-self.reach.radius // self.downsampling) * self.downsampling
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Restore `image`, (batch, channels, y, x) with y and x multiples of 8, to (batch, channels, scale · y, scale · x)."""
-        return self.explain(image).output
-
     def explain(self, image: Tensor) -> Restoration:
-        """As `forward`, with the intermediate images, the weights of the candidates and their estimated distances."""
-        if image.ndim != 4 or image.shape[1] != self.channels:
-            raise ValueError(f"expected (batch, {self.channels}, y, x), got {tuple(image.shape)}")
-        if image.shape[-2] % self.downsampling or image.shape[-1] % self.downsampling:
-            raise ValueError(f"y and x must be multiples of {self.downsampling}, got {tuple(image.shape[-2:])}")
+        self.check(image)
         mean, detail, contrast = self._look(image)
         first, second = self.deblurring(detail)
         encoder_decoder = image + first.to(image.dtype)

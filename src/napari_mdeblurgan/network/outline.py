@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from napari_mdeblurgan.network.registry import Network
+from napari_mdeblurgan.network.network import Network
 
 FILLING = {"normal_", "uniform_", "zero_", "fill_"}
 INITIALISING = {"kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_", "zeros_", "constant_"}

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from napari_mdeblurgan.network.approximation import OptimalApproximationModule
 from napari_mdeblurgan.network.blocks import LocalMean
-from napari_mdeblurgan.network.generator import Restoration
+from napari_mdeblurgan.network.network import Network, Restoration
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
@@ -88,7 +88,7 @@ class UNet(nn.Module):
         return reach
 
 
-class UNetSuperResolution(nn.Module):
+class UNetSuperResolution(Network):
     """A U-Net and M-Deblurgan's super-resolution module in series: the second sees only the first one's image.
 
     Parameters
@@ -107,6 +107,8 @@ class UNetSuperResolution(nn.Module):
     has biases and sees the image itself, as usual.
     """
 
+    name, title, family = "unet-sr", "U-Net + SR", "u-net"
+
     def __init__(self, channels: int = 1, scale: int = 2, width: int = 32) -> None:
         super().__init__()
         if channels not in (1, 3):
@@ -116,27 +118,20 @@ class UNetSuperResolution(nn.Module):
         self.channels, self.scale, self.width = channels, scale, width
         self.local_mean = LocalMean()
         self.deblurring = UNet(channels, width)
+        self.downsampling = self.deblurring.downsampling
         self.approximation = OptimalApproximationModule(channels, "none")
         self.super_resolution = SuperResolutionModule(channels, width // 2, scale, slope=0.1)
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """What `build_generator` needs to make a network of this shape."""
-        return {"name": "unet-sr", "channels": self.channels, "scale": self.scale, "width": self.width}
+        return {"name": self.name, "channels": self.channels, "scale": self.scale, "width": self.width}
 
     @property
-    def downsampling(self) -> int:
-        """Sizes along y and x must be multiples of this, and tiles must start on multiples of it."""
-        return self.deblurring.downsampling
-
-    @property
-    def reach(self) -> Reach:
-        """Receptive field in pixels of the input, computed from the layers."""
-        return self.stages.reach
+    def described(self) -> str:
+        return f"U-Net of width {self.width} and our super-resolution module in series"
 
     @property
     def stages(self) -> Stages:
-        """What `forward` does, for those who need a part of its result only."""
         return Stages(
             (
                 Stage(self._deblur, self._deblur_reach, ("image",), {"deblurred": 1}, self.downsampling, 3),
@@ -144,21 +139,9 @@ class UNetSuperResolution(nn.Module):
             )
         )
 
-    @property
-    def halo(self) -> int:
-        """Pixels that a tile needs around it: the receptive field's radius, rounded up to a multiple of `downsampling`."""
-        return -(-self.reach.radius // self.downsampling) * self.downsampling
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Restore `image`, (batch, channels, y, x) with y and x multiples of 8, to (batch, channels, scale · y, scale · x)."""
-        return self.explain(image).output
-
     def explain(self, image: Tensor) -> Restoration:
         """As `forward`, with the deblurred image in the place of both candidates: here there is nothing to choose from."""
-        if image.ndim != 4 or image.shape[1] != self.channels:
-            raise ValueError(f"expected (batch, {self.channels}, y, x), got {tuple(image.shape)}")
-        if image.shape[-2] % self.downsampling or image.shape[-1] % self.downsampling:
-            raise ValueError(f"y and x must be multiples of {self.downsampling}, got {tuple(image.shape[-2:])}")
+        self.check(image)
         deblurred = image + self.deblurring(image).to(image.dtype)
         mean = self.local_mean(deblurred)
         passed = self.approximation((image, deblurred, deblurred), mean, mean)

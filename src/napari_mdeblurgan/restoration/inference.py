@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,7 +16,6 @@ from scipy import ndimage
 from torch import Tensor
 
 from napari_mdeblurgan.errors import OutOfMemory
-from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.averaging import averaged
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
@@ -131,7 +130,7 @@ def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) ->
     return [without_tints(output, prepared, plan) for output, prepared in zip(outputs, batch, strict=True)]
 
 
-def explanation(network: Generator, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
+def explanation(network: Network, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
     """What the network says of a tile: (y, x, 6) float32, the weights of the three candidates and their distances.
 
     Raises
@@ -144,7 +143,7 @@ def explanation(network: Generator, prepared: Prepared, plan: RestorationPlan) -
 
 
 def explained(
-    network: Generator, batch: Sequence[Prepared], plan: RestorationPlan
+    network: Network, batch: Sequence[Prepared], plan: RestorationPlan
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Both `apply` and `explanation` of each tile, in one go."""
     stages = _as_planned(network.explained_stages, plan)
@@ -252,11 +251,6 @@ def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window
 def _strips(length: int) -> Iterator[slice]:
     """A few rows at a time, which take little memory and stay in the processor's cache."""
     return (slice(start, start + STRIP_ROWS) for start in range(0, length, STRIP_ROWS))
-
-
-def explains(network: Network) -> TypeGuard[Generator]:
-    """Whether a network has an approximation module to tell of."""
-    return isinstance(network, Generator) and network.approximation.reading != "none"
 
 
 def _forward(stages: Stages, names: tuple[str, ...], image: Tensor, tile: Tile, plan: RestorationPlan) -> list[Tensor]:

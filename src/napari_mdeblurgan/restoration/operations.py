@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import Part, read
 from napari_mdeblurgan.restoration.ensemble import Ensemble, ensemble, read_for_all
-from napari_mdeblurgan.restoration.inference import Prepared, apply, explained, explains, finish, network_on, prepare
+from napari_mdeblurgan.restoration.inference import Prepared, apply, explained, finish, network_on, prepare
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.walk import Place
@@ -63,7 +63,6 @@ class Explained(Once):
 
     def work(self, given: Sequence[Any]) -> Sequence[Any]:
         network = network_on(self.model, self.plan.device)
-        assert explains(network)
         return explained(network, given, self.plan)
 
     def finish(self, place: Place, given: Any, made: Any) -> dict[str, np.ndarray]:
@@ -102,5 +101,5 @@ def restoring(
     image: Any, plan: RestorationPlan, windows: tuple[Window, ...], model: Model, *, explain: bool = False
 ) -> Once:
     """How a plan's tiles are restored; `explain` asks for what the network says of them, if it says anything."""
-    kind = Explained if explain and explains(network_on(model, plan.device)) else Once
+    kind = Explained if explain and network_on(model, plan.device).explains else Once
     return kind(image, plan, windows, model)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import tomli_w
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import MdeblurganError, TrainingError
 from napari_mdeblurgan.model_card import ModelCard
+from napari_mdeblurgan.network.registry import known_network
 from napari_mdeblurgan.training.loss_config import PRESET_FIELDS, LossConfig, preset
 from napari_mdeblurgan.training.similarity import WINDOW
 
@@ -57,7 +58,7 @@ class ModelConfig:
 class NetworkConfig:
     """The network that is trained."""
 
-    name: Annotated[Literal["m-deblurgan", "unet-sr"], "m-deblurgan, or unet-sr to compare with"] = "m-deblurgan"
+    name: Annotated[str, AfterValidator(known_network), "m-deblurgan, or unet-sr to compare with"] = "m-deblurgan"
     kind: Annotated[Kind, "images it takes: rgb, grey, or auto: what the folder holds"] = "auto"
     scale: Annotated[Literal[2, 4], "how many times the pixel density grows: 2 or 4"] = 2
     width: Annotated[Annotated[int, Field(ge=1, le=512)], "feature maps at full size"] = 16

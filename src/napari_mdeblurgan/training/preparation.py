@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from napari_mdeblurgan.errors import ImageError, ModelError
 from napari_mdeblurgan.model import load_model
 from napari_mdeblurgan.network import Network, build_generator
 from napari_mdeblurgan.network.discriminator import Discriminator
+from napari_mdeblurgan.network.registry import parameters_of
 from napari_mdeblurgan.restoration.device import pick_precision
 from napari_mdeblurgan.training.config import ConfigError, Kind, NetworkConfig, Precision, TrainingConfig
 from napari_mdeblurgan.training.dataset import PatchSampler, SharpFolder, SharpImage, Source, open_folder
@@ -161,7 +162,8 @@ def _shape_of(start: str, config: TrainingConfig) -> Any:
             f"{start} is a ×{network.scale} model and cannot be the start of a ×{config.network.scale} one; leave "
             f"network.scale (--scale) out, or start from a ×{config.network.scale} model."
         )
-    fields = {name: value for name, value in network.architecture.items() if name != "channels"}
+    known = asdict(config.network).keys()
+    fields = {name: value for name, value in network.architecture.items() if name in known}
     wanted = config.network.kind
     if wanted == "grey" and network.channels == 3:
         raise ModelError(f"{start} is a colour model; start a grey one from a grey model.")
@@ -217,11 +219,10 @@ def network_for(config: TrainingConfig, begun: bool) -> Network:
         if network.channels != channels:
             network = colour_network_from_grey(network)  # type: ignore[arg-type]
         return network
-    shape: dict[str, Any] = {"name": asked.name, "channels": channels, "scale": asked.scale, "width": asked.width}
-    if asked.name == "m-deblurgan":
-        shape |= {"approximation": asked.approximation, "slope": asked.slope}
+    wanted = parameters_of(asked.name)
+    shape = {name: value for name, value in asdict(asked).items() if name in wanted}
     try:
-        return build_generator(shape)
+        return build_generator(shape | {"name": asked.name, "channels": channels})
     except ValueError as error:
         raise ConfigError(f"[network]: {error}.") from error
 

@@ -78,7 +78,7 @@ class Training:
     ) -> None:
         self.schedule, self.method, self.place = schedule, method or Method(), place
         loss = loss or LossConfig()
-        if loss.distances and getattr(network.approximation, "reading", "none") == "none":
+        if loss.distances and not network.explains:
             loss = replace(loss, distances=0.0)
         if loss.needs_discriminator and discriminator is None:
             raise TrainingError("The loss has an adversarial term or matches features; give it a discriminator.")

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target
-from napari_mdeblurgan.restoration.inference import explains, network_on
+from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
@@ -179,7 +179,7 @@ def assess_steps(
         yield Progress(done, total, time.perf_counter() - start, done)
     before, network = done, network_on(model, plan.device)
     said = None
-    if explains(network):
+    if network.explains:
         said = ExplainedAnew(image, plan, network) if explanation is None else explanation
     places = Todo(todo)
     for made in walk(places, plan, Mapped(image, restored, trust, model, said, spread), write):

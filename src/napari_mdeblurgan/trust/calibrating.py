@@ -13,7 +13,7 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.ensemble import ensemble, read_for_all
-from napari_mdeblurgan.restoration.inference import explains, network_on
+from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.consistency import compare
 from napari_mdeblurgan.trust.domain import examine
@@ -75,7 +75,7 @@ def restore_known(
     piece = read_piece(levels, restored, (), tile, plan, window)
     noise = estimate.examination.noise
     difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
-    said = explained(levels[tile.y.source, tile.x.source], tile, plan, window, network) if explains(network) else None
+    said = explained(levels[tile.y.source, tile.x.source], tile, plan, window, network) if network.explains else None
     eight = ensemble(read_for_all(levels, (), tile, plan), tile, plan, window, network)
     truth = block_means(np.atleast_3d(truth), binning=len(truth) // len(restored), y=0)
     sharp = (truth * 255 - window.low) / window.span

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.fitting import fine_grid
 from napari_mdeblurgan.restoration.inference import explanation, prepare
@@ -57,11 +57,11 @@ class ExplainedAnew:
         What was restored, in memory or lazy.
     plan : RestorationPlan
         Of the restoration.
-    network : Generator
+    network : Network
         That restored it.
     """
 
-    def __init__(self, image: Any, plan: RestorationPlan, network: Generator) -> None:
+    def __init__(self, image: Any, plan: RestorationPlan, network: Network) -> None:
         self._image, self._plan, self._network = image, plan, network
         edges = [spans[0].stop - spans[0].start for spans in fine_grid(plan).spans]
         self._edges = [2 * edge for edge in edges] if plan.tile >= 2 * max(edges) else edges
@@ -96,7 +96,7 @@ class ExplainedAnew:
         return self._plan.grid.tile_over((region[0], region[1]))
 
 
-def explained(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Generator) -> np.ndarray:
+def explained(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network) -> np.ndarray:
     """The same for one tile where nothing was kept: `block` is the tile's `source` part of one image."""
     said = explanation(network, prepare(block, tile, plan, window), plan)
     return said.astype(np.float16).astype(np.float32)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.inference import explains
 from napari_mdeblurgan.restoration.measuring import measured_windows, told
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
@@ -118,7 +117,7 @@ def plan_trust(
         estimate_whole(image, restored, plan, window, examination, channel)
         for window, examination, channel in zip(windows, examinations, channels, strict=True)
     )
-    speaks = explains(model.network)
+    speaks = model.network.explains
     made = {
         "consistency": True,
         "defocus": True,
