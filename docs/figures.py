@@ -59,6 +59,7 @@ JOBS = {
     ),
     "scan": Job("docs/screenshots_scan.py", "a scan that fills in, stacks, the widget Batch", ("SHOTS",), screen=True),
     "focus": Job("docs/screenshots_focus.py", "the widget Focus stack", ("SHOTS",), screen=True),
+    "shapes": Job("docs/screenshots_shapes.py", "Only here", ("SHOTS",), screen=True),
     "fine-tuning": Job(
         "docs/screenshots_fine_tuning.py", "the widget Fine-tune, with a training", ("LEAVES", "SHOTS"), screen=True
     ),

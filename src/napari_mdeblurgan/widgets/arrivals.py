@@ -76,14 +76,10 @@ class Arrivals:
         self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
         self._tell_made: Callable[[], None] = lambda: None  # anew, with the time that has passed since
 
-    def begin(self, images: Sequence[Image]) -> None:
-        """Note what is being restored."""
+    def begin(self, images: Sequence[Image], note: str) -> None:
+        """Note what is being restored, one image for each job, and what is to be said of the results as well."""
         self._sources = [weakref.ref(image) for image in images]
-        self._told, self._note = [], ""
-
-    def note(self, sentence: str) -> None:
-        """Say this of the result as well."""
-        self._note = sentence
+        self._told, self._note = [], note
 
     @property
     def _source(self) -> Image | None:
@@ -98,7 +94,8 @@ class Arrivals:
         """Show what a job has come to."""
         scans, controls = self._parts.scans, self._parts.controls
         if isinstance(step, str):
-            restoring = wording.restoring(self._number + 1, len(self._sources))
+            what = "image" if len(set(self._sources)) == len(self._sources) else "region"
+            restoring = wording.restoring(self._number + 1, len(self._sources), what)
             self._doing = step if step == trust.CHECKING else restoring
             if step == trust.CHECKING:
                 show_life(controls)
@@ -165,6 +162,7 @@ class Arrivals:
         self._told.append("")
         self._tell_made()
         self._told += filter(None, [self._note, *made.warnings])
+        self._note = ""
         self._show_trust(made.trusted, result)
         for warning in made.warnings:
             show_warning(warning)

@@ -25,7 +25,8 @@ class Choices:
     """What was chosen: the device, a model for each kind of image, and a folder for results (empty: none yet).
 
     And whether results are assessed, and made of eight orientations, and images halved first, and how many pixels
-    results have, and how before and after are compared, which map of trust is shown, and whether the details of a verdict are.
+    results have, and how before and after are compared, which map of trust is shown, and whether the details of a verdict are;
+    and the name of the Shapes layer whose shapes alone are restored, empty for the whole image.
     """
 
     device: str = "auto"
@@ -39,6 +40,7 @@ class Choices:
     map: str = "error"
     details: str = "folded"
     results_folder: str = ""
+    only_here: str = ""
 
 
 Kind = TypeVar("Kind", bound="DataclassInstance")

@@ -15,6 +15,7 @@ from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
+    from napari_mdeblurgan.widgets.choices import Choices
 
 COMPARE_KEY = "Alt-B"
 COMPARE_WAYS = BLINK, CURTAIN, SIDE_BY_SIDE = "Blink", "Curtain", "Side by side"
@@ -94,6 +95,15 @@ class Controls:
 
 
 Entries = Callable[[Any], list[tuple[str, Any]]]
+
+
+def show_choices(controls: Controls, last: Choices) -> None:
+    """Begin with what was chosen the last time."""
+    controls.trust.value = last.trust != "no"
+    controls.ensemble.value = last.ensemble == "yes"
+    controls.halve.value = last.halve == "yes"
+    if last.output in controls.output.choices:
+        controls.output.value = last.output
 
 
 def show_scale(controls: Controls, scale: int) -> None:
@@ -211,10 +221,10 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
 def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widget) -> list[Widget]:
     """Arrange the widgets in rows for a vertical container without labels of its own; `more` come before the buttons."""
     return [
-        *(_named(box) for box in (controls.image, controls.model)),
+        *(named(box) for box in (controls.image, controls.model)),
         controls.about,
-        _named(controls.device),
-        _named(controls.output),
+        named(controls.device),
+        named(controls.output),
         _row(controls.trust, controls.ensemble),
         _row(controls.halve, controls.this_slice),
         *more,
@@ -254,9 +264,9 @@ def _row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
     return row
 
 
-def _named(box: ComboBox) -> Container:
-    """Put the drop-down's label before it."""
-    return _row(_name_of(box.label, box.tooltip or ""), box)
+def named(box: ComboBox, width: int = LABEL_WIDTH) -> Container:
+    """A row of a drop-down with its label before it."""
+    return _row(_name_of(box.label, box.tooltip or "", width), box)
 
 
 def _name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:

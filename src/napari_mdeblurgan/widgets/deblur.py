@@ -23,6 +23,7 @@ from napari_mdeblurgan.widgets.controls import (
     laid_out,
     make_controls,
     scrolling,
+    show_choices,
     show_image,
     show_life,
     show_scale,
@@ -32,6 +33,7 @@ from napari_mdeblurgan.widgets.job import Job
 from napari_mdeblurgan.widgets.keep.saver import ResultSaver
 from napari_mdeblurgan.widgets.keys import bind_key, release_key
 from napari_mdeblurgan.widgets.model_choice import ModelChoice
+from napari_mdeblurgan.widgets.only_here.choice import OnlyHere
 from napari_mdeblurgan.widgets.orders import Orders
 from napari_mdeblurgan.widgets.origin import is_result, marks
 from napari_mdeblurgan.widgets.pairs import Pairs
@@ -46,7 +48,6 @@ from napari_mdeblurgan.widgets.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from napari.layers import Layer
-
 
 NO_CHOICE = ("Choose an image", None)
 
@@ -76,6 +77,7 @@ class DeblurWidget(Container):
             self._image_entries, self._models.entries, self._devices.entries
         )
         self._devices.box = self.controls.device
+        self.only_here = OnlyHere(napari_viewer, self._remembered, self._on_choice, self._refresh)
         self.comparison = Comparison(
             napari_viewer, self._pairs, self.controls, self._remembered, self._meant, self._tell_failure, self._refresh
         )
@@ -103,17 +105,12 @@ class DeblurWidget(Container):
             self._card_for,
             self._output_scale_for,
             lambda: self.sharpness.group.microscope,
+            self.only_here,
         )
-        last = self._remembered.choices
-        self.controls.trust.value = last.trust != "no"
-        self.controls.ensemble.value = last.ensemble == "yes"
-        self.controls.halve.value = last.halve == "yes"
-        if last.output in self.controls.output.choices:
-            self.controls.output.value = last.output
+        show_choices(self.controls, self._remembered.choices)
         super().__init__(labels=False)
-        options = self.slices.widget, self.results.widget, self.sharpness.group.widget
-        verdict = self._panel.fold.widget
-        rows = laid_out(self.controls, *options, sharpness=self.sharpness.widget, details=verdict)
+        options = self.only_here.widget, self.slices.widget, self.results.widget, self.sharpness.group.widget
+        rows = laid_out(self.controls, *options, sharpness=self.sharpness.widget, details=self._panel.fold.widget)
         self._rows = scrolling(self, rows)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         in_use, position = self.scans.paths, napari_viewer.layers.index
@@ -136,10 +133,11 @@ class DeblurWidget(Container):
     def reset_choices(self, *_: Any) -> None:
         """Offer the layers that there are now; napari calls this whenever a layer comes, goes or is renamed."""
         image = self.image
-        with self.controls.image.changed.blocked():
+        with self.controls.image.changed.blocked(), self.only_here.box.changed.blocked():
             self._rows.reset_choices()
             if image is not None and image in self.controls.image.choices:
                 self.controls.image.value = image
+        self.only_here.follow()
         if self.image is not image:
             self._on_image()
         self._refresh()
@@ -235,7 +233,7 @@ class DeblurWidget(Container):
         if self.running:
             return
         one_plane = image is not None and image.ndim > 2 and self.controls.this_slice.value  # it may be left any time
-        if image is None or card is None or one_plane or self.problem is not None:
+        if image is None or card is None or one_plane or self.only_here.layer is not None or self.problem is not None:
             return
         try:
             job = self._orders.in_folder(image)
@@ -287,11 +285,11 @@ class DeblurWidget(Container):
         if not self._ready():
             return
         try:
-            jobs = [self._orders.job(image) for image in self.images]
+            images, jobs, note = self._orders.jobs(self.images)
         except MdeblurganError as error:
             self._tell_failure(str(error))
             return
-        self._start(self.images, jobs)
+        self._start(images, jobs, note)
 
     def restore(self, image: Image) -> str:
         """Choose a layer and restore it; why that does not begin, in one sentence, or nothing."""
@@ -312,7 +310,7 @@ class DeblurWidget(Container):
         card, controls = self._card_for(image), self.controls
         factor = output_factor(self._output_scale_for(image), card) if card else 0
         binning, orientations = 2 if controls.halve.value else 1, 8 if controls.ensemble.value else 1
-        return Wishes(card.name if card else "", factor, binning, orientations)
+        return Wishes(card.name if card else "", factor, binning, orientations, self._orders.regions(image, binning))
 
     def start_preview(self) -> None:
         """Restore what the canvas shows."""
@@ -324,15 +322,14 @@ class DeblurWidget(Container):
         except MdeblurganError as error:
             self._tell_failure(str(error))
             return
-        self._start([image], [job])
-        self._arrivals.note("" if is_all else wording.CUT_PREVIEW)
+        self._start([image], [job], "" if is_all else wording.CUT_PREVIEW)
 
     def _ready(self) -> bool:
         return not self.running and self.problem is None
 
-    def _start(self, images: list[Image], jobs: list[Job]) -> None:
+    def _start(self, images: list[Image], jobs: list[Job], note: str) -> None:
         self.comparison.leave()
-        self._arrivals.begin(images)
+        self._arrivals.begin(images, note)
         for image in images:
             self._begun.forget(image)
         self._pairs.begin_run(images)
@@ -391,10 +388,11 @@ class DeblurWidget(Container):
         """Show a message, and below it what is to be said besides, such as why nothing can be done; and the verdict."""
         self._message = message
         self._panel.show(self._active(), self._compared())
-        untrained = "" if self.running else self._models.untrained()
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
-        said = (message, self.problem or "", begun, self._warning(), untrained)
-        self.controls.status.value = "\n".join(filter(None, said))
+        here = "" if message or self.running else self.only_here.sentence(to_disk=bool(self.results.wanted))
+        untrained = "" if self.running else self._models.untrained()
+        said = filter(None, (message, self.problem or "", begun, here, self._warning(), untrained))
+        self.controls.status.value = "\n".join(said)
 
     # ---- the widget's life
 
@@ -420,6 +418,7 @@ class DeblurWidget(Container):
         self.saver.close()
         self.scans.close()
         self.results.abandon()
+        self.only_here.close()
         self._devices.search.abandon()
         self._begun.abandon()
         self.sharpness.close()
@@ -436,13 +435,13 @@ class DeblurWidget(Container):
         controls.about.value = models.summary(card) if card is not None else ""
         show_scale(controls, card.scale if card is not None else 2)
         controls.this_slice.visible = image is not None and image.ndim > 2
-        self.slices.offer(image, one_plane=controls.this_slice.value)
+        self.slices.offer(image, one_plane=controls.this_slice.value or self.only_here.layer is not None)
         self.results.require(problem is None and any(self._orders.is_large(layer) for layer in images))
         resumable = not self.running and any(self.scans.can_resume(layer) for layer in images)
-        controls.run.text = wording.run(len(images), resumable)
+        controls.run.text = wording.run(len(images), resumable, self.only_here.count)
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
         controls.working.visible = self.running
-        self.sharpness.show(self._pairs.together(self._active(), self._compared()))
+        self.sharpness.show(self._pairs.following(self._active(), self._compared()))
         self.comparison.follow()
         controls.report.enabled = self._reported() is not None
         self.saver.refresh(possible=bool(self._kept()))

@@ -55,6 +55,7 @@ def averaged(job: Job) -> Job:
         original=job.data,
         placement=enlarged(job.placement, 1 / job.binning),
         region=None if job.region is None else _in_blocks(job.region, shape, job.binning),
+        part=None if job.part is None else job.part.binned(job.binning),
         seen=seen,
     )
 
@@ -65,6 +66,12 @@ def in_pixels(region: Region | None, binning: int) -> Region | None:
         return region
     (y0, y1), (x0, x1) = region
     return (y0 * binning, y1 * binning), (x0 * binning, x1 * binning)
+
+
+def whole_blocks(region: Region, shape: tuple[int, ...], binning: int) -> Region:
+    """What is restored of a region of an image of so many rows and columns: of one that is averaged, whole blocks of pixels."""
+    blocks = tuple(length // binning for length in shape)
+    return in_pixels(_in_blocks(region, blocks, binning), binning) or region
 
 
 def _in_blocks(region: Region, shape: tuple[int, ...], binning: int) -> Region:

@@ -13,6 +13,7 @@ from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import part_of
 from napari_mdeblurgan.widgets.job import Job, Noted, Restored, layer_arguments, planned, timed
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
+from napari_mdeblurgan.widgets.only_here import cut
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -36,7 +37,7 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     model = load_model(job.model)
     yield trust.LOOKING
     image, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
-    plan = yield from planned(planning(image, model.card, tile_memory_mb=memory, **job.options))
+    plan = yield from planned(planning(image, model.card, tile_memory_mb=memory, **cut.widened(job, model).options))
     check = job.trust and trust.fits_in_memory(plan)
     examinations = (yield from trust.examining(image, plan, model, job.binning)) if check else ()
     if examinations:
@@ -49,7 +50,8 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
         data, seconds = yield from timed(restore_steps(image, plan, model, tell))
         spread = None
     soft = yield from _softened(job, data, softness_at(model.card, plan.factor))
-    restored = _restored(job, plan, model, soft, seconds)
+    left = cut.cut_result(soft, plan, job)
+    restored = _restored(job, cut.narrowed(plan, job), model, left, seconds)
     if not check:
         return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
     trusted = yield from trust.assessed(job, image, plan, model, soft, explanation, spread, examinations)

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
+    from napari_mdeblurgan.widgets.only_here.parts import Part
     from napari_mdeblurgan.widgets.soft_results import SoftResult
     from napari_mdeblurgan.widgets.trust import Trusted
 
 MEASURING = "Measuring the intensities…"
+SEEN_THROUGH = "translucent_no_depth"  # a blending, which is drawn like an opaque one but where nothing is
 
 Made = TypeVar("Made")
 
@@ -50,6 +52,8 @@ class Job:
         Axes before y and x whose entries have an intensity window each; none: one window for the whole.
     region : ((y0, y1), (x0, x1)), optional
         Restore this part alone, in pixels of the source.
+    part : Part, optional
+        The shape that it is restored for, whose box the region is.
     preview : bool
         Whether the result is a passing look.
     trust : bool
@@ -88,6 +92,7 @@ class Job:
     planes: tuple[slice, ...] = ()
     window_axes: tuple[int, ...] = ()
     region: Region | None = None
+    part: Part | None = None
     preview: bool = False
     trust: bool = False
     ensemble: bool = False
@@ -212,17 +217,20 @@ def layer_arguments(
     """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was made."""
     placement = enlarged(job.placement, plan.factor, (*job.first_plane, *plan.origin))
     suffix = "preview" if job.preview else sharpened(job, plan.factor)
+    hides = job.part is not None and job.part.outline is not None  # where it is empty, if it is drawn as opaque
     return {
         "name": f"{job.source} [{suffix}]",
         "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds) | noted(softness)},
         **placement.layer_arguments(),
         **job.look,
+        **({"blending": SEEN_THROUGH} if hides and job.look.get("blending") == "opaque" else {}),
     }
 
 
 def sharpened(job: Job, factor: int) -> str:
     """What was done to the image, in the name of its result."""
-    return f"{'halved, ' if job.binning == 2 else ''}sharp ×{factor}"
+    region = "" if job.part is None else f", {job.part.name}"
+    return f"{'halved, ' if job.binning == 2 else ''}sharp ×{factor}{region}"
 
 
 def noted(softness: Softness) -> dict[str, Any]:
@@ -235,6 +243,8 @@ def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -
     from napari_mdeblurgan.restoration.made import provenance_of
 
     made = provenance_of(plan, model.card, job.source, ensemble=job.ensemble, binning=job.binning, seconds=seconds)
+    if job.part is not None:
+        made |= {"part": job.part.name, "outline": job.part.told(job.binning)}
     return made | {
         "slices": [(span.start, span.stop) for span in job.planes] if job.is_part and job.planes else None,
         "region": in_pixels(job.region, job.binning),

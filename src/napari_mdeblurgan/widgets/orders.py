@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets import layers, view
 from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls
+from napari_mdeblurgan.widgets.halving import whole_blocks
 from napari_mdeblurgan.widgets.scan import is_large
 from napari_mdeblurgan.widgets.settings import read_settings
+from napari_mdeblurgan.widgets.view import image_shape
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
     from napari_mdeblurgan.model import ModelCard
+    from napari_mdeblurgan.restoration.tiling import Region
     from napari_mdeblurgan.widgets.job import Job
     from napari_mdeblurgan.widgets.known_optics import Microscope
+    from napari_mdeblurgan.widgets.only_here.choice import OnlyHere
     from napari_mdeblurgan.widgets.results_folder import ResultsFolder
     from napari_mdeblurgan.widgets.scan_layers import ScanLayers
     from napari_mdeblurgan.widgets.slices import Slices
@@ -41,6 +45,8 @@ class Orders:
         Gives how many pixels the result of an image has for one of it, as `make_plan` takes it.
     microscope : callable
         Gives what the user says of it.
+    only_here
+        Of the widget.
     """
 
     def __init__(
@@ -53,10 +59,11 @@ class Orders:
         card_for: Callable[[Image], ModelCard | None],
         output_scale_for: Callable[[Image], int | None],
         microscope: Callable[[], Microscope],
+        only_here: OnlyHere,
     ) -> None:
         self._viewer, self._controls, self._slices = viewer, controls, slices
         self._results, self._scans, self._card_for = results, scans, card_for
-        self._output_scale_for, self._microscope = output_scale_for, microscope
+        self._output_scale_for, self._microscope, self._only_here = output_scale_for, microscope, only_here
 
     def job(self, image: Image) -> Job:
         """Restore a layer: whole, some of its slices, or the plane that is shown.
@@ -71,6 +78,47 @@ class Orders:
             view.check_plane_shown(image, self._viewer, f"{THIS_SLICE!r}", part["order"])
             part["planes"] = self._plane(image, part)
         return self._made(image, **part)
+
+    def jobs(self, images: Sequence[Image]) -> tuple[list[Image], list[Job], str]:
+        """Restore layers: each as in `job`, or each of the shapes on it that alone are to be restored.
+
+        Returns
+        -------
+        list of Image, list of Job, str
+            The jobs, what each of them restores, and what is to be known of them.
+
+        Raises
+        ------
+        ImageError
+            As in `job`, and if no shape lies on one of the layers.
+        """
+        if self._only_here.layer is None:
+            return list(images), [self.job(image) for image in images], ""
+        sources, jobs, notes = [], [], []
+        for image in images:
+            part = self._slices.of(image)
+            found = self._only_here.found(image, part["order"])
+            part["planes"] = self._plane(image, part)
+            jobs += [self._made(image, **part, region=region, part=each) for region, each in found.parts]
+            sources += [image] * len(found.parts)
+            notes.append(found.note)
+        notes.append(self._only_here.note(jobs))
+        return sources, jobs, " ".join(dict.fromkeys(filter(None, notes)))
+
+    def regions(self, image: Image, binning: int) -> frozenset[Region | None]:
+        """What of an image is to be restored, in its pixels: all of it, or the boxes around shapes, which may be none."""
+        shape = image_shape(image, self._slices.order(image))[-2:]
+        boxes = self._boxes(image)
+        return frozenset(None if box is None else whole_blocks(box, shape, binning) for box in boxes)
+
+    def _boxes(self, image: Image) -> list[Region | None]:
+        if self._only_here.layer is None:
+            return [None]
+        try:
+            found = self._only_here.found(image, self._slices.order(image))
+        except ImageError:  # it is said when they are to be restored
+            return []
+        return [region for region, _ in found.parts]
 
     def in_folder(self, image: Image) -> Job:
         """The same job, made on disk in any case.
@@ -96,9 +144,14 @@ class Orders:
         return self._made(image, **part, region=region, preview=True), is_all
 
     def is_large(self, image: Image) -> bool:
-        """Whether the result has to be made on disk; one slice of it is looked at when it is started."""
+        """Whether a result has to be made on disk; one slice of it is looked at when it is started."""
         card, part = self._card_for(image), self._slices.of(image) | self._pixels(image)
-        return card is not None and is_large(layers.job_on(image, card.name, "auto", **part), card)
+        if card is None:
+            return False
+        if self._only_here.layer is not None:
+            part["planes"] = self._plane(image, part)
+        made = (layers.job_on(image, card.name, "auto", **part, region=region) for region in self._boxes(image))
+        return any(is_large(job, card) for job in made)
 
     def _pixels(self, image: Image) -> dict[str, Any]:
         """What is chosen of the pixels that are restored, and of those that the result has."""

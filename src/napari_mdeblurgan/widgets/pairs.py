@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from napari.layers import Image
@@ -30,6 +30,8 @@ class Pairs:
         self._results: WeakKeyDictionary[Image, list[ref[Image]]] = WeakKeyDictionary()
         self._previews: WeakSet[Image] = WeakSet()
         self._runs: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()  # by source, all of its last run
+        self._beside: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()  # by result, those of its order
+        self._parts: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()  # by source, of its last run
         self._take_up()
 
     def begin_run(self, sources: Iterable[Image]) -> None:
@@ -38,6 +40,7 @@ class Pairs:
         for source in run:
             self._runs.get(source, WeakSet()).discard(source)
             self._runs[source] = run
+            self._parts[source] = WeakSet()
 
     def run_of(self, source: Image) -> list[Image]:
         """`source`, and those of its last run that have results."""
@@ -53,6 +56,13 @@ class Pairs:
         self._results.setdefault(source, []).append(ref(result))
         if preview:
             self._previews.add(result)
+        elif part_of_image(result) is not None:
+            group = self._beside[result] = self._parts.setdefault(source, WeakSet())
+            group.add(result)
+
+    def beside(self, result: Image) -> list[Image]:
+        """Other parts of the same image that were restored in the same run and are still open."""
+        return [each for each in self._beside.get(result, ()) if each is not result and each in self._layers]
 
     def _take_up(self) -> None:
         """Remember what another widget has made, by what the layers tell of themselves."""
@@ -91,8 +101,14 @@ class Pairs:
         first = active if isinstance(active, Image) and is_result(active) else None
         own = source if first is None else self.source_of(first)
         run = [self.results_of(each) for each in (self.run_of(own) if own is not None else ())]
-        newest = [made[-1] for made in run if made and first not in made]
+        meant = first or next((made[-1] for made in run if made), None)
+        newest = [_like(meant, made) for made in run if made and first not in made]
         return newest if first is None else [first, *newest]
+
+    def following(self, active: Layer | None, source: Image | None) -> list[Image]:
+        """The same, and the parts beside each of them."""
+        found = self.together(active, source)
+        return found + [each for result in found for each in self.beside(result) if each not in found]
 
     def compared(self, active: Layer | None, source: Image | None) -> list[Image]:
         """The same, but for a selected result of which no source is open: then those of `source`."""
@@ -112,7 +128,23 @@ class Pairs:
     def show_after(self, source: Image) -> None:
         """Show the newest result; what lies below stays visible only where it cannot shine through."""
         *older, newest = self.results_of(source)
-        newest.visible = True
+        shown = [newest, *self.beside(newest)]
+        for layer in shown:
+            layer.visible = True
         if not hides_what_is_below(newest):
             for layer in (source, *older):
-                layer.visible = False
+                layer.visible = layer in shown
+
+
+def part_of_image(result: Layer | None) -> tuple[Any, ...] | None:
+    """What tells a part of an image that was restored for a shape from every other part; None for all other layers."""
+    made = None if result is None else result.metadata.get("mdeblurgan")
+    if not isinstance(made, dict) or made.get("part") is None:
+        return None
+    return made["part"], made.get("region"), made.get("outline")
+
+
+def _like(meant: Image | None, made: list[Image]) -> Image:
+    """The newest of results, or of those of the same part of their images as is meant, if there are any."""
+    alike = [each for each in made if part_of_image(each) == part_of_image(meant)]
+    return (alike or made)[-1]

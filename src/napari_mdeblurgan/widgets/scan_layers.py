@@ -34,6 +34,11 @@ class Wishes(NamedTuple):
     factor: int
     binning: int
     orientations: int
+    regions: frozenset[Region | None] = frozenset([None])
+
+    def allow(self, made: Wishes) -> bool:
+        """Whether a result is one of those that are wished for."""
+        return made._replace(regions=self.regions) == self and made.regions <= self.regions
 
 
 class ScanLayers:
@@ -75,7 +80,7 @@ class ScanLayers:
         path, place, made = self._unfinished.get(source, (None, {}, chosen))
         return (
             path is not None
-            and made == chosen
+            and chosen.allow(made)
             and place == placement_of(source).told()
             and any((place / "zarr.json").is_file() for place in (path, path.with_name(path.name + PARTIAL)))
         )
@@ -159,7 +164,8 @@ class ScanLayers:
 
 def _made_by(arguments: dict[str, Any]) -> Wishes:
     made = arguments["metadata"]["mdeblurgan"]
-    return Wishes(made["model"], made["scale"], made.get("binning", 1), made["orientations"])
+    regions = frozenset([made["region"]])
+    return Wishes(made["model"], made["scale"], made.get("binning", 1), made["orientations"], regions)
 
 
 def _interrupt(live: LiveLayer, opened: Opened) -> None:

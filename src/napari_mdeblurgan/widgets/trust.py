@@ -15,6 +15,7 @@ import psutil
 
 from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
+from napari_mdeblurgan.widgets.only_here import cut
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name
 
@@ -160,7 +161,8 @@ def assessed(
     wishes = Wishes(disagreement=spread is not None)
     trust = yield from planning_trust(image, soft.shown, plan, model, wishes, examinations)
     assessment = yield from assess_steps(image, soft.shown, trust, model, explanation, spread)
-    return _trusted(job, image, plan, model, assessment, soft.softness)
+    left = cut.cut_maps(assessment, plan, job)
+    return _trusted(job, image, cut.narrowed(plan, job), model, left, soft.softness)
 
 
 def assessed_on_disk(
@@ -216,14 +218,14 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
     """Arguments of the layer that shows a map; `path` is that of the result, if it is on disk."""
     from napari_mdeblurgan.trust.choice import LEGEND
 
-    kind = made.kind
+    kind, part = made.kind, job.part.name if job.part is not None else ""
     placement = enlarged(job.placement, plan.factor if kind.finer else 1, (*job.first_plane, *plan.origin))
     levels = [put_back(level, job.placement.order) for level in (made.data, *made.coarser)]
     arguments: dict[str, Any] = {
         "kind": "image" if kind.colormap else "labels",
         "data": levels if made.coarser else levels[0],
         "multiscale": bool(made.coarser),
-        "name": f"{job.source} [{', '.join(filter(None, (kind.title.lower(), kind.unit)))}]",
+        "name": f"{job.source} [{', '.join(filter(None, (kind.title.lower(), kind.unit, part)))}]",
         "metadata": {
             "mdeblurgan": {
                 "map": made.name,

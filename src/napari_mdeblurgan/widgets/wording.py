@@ -76,15 +76,16 @@ def amount(size: float) -> str:
     return f"{size:.1f}{UNBROKEN}TB"
 
 
-def run(images: int, resume: bool) -> str:
-    """What the button says that starts the work."""
+def run(images: int, resume: bool, shapes: str = "") -> str:
+    """What the button says that starts the work; `shapes` is how many of them are restored, if not the whole."""
     words = RESUME if resume else RUN
-    return f"{words} ({images} layers)" if images > 1 else words
+    counts = ", ".join(filter(None, [f"{images} layers" * (images > 1), shapes]))
+    return f"{words} ({counts})" if counts else words
 
 
-def restoring(number: int, of: int) -> str:
+def restoring(number: int, of: int, what: str = "image") -> str:
     """What is being done, while it is done."""
-    return f"Restoring image {number} of {of}…" if of > 1 else "Restoring…"
+    return f"Restoring {what} {number} of {of}…" if of > 1 else "Restoring…"
 
 
 def restored_again(name: str, source: str) -> str:

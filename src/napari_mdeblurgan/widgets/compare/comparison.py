@@ -104,8 +104,16 @@ class Comparison:
         found = [(self._pairs.source_of(each), each) for each in self._meant()]
         return [(source, each) for source, each in found if source is not None and source is not each]
 
-    def _enter(self) -> None:
+    def _shown_pairs(self) -> list[ImagePair]:
+        """The same; behind a curtain, the parts of an image that were restored beside each other are seen together."""
         pairs = self._meant_pairs()
+        if self._way.value != CURTAIN:
+            return pairs
+        beside = [(source, each) for source, result in pairs for each in self._pairs.beside(result)]
+        return pairs + [pair for pair in beside if pair not in pairs]
+
+    def _enter(self) -> None:
+        pairs = self._shown_pairs()
         canvas = canvas_of(self._viewer)
         if not pairs or self._changing:
             return
@@ -157,7 +165,7 @@ class Comparison:
 
     def follow(self) -> None:
         """Bring what is shown, and what the button says, in line with what is chosen."""
-        found = self._meant_pairs()
+        found = self._shown_pairs()
         if self.shown is not None and not self._changing and found != self.shown.pairs:
             again = {source for source, _ in self.shown.pairs} <= {source for source, _ in found}
             self.leave()

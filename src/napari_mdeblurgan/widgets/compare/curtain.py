@@ -37,7 +37,8 @@ class Curtain:
         self._kept.set_grid(enabled=False)
         self._kept.show(shown, shown | others)
         nodes = canvas.layer_to_visual
-        self._before, self._after = ([ClippedLayer(each[side], nodes) for each in pairs] for side in (0, 1))
+        sides = (dict.fromkeys(pair[side] for pair in pairs) for side in (0, 1))  # a source may have several results
+        self._before, self._after = ([ClippedLayer(each, nodes) for each in layers] for layers in sides)
         self.line = CurtainLine(canvas.native)
         self._captions = Captions(canvas.native, beside=True)
         self.line.moved.connect(self._on_moved)

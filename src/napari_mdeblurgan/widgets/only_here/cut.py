@@ -1,0 +1,132 @@
+"""A shape cut out of what was restored around it: numbers only, on the thread of the job. No Qt in here.
+
+Outside of a shape that does not fill its box there is no value: colours are transparent there, grey values are not a number,
+which napari leaves transparent and measurements leave out. Integers have no such value: they become floating-point numbers that
+are equal to them. A zero would be a dark pixel that was never measured, and would hide the image below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.tiling import Region
+    from napari_mdeblurgan.trust.assess import Assessment
+    from napari_mdeblurgan.trust.maps import TrustMap
+    from napari_mdeblurgan.widgets.job import Job
+    from napari_mdeblurgan.widgets.soft_results import SoftResult
+
+COLOURS = 3
+
+
+def widened(job: Job, model: Model) -> Job:
+    """The job with a wider region where its result is softened afterwards, which looks beyond the edge of a shape."""
+    from napari_mdeblurgan.restoration.output_scale import softness_at
+    from napari_mdeblurgan.restoration.softness import softening_margin
+    from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
+
+    if job.part is None or job.region is None:
+        return job
+    factor = job.factor(model.card)
+    optics = optics_of(job.placement, job.file, job.binning)
+    sigma = known_softness(optics, job.microscope, softness_at(model.card, factor)).sigma
+    margin = softening_margin(sigma, factor)
+    axes = len(job.placement.scale)
+    (y0, y1), (x0, x1) = job.region
+    height, width = job.data.shape[axes - 2 : axes]
+    wide = (max(y0 - margin, 0), min(y1 + margin, height)), (max(x0 - margin, 0), min(x1 + margin, width))
+    return replace(job, region=wide)
+
+
+def narrowed(plan: RestorationPlan, job: Job) -> RestorationPlan:
+    """The plan of what is left of a job's result in the end."""
+    return plan if job.part is None or job.region is None else replace(plan, region=job.region)
+
+
+def cut_result(soft: SoftResult, plan: RestorationPlan, job: Job) -> SoftResult:
+    """What is left of a result; `plan` is that by which it was made."""
+    if job.part is None or job.region is None:
+        return soft
+    inside = inside_of(job, plan.factor)
+
+    def cut(data: np.ndarray) -> np.ndarray:
+        return emptied(_within(data, plan, job.region, plan.factor), inside, rgb=job.rgb)
+
+    assert isinstance(soft.bare, np.ndarray)
+    assert soft.shown is not None
+    bare = cut(soft.bare)
+    return replace(soft, bare=bare, shown=bare if soft.shown is soft.bare else cut(soft.shown))
+
+
+def cut_maps(assessment: Assessment, plan: RestorationPlan, job: Job) -> Assessment:
+    """The same for the maps of an assessment, whose figures hold for all that was restored."""
+    if job.part is None or job.region is None:
+        return assessment
+    return replace(assessment, maps=tuple(_cut_map(each, plan, job) for each in assessment.maps))
+
+
+def _cut_map(made: TrustMap, plan: RestorationPlan, job: Job) -> TrustMap:
+    factor = plan.factor if made.kind.finer else 1
+    data, inside = _within(made.data, plan, job.region, factor), inside_of(job, factor)
+    if inside is not None:
+        data = data.copy()
+        data[(slice(None),) * len(plan.leading) + (~inside,)] = np.nan if data.dtype.kind == "f" else 0
+    return replace(made, data=data)
+
+
+def inside_of(job: Job, factor: int) -> np.ndarray | None:
+    """(y, x) bool: which pixels of the result, `factor` for one of the image, have their centre in the shape; None for all."""
+    from skimage.draw import polygon2mask
+
+    assert job.part is not None
+    assert job.region is not None
+    if job.part.outline is None:
+        return None
+    first = np.array([start for start, _ in job.region])
+    shape = [(stop - start) * factor for start, stop in job.region]
+    return np.asarray(polygon2mask(shape, (job.part.outline - first + 0.5) * factor - 0.5))
+
+
+def emptied(data: np.ndarray, inside: np.ndarray | None, *, rgb: bool) -> np.ndarray:
+    """An image without a value where it is not `inside`.
+
+    Parameters
+    ----------
+    data : ndarray
+        (..., y, x), or (..., y, x, 3 or 4) in colour; any real type.
+    inside : ndarray or None
+        (y, x) bool; None for all of it.
+    rgb : bool
+        Whether the last axis holds colours.
+
+    Returns
+    -------
+    ndarray
+        Colours get opacity as a fourth value. Grey integers become float32 where that holds all of their values, else float64.
+    """
+    if inside is None:
+        return data
+    if rgb:
+        opaque: Any = np.iinfo(data.dtype).max if data.dtype.kind in "iu" else 1
+        opacity = data[..., COLOURS] if data.shape[-1] > COLOURS else np.full(data.shape[:-1], opaque, data.dtype)
+        opacity = np.where(inside, opacity, 0).astype(data.dtype)
+        return np.concatenate([data[..., :COLOURS], opacity[..., None]], axis=-1)
+    kind = data.dtype if data.dtype.kind == "f" else np.result_type(data.dtype, np.float32)
+    return np.where(inside, data, np.nan).astype(kind)
+
+
+def _within(data: np.ndarray, plan: RestorationPlan, region: Region | None, factor: int) -> np.ndarray:
+    """The part of a result, or a map, of a plan that lies in a region of the image."""
+    assert region is not None
+    if region == plan.region:
+        return data
+    spans = [
+        slice((start - first) * factor, (stop - first) * factor)
+        for (start, stop), (first, _) in zip(region, plan.region, strict=True)
+    ]
+    return np.ascontiguousarray(data[(slice(None),) * len(plan.leading) + tuple(spans)])

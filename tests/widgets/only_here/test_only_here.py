@@ -1,0 +1,435 @@
+"""Restoring only the shapes of a Shapes layer, by clicks in a real window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.trust import KNOWN
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+    from pytestqt.qtbot import QtBot
+
+    Noise = Callable[..., np.ndarray]
+    Run = Callable[[], None]
+
+HALO_SEEN = 1  # grey level that sums in another order may round differently
+
+
+def box(y0: float, y1: float, x0: float, x1: float) -> np.ndarray:
+    """Corners of a rectangle."""
+    return np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]], dtype=float)
+
+
+@pytest.fixture
+def press(qtbot: QtBot, widget: DeblurWidget, wait_for_end: Run) -> Run:
+    """Click **Deblur + SR** and wait for the results."""
+
+    def click() -> None:
+        qtbot.mouseClick(widget.controls.run.native, Qt.MouseButton.LeftButton)
+        assert widget.running, widget.controls.status.value
+        wait_for_end()
+
+    return click
+
+
+@pytest.fixture
+def choose(qtbot: QtBot, widget: DeblurWidget) -> Callable[[str], None]:
+    """Choose an entry of **Only here** by typing its name."""
+
+    def type_name(name: str) -> None:
+        native = widget.only_here.box.native
+        native.setFocus()
+        qtbot.keyClick(native, Qt.Key.Key_Home)
+        while native.currentText() != name:
+            before = native.currentIndex()
+            qtbot.keyClick(native, Qt.Key.Key_Down)
+            assert native.currentIndex() != before, f"{name} is not offered"
+
+    return type_name
+
+
+def names(viewer: Viewer) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+def whole_result(viewer: Viewer, choose: Callable[[str], None], press: Run, name: str) -> Image:
+    choose("Whole image")
+    press()
+    return viewer.layers[name]
+
+
+def test_rectangles_become_layers_in_place_that_equal_the_same_place_of_the_whole(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    source = viewer.add_image(noise(90, 100), name="scan", scale=(0.5, 0.5), translate=(3, -2), units="um")
+    viewer.add_shapes([box(5, 20, 10, 35), box(40, 60, 30, 70)], scale=(0.5, 0.5), translate=(3, -2), units="um")
+    choose("Shapes")
+    assert widget.controls.run.text == "Deblur + SR (2 shapes)"
+    press()
+    first, second = (viewer.layers[f"scan [sharp ×2, region {n}]"] for n in (1, 2))
+    assert first.data.shape == (32, 52)
+    assert first.data.dtype == np.uint8
+    np.testing.assert_allclose(first.data_to_world((-0.5, -0.5)), source.data_to_world((4.5, 9.5)))
+    np.testing.assert_allclose(second.data_to_world((41.5, 81.5)), source.data_to_world((60.5, 70.5)))
+    assert first.metadata["mdeblurgan"]["region"] == ((5, 21), (10, 36))
+    whole = whole_result(viewer, choose, press, "scan [sharp ×2]")
+    assert whole.data.shape == (180, 200)
+    np.testing.assert_allclose(first.data.astype(int), whole.data[10:42, 20:72], atol=HALO_SEEN)
+    np.testing.assert_allclose(second.data.astype(int), whole.data[80:122, 60:142], atol=HALO_SEEN)
+
+
+def test_selected_shapes_alone_are_restored_and_keep_their_numbers(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run, qtbot: QtBot
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    shapes = viewer.add_shapes([box(2, 9, 2, 9), box(12, 19, 12, 19), box(22, 29, 2, 9)])
+    choose("Shapes")
+    shapes.selected_data = {1}
+    qtbot.waitUntil(lambda: widget.controls.run.text == "Deblur + SR (1 of 3 shapes)")
+    press()
+    assert names(viewer) == ["scan", "scan [sharp ×2, region 2]", "Shapes"]
+
+
+def test_a_shape_that_was_just_drawn_does_not_keep_the_others_from_being_restored(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None]
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    shapes = viewer.add_shapes([box(2, 9, 2, 9)])
+    shapes.mode = "add_rectangle"
+    shapes.add_rectangles(box(12, 19, 12, 19))
+    shapes.selected_data = {1}  # as napari does while it is drawn
+    choose("Shapes")
+    assert widget.controls.run.text == "Deblur + SR (2 shapes)"
+
+
+def test_list_follows_shapes_layers_that_come_go_and_are_renamed(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None]
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    offered = lambda: [widget.only_here.box.native.itemText(n) for n in range(widget.only_here.box.native.count())]  # noqa: E731
+    assert offered() == ["Whole image"]
+    first = viewer.add_shapes([box(2, 9, 2, 9)], name="cells")
+    viewer.add_shapes([box(2, 9, 2, 9)], name="nuclei")
+    assert offered() == ["Whole image", "cells", "nuclei"]
+    choose("cells")
+    first.name = "tissue"
+    assert widget.only_here.box.native.currentText() == "tissue"
+    assert set(offered()) == {"Whole image", "tissue", "nuclei"}
+    viewer.layers.remove(first)
+    assert widget.only_here.box.native.currentText() == "Whole image"
+    assert widget.controls.run.text == "Deblur + SR"
+
+
+def test_choice_is_there_again_in_the_next_dock(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None]
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    shapes = viewer.add_shapes([box(2, 9, 2, 9)], name="cells")
+    choose("cells")
+    assert DeblurWidget(viewer).only_here.layer is shapes
+    choose("Whole image")
+    assert DeblurWidget(viewer).only_here.layer is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_polygon_has_no_value_outside_and_the_values_of_the_whole_inside(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run, dtype: Any
+) -> None:
+    viewer.add_image(noise(90, 100, dtype=dtype), name="scan")
+    viewer.add_shapes([np.array([[10.0, 20], [60, 30], [30, 80]])], shape_type="polygon")
+    choose("Shapes")
+    press()
+    part = viewer.layers["scan [sharp ×2, region 1]"]
+    assert part.data.dtype == np.float32
+    assert part.data.shape == (102, 122)
+    inside = np.isfinite(part.data)
+    assert inside[60 * 2 - 20 - 60, 2 * 20]  # y 40, x 40
+    assert not inside[0, -1]
+    assert not inside[-1, -1]
+    assert 0.4 < inside.mean() < 0.6
+    whole = whole_result(viewer, choose, press, "scan [sharp ×2]").data[20:122, 40:162]
+    np.testing.assert_allclose(part.data[inside], whole[inside].astype(np.float32), atol=HALO_SEEN)
+
+
+def test_an_ellipse_in_colour_is_transparent_around(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    viewer.add_image(noise(60, 64, 3), name="stain", rgb=True)
+    viewer.add_shapes([box(10, 30, 10, 50)], shape_type="ellipse")
+    choose("Shapes")
+    press()
+    part = viewer.layers["stain [sharp ×2, region 1]"]
+    assert part.rgb
+    assert part.data.dtype == np.uint8
+    assert part.data.shape == (42, 82, 4)
+    assert part.data[21, 41, 3] == 255
+    assert [part.data[y, x, 3] for y in (0, -1) for x in (0, -1)] == [0] * 4
+    np.testing.assert_allclose(np.sum(part.data[..., 3] > 0), np.pi * 20 * 40, rtol=0.02)
+    whole = whole_result(viewer, choose, press, "stain [sharp ×2]").data[20:62, 20:102]
+    np.testing.assert_allclose(part.data[..., :3].astype(int), whole[..., :3], atol=HALO_SEEN)
+
+
+def test_shapes_with_their_own_scale_and_rotation_are_found_in_a_rotated_image(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    source = viewer.add_image(noise(60, 64), name="scan", scale=(0.5, 0.25), rotate=90, translate=(7, 9))
+    wanted = box(10, 20, 30, 42)
+    world = np.array([source.data_to_world(corner) for corner in wanted])
+    viewer.add_shapes([world / 4], scale=(4, 4), shape_type="polygon")
+    choose("Shapes")
+    press()
+    part = viewer.layers["scan [sharp ×2, region 1]"]
+    assert part.data.shape == (22, 26)
+    np.testing.assert_allclose(part.data_to_world((-0.5, -0.5)), source.data_to_world((9.5, 29.5)), atol=1e-9)
+    np.testing.assert_allclose(part.data_to_world((21.5, 25.5)), source.data_to_world((20.5, 42.5)), atol=1e-9)
+
+
+def test_shapes_in_millimetres_are_found_in_an_image_in_micrometres(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    viewer.add_image(noise(60, 64), name="scan", scale=(0.5, 0.5), units="um")
+    viewer.add_shapes([box(10, 20, 30, 42) * 0.5e-3], units="mm")
+    choose("Shapes")
+    press()
+    assert viewer.layers["scan [sharp ×2, region 1]"].metadata["mdeblurgan"]["region"] == ((10, 21), (30, 43))
+
+
+def test_of_a_stack_the_plane_that_is_shown_is_restored_with_the_range_of_the_whole(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    source = viewer.add_image(noise(3, 40, 48) // np.array([4, 2, 1], np.uint8)[:, None, None], name="stack")
+    viewer.add_shapes([box(5, 20, 10, 35)])
+    viewer.dims.set_current_step(0, 1)
+    choose("Shapes")
+    press()
+    part = viewer.layers["stack [sharp ×2, region 1]"]
+    assert part.data.shape == (1, 32, 52)
+    np.testing.assert_allclose(part.data_to_world((0, -0.5, -0.5)), source.data_to_world((1, 4.5, 9.5)))
+    whole = whole_result(viewer, choose, press, "stack [sharp ×2]")
+    np.testing.assert_allclose(part.data[0].astype(int), whole.data[1, 10:42, 20:72], atol=HALO_SEEN)
+
+
+def test_shapes_in_other_planes_are_left_out_with_a_sentence(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    viewer.add_image(noise(3, 40, 48), name="stack")
+    planes = [np.insert(box(5, 20, 10, 35), 0, z, axis=1) for z in (0, 2)]
+    viewer.add_shapes(planes, name="Shapes")
+    viewer.dims.set_current_step(0, 2)
+    choose("Shapes")
+    press()
+    assert names(viewer) == ["stack", "stack [sharp ×2, region 2]", "Shapes"]
+    assert "1 shape in another plane than is shown was left out." in widget.controls.status.value
+
+
+def test_a_shape_over_the_edge_is_clipped_and_one_outside_left_out(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    viewer.add_image(noise(40, 48), name="scan")
+    viewer.add_shapes([box(-10, 9, 30, 90), box(50, 60, 2, 9)])
+    choose("Shapes")
+    press()
+    part = viewer.layers["scan [sharp ×2, region 1]"]
+    assert part.metadata["mdeblurgan"]["region"] == ((0, 10), (30, 48))
+    assert "1 shape outside of 'scan' was left out." in widget.controls.status.value
+
+
+@pytest.mark.parametrize(
+    ("shapes", "kind", "sentence"),
+    [
+        ([], "rectangle", "'Shapes' has no shape yet: draw a rectangle, an ellipse or a polygon"),
+        ([box(50, 60, 2, 9)], "rectangle", "No shape of 'Shapes' lies on 'scan': draw"),
+        ([box(2, 9, 2, 9)[:2]], "line", "'Shapes' encloses nothing, as lines and paths do: draw"),
+        ([box(2, 9, 2, 9)], "path", "'Shapes' encloses nothing, as lines and paths do: draw"),
+    ],
+)
+def test_shapes_that_nothing_can_be_restored_in_are_refused_in_a_sentence(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    choose: Callable[[str], None],
+    qtbot: QtBot,
+    shapes: list[np.ndarray],
+    kind: str,
+    sentence: str,
+) -> None:
+    viewer.add_image(noise(40, 48), name="scan")
+    viewer.add_shapes(shapes or None, ndim=2, shape_type=kind, name="Shapes")
+    choose("Shapes")
+    qtbot.mouseClick(widget.controls.run.native, Qt.MouseButton.LeftButton)
+    assert not widget.running
+    assert sentence in widget.controls.status.value
+
+
+def test_parts_that_are_softened_equal_the_softened_whole_up_to_their_edges(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    for name, value in (("magnification", 20), ("numerical_aperture", 0.5), ("wavelength_nm", 530)):
+        widget.sharpness.group.boxes[name].value = value
+    viewer.add_image(noise(90, 100), name="scan", scale=(0.325, 0.325), units="um")
+    viewer.add_shapes([box(30, 50, 30, 60) * 0.325], units="um")
+    choose("Shapes")
+    press()
+    part = viewer.layers["scan [sharp ×2, region 1]"]
+    assert part.metadata["mdeblurgan"]["softness"] > 0.3
+    whole = whole_result(viewer, choose, press, "scan [sharp ×2]").data[60:102, 60:122]
+    assert part.data.shape == whole.shape
+    np.testing.assert_allclose(part.data.astype(int), whole, atol=HALO_SEEN)
+
+
+def test_halved_parts_lie_in_place_and_equal_the_halved_whole(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    source = viewer.add_image(noise(90, 100), name="scan")
+    viewer.add_shapes([box(11, 40, 20, 61)])
+    widget.controls.halve.native.click()
+    choose("Shapes")
+    press()
+    part = viewer.layers["scan [halved, sharp ×2, region 1]"]
+    assert part.metadata["mdeblurgan"]["region"] == ((10, 42), (20, 62))
+    np.testing.assert_allclose(part.data_to_world((-0.5, -0.5)), source.data_to_world((9.5, 19.5)))
+    whole = whole_result(viewer, choose, press, "scan [halved, sharp ×2]").data[10:42, 20:62]
+    np.testing.assert_allclose(part.data.astype(int), whole, atol=HALO_SEEN)
+
+
+def test_every_part_has_a_verdict_and_maps_that_lie_on_it(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run, tmp_path: Path
+) -> None:
+    from napari_mdeblurgan.widgets import trust
+
+    viewer.add_image(noise(90, 100), name="scan")
+    viewer.add_shapes(
+        [box(10, 50, 10, 60), np.array([[10.0, 20], [60, 30], [30, 80]])], shape_type=["rectangle", "polygon"]
+    )
+    widget.controls.trust.native.click()
+    choose("Shapes")
+    press()
+    for number in (1, 2):
+        part = viewer.layers[f"scan [sharp ×2, region {number}]"]
+        trusted = KNOWN[part]
+        viewer.layers.selection.active = part
+        assert widget.controls.headline.value
+        found = trusted.assessment.map("consistency")
+        assert found is not None
+        assert found.data.shape == tuple(length // 2 for length in part.data.shape)
+        error = trusted.assessment.map("error")
+        if error is not None:
+            assert error.data.shape == part.data.shape
+            np.testing.assert_array_equal(np.isnan(part.data), np.isnan(error.data))
+        for arguments in trusted.layers:
+            corner = np.asarray(arguments["translate"]) - np.asarray(arguments["scale"]) / 2
+            np.testing.assert_allclose(corner, np.asarray(part.data_to_world((-0.5, -0.5))), atol=1e-9)
+        trust.save_report(tmp_path / f"{number}.html", trusted, part.data)
+        assert (tmp_path / f"{number}.html").stat().st_size > 1000
+
+
+def test_compare_blinks_all_parts_of_a_run_and_the_curtain_shows_them_together(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run, qtbot: QtBot
+) -> None:
+    source = viewer.add_image(noise(), name="scan", blending="additive")
+    viewer.add_shapes([box(2, 9, 2, 9), box(12, 19, 12, 19)])
+    choose("Shapes")
+    press()
+    parts = [viewer.layers[f"scan [sharp ×2, region {n}]"] for n in (1, 2)]
+    assert [each.visible for each in parts] == [True, True]
+    for seen in (False, True):
+        qtbot.mouseClick(widget.controls.compare.native, Qt.MouseButton.LeftButton)
+        assert [each.visible for each in parts] == [seen, seen]
+    assert not source.visible
+    assert {each for pair in widget.comparison._meant_pairs() for each in pair} == {source, parts[1]}
+
+
+def test_channels_of_a_run_go_with_the_same_part_of_each_other(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    channels = [viewer.add_image(noise(), name=name) for name in ("dapi", "gfp")]
+    viewer.add_shapes([box(2, 9, 2, 9), box(12, 19, 12, 19)])
+    viewer.layers.selection = set(channels)
+    choose("Shapes")
+    press()
+    viewer.layers.selection.active = viewer.layers["dapi [sharp ×2, region 1]"]
+    assert [each.name for each in widget._kept()] == ["dapi [sharp ×2, region 1]", "gfp [sharp ×2, region 1]"]
+
+
+def test_cancel_keeps_the_parts_that_are_done(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], qtbot: QtBot, gate: Any
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    viewer.add_shapes([box(2, 9, 2, 9), box(12, 19, 12, 19), box(22, 29, 2, 9)])
+    choose("Shapes")
+    qtbot.mouseClick(widget.controls.run.native, Qt.MouseButton.LeftButton)
+    gate.let_on(gate.TILES)
+    qtbot.waitUntil(lambda: widget.controls.status.value.startswith("Restoring region 2 of 3"), timeout=30_000)
+    qtbot.mouseClick(widget.controls.cancel.native, Qt.MouseButton.LeftButton)
+    gate.let_on()
+    qtbot.waitUntil(lambda: not widget.running, timeout=30_000)
+    assert names(viewer) == ["scan", "scan [sharp ×2, region 1]", "Shapes"]
+    assert "Cancelled" in widget.controls.status.value
+
+
+def test_on_disk_every_part_is_a_result_of_its_own_and_none_is_taken_for_the_whole(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    choose: Callable[[str], None],
+    press: Run,
+    cache_folder: Path,
+) -> None:
+    viewer.add_image(noise(90, 100), name="scan")
+    viewer.add_shapes(
+        [box(5, 20, 10, 35), np.array([[10.0, 20], [60, 30], [30, 80]])], shape_type=["rectangle", "polygon"]
+    )
+    choose("Shapes")
+    widget.results.to_disk.native.click()
+    sentence = "Each shape is saved to disk as a result of its own"
+    widget._refresh()
+    assert sentence in widget.controls.status.value
+    press()
+    assert sentence in widget.controls.status.value
+    files = sorted(path.name.split(" ", 3)[-1].split(" ")[0:2] for path in cache_folder.iterdir())
+    assert len(files) == 2
+    first, second = (viewer.layers[f"scan [sharp ×2, region {n}]"] for n in (1, 2))
+    assert first.data[0].shape == (32, 52)
+    assert second.data[0].shape == (102, 122)
+    whole = whole_result(viewer, choose, press, "scan [sharp ×2]")
+    assert whole.data[0].shape == (180, 200)
+    assert len(list(cache_folder.iterdir())) == 3
+    np.testing.assert_allclose(np.asarray(first.data[0]).astype(int), np.asarray(whole.data[0])[10:42, 20:72], atol=1)
+
+
+def test_an_interrupted_part_is_resumed_only_as_long_as_its_shape_is_chosen(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], qtbot: QtBot
+) -> None:
+    from napari_mdeblurgan.widgets.scan import Opened
+
+    viewer.add_image(noise(600, 600), name="scan")
+    shapes = viewer.add_shapes([box(5, 580, 10, 590)])
+    choose("Shapes")
+    widget.results.to_disk.native.click()
+    step = widget._runner._on_step
+
+    def cancel_when_open(made: Any) -> None:
+        step(made)
+        if isinstance(made, Opened):
+            widget.cancel()
+
+    widget._runner._on_step = cancel_when_open
+    qtbot.mouseClick(widget.controls.run.native, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
+    widget.results.to_disk.native.click()
+    assert widget.controls.run.text == "Resume (1 shape)"
+    choose("Whole image")
+    assert widget.controls.run.text == "Deblur + SR"
+    choose("Shapes")
+    assert widget.controls.run.text == "Resume (1 shape)"
+    shapes.data = [box(5, 480, 10, 590)]
+    qtbot.waitUntil(lambda: widget.controls.run.text == "Deblur + SR (1 shape)")
