@@ -109,6 +109,23 @@ def test_a_shape_that_was_just_drawn_does_not_keep_the_others_from_being_restore
     shapes.selected_data = {1}  # as napari does while it is drawn
     choose("Shapes")
     assert widget.controls.run.text == "Deblur + SR (2 shapes)"
+    shapes.mode = "pan_zoom"
+    widget._refresh()
+    assert widget.controls.run.text == "Deblur + SR (2 shapes)"
+    shapes.selected_data = {0}
+    widget._refresh()
+    assert widget.controls.run.text == "Deblur + SR (1 of 2 shapes)"
+
+
+def test_a_shape_that_is_drawn_while_its_layer_is_chosen_counts_at_once(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], qtbot: QtBot
+) -> None:
+    viewer.add_image(noise(), name="scan")
+    shapes = viewer.add_shapes([box(2, 9, 2, 9)])
+    choose("Shapes")
+    shapes.mode = "add_rectangle"
+    shapes.add_rectangles(box(12, 19, 12, 19))
+    qtbot.waitUntil(lambda: widget.controls.run.text == "Deblur + SR (2 shapes)")
 
 
 def test_list_follows_shapes_layers_that_come_go_and_are_renamed(
@@ -345,7 +362,13 @@ def test_compare_blinks_all_parts_of_a_run_and_the_curtain_shows_them_together(
         qtbot.mouseClick(widget.controls.compare.native, Qt.MouseButton.LeftButton)
         assert [each.visible for each in parts] == [seen, seen]
     assert not source.visible
-    assert {each for pair in widget.comparison._meant_pairs() for each in pair} == {source, parts[1]}
+    qtbot.keyClick(widget.controls.compare_by.native, Qt.Key.Key_Down)
+    shown = widget.comparison.shown
+    assert shown is not None
+    assert sorted(shown.pairs, key=lambda pair: pair[1].name) == [(source, each) for each in parts]
+    assert all(each.visible for each in (source, *parts))
+    qtbot.mouseClick(widget.controls.compare.native, Qt.MouseButton.LeftButton)
+    assert [source.visible, *(each.visible for each in parts)] == [False, True, True]
 
 
 def test_channels_of_a_run_go_with_the_same_part_of_each_other(
@@ -389,15 +412,19 @@ def test_on_disk_every_part_is_a_result_of_its_own_and_none_is_taken_for_the_who
         [box(5, 20, 10, 35), np.array([[10.0, 20], [60, 30], [30, 80]])], shape_type=["rectangle", "polygon"]
     )
     choose("Shapes")
+    widget.controls.trust.native.click()
     widget.results.to_disk.native.click()
     sentence = "Each shape is saved to disk as a result of its own"
     widget._refresh()
     assert sentence in widget.controls.status.value
     press()
     assert sentence in widget.controls.status.value
-    files = sorted(path.name.split(" ", 3)[-1].split(" ")[0:2] for path in cache_folder.iterdir())
-    assert len(files) == 2
+    names_on_disk = sorted(path.name for path in cache_folder.iterdir())
+    assert [name.rsplit(" ", 1)[0] for name in names_on_disk] == [f"scan sharp ×2, region {n}" for n in (1, 2)]
     first, second = (viewer.layers[f"scan [sharp ×2, region {n}]"] for n in (1, 2))
+    for part in (first, second):
+        viewer.layers.selection.active = part
+        assert widget.controls.headline.value
     assert first.data[0].shape == (32, 52)
     assert second.data[0].shape == (102, 122)
     whole = whole_result(viewer, choose, press, "scan [sharp ×2]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet
 
 from magicgui.widgets import ComboBox
 from napari.layers import Shapes
@@ -13,7 +14,7 @@ from qtpy.QtCore import QTimer
 from napari_mdeblurgan.widgets import view
 from napari_mdeblurgan.widgets.choices import Remembered
 from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER, let_shrink, named
-from napari_mdeblurgan.widgets.only_here.parts import Found, count_in_words, parts_on
+from napari_mdeblurgan.widgets.only_here.parts import Found, parts_on, with_an_area
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -29,6 +30,7 @@ TIP = (
 )
 EACH_A_FILE = "Each shape is saved to disk as a result of its own; of an ellipse or a polygon, the whole box around it."
 SOON_MS = 30
+DRAWING = "add_"  # how the modes of a Shapes layer begin in which shapes are drawn
 
 
 class OnlyHere:
@@ -53,9 +55,13 @@ class OnlyHere:
         on_choice: Callable[[], None],
         on_change: Callable[[], None],
     ) -> None:
-        self._viewer, self._remembered = viewer, remembered
-        self._on_choice = on_choice
+        self._viewer = getattr(
+            viewer, "__wrapped__", viewer
+        )  # a plugin may get a proxy of it, whose layers are proxies too
+        self._remembered, self._on_choice = remembered, on_choice
         self._chosen: Shapes | None = None
+        self._modes: WeakKeyDictionary[Shapes, str] = WeakKeyDictionary()  # of all Shapes layers, the last
+        self._drawn: WeakSet[Shapes] = WeakSet()  # in which napari has selected what was drawn last
         self._soon = QTimer()
         self._soon.setSingleShot(True)
         self._soon.setInterval(SOON_MS)
@@ -74,7 +80,12 @@ class OnlyHere:
     @property
     def count(self) -> str:
         """How many shapes would be restored, in words; empty for the whole image."""
-        return "" if self._chosen is None else count_in_words(self._chosen)
+        if self._chosen is None:
+            return ""
+        several, of = len(self._meant(self._chosen)), len(with_an_area(self._chosen))
+        if not several:
+            return "no shape"
+        return f"{several} of {of} shapes" if several < of else f"{of} shape{'s' * (of > 1)}"
 
     def sentence(self, *, to_disk: bool) -> str:
         """What is to be known before the button is pressed."""
@@ -82,6 +93,11 @@ class OnlyHere:
 
     def follow(self) -> None:
         """Offer the layers that there are now, by their names; choose the one of the last time as soon as it is there."""
+        for each in self._offered():
+            if each not in self._modes:
+                self._modes[each] = ""
+                self._note_mode(each)
+                each.events.mode.connect(self._on_mode)
         layer = self._chosen if self._chosen in self._viewer.layers else None
         if layer is None and self._chosen is None:
             wanted = self._remembered.choices.only_here
@@ -103,7 +119,7 @@ class OnlyHere:
         """
         assert self._chosen is not None
         view.check_plane_shown(image, self._viewer, repr(ONLY_HERE), order)
-        return parts_on(self._chosen, image, self._viewer, order)
+        return parts_on(self._chosen, self._meant(self._chosen), image, self._viewer, order)
 
     def note(self, jobs: Iterable[Job]) -> str:
         """What is to be known of the results of jobs; empty if nothing is."""
@@ -113,6 +129,8 @@ class OnlyHere:
     def close(self) -> None:
         """Hear nothing more of the shapes."""
         self._choose(None)
+        for each in list(self._modes):
+            each.events.mode.disconnect(self._on_mode)
         with suppress(RuntimeError):  # the application ends, and Qt has deleted it
             self._soon.stop()
 
@@ -131,11 +149,38 @@ class OnlyHere:
     def _choose(self, layer: Shapes | None) -> None:
         if layer is self._chosen:
             return
-        for each, connected in ((self._chosen, False), (layer, True)):
-            if each is not None:
-                for event in (each.events.data, each.events.mode, each.selected_data.events.items_changed):
-                    (event.connect if connected else event.disconnect)(self._change_soon)
+        if self._chosen is not None:
+            self._chosen.events.data.disconnect(self._change_soon)
+            self._chosen.selected_data.events.items_changed.disconnect(self._on_selected)
         self._chosen = layer
+        if layer is not None:
+            layer.events.data.connect(self._change_soon)
+            layer.selected_data.events.items_changed.connect(self._on_selected)
+
+    def _meant(self, layer: Shapes) -> list[int]:
+        """Indices of the shapes that are selected, but by drawing them; or else of all. Those that enclose nothing are none."""
+        numbers = with_an_area(layer)
+        if not layer.selected_data or layer in self._drawn:
+            return numbers
+        return [number for number in numbers if number in layer.selected_data]
+
+    def _on_selected(self, *_: Any) -> None:
+        if self._chosen is not None and not str(self._chosen.mode).startswith(DRAWING):
+            self._drawn.discard(self._chosen)
+        self._change_soon()
+
+    def _on_mode(self, event: Any) -> None:
+        self._note_mode(event.source)
+        self._change_soon()
+
+    def _note_mode(self, layer: Shapes) -> None:
+        """Who draws a shape and then moves the view has selected nothing, though napari has; the tools for it show it."""
+        mode, drawn = str(layer.mode), layer in self._drawn or self._modes[layer].startswith(DRAWING)
+        if mode.startswith(DRAWING) or (mode == "pan_zoom" and drawn):
+            self._drawn.add(layer)
+        else:
+            self._drawn.discard(layer)
+        self._modes[layer] = mode
 
     def _change_soon(self, *_: Any) -> None:
         self._soon.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -72,30 +72,19 @@ class Found:
     note: str
 
 
-def meant(layer: Shapes) -> list[int]:
-    """Indices of the shapes that are meant and have an area: those that are selected, or else all.
-
-    A shape that was just drawn is selected as long as the drawing tool is held: that selects nothing.
-    """
-    drawing = str(layer.mode).startswith("add_")
-    numbers = range(layer.nshapes) if drawing or not layer.selected_data else sorted(layer.selected_data)
-    return [int(number) for number in numbers if layer.shape_type[number] in WITH_AN_AREA]
+def with_an_area(layer: Shapes) -> list[int]:
+    """Indices of the shapes of a layer that enclose something."""
+    return [number for number, kind in enumerate(layer.shape_type) if kind in WITH_AN_AREA]
 
 
-def count_in_words(layer: Shapes) -> str:
-    """How many shapes are meant, and of how many."""
-    several, of = len(meant(layer)), sum(kind in WITH_AN_AREA for kind in layer.shape_type)
-    if not several:
-        return "no shape"
-    return f"{several} of {of} shapes" if several < of else f"{of} shape{'s' * (of > 1)}"
-
-
-def parts_on(layer: Shapes, image: Image, viewer: Viewer, order: Sequence[int]) -> Found:
-    """Where the meant shapes of a layer lie in an image, whatever the scale, rotation and units of both.
+def parts_on(layer: Shapes, numbers: Sequence[int], image: Image, viewer: Viewer, order: Sequence[int]) -> Found:
+    """Where shapes of a layer lie in an image, whatever the scale, rotation and units of both.
 
     Parameters
     ----------
     layer : Shapes
+    numbers : sequence of int
+        Indices of the shapes that are meant.
     image : Image
     viewer : Viewer
         Which shows both; a shape in another plane of a stack than it shows is left out.
@@ -107,14 +96,14 @@ def parts_on(layer: Shapes, image: Image, viewer: Viewer, order: Sequence[int]) 
     ImageError
         In one sentence, if none of them has an area on the plane of the image that is shown.
     """
-    numbers = meant(layer)
     if not numbers:
         raise ImageError(_why_none(layer))
     shape = image_shape(image, order)
     plane = current_slice(image, viewer, order)
+    data, kinds, in_pixels = layer.data, layer.shape_type, _to_pixels(layer, image, viewer)
     parts, elsewhere, outside = [], 0, 0
     for number in numbers:
-        places = _in_pixels(_corners(layer, number), layer, image, viewer)[:, list(order)]
+        places = in_pixels(_corners(np.asarray(data[number], dtype=np.float64), kinds[number]))[:, list(order)]
         at = np.clip(np.round(places[:, :-2]), 0, np.array(shape[:-2]) - 1)
         if np.any(at != np.array(plane)):
             elsewhere += 1
@@ -134,7 +123,7 @@ def parts_on(layer: Shapes, image: Image, viewer: Viewer, order: Sequence[int]) 
 def _why_none(layer: Shapes) -> str:
     if not layer.nshapes:
         return f"{layer.name!r} has no shape yet: {DRAW} around what is to be restored."
-    which = "What is selected in" if layer.selected_data else "What is in"
+    which = "What is selected in" if with_an_area(layer) else "What is in"
     return f"{which} {layer.name!r} encloses nothing, as lines and paths do: {DRAW}."
 
 
@@ -144,29 +133,34 @@ def _left_out(outside: int, of_what: str, elsewhere: int) -> Iterable[str]:
             yield f"{count} shape{'s' * (count > 1)} {where} {'were' if count > 1 else 'was'} left out."
 
 
-def _corners(layer: Shapes, number: int) -> NDArray[np.float64]:
-    """Corners of a shape in its layer's own coordinates; an ellipse, which napari keeps as the box around it, by many points."""
-    corners = np.asarray(layer.data[number], dtype=np.float64)
-    if layer.shape_type[number] != "ellipse":
+def _corners(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """Corners of a shape in its layer's own coordinates; of an ellipse, which napari keeps as the box around it, many points."""
+    if kind != "ellipse":
         return corners
     middle, down, across = corners.mean(axis=0), (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
     angles = np.linspace(0, 2 * np.pi, ELLIPSE_POINTS, endpoint=False)[:, None]
     return np.asarray(middle + np.sin(angles) * down + np.cos(angles) * across)
 
 
-def _in_pixels(corners: NDArray[np.float64], layer: Shapes, image: Image, viewer: Viewer) -> NDArray[np.float64]:
-    """Corners in the image's own coordinates, (n, ndim of the image); along axes that the shape lacks, where the viewer is."""
-    world = _affine(layer.data_to_world, layer, corners) * in_units_of_the_viewer(layer, viewer)
-    there = np.tile(np.asarray(viewer.dims.point, dtype=np.float64), (len(corners), 1))
-    there[:, viewer.dims.ndim - layer.ndim :] = world
-    return _affine(image.world_to_data, image, there[:, -image.ndim :] / in_units_of_the_viewer(image, viewer))
+def _to_pixels(layer: Shapes, image: Image, viewer: Viewer) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """From a layer's coordinates, (n, ndim), to the image's; along axes that the layer lacks, to where the viewer is."""
+    to_world, from_world = _affine(layer.data_to_world, layer), _affine(image.world_to_data, image)
+    own, images = (in_units_of_the_viewer(each, viewer) for each in (layer, image))
+    here, first = np.asarray(viewer.dims.point, dtype=np.float64), viewer.dims.ndim - layer.ndim
+
+    def convert(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        there = np.tile(here, (len(points), 1))
+        there[:, first:] = to_world(points) * own
+        return from_world(there[:, -image.ndim :] / images)
+
+    return convert
 
 
-def _affine(convert: Any, layer: Layer, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Many points by an affine conversion of single ones."""
+def _affine(convert: Any, layer: Layer) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """An affine conversion of single points as one of many."""
     zero = np.asarray(convert(np.zeros(layer.ndim)), dtype=np.float64)
     axes = np.array([convert(unit) for unit in np.eye(layer.ndim)], dtype=np.float64) - zero
-    return np.asarray(points @ axes + zero)
+    return lambda points: np.asarray(points @ axes + zero)
 
 
 def _box(corners: NDArray[np.float64], shape: Sequence[int]) -> Region | None:
