@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter
 
-from napari_mdeblurgan.focus import all_in_focus, choice, stack
+from napari_mdeblurgan.focus import all_in_focus, choice, focusing, looking, registering
 
 BLUR = 0.9  # pixels of σ for each plane of distance
 MOVED, ENLARGED, NOISE = 2.0, 0.003, 0.02  # pixels, share and standard deviation, from plane to plane and in each
@@ -78,7 +78,7 @@ def main() -> None:
     all_in_focus(planes)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     print(f"{wall / megapixels:.3f} s by the clock, {processor / megapixels:.3f} s of the processor")
-    for module in (choice, stack):  # what other threads do would not be seen
+    for module in (choice, focusing, looking, registering):  # what other threads do would not be seen
         module.side_by_side = one_after_the_other
     profile = cProfile.Profile(time.process_time)
     profile.runcall(all_in_focus, planes)

@@ -75,10 +75,10 @@ def test_it_ends_where_it_is_closed() -> None:
             read.append(self.number)
             return self.data[part]  # type: ignore[index]
 
-    steps = many_in_focus_steps([Plane(*each) for each in enumerate(two_halves(texture(96)))])
+    steps = many_in_focus_steps([Plane(*each) for each in enumerate([*two_halves(texture(96))] * 6)])
     next(steps)
     steps.close()
-    assert set(read) == {0}
+    assert set(read) <= {0, 1, 2}  # two at a time, and the next
 
 
 def test_planes_that_show_different_places_are_no_stack() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from napari_mdeblurgan.focus.energy import energies
 from napari_mdeblurgan.focus.reading import reduced_plane
 from napari_mdeblurgan.focus.registering import resampled, shown
+from napari_mdeblurgan.focus.side_by_side import side_by_side
 from napari_mdeblurgan.pairs.geometry import reduction
 from napari_mdeblurgan.trust.noise import measure_noise
 
@@ -23,11 +25,11 @@ BRIGHTER = 2.0  # times: planes that differ by more in brightness are no planes 
 def details_steps(stack: Any) -> Generator[None, None, tuple[list[float], list[float]]]:
     """How strong the detail of every plane is, and the variance of its noise."""
     strengths, variances = [], []
-    for plane in stack:
-        strength, variance = _detail(plane)
-        strengths.append(strength)
-        variances.append(variance)
-        yield
+    with closing(side_by_side(_detail, stack)) as details:
+        for strength, variance in details:
+            strengths.append(strength)
+            variances.append(variance)
+            yield
     return strengths, variances
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import fft, ndimage
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.reading import reduced_plane
+from napari_mdeblurgan.focus.side_by_side import side_by_side
 from napari_mdeblurgan.pairs.align import align
 from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
 from napari_mdeblurgan.pairs.refine import Fit, Sharp, fit, likeness, seen, warped
@@ -98,9 +100,14 @@ def series_steps(
     """The same, step by step: about two for each plane."""
     factors = [_factor(plane) for plane in planes]
     structures = []
-    for plane, factor in zip(planes, factors, strict=True):
-        structures.append(structure(channels(reduced_plane(plane, factor))))
-        yield
+
+    def of_one(plane: Any) -> np.ndarray:
+        return structure(channels(reduced_plane(plane, _factor(plane))))
+
+    with closing(side_by_side(of_one, planes)) as made:
+        for each in made:
+            structures.append(each)
+            yield
     known: dict[int, np.ndarray] = {reference: np.eye(3)}
     through: dict[int, int] = {}
     looked = {(one, reference): _compared(structures[one], structures[reference]) for one in range(len(planes))}

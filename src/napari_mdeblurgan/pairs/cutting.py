@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from napari_mdeblurgan.pairs.geometry import box, corners, moved
 from napari_mdeblurgan.pairs.pair import MULTIPLE, ImagePair, RegisteredPair, Registration
 from napari_mdeblurgan.pairs.refine import seen, warped
+from napari_mdeblurgan.pairs.solving import solved
 from napari_mdeblurgan.pairs.structure import blurred
 from napari_mdeblurgan.restoration.measuring import measured_windows
 
@@ -88,12 +89,17 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     unit = (x - middle) / spread
     height, scale = y.mean(), max(y.std(), 1e-12)
     value = (y - height) / scale
-    start = np.array([float(unit @ value) / len(unit), 0.0])
+    start = np.array([float((unit * value).sum()) / len(unit), 0.0])
     noise = max(float(np.median(np.abs(value - start[0] * unit))) * 1.4826, 1e-6)
-    design = np.stack([unit, np.ones_like(unit)], axis=1)
-    slope, rest = optimize.least_squares(
-        lambda p: (design @ p - value) / noise, start, lambda _: design / noise, loss="soft_l1", f_scale=1.5
-    ).x
+    design = np.stack([unit, np.ones_like(unit)]) / noise
+    (slope, rest), _ = solved(
+        lambda line: (line[0] * unit + line[1] - value) / noise,
+        lambda _: design,
+        start,
+        scale=1.5,
+        tolerance=1e-8,
+        rounds=200,
+    )
     gain = slope * scale / spread
     return float(gain), float(rest * scale + height - gain * middle)
 

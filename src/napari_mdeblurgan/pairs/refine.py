@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import fft, ndimage, optimize
+from scipy import fft, ndimage
 
 from napari_mdeblurgan.pairs.geometry import affine, box
+from napari_mdeblurgan.pairs.solving import gram, solved
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, correlation
 from napari_mdeblurgan.stopping import look_up
 
@@ -116,8 +117,7 @@ def fit(
     """Adjust a transform, and the blur with it.
 
     low(x) ≈ gain · (blurred high)(transform(x)) + local mean is solved for the transform (moved, turned, enlarged and, if
-    `stretch`, sheared), for the gain and for the blur by robust least squares (after Lucas & Kanade 1981; trust region and
-    loss by SciPy).
+    `stretch`, sheared), for the gain and for the blur by robust least squares (after Lucas & Kanade 1981).
 
     Parameters
     ----------
@@ -155,23 +155,16 @@ def fit(
     problem = _Problem(sharp, transform, total, where, high_pass, target, stretch, points)
     if not problem.solvable:
         return None
-    solved = optimize.least_squares(
-        problem.residuals,
-        problem.start,
-        problem.jacobian,
-        loss="soft_l1",
-        f_scale=2.0,
-        xtol=tolerance,
-        ftol=tolerance / 10,
-        max_nfev=rounds,
+    parameters, jacobian = solved(
+        problem.residuals, problem.jacobian, problem.start, scale=2.0, tolerance=tolerance, rounds=rounds
     )
-    gain, half_variance = solved.x[-2:]
+    gain, half_variance = parameters[-2:]
     variance = blur**2 + 2 * half_variance / max(gain, 0.2)
     return Fit(
-        problem.transform(solved.x),
+        problem.transform(parameters),
         float(np.clip(math.sqrt(max(variance, 0)), max(blur / 2, SHARPEST), min(2 * blur + 0.3, LARGEST_BLUR))),
-        correlation(problem.seen_at(solved.x), target),
-        problem.uncertainty(solved.x, solved.jac),
+        correlation(problem.seen_at(parameters), target),
+        problem.uncertainty(parameters, jacobian),
     )
 
 
@@ -227,10 +220,10 @@ class _Problem:
         self._key = np.empty(0)
         self._seen: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         one, other = target[self._at].astype(np.float64), self.seen_at(self.start)[self._at].astype(np.float64)
-        power, other_power = float(one @ one), float(other @ other)
+        power, other_power = float((one**2).sum()), float((other**2).sum())
         self.solvable = power > 0 and other_power > 0
         if self.solvable:
-            self._gain = max(float(other @ one) / other_power, 1e-3 * math.sqrt(power / other_power))
+            self._gain = max(float((other * one).sum()) / other_power, 1e-3 * math.sqrt(power / other_power))
             self._noise = 1.4826 * float(np.median(np.abs(one - self._gain * other)))
             self._noise = max(self._noise, 1e-6 * float(np.abs(one).max()))
 
@@ -255,14 +248,14 @@ class _Problem:
         return np.concatenate([self._error(parameters)[self._at], parameters[4 : self._count] * self._weights])
 
     def jacobian(self, parameters: np.ndarray) -> np.ndarray:
-        """Of the residuals."""
+        """Of the residuals; (parameters, residuals)."""
         image, structure, curved = self._looked(parameters)
         slopes = [self._high_pass(each)[self._at] for each in np.gradient(image)]
-        columns = [slopes[0] * way_y + slopes[1] * way_x for way_y, way_x in self._ways]
-        pixels = np.stack([*columns, structure[self._at], curved[self._at]], axis=1) * (self._gain / self._noise)
-        costs = np.zeros((self._count - 4, pixels.shape[1]))
-        costs[:, 4 : self._count] = np.diag(self._weights)
-        return np.concatenate([pixels, costs])
+        ways = [slopes[0] * way_y + slopes[1] * way_x for way_y, way_x in self._ways]
+        pixels = np.stack([*ways, structure[self._at], curved[self._at]]) * (self._gain / self._noise)
+        costs = np.zeros((len(pixels), self._count - 4))
+        costs[4 : self._count] = np.diag(self._weights)
+        return np.concatenate([pixels, costs], axis=1)
 
     def uncertainty(self, parameters: np.ndarray, jacobian: np.ndarray) -> float:
         """Root mean square error of the overlap's corners that the data leave open.
@@ -274,8 +267,8 @@ class _Problem:
         near = np.r_[-TOGETHER : TOGETHER + 1]
         together = max(1.0, float(related[np.ix_(near, near)].sum() / max(float(related[0, 0]), 1e-20)))
         spread = float((error**2).sum() / self._high_pass.mask.sum())
-        pixels = jacobian[: len(self._at[0]), : self._count]
-        information = self._every * pixels.T @ pixels + 1e-9 * np.eye(self._count)
+        pixels = jacobian[: self._count, : len(self._at[0])]
+        information = self._every * gram(pixels) + 1e-9 * np.eye(self._count)
         covariance = np.linalg.inv(information) * spread * together
         total = 0.0
         for v, u in np.array([(-0.7, -0.7), (-0.7, 0.7), (0.7, -0.7), (0.7, 0.7)]):
