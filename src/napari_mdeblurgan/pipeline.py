@@ -17,11 +17,14 @@ from napari_mdeblurgan.restoration.measuring import told
 from napari_mdeblurgan.restoration.progress import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
     from napari_mdeblurgan.trust.domain import Examination
+    from napari_mdeblurgan.trust.explanation import Explanation
     from napari_mdeblurgan.trust.maps import TrustMap
 
 
@@ -130,15 +133,12 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> Steps:
 
 
 def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
-    from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
     from napari_mdeblurgan.restoration.micrographs import planning_micrograph, restored_micrograph
     from napari_mdeblurgan.restoration.output_scale import output_factor
     from napari_mdeblurgan.restoration.room import check_memory
     from napari_mdeblurgan.storage import write_image
     from napari_mdeblurgan.storage.reading import loaded
-    from napari_mdeblurgan.trust.assess import assess_steps
-    from napari_mdeblurgan.trust.explanation import Explanation
-    from napari_mdeblurgan.trust.plan import Wishes, planning_trust
+    from napari_mdeblurgan.trust.assess import assessing
 
     factor = output_factor(request.options.get("output_scale"), model.card)
     region = request.options.get("region")
@@ -147,17 +147,12 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
     plan = yield from told(planning_micrograph(image, model.card, **request.options), _unmoved(image, factor))
     examinations = _examined(image, plan, model, request)
     yield Planned(plan, examinations)
-    explanation = spread = found = None
-    if request.ensemble:
-        data, spread = yield from ensemble_steps(image.data, plan, model)
-    else:
-        explanation = Explanation(plan) if request.assesses else None
-        data = yield from restore_steps(image.data, plan, model, explanation.keep if explanation else None)
+    steps = restoring(image.data, plan, model, ensemble=request.ensemble, explain=request.assesses)
+    data, explanation, spread = yield from steps
+    found = None
     if request.assesses:
         yield Assessing()
-        wishes = Wishes(disagreement=request.ensemble)
-        trust = yield from planning_trust(image.data, data, plan, model, wishes, examinations)
-        found = yield from assess_steps(image.data, data, trust, model, explanation, spread)
+        found = yield from assessing(image.data, data, plan, model, examinations, explanation, spread)
     record = _record(image, plan, model, found, request)
     after = dataclasses.replace(restored_micrograph(image, data, plan), provenance=record)
     write_image(request.output, after)
@@ -166,6 +161,27 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
         yield from _write_maps(request.output, image, after, plan, found)
     yield from _reported(image, after, plan, model, found, request)
     return plan, found
+
+
+def restoring(
+    image: Any, plan: RestorationPlan, model: Model, *, ensemble: bool, explain: bool
+) -> Generator[Progress, None, tuple[np.ndarray, Explanation | None, np.ndarray | None]]:
+    """Restore an image to memory, once or in eight orientations, with what `assessing` would have to make anew.
+
+    Returns
+    -------
+    tuple
+        The result; what the network said of itself meanwhile, where it is to `explain` and is run once; how far the eight lie
+        apart, where there are eight.
+    """
+    from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
+    from napari_mdeblurgan.trust.explanation import Explanation
+
+    if ensemble:
+        data, spread = yield from ensemble_steps(image, plan, model)
+        return data, None, spread
+    said = Explanation(plan) if explain else None
+    return (yield from restore_steps(image, plan, model, said.keep if said else None)), said, None
 
 
 def _on_disk(image: Micrograph, model: Model, request: Request) -> Steps:

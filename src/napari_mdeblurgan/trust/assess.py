@@ -23,11 +23,12 @@ from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
 from napari_mdeblurgan.trust.figures import Figures, Sums
 from napari_mdeblurgan.trust.mapped import Mapped
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
-from napari_mdeblurgan.trust.plan import TrustPlan, Wishes, plan_trust
+from napari_mdeblurgan.trust.plan import TrustPlan, Wishes, plan_trust, planning_trust
 from napari_mdeblurgan.trust.summary import summarise
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.trust.domain import Examination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,21 @@ def assess(image: Any, restored: Any, plan: RestorationPlan, model: Model, wishe
     """Assess a restoration in one call; see `plan_trust` and `assess_steps`."""
     trust = plan_trust(image, restored, plan, model, wishes)
     return finished(assess_steps(image, restored, trust, model))
+
+
+def assessing(
+    image: Any,
+    restored: Any,
+    plan: RestorationPlan,
+    model: Model,
+    examinations: tuple[Examination, ...] | None = None,
+    explanation: Explanation | None = None,
+    spread: Any = None,
+) -> Generator[Progress, None, Assessment]:
+    """All of an assessment in memory: `plan_trust`, then `assess_steps`, whose arguments and yields it has."""
+    wishes = Wishes(disagreement=spread is not None)
+    trust = yield from planning_trust(image, restored, plan, model, wishes, examinations)
+    return (yield from assess_steps(image, restored, trust, model, explanation, spread))
 
 
 class Maps(Protocol):

@@ -30,9 +30,8 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     """Restore the image of a job into memory; yields and returns as `run_job` does, and raises as the engine does."""
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
+    from napari_mdeblurgan.pipeline import restoring
     from napari_mdeblurgan.restoration.plan import planning
-    from napari_mdeblurgan.trust.explanation import Explanation
 
     model = load_model(job.model)
     yield trust.LOOKING
@@ -42,13 +41,8 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     examinations = (yield from trust.examining(image, plan, model, job.binning)) if check else ()
     if examinations:
         yield Noted(trust.in_words(examinations))
-    explanation = Explanation(plan) if check and not job.ensemble else None
-    if job.ensemble:
-        (data, spread), seconds = yield from timed(ensemble_steps(image, plan, model))
-    else:
-        tell = None if explanation is None else explanation.keep
-        data, seconds = yield from timed(restore_steps(image, plan, model, tell))
-        spread = None
+    steps = restoring(image, plan, model, ensemble=job.ensemble, explain=check)
+    (data, explanation, spread), seconds = yield from timed(steps)
     soft = yield from _softened(job, data, softness_at(model.card, plan.factor))
     left = cut.cut_result(soft, plan, job)
     restored = _restored(job, cut.narrowed(plan, job), model, left, seconds)

@@ -49,7 +49,6 @@ NO_ROOM = (
     "There was too little memory to find out how far the result can be trusted: "
     "tick Save to disk, or restore a part of the image."
 )
-BYTES_PER_PIXEL = 44  # of the input, for the maps and what the network says of itself
 SAMPLED_PLANES = 8
 SHARE_OF_MEMORY = 0.5
 OVER_GREY = {"blending": "additive"}  # dark is nothing to see, so what is below stays in view
@@ -108,30 +107,24 @@ class Trusted:
 
 def fits_in_memory(plan: RestorationPlan) -> bool:
     """Whether there is room for the maps beside the result."""
+    from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
+
     pixels = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)) // plan.factor**2
-    return pixels * BYTES_PER_PIXEL < SHARE_OF_MEMORY * psutil.virtual_memory().available
+    return pixels * ASSESSED_BYTES < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
 def examining(
     image: Any, plan: RestorationPlan, model: Model, binning: int
 ) -> Generator[str, None, tuple[Examination, ...]]:
-    """`examined` with a sign of life every half second; closing it ends the work."""
+    """Look at an image, which was binned before, before it is restored: once for each of its windows of intensity.
+
+    Yields a sign of life every half second; closing it ends the work.
+    """
     from napari_mdeblurgan.restoration.measuring import told
     from napari_mdeblurgan.stopping import attending
+    from napari_mdeblurgan.trust.domain import examine_all
 
-    return (yield from told(attending(partial(examined, image, plan, model, binning)), lambda _: LOOKING))
-
-
-def examined(image: Any, plan: RestorationPlan, model: Model, binning: int) -> tuple[Examination, ...]:
-    """Look at an image, which was binned before, before it is restored: once for each of its windows of intensity."""
-    from napari_mdeblurgan.trust.domain import examine
-    from napari_mdeblurgan.trust.error_bar import calibration_of
-
-    calibration = calibration_of(model.card)
-    return tuple(
-        examine(image, plan, window, model.card, calibration, number, binning)
-        for number, window in enumerate(plan.windows or ())
-    )
+    return (yield from told(attending(partial(examine_all, image, plan, model.card, binning)), lambda _: LOOKING))
 
 
 def in_words(examinations: Sequence[Examination]) -> str:
@@ -153,14 +146,11 @@ def assessed(
     examinations: tuple[Examination, ...],
 ) -> Generator[str | Progress, None, Trusted]:
     """Assess the result of a job, as soft as it is shown; yields as `run_job` does."""
-    from napari_mdeblurgan.trust.assess import assess_steps
-    from napari_mdeblurgan.trust.plan import Wishes, planning_trust
+    from napari_mdeblurgan.trust.assess import assessing
 
     assert soft.shown is not None
     yield CHECKING
-    wishes = Wishes(disagreement=spread is not None)
-    trust = yield from planning_trust(image, soft.shown, plan, model, wishes, examinations)
-    assessment = yield from assess_steps(image, soft.shown, trust, model, explanation, spread)
+    assessment = yield from assessing(image, soft.shown, plan, model, examinations, explanation, spread)
     left = cut.cut_maps(assessment, plan, job)
     return _trusted(job, image, cut.narrowed(plan, job), model, left, soft.softness)
 
