@@ -1,47 +1,17 @@
-"""Working time, and learning rates that follow it: a budget of minutes is kept on any machine, and over any interruption."""
+"""Learning rates that follow the working time: a budget of minutes is kept on any machine, and over any interruption."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from napari_mdeblurgan.training.losses import NOISE_FLOOR
 from napari_mdeblurgan.training.schedule import LAST_SHARE, Schedule
+from napari_mdeblurgan.training.sitting import WorkingClock
 
 WARM_UP = 20  # steps, until the optimizer's averages mean something
 UNLIMITED = 2**62
 HOLD = 0.3  # share of the way before the rate falls
-
-
-class WorkingClock:
-    """Seconds of work, over all sittings.
-
-    Parameters
-    ----------
-    seconds : float
-        What earlier sittings worked.
-    """
-
-    def __init__(self, seconds: float = 0.0) -> None:
-        self._before = seconds
-        self._started: float | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Worked so far."""
-        return self._before + (time.monotonic() - self._started if self._started is not None else 0.0)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Time counts as work inside."""
-        self._started = time.monotonic()
-        try:
-            yield
-        finally:
-            self._before, self._started = self.seconds, None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from napari_mdeblurgan.errors import OutOfMemory, TrainingError
 from napari_mdeblurgan.fine_tuning.between import between
-from napari_mdeblurgan.fine_tuning.clock import UNLIMITED, TimedSchedule, WorkingClock
+from napari_mdeblurgan.fine_tuning.clock import UNLIMITED, TimedSchedule
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, read_pairs, read_settings
 from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH, split
 from napari_mdeblurgan.fine_tuning.pairs import output_scale
@@ -27,12 +26,12 @@ from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
 from napari_mdeblurgan.restoration.inference import is_out_of_memory
-from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint, went_back_to
+from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint
 from napari_mdeblurgan.training.curves import write_curves
-from napari_mdeblurgan.training.loader import prefetched
 from napari_mdeblurgan.training.losses import LossConfig
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
 from napari_mdeblurgan.training.schedule import Schedule
+from napari_mdeblurgan.training.sitting import Sitting, WorkingClock
 from napari_mdeblurgan.training.trainer import Diverged, Method, Record, Training
 from napari_mdeblurgan.training.validation import Validation
 
@@ -78,13 +77,11 @@ class Progress:
         return self.record.step
 
 
-class FineTuning:
-    """A fine-tuning in its folder; made by `open_fine_tuning`. Iterate `steps`.
+class FineTuning(Sitting):
+    """A fine-tuning in its folder; made by `open_fine_tuning`. Iterate `steps`. See `Sitting` for what it has beside this.
 
     Attributes
     ----------
-    folder : FineTuneFolder
-        Where all is written.
     settings : FineTuneSettings
         What was asked for.
     base : Model
@@ -93,8 +90,6 @@ class FineTuning:
         What is learned from and judged by.
     split : Split
         Which part is which.
-    notes : list of str
-        What the user should know, a sentence each; grows while it runs.
     best : dict of str to Tensor
         The weights that did best on the held-out squares: at first the base model's.
     best_step : int
@@ -109,7 +104,10 @@ class FineTuning:
         Pixels of a result for one of the image that are learned, where these are not the base model's: 1.
     """
 
+    folder: FineTuneFolder
+
     def __init__(self, folder: FineTuneFolder) -> None:
+        super().__init__()
         self.folder, self.settings = folder, read_settings(folder)
         asked = self.settings
         if asked.threads:
@@ -120,9 +118,7 @@ class FineTuning:
         self.split = split(self.pairs, self.base.card.halo)
         self.device = pick_device(asked.device)
         self.precision = pick_precision(asked.precision, self.device)
-        self.notes: list[str] = []
         self._batch, self._patch, self._slower, self._retries = asked.batch, asked.patch, 1.0, 0
-        self.clock = WorkingClock()
         self.training = self._new_training()
         self.output_scale = output_scale(self.pairs, self.base.card)
         self.sampler = self._new_sampler()
@@ -131,14 +127,10 @@ class FineTuning:
         self.best = {name: value.clone() for name, value in self.base.network.state_dict().items()}
         self.best_step, self.best_way, self.best_psnr_db, self.base_psnr_db = 0, 1.0, 0.0, 0.0
         self._ways = WAYS if any(pair.stack for pair in self.pairs) else WAYS[-1:]
-        self.last_validation: Validation | None = None
         self.bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing)
         self._shown = pieces(self.pairs, self.split, self.split.choosing)
-        self._stopped, self._wrote, self._saved = False, 0.0, -1
         self._validate_at, self._validated_at = 0.0, -1
-        if (path := latest(folder.checkpoint)) is not None:
-            self._go_on_from(path)
-        self.resumed = self.training.step
+        self._resume()
         if self.split.gap is not None and self.split.gap < self.base.card.halo:
             self.notes.append(
                 f"the pairs are small: {self.split.gap} pixels lie between what is learned from and what is held out, fewer "
@@ -181,24 +173,17 @@ class FineTuning:
             self._patch = sampler.patch
         return sampler
 
-    def _go_on_from(self, path: Any) -> None:
-        tensors, values = load_checkpoint(path)
+    def _take_up(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         self.best = {name.partition("/")[2]: tensors.pop(name) for name in list(tensors) if name.startswith("best/")}
         self._batch, self._patch = values["batch"], values["patch"]
         self._slower, self._retries = values["slower"], values["retries"]
         self.clock = WorkingClock(values["seconds"])
         self.training.schedule = self.schedule
-        self.training.restore(tensors, values["training"])
-        self.metrics.restore(values["metrics"], self.training.step)
+        super()._take_up(tensors, values)
         self.best_step, self.best_psnr_db = values["best_step"], values["best_psnr_db"]
         self.best_way, self.base_psnr_db = values.get("best_way", 1.0), values["base_psnr_db"]
-        self.last_validation = Validation(**values["validation"]) if values["validation"] else None
         self.sampler = self._new_sampler()
         self._validate_at = self.clock.seconds + self._interval(0.0)
-        if path == self.folder.checkpoint:
-            self._saved = self.training.step
-        else:
-            self.notes.append(went_back_to(path))
 
     # ---- how it goes
 
@@ -211,10 +196,6 @@ class FineTuning:
     def way(self) -> float:
         """How much of the time, or of the steps, is behind: 0 to 1."""
         return self.schedule.way(self.training.step)
-
-    def stop(self) -> None:
-        """Let `steps` end after the step that is being taken, with a checkpoint; may be called from another thread."""
-        self._stopped = True
 
     def steps(self) -> Generator[Progress, None, None]:
         """Take steps until the time is up or `stop` is called; closing the generator saves, too.
@@ -246,35 +227,25 @@ class FineTuning:
 
     def _sitting(self) -> Generator[Progress, None, None]:
         """Steps until the end, or until one fails in a way that can be mended."""
-        ahead = prefetched(self.sampler.batches(self.training.step))
-        batches = cast("Generator[Any, None, None]", ahead)  # closed at the end, so that its thread ends
-        whole = True  # whether the state is that between two steps
-        with closing(batches), closing(self.training.run(batches)) as records:
-            try:
-                while not (self.finished or self._stopped):
-                    whole = False
-                    record = next(records)
-                    whole = True
+        try:
+            with closing(self._records(self.sampler.batches(self.training.step))) as records:
+                for record in records:
                     yield self._after(record)
-            except Diverged as error:
-                self._step_back(error)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._make_smaller()
-            finally:
-                if whole and self._saved != self.training.step:
-                    self.save()
+        except Diverged as error:
+            self._step_back(error)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self._make_smaller()
 
     def _after(self, record: Record) -> Progress:
         """What is due after a step."""
-        self.metrics.take(record)
         validation, best = None, False
         if self.clock.seconds >= self._validate_at:
             validation, best = self._validate(record.step)
         elif record.step % STEPS_FOR_ROW == 0:
             self._write_row(record.step, None)
-        if time.monotonic() - self._wrote >= self.settings.checkpoint_seconds:
+        if self._unsaved_s() >= self.settings.checkpoint_seconds:
             self.save()
         return Progress(record, self.clock.seconds, 60 * self.settings.minutes, validation, best)
 
@@ -399,21 +370,9 @@ class FineTuning:
         validations = [(row["minutes"], row["validation_psnr_db"]) for row in rows if "validation_psnr_db" in row]
         return losses[:: max(1, len(losses) // HISTORY_POINTS)], validations
 
-    def save(self) -> None:
-        """Write a checkpoint; the one before is kept where the weights are not finite.
-
-        Raises
-        ------
-        FileError
-            If it cannot be written.
-        Diverged
-            If the weights are not finite.
-        """
-        tensors, values = self.training.sound_state()
+    def _more(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         best: dict[str, Tensor] = {f"best/{name}": value for name, value in self.best.items()}
-        everything = {
-            "training": values,
-            "metrics": self.metrics.state(),
+        return best, {
             "seconds": self.clock.seconds,
             "batch": self._batch,
             "patch": self._patch,
@@ -423,10 +382,7 @@ class FineTuning:
             "best_way": self.best_way,
             "best_psnr_db": self.best_psnr_db,
             "base_psnr_db": self.base_psnr_db,
-            "validation": dataclasses.asdict(self.last_validation) if self.last_validation else None,
         }
-        save_checkpoint(self.folder.checkpoint, tensors | best, everything)
-        self._saved, self._wrote = self.training.step, time.monotonic()
 
 
 def open_fine_tuning(folder: FineTuneFolder) -> FineTuning:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.exclusive import Lock, locked
@@ -14,12 +15,10 @@ from napari_mdeblurgan.model import ModelCard, save_model
 from napari_mdeblurgan.training import board as boards
 from napari_mdeblurgan.training import preparation as prepare
 from napari_mdeblurgan.training.card import card_for_run
-from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint, went_back_to
+from napari_mdeblurgan.training.checkpoint import latest
 from napari_mdeblurgan.training.config import TrainingConfig, read_config
 from napari_mdeblurgan.training.curves import write_curves
-from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.distributed import ALONE, Place, any_says, device_of, wait_for_all
-from napari_mdeblurgan.training.loader import prefetched
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
 from napari_mdeblurgan.training.perceptual import Trunk
 from napari_mdeblurgan.training.run_folder import (
@@ -31,6 +30,7 @@ from napari_mdeblurgan.training.run_folder import (
     sweep,
     write_beginning,
 )
+from napari_mdeblurgan.training.sitting import Sitting, WorkingClock
 from napari_mdeblurgan.training.trainer import Diverged, Record, Training
 from napari_mdeblurgan.training.validation import Validation, validate, validation_crops, write_samples
 
@@ -59,8 +59,8 @@ class Progress:
         return self.record.step
 
 
-class Run:
-    """A training in its folder; made by `open_run`. Iterate `steps`.
+class Run(Sitting):
+    """A training in its folder; made by `open_run`. Iterate `steps`. See `Sitting` for what it has beside this.
 
     Attributes
     ----------
@@ -68,11 +68,9 @@ class Run:
         As it was resolved.
     data : Data
         The images; ``data.folder.skipped`` names those that could not be used.
-    notes : list of str
-        What the user should know, one sentence each.
-    resumed : int
-        Steps that earlier sittings had taken.
     """
+
+    folder: RunFolder
 
     def __init__(
         self,
@@ -84,46 +82,25 @@ class Run:
         place: Place,
         lock: Lock | None = None,
     ) -> None:
-        self._lock = lock
+        super().__init__([lock.note] if lock is not None and lock.note else (), writes=place.first)
+        self._lock, self._budget_s = lock, math.inf
         self.images, self.folder, self.config, self.data = images, folder, config, data
         self.training, self.place = training, place
-        self.notes: list[str] = [lock.note] if lock is not None and lock.note else []
-        self.last_validation: Validation | None = None
         self.metrics = Metrics(folder.metrics, config.schedule.steps_per_epoch)
         self.crops = validation_crops(data.judged, config.degradation, config.network.scale, config.run.seed)
         if not self.crops:
             self.notes.append(
                 "there is no image to validate on, so the model gets no scores; add images, or name a folder of them"
             )
-        self._stopped, self._saved, self._wrote = False, -1, 0.0
-        path = latest(folder.checkpoint)
-        if path is not None:
-            self._go_on_from(path)
-        self.resumed = training.step
+        self._resume()
         self._board = boards.open_board(folder.tensorboard, self.resumed) if place.first else None
         if place.first and self._board is None:
             self.notes.append(boards.MISSING)
-
-    def _go_on_from(self, path: Path) -> None:
-        tensors, values = load_checkpoint(path)
-        self.training.restore(tensors, values["training"])
-        if self.place.first:
-            self.metrics.restore(values["metrics"], self.training.step)
-        if values["validation"]:
-            self.last_validation = Validation(**values["validation"])
-        if path == self.folder.checkpoint:
-            self._saved = self.training.step
-        else:
-            self.notes.append(went_back_to(path))
 
     @property
     def finished(self) -> bool:
         """Whether the schedule has come to its end."""
         return self.training.step >= self.config.schedule.steps
-
-    def stop(self) -> None:
-        """Let `steps` end after the step that is being taken, with a checkpoint; may be called from another thread."""
-        self._stopped = True
 
     def steps(self, minutes: float | None = None) -> Generator[Progress, None, None]:
         """Take steps until the schedule ends, the time is up or `stop` is called; closing the generator saves, too.
@@ -143,44 +120,38 @@ class Run:
         TrainingError
             If the loss or the gradient is not finite; names the last good checkpoint.
         """
-        end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
-        whole = True  # whether the state is that between two steps
+        self.clock, self._budget_s = WorkingClock(), math.inf if minutes is None else 60 * minutes
         if self._saved < 0:
             self.save()
         self._wrote = time.monotonic()
         sampler = prepare.sampler_for(self.config, self.data, self.place)
-        ahead = prefetched(sampler.batches(self.training.step), workers=self.config.data.workers)
-        batches = cast("Generator[Patches, None, None]", ahead)  # closed at the end, so that its threads end
-        records = self.training.run(batches)
+        steps = self._records(sampler.batches(self.training.step), self.config.data.workers)
         try:
-            while not self.finished:
-                whole = False
-                record = next(records)
-                whole = True
-                yield Progress(record, self.config.schedule.steps, self._after(record))
-                late = time.monotonic() >= end
-                if any_says(self._stopped or late, self.place, self.training.device):
-                    break
+            with self.clock.running(), closing(steps):
+                for record in steps:
+                    yield Progress(record, self.config.schedule.steps, self._after(record))
         except Diverged as error:
             where = f"the last good checkpoint, after step {self._saved}, is {self.folder.checkpoint}"
             raise TrainingError(f"{str(error).rstrip('.')}; {where}.") from error
         finally:
-            records.close()
-            batches.close()
-            if whole and self._saved != self.training.step:
-                self.save()
             if self._board is not None:
                 self._board.flush()
-        if self.finished or time.monotonic() >= end:
+        if self.finished or self._is_late:
             self.write_model()
         wait_for_all(self.place)
+
+    @property
+    def _is_late(self) -> bool:
+        return self.clock.seconds >= self._budget_s
+
+    def _ends(self) -> bool:
+        return any_says(self._stopped or self._is_late, self.place, self.training.device)
 
     def _after(self, record: Record) -> Validation | None:
         """What is due after a step; only the first process writes."""
         run, step = self.config.run, record.step
         if not self.place.first:
             return None
-        self.metrics.take(record)
         validation = self.validate() if step % run.validate_every == 0 or self.finished else None
         if validation is not None or step % run.metrics_every == 0 or self.finished:
             row = self.metrics.write(step, validation)
@@ -189,7 +160,7 @@ class Run:
         if validation is not None or self.finished:
             write_curves(self.folder.curves, read_metrics(self.folder.metrics))
         due = run.checkpoint_steps and step % run.checkpoint_steps == 0
-        if due or self.finished or time.monotonic() - self._wrote >= run.checkpoint_seconds:
+        if due or self.finished or self._unsaved_s() >= run.checkpoint_seconds:
             self.save()
         return validation
 
@@ -200,27 +171,6 @@ class Run:
         self.last_validation, restored = validate(self.training.averaged, self.crops)
         write_samples(self.folder.samples / f"step-{self.training.step:07}.png", self.crops, restored)
         return self.last_validation
-
-    def save(self) -> None:
-        """Write a checkpoint.
-
-        Raises
-        ------
-        FileError
-            If it cannot be written.
-        TrainingError
-            If the weights are not finite: then the checkpoint before stays.
-        """
-        if self.place.first:
-            tensors, values = self.training.sound_state()
-            scores = self.last_validation
-            everything = {
-                "training": values,
-                "metrics": self.metrics.state(),
-                "validation": {name: getattr(scores, name) for name in scores.__slots__} if scores else None,
-            }
-            save_checkpoint(self.folder.checkpoint, tensors, everything)
-        self._saved, self._wrote = self.training.step, time.monotonic()
 
     def write_model(self) -> ModelCard | None:
         """Write the averaged network as it is now, with its card; gives the card, or None in all but the first process."""
