@@ -10,7 +10,9 @@ os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory
 import functools
 import signal
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +64,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Files(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return "alone" if is_among(ALONE, file) else file
+            if is_among(ALONE, file):
+                return "alone"
+            return "exports" if "/export/" in file or is_among({"test_documentation.py"}, file) else file
 
     config.option.loadscopereorder = False  # the files with the most tests are not those that take longest
     return Files(config, log)
@@ -142,6 +146,42 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Model]
         return load_model(path)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def carded_model(tiny_model: Callable[..., Model]) -> Model:
+    """A grey model with a card as full as a trained one's."""
+    from napari_mdeblurgan.model import Model
+
+    tiny = tiny_model(1)
+    scores = {"psnr_db": 30.5, "by image": {"nuclei": 31}}
+    card = replace(tiny.card, trained_on=("noise",), blur_sigma_px=(0.5, 2.0), scores=scores, licence="CC-BY-4.0")
+    return Model(card, tiny.network)
+
+
+@pytest.fixture(scope="session")
+def exported_package(carded_model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bioimage.io package of this model."""
+    from napari_mdeblurgan.export.description import Author
+    from napari_mdeblurgan.export.package import export_package
+
+    path = tmp_path_factory.mktemp("package") / "tiny.zip"
+    export_package(carded_model, path, [Author("Ada Lovelace", "Somewhere"), Author("Grace Hopper")])
+    return path
+
+
+@pytest.fixture(scope="session")
+def grey_onnx(request: pytest.FixtureRequest, carded_model: Model) -> bytes:
+    """The ONNX file of this model: the package's where one can be made, for every export takes seconds."""
+    from napari_mdeblurgan.errors import ExportError
+    from napari_mdeblurgan.export.onnx import onnx_content
+
+    try:
+        path = request.getfixturevalue("exported_package")
+    except ExportError:
+        return onnx_content(carded_model)
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("weights.onnx")
 
 
 @pytest.fixture

@@ -119,7 +119,9 @@ def test_the_environments_of_tox_and_the_extras_that_are_named_exist() -> None:
 
 
 @pytest.mark.parametrize(("page", "code"), PYTHON, ids=[page for page, _ in PYTHON])
-def test_every_block_of_python_runs(page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_block_of_python_runs(
+    page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     compiled = compile(code.replace(*FEWER_STEPS), page, "exec")
     foreign = set(re.findall(r"^(?:from|import) (\w+)", code, re.MULTILINE))
     if any(importlib.util.find_spec(name) is None for name in foreign):
@@ -127,6 +129,9 @@ def test_every_block_of_python_runs(page: str, code: str, tmp_path: Path, monkey
         assert ours
         compiled = compile("\n".join(ours), page, "exec")  # what it takes from this package is there
     set_the_scene(tmp_path, code)
+    if "gray-x2.onnx" in code:
+        pytest.importorskip("onnxscript")
+        (tmp_path / "gray-x2.onnx").write_bytes(request.getfixturevalue("grey_onnx"))
     monkeypatch.chdir(tmp_path)
     image = leaf() if "rgb-x2" in code else read_image(sample_path("nuclei")).data[:96, :128]
     names: dict[str, Any] = {"image": image}
@@ -147,12 +152,6 @@ def set_the_scene(folder: Path, code: str) -> None:
 
         (folder / "somewhere").mkdir()
         (folder / "somewhere" / "mine.safetensors").write_bytes(model_path("gray-x2").read_bytes())
-    if "gray-x2.onnx" in code:
-        pytest.importorskip("onnxscript")
-        from napari_mdeblurgan import load_model
-        from napari_mdeblurgan.export.onnx import export_onnx
-
-        export_onnx(load_model("gray-x2"), folder / "gray-x2.onnx")
     for name in ("scans", "sharp-images"):
         if f'"{name}"' in code:
             (folder / name).mkdir()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,19 +33,13 @@ needs_bioimageio = pytest.mark.skipif(bool(why_not()), reason=why_not())
 
 
 @pytest.fixture(scope="module")
-def model(tiny_model: Callable[..., Model]) -> Model:
-    """A grey model with a card as full as a trained one's."""
-    tiny = tiny_model(1)
-    scores = {"psnr_db": 30.5, "by image": {"nuclei": 31}}
-    card = replace(tiny.card, trained_on=("noise",), blur_sigma_px=(0.5, 2.0), scores=scores, licence="CC-BY-4.0")
-    return Model(card, tiny.network)
+def model(carded_model: Model) -> Model:
+    return carded_model
 
 
 @pytest.fixture(scope="module")
-def exported(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("package") / "tiny.zip"
-    package.export_package(model, path, [Author("Ada Lovelace", "Somewhere"), Author("Grace Hopper")])
-    return path
+def exported(exported_package: Path) -> Path:
+    return exported_package
 
 
 @needs_bioimageio
