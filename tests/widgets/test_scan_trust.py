@@ -43,7 +43,7 @@ NAMES = [
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_mdeblurgan.widgets.scan.TILE", 512)
-    monkeypatch.setattr(fitting, "LARGEST_TILE", 256)
+    monkeypatch.setattr(fitting, "LARGEST_TILE", 128)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def cancelled_in_the_middle(widget: DeblurWidget, wait: Run, monkeypatch: pytest
 def test_maps_lie_lazy_above_the_result_once_they_were_shown(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, cache_folder: Path
 ) -> None:
-    image = noise(400, 500)
+    image = noise(200, 250)
     source = viewer.add_image(image, name="scan", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm")
     run()
     assert names(viewer) == NAMES[:2]
@@ -118,7 +118,7 @@ def test_result_is_shown_whole_while_it_is_still_assessed(
         seen.append((names(viewer), trusting.scans.open_path is None, trusting.controls.status.value))
 
     monkeypatch.setattr(trusting._runner, "_on_step", noted)
-    viewer.add_image(noise(400, 500), name="scan")
+    viewer.add_image(noise(200, 250), name="scan")
     run()
     assessed = [each for each in seen if each[2].startswith(trust.CHECKING)]
     assert len(assessed) > 3
@@ -133,7 +133,7 @@ def test_cancelled_assessment_leaves_the_result_whole_and_resume_goes_on(
     cache_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    image = noise(400, 500)
+    image = noise(200, 250)
     viewer.add_image(image, name="scan")
     done = cancelled_in_the_middle(trusting, wait_for_end, monkeypatch)
     assert names(viewer) == NAMES[:2]
@@ -163,7 +163,7 @@ def test_cancelled_assessment_leaves_the_result_whole_and_resume_goes_on(
 def test_finished_scan_gets_its_maps_later_and_they_are_shown_again_without_work(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    viewer.add_image(noise(300, 200), name="scan")
+    viewer.add_image(noise(150, 100), name="scan")
     trusting.controls.trust.value = False
     run()
     assert names(viewer) == NAMES[:2]
@@ -183,7 +183,7 @@ def test_finished_scan_gets_its_maps_later_and_they_are_shown_again_without_work
 def test_emptying_the_folder_removes_the_maps_and_keeps_a_result_whose_map_is_shown(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, cache_folder: Path, qtbot: QtBot
 ) -> None:
-    viewer.add_image(noise(300, 200), name="scan")
+    viewer.add_image(noise(150, 100), name="scan")
     run()
     show_map(trusting, "error")
     del viewer.layers[1:-1]
@@ -205,8 +205,8 @@ def test_report_on_a_scan_is_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.trust.excerpt.LARGEST_PIXELS", 1000)
-    monkeypatch.setattr("napari_mdeblurgan.trust.excerpt.EDGE", 200)
-    viewer.add_image(noise(400, 500), name="scan")
+    monkeypatch.setattr("napari_mdeblurgan.trust.excerpt.EDGE", 100)
+    viewer.add_image(noise(200, 250), name="scan")
     run()
     path = tmp_path / "page.html"
     monkeypatch.setattr(trust, "ask_for_report_path", lambda *_: path)
@@ -218,7 +218,7 @@ def test_report_on_a_scan_is_saved(
 def test_eight_orientations_on_disk_are_another_result_with_their_disagreement(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, cache_folder: Path
 ) -> None:
-    viewer.add_image(noise(300, 200), name="scan")
+    viewer.add_image(noise(150, 100), name="scan")
     run()
     trusting.controls.ensemble.value = True
     run()
@@ -241,7 +241,7 @@ def test_event_loop_is_never_late_for_long_while_a_scan_is_assessed(
     widget = DeblurWidget(viewer)
     viewer.window.add_dock_widget(widget)
     widget.results.to_disk.value = widget.controls.trust.value = True
-    viewer.add_image(noise(1400, 1400), name="scan", visible=False)
+    viewer.add_image(noise(1200, 1200), name="scan", visible=False)
     widget.controls.run.native.click()
     qtbot.waitUntil(lambda: widget.controls.status.value.startswith(trust.CHECKING), timeout=120_000)
     qtbot.wait(500)
