@@ -26,11 +26,12 @@ from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_
 from napari_mdeblurgan.storage.map_places import maps_path
 
 Models = Callable[..., Model]
-PLANE = np.random.default_rng(0).integers(0, 4000, (300, 410), np.uint16)
+LARGE = np.random.default_rng(0).integers(0, 4000, (300, 410), np.uint16)
+PLANE = LARGE[:180, :250]  # twelve tiles
 WISHES: dict[str, Any] = {"tile": 64, "precision": "float32"}
 
 
-PART = PLANE[:140, :300]
+PART = PLANE[:140]
 EIGHT = WISHES | {"tile": 128}  # not smaller than the halo, which every orientation reads anew
 
 
@@ -156,7 +157,7 @@ for step in begun.steps():
 def test_killed_at_any_moment_it_comes_to_the_same_end(tiny_model: Models, tmp_path: Path) -> None:
     model = tiny_model()
     source, weights, path = tmp_path / "source.tif", tmp_path / "tiny.safetensors", tmp_path / "a.zarr"
-    write_image(source, Micrograph(PLANE, "YX"))
+    write_image(source, Micrograph(LARGE, "YX"))
     save_model(model.network, model.card, weights)
     command = [sys.executable, "-c", KILLED, str(source), str(weights), str(path)]
     for pause in (0.0, 0.1):
@@ -175,8 +176,8 @@ def test_killed_at_any_moment_it_comes_to_the_same_end(tiny_model: Models, tmp_p
 
 def test_what_is_looked_at_is_done_first(tiny_model: Models, tmp_path: Path) -> None:
     begun = open_scan(lazy(np.stack([PLANE, PLANE]), "ZYX"), tiny_model(), tmp_path / "a.zarr", **WISHES)
-    begun.want((1,), ((250, 300), (300, 410)))
-    seen = [block for block in begun.blocks if block.meets((1,), ((250, 300), (300, 410)))]
+    begun.want((1,), ((100, 180), (150, 250)))
+    seen = [block for block in begun.blocks if block.meets((1,), ((100, 180), (150, 250)))]
     assert 0 < len(seen) < len(begun.blocks) / 4
     steps = begun.steps()
     for _ in range(len(seen) + 1):
@@ -233,7 +234,7 @@ class Trouble:
     shape, dtype, ndim = PLANE.shape, PLANE.dtype, 2
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        if key[0].stop == 300 and key[1].stop == 410:
+        if key[0].stop == 180 and key[1].stop == 250:
             raise FileError("A part of it cannot be read; copy it again.")
         return PLANE[key]
 
