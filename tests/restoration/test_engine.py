@@ -269,6 +269,8 @@ def test_a_hundred_generated_arrays_give_a_result_or_a_clear_error(tiny_model: M
 
     for seed in range(100):
         image, wishes = generated_array(seed)
+        if len(image.shape) == 3 and image.shape[-1] > 4:
+            image = image[:9]  # more planes of one kind take longer and show nothing else
         model = tiny_model(fitting_channels(image, seed))
         try:
             restored = restore(image, model, **wishes)
