@@ -8,10 +8,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory
 
 import functools
+import gc
 import signal
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan import network as networks
     from napari_mdeblurgan.model import Model
-    from napari_mdeblurgan.network import Generator
 
 for profile, examples in (("every-run", 60), ("nightly", 1000)):
     settings.register_profile(
@@ -49,6 +50,18 @@ ALONE = {  # measure time or memory, or start clusters: one after another, in on
 def is_among(names: set[str], file: str) -> bool:
     """Whether a file has one of these names, some of them with the folder's."""
     return any(f"/{file}".endswith(f"/{name}") for name in names)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Among the million objects of the modules that are imported meanwhile no garbage is looked for, neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,7 +121,7 @@ def signals_of_a_terminal() -> Iterator[None]:
         signal.signal(getattr(signal, name), handler)
 
 
-def random_generator(channels: int, scale: int) -> Generator:
+def random_generator(channels: int, scale: int) -> networks.Generator:
     """The smallest network whose every layer matters: width 2, seeded weights, none of them zero."""
     import torch
 

@@ -30,8 +30,10 @@ DOCKS = [f"napari_mdeblurgan.widgets.{name}" for name in ("deblur", "fine_tune.w
 @pytest.fixture(scope="session", autouse=True)
 def libraries_loaded() -> None:
     """What every test needs is imported before the first one, so that it is not among its garbage."""
+    gc.disable()
     for name in ("napari._qt.qt_main_window", "napari_mdeblurgan.restoration.engine", *DOCKS):
         importlib.import_module(name)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
