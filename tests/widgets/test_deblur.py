@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import dask.array as da
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.widgets.choices import Choices, write_choices
@@ -99,14 +100,77 @@ def test_model_is_picked_by_the_layer(viewer: Viewer, widget: DeblurWidget, nois
     assert widget.controls.about.value == "A tiny network of random weights."
 
 
-def test_model_for_the_other_kind_is_refused_before_running(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
-    viewer.add_image(noise(), name="nuclei")
-    widget.controls.model.value = COLOUR
-    assert widget.controls.status.value == f"{COLOUR} is for colour images, but 'nuclei' is grey: choose another model."
+def offered(widget: DeblurWidget) -> list[str]:
+    """What is read in the list of the drop-down **Model**."""
+    box = widget.controls.model.native
+    return [box.itemText(number) for number in range(box.count())]
+
+
+def test_models_for_the_other_kind_are_not_offered_and_each_kind_keeps_its_own_choice(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, qtbot: QtBot
+) -> None:
+    assert set(offered(widget)) >= {GREY, COLOUR, "gray-x2", "rgb-x2"}  # no image yet
+    grey = viewer.add_image(noise(), name="nuclei")
+    assert set(offered(widget)) >= {GREY, "tiny-grey-2", "gray-x2", "gray-x4"}
+    assert not {COLOUR, "rgb-x2", "rgb-x4"} & set(offered(widget))
+    choose_with_keys(widget, "tiny-grey-2", qtbot)
+    colour = viewer.add_image(noise(16, 16, 3), rgb=True)
+    assert set(offered(widget)) >= {COLOUR, "rgb-x2", "rgb-x4"}
+    assert not {GREY, "tiny-grey-2", "gray-x2"} & set(offered(widget))
+    choose_with_keys(widget, "rgb-x2", qtbot)
+    for image, name in ((grey, "tiny-grey-2"), (colour, "rgb-x2")):
+        viewer.layers.selection.active = image
+        assert widget.controls.model.value == name
+    again = DeblurWidget(viewer)
+    assert again.controls.model.value == "rgb-x2"
+    assert offered(again) == offered(widget)
+    channels = viewer.add_image(noise(3, 16, 16), rgb=False)
+    assert widget.image is channels
+    assert widget.controls.model.value == "tiny-grey-2"
+
+
+def choose_with_keys(widget: DeblurWidget, name: str, qtbot: QtBot) -> None:
+    """Go to an entry of the drop-down **Model** by the arrow keys."""
+    box = widget.controls.model.native
+    way = offered(widget).index(name) - box.currentIndex()
+    for _ in range(abs(way)):
+        qtbot.keyClick(box, Qt.Key.Key_Down if way > 0 else Qt.Key.Key_Up)
+    assert widget.controls.model.value == name
+
+
+def test_where_no_model_is_for_the_kind_of_an_image_none_is_offered(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey_only = [card for card in widget._models.cards if card.channels == 1]
+    monkeypatch.setattr("napari_mdeblurgan.widgets.model_choice.list_models", lambda: grey_only)
+    widget.offer_models()
+    grey = viewer.add_image(noise(), name="nuclei")
+    viewer.add_image(noise(16, 16, 3), rgb=True)
+    assert offered(widget) == []
+    assert "There is no model for colour images" in widget.controls.status.value
     assert not widget.controls.run.enabled
-    widget.controls.model.value = GREY
-    assert widget.controls.status.value == ""
+    viewer.layers.selection.active = grey
+    assert widget.controls.model.value == GREY
     assert widget.controls.run.enabled
+
+
+def test_a_new_model_for_the_other_kind_waits_for_an_image_of_its_kind(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
+    viewer.add_image(noise(16, 16, 3), rgb=True)
+    widget.offer_models("tiny-grey-2")
+    assert widget.controls.model.value == COLOUR
+    viewer.add_image(noise())
+    assert widget.controls.model.value == "tiny-grey-2"
+
+
+def test_each_entry_tells_what_its_model_is_for(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+    viewer.add_image(noise())
+    box = widget.controls.model.native
+    said = {box.itemText(n): box.itemData(n, Qt.ItemDataRole.ToolTipRole) for n in range(box.count())}
+    assert said[GREY] == "A tiny network of random weights."
+    assert "grey" in said["gray-x2"].lower()
+    assert box.view().minimumWidth() >= box.view().sizeHintForColumn(0)
 
 
 def test_slice_box_is_offered_for_stacks_alone(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:

@@ -37,12 +37,13 @@ def is_page(text: str) -> bool:
 
 def test_labels_that_show_names_take_no_tags(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
     viewer.add_image(noise(), name=TAG)
-    widget.controls.model.value = "tiny-colour"
     batch, tuner, focus = BatchWidget(viewer), FineTuneWidget(viewer), FocusStackWidget(viewer)
     for dock in (batch, tuner, focus):
         viewer.window.add_dock_widget(dock)
-    assert TAG in widget.controls.status.value
     assert TAG in focus.status.text()
+    viewer.layers.clear()
+    viewer.add_labels(np.zeros((8, 8), int), name=TAG)
+    assert TAG in widget.controls.status.value
     labels = [widget.controls.status.native, widget.controls.about.native, widget.results.place.native]
     labels += [batch.controls.status.native, tuner.status, tuner.pairs.remarks, tuner.result.verdict]
     labels += [tuner.result.details, focus.status]

@@ -24,9 +24,10 @@ log = logging.getLogger(__name__)
 class Choices:
     """What was chosen: the device, a model for each kind of image, and a folder for results (empty: none yet).
 
-    And whether results are assessed, and made of eight orientations, and images halved first, and how many pixels
-    results have, and how before and after are compared, which map of trust is shown, and whether the details of a verdict are;
-    and the name of the Shapes layer whose shapes alone are restored, empty for the whole image.
+    And whether results are made on disk where they need not be, and assessed, and made of eight orientations, and images
+    halved first, and how many pixels results have, and how before and after are compared, which map of trust is shown, and
+    whether the details of a verdict are; and the name of the Shapes layer whose shapes alone are restored, empty for the
+    whole image.
     """
 
     device: str = "auto"
@@ -41,6 +42,7 @@ class Choices:
     details: str = "folded"
     results_folder: str = ""
     only_here: str = ""
+    to_disk: str = "no"
 
 
 Kind = TypeVar("Kind", bound="DataclassInstance")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -307,6 +307,17 @@ def wrap(label: Label) -> None:
     label.native.setWordWrap(True)
     label.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+
+def describe_entries(box: QComboBox, descriptions: Sequence[str]) -> None:
+    """Give each entry of a drop-down a tooltip, and its list, however narrow the dock, the width of the longest one."""
+    role = Qt.ItemDataRole.ToolTipRole
+    for number, words in enumerate(descriptions):
+        if box.itemData(number, role) != literal(words):
+            box.setItemData(number, literal(words), role)
+    view = box.view()
+    if view is not None:
+        view.setMinimumWidth(view.sizeHintForColumn(0) + 2 * view.frameWidth() + WIDER)
 
 
 def let_shrink(box: QComboBox, letters: int = 12) -> None:

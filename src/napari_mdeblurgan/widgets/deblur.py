@@ -72,7 +72,7 @@ class DeblurWidget(Container):
         self._begun = BegunSearch(self._look_for_begun, self._refresh)
         self.scans = ScanLayers(napari_viewer, self._begun, self._chosen_for)
         self.slices = Slices(self._on_choice)
-        self.results = ResultsFolder(self._remembered.choices.results_folder, self._on_results_folder, self.scans.paths)
+        self.results = ResultsFolder(self._remembered, self._on_choice, self.scans.paths)
         self.controls = self._models.controls = make_controls(
             self._image_entries, self._models.entries, self._devices.entries
         )
@@ -170,7 +170,7 @@ class DeblurWidget(Container):
             return f"There is no model for {'colour' if image.rgb else 'grey'} images: install or train one first."
         lacking = (layer for layer in self.images if self._card_for(layer) is None)
         others = (f"There is no model for {layer.name!r}: train one, or deselect that layer." for layer in lacking)
-        return models.misfit(card, image) or next(others, None)
+        return next(others, None)
 
     def _active(self) -> Layer | None:
         active = self._viewer.layers.selection.active
@@ -240,10 +240,6 @@ class DeblurWidget(Container):
         except MdeblurganError:
             return  # it is said when the job is to be started
         self._begun.begin(image, job, self._models.alike(card, image))
-
-    def _on_results_folder(self, folder: str) -> None:
-        self._remembered.change(results_folder=folder)
-        self._on_choice()
 
     def _on_ensemble(self, on: bool) -> None:
         self._remembered.change(ensemble="yes" if on else "no")
@@ -398,7 +394,7 @@ class DeblurWidget(Container):
 
     def offer_models(self, name: str = "") -> None:
         """Offer the models that there are now; choose `name`, if one of them has it."""
-        self._models.reload()
+        self._models.reload(name)
         self.reset_choices()
         if name in self.controls.model.choices:
             self.controls.model.value = name
@@ -409,6 +405,7 @@ class DeblurWidget(Container):
     def _on_show(self) -> None:
         self.offer_models()
         self._on_choice()
+        self.results.look_if_shown()
         self._devices.search.begin(read_settings().device)
 
     def _on_close(self) -> None:
@@ -433,6 +430,7 @@ class DeblurWidget(Container):
         images = self.images
         show_image(controls, "\n".join(layer.name for layer in images))
         controls.about.value = models.summary(card) if card is not None else ""
+        self._models.show_descriptions()
         show_scale(controls, card.scale if card is not None else 2)
         controls.this_slice.visible = image is not None and image.ndim > 2
         self.slices.offer(image, one_plane=controls.this_slice.value or self.only_here.layer is not None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.widgets import models
-from napari_mdeblurgan.widgets.controls import SAME_PIXELS, Controls, chosen_output_scale
+from napari_mdeblurgan.widgets.controls import SAME_PIXELS, Controls, chosen_output_scale, describe_entries
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -39,12 +39,18 @@ class ModelChoice:
         self._kind: int | None = None  # channels of the image that a model was last picked for
 
     def entries(self, _: object = None) -> list[tuple[str, str]]:
-        """What the drop-down offers."""
-        return [(card.name, card.name) for card in self.cards]
+        """What the drop-down offers: models for images of the chosen one's kind; all of them until an image was chosen."""
+        return [(card.name, card.name) for card in self.cards if self._kind in (None, card.channels)]
 
-    def reload(self) -> None:
-        """Take note of the models that there are now."""
+    def reload(self, name: str = "") -> None:
+        """Take note of the models that there are now; the one called `name` is to be chosen for images of its kind."""
         self.cards = list_models()
+        self._remember(self._named(name))
+
+    def show_descriptions(self) -> None:
+        """Have each entry tell in its tooltip what its model is for."""
+        descriptions = [models.summary(card) for card in self.cards if self._kind in (None, card.channels)]
+        describe_entries(self.controls.model.native, descriptions)
 
     @property
     def card(self) -> ModelCard | None:
@@ -64,15 +70,16 @@ class ModelChoice:
         return [card, *(each for each in self.cards if each.channels == channels and each.name != card.name)]
 
     def choose_for(self, image: Image | None) -> None:
-        """Choose the model to start from, if the image is of another kind than the last one."""
+        """Offer the models for an image, and choose the one to start from, if it is of another kind than the last one."""
         if image is None or (self._kind == models.channels_of(image) and self.card is not None):
             return
         self._kind = models.channels_of(image)
-        name = self._first_for(image)
-        if name is not None:
-            with self.controls.model.changed.blocked():
-                self.controls.model.value = name
-            self.begin_with_pixels()
+        name, box = self._first_for(image), self.controls.model
+        with box.changed.blocked():
+            box.reset_choices()
+            if name is not None:
+                box.value = name
+        self.begin_with_pixels()
 
     def begin_with_pixels(self) -> None:
         """Choose the pixels that the model was fine-tuned for; of another model those that were chosen last."""
@@ -84,7 +91,9 @@ class ModelChoice:
 
     def remember_model(self) -> None:
         """Keep the chosen model for images of its kind."""
-        card = self.card
+        self._remember(self.card)
+
+    def _remember(self, card: ModelCard | None) -> None:
         if card is not None:
             self._remembered.change(**{"rgb_model" if card.channels == 3 else "grey_model": card.name})
 

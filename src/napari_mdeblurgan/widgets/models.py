@@ -1,4 +1,4 @@
-"""Which model is offered first for an image, and whether a model fits it."""
+"""Which model is offered first for an image, and what is said of it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,6 @@ def default_model(cards: Sequence[ModelCard], channels: int, remembered: str = "
     fitting = [card.name for card in cards if card.channels == channels]
     preferred = (name for name in (remembered, BUNDLED[channels]) if name in fitting)
     return next(preferred, fitting[0] if fitting else None)
-
-
-def misfit(card: ModelCard, layer: Image) -> str | None:
-    """Why `card`'s model is none for `layer`, in one sentence; None if it fits."""
-    if card.channels == channels_of(layer):
-        return None
-    model_kind, layer_kind = ("colour", "grey") if card.channels == 3 else ("grey", "colour")
-    return f"{card.name} is for {model_kind} images, but {layer.name!r} is {layer_kind}: choose another model."
 
 
 def summary(card: ModelCard) -> str:

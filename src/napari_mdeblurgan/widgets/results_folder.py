@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, Container, Label, PushButton
 from napari.qt.threading import create_worker
@@ -20,6 +20,9 @@ from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.results import Result, cache_folder, remove_results, results_in
 from napari_mdeblurgan.widgets.wording import amount
 
+if TYPE_CHECKING:
+    from napari_mdeblurgan.widgets.choices import Remembered
+
 ASK_TIP = (
     "Make the result on disk, as an OME-Zarr with a pyramid, and show it while it fills in. After Cancel, or when napari was "
     "closed, the same image and settings go on where it stopped."
@@ -32,20 +35,24 @@ class ResultsFolder:
 
     Parameters
     ----------
-    folder : str
-        The user's own place; empty for the cache folder.
+    remembered : Remembered
+        What was chosen last: whether to disk, and the user's own place; empty for the cache folder.
     on_folder : callable
-        Called with the user's own place, or an empty text for the cache folder, when another was picked.
+        Called without arguments when another place was picked.
     in_use : callable
         Gives the paths that must not be removed, because a layer shows them or a run is making them.
     """
 
-    def __init__(self, folder: str, on_folder: Callable[[str], None], in_use: Callable[[], Collection[Path]]) -> None:
-        self._own, self._on_folder, self._in_use = folder, on_folder, in_use
+    def __init__(
+        self, remembered: Remembered, on_folder: Callable[[], None], in_use: Callable[[], Collection[Path]]
+    ) -> None:
+        self._remembered, self._on_folder, self._in_use = remembered, on_folder, in_use
+        self._own = remembered.choices.results_folder
         self._worker: Any = None
         self._abandoned = False
         self.results: list[Result] = []
-        self.to_disk = CheckBox(text="Save to disk (OME-Zarr)", value=False, tooltip=ASK_TIP)
+        self._wanted, self._must = remembered.choices.to_disk == "yes", False
+        self.to_disk = CheckBox(text="Save to disk (OME-Zarr)", value=self._wanted, tooltip=ASK_TIP)
         self.place = Label(value="")
         self.choose = PushButton(text="Choose…", tooltip="Pick the folder in which results are made.")
         self.usual = PushButton(text="Default", tooltip="Go back to the cache folder of this plugin.")
@@ -58,7 +65,6 @@ class ResultsFolder:
         self.widget.margins = (0, 0, 0, 0)
         plain(self.place.native).setWordWrap(True)
         self.place.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-        self._wanted, self._must = False, False
         self.to_disk.changed.connect(self._on_box)
         self.choose.changed.connect(self.pick)
         self.usual.changed.connect(lambda: self.use(""))
@@ -87,7 +93,8 @@ class ResultsFolder:
     def use(self, folder: str) -> None:
         """Make results in `folder` from now on; empty for the cache folder."""
         self._own = folder
-        self._on_folder(folder)
+        self._remembered.change(results_folder=folder)
+        self._on_folder()
         self.look()
 
     def pick(self) -> None:
@@ -169,6 +176,7 @@ class ResultsFolder:
 
     def _on_box(self, ticked: bool) -> None:
         self._wanted = ticked
+        self._remembered.change(to_disk="yes" if ticked else "no")
         self._refresh()
         if ticked:
             self.look()

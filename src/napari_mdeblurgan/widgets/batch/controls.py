@@ -65,6 +65,8 @@ class BatchChoices:
     place: str = HERE
     workers: str = "2"
     scheduler: str = ""
+    halve: str = ""
+    same_pixels: str = ""
     trust: str = ""
 
 
@@ -81,7 +83,7 @@ def chosen_before(name: str, value: str) -> Any:
     """
     if name == "workers":
         return int(value)
-    return value == str(True) if name == "trust" else value
+    return value == str(True) if name in ("halve", "same_pixels", "trust") else value
 
 
 def make_batch_controls(

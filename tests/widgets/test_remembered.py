@@ -1,0 +1,95 @@
+"""What is clicked in a dock is chosen again in the next session; what is only for the image at hand is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+
+from napari_mdeblurgan.widgets.batch.widget import BatchWidget
+from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from pytestqt.qtbot import QtBot
+
+    Noise = Callable[..., np.ndarray]
+
+
+def click(qtbot: QtBot, box: Any) -> None:
+    """On the square of a check box."""
+    qtbot.mouseClick(box.native, Qt.MouseButton.LeftButton, pos=QPoint(8, box.native.height() // 2))
+
+
+@pytest.mark.parametrize("name", ["trust", "ensemble", "halve", "to_disk"])
+def test_a_box_that_was_clicked_in_deblur_is_so_the_next_time(
+    viewer: Viewer, widget: DeblurWidget, qtbot: QtBot, noise: Noise, name: str
+) -> None:
+    def box(dock: DeblurWidget) -> Any:
+        return dock.results.to_disk if name == "to_disk" else getattr(dock.controls, name)
+
+    viewer.add_image(noise())
+    viewer.window.show()
+    for _ in range(2):
+        before = box(widget).value
+        click(qtbot, box(widget))
+        assert box(widget).value is not before
+        assert box(DeblurWidget(viewer)).value is not before
+
+
+def test_results_go_to_disk_again_after_an_image_that_had_to(
+    viewer: Viewer, widget: DeblurWidget, qtbot: QtBot, noise: Noise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What must be made on disk is no choice, and does not become one."""
+    viewer.add_image(noise())
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_mdeblurgan.widgets.scan.DISK_SHARE", 0)
+        patch.setattr("napari_mdeblurgan.widgets.orders.is_large", lambda *_: True)
+        viewer.add_image(noise())
+        assert widget.results.to_disk.value
+        assert not widget.results.to_disk.enabled
+    viewer.add_image(noise())
+    assert not widget.results.to_disk.value
+    assert not DeblurWidget(viewer).results.to_disk.value
+
+
+def test_a_remembered_folder_is_looked_into_when_the_dock_is_opened(
+    viewer: Viewer, qtbot: QtBot, noise: Noise, run: Callable[[], None], widget: DeblurWidget, cache_folder: Path
+) -> None:
+    viewer.add_image(noise())
+    widget.results.to_disk.value = True
+    run()
+    assert list(cache_folder.glob("*.ome.zarr"))
+    again = DeblurWidget(viewer)
+    viewer.window.add_dock_widget(again)
+    viewer.window.show()
+    qtbot.waitUntil(lambda: "1 result" in again.results.place.value, timeout=30_000)
+
+
+def test_this_slice_only_is_for_the_stack_at_hand(
+    viewer: Viewer, widget: DeblurWidget, qtbot: QtBot, noise: Noise
+) -> None:
+    viewer.add_image(noise(3, 16, 16), axis_labels=("z", "y", "x"))
+    viewer.window.show()
+    click(qtbot, widget.controls.this_slice)
+    assert widget.controls.this_slice.value
+    assert not DeblurWidget(viewer).controls.this_slice.value
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("halve", True), ("same_pixels", True), ("trust", True), ("overwrite", False), ("watch", False)],
+)
+def test_a_box_that_was_clicked_in_batch_is_so_the_next_time_unless_it_is_for_one_batch(
+    viewer: Viewer, qtbot: QtBot, name: str, kept: bool
+) -> None:
+    batch = BatchWidget(viewer)
+    viewer.window.add_dock_widget(batch)
+    viewer.window.show()
+    click(qtbot, getattr(batch.controls, name))
+    assert getattr(batch.controls, name).value
+    assert getattr(BatchWidget(viewer).controls, name).value is kept
