@@ -34,7 +34,7 @@ def test_a_model_s_line_is_shown_whole_on_a_small_screen(
     viewer.theme = theme
     widget = DeblurWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Deblur + SR")
-    viewer.add_image(noise(16, 16, 3) if model.startswith("rgb") else noise())
+    viewer.add_image(noise(16, 16, 3) if model.startswith("rgb") else noise(), rgb=model.startswith("rgb"))
     viewer.window.show()
     viewer.window.resize(1366, 768)
     widget.controls.model.value = model

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan import load_model, restore, stopping
 from napari_mdeblurgan.restoration import operations, scan
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter
@@ -66,6 +66,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> Generator[Blocks, None, None]:
     monkeypatch.setattr(operations, "apply", blocks.apply)
     monkeypatch.setattr(OmeZarrWriter, "write", lambda writer, *block: blocks.write(writer, *block))
     monkeypatch.setattr(scan, "fitting_batch", lambda *_: 1)
+    monkeypatch.setattr(stopping, "HEARTBEAT_S", 0.02)
     yield blocks
     blocks.let_on()
 

@@ -55,13 +55,15 @@ def click(qtbot: QtBot, widget: DeblurWidget) -> None:
 
 
 def leave_half(qtbot: QtBot, widget: DeblurWidget, blocks: Blocks) -> set[Any]:
-    """Restore on disk until one block is done, close the widget in the next; returns the two that are done."""
+    """Restore on disk until two blocks are done, close the widget in the third, which is left; returns the two."""
     widget.results.to_disk.value = True
-    begin(qtbot, widget, blocks, done=1)
+    begin(qtbot, widget, blocks, done=2)
+    qtbot.waitUntil(lambda: blocks.waiting == 3, timeout=60_000)
     widget._viewer.window.remove_dock_widget(widget.native)
-    blocks.let_on(1)
-    qtbot.waitUntil(lambda: len(blocks.done) == 2, timeout=60_000)
     qtbot.wait(300)
+    blocks.let_on(1)
+    qtbot.wait(300)
+    assert len(blocks.done) == 2
     done = set(blocks.done)
     blocks.done.clear()
     return done
@@ -85,7 +87,7 @@ def test_a_new_session_offers_to_resume_and_goes_on_where_the_last_one_stopped(
     again = session(image.copy())
     offered(qtbot, again)
     assert again.controls.status.value == HALF
-    assert not again.results.to_disk.value
+    assert again.results.to_disk.value
     blocks.let_on()
     click(qtbot, again)
     qtbot.waitUntil(lambda: len(again._viewer.layers) == 2 and not again.running, timeout=60_000)

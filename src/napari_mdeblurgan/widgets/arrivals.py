@@ -12,7 +12,8 @@ from napari.utils.notifications import show_warning
 
 from napari_mdeblurgan.widgets import layers, trust, wording
 from napari_mdeblurgan.widgets.controls import Controls, show_life, show_progress
-from napari_mdeblurgan.widgets.job import Failed, Noted, Restored
+from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
+from napari_mdeblurgan.widgets.run_times import RunTimes
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Arrivals:
 
     def __init__(self, parts: Parts, on_end: Callable[[str], None]) -> None:
         self._parts, self._tell_end = parts, on_end
+        self.run_times, self._went_on = RunTimes(), False
         self.runner: Runner | None = None  # which needs what is here to be made
         self._sources: list[weakref.ref[Image]] = []  # of the running jobs
         self._told: list[str] = []  # how those that have ended came to their end
@@ -76,8 +78,10 @@ class Arrivals:
         self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
         self._tell_made: Callable[[], None] = lambda: None  # anew, with the time that has passed since
 
-    def begin(self, images: Sequence[Image], note: str) -> None:
+    def begin(self, images: Sequence[Image], jobs: Sequence[Job], note: str) -> None:
         """Note what is being restored, one image for each job, and what is to be said of the results as well."""
+        self.run_times.begin(jobs)
+        self._went_on = False
         self._sources = [weakref.ref(image) for image in images]
         self._told, self._note = [], note
 
@@ -104,6 +108,7 @@ class Arrivals:
             self._noted = step.sentence
             self._say_what_is_done()
         elif isinstance(step, Opened):
+            self._went_on = step.done > 0
             self._pair(scans.open(step, self._source), preview=False)
             self._say_what_is_done()
         elif isinstance(step, Saved):
@@ -126,6 +131,8 @@ class Arrivals:
         was_open = scans.open_path is not None
         self._whole, self._noted = None, ""
         shown = scans.end(outcome if isinstance(outcome, Failed | Saved) and not whole else None, self._source)
+        if isinstance(outcome, Restored | Saved):
+            self._keep_time(outcome)
         if outcome is None:
             self._told.append(
                 wording.NOT_ASSESSED if whole else wording.KEPT if was_open else "Cancelled; nothing was added."
@@ -167,6 +174,12 @@ class Arrivals:
         for warning in made.warnings:
             show_warning(warning)
         return result
+
+    def _keep_time(self, made: Restored | Saved) -> None:
+        """Keep how long a result took that was made from its beginning to its end."""
+        if self.runner is not None and made.seconds and not self._went_on:
+            self.run_times.end(self._number, made.device, self.runner.elapsed)
+        self._went_on = False
 
     def _tell_time(self, number: int, name: str, made: Restored | Saved) -> None:
         """Say how long a result took, from the click or the end of the one before: loading, looking and checking as well."""

@@ -53,6 +53,9 @@ MAPS_TIP = (
     "focus, and where the network was guessing. A map is made a layer above the result when it is first shown."
 )
 WHICH_MAP_TIP = "Which map is shown."
+TIME_TIP = (
+    "How long Deblur + SR will take, by what earlier runs with this model and these choices took on this computer."
+)
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
 LABEL_WIDTH = 58
@@ -76,6 +79,7 @@ class Controls:
     ensemble: CheckBox
     preview: PushButton
     run: PushButton
+    time: Label
     progress: ProgressBar
     cancel: PushButton
     working: Container
@@ -172,6 +176,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             text="Deblur + SR",
             tooltip="Restore the whole image and put the sharp one, of the pixels in Output, as a new layer on top of it.",
         ),
+        time=Label(value="", tooltip=TIME_TIP),
         progress=progress,
         cancel=cancel,
         working=_row(progress, cancel),
@@ -189,7 +194,14 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         halve_again=PushButton(text="Halve first and run again", tooltip=HALVE_TIP, visible=False),
         status=Label(value=""),
     )
-    for label in (controls.about, controls.legend, controls.headline, controls.details, controls.status):
+    for label in (
+        controls.about,
+        controls.time,
+        controls.legend,
+        controls.headline,
+        controls.details,
+        controls.status,
+    ):
         wrap(label)
     for label in (controls.about, controls.details, controls.status):
         plain(label.native)
@@ -229,6 +241,7 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
         _row(controls.halve, controls.this_slice),
         *more,
         _row(controls.preview, controls.run),
+        controls.time,
         controls.working,
         _row(_name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER), controls.compare_by, shares=(0, 1)),
         _row(controls.compare, controls.profile, shares=(1, 1)),

@@ -325,7 +325,7 @@ class DeblurWidget(Container):
 
     def _start(self, images: list[Image], jobs: list[Job], note: str) -> None:
         self.comparison.leave()
-        self._arrivals.begin(images, note)
+        self._arrivals.begin(images, jobs, note)
         for image in images:
             self._begun.forget(image)
         self._pairs.begin_run(images)
@@ -439,6 +439,8 @@ class DeblurWidget(Container):
         controls.run.text = wording.run(len(images), resumable, self.only_here.count)
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
         controls.working.visible = self.running
+        if not self.running:
+            controls.time.value = self._arrivals.run_times.told(self._orders.all_of(images)) if problem is None else ""
         self.sharpness.show(self._pairs.following(self._active(), self._compared()))
         self.comparison.follow()
         controls.report.enabled = self._reported() is not None

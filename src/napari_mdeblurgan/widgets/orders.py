@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, MdeblurganError
 from napari_mdeblurgan.widgets import layers, view
 from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls
 from napari_mdeblurgan.widgets.halving import whole_blocks
@@ -119,6 +119,13 @@ class Orders:
         except ImageError:  # it is said when they are to be restored
             return []
         return [region for region, _ in found.parts]
+
+    def all_of(self, images: Sequence[Image]) -> list[Job]:
+        """The same jobs; none where that cannot be."""
+        try:
+            return self.jobs(images)[1]
+        except MdeblurganError:
+            return []
 
     def in_folder(self, image: Image) -> Job:
         """The same job, made on disk in any case.

@@ -22,6 +22,7 @@ KEPT = "Cancelled; what is done is kept on disk: press Resume to go on."
 NOT_ASSESSED = "Cancelled; the result is whole. Press Resume to go on finding out how far it can be trusted."
 WHOLE = "The result itself is whole."
 RUN, RESUME = "Deblur + SR", "Resume"
+TIME_UNKNOWN = "Time not known yet: the first run will tell."
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
@@ -55,6 +56,19 @@ def time_left(seconds: float | None) -> str:
     if seconds < 90 * 60:
         return f"about {round(seconds / 60)} min left"
     return f"about {seconds / 3600:.1f} h left"
+
+
+def expected(seconds: float, device: str) -> str:
+    """How long work will take that was not begun yet: no more exactly than anybody knows."""
+    if seconds < 10:
+        words = "A few seconds"
+    elif seconds < 90:
+        words = f"About {5 * round(seconds / 5)} s"
+    elif seconds < 90 * 60:
+        words = f"About {round(seconds / 60)} min"
+    else:
+        words = f"About {seconds / 3600:.1f} h"
+    return f"{words} on {place(device)}."
 
 
 def duration(seconds: float) -> str:

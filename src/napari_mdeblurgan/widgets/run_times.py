@@ -1,0 +1,156 @@
+"""How long a run will take, told before it is begun: by what finished runs on this computer took, which is kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_mdeblurgan.atomic import replacing
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.widgets import wording
+from napari_mdeblurgan.widgets.choices import choices_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_mdeblurgan.widgets.job import Job
+
+RUNS, KINDS = 5, 200  # that are kept: of one kind, and kinds
+ALIKE = 4  # times as many values, up to which runs are alike: of a small one, most of the time goes into getting ready
+ORIENTATIONS, ASSESSED = 8, 2  # times as long, where no run tells
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the time of a run depends on: nothing of the image but how much there is of it.
+
+    Attributes
+    ----------
+    values : int
+        Of the image as it goes through the network, colours counted one by one.
+    model, device, precision : str
+        As in `Job`.
+    output_scale : int or None
+        As in `Job`.
+    ensemble, trust, on_disk : bool
+        Whether the mean of eight orientations is made, the result is assessed, and it is made on disk.
+    """
+
+    values: int
+    model: str
+    device: str
+    precision: str
+    output_scale: int | None
+    ensemble: bool
+    trust: bool
+    on_disk: bool
+
+    @classmethod
+    def of(cls, job: Job) -> Work:
+        """What a job is."""
+        values, on_disk = job.values // job.binning**2, job.folder is not None
+        named = job.model, job.device, job.precision, job.output_scale
+        return cls(values, *named, job.ensemble, job.trust, on_disk)
+
+    @property
+    def kind(self) -> str:
+        """What runs that take equally long for a value have in common."""
+        boxes = [name for name in ("ensemble", "trust", "on_disk") if getattr(self, name)]
+        return " ".join([self.model, self.device, self.precision, str(self.output_scale or "model"), *boxes])
+
+
+class RunTimes:
+    """Tells how long jobs will take, and takes note of how long they took; lives on the main thread."""
+
+    def __init__(self) -> None:
+        self._runs, self._devices = _read(_path())
+        self._begun: list[Work] = []
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Note what is begun."""
+        self._begun = [Work.of(job) for job in jobs]
+
+    def end(self, number: int, device: str, seconds: float) -> None:
+        """Keep how long a job of those that were begun took from its begin to its end, on the device that was chosen for it."""
+        work = self._begun[number]
+        if seconds <= 0 or work.values <= 0:
+            return
+        self._devices[work.device] = device
+        kind = replace(work, device=device).kind
+        runs = self._runs.pop(kind, [])
+        self._runs[kind] = [*runs, (work.values, seconds)][-RUNS:]
+        self._runs = dict(list(self._runs.items())[-KINDS:])
+        _write(_path(), self._runs, self._devices)
+
+    def told(self, jobs: Sequence[Job]) -> str:
+        """How long the jobs will take, in words; that nobody knows, where no run on this computer tells."""
+        works = [Work.of(job) for job in jobs]
+        found = [self.seconds(work) for work in works]
+        known = [each for each in found if each is not None]
+        if not works or len(known) < len(found):
+            return wording.TIME_UNKNOWN if works else ""
+        return wording.expected(sum(known), self._devices.get(works[0].device, works[0].device))
+
+    def seconds(self, work: Work) -> float | None:
+        """How long a job will take; None if no run tells."""
+        work = replace(work, device=self._devices.get(work.device, work.device))
+        own = self._rate(work)
+        if own is not None:
+            return own * work.values
+        for times, like_it in (
+            (1, replace(work, on_disk=not work.on_disk)),
+            (ASSESSED, replace(work, trust=False)),
+            (ORIENTATIONS, replace(work, ensemble=False)),
+            (ORIENTATIONS * ASSESSED, replace(work, ensemble=False, trust=False)),
+        ):
+            rate = self._rate(like_it) if like_it != work else None
+            if rate is not None:
+                return times * rate * work.values
+        return None
+
+    def _rate(self, work: Work) -> float | None:
+        """Seconds for a value, from runs of about as many; else from those of more, else from that of the most."""
+        runs = self._runs.get(work.kind, [])
+        if not runs:
+            return None
+        more = [run for run in runs if run[0] * ALIKE >= work.values]
+        alike = [run for run in more if run[0] <= work.values * ALIKE] or more or [max(runs)]
+        return sum(seconds for _, seconds in alike) / sum(values for values, _ in alike)
+
+
+Runs = dict[str, list[tuple[int, float]]]
+
+
+def _path() -> Path:
+    return choices_path().with_name("run-times.json")
+
+
+def _read(path: Path) -> tuple[Runs, dict[str, str]]:
+    """What was kept; nothing where it is missing or spoilt."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        runs = {str(kind): [_run(*run) for run in found] for kind, found in kept["runs"].items()}
+        return runs, {str(wish): str(device) for wish, device in kept["devices"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return {}, {}
+
+
+def _run(values: Any, seconds: Any) -> tuple[int, float]:
+    run = int(values), float(seconds)
+    if run[0] <= 0 or not 0 < run[1] < math.inf:
+        raise ValueError("no run of that kind can have been")
+    return run
+
+
+def _write(path: Path, runs: Runs, devices: dict[str, str]) -> None:
+    try:
+        with replacing(path, make_folders=True) as file:
+            file.write(json.dumps({"runs": runs, "devices": devices}, indent=1).encode())
+    except FileError as error:
+        log.info("how long a run took was not kept: %s", error)
