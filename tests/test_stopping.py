@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from napari_mdeblurgan import stopping
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.stopping import Meter, Stopped, attending, look_up, metered, portion, stoppable
+from napari_mdeblurgan.stopping import Meter, Stopped, attending, look_up, looking_up, metered, portion, stoppable
 
 
 def test_portions_lie_within_each_other_and_the_share_never_falls() -> None:
@@ -98,3 +99,14 @@ def test_who_may_stop_the_work_here_may_stop_it_in_the_thread_too() -> None:
 
     with stoppable(asked.is_set), pytest.raises(Stopped):
         list(attending(work))
+
+
+def test_pieces_that_other_threads_carry_out_heed_whoever_handed_them_out() -> None:
+    asked = threading.Event()
+    with stoppable(asked.is_set), ThreadPoolExecutor(1) as thread:
+        heed = looking_up()
+        thread.submit(heed).result()
+        asked.set()
+        with pytest.raises(Stopped):
+            thread.submit(heed).result()
+    looking_up()()  # nobody asks here

@@ -239,11 +239,19 @@ def _record(
     image: Micrograph, plan: RestorationPlan, model: Model, found: Assessment | None, request: Request
 ) -> dict[str, Any]:
     """How the result was made and what was found out about it, as its file keeps it."""
+    from napari_mdeblurgan.restoration.made import provenance_of
     from napari_mdeblurgan.storage.provenance import record_of
-    from napari_mdeblurgan.trust.recording import record_entry
+    from napari_mdeblurgan.trust.record import trust_record
+    from napari_mdeblurgan.trust.recording import today
+    from napari_mdeblurgan.trust.settings import settings_of
 
-    ensemble, binning, date = request.ensemble, request.binning, None if request.dated else ""
-    return record_of([record_entry(image, plan, model.card, found, ensemble=ensemble, binning=binning, date=date)])
+    card, ensemble, binning = model.card, request.ensemble, request.binning
+    entry = {"made": provenance_of(plan, card, image.name, ensemble=ensemble, binning=binning)}
+    if found is not None:
+        (sizes, unit), date = image.physical(), today() if request.dated else ""
+        described, softness = settings_of(plan, card, ensemble, binning), plan.softness.sigma
+        entry["trust"] = trust_record(found, described, softness, sizes.get("X"), unit or "", date)
+    return record_of([entry])
 
 
 def _described(made: TrustMap) -> str:

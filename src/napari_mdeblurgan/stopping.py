@@ -105,6 +105,17 @@ def look_up() -> None:
         meter.go_on()
 
 
+def looking_up() -> Callable[[], None]:
+    """What ends work with `Stopped` in any thread once this one is asked to stop: for pieces that others carry out."""
+    asked = _asked.get()
+
+    def heed() -> None:
+        if asked is not None and asked():
+            raise Stopped
+
+    return heed
+
+
 def heeding(steps: Generator[Any, None, Made]) -> Generator[Any, None, Made]:
     """The same steps, which end with `Stopped` between two of them if they are asked to."""
     while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +12,16 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_mdeblurgan import pipeline
+from napari_mdeblurgan import pipeline, stopping
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.batch import Batch, BatchSettings, Failure, Success, open_batch
+from napari_mdeblurgan.batch import Batch, BatchSettings, Failure, Success, making, open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.output_folder import WORK, OutputFolder
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.engine import restore
+from napari_mdeblurgan.stopping import Stopped
 from napari_mdeblurgan.storage import Micrograph, read_image, tiff_writing
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 
@@ -60,6 +62,32 @@ def test_results_come_in_the_format_that_is_wanted(restored, tmp_path: Path, for
     source = write(tmp_path / "a.tif", grey(20, 24).astype(np.uint8))
     assert restored([source], format=form).outputs == [tmp_path / "out" / f"a{suffix}"]
     assert read_image(tmp_path / "out" / f"a{suffix}").data.shape == (40, 48)
+
+
+def test_writing_a_large_result_ends_when_the_work_does(
+    settings: Callable[..., BatchSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), []
+
+    def endless(place: Path, image: Micrograph) -> None:
+        began.set()
+        try:
+            while True:
+                image.data.compute()
+        except Stopped:
+            ended.append(place)
+            raise
+
+    monkeypatch.setattr(making, "write_image", endless)
+    monkeypatch.setattr(stopping, "HEARTBEAT_S", 0.02)
+    source = write(tmp_path / "a.tif", grey(150, 100))
+    with open_batch([source], tmp_path / "out", settings(**LARGE)) as batch:
+        steps = batch.steps()
+        while not began.is_set():
+            next(steps)
+        steps.close()
+    assert [place.name for place in ended] == ["a.ome.tif"]
+    assert not (tmp_path / "out" / "a.ome.tif").exists()
 
 
 def test_what_does_not_fit_into_memory_is_refused_with_the_mend_for_a_batch(

@@ -10,7 +10,6 @@ from collections.abc import Generator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.pipeline import Assessing, Planned, Steps, carry_out
 from napari_mdeblurgan.restoration.measuring import told
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.stopping import attending, looking_up
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 from napari_mdeblurgan.storage.provenance import read_provenance
@@ -30,12 +30,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.scan import Scan
 
-HEARTBEAT_S = 0.25
 ASSESSING = 0.4  # of the work on a result that is assessed, about
-
-
-class Stopped(Exception):
-    """Writing was called off."""
 
 
 def make_here(items: list[Item], recipe: Recipe, folder: OutputFolder) -> Generator[Step, None, None]:
@@ -98,7 +93,8 @@ def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Gen
         model = recipe.model_for(image).load()
         made = yield from _made(carry_out(image, model, recipe.request(path, place, job)), recipe, place, made)
     if path != place:
-        yield from _stream(path, place, image.name, made.pixels)
+        whole = Progress(made.pixels, made.pixels, 0.0, made.pixels)
+        yield from told(attending(partial(write_from_zarr, path, place, image.name)), lambda _: whole)
     return made
 
 
@@ -173,51 +169,25 @@ def zarr_path(place: Path) -> Path:
     return place if place.name.endswith(".zarr") else place.with_name(GROWN)
 
 
-def write_from_zarr(path: Path, place: Path, name: str, stop: Event | None = None) -> None:
-    """Write the result of a large image, called `name`, from the OME-Zarr that it grew in; setting `stop` calls it off.
+def write_from_zarr(path: Path, place: Path, name: str) -> None:
+    """Write the result of a large image, called `name`, from the OME-Zarr that it grew in; it can be stopped.
 
     Raises
     ------
     FileError
         If it cannot be written.
-    Stopped
-        If it was called off.
     """
-    grown = open_image(path)
-    data = grown.data
-    if stop is not None:
+    grown, heed = open_image(path), looking_up()
 
-        def watched(block: np.ndarray) -> np.ndarray:
-            if stop.is_set():
-                raise Stopped
-            return block
+    def watched(block: np.ndarray) -> np.ndarray:
+        heed()
+        return block
 
-        data = data.map_blocks(watched, dtype=data.dtype, meta=np.empty((0,) * data.ndim, data.dtype))
+    data = grown.data.map_blocks(
+        watched, dtype=grown.data.dtype, meta=np.empty((0,) * grown.data.ndim, grown.data.dtype)
+    )
     record = read_provenance(path)
     write_image(place, dataclasses.replace(grown, data=data, name=name, restored=True, provenance=record))
-
-
-def _stream(path: Path, place: Path, name: str, total: int) -> Generator[Progress, None, None]:
-    """The same in a thread, with signs of life in the meantime."""
-    stop, failed = Event(), []
-
-    def write() -> None:
-        try:
-            write_from_zarr(path, place, name, stop)
-        except BaseException as error:
-            failed.append(error)
-
-    thread = Thread(target=write, name="streaming a result")
-    thread.start()
-    try:
-        while thread.is_alive():
-            yield Progress(total, total, 0.0, total)
-            thread.join(HEARTBEAT_S)
-    finally:
-        stop.set()
-        thread.join()
-    if failed:
-        raise failed[0]
 
 
 def _job_of(path: Path) -> str | None:
