@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -34,6 +35,12 @@ def tuner(viewer: Viewer):
 
 def scene(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """A field by a ×5 objective, out of focus, and the middle of it by a ×10 one: uint8."""
+    low, high = drawn(seed)
+    return low.copy(), high.copy()
+
+
+@functools.cache
+def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     sharp = np.zeros((384, 384))
     for y, x, radius in zip(*random.integers(0, 384, (2, 160)), random.uniform(2, 9, 160), strict=True):
