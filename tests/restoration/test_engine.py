@@ -278,3 +278,18 @@ def test_a_hundred_generated_arrays_give_a_result_or_a_clear_error(tiny_model: M
             assert str(error).endswith(".")
         else:
             assert restored.dtype == np.asarray(image).dtype
+
+
+def test_a_tile_that_overflows_is_computed_again_in_float32(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, seen = inference._forward, []
+
+    def overflowing(*arguments: object) -> list[torch.Tensor]:
+        *_, precision = arguments
+        seen.append(precision)
+        return [each * (1 if precision == "float32" else np.inf) for each in forward(*arguments)]
+
+    monkeypatch.setattr(inference, "_forward", overflowing)
+    assert np.isfinite(restore(noise(40, 40), tiny_model(), precision="bfloat16", device="cpu")).all()
+    assert seen == ["bfloat16", "float32"]

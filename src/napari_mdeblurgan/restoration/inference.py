@@ -6,7 +6,7 @@ import copy
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -195,11 +195,11 @@ def _maps(
     try:
         with _lock(), exact_float32(), torch.device("cpu"), torch.inference_mode():
             images = _on_device(batch, plan.device)
-            maps = _forward(stages, names, images, tile, plan)
+            maps = _forward(stages, names, images, tile, plan.device, plan.precision)
             if plan.precision != "float32" and not bool(
                 torch.stack([torch.isfinite(each).all() for each in maps]).all()
             ):
-                maps = _forward(stages, names, images, tile, replace(plan, precision="float32"))
+                maps = _forward(stages, names, images, tile, plan.device, "float32")
             made = [list(_on_host(each)) for each in maps]
             return list(zip(*made, strict=True))
     except (RuntimeError, MemoryError) as error:
@@ -253,10 +253,12 @@ def _strips(length: int) -> Iterator[slice]:
     return (slice(start, start + STRIP_ROWS) for start in range(0, length, STRIP_ROWS))
 
 
-def _forward(stages: Stages, names: tuple[str, ...], image: Tensor, tile: Tile, plan: RestorationPlan) -> list[Tensor]:
-    dtype, kind = getattr(torch, plan.precision), plan.device.split(":")[0]
+def _forward(
+    stages: Stages, names: tuple[str, ...], image: Tensor, tile: Tile, device: str, precision: str
+) -> list[Tensor]:
+    dtype, kind = getattr(torch, precision), device.split(":")[0]
     y, x = ((span.inside.start, span.inside.stop) for span in (tile.y, tile.x))
-    edge = block_edge(plan.device, plan.precision)
+    edge = block_edge(device, precision)
     with torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32):
         maps = stages.maps(image, dict.fromkeys(names, (y, x)), edge)
     return [maps[name].float() for name in names]
