@@ -220,6 +220,23 @@ def test_shapes_in_millimetres_are_found_in_an_image_in_micrometres(
     assert viewer.layers["scan [sharp ×2, region 1]"].metadata["mdeblurgan"]["region"] == ((10, 21), (30, 43))
 
 
+def test_shapes_are_found_in_a_pyramid_and_in_a_layer_whose_axes_are_x_and_y(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
+) -> None:
+    image = noise(60, 64)
+    viewer.add_image([image, image[::2, ::2]], name="pyramid", multiscale=True)
+    viewer.add_image(noise(60, 64), name="turned", axis_labels=("x", "y"))
+    viewer.add_shapes([box(10, 20, 30, 42)], name="Shapes")
+    choose("Shapes")
+    viewer.layers.selection = {viewer.layers["pyramid"], viewer.layers["turned"]}
+    press()
+    assert viewer.layers["pyramid [sharp ×2, region 1]"].metadata["mdeblurgan"]["region"] == ((10, 21), (30, 43))
+    part = viewer.layers["turned [sharp ×2, region 1]"]
+    assert part.metadata["mdeblurgan"]["region"] == ((30, 43), (10, 21))
+    assert part.data.shape == (22, 26)
+    np.testing.assert_allclose(part.data_to_world((-0.5, -0.5)), (9.5, 29.5))
+
+
 def test_of_a_stack_the_plane_that_is_shown_is_restored_with_the_range_of_the_whole(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
 ) -> None:
