@@ -81,6 +81,8 @@ def test_workers_assess_what_is_in_files_and_layers_that_are_small(
     assert {warning for each in news for warning in each.warnings} == {UNASSESSED}
     pages = [name for name in names_in(tmp_path / "out") if name.endswith(".html")]
     assert pages == ["large.ome.tif.html", "small layer.ome.tif.html", "small.ome.tif.html"]
+    maps = [name for name in names_in(tmp_path / "out") if name.endswith("-error.tif")]
+    assert maps == ["large-error.tif", "small layer-error.tif", "small-error.tif"]
     with open_batch([*files, *layers], tmp_path / "out", wishes) as batch:
         assert not batch.todo
 

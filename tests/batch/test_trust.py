@@ -10,13 +10,16 @@ import pytest
 from napari_mdeblurgan.batch import Batch, Success, open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.output_folder import WORK
-from napari_mdeblurgan.storage import Micrograph, read_image
+from napari_mdeblurgan.model import load_model
+from napari_mdeblurgan.pipeline import Request, carry_out
+from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.trust.verdict import verdict_from
 
 from .conftest import grey, names_in, write
 
 LARGE = {"large_bytes": 1000, "tile": 64}
+MAPS = ("a-error.tif", "a-consistency.tif", "a-defocus.tif", "a-choice.tif")
 
 
 def told(batch: Batch) -> list[Success]:
@@ -46,6 +49,13 @@ def test_a_result_is_assessed_and_keeps_its_verdict_and_its_report(
     assert made is not None
     assert verdict_from(made.trust) == news.verdict
     assert [each.name for each in (tmp_path / "out" / WORK).iterdir()] == ["lock"]
+    if form == "ome-tiff":
+        assert made.maps == MAPS
+        images = [open_image(tmp_path / "out" / name) for name in MAPS]
+        assert [each.data.shape for each in images] == [(160, 180), (80, 90), (80, 90), (80, 90)]
+        assert all(each.data.dtype == np.float32 for each in images[:3])
+        whole = open_image(news.output)
+        assert whole.data.shape == (160, 180)
 
 
 def test_pixels_are_those_of_a_batch_without_an_assessment(restored, tmp_path: Path) -> None:
@@ -62,7 +72,7 @@ def test_an_assessed_batch_has_nothing_to_do_again_with_or_without_assessment(re
     restored([source], trust=True)
     for wish in (True, False):
         assert not restored([source], trust=wish).todo
-    assert names_in(tmp_path / "out") == ["a.ome.tif", "a.ome.tif.html"]
+    assert names_in(tmp_path / "out") == sorted(["a.ome.tif", "a.ome.tif.html", *MAPS])
 
 
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
@@ -130,7 +140,55 @@ def test_a_result_and_its_report_that_lack_but_their_names_get_them(
     assert not names_in(tmp_path / "out")
     with open_batch([source], tmp_path / "out", settings(trust=True)) as batch:
         assert not batch.todo
-    assert names_in(tmp_path / "out") == ["a.ome.tif", "a.ome.tif.html"]
+    assert names_in(tmp_path / "out") == sorted(["a.ome.tif", "a.ome.tif.html", *MAPS])
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_maps_beside_a_result_are_those_that_a_single_restoration_writes(settings, tmp_path: Path, large: bool) -> None:
+    source = write(tmp_path / "a.tif", grey(80, 90), pixel_size={"Y": 0.5, "X": 0.25}, unit="µm")
+    wishes = settings(trust=True, **(LARGE if large else {}))
+    with open_batch([source], tmp_path / "out", wishes) as batch:
+        told(batch)
+    model = load_model(wishes.grey_model)
+    single = tmp_path / "single" / "a.ome.tif"
+    single.parent.mkdir()
+    options = {"device": "cpu", "precision": "float32"}
+    for _ in carry_out(open_image(source), model, Request(output=single, options=options, maps=True)):
+        pass
+    assert names_in(single.parent) == sorted(["a.ome.tif", *MAPS])
+    for name in MAPS:
+        made, other = open_image(tmp_path / "out" / name), open_image(single.with_name(name))
+        assert made.data.dtype == other.data.dtype
+        assert made.place == other.place
+        np.testing.assert_allclose(np.asarray(made.data), np.asarray(other.data), rtol=1e-3, atol=1e-3)
+
+
+def test_maps_from_elsewhere_are_not_replaced_unless_that_is_wished(restored, tmp_path: Path) -> None:
+    source = write(tmp_path / "a.tif", grey(60, 50))
+    theirs = write(tmp_path / "out" / MAPS[0], grey(9, 9))
+    before = theirs.read_bytes()
+    (failure,) = restored([source], trust=True).failures
+    assert failure.reason.startswith(f"{theirs} is there already, from elsewhere")
+    assert theirs.read_bytes() == before
+    assert not restored([source]).failures
+    assert theirs.read_bytes() == before
+    assert not restored([source], trust=True, overwrite=True).failures
+    assert theirs.read_bytes() != before
+
+
+def test_maps_are_no_images_of_the_next_batch_in_the_same_folder(restored, tmp_path: Path) -> None:
+    write(tmp_path / "out" / "a.png", grey(60, 50).astype(np.uint8))
+    first = restored([tmp_path / "out"], trust=True)
+    again = restored([tmp_path / "out"], trust=True)
+    assert [item.output for item in again.items] == [item.output for item in first.items] == ["a.ome.tif"]
+    assert set(MAPS) <= set(names_in(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("form", ["tiff", "png"])
+def test_only_ome_tiff_has_maps_beside_it(restored, tmp_path: Path, form: str) -> None:
+    source = write(tmp_path / "a.tif", grey(60, 50))
+    (path,) = restored([source], trust=True, format=form).outputs
+    assert names_in(tmp_path / "out") == [path.name, f"{path.name}.html"]
 
 
 def test_layers_are_assessed_too(restored, tmp_path: Path) -> None:

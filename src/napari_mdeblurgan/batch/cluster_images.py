@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.batch.item import Item, Judged, Product, Refusal
-from napari_mdeblurgan.batch.making import known_product, open_work, product, refused, zarr_path
+from napari_mdeblurgan.batch.making import known_product, open_work, product, refused, with_maps, zarr_path
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import assess_large, make_block, make_image, write_large
@@ -121,7 +121,7 @@ class ClusterImage:
                 made = replace(made, trust={}, warnings=(*made.warnings, UNASSESSED))
         if path != self._place:
             yield self._streamed(path, image.name)
-        self.outcome = made
+        self.outcome = with_maps(made, self._place)
         yield iter(())
 
     def _whole(self, image: Micrograph) -> Iterator[Call]:

@@ -71,6 +71,8 @@ class Product:
     trust : dict or None
         Where it was assessed, the verdict as `Verdict.document` has it, and a report lies beside it, see `report_name`. Empty
         where it was to be assessed but could not be; None where that was not wished.
+    maps : tuple of str
+        Names of the maps that lie beside it.
     """
 
     place: str
@@ -80,6 +82,7 @@ class Product:
     precision: str
     warnings: tuple[str, ...] = ()
     trust: dict[str, Any] | None = None
+    maps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
-from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder
+from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_maps
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.pipeline import Assessing, Planned, Steps, carry_out
 from napari_mdeblurgan.restoration.measuring import told
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.stopping import attending, looking_up
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
+from napari_mdeblurgan.storage.map_places import map_path, maps_beside, maps_path
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 from napari_mdeblurgan.storage.provenance import read_provenance
 from napari_mdeblurgan.trust.verdict import verdict_on
@@ -95,7 +96,14 @@ def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Gen
     if path != place:
         whole = Progress(made.pixels, made.pixels, 0.0, made.pixels)
         yield from told(attending(partial(write_from_zarr, path, place, image.name)), lambda _: whole)
-    return made
+    return with_maps(made, place)
+
+
+def with_maps(made: Product, place: Path) -> Product:
+    """A product of which the maps are told that lie beside its result."""
+    from napari_mdeblurgan.trust.maps import MAPS
+
+    return dataclasses.replace(made, maps=maps_beside(place, MAPS)) if made.trust and keeps_maps(place.name) else made
 
 
 def _made(steps: Steps, recipe: Recipe, place: Path, made: Product) -> Generator[Progress, None, Product]:
@@ -170,24 +178,32 @@ def zarr_path(place: Path) -> Path:
 
 
 def write_from_zarr(path: Path, place: Path, name: str) -> None:
-    """Write the result of a large image, called `name`, from the OME-Zarr that it grew in; it can be stopped.
+    """Write the result of a large image, called `name`, from the OME-Zarr that it grew in, and its maps; it can be stopped.
 
     Raises
     ------
     FileError
         If it cannot be written.
     """
-    grown, heed = open_image(path), looking_up()
+    from napari_mdeblurgan.trust.maps import MAPS
+
+    grown, record = _watched(open_image(path)), read_provenance(path)
+    write_image(place, dataclasses.replace(grown, name=name, restored=True, provenance=record))
+    for each in MAPS if keeps_maps(place.name) else ():
+        if (made := maps_path(path, each)).is_dir():
+            write_image(map_path(place, each), _watched(open_image(made)))
+
+
+def _watched(image: Micrograph) -> Micrograph:
+    """An image that looks up whenever a block of it is read."""
+    data, heed = image.data, looking_up()
 
     def watched(block: np.ndarray) -> np.ndarray:
         heed()
         return block
 
-    data = grown.data.map_blocks(
-        watched, dtype=grown.data.dtype, meta=np.empty((0,) * grown.data.ndim, grown.data.dtype)
-    )
-    record = read_provenance(path)
-    write_image(place, dataclasses.replace(grown, data=data, name=name, restored=True, provenance=record))
+    data = data.map_blocks(watched, dtype=data.dtype, meta=np.empty((0,) * data.ndim, data.dtype))
+    return dataclasses.replace(image, data=data)
 
 
 def _job_of(path: Path) -> str | None:

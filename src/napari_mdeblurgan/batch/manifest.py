@@ -50,6 +50,8 @@ class Made:
         That it took.
     trust : dict or None
         As in `Product`.
+    maps : tuple of str
+        Names of the maps beside the result, without their folder.
     """
 
     event: ClassVar[str] = "made"
@@ -67,6 +69,7 @@ class Made:
     precision: str
     seconds: float
     trust: dict[str, Any] | None = None
+    maps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,18 +105,22 @@ class Record:
         Of all results that were ever made under the name.
     reported : bool
         Whether one of them had a report.
+    maps : frozenset of str
+        Names of the maps that one of them had.
     """
 
     last: Made | Failed
     made: Made | None = None
     marks: frozenset[str] = field(default_factory=frozenset)
     reported: bool = False
+    maps: frozenset[str] = field(default_factory=frozenset)
 
     def and_then(self, entry: Made | Failed) -> Record:
         """With one more entry."""
         if isinstance(entry, Failed):
             return replace(self, last=entry)
-        return Record(entry, entry, self.marks | {entry.mark}, self.reported or bool(entry.trust))
+        reported, maps = self.reported or bool(entry.trust), self.maps | set(entry.maps)
+        return Record(entry, entry, self.marks | {entry.mark}, reported, maps)
 
 
 class Manifest:
@@ -237,6 +244,10 @@ def _checked(entry: Made | Failed) -> Made | Failed:
         raise ValueError("not a mark")
     if isinstance(entry, Made) and not isinstance(entry.trust, dict | None):
         raise ValueError("not a verdict")
+    if isinstance(entry, Made):
+        if any(len(PurePosixPath(_within(name)).parts) > 1 for name in entry.maps):
+            raise ValueError("not beside the result")
+        entry = replace(entry, maps=tuple(entry.maps))
     for name in [entry.output, entry.work] if isinstance(entry, Made) else [entry.output]:
         _within(name)
     return entry

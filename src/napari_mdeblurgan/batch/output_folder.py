@@ -7,7 +7,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from napari_mdeblurgan.atomic import PART, reason_of
@@ -17,6 +17,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import locked
 from napari_mdeblurgan.outputs import make_folder
 from napari_mdeblurgan.own_folder import OwnFolder, is_link, open_own, refuse_links
+from napari_mdeblurgan.storage.map_places import map_path
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 
 WORK = ".mdeblurgan"
@@ -163,6 +164,40 @@ class OutputFolder:
         except OSError as error:
             raise FileError(f"{final} cannot be written: {reason_of(error, final.parent)}.") from error
 
+    def place_maps(self, made: Path, output: str, names: Sequence[str], own: Collection[str], overwrite: bool) -> None:
+        """Give the maps of a result their names, and remove those of what the result takes the place of.
+
+        Parameters
+        ----------
+        made : Path
+            The result, with its maps beside it, but for those that have their names already.
+        output : str
+            What the result is called.
+        names : sequence of str
+            Of its maps, without their folder.
+        own : collection of str
+            Names of maps of earlier results: they may be replaced, and go where the result has no such map.
+        overwrite : bool
+            Whether any others may be replaced as well.
+
+        Raises
+        ------
+        FileError
+            As from `place`.
+        """
+        for name in (*names, *(each for each in own if each not in names)):
+            beside, final = made.with_name(name), (self.path / output).with_name(name)
+            try:
+                if name not in names:
+                    final.unlink(missing_ok=True)
+                elif beside.is_file() and not is_link(beside):
+                    if (overwrite or name in own) and os.path.lexists(final):
+                        beside.replace(final)
+                    else:
+                        _name_first(beside, final)
+            except OSError as error:
+                raise FileError(f"{final} cannot be written: {reason_of(error, final.parent)}.") from error
+
     def write(self, name: str, content: bytes) -> Path:
         """Write a file of the batch's own, in place of the one that is there.
 
@@ -210,7 +245,7 @@ class OutputFolder:
 
     def _made(self, folder: str, name: str) -> Iterator[tuple[str, ...]]:
         """What lies in the folder for a result of that name and is made there by a batch."""
-        ours = {name, report_name(name), name + PARTIAL, GROWN, GROWN + PARTIAL, REPLACED}
+        ours = {name, report_name(name), *map_names(name), name + PARTIAL, GROWN, GROWN + PARTIAL, REPLACED}
         for each in self._own.names(folder):
             if each in ours or PART.fullmatch(each):
                 yield folder, each
@@ -230,6 +265,18 @@ def workplace_name(output: str) -> str:
 def report_name(output: str) -> str:
     """What the report on a result is called: ``a.ome.tif`` → ``a.ome.tif.html``."""
     return output + REPORT
+
+
+def keeps_maps(output: str) -> bool:
+    """Whether the maps of a result lie beside it: of an OME-TIFF, as no other result of a batch can have such a name."""
+    return output.endswith(".ome.tif")
+
+
+def map_names(output: str) -> list[str]:
+    """What the maps of a result may be called: ``a.ome.tif`` → ``a-error.tif``, and others."""
+    from napari_mdeblurgan.trust.maps import MAPS
+
+    return [map_path(Path(output), name).name for name in MAPS] if keeps_maps(output) else []
 
 
 def flush_folder(folder: Path) -> None:

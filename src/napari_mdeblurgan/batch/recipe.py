@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint
-from napari_mdeblurgan.batch.output_folder import report_name
+from napari_mdeblurgan.batch.output_folder import keeps_maps, report_name
 from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.pipeline import Request
 from napari_mdeblurgan.restoration.output_scale import output_factor
@@ -96,13 +96,20 @@ class Recipe:
         return chosen if self.output_scale is None else chosen | {"output_scale": self.output_scale}
 
     def request(self, path: Path, place: Path, job: str) -> Request:
-        """What is to become of an image, at `path`; `place` is that of its result, beside which the report is written.
+        """What is to become of an image, at `path`; `place` is that of its result, beside which report and maps are written.
 
         Nothing of it tells the time.
         """
         report = place.with_name(report_name(place.name)) if self.trust else None
-        options = self.options()
-        return Request(output=path, options=options, binning=self.binning, report=report, identity=job, dated=False)
+        return Request(
+            output=path,
+            options=self.options(),
+            binning=self.binning,
+            maps=self.trust and keeps_maps(place.name),
+            report=report,
+            identity=job,
+            dated=False,
+        )
 
     def opened(self, source: Source) -> Micrograph:
         """An image as it is restored: lazily where its file can be read in parts, and binned.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
@@ -17,7 +17,7 @@ from napari_mdeblurgan.batch.making import make_here
 from napari_mdeblurgan.batch.manifest import Failed, Made, Manifest, Record
 from napari_mdeblurgan.batch.marks import mark_of
 from napari_mdeblurgan.batch.naming import name_results
-from napari_mdeblurgan.batch.output_folder import OutputFolder, report_name, workplace_name
+from napari_mdeblurgan.batch.output_folder import OutputFolder, map_names, report_name, workplace_name
 from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Meter, Success
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
@@ -213,11 +213,14 @@ class Batch:
         record = self.folder.manifest.records.get((item.source.key, item.output))
         if self.settings.overwrite:
             return ""
-        page = report_name(item.output)
+        page, ours = report_name(item.output), record.maps if record else frozenset[str]()
         if self.recipe.trust and self.folder.is_there(page) and not (record and record.reported):
             return f"{self.folder.path / page} {ELSEWHERE}"
-        ours = record is not None and self.folder.has(item.output, record.marks)
-        if ours or not self.folder.is_there(item.output):
+        for name in set(map_names(item.output)) - ours if self.recipe.trust else ():
+            if os.path.lexists(made := (self.folder.path / item.output).with_name(name)):
+                return f"{made} {ELSEWHERE}"
+        known = record is not None and self.folder.has(item.output, record.marks)
+        if known or not self.folder.is_there(item.output):
             return ""
         path = self.folder.path / item.output
         if record is not None and record.made is not None:
@@ -272,11 +275,14 @@ class Batch:
             precision=made.precision,
             seconds=round(seconds, 3),
             trust=made.trust,
+            maps=made.maps,
         )
         record = self.folder.manifest.records.get((item.source.key, item.output))
         reported = self.settings.overwrite or (record is not None and record.reported)
         self.folder.manifest.add(entry)
+        own = record.maps if record is not None else ()
         self.folder.place_report(self.folder.work / work, item.output, reported)
+        self.folder.place_maps(self.folder.work / work, item.output, made.maps, own, self.settings.overwrite)
         return self.folder.place(self.folder.work / work, item.output, replacing)
 
 
@@ -336,7 +342,10 @@ def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings
 def results_in(manifest: Manifest, folder: Path) -> set[str]:
     """The paths of all that batches into a folder have made."""
     records, root = manifest.records, os.path.realpath(folder)
-    return {os.path.join(root, *output.split("/")) for (_, output), each in records.items() if each.made}  # noqa: PTH118
+    made = [(output, each) for (_, output), each in records.items() if each.made]
+    names = [output for output, _ in made]
+    names += [str(PurePosixPath(output).with_name(name)) for output, each in made for name in each.maps]
+    return {os.path.join(root, *name.split("/")) for name in names}  # noqa: PTH118
 
 
 def _planned(
@@ -396,5 +405,6 @@ def _is_there(record: Record, item: Item, folder: OutputFolder, recipe: Recipe) 
     if not folder.holds(made.work, made.mark) or (folder.is_there(item.output) and not ours):
         return False
     folder.place_report(work, item.output, bool(made.trust))
+    folder.place_maps(work, item.output, made.maps, record.maps, overwrite=False)
     folder.place(work, item.output, ours)
     return True

@@ -30,7 +30,7 @@ class BatchSettings:
     overwrite : bool
         Replace files that are there and that no batch with the same settings has made.
     trust : bool
-        Assess every result, and keep what was found out about it with the result, with a report beside it.
+        Assess every result, and keep what was found out about it with the result, with a report beside it, and maps.
     retry_failed : bool
         Do only what failed in an earlier run.
     scheduler : str or None

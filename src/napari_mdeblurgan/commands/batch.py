@@ -65,7 +65,8 @@ def batch(
     binning: Binning = 1,
     output_scale: OutputScale = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Assess each result: a verdict in it and in the table, a report beside it.")
+        bool,
+        typer.Option("--trust", help="Assess each result: a verdict in it and in the table, report and maps with it."),
     ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Then restore what is written into the folder, until Ctrl-C.")

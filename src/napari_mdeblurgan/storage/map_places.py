@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 MAPS_FOLDER = "trust"  # within a result
@@ -16,3 +17,8 @@ def map_path(output: Path, name: str) -> Path:
     """``sharp.ome.tif`` → ``sharp-error.tif``."""
     stem = output.name.removesuffix(output.suffix).removesuffix(".ome")
     return output.with_name(f"{stem}-{name}.tif")
+
+
+def maps_beside(output: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """What the maps of these names beside a result are called, of those that are there."""
+    return tuple(path.name for name in names if (path := map_path(output, name)).is_file())

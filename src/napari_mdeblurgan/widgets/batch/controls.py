@@ -124,7 +124,7 @@ def make_batch_controls(
         trust=CheckBox(
             text="Trust",
             value=False,
-            tooltip="Assess each result: a verdict in the list, in the table and in the result, and a report beside it.",
+            tooltip="Assess each result: a verdict in the list, in the table and in the result, with a report and maps.",
         ),
         watch=CheckBox(
             text="Watch",
