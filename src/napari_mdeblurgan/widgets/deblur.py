@@ -406,7 +406,7 @@ class DeblurWidget(Container):
         self.offer_models()
         self._on_choice()
         self.results.look_if_shown()
-        self._devices.search.begin(read_settings().device)
+        self._devices.search.begin(read_settings().device, self.controls.model.value or "")
 
     def _on_close(self) -> None:
         self._runner.abandon()

@@ -27,8 +27,10 @@ class Devices:
     entries: tuple[tuple[str, str], ...] = (("Automatic", "auto"),)
 
 
-def find_devices(automatic: str = "auto") -> Devices:
-    """Look for devices. Imports torch, which takes seconds the first time: call it on a worker thread.
+def find_devices(automatic: str = "auto", model: str = "") -> Devices:
+    """Look for devices, and get ready for a first run while the user looks.
+
+    Imports torch, which takes seconds the first time: call it on a worker thread.
 
     Nothing is raised: if torch cannot be loaded, the run that needs it will say so.
 
@@ -36,7 +38,11 @@ def find_devices(automatic: str = "auto") -> Devices:
     ----------
     automatic : str
         What "Automatic" stands for.
+    model : str
+        Name of the model that is likely to be run first; without it nothing is got ready.
     """
+    if model:
+        _get_ready(model)
     try:
         from napari_mdeblurgan.restoration.device import available_devices, device_label, pick_device
 
@@ -47,6 +53,21 @@ def find_devices(automatic: str = "auto") -> Devices:
     except Exception:
         log.exception("the devices could not be listed")
         return Devices()
+
+
+def _get_ready(model: str) -> None:
+    """Import what a run takes, and load the model once: what torch does the first time is done then."""
+    try:
+        import napari_mdeblurgan.pipeline
+        import napari_mdeblurgan.restoration.engine
+        import napari_mdeblurgan.restoration.made
+        import napari_mdeblurgan.restoration.softened_result
+        import napari_mdeblurgan.trust.explanation  # noqa: F401
+        from napari_mdeblurgan.model import load_model
+
+        load_model(model)
+    except Exception as error:  # the run that needs it will say so
+        log.info("a first run could not be got ready: %s", error)
 
 
 class DeviceSearch:
@@ -62,13 +83,13 @@ class DeviceSearch:
         self._on_found = on_found
         self._worker: Any = None
 
-    def begin(self, automatic: str) -> None:
+    def begin(self, automatic: str, model: str = "") -> None:
         """Look for them, if that was not begun before; see `find_devices`."""
         if self._worker is None:
             from napari.qt.threading import create_worker
 
             self._worker = create_worker(
-                InWords(find_devices, LOOKING), automatic, _connect={"returned": self._on_found}
+                InWords(find_devices, LOOKING), automatic, model, _connect={"returned": self._on_found}
             )
 
     def abandon(self) -> None:

@@ -22,6 +22,13 @@ PLANES_TIP = (
     "Which two axes are y and x: they make a plane, and the stack is restored plane by plane. Axes that are labelled y and x are "
     "chosen by themselves, else the last two."
 )
+KIND_TIP = (
+    "Nothing tells what the first axis of this layer runs over. Each channel has an intensity range of its own; slices of a "
+    "stack share one. The answer becomes the axis's label, z or c, which stays with the layer and its results."
+)
+UNTOLD, SLICES, CHANNELS = "slices or channels?", "slices", "channels"
+LABEL_OF = {SLICES: "z", CHANNELS: "c"}
+FEW = range(2, 7)  # planes that may as well be channels as slices
 WHOLE, EACH = "One for the stack", "One per slice"
 
 
@@ -43,13 +50,17 @@ class Slices:
         self.ranges: dict[int, RangeSlider] = {}
         self._windows: list[tuple[str, Any]] = [(WHOLE, WHOLE)]
         self.window = ComboBox(choices=self._window_entries, label="Window", tooltip=WINDOW_TIP)
+        self.kind = ComboBox(choices=[UNTOLD, SLICES, CHANNELS], label="Stack of", tooltip=KIND_TIP)
+        self._asked: weakref.WeakSet[Image] = weakref.WeakSet()  # what the first axis is, and answered or not
+        self._kind_row = _named("Stack of", self.kind)
         self._rows: Container = Container(widgets=[], labels=False)
         self._rows.margins = (0, 0, 0, 0)
-        rows = [_named("Planes", self.axes), self._rows, _named("Window", self.window)]
+        rows = [self._kind_row, _named("Planes", self.axes), self._rows, _named("Window", self.window)]
         self.widget = Container(widgets=rows, labels=False)
         self.widget.margins = (0, 0, 0, 0)
         self.widget.visible = False
         self.axes.changed.connect(self._on_axes)
+        self.kind.changed.connect(self._on_kind)
 
     def offer(self, image: Image | None, *, one_plane: bool) -> None:
         """Offer what `image` has; nothing to choose from for one plane, but the window."""
@@ -58,11 +69,29 @@ class Slices:
         if image is None or not stack:
             self._shown, self._image = (), None
             return
+        self._ask(image)
         if (id(image), image.axis_labels, image_shape(image)) != self._shown:
             self._shown, self._image = (id(image), image.axis_labels, image_shape(image)), weakref.ref(image)
             self._offer_planes(image.axis_labels)
             self._offer_slices(image)
         self._rows.visible = not one_plane and bool(self.ranges)
+
+    def _ask(self, image: Image) -> None:
+        """Let the user say what the first axis is, once, where nothing tells; the answer can be changed."""
+        if is_untold(image):
+            self._asked.add(image)
+        self._kind_row.visible = image in self._asked
+        told = {label: kind for kind, label in LABEL_OF.items()}
+        with self.kind.changed.blocked():
+            self.kind.value = told.get(image.axis_labels[0], UNTOLD)
+
+    def _on_kind(self, kind: str) -> None:
+        image = self._image() if self._image is not None else None
+        if image is not None and image in self._asked and kind in LABEL_OF:
+            image.axis_labels = (LABEL_OF[kind], "y", "x")
+            self._on_change()
+        elif image is not None:
+            self._ask(image)
 
     def order(self, image: Image) -> tuple[int, ...]:
         """The image's axes, those that make a plane last: as they are chosen, or by the labels of one that is not offered."""
@@ -141,6 +170,12 @@ class Slices:
         self._windows = [(WHOLE, WHOLE), *per_axis, *several]
         self.window.reset_choices()
         self.window.value = WHOLE if channels is None else channels
+
+
+def is_untold(image: Image) -> bool:
+    """Whether the first axis of a layer may run over channels or slices: there are a few planes, and no label tells."""
+    named = any(not label.lstrip("-").isdecimal() for label in image.axis_labels)
+    return image.ndim == 3 and not image.rgb and not named and image_shape(image)[0] in FEW
 
 
 def _in_order(image: Image, order: tuple[int, ...]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ KEPT = "Cancelled; what is done is kept on disk: press Resume to go on."
 NOT_ASSESSED = "Cancelled; the result is whole. Press Resume to go on finding out how far it can be trusted."
 WHOLE = "The result itself is whole."
 RUN, RESUME = "Deblur + SR", "Resume"
-TIME_UNKNOWN = "Time not known yet: the first run will tell."
+TIME_UNKNOWN = "Time: known after the first run."
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
