@@ -2,10 +2,11 @@
 
 DATA has the subfolders rgb/ and grey/ of sharp training images; images for judging are not among them. Fields of up to 512²
 pixels from anywhere in them, as many from each source, are blurred in the six ways of the evaluation's protocols, as often in
-each, and restored, to as many pixels as the model makes and to their own. How much noise is too much is taken from patches
-that are degraded as in training. The entries go into the package, or into FILE; one named calibrations.json in the folder
-of the user's models is found, too. Entries of other models stay, those whose model is no longer there are taken out of the
-package's. Run it again whenever a bundled model was trained anew: an entry belongs to one model's weights.
+each, and restored, to as many pixels as the model makes and to their own; each result counts as it was computed and rounded to
+8 bits. How much noise is too much is taken from patches that are degraded as in training. The entries go into the package, or
+into FILE; one named calibrations.json in the folder of the user's models is found, too. Entries of other models stay, those
+whose model is no longer there are taken out of the package's. Run it again whenever a bundled model was trained anew: an entry
+belongs to one model's weights.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from napari_mdeblurgan.trust.calibrating import calibrate, noise_share, restore_
 from napari_mdeblurgan.trust.error_bar import BUNDLED
 
 BUNDLED_MODELS = ("rgb-x2", "gray-x2", "rgb-x4", "gray-x4")
-EDGE, FIELDS, SEED = 512, 144, 77
+EDGE, FIELDS, SEED = 512, 72, 77
 NOISY_EDGE, NOISY = 256, 96
 TRAINED = replace(MIXTURE, shapes=0.0, padding=0.0)  # no areas that nobody has taken a picture of
 
@@ -48,15 +49,15 @@ def main() -> None:
         model, start = load_model(name), time.perf_counter()
         sources = sharp_images(wishes.data, model)
         fields = list(pairs(sources, model, wishes.fields))
-        known = [restore_known(*pair, model) for pair in fields]
-        averaged = {1: [restore_known(*pair, model, output_scale=1) for pair in fields]}
+        known = [each for pair in fields for each in restore_known(*pair, model)]
+        averaged = {1: [each for pair in fields for each in restore_known(*pair, model, output_scale=1)]}
         shares = [noise_share(image, model) for image in as_in_training(sources, model, NOISY)]
         card = model.card
         entries[card.weights_sha256] = calibrate(known, shares, card.name, card.channels, averaged)
         gain = 20 * np.log10(np.mean([_rms(k.error) for k in known]) / np.mean([_rms(k.error_of_mean) for k in known]))
         seconds = time.perf_counter() - start
         print(
-            f"{name}: {len(known)} fields, {seconds:.0f} s; the mean of eight orientations gains {gain:.2f} dB",
+            f"{name}: {len(fields)} fields, {seconds:.0f} s; the mean of eight orientations gains {gain:.2f} dB",
             flush=True,
         )
     if wishes.output == BUNDLED:

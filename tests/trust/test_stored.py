@@ -290,14 +290,14 @@ def test_killed_it_leaves_the_result_and_comes_to_the_same_end(
         [sys.executable, "-c", KILLED, str(image), str(weights), str(scan.path)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    for _ in range(4):
-        assert process.stdout.readline()
+    while int(process.stdout.readline()) < 3 * (2 * 64) ** 2:
+        pass
     process.send_signal(signal.SIGKILL)
     process.wait()
     np.testing.assert_array_equal(read_image(scan.path).data, before)
     assert not maps_path(scan.path, "error").exists()
     steps = assess_stored_steps(source, scan.path, scan.plan, model)
-    assert [next(steps) for _ in range(3)][-1].before > 0
+    assert any(step.before > 0 for step in steps)
     same(finished(steps), in_one_piece(source, scan, model, monkeypatch))
 
 

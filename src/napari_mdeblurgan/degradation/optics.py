@@ -6,6 +6,7 @@ Sources: J. W. Goodman, Introduction to Fourier Optics, chapter 6; M. Born and E
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -164,16 +165,24 @@ def blur(image: Tensor, psf: np.ndarray, scale: int = 1) -> Tensor:
     OpticsError
         If y or x is no multiple of `scale`.
     """
+    (blurred,) = blurs(image, [psf], scale)
+    return blurred
+
+
+def blurs(image: Tensor, psfs: Sequence[np.ndarray], scale: int = 1) -> Iterator[Tensor]:
+    """The same with one function after the other, all of one size; the image is transformed once."""
     height, width = image.shape[-2:]
-    margin = margin_of(image, psf.shape[-1] // 2, scale)
+    margin = margin_of(image, psfs[0].shape[-1] // 2, scale)
     if height % scale or width % scale:
         raise OpticsError(f"an image of {height} × {width} pixels has no whole pixels of {scale} × {scale}; crop it.")
     padded = functional.pad(image, (margin, margin, margin, margin), mode="reflect")
     phases = functional.pixel_unshuffle(padded, scale).unflatten(1, (image.shape[1], scale**2))
     size = [next_fast_len(length, real=True) for length in phases.shape[-2:]]
-    kernel = functional.pixel_unshuffle(torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale)
-    spectrum = (torch.fft.rfft2(phases, s=size) * torch.fft.rfft2(kernel, s=size).conj()).sum(dim=2)
-    return torch.fft.irfft2(spectrum, s=size)[..., : height // scale, : width // scale]
+    transformed = torch.fft.rfft2(phases, s=size)
+    for psf in psfs:
+        kernel = functional.pixel_unshuffle(torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale)
+        spectrum = (transformed * torch.fft.rfft2(kernel, s=size).conj()).sum(dim=2)
+        yield torch.fft.irfft2(spectrum, s=size)[..., : height // scale, : width // scale]
 
 
 def margin_of(image: Tensor, radius: int, scale: int = 1) -> int:

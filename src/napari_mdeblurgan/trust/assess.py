@@ -24,6 +24,7 @@ from napari_mdeblurgan.trust.figures import Figures, Sums
 from napari_mdeblurgan.trust.mapped import Mapped
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
 from napari_mdeblurgan.trust.plan import TrustPlan, Wishes, plan_trust, planning_trust
+from napari_mdeblurgan.trust.samples import grey
 from napari_mdeblurgan.trust.summary import summarise
 
 if TYPE_CHECKING:
@@ -222,4 +223,4 @@ def _brightness(
     """Of a tile of the result: (y, x) float32 in windows, mean over the colours, NaN where it has no number."""
     block = read(restored, (*index, *target(tile, plan)))
     colours = block[..., :3] if plan.rgb else block[..., None]
-    return np.where(np.isfinite(colours), estimate.window.normalise(colours), np.float32(np.nan)).mean(axis=-1)
+    return grey(estimate.window.normalise_finite(colours))

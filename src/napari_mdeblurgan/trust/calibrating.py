@@ -20,7 +20,7 @@ from napari_mdeblurgan.trust.domain import examine
 from napari_mdeblurgan.trust.error_bar import COVERED, ErrorBar, standardised
 from napari_mdeblurgan.trust.estimates import estimate_whole
 from napari_mdeblurgan.trust.explanation import explained
-from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT, features
+from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT, features, on_result
 from napari_mdeblurgan.trust.pieces import read_piece
 
 RIDGE = 1e-3
@@ -49,8 +49,10 @@ class Known(NamedTuple):
 
 def restore_known(
     image: np.ndarray, truth: np.ndarray, model: Model, border: int = 8, output_scale: int | None = None
-) -> Known:
-    """Restore an image that fits one tile, and compare it with the truth.
+) -> list[Known]:
+    """Restore an image that fits one tile, and compare it with the truth: as it was computed, and rounded to 8 bits.
+
+    Rounding makes small features larger, so both kinds are to be fitted to.
 
     Parameters
     ----------
@@ -71,19 +73,22 @@ def restore_known(
     network = network_on(model, plan.device)
     limits = window.low, window.high
     restored = restore(levels.astype(np.float32), model, window=limits, output_scale=output_scale)
-    estimate = estimate_whole(levels, restored, plan, window, examine(levels, plan, window, model.card))
-    piece = read_piece(levels, restored, (), tile, plan, window)
-    noise = estimate.examination.noise
-    difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
     said = explained(levels[tile.y.source, tile.x.source], tile, plan, window, network) if network.explains else None
     eight = ensemble(read_for_all(levels, (), tile, plan), tile, plan, window, network)
     truth = block_means(np.atleast_3d(truth), binning=len(truth) // len(restored), y=0)
     sharp = (truth * 255 - window.low) / window.span
-    errors = (np.abs(each - sharp).mean(axis=-1) for each in (piece.restored[piece.result_inside], eight.mean))
     f = plan.factor * border
-    error, error_of_mean = (each[f:-f, f:-f].astype(np.float32) for each in errors)
-    values = features(piece, difference, noise, estimate.psf, said, eight.spread)[:, f:-f, f:-f]
-    return Known(values, error, error_of_mean)
+    known = []
+    for result in (restored, np.rint(restored.clip(0, 255))):
+        estimate = estimate_whole(levels, result, plan, window, examine(levels, plan, window, model.card))
+        piece = read_piece(levels, result, (), tile, plan, window)
+        difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
+        errors = (np.abs(each - sharp).mean(axis=-1) for each in (piece.restored[piece.result_inside], eight.mean))
+        error, error_of_mean = (each[f:-f, f:-f].astype(np.float32) for each in errors)
+        values = features(piece, difference, estimate.examination.noise, estimate.psf, said, eight.spread)
+        values = np.stack([on_result(each, plan.factor) for each in values])[:, f:-f, f:-f]
+        known.append(Known(values, error, error_of_mean))
+    return known
 
 
 def noise_share(image: np.ndarray, model: Model) -> float:

@@ -160,7 +160,6 @@ def _reader(image: Any, index: tuple[int, ...], plan: RestorationPlan, window: W
 
     def part(y: slice, x: slice) -> np.ndarray:
         block = read(image, (*index, slice(y.start + top, y.stop + top), slice(x.start + left, x.stop + left)))
-        values = grey(window.normalise(block[..., :3] if plan.rgb else block[..., None]))
-        return np.where(np.isfinite(values), values, np.float32(np.nan))
+        return grey(window.normalise_finite(block[..., :3] if plan.rgb else block[..., None]))
 
     return part

@@ -81,4 +81,4 @@ def _in_result(place: Place, restored: Any, plan: RestorationPlan, window: Windo
     )
     block = read(restored, (*place.index, *area))
     colours = block[..., :3] if plan.rgb else block[..., None]
-    return np.where(np.isfinite(colours), window.normalise(colours), np.float32(np.nan))
+    return window.normalise_finite(colours)

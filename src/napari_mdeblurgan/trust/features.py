@@ -1,13 +1,11 @@
-"""What tells how far a restored pixel may be off: one number per pixel and feature, all logarithms of lengths in windows."""
+"""What tells how far a restored pixel may be off: one number per pixel of the image and feature, all
+logarithms of lengths in windows."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy import ndimage
 
-from napari_mdeblurgan.network.blocks import BicubicUpsampling
-from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.trust.consistency import Difference, local_rms
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import Piece
@@ -28,7 +26,7 @@ FEATURES = (
 )
 WITH_DISAGREEMENT = (*FEATURES, "disagreement")
 FINE_PX, COARSE_PX = 0.5, 2.0  # standard deviations of averages, in pixels of the input
-LEAST = 1e-4
+LEAST = 1e-3  # windows: less than that may be rounding
 
 
 def features(
@@ -39,7 +37,7 @@ def features(
     explanation: np.ndarray | None,
     spread: np.ndarray | None,
 ) -> np.ndarray:
-    """Features of a tile on the result's grid.
+    """Features of a tile on the image's grid: one value for all pixels of the result that one of the image has become.
 
     Parameters
     ----------
@@ -57,38 +55,63 @@ def features(
     Returns
     -------
     ndarray
-        (features, factor · y, factor · x) float32 in the order of `FEATURES` or `WITH_DISAGREEMENT`.
+        (features, y, x) float32 in the order of `FEATURES` or `WITH_DISAGREEMENT`.
     """
-    f, inside, result_inside = piece.factor, piece.inside, piece.result_inside
-    image = grey(piece.restored)
-    slope = np.hypot(*np.gradient(image))
+    f, inside = piece.factor, piece.inside
+    image, blurred = grey(piece.restored), grey(piece.blurred)
+    level = _means(image, f)
+    off = image.reshape(level.shape[0], f, level.shape[1], f) - level[:, None, :, None]
+    within = _means(np.square(off, out=off).reshape(image.shape), f)
     found = [
-        _smooth(slope, FINE_PX * f)[result_inside],
-        _smooth(np.abs(ndimage.laplace(image, mode="nearest")), FINE_PX * f)[result_inside],
-        _deviation(image, FINE_PX * f)[result_inside],
-        _deviation(image, COARSE_PX * f)[result_inside],
-        _smooth(np.abs(image - _enlarged(grey(piece.blurred), f)), FINE_PX * f)[result_inside],
+        _smooth(_means(_slope(image), f), FINE_PX),
+        _smooth(_means(np.abs(ndimage.laplace(image, mode="nearest")), f), FINE_PX),
+        _deviation(level, within, FINE_PX),
+        _deviation(level, within, COARSE_PX),
+        _smooth(np.abs(level - blurred), FINE_PX),
+        np.nan_to_num(local_rms(difference.values)),
+        grey(noise.sigma(piece.blurred)),
     ]
-    coarse = [np.nan_to_num(local_rms(difference.values)[inside]), grey(noise.sigma(piece.blurred))[inside]]
-    coarse.append(np.full_like(coarse[0], psf.sigma_px * LEAST))
-    distances = np.zeros((*coarse[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
-    coarse += [distances[..., 2], distances.min(axis=-1)]
-    found += [plane.repeat(f, axis=0).repeat(f, axis=1) for plane in coarse]
+    found = [plane[inside] for plane in found]
+    found.append(np.full_like(found[0], psf.sigma_px * LEAST))
+    distances = np.zeros((*found[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
+    found += [distances[..., 2], distances.min(axis=-1)]
     if spread is not None:
-        found.append(grey(spread))
-    return np.log(np.stack(found).astype(np.float32) + np.float32(LEAST))
+        found.append(_means(grey(spread), f))
+    stacked = np.stack(found).astype(np.float32, copy=False)
+    stacked += np.float32(LEAST)
+    return np.log(stacked, out=stacked)
+
+
+def on_result(plane: np.ndarray, factor: int) -> np.ndarray:
+    """Every value for all pixels of the result that its pixel has become: (y, x) to (factor · y, factor · x)."""
+    return plane.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def _means(plane: np.ndarray, factor: int) -> np.ndarray:
+    """Means over blocks of factor × factor pixels, (y, x) float32."""
+    if factor == 1:
+        return plane
+    rows, columns = (length // factor for length in plane.shape)
+    total = np.zeros((rows, columns), plane.dtype)
+    for row, column in np.ndindex(factor, factor):  # several times as fast as numpy's mean over short axes
+        total += plane[row::factor, column::factor]
+    return total / np.float32(factor**2)
+
+
+def _slope(plane: np.ndarray) -> np.ndarray:
+    """Length of the gradient, by the differences of neighbours on both sides; 0 at the rim, which is margin."""
+    squares = np.zeros_like(plane)
+    inner = squares[1:-1, 1:-1]
+    np.square(plane[2:, 1:-1] - plane[:-2, 1:-1], out=inner)
+    inner += np.square(plane[1:-1, 2:] - plane[1:-1, :-2])
+    return np.sqrt(squares, out=squares) / 2
 
 
 def _smooth(plane: np.ndarray, sigma: float) -> np.ndarray:
     return ndimage.gaussian_filter(plane, sigma, mode="nearest", truncate=3.0)
 
 
-def _deviation(plane: np.ndarray, sigma: float) -> np.ndarray:
-    """Local standard deviation."""
-    off = plane - _smooth(plane, sigma)
-    return np.sqrt(_smooth(off * off, sigma))
-
-
-def _enlarged(plane: np.ndarray, factor: int) -> np.ndarray:
-    with exact_float32(), torch.inference_mode():
-        return BicubicUpsampling(factor)(torch.from_numpy(plane)[None, None])[0, 0].numpy()
+def _deviation(level: np.ndarray, within: np.ndarray, sigma: float) -> np.ndarray:
+    """Local standard deviation, from the means of blocks and the variance within them."""
+    off = level - _smooth(level, sigma)
+    return np.sqrt(_smooth(off * off + within, sigma))

@@ -18,7 +18,7 @@ from napari_mdeblurgan.trust.choice import choice
 from napari_mdeblurgan.trust.consistency import Difference, compare, in_noise
 from napari_mdeblurgan.trust.defocus import defocus_of_tile
 from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
-from napari_mdeblurgan.trust.features import features
+from napari_mdeblurgan.trust.features import features, on_result
 from napari_mdeblurgan.trust.pieces import Piece, read_piece
 from napari_mdeblurgan.trust.plan import TrustPlan
 
@@ -126,7 +126,6 @@ class Mapped:
         piece, trust, estimate = given.piece, self.trust, self.trust.estimate(given.place.index)
         noise, factor, span = estimate.examination.noise, trust.restoration.factor, np.float32(estimate.window.span)
         gap = piece.missing[piece.inside]
-        fine_gap = gap.repeat(factor, axis=0).repeat(factor, axis=1)
         maps = {"consistency": in_noise(given.difference, piece, noise)[piece.inside]}
         maps["defocus"] = np.where(gap, np.float32(np.nan), given.blur)
         if trust.calibration is not None:
@@ -134,9 +133,10 @@ class Mapped:
             look_up()
             values = features(piece.filled(), given.difference, noise, estimate.psf, said, spread)
             look_up()
-            maps["error"] = np.where(fine_gap, np.float32(np.nan), bar.half_width(values) * span)
+            width = np.where(gap, np.float32(np.nan), bar.half_width(values) * span)
+            maps["error"] = on_result(width, factor)
         if spread is not None:
-            maps["disagreement"] = np.where(fine_gap, np.float32(np.nan), spread.mean(axis=-1) * span)
+            maps["disagreement"] = np.where(on_result(gap, factor), np.float32(np.nan), spread.mean(axis=-1) * span)
         if said is not None:
             maps["choice"] = choice(said, gap)
             if "weights" in trust.maps:

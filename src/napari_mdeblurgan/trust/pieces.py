@@ -11,6 +11,7 @@ from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.trust.samples import grey
 
 MARGIN = 24  # pixels of the input: the point-spread function's 9, the widest average's 6, a gap's filling 8
 
@@ -50,7 +51,7 @@ class Piece:
     @property
     def missing(self) -> np.ndarray:
         """(y, x) bool with the margin: where the image has no number."""
-        return ~np.isfinite(self.blurred).all(axis=-1)
+        return ~np.isfinite(grey(self.blurred))
 
     def filled(self) -> Piece:
         """The same with gaps filled from their neighbours."""
@@ -63,7 +64,7 @@ def read_piece(
     """Read a tile of one image of a stack from the input and from the result of `plan`; either may be lazy."""
     blurred, _ = _read(image, index, tile, plan, window)
     result, real = _read(restored, index, tile, plan, window, plan.factor)
-    return Piece(blurred, result, real & np.isfinite(result).all(axis=-1), plan.factor)
+    return Piece(blurred, result, real & np.isfinite(grey(result)), plan.factor)
 
 
 def _read(
@@ -83,7 +84,7 @@ def _read(
     rows, columns = (line - part.start for line, part in zip(lines, source, strict=True))
     block = block[rows[:, None], columns[None, :]]
     colours = block[..., :3] if plan.rgb else block[..., None]
-    values = np.where(np.isfinite(colours), window.normalise(colours), np.float32(np.nan))
+    values = window.normalise_finite(colours)
     return values, np.logical_and.outer(*real)
 
 

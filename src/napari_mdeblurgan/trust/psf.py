@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from napari_mdeblurgan.degradation.optics import blur
+from napari_mdeblurgan.degradation.optics import blurs
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.stopping import look_up
 
@@ -53,7 +53,8 @@ class PointSpread:
 
         What lies within the radius of an edge is made of mirrored pixels, so read that much more.
         """
-        return _applied(_planes(restored), self.kernel, self.factor)[:, 0].movedim(0, -1).numpy()
+        (seen,) = _applied(_planes(restored), [self.kernel], self.factor)
+        return seen[:, 0].movedim(0, -1).numpy()
 
 
 def gaussian_equivalent(kernel: np.ndarray, factor: int) -> float:
@@ -100,11 +101,11 @@ def estimate_psf(
     margin = min(radius // factor, edge // 4)
     inner = slice(margin, -margin or None)
     columns, known = [], [np.isfinite(part[inner, inner]) for part in blurred]
-    planes = [_planes(np.nan_to_num(part)[..., None]) for part in restored]
-    for ring in rings:
+    planes = _planes(np.stack([np.nan_to_num(part) for part in restored], axis=-1))
+    for seen in _applied(planes, rings, factor):
         look_up()
-        seen = [_applied(plane, ring, factor)[0, 0].numpy()[inner, inner] for plane in planes]
-        columns.append(np.concatenate([part[good] for part, good in zip(seen, known, strict=True)]))
+        parts = seen[:, 0].numpy()[:, inner, inner]
+        columns.append(np.concatenate([part[good] for part, good in zip(parts, known, strict=True)]))
     target, spread = (
         np.concatenate([part[inner, inner][good] for part, good in zip(each, known, strict=True)]).astype(np.float64)
         for each in (blurred, sigma)
@@ -151,6 +152,12 @@ def _planes(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))[:, None]
 
 
-def _applied(planes: torch.Tensor, kernel: np.ndarray, factor: int) -> torch.Tensor:
-    with exact_float32(), torch.inference_mode():
-        return blur(planes, kernel, factor)
+def _applied(planes: torch.Tensor, kernels: Sequence[np.ndarray], factor: int) -> Iterator[torch.Tensor]:
+    """Each kernel's result; nothing stays set while they are looked at."""
+    seen = blurs(planes, kernels, factor)
+    while True:
+        with exact_float32(), torch.inference_mode():
+            made = next(seen, None)
+        if made is None:
+            return
+        yield made

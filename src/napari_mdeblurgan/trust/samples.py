@@ -57,8 +57,7 @@ def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -
 
 def normalised(place: Place, image: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
     """The pixels of a place in windows: (y, x, colours) float32, NaN where they are not finite."""
-    values = window.normalise(place.read(image, plan))
-    return np.where(np.isfinite(values), values, np.float32(np.nan))
+    return window.normalise_finite(place.read(image, plan))
 
 
 def grey(image: np.ndarray) -> np.ndarray:

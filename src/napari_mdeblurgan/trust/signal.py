@@ -47,8 +47,10 @@ class Brightness:
         """Take pixels: brightness and half-width of the error bar, both in windows; NaN where nothing is known."""
         known = np.isfinite(values) & np.isfinite(widths)
         clipped = np.clip(values[known], EDGES[0], EDGES[-1])
-        self.counts += np.histogram(clipped, EDGES)[0]
-        self.errors += np.histogram(clipped, EDGES, weights=widths[known].astype(np.float64))[0]
+        number = np.minimum((clipped - EDGES[0]) * (len(CENTRES) / (EDGES[-1] - EDGES[0])), len(CENTRES) - 1)
+        number = number.astype(np.intp)
+        self.counts += np.bincount(number, minlength=len(CENTRES))
+        self.errors += np.bincount(number, widths[known], len(CENTRES))
 
     def foreground(self, noise: Noise) -> Foreground | None:
         """What is not background, or None where no background can be told; 0 pixels where there is nothing else.

@@ -49,13 +49,13 @@ class Slices:
         self.axes = ComboBox(choices=self._plane_entries, label="Planes", tooltip=PLANES_TIP)
         self.ranges: dict[int, RangeSlider] = {}
         self._windows: list[tuple[str, Any]] = [(WHOLE, WHOLE)]
-        self.window = ComboBox(choices=self._window_entries, label="Window", tooltip=WINDOW_TIP)
+        self.window = ComboBox(choices=self._window_entries, label="Intensity", tooltip=WINDOW_TIP)
         self.kind = ComboBox(choices=[UNTOLD, SLICES, CHANNELS], label="Stack of", tooltip=KIND_TIP)
         self._asked: weakref.WeakSet[Image] = weakref.WeakSet()  # what the first axis is, and answered or not
         self._kind_row = _named("Stack of", self.kind)
         self._rows: Container = Container(widgets=[], labels=False)
         self._rows.margins = (0, 0, 0, 0)
-        rows = [self._kind_row, _named("Planes", self.axes), self._rows, _named("Window", self.window)]
+        rows = [self._kind_row, _named("Planes", self.axes), self._rows, _named("Intensity", self.window)]
         self.widget = Container(widgets=rows, labels=False)
         self.widget.margins = (0, 0, 0, 0)
         self.widget.visible = False
