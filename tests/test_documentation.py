@@ -7,6 +7,7 @@ import importlib.util
 import re
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_mdeblurgan.network import registry
 from napari_mdeblurgan.samples import sample_path
-from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from napari_mdeblurgan.storage import Micrograph, formats, read_image, write_image
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -118,6 +120,18 @@ def test_the_environments_of_tox_and_the_extras_that_are_named_exist() -> None:
     assert {"qt", "export"} <= wanted <= set(extras)
 
 
+@pytest.fixture
+def registered_for_now() -> Iterator[None]:
+    """Formats and networks that a block registers are known no longer than it runs: other tests share this process."""
+    known, networks = formats.formats(), dict(registry._networks)
+    yield
+    for new in set(formats.formats()) - set(known):
+        formats.unregister(new)
+    for name in set(registry._networks) - set(networks):
+        registry.unregister(registry._networks[name])
+
+
+@pytest.mark.usefixtures("registered_for_now")
 @pytest.mark.parametrize(("page", "code"), PYTHON, ids=[page for page, _ in PYTHON])
 def test_every_block_of_python_runs(
     page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
