@@ -143,8 +143,9 @@ def _filled(outline: Network) -> Network:
     import torch
 
     from napari_mdeblurgan.network.blocks import Fixed
+    from napari_mdeblurgan.network.outline import allocated
 
-    network = outline.to_empty(device="cpu")
+    network = allocated(outline)
     with torch.device("cpu"):
         for module in network.modules():
             if isinstance(module, Fixed):

@@ -14,6 +14,7 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_mdeblurgan.batch import Success, extent
 from napari_mdeblurgan.batch.summary import PAGE
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
@@ -236,6 +237,36 @@ def test_results_are_judged_and_the_table_opens_in_the_browser(
     kept = headline_in(layer.metadata["mdeblurgan"]["trust"])
     assert kept is not None
     assert kept.text == line
+
+
+def test_how_long_a_batch_will_take_is_said_before_start_and_kept_from_run_to_run(
+    viewer: Viewer, batch: BatchWidget, folder: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = lambda words, dock=batch: qtbot.waitUntil(lambda: dock.controls.reason.value == words, timeout=10_000)  # noqa: E731
+    drop(batch.files.viewport(), folder)
+    batch.controls.output.value = str(tmp_path / "out")
+    said("Time: known after the first run.")
+    assert batch.controls.reason.native.isVisible()
+    monkeypatch.setattr(Success, "seconds", property(lambda _: 30.0, lambda *_: None))
+    run(batch, qtbot)
+    said("All results are there already.")
+    click(qtbot, batch.controls.overwrite)
+    said("About 60 s on the CPU.")
+    click(qtbot, batch.controls.halve)
+    said("About 15 s on the CPU.")
+    click(qtbot, batch.controls.halve)
+    monkeypatch.setattr(extent, "LOOKED_AT", 1)
+    batch.controls.output.value = str(tmp_path / "elsewhere")
+    said("About 60 s on the CPU. (judged by 1 of 2 files)")
+    click(qtbot, batch.controls.watch)
+    said("")  # nobody knows how much will come
+    click(qtbot, batch.controls.watch)
+    batch.controls.place.value = "Worker processes"
+    said("Time: known once it runs.")
+    again = BatchWidget(viewer)
+    again.controls.place.value = "This computer"
+    again.add(str(folder / "b.tif"))
+    said("About 30 s on the CPU.", again)
 
 
 def test_trust_is_remembered_and_watch_is_not(viewer: Viewer, batch: BatchWidget, qtbot: QtBot) -> None:

@@ -73,6 +73,10 @@ class Product:
         where it was to be assessed but could not be; None where that was not wished.
     maps : tuple of str
         Names of the maps that lie beside it.
+    rgb : bool
+        Whether it is in colour.
+    values : int
+        Of the image that this run took through the network, colours counted one by one; 0 where an earlier run did a part of it.
     """
 
     place: str
@@ -83,6 +87,8 @@ class Product:
     warnings: tuple[str, ...] = ()
     trust: dict[str, Any] | None = None
     maps: tuple[str, ...] = ()
+    rgb: bool = False
+    values: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,12 +109,14 @@ def with_maps(made: Product, place: Path) -> Product:
 def _made(steps: Steps, recipe: Recipe, place: Path, made: Product) -> Generator[Progress, None, Product]:
     """The progress of a pipeline, of which an assessment is a part; and what it has made."""
     begin, share = 0.0, 1 - ASSESSING if recipe.trust else 1.0
+    resumed = False
     with closing(steps):
         while True:
             try:
                 step = next(steps)
             except StopIteration as end:
                 found = end.value[1]
+                made = dataclasses.replace(made, values=0) if resumed else made
                 return made if found is None else dataclasses.replace(made, trust=verdict_on(found).document())
             match step:
                 case Planned(plan):
@@ -122,6 +124,7 @@ def _made(steps: Steps, recipe: Recipe, place: Path, made: Product) -> Generator
                 case Assessing():
                     begin, share = 1 - ASSESSING, ASSESSING
                 case Progress(done, total, _, before):
+                    resumed |= before > 0
                     done = round(total * begin + done * share)
                     yield dataclasses.replace(step, done=done, before=round(before * share))
 
@@ -156,6 +159,8 @@ def product(place: Path, plan: RestorationPlan) -> Product:
         device=plan.device,
         precision=plan.precision,
         warnings=plan.warnings,
+        rgb=bool(plan.colours),
+        values=math.prod(plan.output_shape) // plan.factor**2,
     )
 
 

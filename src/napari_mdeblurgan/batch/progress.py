@@ -28,12 +28,24 @@ class Success:
         Sentences that the user should see.
     verdict : Verdict or None
         Where the result was assessed.
+    rgb : bool
+        Whether it is in colour.
+    values : int
+        As in `Product`.
+    device : str
+        Where the network ran.
+    seconds : float
+        That it took.
     """
 
     name: str
     output: Path
     warnings: tuple[str, ...] = ()
     verdict: Verdict | None = None
+    rgb: bool = False
+    values: int = 0
+    device: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

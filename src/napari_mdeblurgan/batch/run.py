@@ -246,7 +246,16 @@ class Batch:
                 outcome = refusal(error, name)
             else:
                 self.outputs.append(path)
-                return Success(name, path, outcome.warnings, verdict_from(outcome.trust))
+                return Success(
+                    name,
+                    path,
+                    outcome.warnings,
+                    verdict_from(outcome.trust),
+                    rgb=outcome.rgb,
+                    values=outcome.values,
+                    device=outcome.device,
+                    seconds=seconds,
+                )
         if outcome.stops:
             kept = f"{len(self.outputs)} results are there and are kept"
             raise FileError(f"The disk of {self.folder.path} is full; make room and start again: {kept}.")

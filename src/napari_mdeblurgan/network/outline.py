@@ -25,6 +25,23 @@ class _Unfilled(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class _Plainly(TorchFunctionMode):
+    """Allocates by shape and type what is to be like a tensor of no device: torch would import its compiler for that, 0.4 s."""
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.empty_like:
+            return torch.empty(args[0].shape, dtype=args[0].dtype, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def allocated(outline: Network) -> Network:
+    """The same network with memory of the CPU for what it holds, which is not filled."""
+    with _Plainly():
+        return outline.to_empty(device="cpu")
+
+
 def outline(architecture: dict[str, Any]) -> Network:
     """A network of that architecture, all of it on torch's device "meta".
 

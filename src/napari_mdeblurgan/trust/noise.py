@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, optimize
+from scipy import ndimage
 
 from napari_mdeblurgan.restoration.binning import block_means
 
@@ -107,6 +107,8 @@ def _line(planes: Sequence[np.ndarray], least: float) -> tuple[float, float]:
         sigma = MAD_TO_SIGMA * float(np.median(np.abs(response[smooth])))
         points.append((float(brightness[smooth].mean()), max(sigma**2, least)))
     level, variance = np.array(points).T
+    from scipy import optimize  # takes a while to load
+
     relative = 1 / variance  # a variance is known to a share of itself
     system = np.stack([relative, np.maximum(level, 0) * relative], axis=1)
     (constant, slope), _ = optimize.nnls(system, np.ones(len(level)))

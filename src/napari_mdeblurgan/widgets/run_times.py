@@ -69,8 +69,12 @@ class RunTimes:
     """Tells how long jobs will take, and takes note of how long they took; lives on the main thread."""
 
     def __init__(self) -> None:
-        self._runs, self._devices = _read(_path())
+        self.read()
         self._begun: list[Work] = []
+
+    def read(self) -> None:
+        """Learn what is kept by now."""
+        self._runs, self._devices = _read(_path())
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Note what is begun."""
@@ -78,9 +82,13 @@ class RunTimes:
 
     def end(self, number: int, device: str, seconds: float) -> None:
         """Keep how long a job of those that were begun took from its begin to its end, on the device that was chosen for it."""
-        work = self._begun[number]
+        self.keep(self._begun[number], device, seconds)
+
+    def keep(self, work: Work, device: str, seconds: float) -> None:
+        """Keep how long work took on the device that was chosen for it, beside what others have kept meanwhile."""
         if seconds <= 0 or work.values <= 0:
             return
+        self.read()
         self._devices[work.device] = device
         kind = replace(work, device=device).kind
         runs = self._runs.pop(kind, [])
@@ -90,12 +98,15 @@ class RunTimes:
 
     def told(self, jobs: Sequence[Job]) -> str:
         """How long the jobs will take, in words; that nobody knows, where no run on this computer tells."""
-        works = [Work.of(job) for job in jobs]
+        return self.told_of([Work.of(job) for job in jobs])
+
+    def told_of(self, works: Sequence[Work], share: float = 1.0) -> str:
+        """The same of work, where all there is is `share` times as much."""
         found = [self.seconds(work) for work in works]
         known = [each for each in found if each is not None]
         if not works or len(known) < len(found):
             return wording.TIME_UNKNOWN if works else ""
-        return wording.expected(sum(known), self._devices.get(works[0].device, works[0].device))
+        return wording.expected(share * sum(known), self._devices.get(works[0].device, works[0].device))
 
     def seconds(self, work: Work) -> float | None:
         """How long a job will take; None if no run tells."""

@@ -23,6 +23,8 @@ NOT_ASSESSED = "Cancelled; the result is whole. Press Resume to go on finding ou
 WHOLE = "The result itself is whole."
 RUN, RESUME = "Deblur + SR", "Resume"
 TIME_UNKNOWN = "Time: known after the first run."
+TIME_TOLD_THEN = "Time: known once it runs."
+NOTHING_MISSING = "All results are there already."
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
@@ -69,6 +71,11 @@ def expected(seconds: float, device: str) -> str:
     else:
         words = f"About {seconds / 3600:.1f} h"
     return f"{words} on {place(device)}."
+
+
+def judged_by(looked_at: int, of: int) -> str:
+    """That a time was judged by some of the files; empty where it was by all."""
+    return f"(judged by {looked_at} of {of:,} files)" if looked_at < of else ""
 
 
 def duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QStackedWidget, QWidget
 
 from napari_mdeblurgan.widgets.controls import HALVE_TIP, OUTPUT_TIP, PROGRESS_STEPS, SAME_PIXELS, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
+from napari_mdeblurgan.widgets.settings import read_settings
 
 MARGIN = 14  # of napari's labels, on both sides
 LABELS = ("Output", "Format", "Colour", "Grey", "Device", "Run on", "Workers", "Address")
@@ -147,7 +148,7 @@ def make_batch_controls(
             text="Table",
             tooltip="Show the table of all images, the worst first: blur, noise, error and verdict of each, with its report.",
         ),
-        reason=Label(value="", tooltip="Why nothing can be started."),
+        reason=Label(value="", tooltip="Why nothing can be started, or how long it will take."),
         progress=ProgressBar(
             value=0,
             min=0,
@@ -206,8 +207,27 @@ def lacking(controls: BatchControls, inputs: Sequence[Any]) -> str:
     return ""
 
 
+def wished(controls: BatchControls, output_scale: int | None, *, retry_failed: bool) -> dict[str, Any]:
+    """What is chosen, as `BatchSettings` takes it."""
+    place, standing = controls.place.value, read_settings()
+    return {
+        "rgb_model": controls.rgb_model.value or "rgb-x2",
+        "grey_model": controls.grey_model.value or "gray-x2",
+        "format": controls.format.value,
+        "device": standing.device_for(controls.device.value),
+        "precision": standing.precision,
+        "binning": 2 if controls.halve.value else 1,
+        "output_scale": output_scale,
+        "overwrite": controls.overwrite.value,
+        "trust": controls.trust.value,
+        "retry_failed": retry_failed,
+        "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
+        "workers": controls.workers.value if place == WORKERS else None,
+    }
+
+
 def show_running(controls: BatchControls, running: bool, reason: str) -> None:
-    """Show below the buttons how far the work is, or why it cannot begin."""
+    """Show below the buttons how far the work is, or why it cannot begin or how long it will take."""
     place = controls.progress.native.parentWidget()
     place.setCurrentWidget(controls.progress.native if running else controls.reason.native)
     controls.reason.value = "" if running else reason

@@ -22,8 +22,6 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.batch.controls import (
     REMEMBERED,
-    SCHEDULER,
-    WORKERS,
     BatchChoices,
     chosen_before,
     lacking,
@@ -31,8 +29,10 @@ from napari_mdeblurgan.widgets.batch.controls import (
     rows_above,
     show_place,
     show_running,
+    wished,
 )
 from napari_mdeblurgan.widgets.batch.dropping import DropTarget
+from napari_mdeblurgan.widgets.batch.expecting import Expecting
 from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, WAITING, FileList
 from napari_mdeblurgan.widgets.batch.gathering import Gathering
 from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
@@ -76,6 +76,8 @@ class BatchWidget(QWidget):
         self._own_pixels = False  # whether a chosen model was fine-tuned for the images' own pixels
         self._results = Path()  # the output folder of the work that runs
         self._so_far = (0, 0)  # results and failures of the work that runs
+        self._settings: dict[str, Any] = {}  # of the work that runs
+        self._expecting = Expecting(self._refresh)
         self.controls = make_batch_controls(self._colour_models, self._grey_models, self._device_entries)
         self.files = FileList()
         self.gathering = Gathering(
@@ -191,7 +193,8 @@ class BatchWidget(QWidget):
             button.changed.connect(lambda _=None, act=act: act())
         for name in REMEMBERED:
             getattr(controls, name).changed.connect(self._on_choice)
-        controls.watch.changed.connect(lambda _: self._refresh())
+        for box in (controls.watch, controls.overwrite):
+            box.changed.connect(lambda _: self._refresh())
         DropTarget(self, self.gathering.take_dropped, lambda: not self.running, self.files.hover)
         DropTarget(controls.output.native, self._take_output, lambda: not self.running)
         controls.same_pixels.changed.connect(lambda _: self._show_words())
@@ -233,29 +236,17 @@ class BatchWidget(QWidget):
     def _start(self, *, retry_failed: bool) -> None:
         if not self._ready:
             return
-        controls, place, standing = self.controls, self.controls.place.value, read_settings()
-        settings = {
-            "rgb_model": controls.rgb_model.value or "rgb-x2",
-            "grey_model": controls.grey_model.value or "gray-x2",
-            "format": controls.format.value,
-            "device": standing.device_for(controls.device.value),
-            "precision": standing.precision,
-            "binning": 2 if controls.halve.value else 1,
-            "output_scale": self._output_scale,
-            "overwrite": controls.overwrite.value,
-            "trust": controls.trust.value,
-            "retry_failed": retry_failed,
-            "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
-            "workers": controls.workers.value if place == WORKERS else None,
-        }
-        watch = controls.watch.value and not retry_failed
-        order = Order(inputs=tuple(self.inputs), output=controls.output.value.strip(), settings=settings, watch=watch)
+        watch = self.controls.watch.value and not retry_failed
+        self._settings = wished(self.controls, self._output_scale, retry_failed=retry_failed)
+        output = self.controls.output.value.strip()
+        order = Order(inputs=tuple(self.inputs), output=output, settings=self._settings, watch=watch)
         self._outcome, self._stopped, self._retrying, self._notes = None, False, retry_failed, ()
         self._so_far, self._watching = (0, 0), watch
         if watch:
             self.gathering.folders_become_files()
         else:
             self.gathering.look_no_more()
+        self._expecting.forget()
         self._worker = create_worker(InWords(run_order, RUNNING), order, _start_thread=False, _worker_class=JobWorker)
         self._worker.yielded.connect(self._on_step)
         self._worker.returned.connect(self._keep)
@@ -264,6 +255,14 @@ class BatchWidget(QWidget):
         self._say("Looking for the images…")
         self._bar(None, "")
         self._refresh()
+
+    def _expected(self) -> str:
+        """How long the work will take, in words; empty where it lasts until it is stopped."""
+        controls = self.controls
+        if self.running or self.problem or controls.watch.value:
+            return ""
+        settings = wished(controls, self._output_scale, retry_failed=False)
+        return self._expecting.told(self.inputs, controls.output.value.strip(), settings)
 
     def cancel(self) -> None:
         """Stop the work, within a second or two."""
@@ -327,6 +326,8 @@ class BatchWidget(QWidget):
             self.files.tell(news.name, FAILED, wording.reason_first(news.reason, news.name, self._results))
         else:
             self.files.tell(news.name, DONE, wording.verdict(news.verdict))
+            if self._settings["workers"] is None and self._settings["scheduler"] is None:
+                self._expecting.took(news, self._settings)
             for warning in news.warnings:
                 show_warning(f"{news.name}: {warning}")
 
@@ -335,6 +336,7 @@ class BatchWidget(QWidget):
 
     def _on_end(self) -> None:
         outcome, self._worker = self._outcome, None
+        self._expecting.end()
         self.files.work_on(())
         if isinstance(outcome, Stopped):
             self._tell_failure(outcome.sentence)
@@ -407,6 +409,7 @@ class BatchWidget(QWidget):
                 signal.disconnect(slot)
             worker.quit()
         self.gathering.look_no_more()
+        self._expecting.forget()
         self._search.abandon()
 
     def _refresh(self) -> None:
@@ -422,7 +425,7 @@ class BatchWidget(QWidget):
         controls.retry.enabled = ready and failed > 0
         controls.open.enabled = bool(controls.output.value.strip()) and self._folder().is_dir()
         controls.table.enabled = bool(controls.output.value.strip()) and (self._folder() / PAGE).is_file()
-        show_running(controls, running, self.problem)
+        show_running(controls, running, self.problem or self._expected())
         show_place(controls)
         self._show_words()
         for control in (

@@ -24,7 +24,6 @@ from napari_mdeblurgan.widgets.line_profile.lines import (
     line_meant,
     own_line,
 )
-from napari_mdeblurgan.widgets.line_profile.plot import ProfilePlot
 from napari_mdeblurgan.widgets.line_profile.sampling import Line, Profile, Track, measured
 from napari_mdeblurgan.widgets.map_layers import maps_there
 from napari_mdeblurgan.widgets.trust import KNOWN
@@ -32,6 +31,8 @@ from napari_mdeblurgan.widgets.trust import KNOWN
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
+
+    from napari_mdeblurgan.widgets.line_profile.plot import ProfilePlot
 
 SOON_MS = 30
 FLOATING = 620, 260  # pixels
@@ -75,6 +76,8 @@ class LineProfile(QObject):
         if self._line is None or self._line.ends(self._viewer) is None:
             self._line = line_meant(own_line(self._viewer, pairs[0][0]))
         if self.plot is None:
+            from napari_mdeblurgan.widgets.line_profile.plot import ProfilePlot  # pyqtgraph takes a while to load
+
             self.plot = ProfilePlot()
             self._watch = LifeWatch(self.plot, lambda: None, self._on_close)  # sees how it is docked
             self._dock(self.plot)
