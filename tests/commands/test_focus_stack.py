@@ -140,20 +140,20 @@ def test_an_ome_zarr_is_made_tile_by_tile_and_is_what_is_made_in_memory(
 def test_what_is_interrupted_leaves_nothing(
     run: Run, planes: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_mdeblurgan.focus.focusing import Focusing
+    from napari_mdeblurgan.focus.operations import Choose
 
     monkeypatch.setattr("napari_mdeblurgan.focus.focusing.TILE", 64)
     write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
     (tmp_path / "out").mkdir()
-    making, seen = Focusing.made_steps, []
+    making, seen = Choose.work, []
 
-    def interrupted(self: Focusing, part: tuple[slice, slice]) -> object:
+    def interrupted(self: Choose, given: object) -> object:
         seen.append(sorted(path.name for path in (tmp_path / "out").iterdir()))
         if len(seen) == 3:
             raise KeyboardInterrupt
-        return making(self, part)
+        return making(self, given)
 
-    monkeypatch.setattr(Focusing, "made_steps", interrupted)
+    monkeypatch.setattr(Choose, "work", interrupted)
     code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "out" / "sharp.ome.zarr", "--registered")
     assert (code, "interrupted" in error) == (130, True)
     assert "sharp.ome.zarr.partial" in seen[-1]

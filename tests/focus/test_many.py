@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import sleep
+
 import numpy as np
 import pytest
 
@@ -51,7 +53,11 @@ def test_each_place_along_further_axes_has_heights_of_its_own(channels: np.ndarr
 
 
 @pytest.mark.parametrize("registered", [True, False])
-def test_progress_runs_from_nothing_to_all_in_small_steps(channels: np.ndarray, registered: bool) -> None:
+def test_progress_runs_from_nothing_to_all_in_small_steps(
+    channels: np.ndarray, registered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_mdeblurgan.stopping.HEARTBEAT_S", 0.002)  # as often for each step as in large images
+    monkeypatch.setattr("napari_mdeblurgan.focus.progress.look_up", lambda: sleep(0.02))
     steps = many_in_focus_steps(list(channels), (2,), channel_axis=0, registered=registered)
     fractions = [step.fraction for step in steps]
     assert fractions == sorted(fractions)

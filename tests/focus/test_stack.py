@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from scipy import ndimage
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus import AllInFocus, all_in_focus, followed, most_detailed
 from napari_mdeblurgan.focus import focusing as module
+from napari_mdeblurgan.focus.choice import aligned_steps
+from napari_mdeblurgan.focus.focusing import Steps
 
 PLANES = 5
 LEFT, RIGHT = 1, 3  # the planes in which the two halves are in focus
@@ -147,6 +151,24 @@ def test_planes_in_any_order_are_put_in_order(sharp: np.ndarray) -> None:
     found = all_in_focus(stack[order], registered=True, ordered=False)
     depths = [order[index] for index in found.order]
     assert depths in ([0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0])
+
+
+def test_where_memory_runs_out_tiles_are_quartered_and_leave_no_seams(
+    sharp: np.ndarray, found: AllInFocus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def little_memory(*given: Any) -> Steps:
+        tried.append(1)
+        if len(tried) == 1:
+            raise MemoryError
+        return aligned_steps(*given)
+
+    monkeypatch.setattr("napari_mdeblurgan.focus.operations.aligned_steps", little_memory)
+    quartered = all_in_focus(two_halves(sharp), registered=True)
+    assert len(tried) == 1 + 4
+    np.testing.assert_allclose(quartered.height, found.height, atol=1e-4)
+    np.testing.assert_allclose(quartered.image, found.image, atol=1e-5)
 
 
 def test_tiles_leave_no_seams_and_dask_is_read_part_by_part(

@@ -1,4 +1,4 @@
-"""A focus stack that was looked at: how its planes lie and how bright they are, and tile by tile what is sharp where."""
+"""A focus stack that was looked at: how its planes lie and how bright they are, and what is sharp where in a part of it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,17 @@ from napari_mdeblurgan.focus.checking import check_planes
 from napari_mdeblurgan.focus.choice import (
     REACH,
     UNKNOWN_DEPTH,
-    aligned_steps,
     depth,
-    filled,
-    heights,
     shares_steps,
 )
 from napari_mdeblurgan.focus.energy import SCALES, energies
-from napari_mdeblurgan.focus.fusing import fused_steps
 from napari_mdeblurgan.focus.looking import WHOLE, contrast, details_steps, gains, grey, overviews_steps
 from napari_mdeblurgan.focus.ordering import depth_order
 from napari_mdeblurgan.focus.registering import resampled, series_steps, shown
 from napari_mdeblurgan.focus.side_by_side import side_by_side
 from napari_mdeblurgan.pairs.geometry import corners, moved
 from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 
 TILE = 1024  # pixels of an edge, at most
 AT_ONCE = 16_000_000  # pixels of all planes of a tile and of what is around it: some 40 bytes of memory each
@@ -37,6 +34,7 @@ AROUND = 8  # pixels that resampling looks at beyond a tile
 PART = 128  # pixels of an edge of the parts in which it is looked how many planes show the same detail
 PARTS = 9
 Steps = Generator[None, None, Any]
+Part = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,36 +113,37 @@ class Focusing:
         height, width = self.stack[self.reference].shape[:2]
         return int(height), int(width)
 
-    def tiles(self) -> Iterator[tuple[slice, slice]]:
-        """The parts of the result, row by row."""
-        return _tiles(self.shape, self.tile_edge)
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the result."""
+        return self.stack[self.reference].dtype  # type: ignore[no-any-return]
 
     @property
-    def tile_edge(self) -> int:
-        """Pixels along an edge of a part."""
-        return _tile_edge(len(self.order))
+    def grid(self) -> TileGrid:
+        """The tiles that the result is made in."""
+        return _grid(self.shape, len(self.order))
 
-    def made(self, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Image, height and confidence of a part; see `AllInFocus`."""
-        return finished(self.made_steps(part))
+    @property
+    def device(self) -> str:
+        """What it is made on."""
+        return "cpu"
 
-    def made_steps(self, part: tuple[slice, slice]) -> Steps:
-        """The same, step by step: four for each plane, and one for each scale."""
-        outer = self._around(part)
-        planes, seen, greys, share, belief = yield from self._shares_steps(outer)
-        sharpest = np.take_along_axis(greys, share.argmax(axis=0)[None], axis=0)[0]
-        share = yield from aligned_steps(share, sharpest, self.contrast)
-        share[~seen] = 0
-        rank, confidence = heights(share, belief)
-        rank = filled(rank, confidence, self.order.index(self.reference))
-        inner = _within(part, outer)
-        image = (yield from fused_steps(planes, rank, confidence, self.depth))[inner]
-        return _as_type(image, self.stack[self.reference].dtype), rank[inner], confidence[inner]
+    def around(self, tile: Tile) -> Part:
+        """A tile with all that it depends on, as far as the image goes."""
+        height, width = self.shape
+        rows, columns = tile.y, tile.x
+        return (
+            slice(max(0, rows.read_start), min(rows.read_stop, height)),
+            slice(max(0, columns.read_start), min(columns.read_stop, width)),
+        )
 
-    def _shares_steps(self, outer: tuple[slice, slice], scales: int = SCALES) -> Steps:
-        """The planes of a part, where they show anything, as greys, and how their detail is divided: two steps for each plane."""
-        planes, seen = yield from self._planes_steps(outer)
-        edges = [-(span.stop - span.start) % WHOLE for span in outer]
+    def shares_steps(self, planes: np.ndarray, seen: np.ndarray, scales: int = SCALES) -> Steps:
+        """How the detail of a part is divided among the planes, how far there is any, and the planes as greys.
+
+        A step for each plane and each scale.
+        """
+        height, width = planes.shape[1:3]
+        edges = (-height % WHOLE, -width % WHOLE)
         greys = planes if planes.ndim == 3 else np.stack([grey(plane) for plane in planes])
 
         def measured_in(row: int) -> list[tuple[np.ndarray, float]]:
@@ -162,42 +161,26 @@ class Focusing:
                 measured.append(each)
                 yield
         share, belief = yield from shares_steps(measured)
-        cut = tuple(slice(0, span.stop - span.start) for span in outer)
-        share, belief = share[(slice(None), *cut)], belief[cut]
+        share, belief = share[:, :height, :width], belief[:height, :width]
         share[~seen] = 0
-        return planes, seen, greys, share, belief
+        return share, belief, greys
 
     def _depth_steps(self) -> Steps:
         """How many planes show the same detail, by parts spread over the field."""
         shares, beliefs = [], []
         for part in _spread(self.shape):
-            _, _, _, share, belief = finished(self._shares_steps(part, scales=1))
+            share, belief, _ = finished(self.shares_steps(*self.planes(part), scales=1))
             yield
             shares.append(share.reshape(len(share), -1))
             beliefs.append(belief.reshape(-1))
         return depth(np.concatenate(shares, axis=1), np.concatenate(beliefs))
 
-    def followed_steps(self, part: tuple[slice, slice], height: Any, confidence: Any = None) -> Steps:
-        """The image of a part by heights that are known, (y, x) of the whole, numpy or lazy; two steps for each plane."""
-        outer = self._around(part)
-        planes, _ = yield from self._planes_steps(outer)
-        sure = 1.0 if confidence is None else np.asarray(confidence[outer])
-        image = (yield from fused_steps(planes, np.asarray(height[outer]), sure, self.depth))[_within(part, outer)]
-        return _as_type(image, self.stack[self.reference].dtype)
-
-    def _around(self, part: tuple[slice, slice]) -> tuple[slice, slice]:
-        """A part with all that it depends on."""
-        rows, columns = (
-            slice(max(0, (span.start - REACH) // WHOLE * WHOLE), min(length, span.stop + REACH))
-            for span, length in zip(part, self.shape, strict=True)
-        )
-        return rows, columns
-
-    def planes(self, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+    def planes(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """The usable planes on the reference's pixels, equally bright, float32; and where each shows anything."""
-        return finished(self._planes_steps(part))
+        return finished(self.planes_steps(part))
 
-    def _planes_steps(self, part: tuple[slice, slice]) -> Steps:
+    def planes_steps(self, part: Part) -> Steps:
+        """The same, step by step: one for each plane."""
         shape = tuple(span.stop - span.start for span in part)
         whole = np.empty((len(self.order), *shape, *self.stack[self.reference].shape[2:]), np.float32)
         there = np.ones((len(self.order), *shape), bool)
@@ -222,7 +205,7 @@ class Focusing:
         return whole, there
 
 
-def _moved(plane: Any, back: np.ndarray, part: tuple[slice, slice]) -> tuple[np.ndarray, np.ndarray]:
+def _moved(plane: Any, back: np.ndarray, part: Part) -> tuple[np.ndarray, np.ndarray]:
     """A plane on the pixels of a part of the reference, and where it shows anything; `back` leads to its own pixels."""
     start = np.eye(3)
     start[:2, 2] = part[0].start, part[1].start
@@ -246,15 +229,13 @@ def _tile_edge(planes: int) -> int:
     return min(TILE, max(SMALLEST_TILE, edge // TILE_STEP * TILE_STEP))
 
 
-def _tiles(shape: Sequence[int], edge: int) -> Iterator[tuple[slice, slice]]:
-    """The parts of an image, row by row."""
-    height, width = shape[:2]
-    for y in range(0, height, edge):
-        for x in range(0, width, edge):
-            yield slice(y, min(y + edge, height)), slice(x, min(x + edge, width))
+def _grid(shape: tuple[int, int], planes: int) -> TileGrid:
+    """The tiles of an image of so many planes."""
+    edge, (height, width) = _tile_edge(planes), shape
+    return TileGrid(shape, ((0, height), (0, width)), edge, -(-REACH // WHOLE) * WHOLE, WHOLE, step=edge)
 
 
-def _spread(shape: Sequence[int]) -> Iterator[tuple[slice, slice]]:
+def _spread(shape: Sequence[int]) -> Iterator[Part]:
     """Nine small parts, or fewer of a small image."""
     rows, columns = (
         [slice(at // WHOLE * WHOLE, min(at // WHOLE * WHOLE + PART, length)) for at in _starts(length)]
@@ -273,17 +254,4 @@ def _starts(length: int) -> list[int]:
 
 def share_of_looking(shape: Sequence[int], planes: int) -> float:
     """Of all the work: about as long as a tile."""
-    return 1 / (1 + sum(1 for _ in _tiles(shape, _tile_edge(planes))))
-
-
-def _within(part: tuple[slice, slice], outer: tuple[slice, slice]) -> tuple[slice, slice]:
-    """Where a part lies in what surrounds it."""
-    rows, columns = (slice(s.start - o.start, s.stop - o.start) for s, o in zip(part, outer, strict=True))
-    return rows, columns
-
-
-def _as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind == "f":
-        return image.astype(dtype)
-    limits = np.iinfo(dtype)
-    return np.rint(image).clip(limits.min, limits.max).astype(dtype)
+    return 1 / (1 + len(_grid((shape[0], shape[1]), planes)))

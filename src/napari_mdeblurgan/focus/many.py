@@ -101,7 +101,7 @@ def many_in_focus_steps(
         tell, places = parts.share(number, 1), parts.of_channels(index)
         focusing = yield from told(looked_at_steps(stacks[decides], **options), tell)
         if image is None:
-            kept, edge = stacks[decides][focusing.reference], focusing.tile_edge
+            kept, edge = stacks[decides][focusing.reference], focusing.grid.tile
             image = make("image", (*further, *kept.shape), kept.dtype, edge)
             height, confidence = (
                 make(name, (*parts.other, *focusing.shape), np.dtype(np.float32), edge)

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from napari_mdeblurgan.restoration.measuring import told
+from napari_mdeblurgan.stopping import look_up, portion
 
 Made = TypeVar("Made")
 
@@ -48,3 +49,16 @@ def counted(
     """Steps that say nothing, told as progress from `begin` to `end`; `total` is how many there are, about."""
     number = count(1)
     return told(steps, lambda _: FocusProgress(words, begin + (end - begin) * min(next(number) / max(total, 1), 1)))
+
+
+def attended(steps: Generator[Any, None, Made], total: int) -> Made:
+    """Carry out steps that say nothing in one go, which can be stopped between them; `total` is how many there are, about."""
+    for number in count():
+        look_up()
+        begin, end = (min(at / total, 1) for at in (number, number + 1))
+        with portion(begin, end):
+            try:
+                next(steps)
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]
+    raise AssertionError

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from napari_mdeblurgan.focus.checking import check_follows
-from napari_mdeblurgan.focus.energy import SCALES
 from napari_mdeblurgan.focus.focusing import PARTS, Focusing, share_of_looking
 from napari_mdeblurgan.focus.looking import details_steps, gains, overviews_steps
+from napari_mdeblurgan.focus.operations import CONFIDENCE, HEIGHT, IMAGE, Choose, Follow
 from napari_mdeblurgan.focus.progress import FocusProgress, counted
 from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.restoration.walk import Made, Operation, Spot, Todo, walk
 
 SURE = 0.5  # confidence above which a height is that of its place
 LOOKING, FUSING = "Looking at the planes…", "Putting the planes together…"
@@ -139,15 +142,35 @@ def put_together_steps(
     float
         The share of the field whose height is sure.
     """
-    parts, sure = list(focusing.tiles()), 0
-    share = share_of_looking(focusing.shape, len(focusing.order))
-    for number, part in enumerate(parts):
-        begin, end = (share + (1 - share) * at / len(parts) for at in (number, number + 1))
-        making = focusing.made_steps(part)
-        made = yield from counted(making, FUSING, 4 * len(focusing.order) + SCALES, begin, end)
-        image[(*index, *part)], height[(*place, *part)], confidence[(*place, *part)] = made
-        sure += int((made[2] > SURE).sum())
+    sure = 0
+
+    def write(at: Spot, piece: Made) -> None:
+        nonlocal sure
+        part = _part(at.tile)
+        image[(*index, *part)], height[(*place, *part)] = piece[IMAGE], piece[HEIGHT]
+        confidence[(*place, *part)] = piece[CONFIDENCE]
+        sure += int((piece[CONFIDENCE] > SURE).sum())
+
+    yield from _walked(focusing, Choose(focusing), write)
     return sure / (focusing.shape[0] * focusing.shape[1])
+
+
+def _walked(
+    focusing: Focusing, operation: Operation, write: Callable[[Spot, Made], None]
+) -> Generator[FocusProgress, None, None]:
+    """Walk over all tiles, after what was looked at."""
+    begin = share_of_looking(focusing.shape, len(focusing.order))
+    todo = Todo([Spot((), tile) for tile in focusing.grid])
+    done, pixels = 0, focusing.shape[0] * focusing.shape[1]
+    with closing(walk(todo, focusing, operation, write)) as turns:
+        for places in turns:
+            done += sum(place.tile.pixels for place in places)
+            yield FocusProgress(FUSING, begin + (1 - begin) * (done + todo.begun) / pixels)
+
+
+def _part(tile: Tile) -> tuple[slice, slice]:
+    """What a tile covers."""
+    return slice(tile.y.start, tile.y.stop), slice(tile.x.start, tile.x.stop)
 
 
 def followed(found: AllInFocus | FocusChoice, stack: Any) -> np.ndarray:
@@ -200,11 +223,11 @@ def follow_steps(
     focusing = Focusing(
         stack, found.transforms, found.reference, bright, (0.0,) * len(stack), found.order, depth=found.depth
     )
-    parts = list(focusing.tiles())
-    for number, part in enumerate(parts):
-        begin, end = (share + (1 - share) * at / len(parts) for at in (number, number + 1))
-        making = focusing.followed_steps(part, found.height, found.confidence)
-        image[(*index, *part)] = yield from counted(making, FUSING, 2 * len(focusing.order), begin, end)
+
+    def write(at: Spot, piece: Made) -> None:
+        image[(*index, *_part(at.tile))] = piece[IMAGE]
+
+    yield from _walked(focusing, Follow(focusing, found.height, found.confidence), write)
 
 
 def most_detailed(stacks: Sequence[Any]) -> int:

@@ -1,28 +1,25 @@
 """The one way of every tile: read, worked on, finished, written; and cut smaller where memory runs out.
 
 What is done with a tile is an `Operation`, where it goes a function. Whole images in memory, scans on disk, lazy arrays,
-workers of a cluster, eight orientations and maps of trust all come through here.
+workers of a cluster, eight orientations, maps of trust and focus stacks all come through here.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.restoration import memory
-from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
+from napari_mdeblurgan.restoration.tiling import Tile, TileGrid, TileLimit
 from napari_mdeblurgan.stopping import Attended, Meter, portion, waiting
-
-if TYPE_CHECKING:
-    from napari_mdeblurgan.restoration.plan import RestorationPlan
 
 Made = Mapping[str, np.ndarray]  # of a tile: arrays over it by name, each with its own pixels for one of the image
 
@@ -49,6 +46,18 @@ class Spot:
 
     index: tuple[int, ...]
     tile: Tile
+
+
+class Plan(Protocol):
+    """What a walk has to know of the work that it is a part of, such as `RestorationPlan`."""
+
+    @property
+    def grid(self) -> TileGrid:
+        """How an image is cut into tiles, and these into smaller ones."""
+
+    @property
+    def device(self) -> str:
+        """Where memory may run out."""
 
 
 class Operation(Protocol):
@@ -115,13 +124,13 @@ def alike(one: Tile, other: Tile) -> bool:
 
 def walk(
     todo: Todo[P],
-    plan: RestorationPlan,
+    plan: Plan,
     operation: Operation,
     write: Callable[[P, Made], None],
     limit: TileLimit | None = None,
     *,
     behind: int = 0,
-) -> Iterator[list[P]]:
+) -> Generator[list[P], None, None]:
     """Do an operation on every place; yields those that are written, turn by turn, and none as a sign of life in between.
 
     While places are worked on, the next ones are read and those before are finished and written, in a thread each. A place is
@@ -132,8 +141,8 @@ def walk(
     ----------
     todo : Todo
         Where to go.
-    plan : RestorationPlan
-        Of the restoration.
+    plan : Plan
+        Such as that of the restoration.
     operation : Operation
         What is done.
     write : callable
@@ -235,7 +244,7 @@ def _written(writing: deque[tuple[list[P], Future[None]]], todo: Todo[P]) -> Ite
     yield places
 
 
-def made_of(place: Place, plan: RestorationPlan, operation: Operation, limit: TileLimit) -> dict[str, np.ndarray]:
+def made_of(place: Place, plan: Plan, operation: Operation, limit: TileLimit) -> dict[str, np.ndarray]:
     """What an operation makes of one place, in this thread; in parts where memory runs out.
 
     Raises
@@ -278,7 +287,7 @@ def _joined(tile: Tile, parts: list[tuple[Tile, Made]]) -> dict[str, np.ndarray]
     return whole
 
 
-def _smaller(tile: Tile, plan: RestorationPlan, error: DoesNotFit) -> tuple[Tile, ...]:
+def _smaller(tile: Tile, plan: Plan, error: DoesNotFit) -> tuple[Tile, ...]:
     """The quarters of a tile for which memory ran out."""
     quarters = plan.grid.quarters(tile)
     if len(quarters) == 1:
