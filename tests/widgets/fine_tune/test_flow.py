@@ -13,6 +13,7 @@ from qtpy.QtCore import Qt, QTimer
 from scipy.ndimage import gaussian_filter
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
+from napari_mdeblurgan.widgets.fine_tune.starting import NOT_BEGUN
 from napari_mdeblurgan.widgets.fine_tune.widget import RESULT, TRAINING, FineTuneWidget
 
 if TYPE_CHECKING:
@@ -101,6 +102,21 @@ def test_from_two_layers_to_a_model_in_the_drop_down(viewer, tuner, registered_p
     assert result.data.shape == (384, 384)
     assert result.metadata["mdeblurgan"]["model"] == "tiny-grey-tuned"
     deblur.cancel()
+
+
+def test_stop_ends_what_has_learned_nothing_yet_at_once(tuner, registered_pair, qtbot):
+    registered_pair()
+    for started in (lambda: tuner._preparing.running, lambda: tuner._process is not None):
+        assert tuner.start_button.isEnabled(), tuner.status.text()
+        qtbot.mouseClick(tuner.start_button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(started)
+        assert tuner.stop_button.isEnabled()
+        qtbot.mouseClick(tuner.stop_button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: not tuner.running and not tuner._preparing.leaving, timeout=2000)
+        assert tuner.status.text() == NOT_BEGUN
+        assert not tuner.result.recommended
+    tuner.resume_button.look()
+    assert len(tuner.resume_button.begun) == 1  # the second; nothing is left of the first
 
 
 def test_stopped_keeps_the_best_and_goes_on_in_another_widget(viewer, tuner, registered_pair, qtbot):

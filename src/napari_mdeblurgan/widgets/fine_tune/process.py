@@ -44,7 +44,8 @@ class TuningProcess(QObject):
                 stderr=log,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        self._heard = False
+        self._begun = False  # whether it has said anything; until then it loads torch
+        self._ended_early = False
         threading.Thread(target=self._listen, daemon=True, name="fine-tuning").start()
 
     @property
@@ -53,7 +54,10 @@ class TuningProcess(QObject):
         return self._process.pid
 
     def stop(self) -> None:
-        """Ask it to end after its step, with a checkpoint and the best so far."""
+        """Ask it to end after its step, with a checkpoint and the best so far; before it has done anything, end it at once."""
+        if not self._begun:
+            self._ended_early = True
+            self._process.terminate()
         if self._process.stdin is not None and not self._process.stdin.closed:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -71,9 +75,10 @@ class TuningProcess(QObject):
             with contextlib.suppress(ValueError):
                 event: dict[str, Any] = json.loads(line)
                 last = event.get("kind", "")
+                self._begun = True
                 self._emit(self.told, event)
         code = self._process.wait()
-        if code and last != "failed":
+        if code and last != "failed" and not self._ended_early:
             self._emit(self.told, {"kind": "failed", "sentence": self._obituary(code)})
         self._emit(self.ended)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.errors import MdeblurganError
@@ -17,15 +15,16 @@ from napari_mdeblurgan.fine_tuning.folder import Begun, FineTuneFolder, check_na
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.widgets import models, wording
-from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, announced
+from napari_mdeblurgan.widgets.closing import LifeWatch, announced
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.fine_tune.given import all_of_folders
 from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
+from napari_mdeblurgan.widgets.fine_tune.preparing import Preparing
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
 from napari_mdeblurgan.widgets.fine_tune.register_job import RegisterJob
 from napari_mdeblurgan.widgets.fine_tune.registering import layers_of, registered, registered_anew
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
-from napari_mdeblurgan.widgets.fine_tune.starting import begun_with, resumed_with
+from napari_mdeblurgan.widgets.fine_tune.starting import NOT_BEGUN, STOPPING, begun_with, resumed_with
 from napari_mdeblurgan.widgets.origin import is_ours, marks
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
@@ -55,7 +54,7 @@ class FineTuneWidget(FineTunePanel):
         self._not_running_any_more: Callable[[], None] = lambda: None  # tells napari
         self._said = ""  # what is to be read, but for why nothing can begin
         self._working = ""  # what is being prepared on a thread
-        self._preparing: Any = None
+        self._preparing = Preparing()
         self._folder: FineTuneFolder | None = None
         self._plain = "bicubic"  # what the network is compared with besides the base model
         self._search = DeviceSearch(self._offer_devices)
@@ -78,6 +77,9 @@ class FineTuneWidget(FineTunePanel):
         self._register_job.found.connect(self._on_registered)
         self._register_job.ended.connect(self._on_all_registered)
         self.pairs.table.changed.connect(self._on_pairs)
+        self._preparing.made.connect(self._on_prepared)
+        self._preparing.failed.connect(self._on_not_prepared)
+        self._preparing.left.connect(self._refresh)
         self.start_button.clicked.connect(self.start)
         self.stop_button.clicked.connect(self.stop)
         self.resume_button.chosen.connect(self.resume)
@@ -222,7 +224,7 @@ class FineTuneWidget(FineTunePanel):
 
     def start(self) -> None:
         """Begin with the ticked pairs."""
-        if self.running or self.problem:
+        if self.running or self.problem or self._preparing.leaving:
             return
         card = self.card
         assert card is not None
@@ -257,19 +259,16 @@ class FineTuneWidget(FineTunePanel):
         self.training.preview.clear()
         self.result.clear()
         self.bar.setValue(0)
-        self._preparing = create_worker(InWords(work, "the start of a fine-tuning"), *arguments, _start_thread=False)
-        self._preparing.returned.connect(self._on_prepared)
-        self._preparing.errored.connect(self._on_not_prepared)
-        self._preparing.start()
+        self._preparing.begin(work, *arguments)
         self._refresh()
 
     def _on_not_prepared(self, error: Exception) -> None:
-        self._working, self._preparing = "", None
+        self._working = ""
         self.resume_button.look()
         self._fail(f"Fine-tuning could not begin ({type(error).__name__}: {error}); see the log.")
 
     def _on_prepared(self, folder: FineTuneFolder | str) -> None:
-        self._working, self._preparing = "", None
+        self._working = ""
         if isinstance(folder, str):
             self.resume_button.look()
             self._fail(folder)
@@ -288,11 +287,17 @@ class FineTuneWidget(FineTunePanel):
         self._refresh()
 
     def stop(self) -> None:
-        """End after the step that is being taken; the best so far becomes the model."""
-        if self._process is not None:
+        """End after the step that is being taken, and the best so far becomes the model; or before anything was begun."""
+        if self._preparing.running:
+            self._preparing.leave()
+            self._working = ""
+            self.resume_button.look()
+            self._say(NOT_BEGUN)
+            self._refresh()
+        elif self._process is not None:
             self._process.stop()
             self.stop_button.setEnabled(False)
-            self._say("Stopping; the best so far becomes the model…")
+            self._say(STOPPING)
 
     # ---- what comes back
 
@@ -342,6 +347,8 @@ class FineTuneWidget(FineTunePanel):
 
     def _on_end(self) -> None:
         self._process = None
+        if self._said == STOPPING:  # there was nothing to make a model of
+            self._say(NOT_BEGUN)
         self.resume_button.look()
         self._not_running_any_more()
         if not self.name.isModified():
@@ -393,10 +400,7 @@ class FineTuneWidget(FineTunePanel):
         self._register_job.abandon()
         for picture in (self.pairs.overlay, self.training.preview, self.result.panels):
             picture.close_enlarged()
-        if self._preparing is not None:
-            with suppress(TypeError, RuntimeError):
-                self._preparing.returned.disconnect(self._on_prepared)
-                self._preparing.errored.disconnect(self._on_not_prepared)
+        self._preparing.abandon()
         if self._process is not None:
             self._process.abandon()
             self._not_running_any_more()
@@ -425,9 +429,10 @@ class FineTuneWidget(FineTunePanel):
     def _refresh(self, _: object = None) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
         running, problem = self.running, self.problem
-        self.start_button.setEnabled(not running and not problem and self._registering is None)
-        self.stop_button.setEnabled(self._process is not None)
-        self.resume_button.offer(running=running)
+        waits = running or self._registering is not None or self._preparing.leaving
+        self.start_button.setEnabled(not waits and not problem)
+        self.stop_button.setEnabled(running)
+        self.resume_button.offer(running=running or self._preparing.leaving)
         registering = self._registering is not None
         self.pairs.sources.register.setEnabled(not registering and not running)
         self.pairs.sources.cancel.setEnabled(registering)

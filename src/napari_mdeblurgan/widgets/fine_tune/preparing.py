@@ -1,0 +1,77 @@
+"""What is written before a fine-tuning starts, as Qt sees it: on a thread, and left at any time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+
+from napari_mdeblurgan.widgets.closing import InWords
+
+
+class Preparing(QObject):
+    """One preparation at a time.
+
+    `made` is emitted with what the work returns, `failed` with an exception, and `left` when the thread of one that was left has
+    ended.
+    """
+
+    made = Signal(object)
+    failed = Signal(object)
+    left = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._worker: Any = None
+        self._stopped = threading.Event()
+        self._leaving = False
+
+    @property
+    def running(self) -> bool:
+        """Whether somebody waits for what is being prepared."""
+        return self._worker is not None and not self._leaving
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the thread of one that was left still works."""
+        return self._leaving
+
+    def begin(self, work: Callable[..., Any], *arguments: Any) -> None:
+        """Begin; `work` takes, last, a callable that says whether it was left, and then takes away what it has written."""
+        self._stopped, self._leaving = threading.Event(), False
+        words = InWords(work, "the start of a fine-tuning")
+        self._worker = create_worker(words, *arguments, self._stopped.is_set, _start_thread=False)
+        self._worker.returned.connect(self._on_made)
+        self._worker.errored.connect(self._on_failed)
+        self._worker.start()
+
+    def leave(self) -> None:
+        """Hear nothing more of what is being prepared."""
+        if self.running:
+            self._leaving = True
+            self._stopped.set()
+
+    def abandon(self) -> None:
+        """The same, for a widget that is being closed."""
+        self.leave()
+        if self._worker is not None:
+            with suppress(TypeError, RuntimeError):  # it has returned already
+                self._worker.returned.disconnect(self._on_made)
+                self._worker.errored.disconnect(self._on_failed)
+
+    def _on_made(self, made: Any) -> None:
+        self._end(self.made, made)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._end(self.failed, error)
+
+    def _end(self, signal: Any, value: Any) -> None:
+        was_left, self._worker, self._leaving = self._leaving, None, False
+        if was_left:
+            self.left.emit()
+        else:
+            signal.emit(value)
