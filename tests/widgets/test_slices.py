@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import dask.array as da
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QLabel
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.errors import ImageError
@@ -16,6 +17,7 @@ from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from pytestqt.qtbot import QtBot
 
     Noise = Callable[..., np.ndarray]
     Run = Callable[[], None]
@@ -158,3 +160,16 @@ def test_letters_follow_the_labels(labels: tuple[str, ...], rgb: bool, expected:
 def test_more_axes_than_a_file_has_room_for_are_refused() -> None:
     with pytest.raises(ImageError, match="no room for the 6 axes"):
         letters(("a", "b", "c", "d", "y", "x"), False)
+
+
+def test_the_words_before_the_choices_of_a_stack_are_not_cut_off(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, qtbot: QtBot
+) -> None:
+    viewer.window._qt_window.show()
+    viewer.add_image(noise(2, 3, 16, 24), name="stack", axis_labels=("position", "z", "y", "x"))
+    qtbot.wait(50)
+    labels = [each for each in widget.slices.widget.native.findChildren(QLabel) if each.isVisible()]
+    words = {each.text(): each for each in labels}
+    assert {"position", "z", "Planes", "Intensity"} <= set(words)
+    for text in ("position", "Planes", "Intensity"):
+        assert words[text].width() >= words[text].fontMetrics().horizontalAdvance(text)

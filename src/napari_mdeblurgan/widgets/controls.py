@@ -243,7 +243,7 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
         _row(controls.preview, controls.run),
         controls.time,
         controls.working,
-        _row(_name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER), controls.compare_by, shares=(0, 1)),
+        _row(name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER), controls.compare_by, shares=(0, 1)),
         _row(controls.compare, controls.profile, shares=(1, 1)),
         _row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
@@ -279,13 +279,14 @@ def _row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
 
 def named(box: ComboBox, width: int = LABEL_WIDTH) -> Container:
     """A row of a drop-down with its label before it."""
-    return _row(_name_of(box.label, box.tooltip or "", width), box)
+    return _row(name_of(box.label, box.tooltip or "", width), box)
 
 
-def _name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:
-    """A label before something, as wide as the others."""
+def name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:
+    """A label before something, as wide as the others; wider only where its words would be cut off."""
     label = Label(value=words, tooltip=tooltip)
-    label.min_width = label.max_width = width
+    label.min_width = width
+    label.native.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
     return label
 
 

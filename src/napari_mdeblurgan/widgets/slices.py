@@ -7,11 +7,11 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container, Label, RangeSlider
+from magicgui.widgets import ComboBox, Container, RangeSlider
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.axes import channel_axis, order_of, planes_of
-from napari_mdeblurgan.widgets.controls import LABEL_WIDTH
+from napari_mdeblurgan.widgets.controls import name_of
 from napari_mdeblurgan.widgets.view import image_shape
 
 WINDOW_TIP = (
@@ -193,8 +193,6 @@ def _entry(label: str, channels: bool) -> str:
 
 
 def _named(words: str, widget: Any) -> Container:
-    label = Label(value=words, tooltip=widget.tooltip)
-    label.min_width = label.max_width = LABEL_WIDTH
-    row = Container(widgets=[label, widget], layout="horizontal", labels=False)
+    row = Container(widgets=[name_of(words, widget.tooltip), widget], layout="horizontal", labels=False)
     row.margins = (0, 0, 0, 0)
     return row

@@ -174,13 +174,14 @@ def rows_above(controls: BatchControls) -> list[QWidget]:
     rows = [
         _row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear),
         _named(controls.output, controls.choose, controls.open),
-        _named(controls.format, controls.same_pixels),
+        _named(controls.format),
         _named(controls.rgb_model),
         _named(controls.grey_model),
-        _named(controls.device, controls.halve),
+        _named(controls.device),
         _named(controls.place),
         _named(controls.workers),
         _named(controls.scheduler),
+        _row(controls.halve, controls.same_pixels),
         _row(controls.trust, controls.watch, controls.overwrite),
         _row(controls.run, controls.cancel, controls.retry, controls.table),
     ]
