@@ -172,4 +172,4 @@ def test_the_words_before_the_choices_of_a_stack_are_not_cut_off(
     words = {each.text(): each for each in labels}
     assert {"position", "z", "Planes", "Intensity"} <= set(words)
     for text in ("position", "Planes", "Intensity"):
-        assert words[text].width() >= words[text].fontMetrics().horizontalAdvance(text)
+        assert words[text].width() >= words[text].sizeHint().width()

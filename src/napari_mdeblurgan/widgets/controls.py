@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, PushButton, Widget
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy, QWidget
 
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
@@ -287,7 +287,24 @@ def name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:
     label = Label(value=words, tooltip=tooltip)
     label.min_width = width
     label.native.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+    label.native.installEventFilter(Uncut(label.native, width))
     return label
+
+
+class Uncut(QObject):
+    """Keeps a label as wide as its words, in any size of letters, and no narrower than `least`."""
+
+    CHANGES = QEvent.Type.Polish, QEvent.Type.FontChange, QEvent.Type.StyleChange, QEvent.Type.Show
+
+    def __init__(self, label: QWidget, least: int) -> None:
+        super().__init__(label)
+        self._least = least
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Qt's."""
+        if isinstance(watched, QWidget) and event is not None and event.type() in self.CHANGES:
+            watched.setMinimumWidth(max(self._least, watched.sizeHint().width()))
+        return super().eventFilter(watched, event)
 
 
 def show_image(controls: Controls, name: str) -> None:
