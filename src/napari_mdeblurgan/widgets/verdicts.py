@@ -52,7 +52,7 @@ class Verdicts:
         return next(((each, KNOWN[each]) for each in reversed(results) if each in KNOWN), None)
 
     def sentence(self, active: Layer | None, source: Image | None) -> str:
-        """The same in words; what was said last stays where nothing else is known, as long as its result is open."""
+        """The same in words; what was said last stays where no other image is chosen, as long as its result is open."""
         found = self._said(active, source)
         if found is not None:
             result, trusted = found
@@ -83,7 +83,8 @@ class Verdicts:
         found = self.of(active, source)
         if found is None and not (active is not None and is_result(active)):
             last = self._last() if self._last is not None else None
-            found = (last, KNOWN[last]) if last is not None and self._pairs.is_open(last) else None
+            chosen = source is None or (last is not None and self._pairs.source_of(last) is source)
+            found = (last, KNOWN[last]) if last is not None and chosen and self._pairs.is_open(last) else None
         return found
 
     def save_report(
