@@ -62,17 +62,16 @@ def test_details_are_folded_below_the_line_until_they_are_asked_for_and_that_is_
     assert not DeblurWidget(viewer)._panel.fold.open
 
 
-def test_of_another_image_that_is_chosen_nothing_is_said(
+def test_a_verdict_that_stays_while_another_image_is_chosen_names_its_result(
     viewer: Viewer, widget: DeblurWidget, result: Image, noise: Noise
 ) -> None:
-    assert not widget.controls.headline.native.isHidden()
+    own = widget.controls.headline.value
+    assert result.name not in own
     viewer.add_image(noise(24, 32), name="leaf")
     assert widget.image is viewer.layers["leaf"]
-    assert widget.controls.headline.native.isHidden()
-    assert widget._panel.fold.widget.native.isHidden()
-    assert widget.controls.maps_row.native.isHidden()
+    assert widget.controls.headline.value == f"{result.name}: {own}"
     viewer.layers.selection.active = viewer.layers["nuclei"]
-    assert not widget.controls.headline.native.isHidden()
+    assert widget.controls.headline.value == own
 
 
 def test_without_a_verdict_there_is_nothing_to_unfold_and_no_map(

@@ -383,7 +383,7 @@ class DeblurWidget(Container):
     def _say(self, message: str) -> None:
         """Show a message, and below it what is to be said besides, such as why nothing can be done; and the verdict."""
         self._message = message
-        self._panel.show(self._active(), self._compared())
+        self._panel.show(self._active(), self._compared(), self.image)
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
         here = "" if message or self.running else self.only_here.sentence(to_disk=bool(self.results.wanted))
         untrained = "" if self.running else self._models.untrained()

@@ -67,12 +67,12 @@ class VerdictPanel:
 
     # ---- what is said
 
-    def show(self, active: Layer | None, source: Image | None) -> None:
-        """Say what is known of the result that is selected, or else of the newest one of the chosen image."""
+    def show(self, active: Layer | None, source: Image | None, chosen: Image | None = None) -> None:
+        """Say what is known of the result that is selected, or else of the newest one of the chosen image, or of the last."""
         controls = self._controls
         result = self._verdicts.told_of(active, source)
         self._result = None if result is None else ref(result)
-        show_line(controls.headline, self._verdicts.headline(active, source))
+        show_line(controls.headline, self._verdicts.headline(active, source, chosen))
         controls.details.value = self._verdicts.sentence(active, source)
         self.fold.widget.visible = bool(controls.details.value)
         controls.halve_again.visible = self._verdicts.advises_halving(active, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -52,7 +53,7 @@ class Verdicts:
         return next(((each, KNOWN[each]) for each in reversed(results) if each in KNOWN), None)
 
     def sentence(self, active: Layer | None, source: Image | None) -> str:
-        """The same in words; what was said last stays where no other image is chosen, as long as its result is open."""
+        """The same in words; what was said last stays where nothing else is known, as long as its result is open."""
         found = self._said(active, source)
         if found is not None:
             result, trusted = found
@@ -61,15 +62,21 @@ class Verdicts:
         words = _kept_sentence(active)
         return f"{active.name}: {words}" if active is not None and words else ""
 
-    def headline(self, active: Layer | None, source: Image | None) -> str:
-        """What is said first of it, with its sign, as HTML; empty where nothing is known."""
+    def headline(self, active: Layer | None, source: Image | None, chosen: Image | None = None) -> str:
+        """What is said first of it, with its sign, as HTML; empty where nothing is known.
+
+        It names the result where that is of another image than the one that is `chosen`.
+        """
         from napari_mdeblurgan.trust.headline import headline_html, headline_in
 
         found = self._said(active, source)
         layer = active if found is None else found[0]
         made = layer.metadata.get("mdeblurgan") if layer is not None else None
         line = headline_in(made.get("trust")) if isinstance(made, dict) else None
-        return "" if line is None else headline_html(line)
+        if line is None or layer is None:
+            return ""
+        others = chosen is not None and layer is not chosen and self._pairs.source_of(layer) not in (None, chosen)
+        return f"{html.escape(layer.name)}: {headline_html(line)}" if others else headline_html(line)
 
     def advises_halving(self, active: Layer | None, source: Image | None) -> bool:
         """Whether what is said is of a result of the chosen image, which is better halved before it is restored."""
@@ -83,8 +90,7 @@ class Verdicts:
         found = self.of(active, source)
         if found is None and not (active is not None and is_result(active)):
             last = self._last() if self._last is not None else None
-            chosen = source is None or (last is not None and self._pairs.source_of(last) is source)
-            found = (last, KNOWN[last]) if last is not None and chosen and self._pairs.is_open(last) else None
+            found = (last, KNOWN[last]) if last is not None and self._pairs.is_open(last) else None
         return found
 
     def save_report(
