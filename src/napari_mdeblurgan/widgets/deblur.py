@@ -385,8 +385,9 @@ class DeblurWidget(Container):
         self._message = message
         self._panel.show(self._active(), self._compared(), self.image)
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
-        here = "" if message or self.running else self.only_here.sentence(to_disk=bool(self.results.wanted))
+        here = "" if self.running else self.only_here.sentence(to_disk=bool(self.results.wanted))
         untrained = "" if self.running else self._models.untrained()
+        here = "" if here in message else here  # it was said of the run that has ended
         said = filter(None, (message, self.problem or "", begun, here, self._warning(), untrained))
         self.controls.status.value = "\n".join(said)
 

@@ -435,6 +435,8 @@ def test_on_disk_every_part_is_a_result_of_its_own_and_none_is_taken_for_the_who
     widget._refresh()
     assert sentence in widget.controls.status.value
     press()
+    assert widget.controls.status.value.count(sentence) == 1
+    widget._say("Something else.")  # before which it is to be known all the same
     assert sentence in widget.controls.status.value
     names_on_disk = sorted(path.name for path in cache_folder.iterdir())
     assert [name.rsplit(" ", 1)[0] for name in names_on_disk] == [f"scan sharp ×2, region {n}" for n in (1, 2)]
