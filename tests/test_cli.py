@@ -399,3 +399,9 @@ def test_an_impossible_softness_is_wrong_use(run, grey: Path, tmp_path: Path, op
     assert code == 2
     assert_one_line(error, words)
     assert not (tmp_path / "soft.tif").exists()
+
+
+def test_a_command_whose_streams_are_closed_runs_all_the_same() -> None:
+    code = "import sys; sys.argv = ['mdeblurgan', '--version']; from napari_mdeblurgan.cli import main; main()"
+    done = subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{code}" <&- >&- 2>&-'], check=False)
+    assert done.returncode == 0

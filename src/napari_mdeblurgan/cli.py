@@ -38,17 +38,31 @@ app = typer.Typer(
 )
 
 
+LAST_STREAM = 2  # number of the standard error
 KERNELS = "256"  # machine code that oneDNN keeps; by itself it keeps up to 1,024 pieces, some 100 MB
 
 
 def main() -> None:
     """Run the command line; ends in SystemExit."""
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # this process is ours alone
+    _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a stream that was put in place of the terminal's
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     with contextlib.redirect_stdout(Escaping(sys.stdout)), contextlib.redirect_stderr(Escaping(sys.stderr)):
         app(prog_name="mdeblurgan")
+
+
+def _stand_in_for_closed_streams() -> None:
+    """What a caller closed leads nowhere; else the next file that is opened would take its number, and what is printed."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (number := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
+        pass
+    os.close(number)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _version(wanted: bool) -> None:

@@ -20,6 +20,7 @@ import platformdirs
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.model_card import CARD_KEY, FORMAT, ModelCard, card_of, check_card, seal
 from napari_mdeblurgan.model_file import (
     MAX_HEADER_BYTES,
@@ -269,7 +270,7 @@ def find_model(name_or_path: str | Path) -> Path:
 
 def _expanded(path: str | Path) -> Path:
     try:
-        return Path(path).expanduser()
+        return at_home(path)
     except RuntimeError:  # "~somebody" who has no home here
         return Path(path)
 

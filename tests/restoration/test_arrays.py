@@ -8,6 +8,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+from scipy import sparse
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
@@ -62,3 +63,22 @@ def test_masked_integers_of_a_lazy_array_are_refused_when_they_are_read() -> Non
         as_array(da.from_array(image, asarray=False)).compute()
     nothing = np.ma.masked_array(np.uint8([[1, 2]]))
     assert type(as_array(da.from_array(nothing, asarray=False)).compute()) is np.ndarray
+
+
+class Whole:
+    """An array that is only given as a whole, as a column of a table is."""
+
+    def __init__(self, held: np.ndarray) -> None:
+        self.held = held
+        self.dtype, self.shape, self.ndim = held.dtype, held.shape, held.ndim
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.held, dtype)
+
+
+@pytest.mark.parametrize("kind", [Whole, sparse.csr_matrix, sparse.coo_array], ids=lambda kind: kind.__name__)
+def test_what_gives_no_parts_is_taken_whole(kind: Callable[[np.ndarray], Any]) -> None:
+    found = as_array(kind(np.eye(4, dtype=np.uint16)))
+    assert isinstance(found, np.ndarray)
+    assert found.dtype == np.uint16
+    assert np.array_equal(found, np.eye(4))

@@ -86,6 +86,13 @@ def test_ome_zarr_says_them_in_words_that_other_programs_read(tmp_path: Path) ->
     assert [(channel["window"]["start"], channel["window"]["end"]) for channel in channels] == [(10, 200), (0, 4000)]
 
 
+@pytest.mark.parametrize("name", ["a.zarr", "a.ome.tif"])
+def test_an_image_without_an_axis_of_channels_keeps_the_name_of_its_channel(tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / name, Micrograph(TWO.data[0], "YX", channel_names=("DAPI",), display=(BLUE,)))
+    again = read_image(tmp_path / name)
+    assert (again.channel_names, again.display) == (("DAPI",), (BLUE,))
+
+
 def test_a_single_channel_without_a_name_keeps_its_colour(tmp_path: Path) -> None:
     image = Micrograph(TWO.data[0], "YX", display=(TABLE,), grey_calibration=GreyCalibration(0, (1, 2), "OD"))
     write_image(tmp_path / "a.zarr", image)

@@ -73,7 +73,12 @@ def test_an_origin_is_the_pixel_whose_corner_lies_at_zero(tmp_path: Path) -> Non
 
 
 def test_a_result_has_the_corner_of_its_source_in_imagej(tmp_path: Path) -> None:
-    for told, right in (({"xorigin": 10, "yorigin": -4}, {"xorigin": 20, "yorigin": -8}), ({}, {})):
+    near = {"xorigin": 1, "yorigin": 2}
+    for told, right in (
+        ({"xorigin": 10, "yorigin": -4}, {"xorigin": 20, "yorigin": -8}),
+        (near, {"xorigin": 2, "yorigin": 4}),
+        ({}, {}),
+    ):
         image = saved(tmp_path, metadata={"unit": "um", **told}, resolution=(5, 2))
         finer = np.repeat(np.repeat(image.data, 2, 0), 2, 1)
         write_image(tmp_path / "b.tif", replace(image, data=finer, **image.frame(2)))

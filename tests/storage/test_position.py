@@ -103,7 +103,8 @@ def test_time_of_a_result_is_that_of_its_source(
     group.create_array("0", data=np.zeros((2, 8, 9), np.uint8))
     image = read_image(tmp_path / "a.zarr")
     assert (image.time_step_s, image.time_step, image.time_origin) == told
-    write_image(tmp_path / "b.zarr", Micrograph(image.data, "TYX", **image.frame(2)))
-    again = read_image(tmp_path / "b.zarr")
-    assert (again.time_step_s, again.time_step, again.time_origin) == told
-    assert again.place != image.place
+    for name in ("b.zarr", "b.ome.tif", "b.tif"):
+        write_image(tmp_path / name, Micrograph(image.data, "TYX", **image.frame(2)))
+        again = read_image(tmp_path / name)
+        assert (again.time_step_s, again.time_step, again.time_origin) == told, name
+        assert again.place != image.place, name

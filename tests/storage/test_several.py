@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -151,7 +152,8 @@ def test_labels_are_refused_and_never_listed(tmp_path: Path, named: bool, modern
     path = write_plate(tmp_path / "plate.zarr", modern=modern)
     labels = add_labels(path / "A/1/0", named=named, modern=modern)
     assert images_in(path) == KINDS["plate.ome.zarr"][1]
-    for place in (labels, labels.parent):
+    (tmp_path / "link").symlink_to(labels)
+    for place in (labels, labels.parent, tmp_path / "link"):
         for read in (read_image, open_image, images_in):
             with pytest.raises(FileError, match="holds labels, whose numbers are names of objects"):
                 read(place)
@@ -166,11 +168,33 @@ def test_a_collection_that_lists_labels_as_an_image_lacks_it(tmp_path: Path) -> 
     assert len(images_in(tmp_path / "a.zarr")) == 1
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.zarr", "s3://bucket/a.tif"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.zarr", "s3://bucket/a.tif", "file:///data/a.tif"])
 @pytest.mark.parametrize("as_path", [str, Path])
 def test_an_address_is_refused_by_its_own_words(address: str, as_path: Callable[[str], str | Path]) -> None:
+    shown = address.replace(":///", "://")
     for read in (read_image, open_image, images_in):
-        with pytest.raises(FileError, match=f"^{address} is an address, and only files"):
+        with pytest.raises(FileError, match=f"^{shown} is an address, and only files"):
             read(as_path(address))
-    with pytest.raises(FileError, match=f"^{address} is an address"):
+    with pytest.raises(FileError, match=f"^{shown} is an address"):
         write_image(as_path(address), Micrograph(plane(0), "YX"))
+
+
+def test_the_home_of_a_user_that_is_not_there_is_a_name_like_any_other() -> None:
+    with pytest.raises(FileError, match=r"^~nobody-of-this-name/a\.tif does not exist; check its name"):
+        read_image("~nobody-of-this-name/a.tif")
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (8, 0)])
+def test_an_ome_zarr_without_pixels_is_called_that(tmp_path: Path, shape: tuple[int, int]) -> None:
+    path = write_zarr(tmp_path / "a.zarr", 1)
+    document = json.loads((path / "0" / "zarr.json").read_text())
+    (path / "0" / "zarr.json").write_text(json.dumps(document | {"shape": shape}))
+    with pytest.raises(FileError, match=r"has no pixels: its size is \d × \d; save it again"):
+        read_image(path)
+
+
+def test_a_link_that_leads_nowhere_is_no_place_for_an_ome_zarr(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr").symlink_to(tmp_path / "gone.zarr")
+    with pytest.raises(FileError, match="is there already"):
+        write_image(tmp_path / "a.zarr", Micrograph(plane(0), "YX"))
+    assert not (tmp_path / "gone.zarr").exists()

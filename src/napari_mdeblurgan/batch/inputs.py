@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.storage import (
     FileImage,
     Micrograph,
@@ -85,7 +86,7 @@ def find_sources(inputs: Iterable[Input], output: str | Path | None = None, imag
     FileError
         If something that was named does not exist, or there is no image in it.
     """
-    barred = None if output is None else Path(os.path.realpath(Path(output).expanduser()))
+    barred = None if output is None else Path(os.path.realpath(at_home(output)))
     found: dict[str, Source] = {}
     for each in inputs:
         if isinstance(each, Micrograph):
@@ -120,7 +121,7 @@ def candidates(inputs: Iterable[str | Path], output: Path | None) -> dict[Path, 
     FileError
         If something that was named does not exist.
     """
-    barred = None if output is None else Path(os.path.realpath(output.expanduser()))
+    barred = None if output is None else Path(os.path.realpath(at_home(output)))
     found: dict[Path, Path] = {}
     for each in inputs:
         path = local_path(each)

@@ -23,6 +23,7 @@ from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.batch.summary import write_summary
 from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.trust.verdict import Verdict, verdict_from
 
 ELSEWHERE = "is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
@@ -315,7 +316,7 @@ def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSetti
     """
     settings = settings or BatchSettings()
     recipe = settings.recipe()
-    path = Path(output).expanduser()
+    path = at_home(output)
     sources = find_sources(inputs, path, settings.image)
     folder = OutputFolder(path)
     try:
@@ -333,7 +334,7 @@ def open_empty_batch(output: str | Path, settings: BatchSettings) -> Batch:
     MdeblurganError
         As from `open_batch`.
     """
-    recipe, folder = settings.recipe(), OutputFolder(Path(output).expanduser())
+    recipe, folder = settings.recipe(), OutputFolder(at_home(output))
     folder.clean()
     return Batch(folder, settings, recipe, (), [], patient=True)
 

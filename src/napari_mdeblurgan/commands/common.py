@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, ModelError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.plain_text import for_terminal
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def check_model(name: str) -> None:
     from napari_mdeblurgan.model import model_path
 
     with contextlib.suppress(RuntimeError):  # "~somebody" who has no home here
-        if Path(name).expanduser().is_file():
+        if at_home(name).is_file():
             return
     try:
         model_path(name)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import ExportError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.model import BUNDLED_FOLDER, load_model, read_card, user_model_folder
 from napari_mdeblurgan.model_card import is_safe_name
 from napari_mdeblurgan.model_file import SUFFIX
@@ -54,7 +55,7 @@ def import_package(path: str | Path, name: str = "", *, overwrite: bool = False)
     FileError
         If it cannot be written.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     with tempfile.TemporaryDirectory(prefix="mdeblurgan-") as folder:
         taken = Path(folder) / f"{path.stem[:80] or 'model'}{SUFFIX}"
         with _opened(path) as archive:

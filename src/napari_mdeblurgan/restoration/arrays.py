@@ -12,8 +12,14 @@ from napari_mdeblurgan.storage.lazy import by_block
 
 
 def is_lazy(image: Any) -> bool:
-    """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like)."""
-    return not isinstance(image, np.ndarray | np.generic) and isinstance(getattr(image, "dtype", None), np.dtype)
+    """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like).
+
+    It has a shape and gives its parts; what can only be asked for the whole, as a series of pandas or a matrix of scipy, is
+    none.
+    """
+    if isinstance(image, np.ndarray | np.generic) or not isinstance(getattr(image, "dtype", None), np.dtype):
+        return False
+    return all(hasattr(image, name) for name in ("__array__", "__getitem__", "shape", "ndim"))
 
 
 def as_array(image: Any) -> Any:
@@ -30,6 +36,8 @@ def as_array(image: Any) -> Any:
         image = image.data
     if isinstance(image, np.ma.MaskedArray):
         return _without_mask(image)
+    if not hasattr(image, "__array__") and hasattr(image, "toarray"):  # sparse matrices of scipy
+        image = image.toarray()
     if is_lazy(image):
         return by_block(_without_mask, image) if is_masked(image) else image
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.restoration.fitting import interleaved
 from napari_mdeblurgan.restoration.made import provenance_of
 from napari_mdeblurgan.restoration.measuring import finished
@@ -265,7 +266,7 @@ def opening(
     FileError
         If there is something of that name already, it cannot be written there, or the disk is far too small.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     plan, job = yield from settling(source, model, path, identity, in_place, wishes, ensemble)
     writer = create_ome_zarr(
         path,

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.blocks import untold
 from napari_mdeblurgan.storage.formats import ZARR, FileFormat, format_of, readable
@@ -298,7 +299,7 @@ def check_writable(path: str | Path, axes: str, dtype: np.dtype | type | str) ->
         if dtype.name not in (("uint8",) if axes == "YXS" else ("bool", "uint8", "uint16")):
             colour = "colour" if axes == "YXS" else "grey"
             raise FileError(f"PNG cannot hold {colour} pixels of type {dtype.name}; write {plain} instead.")
-    if kind == "zarr" and path.exists():
+    if kind == "zarr" and os.path.lexists(path):
         raise FileError(f"{path} is there already; remove it, or choose another name.")
     check_place(path)
 
@@ -343,7 +344,7 @@ def write_image(path: str | Path, image: Micrograph, tell: Callable[[float], Non
     FileError
         If the file type cannot hold the image, or the file cannot be written; nothing half-written is left.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     check_writable(path, image.axes, image.data.dtype)
     if math.prod(image.data.shape) == 0:
         raise FileError(f"{path} cannot be written: the image has no pixels.")

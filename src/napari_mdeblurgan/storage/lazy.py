@@ -71,7 +71,7 @@ class StoredArray:
         try:
             if stamp_of(self.stamped) != self.stamp:
                 raise FileError(f"{self.path} has changed since it was opened; open it again.")
-            return np.asarray(_opened(self.opener, self.arguments, self.stamp)[key])
+            return np.asarray(_opened(self.opener, self.arguments, self.stamp)[key], self.dtype)
         except FileError:
             raise
         except FileNotFoundError:

@@ -104,6 +104,8 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
     if dtype.kind not in "buif":
         raise FileError(f"{path} has pixels of type {dtype}; save it with integers or real numbers.")
     piece = array.shards or array.chunks
+    if 0 in array.shape or 0 in piece:
+        raise FileError(f"{path} has no pixels: its size is {' × '.join(map(str, array.shape))}; save it again.")
     size = math.prod(piece) * dtype.itemsize
     if size > psutil.virtual_memory().available:
         raise FileError(
@@ -121,7 +123,7 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
         order,
         geometry.scale,
         geometry.unit,
-        level0.channel_names if "C" in axes and len(level0.channel_names) == channels else (),
+        level0.channel_names if len(level0.channel_names) == channels and "S" not in order else (),
         zarr_title(path),
         level0.time_step_s,
         geometry.origin,

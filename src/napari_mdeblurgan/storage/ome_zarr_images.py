@@ -14,7 +14,8 @@ from napari_mdeblurgan.storage.several import FileImage, unique_names
 
 DEEPEST = 4  # folders below the one that is named: plate, row, well and field
 METADATA = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
-NO_IMAGES = ("labels", "OME")  # names of groups that hold something else
+LABELS = "labels"  # name of the group that they are in
+NO_IMAGES = (LABELS, "OME")  # names of groups that hold something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,9 @@ def _is_label(path: Path, attributes: Mapping[str, Any]) -> bool:
     ome = _ome(attributes)
     if "image-label" in ome or "image-label" in attributes or (_labels(attributes) and "multiscales" not in ome):
         return True
-    return path.name in _labels(_attributes(path.parent))
+    place = path.resolve()  # labels that a link leads to are labels
+    listed = place.name in _labels(_attributes(place.parent))
+    return listed or (place.parent.name == LABELS and bool(_labels(_attributes(place.parent))))
 
 
 def _labels(attributes: Mapping[str, Any]) -> list[Any]:

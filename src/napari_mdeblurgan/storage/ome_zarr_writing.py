@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.blocks import blocks, natural_edges, untold
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
@@ -194,7 +195,7 @@ def create_ome_zarr(
     FileError
         If there is something of that name already, OME-Zarr cannot hold the image, or it cannot be written there.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     check_axes(axes)
     edges = (chunk, chunk) if isinstance(chunk, int) else chunk
     if any(edge < 2 or edge % 2 for edge in edges):
@@ -234,7 +235,7 @@ def create_ome_zarr(
 
 def begun_job(path: str | Path, *, in_place: bool = False) -> str | None:
     """The `job` of an OME-Zarr that `create_ome_zarr` has begun there and that is not finished; None if there is none."""
-    path = Path(path).expanduser()
+    path = at_home(path)
     place = path if in_place else path.with_name(path.name + PARTIAL)
     found = _attributes(place)
     job = found[OWN_KEY].get("job") if _begun(place, found) else None
@@ -263,7 +264,7 @@ def begun_fraction(path: str | Path) -> float | None:
 
 def finished_job(path: str | Path) -> str | None:
     """The `job` of an OME-Zarr that `create_ome_zarr` has begun and that is finished; None if there is none."""
-    found = _attributes(Path(path).expanduser()).get(OWN_KEY)
+    found = _attributes(at_home(path)).get(OWN_KEY)
     job = found.get("job") if isinstance(found, Mapping) and found.get("finished") is True else None
     return job if isinstance(job, str) else None
 

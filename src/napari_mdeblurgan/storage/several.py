@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import at_home
 
 OURS = (__name__.split(".")[0], "contextlib")
 NAMED = 6  # names that one sentence lists
-ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):[/\\]{1,2}(?=[^/\\])", re.IGNORECASE)
+ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):[/\\]{1,3}(?=[^/\\])", re.IGNORECASE)
 
 
 class SeveralImagesWarning(UserWarning):
@@ -69,7 +70,7 @@ def local_path(given: str | Path) -> Path:
     FileError
         If it is an address, such as one of the web.
     """
-    path = Path(given).expanduser()
+    path = at_home(given)
     if (address := ADDRESS.match(str(given))) and not path.exists():
         rest = str(given)[address.end() :]
         raise FileError(

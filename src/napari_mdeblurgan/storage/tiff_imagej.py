@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.storage.calibration import Calibration, telling
+from napari_mdeblurgan.storage.calibration import Calibration, telling, time_document
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration, limits_of
 from napari_mdeblurgan.storage.geometry import (
     MICROMETRES,
@@ -34,7 +34,7 @@ STRAIGHT_LINE = 0  # number of the calibration c0 + c1 · v
 NO_CALIBRATION = (20,)
 GREY_UNITS = ("", "Gray Value")
 CORNER = {"X": 0.5, "Y": 0.5, "Z": 0.0}  # from what ImageJ calls the place of a pixel to its centre
-RESAMPLED = 2  # pixels by which making finer ones moves the first of an image whose origin is not known
+UNTOLD = (0.0, -0.5, -1.0, -1.5)  # pixels: where a result of an image begins whose origin is not known
 COMPOSITE_COLOURS = (
     (255, 0, 0),
     (0, 255, 0),
@@ -178,6 +178,7 @@ def fits_imagej(image: Micrograph) -> bool:
         and image.data.dtype.name in dtypes
         and set(geometry.scale) in (set(), {"X", "Y"}, {"X", "Y", "Z"})
         and not geometry.unitless
+        and not time_document(image)
         and all(size > 0 and 1 / size < LARGEST_DENSITY for size in plane)
         and not (image.rgb and image.grey_calibration)
     )
@@ -194,12 +195,11 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
         options |= {"resolution": tuple(1 / geometry.scale[axis] for axis in "XY"), "resolutionunit": "NONE"}
     if "Z" in geometry.scale:
         metadata["spacing"] = geometry.scale["Z"]
-    for axis, begin in geometry.origin.items():
-        pixels = begin / geometry.scale[axis]
-        if abs(pixels) >= RESAMPLED or (begin and axis == "Z"):
-            metadata[f"{axis.lower()}origin"] = CORNER[axis] - pixels
+    first = {axis: begin / geometry.scale[axis] for axis, begin in geometry.origin.items()}
+    for axis in _told(first):
+        metadata[f"{axis.lower()}origin"] = CORNER[axis] - first[axis]
     if image.time_step_s is not None:
-        metadata["finterval"] = abs(image.time_step_s)  # which has no place for a sign
+        metadata["finterval"] = abs(image.time_step_s)
     if "C" in axes:
         metadata["mode"] = "composite"
         planes = math.prod(image.data.shape[image.axes.index(axis)] for axis in "TZ" if axis in axes)
@@ -209,6 +209,13 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
         metadata |= {"cf": greys.function, "vunit": greys.unit or GREY_UNITS[-1]}
         metadata |= {f"c{number}": value for number, value in enumerate(greys.coefficients)}
     return options | _shown(image, metadata)
+
+
+def _told(first: dict[str, float]) -> list[str]:
+    """The axes whose origin is known, by where the first pixel lies, in pixels."""
+    plane = [first[axis] for axis in "XY" if axis in first]
+    untold = any(all(math.isclose(pixels, each, abs_tol=1e-6) for pixels in plane) for each in UNTOLD)
+    return [axis for axis, pixels in first.items() if (pixels != 0 if axis == "Z" else not untold)]
 
 
 def _shown(image: Micrograph, metadata: dict[str, Any]) -> dict[str, Any]:

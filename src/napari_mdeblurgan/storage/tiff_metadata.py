@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.storage import micromanager
-from napari_mdeblurgan.storage.calibration import Calibration, telling
+from napari_mdeblurgan.storage.calibration import Calibration, telling, time_document, with_time
 from napari_mdeblurgan.storage.display import (
     ChannelDisplay,
     calibration_document,
@@ -67,13 +67,14 @@ def _from_json(metadata: dict[str, Any]) -> Calibration:
         size = sizes.get(axis)
         if is_scale(size):
             steps[axis] = Step(float(size), None if bare else str(unit), float(begin) if is_scale(begin) else 0.0)
-    return Calibration(
+    calibration = Calibration(
         telling(Geometry.of(steps)),
         tuple(map(str, names)) if isinstance(names, list) else (),
         float(step) if is_size(step) else None,
-        display_from(metadata.get("display")),
-        calibration_from(metadata.get("grey_calibration")),
+        display=display_from(metadata.get("display")),
+        grey_calibration=calibration_from(metadata.get("grey_calibration")),
     )
+    return with_time(calibration, metadata.get("time"))
 
 
 def plain_options(image: Micrograph) -> dict[str, Any]:
@@ -93,6 +94,8 @@ def plain_options(image: Micrograph) -> dict[str, Any]:
                 options |= {"resolution": tuple(per_cm), "resolutionunit": "CENTIMETER"}
     if image.time_step_s is not None:
         metadata["time_step_s"] = abs(image.time_step_s)
+    if time := time_document(image):
+        metadata["time"] = time
     if image.channel_names:
         metadata["channel_names"] = list(image.channel_names)
     if image.display:

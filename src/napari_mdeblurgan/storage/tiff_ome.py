@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from napari_mdeblurgan.storage.calibration import Calibration, telling
+from napari_mdeblurgan.storage.calibration import Calibration, telling, time_document, with_time
 from napari_mdeblurgan.storage.display import (
     ChannelDisplay,
     calibration_document,
@@ -63,14 +63,15 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
     names = tuple(channel.get("Name", "") for channel in channels)
     seconds = seconds_in(chosen.get("TimeIncrementUnit", "s"))
     step = _number(chosen.get("TimeIncrement")) * (seconds or math.nan)
-    return Calibration(
+    calibration = Calibration(
         telling(Geometry.of(steps)),
         names if all(names) else (),
         step if is_size(step) else None,
-        display_from(own.get("display")) or _display(channels),
-        calibration_from(own.get("grey_calibration")),
+        display=display_from(own.get("display")) or _display(channels),
+        grey_calibration=calibration_from(own.get("grey_calibration")),
         objective=ome_objective(root, image),
     )
+    return with_time(calibration, own.get("time"))
 
 
 def _image(root: ElementTree.Element, index: int, name: str, file_name: str) -> ElementTree.Element | None:
@@ -152,6 +153,8 @@ def _without_place(image: Micrograph) -> dict[str, Any]:
         own["mirrored"] = mirrored
     if any(geometry.origin.values()):
         own["position"] = geometry.origin
+    if time := time_document(image):
+        own["time"] = time
     if any(channel.limits or channel.lut or not channel.active for channel in image.display):
         own["display"] = display_document(image.display)
     if image.grey_calibration:

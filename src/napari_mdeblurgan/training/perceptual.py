@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.training.vgg19_file import HASH, LAYERS, WIDTHS, checked, fetch_vgg19, vgg19_path
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -74,7 +75,7 @@ def trunk_for(layer: str, file: str | Path = "", *, address: str = "", consent: 
         If there is no file and no consent, or the file is not the published one; says how to mend it.
     """
     if file:
-        return load_trunk(Path(file).expanduser(), layer)
+        return load_trunk(at_home(file), layer)
     path = vgg19_path()
     return load_trunk(path if path.is_file() else fetch_vgg19(address, consent), layer)
 

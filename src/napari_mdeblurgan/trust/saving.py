@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_mdeblurgan.atomic import all_or_none
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.storage import OME_DTYPES, Micrograph, write_image
 from napari_mdeblurgan.storage.blocks import untold
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
@@ -39,7 +40,7 @@ def result_path(chosen: str | Path, usual: str = OME_TIFF) -> Path:
     FileError
         If it ends as a file of another type does.
     """
-    path = Path(chosen).expanduser().absolute()
+    path = at_home(chosen).absolute()
     lower = path.name.lower()
     if lower.endswith(ENDINGS):
         return path

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.summary import PAGE
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.storage import FileImage
@@ -281,7 +282,7 @@ class BatchWidget(QWidget):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._folder() / PAGE)))
 
     def _folder(self) -> Path:
-        return Path(self.controls.output.value.strip()).expanduser()
+        return at_home(self.controls.output.value.strip())
 
     # ---- what comes back
 

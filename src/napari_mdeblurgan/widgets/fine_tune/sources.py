@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
 from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks, StackPage
@@ -255,7 +256,7 @@ class PathEdit(QWidget):
     @property
     def path(self) -> Path | None:
         """None where nothing was typed."""
-        return Path(self.text()).expanduser() if self.text() else None
+        return at_home(self.text()) if self.text() else None
 
     def _look(self) -> None:
         if self._what == "folder":

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.plain import literal
 
@@ -111,7 +112,7 @@ class StackPage(QWidget):
         """What is pointed at now."""
         layer = self.stack.currentData()
         typed = () if layer is not None else (text.strip() for text in self.paths.text().split(SEPARATOR))
-        paths = tuple(Path(text).expanduser() for text in typed if text)
+        paths = tuple(at_home(text) for text in typed if text)
         return ChosenStacks(layer, paths, self.registered.isChecked())
 
     @property

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.widgets import soft_results
 from napari_mdeblurgan.widgets.axes import put_back
 from napari_mdeblurgan.widgets.closing import InWords
@@ -144,7 +145,7 @@ class ResultSaver(QObject):
         if place.resolve() in {path.resolve() for path in self._in_use()}:
             self._fail(f"{place} is what a layer shows; choose another name.")
             return None
-        asked = place == Path(text).expanduser().absolute() and not place.is_dir()
+        asked = place == at_home(text).absolute() and not place.is_dir()
         return place if asked or not place.exists() or self._agreed(place) else None
 
     def _agreed(self, place: Path) -> bool:
