@@ -107,3 +107,41 @@ def test_ycbcr_that_no_decoder_converts_is_refused(tmp_path: Path, compression: 
     picture.save(tmp_path / "a.tif", compression=compression)
     with pytest.raises(FileError, match="colours of the kind YCBCR; save it as RGB"):
         read_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("told_by", ["set.companion.ome", "master.ome.tif"])
+@pytest.mark.parametrize("read", [read_image, open_image])
+def test_planes_that_only_name_the_file_that_tells_of_them_are_read_by_it(tmp_path: Path, told_by: str, read) -> None:
+    images = image_xml(0, "".join(plane_xml(f"z{z}.ome.tif", z, z, 0) for z in range(PLANES)))
+    for z in range(PLANES):
+        only = f'<BinaryOnly MetadataFile="{told_by}" UUID="{uuid(0)}"/>'
+        write_file(tmp_path / f"z{z}.ome.tif", z, only, [50 + z])
+    if told_by.endswith(".tif"):
+        write_file(tmp_path / told_by, 9, images, [0])
+    else:
+        (tmp_path / told_by).write_text(
+            f'<?xml version="1.0" encoding="UTF-8"?><OME {SCHEMA} UUID="{uuid(0)}">{images}</OME>'
+        )
+    for z in range(PLANES):
+        image = read(tmp_path / f"z{z}.ome.tif")
+        assert (image.axes, image.pixel_size) == ("ZYX", {"X": 0.5, "Y": 0.5})
+        assert np.asarray(image.data)[:, 0, 0].tolist() == [50, 51]
+    (tmp_path / "z1.ome.tif").unlink()
+    with pytest.raises(FileError, match="lacks 1 of its 2 planes"):
+        read(tmp_path / "z0.ome.tif")
+
+
+@pytest.mark.parametrize("named", ["../set.companion.ome", "/etc/hostname", "gone.companion.ome", "", "."])
+def test_only_a_file_beside_it_tells_of_a_plane(tmp_path: Path, named: str) -> None:
+    (tmp_path / "in").mkdir()
+    images = image_xml(0, plane_xml("a.ome.tif", 0, 0, 0), planes=1)
+    (tmp_path / "set.companion.ome").write_text(f"<OME {SCHEMA}>{images}</OME>")
+    write_file(tmp_path / "in" / "a.ome.tif", 0, f'<BinaryOnly MetadataFile="{named}"/>', [50])
+    assert read_image(tmp_path / "in" / "a.ome.tif").pixel_size == {}
+
+
+def test_entities_in_the_file_that_tells_of_a_set_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "set.companion.ome").write_text(f'<!DOCTYPE l [<!ENTITY a "aaaa">]><OME {SCHEMA}>&a;</OME>')
+    write_file(tmp_path / "a.ome.tif", 0, '<BinaryOnly MetadataFile="set.companion.ome"/>', [50])
+    with pytest.raises(FileError, match=r"set\.companion\.ome is damaged: its XML defines entities"):
+        read_image(tmp_path / "a.ome.tif")

@@ -22,6 +22,7 @@ from napari_mdeblurgan.storage.claims import check_claims
 from napari_mdeblurgan.storage.display import ChannelDisplay, limits_of
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size
 from napari_mdeblurgan.storage.objective import named_objective
+from napari_mdeblurgan.storage.tiff_companion import companion_xml
 from napari_mdeblurgan.storage.tiff_ome import from_ome
 
 if TYPE_CHECKING:
@@ -66,11 +67,17 @@ def open_tiff_file(path: str | Path) -> TiffFile:
 
 
 def _opened(path: str | Path) -> TiffFile:
-    """A TIFF file, without reading what Micro-Manager writes at its end: it is often garbled, and not needed."""
+    """A TIFF file with the OME-XML of its set.
+
+    What Micro-Manager writes at its end is not read: it is often garbled, and not needed.
+    """
     import tifffile
 
     tif = tifffile.TiffFile(path)
     try:
+        if xml := companion_xml(Path(path), tif):
+            tif.close()
+            tif = tifffile.TiffFile(path, omexml=xml)
         if tif.is_micromanager:
             known = tifffile.read_micromanager_metadata(tif.filehandle, {"Summary", "IndexMap"})
             tif.__dict__["micromanager_metadata"] = known

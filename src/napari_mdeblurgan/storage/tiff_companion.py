@@ -1,0 +1,63 @@
+"""OME-TIFF sets whose OME-XML is in a file of its own, beside planes that only name it ("BinaryOnly")."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from napari_mdeblurgan.storage.claims import checked_xml
+
+if TYPE_CHECKING:
+    from tifffile import TiffFile
+
+LARGEST_BYTES = 256 * 2**20
+DOCUMENTS, IMAGES = (".ome", ".xml"), (".tif", ".tiff", ".btf", ".tf2", ".tf8")  # endings of files that tell of a set
+MARK = "BinaryOnly"
+
+
+def companion_xml(path: Path, tif: TiffFile) -> str | None:
+    """The OME-XML of the set that a file belongs to, as if it were this file's own; None where there is no other file.
+
+    Only a file beside it is looked for. Other programs name a set by any of its files, so the document is given the
+    identity of this one, by which tifffile knows it among those that it opens.
+
+    Raises
+    ------
+    FileError
+        If the other file defines entities.
+    """
+    own = tif.pages.first.description if tif.is_ome else ""
+    if MARK not in own:
+        return None
+    root = checked_xml(path, own)
+    mark = None if root is None else root.find(f"{{*}}{MARK}")
+    if root is None or mark is None:
+        return None
+    name = mark.get("MetadataFile", "")
+    beside = path.parent / name
+    if not name or Path(name).name != name or "\0" in name or not beside.is_file():
+        return None
+    document = checked_xml(beside, _text(beside))
+    if document is None or not document.tag.endswith("OME"):
+        return None
+    document.attrib.pop("UUID", None)
+    if identity := root.get("UUID"):
+        document.set("UUID", identity)
+    return ElementTree.tostring(document, encoding="unicode")
+
+
+def _text(beside: Path) -> str:
+    """The OME-XML in a file that tells of a set: a document of its own, or one of its images."""
+    import tifffile
+
+    kind = beside.suffix.lower()
+    if kind in IMAGES:
+        try:
+            with tifffile.TiffFile(beside) as tif:
+                return tif.pages.first.description if tif.is_ome else ""
+        except (tifffile.TiffFileError, OSError):
+            return ""
+    if kind not in DOCUMENTS or beside.stat().st_size > LARGEST_BYTES:
+        return ""
+    return beside.read_text(encoding="utf-8", errors="replace")
