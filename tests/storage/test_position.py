@@ -108,3 +108,16 @@ def test_time_of_a_result_is_that_of_its_source(
         again = read_image(tmp_path / name)
         assert (again.time_step_s, again.time_step, again.time_origin) == told, name
         assert again.place != image.place, name
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.ome.tif", "a.tif"])
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.int64])
+def test_sizes_places_and_times_may_be_numbers_of_numpy(tmp_path: Path, name: str, kind: type[np.number]) -> None:
+    sizes, places = {"X": kind(2), "Y": kind(3)}, {"X": kind(7), "Y": kind(8)}
+    image = Micrograph(
+        np.zeros((2, 8, 9), np.uint8), "TYX", sizes, "µm", position=places, time_step_s=kind(5), time_origin=kind(4)
+    )
+    write_image(tmp_path / name, image)
+    again = read_image(tmp_path / name)
+    assert (again.pixel_size, again.unit, again.position) == ({"X": 2.0, "Y": 3.0}, "µm", {"X": 7.0, "Y": 8.0})
+    assert (again.time_step_s, again.time_origin) == (5.0, 4.0)

@@ -41,11 +41,11 @@ def time_document(image: Micrograph) -> dict[str, float]:
         return {}
     known: dict[str, float] = {}
     if image.time_step_s is not None and image.time_step_s < 0:
-        known["step_s"] = image.time_step_s
+        known["step_s"] = float(image.time_step_s)
     if image.time_step_s is None and image.time_step is not None:
-        known["step"] = image.time_step
+        known["step"] = float(image.time_step)
     if image.time_origin:
-        known["origin"] = image.time_origin
+        known["origin"] = float(image.time_origin)
     return known
 
 

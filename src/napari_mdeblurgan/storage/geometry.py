@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import NamedTuple, TypedDict, TypeGuard
 
 MICROMETRES = {
@@ -213,8 +214,11 @@ def is_size(value: object) -> TypeGuard[float]:
 
 
 def is_scale(value: object) -> TypeGuard[float]:
-    """Whether a value can be the way from one pixel to the next; it is negative along a mirrored axis."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value != 0
+    """Whether a value can be the way from one pixel to the next; it is negative along a mirrored axis.
+
+    Numbers of numpy, of any precision, are numbers.
+    """
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) and value != 0
 
 
 def unit_of_length(text: str | None) -> str | None:

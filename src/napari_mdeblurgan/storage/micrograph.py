@@ -126,7 +126,8 @@ class Micrograph:
         """Where the pixels lie along X, Y and Z, as far as the image has these axes and it can be written to a file."""
         unit = unit_of_length(self.unit)
         scale = {axis: float(self.pixel_size[axis]) for axis in "XYZ" if is_scale(self.pixel_size.get(axis))}
-        return Geometry(scale, unit, self.position, self.unitless if unit else frozenset()).along(self.axes)
+        position = {axis: float(value) for axis, value in self.position.items() if is_scale(value)}
+        return Geometry(scale, unit, position, self.unitless if unit else frozenset()).along(self.axes)
 
     @property
     def pixel_size_um(self) -> float | None:

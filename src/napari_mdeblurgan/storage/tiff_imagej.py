@@ -199,7 +199,7 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
     for axis in _told(first):
         metadata[f"{axis.lower()}origin"] = CORNER[axis] - first[axis]
     if image.time_step_s is not None:
-        metadata["finterval"] = abs(image.time_step_s)
+        metadata["finterval"] = abs(float(image.time_step_s))
     if "C" in axes:
         metadata["mode"] = "composite"
         planes = math.prod(image.data.shape[image.axes.index(axis)] for axis in "TZ" if axis in axes)

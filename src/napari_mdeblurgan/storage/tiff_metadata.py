@@ -93,7 +93,7 @@ def plain_options(image: Micrograph) -> dict[str, Any]:
             if max(per_cm) < LARGEST_DENSITY:
                 options |= {"resolution": tuple(per_cm), "resolutionunit": "CENTIMETER"}
     if image.time_step_s is not None:
-        metadata["time_step_s"] = abs(image.time_step_s)
+        metadata["time_step_s"] = abs(float(image.time_step_s))
     if time := time_document(image):
         metadata["time"] = time
     if image.channel_names:

@@ -131,7 +131,7 @@ def ome_options(image: Micrograph) -> dict[str, Any]:
         unit = geometry.unit_of(axis) or "pixel"
         metadata |= {f"PhysicalSize{axis}": abs(size), f"PhysicalSize{axis}Unit": unit}
     if image.time_step_s is not None:
-        metadata |= {"TimeIncrement": abs(image.time_step_s), "TimeIncrementUnit": "s"}
+        metadata |= {"TimeIncrement": abs(float(image.time_step_s)), "TimeIncrementUnit": "s"}
     channels: dict[str, Any] = {}
     if image.channel_names:
         channels["Name"] = list(image.channel_names)
