@@ -175,6 +175,15 @@ def test_a_plane_that_is_cut_off_is_none(tmp_path: Path, read: Callable) -> None
     assert "of 12 planes are there" in image.remarks[0]
 
 
+def test_a_stack_that_ends_before_its_index_is_refused(tmp_path: Path, read: Callable) -> None:
+    path = tmp_path / "run_MMStack_Pos0.ome.tif"
+    write_stack(path, grid(2, 2, 3))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(FileError, match="was cut short: the index of its planes is missing, and some of its 12 planes"):
+        read(path)
+
+
 def test_planes_that_lack_in_the_midst_are_refused(tmp_path: Path, read: Callable) -> None:
     planes = grid(2, 2, 3)
     del planes[5]

@@ -58,6 +58,7 @@ def open_tiff_file(path: str | Path) -> TiffFile:
         found = _ndtiff_series(Path(path), tif) if found is None and tif.is_ndtiff else found
         if not found:
             check_claims(Path(path), tif)
+            _check_index(Path(path), tif)
     except BaseException:
         tif.close()
         raise
@@ -172,6 +173,20 @@ def _stack_series(path: Path, tif: TiffFile) -> list[TiffPageSeries] | None:
         )
         for index, (position, found) in enumerate(sorted(positions.items()))
     ]
+
+
+def _check_index(path: Path, tif: TiffFile) -> None:
+    """Refuse a stack that ends before the index of its planes, unless all planes are there: which they are is not known."""
+    metadata = tif.micromanager_metadata or {}
+    summary = metadata.get("Summary")
+    if not isinstance(summary, Mapping) or metadata.get("MajorVersion", 1) != 0 or "IndexMap" in metadata:
+        return
+    planned = prod(max(_whole(summary.get(key)), 1) for key in PLANNED)
+    if planned > len(tif.pages):
+        raise FileError(
+            f"{path} was cut short: the index of its planes is missing, and some of its {planned} planes; copy it again, or "
+            "open it in Micro-Manager, which can mend it."
+        )
 
 
 def _ndtiff_series(path: Path, tif: TiffFile) -> list[TiffPageSeries] | None:
