@@ -17,7 +17,7 @@ from PIL import Image
 
 import napari_mdeblurgan.samples
 from napari_mdeblurgan.degradation import downsample, gaussian_blur
-from napari_mdeblurgan.focus.stack import Focusing
+from napari_mdeblurgan.focus.focusing import Focusing
 from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 

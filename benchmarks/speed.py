@@ -27,8 +27,10 @@ from napari_mdeblurgan import load_model
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
+from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.scan import Scan, open_scan
 from napari_mdeblurgan.restoration.tile_size import halo_overhead
+from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.storage.ome_zarr_writing import create_ome_zarr
 
@@ -116,14 +118,7 @@ def bare(scan: Scan, model: Model) -> tuple[float, float]:
     """Of the network alone on one of the scan's tiles: output pixels per second, and operations per second."""
     plan = scan.plan
     block = max(scan.blocks, key=lambda each: (each.pixels, each.tile.y.start > 0 and each.tile.x.start > 0))
-    network, tile = inference.network_on(model, plan.device), block.tile
-    shape = tuple(span.read_stop - span.read_start for span in (tile.y, tile.x))
-    image = torch.rand((1, *shape, model.card.channels)).permute(0, 3, 1, 2).to(plan.device)
-
-    def work() -> object:
-        with torch.inference_mode():
-            return inference._forward(network.stages, (network.stages.result,), image, tile, plan)
-
+    work = of_network(model, block.tile, plan)
     seconds = best(work, plan.device)
     megapixels = block.pixels / 1e6
     with FlopCounterMode(display=False) as counter:
@@ -132,6 +127,20 @@ def bare(scan: Scan, model: Model) -> tuple[float, float]:
         0.75 * 18 * 16 * model.card.channels * model.card.architecture["width"] * block.pixels / 4
     )  # of folded weights
     return megapixels / seconds, (counter.get_total_flops() - zeros) / seconds / 1e9
+
+
+def of_network(model: Model, tile: Tile, plan: RestorationPlan) -> Callable[[], object]:
+    """The network alone, on a tile and all that it reads."""
+    network = inference.network_on(model, plan.device)
+    shape = tuple(span.read_stop - span.read_start for span in (tile.y, tile.x))
+    image = torch.rand((1, *shape, model.card.channels)).permute(0, 3, 1, 2).to(plan.device)
+
+    def work() -> object:
+        with torch.inference_mode():
+            given = network.stages, (network.stages.result,), image, tile
+            return inference._forward(*given, plan.device, plan.precision)
+
+    return work
 
 
 def row(model: Model, source: Path, path: Path, device: str, precision: str) -> dict[str, str]:
