@@ -14,12 +14,11 @@ from napari_mdeblurgan.storage.lazy import by_block
 def is_lazy(image: Any) -> bool:
     """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like).
 
-    It has a shape and gives its parts; what can only be asked for the whole, as a series of pandas or a matrix of scipy, is
-    none.
+    It has a shape and gives its parts; what can only be asked for the whole, as a sparse matrix of scipy, is none.
     """
     if isinstance(image, np.ndarray | np.generic) or not isinstance(getattr(image, "dtype", None), np.dtype):
         return False
-    return all(hasattr(image, name) for name in ("__array__", "__getitem__", "shape", "ndim"))
+    return all(hasattr(image, name) for name in ("__getitem__", "shape", "ndim")) and not hasattr(image, "toarray")
 
 
 def as_array(image: Any) -> Any:

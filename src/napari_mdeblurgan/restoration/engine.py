@@ -13,7 +13,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.arrays import as_array, is_masked
 from napari_mdeblurgan.restoration.binning import binned, checked_binning
-from napari_mdeblurgan.restoration.fitting import fine_grid, target
+from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.measuring import finished, measuring, told
@@ -138,7 +138,7 @@ def ensemble_steps(
         RESULT: np.empty(plan.output_shape, plan.dtype),
         DISAGREEMENT: np.empty(plan.output_shape[: len(plan.leading) + 2], np.float32),
     }
-    yield from _in_memory(Todo(_places(plan, fine_grid(plan))), plan, Eightfold(image, plan, windows, model), arrays)
+    yield from _in_memory(Todo(_places(plan, plan.grid)), plan, Eightfold(image, plan, windows, model), arrays)
     return arrays[RESULT], arrays[DISAGREEMENT]
 
 
