@@ -19,6 +19,7 @@ from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 from napari_mdeblurgan.widgets.view import visible_region
 
 LEFT, BEFORE, AFTER = Qt.MouseButton.LeftButton, 60, 200
+SETTLED = 150  # ms
 viewer = napari.Viewer(show=True)
 viewer.window._qt_window.resize(1000, 620)
 source = viewer.add_image(np.full((40, 60), BEFORE, np.uint8), name="a", contrast_limits=(0, 255))
@@ -36,13 +37,14 @@ viewer.fit_to_view()
 
 def drag(target, start, end):
     QTest.mouseMove(target, start)
+    QTest.qWait(SETTLED)  # the screen tells of the pointer, too, and late on a busy machine
     QTest.mousePress(target, LEFT, pos=start)
     here = target.mapToGlobal(start)
     for part in (0.5, 1.0):
         QTest.mouseMove(target, target.mapFromGlobal(here + (end - start) * part))
-        QTest.qWait(20)
+        QTest.qWait(SETTLED)
     QTest.mouseRelease(target, LEFT, pos=target.mapFromGlobal(here + end - start))
-    QTest.qWait(20)
+    QTest.qWait(SETTLED)
 
 
 def world(point):
