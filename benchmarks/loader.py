@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan.network import Generator
-from napari_mdeblurgan.training.dataset import MARGIN, Patches, PatchSampler, open_folder
+from napari_mdeblurgan.training.dataset import Patches, PatchSampler, open_folder
 from napari_mdeblurgan.training.loader import prefetched
 from napari_mdeblurgan.training.losses import pixel_loss
 
@@ -61,7 +61,7 @@ def rate(sampler: PatchSampler, steps: int, workers: int, depth: int) -> float:
 
 def crop_ms(sampler: PatchSampler, steps: int) -> float:
     """Milliseconds of one core for the crops of a batch, nothing done to them."""
-    edge = (sampler.size + 2 * MARGIN) * sampler.scale
+    edge = (sampler.size + 2 * sampler.mixture.margin) * sampler.scale
     start = time.thread_time()
     for number, place in itertools.product(range(steps), range(sampler.batch)):
         sampler._crop(np.random.default_rng((sampler.seed, number, place)), edge)
