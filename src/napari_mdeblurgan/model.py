@@ -80,7 +80,7 @@ def read_card(path: str | Path) -> ModelCard:
     ModelError
         If the file is missing, a pickle, damaged, from a newer version, or its card is unfit.
     """
-    path = _expanded(path)
+    path = at_home(path)
     with open_model_file(path) as file:
         return card_of(read_header(file, path.name), path.name)
 
@@ -184,7 +184,7 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
     """
     from safetensors.numpy import save
 
-    path = _expanded(path)
+    path = at_home(path)
     if path.suffix != SUFFIX:
         raise ModelError(f"A model is saved as a {SUFFIX} file, not as {path.name!r}; change the file's name.")
     tensors = {name: np.ascontiguousarray(t.detach().float().cpu().numpy()) for name, t in network.state_dict().items()}
@@ -219,7 +219,7 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
 def user_model_folder() -> Path:
     """Where the user's own models are: the environment's MDEBLURGAN_MODELS, or a folder of the user's data."""
     chosen = os.environ.get(FOLDER_VARIABLE)
-    return _expanded(chosen) if chosen else platformdirs.user_data_path("napari-mdeblurgan") / "models"
+    return at_home(chosen) if chosen else platformdirs.user_data_path("napari-mdeblurgan") / "models"
 
 
 def model_files() -> dict[str, Path]:
@@ -261,18 +261,11 @@ def find_model(name_or_path: str | Path) -> Path:
     """
     if name_or_path in (files := model_files()):
         return files[str(name_or_path)]
-    path = _expanded(name_or_path)
+    path = at_home(name_or_path)
     refuse_pickle(path)
     if isinstance(name_or_path, Path) or path.suffix.lower() == SUFFIX or path.name != name_or_path:
         return path
     return model_path(name_or_path)
-
-
-def _expanded(path: str | Path) -> Path:
-    try:
-        return at_home(path)
-    except RuntimeError:  # "~somebody" who has no home here
-        return Path(path)
 
 
 def list_models() -> list[ModelCard]:

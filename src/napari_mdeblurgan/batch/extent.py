@@ -13,6 +13,7 @@ from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.run import results_in
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.storage import FileImage, Micrograph
 
 LOOKED_AT = 40  # files, spread over all of them; opening thousands takes minutes
@@ -82,7 +83,7 @@ def extents(inputs: Iterable[Input], output: str | Path, settings: BatchSettings
     MdeblurganError
         In one sentence, if something that was named does not exist, or a model is unfit.
     """
-    recipe, folder = settings.recipe(), Path(output).expanduser()
+    recipe, folder = settings.recipe(), at_home(output)
     manifest = Manifest(folder / MANIFEST)
     done = results_in(manifest, folder)
     if not settings.overwrite:

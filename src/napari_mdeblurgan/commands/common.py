@@ -249,9 +249,8 @@ def check_model(name: str) -> None:
     """Make sure that there is such a model or file; whether it is fit for use is seen when it is loaded."""
     from napari_mdeblurgan.model import model_path
 
-    with contextlib.suppress(RuntimeError):  # "~somebody" who has no home here
-        if at_home(name).is_file():
-            return
+    if at_home(name).is_file():
+        return
     try:
         model_path(name)
     except ModelError as error:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 
 from napari_mdeblurgan.errors import ImageError, ModelError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.model import load_model
 from napari_mdeblurgan.network import Network, build_generator
 from napari_mdeblurgan.network.discriminator import Discriminator
@@ -141,7 +142,7 @@ def resolved(
         network = replace(network, kind=earlier.network.kind if earlier else kind_of_folder(folder))
     run, data = config.run, config.data
     if data.validation_folder:
-        data = replace(data, validation_folder=str(Path(data.validation_folder).expanduser().absolute()))
+        data = replace(data, validation_folder=str(at_home(data.validation_folder).absolute()))
     if run.precision == "auto":
         settled = earlier.run.precision if earlier else _precision(device_of(place, run.device))
         run = replace(run, precision=settled)

@@ -16,6 +16,7 @@ from napari_mdeblurgan.batch.inputs import candidates
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.run import results_in
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.storage import FileImage, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -223,9 +224,7 @@ def files_in(folder: str, output: str) -> Generator[list[str], None, bool]:
         return False
     try:
         found = list(candidates([folder], Path(output) if output else None))
-        made = (
-            results_in(Manifest(Path(output).expanduser() / MANIFEST), Path(output).expanduser()) if output else set()
-        )
+        made = results_in(Manifest(at_home(output) / MANIFEST), at_home(output)) if output else set()
     except (MdeblurganError, OSError):  # the batch says why
         return False
     names = [str(path) for path in found if os.path.realpath(path) not in made]
