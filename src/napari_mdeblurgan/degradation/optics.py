@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -169,8 +170,13 @@ def blur(image: Tensor, psf: np.ndarray, scale: int = 1) -> Tensor:
     return blurred
 
 
-def blurs(image: Tensor, psfs: Sequence[np.ndarray], scale: int = 1) -> Iterator[Tensor]:
-    """The same with one function after the other, all of one size; the image is transformed once."""
+def blurs(
+    image: Tensor, psfs: Sequence[np.ndarray], scale: int = 1, spectra: dict[Any, Tensor] | None = None
+) -> Iterator[Tensor]:
+    """The same with one function after the other, all of one size; the image is transformed once.
+
+    `spectra` keeps what the functions were transformed to for the next image of the same size, if the functions stay the same.
+    """
     height, width = image.shape[-2:]
     margin = margin_of(image, psfs[0].shape[-1] // 2, scale)
     if height % scale or width % scale:
@@ -179,9 +185,14 @@ def blurs(image: Tensor, psfs: Sequence[np.ndarray], scale: int = 1) -> Iterator
     phases = functional.pixel_unshuffle(padded, scale).unflatten(1, (image.shape[1], scale**2))
     size = [next_fast_len(length, real=True) for length in phases.shape[-2:]]
     transformed = torch.fft.rfft2(phases, s=size)
-    for psf in psfs:
-        kernel = functional.pixel_unshuffle(torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale)
-        spectrum = (transformed * torch.fft.rfft2(kernel, s=size).conj()).sum(dim=2)
+    for number, psf in enumerate(psfs):
+        of_psf = None if spectra is None else spectra.get((number, *size))
+        if of_psf is None:
+            kernel = functional.pixel_unshuffle(torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale)
+            of_psf = torch.fft.rfft2(kernel, s=size).conj().resolve_conj()
+            if spectra is not None:
+                spectra[number, *size] = of_psf
+        spectrum = (transformed * of_psf).sum(dim=2)
         yield torch.fft.irfft2(spectrum, s=size)[..., : height // scale, : width // scale]
 
 

@@ -175,7 +175,7 @@ def assess_steps(
 
     def count(place: Spot, made: Made) -> None:
         estimate = trust.estimate(place.index)
-        sums.add(made, estimate.window.span)
+        sums.add(made, estimate.window.span, plan.factor)
         if "error" in made:
             values = _brightness(restored, place.index, place.tile, plan, estimate)
             sums.add_signal(plan.window_number(place.index), estimate, values, made["error"])

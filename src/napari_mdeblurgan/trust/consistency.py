@@ -70,6 +70,8 @@ def local_rms(values: np.ndarray) -> np.ndarray:
     """Root mean square over the colours and a Gaussian neighbourhood of what is known of (y, x, colours)."""
     squares = grey(np.square(values))
     known = np.isfinite(squares)
+    if known.all():
+        return np.sqrt(_average(squares)).astype(np.float32, copy=False)
     weight = _average(known.astype(np.float32))
     mean = _average(np.where(known, squares, np.float32(0))) / np.maximum(weight, 1e-6)
     return np.where(known, np.sqrt(np.maximum(mean, 0)), np.float32(np.nan)).astype(np.float32)

@@ -57,9 +57,12 @@ class ErrorBar:
         """Logarithm of the expected absolute error in windows: (features, ...) to (...)."""
         z = standardised(features.reshape(len(features), -1), self.mean, self.spread)
         linear, square = np.asarray(self.linear, np.float32), np.asarray(self.square, np.float32)
-        form = self.constant + linear @ z + ((square @ z) * z).sum(axis=0)
+        form = square @ z
+        form += linear[:, None]
+        form *= z
+        level = form.sum(axis=0) + np.float32(self.constant)
         low, high = self.levels[0] - 1, self.levels[-1] + 1  # hardly beyond what was seen
-        bounded: np.ndarray = np.clip(form, low, high).reshape(features.shape[1:])
+        bounded: np.ndarray = np.clip(level, low, high).reshape(features.shape[1:])
         return bounded
 
     def half_width(self, features: np.ndarray) -> np.ndarray:
@@ -95,8 +98,9 @@ class Calibration:
 def standardised(features: np.ndarray, mean: Iterable[float], spread: Iterable[float]) -> np.ndarray:
     """(features, n) less their mean, over their spread, within ± 4."""
     centre, width = (np.array(tuple(each), np.float32)[:, None] for each in (mean, spread))
-    z: np.ndarray = np.clip((features - centre) / width, -CLIP, CLIP)
-    return z
+    z: np.ndarray = features - centre
+    z /= width
+    return np.clip(z, -CLIP, CLIP, out=z)
 
 
 def calibration_of(card: ModelCard, factor: int | None = None) -> Calibration | None:

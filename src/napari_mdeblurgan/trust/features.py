@@ -60,11 +60,10 @@ def features(
     f, inside = piece.factor, piece.inside
     image, blurred = grey(piece.restored), grey(piece.blurred)
     level = _means(image, f)
-    off = image.reshape(level.shape[0], f, level.shape[1], f) - level[:, None, :, None]
-    within = _means(np.square(off, out=off).reshape(image.shape), f)
+    within = _variance(image, level, f)
     found = [
         _smooth(_means(_slope(image), f), FINE_PX),
-        _smooth(_means(np.abs(ndimage.laplace(image, mode="nearest")), f), FINE_PX),
+        _smooth(_means(_curvature(image), f), FINE_PX),
         _deviation(level, within, FINE_PX),
         _deviation(level, within, COARSE_PX),
         _smooth(np.abs(level - blurred), FINE_PX),
@@ -72,14 +71,15 @@ def features(
         grey(noise.sigma(piece.blurred)),
     ]
     found = [plane[inside] for plane in found]
-    found.append(np.full_like(found[0], psf.sigma_px * LEAST))
     distances = np.zeros((*found[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
-    found += [distances[..., 2], distances.min(axis=-1)]
+    blur = np.float32(psf.sigma_px * LEAST)
+    found += [np.broadcast_to(blur, found[0].shape), distances[..., 2], _least(distances)]
     if spread is not None:
         found.append(_means(grey(spread), f))
-    stacked = np.stack(found).astype(np.float32, copy=False)
-    stacked += np.float32(LEAST)
-    return np.log(stacked, out=stacked)
+    logs = np.empty((len(found), *found[0].shape), np.float32)
+    for plane, log in zip(found, logs, strict=True):  # one that fits into the cache
+        np.log(np.add(plane, np.float32(LEAST), out=log), out=log)
+    return logs
 
 
 def on_result(plane: np.ndarray, factor: int) -> np.ndarray:
@@ -98,13 +98,46 @@ def _means(plane: np.ndarray, factor: int) -> np.ndarray:
     return total / np.float32(factor**2)
 
 
+def _variance(plane: np.ndarray, level: np.ndarray, factor: int) -> np.ndarray:
+    """Variance within blocks of factor × factor pixels, whose means are known; (y, x) float32."""
+    total = np.zeros_like(level)
+    for row, column in np.ndindex(factor, factor):
+        off = plane[row::factor, column::factor] - level
+        total += np.square(off, out=off)
+    total /= np.float32(factor**2)
+    return total
+
+
+def _least(values: np.ndarray) -> np.ndarray:
+    """The smallest of (y, x, 3) over the last axis; several times as fast as numpy's along a short one."""
+    return np.minimum(np.minimum(values[..., 0], values[..., 1]), values[..., 2])
+
+
+def _curvature(plane: np.ndarray) -> np.ndarray:
+    """Absolute value of the Laplacian; what lies beyond the rim is as the rim."""
+    total = plane * np.float32(-4)
+    total[1:] += plane[:-1]
+    total[:-1] += plane[1:]
+    total[:, 1:] += plane[:, :-1]
+    total[:, :-1] += plane[:, 1:]
+    total[0] += plane[0]
+    total[-1] += plane[-1]
+    total[:, 0] += plane[:, 0]
+    total[:, -1] += plane[:, -1]
+    return np.abs(total, out=total)
+
+
 def _slope(plane: np.ndarray) -> np.ndarray:
     """Length of the gradient, by the differences of neighbours on both sides; 0 at the rim, which is margin."""
-    squares = np.zeros_like(plane)
-    inner = squares[1:-1, 1:-1]
-    np.square(plane[2:, 1:-1] - plane[:-2, 1:-1], out=inner)
-    inner += np.square(plane[1:-1, 2:] - plane[1:-1, :-2])
-    return np.sqrt(squares, out=squares) / 2
+    length = np.zeros_like(plane)
+    inner = length[1:-1, 1:-1]
+    off = plane[2:, 1:-1] - plane[:-2, 1:-1]
+    np.square(off, out=inner)
+    np.subtract(plane[1:-1, 2:], plane[1:-1, :-2], out=off)
+    inner += np.square(off, out=off)
+    np.sqrt(length, out=length)
+    length *= np.float32(0.5)
+    return length
 
 
 def _smooth(plane: np.ndarray, sigma: float) -> np.ndarray:

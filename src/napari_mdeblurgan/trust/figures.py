@@ -12,6 +12,7 @@ from napari_mdeblurgan.trust.estimates import Estimate
 from napari_mdeblurgan.trust.signal import Brightness
 
 ERROR_BINS = np.geomspace(1e-5, 10, 300)  # of half-widths in windows
+BINS_PER_E = (len(ERROR_BINS) - 1) / np.log(ERROR_BINS[-1] / ERROR_BINS[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,19 @@ class Sums:
     spreads: float = 0.0
     spread_pixels: int = 0
 
-    def add(self, made: Mapping[str, np.ndarray], span: float) -> None:
-        """Take the maps of one tile, whose window of intensity spans so many grey levels."""
+    def add(self, made: Mapping[str, np.ndarray], span: float, factor: int) -> None:
+        """Take the maps of one tile, whose window of intensity spans so many grey levels and whose pixels became factor²."""
         z = made["consistency"][np.isfinite(made["consistency"])].astype(np.float64)
         self.squares += float(np.square(z).sum())
         self.notable += int(np.count_nonzero(z > NOTABLE))
         self.compared += z.size
         if "error" in made:
-            widths = made["error"][np.isfinite(made["error"])]
-            self.errors += float(widths.sum(dtype=np.float64))
-            self.barred += widths.size
-            counts = np.histogram(np.clip(widths / span, ERROR_BINS[0], ERROR_BINS[-1]), ERROR_BINS)[0]
-            self.histogram[span] = self.histogram.get(span, np.zeros(len(counts), np.int64)) + counts
+            bars = made["error"][::factor, ::factor]  # one for all pixels that a pixel has become
+            widths, pixels = bars[np.isfinite(bars)], factor**2
+            self.errors += pixels * float(widths.sum(dtype=np.float64))
+            self.barred += pixels * widths.size
+            counts = self.histogram.setdefault(span, np.zeros(len(ERROR_BINS) - 1, np.int64))
+            counts += pixels * _counts(widths / span)
         if "disagreement" in made:
             known = made["disagreement"][np.isfinite(made["disagreement"])]
             self.spreads += float(known.sum(dtype=np.float64))
@@ -95,3 +97,11 @@ class Sums:
         order = np.argsort(widths)
         reached = np.cumsum(counts[order])
         return float(widths[order][np.searchsorted(reached, share * reached[-1])])
+
+
+def _counts(widths: np.ndarray) -> np.ndarray:
+    """How many lie in each of `ERROR_BINS`; what lies beyond counts as the first or the last."""
+    clipped = np.clip(widths, ERROR_BINS[0], ERROR_BINS[-1])
+    number = np.log(clipped / ERROR_BINS[0]) * BINS_PER_E
+    last = len(ERROR_BINS) - 2
+    return np.bincount(np.minimum(number, last).astype(np.intp), minlength=last + 1)

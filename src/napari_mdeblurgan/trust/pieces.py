@@ -82,10 +82,17 @@ def _read(
     source = tuple(slice(int(line.min()), int(line.max()) + 1) for line in lines)
     block = read(array, (*index, *source))
     rows, columns = (line - part.start for line, part in zip(lines, source, strict=True))
-    block = block[rows[:, None], columns[None, :]]
+    block = _taken(_taken(block, rows, 0), columns, 1)
     colours = block[..., :3] if plan.rgb else block[..., None]
     values = window.normalise_finite(colours)
     return values, np.logical_and.outer(*real)
+
+
+def _taken(block: np.ndarray, lines: np.ndarray, axis: int) -> np.ndarray:
+    """Some lines of a block in their order; the block itself if these are all of them."""
+    if np.array_equal(lines, np.arange(block.shape[axis])):
+        return block
+    return block.take(lines, axis)
 
 
 def _filled(image: np.ndarray) -> np.ndarray:

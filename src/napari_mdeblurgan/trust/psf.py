@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ RADIUS_PX = 9  # of the input: the light of all blurs that the bundled models le
 RING_PX = 0.5
 SMOOTHNESS = 1e-4
 ROUNDS = 4
+SPECTRA = 4  # kept, of some megabytes each
 HUBER = 2.0  # robust standard deviations from which on a pixel counts less
 
 
@@ -34,6 +36,10 @@ class PointSpread:
 
     kernel: np.ndarray
     factor: int
+    _spectra: dict[Any, torch.Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type, tuple[np.ndarray, int]]:
+        return PointSpread, (self.kernel, self.factor)
 
     @property
     def radius(self) -> int:
@@ -43,17 +49,17 @@ class PointSpread:
     @property
     def sigma_px(self) -> float:
         """Standard deviation of the Gaussian that blurs as much, in pixels of the input; their own size included."""
-        from scipy import signal  # takes half a second to import
-
-        box = np.ones((self.factor, self.factor)) / self.factor**2
-        return gaussian_equivalent(signal.convolve2d(self.kernel, box), self.factor)
+        line = np.convolve(self.kernel.sum(axis=0), np.full(self.factor, 1 / self.factor))
+        return gaussian_equivalent(line[None], self.factor)
 
     def applied(self, restored: np.ndarray) -> np.ndarray:
         """Blur and reduce (y, x, colours), y and x multiples of the factor, to (y / factor, x / factor, colours) float32.
 
         What lies within the radius of an edge is made of mirrored pixels, so read that much more.
         """
-        (seen,) = _applied(_planes(restored), [self.kernel], self.factor)
+        if len(self._spectra) > SPECTRA:  # tiles at edges are of other sizes
+            self._spectra.clear()
+        (seen,) = _applied(_planes(restored), [self.kernel], self.factor, self._spectra)
         return seen[:, 0].movedim(0, -1).numpy()
 
 
@@ -119,17 +125,18 @@ def _solve(matrix: np.ndarray, target: np.ndarray, spread: np.ndarray, areas: np
     """Shares of the rings, sum 1: iteratively reweighted least squares with a penalty on a profile that is not smooth."""
     count = matrix.shape[1]
     basis = np.eye(count)[:, 1:] - np.eye(count)[:, :1]  # ways to move light from the centre to a ring
+    moved = matrix @ basis
     start = np.eye(count)[0]
     bends = np.diff(np.eye(count), n=min(2, count - 1), axis=0) / areas  # of the height over the rings
     bends *= areas[0]
     weights = 1 / spread**2
     shares = start
+    apart = target - matrix @ start
     for _ in range(ROUNDS):
-        moved = matrix @ basis
         normal = moved.T @ (weights[:, None] * moved)
         strength = SMOOTHNESS * np.trace(normal) / count
         penalty = strength * (bends.T @ bends)
-        right = moved.T @ (weights * (target - matrix @ start)) - basis.T @ penalty @ start
+        right = moved.T @ (weights * apart) - basis.T @ penalty @ start
         left = normal + basis.T @ penalty @ basis + 1e-9 * np.trace(normal) / count * np.eye(count - 1)
         shares = start + basis @ np.linalg.lstsq(left, right, rcond=None)[0]
         off = np.abs(target - matrix @ shares) / spread
@@ -152,9 +159,11 @@ def _planes(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))[:, None]
 
 
-def _applied(planes: torch.Tensor, kernels: Sequence[np.ndarray], factor: int) -> Iterator[torch.Tensor]:
+def _applied(
+    planes: torch.Tensor, kernels: Sequence[np.ndarray], factor: int, spectra: dict[Any, torch.Tensor] | None = None
+) -> Iterator[torch.Tensor]:
     """Each kernel's result; nothing stays set while they are looked at."""
-    seen = blurs(planes, kernels, factor)
+    seen = blurs(planes, kernels, factor, spectra)
     while True:
         with exact_float32(), torch.inference_mode():
             made = next(seen, None)

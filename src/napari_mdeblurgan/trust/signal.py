@@ -14,6 +14,7 @@ CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
 BAND = 4.0  # standard deviations about the level that are background
 TAIL = 0.005  # of the pixels: stray ones at either end
 LOPSIDED = 1 / 3  # a background lies at the dark or the bright end
+AT_ONCE = 2**16  # pixels that fit into the cache
 LEAST_BACKGROUND = 0.2  # of the pixels
 WIDEST = 0.15  # of the window: what varies more is no background
 
@@ -46,11 +47,16 @@ class Brightness:
     def add(self, values: np.ndarray, widths: np.ndarray) -> None:
         """Take pixels: brightness and half-width of the error bar, both in windows; NaN where nothing is known."""
         known = np.isfinite(values) & np.isfinite(widths)
-        clipped = np.clip(values[known], EDGES[0], EDGES[-1])
-        number = np.minimum((clipped - EDGES[0]) * (len(CENTRES) / (EDGES[-1] - EDGES[0])), len(CENTRES) - 1)
-        number = number.astype(np.intp)
-        self.counts += np.bincount(number, minlength=len(CENTRES))
-        self.errors += np.bincount(number, widths[known], len(CENTRES))
+        if not known.all():
+            values, widths = values[known], widths[known]
+        values, widths = values.ravel(), widths.ravel()
+        low, last = float(EDGES[0]), len(CENTRES) - 1
+        for start in range(0, values.size, AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            number = (values[part] - low) * (len(CENTRES) / (float(EDGES[-1]) - low))
+            number = np.clip(number, 0, last, out=number).astype(np.intp)
+            self.counts += np.bincount(number, minlength=len(CENTRES))
+            self.errors += np.bincount(number, widths[part], len(CENTRES))
 
     def foreground(self, noise: Noise) -> Foreground | None:
         """What is not background, or None where no background can be told; 0 pixels where there is nothing else.
