@@ -61,3 +61,22 @@ def test_a_kernel_on_the_images_own_pixels_is_found() -> None:
     assert np.isfinite(found.kernel).all()
     assert found.kernel.sum() == pytest.approx(1)
     assert found.sigma_px == pytest.approx(1.5, rel=0.1)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("area", [(0, 20, 0, 160), (24, 160, 0, 136), (40, 90, 36, 92), (0, 160, 0, 160)])
+def test_what_is_seen_of_a_rectangle_is_what_the_kernel_makes_of_it(factor: int, area: tuple[int, ...]) -> None:
+    kernel = PointSpread(disk(), factor)
+    known = np.zeros((160, 160), bool)
+    known[area[0] : area[1], area[2] : area[3]] = True
+    expected = kernel.applied(known[..., None].astype(np.float32))[..., 0]
+    np.testing.assert_allclose(kernel.seen(known), expected, atol=1e-5)
+
+
+def test_what_is_seen_around_a_gap_is_what_the_kernel_makes_of_it() -> None:
+    kernel = PointSpread(disk(), 2)
+    known = np.ones((80, 80), bool)
+    known[40:50, 30:34] = False
+    expected = kernel.applied(known[..., None].astype(np.float32))[..., 0]
+    np.testing.assert_array_equal(kernel.seen(known), expected)
+    assert not kernel.seen(np.zeros((80, 80), bool)).any()

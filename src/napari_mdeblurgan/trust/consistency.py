@@ -49,11 +49,13 @@ def compare(piece: Piece, psf: PointSpread, limits: tuple[float, float]) -> Diff
     limits : (float, float)
         The darkest and brightest that the camera can show, in windows: there, more light makes no difference.
     """
-    again = psf.applied(np.nan_to_num(piece.filled().restored))
-    seen = np.ones(again.shape[:2], np.float32)
-    if not piece.known.all():
-        seen = psf.applied(piece.known[..., None].astype(np.float32))[..., 0]
-    return Difference(np.clip(again, *limits) - piece.blurred, seen)
+    restored = piece.filled().restored
+    if not np.isfinite(restored[0, 0]).all():  # a colour without any number is not filled
+        restored = np.nan_to_num(restored)
+    again = psf.applied(restored)
+    np.clip(again, *limits, out=again)
+    again -= piece.blurred
+    return Difference(again, psf.seen(piece.known))
 
 
 def in_noise(difference: Difference, piece: Piece, noise: Noise) -> np.ndarray:

@@ -64,7 +64,9 @@ def read_piece(
     """Read a tile of one image of a stack from the input and from the result of `plan`; either may be lazy."""
     blurred, _ = _read(image, index, tile, plan, window)
     result, real = _read(restored, index, tile, plan, window, plan.factor)
-    return Piece(blurred, result, real & np.isfinite(grey(result)), plan.factor)
+    if restored.dtype.kind == "f":
+        real &= np.isfinite(grey(result))
+    return Piece(blurred, result, real, plan.factor)
 
 
 def _read(

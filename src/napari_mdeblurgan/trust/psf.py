@@ -62,6 +62,47 @@ class PointSpread:
         (seen,) = _applied(_planes(restored), [self.kernel], self.factor, self._spectra)
         return seen[:, 0].movedim(0, -1).numpy()
 
+    def seen(self, known: np.ndarray) -> np.ndarray:
+        """Share of the light of each pixel of the input that comes from where something is known.
+
+        Parameters
+        ----------
+        known : ndarray
+            (y, x) bool on the restored image's grid, y and x multiples of the factor. Beyond an edge whose pixels are known, all
+            is.
+
+        Returns
+        -------
+        ndarray
+            (y / factor, x / factor) float32.
+
+        Notes
+        -----
+        Of a rectangle, as at the edges of an image, it is looked up in sums of the kernel; else the kernel is applied.
+        """
+        lines = known.any(axis=1), known.any(axis=0)
+        y, x = (self._reached(line) for line in lines)
+        if y is None or x is None or not np.array_equal(known, lines[0][:, None] & lines[1][None, :]):
+            return self.applied(known[..., None].astype(np.float32))[..., 0]
+        sums = self.kernel
+        for axis in (0, 1):  # of the kernel averaged over a pixel of the input, up to each place
+            sums = np.apply_along_axis(np.convolve, axis, sums, np.full(self.factor, 1 / self.factor)).cumsum(axis)
+        sums = np.pad(sums, ((1, 0), (1, 0)))
+        (top, bottom), (left, right) = ((each[0][:, None], each[1][:, None]) for each in (y, x))
+        light = sums[bottom, right.T] - sums[top, right.T] - sums[bottom, left.T] + sums[top, left.T]
+        return light.astype(np.float32)
+
+    def _reached(self, line: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """From where to where the kernel of each pixel sees what is known; None if that has gaps, or is nothing."""
+        places = np.flatnonzero(line)
+        if not places.size or places[-1] - places[0] + 1 != places.size:
+            return None
+        most = 2 * self.radius + self.factor
+        starts = np.arange(0, line.size, self.factor) - self.radius
+        first = np.zeros_like(starts) if line[0] else np.clip(places[0] - starts, 0, most)
+        end = np.full_like(starts, most) if line[-1] else np.clip(places[-1] + 1 - starts, 0, most)
+        return first, end
+
 
 def gaussian_equivalent(kernel: np.ndarray, factor: int) -> float:
     """Standard deviation, in pixels `factor` times as large as the kernel's, of the Gaussian that blurs as much.
