@@ -80,9 +80,9 @@ class PointSpread:
         -----
         Of a rectangle, as at the edges of an image, it is looked up in sums of the kernel; else the kernel is applied.
         """
-        lines = known.any(axis=1), known.any(axis=0)
-        y, x = (self._reached(line) for line in lines)
-        if y is None or x is None or not np.array_equal(known, lines[0][:, None] & lines[1][None, :]):
+        rows, columns = (np.asarray(known.any(axis=axis)) for axis in (1, 0))
+        y, x = self._reached(rows), self._reached(columns)
+        if y is None or x is None or not np.array_equal(known, rows[:, None] & columns[None, :]):
             return self.applied(known[..., None].astype(np.float32))[..., 0]
         sums = self.kernel
         for axis in (0, 1):  # of the kernel averaged over a pixel of the input, up to each place
