@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam
-from torch.optim.optimizer import Optimizer
+
+from napari_mdeblurgan.training.adam import Adam
 
 SMALLEST_MATRIX = 8  # inputs and outputs; layers that read or make an image of 1 or 3 channels stay with Adam
 ADAM_LIKE = 0.2  # root mean square of Adam's steps, in learning rates (Liu et al. 2025)
@@ -36,7 +36,7 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
     return x if wide is matrix else x.T
 
 
-class Muon(Optimizer):
+class Muon(Adam):
     """Muon for the kernels of convolutions, Adam for all other parameters.
 
     A kernel (outputs, inputs, y, x) is stepped as a matrix (outputs, inputs · y · x). Its steps are scaled to be as large as
@@ -67,24 +67,14 @@ class Muon(Optimizer):
             fits = parameter.ndim == 4 and min(parameter.shape[:2]) >= SMALLEST_MATRIX
             (kernels if fits else others).append(parameter)
         groups = [{"params": kernels, "orthogonal": True}, {"params": others, "orthogonal": False}]
-        defaults = {"lr": lr, "momentum": momentum, "betas": betas}
-        super().__init__([group for group in groups if group["params"]], defaults)
+        super().__init__([group for group in groups if group["params"]], lr, betas, momentum=momentum)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move the parameters that have a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if group["orthogonal"]:
-                for kernel in moved:
-                    self._turn(kernel, group)
-            elif moved:
-                self._adam(moved, group)
-        return loss
+    def _move(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        if not group["orthogonal"]:
+            super()._move(parameters, group)
+            return
+        for kernel in parameters:
+            self._turn(kernel, group)
 
     def _turn(self, kernel: Tensor, group: dict[str, Any]) -> None:
         state, gradient = self.state[kernel], kernel.grad
@@ -96,28 +86,3 @@ class Muon(Optimizer):
         direction = orthogonalised(ahead.reshape(len(ahead), -1))
         size = ADAM_LIKE * max(direction.shape) ** 0.5
         kernel.add_(direction.reshape(kernel.shape), alpha=-group["lr"] * size)
-
-    def _adam(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        for parameter in parameters:
-            if not self.state[parameter]:
-                self.state[parameter] = {
-                    "step": torch.tensor(0.0, dtype=torch.float32, device="cpu"),
-                    "exp_avg": torch.zeros_like(parameter),
-                    "exp_avg_sq": torch.zeros_like(parameter),
-                }
-        states = [self.state[parameter] for parameter in parameters]
-        adam(
-            parameters,
-            [parameter.grad for parameter in parameters if parameter.grad is not None],
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
-            [],
-            [state["step"] for state in states],
-            amsgrad=False,
-            beta1=group["betas"][0],
-            beta2=group["betas"][1],
-            lr=group["lr"],
-            weight_decay=0.0,
-            eps=1e-8,
-            maximize=False,
-        )

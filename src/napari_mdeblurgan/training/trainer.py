@@ -17,6 +17,7 @@ from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.training.adam import Adam
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.distributed import ALONE, Place, averaged, synchronised
 from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
@@ -102,7 +103,7 @@ class Training:
         self.step = 0
 
     def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(network.parameters(), lr=self.schedule.learning_rate, betas=self.method.betas)
+        return Adam(network.parameters(), self.schedule.learning_rate, self.method.betas)
 
     def _muon(self, network: nn.Module) -> torch.optim.Optimizer:
         return Muon(network.parameters(), self.schedule.learning_rate, self.method.momentum, self.method.betas)
