@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import no_file, real_path
 
 PART = re.compile(r"\.[0-9a-f]{16}\.part")  # the names of files that are being written
 
@@ -27,9 +28,10 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
     Raises
     ------
     FileError
-        If the folder is missing (unless `make_folders`) or not writable, or the disk is full.
+        If the folder is missing (unless `make_folders`) or not writable, the disk is full, or a device or the like has that name.
     """
-    target = Path(path).resolve()
+    refuse_no_file(path)
+    target = real_path(path)
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         if make_folders:
@@ -46,6 +48,18 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
             raise
     except OSError as error:
         raise FileError(f"{path} cannot be written: {reason_of(error, target.parent)}.") from error
+
+
+def refuse_no_file(path: str | Path) -> None:
+    """Make sure that nothing that is no file, such as a device, is about to be replaced by one.
+
+    Raises
+    ------
+    FileError
+        If there is such a thing, or a link leads to it.
+    """
+    if kind := no_file(path):
+        raise FileError(f"{path} cannot be written: it is {kind} and no file; choose another name.")
 
 
 @contextmanager
@@ -76,6 +90,7 @@ def all_or_none(folder: Path) -> Iterator[Path]:
 
 def _take_place(new: Path, target: Path, old: Path) -> None:
     """Give something its name; a folder that has it goes to `old`, and comes back if that fails."""
+    refuse_no_file(target)
     replaces_folder = target.is_dir()
     if replaces_folder:
         target.rename(old)
@@ -100,6 +115,8 @@ def reason_of(error: OSError, folder: Path) -> str:
             return f"{taken} is a file; choose another folder"
         case errno.ENOENT if error.filename and Path(error.filename).parent.is_dir():
             return f"nothing can be made in {Path(error.filename).parent}; choose another folder"
+        case errno.ENOENT | errno.EEXIST | errno.ELOOP if link := _lost_among(error.filename, folder):
+            return f"{link} is a link that leads nowhere; remove it, or choose another folder"
         case errno.ENOENT | errno.ENOTDIR:
             return f"there is no folder {folder}; make it first"
         case errno.EISDIR:
@@ -111,3 +128,9 @@ def _file_among(name: str | None, folder: Path) -> Path | None:
     """What is no folder although one is to be there: what could not be made, the folder it was for, or one above that."""
     places = (Path(name or folder), folder, *folder.parents)
     return next((place for place in places if place.exists() and not place.is_dir()), None)
+
+
+def _lost_among(name: str | None, folder: Path) -> Path | None:
+    """The link that leads nowhere among what could not be made, the folder it was for, and those above that."""
+    places = (Path(name or folder), folder, *folder.parents)
+    return next((place for place in places if place.is_symlink() and not place.exists()), None)

@@ -137,7 +137,11 @@ def test_only_a_file_beside_it_tells_of_a_plane(tmp_path: Path, named: str) -> N
     images = image_xml(0, plane_xml("a.ome.tif", 0, 0, 0), planes=1)
     (tmp_path / "set.companion.ome").write_text(f"<OME {SCHEMA}>{images}</OME>")
     write_file(tmp_path / "in" / "a.ome.tif", 0, f'<BinaryOnly MetadataFile="{named}"/>', [50])
-    assert read_image(tmp_path / "in" / "a.ome.tif").pixel_size == {}
+    image = read_image(tmp_path / "in" / "a.ome.tif")
+    assert image.pixel_size == {}
+    (said,) = image.remarks  # which a restoration tells
+    assert "is only a part of an image that is described in" in said
+    assert (f"described in {named}, which is not beside it" in said) == bool(named)
 
 
 def test_entities_in_the_file_that_tells_of_a_set_are_refused(tmp_path: Path) -> None:

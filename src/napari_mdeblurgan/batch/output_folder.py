@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from napari_mdeblurgan.atomic import PART, reason_of
+from napari_mdeblurgan.atomic import PART, reason_of, refuse_no_file
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.marks import is_known
 from napari_mdeblurgan.errors import FileError
@@ -119,6 +119,7 @@ class OutputFolder:
             If that cannot be done, or something has that name that is not to be replaced.
         """
         final = self.path / output
+        refuse_no_file(final)
         try:
             if not replacing:
                 _name_first(made, final)
@@ -208,6 +209,7 @@ class OutputFolder:
         """
         part, final = self.work / name, self.path / name
         refuse_links([part, final])
+        refuse_no_file(final)
         try:
             with open_own(part, "wb") as file:
                 file.write(content)

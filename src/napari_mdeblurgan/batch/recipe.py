@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_mdeblurgan.batch.fingerprint import Fingerprint
 from napari_mdeblurgan.batch.output_folder import keeps_maps, report_name
 from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Request
 from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
@@ -178,7 +179,7 @@ def model_file(name_or_path: str) -> ModelFile:
 
     path = find_model(name_or_path)
     card = read_card(path)
-    name = path.stem if path.parent == BUNDLED_FOLDER else str(Path(path).resolve())
+    name = path.stem if path.parent == BUNDLED_FOLDER else str(real_path(path))
     return ModelFile(name, card.weights_sha256, card.scale, card.output_scale)
 
 

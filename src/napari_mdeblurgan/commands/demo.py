@@ -11,6 +11,7 @@ import typer
 from napari_mdeblurgan.commands.common import COLOUR_MODEL, GREY_MODEL, check_device, check_model, one_line_errors
 from napari_mdeblurgan.commands.options import Device
 from napari_mdeblurgan.commands.restore import Settings, make
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Request
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
             _in_focus(before, output / sample.name)
             continue
         settings = Settings(model=rgb_model if sample.rgb else gray_model, device=device)
-        sharp, picture = (output.resolve() / f"{sample.name}-{name}" for name in ("restored.tif", "before-after.png"))
+        sharp, picture = (real_path(output) / f"{sample.name}-{name}" for name in ("restored.tif", "before-after.png"))
         make(before, settings, Request(output=sharp, options=settings.options(before), picture=picture))
 
 
@@ -68,4 +69,4 @@ def _in_focus(stack: Micrograph, stem: Path) -> None:
     result, picture = Path(f"{stem}-in-focus.tif"), Path(f"{stem}-before-after.png")
     write_image(result, sharp)
     write_comparison(picture, plane, sharp, (f"plane {blurred} of {len(stack.data)}", "all in focus"))
-    print(f"  in focus:     {result.resolve()}\n  before/after: {picture.resolve()}")
+    print(f"  in focus:     {real_path(result)}\n  before/after: {real_path(picture)}")

@@ -15,6 +15,7 @@ import typer
 from napari_mdeblurgan.commands.common import WrongUse, check_output, check_source, one_line_errors
 from napari_mdeblurgan.commands.options import Registered, Unordered
 from napari_mdeblurgan.commands.progress import shown
+from napari_mdeblurgan.folders import real_path
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.focus import ManyInFocus
@@ -79,7 +80,7 @@ def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: 
         if path.exists() and (path.is_dir() or not overwrite):
             mend = "remove it, or choose another name" if path.is_dir() else "choose another name or add --overwrite"
             raise WrongUse(f"{path} is there already; {mend}.")
-    if len({path.resolve() for path in outputs}) < len(outputs):
+    if len({real_path(path) for path in outputs}) < len(outputs):
         raise WrongUse("two results would be written to one file; choose different names.")
 
 

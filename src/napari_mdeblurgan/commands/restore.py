@@ -37,6 +37,7 @@ from napari_mdeblurgan.commands.options import (
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.exclusive import Busy, locked
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Event, Planned, Request, Steps, Written, carry_out
 from napari_mdeblurgan.restoration.progress import Progress
 
@@ -257,7 +258,7 @@ def _check_files(source: Path, request: Request, overwrite: bool) -> None:
         raise WrongUse(f"the before/after picture is a PNG; let {picture} end in .png.")
     _check_report(report)
     for path in (output, *([] if picture is None else [picture]), *_files_beside(request)):
-        if path.resolve() == source.resolve() or (path.exists() and path.samefile(source)):
+        if real_path(path) == real_path(source) or (path.exists() and path.samefile(source)):
             raise WrongUse(f"{path} is the input itself; choose another name.")
         if path == output and request.assesses and _was_made_on_disk(path):
             continue  # if it is the same that is asked for, its assessment goes on
@@ -266,7 +267,7 @@ def _check_files(source: Path, request: Request, overwrite: bool) -> None:
             raise WrongUse(f"{path} is there already; {mend}.")
         if path != report:
             check_output(path, "YX", "uint8")
-    if picture is not None and picture.resolve() == output.resolve():
+    if picture is not None and real_path(picture) == real_path(output):
         raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
 
 

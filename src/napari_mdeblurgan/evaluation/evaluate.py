@@ -20,6 +20,7 @@ from napari_mdeblurgan.evaluation.methods import OURS, Method, bicubic_method, m
 from napari_mdeblurgan.evaluation.protocol import PROTOCOLS, SCORE_KEYS, Score, degraded, restored, scores
 from napari_mdeblurgan.evaluation.report import Evaluation, write_report
 from napari_mdeblurgan.evaluation.runs import run_curves
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.restoration.device import device_label, pick_device
 
 KINDS = {1: "grey", 3: "colour"}
@@ -134,7 +135,7 @@ def _images(wishes: Wishes) -> tuple[list[SharpPart], list[str], str]:
         if wishes.folder is None:
             raise FileError("There are no images to judge by; name a folder of sharp images.")
         images, skipped = find_images(wishes.folder)
-        data = f"the sharp images in `{wishes.folder.resolve().name}`"
+        data = f"the sharp images in `{real_path(wishes.folder).name}`"
     kept = [image for kind in (True, False) for image in _spread([i for i in images if i.colour == kind], wishes.limit)]
     if len(kept) < len(images):
         data += f" (at most {wishes.limit} of each kind, spread evenly over all {len(images)})"

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_mdeblurgan.comparison import middle_plane
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.storage import FileImage, open_image
 from napari_mdeblurgan.storage.listing import folder_images, image_files
 
@@ -158,7 +159,7 @@ def fundus_squares(folder: Path | None) -> tuple[list[SharpPart], list[str], str
         whole, source = [(path.name, FileImage(path))], "the retina image that comes with scikit-image (CC0)"
     else:
         whole = [each for path in image_files(folder) for each in folder_images(folder, path)]
-        source = f"the fundus images in `{folder.resolve().name}`"
+        source = f"the fundus images in `{real_path(folder).name}`"
     squares = []
     for name, one in whole:
         try:

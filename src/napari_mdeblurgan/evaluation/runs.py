@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.training.metrics import read_metrics
 
 
@@ -17,7 +18,7 @@ def run_curves(folders: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:
     FileError
         If one of them has no PSNR of a validation.
     """
-    places = {folder.resolve(): folder for folder in folders}
+    places = {real_path(folder): folder for folder in folders}
     return {_name(place, places): psnr_per_epoch(folder) for place, folder in places.items()}
 
 

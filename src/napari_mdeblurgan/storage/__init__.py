@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from napari_mdeblurgan.atomic import refuse_no_file
 from napari_mdeblurgan.errors import FileError, MdeblurganError
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import at_home, no_file, real_path
 from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.storage.blocks import untold
 from napari_mdeblurgan.storage.formats import ZARR, FileFormat, format_of, readable
@@ -234,6 +235,8 @@ def _listed(path: Path) -> ImageList:
 
 def _format(path: Path) -> FileFormat:
     """The format of a path that can be read, of which there is something."""
+    if kind := no_file(path):
+        raise FileError(f"{path} is {kind} and no image file; name a file.")
     if path.is_dir():
         from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 
@@ -310,9 +313,10 @@ def check_place(path: Path) -> None:
     Raises
     ------
     FileError
-        If the folder is missing or not writable, or a folder has that name.
+        If the folder is missing or not writable, or a folder, a device or the like has that name.
     """
-    folder = path.resolve().parent
+    refuse_no_file(path)
+    folder = real_path(path).parent
     if not folder.is_dir():
         raise FileError(f"{path} cannot be written: there is no folder {folder}; make it first.")
     if path.is_dir():

@@ -60,7 +60,9 @@ def list_images(path: Path) -> ImageList:
 def _opened(path: Path, number: int = 0) -> Micrograph:
     import zarr
 
-    group = zarr.open(str(path), mode="r")
+    from napari_mdeblurgan.storage.zarr_store import FileStore
+
+    group = zarr.open(FileStore(path), mode="r")
     if not isinstance(group, zarr.Group):
         raise FileError(f"{path} is a zarr array without the metadata of OME-Zarr; name the folder of an image.")
     attributes = group.attrs.asdict()
@@ -86,8 +88,10 @@ def open_levels(path: Path) -> list[Any]:
     """
     import zarr
 
+    from napari_mdeblurgan.storage.zarr_store import FileStore
+
     finest = open_image(path)
-    group = zarr.open_group(str(path), mode="r")
+    group = zarr.open_group(FileStore(path), mode="r")
     attributes: Any = group.attrs.asdict()
     level0 = read_level0(path, attributes)
     datasets = attributes.get("ome", attributes)["multiscales"][0]["datasets"]
@@ -138,7 +142,9 @@ def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
 def _open_array(path: str) -> zarr.Array:
     import zarr
 
-    return zarr.open_array(path, mode="r")
+    from napari_mdeblurgan.storage.zarr_store import FileStore
+
+    return zarr.open_array(FileStore(path), mode="r")
 
 
 def _orders(level0: Level0, shape: tuple[int, ...]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import no_file, real_path
 from napari_mdeblurgan.storage.several import FileImage, unique_names
 
 DEEPEST = 4  # folders below the one that is named: plate, row, well and field
@@ -101,7 +102,7 @@ def _is_label(path: Path, attributes: Mapping[str, Any]) -> bool:
     ome = _ome(attributes)
     if "image-label" in ome or "image-label" in attributes or (_labels(attributes) and "multiscales" not in ome):
         return True
-    place = path.resolve()  # labels that a link leads to are labels
+    place = real_path(path)  # labels that a link leads to are labels
     listed = place.name in _labels(_attributes(place.parent))
     return listed or (place.parent.name == LABELS and bool(_labels(_attributes(place.parent))))
 
@@ -180,6 +181,8 @@ def _attributes(path: Path) -> Mapping[str, Any]:
 
 
 def _document(path: Path) -> Mapping[str, Any]:
+    if no_file(path):
+        return {}
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

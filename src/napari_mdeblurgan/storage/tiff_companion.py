@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from napari_mdeblurgan.plain_text import for_terminal
 from napari_mdeblurgan.storage.claims import checked_xml
 
 if TYPE_CHECKING:
@@ -27,14 +28,34 @@ def companion_xml(path: Path, tif: TiffFile) -> str | None:
     FileError
         If the other file defines entities.
     """
+    name, identity = _named(path, tif)
+    return None if name is None else _document(path, name, identity)
+
+
+def lacking_companion(path: Path, tif: TiffFile) -> tuple[str, ...]:
+    """What is to be said where the file that tells of a set is named, and is not beside it; nothing otherwise."""
+    name, identity = _named(path, tif)
+    if name is None or _document(path, name, identity) is not None:
+        return ()
+    told_by = f"{for_terminal(name)[:80]}, which is not beside it" if name else "another file, which it does not name"
+    return (
+        f"{path} is only a part of an image that is described in {told_by}: it is taken by itself, without the sizes, names and "
+        "other planes that are told there.",
+    )
+
+
+def _named(path: Path, tif: TiffFile) -> tuple[str | None, str | None]:
+    """The file that an image says tells of its set, and the identity of the image; None where it tells of itself."""
     own = tif.pages.first.description if tif.is_ome else ""
-    if MARK not in own:
-        return None
-    root = checked_xml(path, own)
+    root = checked_xml(path, own) if MARK in own else None
     mark = None if root is None else root.find(f"{{*}}{MARK}")
     if root is None or mark is None:
-        return None
-    name = mark.get("MetadataFile", "")
+        return None, None
+    return mark.get("MetadataFile", ""), root.get("UUID")
+
+
+def _document(path: Path, name: str, identity: str | None) -> str | None:
+    """What the file of that name beside an image tells, as if it were the image's own."""
     beside = path.parent / name
     if not name or Path(name).name != name or "\0" in name or not beside.is_file():
         return None
@@ -42,7 +63,7 @@ def companion_xml(path: Path, tif: TiffFile) -> str | None:
     if document is None or not document.tag.endswith("OME"):
         return None
     document.attrib.pop("UUID", None)
-    if identity := root.get("UUID"):
+    if identity:
         document.set("UUID", identity)
     return ElementTree.tostring(document, encoding="unicode")
 

@@ -16,6 +16,7 @@ from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.tiff import check_compression, list_images, opened_tiff, title
+from napari_mdeblurgan.storage.tiff_companion import lacking_companion
 from napari_mdeblurgan.storage.tiff_metadata import read_calibration
 from napari_mdeblurgan.storage.tiff_pixels import arranged, is_on_its_side
 
@@ -44,6 +45,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         calibration = read_calibration(tif, index, series)
         if is_on_its_side(series):
             calibration = replace(calibration, geometry=calibration.geometry.on_its_side())
+        calibration = replace(calibration, remarks=(*calibration.remarks, *lacking_companion(path, tif)))
         name = title(path, tif, index)
     return labelled(data, axes, calibration, name)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_mdeblurgan.degradation import Mixture
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.model import ModelCard
 from napari_mdeblurgan.training.config import TrainingConfig
 from napari_mdeblurgan.training.preparation import Data
@@ -19,7 +20,7 @@ def card_for_run(
     """What is known of the model: on what it was trained and how, and how it scores on held-out images."""
     network = training.averaged
     kind = "colour" if network.channels == 3 else "grey"
-    folder = "".join(letter if letter.isprintable() else "?" for letter in images.resolve().name)[:200]
+    folder = "".join(letter if letter.isprintable() else "?" for letter in real_path(images).name)[:200]
     files = len({image.path for image in data.training})
     mixture = config.degradation
     return ModelCard(

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 from napari_mdeblurgan.errors import ImageError, ModelError
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import at_home, real_path
 from napari_mdeblurgan.model import load_model
 from napari_mdeblurgan.network import Network, build_generator
 from napari_mdeblurgan.network.discriminator import Discriminator
@@ -94,9 +94,9 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
     judged: tuple[SharpImage, ...] = found.validation
     if data.validation_folder:
         judged = tuple(images_of(open_folder(Path(data.validation_folder), channels, 0).training))
-        learned = {image.path.resolve() for image in images_of(found.training)}
+        learned = {real_path(image.path) for image in images_of(found.training)}
         for image in judged:
-            if image.path.resolve() in learned:
+            if real_path(image.path) in learned:
                 raise ConfigError(
                     f"{image.path} is among the images to train on and in data.validation_folder; name a folder of others."
                 )

@@ -20,6 +20,7 @@ from typing import Any
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.outputs import check_output, nearest
 from napari_mdeblurgan.own_folder import is_link, refuse_links
 from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml, differences, read_config
@@ -89,7 +90,7 @@ def check_apart(folder: RunFolder, images: Path) -> None:
     ConfigError
         If the run's folder is that of the images, or lies in it.
     """
-    if folder.path.resolve().is_relative_to(images.resolve()):
+    if real_path(folder.path).is_relative_to(real_path(images)):
         raise ConfigError(
             f"{folder.path} lies among the images, and the pictures of the run would be taken for some; choose an --output "
             f"outside {images}."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import folders
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL
 
 if TYPE_CHECKING:
@@ -91,10 +92,10 @@ def remove_results(results: Collection[Result], kept: Collection[Path]) -> list[
     FileError
         In one sentence, at the first one that cannot be removed.
     """
-    in_use = {path.resolve() for path in kept}
+    in_use = {real_path(path) for path in kept}
     removed = []
     for result in results:
-        if result.final_path.resolve() in in_use or not _is_ours(result.path):
+        if real_path(result.final_path) in in_use or not _is_ours(result.path):
             continue
         try:
             shutil.rmtree(result.path)

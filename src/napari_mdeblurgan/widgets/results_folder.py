@@ -15,6 +15,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QSizePolicy
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.widgets.closing import InWords
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.results import Result, cache_folder, remove_results, results_in
@@ -130,9 +131,9 @@ class ResultsFolder:
 
     def ask_to_empty(self) -> None:
         """Remove the whole results in the cache folder that no layer shows, if the user says so; others can be resumed."""
-        in_use = {path.resolve() for path in self._in_use()}
+        in_use = {real_path(path) for path in self._in_use()}
         whole = [result for result in self.results if result.finished]
-        idle = [result for result in whole if result.final_path.resolve() not in in_use]
+        idle = [result for result in whole if real_path(result.final_path) not in in_use]
         half = len(self.results) - len(whole)
         kept = " What an open layer shows stays." * (len(idle) < len(whole))
         kept += f" What was interrupted ({half}) stays: it can be resumed." * bool(half)

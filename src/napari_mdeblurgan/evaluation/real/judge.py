@@ -15,6 +15,7 @@ from napari_mdeblurgan.evaluation.real.contenders import Contender, baselines, m
 from napari_mdeblurgan.evaluation.real.pictures import drawn
 from napari_mdeblurgan.evaluation.real.scoring import REAL_KEYS, RealScore, scores_of
 from napari_mdeblurgan.evaluation.real.sets import RealSet, find_sets
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.device import device_label, pick_device
 
@@ -142,7 +143,7 @@ def evaluate_real(options: RealOptions) -> Generator[RealStep, None, RealEvaluat
     if not any(model.card.weights_sha256 in used for _, model in models):
         raise ModelError("The models are not for the kind of images that there are here (colour or grey); name others.")
     return RealEvaluation(
-        folder=options.folder.resolve().name,
+        folder=real_path(options.folder).name,
         device=device_label(device),
         models=tuple(models),
         scores=tuple(scores),

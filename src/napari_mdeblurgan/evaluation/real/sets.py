@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.storage.formats import is_readable
 
 DESCRIPTION = "real.toml"
@@ -145,10 +146,10 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
     for place in _places(folder):
         here = list(_described(place))
         images = _images(place)
-        if not here and place == folder.resolve() and len(images) >= FEWEST:
+        if not here and place == real_path(folder) and len(images) >= FEWEST:
             here = [_series(place, images)]
-        if not here and images and place != folder.resolve():
-            unknown.append(place.relative_to(folder.resolve()).as_posix())
+        if not here and images and place != real_path(folder):
+            unknown.append(place.relative_to(real_path(folder)).as_posix())
         found += here
     if not found:
         raise FileError(
@@ -170,7 +171,7 @@ def _called(each: RealSet, word: str) -> bool:
 
 def _places(folder: Path) -> Iterator[Path]:
     """The folder and those in it, as deep as is looked; hidden ones are left out, and OME-Zarr, which is an image."""
-    level = [folder.resolve()]
+    level = [real_path(folder)]
     for _ in range(DEEP + 1):
         yield from level
         level = [

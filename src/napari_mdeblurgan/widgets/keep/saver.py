@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.folders import at_home
+from napari_mdeblurgan.folders import at_home, real_path
 from napari_mdeblurgan.widgets import soft_results
 from napari_mdeblurgan.widgets.axes import put_back
 from napari_mdeblurgan.widgets.closing import InWords
@@ -142,7 +142,7 @@ class ResultSaver(QObject):
         if ending == OME_ZARR and typed.name == usual:  # which the dialog had proposed
             typed = typed.with_name(f"{clean_name(name)}{OME_ZARR}")
         place = result_path(typed, ending)
-        if place.resolve() in {path.resolve() for path in self._in_use()}:
+        if real_path(place) in {real_path(path) for path in self._in_use()}:
             self._fail(f"{place} is what a layer shows; choose another name.")
             return None
         asked = place == at_home(text).absolute() and not place.is_dir()

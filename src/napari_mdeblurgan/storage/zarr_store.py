@@ -1,0 +1,48 @@
+"""The files of a zarr on this machine, as far as they are files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from zarr.abc.store import ByteRequest
+from zarr.core.buffer import Buffer, BufferPrototype
+from zarr.storage import LocalStore
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import no_file
+
+
+class FileStore(LocalStore):
+    """A folder to be read, in which a pipe, a device or the like in the place of a file is refused rather than waited for.
+
+    Parameters
+    ----------
+    root : Path or str
+        The folder.
+
+    Raises
+    ------
+    FileError
+        When such a thing is to be read.
+    """
+
+    def __init__(self, root: Path | str, *, read_only: bool = True) -> None:
+        super().__init__(root, read_only=read_only)
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """The bytes of a file, or a part of them; None where there is none."""
+        self._check(key)
+        return await super().get(key, prototype, byte_range)
+
+    def get_sync(self, key: str, *arguments: Any, **options: Any) -> Buffer | None:
+        """The same at once, where this version of zarr has it."""
+        self._check(key)
+        return super().get_sync(key, *arguments, **options)
+
+    def _check(self, key: str) -> None:
+        place = Path(self.root) / key
+        if kind := no_file(place):
+            raise FileError(f"{place} is {kind} where a file of the image has to be; copy the image again.")
