@@ -105,6 +105,11 @@ def look_up() -> None:
         meter.go_on()
 
 
+def can_be_stopped() -> bool:
+    """Whether somebody may ask the work to stop."""
+    return _asked.get() is not None
+
+
 def looking_up() -> Callable[[], None]:
     """What ends work with `Stopped` in any thread once this one is asked to stop: for pieces that others carry out."""
     asked = _asked.get()

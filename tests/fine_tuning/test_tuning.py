@@ -17,6 +17,7 @@ from napari_mdeblurgan.fine_tuning.patches import PairSampler
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import list_models, load_model
+from napari_mdeblurgan.network import blocks
 
 
 def weights(network):
@@ -71,7 +72,8 @@ def test_a_model_is_replaced_if_the_user_says_so_and_else_not(begun):
         tuned(3)
 
 
-def test_what_was_interrupted_goes_on_as_if_it_had_not_been(begun):
+def test_what_was_interrupted_goes_on_as_if_it_had_not_been(begun, monkeypatch):
+    monkeypatch.setattr("napari_mdeblurgan.fine_tuning.tuning.PATIENCE_S", 60)  # of a busy machine, too
     whole = open_fine_tuning(begun(steps=6, name="whole"))
     for _ in whole.steps():
         pass
@@ -92,6 +94,83 @@ def test_what_was_interrupted_goes_on_as_if_it_had_not_been(begun):
         pass
     own, other = weights(whole.training.averaged), weights(second.training.averaged)
     assert all(torch.equal(own[name], other[name]) for name in own)
+
+
+def held_up(tuning, monkeypatch, way, step):
+    """Have it stopped in the middle of a step: on its way forth, in a layer, or on its way back."""
+    look_up, backward = blocks.look_up, torch.Tensor.backward
+
+    def stop_at(step):
+        if tuning.training.step + 1 == step:
+            tuning.stop()
+
+    def looked_up():
+        if torch.is_grad_enabled():
+            stop_at(step)
+        look_up()
+
+    def gone_back(self, *arguments, **options):
+        stop_at(step)
+        return backward(self, *arguments, **options)
+
+    if way == "forth":
+        monkeypatch.setattr(blocks, "look_up", looked_up)
+    else:
+        monkeypatch.setattr(torch.Tensor, "backward", gone_back)
+
+
+@pytest.mark.parametrize("way", ["forth", "back"])
+def test_a_step_that_is_stopped_in_its_middle_is_as_if_it_had_not_been_begun(begun, monkeypatch, way):
+    whole = open_fine_tuning(begun(steps=5, name="whole"))
+    list(whole.steps())
+    folder = begun(steps=5, name="parted")
+    first = open_fine_tuning(folder)
+    with monkeypatch.context() as patch:
+        held_up(first, patch, way, step=3)
+        assert [progress.step for progress in first.steps()] == [1, 2]
+    assert conclude(first).steps == 2
+    second = open_fine_tuning(folder)
+    assert [progress.step for progress in second.steps()] == [3, 4, 5]
+    own, other = weights(whole.training.averaged), weights(second.training.averaged)
+    assert all(torch.equal(own[name], other[name]) for name in own)
+
+
+def test_what_a_stop_leaves_no_time_to_judge_is_not_the_model_but_kept(begun, monkeypatch):
+    folder = begun(steps=4)
+    first, restored = open_fine_tuning(folder), []
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_mdeblurgan.fine_tuning.tuning.PATIENCE_S", -1)
+        for progress in first.steps():
+            if progress.step == 2:
+                first.stop()
+        patch.setattr("napari_mdeblurgan.fine_tuning.judged.restored_box", lambda *_: restored.append(1))
+        outcome = conclude(first)
+    assert not restored  # all that is compared and drawn was known
+    assert outcome.best_step == 0
+    assert (
+        outcome.methods[1].psnr_db
+        == outcome.methods[2].psnr_db
+        == pytest.approx(first.judged().base.judging.mean_psnr_db)
+    )
+    assert any("before what was learned after step 0 could be judged" in note for note in outcome.notes)
+    assert first.folder.comparison.exists()
+    second = open_fine_tuning(folder)
+    assert [progress.step for progress in second.steps()] == [3, 4]
+    assert conclude(second).best_step == 4
+
+
+def test_how_the_best_does_on_squares_it_was_not_chosen_by_is_known_after_a_resume(begun, pair):
+    folder = begun([pair(edge=160)], steps=6, batch=4, learning_rate=0.005, averaging=0.5)
+    first = open_fine_tuning(folder)
+    list(first.steps())
+    assert first.best_step == 6
+    resumed = open_fine_tuning(folder)
+    kept, fresh = resumed.judged().best, resumed.parts.judged(resumed.best_network().eval())
+    assert kept.judging.psnr_db == pytest.approx(fresh.judging.psnr_db)
+    assert kept.choosing.mean_psnr_db == pytest.approx(resumed.best_psnr_db)
+    for one, other in zip(kept.panels, fresh.panels, strict=True):  # by weights that lie otherwise in memory
+        assert torch.allclose(one, other, rtol=0, atol=1e-5)
+    assert resumed.judged().base.judging.psnr_db == first.judged().base.judging.psnr_db
 
 
 def test_a_killed_process_loses_no_more_than_what_came_after_its_checkpoint(begun):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -238,13 +239,18 @@ def _tuned(tuning: FineTuning) -> str:
     from napari_mdeblurgan.fine_tuning.estimate import estimate
     from napari_mdeblurgan.fine_tuning.folder import owned
     from napari_mdeblurgan.fine_tuning.outcome import conclude, table
+    from napari_mdeblurgan.stopping import Stopped, stoppable
 
     with owned(tuning.folder) as lock, stopped_by_signals(tuning.stop) as signals:
         tuning.notes += [lock.note] if lock.note else []
         if not tuning.finished:
-            print(estimate(tuning).sentence, flush=True)
-        for _ in (_with_bar if sys.stderr.isatty() else _with_lines)(tuning):
-            pass
+            with suppress(Stopped), stoppable(lambda: bool(signals)):
+                print(estimate(tuning).sentence, flush=True)
+        if not signals:
+            for _ in (_with_bar if sys.stderr.isatty() else _with_lines)(tuning):
+                pass
+        if signals and not tuning.training.step:
+            return "interrupted before anything was learned; the same command begins it."
         for note in tuning.notes:
             print(f"mdeblurgan: {note}", file=sys.stderr)
         outcome = conclude(tuning)

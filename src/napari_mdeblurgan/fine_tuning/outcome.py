@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, check_name, output_of
 from napari_mdeblurgan.fine_tuning.pairs import TuningPair
-from napari_mdeblurgan.fine_tuning.preview import pieces
-from napari_mdeblurgan.fine_tuning.scores import Scores, bicubic_scores, cut, plain_name, restored_box, score
+from napari_mdeblurgan.fine_tuning.scores import Scores, plain_name
 from napari_mdeblurgan.fine_tuning.tuning import FineTuning
 from napari_mdeblurgan.fine_tuning.verdict import Verdict, judge
 from napari_mdeblurgan.model import ModelCard, read_card, save_model
@@ -26,7 +24,6 @@ from napari_mdeblurgan.model_card import FINE_TUNED_FROM
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.training.validation import squares, write_panels
 
-PANELS = 3
 LABELS = ("blurred", "bicubic", "base model", "fine-tuned", "truth")
 MOST_NAMES = 20
 
@@ -102,13 +99,13 @@ def conclude(tuning: FineTuning) -> Outcome:
     FileError
         If a file cannot be written.
     """
-    pairs, parts, settings = tuning.pairs, tuning.split, tuning.settings
-    network, base = tuning.best_network().eval(), tuning.base
-    arguments = (pairs, parts.held_out, parts.judging)
+    pairs, settings, base = tuning.pairs, tuning.settings, tuning.base
+    network = tuning.best_network().eval()
+    judged = tuning.judged()
     found = {
-        "bicubic": bicubic_scores(*arguments),
-        "base": score(base.network, *arguments),
-        "tuned": score(network, *arguments),
+        "bicubic": tuning.bicubic_judged.judging,
+        "base": judged.base.judging,
+        "tuned": judged.best.judging,
     }
     verdict = judge(found["base"].psnr_db, found["tuned"].psnr_db, steps=tuning.training.step)
     card = _card(tuning, network, found, verdict)
@@ -133,7 +130,7 @@ def conclude(tuning: FineTuning) -> Outcome:
     )
     with replacing(tuning.folder.result) as file:
         file.write(json.dumps(dataclasses.asdict(outcome) | {"sha256": written.weights_sha256}, indent=1).encode())
-    _write_comparison(tuning, network)
+    _write_comparison(tuning)
     return outcome
 
 
@@ -240,14 +237,11 @@ def _counted(pairs: int, stacks: int) -> str:
     return " and ".join(f"{count} {kind}{'s' if count != 1 else ''}" for count, kind in kinds if count)
 
 
-def _write_comparison(tuning: FineTuning, network: Network) -> None:
-    rows = []
-    for each in pieces(tuning.pairs, tuning.split, tuning.split.judging, PANELS):
-        restored = [
-            torch.from_numpy(cut(restored_box(made, each.pair, each.box), each.box, each.square, each.pair.scale))[None]
-            for made in (tuning.base.network, network)
-        ]
-        crop = each.crop
-        rows.append((squares(crop.blurred, crop.sharp), *each.enlarged, *restored, crop.sharp))
+def _write_comparison(tuning: FineTuning) -> None:
+    judged = tuning.judged()
+    rows = [
+        (squares(each.crop.blurred, each.crop.sharp), *each.enlarged, base, tuned, each.crop.sharp)
+        for each, base, tuned in zip(tuning.parts.panels, judged.base.panels, judged.best.panels, strict=True)
+    ]
     labels = [label for label in LABELS if label != "bicubic" or tuning.output_scale is None]
     write_panels(tuning.folder.comparison, rows, labels)

@@ -12,7 +12,6 @@ import torch
 from napari_mdeblurgan.fine_tuning.held_out import Box, Split
 from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 from napari_mdeblurgan.fine_tuning.scores import cut, restored_box
-from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.training.validation import LABELS, Crop, squares, write_panels
 
@@ -66,8 +65,8 @@ def _piece(pair: TuningPair, box: Box, square: Box) -> Piece:
     return Piece(pair, box, square, Crop(blurred, sharp, torch.from_numpy(bicubic)[None]))
 
 
-def write_pieces(path: Path, network: Network, shown: Sequence[Piece]) -> None:
-    """Restore the boxes, and draw the squares below each other: blurred, bicubic, restored, truth; a PNG.
+def write_pieces(path: Path, shown: Sequence[Piece], restored: Sequence[torch.Tensor]) -> None:
+    """Draw the squares below each other: blurred, bicubic, restored, truth; a PNG.
 
     Where nothing is enlarged, bicubic enlargement is left out.
 
@@ -76,10 +75,6 @@ def write_pieces(path: Path, network: Network, shown: Sequence[Piece]) -> None:
     FileError
         If it cannot be written.
     """
-    restored = [
-        torch.from_numpy(cut(restored_box(network, each.pair, each.box), each.box, each.square, each.pair.scale))[None]
-        for each in shown
-    ]
     rows = [
         [squares(each.crop.blurred, each.crop.sharp), *each.enlarged, image, each.crop.sharp]
         for each, image in zip(shown, restored, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,17 @@ class Scores:
 
     psnr_db: tuple[float, ...]
     ssim: tuple[float, ...]
+
+    @classmethod
+    def of(cls, squares: Iterable[Sequence[float]]) -> Scores:
+        """From the two figures of each square."""
+        psnrs, ssims = zip(*squares, strict=True)
+        return cls(tuple(psnrs), tuple(ssims))
+
+    @property
+    def tensor(self) -> torch.Tensor:
+        """The two figures of each square: (squares, 2), float64."""
+        return torch.tensor(list(zip(self.psnr_db, self.ssim, strict=True)), dtype=torch.float64)
 
     @property
     def mean_psnr_db(self) -> float:
@@ -48,34 +59,18 @@ def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Bo
     return np.asarray(made[0].clamp(0, 1).cpu().numpy())
 
 
-def score(
-    network: Network | BicubicUpsampling, pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box]
-) -> Scores:
-    """Restore the held-out boxes that have one of the squares, and compare each square with the truth."""
-    found: dict[Box, tuple[float, float]] = {}
-    for box in held_out:
-        inside = [square for square in squares if box.contains(square)]
-        if not inside:
-            continue
-        pair = pairs[box.pair]
-        restored = restored_box(network, pair, box)
-        for square in inside:
-            at = square.enlarged(pair.scale)
-            found[square] = _compared(cut(restored, box, square, pair.scale), pair.high[:, *at], pair.valid[at])
-    psnrs, ssims = zip(*(found[square] for square in squares), strict=True)
-    return Scores(psnrs, ssims)
-
-
 def cut(restored: np.ndarray, box: Box, square: Box, scale: int) -> np.ndarray:
     """The part of a restored box that shows a square within it."""
     own = Box(square.pair, square.y0 - box.y0, square.y1 - box.y0, square.x0 - box.x0, square.x1 - box.x0)
     return np.ascontiguousarray(restored[:, *own.enlarged(scale)])
 
 
-def _compared(restored: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> tuple[float, float]:
-    """PSNR and SSIM; where the truth says nothing, there is no error."""
-    restored = np.where(valid, restored, truth)
-    image, sharp = (torch.from_numpy(np.ascontiguousarray(np.clip(each, 0, 1)))[None] for each in (restored, truth))
+def compared(restored: np.ndarray, pair: TuningPair, box: Box, square: Box) -> tuple[float, float]:
+    """PSNR and SSIM of a square within a restored box; where the truth says nothing, there is no error."""
+    at = square.enlarged(pair.scale)
+    truth, valid = pair.high[:, *at], pair.valid[at]
+    made = np.where(valid, cut(restored, box, square, pair.scale), truth)
+    image, sharp = (torch.from_numpy(np.ascontiguousarray(np.clip(each, 0, 1)))[None] for each in (made, truth))
     error = float(((image.double() - sharp.double()).square().mean() / valid.mean()).clamp_min(1e-12))
     return float(-10 * np.log10(error)), float(ssim(image, sharp))
 
@@ -83,8 +78,3 @@ def _compared(restored: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> tup
 def plain_name(pairs: Sequence[TuningPair]) -> str:
     """What is compared with without any network is called so."""
     return "bicubic" if pairs[0].scale > 1 else "blurred image"
-
-
-def bicubic_scores(pairs: Sequence[TuningPair], held_out: Sequence[Box], squares: Sequence[Box]) -> Scores:
-    """Of bicubic enlargement; for pairs of the same pixels that is the blurred image itself."""
-    return score(BicubicUpsampling(pairs[0].scale), pairs, held_out, squares)

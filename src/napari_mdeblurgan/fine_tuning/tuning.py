@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,15 +18,18 @@ from napari_mdeblurgan.fine_tuning.between import between
 from napari_mdeblurgan.fine_tuning.clock import UNLIMITED, TimedSchedule
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, read_pairs, read_settings
 from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH, split
+from napari_mdeblurgan.fine_tuning.judged import KEPT, HeldOutParts, Judged, kept, taken_up
 from napari_mdeblurgan.fine_tuning.pairs import output_scale
 from napari_mdeblurgan.fine_tuning.parts import learn_only
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
-from napari_mdeblurgan.fine_tuning.preview import pieces, write_pieces
-from napari_mdeblurgan.fine_tuning.scores import bicubic_scores, plain_name, score
+from napari_mdeblurgan.fine_tuning.preview import write_pieces
+from napari_mdeblurgan.fine_tuning.scores import Scores, plain_name
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
+from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
 from napari_mdeblurgan.restoration.inference import is_out_of_memory
+from napari_mdeblurgan.stopping import Stopped, stoppable
 from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint
 from napari_mdeblurgan.training.curves import write_curves
 from napari_mdeblurgan.training.losses import LossConfig
@@ -46,6 +50,7 @@ WAYS = (
     0.5,
     1.0,
 )  # from the base model to the tuned one, that are judged where planes of a stack are learned from
+PATIENCE_S = 1.0  # after a stop, for judging what was learned last
 SLOWER = 0.3  # the learning rate after a divergence, as a share of the one before
 
 
@@ -77,6 +82,13 @@ class Progress:
         return self.record.step
 
 
+class BaseAndBest(NamedTuple):
+    """How the base model does on the held-out parts, and how the best weights so far do."""
+
+    base: Judged
+    best: Judged
+
+
 class FineTuning(Sitting):
     """A fine-tuning in its folder; made by `open_fine_tuning`. Iterate `steps`. See `Sitting` for what it has beside this.
 
@@ -98,8 +110,10 @@ class FineTuning(Sitting):
         How far they lie on the way from the base model's to the tuned ones: 1, but for focus stacks perhaps less.
     best_psnr_db, base_psnr_db : float
         How they did, and how the base model did.
-    bicubic : Scores
-        How bicubic enlargement does on the same squares; the blurred image itself where nothing is enlarged.
+    parts : HeldOutParts
+        What is held out, to be judged by and drawn.
+    bicubic_judged : Judged
+        How bicubic enlargement does there; the blurred image itself where nothing is enlarged.
     output_scale : int or None
         Pixels of a result for one of the image that are learned, where these are not the base model's: 1.
     """
@@ -127,9 +141,11 @@ class FineTuning(Sitting):
         self.best = {name: value.clone() for name, value in self.base.network.state_dict().items()}
         self.best_step, self.best_way, self.best_psnr_db, self.base_psnr_db = 0, 1.0, 0.0, 0.0
         self._ways = WAYS if any(pair.stack for pair in self.pairs) else WAYS[-1:]
-        self.bicubic = bicubic_scores(self.pairs, self.split.held_out, self.split.choosing)
-        self._shown = pieces(self.pairs, self.split, self.split.choosing)
-        self._validate_at, self._validated_at = 0.0, -1
+        self.parts = HeldOutParts(self.pairs, self.split)
+        self.bicubic_judged = self.parts.judged(BicubicUpsampling(self.pairs[0].scale))
+        self._base_judged: Judged | None = None
+        self._best_judged: Judged | None = None
+        self._validate_at, self._validated_at, self._give_up_at = 0.0, -1, math.inf
         self._resume()
         if self.split.gap is not None and self.split.gap < self.base.card.halo:
             self.notes.append(
@@ -175,6 +191,10 @@ class FineTuning(Sitting):
 
     def _take_up(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         self.best = {name.partition("/")[2]: tensors.pop(name) for name in list(tensors) if name.startswith("best/")}
+        judged = {name: tensors.pop(name) for name in list(tensors) if name.startswith(KEPT)}
+        self._base_judged, self._best_judged = (
+            taken_up(each, judged, self.bicubic_judged) for each in ("base", "best")
+        )
         self._batch, self._patch = values["batch"], values["patch"]
         self._slower, self._retries = values["slower"], values["retries"]
         self.clock = WorkingClock(values["seconds"])
@@ -200,6 +220,9 @@ class FineTuning(Sitting):
     def steps(self) -> Generator[Progress, None, None]:
         """Take steps until the time is up or `stop` is called; closing the generator saves, too.
 
+        A stop gives up the step that is being taken, or, before the first step, everything. What was learned since the last
+        validation is judged only if that takes no longer than a moment; it is in the checkpoint in any case.
+
         Yields
         ------
         Progress
@@ -212,10 +235,14 @@ class FineTuning(Sitting):
         FileError
             If the folder cannot be written.
         """
-        self._stopped = False
+        self._stopped, self._give_up_at = False, math.inf
+        try:
+            with stoppable(self._gives_up):
+                self.judged()
+        except Stopped:
+            return
         if self._saved < 0:
-            self._validate_base()
-            self.save()
+            self._begin()
         with self.clock.running():
             self._wrote = time.monotonic()
             while not (self.finished or self._stopped):
@@ -223,7 +250,21 @@ class FineTuning(Sitting):
             if self._validated_at != self.training.step:
                 self._validate(self.training.step)
             self.save()
-        write_curves(self.folder.curves, read_metrics(self.folder.metrics), plain_name(self.pairs))
+        if not self._stopped:
+            self._draw_curves()
+
+    def stop(self) -> None:
+        """Let `steps` end at once, with a checkpoint; may be called from another thread."""
+        if not self._stopped:
+            self._give_up_at = time.monotonic() + PATIENCE_S
+        super().stop()
+
+    def _gives_up(self) -> bool:
+        return self._stopped
+
+    def _waits_no_longer(self) -> bool:
+        """Whether it was stopped so long ago that judging is given up, too."""
+        return self._stopped and time.monotonic() > self._give_up_at
 
     def _sitting(self) -> Generator[Progress, None, None]:
         """Steps until the end, or until one fails in a way that can be mended."""
@@ -266,40 +307,75 @@ class FineTuning(Sitting):
 
     # ---- how good it is
 
-    def _validate_base(self) -> None:
-        scores = score(self.base.network, self.pairs, self.split.held_out, self.split.choosing)
-        self.best_psnr_db = self.base_psnr_db = scores.mean_psnr_db
-        self.last_validation = self._validation(scores.mean_psnr_db, scores.mean_ssim)
+    def judged(self) -> BaseAndBest:
+        """How the base model and the best weights so far do; found out where no validation or checkpoint tells.
+
+        Raises
+        ------
+        Stopped
+            If the work was asked to stop.
+        """
+        if self._base_judged is None:
+            self._base_judged = self.parts.judged(self.base.network)
+        if self._best_judged is None:
+            self._best_judged = self.parts.judged(self.best_network().eval()) if self.best_step else self._base_judged
+        return BaseAndBest(self._base_judged, self._best_judged)
+
+    def _begin(self) -> None:
+        """What is written before the first step."""
+        base = self.judged().base
+        self.best_psnr_db = self.base_psnr_db = base.choosing.mean_psnr_db
+        self.last_validation = self._validation(base.choosing)
         self._write_row(0, self.last_validation)
         self._validated_at = 0
         self._validate_at = self.clock.seconds + self._interval(0.0)
-        write_pieces(self.folder.preview, self.base.network, self._shown)
+        write_pieces(self.folder.preview, self.parts.shown, base.shown)
+        self.save()
 
-    def _validation(self, psnr_db: float, ssim: float) -> Validation:
-        return Validation(psnr_db, ssim, self.bicubic.mean_psnr_db, self.bicubic.mean_ssim)
+    def _validation(self, scores: Scores) -> Validation:
+        plain = self.bicubic_judged.choosing
+        return Validation(scores.mean_psnr_db, scores.mean_ssim, plain.mean_psnr_db, plain.mean_ssim)
 
-    def _validate(self, step: int) -> tuple[Validation, bool]:
-        """Judge the averaged network on the squares that the best is chosen by; keep it if it is the best so far.
+    def _validate(self, step: int) -> tuple[Validation | None, bool]:
+        """Judge the averaged network on the held-out squares; keep it if it is the best so far. None where that was given up.
 
         A stack shows one field only, which is soon known by heart: weights between the base model's and the tuned ones are
         judged, too.
         """
         began = time.monotonic()
         networks = {way: between(self.base.network, self.training.averaged, way) for way in self._ways}
-        arguments = self.pairs, self.split.held_out, self.split.choosing
-        judged = {way: score(network, *arguments) for way, network in networks.items()}
-        way = max(judged, key=lambda way: judged[way].mean_psnr_db)
-        scores, network = judged[way], networks[way]
-        validation = self.last_validation = self._validation(scores.mean_psnr_db, scores.mean_ssim)
-        best = scores.mean_psnr_db > self.best_psnr_db
+        try:
+            with stoppable(self._waits_no_longer):
+                judged = {way: self.parts.judged(network) for way, network in networks.items()}
+        except Stopped:
+            self._note_unjudged(step)
+            return None, False
+        way = max(judged, key=lambda way: judged[way].choosing.mean_psnr_db)
+        found, network = judged[way], networks[way]
+        validation = self.last_validation = self._validation(found.choosing)
+        best = validation.psnr_db > self.best_psnr_db
         if best:
             self.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-            self.best_step, self.best_way, self.best_psnr_db = step, way, scores.mean_psnr_db
+            self.best_step, self.best_way, self.best_psnr_db = step, way, validation.psnr_db
+            self._best_judged = found
         self._write_row(step, validation)
-        write_pieces(self.folder.preview, network, self._shown)
+        write_pieces(self.folder.preview, self.parts.shown, found.shown)
         self._validated_at = step
+        if not (self._stopped or self.finished):
+            self._draw_curves()
         self._validate_at = self.clock.seconds + self._interval(time.monotonic() - began)
         return validation, best
+
+    def _note_unjudged(self, step: int) -> None:
+        self._validated_at = step
+        self._write_row(step, None)
+        self.notes.append(
+            f"stopped before what was learned after step {self.best_step} could be judged: the model is without it, but it is "
+            f"kept and can be resumed from step {step}"
+        )
+
+    def _draw_curves(self) -> None:
+        write_curves(self.folder.curves, read_metrics(self.folder.metrics), plain_name(self.pairs))
 
     def _interval(self, cost_s: float) -> float:
         """Seconds from one validation to the next."""
@@ -335,7 +411,9 @@ class FineTuning(Sitting):
         tensors, values = load_checkpoint(path)
         self._slower, self._retries = slower, retries
         self.training = self._new_training()
-        self.training.restore({n: t for n, t in tensors.items() if not n.startswith("best/")}, values["training"])
+        self.training.restore(
+            {n: t for n, t in tensors.items() if not n.startswith(("best/", KEPT))}, values["training"]
+        )
         self.metrics.restore(values["metrics"], self.training.step)
         self._saved = self.training.step
 
@@ -372,6 +450,7 @@ class FineTuning(Sitting):
 
     def _more(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         best: dict[str, Tensor] = {f"best/{name}": value for name, value in self.best.items()}
+        best |= kept("base", self._base_judged) | kept("best", self._best_judged if self.best_step else None)
         return best, {
             "seconds": self.clock.seconds,
             "batch": self._batch,

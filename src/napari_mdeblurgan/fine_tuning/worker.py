@@ -1,8 +1,8 @@
 """A fine-tuning in a process of its own: `python -m napari_mdeblurgan.fine_tuning.worker FOLDER`.
 
-It writes one JSON object a line. It stops after the step that it is taking, with a checkpoint and the best so far as a model,
-when a line comes in or the process that started it ends. A process of its own keeps a viewer responsive: Python's lock is not
-shared, and it runs at a lower priority. Whatever ends it, no more than the last half minute of work is lost.
+It writes one JSON object a line. It stops at once, with a checkpoint and the best so far as a model, when a line comes in or the
+process that started it ends. A process of its own keeps a viewer responsive: Python's lock is not shared, and it runs at a lower
+priority. Whatever ends it, no more than the last half minute of work is lost.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -51,6 +52,7 @@ def _work(folder: FineTuneFolder) -> None:
     from napari_mdeblurgan.fine_tuning.outcome import conclude
     from napari_mdeblurgan.fine_tuning.scores import plain_name
     from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
+    from napari_mdeblurgan.stopping import Stopped, stoppable
 
     stopping = threading.Event()
     with owned(folder) as lock:
@@ -59,7 +61,12 @@ def _work(folder: FineTuneFolder) -> None:
         _listen(stopping, tuning.stop)
         losses, validations = tuning.history()
         tell("history", losses=losses, validations=validations)
-        tell("estimate", sentence=estimate(tuning).sentence, resumed=tuning.resumed)
+        try:
+            with stoppable(stopping.is_set):
+                sentence = estimate(tuning).sentence
+        except Stopped:
+            return
+        tell("estimate", sentence=sentence, resumed=tuning.resumed)
         told, notes = 0.0, 0
         if stopping.is_set():
             return
@@ -70,7 +77,7 @@ def _work(folder: FineTuneFolder) -> None:
                 tell(
                     "begun",
                     base_db=tuning.base_psnr_db,
-                    bicubic_db=tuning.bicubic.mean_psnr_db,
+                    bicubic_db=tuning.bicubic_judged.choosing.mean_psnr_db,
                     plain=plain_name(tuning.pairs),
                 )
                 tell("preview", path=str(folder.preview))
@@ -92,6 +99,8 @@ def _work(folder: FineTuneFolder) -> None:
                 )
                 if validation is not None:
                     tell("preview", path=str(folder.preview))
+        if not (tuning.training.step or tuning.finished):  # stopped before anything was learned
+            return
         tell("preview", path=str(folder.preview))
         tell("judging")
         outcome = conclude(tuning)
@@ -117,4 +126,7 @@ def give_way() -> None:
 
 if __name__ == "__main__":
     give_way()
-    sys.exit(main(Path(sys.argv[1])))
+    code = main(Path(sys.argv[1]))
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)  # all is written; torch would take a second to be taken apart

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from napari_mdeblurgan.stopping import Stopped, stoppable
 from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint, went_back_to
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.loader import prefetched
@@ -94,6 +95,10 @@ class Sitting:
         """Whether it ends after this step, though it is not `finished`."""
         return self._stopped
 
+    def _gives_up(self) -> bool:
+        """Whether the step that is being taken is left, as if it had not been begun. Several processes only take whole ones."""
+        return False
+
     def _records(self, batches: Iterable[Patches], workers: int = 1) -> Generator[Record, None, None]:
         """Take steps until the end. However they end, what was learned by whole steps is in a checkpoint then."""
         ahead = cast("Generator[Patches, None, None]", prefetched(batches, workers=workers))
@@ -102,7 +107,12 @@ class Sitting:
             with closing(ahead), closing(self.training.run(ahead)) as records:  # so that threads end
                 while not self.finished:
                     whole = False
-                    record = next(records)
+                    try:
+                        with stoppable(self._gives_up):
+                            record = next(records)
+                    except Stopped:  # nothing of the step is left
+                        whole = True
+                        break
                     whole = True
                     if self.writes:
                         self.metrics.take(record)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +18,11 @@ from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.stopping import Stopped
 from napari_mdeblurgan.training.adam import Adam
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.distributed import ALONE, Place, averaged, synchronised
+from napari_mdeblurgan.training.heeding import heed_backwards
 from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
 from napari_mdeblurgan.training.muon import Muon
 from napari_mdeblurgan.training.objectives import DiscriminatorObjective, GeneratorObjective
@@ -94,6 +97,7 @@ class Training:
         if self.discriminator is not None:
             self.first_loss = GeneratorLoss(_without_discriminator(loss), self.loss.trunk)
         device = str(self.device)
+        heed_backwards(network)
         self._objective = synchronised(GeneratorObjective(network, self.discriminator), place, device)
         if self.discriminator is not None:
             nn.utils.convert_conv2d_weight_memory_format(self.discriminator, torch.channels_last)
@@ -130,6 +134,8 @@ class Training:
         ------
         Diverged
             Before the weights are touched, if a term of the loss or the gradient is not finite.
+        Stopped
+            Before the weights are touched, if the work was asked to stop in the middle of a step.
         """
         self.network.train()
         waiting = iter(batches)
@@ -140,9 +146,26 @@ class Training:
             except StopIteration:
                 return
             waited = time.perf_counter() - start
-            terms, shares, norm, rate = self._take(patches.to(self.device))
+            with self._undone_if_stopped():
+                terms, shares, norm, rate = self._take(patches.to(self.device))
             self.step += 1
             yield Record(self.step, terms, shares, rate, norm, time.perf_counter() - start, waited)
+
+    @contextmanager
+    def _undone_if_stopped(self) -> Iterator[None]:
+        """A step that is stopped, which can only be before it touches the weights, leaves nothing else behind."""
+        random, weighting = torch.get_rng_state(), self.loss.weighting.state_dict()
+        first_weighting = self.first_loss.weighting.state_dict()
+        on_cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        try:
+            yield
+        except Stopped:
+            torch.set_rng_state(random)
+            if on_cuda is not None:
+                torch.cuda.set_rng_state(on_cuda, self.device)
+            self.loss.weighting.load_state_dict(weighting)
+            self.first_loss.weighting.load_state_dict(first_weighting)
+            raise
 
     @exact_float32()
     def _take(self, patches: Patches) -> tuple[dict[str, float], dict[str, float], float, float]:

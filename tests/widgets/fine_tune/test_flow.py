@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from qtpy.QtCore import Qt, QTimer
 from scipy.ndimage import gaussian_filter
 
+from napari_mdeblurgan.model import list_models, load_model
+from napari_mdeblurgan.training.checkpoint import load_checkpoint
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune.starting import NOT_BEGUN
 from napari_mdeblurgan.widgets.fine_tune.widget import RESULT, TRAINING, FineTuneWidget
@@ -117,6 +120,41 @@ def test_stop_ends_what_has_learned_nothing_yet_at_once(tuner, registered_pair, 
         assert not tuner.result.recommended
     tuner.resume_button.look()
     assert len(tuner.resume_button.begun) == 1  # the second; nothing is left of the first
+
+
+def start_with_long_steps(tuner: FineTuneWidget, qtbot: QtBot) -> None:
+    """A model as it is shipped, and patches of which a step takes seconds."""
+    tuner.base.setCurrentIndex(tuner.base.findData("gray-x2"))
+    tuner.name.setText("stopped")
+    tuner.training.batch.setValue(32)
+    tuner.training.patch.setValue(96)
+    qtbot.mouseClick(tuner.start_button, Qt.MouseButton.LeftButton)
+
+
+def test_stop_is_heeded_in_the_middle_of_a_long_step_and_what_was_learned_is_whole(tuner, registered_pair, qtbot):
+    registered_pair()
+    start_with_long_steps(tuner, qtbot)
+    qtbot.waitUntil(lambda: bool(tuner.training.curves.losses), timeout=PATIENCE_MS)
+    qtbot.mouseClick(tuner.stop_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not tuner.running, timeout=2000)
+    assert tuner.status.text() == "'stopped' is ready in Deblur + SR."
+    assert tuner.start_button.isEnabled()
+    (begun,) = tuner.resume_button.begun
+    tensors, values = load_checkpoint(begun.folder.checkpoint)
+    assert values["training"]["step"] == begun.step >= 1
+    assert all(torch.isfinite(value).all() for value in tensors.values())
+    assert load_model("stopped").card.scores["fine_tuned_from"] == "gray-x2"
+
+
+def test_stop_while_the_time_is_estimated_or_the_base_model_is_judged_leaves_at_once(tuner, registered_pair, qtbot):
+    registered_pair()
+    start_with_long_steps(tuner, qtbot)
+    qtbot.waitUntil(lambda: tuner._process is not None and tuner._process._begun, timeout=PATIENCE_MS)
+    qtbot.mouseClick(tuner.stop_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not tuner.running, timeout=2000)
+    assert tuner.status.text() == NOT_BEGUN
+    assert tuner.start_button.isEnabled()
+    assert "stopped" not in [card.name for card in list_models()]
 
 
 def test_stopped_keeps_the_best_and_goes_on_in_another_widget(viewer, tuner, registered_pair, qtbot):
