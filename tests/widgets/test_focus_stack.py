@@ -14,9 +14,11 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QCheckBox
 
 from napari_mdeblurgan.focus import FocusChoice, all_in_focus, followed
+from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 from napari_mdeblurgan.widgets.origin import is_result
+from napari_mdeblurgan.widgets.runner import Runner
 from napari_mdeblurgan.widgets.trust import is_map
 from tests.focus.test_stack import LEFT, PLANES, RIGHT, inner, texture, two_halves
 from tests.widgets.maps_shown import show_map
@@ -413,3 +415,26 @@ def test_a_result_larger_than_the_memory_is_refused(
     said = dock.status.text().replace("\N{NO-BREAK SPACE}", " ")
     assert "'stack' needs 147 kB of memory, and 100 kB are free" in said
     assert names(viewer) == ["stack"]
+
+
+def test_how_long_a_stack_takes_is_said_before_the_button_is_pressed(
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    stack: np.ndarray,
+    press: Callable[[QAbstractButton], None],
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Runner, "elapsed", property(lambda _: 20.0))
+    assert dock.time.text() == ""
+    viewer.add_image(stack, name="stack", **PLACE)
+    assert dock.time.text() == wording.TIME_UNKNOWN
+    press(dock.run)
+    assert dock.time.text() == ""
+    qtbot.waitUntil(lambda: not dock.running, timeout=120_000)
+    viewer.layers.selection.active = viewer.layers["stack"]
+    assert dock.time.text() == "About 20 s on the CPU."
+    viewer.add_image(np.tile(stack, (1, 2, 1)), name="larger", **PLACE)
+    assert dock.time.text() == "About 40 s on the CPU."
+    press(dock.register)
+    assert dock.time.text() == wording.TIME_UNKNOWN

@@ -55,9 +55,26 @@ def test_what_no_run_tells_follows_from_the_bare_network(choices_folder: Path) -
     assert times.seconds(replace(WORK, trust=True)) == pytest.approx(30)
 
 
-def test_runs_of_about_the_same_size_tell_most_and_much_smaller_ones_least(choices_folder: Path) -> None:
+def test_a_much_smaller_run_tells_nothing_for_most_of_it_was_getting_ready(choices_folder: Path) -> None:
+    times = after((replace(WORK, values=10_000), 6))
+    assert times.seconds(WORK) is None
+    assert times.told_of([WORK]) == wording.TIME_OF_LARGER_UNKNOWN
+    assert times.seconds(replace(WORK, values=40_000)) == pytest.approx(24)
+    assert times.told_of([replace(WORK, model="gray-x4")]) == wording.TIME_UNKNOWN
+
+
+def test_two_small_runs_tell_what_getting_ready_takes_and_what_a_value_takes(choices_folder: Path) -> None:
+    small, larger = replace(WORK, values=10_000), replace(WORK, values=110_000)
+    assert after((small, 5.2), (larger, 7.2)).seconds(WORK) == pytest.approx(5 + 20)
+
+
+def test_a_run_of_enough_values_tells_for_any_size(choices_folder: Path) -> None:
+    assert after((replace(WORK, values=250_000), 8)).seconds(replace(WORK, values=10_000_000)) == pytest.approx(320)
+
+
+def test_runs_of_about_the_same_size_tell_most(choices_folder: Path) -> None:
     small = replace(WORK, values=10_000)
-    assert after((small, 2)).seconds(WORK) == pytest.approx(200)
+    assert after((small, 2)).seconds(small) == pytest.approx(2)
     assert after((WORK, 20)).seconds(WORK) == pytest.approx(20)
     assert RunTimes().seconds(small) == pytest.approx(2)
     assert RunTimes().seconds(replace(WORK, values=100_000)) == pytest.approx(2)
@@ -106,6 +123,8 @@ def test_before_the_button_is_pressed_the_dock_says_how_long_it_will_take(
     small = viewer.add_image(noise(40, 48), name="small")
     assert time.value == wording.TIME_UNKNOWN
     qtbot.mouseClick(controls.run.native, Qt.MouseButton.LeftButton)
+    assert widget.running
+    assert time.value == ""  # not that it will be known after the first run
     wait_for_end()
     assert time.value == "About 20 s on the CPU."
     large = viewer.add_image(noise(80, 96), name="large")

@@ -442,6 +442,8 @@ class DeblurWidget(Container):
         controls.working.visible = self.running
         if not self.running:
             controls.time.value = self._arrivals.run_times.told(self._orders.all_of(images)) if problem is None else ""
+        elif controls.time.value in (wording.TIME_UNKNOWN, wording.TIME_OF_LARGER_UNKNOWN):
+            controls.time.value = ""  # the bar tells by now
         self.sharpness.show(self._pairs.following(self._active(), self._compared()))
         self.comparison.follow()
         controls.report.enabled = self._reported() is not None

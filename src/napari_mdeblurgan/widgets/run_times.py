@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RUNS, KINDS = 5, 200  # that are kept: of one kind, and kinds
 ALIKE = 4  # times as many values, up to which runs are alike: of a small one, most of the time goes into getting ready
+ENOUGH = 250_000  # values of a run by which the time of a much larger one is judged
+APART = 2  # times as many values, from which on two runs tell what getting ready takes
 ORIENTATIONS, ASSESSED = 8, 2  # times as long, where no run tells
 
 log = logging.getLogger(__name__)
@@ -105,34 +107,46 @@ class RunTimes:
         found = [self.seconds(work) for work in works]
         known = [each for each in found if each is not None]
         if not works or len(known) < len(found):
-            return wording.TIME_UNKNOWN if works else ""
+            kinds = {replace(work, device=self._devices.get(work.device, work.device)).kind for work in works}
+            return (
+                ""
+                if not works
+                else wording.TIME_OF_LARGER_UNKNOWN
+                if kinds <= self._runs.keys()
+                else wording.TIME_UNKNOWN
+            )
         return wording.expected(share * sum(known), self._devices.get(works[0].device, works[0].device))
 
     def seconds(self, work: Work) -> float | None:
         """How long a job will take; None if no run tells."""
         work = replace(work, device=self._devices.get(work.device, work.device))
-        own = self._rate(work)
+        own = self._took(work)
         if own is not None:
-            return own * work.values
+            return own
         for times, like_it in (
             (1, replace(work, on_disk=not work.on_disk)),
             (ASSESSED, replace(work, trust=False)),
             (ORIENTATIONS, replace(work, ensemble=False)),
             (ORIENTATIONS * ASSESSED, replace(work, ensemble=False, trust=False)),
         ):
-            rate = self._rate(like_it) if like_it != work else None
-            if rate is not None:
-                return times * rate * work.values
+            took = self._took(like_it) if like_it != work else None
+            if took is not None:
+                return times * took
         return None
 
-    def _rate(self, work: Work) -> float | None:
-        """Seconds for a value, from runs of about as many; else from those of more, else from that of the most."""
+    def _took(self, work: Work) -> float | None:
+        """Seconds, by runs of about as many values, else of more, else by smaller ones without what getting ready takes."""
         runs = self._runs.get(work.kind, [])
         if not runs:
             return None
         more = [run for run in runs if run[0] * ALIKE >= work.values]
-        alike = [run for run in more if run[0] <= work.values * ALIKE] or more or [max(runs)]
-        return sum(seconds for _, seconds in alike) / sum(values for values, _ in alike)
+        alike = [run for run in more if run[0] <= work.values * ALIKE] or more
+        if alike:
+            return work.values * sum(seconds for _, seconds in alike) / sum(values for values, _ in alike)
+        (few, short), (many, long) = min(runs), max(runs)
+        if many >= APART * few and long > short:  # the rest of the time passes before the first value
+            return long + (long - short) / (many - few) * (work.values - many)
+        return work.values * long / many if many >= ENOUGH else None
 
 
 Runs = dict[str, list[tuple[int, float]]]

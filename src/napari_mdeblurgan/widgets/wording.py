@@ -23,6 +23,7 @@ NOT_ASSESSED = "Cancelled; the result is whole. Press Resume to go on finding ou
 WHOLE = "The result itself is whole."
 RUN, RESUME = "Deblur + SR", "Resume"
 TIME_UNKNOWN = "Time: known after the first run."
+TIME_OF_LARGER_UNKNOWN = "Time: known after the first large run."
 TIME_TOLD_THEN = "Time: known once it runs."
 NOTHING_MISSING = "All results are there already."
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"

@@ -62,7 +62,7 @@ class Expecting(QObject):
             return "" if self._found.files else wording.NOTHING_MISSING
         works = [_work(each.values, settings, rgb=each.rgb, on_disk=each.on_disk) for each in self._found.images]
         words = self._times.told_of(works, self._found.share)
-        known = words != wording.TIME_UNKNOWN
+        known = words not in (wording.TIME_UNKNOWN, wording.TIME_OF_LARGER_UNKNOWN)
         return f"{words} {wording.judged_by(self._found.looked_at, self._found.files)}".strip() if known else words
 
     def forget(self) -> None:

@@ -71,6 +71,9 @@ class FocusStackPanel(QWidget):
             "Make one image that is sharp wherever a plane is, as a new layer on the stack. The height of every place, and how "
             "sure it is, come as hidden layers."
         )
+        self.time = plain(QLabel())
+        self.time.setWordWrap(True)
+        self.time.setToolTip("How long it will take, by what earlier stacks took on this computer.")
         self.bar = QProgressBar()
         self.bar.setRange(0, PROGRESS_STEPS)
         self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -108,6 +111,7 @@ class FocusStackPanel(QWidget):
         rows.addLayout(_row(self.register, self.ordered))
         rows.addWidget(self.onward)
         rows.addLayout(_row(self.preview, self.run))
+        rows.addWidget(self.time)
         self.working = QWidget()
         working = _row(self.bar, self.cancel)
         working.setContentsMargins(0, 0, 0, 0)

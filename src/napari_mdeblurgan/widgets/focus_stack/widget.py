@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from napari_mdeblurgan.widgets.job import Failed
 from napari_mdeblurgan.widgets.layers import remove_layers
 from napari_mdeblurgan.widgets.opening import deblur_widget
 from napari_mdeblurgan.widgets.plain import literal
+from napari_mdeblurgan.widgets.run_times import RunTimes, Work
 from napari_mdeblurgan.widgets.runner import Runner
 from napari_mdeblurgan.widgets.view import image_shape
 
@@ -70,6 +72,8 @@ class FocusStackWidget(FocusStackPanel):
         self._previewed: weakref.ref[Image] | None = None
         self._message = ""  # what is going on or has come of it
         self._told: list[str] = []
+        self._times = RunTimes()
+        self._work: Work | None = None  # of the stack that is put together
         self._choices = read_choices(FocusStackChoices)
         for box, wish in self._remembered:
             box.setChecked(wish == "yes")
@@ -90,6 +94,7 @@ class FocusStackWidget(FocusStackPanel):
         self.heights.currentIndexChanged.connect(self._offer_followers)
         for box, _ in self._remembered:
             box.clicked.connect(self._remember)
+            box.toggled.connect(self._refresh)
         self.preview.clicked.connect(self.start_preview)
         self.run.clicked.connect(self.start)
         self.cancel.clicked.connect(self.stop)
@@ -250,7 +255,8 @@ class FocusStackWidget(FocusStackPanel):
             step_um=self.step.value(),
             preview=preview,
         )
-        self._begin([job], [self.layers], note)
+        work = None if preview else self._expected()
+        self._begin([job], [self.layers], note, work)
 
     def _stack(self, *, preview: bool) -> tuple[StackSource, str]:
         layers, axis = self.layers, self.depth_axis
@@ -273,7 +279,17 @@ class FocusStackWidget(FocusStackPanel):
             return
         self._begin(jobs, [layers for layers, _ in pairs if layers], "")
 
-    def _begin(self, jobs: list[FocusJob], sources: list[tuple[Image, ...]], note: str) -> None:
+    def _expected(self) -> Work:
+        """What the time of putting the chosen stack together depends on."""
+        values = sum(math.prod(image_shape(layer)) * (3 if layer.rgb else 1) for layer in self.layers)
+        ways = [name for name, box in (("registered", self.register), ("ordered", self.ordered)) if box.isChecked()]
+        named = " ".join(["focus stack", *ways]), "cpu", "", None
+        return Work(values, *named, ensemble=False, trust=False, on_disk=False)
+
+    def _begin(
+        self, jobs: list[FocusJob], sources: list[tuple[Image, ...]], note: str, work: Work | None = None
+    ) -> None:
+        self._work = work
         self._sources = [tuple(map(weakref.ref, layers)) for layers in sources]
         self._told = [note] if note else []
         self.show_life()
@@ -315,6 +331,8 @@ class FocusStackWidget(FocusStackPanel):
             remove_layers(self._viewer, list(self._there([self._previewed])))
         image = add_focused(self._viewer, made, sources)
         self._previewed = weakref.ref(image) if made.preview else None
+        if self._work is not None:
+            self._times.keep(self._work, "cpu", self._runner.elapsed)
         self._told.append(f"{image.name!r} was made in {wording.duration(self._runner.elapsed)}.")
         self._told += made.notes
         if made.maps and self.onward.isChecked():
@@ -340,8 +358,11 @@ class FocusStackWidget(FocusStackPanel):
             event.disconnect(self._offer)
         self._viewer.layers.selection.events.changed.disconnect(self._follow)
 
-    def _refresh(self) -> None:
+    def _refresh(self, _: object = None) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
+        self.time.setText(
+            self._times.told_of([self._expected()]) if self.layers and not self.running and not self.problem else ""
+        )
         running, ready = self.running, not self.running and not self.problem
         several = len(self.layers) > 1
         self._show_row(self.axis, shown=not several)
