@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
@@ -121,3 +122,33 @@ def test_sizes_places_and_times_may_be_numbers_of_numpy(tmp_path: Path, name: st
     again = read_image(tmp_path / name)
     assert (again.pixel_size, again.unit, again.position) == ({"X": 2.0, "Y": 3.0}, "µm", {"X": 7.0, "Y": 8.0})
     assert (again.time_step_s, again.time_origin) == (5.0, 4.0)
+
+
+STAGE = """<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">
+<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="40" SizeY="30" SizeZ="2" SizeC="1" SizeT="1"
+PhysicalSizeX="0.5" PhysicalSizeY="500" PhysicalSizeYUnit="nm" PhysicalSizeZ="2">
+<Channel ID="Channel:0" SamplesPerPixel="1"/><TiffData/>
+<Plane TheZ="1" TheT="0" TheC="0" PositionX="9" PositionXUnit="µm" PositionY="9" PositionYUnit="µm"
+PositionZ="9" PositionZUnit="µm"/>
+<Plane TheZ="0" TheT="0" TheC="0" PositionX="12.5" PositionXUnit="mm" PositionY="-250" PositionYUnit="µm"
+PositionZ="{place}" PositionZUnit="{unit}"/>
+</Pixels></Image></OME>"""
+
+
+@pytest.mark.parametrize(
+    ("place", "unit", "depth"), [("7", "µm", 7.0), ("7", "reference frame", 0.0), ("nan", "µm", 0.0)]
+)
+def test_an_ome_tiff_lies_where_the_stage_was_at_its_first_plane(
+    tmp_path: Path, place: str, unit: str, depth: float
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 30, 40)).astype(np.uint8)
+    told = STAGE.format(place=place, unit=unit).encode()
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, description=told, metadata=None, photometric="minisblack")
+    image = read_image(tmp_path / "a.ome.tif")
+    assert (image.unit, image.pixel_size) == ("µm", pytest.approx({"X": 0.5, "Y": 0.5, "Z": 2.0}))
+    assert image.position == pytest.approx(
+        {"X": 12_500.0, "Y": -250.0, "Z": depth}
+    )  # a frame of reference is no unit of length
+    for name in ("b.ome.tif", "b.ome.zarr", "b.tif"):  # and so does what is made of it
+        write_image(tmp_path / name, image)
+        assert read_image(tmp_path / name).position == pytest.approx(image.position)

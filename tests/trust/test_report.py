@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,14 @@ def test_names_cannot_write_into_the_page(report: Report) -> None:
     page = report_html(report)
     assert "&lt;b&gt;cells" in page
     assert "<b>cells" not in page
+
+
+def test_a_name_that_is_not_utf_8_is_shown_as_far_as_it_is(report: Report, tmp_path: Path) -> None:
+    strange = replace(report, source="caf\udce9.tif", settings=report.settings | {"model": "m\udce9.safetensors"})
+    write_report(tmp_path / "a.html", strange)
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "caf\N{REPLACEMENT CHARACTER}.tif" in page
+    assert "m\N{REPLACEMENT CHARACTER}.safetensors" in page
 
 
 def test_lengths_are_in_pixels_and_in_the_unit(report: Report) -> None:

@@ -263,7 +263,9 @@ def _check_files(source: Path, request: Request, overwrite: bool) -> None:
         if path == output and request.assesses and _was_made_on_disk(path):
             continue  # if it is the same that is asked for, its assessment goes on
         if path.exists() and not overwrite:
-            mend = "remove it, or choose another name" if path.is_dir() else "choose another name or add --overwrite"
+            mend = "choose another name or add --overwrite"
+            if path.is_dir():  # of a folder, only an OME-Zarr can be what is meant
+                mend = "remove it, or choose another name" if path.suffix.lower() == ".zarr" else "name a file in it"
             raise WrongUse(f"{path} is there already; {mend}.")
         if path != report:
             check_output(path, "YX", "uint8")

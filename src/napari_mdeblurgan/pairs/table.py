@@ -15,7 +15,7 @@ from napari_mdeblurgan.pairs.geometry import moved
 from napari_mdeblurgan.pairs.many import Outcome
 from napari_mdeblurgan.pairs.overlay import checkerboard, magenta_green
 from napari_mdeblurgan.pairs.pair import RegisteredPair
-from napari_mdeblurgan.plain_text import for_spreadsheet
+from napari_mdeblurgan.plain_text import for_metadata, for_spreadsheet
 from napari_mdeblurgan.storage import Micrograph, write_image
 
 TABLE = "pairs.csv"
@@ -74,7 +74,7 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
-        [tuple(COLUMNS), *(tuple(map(for_spreadsheet, row(outcome))) for outcome in outcomes)]
+        [tuple(COLUMNS), *(tuple(for_metadata(for_spreadsheet(cell)) for cell in row(outcome)) for outcome in outcomes)]
     )
     with replacing(path) as file:
         file.write(text.getvalue().encode("utf-8-sig"))  # so that a spreadsheet sees that it is UTF-8

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 BEST_COMPRESSION = 0.25  # what is left of a micrograph's bytes on disk, if all goes well
 PYRAMID = 4 / 3
+LEAST_GB = 0.1  # that is told in GB
 SHARE = 0.9  # of the memory that is free
 ASSESSED_BYTES = 44  # of memory that an assessment takes for each pixel of the image
+
+
+def amount(size: float) -> str:
+    """A number of bytes in words: "1.5 GB", "0.4 MB"."""
+    return f"{size / 1e9:,.1f} GB" if size >= LEAST_GB * 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def check_room(path: Path, shape: tuple[int, ...], dtype: np.dtype, missing: float = 1.0) -> None:
@@ -44,7 +50,7 @@ def check_room(path: Path, shape: tuple[int, ...], dtype: np.dtype, missing: flo
     free = shutil.disk_usage(nearest(path.parent)).free
     if needed * BEST_COMPRESSION > free:
         raise FileError(
-            f"{path} would take up to {needed / 1e9:,.1f} GB and {free / 1e9:,.1f} GB are free there; make room, "
+            f"{path} would take up to {amount(needed)} and {amount(free)} are free there; make room, "
             "choose another folder or restore a part of the image."
         )
 
@@ -79,6 +85,6 @@ def check_memory(path: Path, image: Micrograph, factor: int, region: Region | No
     free = psutil.virtual_memory().available
     if needed > SHARE * free:
         raise FileError(
-            f"{path} would take {needed / 1e9:.1f} GB of memory to make, and {free / 1e9:.1f} GB are free; let it end in "
+            f"{path} would take {amount(needed)} of memory to make, and {amount(free)} are free; let it end in "
             ".ome.zarr, which is made block by block."
         )

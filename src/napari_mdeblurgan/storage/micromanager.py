@@ -98,7 +98,10 @@ def calibration_of(tif: TiffFile, series: TiffPageSeries) -> Calibration:
     xml, number, channels = tif.ome_metadata, series.attr["position"], series.attr["channels"]
     ome = from_ome(xml, number, series.name, tif.filename) if xml else Calibration()
     summary = _summary(tif)
-    steps = {axis: Step(size, ome.geometry.unit_of(axis)) for axis, size in ome.geometry.scale.items()}
+    steps = {
+        axis: Step(size, ome.geometry.unit_of(axis), ome.geometry.origin.get(axis, 0.0))
+        for axis, size in ome.geometry.scale.items()
+    }
     edge = next((summary[key] for key in ("PixelSize_um", "PixelSizeUm") if is_size(summary.get(key))), None)
     if edge is not None:
         steps = {axis: Step(float(edge), "µm") for axis in "XY"} | steps
@@ -106,7 +109,7 @@ def calibration_of(tif: TiffFile, series: TiffPageSeries) -> Calibration:
     if is_scale(depth) and "Z" not in steps:
         steps["Z"] = Step(float(depth), "µm")
     elif is_scale(depth) and depth < 0:
-        steps["Z"] = Step(-abs(steps["Z"].scale), steps["Z"].unit)
+        steps["Z"] = steps["Z"]._replace(scale=-abs(steps["Z"].scale))
     interval = summary.get("Interval_ms")
     names = ome.channel_names or _texts(summary.get("ChNames"))
     display = ome.display or _display(summary)

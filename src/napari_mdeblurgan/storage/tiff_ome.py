@@ -15,7 +15,15 @@ from napari_mdeblurgan.storage.display import (
     display_document,
     display_from,
 )
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size, seconds_in
+from napari_mdeblurgan.storage.geometry import (
+    MICROMETRES,
+    Geometry,
+    Step,
+    is_scale,
+    is_size,
+    seconds_in,
+    unit_of_length,
+)
 from napari_mdeblurgan.storage.objective import ome_objective
 from napari_mdeblurgan.storage.ome_zarr_metadata import PROVENANCE_KEY
 
@@ -51,6 +59,7 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
         return Calibration()
     own = own_annotation(root)
     mirrored, position = own.get("mirrored"), own.get("position")
+    stage = _stage(chosen)
     steps = {}
     for axis in "XYZ":
         size = _number(chosen.get(f"PhysicalSize{axis}"))
@@ -58,7 +67,8 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
         if is_size(size):
             sign = -1 if isinstance(mirrored, list) and axis in mirrored else 1
             unit = chosen.get(f"PhysicalSize{axis}Unit", "µm")
-            steps[axis] = Step(sign * size, unit, float(begin) if is_scale(begin) else 0.0)
+            own_begin = float(begin) if is_scale(begin) else 0.0
+            steps[axis] = Step(sign * size, unit, own_begin if own else _in_unit(stage.get(axis), unit))
     channels = chosen.findall("{*}Channel")
     names = tuple(channel.get("Name", "") for channel in channels)
     seconds = seconds_in(chosen.get("TimeIncrementUnit", "s"))
@@ -87,6 +97,28 @@ def _image(root: ElementTree.Element, index: int, name: str, file_name: str) -> 
         if len(only) == 1:
             return only[0]
     return images[index] if index < len(images) else None
+
+
+def _stage(pixels: ElementTree.Element) -> dict[str, tuple[float, str]]:
+    """Where the stage was at the first plane, with its unit of length; nothing along axes where it is in another."""
+    planes = pixels.findall("{*}Plane")
+    if not planes:
+        return {}
+    first = min(planes, key=lambda plane: [_number(plane.get(f"The{axis}")) for axis in "TCZ"])
+    told = {
+        axis: (_number(first.get(f"Position{axis}")), unit_of_length(first.get(f"Position{axis}Unit")))
+        for axis in "XYZ"
+    }
+    return {axis: (value, unit) for axis, (value, unit) in told.items() if unit is not None and math.isfinite(value)}
+
+
+def _in_unit(place: tuple[float, str] | None, unit: str) -> float:
+    """A place in another unit of length; 0 where there is none, or the other is no unit of length."""
+    wanted = unit_of_length(unit)
+    if place is None or wanted is None:
+        return 0.0
+    value, known = place
+    return value if known == wanted else value * (MICROMETRES[known] / MICROMETRES[wanted])
 
 
 def own_annotation(root: ElementTree.Element) -> dict[str, Any]:

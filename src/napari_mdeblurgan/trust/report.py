@@ -16,6 +16,7 @@ from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.comparison import comparison
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.trust.assess import Assessment
 from napari_mdeblurgan.trust.consistency import NOTABLE
 from napari_mdeblurgan.trust.domain import in_shares
@@ -104,7 +105,7 @@ def write_report(path: str | Path, report: Report) -> None:
 
 def report_html(report: Report) -> str:
     """The page."""
-    title = f"How far can the restoration of {report.source} be trusted?"
+    title = f"How far can the restoration of {for_metadata(report.source)} be trusted?"
     found = report.assessment
     shown = f"A part that is rich in detail: {report.where}. " if report.where else ""
     shown += "Framed: the part with most detail, magnified below."
@@ -205,5 +206,8 @@ def _figure(name: str, about: str, png: bytes, wide: bool = False) -> str:
 
 
 def _table(rows: dict[str, str]) -> str:
-    lines = (f"<tr><td>{html.escape(name)}</td><td>{html.escape(text)}</td></tr>" for name, text in rows.items())
+    lines = (
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(for_metadata(text))}</td></tr>"
+        for name, text in rows.items()
+    )
     return "<table>\n" + "\n".join(lines) + "\n</table>"
