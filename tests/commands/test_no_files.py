@@ -38,3 +38,14 @@ def test_a_folder_for_results_behind_a_link_that_leads_nowhere_is_said(
     code, _, said = run("batch", tmp_path / "in.tif", "--output", tmp_path / "round")
     assert code == 2
     assert "round is a link that leads nowhere; remove it, or choose another folder" in said
+
+
+def test_a_folder_in_the_place_of_a_result_is_not_to_be_removed(
+    run: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "in.tif", np.zeros((40, 48), np.uint8))
+    for name, mend in (("there.tif", "name a file in it"), ("there.ome.zarr", "remove it, or choose another name")):
+        (tmp_path / name).mkdir()
+        code, _, said = run("restore", tmp_path / "in.tif", tmp_path / name)
+        assert code == 2
+        assert f"{name} is there already; {mend}." in said

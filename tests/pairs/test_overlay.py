@@ -75,6 +75,12 @@ def test_the_table_says_where_the_field_is_and_why_a_pair_failed(make, tmp_path)
     assert "empty" in second["problems"]
 
 
+def test_a_pair_whose_name_is_not_utf_8_has_a_row_all_the_same(make, tmp_path) -> None:
+    made = make(20).pair
+    write_table(tmp_path / "pairs.csv", register_all([replace(made, name="caf\udce9")]))
+    assert "caf\N{REPLACEMENT CHARACTER}," in (tmp_path / "pairs.csv").read_text(encoding="utf-8-sig")
+
+
 def test_overlays_are_written_under_names_that_files_may_have(pair, tmp_path) -> None:
     (stem,) = overlay_stems(["day 1/field: 2"])
     paths = write_overlays(tmp_path, pair, stem)

@@ -24,6 +24,7 @@ from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
 from napari_mdeblurgan.storage.map_places import maps_path
+from napari_mdeblurgan.storage.ome_zarr_chunks import Chunk, ChunkStore
 
 Models = Callable[..., Model]
 LARGE = np.random.default_rng(0).integers(0, 4000, (300, 410), np.uint16)
@@ -253,6 +254,11 @@ class Usage(NamedTuple):
     free: int
 
 
+@pytest.mark.parametrize(("size", "said"), [(2.5e12, "2,500.0 GB"), (1e8, "0.1 GB"), (4e5, "0.4 MB")])
+def test_small_amounts_are_not_nothing(size: float, said: str) -> None:
+    assert room.amount(size) == said
+
+
 def test_a_disk_that_is_far_too_small_is_told_of_before_any_work(
     tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +266,28 @@ def test_a_disk_that_is_far_too_small_is_told_of_before_any_work(
     with pytest.raises(FileError, match="make room"):
         open_scan(lazy(), tiny_model(), tmp_path / "a.zarr", **WISHES)
     assert not list(tmp_path.glob("a.zarr*"))
+
+
+@pytest.mark.parametrize("blocks", [0, 2])
+def test_a_disk_that_fills_keeps_what_is_done_and_nothing_where_that_is_nothing(
+    tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    model, written, write = tiny_model(), [], ChunkStore.write
+
+    def filling(store: ChunkStore, level: int, chunk: Chunk, pixels: np.ndarray) -> None:
+        if level == 0:
+            written.append(chunk)
+        if len(written) > blocks:
+            raise FileError("The disk is full.")
+        write(store, level, chunk, pixels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChunkStore, "write", filling)
+        with pytest.raises(FileError, match="disk is full"):
+            restored(lazy(), model, tmp_path / "a.zarr", **WISHES)
+    assert [path.name for path in tmp_path.iterdir()] == (["a.zarr.partial"] if blocks else [])
+    again = open_scan(lazy(), model, tmp_path / "a.zarr", **WISHES)
+    assert len(again.blocks) - len(again.missing()) == blocks
 
 
 def test_wrong_images_and_names_are_refused_before_anything_is_written(tiny_model: Models, tmp_path: Path) -> None:

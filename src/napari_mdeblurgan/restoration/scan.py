@@ -153,7 +153,7 @@ class Scan:
         Raises
         ------
         FileError
-            If the disk is full, or the source cannot be read.
+            If the disk is full, or the source cannot be read; where no block is done, nothing is left.
         OutOfMemory
             If not even the smallest tile fits.
         """
@@ -163,11 +163,15 @@ class Scan:
         done = before = total - sum(block.pixels for block in todo)
         yield Progress(done, total, 0.0, before)
         places = Todo(todo, first=self._is_wanted)
-        for blocks in self._walk(places):
-            done += sum(block.pixels for block in blocks)
-            begun = int(places.begun * self.plan.factor**2)
-            yield Progress(done + begun, total, time.perf_counter() - start, before)
-        return self.finish()
+        try:
+            for blocks in self._walk(places):
+                done += sum(block.pixels for block in blocks)
+                begun = int(places.begun * self.plan.factor**2)
+                yield Progress(done + begun, total, time.perf_counter() - start, before)
+            return self.finish()
+        except FileError:
+            self._writer.abandon_empty()
+            raise
 
     def _walk(self, todo: Todo[Block]) -> Iterator[list[Block]]:
         """Restore blocks, once or in eight orientations each; the spread of each is written before its mean."""

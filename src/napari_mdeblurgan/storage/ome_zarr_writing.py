@@ -124,6 +124,11 @@ class OmeZarrWriter:
         with told(self.path):
             shutil.rmtree(self.store.path)
 
+    def abandon_empty(self) -> None:
+        """Remove what was begun under another name than its own if there is no pixel in it to go on with."""
+        if self.store.path != self.path and not self.count()[0]:
+            shutil.rmtree(self.store.path, ignore_errors=True)
+
     def _windows(self) -> list[tuple[float, float]] | None:
         """Least and largest value of each channel in the coarsest level."""
         layout = self.store.layout
