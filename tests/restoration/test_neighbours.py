@@ -90,16 +90,23 @@ def test_what_others_set_while_a_network_works_stays(put_back: None) -> None:
     assert torch.get_float32_matmul_precision() == "high"
 
 
-def test_a_restoration_leaves_the_environment_as_it_is_and_imports_no_compiler() -> None:
+def test_a_restoration_leaves_the_environment_as_it_is_and_imports_neither_compiler_nor_cluster() -> None:
     program = """
 import os, sys
+import dask.array as da
 import numpy as np
 import torch
 from napari_mdeblurgan import load_model, restore
+from napari_mdeblurgan.restoration.arrays import read
+from napari_mdeblurgan.storage.reading import loaded, read_parts
+image = np.arange(70 * 90, dtype=np.uint16).reshape(70, 90)
+lazy = da.from_array(image, chunks=(40, 50))
 before = dict(os.environ)
-restore(np.arange(70 * 90, dtype=np.uint16).reshape(70, 90), load_model("gray-x2"), device="cpu")
+for each in (loaded(lazy), *read_parts((lazy,)), read(lazy, (slice(None), slice(None)))):
+    assert np.array_equal(each, image)
+restore(image, load_model("gray-x2"), device="cpu")
 assert dict(os.environ) == before, set(os.environ.items()) ^ set(before.items())
-assert not {"torch._dynamo", "torch.fx.experimental.symbolic_shapes", "sympy"} & set(sys.modules)
+assert not {"torch._dynamo", "torch.fx.experimental.symbolic_shapes", "sympy", "distributed", "scipy.optimize"} & set(sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

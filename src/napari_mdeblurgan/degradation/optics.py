@@ -9,17 +9,19 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from scipy.fft import next_fast_len
-from scipy.interpolate import CubicSpline
 from scipy.special import j0
 from torch import Tensor
 from torch.nn import functional
 
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 RADIAL_STEP = 0.2  # of 1 / (wave number · NA): 19 samples of the radial profile up to the Airy pattern's first zero
 MOST_WAVES = 5
@@ -133,6 +135,8 @@ def _radial_profile(optics: Optics, defocus_um: float, reach: float, spherical_w
     phase = phase + aberration * (6 * rho**4 - 6 * rho**2 + 1)
     wave = weights * rho * np.exp(1j * phase)
     amplitude = j0(distances[:, None] * rho) @ wave
+    from scipy.interpolate import CubicSpline  # takes half a second, which what has no optics need not wait for
+
     return CubicSpline(distances, amplitude.real**2 + amplitude.imag**2)
 
 

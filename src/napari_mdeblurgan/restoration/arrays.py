@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from dask.local import get_sync
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.lazy import by_block
@@ -66,7 +67,7 @@ def _without_mask(image: np.ndarray) -> np.ndarray:
 def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
     """A part of an array in memory or of a lazy one; in this thread alone, as this may run within one of dask's tasks."""
     part = image[index]
-    return part.compute(scheduler="synchronous") if hasattr(part, "compute") else np.asarray(part)
+    return part.compute(scheduler=get_sync) if hasattr(part, "compute") else np.asarray(part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 dask keeps a pool of threads for the whole process. A process that is forked inherits the pool but not its threads, and waits for
 them for ever; so every reading here brings its own and ends them.
+
+What runs a graph is given as a function: at a name dask imports all of distributed first, to see whether there is a cluster.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from typing import Any
 
 import dask
 import numpy as np
+from dask import threaded
 
 
 @contextmanager
 def _threads() -> Iterator[dict[str, Any]]:
     with ThreadPoolExecutor(os.cpu_count() or 1, "reading") as pool:
-        yield {"scheduler": "threads", "pool": pool}
+        yield {"scheduler": threaded.get, "pool": pool}
 
 
 def read_parts(parts: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dask.local import get_sync
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
@@ -123,7 +124,7 @@ def computed(path: Path, piece: Any) -> np.ndarray:
     if isinstance(piece, np.ndarray):
         return piece
     try:
-        return np.asarray(piece.compute(scheduler="synchronous"))
+        return np.asarray(piece.compute(scheduler=get_sync))
     except MdeblurganError:
         raise
     except Exception as error:  # the decoders raise whatever a damaged file leads them to

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Layer
 from napari.settings import get_settings
 from qtpy.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDropEvent
@@ -40,13 +42,30 @@ RESULT = "nuclei [sharp ×2]"
 TIFF, ZARR = (f"M-Deblurgan result, OME-{kind}" for kind in ("TIFF", "Zarr"))
 
 
+@pytest.fixture(scope="module")
+def layers_of_a_run() -> list[tuple[Any, dict[str, Any], str]]:
+    """A source, its result and its maps, once one test has made them."""
+    return []
+
+
 @pytest.fixture
-def result(viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run) -> Image:
+def result(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    layers_of_a_run: list[tuple[Any, dict[str, Any], str]],
+) -> Image:
     """A result that is selected, with its maps."""
-    widget.controls.trust.value = True
-    viewer.add_image(noise(24, 32), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), units="µm", colormap="cyan")
-    run()
-    show_each_map(widget)
+    if layers_of_a_run:
+        for data, attributes, kind in layers_of_a_run:
+            viewer.add_layer(Layer.create(data, copy.deepcopy(attributes), kind))
+    else:
+        widget.controls.trust.value = True
+        viewer.add_image(noise(24, 32), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), units="µm", colormap="cyan")
+        run()
+        show_each_map(widget)
+        layers_of_a_run += copy.deepcopy([layer.as_layer_data_tuple() for layer in viewer.layers])
     viewer.layers.selection = {viewer.layers[RESULT]}
     return viewer.layers[RESULT]
 
