@@ -41,9 +41,10 @@ from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
 AHEAD_OF_FORKS = """
-    dask.array filelock imagecodecs tifffile yaozarrs.v05 zarr.codecs zarr.storage napari_mdeblurgan.restoration.scan
-    napari_mdeblurgan.storage.ome_zarr napari_mdeblurgan.storage.raster napari_mdeblurgan.storage.tiff_lazy
-    napari_mdeblurgan.storage.tiff_stream PIL.PngImagePlugin tifffile.zarr
+    dask.array filelock imagecodecs tifffile yaozarrs.v05 zarr.codecs zarr.storage napari_mdeblurgan.batch.summary_page
+    napari_mdeblurgan.restoration.scan napari_mdeblurgan.restoration.softened_result napari_mdeblurgan.storage.ome_zarr
+    napari_mdeblurgan.storage.raster napari_mdeblurgan.storage.tiff_lazy napari_mdeblurgan.storage.tiff_stream
+    napari_mdeblurgan.trust.stored PIL.PngImagePlugin skimage.measure tifffile.zarr
 """
 LARGE_BYTES = 150_000  # so that some of the images count as large
 IN_A_ROW = 3
