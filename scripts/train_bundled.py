@@ -67,7 +67,7 @@ def scores(network: Network, folder: Path) -> dict[str, float]:
         for condition in GAUSSIAN:
             low = condition.degrade(planes, 0, scale).blurred[0].numpy().transpose(1, 2, 0)
             low = np.ascontiguousarray(low.reshape(*low.shape[:2], *sharp.shape[2:]))
-            for name, result in (("model", restore(low, model)), ("bicubic", bicubic(low, scale))):
+            for name, result in (("model", restore(low, model, softness=0)), ("bicubic", bicubic(low, scale))):
                 pair = cropped(np.clip(np.asarray(result), 0, 1), BORDER), cropped(sharp, BORDER)
                 found[name].append((psnr(*pair), ssim(*pair)))
     own, plain = (np.mean(found[name], axis=0) for name in ("model", "bicubic"))
