@@ -19,7 +19,7 @@ import platformdirs
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.errors import ModelError
+from napari_mdeblurgan.errors import ModelError, need_torch
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.model_card import CARD_KEY, FORMAT, ModelCard, card_of, check_card, seal
 from napari_mdeblurgan.model_file import (
@@ -92,11 +92,14 @@ def load_model(name_or_path: str | Path) -> Model:
 
     Raises
     ------
+    NoTorch
+        If PyTorch cannot be used.
     ModelError
         If there is no such model, or its file is refused: a pickle, damaged, altered, from a newer version, or with
         weights that do not fit its card.
     """
     path = find_model(name_or_path)
+    need_torch()
     with open_model_file(path) as file:
         header = read_header(file, path.name)
         card = card_of(header, path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 import zipfile
 from collections.abc import Callable
@@ -82,6 +83,17 @@ def test_a_name_that_is_no_file_name_is_refused(pack, weights: bytes, models_fol
 )
 def test_an_archive_with_a_path_out_of_it_is_refused(pack, weights: bytes, models_folder: Path, name: str) -> None:
     assert "outside of it" in refusal(pack({"a.safetensors": weights, name: b"x"}))
+    assert not models_folder.exists()
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "folder"])
+def test_an_archive_with_a_link_is_refused(tmp_path: Path, weights: bytes, models_folder: Path, name: str) -> None:
+    link = zipfile.ZipInfo(name)
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("folder/b.safetensors", weights)
+    assert f"holds a link ({name!r})" in refusal(tmp_path / "package.zip")
     assert not models_folder.exists()
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_maps
 from napari_mdeblurgan.batch.recipe import Recipe
+from napari_mdeblurgan.errors import need_torch
 from napari_mdeblurgan.pipeline import Assessing, Planned, Steps, carry_out
 from napari_mdeblurgan.restoration.measuring import told
 from napari_mdeblurgan.restoration.progress import Progress
@@ -35,7 +36,15 @@ ASSESSING = 0.4  # of the work on a result that is assessed, about
 
 
 def make_here(items: list[Item], recipe: Recipe, folder: OutputFolder) -> Generator[Step, None, None]:
-    """Make the results one after the other in this process; closing the generator ends the work."""
+    """Make the results one after the other in this process; closing the generator ends the work.
+
+    Raises
+    ------
+    NoTorch
+        Before any of them, if PyTorch cannot be used.
+    """
+    if items:
+        need_torch()  # else every image of them would fail
     for waiting in items:
         item = waiting
         yield Begun(item)

@@ -19,7 +19,7 @@ from napari_mdeblurgan.commands.common import (
 )
 from napari_mdeblurgan.commands.options import Device
 from napari_mdeblurgan.commands.progress import shown
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.errors import FileError, need_torch
 from napari_mdeblurgan.outputs import check_output
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def evaluate(
     with one_line_errors(context):
         for name in models or ():
             check_model(name)
+        need_torch()
         check_device(device)
         if real:
             if fundus or runs or limit is not None:

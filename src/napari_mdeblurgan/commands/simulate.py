@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_source, one_line_errors
-from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError
+from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, need_torch
 from napari_mdeblurgan.outputs import make_folder
 
 if TYPE_CHECKING:
@@ -153,6 +153,7 @@ def simulate(
     with one_line_errors(context):
         physical = {"na": na, "wavelength": wavelength, "pixel-size": pixel_size, "refractive-index": refractive_index}
         physical |= {"defocus": defocus, "photons": photons, "read-noise": read_noise, "offset": offset, "bits": bits}
+        need_torch()
         wishes = Wishes(protocol.value, sigma, physical, config)
         for line in make_pairs(inputs, output, wishes, scale, seed, overwrite):
             print(line, flush=True)

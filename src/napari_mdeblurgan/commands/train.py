@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, device_option, fail, one_line_errors, quoted, stopped_by_signals
+from napari_mdeblurgan.errors import need_torch
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.config import TrainingConfig
@@ -98,6 +99,7 @@ def train(
         if print_config:
             _print_config(wishes)
         else:
+            need_torch()
             interrupted = run_training(folder, output, wishes)
     if interrupted:
         fail(interrupted, 130)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import lzma
 import re
 import shutil
+import stat
 import tempfile
 import zipfile
 import zlib
@@ -96,6 +97,10 @@ def _model_in(archive: zipfile.ZipFile, file: str) -> zipfile.ZipInfo:
         if _leads_out(entry.filename):
             raise ExportError(
                 f"{file} holds a file that would lie outside of it ({entry.filename[:60]!r}); it is refused."
+            )
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise ExportError(
+                f"{file} holds a link ({entry.filename[:60]!r}), as no exported package does; it is refused."
             )
     models = [entry for entry in entries if entry.filename.endswith(SUFFIX) and not entry.is_dir()]
     if len(models) != 1:

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.errors import MdeblurganError, need_torch
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder
 
 TELL_EVERY_S = 0.5
@@ -47,6 +47,7 @@ def main(folder: Path) -> int:
 
 
 def _work(folder: FineTuneFolder) -> None:
+    need_torch()
     from napari_mdeblurgan.fine_tuning.estimate import estimate
     from napari_mdeblurgan.fine_tuning.folder import owned
     from napari_mdeblurgan.fine_tuning.outcome import conclude

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.errors import ImageError, need_torch
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def available_devices() -> list[str]:
-    """Devices that torch can use here, the fastest first, for example ``["cuda:0", "cpu"]``."""
+    """Devices that torch can use here, the fastest first, for example ``["cuda:0", "cpu"]``.
+
+    Raises
+    ------
+    NoTorch
+        If PyTorch cannot be used.
+    """
+    need_torch()
     import torch
 
     found = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan.errors import NoTorch
 from napari_mdeblurgan.widgets.closing import InWords
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def find_devices(automatic: str = "auto", model: str = "") -> Devices:
         stands_for = pick_device("auto") if automatic == "auto" else automatic
         first = (f"Automatic ({stands_for})", "auto")
         return Devices(entries=(first, *((device_label(device), device) for device in found)))
+    except NoTorch:
+        return Devices()
     except Exception:
         log.exception("the devices could not be listed")
         return Devices()
