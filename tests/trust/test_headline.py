@@ -69,6 +69,10 @@ def test_each_level_has_a_sign_and_a_colour_of_its_own() -> None:
         assert colour in shown
 
 
+def test_a_number_and_its_percent_sign_stay_on_one_line() -> None:
+    assert headline_html(Headline("good", "error ±21 % of it")).endswith(" error ±21&nbsp;% of it")
+
+
 def test_a_line_from_a_file_is_shown_letter_by_letter_or_not_at_all() -> None:
     line = Headline("good", "<img src=x> & more")
     assert headline_from(line.document()) == line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,21 @@ from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap
-from napari_mdeblurgan.trust.pictures import LARGEST, picture, reduced
+from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS, LARGEST, picture, reduced
 from napari_mdeblurgan.trust.report import Report, report_html, write_report
 from napari_mdeblurgan.trust.settings import settings_of
+
+LEAST_APART = 45  # of 255, of a layer half transparent
+
+
+def test_each_estimate_has_a_colour_that_a_layer_half_transparent_and_the_colour_blind_keep_apart() -> None:
+    colours = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in CHOICE_COLOURS[1:]])
+    blue = colours @ (-0.5, -0.5, 1)  # less yellow: what who is blind for red or green sees, whatever lies below
+    hues = colours - colours.mean(axis=1, keepdims=True)
+    hues /= np.linalg.norm(hues, axis=1, keepdims=True)
+    for one, other in itertools.combinations(range(3), 2):
+        assert abs(blue[one] - blue[other]) / 2 > LEAST_APART
+        assert hues[one] @ hues[other] < 0.5  # or the darker of two would be taken for the other over black
 
 
 @pytest.fixture

@@ -98,7 +98,10 @@ def test_the_image_lies_on_the_stack_and_looks_like_it_and_the_maps_are_hidden(
         assert layer.axis_labels == ("y", "x")
     assert (image.colormap.name, tuple(image.contrast_limits), image.gamma) == ("magma", (10, 200), 0.8)
     assert [layer.visible for layer in viewer.layers] == [True, True, False, False]
-    assert all(layer.colorbar.visible for layer in (confidence, height))
+    for layer in (confidence, height):
+        assert layer.colorbar.visible
+        assert layer.name_overlay.visible  # the name has the unit
+        assert layer.colorbar.position == layer.name_overlay.position  # one below the other
     left, right = inner(height.data)
     assert [np.median(left), np.median(right)] == pytest.approx([2 * LEFT, 2 * RIGHT], abs=0.4)
     low, high = height.contrast_limits

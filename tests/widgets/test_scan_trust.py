@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.layers import Labels
+from qtpy.QtGui import QTextDocument
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.restoration import fitting
@@ -266,5 +267,8 @@ def test_legend_is_shown_while_the_choice_is_seen(
     assert not legend.value
     viewer.layers["scan [estimate used]"].visible = True
     assert all(name in legend.value for name in ("the image itself", "first estimate", "deblurred"))
+    lines = QTextDocument()
+    lines.setHtml(legend.value)
+    assert "\u25a0\u00a0first\u00a0estimate" in lines.toRawText()  # its colour and both words are on one line
     viewer.layers["scan [estimate used]"].visible = False
     assert not legend.value

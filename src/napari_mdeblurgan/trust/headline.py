@@ -64,7 +64,8 @@ def headline_from(document: Any) -> Headline | None:
 def headline_html(line: Headline) -> str:
     """The line with its sign, for a label that shows HTML."""
     sign, colour = SIGNS[line.level]
-    return f'<span style="background-color:{colour};color:black">&nbsp;{sign}&nbsp;</span> {html.escape(line.text)}'
+    words = html.escape(line.text).replace(" %", "&nbsp;%")  # a line that is broken there tells a number of nothing
+    return f'<span style="background-color:{colour};color:black">&nbsp;{sign}&nbsp;</span> {words}'
 
 
 def headline_in(trust: Any) -> Headline | None:

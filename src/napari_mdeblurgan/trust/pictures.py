@@ -17,7 +17,7 @@ from napari_mdeblurgan.trust.maps import TrustMap
 WIDTH_IN, DPI = 5.6, 110
 LARGEST = 640  # pixels that are drawn, along y and x
 READ_EDGE = 2048  # what is read for it
-CHOICE_COLOURS = ("#FFFFFF", "#E69F00", "#56B4E9", "#0072B2")  # told apart by the colour-blind, too (Okabe & Ito)
+CHOICE_COLOURS = ("#FFFFFF", "#E69F00", "#56B4E9", "#CC79A7")  # (Okabe & Ito) apart half transparent, too
 ABSENT = "#BBBBBB"
 
 

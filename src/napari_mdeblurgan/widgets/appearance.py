@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 FOLLOWED = (
     "rgb",
@@ -35,3 +35,14 @@ def appearance_of(layer: Image) -> dict[str, Any]:
 def hides_what_is_below(layer: Image) -> bool:
     """Whether nothing shines through `layer`, so that its source may stay visible below it."""
     return layer.opacity == 1 and str(layer.blending) in ("opaque", "translucent", "translucent_no_depth")
+
+
+def show_name_and_colours(layer: Layer) -> None:
+    """Have the canvas tell a map's name, which has its unit, and by a bar what the colours of an image stand for."""
+    from napari.layers import Image
+
+    if isinstance(layer, Image):
+        layer.colorbar.visible = layer.colorbar.box = True
+        layer.colorbar.position = "top_left"  # where one lies below the other
+    layer.name_overlay.visible = layer.name_overlay.box = True
+    layer.name_overlay.position = "top_left"

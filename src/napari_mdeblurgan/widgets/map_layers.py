@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_mdeblurgan.widgets.appearance import show_name_and_colours
 from napari_mdeblurgan.widgets.selection import kept_selection
 from napari_mdeblurgan.widgets.trust import Trusted, is_map
 
@@ -50,10 +51,7 @@ def add_map(viewer: Viewer, arguments: Mapping[str, Any], below: Sequence[Layer]
         layer: Layer = Labels(**wishes, colormap=DirectLabelColormap(color_dict=colours))
     else:
         layer = Image(**wishes)
-        layer.colorbar.visible = layer.colorbar.box = True
-        layer.colorbar.position = "top_left"  # where one lies below the other
-    layer.name_overlay.visible = layer.name_overlay.box = True  # the name has the unit
-    layer.name_overlay.position = "top_left"
+    show_name_and_colours(layer)
     with kept_selection(viewer):
         viewer.layers.insert(max(map(viewer.layers.index, below)) + 1, layer)
     return layer

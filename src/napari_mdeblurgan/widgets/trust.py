@@ -289,7 +289,7 @@ def legend() -> str:
 
     candidates = ((CHOICE_COLOURS[number], name) for number, name in LEGEND.items() if number)
     return "Choice: " + " ".join(
-        f'<span style="color:{colour}">\u25a0</span>\u00a0{name}' for colour, name in candidates
+        f'<nobr><span style="color:{colour}">\u25a0</span>\u00a0{name}</nobr>' for colour, name in candidates
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.widgets.appearance import hides_what_is_below
+from napari_mdeblurgan.widgets.appearance import hides_what_is_below, show_name_and_colours
 from napari_mdeblurgan.widgets.layers import add_layer
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Imag
     top = max(sources, key=viewer.layers.index, default=None)
     image = _added(viewer, made.image, top)
     for arguments in made.maps:
-        layer = _added(viewer, arguments, image)
-        layer.colorbar.visible = layer.colorbar.box = True
+        show_name_and_colours(_added(viewer, arguments, image))
     if not hides_what_is_below(image):
         for source in sources:
             source.visible = False
