@@ -95,7 +95,8 @@ class DeblurWidget(Container):
             refresh=self.reset_choices,
         )
         self._arrivals = Arrivals(parts, self._on_job_end)
-        self._runner = self._arrivals.runner = Runner(self._arrivals.on_step, self._arrivals.on_end)
+        self._runner = Runner(self._arrivals.on_step, self._arrivals.on_end, viewer=self._viewer)
+        self._arrivals.runner = self._runner
         self._orders = Orders(
             napari_viewer,
             self.controls,

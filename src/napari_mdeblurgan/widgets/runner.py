@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import GeneratorWorker, create_worker
+from napari.qt.threading import GeneratorWorker
+from superqt.utils import create_worker
 
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, announced
 from napari_mdeblurgan.widgets.job import Failed, Noted, Restored
 from napari_mdeblurgan.widgets.run_job import run_job
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
 if TYPE_CHECKING:
+    from napari import Viewer
+
     from napari_mdeblurgan.restoration.progress import Progress
 
     Step = str | Noted | Progress | Opened | Saved
@@ -46,6 +49,9 @@ class Runner:
         What is done with a job: a generator function.
     words : str
         What that is called, before "of" and the job's source.
+    viewer : napari.Viewer, optional
+        Whose window tells of the work when it is closed, and ends it then. napari's own `create_worker` takes the window that is
+        used last, so that closing another viewer would end a job that began meanwhile.
     """
 
     def __init__(
@@ -54,10 +60,11 @@ class Runner:
         on_end: Callable[[Outcome], None],
         work: Callable[[Any], Generator[Any, None, Any]] = run_job,
         words: str = "the restoration",
+        viewer: Viewer | None = None,
     ):
         self._on_step = on_step
         self._on_end = on_end
-        self._work, self._words = work, words
+        self._work, self._words, self._viewer = work, words, viewer
         self._jobs: list[Any] = []  # None for those that have ended, whose images nothing is to keep
         self.position = 0  # of the job that runs, or has just ended
         self._worker: JobWorker | None = None
@@ -93,6 +100,8 @@ class Runner:
         self._began = time.monotonic()
         work = InWords(self._work, f"{self._words} of {job.source!r}")
         self._worker = create_worker(work, job, _start_thread=False, _worker_class=JobWorker)
+        if self._viewer is not None:
+            self._worker.finished.connect(announced(self._viewer, f"Executing {work}", self._worker.quit))
         self._worker.yielded.connect(self._step)
         self._worker.returned.connect(self._keep)
         self._worker.finished.connect(self._end)

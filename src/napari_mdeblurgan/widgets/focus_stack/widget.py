@@ -61,7 +61,7 @@ class FocusStackWidget(FocusStackPanel):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:  # type: ignore[name-defined]  # noqa: F821
         super().__init__()
         self._viewer = napari_viewer
-        self._runner = Runner(self._on_progress, self._on_end, run_focus, "the focus stack")  # type: ignore[arg-type]
+        self._runner = Runner(self._on_progress, self._on_end, run_focus, "the focus stack", self._viewer)  # type: ignore[arg-type]
         self._stacks: list[tuple[weakref.ref[Image], ...]] = []
         self._axes: list[int | None] = []
         self._maps: list[weakref.ref[Image]] = []
