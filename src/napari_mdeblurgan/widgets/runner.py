@@ -99,13 +99,14 @@ class Runner:
         assert job is not None
         self._began = time.monotonic()
         work = InWords(self._work, f"{self._words} of {job.source!r}")
-        self._worker = create_worker(work, job, _start_thread=False, _worker_class=JobWorker)
+        worker: Any = create_worker(work, job, _start_thread=False, _worker_class=JobWorker)
         if self._viewer is not None:
-            self._worker.finished.connect(announced(self._viewer, f"Executing {work}", self._worker.quit))
-        self._worker.yielded.connect(self._step)
-        self._worker.returned.connect(self._keep)
-        self._worker.finished.connect(self._end)
-        self._worker.start()
+            worker.finished.connect(announced(self._viewer, f"Executing {work}", worker.quit))
+        worker.yielded.connect(self._step)
+        worker.returned.connect(self._keep)
+        worker.finished.connect(self._end)
+        self._worker = worker
+        worker.start()
 
     def cancel(self) -> None:
         """Ask the job to stop; those that have not begun never will."""
