@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_mdeblurgan.batch.inputs import Source
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.folders import no_file
+from napari_mdeblurgan.storage import check_source
 from napari_mdeblurgan.storage.micrograph import Micrograph
 
 
@@ -53,8 +53,7 @@ def path_fingerprint(path: Path) -> Fingerprint:
     FileError
         If it is no longer there, or may not be looked at.
     """
-    if kind := no_file(path):
-        raise FileError(f"{path} is {kind} and no image file; name a file.")
+    check_source(path)
     try:
         return _of_folder(path) if path.is_dir() else _of_file(path)
     except FileNotFoundError:

@@ -233,10 +233,21 @@ def _listed(path: Path) -> ImageList:
         return found
 
 
-def _format(path: Path) -> FileFormat:
-    """The format of a path that can be read, of which there is something."""
+def check_source(path: Path) -> None:
+    """Make sure that a path leads to no pipe, device or the like, which may be waited for in vain.
+
+    Raises
+    ------
+    FileError
+        If it does.
+    """
     if kind := no_file(path):
         raise FileError(f"{path} is {kind} and no image file; name a file.")
+
+
+def _format(path: Path) -> FileFormat:
+    """The format of a path that can be read, of which there is something."""
+    check_source(path)
     if path.is_dir():
         from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 

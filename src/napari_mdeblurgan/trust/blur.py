@@ -241,9 +241,7 @@ def _cell_means(values: np.ndarray, level: int = 0) -> np.ndarray:
         return values.repeat(2, axis=0).repeat(2, axis=1)
     height, width = (length // edge for length in values.shape)
     rows = values[: height * edge, : width * edge].reshape(height, edge, width * edge).sum(axis=1)
-    sums: np.ndarray = rows.reshape(height, width, edge).sum(
-        axis=2
-    )  # numpy is fast along rows, not along short columns
+    sums: np.ndarray = rows.reshape(height, width, edge).sum(axis=2)  # numpy is slow along both at once
     return sums / np.float32(edge**2)
 
 

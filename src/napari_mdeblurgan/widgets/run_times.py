@@ -106,20 +106,16 @@ class RunTimes:
         """The same of work, where all there is is `share` times as much."""
         found = [self.seconds(work) for work in works]
         known = [each for each in found if each is not None]
-        if not works or len(known) < len(found):
-            kinds = {replace(work, device=self._devices.get(work.device, work.device)).kind for work in works}
-            return (
-                ""
-                if not works
-                else wording.TIME_OF_LARGER_UNKNOWN
-                if kinds <= self._runs.keys()
-                else wording.TIME_UNKNOWN
-            )
+        if not works:
+            return ""
+        if len(known) < len(found):
+            all_ran = {self._placed(work).kind for work in works} <= self._runs.keys()
+            return wording.TIME_OF_LARGER_UNKNOWN if all_ran else wording.TIME_UNKNOWN
         return wording.expected(share * sum(known), self._devices.get(works[0].device, works[0].device))
 
     def seconds(self, work: Work) -> float | None:
         """How long a job will take; None if no run tells."""
-        work = replace(work, device=self._devices.get(work.device, work.device))
+        work = self._placed(work)
         own = self._took(work)
         if own is not None:
             return own
@@ -133,6 +129,10 @@ class RunTimes:
             if took is not None:
                 return times * took
         return None
+
+    def _placed(self, work: Work) -> Work:
+        """The same on the device that it came to run on, where that is known."""
+        return replace(work, device=self._devices.get(work.device, work.device))
 
     def _took(self, work: Work) -> float | None:
         """Seconds, by runs of about as many values, else of more, else by smaller ones without what getting ready takes."""
