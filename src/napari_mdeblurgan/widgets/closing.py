@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.task_status import Status
 from qtpy.QtCore import QEvent, QObject, QTimer
 from qtpy.QtWidgets import QWidget
+from superqt.utils import create_worker
 
 from napari_mdeblurgan.widgets.docking import shorten_title, tabify
 
@@ -62,6 +63,26 @@ def announced(viewer: Viewer, words: str, stop: Callable[[], object]) -> Callabl
     window = viewer.window
     task = window._register_task_status(PROVIDER, Status.BUSY, words, stop)
     return lambda: window._update_task_status(task, Status.COMPLETED, words)
+
+
+def worker_of(viewer: Viewer | None, work: InWords, *arguments: Any, **options: Any) -> Any:
+    """A worker of superqt's, not started yet, that the window of its own viewer tells of and ends when it is closed.
+
+    napari's own `create_worker` takes the window that is used last, so that closing another viewer would end the work.
+
+    Parameters
+    ----------
+    viewer : Viewer or None
+        Whose work it is; without one, no window knows of it.
+    work : InWords
+        What is done, with its words.
+    *arguments, **options
+        Of the work, and of `superqt.utils.create_worker`.
+    """
+    worker: Any = create_worker(work, *arguments, _start_thread=False, **options)
+    if viewer is not None:
+        worker.finished.connect(announced(viewer, f"Executing {work}", worker.quit))
+    return worker
 
 
 class LifeWatch(QObject):

@@ -7,9 +7,8 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker
-from superqt.utils import create_worker
 
-from napari_mdeblurgan.widgets.closing import InWords, announced
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.job import Failed, Noted, Restored
 from napari_mdeblurgan.widgets.run_job import run_job
 from napari_mdeblurgan.widgets.scan import Opened, Saved
@@ -50,8 +49,7 @@ class Runner:
     words : str
         What that is called, before "of" and the job's source.
     viewer : napari.Viewer, optional
-        Whose window tells of the work when it is closed, and ends it then. napari's own `create_worker` takes the window that is
-        used last, so that closing another viewer would end a job that began meanwhile.
+        Whose window tells of the work when it is closed, and ends it then.
     """
 
     def __init__(
@@ -99,9 +97,7 @@ class Runner:
         assert job is not None
         self._began = time.monotonic()
         work = InWords(self._work, f"{self._words} of {job.source!r}")
-        worker: Any = create_worker(work, job, _start_thread=False, _worker_class=JobWorker)
-        if self._viewer is not None:
-            worker.finished.connect(announced(self._viewer, f"Executing {work}", worker.quit))
+        worker = worker_of(self._viewer, work, job, _worker_class=JobWorker)
         worker.yielded.connect(self._step)
         worker.returned.connect(self._keep)
         worker.finished.connect(self._end)

@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error, show_warning
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
@@ -38,7 +37,7 @@ from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, WAITING, Fil
 from napari_mdeblurgan.widgets.batch.gathering import Gathering
 from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
+from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, worker_of
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.runner import JobWorker
@@ -248,11 +247,11 @@ class BatchWidget(QWidget):
         else:
             self.gathering.look_no_more()
         self._expecting.forget()
-        self._worker = create_worker(InWords(run_order, RUNNING), order, _start_thread=False, _worker_class=JobWorker)
-        self._worker.yielded.connect(self._on_step)
-        self._worker.returned.connect(self._keep)
-        self._worker.finished.connect(self._on_end)
-        self._worker.start()
+        worker = self._worker = worker_of(self._viewer, InWords(run_order, RUNNING), order, _worker_class=JobWorker)
+        worker.yielded.connect(self._on_step)
+        worker.returned.connect(self._keep)
+        worker.finished.connect(self._on_end)
+        worker.start()
         self._say("Looking for the images…")
         self._bar(None, "")
         self._refresh()
