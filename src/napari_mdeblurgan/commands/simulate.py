@@ -153,7 +153,6 @@ def simulate(
     with one_line_errors(context):
         physical = {"na": na, "wavelength": wavelength, "pixel-size": pixel_size, "refractive-index": refractive_index}
         physical |= {"defocus": defocus, "photons": photons, "read-noise": read_noise, "offset": offset, "bits": bits}
-        need_torch()
         wishes = Wishes(protocol.value, sigma, physical, config)
         for line in make_pairs(inputs, output, wishes, scale, seed, overwrite):
             print(line, flush=True)
@@ -201,6 +200,7 @@ def make_pairs(
                 raise WrongUse(f"{path} is there already; choose another folder or add --overwrite.")
             if any(path.exists() and path.samefile(source.path) for source in sources):
                 raise WrongUse(f"{path} is an input itself; choose another folder.")
+    need_torch()
     try:
         degradation = wishes.degradation(scale)
     except MdeblurganError as error:

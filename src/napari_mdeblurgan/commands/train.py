@@ -99,7 +99,6 @@ def train(
         if print_config:
             _print_config(wishes)
         else:
-            need_torch()
             interrupted = run_training(folder, output, wishes)
     if interrupted:
         fail(interrupted, 130)
@@ -179,6 +178,7 @@ def run_training(folder: Path | None, output: Path | None, wishes: Wishes) -> st
         raise WrongUse("name the FOLDER of sharp images and a folder for the run with --output.")
     if not folder.is_dir():
         raise WrongUse(f"{folder} is no folder; name one with sharp images.")
+    need_torch()
     from napari_mdeblurgan.errors import FileError
     from napari_mdeblurgan.training.config import ConfigError
     from napari_mdeblurgan.training.distributed import device_of, joined, place_from_environment
