@@ -1,7 +1,7 @@
 """What users would pick instead, as far as its speed goes: layers as published, weights at random.
 
-- Cellpose 3's restoration network (Stringer and Pachitariu 2025): the residual U-Net of Cellpose with style vectors, for one
-  channel, 32 to 256 features, 6.6 million parameters.
+- Cellpose 3's restoration network (Stringer and Pachitariu 2025): the residual U-Net of Cellpose
+  with style vectors, for one channel, 32 to 256 features, 6.6 million parameters.
 - A U-Net of CAREamics' default size: two levels, 32 features at full size, batch norm.
 """
 
@@ -24,7 +24,9 @@ class Down(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.project = BatchConvolution(inputs, outputs, 1, relu=False)
-        self.layers = nn.ModuleList(BatchConvolution(outputs if n else inputs, outputs) for n in range(4))
+        self.layers = nn.ModuleList(
+            BatchConvolution(outputs if n else inputs, outputs) for n in range(4)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.project(x) + self.layers[1](self.layers[0](x))
@@ -35,7 +37,9 @@ class Up(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.project = BatchConvolution(inputs, outputs, 1, relu=False)
-        self.layers = nn.ModuleList(BatchConvolution(outputs if n else inputs, outputs) for n in range(4))
+        self.layers = nn.ModuleList(
+            BatchConvolution(outputs if n else inputs, outputs) for n in range(4)
+        )
         self.styles = nn.ModuleList(nn.Linear(WIDTHS[-1], outputs) for _ in range(3))
 
     def _styled(self, n: int, x: Tensor, style: Tensor) -> Tensor:
@@ -53,8 +57,12 @@ class CellposeRestoration(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.down = nn.ModuleList(Down(*pair) for pair in zip((1, *WIDTHS[:-1]), WIDTHS, strict=True))
-        self.up = nn.ModuleList(Up(*pair) for pair in zip((*WIDTHS[1:], WIDTHS[-1]), WIDTHS, strict=True))
+        self.down = nn.ModuleList(
+            Down(*pair) for pair in zip((1, *WIDTHS[:-1]), WIDTHS, strict=True)
+        )
+        self.up = nn.ModuleList(
+            Up(*pair) for pair in zip((*WIDTHS[1:], WIDTHS[-1]), WIDTHS, strict=True)
+        )
         self.output = BatchConvolution(WIDTHS[0], 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,7 +95,9 @@ class CareamicsUNet(nn.Module):
         w = width
         self.down = nn.ModuleList([TwoConvolutions(1, w, w), TwoConvolutions(w, 2 * w, 2 * w)])
         self.bottom = TwoConvolutions(2 * w, 4 * w, 2 * w)
-        self.up = nn.ModuleList([TwoConvolutions(4 * w, 2 * w, w), TwoConvolutions(2 * w, 2 * w, w)])
+        self.up = nn.ModuleList(
+            [TwoConvolutions(4 * w, 2 * w, w), TwoConvolutions(2 * w, 2 * w, w)]
+        )
         self.output = nn.Conv2d(w, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,11 +2,12 @@
 
     python benchmarks/approximation_readings.py DATA [--steps 600] [--seeds 3] [--csv TABLE.csv]
 
-Trains a grey ×2 network of width 16 for every reading and seed, and scores the averaged weights on the middle 256 × 256 pixels
-of every grey validation image under the Gaussian protocol. Prints the gain in PSNR over bicubic (mean and spread over the
-seeds; and with noise of a standard deviation of 2 % added to the blurred image), how good the deblurred image and the one
-passed on are by themselves, and how often the candidate of the largest weight, or of the smallest estimated distance, is truly
-the closest of the three within a neighbourhood of 9 × 9 pixels.
+Trains a grey ×2 network of width 16 for every reading and seed, and scores the averaged weights on
+the middle 256 × 256 pixels of every grey validation image under the Gaussian protocol. Prints the
+gain in PSNR over bicubic (mean and spread over the seeds; and with noise of a standard deviation of
+2 % added to the blurred image), how good the deblurred image and the one passed on are by
+themselves, and how often the candidate of the largest weight, or of the smallest estimated
+distance, is truly the closest of the three within a neighbourhood of 9 × 9 pixels.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def gain_over_bicubic(output: torch.Tensor, low: torch.Tensor, sharp: torch.Tens
     """In dB, 8 pixels left out on every side; all (1, 1, y, x)."""
     truth = cropped(sharp[0, 0].numpy(), BORDER)
     own, plain = output[0, 0].numpy(), bicubic(low[0, 0].numpy())
-    return psnr(cropped(own.clip(0, 1), BORDER), truth) - psnr(cropped(plain.clip(0, 1), BORDER), truth)
+    return psnr(cropped(own.clip(0, 1), BORDER), truth) - psnr(
+        cropped(plain.clip(0, 1), BORDER), truth
+    )
 
 
 @torch.no_grad()
@@ -65,7 +68,9 @@ def scored(network: Generator, images: list[torch.Tensor]) -> dict[str, float]:
             restored = network.explain(low)
             truth = downsample(sharp, 2)
             candidates = torch.cat([low, restored.encoder_decoder, restored.deblurred], dim=1)
-            errors = functional.avg_pool2d((candidates - truth).abs(), 9, stride=1, padding=4)[inner]
+            errors = functional.avg_pool2d((candidates - truth).abs(), 9, stride=1, padding=4)[
+                inner
+            ]
             closest = errors.argmin(dim=1)
             grain = NOISE * torch.randn(low.shape, generator=torch.Generator().manual_seed(0))
             noisy = quantise(low + grain)
@@ -75,13 +80,21 @@ def scored(network: Generator, images: list[torch.Tensor]) -> dict[str, float]:
                     "gain_db": gain_over_bicubic(restored.output, low, sharp),
                     "noisy_gain_db": gain_over_bicubic(network(noisy), noisy, sharp),
                     "deblurred_gain_db": float(
-                        10 * torch.log10(before / (restored.deblurred - truth)[inner].square().mean())
+                        10
+                        * torch.log10(before / (restored.deblurred - truth)[inner].square().mean())
                     ),
                     "passed_gain_db": float(
-                        10 * torch.log10(before / (restored.approximated - truth)[inner].square().mean())
+                        10
+                        * torch.log10(
+                            before / (restored.approximated - truth)[inner].square().mean()
+                        )
                     ),
-                    "by_weight": float((restored.weights[inner].argmax(dim=1) == closest).float().mean()),
-                    "by_distance": float((restored.distances[inner].argmin(dim=1) == closest).float().mean()),
+                    "by_weight": float(
+                        (restored.weights[inner].argmax(dim=1) == closest).float().mean()
+                    ),
+                    "by_distance": float(
+                        (restored.distances[inner].argmin(dim=1) == closest).float().mean()
+                    ),
                 }
             )
     return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
@@ -89,7 +102,9 @@ def scored(network: Generator, images: list[torch.Tensor]) -> dict[str, float]:
 
 def main() -> None:
     """Train, score, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
@@ -105,7 +120,9 @@ def main() -> None:
             start = time.perf_counter()
             schedule = Schedule(wishes.steps, 2e-3, "cosine", warm_up=100)
             method = Method(averaging=0.99, precision="bfloat16")
-            training = Training(Generator(1, approximation=reading), schedule, method, LossConfig(ssim_share=0.0))
+            training = Training(
+                Generator(1, approximation=reading), schedule, method, LossConfig(ssim_share=0.0)
+            )
             for _ in training.run(patches.batches()):
                 pass
             rows.append({"reading": reading, "seed": seed} | scored(training.averaged, images))
@@ -116,18 +133,24 @@ def main() -> None:
                     writer.writeheader()
                     writer.writerows(rows)
     print(
-        "| reading | gain over bicubic | seeds | with noise | deblurred | passed on | closest by weight | by distance |"
+        "| reading | gain over bicubic | seeds | with noise | deblurred | passed on | closest by "
+        "weight | by distance |"
     )
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     for reading in wishes.readings:
         own = [row for row in rows if row["reading"] == reading]
         gain = np.array([row["gain_db"] for row in own], float)
-        mean = {name: np.mean([row[name] for row in own]) for name in own[0] if name not in ("reading", "seed")}
+        mean = {
+            name: np.mean([row[name] for row in own])
+            for name in own[0]
+            if name not in ("reading", "seed")
+        }
         print(
             f"| {reading} | {gain.mean():+.2f} ± {gain.std(ddof=min(1, len(gain) - 1)):.2f} dB | "
             f"{', '.join(f'{value:+.2f}' for value in gain)} | {mean['noisy_gain_db']:+.2f} dB | "
             f"{mean['deblurred_gain_db']:+.2f} dB | "
-            f"{mean['passed_gain_db']:+.2f} dB | {mean['by_weight']:.0%} | {mean['by_distance']:.0%} |"
+            f"{mean['passed_gain_db']:+.2f} dB | {mean['by_weight']:.0%} | "
+            f"{mean['by_distance']:.0%} |"
         )
 
 

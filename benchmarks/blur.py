@@ -1,11 +1,12 @@
-"""The blur that is read off images place by place, fitted and judged: `python benchmarks/blur.py DATA [--fit]`.
+"""The blur that is read off images place by place, fitted and judged: `python benchmarks/blur.py
+DATA [--fit]`.
 
-DATA has the subfolders train/ and validation/, each with rgb/ and grey/. Sharp images are reduced by
-two and blurred by Gaussians and by defocus (a disk); camera noise, JPEG compression or dirt on the
-camera is added. With `--fit` the network is fitted on train/ and written into the package. Then the
-estimate is judged on validation/, tile by tile, beside two in closed form: the ratio of gradients
-before and after more blur (Zhuo & Sim 2011), and the fall of the power spectrum below that of
-natural images, 1/f².
+DATA has the subfolders train/ and validation/, each with rgb/ and grey/. Sharp images are reduced
+by two and blurred by Gaussians and by defocus (a disk); camera noise, JPEG compression or dirt on
+the camera is added. With `--fit` the network is fitted on train/ and written into the package. Then
+the estimate is judged on validation/, tile by tile, beside two in closed form: the ratio of
+gradients before and after more blur (Zhuo & Sim 2011), and the fall of the power spectrum below
+that of natural images, 1/f².
 """
 
 from __future__ import annotations
@@ -27,7 +28,16 @@ from napari_mdeblurgan.trust import blur as measured
 from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise
 
 SIGMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0)
-CONDITIONS = ("clean", "noise 1 %", "noise 4 %", "mosaic 1 %", "JPEG 75", "JPEG 50", "dirt", "all three")
+CONDITIONS = (
+    "clean",
+    "noise 1 %",
+    "noise 4 %",
+    "mosaic 1 %",
+    "JPEG 75",
+    "JPEG 50",
+    "dirt",
+    "all three",
+)
 EDGE = 256
 STRONGEST_PX = 8.0
 WIDTH, EPOCHS, BATCH = 24, 40, 512
@@ -35,7 +45,9 @@ WIDTH, EPOCHS, BATCH = 24, 40, 512
 
 def main() -> None:
     """Fit if that is asked for, and judge."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--fit", action="store_true")
     options = parser.parse_args()
@@ -90,7 +102,12 @@ def dirty(image: np.ndarray, random: np.random.Generator, specks: int) -> np.nda
 
 
 def taken(
-    image: np.ndarray, random: np.random.Generator, noise: float, quality: int, *, mosaic: bool = False
+    image: np.ndarray,
+    random: np.random.Generator,
+    noise: float,
+    quality: int,
+    *,
+    mosaic: bool = False,
 ) -> np.ndarray:
     """As a camera and a file of 8 bits have it; a quality of 0 is no JPEG.
 
@@ -106,12 +123,16 @@ def taken(
     return levels.astype(np.float32) / 255
 
 
-def under(condition: str, sharp: np.ndarray, sigma: float, random: np.random.Generator) -> np.ndarray:
+def under(
+    condition: str, sharp: np.ndarray, sigma: float, random: np.random.Generator
+) -> np.ndarray:
     """An image of known blur under one of `CONDITIONS`."""
     image = blurred(sharp, sigma, defocus=bool(random.random() < 0.5))
     if condition in ("dirt", "all three"):
         image = dirty(image, random, image.size // 4000)
-    noise = {"noise 1 %": 0.01, "noise 4 %": 0.04, "mosaic 1 %": 0.01, "all three": 0.01}.get(condition, 0.0)
+    noise = {"noise 1 %": 0.01, "noise 4 %": 0.04, "mosaic 1 %": 0.01, "all three": 0.01}.get(
+        condition, 0.0
+    )
     quality = {"JPEG 75": 75, "JPEG 50": 50, "all three": 75}.get(condition, 0)
     return taken(image, random, noise, quality, mosaic=condition.startswith("mosaic"))
 
@@ -134,7 +155,9 @@ def _corners(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def write_fit(folder: Path) -> None:
-    """Fit the network on all images but each fifth, which give the error that is written beside it."""
+    """Fit the network on all images but each fifth, which give the error that
+    is written beside it.
+    """
     torch.manual_seed(0)
     known: dict[bool, list[tuple[np.ndarray, np.ndarray]]] = {False: [], True: []}
     for number, sharp in enumerate(sharp_images(folder)):
@@ -144,22 +167,32 @@ def write_fit(folder: Path) -> None:
             known[number % 5 == 0].append((values, np.full(len(values), sigma)))
     values, sigma = (np.concatenate(each) for each in zip(*known[False], strict=True))
     mean, spread = values.mean(axis=0), values.std(axis=0)
-    network = fitted((np.clip((values - mean) / spread, -4, 4)), np.log(np.hypot(sigma, measured.PIXEL_SIGMA)))
+    network = fitted(
+        (np.clip((values - mean) / spread, -4, 4)), np.log(np.hypot(sigma, measured.PIXEL_SIGMA))
+    )
     linear = [layer for layer in network if isinstance(layer, torch.nn.Linear)]
     layers = tuple((each.weight.detach().numpy(), each.bias.detach().numpy()) for each in linear)
     fit = measured.BlurFit(mean, spread, layers, 0.0)
     others, true = (np.concatenate(each) for each in zip(*known[True], strict=True))
     error = float(np.median(np.abs(fit.sigma_px(others) - np.minimum(true, measured.LARGEST_PX))))
     print(f"fitted to {len(sigma)} tiles; median |error| on {len(true)} others: {error:.2f} px")
-    fields = {"made_by": "benchmarks/blur.py --fit", "tiles": len(sigma), "error_px": round(error, 3)}
+    fields = {
+        "made_by": "benchmarks/blur.py --fit",
+        "tiles": len(sigma),
+        "error_px": round(error, 3),
+    }
     fields |= {"mean": _short(mean), "spread": _short(spread)}
-    fields["layers"] = [[[_short(row) for row in weights], _short(offsets)] for weights, offsets in layers]
+    fields["layers"] = [
+        [[_short(row) for row in weights], _short(offsets)] for weights, offsets in layers
+    ]
     measured.FITTED.write_text(json.dumps(fields) + "\n", encoding="utf-8")
 
 
 def drawn(sharp: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, float]:
     """Features of the tiles of a part of an image with some blur, and the blur."""
-    sigma = float(random.uniform(0, 1.5) if random.random() < 0.5 else random.uniform(0, STRONGEST_PX))
+    sigma = float(
+        random.uniform(0, 1.5) if random.random() < 0.5 else random.uniform(0, STRONGEST_PX)
+    )
     image = blurred(sharp, sigma, defocus=bool(random.random() < 0.4))
     y, x = (int(random.integers(0, max(length - EDGE, 0) + 1)) for length in image.shape)
     image = image[y : y + EDGE, x : x + EDGE]
@@ -215,7 +248,9 @@ def _short(values: np.ndarray) -> list[float]:
 
 
 def judge(folder: Path) -> None:
-    """Print, for each condition and true blur, the median of the estimates over all tiles and the error."""
+    """Print, for each condition and true blur, the median of the estimates over all tiles and the
+    error.
+    """
     images = list(sharp_images(folder))
     ways = {"fitted": measured.local_blur, "gradient ratio": ratio_blur, "spectrum": spectrum_blur}
     for condition in CONDITIONS:
@@ -233,26 +268,43 @@ def judge(folder: Path) -> None:
             for name, each in estimates.items():
                 found[name][sigma] = np.concatenate(each)
         print(f"\n{condition}: {np.mean(unknown):.0%} of the blocks cannot be judged")
-        print(f"  {'true σ [px]':16}" + "".join(f"{sigma:>12g}" for sigma in SIGMAS) + "   median |error|")
+        print(
+            f"  {'true σ [px]':16}"
+            + "".join(f"{sigma:>12g}" for sigma in SIGMAS)
+            + "   median |error|"
+        )
         for name, by_sigma in found.items():
-            middles = ["{:.1f} ({:.1f}–{:.1f})".format(*np.nanquantile(v, (0.5, 0.1, 0.9))) for v in by_sigma.values()]
-            error = np.nanmedian(np.concatenate([np.abs(values - sigma) for sigma, values in by_sigma.items()]))
+            middles = [
+                "{:.1f} ({:.1f}–{:.1f})".format(*np.nanquantile(v, (0.5, 0.1, 0.9)))
+                for v in by_sigma.values()
+            ]
+            error = np.nanmedian(
+                np.concatenate([np.abs(values - sigma) for sigma, values in by_sigma.items()])
+            )
             print(f"  {name:16}" + "".join(f"{text:>14}" for text in middles) + f"{error:10.2f}")
 
 
 def ratio_blur(plane: np.ndarray, noise: Noise) -> np.ndarray:
-    """Zhuo & Sim 2011: at the steepest twentieth of a tile, the median ratio of gradients before and after a blur of 1 pixel."""
-    before, after = (ndimage.gaussian_gradient_magnitude(plane, scale) for scale in (0.7, np.hypot(0.7, 1.0)))
+    """Zhuo & Sim 2011: at the steepest twentieth of a tile, the median ratio of gradients before
+    and after a blur of 1 pixel.
+    """
+    before, after = (
+        ndimage.gaussian_gradient_magnitude(plane, scale) for scale in (0.7, np.hypot(0.7, 1.0))
+    )
     found = np.full([-(-n // measured.BLOCK) for n in plane.shape], np.nan)
     for block, tile in _tiles(plane.shape):
         steep = before[tile] >= np.quantile(before[tile], 0.95)
-        ratio = max(float(np.median(before[tile][steep] / np.maximum(after[tile][steep], 1e-6))), 1.0001)
+        ratio = max(
+            float(np.median(before[tile][steep] / np.maximum(after[tile][steep], 1e-6))), 1.0001
+        )
         found[block] = min(np.sqrt(max(1 / (ratio**2 - 1) - 0.7**2, 0.0)), measured.LARGEST_PX)
     return found
 
 
 def spectrum_blur(plane: np.ndarray, noise: Noise) -> np.ndarray:
-    """Power of a tile = amplitude / f² · exp(-4 π² σ² f²) + noise, by least squares of the logarithm where signal is left."""
+    """Power of a tile = amplitude / f² · exp(-4 π² σ² f²) + noise, by least squares of the
+    logarithm where signal is left.
+    """
     found = np.full([-(-n // measured.BLOCK) for n in plane.shape], np.nan)
     for block, tile in _tiles(plane.shape):
         part = plane[tile]
@@ -269,7 +321,9 @@ def spectrum_blur(plane: np.ndarray, noise: Noise) -> np.ndarray:
             continue
         f = at / 64
         system = np.stack([np.ones(len(at)), -4 * np.pi**2 * f**2], axis=1)
-        slope = np.linalg.lstsq(system, np.log(mean[at] - variance) + 2 * np.log(f), rcond=None)[0][1]
+        slope = np.linalg.lstsq(system, np.log(mean[at] - variance) + 2 * np.log(f), rcond=None)[0][
+            1
+        ]
         found[block] = min(np.sqrt(max(slope, 0.0)), measured.LARGEST_PX)
     return found
 
@@ -277,8 +331,14 @@ def spectrum_blur(plane: np.ndarray, noise: Noise) -> np.ndarray:
 def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, int], tuple[slice, slice]]]:
     """Each block and the tile around it."""
     for block in np.ndindex(*(-(-n // measured.BLOCK) for n in shape)):
-        starts = [max(min(b * measured.BLOCK - 16, n // 8 * 8 - 64), 0) for b, n in zip(block, shape, strict=True)]
-        yield (block[0], block[1]), (slice(starts[0], starts[0] + 64), slice(starts[1], starts[1] + 64))
+        starts = [
+            max(min(b * measured.BLOCK - 16, n // 8 * 8 - 64), 0)
+            for b, n in zip(block, shape, strict=True)
+        ]
+        yield (
+            (block[0], block[1]),
+            (slice(starts[0], starts[0] + 64), slice(starts[1], starts[1] + 64)),
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Is the error bar right? `python benchmarks/calibration.py DATA [--output DIR] [--disagreement] [--limit N]`.
+"""Is the error bar right? `python benchmarks/calibration.py DATA [--output DIR] [--disagreement]
+[--limit N]`.
 
-DATA has the subfolders rgb/ and grey/ of sharp images that no model was trained on and no error bar fitted to. The middle 512²
-pixels of each are blurred in six ways, restored by the bundled models and assessed; then the predicted error bar is compared with
-the true absolute error: rank correlation over cells of 8 × 8 pixels, and the share of the pixels within the interval that should
+DATA has the subfolders rgb/ and grey/ of sharp images that no model was trained on and no error bar
+fitted to. The middle 512² pixels of each are blurred in six ways, restored by the bundled models
+and assessed; then the predicted error bar is compared with the true absolute error: rank
+correlation over cells of 8 × 8 pixels, and the share of the pixels within the interval that should
 hold 90 %. DIR gets calibration.csv, calibration.md and calibration.png.
 """
 
@@ -39,14 +41,22 @@ Row = tuple[str, str, str, Judged]
 
 def main() -> None:
     """Judge and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--output", type=Path, default=Path("calibration"))
-    parser.add_argument("--disagreement", action="store_true", help="with the eight orientations: nine times as long")
+    parser.add_argument(
+        "--disagreement",
+        action="store_true",
+        help="with the eight orientations: nine times as long",
+    )
     parser.add_argument("--limit", type=int, help="images of each kind")
     wishes = parser.parse_args()
     rows: list[Row] = []
-    counts = {kind: np.zeros((2, len(BINS) + 1)) for kind in MODELS}  # pixels, and those within the interval
+    counts = {
+        kind: np.zeros((2, len(BINS) + 1)) for kind in MODELS
+    }  # pixels, and those within the interval
     for kind, name in MODELS.items():
         model = load_model(name)
         for image, condition, width, error in _judged(wishes.data / kind, model, wishes):
@@ -58,8 +68,12 @@ def main() -> None:
     wishes.output.mkdir(parents=True, exist_ok=True)
     with (wishes.output / "calibration.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("kind", "image", "condition", "spearman", "covered", "half_width", "error"))
-        writer.writerows((*row[:3], row[3].spearman, row[3].covered, row[3].width, row[3].error) for row in rows)
+        writer.writerow(
+            ("kind", "image", "condition", "spearman", "covered", "half_width", "error")
+        )
+        writer.writerows(
+            (*row[:3], row[3].spearman, row[3].covered, row[3].width, row[3].error) for row in rows
+        )
     text = table(rows)
     (wishes.output / "calibration.md").write_text(text, encoding="utf-8")
     print(text)
@@ -80,21 +94,30 @@ def _judged(
             levels = np.rint(low * 255).astype(np.uint8)
             plan = make_plan(levels, model.card)
             restored = restore(levels, model)
-            found = assess(levels, restored, plan, model, Wishes(disagreement=wishes.disagreement)).map("error")
+            found = assess(
+                levels, restored, plan, model, Wishes(disagreement=wishes.disagreement)
+            ).map("error")
             if found is None:
                 raise SystemExit(
-                    f"There is no calibration for {model.card.name}: run scripts/calibrate_trust.py first."
+                    f"There is no calibration for {model.card.name}: run "
+                    "scripts/calibrate_trust.py first."
                 )
             (window,) = plan.windows or ()
             error = np.abs(np.atleast_3d(restored) - np.atleast_3d(truth) * 255.0).mean(axis=-1)
             inner = (slice(BORDER, -BORDER),) * 2
-            yield image.path.stem, condition.label, found.data[inner] / window.span, error[inner] / window.span
+            yield (
+                image.path.stem,
+                condition.label,
+                found.data[inner] / window.span,
+                error[inner] / window.span,
+            )
 
 
 def table(rows: list[Row]) -> str:
     """Means by kind of image, in all and by condition, as Markdown."""
     lines = [
-        "| images | blur | n | rank correlation | within the 90 % interval | images from … to (10–90 %) |",
+        "| images | blur | n | rank correlation | within the 90 % interval | images from … to "
+        "(10–90 %) |",
         "|---|---|--:|--:|--:|---|",
     ]
     for kind in MODELS:
@@ -106,7 +129,8 @@ def table(rows: list[Row]) -> str:
             covered = [each.covered for each in found]
             low, high = np.quantile(covered, (0.1, 0.9))
             figures = (
-                f"{np.mean([each.spearman for each in found]):.2f} | {np.mean(covered):.1%} | {low:.0%} … {high:.0%}"
+                f"{np.mean([each.spearman for each in found]):.2f} | {np.mean(covered):.1%} "
+                f"| {low:.0%} … {high:.0%}"
             )
             bold = "**" if label == "all" else ""
             lines.append(f"| {NAMES[kind]} | {bold}{label}{bold} | {len(found)} | {figures} |")
@@ -122,20 +146,44 @@ def draw(rows: list[Row], counts: dict[str, np.ndarray], path: Path) -> None:
         enough = np.flatnonzero(pixels[1:-1] > 2000)
         centres = np.sqrt(BINS[1:] * BINS[:-1])[enough]
         left.plot(
-            100 * centres, 100 * (within / np.maximum(pixels, 1))[enough + 1], "o-", color=colour, label=NAMES[kind]
+            100 * centres,
+            100 * (within / np.maximum(pixels, 1))[enough + 1],
+            "o-",
+            color=colour,
+            label=NAMES[kind],
         )
         found = [row[3] for row in rows if row[0] == kind]
-        bars, errors = ([100 * getattr(each, name) for each in found] for name in ("width", "error"))
+        bars, errors = (
+            [100 * getattr(each, name) for each in found] for name in ("width", "error")
+        )
         middle.plot(bars, errors, ".", color=colour, alpha=0.6, label=NAMES[kind])
-        right.plot([100 * j.covered for j in found], [j.spearman for j in found], ".", color=colour, alpha=0.6)
+        right.plot(
+            [100 * j.covered for j in found],
+            [j.spearman for j in found],
+            ".",
+            color=colour,
+            alpha=0.6,
+        )
     left.axhspan(88, 92, color="0.9", zorder=0)
-    left.set(xscale="log", ylim=(60, 100), xlabel="predicted bar [% of the range]", ylabel="pixels within it [%]")
+    left.set(
+        xscale="log",
+        ylim=(60, 100),
+        xlabel="predicted bar [% of the range]",
+        ylabel="pixels within it [%]",
+    )
     left.set_title("All pixels: does it hold 90 %?", fontsize=10)
-    middle.set(xscale="log", yscale="log", xlabel="mean predicted bar [% of the range]", ylabel="true mean error [%]")
+    middle.set(
+        xscale="log",
+        yscale="log",
+        xlabel="mean predicted bar [% of the range]",
+        ylabel="true mean error [%]",
+    )
     middle.set_title("Every image: is a wide bar a large error?", fontsize=10)
     right.axvspan(88, 92, color="0.9", zorder=0)
     right.axhline(0.6, color="0.6", linewidth=1)
-    right.set(xlabel="pixels within the bar [%]", ylabel="rank correlation, 8 × 8 cells", ylim=(-0.1, 1))
+    right.set(
+        xlabel="pixels within the bar [%]", ylabel="rank correlation, 8 × 8 cells", ylim=(-0.1, 1)
+    )
     right.set_title("Every image: both figures", fontsize=10)
     middle.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
     for axes in (left, middle):

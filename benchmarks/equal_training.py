@@ -1,11 +1,14 @@
-"""What the paper's Table 1 and Figures 5 to 7 compare, at equal training: the commands of a user, one after another.
+"""What the paper's Table 1 and Figures 5 to 7 compare, at equal training: the commands of a user,
+one after another.
 
-    python benchmarks/equal_training.py DATA OUTPUT [--steps 2000] [--kind grey] [--width 16] [--networks NAME ...]
+    python benchmarks/equal_training.py DATA OUTPUT [--steps 2000] [--kind grey] [--width 16]
+    [--networks NAME ...]
 
-Trains four x2 networks with ``mdeblurgan train``, from nothing, by the recipe of the bundled models (training/recipe.py), on
-the same patches for as many steps: M-Deblurgan; U-Net + SR; M-Deblurgan with the adversarial part, that is the discriminator
-and feature matching through it; M-Deblurgan without the optimal approximation module. Then ``mdeblurgan evaluate`` on
-DATA/validation/KIND writes OUTPUT/report, with the PSNR per epoch of all. The same command again goes on where it was
+Trains four x2 networks with ``mdeblurgan train``, from nothing, by the recipe of the bundled models
+(training/recipe.py), on the same patches for as many steps: M-Deblurgan; U-Net + SR; M-Deblurgan
+with the adversarial part, that is the discriminator and feature matching through it; M-Deblurgan
+without the optimal approximation module. Then ``mdeblurgan evaluate`` on DATA/validation/KIND
+writes OUTPUT/report, with the PSNR per epoch of all. The same command again goes on where it was
 interrupted.
 """
 
@@ -27,7 +30,10 @@ NETWORKS: dict[str, dict[str, dict[str, Any]]] = {  # what each has beside the r
         "loss": {"perceptual": "feature-matching", "adversarial_share": 0.02},
         "optimizer": {"discriminator_rate": 0.05},
     },
-    "m-deblurgan-no-approximation": {"network": {"approximation": "none"}, "loss": {"distances": 0.0}},
+    "m-deblurgan-no-approximation": {
+        "network": {"approximation": "none"},
+        "loss": {"distances": 0.0},
+    },
 }
 
 
@@ -53,7 +59,9 @@ def command(*words: object) -> None:
 
 def main() -> None:
     """Train all, then judge them together."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--steps", type=int, default=2000)
@@ -67,9 +75,17 @@ def main() -> None:
     for name in wishes.networks:
         run, config = wishes.output / name, wishes.output / f"{name}.toml"
         config.write_text(config_for(name, wishes), encoding="utf-8")
-        command("train", training_images(wishes.kind, wishes.data), "--output", run, "--config", config)
+        command(
+            "train", training_images(wishes.kind, wishes.data), "--output", run, "--config", config
+        )
         judged += ["--model", run / f"{name}.safetensors", "--run", run]
-    command("evaluate", wishes.data / "validation" / wishes.kind, "--output", wishes.output / "report", *judged)
+    command(
+        "evaluate",
+        wishes.data / "validation" / wishes.kind,
+        "--output",
+        wishes.output / "report",
+        *judged,
+    )
 
 
 if __name__ == "__main__":

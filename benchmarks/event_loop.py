@@ -1,8 +1,10 @@
-"""How late napari's event loop is while a scan is restored: `python benchmarks/event_loop.py [--edge 8192] [--seconds 20]`.
+"""How late napari's event loop is while a scan is restored: `python benchmarks/event_loop.py
+[--edge 8192] [--seconds 20]`.
 
-Opens a window (on a virtual screen: `xvfb-run -a -s "-screen 0 1600x1000x24"`), restores a colour scan into a cache folder of its
-own with a bundled model, and watches a timer of 10 ms: at rest, zoomed out and zoomed in while the scan is restored, and
-while the view is moved twice a second as well. "Late" is what a tick of the timer waited.
+Opens a window (on a virtual screen: `xvfb-run -a -s "-screen 0 1600x1000x24"`), restores a colour
+scan into a cache folder of its own with a bundled model, and watches a timer of 10 ms: at rest,
+zoomed out and zoomed in while the scan is restored, and while the view is moved twice a second as
+well. "Late" is what a tick of the timer waited.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ def measure(edge: int, seconds: float, window: tuple[int, int]) -> None:
                 act()
                 live(last(0.5))
         p50, p95, p99, most = (1000 * np.percentile(late, share) for share in (50, 95, 99, 100))
-        print(f"| {name} | {len(late)} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {most:.0f} |", flush=True)
+        print(
+            f"| {name} | {len(late)} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {most:.0f} |", flush=True
+        )
 
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(*window)
@@ -63,7 +67,10 @@ def measure(edge: int, seconds: float, window: tuple[int, int]) -> None:
     scan = np.random.default_rng(0).integers(0, 255, (edge, edge, 3)).astype(np.uint8)
     viewer.add_image(scan, rgb=True, name="scan", visible=False)
     widget.results.to_disk.value = True
-    print("| late, in ms | ticks | median | 95 % | 99 % | most |\n| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| late, in ms | ticks | median | 95 % | 99 % | most |\n| --- | --- | --- | --- | --- | "
+        "--- |"
+    )
     watch("at rest")
     widget.controls.run.native.click()
     live(lambda: widget.scans.open_path is not None)

@@ -1,13 +1,16 @@
-"""How much better does a model get on a microscope that it was not trained for, in ten minutes on two processor cores?
+"""How much better does a model get on a microscope that it was not trained for, in ten minutes on
+two processor cores?
 
     OMP_NUM_THREADS=2 python benchmarks/fine_tuning.py DATA OUTPUT [--minutes 10] [--registered]
 
-Twelve fields of 512 × 512 pixels of one specimen are the in-focus images of the stronger objective: eight to learn from, of
-which `fine-tune` itself holds some out, and four that it never sees. The weaker objective's images are made of them by optics
-that no bundled model was trained on: a pupil with defocus, coma and astigmatism, which gives a skewed blur; vignetting; a camera
-with shot and read noise. The table tells PSNR and SSIM on the four for bicubic enlargement, the base model and the tuned one, all
-against the sharp image under the weaker objective's light. The pairs lie on each other exactly; with `--registered` the
-stronger objective's images are of a part of the field, turned and enlarged a little, and are found by registration.
+Twelve fields of 512 × 512 pixels of one specimen are the in-focus images of the stronger objective:
+eight to learn from, of which `fine-tune` itself holds some out, and four that it never sees. The
+weaker objective's images are made of them by optics that no bundled model was trained on: a pupil
+with defocus, coma and astigmatism, which gives a skewed blur; vignetting; a camera with shot and
+read noise. The table tells PSNR and SSIM on the four for bicubic enlargement, the base model and
+the tuned one, all against the sharp image under the weaker objective's light. The pairs lie on each
+other exactly; with `--registered` the stronger objective's images are of a part of the field,
+turned and enlarged a little, and are found by registration.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ MARGIN = 24  # high-resolution pixels around a field that only its blur needs
 BORDER = 16
 DEFOCUS, COMA, ASTIGMATISM = 3.2, 1.8, 0.8  # radians at the edge of the pupil
 PUPIL = 0.16  # cycles per high-resolution pixel: the weaker objective's cut-off for the amplitude
-BULK = 4.0  # standard deviation of the smoothing that tells where the bulk of the point-spread function is
+# standard deviation of the smoothing that tells where the bulk of the point-spread function is
+BULK = 4.0
 VIGNETTING = 0.25
 ELECTRONS, READ_NOISE = 6000.0, 6.0
 
@@ -58,22 +62,30 @@ class Field:
 
 
 def skewed_psf(radius: int = MARGIN) -> np.ndarray:
-    """Of a pupil with defocus, coma and astigmatism, its bulk in the middle: (2 · radius + 1) squared, sum 1.
+    """Of a pupil with defocus, coma and astigmatism, its bulk in the middle: (2 · radius + 1)
+    squared, sum 1.
 
-    The bulk is where the function, smoothed, is highest, and what a registration takes for the place of a point. Away from the
-    middle it would be a shift of the whole image, which costs the base model decibels and is none of blur.
+    The bulk is where the function, smoothed, is highest, and what a registration takes for the
+    place of a point. Away from the middle it would be a shift of the whole image, which costs the
+    base model decibels and is none of blur.
     """
     size = 8 * radius
     frequencies = np.fft.fftfreq(size)
     y, x = np.meshgrid(frequencies, frequencies, indexing="ij")
     r, angle = np.hypot(y, x) / PUPIL, np.arctan2(y, x)
-    phase = DEFOCUS * r**2 + COMA * (3 * r**3 - 2 * r) * np.cos(angle - 0.7) + ASTIGMATISM * r**2 * np.cos(2 * angle)
+    phase = (
+        DEFOCUS * r**2
+        + COMA * (3 * r**3 - 2 * r) * np.cos(angle - 0.7)
+        + ASTIGMATISM * r**2 * np.cos(2 * angle)
+    )
     shift, middle = np.zeros(2), size // 2
     part, steps = slice(middle - radius, middle + radius + 1), np.arange(-radius, radius + 1)
     near = np.exp(-0.5 * (steps / BULK) ** 2)
     for _ in range(100):
         ramp = np.exp(2j * np.pi * (y * shift[0] + x * shift[1]))
-        psf = np.fft.fftshift(np.abs(np.fft.ifft2((r <= 1) * np.exp(1j * phase) * ramp)) ** 2)[part, part]
+        psf = np.fft.fftshift(np.abs(np.fft.ifft2((r <= 1) * np.exp(1j * phase) * ramp)) ** 2)[
+            part, part
+        ]
         psf /= psf.sum()
         bulk = psf * near[:, None] * near
         shift += np.array([bulk.sum(1) @ steps, bulk.sum(0) @ steps]) / bulk.sum()
@@ -95,7 +107,10 @@ def images(data: Path, specimen: str, count: int) -> dict[str, np.ndarray]:
         if min(sharp.shape[:2]) >= FIELD and len(found) < count:
             found[path.stem] = sharp
     if len(found) < count:
-        raise SystemExit(f"{data} has {len(found)} images of {specimen} that are large enough; {count} are needed.")
+        raise SystemExit(
+            f"{data} has {len(found)} images of {specimen} that are large enough; {count} are "
+            "needed."
+        )
     return found
 
 
@@ -119,7 +134,9 @@ def field(name: str, sharp: np.ndarray, number: int) -> Field:
 
 
 def found_pair(name: str, sharp: np.ndarray, number: int) -> RegisteredPair:
-    """The whole image by the weaker objective, its middle by the stronger one, turned and enlarged a little; registered."""
+    """The whole image by the weaker objective, its middle by the stronger one, turned and enlarged
+    a little; registered.
+    """
     random = np.random.default_rng((1, number))
     height, width = (length // SCALE * SCALE for length in sharp.shape[:2])
     angle, size = np.deg2rad(random.uniform(-2, 2)), random.uniform(0.99, 1.01)
@@ -136,12 +153,18 @@ def found_pair(name: str, sharp: np.ndarray, number: int) -> RegisteredPair:
         for image in (degraded(sharp[:height, :width], number), np.stack(planes, axis=-1))
     )
     pair = register(ImagePair(name, low, high), scale=SCALE, objectives=(5.0, 10.0))
-    print(f"{name}: {'accepted' if pair.accepted else 'refused'}, {' '.join(pair.registration.problems)}", flush=True)
+    print(
+        f"{name}: {'accepted' if pair.accepted else 'refused'}, "
+        f"{' '.join(pair.registration.problems)}",
+        flush=True,
+    )
     return pair
 
 
 def evaluated(model: Model | None, seen: Field) -> tuple[float, float]:
-    """PSNR and SSIM of bicubic enlargement or of a model, against the sharp image under the weaker objective's light."""
+    """PSNR and SSIM of bicubic enlargement or of a model, against the sharp image under the weaker
+    objective's light.
+    """
     low = seen.low if seen.low.shape[-1] == 3 else seen.low[..., 0]
     restored = bicubic(low, SCALE) if model is None else np.asarray(restore(low, model))
     truth = (seen.high * illumination(FIELD, FIELD)[..., None]).reshape(restored.shape)
@@ -154,7 +177,9 @@ def aligned_pair(seen: Field) -> RegisteredPair:
     low, high = (np.ascontiguousarray(each.transpose(2, 0, 1)) for each in (seen.low, seen.high))
     whole, channels = (slice(0, FIELD // SCALE),) * 2, len(low)
     registration = Registration(
-        transform=np.array([[SCALE, 0, (SCALE - 1) / 2], [0, SCALE, (SCALE - 1) / 2], [0, 0, 1]], float),
+        transform=np.array(
+            [[SCALE, 0, (SCALE - 1) / 2], [0, SCALE, (SCALE - 1) / 2], [0, 0, 1]], float
+        ),
         kind="similarity",
         accepted=True,
         score=1.0,
@@ -184,16 +209,25 @@ def aligned_pair(seen: Field) -> RegisteredPair:
 
 def main() -> None:
     """Tune, evaluate, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--specimen", default="leaf")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--registered", action="store_true", help="learn from pairs that registration has found")
-    parser.add_argument("--set", nargs="*", default=[], help="fields of the settings, such as learning_rate=0.001")
+    parser.add_argument(
+        "--registered", action="store_true", help="learn from pairs that registration has found"
+    )
+    parser.add_argument(
+        "--set", nargs="*", default=[], help="fields of the settings, such as learning_rate=0.001"
+    )
     wishes = parser.parse_args()
     sharp = list(images(wishes.data, wishes.specimen, TRAINING + TEST).items())
-    test = [field(name, image, number) for number, (name, image) in enumerate(sharp[TRAINING:], TRAINING)]
+    test = [
+        field(name, image, number)
+        for number, (name, image) in enumerate(sharp[TRAINING:], TRAINING)
+    ]
     make = found_pair if wishes.registered else lambda *given: aligned_pair(field(*given))
     pairs = [make(name, image, number) for number, (name, image) in enumerate(sharp[:TRAINING])]
     base = load_model("rgb-x2" if test[0].low.shape[-1] == 3 else "gray-x2")
@@ -208,12 +242,15 @@ def main() -> None:
         minutes=wishes.minutes,
         **others,
     )
-    folder = begin(settings, tuning_pairs([pair for pair in pairs if pair.accepted], base.card), overwrite=True)
+    folder = begin(
+        settings, tuning_pairs([pair for pair in pairs if pair.accepted], base.card), overwrite=True
+    )
     tuning = open_fine_tuning(folder)
     for progress in tuning.steps():
         if progress.validation is not None:
             print(
-                f"{progress.seconds:6.0f} s, step {progress.step:5}, rate {progress.record.rate:.1e}, "
+                f"{progress.seconds:6.0f} s, step {progress.step:5}, rate "
+                f"{progress.record.rate:.1e}, "
                 f"held out {progress.validation.psnr_db:.3f} dB",
                 flush=True,
             )
@@ -229,14 +266,18 @@ def main() -> None:
         print(f"{each.name:14} {y:+.2f} {x:+.2f}")
     mean = np.mean(shifts, axis=0)
     moved = [replace(each, high=moved_by(each.high, -mean)) for each in test]
-    print_table(f"the same, the truth moved by {-mean[0]:+.2f}, {-mean[1]:+.2f} pixels", moved, base, tuned)
+    print_table(
+        f"the same, the truth moved by {-mean[0]:+.2f}, {-mean[1]:+.2f} pixels", moved, base, tuned
+    )
     others = [replace(each, low=other_blur(each)) for each in test]
     print_table("by another blur, Gaussian of σ = 1.2 px: what was forgotten", others, base, tuned)
 
 
 def shift_px(model: Model, seen: Field) -> np.ndarray:
     """How far the truth lies from what a model makes of a field: (y, x)."""
-    restored = np.atleast_3d(np.asarray(restore(seen.low if seen.low.shape[-1] == 3 else seen.low[..., 0], model)))
+    restored = np.atleast_3d(
+        np.asarray(restore(seen.low if seen.low.shape[-1] == 3 else seen.low[..., 0], model))
+    )
     truth = seen.high * illumination(FIELD, FIELD)[..., None]
     inner = (slice(BORDER, -BORDER),) * 2
     found, _, _ = phase_cross_correlation(
@@ -253,15 +294,22 @@ def moved_by(image: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 def other_blur(seen: Field) -> np.ndarray:
     """The same field by an objective that the model was not tuned on."""
-    planes = torch.from_numpy((seen.high * illumination(FIELD, FIELD)[..., None]).transpose(2, 0, 1).copy())[None]
+    planes = torch.from_numpy(
+        (seen.high * illumination(FIELD, FIELD)[..., None]).transpose(2, 0, 1).copy()
+    )[None]
     return gaussian_protocol(planes, 1.2, SCALE)[0].numpy().transpose(1, 2, 0)
 
 
 def print_table(title: str, test: list[Field], base: Model, tuned: Model) -> None:
     """PSNR and SSIM of every field, and their means."""
-    print(f"\n{title}\n{'field':14} {'bicubic':>17} {'base model':>17} {'fine-tuned':>17}      gain")
+    print(
+        f"\n{title}\n{'field':14} {'bicubic':>17} {'base model':>17} {'fine-tuned':>17}      gain"
+    )
     rows = [[evaluated(model, each) for model in (None, base, tuned)] for each in test]
-    for name, scores in (*zip((each.name for each in test), rows, strict=True), ("mean", np.mean(rows, axis=0))):
+    for name, scores in (
+        *zip((each.name for each in test), rows, strict=True),
+        ("mean", np.mean(rows, axis=0)),
+    ):
         cells = " ".join(f"{psnr_db:8.2f} dB {similarity:.3f}" for psnr_db, similarity in scores)
         print(f"{name:14} {cells} {scores[2][0] - scores[1][0]:+6.2f} dB", flush=True)
 

@@ -1,9 +1,11 @@
-"""Does the viewer stay usable while a model is fine-tuned? Delays of its event loop, with and without a training beside it.
+"""Does the viewer stay usable while a model is fine-tuned? Delays of its event loop, with and
+without a training beside it.
 
     xvfb-run -a python benchmarks/fine_tuning_delay.py [--seconds 30]
 
-A timer is asked for every 10 ms; what it comes later than that is the delay. The pairs are made of the bundled leaf, the model
-is the bundled one for colour, the widget is docked in a window that is shown, and redraws its curves and its preview.
+A timer is asked for every 10 ms; what it comes later than that is the delay. The pairs are made of
+the bundled leaf, the model is the bundled one for colour, the widget is docked in a window that is
+shown, and redraws its curves and its preview.
 """
 
 from __future__ import annotations
@@ -51,13 +53,16 @@ def delays(seconds: float, alive) -> list[float]:  # type: ignore[no-untyped-def
 def told(name: str, found: list[float]) -> None:
     middle, high, most = np.percentile(found, [50, 95, 100])
     print(
-        f"{name:22} median {middle:5.1f} ms, 95th percentile {high:5.1f} ms, longest {most:6.1f} ms, n = {len(found)}"
+        f"{name:22} median {middle:5.1f} ms, 95th percentile {high:5.1f} ms, longest {most:6.1f} "
+        f"ms, n = {len(found)}"
     )
 
 
 def main() -> None:
     """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=30.0)
     wishes = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +77,10 @@ def measure(seconds: float, _: Path) -> None:
     viewer = napari.Viewer(show=True)
     widget = FineTuneWidget(viewer)
     viewer.window.add_dock_widget(widget, name="Fine-tune")
-    leaf = np.asarray(Image.open(str(files("napari_mdeblurgan.samples") / "leaf_epidermis.png")).convert("RGB"), float)
+    leaf = np.asarray(
+        Image.open(str(files("napari_mdeblurgan.samples") / "leaf_epidermis.png")).convert("RGB"),
+        float,
+    )
     leaf = leaf[: leaf.shape[0] // 2 * 2, : leaf.shape[1] // 2 * 2]
     height, width = (length // 2 for length in leaf.shape[:2])
     low = gaussian_filter(leaf, (3, 4, 0)).reshape(height, 2, width, 2, 3).mean(axis=(1, 3))

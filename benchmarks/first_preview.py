@@ -2,10 +2,11 @@
 
 Usage: python benchmarks/first_preview.py [--repeats 5] [--look SECONDS] [--edge 512]
 
-Opens a window (on a virtual screen: `xvfb-run -a -s "-screen 0 1600x1000x24"`) with a grey image in a fresh Python, as napari
-is before the plugin is used. Then the dock is opened, **Preview** is clicked after so many seconds of looking, and the clock
-stops when the canvas has drawn the preview. Medians of fresh processes; run it on a quiet machine. The bar is 3 s for a user who
-clicks at once (`--look 0`) on two cores.
+Opens a window (on a virtual screen: `xvfb-run -a -s "-screen 0 1600x1000x24"`) with a grey image in
+a fresh Python, as napari is before the plugin is used. Then the dock is opened, **Preview** is
+clicked after so many seconds of looking, and the clock stops when the canvas has drawn the preview.
+Medians of fresh processes; run it on a quiet machine. The bar is 3 s for a user who clicks at once
+(`--look 0`) on two cores.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ import time
 
 def main() -> None:
     """Print the medians of each part."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--look", type=float, default=0.0, help="seconds before the click on Preview")
+    parser.add_argument(
+        "--look", type=float, default=0.0, help="seconds before the click on Preview"
+    )
     parser.add_argument("--edge", type=int, default=512, help="pixels of the image along a side")
     parser.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     wishes = parser.parse_args()
@@ -34,7 +39,10 @@ def main() -> None:
     runs = [once(wishes) for _ in range(wishes.repeats)]
     for name in runs[0]:
         times = [run[name] for run in runs]
-        print(f"{name}: {statistics.median(times):.2f} s (of {len(times)}: {min(times):.2f} to {max(times):.2f})")
+        print(
+            f"{name}: {statistics.median(times):.2f} s (of {len(times)}: {min(times):.2f} to "
+            f"{max(times):.2f})"
+        )
 
 
 def once(wishes: argparse.Namespace) -> dict[str, float]:
@@ -48,13 +56,17 @@ def once(wishes: argparse.Namespace) -> dict[str, float]:
         }
         options = ["--once", "--look", str(wishes.look), "--edge", str(wishes.edge)]
         command = [sys.executable, __file__, *options]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | own)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | own
+        )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def measure(look: float, edge: int) -> dict[str, float]:
-    """Seconds from opening the dock; `look` is not counted in the last two, which begin with the click."""
+    """Seconds from opening the dock; `look` is not counted in the last two, which begin with the
+    click.
+    """
     import napari
     import numpy as np
     from qtpy.QtCore import Qt
@@ -86,7 +98,9 @@ def measure(look: float, edge: int) -> dict[str, float]:
     shown = time.perf_counter()
     assert len(viewer.layers) == 2, widget.controls.status.value
     viewer.close()
-    print(*(f"{seconds:.2f} {words}" for words, seconds in parts.items()), sep="\n", file=sys.stderr)
+    print(
+        *(f"{seconds:.2f} {words}" for words, seconds in parts.items()), sep="\n", file=sys.stderr
+    )
     return {
         "the dock is open": opened - began,
         "preview, from its click": shown - clicked,

@@ -1,7 +1,8 @@
-"""All in focus on scenes whose truth is known, beside other ways: `python benchmarks/focus.py FOLDER`.
+"""All in focus on scenes whose truth is known, beside other ways: `python benchmarks/focus.py
+FOLDER`.
 
-FOLDER holds sharp micrographs, which become the texture of scenes with slopes and steps. Every plane is blurred by its distance
-from each place's height, moved, enlarged and given noise of 2 %.
+FOLDER holds sharp micrographs, which become the texture of scenes with slopes and steps. Every
+plane is blurred by its distance from each place's height, moved, enlarged and given noise of 2 %.
 """
 
 from __future__ import annotations
@@ -32,9 +33,17 @@ def scene(sharp: np.ndarray, form: str, seed: int, *, moved: bool = True):
     elif form == "steps":
         level = np.where(x > 0.5, 6.0, 2.0) + np.where(y > 0.5, 1.0, 0.0)
     else:
-        level = last * (0.2 + 0.6 * ndimage.zoom(random.random((4, 4)), (height / 4, width / 4), order=3).clip(0, 1))
+        level = last * (
+            0.2
+            + 0.6 * ndimage.zoom(random.random((4, 4)), (height / 4, width / 4), order=3).clip(0, 1)
+        )
     widths = np.concatenate(([0], np.geomspace(0.35, PER_PLANE * last, 16)))
-    blurs = np.stack([sharp if not s else ndimage.gaussian_filter(sharp, (s, s, 0)[: sharp.ndim]) for s in widths])
+    blurs = np.stack(
+        [
+            sharp if not s else ndimage.gaussian_filter(sharp, (s, s, 0)[: sharp.ndim])
+            for s in widths
+        ]
+    )
     stack, transforms = [], []
     for plane in range(PLANES):
         wanted = PER_PLANE * np.abs(plane - level)
@@ -48,10 +57,17 @@ def scene(sharp: np.ndarray, form: str, seed: int, *, moved: bool = True):
         if moved and plane != PLANES // 2:
             enlarged = 1 + 0.006 * (plane - PLANES // 2)
             matrix[:2, :2] *= enlarged
-            matrix[:2, 2] = random.uniform(-4, 4, 2) - (enlarged - 1) * np.array([height, width]) / 2
+            matrix[:2, 2] = (
+                random.uniform(-4, 4, 2) - (enlarged - 1) * np.array([height, width]) / 2
+            )
             channels = np.moveaxis(np.atleast_3d(image), -1, 0)
             image = np.stack(
-                [ndimage.affine_transform(c, matrix[:2, :2], matrix[:2, 2], order=3, mode="reflect") for c in channels],
+                [
+                    ndimage.affine_transform(
+                        c, matrix[:2, :2], matrix[:2, 2], order=3, mode="reflect"
+                    )
+                    for c in channels
+                ],
                 -1,
             ).reshape(image.shape)
         transforms.append(matrix)
@@ -61,7 +77,9 @@ def scene(sharp: np.ndarray, form: str, seed: int, *, moved: bool = True):
 
 def main() -> None:
     """Print a line for every scene."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=3)
     wishes = parser.parse_args()
@@ -77,7 +95,9 @@ def main() -> None:
                 seconds = time.perf_counter() - start
                 inner = slice(24, -24), slice(24, -24)
                 grey = sharp.mean(-1) if sharp.ndim == 3 else sharp
-                energy = ndimage.gaussian_filter(ndimage.gaussian_laplace(grey, 1.2) ** 2, 2.5)[inner]
+                energy = ndimage.gaussian_filter(ndimage.gaussian_laplace(grey, 1.2) ** 2, 2.5)[
+                    inner
+                ]
                 textured = energy > 4 * NOISE**2 * 0.06
                 off = np.abs(found.height - level)[inner]
                 line = f"{image.name[:24]:24} {form:6} {'moved' if moved else 'still':5} "
@@ -86,12 +106,21 @@ def main() -> None:
                 line += f"best plane {best:5.2f}  ours {own:5.2f} "
                 if not moved:
                     line += " ".join(
-                        f"{name} {psnr(way(stack)[inner], sharp[inner]):5.2f}" for name, way in WAYS.items()
+                        f"{name} {psnr(way(stack)[inner], sharp[inner]):5.2f}"
+                        for name, way in WAYS.items()
                     )
-                line += f" within a plane {100 * (off[textured] <= 1).mean():5.1f} % of {100 * textured.mean():3.0f} %"
-                line += f"  confident right {100 * (off[found.confidence[inner] > 0.5] <= 1).mean():5.1f} %"
+                line += (
+                    f" within a plane {100 * (off[textured] <= 1).mean():5.1f} % of "
+                    f"{100 * textured.mean():3.0f} %"
+                )
+                line += (
+                    "  confident right "
+                    f"{100 * (off[found.confidence[inner] > 0.5] <= 1).mean():5.1f} %"
+                )
                 if moved:
-                    corners = np.array([(0, 0, 1), (0, EDGE - 1, 1), (EDGE - 1, EDGE - 1, 1)], float).T
+                    corners = np.array(
+                        [(0, 0, 1), (0, EDGE - 1, 1), (EDGE - 1, EDGE - 1, 1)], float
+                    ).T
                     errors = [
                         np.abs(((found.transforms[i] - t) @ corners)[:2]).max()
                         if found.transforms[i] is not None
@@ -99,7 +128,11 @@ def main() -> None:
                         for i, t in enumerate(transforms)
                     ]
                     line += f"  places {np.nanmax(errors):.2f} px"
-                print(line, f" {seconds / PLANES / (sharp.shape[0] * sharp.shape[1] / 1e6):.2f} s/MP", flush=True)
+                print(
+                    line,
+                    f" {seconds / PLANES / (sharp.shape[0] * sharp.shape[1] / 1e6):.2f} s/MP",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Published ways to put a focus stack together, as what `benchmarks/focus.py` compares with.
 
-Each takes planes, (planes, y, x) or (planes, y, x, colours) float32, and gives (y, x) or (y, x, colours).
+Each takes planes, (planes, y, x) or (planes, y, x, colours) float32, and gives (y, x) or (y, x,
+colours).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ def by_variance(stack: np.ndarray) -> np.ndarray:
 
 
 def by_pyramid(stack: np.ndarray) -> np.ndarray:
-    """Laplacian pyramids (Burt and Kolczynski 1993): of each band the plane with most energy in 5 × 5.
+    """Laplacian pyramids (Burt and Kolczynski 1993): of each band the plane with most energy in 5 ×
+    5.
 
     What is coarser than the last band is the mean of the planes.
     """
@@ -42,10 +44,12 @@ def by_pyramid(stack: np.ndarray) -> np.ndarray:
 
 
 def by_wavelets(stack: np.ndarray) -> np.ndarray:
-    """Complex Daubechies wavelets with six taps (Forster et al. 2004), and the value of a plane at each place.
+    """Complex Daubechies wavelets with six taps (Forster et al. 2004), and the value of a plane at
+    each place.
 
-    Of every coefficient the plane with the largest modulus, agreed on by the three bands of a level and by the neighbours.
-    The grey image decides; each place then gets the value of the plane whose grey is closest.
+    Of every coefficient the plane with the largest modulus, agreed on by the three bands of a level
+    and by the neighbours. The grey image decides; each place then gets the value of the plane whose
+    grey is closest.
     """
     grey = _grey(stack)
     size = grey.shape[1:]
@@ -63,7 +67,9 @@ def by_wavelets(stack: np.ndarray) -> np.ndarray:
         # two of three bands agree, or the band with the largest coefficient decides
         largest = np.stack([np.abs(band).max(axis=0) for band in three]).argmax(axis=0)
         best = np.take_along_axis(votes, largest[None], axis=0)[0]
-        best = np.where(votes[0] == votes[1], votes[0], np.where(votes[1] == votes[2], votes[1], best))
+        best = np.where(
+            votes[0] == votes[1], votes[0], np.where(votes[1] == votes[2], votes[1], best)
+        )
         best = _agreed(best, len(stack))
         across, down, both = (_taken(band, best) for band in three)
         low = _spread(found, LOW, 1) + _spread(across, HIGH, 1)
@@ -81,7 +87,12 @@ def by_guided_filter(stack: np.ndarray) -> np.ndarray:
     coarse = ndimage.uniform_filter(stack, (0, 31, 31, 0)[: stack.ndim])
     found = np.zeros(stack.shape[1:], np.float32)
     for part, radius, epsilon in ((coarse, 45, 0.3), (stack - coarse, 7, 1e-6)):
-        weights = np.stack([_guided(g, (best == i).astype(np.float32), radius, epsilon) for i, g in enumerate(grey)])
+        weights = np.stack(
+            [
+                _guided(g, (best == i).astype(np.float32), radius, epsilon)
+                for i, g in enumerate(grey)
+            ]
+        )
         weights = weights.clip(0) + 1e-6
         weights /= weights.sum(axis=0)
         found += (part * (weights if stack.ndim == 3 else weights[..., None])).sum(axis=0)
@@ -137,7 +148,9 @@ def _spread(planes: np.ndarray, taps: np.ndarray, axis: int) -> np.ndarray:
 
 def _agreed(best: np.ndarray, planes: int) -> np.ndarray:
     """The plane that most of 3 × 3 neighbours name."""
-    votes = np.stack([ndimage.uniform_filter((best == i).astype(np.float32), 3) for i in range(planes)])
+    votes = np.stack(
+        [ndimage.uniform_filter((best == i).astype(np.float32), 3) for i in range(planes)]
+    )
     most = votes.argmax(axis=0)
     return np.where(votes.max(axis=0) > 0.5, most, best)
 

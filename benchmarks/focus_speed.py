@@ -1,8 +1,9 @@
-"""How long does a plane of a focus stack take? `python benchmarks/focus_speed.py [--planes 9] [--edge 1024] [--colour]`.
+"""How long does a plane of a focus stack take? `python benchmarks/focus_speed.py [--planes 9]
+[--edge 1024] [--colour]`.
 
-A scene of two slopes is blurred plane by plane, moved and enlarged, with noise of 2 %, and put together by `all_in_focus`.
-Printed are seconds for each plane and megapixel: by the clock, and of the processor, which others who use the machine do not
-lengthen; then the latter by step.
+A scene of two slopes is blurred plane by plane, moved and enlarged, with noise of 2 %, and put
+together by `all_in_focus`. Printed are seconds for each plane and megapixel: by the clock, and of
+the processor, which others who use the machine do not lengthen; then the latter by step.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ from napari_mdeblurgan.focus import all_in_focus, choice, focusing, looking, reg
 from napari_mdeblurgan.restoration import walk
 
 BLUR = 0.9  # pixels of σ for each plane of distance
-MOVED, ENLARGED, NOISE = 2.0, 0.003, 0.02  # pixels, share and standard deviation, from plane to plane and in each
+MOVED, ENLARGED, NOISE = (
+    2.0,
+    0.003,
+    0.02,
+)  # pixels, share and standard deviation, from plane to plane and in each
 STEPS = {  # function and what it does; each is a part of none of the others
     "details_steps": "detail and noise of every plane",
     "series_steps": "laying planes on each other",
@@ -40,10 +45,14 @@ STEPS = {  # function and what it does; each is a part of none of the others
 def made_stack(planes: int, edge: int, *, colour: bool) -> np.ndarray:
     """(planes, y, x) or (planes, y, x, 3) uint8."""
     random = np.random.default_rng(0)
-    sharp = gaussian_filter(random.random((edge, edge)), 1) + 4 * gaussian_filter(random.random((edge, edge)), 8)
+    sharp = gaussian_filter(random.random((edge, edge)), 1) + 4 * gaussian_filter(
+        random.random((edge, edge)), 8
+    )
     sharp = (sharp - sharp.min()) / np.ptp(sharp)
     height = np.abs(np.linspace(1 - planes, planes - 1, edge))[None]  # of every column, in planes
-    levels = [gaussian_filter(sharp, BLUR * distance) if distance else sharp for distance in range(planes)]
+    levels = [
+        gaussian_filter(sharp, BLUR * distance) if distance else sharp for distance in range(planes)
+    ]
     made = []
     for number in range(planes):
         distance = np.abs(height - number)
@@ -52,7 +61,9 @@ def made_stack(planes: int, edge: int, *, colour: bool) -> np.ndarray:
         rows = np.arange(edge)[:, None]
         columns = np.arange(edge)[None]
         blurred = np.stack(levels)[below, rows, columns] * (1 - part)
-        blurred = blurred + np.stack(levels)[np.minimum(below + 1, planes - 1), rows, columns] * part
+        blurred = (
+            blurred + np.stack(levels)[np.minimum(below + 1, planes - 1), rows, columns] * part
+        )
         scale = 1 + ENLARGED * (number - planes // 2)
         shift = MOVED * random.uniform(-1, 1, 2) + (1 - scale) * (edge - 1) / 2
         plane = affine_transform(blurred, np.eye(2) * scale, shift, order=3, mode="mirror")
@@ -62,7 +73,9 @@ def made_stack(planes: int, edge: int, *, colour: bool) -> np.ndarray:
     return np.stack(made)
 
 
-def one_after_the_other(work: Callable[[Any], Any], items: Iterable[Any]) -> Generator[Any, None, None]:
+def one_after_the_other(
+    work: Callable[[Any], Any], items: Iterable[Any]
+) -> Generator[Any, None, None]:
     """Instead of `side_by_side`."""
     for each in items:
         yield work(each)
@@ -90,13 +103,23 @@ def main() -> None:
     wall, processor = time.perf_counter(), time.process_time()
     all_in_focus(planes)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    print(f"{wall / megapixels:.3f} s by the clock, {processor / megapixels:.3f} s of the processor")
-    for module in (choice, focusing, looking, registering):  # what other threads do would not be seen
+    print(
+        f"{wall / megapixels:.3f} s by the clock, {processor / megapixels:.3f} s of the processor"
+    )
+    for module in (
+        choice,
+        focusing,
+        looking,
+        registering,
+    ):  # what other threads do would not be seen
         module.side_by_side = one_after_the_other
     walk.ThreadPoolExecutor = Here  # type: ignore[misc, assignment]
     profile = cProfile.Profile(time.process_time)
     profile.runcall(all_in_focus, planes)
-    found = {name: cumulative for (_, _, name), (_, _, _, cumulative, _) in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]
+    found = {
+        name: cumulative
+        for (_, _, name), (_, _, _, cumulative, _) in pstats.Stats(profile).stats.items()
+    }  # type: ignore[attr-defined]
     for name, words in STEPS.items():
         print(f"{found.get(name, 0.0) / megapixels:8.3f} s  {words}")
 

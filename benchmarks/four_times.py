@@ -1,8 +1,10 @@
-"""Does a ×4 model beat the ×2 one? `python benchmarks/four_times.py VALIDATION --model X4 [--twice gray-x2]`.
+"""Does a ×4 model beat the ×2 one? `python benchmarks/four_times.py VALIDATION --model X4 [--twice
+gray-x2]`.
 
-VALIDATION holds sharp images, grey or colour as the models are. Each is reduced by four and blurred under the Gaussian protocol.
-Printed is the gain in PSNR and SSIM over bicubic enlargement by four, mean over images and blurs and the worst, of the ×4 model
-and of the ×2 model whose result is enlarged by two, bicubically.
+VALIDATION holds sharp images, grey or colour as the models are. Each is reduced by four and blurred
+under the Gaussian protocol. Printed is the gain in PSNR and SSIM over bicubic enlargement by four,
+mean over images and blurs and the worst, of the ×4 model and of the ×2 model whose result is
+enlarged by two, bicubically.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def by(model: Model) -> Any:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("validation", type=Path)
     parser.add_argument("--model", required=True)
     parser.add_argument("--twice", default="gray-x2")
@@ -49,9 +53,14 @@ def main() -> None:
     for name in list(ways)[1:]:
         gains = np.array([np.subtract(each[name], each["bicubic"]) for each in found.values()])
         psnr, ssim = gains.mean(axis=0)
-        print(f"{name}: {psnr:+.2f} dB, SSIM {ssim:+.4f}, worst {gains[:, 0].min():+.2f} dB, {len(gains)} results")
+        print(
+            f"{name}: {psnr:+.2f} dB, SSIM {ssim:+.4f}, worst {gains[:, 0].min():+.2f} dB, "
+            f"{len(gains)} results"
+        )
         for condition in dict.fromkeys(condition for _, condition in found):
-            chosen = [gain[0] for key, gain in zip(found, gains, strict=True) if key[1] == condition]
+            chosen = [
+                gain[0] for key, gain in zip(found, gains, strict=True) if key[1] == condition
+            ]
             print(f"    {condition}: {np.mean(chosen):+.2f} dB")
 
 

@@ -1,8 +1,10 @@
-"""Restore generated arrays: each must give a result of the right shape and type, or one of our own clear errors.
+"""Restore generated arrays: each must give a result of the right shape and type, or one of our own
+clear errors.
 
     python benchmarks/fuzz_arrays.py [--count 1000]
 
-Prints a table and exits with 1 if anything else happened, or if one array took more than 20 seconds.
+Prints a table and exits with 1 if anything else happened, or if one array took more than 20
+seconds.
 """
 
 from __future__ import annotations
@@ -97,7 +99,9 @@ def main() -> int:
     from napari_mdeblurgan import restore
     from napari_mdeblurgan.errors import MdeblurganError
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=1000)
     count = parser.parse_args().count
     models = {channels: tiny_model(channels) for channels in (1, 3)}
@@ -115,7 +119,10 @@ def main() -> int:
             outcomes["refused in a sentence"] += 1
         except Exception as error:  # everything else is what is looked for
             outcomes["another error"] += 1
-            trouble.append(f"seed {seed}: {image.dtype} {image.shape} {wishes}: {type(error).__name__}: {error}")
+            trouble.append(
+                f"seed {seed}: {image.dtype} {image.shape} {wishes}: {type(error).__name__}: "
+                f"{error}"
+            )
         else:
             good = restored.dtype == image.dtype and restored.ndim == image.ndim
             outcomes["restored" if good else "wrong shape or type"] += 1

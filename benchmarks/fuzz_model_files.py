@@ -1,9 +1,11 @@
-"""Damaged model files: each must be refused in one sentence or load with its weights intact, soon and in little memory.
+"""Damaged model files: each must be refused in one sentence or load with its weights intact, soon
+and in little memory.
 
     python benchmarks/fuzz_model_files.py --count 1000 --seed 0
 
-Prints one line per kind of damage. The exit code is 1 if any file led to another exception, to a message that is not
-one sentence, to altered weights, to a wait of more than 5 seconds, or to more memory than twice the file and 8 MiB.
+Prints one line per kind of damage. The exit code is 1 if any file led to another exception, to a
+message that is not one sentence, to altered weights, to a wait of more than 5 seconds, or to more
+memory than twice the file and 8 MiB.
 """
 
 from __future__ import annotations
@@ -62,8 +64,8 @@ class Outcome:
     Attributes
     ----------
     verdict : {"refused", "intact", "altered", "unclear", "other"}
-        Refused in one sentence; loaded with the right weights; loaded with other weights; refused in no sentence;
-        another exception.
+        Refused in one sentence; loaded with the right weights; loaded with other weights; refused
+        in no sentence; another exception.
     detail : str
         The message.
     seconds : float
@@ -140,14 +142,22 @@ def with_weights(content: bytes, change: Callable[[dict[str, np.ndarray]], None]
     for name, facts in header.items():
         if name != "__metadata__":
             begin, end = facts["data_offsets"]
-            arrays[name] = np.frombuffer(memoryview(buffer)[begin:end], DTYPES[facts["dtype"]]).reshape(facts["shape"])
+            arrays[name] = np.frombuffer(
+                memoryview(buffer)[begin:end], DTYPES[facts["dtype"]]
+            ).reshape(facts["shape"])
     change(arrays)
     digest = weights_digest(arrays)
-    return with_card(pack(header, bytes(buffer)), lambda fields: fields.update(weights_sha256=digest))
+    return with_card(
+        pack(header, bytes(buffer)), lambda fields: fields.update(weights_sha256=digest)
+    )
 
 
 def cut(rng: random.Random, content: bytes) -> bytes:
-    return content[: rng.choice([rng.randrange(len(content)), rng.randrange(16), len(content) - 1 - rng.randrange(8)])]
+    return content[
+        : rng.choice(
+            [rng.randrange(len(content)), rng.randrange(16), len(content) - 1 - rng.randrange(8)]
+        )
+    ]
 
 
 def grow(rng: random.Random, content: bytes) -> bytes:
@@ -156,7 +166,11 @@ def grow(rng: random.Random, content: bytes) -> bytes:
 
 def flip_bit(rng: random.Random, content: bytes) -> bytes:
     position = rng.randrange(len(content))
-    return content[:position] + bytes([content[position] ^ 1 << rng.randrange(8)]) + content[position + 1 :]
+    return (
+        content[:position]
+        + bytes([content[position] ^ 1 << rng.randrange(8)])
+        + content[position + 1 :]
+    )
 
 
 def flip_bit_of_header(rng: random.Random, content: bytes) -> bytes:
@@ -174,12 +188,28 @@ def swap_blocks(rng: random.Random, content: bytes) -> bytes:
     size = rng.randint(1, len(content) // 4)
     a = rng.randrange(len(content) // 2 - size)
     b = rng.randrange(len(content) // 2, len(content) - size)
-    return content[:a] + content[b : b + size] + content[a + size : b] + content[a : a + size] + content[b + size :]
+    return (
+        content[:a]
+        + content[b : b + size]
+        + content[a + size : b]
+        + content[a : a + size]
+        + content[b + size :]
+    )
 
 
 def wrong_header_length(rng: random.Random, content: bytes) -> bytes:
     true = int.from_bytes(content[:8], "little")
-    claims = (0, 1, true - 1, true + 1, MAX_HEADER_BYTES, MAX_HEADER_BYTES + 1, 2**40, 2**64 - 1, rng.getrandbits(64))
+    claims = (
+        0,
+        1,
+        true - 1,
+        true + 1,
+        MAX_HEADER_BYTES,
+        MAX_HEADER_BYTES + 1,
+        2**40,
+        2**64 - 1,
+        rng.getrandbits(64),
+    )
     return rng.choice(claims).to_bytes(8, "little") + content[8:]
 
 
@@ -189,7 +219,9 @@ def noise(rng: random.Random, content: bytes) -> bytes:
 
 def pickled(rng: random.Random, content: bytes) -> bytes:
     if rng.random() < 0.5:
-        return pickle.dumps({"weights": content[: rng.randrange(len(content))]}, protocol=rng.randint(0, 5))
+        return pickle.dumps(
+            {"weights": content[: rng.randrange(len(content))]}, protocol=rng.randint(0, 5)
+        )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("archive/data.pkl", content)
@@ -207,7 +239,9 @@ def wrong_tensor_entry(rng: random.Random, content: bytes) -> bytes:
     elif kind == 1:
         del facts[field]
     elif kind == 2:
-        facts["shape"] = rng.choice([facts["shape"][::-1], [*facts["shape"], 1], [2**31] * 4, [2**61, 8], [0], []])
+        facts["shape"] = rng.choice(
+            [facts["shape"][::-1], [*facts["shape"], 1], [2**31] * 4, [2**61, 8], [0], []]
+        )
     else:
         shift = rng.choice([-4, 4, 2**40, -(2**40)])
         facts["data_offsets"] = [value + shift for value in facts["data_offsets"]]
@@ -271,7 +305,10 @@ def unsealed_card(rng: random.Random, content: bytes) -> bytes:
 
 
 def newer_card(rng: random.Random, content: bytes) -> bytes:
-    return with_card(content, lambda fields: fields.update(format=rng.choice([2, 10**6, 10**30]), news={"a": [1]}))
+    return with_card(
+        content,
+        lambda fields: fields.update(format=rng.choice([2, 10**6, 10**30]), news={"a": [1]}),
+    )
 
 
 def not_finite(rng: random.Random, content: bytes) -> bytes:
@@ -353,7 +390,9 @@ def _memory(field: str) -> int:
 
 
 def _forget_peak() -> bool:
-    """Give freed memory back, so that it is counted when it is used again, and start the peak from here."""
+    """Give freed memory back, so that it is counted when it is used again, and start the peak from
+    here.
+    """
     try:
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
@@ -385,18 +424,26 @@ def try_file(path: Path, weights: dict[str, np.ndarray]) -> Outcome:
     except ModelError as error:
         detail = str(error)
         clear = "\n" not in detail and detail.endswith(".") and len(detail) <= 500
-        return Outcome("refused" if clear else "unclear", detail, seconds, memory, path.stat().st_size)
+        return Outcome(
+            "refused" if clear else "unclear", detail, seconds, memory, path.stat().st_size
+        )
     except Exception as error:
-        return Outcome("other", f"{type(error).__name__}: {error}", seconds, memory, path.stat().st_size)
+        return Outcome(
+            "other", f"{type(error).__name__}: {error}", seconds, memory, path.stat().st_size
+        )
     state = {name: tensor.numpy() for name, tensor in model.network.state_dict().items()}
-    same = state.keys() == weights.keys() and all(np.array_equal(state[name], weights[name]) for name in weights)
+    same = state.keys() == weights.keys() and all(
+        np.array_equal(state[name], weights[name]) for name in weights
+    )
     return Outcome("intact" if same else "altered", "", seconds, memory, path.stat().st_size)
 
 
 def try_files(folder: Path, count: int, seed: int, width: int) -> Iterator[tuple[str, Outcome]]:
     """Try `count` damaged copies of a model of `width`, one after the other in `folder`."""
     intact = intact_file(folder, width)
-    weights = {name: tensor.numpy() for name, tensor in load_model(intact).network.state_dict().items()}
+    weights = {
+        name: tensor.numpy() for name, tensor in load_model(intact).network.state_dict().items()
+    }
     path = folder / "damaged.safetensors"
     for kind, content in damaged_files(intact.read_bytes(), count, seed):
         path.write_bytes(content)
@@ -407,10 +454,19 @@ def main() -> int:
     """Try the files, print the table, and say by the exit code whether all went well."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, default=1000, help="files to try (default: 1000)")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default: 0)")
-    parser.add_argument("--width", type=int, default=16, help="feature maps of the model that is damaged (default: 16)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same files (default: 0)"
+    )
+    parser.add_argument(
+        "--width",
+        type=int,
+        default=16,
+        help="feature maps of the model that is damaged (default: 16)",
+    )
     parser.add_argument("--outcomes", type=Path, help="write every outcome to this file as JSON")
-    parser.add_argument("--messages", action="store_true", help="show one message of each kind of damage")
+    parser.add_argument(
+        "--messages", action="store_true", help="show one message of each kind of damage"
+    )
     options = parser.parse_args()
     outcomes: dict[str, list[Outcome]] = {}
     tried_in_order: list[tuple[str, dict[str, Any]]] = []
@@ -424,7 +480,10 @@ def main() -> int:
         options.outcomes.write_text(json.dumps(tried_in_order), encoding="utf-8")
     columns = ("refused", "intact", "other", "slow", "greedy", "longest s", "most MiB")
     print(f"{'damage':<20}" + "".join(f"{column:>10}" for column in columns))
-    for kind, tried in (*outcomes.items(), ("all", [each for some in outcomes.values() for each in some])):
+    for kind, tried in (
+        *outcomes.items(),
+        ("all", [each for some in outcomes.values() for each in some]),
+    ):
         verdicts = [each.verdict for each in tried]
         refused, intact = verdicts.count("refused"), verdicts.count("intact")
         counts = (
@@ -433,8 +492,13 @@ def main() -> int:
             len(tried) - refused - intact,
             *(sum(getattr(e, n) for e in tried) for n in columns[3:5]),
         )
-        longest, most = max(each.seconds for each in tried), max(each.memory for each in tried) / 2**20
-        print(f"{kind:<20}" + "".join(f"{n:>10}" for n in counts) + f"{longest:>10.2f}{most:>10.1f}")
+        longest, most = (
+            max(each.seconds for each in tried),
+            max(each.memory for each in tried) / 2**20,
+        )
+        print(
+            f"{kind:<20}" + "".join(f"{n:>10}" for n in counts) + f"{longest:>10.2f}{most:>10.1f}"
+        )
         if options.messages and kind != "all":
             print(*sorted({f"    {each.detail}" for each in tried if each.detail})[:12], sep="\n")
     return 0 if all(each.good for tried in outcomes.values() for each in tried) else 1

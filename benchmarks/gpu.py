@@ -1,11 +1,13 @@
-"""All that is to be known of a device, in one call of some minutes: a table in Markdown, and as CSV.
+"""All that is to be known of a device, in one call of some minutes: a table in Markdown, and as
+CSV.
 
     python benchmarks/gpu.py [--model gray-x2] [--device auto] [--edge 4096] [--csv gpu.csv]
 
-The network alone on tiles of several sizes, in batches, in every precision, beside the peak of matrix products; then every
-route of an image of EDGE² pixels as a multiple of that: memory to memory, OME-Zarr to OME-Zarr, TIFF to TIFF, trust, eight
-orientations; and a training step. It runs on a processor as well: there take `--edge 1024`.
-What users would pick instead is measured by `side_by_side.py`, how a loader keeps up by `loader.py`.
+The network alone on tiles of several sizes, in batches, in every precision, beside the peak of
+matrix products; then every route of an image of EDGE² pixels as a multiple of that: memory to
+memory, OME-Zarr to OME-Zarr, TIFF to TIFF, trust, eight orientations; and a training step. It runs
+on a processor as well: there take `--edge 1024`. What users would pick instead is measured by
+`side_by_side.py`, how a loader keeps up by `loader.py`.
 """
 
 from __future__ import annotations
@@ -67,16 +69,28 @@ class Figure:
 def network_figures(model: Model, device: str, precision: str, top: float) -> list[Figure]:
     """The bare network: megapixels of the result per second, and its share of the peak."""
     found = []
-    network, channels, random = inference.network_on(model, device), model.card.channels, np.random.default_rng(0)
+    network, channels, random = (
+        inference.network_on(model, device),
+        model.card.channels,
+        np.random.default_rng(0),
+    )
     for edge in TILES:
-        image = random.integers(0, 256, (edge + 512, edge + 512, channels)[: 3 if channels == 3 else 2], np.uint8)
-        plan = make_plan(image, model.card, device=device, precision=precision, tile=edge, window=(0, 255))
+        image = random.integers(
+            0, 256, (edge + 512, edge + 512, channels)[: 3 if channels == 3 else 2], np.uint8
+        )
+        plan = make_plan(
+            image, model.card, device=device, precision=precision, tile=edge, window=(0, 255)
+        )
         tile = plan.grid.tile_over(((256, 256 + edge), (256, 256 + edge)))
-        prepared = inference.prepare(image[tile.y.source, tile.x.source], tile, plan, plan.windows[0])  # type: ignore[index]
+        prepared = inference.prepare(
+            image[tile.y.source, tile.x.source], tile, plan, plan.windows[0]
+        )  # type: ignore[index]
         for most in BATCHES if device.startswith("cuda") else (1,):
             batch = [prepared] * most
 
-            def work(batch: list[inference.Prepared] = batch, plan: RestorationPlan = plan) -> object:
+            def work(
+                batch: list[inference.Prepared] = batch, plan: RestorationPlan = plan
+            ) -> object:
                 return inference.apply(network, batch, plan)
 
             try:
@@ -85,14 +99,23 @@ def network_figures(model: Model, device: str, precision: str, top: float) -> li
                     work()
             except DoesNotFit:
                 found.append(
-                    Figure("network", f"{precision}, tile {edge}, {most} at a time", float("nan"), "does not fit")
+                    Figure(
+                        "network",
+                        f"{precision}, tile {edge}, {most} at a time",
+                        float("nan"),
+                        "does not fit",
+                    )
                 )
                 break
             share = counter.get_total_flops() / seconds / 1e9 / top
             rate = most * (edge * plan.factor) ** 2 / seconds / 1e6
             found.append(
                 Figure(
-                    "network", f"{precision}, tile {edge}, {most} at a time", rate, "MPix/s", f"{share:.2f} of the peak"
+                    "network",
+                    f"{precision}, tile {edge}, {most} at a time",
+                    rate,
+                    "MPix/s",
+                    f"{share:.2f} of the peak",
                 )
             )
     return found
@@ -105,8 +128,12 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def route_figures(model: Model, device: str, precision: str, edge: int, bare: float) -> list[Figure]:
-    """Every route of an image, in megapixels of the result per second and as a share of the bare network."""
+def route_figures(
+    model: Model, device: str, precision: str, edge: int, bare: float
+) -> list[Figure]:
+    """Every route of an image, in megapixels of the result per second and as a share of the bare
+    network.
+    """
     found, wishes = [], {"device": device, "precision": precision}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -115,7 +142,13 @@ def route_figures(model: Model, device: str, precision: str, edge: int, bare: fl
         write_image(folder / "in.tif", image)
         plan = plan_micrograph(image, model.card, **wishes)
         pixels = float(np.prod(plan.output_shape[:2])) / 1e6
-        finished(restore_steps(image.data[:512, :512], make_plan(image.data[:512, :512], model.card, **wishes), model))
+        finished(
+            restore_steps(
+                image.data[:512, :512],
+                make_plan(image.data[:512, :512], model.card, **wishes),
+                model,
+            )
+        )
         made: dict[str, np.ndarray] = {}
 
         def in_memory() -> None:
@@ -134,17 +167,25 @@ def route_figures(model: Model, device: str, precision: str, edge: int, bare: fl
             finished(ensemble_steps(image.data, plan, model))
 
         seconds = {}
-        for route, work in (("memory to memory", in_memory), ("OME-Zarr to OME-Zarr", on_disk), ("TIFF to TIFF", tiff)):
+        for route, work in (
+            ("memory to memory", in_memory),
+            ("OME-Zarr to OME-Zarr", on_disk),
+            ("TIFF to TIFF", tiff),
+        ):
             seconds[route] = timed(work)
             rate = pixels / seconds[route]
-            found.append(Figure(route, precision, rate, "MPix/s", f"{rate / bare:.2f} of the network"))
+            found.append(
+                Figure(route, precision, rate, "MPix/s", f"{rate / bare:.2f} of the network")
+            )
         plain = seconds["memory to memory"]
         for route, work in (
             ("trust", lambda: assess(image.data, made["result"], plan, model)),
             ("eight orientations", eightfold),
         ):
             taken = timed(work)
-            found.append(Figure(route, precision, taken, "s", f"{taken / plain:.2f} of a restoration"))
+            found.append(
+                Figure(route, precision, taken, "s", f"{taken / plain:.2f} of a restoration")
+            )
     return found
 
 
@@ -171,17 +212,25 @@ def training_figure(model: Model, device: str, precision: str) -> Figure:
 
     each = best(steps, device, 1) / STEPS
     return Figure(
-        "training step", f"{precision}, {PATCHES} patches of {PATCH}²", 1e3 * each, "ms", f"{1 / each:.1f} a second"
+        "training step",
+        f"{precision}, {PATCHES} patches of {PATCH}²",
+        1e3 * each,
+        "ms",
+        f"{1 / each:.1f} a second",
     )
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="gray-x2")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--edge", type=int, default=4096)
-    parser.add_argument("--precisions", nargs="+", help="by default all that the device computes in")
+    parser.add_argument(
+        "--precisions", nargs="+", help="by default all that the device computes in"
+    )
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
     model, device, figures = load_model(given.model), pick_device(given.device), []
@@ -197,17 +246,23 @@ def main() -> None:
         bare = max(
             each.value
             for each in figures
-            if each.what == "network" and each.setting.startswith(precision) and each.value == each.value
+            if each.what == "network"
+            and each.setting.startswith(precision)
+            and each.value == each.value
         )
         figures += route_figures(model, device, precision, given.edge, bare)
         figures.append(training_figure(model, device, precision))
         print(f"{precision} is done", file=sys.stderr, flush=True)
     print(f"{machine(device)}, {given.model}, {given.edge}² pixels, {time.strftime('%Y-%m-%d')}.\n")
-    rows = [[each.what, each.setting, f"{each.value:.4g}", each.unit, each.ratio] for each in figures]
+    rows = [
+        [each.what, each.setting, f"{each.value:.4g}", each.unit, each.ratio] for each in figures
+    ]
     print("\n".join(table(["what", "setting", "figure", "unit", "ratio"], rows)))
     if given.csv:
         with given.csv.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("what", "setting", "figure", "unit", "ratio"), *map(astuple, figures)])
+            csv.writer(file).writerows(
+                [("what", "setting", "figure", "unit", "ratio"), *map(astuple, figures)]
+            )
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
     python benchmarks/make_samples.py DATA [--output FOLDER]
 
-DATA holds `leaf_epidermis.png` (averaged 2×2 from the camera's pixels), `nuclei.tif`, and `smear`, a folder with the planes
--9.bmp to 9.bmp of a focus series; see src/napari_mdeblurgan/samples/ATTRIBUTION.md for where they come from.
+DATA holds `leaf_epidermis.png` (averaged 2×2 from the camera's pixels), `nuclei.tif`, and `smear`,
+a folder with the planes -9.bmp to 9.bmp of a focus series; see
+src/napari_mdeblurgan/samples/ATTRIBUTION.md for where they come from.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from napari_mdeblurgan.focus.focusing import Focusing
 from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
-LEAF_Y, LEAF_X = slice(300, 780), slice(480, 1120)  # three stomata, one of them and most cells out of focus
+LEAF_Y, LEAF_X = (
+    slice(300, 780),
+    slice(480, 1120),
+)  # three stomata, one of them and most cells out of focus
 BLUR_SIGMA_PX = 1.5
 OFFSET = 120.0  # camera offset, counts; just under the darkest pixel of the original
 ELECTRONS_PER_COUNT = 4.0
@@ -60,7 +64,10 @@ def smear_stack(folder: Path) -> Micrograph:
     everywhere = seen.all(axis=0)
     rows = np.flatnonzero(everywhere[:, everywhere.shape[1] // 2])
     columns = np.flatnonzero(everywhere[everywhere.shape[0] // 2])
-    inner = slice(rows[0] + CROPPED, rows[-1] + 1 - CROPPED), slice(columns[0] + CROPPED, columns[-1] + 1 - CROPPED)
+    inner = (
+        slice(rows[0] + CROPPED, rows[-1] + 1 - CROPPED),
+        slice(columns[0] + CROPPED, columns[-1] + 1 - CROPPED),
+    )
     return Micrograph(np.rint(laid[(slice(None), *inner)]).clip(0, 255).astype(np.uint8), "ZYX")
 
 
@@ -71,9 +78,13 @@ def _plane(folder: Path, step: int) -> np.ndarray:
 
 def main() -> None:
     """Write all samples."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path, help="folder of the original micrographs")
-    parser.add_argument("--output", type=Path, default=Path(napari_mdeblurgan.samples.__file__).parent)
+    parser.add_argument(
+        "--output", type=Path, default=Path(napari_mdeblurgan.samples.__file__).parent
+    )
     arguments = parser.parse_args()
     for file, make in (("leaf_epidermis.png", leaf), ("nuclei.tif", nuclei)):
         write_image(arguments.output / file, make(read_image(arguments.data / file)))

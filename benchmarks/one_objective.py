@@ -1,9 +1,11 @@
-"""How much does a pair of one objective teach? `python benchmarks/one_objective.py BLURRED SHARP OUTPUT [--minutes 5]`.
+"""How much does a pair of one objective teach? `python benchmarks/one_objective.py BLURRED SHARP
+OUTPUT [--minutes 5]`.
 
-BLURRED and SHARP are grey images of one place with pixels of the same size that lie on each other, such as widefield and
-structured illumination. A model is fine-tuned on the left two thirds. Printed are PSNR and SSIM on the right third, of which
-nothing was learned, of the blurred image, of the base model at the same pixels and of the new one, each after a straight line
-was fitted to its grey values. OUTPUT is a folder for the model.
+BLURRED and SHARP are grey images of one place with pixels of the same size that lie on each other,
+such as widefield and structured illumination. A model is fine-tuned on the left two thirds. Printed
+are PSNR and SSIM on the right third, of which nothing was learned, of the blurred image, of the
+base model at the same pixels and of the new one, each after a straight line was fitted to its grey
+values. OUTPUT is a folder for the model.
 """
 
 from __future__ import annotations
@@ -24,18 +26,32 @@ from napari_mdeblurgan.pairs import ImagePair, register
 from napari_mdeblurgan.storage import Micrograph, read_image
 
 LEARNED = 2 / 3  # of the columns
-GAP, BORDER = 16, 8  # columns between what is learned from and what is judged, and pixels at the edge that are not
+GAP, BORDER = (
+    16,
+    8,
+)  # columns between what is learned from and what is judged, and pixels at the edge that are not
 BRIGHTEST = 99.9  # percentile of the truth that counts as white
 
 
-def learned(blurred: np.ndarray, sharp: np.ndarray, output: Path, minutes: float, base: str) -> Path:
+def learned(
+    blurred: np.ndarray, sharp: np.ndarray, output: Path, minutes: float, base: str
+) -> Path:
     """The file of a model fine-tuned on a pair."""
-    pair = register(ImagePair("pair", *(Micrograph(image, "YX") for image in (blurred, sharp))), objectives=(1.0, 1.0))
+    pair = register(
+        ImagePair("pair", *(Micrograph(image, "YX") for image in (blurred, sharp))),
+        objectives=(1.0, 1.0),
+    )
     output.mkdir(parents=True, exist_ok=True)
     settings = FineTuneSettings(
-        base=base, name="tuned", output=str(output / "tuned.safetensors"), minutes=minutes, device="cpu"
+        base=base,
+        name="tuned",
+        output=str(output / "tuned.safetensors"),
+        minutes=minutes,
+        device="cpu",
     )
-    tuning = open_fine_tuning(begin(settings, tuning_pairs([pair], load_model(base).card), overwrite=True))
+    tuning = open_fine_tuning(
+        begin(settings, tuning_pairs([pair], load_model(base).card), overwrite=True)
+    )
     for _ in tuning.steps():
         pass
     outcome = conclude(tuning)
@@ -44,11 +60,15 @@ def learned(blurred: np.ndarray, sharp: np.ndarray, output: Path, minutes: float
 
 
 def judged(image: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """PSNR in dB and SSIM, grey values fitted by a straight line, in units of the truth's brightest."""
+    """PSNR in dB and SSIM, grey values fitted by a straight line, in units of the truth's
+    brightest.
+    """
     line = np.polyfit(image.ravel().astype(float), truth.ravel().astype(float), 1)
     white = float(np.percentile(truth, BRIGHTEST))
     fitted = (np.polyval(line, image.astype(float)) / white).astype(np.float32)
-    return psnr(fitted, (truth / white).astype(np.float32)), ssim(fitted, (truth / white).astype(np.float32))
+    return psnr(fitted, (truth / white).astype(np.float32)), ssim(
+        fitted, (truth / white).astype(np.float32)
+    )
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
-"""What mixed precision costs and saves: float32 against a faster precision, on blurred validation images.
+"""What mixed precision costs and saves: float32 against a faster precision, on blurred validation
+images.
 
     python benchmarks/precision.py MODEL FOLDER [--precision bfloat16] [--device auto]
 
-Prints the difference of the two results in percent of the image's intensity window (root mean square and largest, the worst
-image of the folder), the PSNR that each reaches on average, and how long each takes.
+Prints the difference of the two results in percent of the image's intensity window (root mean
+square and largest, the worst image of the folder), the PSNR that each reaches on average, and how
+long each takes.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ CONDITION = GAUSSIAN[1]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--precision", default="bfloat16")
@@ -46,13 +50,23 @@ def main() -> None:
             start = time.perf_counter()
             results[name] = restore(low, model, precision=name, device=wishes.device)
             seconds[name] += time.perf_counter() - start
-            reached[name].append(psnr(cropped(results[name].clip(0, 1), BORDER), cropped(sharp, BORDER)))
+            reached[name].append(
+                psnr(cropped(results[name].clip(0, 1), BORDER), cropped(sharp, BORDER))
+            )
         (window,) = make_plan(low, model.card).windows or ()
-        difference = np.abs(results[wishes.precision] - results["float32"]) / (window.high - window.low)
+        difference = np.abs(results[wishes.precision] - results["float32"]) / (
+            window.high - window.low
+        )
         spreads.append(float(np.sqrt(np.mean(difference**2))))
         largest.append(float(difference.max()))
-    print(f"{model.card.name}, {len(spreads)} images, {CONDITION.label}, {torch.get_num_threads()} threads")
-    print(f"difference, worst image: {max(spreads):.4%} root mean square, {max(largest):.3%} largest, of the window")
+    print(
+        f"{model.card.name}, {len(spreads)} images, {CONDITION.label}, {torch.get_num_threads()} "
+        "threads"
+    )
+    print(
+        f"difference, worst image: {max(spreads):.4%} root mean square, {max(largest):.3%} "
+        "largest, of the window"
+    )
     for name, taken in seconds.items():
         print(f"{name:9} {np.mean(reached[name]):.3f} dB, {taken:.1f} s")
 

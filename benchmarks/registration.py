@@ -1,16 +1,19 @@
 """How exactly pairs are registered, and whether what is no pair is refused.
 
-    python benchmarks/registration.py DATA [--trials 200] [--unrelated 200] [--seed 0] [--ratio 2] [--csv FILE]
+    python benchmarks/registration.py DATA [--trials 200] [--unrelated 200] [--seed 0] [--ratio 2]
+    [--csv FILE]
 
-DATA is a folder of sharp images. From each a pair is made whose transform is known. The field of the stronger objective is a
-crop at full resolution, a quarter of the image's area, anywhere in it, turned by up to ±3°, enlarged by ±2 %, sheared by ±0.5 %.
-The image of the weaker one is the whole: blurred by a Gaussian or a disk (defocus) of σ up to 2.5 of its pixels, reduced twofold,
-vignetted, with a gain and an offset for each channel. Both have noise.
+DATA is a folder of sharp images. From each a pair is made whose transform is known. The field of
+the stronger objective is a crop at full resolution, a quarter of the image's area, anywhere in it,
+turned by up to ±3°, enlarged by ±2 %, sheared by ±0.5 %. The image of the weaker one is the whole:
+blurred by a Gaussian or a disk (defocus) of σ up to 2.5 of its pixels, reduced twofold, vignetted,
+with a gain and an offset for each channel. Both have noise.
 
-Unrelated are, in turn, another image of the same kind (another blood smear, say), another place of the same image, and any
-other image; channels of one field, which some collections have as files of their own, are not taken for different places.
-Images of all kinds have the same share of the trials. A related pair that is refused counts as a failure; crops that show too
-little are not taken out. Prints a line for each failure, then the table.
+Unrelated are, in turn, another image of the same kind (another blood smear, say), another place of
+the same image, and any other image; channels of one field, which some collections have as files of
+their own, are not taken for different places. Images of all kinds have the same share of the
+trials. A related pair that is refused counts as a failure; crops that show too little are not taken
+out. Prints a line for each failure, then the table.
 """
 
 from __future__ import annotations
@@ -50,7 +53,9 @@ class Trial:
     detail: str
 
 
-def make(name: str, source: np.ndarray, random: np.random.Generator, ratio: int = 2, blur: float = 2.5) -> Trial:
+def make(
+    name: str, source: np.ndarray, random: np.random.Generator, ratio: int = 2, blur: float = 2.5
+) -> Trial:
     """Make a pair from a sharp image, (channels, y, x) in [0, 1]."""
     shape = np.array(source.shape[1:])
     size = np.floor(EDGE * shape).astype(int)
@@ -65,7 +70,9 @@ def make(name: str, source: np.ndarray, random: np.random.Generator, ratio: int 
     to_source = affine(linear, centre, (size - 1) / 2)
     high = np.stack(
         [
-            ndimage.affine_transform(plane, linear, to_source[:2, 2], tuple(size), order=3, mode="mirror")
+            ndimage.affine_transform(
+                plane, linear, to_source[:2, 2], tuple(size), order=3, mode="mirror"
+            )
             for plane in source
         ]
     )
@@ -75,7 +82,11 @@ def make(name: str, source: np.ndarray, random: np.random.Generator, ratio: int 
     disk = random.random() < 0.5
     blurred = np.stack([_blurred(plane, sigma * ratio, disk) for plane in source])
     y, x = shape // ratio
-    low = blurred[:, : y * ratio, : x * ratio].reshape(len(source), y, ratio, x, ratio).mean(axis=(2, 4))
+    low = (
+        blurred[:, : y * ratio, : x * ratio]
+        .reshape(len(source), y, ratio, x, ratio)
+        .mean(axis=(2, 4))
+    )
     low = low * _vignette((y, x), random)
     noise = random.uniform(0.003, 0.02)
     spread = np.percentile(low, 99.5) - np.percentile(low, 0.5)
@@ -85,7 +96,12 @@ def make(name: str, source: np.ndarray, random: np.random.Generator, ratio: int 
     high = high + random.normal(0, 0.01 * (high.max() - high.min()), high.shape)
     detail = f"σ {sigma:.1f}{' disk' if disk else ''}, noise {noise:.3f}"
     return Trial(
-        name, low.astype(np.float32), high.astype(np.float32), np.linalg.inv(to_source) @ from_low, sigma, detail
+        name,
+        low.astype(np.float32),
+        high.astype(np.float32),
+        np.linalg.inv(to_source) @ from_low,
+        sigma,
+        detail,
     )
 
 
@@ -101,7 +117,9 @@ def _blurred(plane: np.ndarray, sigma: float, disk: bool) -> np.ndarray:
 
 
 def _vignette(shape: tuple[int, int], random: np.random.Generator) -> np.ndarray:
-    """Even in the middle, up to 40 % darker in the corners; the middle of the light is not that of the image."""
+    """Even in the middle, up to 40 % darker in the corners; the middle of the light is not that of
+    the image.
+    """
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
     a, b = random.uniform(-0.3, 0.3, 2)
     return 1 - random.uniform(0, 0.4) * ((y - a) ** 2 + (x - b) ** 2) / 2
@@ -137,15 +155,21 @@ def kinds(folder: Path) -> dict[str, list[Path]]:
 
 @functools.cache
 def one_field(path: Path, other: Path) -> bool:
-    """Whether two files are channels of one field: what is small in them correlates at the same place."""
+    """Whether two files are channels of one field: what is small in them correlates at the same
+    place.
+    """
     first, second = (
-        grey - ndimage.gaussian_filter(grey, 8) for grey in (planes(p).mean(axis=0) for p in (path, other))
+        grey - ndimage.gaussian_filter(grey, 8)
+        for grey in (planes(p).mean(axis=0) for p in (path, other))
     )
     if first.shape != second.shape:
         return False
     same = np.corrcoef(first.ravel(), second.ravel())[0, 1] > CHANNELS
     if same:
-        print(f"{path.stem} and {other.stem} are channels of one field, so they are not counted as different places")
+        print(
+            f"{path.stem} and {other.stem} are channels of one field, so they are not counted as "
+            "different places"
+        )
     return bool(same)
 
 
@@ -157,7 +181,11 @@ def image_pair(name: str, low: np.ndarray, high: np.ndarray) -> ImagePair:
         bottom, top = np.percentile(values, (0.02, 99.98))
         levels = np.clip((values - bottom) / max(top - bottom, 1e-6), 0, 1) * 0.9 + 0.05
         levels = (levels * (2**bits - 1)).round().astype(kind)
-        return Micrograph(np.moveaxis(levels, 0, -1), "YXS") if len(values) == 3 else Micrograph(levels[0], "YX")
+        return (
+            Micrograph(np.moveaxis(levels, 0, -1), "YXS")
+            if len(values) == 3
+            else Micrograph(levels[0], "YX")
+        )
 
     return ImagePair(name, micrograph(low), micrograph(high))
 
@@ -183,10 +211,18 @@ def unrelated(
         path = paths[random.integers(len(paths))]
         source = planes(path)
         others = [other for other in (paths if number % 3 else every) if other != path]
-        others = [other for other in others if len(planes(other)) == len(source) and not one_field(path, other)]
+        others = [
+            other
+            for other in others
+            if len(planes(other)) == len(source) and not one_field(path, other)
+        ]
         if number % 3 == 2 or not others:
             middle = source.shape[2] // 2
-            name, first, second = f"{path.stem}, another place", source[..., :middle], source[..., middle:]
+            name, first, second = (
+                f"{path.stem}, another place",
+                source[..., :middle],
+                source[..., middle:],
+            )
             if random.random() < 0.5:
                 first, second = second, first
         else:
@@ -208,7 +244,9 @@ def registered(pair: ImagePair, ratio: int) -> tuple[RegisteredPair | str, float
 
 def main() -> None:
     """Run the trials and print what they come to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--unrelated", type=int, default=200)
@@ -236,7 +274,9 @@ def main() -> None:
             refused += 1
         if off > BAR or not at.accepted:
             print(
-                f"{trial.name} ({trial.detail}): off by {off:.3f} px, {'; '.join(at.reasons) or 'accepted'}", flush=True
+                f"{trial.name} ({trial.detail}): off by {off:.3f} px, "
+                f"{'; '.join(at.reasons) or 'accepted'}",
+                flush=True,
             )
         rows.append(("same", trial.name, trial.detail, f"{off:.4f}", *figures(at)))
     taken_by_mistake, other_seconds = 0, []
@@ -249,7 +289,8 @@ def main() -> None:
         taken_by_mistake += at.accepted
         if at.accepted:
             print(
-                f"{name}: taken for a pair, agreement {at.agreement:.2f}, uncertain by {at.residual_px:.2f} px",
+                f"{name}: taken for a pair, agreement {at.agreement:.2f}, uncertain by "
+                f"{at.residual_px:.2f} px",
                 flush=True,
             )
         rows.append(("other", name, "", "", *figures(at)))
@@ -276,12 +317,20 @@ def main() -> None:
         print(f"  error, median              {np.median(every):.3f} px")
         print(f"  error, 95th percentile     {np.percentile(every, 95):.3f} px")
         print(f"  error, largest             {every.max():.3f} px")
-        print(f"  error / its estimate       {np.median(every / np.maximum(estimates or [1], 1e-6)):.2f} (median)")
-        print(f"  processor time, median     {np.median(seconds):.2f} s, largest {max(seconds):.2f} s")
+        print(
+            "  error / its estimate       "
+            f"{np.median(every / np.maximum(estimates or [1], 1e-6)):.2f} (median)"
+        )
+        print(
+            f"  processor time, median     {np.median(seconds):.2f} s, largest {max(seconds):.2f} s"
+        )
     if wishes.unrelated:
         print(f"different places, {wishes.unrelated} pairs")
         print(f"  refused                    {1 - taken_by_mistake / wishes.unrelated:.1%}")
-        print(f"  processor time, median     {np.median(other_seconds):.2f} s, largest {max(other_seconds):.2f} s")
+        print(
+            f"  processor time, median     {np.median(other_seconds):.2f} s, largest "
+            f"{max(other_seconds):.2f} s"
+        )
 
 
 def figures(at: Registration) -> tuple[str, str, str, str, str]:

@@ -1,10 +1,12 @@
-"""How near to the network alone every way of an image comes: a table in Markdown, in one run on one machine.
+"""How near to the network alone every way of an image comes: a table in Markdown, in one run on one
+machine.
 
     python benchmarks/routes.py [--model gray-x2] [--megapixels 25] [--images 100]
 
-Rates are megapixels of the result by the clock. "Of the network" is over the rate of the bare network on the largest tile of the
-same route, halo included, measured before and after it, for a machine may drift. A folder of small images is compared with the
-network on one whole such image. `--busy` is for a machine on which others work, too: one thread and its processor time.
+Rates are megapixels of the result by the clock. "Of the network" is over the rate of the bare
+network on the largest tile of the same route, halo included, measured before and after it, for a
+machine may drift. A folder of small images is compared with the network on one whole such image.
+`--busy` is for a machine on which others work, too: one thread and its processor time.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ HEAD = ["from → to", "image", "tile", "network, MPix/s", "this way, MPix/s", "
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="gray-x2")
     parser.add_argument("--megapixels", type=float, default=25.0, help="of the image that goes in")
     parser.add_argument("--images", type=int, default=100, help=f"of {SMALL}² pixels in the folder")
@@ -68,23 +72,40 @@ class Routes:
         for number in range(wishes.images):
             y, x = (at * SMALL for at in divmod(number % (height * width), width))
             part = np.roll(self.image[y : y + SMALL, x : x + SMALL], number, 0)
-            write_image(folder / "small" / f"{number:04}.png", Micrograph(part, "YXS" if part.ndim == 3 else "YX"))
+            write_image(
+                folder / "small" / f"{number:04}.png",
+                Micrograph(part, "YXS" if part.ndim == 3 else "YX"),
+            )
 
     def lines(self) -> Iterator[str]:
         """The table, line by line."""
         plan = make_plan(self.image, self.model.card, device=self.wishes.device)
-        yield f"{machine(plan.device)}, {time.strftime('%Y-%m-%d')}; {self.model.card.name}, {plan.precision}."
+        yield (
+            f"{machine(plan.device)}, {time.strftime('%Y-%m-%d')}; {self.model.card.name}, "
+            f"{plan.precision}."
+        )
         yield ""
         yield from table(HEAD, [])
         restored = lambda: finished(restore_steps(self.image, plan, self.model))  # noqa: E731
-        finished(restore_steps(self.image[:256, :256], make_plan(self.image[:256, :256], self.model.card), self.model))
+        finished(
+            restore_steps(
+                self.image[:256, :256],
+                make_plan(self.image[:256, :256], self.model.card),
+                self.model,
+            )
+        )
         yield self.row("memory → memory", plan, restored)
         yield self.row("OME-TIFF → OME-TIFF", plan, lambda: self.file(self.tiff, "result.ome.tif"))
         on_disk = self.file(self.zarr, "result.ome.zarr")  # the plan of a scan has tiles of its own
-        yield self.row("OME-Zarr → OME-Zarr", on_disk, lambda: self.file(self.zarr, "again.ome.zarr"))
+        yield self.row(
+            "OME-Zarr → OME-Zarr", on_disk, lambda: self.file(self.zarr, "again.ome.zarr")
+        )
         small = make_plan(self.image[:SMALL, :SMALL], self.model.card, device=self.wishes.device)
         yield self.row(
-            f"{self.wishes.images} PNG → OME-TIFF", small, lambda: self.batch("small", None), self.wishes.images
+            f"{self.wishes.images} PNG → OME-TIFF",
+            small,
+            lambda: self.batch("small", None),
+            self.wishes.images,
         )
         yield from self.of_workers()
         yield from self.eightfold(plan)
@@ -101,7 +122,8 @@ class Routes:
         times = seconds[1] / seconds[self.wishes.workers]
         yield ""
         yield (
-            f"{self.wishes.workers} local workers of one thread: {rate:.2f} MPix/s, {times:.2f} × one, "
+            f"{self.wishes.workers} local workers of one thread: {rate:.2f} MPix/s, {times:.2f} × "
+            "one, "
             "their start included."
         )
 
@@ -113,7 +135,9 @@ class Routes:
         eight = best(lambda: finished(ensemble_steps(part, plan, self.model)), plan.device, 1)
         yield f"Average of eight orientations: {eight / once:.2f} × one restoration (1024²)."
 
-    def row(self, name: str, plan: RestorationPlan, work: Callable[[], object], images: int = 1) -> str:
+    def row(
+        self, name: str, plan: RestorationPlan, work: Callable[[], object], images: int = 1
+    ) -> str:
         """One line of the table."""
         tile = max(plan.grid, key=lambda each: (each.pixels, each.y.start > 0 and each.x.start > 0))
         bare = of_network(self.model, tile, plan)
@@ -125,7 +149,14 @@ class Routes:
         network = plan.factor**2 * tile.pixels / 1e6 / (sum(seconds) / 2)
         rate = images * np.prod(plan.output_shape[:2]) / 1e6 / taken
         height, width = plan.shape[:2]
-        cells = [name, f"{height} × {width}", str(tile.edge), f"{network:.2f}", f"{rate:.2f}", f"{rate / network:.2f}"]
+        cells = [
+            name,
+            f"{height} × {width}",
+            str(tile.edge),
+            f"{network:.2f}",
+            f"{rate:.2f}",
+            f"{rate / network:.2f}",
+        ]
         return table(cells, [])[0]
 
     def file(self, source: Path, name: str) -> RestorationPlan:
@@ -137,7 +168,9 @@ class Routes:
     def batch(self, folder: str, workers: int | None) -> None:
         """A folder, as the command does it."""
         output = self.folder / f"batch-{workers}"
-        settings = BatchSettings(grey_model=self.model.card.name, device=self.wishes.device, workers=workers)
+        settings = BatchSettings(
+            grey_model=self.model.card.name, device=self.wishes.device, workers=workers
+        )
         for _ in open_batch([self.folder / folder], output, settings).steps():
             pass
 

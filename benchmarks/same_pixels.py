@@ -1,9 +1,11 @@
-"""How to restore at the image's own pixels? `python benchmarks/same_pixels.py DATA [--real FOLDER]`.
+"""How to restore at the image's own pixels? `python benchmarks/same_pixels.py DATA [--real
+FOLDER]`.
 
-DATA has the subfolders rgb/ and grey/ of sharp images. Every sixth is reduced by two and blurred under the Gaussian protocol; the
-truth is the sharp image averaged over 2 × 2 pixels. Printed is the gain in PSNR over the blurred image, mean and worst
-image, of the model's result averaged back to those pixels, of the image that the approximation module passes on, and of
-the deblurred candidate. FOLDER has images of a microscope with a truth of as many pixels, see `docs/evaluation.md`.
+DATA has the subfolders rgb/ and grey/ of sharp images. Every sixth is reduced by two and blurred
+under the Gaussian protocol; the truth is the sharp image averaged over 2 × 2 pixels. Printed is the
+gain in PSNR over the blurred image, mean and worst image, of the model's result averaged back to
+those pixels, of the image that the approximation module passes on, and of the deblurred candidate.
+FOLDER has images of a microscope with a truth of as many pixels, see `docs/evaluation.md`.
 """
 
 from __future__ import annotations
@@ -35,9 +37,15 @@ def ways(blurred: np.ndarray, model: Model) -> dict[str, np.ndarray]:
     image = torch.from_numpy(np.ascontiguousarray(blurred.transpose(2, 0, 1)))[None]
     with torch.inference_mode():
         made = model.network.explain(image)
-    found = {"averaged back": made.output, "passed on": made.approximated, "deblurred": made.deblurred}
+    found = {
+        "averaged back": made.output,
+        "passed on": made.approximated,
+        "deblurred": made.deblurred,
+    }
     arrays = {name: values[0].numpy().transpose(1, 2, 0) for name, values in found.items()}
-    return arrays | {"averaged back": block_means(arrays["averaged back"], binning=model.card.scale, y=0)}
+    return arrays | {
+        "averaged back": block_means(arrays["averaged back"], binning=model.card.scale, y=0)
+    }
 
 
 def simulated(folder: Path, model: Model, sigma: float) -> dict[str, list[float]]:
@@ -55,7 +63,9 @@ def simulated(folder: Path, model: Model, sigma: float) -> dict[str, list[float]
         truth = cropped(block_means(sharp, binning=model.card.scale, y=0), BORDER)
         before = psnr(cropped(blurred, BORDER), truth)
         for name, result in ways(blurred, model).items():
-            gains.setdefault(name, []).append(psnr(cropped(result.clip(0, 1), BORDER), truth) - before)
+            gains.setdefault(name, []).append(
+                psnr(cropped(result.clip(0, 1), BORDER), truth) - before
+            )
     return gains
 
 
@@ -81,7 +91,9 @@ def real(case: Case, model: Model) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--real", type=Path)
     parser.add_argument("--models", nargs="+", default=["gray-x2", "rgb-x2"])
@@ -91,13 +103,20 @@ def main() -> None:
         for sigma in SIGMAS:
             for name, gains in simulated(wishes.data, model, sigma).items():
                 mean, worst = np.mean(gains), min(gains)
-                print(f"{model.card.name}, σ {sigma:g} px, {len(gains)} images, {name}: {mean:+.2f} dB ({worst:+.2f})")
+                print(
+                    f"{model.card.name}, σ {sigma:g} px, {len(gains)} images, {name}: {mean:+.2f} "
+                    f"dB ({worst:+.2f})"
+                )
     for found in find_sets(wishes.real)[0] if wishes.real else ():
         for case in cases(found):
-            for model in models if isinstance(case, Case) and case.truth.shape == case.image.shape else ():
+            for model in (
+                models if isinstance(case, Case) and case.truth.shape == case.image.shape else ()
+            ):
                 if (model.card.channels == 3) == case.colour:
                     for name, gain in real(case, model).items():
-                        print(f"{model.card.name}, {found.name}, {case.name}, {name}: {gain:+.2f} dB")
+                        print(
+                            f"{model.card.name}, {found.name}, {case.name}, {name}: {gain:+.2f} dB"
+                        )
 
 
 if __name__ == "__main__":

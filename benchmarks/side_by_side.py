@@ -1,13 +1,17 @@
-"""What users would pick instead, side by side in one run on one machine: speed, memory and quality in Markdown.
+"""What users would pick instead, side by side in one run on one machine: speed, memory and quality
+in Markdown.
 
-    python benchmarks/side_by_side.py [--model gray-x2] [--edge 3072] [--validation DATA/validation/grey] [--table FILE]
+    python benchmarks/side_by_side.py [--model gray-x2] [--edge 3072] [--validation
+    DATA/validation/grey] [--table FILE]
 
-Each method makes a result of `--edge` pixels along y and x, from an array in memory to an array in memory, in a process of its
-own and the way its program does by itself: M-Deblurgan in its tiles with their halo; Cellpose 3 in tiles of 224 pixels that
-overlap by a tenth on every side, eight at a time; CAREamics and Richardson-Lucy on the whole image at once. Only M-Deblurgan
-enlarges; the others are given as many pixels as they give. Cellpose's and CAREamics' weights are at random: speed and memory
-do not depend on them, and quality is left out. With `--validation` the gain in PSNR over bicubic enlargement is measured on
-these images under the Gaussian protocol, Richardson-Lucy being told the true blur.
+Each method makes a result of `--edge` pixels along y and x, from an array in memory to an array in
+memory, in a process of its own and the way its program does by itself: M-Deblurgan in its tiles
+with their halo; Cellpose 3 in tiles of 224 pixels that overlap by a tenth on every side, eight at a
+time; CAREamics and Richardson-Lucy on the whole image at once. Only M-Deblurgan enlarges; the
+others are given as many pixels as they give. Cellpose's and CAREamics' weights are at random: speed
+and memory do not depend on them, and quality is left out. With `--validation` the gain in PSNR over
+bicubic enlargement is measured on these images under the Gaussian protocol, Richardson-Lucy being
+told the true blur.
 """
 
 from __future__ import annotations
@@ -56,8 +60,8 @@ class Alternative:
     scale : int
         Pixels of the result for one of the image, along y and x.
     sharpen : callable, optional
-        (model's name, precision) -> from a blurred image and its condition to a result of twice the pixels; where quality means
-        something.
+        (model's name, precision) -> from a blurred image and its condition to a result of twice the
+        pixels; where quality means something.
     """
 
     name: str
@@ -130,7 +134,9 @@ def deconvolution(_: str, __: str) -> Run:
 
 def told_the_blur(_: str, __: str) -> Callable[[np.ndarray, Condition], np.ndarray]:
     """Richardson-Lucy with the true point-spread function, then bicubic enlargement."""
-    return lambda image, condition: richardson_lucy_bicubic(image, condition.psf(SCALE), SCALE, ITERATIONS)
+    return lambda image, condition: richardson_lucy_bicubic(
+        image, condition.psf(SCALE), SCALE, ITERATIONS
+    )
 
 
 ALTERNATIVES = (
@@ -140,13 +146,17 @@ ALTERNATIVES = (
     Alternative("Cellpose 3, restoration", "bfloat16", cellpose),
     Alternative("CAREamics' U-Net", "float32", careamics),
     Alternative("CAREamics' U-Net", "bfloat16", careamics),
-    Alternative(f"Richardson-Lucy, {ITERATIONS} iterations", "float32", deconvolution, 1, told_the_blur),
+    Alternative(
+        f"Richardson-Lucy, {ITERATIONS} iterations", "float32", deconvolution, 1, told_the_blur
+    ),
 )
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="gray-x2")
     parser.add_argument("--edge", type=int, default=3072, help="of the result, in pixels")
     parser.add_argument("--validation", type=Path, help="sharp grey micrographs")
@@ -163,12 +173,27 @@ def main() -> None:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
         rates.append(wishes.edge**2 / 1e6 / found["seconds"])
-        gain = "–" if each.sharpen is None or wishes.validation is None else f"{gained(each, wishes):+.2f} dB"
-        rows.append([each.name, each.precision, f"{rates[-1]:.2f}", f"{rates[0] / rates[-1]:.1f} ×"])
+        gain = (
+            "–"
+            if each.sharpen is None or wishes.validation is None
+            else f"{gained(each, wishes):+.2f} dB"
+        )
+        rows.append(
+            [each.name, each.precision, f"{rates[-1]:.2f}", f"{rates[0] / rates[-1]:.1f} ×"]
+        )
         rows[-1] += [f"{found['mib']:.0f}", gain]
         print(rows[-1], file=sys.stderr, flush=True)
-    head = ["", "precision", "MPix/s of the result", "the first is faster by", "memory, MiB", "PSNR over bicubic"]
-    text = f"{machine('cpu')}, {time.strftime('%Y-%m-%d')}.\n\n" + "\n".join(table(head, rows)) + "\n"
+    head = [
+        "",
+        "precision",
+        "MPix/s of the result",
+        "the first is faster by",
+        "memory, MiB",
+        "PSNR over bicubic",
+    ]
+    text = (
+        f"{machine('cpu')}, {time.strftime('%Y-%m-%d')}.\n\n" + "\n".join(table(head, rows)) + "\n"
+    )
     print(text)
     if wishes.table:
         wishes.table.write_text(text)
@@ -194,7 +219,9 @@ def gained(each: Alternative, wishes: argparse.Namespace) -> float:
     gains = []
     for sharp, low, condition in blurred(wishes.validation):
         images = (run(low, condition), low, sharp)
-        gains.append(gain_over_bicubic(*(torch.from_numpy(np.array(each))[None, None] for each in images)))
+        gains.append(
+            gain_over_bicubic(*(torch.from_numpy(np.array(each))[None, None] for each in images))
+        )
     return float(np.mean(gains))
 
 
@@ -204,7 +231,11 @@ def blurred(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray, Condition]]:
         sharp = read_sharp(path)
         sharp = sharp[: sharp.shape[0] // SCALE * SCALE, : sharp.shape[1] // SCALE * SCALE]
         for condition in GAUSSIAN:
-            low = condition.degrade(torch.from_numpy(sharp.copy())[None, None], 0, SCALE).blurred[0, 0].numpy()
+            low = (
+                condition.degrade(torch.from_numpy(sharp.copy())[None, None], 0, SCALE)
+                .blurred[0, 0]
+                .numpy()
+            )
             yield sharp, low, condition
 
 

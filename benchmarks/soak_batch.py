@@ -1,13 +1,15 @@
-"""Kills batches at random moments, lets them go on, and compares what comes out with an undisturbed run.
+"""Kills batches at random moments, lets them go on, and compares what comes out with an undisturbed
+run.
 
     python benchmarks/soak_batch.py                 # a hundred kills
     python benchmarks/soak_batch.py --kills 5 --seed 1 --workers 2
 
-Small images of several kinds go through a tiny network of random weights: in memory, and block by block by way of OME-Zarr, into
-OME-TIFF and into OME-Zarr. Every run is a process of its own that is killed by SIGKILL; it is forked from this one, so that a run
-takes a second and not the time of importing torch. After every kill, whatever has a final name must be the same as in the
-undisturbed run: pixels, axes, pixel sizes, channel names, and for OME-Zarr every byte of every file. After up to three kills a
-run is left to its end; then all results must be there, and nothing else.
+Small images of several kinds go through a tiny network of random weights: in memory, and block by
+block by way of OME-Zarr, into OME-TIFF and into OME-Zarr. Every run is a process of its own that is
+killed by SIGKILL; it is forked from this one, so that a run takes a second and not the time of
+importing torch. After every kill, whatever has a final name must be the same as in the undisturbed
+run: pixels, axes, pixel sizes, channel names, and for OME-Zarr every byte of every file. After up
+to three kills a run is left to its end; then all results must be there, and nothing else.
 """
 
 from __future__ import annotations
@@ -41,9 +43,12 @@ from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
 AHEAD_OF_FORKS = """
-    dask.array filelock imagecodecs tifffile yaozarrs.v05 zarr.codecs zarr.storage napari_mdeblurgan.batch.summary_page
-    napari_mdeblurgan.restoration.scan napari_mdeblurgan.restoration.softened_result napari_mdeblurgan.storage.ome_zarr
-    napari_mdeblurgan.storage.raster napari_mdeblurgan.storage.tiff_lazy napari_mdeblurgan.storage.tiff_stream
+    dask.array filelock imagecodecs tifffile yaozarrs.v05 zarr.codecs zarr.storage
+    napari_mdeblurgan.batch.summary_page
+    napari_mdeblurgan.restoration.scan napari_mdeblurgan.restoration.softened_result
+    napari_mdeblurgan.storage.ome_zarr
+    napari_mdeblurgan.storage.raster napari_mdeblurgan.storage.tiff_lazy
+    napari_mdeblurgan.storage.tiff_stream
     napari_mdeblurgan.trust.stored PIL.PngImagePlugin skimage.measure tifffile.zarr
 """
 LARGE_BYTES = 150_000  # so that some of the images count as large
@@ -66,8 +71,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=None, help="processes of a local cluster; none by default")
-    parser.add_argument("--folder", type=Path, default=None, help="where to work; a temporary folder by default")
+    parser.add_argument(
+        "--workers", type=int, default=None, help="processes of a local cluster; none by default"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where to work; a temporary folder by default"
+    )
     given = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="soak-", dir=given.folder))
     try:
@@ -96,7 +105,10 @@ def soak(root: Path, kills: int, seed: int, workers: int | None = None) -> str:
             killed += died
             there = results(output)
             if died:
-                finished, unfinished = finished + len(there), unfinished + len(case.expected) - len(there)
+                finished, unfinished = (
+                    finished + len(there),
+                    unfinished + len(case.expected) - len(there),
+                )
             compare(case, there, f"after kill {killed}", complete=False)
         run(case, output, None)
         compare(case, results(output), f"in the end, after kill {killed}", complete=True)
@@ -108,8 +120,10 @@ def soak(root: Path, kills: int, seed: int, workers: int | None = None) -> str:
         print(f"{killed} kills, {rounds} batches, {time.perf_counter() - start:.0f} s", flush=True)
     seconds = time.perf_counter() - start
     return (
-        f"{killed} kills in {rounds} batches of {len(cases[0].expected)} images, {seconds:.0f} s: all results equal those of "
-        f"undisturbed runs ({finished} results were there when the batch was killed, {unfinished} were not)"
+        f"{killed} kills in {rounds} batches of {len(cases[0].expected)} images, {seconds:.0f} s: "
+        "all results equal those of "
+        f"undisturbed runs ({finished} results were there when the batch was killed, {unfinished} "
+        "were not)"
     )
 
 
@@ -148,7 +162,9 @@ def make_inputs(folder: Path) -> None:
     sizes = {"X": 0.5, "Y": 0.4}
     stack = Micrograph(grey(2, 2, 40, 50), "ZCYX", sizes | {"Z": 2.0}, "µm", ("DAPI", "GFP"))
     write_image(folder / "stack.ome.tif", stack)
-    write_image(folder / "colour.png", Micrograph(draw.integers(0, 255, (80, 90, 3), np.uint8), "YXS"))
+    write_image(
+        folder / "colour.png", Micrograph(draw.integers(0, 255, (80, 90, 3), np.uint8), "YXS")
+    )
     write_image(folder / "a.tif", Micrograph(grey(90, 80), "YX", sizes, "µm"))
     write_image(folder / "day2" / "a.tif", Micrograph(grey(64, 64), "YX"))
     write_image(folder / "large.tif", Micrograph(grey(130, 150), "YX", sizes, "µm"))
@@ -172,7 +188,9 @@ def make_models(folder: Path) -> None:
 
 
 def run(case: Case, output: Path, seconds: float | None) -> bool:
-    """A batch in a process of its own, killed after so long unless it has ended; gives whether it was killed."""
+    """A batch in a process of its own, killed after so long unless it has ended; gives whether it
+    was killed.
+    """
 
     def work() -> None:
         with open_batch([case.inputs], output, case.settings) as batch:
@@ -185,7 +203,9 @@ def run(case: Case, output: Path, seconds: float | None) -> bool:
 
 
 def apart(work: Callable[[], None], seconds: float | None = None) -> bool:
-    """Do something in a process forked from this one, and kill it after so long; gives whether it was killed."""
+    """Do something in a process forked from this one, and kill it after so long; gives whether it
+    was killed.
+    """
     child = os.fork()
     if not child:
         try:
@@ -227,16 +247,29 @@ def results(output: Path) -> dict[str, str]:
 
 
 def digest(path: Path) -> str:
-    """Of all bytes of an OME-Zarr; of pixels and metadata of a file, as each OME-TIFF has an identifier of its own."""
+    """Of all bytes of an OME-Zarr; of pixels and metadata of a file, as each OME-TIFF has an
+    identifier of its own.
+    """
     collected = hashlib.sha256()
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             if file.is_file():
                 collected.update(file.relative_to(path).as_posix().encode() + file.read_bytes())
-        return collected.hexdigest()  # not read as an image: zarr's threads would not be there after the next fork
+        return (
+            collected.hexdigest()
+        )  # not read as an image: zarr's threads would not be there after the next fork
     image = read_image(path)
-    description = (image.axes, image.pixel_size, image.unit, image.channel_names, image.name, image.time_step_s)
-    collected.update(f"{description} {image.data.shape} {image.data.dtype}".encode() + image.data.tobytes())
+    description = (
+        image.axes,
+        image.pixel_size,
+        image.unit,
+        image.channel_names,
+        image.name,
+        image.time_step_s,
+    )
+    collected.update(
+        f"{description} {image.data.shape} {image.data.dtype}".encode() + image.data.tobytes()
+    )
     return collected.hexdigest()
 
 

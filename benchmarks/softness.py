@@ -1,10 +1,13 @@
-"""What it is worth to know how soft a truth is: gains over bicubic enlargement with the softness told, and without.
+"""What it is worth to know how soft a truth is: gains over bicubic enlargement with the softness
+told, and without.
 
-    python benchmarks/softness.py DATA [--models rgb-x2 gray-x2] [--softness 0 1 2 3] [--sigma 0.7] [--edge 512]
+    python benchmarks/softness.py DATA [--models rgb-x2 gray-x2] [--softness 0 1 2 3] [--sigma 0.7]
+    [--edge 512]
 
-DATA has the subfolders validation/rgb and validation/grey. Every image is softened by a Gaussian of so many pixels, then taken
-through the Gaussian protocol (bicubic halving, blur of --sigma pixels of the halved image, 8 bits) and restored. Prints for each
-model and softness the mean and the worst gain in PSNR, once bare and once blurred by that same Gaussian.
+DATA has the subfolders validation/rgb and validation/grey. Every image is softened by a Gaussian of
+so many pixels, then taken through the Gaussian protocol (bicubic halving, blur of --sigma pixels of
+the halved image, 8 bits) and restored. Prints for each model and softness the mean and the worst
+gain in PSNR, once bare and once blurred by that same Gaussian.
 """
 
 from __future__ import annotations
@@ -25,11 +28,15 @@ BORDER = 16
 GRID = 16
 
 
-def gains(path: Path, softness: float, sigma: float, edge: int, model: object) -> tuple[float, float]:
+def gains(
+    path: Path, softness: float, sigma: float, edge: int, model: object
+) -> tuple[float, float]:
     """Gain of the bare result and of the one that is told, in dB."""
     sharp = read_sharp(path)
     height, width = (min(length, edge) // GRID * GRID for length in sharp.shape[:2])
-    planes = torch.from_numpy(np.atleast_3d(sharp[:height, :width]).transpose(2, 0, 1).copy())[None].float()
+    planes = torch.from_numpy(np.atleast_3d(sharp[:height, :width]).transpose(2, 0, 1).copy())[
+        None
+    ].float()
     truth = gaussian_blur(planes, torch.tensor([softness]))
     low = _image(gaussian_protocol(truth, sigma))
     right = cropped(_image(truth), BORDER)
@@ -49,7 +56,9 @@ def _image(planes: torch.Tensor) -> np.ndarray:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--models", nargs="+", default=["rgb-x2", "gray-x2"])
     parser.add_argument("--softness", nargs="+", type=float, default=[0.0, 1.0, 2.0, 3.0])
@@ -61,9 +70,15 @@ def main() -> None:
         model = load_model(name)
         folder = options.data / "validation" / ("rgb" if model.card.channels == 3 else "grey")
         for softness in options.softness:
-            found = [gains(path, softness, options.sigma, options.edge, model) for path in image_files(folder)]
+            found = [
+                gains(path, softness, options.sigma, options.edge, model)
+                for path in image_files(folder)
+            ]
             bare, told = np.array(found).T
-            figures = f"{bare.mean():+7.2f} {bare.min():+7.2f} dB   {told.mean():+7.2f} {told.min():+7.2f} dB"
+            figures = (
+                f"{bare.mean():+7.2f} {bare.min():+7.2f} dB   {told.mean():+7.2f} "
+                f"{told.min():+7.2f} dB"
+            )
             print(f"{name:9} {softness:4.1f} px    {figures}", flush=True)
 
 

@@ -1,11 +1,14 @@
-"""What a small softness would cost and bring where nothing is known of the objective: changes of PSNR in dB, in one table.
+"""What a small softness would cost and bring where nothing is known of the objective: changes of
+PSNR in dB, in one table.
 
-    python benchmarks/softness_prior.py DATA OUTPUT [--models rgb-x2 gray-x2] [--prior 0.4 0.5 0.6] [--sets smear widefield]
+    python benchmarks/softness_prior.py DATA OUTPUT [--models rgb-x2 gray-x2] [--prior 0.4 0.5 0.6]
+    [--sets smear widefield]
 
 DATA has the subfolders validation/rgb, validation/grey and real. Every third image for validation
-goes through the Gaussian protocol, and real images are judged as `mdeblurgan evaluate --real` does. A line gives the gain of
-the bare network over bicubic enlargement, mean and worst, and for each softness by how much both change. Results are made once
-and blurred as often as is needed. OUTPUT keeps the scores on real images, so that a second call measures only what is new.
+goes through the Gaussian protocol, and real images are judged as `mdeblurgan evaluate --real` does.
+A line gives the gain of the bare network over bicubic enlargement, mean and worst, and for each
+softness by how much both change. Results are made once and blurred as often as is needed. OUTPUT
+keeps the scores on real images, so that a second call measures only what is new.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ SETS = ("smear", "widefield", "H&E")
 Line = tuple[str, str, np.ndarray]  # model, where, and gains in dB: (images, 1 + priors)
 
 
-def validation(data: Path, name: str, model: Model, priors: Sequence[float], edge: int) -> Iterator[Line]:
+def validation(
+    data: Path, name: str, model: Model, priors: Sequence[float], edge: int
+) -> Iterator[Line]:
     """A line for each blur of the Gaussian protocol."""
     folder = data / "validation" / ("rgb" if model.card.channels == 3 else "grey")
     for sigma in SIGMAS:
@@ -48,7 +53,9 @@ def validation(data: Path, name: str, model: Model, priors: Sequence[float], edg
         yield name, f"Gaussian protocol, σ = {sigma:g}", np.array(found)
 
 
-def _gains(path: Path, sigma: float, model: Model, priors: Sequence[float], edge: int) -> list[float]:
+def _gains(
+    path: Path, sigma: float, model: Model, priors: Sequence[float], edge: int
+) -> list[float]:
     sharp = read_sharp(path)
     height, width = (min(length, edge) // GRID * GRID for length in sharp.shape[:2])
     truth = sharp[:height, :width].astype(np.float32)
@@ -64,7 +71,11 @@ def _gains(path: Path, sigma: float, model: Model, priors: Sequence[float], edge
 
 
 def real(
-    data: Path, output: Path, models: Sequence[tuple[str, Model]], priors: Sequence[float], sets: Sequence[str]
+    data: Path,
+    output: Path,
+    models: Sequence[tuple[str, Model]],
+    priors: Sequence[float],
+    sets: Sequence[str],
 ) -> Iterator[Line]:
     """A line for each set of real images and way of restoring them."""
     found, _ = find_sets(data, tuple(sets))
@@ -73,7 +84,12 @@ def real(
         scores = []
         for one in (each for each in found if each.name == title):
             halved = (False, True) if one.description.halve else (False,)
-            ways = [way for name, model in models for halve in halved for way in _ways(name, model, halve, priors)]
+            ways = [
+                way
+                for name, model in models
+                for halve in halved
+                for way in _ways(name, model, halve, priors)
+            ]
             listed = [*baselines(sharpened=False), *ways]
             for case in cases(one):
                 if not isinstance(case, LeftOut):
@@ -102,23 +118,32 @@ def _ways(name: str, model: Model, halve: bool, priors: Sequence[float]) -> Iter
     way = f"{name}, halved first" if halve else name
     for softness in (0, *priors):
         identity = f"{model.card.weights_sha256} {'halved ' * halve}blurred {softness:g}"
-        yield Contender(f"{way} at {softness:g} px", identity, model.card.channels, {"": softened(softness)})
+        yield Contender(
+            f"{way} at {softness:g} px", identity, model.card.channels, {"": softened(softness)}
+        )
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--models", nargs="+", default=["rgb-x2", "gray-x2"])
     parser.add_argument("--prior", nargs="+", type=float, default=[0.4, 0.5, 0.6])
-    parser.add_argument("--sets", nargs="*", default=SETS, help="parts of names of sets of real images")
+    parser.add_argument(
+        "--sets", nargs="*", default=SETS, help="parts of names of sets of real images"
+    )
     parser.add_argument("--edge", type=int, default=512)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     models = [(name, load_model(name)) for name in options.models]
     told = "".join(f" | {each:g} px: change" for each in options.prior)
-    print(f"| model | images | n | bare over {BICUBIC}{told} |\n|{' --- |' * (4 + len(options.prior))}")
+    print(
+        f"| model | images | n | bare over {BICUBIC}{told} "
+        f"|\n|{' --- |' * (4 + len(options.prior))}"
+    )
     for name, model in models:
         for line in validation(options.data, name, model, options.prior, options.edge):
             _print(*line)
@@ -130,7 +155,10 @@ def main() -> None:
 def _print(model: str, images: str, found: np.ndarray) -> None:
     mean, worst = found.mean(axis=0), found.min(axis=0)
     cells = [f"{mean[0]:+.2f} dB, worst {worst[0]:+.2f}"]
-    cells += [f"{m - mean[0]:+.2f}, worst {w - worst[0]:+.2f}" for m, w in zip(mean[1:], worst[1:], strict=True)]
+    cells += [
+        f"{m - mean[0]:+.2f}, worst {w - worst[0]:+.2f}"
+        for m, w in zip(mean[1:], worst[1:], strict=True)
+    ]
     print(f"| {model} | {images} | {len(found)} | {' | '.join(cells)} |", flush=True)
 
 

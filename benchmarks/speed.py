@@ -1,12 +1,14 @@
-"""How fast scans are restored here, where the time goes, and how near to the network alone: a table in Markdown.
+"""How fast scans are restored here, where the time goes, and how near to the network alone: a table
+in Markdown.
 
     python benchmarks/speed.py [--model gray-x2] [--megapixels 25] [--table docs/speed-table.md]
 
-In one run on one machine, so that the ratios hold: the peak of matrix products, the bare network on the tiles of a scan,
-and a synthetic scan from OME-Zarr to OME-Zarr. What users would pick instead is measured by `side_by_side.py`.
+In one run on one machine, so that the ratios hold: the peak of matrix products, the bare network on
+the tiles of a scan, and a synthetic scan from OME-Zarr to OME-Zarr. What users would pick instead
+is measured by `side_by_side.py`.
 
-`--busy` is for a machine on which others work, too: one thread, and its processor time in place of the clock's, so that rates
-are those of one core.
+`--busy` is for a machine on which others work, too: one thread, and its processor time in place of
+the clock's, so that rates are those of one core.
 """
 
 from __future__ import annotations
@@ -39,13 +41,19 @@ clock: Callable[[], float] = time.perf_counter
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="gray-x2")
     parser.add_argument("--megapixels", type=float, default=25.0, help="of the scan that goes in")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--precisions", nargs="+", help="by default float32 and the one that is chosen here")
+    parser.add_argument(
+        "--precisions", nargs="+", help="by default float32 and the one that is chosen here"
+    )
     parser.add_argument("--busy", action="store_true", help="one thread, by processor time")
-    parser.add_argument("--folder", type=Path, help="for the scan and the result; by default a temporary one")
+    parser.add_argument(
+        "--folder", type=Path, help="for the scan and the result; by default a temporary one"
+    )
     parser.add_argument("--table", type=Path)
     wishes = parser.parse_args()
     if wishes.busy:
@@ -53,7 +61,9 @@ def main() -> None:
         clock = time.process_time
         torch.set_num_threads(1)
     model, device = load_model(wishes.model), pick_device(wishes.device)
-    precisions = wishes.precisions or list(dict.fromkeys(["float32", pick_precision("auto", device)]))
+    precisions = wishes.precisions or list(
+        dict.fromkeys(["float32", pick_precision("auto", device)])
+    )
     lines = [f"{machine(device)}, {time.strftime('%Y-%m-%d')}.", ""]
     with tempfile.TemporaryDirectory(dir=wishes.folder) as folder:
         source = make_scan(Path(folder), model, wishes.megapixels)
@@ -74,7 +84,9 @@ def machine(device: str) -> str:
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if "model name" in line] or [platform.processor()]
+    names = [line.split(":")[1].strip() for line in lines if "model name" in line] or [
+        platform.processor()
+    ]
     return f"{names[0]}, {torch.get_num_threads()} of its cores, torch {torch.__version__}"
 
 
@@ -103,10 +115,14 @@ def make_scan(folder: Path, model: Model, megapixels: float) -> Path:
 
     edge, chunk, random = round((megapixels * 1e6) ** 0.5), 1024, np.random.default_rng(0)
     colours = (3,) if model.card.channels == 3 else ()
-    pattern = ndimage.gaussian_filter(random.random((chunk, chunk, *colours)), (1.5, 1.5, *(0 for _ in colours)))
+    pattern = ndimage.gaussian_filter(
+        random.random((chunk, chunk, *colours)), (1.5, 1.5, *(0 for _ in colours))
+    )
     pattern = ((pattern - pattern.min()) / np.ptp(pattern) * 240).astype(np.uint8)
     axes = "YXS" if colours else "YX"
-    writer = create_ome_zarr(folder / "scan.zarr", (edge, edge, *colours), axes, "uint8", {"X": 0.5, "Y": 0.5}, "µm")
+    writer = create_ome_zarr(
+        folder / "scan.zarr", (edge, edge, *colours), axes, "uint8", {"X": 0.5, "Y": 0.5}, "µm"
+    )
     for y in range(0, edge, chunk):
         for x in range(0, edge, chunk):
             block = np.roll(pattern, (y // 7, x // 3), (0, 1))[: edge - y, : edge - x]
@@ -115,9 +131,13 @@ def make_scan(folder: Path, model: Model, megapixels: float) -> Path:
 
 
 def bare(scan: Scan, model: Model) -> tuple[float, float]:
-    """Of the network alone on one of the scan's tiles: output pixels per second, and operations per second."""
+    """Of the network alone on one of the scan's tiles: output pixels per second, and operations per
+    second.
+    """
     plan = scan.plan
-    block = max(scan.blocks, key=lambda each: (each.pixels, each.tile.y.start > 0 and each.tile.x.start > 0))
+    block = max(
+        scan.blocks, key=lambda each: (each.pixels, each.tile.y.start > 0 and each.tile.x.start > 0)
+    )
     work = of_network(model, block.tile, plan)
     seconds = best(work, plan.device)
     megapixels = block.pixels / 1e6
@@ -154,7 +174,9 @@ def row(model: Model, source: Path, path: Path, device: str, precision: str) -> 
     for step in scan.steps():
         pixels = step.total
     rate = pixels / (clock() - start) / 1e6
-    network, arithmetic = (sum(pair) / 2 for pair in zip(before, bare(scan, model), strict=True))  # a machine may drift
+    network, arithmetic = (
+        sum(pair) / 2 for pair in zip(before, bare(scan, model), strict=True)
+    )  # a machine may drift
     return {
         "model": model.card.name,
         "precision": precision,

@@ -2,7 +2,8 @@
 
 Usage: python benchmarks/startup.py [REPEATS]
 
-Registering is what npe2 does with the manifest when napari starts; it is timed with npe2 imported already, as napari has it.
+Registering is what npe2 does with the manifest when napari starts; it is timed with npe2 imported
+already, as napari has it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ CLOCK = "import time; start = time.perf_counter(); {}; print(time.perf_counter()
 REGISTER = f"PluginManager.instance().register(PluginManifest.from_file({str(MANIFEST)!r}))"
 MEASURED = {
     "import napari_mdeblurgan (at most 0.3 s)": CLOCK.format("import napari_mdeblurgan"),
-    "register the plugin (at most 0.1 s)": "from npe2 import PluginManager, PluginManifest; " + CLOCK.format(REGISTER),
+    "register the plugin (at most 0.1 s)": "from npe2 import PluginManager, PluginManifest; "
+    + CLOCK.format(REGISTER),
     "import the command line": CLOCK.format("import napari_mdeblurgan.cli"),
 }
 
 
 def seconds(program: str) -> float:
     """What a fresh Python prints."""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     return float(done.stdout)
 
 
@@ -35,7 +39,10 @@ def main() -> None:
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     for name, program in MEASURED.items():
         times = [seconds(program) for _ in range(repeats)]
-        print(f"{name}: {statistics.median(times):.3f} s (of {repeats}: {min(times):.3f} to {max(times):.3f})")
+        print(
+            f"{name}: {statistics.median(times):.3f} s (of {repeats}: {min(times):.3f} to "
+            f"{max(times):.3f})"
+        )
 
 
 if __name__ == "__main__":

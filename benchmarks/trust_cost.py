@@ -1,7 +1,8 @@
-"""What an assessment costs beside the restoration: `python benchmarks/trust_cost.py [--edges 512 1024] [--device auto]`.
+"""What an assessment costs beside the restoration: `python benchmarks/trust_cost.py [--edges 512
+1024] [--device auto]`.
 
-Restores a tiled sample micrograph of growing size, with and without being watched, and assesses it; prints seconds, the share
-that the assessment adds, and the most memory that its arrays take.
+Restores a tiled sample micrograph of growing size, with and without being watched, and assesses it;
+prints seconds, the share that the assessment adds, and the most memory that its arrays take.
 """
 
 from __future__ import annotations
@@ -29,15 +30,21 @@ SAMPLES = {"rgb-x2": "leaf_epidermis", "gray-x2": "nuclei"}
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--edges", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--device", default="auto")
     wishes = parser.parse_args()
-    print("model    pixels        restored  watched  planned  mapped  added   arrays of the mapping")
+    print(
+        "model    pixels        restored  watched  planned  mapped  added   arrays of the mapping"
+    )
     for name, sample in SAMPLES.items():
         model, picture = load_model(name), read_image(sample_path(sample)).data
         for edge in wishes.edges:
-            repeats = [-(-edge // length) for length in picture.shape[:2]] + [1] * (picture.ndim - 2)
+            repeats = [-(-edge // length) for length in picture.shape[:2]] + [1] * (
+                picture.ndim - 2
+            )
             image = np.tile(picture, repeats)[:edge, :edge]
             plan = make_plan(image, model.card, device=wishes.device)
             warm_up(image[:64, :64], model, wishes.device)
@@ -54,7 +61,8 @@ def main() -> None:
             tracemalloc.stop()
             added = (watched + planned + mapped) / plain - 1
             print(
-                f"{name:8} {edge:5} × {edge:<5} {plain:7.1f} s {watched:6.1f} s {planned:6.1f} s {mapped:5.1f} s "
+                f"{name:8} {edge:5} × {edge:<5} {plain:7.1f} s {watched:6.1f} s {planned:6.1f} s "
+                f"{mapped:5.1f} s "
                 f"{added:6.0%} {most:8.0f} MB",
                 flush=True,
             )

@@ -2,9 +2,10 @@
 
     python benchmarks/trust_memory.py [--model gray-x2] [--megapixels 10 40 100] [--width 2]
 
-The scan is that of `memory.py`: synthetic, lazy, of any size. It is restored into an OME-Zarr and assessed, each size in a
-process of its own. What is counted is memory beyond that of the libraries and the model, at its highest while the maps are
-made. With `--width` a network of that width and random weights takes the model's place.
+The scan is that of `memory.py`: synthetic, lazy, of any size. It is restored into an OME-Zarr and
+assessed, each size in a process of its own. What is counted is memory beyond that of the libraries
+and the model, at its highest while the maps are made. With `--width` a network of that width and
+random weights takes the model's place.
 """
 
 from __future__ import annotations
@@ -22,9 +23,13 @@ from memory import PEAK_EVERY_S, Synthetic, resident
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="gray-x2")
-    parser.add_argument("--megapixels", type=float, nargs="+", default=[10.0, 40.0, 100.0], help="of the scan")
+    parser.add_argument(
+        "--megapixels", type=float, nargs="+", default=[10.0, 40.0, 100.0], help="of the scan"
+    )
     parser.add_argument("--width", type=int, help="of a random network instead of the model's")
     parser.add_argument("--folder", type=Path, help="for the result; by default a temporary one")
     parser.add_argument("--one", type=float, help=argparse.SUPPRESS)
@@ -32,11 +37,17 @@ def main() -> None:
     if wishes.one is not None:
         print(measure(wishes))
         return
-    print("| network | scan, megapixels | peak memory of the maps, MB | seconds per megapixel of the scan |")
+    print(
+        "| network | scan, megapixels | peak memory of the maps, MB | seconds per megapixel of "
+        "the scan |"
+    )
     print("| --- | --: | --: | --: |", flush=True)
     for size in wishes.megapixels:
         command = [sys.executable, __file__, *sys.argv[1:], "--one", str(size)]
-        print(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip(), flush=True)
+        print(
+            subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip(),
+            flush=True,
+        )
 
 
 def measure(wishes: argparse.Namespace) -> str:
@@ -79,7 +90,10 @@ def measure(wishes: argparse.Namespace) -> str:
         seconds = time.perf_counter() - start
         ended.set()
         watcher.join()
-    return f"| {name} | {wishes.one:g} | {(highest[0] - base) / 1e6:.0f} | {seconds / wishes.one:.2f} |"
+    return (
+        f"| {name} | {wishes.one:g} | {(highest[0] - base) / 1e6:.0f} | "
+        f"{seconds / wishes.one:.2f} |"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The really blurred sample before and after, as `mdeblurgan demo` draws it: `python docs/before_after.py`, into docs/images."""
+"""The really blurred sample before and after, as `mdeblurgan demo` draws it: `python
+docs/before_after.py`, into docs/images.
+"""
 
 from __future__ import annotations
 

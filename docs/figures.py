@@ -1,8 +1,10 @@
-"""Make every figure and screenshot of the documentation anew: `python docs/figures.py [--data DATA] [--only NAME ...]`.
+"""Make every figure and screenshot of the documentation anew: `python docs/figures.py [--data DATA]
+[--only NAME ...]`.
 
-Each is made by a script of its own, which this one runs; what needs a screen gets a virtual one (xvfb-run) where there is none.
-DATA has train/ and validation/, each with rgb/ and grey/; what needs it is left out without it. Some figures take minutes;
-`--list` tells what there is. Have a look at what was made before it is kept.
+Each is made by a script of its own, which this one runs; what needs a screen gets a virtual one
+(xvfb-run) where there is none. DATA has train/ and validation/, each with rgb/ and grey/; what
+needs it is left out without it. Some figures take minutes; `--list` tells what there is. Have a
+look at what was made before it is kept.
 """
 
 from __future__ import annotations
@@ -55,21 +57,37 @@ JOBS = {
     "layers": Job("docs/layers_figure.py", "the layers of the package"),
     "before-after": Job("docs/before_after.py", "a sample before and after"),
     "deblur": Job(
-        "docs/screenshots.py", "the widget Deblur + SR, and the moving picture of it", ("SHOTS",), screen=True
+        "docs/screenshots.py",
+        "the widget Deblur + SR, and the moving picture of it",
+        ("SHOTS",),
+        screen=True,
     ),
-    "scan": Job("docs/screenshots_scan.py", "a scan that fills in, stacks, the widget Batch", ("SHOTS",), screen=True),
+    "scan": Job(
+        "docs/screenshots_scan.py",
+        "a scan that fills in, stacks, the widget Batch",
+        ("SHOTS",),
+        screen=True,
+    ),
     "focus": Job("docs/screenshots_focus.py", "the widget Focus stack", ("SHOTS",), screen=True),
     "shapes": Job("docs/screenshots_shapes.py", "Only here", ("SHOTS",), screen=True),
     "fine-tuning": Job(
-        "docs/screenshots_fine_tuning.py", "the widget Fine-tune, with a training", ("LEAVES", "SHOTS"), screen=True
+        "docs/screenshots_fine_tuning.py",
+        "the widget Fine-tune, with a training",
+        ("LEAVES", "SHOTS"),
+        screen=True,
     ),
     "pairs": Job("docs/pairs_figure.py", "overlays of registered pairs", ("DATA/train/rgb",)),
     "trust": Job("docs/trust_figures.py", "planted lies, and a failure", ("DATA/validation",)),
     "calibration": Job(
-        "benchmarks/calibration.py", "the error bar, judged (long)", ("DATA/validation", "--output", "SHOTS")
+        "benchmarks/calibration.py",
+        "the error bar, judged (long)",
+        ("DATA/validation", "--output", "SHOTS"),
     ),
     "appearance": Job(
-        "docs/screenshots_appearance.py", "all docks in both themes, to look at", ("SHOTS",), screen=True
+        "docs/screenshots_appearance.py",
+        "all docks in both themes, to look at",
+        ("SHOTS",),
+        screen=True,
     ),
 }
 LONG = {"calibration"}  # made only when named
@@ -93,7 +111,9 @@ def main(wishes: argparse.Namespace) -> int:
                     failed.append(name)
                 continue
             print(f"{name}: {job.what} …", flush=True)
-            if not all(run(job, places(wishes.data, shots, Path(kept)), scale) for scale in scales(name)):
+            if not all(
+                run(job, places(wishes.data, shots, Path(kept)), scale) for scale in scales(name)
+            ):
                 failed.append(name)
             if name == "calibration" and name not in failed:
                 shutil.copy(shots / "calibration.png", DOCS / "images" / "trust-calibration.png")
@@ -121,7 +141,11 @@ def places(data: Path | None, shots: Path, kept: Path) -> dict[str, str]:
 def run(job: Job, found: dict[str, str], scale: str) -> bool:
     """Run one script to its end."""
     command: list[str] = [*screen()] if job.screen else []
-    command += [sys.executable, str(ROOT / job.script), *(filled(each, found) for each in job.arguments)]
+    command += [
+        sys.executable,
+        str(ROOT / job.script),
+        *(filled(each, found) for each in job.arguments),
+    ]
     environment = os.environ | ({"QT_SCALE_FACTOR": scale} if scale != "1" else {})
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
 
@@ -141,9 +165,13 @@ def screen() -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, help="sharp micrographs")
     parser.add_argument("--only", nargs="+", choices=JOBS, help="these alone", metavar="NAME")
-    parser.add_argument("--shots", type=Path, help="keep all pictures in this folder, those that are not used too")
+    parser.add_argument(
+        "--shots", type=Path, help="keep all pictures in this folder, those that are not used too"
+    )
     parser.add_argument("--list", action="store_true", help="tell what there is")
     sys.exit(main(parser.parse_args()))

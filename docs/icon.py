@@ -1,4 +1,6 @@
-"""The plugin's icon: nuclei blurred and restored, `python docs/icon.py`, into the package and, for the site, into docs/images."""
+"""The plugin's icon: nuclei blurred and restored, `python docs/icon.py`, into the package and, for
+the site, into docs/images.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import read_image
 
-PICTURES = Path(napari_mdeblurgan.__file__).with_name("icon.png"), Path(__file__).with_name("images") / "icon.png"
+PICTURES = (
+    Path(napari_mdeblurgan.__file__).with_name("icon.png"),
+    Path(__file__).with_name("images") / "icon.png",
+)
 EDGE = 256  # of the picture, in pixels
 CROP = (31, 85, 44)  # of the sample: first row, first column and edge
 ROUNDED, LINE = 44, 7  # pixels: radius of the corners, width of the line between the halves
@@ -25,9 +30,14 @@ def main() -> None:
     before = read_image(sample_path("nuclei")).data
     model = load_model("gray-x2")
     y, x, edge = CROP
-    squares = before[y : y + edge, x : x + edge], restore(before, model)[2 * y :, 2 * x :][: 2 * edge, : 2 * edge]
+    squares = (
+        before[y : y + edge, x : x + edge],
+        restore(before, model)[2 * y :, 2 * x :][: 2 * edge, : 2 * edge],
+    )
     low, high = squares[1].min(), squares[1].max()
-    blurred, sharp = (coloured((square.astype(np.float32) - low) / (high - low)) for square in squares)
+    blurred, sharp = (
+        coloured((square.astype(np.float32) - low) / (high - low)) for square in squares
+    )
     size = EDGE * FINER
     right, shape = Image.new("L", (size, size)), Image.new("L", (size, size))
     top, bottom = 0.62 * size, 0.38 * size

@@ -1,4 +1,5 @@
-"""Draw the layers of the package and who imports whom: `python docs/layers_figure.py`, from the root of the repository.
+"""Draw the layers of the package and who imports whom: `python docs/layers_figure.py`, from the
+root of the repository.
 
 An arrow that another way downwards says already is left out.
 """
@@ -72,15 +73,39 @@ def main() -> None:
                     zorder=2,
                 )
             )
-            axes.text(x, rank * STEP + 0.1, part, ha="center", va="center", fontsize=10, weight="bold", zorder=3)
-            axes.text(x, rank * STEP - 0.16, WHAT.get(part, ""), ha="center", va="center", fontsize=6.5, zorder=3)
+            axes.text(
+                x,
+                rank * STEP + 0.1,
+                part,
+                ha="center",
+                va="center",
+                fontsize=10,
+                weight="bold",
+                zorder=3,
+            )
+            axes.text(
+                x,
+                rank * STEP - 0.16,
+                WHAT.get(part, ""),
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                zorder=3,
+            )
     for part, other in needed(arrows(module_files())):
         (x0, y0), (x1, y1) = places[part], places[other]
         axes.annotate(
             "",
             (x1, y1 + 0.34),
             (x0, y0 - 0.34),
-            arrowprops={"arrowstyle": "-|>", "color": "#456", "lw": 0.7, "alpha": 0.7, "shrinkA": 0, "shrinkB": 0},
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": "#456",
+                "lw": 0.7,
+                "alpha": 0.7,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
             zorder=1,
         )
     axes.set_xlim(-6.8, 6.8)

@@ -1,6 +1,8 @@
-"""The figure of the network, drawn from the network itself: `python docs/network_figure.py [PICTURE.svg]`.
+"""The figure of the network, drawn from the network itself: `python docs/network_figure.py
+[PICTURE.svg]`.
 
-What the boxes say of kernels and feature maps is read off the layers of the bundled grey model's architecture.
+What the boxes say of kernels and feature maps is read off the layers of the bundled grey model's
+architecture.
 """
 
 from __future__ import annotations
@@ -18,7 +20,14 @@ from napari_mdeblurgan.network import build_generator
 from napari_mdeblurgan.network.generator import Generator
 
 IMAGES = Path(__file__).with_name("images")
-IMAGE, ENCODER, DECODER, HEAD, CHOICE, ENLARGING = "#ffffff", "#9ecae9", "#ffc685", "#b7e0c8", "#e3b8d3", "#f4e39a"
+IMAGE, ENCODER, DECODER, HEAD, CHOICE, ENLARGING = (
+    "#ffffff",
+    "#9ecae9",
+    "#ffc685",
+    "#b7e0c8",
+    "#e3b8d3",
+    "#f4e39a",
+)
 INK, SKIP, READ = "#222222", "#0072b2", "#3f8f5f"
 WIDE, HIGH, STEP = 1.12, 0.58, 0.85
 FONT = 8.5
@@ -47,7 +56,9 @@ def draw_encoder_decoder(axes: Axes, network: Generator) -> None:
     """The U: four residual blocks down, three up, and the skips between them."""
     module = network.deblurring
     for level, size in enumerate(("full size", "1/2", "1/4", "1/8")):
-        axes.text(-0.5, -level, size, ha="left", va="center", fontsize=9, color="#666666", style="italic")
+        axes.text(
+            -0.5, -level, size, ha="left", va="center", fontsize=9, color="#666666", style="italic"
+        )
     box(axes, (1, 1.55), "image", IMAGE)
     box(axes, (1, 0), f"{kernel(module.first)} conv\n{module.first.out_channels}", ENCODER)
     arrow(axes, (1, 1.55), (1, 0))
@@ -66,9 +77,19 @@ def draw_encoder_decoder(axes: Axes, network: Generator) -> None:
     for start, stop in zip(down[:3], up, strict=True):
         arrow(axes, start, stop, SKIP)
     axes.annotate(
-        "", (8.75, 0.3), (1, 0.3), arrowprops={"arrowstyle": "->", "color": SKIP, "connectionstyle": "arc3,rad=-0.07"}
+        "",
+        (8.75, 0.3),
+        (1, 0.3),
+        arrowprops={"arrowstyle": "->", "color": SKIP, "connectionstyle": "arc3,rad=-0.07"},
     )
-    axes.text(4.9, 0.08, f"skips: {kernel(module.skips[0])} conv, added", ha="center", fontsize=FONT, color=SKIP)
+    axes.text(
+        4.9,
+        0.08,
+        f"skips: {kernel(module.skips[0])} conv, added",
+        ha="center",
+        fontsize=FONT,
+        color=SKIP,
+    )
 
 
 def draw_head(axes: Axes, network: Generator) -> None:
@@ -81,7 +102,12 @@ def draw_head(axes: Axes, network: Generator) -> None:
     box(axes, full, f"upsample\n{module.to_full.out_channels}", HEAD)
     for source in (*((2.35 + STEP * (6 - level), -level) for level in (2, 1, 0)), (8.75, 0)):
         arrow(axes, source, joined, READ)
-    axes.annotate("", (8.1, -3.3), (2.35 + 3 * STEP + WIDE / 2, -3.1), arrowprops={"arrowstyle": "->", "color": READ})
+    axes.annotate(
+        "",
+        (8.1, -3.3),
+        (2.35 + 3 * STEP + WIDE / 2, -3.1),
+        arrowprops={"arrowstyle": "->", "color": READ},
+    )
     way = [joined, mixed, half, full]
     for start, stop in pairwise(way):
         arrow(axes, start, stop)
@@ -115,13 +141,27 @@ def draw_choice_and_enlarging(axes: Axes, network: Generator) -> None:
     output = (12.5, -0.25 - 1.0 * len(steps))
     box(axes, output, f"output, ×{network.scale}", IMAGE, 1.35)
     axes.annotate(
-        "", (12.5, 0.04), (12.5, 0.3), arrowprops={"arrowstyle": "->", "color": INK, "shrinkA": 0, "shrinkB": 0}
+        "",
+        (12.5, 0.04),
+        (12.5, 0.3),
+        arrowprops={"arrowstyle": "->", "color": INK, "shrinkA": 0, "shrinkB": 0},
     )
     for start, stop in zip([*places], [*places[1:], output], strict=True):
         arrow(axes, start, stop)
     axes.plot((13.2, 13.6, 13.6), (1.45, 1.45, output[1]), color=SKIP, linewidth=1)
-    axes.annotate("", (13.18, output[1]), (13.62, output[1]), arrowprops={"arrowstyle": "->", "color": SKIP})
-    axes.text(13.45, -1.2, "skip: bicubic", ha="center", va="center", rotation=90, fontsize=FONT, color=SKIP)
+    axes.annotate(
+        "", (13.18, output[1]), (13.62, output[1]), arrowprops={"arrowstyle": "->", "color": SKIP}
+    )
+    axes.text(
+        13.45,
+        -1.2,
+        "skip: bicubic",
+        ha="center",
+        va="center",
+        rotation=90,
+        fontsize=FONT,
+        color=SKIP,
+    )
 
 
 def kernel(layer: object) -> str:
@@ -129,12 +169,21 @@ def kernel(layer: object) -> str:
     return "×".join(map(str, layer.kernel_size))  # type: ignore[attr-defined]
 
 
-def box(axes: Axes, place: Place, text: str, colour: str, wide: float = WIDE, high: float = HIGH) -> None:
+def box(
+    axes: Axes, place: Place, text: str, colour: str, wide: float = WIDE, high: float = HIGH
+) -> None:
     """A box around its middle."""
     corner = (place[0] - wide / 2, place[1] - high / 2)
-    shape = {"boxstyle": "round,pad=0.02,rounding_size=0.08", "facecolor": colour, "edgecolor": INK, "linewidth": 0.8}
+    shape = {
+        "boxstyle": "round,pad=0.02,rounding_size=0.08",
+        "facecolor": colour,
+        "edgecolor": INK,
+        "linewidth": 0.8,
+    }
     axes.add_patch(FancyBboxPatch(corner, wide, high, zorder=3, **shape))
-    axes.text(*place, text, ha="center", va="center", fontsize=FONT, color=INK, zorder=4, linespacing=1.1)
+    axes.text(
+        *place, text, ha="center", va="center", fontsize=FONT, color=INK, zorder=4, linespacing=1.1
+    )
 
 
 def arrow(axes: Axes, start: Place, stop: Place, colour: str = INK, short: float = 0.0) -> None:
@@ -145,7 +194,13 @@ def arrow(axes: Axes, start: Place, stop: Place, colour: str = INK, short: float
     else:
         side = HIGH / 2 if y1 > y0 else -HIGH / 2
         tip, tail = (x1, y1 - side), (x0, y0 + side)
-    axes.annotate("", tip, tail, arrowprops={"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0}, zorder=2)
+    axes.annotate(
+        "",
+        tip,
+        tail,
+        arrowprops={"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0},
+        zorder=2,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Overlays of a pair that fits and of two places that do not belong together: `python docs/pairs_figure.py SHARP`.
+"""Overlays of a pair that fits and of two places that do not belong together: `python
+docs/pairs_figure.py SHARP`.
 
-SHARP is a folder of sharp colour images of leaves (leaf-*); the pairs are made of them as for the pictures of fine-tuning.
+SHARP is a folder of sharp colour images of leaves (leaf-*); the pairs are made of them as for the
+pictures of fine-tuning.
 """
 
 from __future__ import annotations
@@ -32,21 +34,31 @@ def main(sharp: Path) -> None:
         high.mkdir()
         for number, truth in enumerate((first, other)):
             write_image(low / f"{number}.tif", Micrograph(seen(first), "YXS"))
-            write_image(high / f"{number}.tif", Micrograph(np.ascontiguousarray(truth[PLACE]), "YXS"))
+            write_image(
+                high / f"{number}.tif", Micrograph(np.ascontiguousarray(truth[PLACE]), "YXS")
+            )
         outcomes = list(register_all(match_folders(low, high).pairs, scale=2, ratio=2.0))
     rows = []
     for outcome in outcomes:
         print(outcome.name, "accepted" if outcome.accepted else "refused", *outcome.problems)
         assert outcome.pair is not None
-        rows.append(np.hstack([cut(draw(outcome.pair)) for draw in (magenta_green, checkerboard)], dtype=np.uint8))
+        rows.append(
+            np.hstack(
+                [cut(draw(outcome.pair)) for draw in (magenta_green, checkerboard)], dtype=np.uint8
+            )
+        )
     Image.fromarray(np.vstack(rows)[:-GAP, :-GAP]).save(PICTURE, optimize=True)
     print(f"{PICTURE.name}: {PICTURE.stat().st_size / 1000:.0f} kB")
 
 
 def seen(sharp: np.ndarray) -> np.ndarray:
-    """The whole field by the weaker objective, out of focus and with a camera's noise: half as many pixels, uint8."""
+    """The whole field by the weaker objective, out of focus and with a camera's noise: half as many
+    pixels, uint8.
+    """
     height, width = (length // 2 * 2 for length in sharp.shape[:2])
-    blurred = gaussian_filter(sharp[:height, :width].astype(np.float32), (3.0, 3.0, 0), mode="reflect")
+    blurred = gaussian_filter(
+        sharp[:height, :width].astype(np.float32), (3.0, 3.0, 0), mode="reflect"
+    )
     reduced = blurred.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
     noisy = reduced + np.random.default_rng(0).normal(0, 1.0, reduced.shape)
     return noisy.round().clip(0, 255).astype(np.uint8)

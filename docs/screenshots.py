@@ -1,15 +1,18 @@
-"""Pictures of the dock widget at work: `python docs/screenshots.py [FOLDER]` on a (virtual) screen, such as `xvfb-run -a`.
+"""Pictures of the dock widget at work: `python docs/screenshots.py [FOLDER]` on a (virtual) screen,
+such as `xvfb-run -a`.
 
-Opens each bundled sample and saves the window before, during and after it is restored by the bundled models, as a preview
-and in whole, all at one place and magnification. All pictures go into FOLDER, if one is given; those of the documentation
-go into docs/images, reduced.
+Opens each bundled sample and saves the window before, during and after it is restored by the
+bundled models, as a preview and in whole, all at one place and magnification. All pictures go into
+FOLDER, if one is given; those of the documentation go into docs/images, reduced.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+os.environ["NAPARI_CONFIG"] = (
+    ""  # napari's settings stay in memory; it looks once, when it is imported
+)
 
 import sys
 import tempfile
@@ -93,15 +96,21 @@ def save_moving(folder: Path, path: Path) -> None:
     frames = []
     for name, _ in MOVING:
         whole = (
-            Image.open(folder / f"{name}.png").convert("RGB").resize((MOVING_WIDTH, height), Image.Resampling.LANCZOS)
+            Image.open(folder / f"{name}.png")
+            .convert("RGB")
+            .resize((MOVING_WIDTH, height), Image.Resampling.LANCZOS)
         )
         frames.append(whole.quantize(MOVING_COLOURS, dither=Image.Dither.NONE))
     durations = [milliseconds for _, milliseconds in MOVING]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True
+    )
 
 
 def without_the_users_own(folder: Path) -> None:
-    """Let the plugin start as for the first time, with the bundled models alone, and napari in its dark theme."""
+    """Let the plugin start as for the first time, with the bundled models alone, and napari in its
+    dark theme.
+    """
     get_settings().appearance.theme = "dark"
     os.environ["MDEBLURGAN_CONFIG"] = os.environ["MDEBLURGAN_MODELS"] = str(folder)
 
@@ -117,14 +126,21 @@ def register_plugin() -> None:
 
 def open_widget(viewer: napari.Viewer) -> DeblurWidget:
     """Open the dock widget as the menu does."""
-    return opened_by(viewer, viewer.window.plugins_menu, ("M-Deblurgan", "Deblur + SR (M-Deblurgan)"), DeblurWidget)
+    return opened_by(
+        viewer,
+        viewer.window.plugins_menu,
+        ("M-Deblurgan", "Deblur + SR (M-Deblurgan)"),
+        DeblurWidget,
+    )
 
 
 def opened_by(viewer: napari.Viewer, menu: Any, titles: Sequence[str], kind: type[Dock]) -> Dock:
     """The dock widget that the last of these entries, each in the menu of the one before, opens."""
     for title in titles:
         menu.aboutToShow.emit()
-        action = next(action for action in menu.actions() if action.text().replace("&", "") == title)
+        action = next(
+            action for action in menu.actions() if action.text().replace("&", "") == title
+        )
         menu = action.menu()
     action.trigger()
     return next(w for w in viewer.window.dock_widgets.values() if isinstance(w, kind))
@@ -204,9 +220,9 @@ def save_small(picture: Path, path: Path, largest: int = LARGEST_BYTES) -> None:
     for percent in range(100, 30, -10):
         size = (whole.width * percent // 100, whole.height * percent // 100)
         reduced = whole.resize(size, Image.Resampling.LANCZOS)
-        reduced.quantize(palette=reduced.quantize(COLOURS), dither=Image.Dither.FLOYDSTEINBERG).save(
-            path, optimize=True
-        )
+        reduced.quantize(
+            palette=reduced.quantize(COLOURS), dither=Image.Dither.FLOYDSTEINBERG
+        ).save(path, optimize=True)
         if path.stat().st_size <= largest:
             break
 

@@ -1,14 +1,18 @@
-"""All docks in the dark and the light theme, to look at: `python docs/screenshots_appearance.py [FOLDER]`, on a (virtual) screen.
+"""All docks in the dark and the light theme, to look at: `python docs/screenshots_appearance.py
+[FOLDER]`, on a (virtual) screen.
 
-The environment variable QT_SCALE_FACTOR sets the size of letters and lines; it becomes a part of the pictures' names. None of
-them is in the documentation: they show whether anything is cut off or cannot be read.
+The environment variable QT_SCALE_FACTOR sets the size of letters and lines; it becomes a part of
+the pictures' names. None of them is in the documentation: they show whether anything is cut off or
+cannot be read.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+os.environ["NAPARI_CONFIG"] = (
+    ""  # napari's settings stay in memory; it looks once, when it is imported
+)
 
 import sys
 import tempfile
@@ -38,13 +42,18 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
     factor = os.environ.get("QT_SCALE_FACTOR", "1")
-    size = [min(length, int(pixels / float(factor))) for length, pixels in zip(WINDOW, SCREEN, strict=True)]
+    size = [
+        min(length, int(pixels / float(factor)))
+        for length, pixels in zip(WINDOW, SCREEN, strict=True)
+    ]
     nuclei = read_image(sample_path("nuclei")).data[:96, :96]
     for theme in THEMES:
         get_settings().appearance.theme = theme
         viewer = napari.Viewer(show=True)
         viewer.window._qt_window.resize(*size)
-        viewer.add_image(np.stack([[nuclei] * 3] * 2), name="cells", axis_labels=("c", "z", "y", "x"))
+        viewer.add_image(
+            np.stack([[nuclei] * 3] * 2), name="cells", axis_labels=("c", "z", "y", "x")
+        )
         picture_deblur(viewer, folder, f"{theme}-{factor}")
         picture_batch(viewer, folder, f"{theme}-{factor}")
         picture_focus_stack(viewer, folder, f"{theme}-{factor}")
@@ -53,7 +62,9 @@ def main(folder: Path) -> None:
 
 
 def picture_deblur(viewer: napari.Viewer, folder: Path, ending: str) -> None:
-    """With the controls of a stack and of the results folder, with a result, its map, and before and after of it."""
+    """With the controls of a stack and of the results folder, with a result, its map, and before
+    and after of it.
+    """
     widget = DeblurWidget(viewer)
     dock = viewer.window.add_dock_widget(widget, name="Deblur + SR (M-Deblurgan)")
     widget.controls.this_slice.value = True
@@ -95,7 +106,9 @@ def picture_focus_stack(viewer: napari.Viewer, folder: Path, ending: str) -> Non
     dock = viewer.window.add_dock_widget(widget, name="Focus stack (M-Deblurgan)")
     stack = read_image(sample_path("smear_stack")).data[4:14:3, :96, :96]
     for name in ("the same smear in another colour", "smear"):
-        viewer.add_image(np.stack([stack, 255 - stack]), name=name, axis_labels=("c", "z", "y", "x"))
+        viewer.add_image(
+            np.stack([stack, 255 - stack]), name=name, axis_labels=("c", "z", "y", "x")
+        )
     widget.register.setChecked(False)
     widget.step.setValue(1.5)
     widget.run.click()

@@ -1,14 +1,18 @@
-"""Pictures of the widget Fine-tune at each stage: `python docs/screenshots_fine_tuning.py SHARP [FOLDER]`, on a (virtual) screen.
+"""Pictures of the widget Fine-tune at each stage: `python docs/screenshots_fine_tuning.py SHARP
+[FOLDER]`, on a (virtual) screen.
 
-SHARP is a folder of sharp colour images. Each is what a ×10 objective sees of the middle of a field; the whole field, out of
-focus, is made of it for a ×5 objective. The last pair is of two different places, and refused.
+SHARP is a folder of sharp colour images. Each is what a ×10 objective sees of the middle of a
+field; the whole field, out of focus, is made of it for a ×5 objective. The last pair is of two
+different places, and refused.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+os.environ["NAPARI_CONFIG"] = (
+    ""  # napari's settings stay in memory; it looks once, when it is imported
+)
 
 import sys
 import tempfile
@@ -19,7 +23,15 @@ import numpy as np
 import tifffile
 from qtpy.QtCore import Qt
 from scipy.ndimage import gaussian_filter
-from screenshots import IMAGES, WINDOW, register_plugin, save_small, shoot, wait_until, without_the_users_own
+from screenshots import (
+    IMAGES,
+    WINDOW,
+    register_plugin,
+    save_small,
+    shoot,
+    wait_until,
+    without_the_users_own,
+)
 
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget

@@ -1,21 +1,33 @@
-"""Pictures of the widget Focus stack: `python docs/screenshots_focus.py [FOLDER]`, on a (virtual) screen.
+"""Pictures of the widget Focus stack: `python docs/screenshots_focus.py [FOLDER]`, on a (virtual)
+screen.
 
-Opens the bundled focus stack, puts it together and goes on with Deblur + SR. All pictures go into FOLDER, if one is given; those
-of the documentation go into docs/images, reduced.
+Opens the bundled focus stack, puts it together and goes on with Deblur + SR. All pictures go into
+FOLDER, if one is given; those of the documentation go into docs/images, reduced.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+os.environ["NAPARI_CONFIG"] = (
+    ""  # napari's settings stay in memory; it looks once, when it is imported
+)
 
 import sys
 import tempfile
 from pathlib import Path
 
 import napari
-from screenshots import IMAGES, WINDOW, opened_by, register_plugin, save_small, shoot, wait_until, without_the_users_own
+from screenshots import (
+    IMAGES,
+    WINDOW,
+    opened_by,
+    register_plugin,
+    save_small,
+    shoot,
+    wait_until,
+    without_the_users_own,
+)
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
@@ -58,7 +70,12 @@ def main(folder: Path) -> None:
 
 def open_widget(viewer: napari.Viewer) -> FocusStackWidget:
     """Open the dock widget as the menu does."""
-    return opened_by(viewer, viewer.window.layers_menu, ("Project", "Focus stack (M-Deblurgan)"), FocusStackWidget)
+    return opened_by(
+        viewer,
+        viewer.window.layers_menu,
+        ("Project", "Focus stack (M-Deblurgan)"),
+        FocusStackWidget,
+    )
 
 
 def picture_onward(viewer: napari.Viewer, widget: FocusStackWidget, folder: Path) -> None:

@@ -1,13 +1,17 @@
-"""Pictures of a scan that fills in, of the controls for stacks, and of the Batch widget in both themes.
+"""Pictures of a scan that fills in, of the controls for stacks, and of the Batch widget in both
+themes.
 
-`python docs/screenshots_scan.py [FOLDER]` on a (virtual) screen, such as `xvfb-run -a`; see `screenshots.py`.
+`python docs/screenshots_scan.py [FOLDER]` on a (virtual) screen, such as `xvfb-run -a`; see
+`screenshots.py`.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+os.environ["NAPARI_CONFIG"] = (
+    ""  # napari's settings stay in memory; it looks once, when it is imported
+)
 
 import sys
 import tempfile
@@ -65,7 +69,9 @@ def main(folder: Path) -> None:
 
 
 def picture_scan(folder: Path) -> None:
-    """A scan at its start, with the view done first, half done, done and being assessed, and with its maps."""
+    """A scan at its start, with the view done first, half done, done and being assessed, and with
+    its maps.
+    """
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(*WINDOW)
     widget = open_widget(viewer)
@@ -110,7 +116,9 @@ def picture_stack(folder: Path) -> None:
     viewer.window._qt_window.resize(*WINDOW)
     widget = open_widget(viewer)
     nuclei = read_image(sample_path("nuclei")).data[:200, :240]
-    stack = np.stack([[nuclei // (1 + z) for z in range(12)], [nuclei[::-1] // (12 - z) for z in range(12)]])
+    stack = np.stack(
+        [[nuclei // (1 + z) for z in range(12)], [nuclei[::-1] // (12 - z) for z in range(12)]]
+    )
     viewer.add_image(stack, name="cells", axis_labels=("c", "z", "y", "x"))
     widget.slices.ranges[1].value = (3, 8)
     widget.results.to_disk.value = True

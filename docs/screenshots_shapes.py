@@ -1,14 +1,16 @@
 """Pictures of Only here: `python docs/screenshots_shapes.py [FOLDER]`, on a (virtual) screen.
 
-Opens the bundled leaf in colour and restores three shapes of it. All pictures go into FOLDER, if one is given; those of the
-documentation go into docs/images, reduced.
+Opens the bundled leaf in colour and restores three shapes of it. All pictures go into FOLDER, if
+one is given; those of the documentation go into docs/images, reduced.
 """
 
 from __future__ import annotations
 
 import os
 
-os.environ["NAPARI_CONFIG"] = ""  # napari's settings stay in memory; it looks once, when it is imported
+os.environ["NAPARI_CONFIG"] = (
+    ""  # napari's settings stay in memory; it looks once, when it is imported
+)
 
 import sys
 import tempfile
@@ -59,7 +61,9 @@ def main(folder: Path) -> None:
     viewer.layers.selection.active = image
     widget.controls.trust.value = False
     widget.only_here.box.value = shapes
-    shoot(viewer, folder / "shapes-0-unfitted.png")  # the window has its size when it has been drawn
+    shoot(
+        viewer, folder / "shapes-0-unfitted.png"
+    )  # the window has its size when it has been drawn
     viewer.fit_to_view()
     widget.controls.run.native.click()
     wait_until(lambda: not widget.running)

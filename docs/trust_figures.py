@@ -1,6 +1,8 @@
-"""Pictures of the page on trust: `python docs/trust_figures.py DATA`; DATA has the validation images in rgb/ and grey/.
+"""Pictures of the page on trust: `python docs/trust_figures.py DATA`; DATA has the validation
+images in rgb/ and grey/.
 
-A planted hallucination and how it is found, and a restoration that truly went wrong. They go into docs/images.
+A planted hallucination and how it is found, and a restoration that truly went wrong. They go into
+docs/images.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def main(data: Path) -> None:
 
 
 def planted(path: Path, picture: Path) -> None:
-    """Paint a filament and a spot into a restoration, take a structure away, and look at the consistency map."""
+    """Paint a filament and a spot into a restoration, take a structure away, and look at the
+    consistency map.
+    """
     model, low, restored, _ = restoration(path, PHYSICAL[1])
     flawed = restored.astype(np.float32)
     y, x = np.mgrid[: flawed.shape[0], : flawed.shape[1]]
@@ -42,30 +46,42 @@ def planted(path: Path, picture: Path) -> None:
     flawed += -70 * (filament + spot)[..., None]
     part = (slice(225, 273), slice(285, 333))
     ring = np.hypot(y[part] - 249, x[part] - 309)
-    flawed[part] = np.where(ring[..., None] < 24, np.median(flawed[part], axis=(0, 1)), flawed[part])
+    flawed[part] = np.where(
+        ring[..., None] < 24, np.median(flawed[part], axis=(0, 1)), flawed[part]
+    )
     flawed = flawed.clip(0, 255).astype(np.uint8)
     plan = make_plan(low, model.card)
     honest, caught = (assess(low, each, plan, model) for each in (restored, flawed))
     print("honest:", honest.sentence, "\nplanted:", caught.sentence)
     figure = Figure(figsize=(10.4, 5.6), layout="constrained")
     axes = figure.subplots(2, 3)
-    shown = ((low, "image, out of focus"), (restored, "restored"), (flawed, "restored, with three lies planted"))
+    shown = (
+        (low, "image, out of focus"),
+        (restored, "restored"),
+        (flawed, "restored, with three lies planted"),
+    )
     for place, (image, title) in zip(axes.flat, shown, strict=False):
         place.imshow(image, extent=(0, EDGE, EDGE, 0), interpolation="nearest")
         place.set_title(title, fontsize=10)
     frames = ((85, 95, 90, 55), (75, 285, 30, 30), (281, 221, 56, 56))
     for place in (axes[0, 2], axes[1, 2]):
         for left, top, width, height in frames:
-            place.add_patch(Rectangle((left, top), width, height, fill=False, color=FRAME, linewidth=1.5))
+            place.add_patch(
+                Rectangle((left, top), width, height, fill=False, color=FRAME, linewidth=1.5)
+            )
     axes[1, 0].set_visible(False)
     for place, found, title in (
         (axes[1, 1], honest, "consistency map of the restored"),
         (axes[1, 2], caught, "consistency map of the one with lies"),
     ):
-        drawn = place.imshow(consistency(found), cmap="inferno", vmin=0, vmax=6, extent=(0, EDGE, EDGE, 0))
+        drawn = place.imshow(
+            consistency(found), cmap="inferno", vmin=0, vmax=6, extent=(0, EDGE, EDGE, 0)
+        )
         place.set_facecolor("0.7")
         place.set_title(title, fontsize=10)
-    figure.colorbar(drawn, ax=axes[1, :], label="× noise", location="right", shrink=0.9, extend="max")
+    figure.colorbar(
+        drawn, ax=axes[1, :], label="× noise", location="right", shrink=0.9, extend="max"
+    )
     save(figure, axes, picture)
 
 
@@ -79,18 +95,39 @@ def failed(path: Path, condition: Condition, centre: tuple[int, int], picture: P
     print("failure:", found.sentence, "\nwithin the error bar:", float((error <= bar.data).mean()))
     y, x = (slice(at - 44, at + 44) for at in centre)
     coarse = tuple(slice(part.start // 2, part.stop // 2) for part in (y, x))
-    print("there: error", error[y, x].mean(), "bar", bar.data[y, x].mean(), "covered", (error <= bar.data)[y, x].mean())
+    print(
+        "there: error",
+        error[y, x].mean(),
+        "bar",
+        bar.data[y, x].mean(),
+        "covered",
+        (error <= bar.data)[y, x].mean(),
+    )
     print("there: consistency, largest", np.nanmax(consistency(found)[coarse]))
     largest = float(np.percentile(bar.data[y, x], 99.5))
     figure = Figure(figsize=(10.4, 6.2), layout="constrained")
     axes = figure.subplots(2, 3)
-    limits = {"vmin": float(truth[y, x].min()), "vmax": float(truth[y, x].max())} if truth.ndim == 2 else {}
+    limits = (
+        {"vmin": float(truth[y, x].min()), "vmax": float(truth[y, x].max())}
+        if truth.ndim == 2
+        else {}
+    )
     cuts = (
         (low[coarse], "image, out of focus", {"cmap": "gray", **limits}, ""),
         (restored[y, x], "restored", {"cmap": "gray", **limits}, ""),
         (np.rint(truth[y, x]).astype(np.uint8), "truth", {"cmap": "gray", **limits}, ""),
-        (consistency(found)[coarse], "consistency map", {"cmap": "inferno", "vmin": 0, "vmax": 6}, "× noise"),
-        (bar.data[y, x], "error bar (90 %)", {"cmap": "magma", "vmin": 0, "vmax": largest}, "grey levels"),
+        (
+            consistency(found)[coarse],
+            "consistency map",
+            {"cmap": "inferno", "vmin": 0, "vmax": 6},
+            "× noise",
+        ),
+        (
+            bar.data[y, x],
+            "error bar (90 %)",
+            {"cmap": "magma", "vmin": 0, "vmax": largest},
+            "grey levels",
+        ),
         (error[y, x], "true error", {"cmap": "magma", "vmin": 0, "vmax": largest}, "grey levels"),
     )
     for place, (image, title, look, unit) in zip(axes.flat, cuts, strict=True):

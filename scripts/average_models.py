@@ -2,9 +2,10 @@
 
     python scripts/average_models.py DATA OUTPUT.safetensors MODEL:SHARE MODEL:SHARE ...
 
-MODEL is a name or a path, SHARE how much of it; the shares are made to add up to 1. The mean of networks that were
-trained from one start is often better than each of them (Wortsman et al. 2022). DATA has the subfolders validation/rgb and
-validation/grey; the card gets the scores under the Gaussian protocol. An OUTPUT that is there is not replaced.
+MODEL is a name or a path, SHARE how much of it; the shares are made to add up to 1. The mean of
+networks that were trained from one start is often better than each of them (Wortsman et al. 2022).
+DATA has the subfolders validation/rgb and validation/grey; the card gets the scores under the
+Gaussian protocol. An OUTPUT that is there is not replaced.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ from napari_mdeblurgan.training.recipe import card_for
 
 def main() -> None:
     """Average, score, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("models", nargs="+", metavar="MODEL:SHARE")
     wishes = parser.parse_args()
-    parts = [(load_model(name), float(share)) for name, _, share in (each.rpartition(":") for each in wishes.models)]
+    parts = [
+        (load_model(name), float(share))
+        for name, _, share in (each.rpartition(":") for each in wishes.models)
+    ]
     if len({str(sorted(model.card.architecture.items())) for model, _ in parts}) > 1:
         parser.error("models of different shapes cannot be averaged")
     whole = sum(share for _, share in parts)
@@ -35,7 +41,9 @@ def main() -> None:
     states = [(model.network.state_dict(), share / whole) for model, share in parts]
     with torch.no_grad():
         for name, value in network.state_dict().items():
-            value.copy_(torch.stack([share * state[name].float() for state, share in states]).sum(dim=0))
+            value.copy_(
+                torch.stack([share * state[name].float() for state, share in states]).sum(dim=0)
+            )
     kind = "rgb" if network.channels == 3 else "grey"
     card = card_for(network, scores(network, wishes.data / "validation" / kind))
     print(save_model(network, card, wishes.output))

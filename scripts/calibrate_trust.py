@@ -1,12 +1,14 @@
-"""Calibrate the error bar of models: `python scripts/calibrate_trust.py DATA [--model NAME] ... [--output FILE]`.
+"""Calibrate the error bar of models: `python scripts/calibrate_trust.py DATA [--model NAME] ...
+[--output FILE]`.
 
-DATA has the subfolders rgb/ and grey/ of sharp training images; images for judging are not among them. Fields of up to 512²
-pixels from anywhere in them, as many from each source, are blurred in the six ways of the evaluation's protocols, as often in
-each, and restored, to as many pixels as the model makes and to their own; each result counts as it was computed and rounded to
-8 bits. How much noise is too much is taken from patches that are degraded as in training. The entries go into the package, or
-into FILE; one named calibrations.json in the folder of the user's models is found, too. Entries of other models stay, those
-whose model is no longer there are taken out of the package's. Run it again whenever a bundled model was trained anew: an entry
-belongs to one model's weights.
+DATA has the subfolders rgb/ and grey/ of sharp training images; images for judging are not among
+them. Fields of up to 512² pixels from anywhere in them, as many from each source, are blurred in
+the six ways of the evaluation's protocols, as often in each, and restored, to as many pixels as the
+model makes and to their own; each result counts as it was computed and rounded to 8 bits. How much
+noise is too much is taken from patches that are degraded as in training. The entries go into the
+package, or into FILE; one named calibrations.json in the folder of the user's models is found, too.
+Entries of other models stay, those whose model is no longer there are taken out of the package's.
+Run it again whenever a bundled model was trained anew: an entry belongs to one model's weights.
 """
 
 from __future__ import annotations
@@ -38,26 +40,36 @@ TRAINED = replace(MIXTURE, shapes=0.0, padding=0.0)  # no areas that nobody has 
 
 def main() -> None:
     """Calibrate and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--output", type=Path, default=BUNDLED)
     parser.add_argument("--fields", type=int, default=FIELDS)
     wishes = parser.parse_args()
-    entries = json.loads(wishes.output.read_text(encoding="utf-8")) if wishes.output.is_file() else {}
+    entries = (
+        json.loads(wishes.output.read_text(encoding="utf-8")) if wishes.output.is_file() else {}
+    )
     for name in wishes.model or BUNDLED_MODELS:
         model, start = load_model(name), time.perf_counter()
         sources = sharp_images(wishes.data, model)
         fields = list(pairs(sources, model, wishes.fields))
         known = [each for pair in fields for each in restore_known(*pair, model)]
-        averaged = {1: [each for pair in fields for each in restore_known(*pair, model, output_scale=1)]}
+        averaged = {
+            1: [each for pair in fields for each in restore_known(*pair, model, output_scale=1)]
+        }
         shares = [noise_share(image, model) for image in as_in_training(sources, model, NOISY)]
         card = model.card
         entries[card.weights_sha256] = calibrate(known, shares, card.name, card.channels, averaged)
-        gain = 20 * np.log10(np.mean([_rms(k.error) for k in known]) / np.mean([_rms(k.error_of_mean) for k in known]))
+        gain = 20 * np.log10(
+            np.mean([_rms(k.error) for k in known])
+            / np.mean([_rms(k.error_of_mean) for k in known])
+        )
         seconds = time.perf_counter() - start
         print(
-            f"{name}: {len(fields)} fields, {seconds:.0f} s; the mean of eight orientations gains {gain:.2f} dB",
+            f"{name}: {len(fields)} fields, {seconds:.0f} s; the mean of eight orientations gains "
+            f"{gain:.2f} dB",
             flush=True,
         )
     if wishes.output == BUNDLED:
@@ -76,17 +88,23 @@ def sharp_images(data: Path, model: Model) -> list[list[SharpPart]]:
     return [sources[name] for name in sorted(sources)]
 
 
-def pairs(sources: list[list[SharpPart]], model: Model, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def pairs(
+    sources: list[list[SharpPart]], model: Model, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blurred fields and their truth."""
     conditions = (*GAUSSIAN, *PHYSICAL)
     for number in range(count):
         condition = conditions[number // len(sources) % len(conditions)]
-        low, truth = degraded(_field(sources, number, EDGE, model.card.scale), condition, model.card.scale)
+        low, truth = degraded(
+            _field(sources, number, EDGE, model.card.scale), condition, model.card.scale
+        )
         if np.ptp(low) > 2 / 255:
             yield low, truth
 
 
-def as_in_training(sources: list[list[SharpPart]], model: Model, count: int) -> Iterator[np.ndarray]:
+def as_in_training(
+    sources: list[list[SharpPart]], model: Model, count: int
+) -> Iterator[np.ndarray]:
     """Blurred patches with as much noise as the model knows."""
     for number in range(count):
         sharp = _field(sources, number, NOISY_EDGE, model.card.scale)
@@ -106,7 +124,9 @@ def _field(sources: list[list[SharpPart]], number: int, edge: int, scale: int) -
 
 def _part(image: np.ndarray, random: np.random.Generator, edge: int) -> np.ndarray:
     """At most `edge` pixels along y and x, anywhere."""
-    corner = [int(random.integers(0, max(1, length - edge + 1))) // 8 * 8 for length in image.shape[:2]]
+    corner = [
+        int(random.integers(0, max(1, length - edge + 1))) // 8 * 8 for length in image.shape[:2]
+    ]
     cut = image[corner[0] : corner[0] + edge, corner[1] : corner[1] + edge]
     height, width = (length // 8 * 8 for length in cut.shape[:2])
     return np.ascontiguousarray(cut[:height, :width])

@@ -2,7 +2,8 @@
 
 Usage: python scripts/check_package.py [FOLDER]    (by default dist/; what is in it is replaced)
 
-The wheel is built from the sdist, unpacked where there is no git: what git knows must not be needed.
+The wheel is built from the sdist, unpacked where there is no git: what git knows must not be
+needed.
 """
 
 from __future__ import annotations
@@ -59,19 +60,33 @@ def faults(wheel: Path, sdist: Path) -> list[str]:
     found = []
     packed, sources = wheel_names(wheel), sdist_names(sdist)
     found += [f"{wheel.name} lacks {name}" for name in NEEDED if f"{PACKAGE}/{name}" not in packed]
-    found += [f"{sdist.name} lacks {name}" for name in NEEDED if f"src/{PACKAGE}/{name}" not in sources]
+    found += [
+        f"{sdist.name} lacks {name}" for name in NEEDED if f"src/{PACKAGE}/{name}" not in sources
+    ]
     found += [f"{sdist.name} lacks {name}" for name in NEEDED_IN_SDIST if name not in sources]
-    found += [f"{wheel.name} lacks its licence" for _ in (1,) if not any(n.endswith("/LICENSE") for n in packed)]
+    found += [
+        f"{wheel.name} lacks its licence"
+        for _ in (1,)
+        if not any(n.endswith("/LICENSE") for n in packed)
+    ]
     for path, names in ((wheel, packed), (sdist, sources)):
-        found += [f"{path.name} holds {name}" for name in sorted(names) if any(part in name for part in UNWANTED)]
+        found += [
+            f"{path.name} holds {name}"
+            for name in sorted(names)
+            if any(part in name for part in UNWANTED)
+        ]
         if path.stat().st_size > LARGEST:
-            found.append(f"{path.name} has {path.stat().st_size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
+            found.append(
+                f"{path.name} has {path.stat().st_size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}"
+            )
     outside = {name for name in packed if not name.startswith((f"{PACKAGE}/", f"{PACKAGE}-"))}
     return found + [f"{wheel.name} would install {name}" for name in sorted(outside)]
 
 
 def unpacked(sdist: Path, folder: Path) -> Path:
-    """The folder that an sdist holds, unpacked into `folder`; Pythons before 3.11.4 know no filter yet."""
+    """The folder that an sdist holds, unpacked into `folder`; Pythons before 3.11.4 know no filter
+    yet.
+    """
     safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, **safe)  # type: ignore[arg-type]
@@ -80,7 +95,9 @@ def unpacked(sdist: Path, folder: Path) -> Path:
 
 
 def build(target: Path) -> tuple[Path, Path]:
-    """Build the sdist here, and the wheel from it where there is no git; gives the wheel and the sdist."""
+    """Build the sdist here, and the wheel from it where there is no git; gives the wheel and the
+    sdist.
+    """
     _run("build", "--no-isolation", "--sdist", "--outdir", str(target), str(ROOT))
     (sdist,) = target.glob("*.tar.gz")
     with tempfile.TemporaryDirectory() as folder:

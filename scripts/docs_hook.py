@@ -1,4 +1,5 @@
-"""What the documentation takes from elsewhere: the command line's reference from its parser, the measured tables from the README.
+"""What the documentation takes from elsewhere: the command line's reference from its parser, the
+measured tables from the README.
 
 MkDocs runs `on_page_markdown` for every page (`hooks` in mkdocs.yml).
 """
@@ -26,7 +27,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def quality() -> str:
-    """The README's section on how good the models are, with links as pages of the documentation have them."""
+    """The README's section on how good the models are, with links as pages of the documentation
+    have them.
+    """
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     part = text.partition("## How good it is\n")[2].partition("\n## ")[0].strip()
     if not part:
@@ -46,14 +49,26 @@ def reference() -> str:
     with program.make_context("mdeblurgan", ["models"]) as context:
         lines = [*_table("option", program, context)]
         for name, command in program.commands.items():
-            lines += ["", f"## mdeblurgan {name}", "", *_described(f"mdeblurgan {name}", command, context)]
+            lines += [
+                "",
+                f"## mdeblurgan {name}",
+                "",
+                *_described(f"mdeblurgan {name}", command, context),
+            ]
     return "\n".join(lines)
 
 
 def _described(name: str, command: Any, parent: Any) -> Iterator[str]:
     context = type(parent)(command, info_name=command.name, parent=parent)
     text, *examples = EXAMPLE.split(command.help or "")
-    yield from (text, "", "```text", " ".join([name, *command.collect_usage_pieces(context)]), "```", "")
+    yield from (
+        text,
+        "",
+        "```text",
+        " ".join([name, *command.collect_usage_pieces(context)]),
+        "```",
+        "",
+    )
     for kind in ("argument", "option"):
         yield from _table(kind, command, context)
     for example in examples:
@@ -61,9 +76,15 @@ def _described(name: str, command: Any, parent: Any) -> Iterator[str]:
 
 
 def _table(kind: str, command: Any, context: Any) -> Iterator[str]:
-    """The arguments or the options of a command: what they are called, and what the parser's help says of them."""
-    records = [each.get_help_record(context) for each in command.params if each.param_type_name == kind]
-    rows = [f"| <code>{_cell(record[0])}</code> | {_cell(record[1])} |" for record in records if record]
+    """The arguments or the options of a command: what they are called, and what the parser's help
+    says of them.
+    """
+    records = [
+        each.get_help_record(context) for each in command.params if each.param_type_name == kind
+    ]
+    rows = [
+        f"| <code>{_cell(record[0])}</code> | {_cell(record[1])} |" for record in records if record
+    ]
     if rows:
         yield from (f"| {kind} | |", "| --- | --- |", *rows, "")
 

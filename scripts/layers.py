@@ -2,7 +2,8 @@
 
     python scripts/layers.py  # what each part imports
 
-`tests/test_layers.py` holds that all imports go downwards along the list; `docs/layers_figure.py` draws it.
+`tests/test_layers.py` holds that all imports go downwards along the list; `docs/layers_figure.py`
+draws it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def module_files(root: Path = ROOT) -> dict[str, Path]:
 
 
 def import_graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
-    """What each module imports, within functions too, but not for types alone: modules of `files` in full, others as named."""
+    """What each module imports, within functions too, but not for types alone: modules of `files`
+    in full, others as named.
+    """
     graph = {}
     for name, path in files.items():
         found = set()
@@ -70,14 +73,18 @@ def _imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def part_of(name: str) -> str:
-    """The folder or file right within the package that a module belongs to; empty for the package itself."""
+    """The folder or file right within the package that a module belongs to; empty for the package
+    itself.
+    """
     return name.split(".")[1] if "." in name else ""
 
 
 def arrows(files: Mapping[str, Path]) -> set[tuple[str, str]]:
     """The parts of which one imports the other."""
     graph = import_graph(files)
-    pairs = {(part_of(name), part_of(other)) for name in files for other in graph[name] if other in files}
+    pairs = {
+        (part_of(name), part_of(other)) for name in files for other in graph[name] if other in files
+    }
     return {(part, other) for part, other in pairs if part and other and part != other}
 
 

@@ -1,14 +1,16 @@
-"""Train one of the bundled models on the processor, in the background and in as many sittings as it takes.
+"""Train one of the bundled models on the processor, in the background and in as many sittings as it
+takes.
 
-    python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 13700] [--start MODEL] [--threads 1]
-    python scripts/train_bundled.py grey DATA RUN2 --start gray-x2 --steps 4200 \
+    python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 13700] [--start MODEL] [--threads
+    1] python scripts/train_bundled.py grey DATA RUN2 --start gray-x2 --steps 4200 \
         --patch 128 --batch 4 --learning-rate 2e-3
     python scripts/widen_model.py RUN2/gray-x2.safetensors 24 wide.safetensors
 
-DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder of a run, see the
-documentation under Training: the same command resumes where it was stopped. At the end RUN/MODEL.safetensors is the averaged
-network with its card and its scores under the Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a
-model of the same kind. The second command goes on from a bundled model, on larger patches; the third makes a wider
+DATA has the subfolders train/rgb, train/grey, validation/rgb and validation/grey. RUN is the folder
+of a run, see the documentation under Training: the same command resumes where it was stopped. At
+the end RUN/MODEL.safetensors is the averaged network with its card and its scores under the
+Gaussian protocol. `--start` takes a grey model as the start of a colour one, or a model of the same
+kind. The second command goes on from a bundled model, on larger patches; the third makes a wider
 network that computes the same, as the start of another run.
 """
 
@@ -51,7 +53,11 @@ def config_for(kind: str, wishes: argparse.Namespace) -> TrainingConfig:
         "steps": wishes.steps,
         "steps_per_epoch": 500,
     }
-    settings["run"] |= {"precision": wishes.precision, "threads": wishes.threads, "device": wishes.device}
+    settings["run"] |= {
+        "precision": wishes.precision,
+        "threads": wishes.threads,
+        "device": wishes.device,
+    }
     return parse_config(settings)
 
 
@@ -67,7 +73,10 @@ def scores(network: Network, folder: Path) -> dict[str, float]:
         for condition in GAUSSIAN:
             low = condition.degrade(planes, 0, scale).blurred[0].numpy().transpose(1, 2, 0)
             low = np.ascontiguousarray(low.reshape(*low.shape[:2], *sharp.shape[2:]))
-            for name, result in (("model", restore(low, model, softness=0)), ("bicubic", bicubic(low, scale))):
+            for name, result in (
+                ("model", restore(low, model, softness=0)),
+                ("bicubic", bicubic(low, scale)),
+            ):
                 pair = cropped(np.clip(np.asarray(result), 0, 1), BORDER), cropped(sharp, BORDER)
                 found[name].append((psnr(*pair), ssim(*pair)))
     own, plain = (np.mean(found[name], axis=0) for name in ("model", "bicubic"))
@@ -81,7 +90,9 @@ def scores(network: Network, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Train, evaluate, write the model."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("kind", choices=["rgb", "grey"])
     parser.add_argument("data", type=Path)
     parser.add_argument("run", type=Path)
@@ -93,9 +104,15 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--physical", type=float, help="share of the patches that an objective and a camera have seen")
+    parser.add_argument(
+        "--physical",
+        type=float,
+        help="share of the patches that an objective and a camera have seen",
+    )
     wishes = parser.parse_args()
-    run = open_run(training_images(wishes.kind, wishes.data), wishes.run, config_for(wishes.kind, wishes))
+    run = open_run(
+        training_images(wishes.kind, wishes.data), wishes.run, config_for(wishes.kind, wishes)
+    )
     start, total = time.perf_counter(), 0.0
     with closing(run):
         for progress in run.steps():
@@ -103,7 +120,8 @@ def main() -> None:
             if progress.step % LINE_EVERY == 0:
                 seconds = time.perf_counter() - start
                 print(
-                    f"step {progress.step}, {seconds:.0f} s, log mean squared error {total / LINE_EVERY:.3f}",
+                    f"step {progress.step}, {seconds:.0f} s, log mean squared error "
+                    f"{total / LINE_EVERY:.3f}",
                     flush=True,
                 )
                 total = 0.0

@@ -1,8 +1,10 @@
-"""What a new user does first, in the environment that the package was installed into; not from its source.
+"""What a new user does first, in the environment that the package was installed into; not from its
+source.
 
 Usage: python scripts/try_wheel.py [--qt]
 
-Without Qt: the import, the command, a sample restored. With --qt also the plugin's widget in a napari window.
+Without Qt: the import, the command, a sample restored. With --qt also the plugin's widget in a
+napari window.
 """
 
 from __future__ import annotations
@@ -26,14 +28,24 @@ def check_import() -> None:
     seconds = time.perf_counter() - start
     brought = HEAVY & set(sys.modules)
     assert not brought, f"importing the package imports {brought}"
-    assert Path(sys.prefix).resolve() in Path(napari_mdeblurgan.__file__).resolve().parents, napari_mdeblurgan.__file__
-    print(f"import napari_mdeblurgan {napari_mdeblurgan.__version__}: {seconds:.3f} s, from {sys.prefix}")
+    assert Path(sys.prefix).resolve() in Path(napari_mdeblurgan.__file__).resolve().parents, (
+        napari_mdeblurgan.__file__
+    )
+    print(
+        f"import napari_mdeblurgan {napari_mdeblurgan.__version__}: {seconds:.3f} s, from "
+        f"{sys.prefix}"
+    )
 
 
 def check_command(folder: Path) -> None:
     """The command lists the models, tells about itself and restores a sample."""
     script = Path(sys.executable).with_name("mdeblurgan" + (".exe" if os.name == "nt" else ""))
-    for arguments in (["--version"], ["models"], ["info"], ["demo", "--output", str(folder / "demo")]):
+    for arguments in (
+        ["--version"],
+        ["models"],
+        ["info"],
+        ["demo", "--output", str(folder / "demo")],
+    ):
         subprocess.run([str(script), *arguments], check=True, cwd=folder)
     assert len(list((folder / "demo").glob("*-restored.tif"))) == 2
     assert len(list((folder / "demo").glob("*-before-after.png"))) == 2

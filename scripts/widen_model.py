@@ -2,7 +2,8 @@
 
     python scripts/widen_model.py MODEL WIDTH OUT.safetensors
 
-The features that are new get random weights where they listen, and zeros where they are listened to.
+The features that are new get random weights where they listen, and zeros where they are listened
+to.
 """
 
 from __future__ import annotations
@@ -21,8 +22,12 @@ JOINED, GROUPS = "deblurring.mix.weight", 5  # its input is so many maps side by
 
 
 def widened(narrow: Generator, width: int) -> Generator:
-    """A generator of `width` features at full size with the same output as `narrow`, in evaluation mode."""
-    wide = Generator(narrow.channels, narrow.scale, width, narrow.approximation.reading, narrow.slope)
+    """A generator of `width` features at full size with the same output as `narrow`, in evaluation
+    mode.
+    """
+    wide = Generator(
+        narrow.channels, narrow.scale, width, narrow.approximation.reading, narrow.slope
+    )
     weights = wide.state_dict()
     for name, values in narrow.state_dict().items():
         target = weights[name]
@@ -43,21 +48,29 @@ def widened(narrow: Generator, width: int) -> Generator:
 
 def main() -> None:
     """Widen, compare, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("width", type=int)
     parser.add_argument("output", type=Path)
     wishes = parser.parse_args()
     model = load_model(wishes.model)
     if not isinstance(model.network, Generator) or wishes.width <= model.network.width:
-        parser.error(f"{wishes.model} is not an M-Deblurgan generator of less than {wishes.width} features.")
+        parser.error(
+            f"{wishes.model} is not an M-Deblurgan generator of less than {wishes.width} features."
+        )
     torch.manual_seed(0)
     wide = widened(model.network, wishes.width)
     image = torch.rand(1, wide.channels, 128, 128)
     with torch.inference_mode():
         print("largest difference:", float((model.network(image) - wide(image)).abs().max()))
     print(
-        save_model(wide, dataclasses.replace(model.card, architecture=wide.architecture, halo=wide.halo), wishes.output)
+        save_model(
+            wide,
+            dataclasses.replace(model.card, architecture=wide.architecture, halo=wide.halo),
+            wishes.output,
+        )
     )
 
 

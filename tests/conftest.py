@@ -43,7 +43,13 @@ ON_A_CLUSTER = {
 ALONE = {  # measure time or memory, or start clusters: one after another, in one worker
     *ON_A_CLUSTER,
     *("test_killed.py", "test_distributed.py"),
-    *("test_tile_size.py", "test_package.py", "test_memory.py", "test_neighbours.py", "test_strangers.py"),
+    *(
+        "test_tile_size.py",
+        "test_package.py",
+        "test_memory.py",
+        "test_neighbours.py",
+        "test_strangers.py",
+    ),
 }
 
 
@@ -54,7 +60,9 @@ def is_among(names: set[str], file: str) -> bool:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Among the million objects of the modules that are imported meanwhile no garbage is looked for, neither now nor later."""
+    """Among the million objects of the modules that are imported meanwhile no garbage is looked
+    for, neither now nor later.
+    """
     gc.disable()
     try:
         return (yield)
@@ -71,7 +79,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Each file has one worker, which makes what its tests share once; so have all files that others would disturb."""
+    """Each file has one worker, which makes what its tests share once; so have all files that
+    others would disturb.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Files(LoadScopeScheduling):
@@ -79,9 +89,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             file = nodeid.partition("::")[0]
             if is_among(ALONE, file):
                 return "alone"
-            return "exports" if "/export/" in file or is_among({"test_documentation.py"}, file) else file
+            return (
+                "exports"
+                if "/export/" in file or is_among({"test_documentation.py"}, file)
+                else file
+            )
 
-    config.option.loadscopereorder = False  # the files with the most tests are not those that take longest
+    config.option.loadscopereorder = (
+        False  # the files with the most tests are not those that take longest
+    )
     return Files(config, log)
 
 
@@ -89,7 +105,9 @@ CLUSTER: pytest.StashKey[Any] = pytest.StashKey()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests of a GPU are skipped where there is none; a cluster that no later test needs ends, for it works when idle, too."""
+    """Tests of a GPU are skipped where there is none; a cluster that no later test needs ends, for
+    it works when idle, too.
+    """
     if CLUSTER in item.session.stash and not is_among(ON_A_CLUSTER, item.path.as_posix()):
         item.session.stash[CLUSTER].close()
         del item.session.stash[CLUSTER]
@@ -110,7 +128,9 @@ def models_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def signals_of_a_terminal() -> Iterator[None]:
-    """For the length of one test nothing that ends a command is ignored, as in a background job it would be."""
+    """For the length of one test nothing that ends a command is ignored, as in a background job it
+    would be.
+    """
     names = [name for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
     before = {name: signal.getsignal(getattr(signal, name)) for name in names}
     for name in names:
@@ -122,7 +142,9 @@ def signals_of_a_terminal() -> Iterator[None]:
 
 
 def random_generator(channels: int, scale: int) -> networks.Generator:
-    """The smallest network whose every layer matters: width 2, seeded weights, none of them zero."""
+    """The smallest network whose every layer matters: width 2, seeded weights,
+    none of them zero.
+    """
     import torch
 
     from napari_mdeblurgan.network import Generator
@@ -138,7 +160,9 @@ def random_generator(channels: int, scale: int) -> networks.Generator:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Model]:
-    """``tiny_model(channels=1, scale=2)``: a model of random weights, saved to a file and loaded from it."""
+    """``tiny_model(channels=1, scale=2)``: a model of random weights, saved to a file and loaded
+    from it.
+    """
     from napari_mdeblurgan.model import ModelCard, load_model, save_model
 
     folder = tmp_path_factory.mktemp("tiny-models")
@@ -168,7 +192,13 @@ def carded_model(tiny_model: Callable[..., Model]) -> Model:
 
     tiny = tiny_model(1)
     scores = {"psnr_db": 30.5, "by image": {"nuclei": 31}}
-    card = replace(tiny.card, trained_on=("noise",), blur_sigma_px=(0.5, 2.0), scores=scores, licence="CC-BY-4.0")
+    card = replace(
+        tiny.card,
+        trained_on=("noise",),
+        blur_sigma_px=(0.5, 2.0),
+        scores=scores,
+        licence="CC-BY-4.0",
+    )
     return Model(card, tiny.network)
 
 
@@ -179,13 +209,17 @@ def exported_package(carded_model: Model, tmp_path_factory: pytest.TempPathFacto
     from napari_mdeblurgan.export.package import export_package
 
     path = tmp_path_factory.mktemp("package") / "tiny.zip"
-    export_package(carded_model, path, [Author("Ada Lovelace", "Somewhere"), Author("Grace Hopper")])
+    export_package(
+        carded_model, path, [Author("Ada Lovelace", "Somewhere"), Author("Grace Hopper")]
+    )
     return path
 
 
 @pytest.fixture(scope="session")
 def grey_onnx(request: pytest.FixtureRequest, carded_model: Model) -> bytes:
-    """The ONNX file of this model: the package's where one can be made, for every export takes seconds."""
+    """The ONNX file of this model: the package's where one can be made, for every export takes
+    seconds.
+    """
     from napari_mdeblurgan.errors import ExportError
     from napari_mdeblurgan.export.onnx import onnx_content
 
@@ -198,7 +232,9 @@ def grey_onnx(request: pytest.FixtureRequest, carded_model: Model) -> bytes:
 
 
 @pytest.fixture
-def tiny_defaults(tiny_model: Callable[..., Model], models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def tiny_defaults(
+    tiny_model: Callable[..., Model], models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tiny models among the user's, which the commands take by default."""
     from napari_mdeblurgan.commands import common
     from napari_mdeblurgan.model import save_model
@@ -211,16 +247,22 @@ def tiny_defaults(tiny_model: Callable[..., Model], models_folder: Path, monkeyp
 
 @pytest.fixture(scope="session")
 def cluster_address(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A scheduler with two worker processes, for tests that are not about starting or ending them."""
+    """A scheduler with two worker processes, for tests that are not about
+    starting or ending them.
+    """
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as workers:
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as workers:
         request.session.stash[CLUSTER] = workers
         yield workers.scheduler_address
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
     """``run("restore", …)``: exit code, stdout and stderr of a command."""
     from napari_mdeblurgan import cli
 

@@ -22,7 +22,9 @@ def plane(value: int, size: tuple[int, int] = SIZE) -> np.ndarray:
     return data
 
 
-def write_series(path: Path, names: Sequence[str] = ("left", "middle", "right"), size: tuple[int, int] = SIZE) -> Path:
+def write_series(
+    path: Path, names: Sequence[str] = ("left", "middle", "right"), size: tuple[int, int] = SIZE
+) -> Path:
     """An OME-TIFF with an image for each name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tifffile.TiffWriter(path) as file:
@@ -32,7 +34,9 @@ def write_series(path: Path, names: Sequence[str] = ("left", "middle", "right"),
 
 
 def write_sizes(path: Path) -> Path:
-    """A TIFF with pages of three sizes, the second being the largest, and a reduced copy of the first."""
+    """A TIFF with pages of three sizes, the second being the largest, and a reduced copy of the
+    first.
+    """
     with tifffile.TiffWriter(path) as file:
         for value, height in enumerate((12, 24, 18)):
             file.write(plane(value, (height, 20)), metadata=None)
@@ -47,7 +51,9 @@ def write_animation(path: Path, count: int = 3) -> Path:
     return path
 
 
-def write_zarr(path: Path, value: int, ome: dict[str, Any] | None = None, *, modern: bool = True) -> Path:
+def write_zarr(
+    path: Path, value: int, ome: dict[str, Any] | None = None, *, modern: bool = True
+) -> Path:
     """An OME-Zarr image of version 0.5 or 0.4, with more in its metadata if it is given."""
     path.mkdir(parents=True, exist_ok=True)
     group = zarr.create_group(str(path), zarr_format=3 if modern else 2)
@@ -56,7 +62,9 @@ def write_zarr(path: Path, value: int, ome: dict[str, Any] | None = None, *, mod
     version = {} if modern else {"version": "0.4"}
     described = {"multiscales": [{"axes": axes, "datasets": [dataset], **version}], **(ome or {})}
     group.attrs.update({"ome": {"version": "0.5", **described}} if modern else described)
-    group.create_array("0", data=plane(value), **({} if modern else {"chunk_key_encoding": {"name": "v2"}}))
+    group.create_array(
+        "0", data=plane(value), **({} if modern else {"chunk_key_encoding": {"name": "v2"}})
+    )
     return path
 
 
@@ -65,7 +73,11 @@ def write_group(path: Path, ome: dict[str, Any] | None = None, *, modern: bool =
     path.mkdir(parents=True, exist_ok=True)
     ome = ome or {}
     if modern:
-        document = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.5", **ome}}}
+        document = {
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": {"ome": {"version": "0.5", **ome}},
+        }
         (path / "zarr.json").write_text(json.dumps(document))
     else:
         (path / ".zgroup").write_text('{"zarr_format": 2}')
@@ -74,11 +86,15 @@ def write_group(path: Path, ome: dict[str, Any] | None = None, *, modern: bool =
 
 
 def write_plate(path: Path, *, modern: bool = True) -> Path:
-    """A plate of the wells A/1 and B/2 with two fields each; of a third one that its metadata name there is nothing."""
+    """A plate of the wells A/1 and B/2 with two fields each; of a third one that its metadata name
+    there is nothing.
+    """
     wells = [{"path": place, "rowIndex": 0, "columnIndex": 0} for place in ("A/1", "B/2", "C/3")]
     write_group(path, {"plate": {"wells": wells, "rows": [], "columns": []}}, modern=modern)
     for number, well in enumerate(("A/1", "B/2")):
-        write_group(path / well, {"well": {"images": [{"path": "0"}, {"path": "1"}]}}, modern=modern)
+        write_group(
+            path / well, {"well": {"images": [{"path": "0"}, {"path": "1"}]}}, modern=modern
+        )
         for field in range(2):
             write_zarr(path / well / str(field), 2 * number + field, modern=modern)
     return path

@@ -39,7 +39,9 @@ def assert_one_line(error: str, *words: str) -> None:
 
 
 def test_a_grey_image_is_restored_with_half_the_pixel_size(run, grey: Path, tmp_path: Path) -> None:
-    code, out, error = run("restore", grey, tmp_path / "sharp.ome.tif", "--device", "cpu", "--precision", "float32")
+    code, out, error = run(
+        "restore", grey, tmp_path / "sharp.ome.tif", "--device", "cpu", "--precision", "float32"
+    )
     assert (code, error) == (0, "")
     assert "sharp.ome.tif: 40 × 48 (YX)" in out
     assert "tiny-1-x2" in out
@@ -50,32 +52,51 @@ def test_a_grey_image_is_restored_with_half_the_pixel_size(run, grey: Path, tmp_
     assert sharp.unit == "µm"
 
 
-def test_the_result_is_that_of_restore(run, grey: Path, tmp_path: Path, tiny_model: Callable[..., Model]) -> None:
-    assert run("restore", grey, tmp_path / "sharp.tif", "--precision", "float32", "--device", "cpu")[0] == 0
-    expected = engine.restore(read_image(grey).data, tiny_model(1), device="cpu", precision="float32")
+def test_the_result_is_that_of_restore(
+    run, grey: Path, tmp_path: Path, tiny_model: Callable[..., Model]
+) -> None:
+    assert (
+        run("restore", grey, tmp_path / "sharp.tif", "--precision", "float32", "--device", "cpu")[0]
+        == 0
+    )
+    expected = engine.restore(
+        read_image(grey).data, tiny_model(1), device="cpu", precision="float32"
+    )
     np.testing.assert_array_equal(read_image(tmp_path / "sharp.tif").data, expected)
 
 
 def test_a_colour_image_is_restored_by_the_model_for_colours(run, tmp_path: Path) -> None:
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 24, 3), np.uint8)).save(tmp_path / "colour.jpg")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 24, 3), np.uint8)).save(
+        tmp_path / "colour.jpg"
+    )
     code, out, _ = run("restore", tmp_path / "colour.jpg", tmp_path / "sharp.png")
     assert code == 0
     assert "tiny-3-x2" in out
     assert read_image(tmp_path / "sharp.png").data.shape == (40, 48, 3)
 
 
-def test_channels_are_restored_each_in_its_own_range(run, tmp_path: Path, tiny_model: Callable[..., Model]) -> None:
+def test_channels_are_restored_each_in_its_own_range(
+    run, tmp_path: Path, tiny_model: Callable[..., Model]
+) -> None:
     random = np.random.default_rng(0)
-    data = np.stack([random.integers(0, 200, (3, 20, 24)), random.integers(0, 60_000, (3, 20, 24))], axis=1)
-    stack = Micrograph(data.astype(np.uint16), "ZCYX", {"X": 0.2, "Y": 0.2, "Z": 1.0}, "µm", ("DAPI", "GFP"))
+    data = np.stack(
+        [random.integers(0, 200, (3, 20, 24)), random.integers(0, 60_000, (3, 20, 24))], axis=1
+    )
+    stack = Micrograph(
+        data.astype(np.uint16), "ZCYX", {"X": 0.2, "Y": 0.2, "Z": 1.0}, "µm", ("DAPI", "GFP")
+    )
     write_image(tmp_path / "stack.ome.tif", stack)
     arguments = ("--device", "cpu", "--precision", "float32")
-    assert run("restore", tmp_path / "stack.ome.tif", tmp_path / "sharp.ome.tif", *arguments)[0] == 0
+    assert (
+        run("restore", tmp_path / "stack.ome.tif", tmp_path / "sharp.ome.tif", *arguments)[0] == 0
+    )
     sharp = read_image(tmp_path / "sharp.ome.tif")
     assert sharp.axes == "ZCYX"
     assert sharp.channel_names == ("DAPI", "GFP")
     assert sharp.pixel_size == pytest.approx({"X": 0.1, "Y": 0.1, "Z": 1.0})
-    expected = engine.restore(stack.data, tiny_model(1), channel_axis=1, device="cpu", precision="float32")
+    expected = engine.restore(
+        stack.data, tiny_model(1), channel_axis=1, device="cpu", precision="float32"
+    )
     np.testing.assert_array_equal(sharp.data, expected)
 
 
@@ -95,7 +116,9 @@ def test_progress_in_a_pipe_is_a_line_for_every_tenth(run, tmp_path: Path) -> No
     assert lines[-1].startswith("100%")
 
 
-def test_progress_on_a_terminal_is_a_bar(run, grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_on_a_terminal_is_a_bar(
+    run, grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     code, out, error = run("restore", grey, tmp_path / "sharp.tif")
     assert code == 0
@@ -112,7 +135,9 @@ def test_missing_pixels_are_mentioned(run, tmp_path: Path) -> None:
     assert_one_line(error, "NaN")
 
 
-def test_an_output_that_exists_is_kept_unless_it_may_be_replaced(run, grey: Path, tmp_path: Path) -> None:
+def test_an_output_that_exists_is_kept_unless_it_may_be_replaced(
+    run, grey: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "sharp.tif"
     target.write_bytes(b"precious")
     code, _, error = run("restore", grey, target)
@@ -125,7 +150,9 @@ def test_an_output_that_exists_is_kept_unless_it_may_be_replaced(run, grey: Path
 
 def test_the_picture_is_not_overwritten_either(run, grey: Path, tmp_path: Path) -> None:
     (tmp_path / "both.png").write_bytes(b"precious")
-    code, _, error = run("restore", grey, tmp_path / "sharp.tif", "--compare", tmp_path / "both.png")
+    code, _, error = run(
+        "restore", grey, tmp_path / "sharp.tif", "--compare", tmp_path / "both.png"
+    )
     assert code == 2
     assert_one_line(error, "both.png is there already")
     assert not (tmp_path / "sharp.tif").exists()
@@ -158,7 +185,9 @@ def test_the_input_is_never_overwritten(run, grey: Path, tmp_path: Path) -> None
     ],
 )
 @pytest.mark.usefixtures("grey")
-def test_wrong_use_ends_with_code_2_and_one_line(run, tmp_path, monkeypatch, arguments, words) -> None:
+def test_wrong_use_ends_with_code_2_and_one_line(
+    run, tmp_path, monkeypatch, arguments, words
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_image("stack.tif", Micrograph(np.zeros((2, 20, 20), np.uint8), "ZYX"))
     before = set(tmp_path.iterdir())
@@ -178,10 +207,18 @@ def test_wrong_use_of_the_demo_leaves_nothing(run, tmp_path: Path, option: tuple
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("grey.tif",), ("grey.tif", "b.tif", "--tile", "3"), ("grey.tif", "b.tif", "--device", "abacus")]
+    "arguments",
+    [
+        (),
+        ("grey.tif",),
+        ("grey.tif", "b.tif", "--tile", "3"),
+        ("grey.tif", "b.tif", "--device", "abacus"),
+    ],
 )
 @pytest.mark.usefixtures("grey")
-def test_arguments_that_are_missing_or_senseless_end_with_code_2(run, tmp_path, monkeypatch, arguments) -> None:
+def test_arguments_that_are_missing_or_senseless_end_with_code_2(
+    run, tmp_path, monkeypatch, arguments
+) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, error = run("restore", *arguments)
     assert code == 2
@@ -219,8 +256,16 @@ def test_work_that_fails_ends_with_code_1_and_one_line(
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(5, "Input/output error", "disk"), 1, "disk: input/output error"),
         (MemoryError(), 1, "not enough memory"),
-        (RuntimeError("kernel 7\nfailed"), 1, "restore failed unexpectedly (RuntimeError: kernel 7 failed); run"),
-        (AssertionError(), 1, "restore failed unexpectedly (AssertionError); run `mdeblurgan --debug restore …`"),
+        (
+            RuntimeError("kernel 7\nfailed"),
+            1,
+            "restore failed unexpectedly (RuntimeError: kernel 7 failed); run",
+        ),
+        (
+            AssertionError(),
+            1,
+            "restore failed unexpectedly (AssertionError); run `mdeblurgan --debug restore …`",
+        ),
     ],
 )
 def test_trouble_on_the_way_is_one_line_and_leaves_nothing(
@@ -246,10 +291,14 @@ def test_debug_shows_where_an_error_came_from(run, grey: Path, tmp_path: Path, m
     assert code == 1
     assert "Traceback" in error
     assert ", in troubled" in error
-    assert error.splitlines()[-1].startswith("mdeblurgan: restore failed unexpectedly (RuntimeError: kernel 7)")
+    assert error.splitlines()[-1].startswith(
+        "mdeblurgan: restore failed unexpectedly (RuntimeError: kernel 7)"
+    )
 
 
-def test_an_interruption_while_writing_leaves_nothing(run, grey: Path, tmp_path: Path, monkeypatch) -> None:
+def test_an_interruption_while_writing_leaves_nothing(
+    run, grey: Path, tmp_path: Path, monkeypatch
+) -> None:
     def interrupted(_: int) -> None:
         raise KeyboardInterrupt
 
@@ -265,7 +314,14 @@ def test_an_interruption_while_writing_leaves_nothing(run, grey: Path, tmp_path:
 @pytest.mark.usefixtures("signals_of_a_terminal")
 def test_an_interrupted_command_ends_with_code_130(tmp_path: Path, number: signal.Signals) -> None:
     write_image(tmp_path / "a.tif", Micrograph(np.zeros((2000, 64, 64), np.uint8), "TYX"))
-    command = [sys.executable, "-m", "napari_mdeblurgan", "restore", str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
+    command = [
+        sys.executable,
+        "-m",
+        "napari_mdeblurgan",
+        "restore",
+        str(tmp_path / "a.tif"),
+        str(tmp_path / "b.tif"),
+    ]
     before = set(tmp_path.iterdir())
     process = subprocess.Popen(
         [*command, "--model", "tiny-1-x2"],
@@ -306,11 +362,15 @@ def test_the_demo_restores_every_sample_and_says_where(run, tmp_path: Path) -> N
         if sample.stack:
             in_focus = read_image(tmp_path / "out" / f"{name}-in-focus.tif").data
             assert in_focus.shape == original.data.shape[1:]
-            details = [np.abs(np.diff(plane.astype(float))).mean() for plane in (*original.data, in_focus)]
+            details = [
+                np.abs(np.diff(plane.astype(float))).mean() for plane in (*original.data, in_focus)
+            ]
             assert details[-1] > 0.9 * max(details[:-1])
             continue
         assert str(restored) in out
-        assert read_image(restored).data.shape[:2] == tuple(2 * length for length in original.data.shape[:2])
+        assert read_image(restored).data.shape[:2] == tuple(
+            2 * length for length in original.data.shape[:2]
+        )
         assert read_image(restored).data.dtype == original.data.dtype
     assert len(list((tmp_path / "out").iterdir())) == 2 * len(SAMPLES)
 
@@ -328,7 +388,12 @@ def test_every_help_has_an_example(run, command: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["restore", "--help"], 0), (["restore", "missing.tif", "b.tif"], 2), (["models"], 0), (["demo", "--help"], 0)],
+    [
+        (["restore", "--help"], 0),
+        (["restore", "missing.tif", "b.tif"], 2),
+        (["models"], 0),
+        (["demo", "--help"], 0),
+    ],
 )
 def test_help_mistakes_and_models_need_neither_torch_nor_napari(
     tmp_path: Path, arguments: list[str], code: int
@@ -343,22 +408,41 @@ except SystemExit as stop:
     assert stop.code == {code}, stop.code
 assert not {{"torch", "napari", "qtpy", "magicgui"}} & set(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
-def test_of_a_file_of_several_images_one_is_restored_and_the_others_are_told(run, tmp_path: Path) -> None:
+def test_of_a_file_of_several_images_one_is_restored_and_the_others_are_told(
+    run, tmp_path: Path
+) -> None:
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
         for value in (50, 150):
-            file.write(np.full((20, 24), value, np.uint8), metadata={"axes": "YX", "Name": f"position {value}"})
-    code, _, error = run("restore", tmp_path / "a.ome.tif", tmp_path / "first.tif", "--device", "cpu")
+            file.write(
+                np.full((20, 24), value, np.uint8),
+                metadata={"axes": "YX", "Name": f"position {value}"},
+            )
+    code, _, error = run(
+        "restore", tmp_path / "a.ome.tif", tmp_path / "first.tif", "--device", "cpu"
+    )
     assert code == 0
-    assert_one_line(error, 'holds 2 images, of which "position 50" is taken', '--image NAME: "position 150"')
+    assert_one_line(
+        error, 'holds 2 images, of which "position 50" is taken', '--image NAME: "position 150"'
+    )
     for given, output in (("position 150", "named.tif"), ("1", "second.ome.zarr")):
-        assert run("restore", tmp_path / "a.ome.tif", tmp_path / output, "--image", given)[::2] == (0, "")
-    means = [read_image(tmp_path / name).data.mean() for name in ("first.tif", "named.tif", "second.ome.zarr")]
+        assert run("restore", tmp_path / "a.ome.tif", tmp_path / output, "--image", given)[::2] == (
+            0,
+            "",
+        )
+    means = [
+        read_image(tmp_path / name).data.mean()
+        for name in ("first.tif", "named.tif", "second.ome.zarr")
+    ]
     np.testing.assert_allclose(means, (50, 150, 150), atol=1)
-    code, _, error = run("restore", tmp_path / "a.ome.tif", tmp_path / "no.tif", "--image", "position 2")
+    code, _, error = run(
+        "restore", tmp_path / "a.ome.tif", tmp_path / "no.tif", "--image", "position 2"
+    )
     assert code == 1
     assert_one_line(error, 'no image "position 2"', '"position 50", "position 150"')
 
@@ -375,13 +459,22 @@ def test_the_softness_is_taken_from_the_options_and_told(run, grey: Path, tmp_pa
     assert code == 0
     assert "softness 1.5 px (given)" in out
     code, out, _ = run(
-        "restore", grey, tmp_path / "known.tif", "--numerical-aperture", "0.25", "--wavelength", 500, *exact
+        "restore",
+        grey,
+        tmp_path / "known.tif",
+        "--numerical-aperture",
+        "0.25",
+        "--wavelength",
+        500,
+        *exact,
     )
     assert code == 0
     assert "softness 0.93 px (objective of NA 0.25, 0.5 µm, pixels of 0.45 µm)" in out
     code, out, _ = run("restore", grey, tmp_path / "bare.tif", "--softness", "0", *exact)
     assert (code, "px (given)" in out) == (0, False)
-    bare, known, soft = (read_image(tmp_path / f"{name}.tif").data.std() for name in ("bare", "known", "soft"))
+    bare, known, soft = (
+        read_image(tmp_path / f"{name}.tif").data.std() for name in ("bare", "known", "soft")
+    )
     assert soft < known < bare
 
 
@@ -394,7 +487,9 @@ def test_the_softness_is_taken_from_the_options_and_told(run, grey: Path, tmp_pa
         (("--numerical-aperture", "3"), "numerical aperture of 3 is impossible"),
     ],
 )
-def test_an_impossible_softness_is_wrong_use(run, grey: Path, tmp_path: Path, options: tuple, words: str) -> None:
+def test_an_impossible_softness_is_wrong_use(
+    run, grey: Path, tmp_path: Path, options: tuple, words: str
+) -> None:
     code, _, error = run("restore", grey, tmp_path / "soft.tif", *options)
     assert code == 2
     assert_one_line(error, words)
@@ -402,6 +497,9 @@ def test_an_impossible_softness_is_wrong_use(run, grey: Path, tmp_path: Path, op
 
 
 def test_a_command_whose_streams_are_closed_runs_all_the_same() -> None:
-    code = "import sys; sys.argv = ['mdeblurgan', '--version']; from napari_mdeblurgan.cli import main; main()"
+    code = (
+        "import sys; sys.argv = ['mdeblurgan', '--version']; from napari_mdeblurgan.cli import "
+        "main; main()"
+    )
     done = subprocess.run(["sh", "-c", f'"{sys.executable}" -c "{code}" <&- >&- 2>&-'], check=False)
     assert done.returncode == 0

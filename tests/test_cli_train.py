@@ -55,7 +55,9 @@ def test_it_trains_tells_where_the_model_is_and_does_not_train_twice(
     run: Run, folder: Path, config: Path, tmp_path: Path
 ) -> None:
     (folder / "broken.png").write_bytes(b"no image")
-    code, out, err = run("train", folder, "--output", tmp_path / "run", "--config", config, "--model-name", "grain")
+    code, out, err = run(
+        "train", folder, "--output", tmp_path / "run", "--config", config, "--model-name", "grain"
+    )
     assert code == 0, err
     model = tmp_path / "run" / "grain.safetensors"
     assert f"model: {model}" in out
@@ -67,7 +69,9 @@ def test_it_trains_tells_where_the_model_is_and_does_not_train_twice(
     assert "skipped: " in err
     assert "broken.png" in err
     (tmp_path / "blurred.png").write_bytes((folder / "grain-0.png").read_bytes())
-    assert run("restore", tmp_path / "blurred.png", tmp_path / "sharp.png", "--model", model)[0] == 0
+    assert (
+        run("restore", tmp_path / "blurred.png", tmp_path / "sharp.png", "--model", model)[0] == 0
+    )
     code, out, _ = run("train", folder, "--output", tmp_path / "run")
     assert code == 0
     assert "step " not in out
@@ -99,14 +103,31 @@ def test_interrupted_it_saves_says_how_to_go_on_and_goes_on(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_another_configuration_is_wrong_use(run: Run, folder: Path, config: Path, tmp_path: Path) -> None:
-    assert run("train", folder, "--output", tmp_path / "run", "--config", config, "--steps", 1)[0] == 0
+def test_another_configuration_is_wrong_use(
+    run: Run, folder: Path, config: Path, tmp_path: Path
+) -> None:
+    assert (
+        run("train", folder, "--output", tmp_path / "run", "--config", config, "--steps", 1)[0] == 0
+    )
     code, _, err = run("train", folder, "--output", tmp_path / "run", "--steps", 5)
     assert code == 2
     assert "schedule.steps = 1, not 5" in err
     assert "--overwrite" in err
     assert err.count("\n") == 1
-    assert run("train", folder, "--output", tmp_path / "run", "--config", config, "--steps", 2, "--overwrite")[0] == 0
+    assert (
+        run(
+            "train",
+            folder,
+            "--output",
+            tmp_path / "run",
+            "--config",
+            config,
+            "--steps",
+            2,
+            "--overwrite",
+        )[0]
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +144,12 @@ def test_another_configuration_is_wrong_use(run: Run, folder: Path, config: Path
     ],
 )
 def test_wrong_use_ends_with_code_2(
-    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str
+    run: Run,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    words: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, err = run("train", folder, *options)
@@ -131,7 +157,9 @@ def test_wrong_use_ends_with_code_2(
     assert words in " ".join(err.split())
 
 
-def test_a_folder_of_both_kinds_needs_to_be_told_which(run: Run, folder: Path, tmp_path: Path, config: Path) -> None:
+def test_a_folder_of_both_kinds_needs_to_be_told_which(
+    run: Run, folder: Path, tmp_path: Path, config: Path
+) -> None:
     colours = np.random.default_rng(0).integers(0, 255, (120, 120, 3)).astype(np.uint8)
     Image.fromarray(colours).save(folder / "colours.png")
     code, _, err = run("train", folder, "--output", tmp_path / "run", "--config", config)
@@ -150,14 +178,18 @@ def test_a_folder_without_images_is_work_that_failed(run: Run, tmp_path: Path) -
 
 def test_options_leave_what_the_file_says_of_the_loss(run: Run, tmp_path: Path) -> None:
     (tmp_path / "loss.toml").write_text('[loss]\nssim_share = 0.25\nvgg19_file = "vgg.pth"\n')
-    code, out, _ = run("train", "--print-config", "--config", tmp_path / "loss.toml", "--perceptual", "vgg19")
+    code, out, _ = run(
+        "train", "--print-config", "--config", tmp_path / "loss.toml", "--perceptual", "vgg19"
+    )
     assert code == 0
     assert "ssim_share = 0.25" in out
     assert 'vgg19_file = "vgg.pth"' in out
     assert 'perceptual = "vgg19"' in out
 
 
-def test_what_can_be_typed_next_is_quoted(run: Run, folder: Path, config: Path, tmp_path: Path) -> None:
+def test_what_can_be_typed_next_is_quoted(
+    run: Run, folder: Path, config: Path, tmp_path: Path
+) -> None:
     spaced = tmp_path / "my run"
     code, out, _ = run("train", folder, "--output", spaced, "--config", config, "--steps", 1)
     assert code == 0
@@ -167,7 +199,16 @@ def test_what_can_be_typed_next_is_quoted(run: Run, folder: Path, config: Path, 
 def test_the_printed_configuration_can_be_trained_with(run: Run, tmp_path: Path) -> None:
     from napari_mdeblurgan.training.config import read_config
 
-    options = ["--kind", "rgb", "--steps", 7, "--perceptual", "vgg19", "--vgg19", "https://example.org/vgg19.pth"]
+    options = [
+        "--kind",
+        "rgb",
+        "--steps",
+        7,
+        "--perceptual",
+        "vgg19",
+        "--vgg19",
+        "https://example.org/vgg19.pth",
+    ]
     code, out, _ = run("train", "--print-config", *options)
     assert code == 0
     (tmp_path / "printed.toml").write_text(out, encoding="utf-8")

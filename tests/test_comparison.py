@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_mdeblurgan.comparison import DIVIDER, LABEL_BAND, PANEL, comparison, middle_plane, write_comparison
+from napari_mdeblurgan.comparison import (
+    DIVIDER,
+    LABEL_BAND,
+    PANEL,
+    comparison,
+    middle_plane,
+    write_comparison,
+)
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.storage import Micrograph, read_image
 
@@ -28,10 +35,16 @@ def whole_panel(half: np.ndarray, height: int) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(200, 240), (200, 240, 3), (200, 240, 4)])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "bool"])
-def test_both_halves_stand_side_by_side_above_their_magnified_parts(shape: tuple[int, ...], dtype: str) -> None:
+def test_both_halves_stand_side_by_side_above_their_magnified_parts(
+    shape: tuple[int, ...], dtype: str
+) -> None:
     random = np.random.default_rng(0)
     image = random.random(shape)
-    image = image > 0.5 if dtype == "bool" else (image * (1 if dtype == "float32" else 255)).astype(dtype)
+    image = (
+        image > 0.5
+        if dtype == "bool"
+        else (image * (1 if dtype == "float32" else 255)).astype(dtype)
+    )
     picture = comparison(image, doubled(image))
     assert picture.dtype == np.uint8
     zoom = 480 // 3 // 2 * 2 * 3
@@ -150,4 +163,6 @@ def test_the_picture_is_written_as_png(tmp_path: Path) -> None:
     picture = read_image(tmp_path / "a.png").data
     np.testing.assert_array_equal(picture, comparison(image[1], after[1]))
     with pytest.raises(FileError, match="no folder"):
-        write_comparison(tmp_path / "missing" / "a.png", Micrograph(image, "ZYX"), Micrograph(after, "ZYX"))
+        write_comparison(
+            tmp_path / "missing" / "a.png", Micrograph(image, "ZYX"), Micrograph(after, "ZYX")
+        )

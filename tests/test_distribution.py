@@ -1,4 +1,6 @@
-"""What is built and what builds it: sdist and wheel without git, and the files that other services read."""
+"""What is built and what builds it: sdist and wheel without git, and the files that other services
+read.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,16 @@ GITHUB = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / ".github")
 
 
 def hatch(target: str, source: Path, folder: Path, **environment: str) -> Path:
-    build = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(folder)]
+    build = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "--target",
+        target,
+        "--directory",
+        str(folder),
+    ]
     subprocess.run(build, cwd=source, env=os.environ | environment, check=True, capture_output=True)
     (made,) = folder.glob("*.whl" if target == "wheel" else "*.tar.gz")
     return made
@@ -41,7 +52,11 @@ def test_what_github_reads_is_yaml_of_the_right_kind(file: str) -> None:
         for job in content["jobs"].values():
             assert job["runs-on"]
             assert all(("uses" in step) != ("run" in step) for step in job["steps"])
-            assert all(re.fullmatch(r"[\w./-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+            assert all(
+                re.fullmatch(r"[\w./-]+@v\d+", step["uses"])
+                for step in job["steps"]
+                if "uses" in step
+            )
     elif "ISSUE_TEMPLATE" in file and "config" not in file:
         assert content["name"]
         assert content["description"]
@@ -49,30 +64,40 @@ def test_what_github_reads_is_yaml_of_the_right_kind(file: str) -> None:
 
 
 def test_the_tests_run_on_three_systems_and_every_supported_python() -> None:
-    job = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))["jobs"]["test"]
+    job = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))[
+        "jobs"
+    ]["test"]
     matrix = job["strategy"]["matrix"]
     assert {each["os"] for each in matrix["include"]} | set(matrix["os"]) == {
         "ubuntu-latest",
         "windows-latest",
         "macos-latest",
     }
-    classifiers = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    classifiers = re.findall(
+        r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    )
     assert matrix["python"] == classifiers
 
 
 def test_publishing_is_trusted_and_no_workflow_holds_a_secret() -> None:
     text = "\n".join((ROOT / file).read_text(encoding="utf-8") for file in GITHUB)
     assert "secrets." not in text
-    publish = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))["jobs"]["publish"]
+    publish = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))[
+        "jobs"
+    ]["publish"]
     assert publish["permissions"] == {"id-token": "write"}
     assert publish["environment"] == "release"
 
 
 def test_importing_the_package_and_registering_the_plugin_are_quick() -> None:
-    """Against limits of 0.3 and 0.1 s, the best of three in fresh processes, for the machine may be busy."""
+    """Against limits of 0.3 and 0.1 s, the best of three in fresh processes, for the machine may be
+    busy.
+    """
     from benchmarks.startup import MEASURED, seconds
 
     limits = {"import napari_mdeblurgan": 0.3, "register the plugin": 0.1}
     for name, limit in limits.items():
-        (program,) = (program for title, program in MEASURED.items() if title.startswith(f"{name} ("))
+        (program,) = (
+            program for title, program in MEASURED.items() if title.startswith(f"{name} (")
+        )
         assert min(seconds(program) for _ in range(3)) <= limit, name

@@ -1,4 +1,6 @@
-"""The README and the documentation: their commands can be given, their Python runs, their pictures are made by scripts."""
+"""The README and the documentation: their commands can be given, their Python runs, their pictures
+are made by scripts.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,23 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-FEWER_STEPS = ('"steps": 2000', '"steps": 2')  # what is shortened, so that a test does not take minutes
+FEWER_STEPS = (
+    '"steps": 2000',
+    '"steps": 2',
+)  # what is shortened, so that a test does not take minutes
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
-    """Every block of code of a language: page and number, and its text without the indentation of a list."""
+    """Every block of code of a language: page and number, and its text without the indentation of a
+    list.
+    """
     found = []
     for page in PAGES:
-        texts = [match for match in BLOCK.finditer(page.read_text(encoding="utf-8")) if match[2] == language]
+        texts = [
+            match
+            for match in BLOCK.finditer(page.read_text(encoding="utf-8"))
+            if match[2] == language
+        ]
         for number, match in enumerate(texts, 1):
             lines = (line.removeprefix(match[1]) for line in match[3].splitlines())
             found.append((f"{page.name}-{number}", "\n".join(lines)))
@@ -38,21 +49,27 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 
 def commands() -> list[list[str]]:
-    """Every command of a shell that the pages name, as words, without comments and settings of the environment."""
+    """Every command of a shell that the pages name, as words, without comments and settings of the
+    environment.
+    """
     lines = (line for _, text in blocks("sh") for line in text.replace("\\\n", " ").splitlines())
     found = []
     for line in lines:
         words = shlex.split(line, comments=True)
         while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
             words = words[1:]
-        end = next((number for number, word in enumerate(words) if word in (">", "|", "&&")), len(words))
+        end = next(
+            (number for number, word in enumerate(words) if word in (">", "|", "&&")), len(words)
+        )
         if words:
             found.append(words[:end])
     return found
 
 
 def given_to_mdeblurgan(words: list[str]) -> list[str] | None:
-    """The arguments, if the words are a call of this package's command, by whatever program it is started."""
+    """The arguments, if the words are a call of this package's command, by whatever program it is
+    started.
+    """
     if words[0] == "mdeblurgan":
         return words[1:]
     if "napari_mdeblurgan" in words and "-m" in words:
@@ -65,7 +82,9 @@ def unique(found: list[list[str]]) -> list[str]:
 
 
 CALLS = unique([words for words in commands() if given_to_mdeblurgan(words) is not None])
-SCRIPTS = unique([words for words in commands() if any(word.endswith((".py", ".sh")) for word in words)])
+SCRIPTS = unique(
+    [words for words in commands() if any(word.endswith((".py", ".sh")) for word in words)]
+)
 PYTHON = blocks("python")
 
 
@@ -111,10 +130,21 @@ def test_every_script_that_is_named_is_there_and_knows_its_options(call: str) ->
 
 def test_the_environments_of_tox_and_the_extras_that_are_named_exist() -> None:
     tox = (ROOT / "tox.ini").read_text(encoding="utf-8")
-    named = {name for words in commands() if words[0] == "tox" for name in words[words.index("-e") + 1].split(",")}
+    named = {
+        name
+        for words in commands()
+        if words[0] == "tox"
+        for name in words[words.index("-e") + 1].split(",")
+    }
     assert {"docs", "lint"} <= named
-    assert [n for n in named if f"[testenv:{n}]" not in tox and n.split("-")[0] not in tox and n[:2] != "py"] == []
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert [
+        n
+        for n in named
+        if f"[testenv:{n}]" not in tox and n.split("-")[0] not in tox and n[:2] != "py"
+    ] == []
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     wanted = set(re.findall(r"(?:napari-mdeblurgan|\")\.?\[([a-z]+)\]\"", text))
     assert {"qt", "export"} <= wanted <= set(extras)
@@ -122,7 +152,9 @@ def test_the_environments_of_tox_and_the_extras_that_are_named_exist() -> None:
 
 @pytest.fixture
 def registered_for_now() -> Iterator[None]:
-    """Formats and networks that a block registers are known no longer than it runs: other tests share this process."""
+    """Formats and networks that a block registers are known no longer than it runs: other tests
+    share this process.
+    """
     known, networks = formats.formats(), dict(registry._networks)
     yield
     for new in set(formats.formats()) - set(known):
@@ -134,14 +166,20 @@ def registered_for_now() -> Iterator[None]:
 @pytest.mark.usefixtures("registered_for_now")
 @pytest.mark.parametrize(("page", "code"), PYTHON, ids=[page for page, _ in PYTHON])
 def test_every_block_of_python_runs(
-    page: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    page: str,
+    code: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     compiled = compile(code.replace(*FEWER_STEPS), page, "exec")
     foreign = set(re.findall(r"^(?:from|import) (\w+)", code, re.MULTILINE))
     if any(importlib.util.find_spec(name) is None for name in foreign):
         ours = [line for line in code.splitlines() if line.startswith("from napari_mdeblurgan")]
         assert ours
-        compiled = compile("\n".join(ours), page, "exec")  # what it takes from this package is there
+        compiled = compile(
+            "\n".join(ours), page, "exec"
+        )  # what it takes from this package is there
     set_the_scene(tmp_path, code)
     if "gray-x2.onnx" in code:
         pytest.importorskip("onnxscript")
@@ -178,14 +216,20 @@ def set_the_scene(folder: Path, code: str) -> None:
         blurred = gaussian_filter(truth, (2.0, 2.0, 0)).reshape(240, 2, 320, 2, 3).mean(axis=(1, 3))
         for name, pixels in (("x5", blurred), ("x10", truth[60:420, 80:560])):
             (folder / name).mkdir()
-            write_image(folder / name / "field 1.tif", Micrograph(pixels.round().astype(np.uint8), "YXS"))
+            write_image(
+                folder / name / "field 1.tif", Micrograph(pixels.round().astype(np.uint8), "YXS")
+            )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     targets = {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text)}
-    missing = [target for target in targets if target and "://" not in target and not (page.parent / target).exists()]
+    missing = [
+        target
+        for target in targets
+        if target and "://" not in target and not (page.parent / target).exists()
+    ]
     assert missing == []
 
 
@@ -200,7 +244,9 @@ def test_every_picture_is_shown_and_is_made_by_a_script() -> None:
 def test_every_script_of_pictures_is_run_by_the_one_command() -> None:
     from docs.figures import JOBS
 
-    scripts = {path.relative_to(ROOT).as_posix() for path in DOCS.glob("*.py")} - {"docs/figures.py"}
+    scripts = {path.relative_to(ROOT).as_posix() for path in DOCS.glob("*.py")} - {
+        "docs/figures.py"
+    }
     assert scripts <= {job.script for job in JOBS.values()}
     assert all((ROOT / job.script).is_file() for job in JOBS.values())
 
@@ -209,15 +255,24 @@ def test_the_fields_of_a_card_and_the_columns_of_a_table_of_pairs_are_described(
     from napari_mdeblurgan.model_card import ModelCard
     from napari_mdeblurgan.pairs.table import COLUMNS
 
-    text = (DOCS / "formats.md").read_text(encoding="utf-8") + (DOCS / "pairs.md").read_text(encoding="utf-8")
+    text = (DOCS / "formats.md").read_text(encoding="utf-8") + (DOCS / "pairs.md").read_text(
+        encoding="utf-8"
+    )
     names = [field.name for field in dataclasses.fields(ModelCard)] + list(COLUMNS)
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
 def test_the_documentation_is_built_from_the_libraries_of_its_extra() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    tox = (ROOT / "tox.ini").read_text(encoding="utf-8").partition("[testenv:docs]")[2].partition("[testenv:")[0]
-    assert [each for each in project["optional-dependencies"]["docs"] if f"    {each}\n" not in tox] == []
+    tox = (
+        (ROOT / "tox.ini")
+        .read_text(encoding="utf-8")
+        .partition("[testenv:docs]")[2]
+        .partition("[testenv:")[0]
+    )
+    assert [
+        each for each in project["optional-dependencies"]["docs"] if f"    {each}\n" not in tox
+    ] == []
 
 
 def test_the_reference_of_the_command_line_names_every_option() -> None:
@@ -229,7 +284,12 @@ def test_the_reference_of_the_command_line_names_every_option() -> None:
     text = on_page_markdown((DOCS / "cli.md").read_text(encoding="utf-8"))
     for name, command in get_command(app).commands.items():
         part = text.partition(f"## mdeblurgan {name}\n")[2].partition("\n## ")[0]
-        assert all(option in part for each in command.params for option in each.opts if option.startswith("--"))
+        assert all(
+            option in part
+            for each in command.params
+            for option in each.opts
+            if option.startswith("--")
+        )
         assert f"```sh\nmdeblurgan {name}" in part
 
 

@@ -1,4 +1,6 @@
-"""Who imports whom: downwards along one list of layers, never in a circle, and only the widgets know Qt and napari."""
+"""Who imports whom: downwards along one list of layers, never in a circle, and only the widgets
+know Qt and napari.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def test_no_module_imports_itself_by_way_of_others(graph: dict[str, set[str]]) -
 
 
 def test_every_part_imports_only_what_lies_below_it(imports: list[tuple[str, str]]) -> None:
-    between = [(part_of(name), part_of(other), name, other) for name, other in imports if other in FILES]
+    between = [
+        (part_of(name), part_of(other), name, other) for name, other in imports if other in FILES
+    ]
     upwards = [
         f"{name} imports {other}"
         for part, below, name, other in between
@@ -41,7 +45,9 @@ def test_every_part_imports_only_what_lies_below_it(imports: list[tuple[str, str
 
 
 def test_every_part_has_its_place_in_the_list() -> None:
-    assert sorted(part for line in LAYERS for part in line) == sorted({part_of(name) for name in FILES} - {""})
+    assert sorted(part for line in LAYERS for part in line) == sorted(
+        {part_of(name) for name in FILES} - {""}
+    )
 
 
 def test_only_widgets_know_the_screen(imports: list[tuple[str, str]]) -> None:

@@ -1,4 +1,6 @@
-"""Model files: round trips, the folders they are found in, and one clear sentence for each that is refused."""
+"""Model files: round trips, the folders they are found in, and one clear sentence for each that is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,15 @@ from safetensors.numpy import load_file, save
 
 from napari_mdeblurgan import model as models
 from napari_mdeblurgan.errors import FileError, ModelError
-from napari_mdeblurgan.model import Model, ModelCard, list_models, load_model, model_path, read_card, save_model
+from napari_mdeblurgan.model import (
+    Model,
+    ModelCard,
+    list_models,
+    load_model,
+    model_path,
+    read_card,
+    save_model,
+)
 from napari_mdeblurgan.model_card import CARD_KEY, seal
 from napari_mdeblurgan.model_file import MAX_HEADER_BYTES, weights_digest
 from napari_mdeblurgan.network import Generator
@@ -41,7 +51,14 @@ fuzz = _fuzz()
 
 
 def make_card(**facts: Any) -> ModelCard:
-    known = {"name": "tiny", "description": "A test", "architecture": {}, "scale": 1, "channels": 1, "halo": 0}
+    known = {
+        "name": "tiny",
+        "description": "A test",
+        "architecture": {},
+        "scale": 1,
+        "channels": 1,
+        "halo": 0,
+    }
     return ModelCard(**(known | facts))
 
 
@@ -89,7 +106,9 @@ def change_card(path: Path, **fields: Any) -> None:
 
 def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     ours, theirs = one.state_dict(), other.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(ours[name], theirs[name]) for name in ours
+    )
 
 
 # What is saved comes back
@@ -127,7 +146,9 @@ def test_the_card_comes_back_as_it_was_written(tmp_path: Path, network: Generato
 
 
 def test_the_network_fills_in_its_own_facts(tmp_path: Path, network: Generator) -> None:
-    wrong = make_card(architecture={"name": "another"}, scale=2, channels=1, halo=1, version="9", created="never")
+    wrong = make_card(
+        architecture={"name": "another"}, scale=2, channels=1, halo=1, version="9", created="never"
+    )
     card = save_model(network, wrong, tmp_path / "a.safetensors")
     assert card.architecture == network.architecture
     assert (card.scale, card.channels, card.halo) == (4, 3, network.halo)
@@ -164,7 +185,9 @@ def test_half_precision_weights_load_as_float32(saved: Path, network: Generator)
 
 def test_other_programs_can_read_the_weights(saved: Path, network: Generator) -> None:
     read = load_file(saved)
-    assert all(np.array_equal(read[name], value.numpy()) for name, value in network.state_dict().items())
+    assert all(
+        np.array_equal(read[name], value.numpy()) for name, value in network.state_dict().items()
+    )
 
 
 def test_saving_twice_gives_the_same_bytes(saved: Path, network: Generator, tmp_path: Path) -> None:
@@ -193,12 +216,16 @@ def test_dask_knows_a_model_by_its_weights(saved: Path, network: Generator, tmp_
 # Saving is all or nothing
 
 
-def test_saving_makes_the_folder_and_leaves_nothing_else(tmp_path: Path, network: Generator) -> None:
+def test_saving_makes_the_folder_and_leaves_nothing_else(
+    tmp_path: Path, network: Generator
+) -> None:
     save_model(network, make_card(), tmp_path / "new" / "folder" / "a.safetensors")
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["a.safetensors"]
 
 
-def test_a_failed_save_keeps_the_old_file(saved: Path, network: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_keeps_the_old_file(
+    saved: Path, network: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = saved.read_bytes()
 
     def fail(_: Path, target: Path) -> None:
@@ -214,15 +241,22 @@ def test_a_failed_save_keeps_the_old_file(saved: Path, network: Generator, monke
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path, network: Generator) -> None:
     with torch.no_grad():
         network.deblurring.mix.weight[0, 0, 0, 0] = torch.nan
-    assert "deblurring.mix.weight" in refusal(lambda: save_model(network, make_card(), tmp_path / "a.safetensors"))
+    assert "deblurring.mix.weight" in refusal(
+        lambda: save_model(network, make_card(), tmp_path / "a.safetensors")
+    )
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    "name", ["", "../up", "a/b", "a\\b", ".hidden", "nul", "COM1.x", "a\n", "x" * 101, "a:b", "end."]
+    "name",
+    ["", "../up", "a/b", "a\\b", ".hidden", "nul", "COM1.x", "a\n", "x" * 101, "a:b", "end."],
 )
-def test_a_name_that_is_no_safe_file_name_is_not_saved(tmp_path: Path, network: Generator, name: str) -> None:
-    assert "'name'" in refusal(lambda: save_model(network, make_card(name=name), tmp_path / "a.safetensors"))
+def test_a_name_that_is_no_safe_file_name_is_not_saved(
+    tmp_path: Path, network: Generator, name: str
+) -> None:
+    assert "'name'" in refusal(
+        lambda: save_model(network, make_card(name=name), tmp_path / "a.safetensors")
+    )
 
 
 @pytest.mark.parametrize("name", ["rgb-x2", "My cells (5x) 2.1a", "Zürich 2026", "a", "a_b+c.d"])
@@ -240,7 +274,9 @@ def test_usual_names_are_saved(tmp_path: Path, network: Generator, name: str) ->
         {"trained_on": (1, 2)},
     ],
 )
-def test_an_unfit_card_is_not_saved(tmp_path: Path, network: Generator, facts: dict[str, Any]) -> None:
+def test_an_unfit_card_is_not_saved(
+    tmp_path: Path, network: Generator, facts: dict[str, Any]
+) -> None:
     refusal(lambda: save_model(network, make_card(**facts), tmp_path / "a.safetensors"))
     assert not list(tmp_path.iterdir())
 
@@ -303,7 +339,9 @@ def test_without_a_folder_there_are_no_user_models() -> None:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_an_unknown_name_is_refused_with_the_known_ones(models_folder: Path, network: Generator) -> None:
+def test_an_unknown_name_is_refused_with_the_known_ones(
+    models_folder: Path, network: Generator
+) -> None:
     for name in ("cells", "scans"):
         save_model(network, make_card(), models_folder / f"{name}.safetensors")
     message = refusal(lambda: load_model("cels"))
@@ -318,7 +356,8 @@ def test_an_unknown_name_where_there_is_no_model_names_the_folder(models_folder:
 
 def test_listing_and_reading_cards_does_not_import_torch(saved: Path) -> None:
     program = (
-        "import sys; from napari_mdeblurgan.model import list_models, read_card; from pathlib import Path;"
+        "import sys; from napari_mdeblurgan.model import list_models, read_card; from pathlib "
+        "import Path;"
         f"read_card(Path({str(saved)!r})); list_models(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0
@@ -343,7 +382,9 @@ def test_a_checkpoint_under_another_name_is_refused(tmp_path: Path, zipped: bool
     assert "pickle" in refusal(lambda: load_model(path))
 
 
-@pytest.mark.parametrize("name", ["missing.safetensors", "~nobody-at-all/a.safetensors", "a\0b.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["missing.safetensors", "~nobody-at-all/a.safetensors", "a\0b.safetensors"]
+)
 def test_a_missing_file_is_refused(tmp_path: Path, name: str) -> None:
     assert "check" in refusal(lambda: load_model(tmp_path / name))
     assert "check" in refusal(lambda: load_model(name))
@@ -430,7 +471,9 @@ def test_a_safetensors_file_without_a_card_is_refused(tmp_path: Path) -> None:
         ("surprise", 1),
     ],
 )
-def test_a_card_field_of_the_wrong_kind_is_refused_by_name(saved: Path, field: str, value: Any) -> None:
+def test_a_card_field_of_the_wrong_kind_is_refused_by_name(
+    saved: Path, field: str, value: Any
+) -> None:
     change_card(saved, **{field: value})
     for reader in (read_card, load_model):
         assert f"'{field}" in refusal(lambda reader=reader: reader(saved))
@@ -442,7 +485,9 @@ def test_a_card_without_a_needed_field_is_refused(saved: Path) -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("scale", 2), ("channels", 1), ("halo", 80)])
-def test_a_card_that_disagrees_with_its_architecture_is_refused(saved: Path, field: str, value: int) -> None:
+def test_a_card_that_disagrees_with_its_architecture_is_refused(
+    saved: Path, field: str, value: int
+) -> None:
     change_card(saved, **{field: value})
     assert field in refusal(lambda: load_model(saved))
 
@@ -453,11 +498,15 @@ def test_an_absurd_width_is_refused_before_anything_is_built(
 ) -> None:
     architecture = read_card(saved).architecture | {"width": width}
     change_card(saved, architecture=architecture)
-    monkeypatch.setattr("napari_mdeblurgan.network.build_generator", lambda _: pytest.fail("was built"))
+    monkeypatch.setattr(
+        "napari_mdeblurgan.network.build_generator", lambda _: pytest.fail("was built")
+    )
     assert "width" in refusal(lambda: load_model(saved))
 
 
-def test_a_width_that_the_file_does_not_hold_allocates_nothing(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_width_that_the_file_does_not_hold_allocates_nothing(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from napari_mdeblurgan.network import build_generator
 
     built = []
@@ -490,13 +539,30 @@ def _tensors(saved: Path, change: Callable[[dict[str, np.ndarray]], None]) -> No
     [
         (lambda tensors: tensors.pop("deblurring.mix.weight"), "deblurring.mix.weight"),
         (lambda tensors: tensors.update(extra=np.zeros(4, np.float32)), "extra"),
-        (lambda tensors: tensors.update({"deblurring.mix.weight": np.zeros((8, 20), np.float32)}), "8 × 20"),
-        (lambda tensors: tensors.update({"deblurring.mix.weight": np.zeros((8, 20, 3, 3), np.float64)}), "F32"),
-        (lambda tensors: tensors.update({"deblurring.mix.weight": np.zeros((8, 20, 3, 3), np.int8)}), "F32"),
+        (
+            lambda tensors: tensors.update(
+                {"deblurring.mix.weight": np.zeros((8, 20), np.float32)}
+            ),
+            "8 × 20",
+        ),
+        (
+            lambda tensors: tensors.update(
+                {"deblurring.mix.weight": np.zeros((8, 20, 3, 3), np.float64)}
+            ),
+            "F32",
+        ),
+        (
+            lambda tensors: tensors.update(
+                {"deblurring.mix.weight": np.zeros((8, 20, 3, 3), np.int8)}
+            ),
+            "F32",
+        ),
     ],
     ids=["missing", "unknown", "shape", "float64", "int8"],
 )
-def test_tensors_that_do_not_fit_the_card_are_refused_by_name(saved: Path, change: Any, word: str) -> None:
+def test_tensors_that_do_not_fit_the_card_are_refused_by_name(
+    saved: Path, change: Any, word: str
+) -> None:
     _tensors(saved, change)
     assert word in refusal(lambda: load_model(saved))
 
@@ -525,7 +591,9 @@ def test_an_absurd_header_is_refused_before_it_is_read(tmp_path: Path, length: i
         (None, "described"),
     ],
 )
-def test_tensors_that_do_not_lie_one_after_the_other_are_refused(tmp_path: Path, facts: Any, why: str) -> None:
+def test_tensors_that_do_not_lie_one_after_the_other_are_refused(
+    tmp_path: Path, facts: Any, why: str
+) -> None:
     header = {"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": facts}
     (tmp_path / "a.safetensors").write_bytes(fuzz.pack(header, bytes(16)))
     assert why in refusal(lambda: read_card(tmp_path / "a.safetensors"))
@@ -533,7 +601,17 @@ def test_tensors_that_do_not_lie_one_after_the_other_are_refused(tmp_path: Path,
 
 @pytest.mark.parametrize(
     "text",
-    ["", "null", "[]", '{"a":1', "{" * 50_000, "[" * 50_000, '{"a":NaN}', '{"a":1,"a":1}', '{"__metadata__":{"a":1}}'],
+    [
+        "",
+        "null",
+        "[]",
+        '{"a":1',
+        "{" * 50_000,
+        "[" * 50_000,
+        '{"a":NaN}',
+        '{"a":1,"a":1}',
+        '{"__metadata__":{"a":1}}',
+    ],
 )
 def test_a_header_that_is_no_header_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.safetensors").write_bytes(fuzz.pack(text, b""))
@@ -547,7 +625,9 @@ def test_a_card_that_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("index", range(100))
-def test_a_damaged_file_is_refused_or_loads_intact_soon_and_in_little_memory(index: int, damaged: list[Any]) -> None:
+def test_a_damaged_file_is_refused_or_loads_intact_soon_and_in_little_memory(
+    index: int, damaged: list[Any]
+) -> None:
     kind, outcome = damaged[index]
     assert outcome.good, (kind, outcome)
 
@@ -556,6 +636,20 @@ def test_a_damaged_file_is_refused_or_loads_intact_soon_and_in_little_memory(ind
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """Outcomes of a process of its own: what its memory grew by is nobody else's."""
     path = tmp_path_factory.mktemp("damaged") / "outcomes.json"
-    command = [sys.executable, fuzz.__file__, "--count", "100", "--seed", "7", "--width", "4", "--outcomes", str(path)]
+    command = [
+        sys.executable,
+        fuzz.__file__,
+        "--count",
+        "100",
+        "--seed",
+        "7",
+        "--width",
+        "4",
+        "--outcomes",
+        str(path),
+    ]
     subprocess.run(command, check=False, capture_output=True)
-    return [(kind, fuzz.Outcome(**outcome)) for kind, outcome in json.loads(path.read_text(encoding="utf-8"))]
+    return [
+        (kind, fuzz.Outcome(**outcome))
+        for kind, outcome in json.loads(path.read_text(encoding="utf-8"))
+    ]

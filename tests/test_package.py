@@ -28,8 +28,13 @@ HEAVY = SCREEN | {"torch", "numpy", "dask", "scipy", "skimage"}
 
 def modules_after(code: str) -> set[str]:
     """Top-level modules that a fresh Python has imported once it has run `code`."""
-    script = f"{code}\nimport sys\nprint('imported:', *{{name.partition('.')[0] for name in sys.modules}})"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    script = (
+        f"{code}\nimport sys\nprint('imported:', *{{name.partition('.')[0] for name in "
+        f"sys.modules}})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.rpartition("imported:")[2].split())
 
@@ -37,7 +42,9 @@ def modules_after(code: str) -> set[str]:
 def compute_modules() -> list[str]:
     """Every module of the package outside the widget wing."""
     found = pkgutil.walk_packages([str(PACKAGE)], "napari_mdeblurgan.")
-    return sorted(each.name for each in found if not each.name.startswith("napari_mdeblurgan.widgets"))
+    return sorted(
+        each.name for each in found if not each.name.startswith("napari_mdeblurgan.widgets")
+    )
 
 
 def test_importing_the_package_imports_nothing_heavy():
@@ -45,7 +52,9 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_listing_the_models_does_not_import_torch():
-    assert "torch" not in modules_after("from napari_mdeblurgan.model import list_models; list_models()")
+    assert "torch" not in modules_after(
+        "from napari_mdeblurgan.model import list_models; list_models()"
+    )
 
 
 def test_showing_the_help_of_the_command_does_not_import_torch():
@@ -113,7 +122,9 @@ def test_the_installed_package_has_its_entry_points_and_metadata():
     installed = metadata("napari-mdeblurgan")
     assert "Framework :: napari" in installed.get_all("Classifier")
     assert installed["License-Expression"] == "BSD-3-Clause"
-    (plugin,) = (each for each in entry_points(group="napari.manifest") if each.name == "napari-mdeblurgan")
+    (plugin,) = (
+        each for each in entry_points(group="napari.manifest") if each.name == "napari-mdeblurgan"
+    )
     assert plugin.value == "napari_mdeblurgan:napari.yaml"
     (command,) = entry_points(group="console_scripts", name="mdeblurgan")
     assert callable(command.load())
@@ -122,7 +133,9 @@ def test_the_installed_package_has_its_entry_points_and_metadata():
 def test_neither_qt_nor_a_newest_torch_is_demanded():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     demanded = [each.lower() for each in project["dependencies"]]
-    assert not any(each.startswith(("pyqt5", "pyqt6", "pyside")) or "napari[" in each for each in demanded)
+    assert not any(
+        each.startswith(("pyqt5", "pyqt6", "pyside")) or "napari[" in each for each in demanded
+    )
     (torch,) = (each for each in demanded if each.startswith("torch"))
     assert "<" not in torch
     assert "==" not in torch
@@ -133,7 +146,15 @@ def test_every_library_that_the_package_imports_is_demanded():
     demanded = {re.split(r"[^\w-]", each)[0].lower() for each in project["dependencies"]}
     names = {"PIL": "pillow", "skimage": "scikit-image", "tomli_w": "tomli-w"}
     # used where they are installed, or by type checkers alone
-    optional = {"_typeshed", "bioimageio", "distributed", "onnxruntime", "tensorboardX", "torchvision", "yaml"}
+    optional = {
+        "_typeshed",
+        "bioimageio",
+        "distributed",
+        "onnxruntime",
+        "tensorboardX",
+        "torchvision",
+        "yaml",
+    }
     optional |= set(packages())  # of the extra for formats
     imported = set()
     for path in PACKAGE.rglob("*.py"):
@@ -148,13 +169,26 @@ def test_every_library_that_the_package_imports_is_demanded():
 
 def test_the_wheel_holds_every_file_of_the_package(tmp_path):
     environment = os.environ | {"HATCH_BUILD_NO_HOOKS": "true"}
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    build = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "--target",
+        "wheel",
+        "--directory",
+        str(tmp_path),
+    ]
     subprocess.run(build, cwd=ROOT, env=environment, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("napari_mdeblurgan/")}
+    packed = {
+        name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("napari_mdeblurgan/")
+    }
     source = ROOT / "src"
     files = {
-        path.relative_to(source).as_posix() for path in (source / "napari_mdeblurgan").rglob("*") if path.is_file()
+        path.relative_to(source).as_posix()
+        for path in (source / "napari_mdeblurgan").rglob("*")
+        if path.is_file()
     }
     generated = {name for name in files if "__pycache__" in name or name.endswith("/_version.py")}
     assert packed == files - generated

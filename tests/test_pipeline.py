@@ -1,4 +1,6 @@
-"""The one way from an image to its result: what is told, what is written, and that both routes do the same."""
+"""The one way from an image to its result: what is told, what is written, and that both routes do
+the same.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ BOTH = pytest.mark.parametrize("ending", [".tif", ".ome.tif", ".ome.zarr"])
 @pytest.fixture
 def image() -> Micrograph:
     data = np.random.default_rng(0).integers(100, 4000, (2, 70, 90)).astype(np.uint16)
-    return Micrograph(da.from_array(data, chunks=50), "CYX", {"X": 0.5, "Y": 0.5}, "µm", name="cells")
+    return Micrograph(
+        da.from_array(data, chunks=50), "CYX", {"X": 0.5, "Y": 0.5}, "µm", name="cells"
+    )
 
 
 def told(image: Micrograph, model: Model, request: Request) -> tuple[list[Event], list[Progress]]:
@@ -96,13 +100,22 @@ def test_what_cannot_be_restored_leaves_nothing_behind(
     tiny_model: Models, image: Micrograph, tmp_path: Path, ending: str
 ) -> None:
     with pytest.raises(ImageError, match="for RGB images"):
-        told(image, tiny_model(3), Request(output=tmp_path / f"sharp{ending}", report=tmp_path / "page.html"))
+        told(
+            image,
+            tiny_model(3),
+            Request(output=tmp_path / f"sharp{ending}", report=tmp_path / "page.html"),
+        )
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("scale", "fits"), [(4, False), (2, True)])
 def test_memory_is_asked_for_what_the_models_own_factor_takes(
-    tiny_model: Models, image: Micrograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: int, fits: bool
+    tiny_model: Models,
+    image: Micrograph,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scale: int,
+    fits: bool,
 ) -> None:
     model, free = tiny_model(1, scale), image.data.nbytes * (1 + 3**2) / room.SHARE
     memory = room.psutil.virtual_memory()._replace(available=int(free))

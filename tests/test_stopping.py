@@ -9,7 +9,16 @@ import pytest
 
 from napari_mdeblurgan import stopping
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.stopping import Meter, Stopped, attending, look_up, looking_up, metered, portion, stoppable
+from napari_mdeblurgan.stopping import (
+    Meter,
+    Stopped,
+    attending,
+    look_up,
+    looking_up,
+    metered,
+    portion,
+    stoppable,
+)
 
 
 def test_portions_lie_within_each_other_and_the_share_never_falls() -> None:
@@ -45,7 +54,9 @@ def test_a_portion_that_is_done_again_takes_nothing_back() -> None:
             assert meter.share == 0.9
 
 
-def test_work_in_a_thread_gives_signs_of_life_and_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_in_a_thread_gives_signs_of_life_and_its_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(stopping, "HEARTBEAT_S", 0.01)
     on = threading.Event()
 
@@ -62,7 +73,9 @@ def test_work_in_a_thread_gives_signs_of_life_and_its_result(monkeypatch: pytest
     assert finished(steps).startswith("attended")
 
 
-def test_closing_stops_the_work_where_it_looks_up_and_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_stops_the_work_where_it_looks_up_and_leaves_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(stopping, "HEARTBEAT_S", 0.01)
     before, ended = threading.active_count(), []
 

@@ -13,7 +13,10 @@ import tifffile
 from napari_mdeblurgan.errors import NoTorch, need_torch
 
 BROKEN = "libcudart.so.12: cannot open shared object file"
-MISSING = "PyTorch, which the models run on, is not installed; install it with `pip install torch`, and start anew."
+MISSING = (
+    "PyTorch, which the models run on, is not installed; install it with `pip install "
+    "torch`, and start anew."
+)
 UNLOADABLE = f"PyTorch, which the models run on, cannot be loaded ({BROKEN}); install it again"
 
 PROGRAM = """
@@ -46,7 +49,9 @@ def image(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("sentence", [MISSING, UNLOADABLE])
 @pytest.mark.parametrize("command", ["restore", "batch", "simulate", "evaluate", "train"])
-def test_a_command_ends_in_one_sentence(tmp_path: Path, image: Path, command: str, sentence: str) -> None:
+def test_a_command_ends_in_one_sentence(
+    tmp_path: Path, image: Path, command: str, sentence: str
+) -> None:
     out = tmp_path / "out"
     target = [str(tmp_path / "b.tif")] if command == "restore" else ["--output", str(out)]
     source = image if command == "restore" else image.parent
@@ -62,9 +67,12 @@ def test_a_command_ends_in_one_sentence(tmp_path: Path, image: Path, command: st
 def test_a_batch_marks_no_image_as_failed(tmp_path: Path, image: Path) -> None:
     out = tmp_path / "out"
     program = PROGRAM.replace("{error}", ERRORS[MISSING])
-    subprocess.run([sys.executable, "-c", program, "batch", image.parent, "--output", out], check=False)
+    subprocess.run(
+        [sys.executable, "-c", program, "batch", image.parent, "--output", out], check=False
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "napari_mdeblurgan", "batch", image.parent, "--output", out], check=False
+        [sys.executable, "-m", "napari_mdeblurgan", "batch", image.parent, "--output", out],
+        check=False,
     )
     assert done.returncode == 0
     assert (out / "a.ome.tif").exists()
@@ -78,5 +86,7 @@ def test_a_library_that_torch_misses_is_named(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Without(), *sys.meta_path])
-    with pytest.raises(NoTorch, match=r"cannot be loaded \(No module named 'sympy'\); install it again"):
+    with pytest.raises(
+        NoTorch, match=r"cannot be loaded \(No module named 'sympy'\); install it again"
+    ):
         need_torch()

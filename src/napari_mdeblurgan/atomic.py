@@ -21,14 +21,17 @@ PART = re.compile(r"\.[0-9a-f]{16}\.part")  # the names of files that are being 
 
 @contextmanager
 def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[BinaryIO]:
-    """Open a hidden file beside `path`; once all is written and safe on disk, it takes the place of `path`.
+    """Open a hidden file beside `path`; once all is written and safe on disk, it takes the place of
+    `path`.
 
-    If anything goes wrong on the way, cancelling included, the hidden file is removed and `path` stays what it was.
+    If anything goes wrong on the way, cancelling included, the hidden file is removed and `path`
+    stays what it was.
 
     Raises
     ------
     FileError
-        If the folder is missing (unless `make_folders`) or not writable, the disk is full, or a device or the like has that name.
+        If the folder is missing (unless `make_folders`) or not writable, the disk is full, or a
+        device or the like has that name.
     """
     refuse_no_file(path)
     target = real_path(path)
@@ -64,9 +67,11 @@ def refuse_no_file(path: str | Path) -> None:
 
 @contextmanager
 def all_or_none(folder: Path) -> Iterator[Path]:
-    """Make a hidden folder within `folder`; once all is written, what lies in it takes its names in `folder`, replacing others.
+    """Make a hidden folder within `folder`; once all is written, what lies in it takes its names in
+    `folder`, replacing others.
 
-    If anything goes wrong on the way, cancelling included, the hidden folder is removed and `folder` stays what it was.
+    If anything goes wrong on the way, cancelling included, the hidden folder is removed and
+    `folder` stays what it was.
 
     Raises
     ------
@@ -85,7 +90,9 @@ def all_or_none(folder: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
-        raise FileError(f"Folder {folder} cannot be written to: {reason_of(error, folder)}.") from error
+        raise FileError(
+            f"Folder {folder} cannot be written to: {reason_of(error, folder)}."
+        ) from error
 
 
 def _take_place(new: Path, target: Path, old: Path) -> None:
@@ -111,11 +118,15 @@ def reason_of(error: OSError, folder: Path) -> str:
             return "it would be larger than a file may be there; choose another folder"
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return f"folder {folder} may not be written to; choose another"
-        case errno.ENOENT | errno.ENOTDIR | errno.EEXIST if taken := _file_among(error.filename, folder):
+        case errno.ENOENT | errno.ENOTDIR | errno.EEXIST if taken := _file_among(
+            error.filename, folder
+        ):
             return f"{taken} is a file; choose another folder"
         case errno.ENOENT if error.filename and Path(error.filename).parent.is_dir():
             return f"nothing can be made in {Path(error.filename).parent}; choose another folder"
-        case errno.ENOENT | errno.EEXIST | errno.ELOOP if link := _lost_among(error.filename, folder):
+        case errno.ENOENT | errno.EEXIST | errno.ELOOP if link := _lost_among(
+            error.filename, folder
+        ):
             return f"{link} is a link that leads nowhere; remove it, or choose another folder"
         case errno.ENOENT | errno.ENOTDIR:
             return f"there is no folder {folder}; make it first"
@@ -125,12 +136,16 @@ def reason_of(error: OSError, folder: Path) -> str:
 
 
 def _file_among(name: str | None, folder: Path) -> Path | None:
-    """What is no folder although one is to be there: what could not be made, the folder it was for, or one above that."""
+    """What is no folder although one is to be there: what could not be made, the folder it was for,
+    or one above that.
+    """
     places = (Path(name or folder), folder, *folder.parents)
     return next((place for place in places if place.exists() and not place.is_dir()), None)
 
 
 def _lost_among(name: str | None, folder: Path) -> Path | None:
-    """The link that leads nowhere among what could not be made, the folder it was for, and those above that."""
+    """The link that leads nowhere among what could not be made, the folder it was for, and those
+    above that.
+    """
     places = (Path(name or folder), folder, *folder.parents)
     return next((place for place in places if place.is_symlink() and not place.exists()), None)

@@ -1,7 +1,7 @@
 """The `mdeblurgan` command: restoration without a window.
 
-Exit codes: 0 when all that was asked is done, 2 for wrong use, 1 for work that failed, 130 when interrupted. Whatever goes
-wrong is said in one line on stderr.
+Exit codes: 0 when all that was asked is done, 2 for wrong use, 1 for work that failed, 130 when
+interrupted. Whatever goes wrong is said in one line on stderr.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ app = typer.Typer(
 
 
 LAST_STREAM = 2  # number of the standard error
-KERNELS = "256"  # machine code that oneDNN keeps; by itself it keeps up to 1,024 pieces, some 100 MB
+KERNELS = (
+    "256"  # machine code that oneDNN keeps; by itself it keeps up to 1,024 pieces, some 100 MB
+)
 
 
 def main() -> None:
@@ -47,14 +49,21 @@ def main() -> None:
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)  # this process is ours alone
     _stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # a stream that was put in place of the terminal's
+        with contextlib.suppress(
+            AttributeError
+        ):  # a stream that was put in place of the terminal's
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    with contextlib.redirect_stdout(Escaping(sys.stdout)), contextlib.redirect_stderr(Escaping(sys.stderr)):
+    with (
+        contextlib.redirect_stdout(Escaping(sys.stdout)),
+        contextlib.redirect_stderr(Escaping(sys.stderr)),
+    ):
         app(prog_name="mdeblurgan")
 
 
 def _stand_in_for_closed_streams() -> None:
-    """What a caller closed leads nowhere; else the next file that is opened would take its number, and what is printed."""
+    """What a caller closed leads nowhere; else the next file that is opened would take its number,
+    and what is printed.
+    """
     if None not in (sys.stdin, sys.stdout, sys.stderr):
         return
     while (number := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
@@ -78,10 +87,16 @@ def _debug(context: typer.Context, wanted: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", callback=_debug, help="Show where in the program an error came from.")
+        bool,
+        typer.Option(
+            "--debug", callback=_debug, help="Show where in the program an error came from."
+        ),
     ] = False,
 ) -> None:
     """Deblur micrographs and double their pixel density.
@@ -92,7 +107,18 @@ def _common(
     """
 
 
-for command in (restore, batch, models, demo, simulate, train, evaluate, pairs, focus_stack, fine_tune):
+for command in (
+    restore,
+    batch,
+    models,
+    demo,
+    simulate,
+    train,
+    evaluate,
+    pairs,
+    focus_stack,
+    fine_tune,
+):
     app.command()(command)
 app.command("export")(export_model)
 app.command("import")(import_model)

@@ -25,7 +25,8 @@ INK, PAPER, FRAME = (255, 255, 255), (24, 24, 24), (255, 214, 10)
 
 
 def middle_plane(image: Micrograph) -> np.ndarray:
-    """The plane that stands for a stack: the middle along every leading axis, the first of the channels.
+    """The plane that stands for a stack: the middle along every leading axis, the first of the
+    channels.
 
     Returns
     -------
@@ -38,22 +39,29 @@ def middle_plane(image: Micrograph) -> np.ndarray:
 def middle_index(image: Micrograph) -> tuple[int, ...]:
     """Where that plane is along the axes before y and x."""
     leading = image.axes.removesuffix("S").removesuffix("YX")
-    return tuple(0 if axis == "C" else length // 2 for axis, length in zip(leading, image.data.shape, strict=False))
+    return tuple(
+        0 if axis == "C" else length // 2
+        for axis, length in zip(leading, image.data.shape, strict=False)
+    )
 
 
-def comparison(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = ("before", "after")) -> np.ndarray:
+def comparison(
+    before: np.ndarray, after: np.ndarray, names: tuple[str, str] = ("before", "after")
+) -> np.ndarray:
     """Draw the picture.
 
-    Left the image before, enlarged by bicubic interpolation to the density of the image after, on the right; below, from
-    both, the part where the image before has most detail, magnified threefold without interpolation. Contrast limits are
-    those of the image before: the whole range of uint8, else its percentiles 0.1 and 99.9. Panels of more than 960 pixels
-    are reduced; the magnified parts never are. Only what is shown is converted, so that the picture takes little memory
-    beside the images.
+    Left the image before, enlarged by bicubic interpolation to the density of the image after, on
+    the right; below, from both, the part where the image before has most detail, magnified
+    threefold without interpolation. Contrast limits are those of the image before: the whole range
+    of uint8, else its percentiles 0.1 and 99.9. Panels of more than 960 pixels are reduced; the
+    magnified parts never are. Only what is shown is converted, so that the picture takes little
+    memory beside the images.
 
     Parameters
     ----------
     before, after : ndarray
-        (y, x) or (y, x, 3 or 4), any real type; `after` is as large as `before` or a whole number of times larger.
+        (y, x) or (y, x, 3 or 4), any real type; `after` is as large as `before` or a whole number
+        of times larger.
     names : (str, str)
         What is written above the two.
 
@@ -69,21 +77,30 @@ def comparison(before: np.ndarray, after: np.ndarray, names: tuple[str, str] = (
     """
     factor = after.shape[0] // before.shape[0] if before.size else 0
     if not factor or after.shape[:2] != tuple(factor * length for length in before.shape[:2]):
-        raise ImageError(f"An image of shape {after.shape} is no restoration of one of shape {before.shape}.")
+        raise ImageError(
+            f"An image of shape {after.shape} is no restoration of one of shape {before.shape}."
+        )
     limits = _limits(before)
     height, width = after.shape[:2]
     shrink = min(1.0, PANEL[1] / max(height, width))
     panel = (max(PANEL[0], round(width * shrink)), max(1, round(height * shrink)))
     image = (max(1, round(width * shrink)), panel[1])
 
-    y, x, crop = _most_detailed(before, factor, (panel[0] // ZOOM, max(1, round(panel[0] * 0.6)) // ZOOM))
+    y, x, crop = _most_detailed(
+        before, factor, (panel[0] // ZOOM, max(1, round(panel[0] * 0.6)) // ZOOM)
+    )
     region = (slice(y, y + crop[1]), slice(x, x + crop[0]))
     enlarged = _enlarged(before, factor, region, limits)
     restored = _bytes(after[region], limits)
 
     zoom = (crop[0] * ZOOM, crop[1] * ZOOM)
-    labels = (f"{names[0]} (enlarged by bicubic interpolation)" if factor > 1 else names[0], names[1])
-    canvas = Image.new("RGB", (2 * panel[0] + DIVIDER, panel[1] + zoom[1] + 2 * LABEL_BAND + DIVIDER), PAPER)
+    labels = (
+        f"{names[0]} (enlarged by bicubic interpolation)" if factor > 1 else names[0],
+        names[1],
+    )
+    canvas = Image.new(
+        "RGB", (2 * panel[0] + DIVIDER, panel[1] + zoom[1] + 2 * LABEL_BAND + DIVIDER), PAPER
+    )
     draw = ImageDraw.Draw(canvas)
     corners = tuple(value * shrink for value in (x, y, x + crop[0], y + crop[1]))
     below = LABEL_BAND + panel[1] + DIVIDER
@@ -153,17 +170,24 @@ def _sampling_step(image: np.ndarray) -> int:
 
 
 def _panel(image: np.ndarray, size: tuple[int, int], limits: tuple[float, float]) -> Image.Image:
-    """An image in `size` (width, height), enlarged or reduced; of a large one, a band of rows at a time is converted."""
+    """An image in `size` (width, height), enlarged or reduced; of a large one, a band of rows at a
+    time is converted.
+    """
     height, width = image.shape[:2]
     step = max(1, min(height // size[1], width // size[0]))
     rows = step * max(1, BAND_VALUES // (step * width * (image.shape[2] if image.ndim == 3 else 1)))
-    bands = (Image.fromarray(_bytes(image[y : y + rows], limits)).reduce(step) for y in range(0, height, rows))
+    bands = (
+        Image.fromarray(_bytes(image[y : y + rows], limits)).reduce(step)
+        for y in range(0, height, rows)
+    )
     reduced = Image.fromarray(np.concatenate([np.asarray(band) for band in bands]))
     return reduced.resize(size, Image.Resampling.BICUBIC, box=(0, 0, width / step, height / step))
 
 
 def _bytes(image: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """(y, x) or (y, x, 3) uint8 between the contrast limits; NaN is black, transparency is left out."""
+    """(y, x) or (y, x, 3) uint8 between the contrast limits; NaN is black, transparency is left
+    out.
+    """
     low, high = limits
     colours = image[..., :3] if image.ndim == 3 else image
     if colours.dtype == np.uint8 and (low, high) == (0, 255):
@@ -172,32 +196,56 @@ def _bytes(image: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     return np.rint(np.clip(np.nan_to_num(scaled, posinf=255), 0, 255)).astype(np.uint8)
 
 
-def _most_detailed(image: np.ndarray, factor: int, size: tuple[int, int]) -> tuple[int, int, tuple[int, int]]:
-    """Where the steepest gradients gather in the image before: y, x, (width, height) in pixels of the image after."""
+def _most_detailed(
+    image: np.ndarray, factor: int, size: tuple[int, int]
+) -> tuple[int, int, tuple[int, int]]:
+    """Where the steepest gradients gather in the image before: y, x, (width, height) in pixels of
+    the image after.
+    """
     step = _sampling_step(image)
     part = image[::step, ::step]
-    grey = part[..., :3].astype(np.float64).mean(axis=-1) if part.ndim == 3 else part.astype(np.float64)
+    grey = (
+        part[..., :3].astype(np.float64).mean(axis=-1)
+        if part.ndim == 3
+        else part.astype(np.float64)
+    )
     grey = np.nan_to_num(grey, posinf=0, neginf=0)
     height, width = image.shape[:2]
     low = min(width, max(1, size[0] // factor)), min(height, max(1, size[1] // factor))
     slopes = sum(np.abs(np.gradient(grey, axis=axis)) for axis in (0, 1) if grey.shape[axis] > 1)
     slopes = np.minimum(slopes, np.percentile(slopes, 99.9))
-    window = tuple(min(length, max(1, edge // step)) for edge, length in zip(low[::-1], grey.shape, strict=True))
+    window = tuple(
+        min(length, max(1, edge // step))
+        for edge, length in zip(low[::-1], grey.shape, strict=True)
+    )
     density = uniform_filter(slopes, window, mode="constant")
-    density = density[tuple(slice(w // 2, w // 2 + n - w + 1) for w, n in zip(window, grey.shape, strict=True))]
+    density = density[
+        tuple(slice(w // 2, w // 2 + n - w + 1) for w, n in zip(window, grey.shape, strict=True))
+    ]
     y, x = (int(at) * step for at in np.unravel_index(int(density.argmax()), density.shape))
     y, x = min(y, height - low[1]), min(x, width - low[0])
     return y * factor, x * factor, (low[0] * factor, low[1] * factor)
 
 
-def _enlarged(image: np.ndarray, factor: int, region: tuple[slice, slice], limits: tuple[float, float]) -> np.ndarray:
-    """A part of the image before at the density of the image after, by bicubic interpolation; uint8."""
+def _enlarged(
+    image: np.ndarray, factor: int, region: tuple[slice, slice], limits: tuple[float, float]
+) -> np.ndarray:
+    """A part of the image before at the density of the image after, by bicubic interpolation;
+    uint8.
+    """
     margin = 4
     starts = [max(0, part.start // factor - margin) for part in region]
-    stops = [min(n, part.stop // factor + margin) for n, part in zip(image.shape, region, strict=False)]
+    stops = [
+        min(n, part.stop // factor + margin) for n, part in zip(image.shape, region, strict=False)
+    ]
     crop = Image.fromarray(_bytes(image[starts[0] : stops[0], starts[1] : stops[1]], limits))
-    large = np.asarray(crop.resize((crop.width * factor, crop.height * factor), Image.Resampling.BICUBIC))
-    y, x = (slice(p.start - s * factor, p.stop - s * factor) for p, s in zip(region, starts, strict=True))
+    large = np.asarray(
+        crop.resize((crop.width * factor, crop.height * factor), Image.Resampling.BICUBIC)
+    )
+    y, x = (
+        slice(p.start - s * factor, p.stop - s * factor)
+        for p, s in zip(region, starts, strict=True)
+    )
     return large[y, x]
 
 

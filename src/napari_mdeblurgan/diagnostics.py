@@ -1,4 +1,6 @@
-"""What a bug report should tell: versions, the machine, models and folders. Nothing is asked of the network."""
+"""What a bug report should tell: versions, the machine, models and folders. Nothing is asked of the
+network.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.folders import cache_folder
 from napari_mdeblurgan.model import BUNDLED_FOLDER, model_files, read_card, user_model_folder
 
-LIBRARIES = """torch numpy scipy scikit-image dask zarr yaozarrs tifffile imagecodecs pydantic safetensors
+LIBRARIES = """torch numpy scipy scikit-image dask zarr yaozarrs tifffile imagecodecs pydantic
+safetensors
 napari npe2 magicgui superqt QtPy PyQt6 PySide6 PyQt5
 bioimageio.core bioimageio.spec onnx onnxruntime tensorboardX distributed""".split()
 VARIABLES = "MDEBLURGAN_ NAPARI_ QT_ CUDA_VISIBLE_DEVICES OMP_NUM_THREADS PYTORCH_".split()
@@ -37,7 +40,9 @@ def diagnose() -> Iterator[Section]:
     yield Section("Machine", _machine())
     yield Section("Models", tuple(_models()))
     yield Section("Folders", tuple(_folders()))
-    if settings := tuple((name, os.environ[name]) for name in sorted(os.environ) if name.startswith(tuple(VARIABLES))):
+    if settings := tuple(
+        (name, os.environ[name]) for name in sorted(os.environ) if name.startswith(tuple(VARIABLES))
+    ):
         yield Section("Environment", settings)
     yield Section("Devices", tuple(_devices()))
 
@@ -71,7 +76,11 @@ def _models() -> Iterator[tuple[str, str]]:
         else:
             kind = {1: "grey", 3: "RGB"}.get(card.channels, f"{card.channels} channels")
             factor = card.output_scale or card.scale
-            yield name, f"{origin}, ×{factor}, {kind}, written by {card.version}, {card.weights_sha256[:12]}"
+            yield (
+                name,
+                f"{origin}, ×{factor}, {kind}, written by {card.version}, "
+                f"{card.weights_sha256[:12]}",
+            )
 
 
 def _folders() -> Iterator[tuple[str, str]]:
@@ -83,11 +92,21 @@ def _folders() -> Iterator[tuple[str, str]]:
 def _devices() -> Iterator[tuple[str, str]]:
     """The devices, and what "auto" comes to on each; or why there are none."""
     try:
-        from napari_mdeblurgan.restoration.device import available_devices, device_label, pick_device, pick_precision
+        from napari_mdeblurgan.restoration.device import (
+            available_devices,
+            device_label,
+            pick_device,
+            pick_precision,
+        )
 
         chosen = pick_device()
         for device in available_devices():
             auto = ", chosen by auto" if device == chosen else ""
             yield device, f"{device_label(device)}, {pick_precision('auto', device)}{auto}"
-    except Exception as error:  # a broken installation of torch is just what a report should tell of
-        yield "none", f"torch cannot be used: {type(error).__name__}: {' '.join(str(error).split())}"
+    except (
+        Exception
+    ) as error:  # a broken installation of torch is just what a report should tell of
+        yield (
+            "none",
+            f"torch cannot be used: {type(error).__name__}: {' '.join(str(error).split())}",
+        )

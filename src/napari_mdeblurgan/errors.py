@@ -36,28 +36,33 @@ class NoTorch(MdeblurganError):
 
 
 def need_torch() -> None:
-    """Import torch before any work, so that what it lacks is said in one sentence; a second time this costs nothing.
+    """Import torch before any work, so that what it lacks is said in one sentence; a second time
+    this costs nothing.
 
     Raises
     ------
     NoTorch
-        If it is not installed, or its installation is broken: libraries that are missing or do not fit each other.
+        If it is not installed, or its installation is broken: libraries that are missing or do not
+        fit each other.
     """
     try:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "torch":
             raise NoTorch(
-                "PyTorch, which the models run on, is not installed; install it with `pip install torch`, and start anew."
+                "PyTorch, which the models run on, is not installed; install it with `pip install "
+                "torch`, and start anew."
             ) from None
         raise _broken(error) from None
-    except Exception as error:  # a damaged installation raises OSError, ImportError, RuntimeError, AttributeError …
+    # a damaged installation raises OSError, ImportError, RuntimeError, AttributeError …
+    except Exception as error:
         raise _broken(error) from None
 
 
 def _broken(error: Exception) -> NoTorch:
     reason = " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__
     return NoTorch(
-        f"PyTorch, which the models run on, cannot be loaded ({reason}); install it again, as `pip install "
+        f"PyTorch, which the models run on, cannot be loaded ({reason}); install it again, as "
+        "`pip install "
         "--force-reinstall torch` does, and start anew."
     )

@@ -15,7 +15,12 @@ from napari_mdeblurgan.own_folder import refuse_links
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}  # as NFS without lockd, FUSE, …
+NO_LOCKS = {
+    errno.ENOLCK,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.ENOTSUP,
+}  # as NFS without lockd, FUSE, …
 
 
 class Busy(FileError):
@@ -23,7 +28,8 @@ class Busy(FileError):
 
 
 class Lock:
-    """Hold of something until `release` or the end of the process, however it ends; to be used in a ``with`` block, too.
+    """Hold of something until `release` or the end of the process, however it ends; to be used in a
+    ``with`` block, too.
 
     Attributes
     ----------
@@ -31,14 +37,18 @@ class Lock:
         What the user should know, in one sentence, where the file system has no locks; else empty.
     """
 
-    def __init__(self, held: BaseFileLock | None, path: Path, note: str = "", *, temporary: bool = False) -> None:
+    def __init__(
+        self, held: BaseFileLock | None, path: Path, note: str = "", *, temporary: bool = False
+    ) -> None:
         self._held, self._path, self._temporary = held, path, temporary
         self.note = note
 
     def release(self) -> None:
         """Let others have it."""
         if self._temporary:
-            with contextlib.suppress(OSError):  # Windows removes no file that is open, but this one when it is released
+            with contextlib.suppress(
+                OSError
+            ):  # Windows removes no file that is open, but this one when it is released
                 self._path.unlink()
         if self._held is not None:
             self._held.release()
@@ -50,8 +60,11 @@ class Lock:
         self.release()
 
 
-def locked(given: Path, lock: Path, work: str, *, wait_s: float = 0, temporary: bool = False) -> Lock:
-    """Take a folder, or a file, for this process alone; where the file system has no locks, go on with a sentence.
+def locked(
+    given: Path, lock: Path, work: str, *, wait_s: float = 0, temporary: bool = False
+) -> Lock:
+    """Take a folder, or a file, for this process alone; where the file system has no locks, go on
+    with a sentence.
 
     Parameters
     ----------
@@ -82,7 +95,8 @@ def locked(given: Path, lock: Path, work: str, *, wait_s: float = 0, temporary: 
         held.acquire()
     except Timeout:
         raise Busy(
-            f"Another {work} is at work in {given}; wait until it has finished, or choose another folder."
+            f"Another {work} is at work in {given}; wait until it has finished, or choose another "
+            "folder."
         ) from None
     except (FileExistsError, NotADirectoryError):
         raise FileError(f"{given} is a file; choose a folder for the results.") from None
@@ -96,7 +110,9 @@ def locked(given: Path, lock: Path, work: str, *, wait_s: float = 0, temporary: 
 
 
 def is_held(lock: Path) -> bool:
-    """Whether another process, or another part of this one, has taken a lock that `locked` makes."""
+    """Whether another process, or another part of this one, has taken a lock
+    that `locked` makes.
+    """
     if not lock.exists():
         return False
     try:
@@ -109,10 +125,17 @@ def is_held(lock: Path) -> bool:
 
 
 def _without(given: Path, lock: Path, work: str, temporary: bool) -> Lock:
-    note = f"{given} is on a file system without locks; see to it that no other {work} uses it at the same time."
+    note = (
+        f"{given} is on a file system without locks; see to it that no other {work} uses it at "
+        "the same time."
+    )
     return Lock(None, lock, note, temporary=temporary)
 
 
 def _options(kind: Any) -> dict[str, Any]:
     """A mark in the file instead of a lock would stay after a kill, so that none is wanted."""
-    return {"fallback_to_soft": False} if "fallback_to_soft" in inspect.signature(kind.__init__).parameters else {}
+    return (
+        {"fallback_to_soft": False}
+        if "fallback_to_soft" in inspect.signature(kind.__init__).parameters
+        else {}
+    )

@@ -1,4 +1,6 @@
-"""Paths as they are given and as they are meant; and where the package keeps what it can fetch or make again."""
+"""Paths as they are given and as they are meant; and where the package keeps what it can fetch or
+make again.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,18 @@ def at_home(path: str | Path) -> Path:
 
 
 def real_path(path: str | Path) -> Path:
-    """A path as a whole, with links followed as far as they lead somewhere; `Path.resolve` fails where they go in a circle."""
+    """A path as a whole, with links followed as far as they lead somewhere; `Path.resolve` fails
+    where they go in a circle.
+    """
     return Path(os.path.realpath(path))
 
 
 def no_file(path: str | Path) -> str | None:
-    """What stands at a path, or where a link there leads, that is neither a file nor a folder: "a pipe"; None for all else.
+    """What stands at a path, or where a link there leads, that is neither a file nor a folder: "a
+    pipe"; None for all else.
 
-    Reading from such a thing may wait for ever, and what takes its place may be missed by the whole system.
+    Reading from such a thing may wait for ever, and what takes its place may be missed by the whole
+    system.
     """
     try:
         mode = Path(path).stat().st_mode
@@ -46,6 +52,8 @@ def no_file(path: str | Path) -> str | None:
 
 
 def cache_folder() -> Path:
-    """The folder that MDEBLURGAN_CACHE of the environment names, or the user's cache folder; it may not be there yet."""
+    """The folder that MDEBLURGAN_CACHE of the environment names, or the user's cache folder; it may
+    not be there yet.
+    """
     chosen = os.environ.get(CACHE_VARIABLE)
     return at_home(chosen) if chosen else platformdirs.user_cache_path("napari-mdeblurgan")

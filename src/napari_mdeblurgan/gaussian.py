@@ -1,4 +1,6 @@
-"""Where a Gaussian ends and which one is closest to an objective, for all that blur by one or have to know how far that looks."""
+"""Where a Gaussian ends and which one is closest to an objective, for all that blur by one or have
+to know how far that looks.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""A trained network and its card, in one file; the models that come with the package and the user's own.
+"""A trained network and its card, in one file; the models that come with the package and the user's
+own.
 
-A model file is safetensors; the card is JSON under the key "mdeblurgan" of the header's metadata. Nothing is unpickled.
-Reading a card or listing the models does not import torch.
+A model file is safetensors; the card is JSON under the key "mdeblurgan" of the header's metadata.
+Nothing is unpickled. Reading a card or listing the models does not import torch.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network ready for work, with its card. The network is in evaluation mode, float32, on the CPU."""
+    """A network ready for work, with its card. The network is in evaluation mode, float32, on the
+    CPU.
+    """
 
     card: ModelCard
     network: Network
@@ -86,7 +89,8 @@ def read_card(path: str | Path) -> ModelCard:
 
 
 def load_model(name_or_path: str | Path) -> Model:
-    """Load a model by the name of a bundled or a user's model, or by the path of a .safetensors file.
+    """Load a model by the name of a bundled or a user's model, or by the path of a .safetensors
+    file.
 
     Besides the network itself, no more than a few megabytes are used.
 
@@ -95,8 +99,8 @@ def load_model(name_or_path: str | Path) -> Model:
     NoTorch
         If PyTorch cannot be used.
     ModelError
-        If there is no such model, or its file is refused: a pickle, damaged, altered, from a newer version, or with
-        weights that do not fit its card.
+        If there is no such model, or its file is refused: a pickle, damaged, altered, from a newer
+        version, or with weights that do not fit its card.
     """
     path = find_model(name_or_path)
     need_torch()
@@ -110,25 +114,35 @@ def load_model(name_or_path: str | Path) -> Model:
             if not read_tensor(file, header.tensors[name], state[name].numpy(), digest):
                 broken = broken or name
     if digest.hexdigest() != card.weights_sha256:
-        raise ModelError(f"{path.name} was altered after saving (its weights fail their checksum); fetch it again.")
+        raise ModelError(
+            f"{path.name} was altered after saving (its weights fail their checksum); fetch it "
+            "again."
+        )
     if broken:
-        raise ModelError(f"{path.name} has weights that are not finite (in {broken}); train or fetch the model again.")
+        raise ModelError(
+            f"{path.name} has weights that are not finite (in {broken}); train or fetch the model "
+            "again."
+        )
     return Model(card, network.eval().requires_grad_(False))
 
 
 def _empty_network(card: ModelCard, header: Header, file_name: str) -> Network:
-    """A network of the card's shape; nothing is allocated before the file is known to hold just that."""
+    """A network of the card's shape; nothing is allocated before the file is known to hold just
+    that.
+    """
     from napari_mdeblurgan.network.outline import outline as outline_of
 
     try:
         outline = outline_of(card.architecture)
     except ValueError as error:
         raise ModelError(
-            f"{file_name} has an architecture that this version cannot build ({error}); update the plugin."
+            f"{file_name} has an architecture that this version cannot build ({error}); update "
+            "the plugin."
         ) from None
     if outline.halo != card.halo:
         raise ModelError(
-            f"{file_name} has a card that contradicts itself: a halo of {card.halo} pixels where its architecture "
+            f"{file_name} has a card that contradicts itself: a halo of {card.halo} pixels where "
+            "its architecture "
             f"needs {outline.halo}; save the model again."
         )
     expected = {name: tuple(tensor.shape) for name, tensor in outline.state_dict().items()}
@@ -137,13 +151,16 @@ def _empty_network(card: ModelCard, header: Header, file_name: str) -> Network:
         if expected.get(name) != found.get(name):
             raise ModelError(
                 f"{file_name} does not fit its card: tensor {name[:60]!r} should be "
-                f"{_size(expected.get(name))} and is {_size(found.get(name))}; fetch or save it again."
+                f"{_size(expected.get(name))} and is {_size(found.get(name))}; fetch or save it "
+                "again."
             )
     return _filled(outline)
 
 
 def _filled(outline: Network) -> Network:
-    """An outline with memory for its weights, and the kernels that no file holds; nothing is drawn by chance."""
+    """An outline with memory for its weights, and the kernels that no file holds; nothing is drawn
+    by chance.
+    """
     import torch
 
     from napari_mdeblurgan.network.blocks import Fixed
@@ -171,7 +188,8 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
     card : ModelCard
         Its architecture, scale, channels, halo, version, date, format and digest are replaced.
     path : str or Path
-        Ends in .safetensors; folders are made as needed, an older file is replaced once the new one is complete.
+        Ends in .safetensors; folders are made as needed, an older file is replaced once the new one
+        is complete.
 
     Returns
     -------
@@ -189,11 +207,18 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
 
     path = at_home(path)
     if path.suffix != SUFFIX:
-        raise ModelError(f"A model is saved as a {SUFFIX} file, not as {path.name!r}; change the file's name.")
-    tensors = {name: np.ascontiguousarray(t.detach().float().cpu().numpy()) for name, t in network.state_dict().items()}
+        raise ModelError(
+            f"A model is saved as a {SUFFIX} file, not as {path.name!r}; change the file's name."
+        )
+    tensors = {
+        name: np.ascontiguousarray(t.detach().float().cpu().numpy())
+        for name, t in network.state_dict().items()
+    }
     for name, array in tensors.items():
         if not np.isfinite(array).all():
-            raise ModelError(f"The network's weights are not finite (in {name}); train it again at a lower rate.")
+            raise ModelError(
+                f"The network's weights are not finite (in {name}); train it again at a lower rate."
+            )
     fields = dataclasses.asdict(card) | {
         "architecture": network.architecture,
         "scale": network.scale,
@@ -210,19 +235,27 @@ def save_model(network: Network, card: ModelCard, path: str | Path) -> ModelCard
         written = check_card(fields)
         text = seal(fields)
     except (ValueError, TypeError, RecursionError) as error:
-        raise ModelError(f"The model's card cannot be saved ({' '.join(str(error).split())[:160]}); mend it.") from None
+        raise ModelError(
+            f"The model's card cannot be saved ({' '.join(str(error).split())[:160]}); mend it."
+        ) from None
     content = save(tensors, {CARD_KEY: text})
     if int.from_bytes(content[:8], "little") > MAX_HEADER_BYTES:
-        raise ModelError(f"The model's card is too long ({len(text)} characters); shorten its lists and scores.")
+        raise ModelError(
+            f"The model's card is too long ({len(text)} characters); shorten its lists and scores."
+        )
     with replacing(path, make_folders=True) as file:
         file.write(content)
     return written
 
 
 def user_model_folder() -> Path:
-    """Where the user's own models are: the environment's MDEBLURGAN_MODELS, or a folder of the user's data."""
+    """Where the user's own models are: the environment's MDEBLURGAN_MODELS, or a folder of the
+    user's data.
+    """
     chosen = os.environ.get(FOLDER_VARIABLE)
-    return at_home(chosen) if chosen else platformdirs.user_data_path("napari-mdeblurgan") / "models"
+    return (
+        at_home(chosen) if chosen else platformdirs.user_data_path("napari-mdeblurgan") / "models"
+    )
 
 
 def model_files() -> dict[str, Path]:
@@ -233,7 +266,9 @@ def model_files() -> dict[str, Path]:
             if path.name.startswith("."):
                 continue
             if path.stem in found:
-                logger.warning("%s is left out: a bundled model has its name; rename the file.", path)
+                logger.warning(
+                    "%s is left out: a bundled model has its name; rename the file.", path
+                )
             else:
                 found[path.stem] = path
     return found
@@ -249,8 +284,12 @@ def model_path(name: str) -> Path:
     """
     files = model_files()
     if name not in files:
-        known = f"choose one of {', '.join(files)}" if files else f"put one into {user_model_folder()}"
-        raise ModelError(f"There is no model called {name!r}; {known}, or give the path of a {SUFFIX} file.")
+        known = (
+            f"choose one of {', '.join(files)}" if files else f"put one into {user_model_folder()}"
+        )
+        raise ModelError(
+            f"There is no model called {name!r}; {known}, or give the path of a {SUFFIX} file."
+        )
     return files[name]
 
 
@@ -274,7 +313,8 @@ def find_model(name_or_path: str | Path) -> Path:
 def list_models() -> list[ModelCard]:
     """Cards of all models that can be loaded by name, bundled ones first; does not import torch.
 
-    A card is listed under its file's name. A file that cannot be used is left out, with a logged warning.
+    A card is listed under its file's name. A file that cannot be used is left out, with a logged
+    warning.
     """
     cards = []
     for name, path in model_files().items():

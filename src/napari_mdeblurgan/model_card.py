@@ -1,7 +1,7 @@
 """The card of a model: what there is to know about it without loading it.
 
-The card is JSON under the key "mdeblurgan" of the metadata in a model file's header, with a checksum over itself. It is
-read without trust; every field is checked by type and range.
+The card is JSON under the key "mdeblurgan" of the metadata in a model file's header, with a
+checksum over itself. It is read without trust; every field is checked by type and range.
 """
 
 from __future__ import annotations
@@ -21,10 +21,18 @@ from napari_mdeblurgan.model_file import Header, parse_json
 
 CARD_KEY = "mdeblurgan"
 FORMAT = 1
-FINE_TUNED_FROM = "fine_tuned_from"  # among the scores of a model that was fine-tuned: from which one
+FINE_TUNED_FROM = (
+    "fine_tuned_from"  # among the scores of a model that was fine-tuned: from which one
+)
 SOFTEST = 8.0  # pixels of the result
 MAX_WIDTH = 512
-RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
+RESERVED_NAMES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)),
+}
 
 
 def _one_line(text: str) -> str:
@@ -36,7 +44,11 @@ def _one_line(text: str) -> str:
 def is_safe_name(name: str) -> bool:
     """Whether it is a file name on every system and cannot lead out of its folder."""
     fits = re.fullmatch(r"\w(?:[\w .+()-]{0,98}[\w+()-])?", name)
-    return bool(fits) and name.isprintable() and name.split(".")[0].strip().lower() not in RESERVED_NAMES
+    return (
+        bool(fits)
+        and name.isprintable()
+        and name.split(".")[0].strip().lower() not in RESERVED_NAMES
+    )
 
 
 def _safe_name(name: str) -> str:
@@ -78,10 +90,12 @@ class ModelCard:
     blur_sigma_px : tuple of two float, or None
         Smallest and largest Gaussian blur learned, in pixels of the input.
     output_scale : int or None
-        Pixels of a result for one of the image, along y and x, that the model was fine-tuned for, where these are not
-        `scale`; what the model makes is averaged to so many unless others are asked for. Older cards have no such field.
+        Pixels of a result for one of the image, along y and x, that the model was fine-tuned for,
+        where these are not `scale`; what the model makes is averaged to so many unless others are
+        asked for. Older cards have no such field.
     softness : float
-        How soft a result is to be where the objective is not known: σ in pixels of the result, see `Softness`.
+        How soft a result is to be where the objective is not known: σ in pixels of the result, see
+        `Softness`.
     scores : dict
         How it did in its evaluation; plain JSON values.
     licence : str
@@ -96,7 +110,9 @@ class ModelCard:
         Version of the card's format.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False
+    )
 
     name: Annotated[str, AfterValidator(_safe_name)]
     description: Line
@@ -138,7 +154,9 @@ def check_card(fields: dict[str, Any]) -> ModelCard:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"][:2])[:60]
-        raise ValueError(f"field {field!r}: {first['msg'].removeprefix('Value error, ').lower()}") from None
+        raise ValueError(
+            f"field {field!r}: {first['msg'].removeprefix('Value error, ').lower()}"
+        ) from None
     architecture = card.architecture
     for field in ("scale", "channels"):
         if architecture.get(field) != getattr(card, field):
@@ -154,7 +172,9 @@ def check_card(fields: dict[str, Any]) -> ModelCard:
 def card_of(header: Header, file_name: str) -> ModelCard:
     text = header.metadata.get(CARD_KEY)
     if text is None:
-        raise ModelError(f"{file_name} has no model card; use a model that was saved by napari-mdeblurgan.")
+        raise ModelError(
+            f"{file_name} has no model card; use a model that was saved by napari-mdeblurgan."
+        )
     try:
         fields = parse_json(text)
         if not isinstance(fields, dict):
@@ -164,18 +184,28 @@ def card_of(header: Header, file_name: str) -> ModelCard:
             raise ValueError("field 'format' is not a version number")
         if version > FORMAT:
             raise ModelError(
-                f"{file_name} was written by a newer napari-mdeblurgan (format {str(version)[:20]}, this version reads "
+                f"{file_name} was written by a newer napari-mdeblurgan (format "
+                f"{str(version)[:20]}, this version reads "
                 f"up to {FORMAT}); update the plugin."
             )
         sealed = fields.pop("sha256", None)
         if sealed != hashlib.sha256(_canonical(fields).encode()).hexdigest():
-            raise ModelError(f"{file_name} was altered after saving (its card fails its checksum); fetch it again.")
+            raise ModelError(
+                f"{file_name} was altered after saving (its card fails its checksum); fetch it "
+                "again."
+            )
         card = check_card(fields)
         if not card.weights_sha256:
             raise ValueError("field 'weights_sha256' is missing")
     except ModelError:
         raise
     except (ValueError, RecursionError) as error:
-        detail = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:160]
-        raise ModelError(f"{file_name} has an unusable model card ({detail}); fetch or save it again.") from None
+        detail = (
+            "nested too deeply"
+            if isinstance(error, RecursionError)
+            else " ".join(str(error).split())[:160]
+        )
+        raise ModelError(
+            f"{file_name} has an unusable model card ({detail}); fetch or save it again."
+        ) from None
     return card

@@ -1,7 +1,8 @@
 """The container of a model: a safetensors file, read without trust and in little memory.
 
-Layout of safetensors: the header's length as eight bytes, little-endian; the header, JSON; the tensors' bytes, one
-after the other. Everything that the header claims is checked before anything is allocated for it.
+Layout of safetensors: the header's length as eight bytes, little-endian; the header, JSON; the
+tensors' bytes, one after the other. Everything that the header claims is checked before anything is
+allocated for it.
 """
 
 from __future__ import annotations
@@ -67,9 +68,13 @@ def refuse_pickle(path: Path) -> None:
 
 def _refuse_as_pickle(path: Path) -> NoReturn:
     if path.suffix.lower() == ".zip":
-        raise ModelError(f"{path.name} is an archive; if it is an exported model, take it in with: mdeblurgan import.")
+        raise ModelError(
+            f"{path.name} is an archive; if it is an exported model, take it in with: mdeblurgan "
+            "import."
+        )
     raise ModelError(
-        f"{path.name} is a PyTorch checkpoint (a pickle), which could run any program when it is opened; "
+        f"{path.name} is a PyTorch checkpoint (a pickle), which could run any program when it is "
+        "opened; "
         f"use a model saved as {SUFFIX}."
     )
 
@@ -90,14 +95,18 @@ def open_model_file(path: Path) -> BinaryIO:
     except FileNotFoundError:
         raise ModelError(f"There is no model file {path}; check the path.") from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"{str(path)!r} cannot be read ({_reason(error)}); check its path and permissions.") from None
+        raise ModelError(
+            f"{str(path)!r} cannot be read ({_reason(error)}); check its path and permissions."
+        ) from None
 
 
 def _read(file: BinaryIO, count: int) -> bytes:
     try:
         return file.read(count)
     except OSError as error:
-        raise ModelError(f"{file.name} cannot be read ({_reason(error)}); copy it again from its source.") from None
+        raise ModelError(
+            f"{file.name} cannot be read ({_reason(error)}); copy it again from its source."
+        ) from None
 
 
 def _reason(error: Exception) -> str:
@@ -117,19 +126,23 @@ def read_header(file: BinaryIO, name: str) -> Header:
     Raises
     ------
     ModelError
-        If the file is no safetensors file, is cut short, or its header contradicts itself or asks for too much.
+        If the file is no safetensors file, is cut short, or its header contradicts itself or asks
+        for too much.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     start = _read(file, 8)
     length = int.from_bytes(start, "little")
-    if length > MAX_HEADER_BYTES and (start.startswith(b"PK") or (start[0] == 0x80 and start[1] in range(2, 6))):
+    if length > MAX_HEADER_BYTES and (
+        start.startswith(b"PK") or (start[0] == 0x80 and start[1] in range(2, 6))
+    ):
         _refuse_as_pickle(Path(name))
     if size < 8 or (length <= MAX_HEADER_BYTES and size < 8 + length):
         raise ModelError(f"{name} is cut short ({size} bytes); fetch or save it again.")
     if length > MAX_HEADER_BYTES:
         raise ModelError(
-            f"{name} claims a header of {length} bytes where at most {MAX_HEADER_BYTES} are allowed; "
+            f"{name} claims a header of {length} bytes where at most {MAX_HEADER_BYTES} are "
+            "allowed; "
             f"it is damaged or no {SUFFIX} file."
         )
     try:
@@ -137,15 +150,24 @@ def read_header(file: BinaryIO, name: str) -> Header:
         if not isinstance(content, dict):
             raise ValueError("it is not an object")
         metadata = content.pop("__metadata__", {})
-        if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        if not isinstance(metadata, dict) or not all(
+            isinstance(value, str) for value in metadata.values()
+        ):
             raise ValueError("its metadata are not text")
         tensors = _entries(content, 8 + length)
     except ValueError as error:
-        raise ModelError(f"{name} has a damaged header ({error}); fetch or save it again.") from None
-    end = max((each.start + each.values * DTYPES[each.dtype].itemsize for each in tensors.values()), default=8 + length)
+        raise ModelError(
+            f"{name} has a damaged header ({error}); fetch or save it again."
+        ) from None
+    end = max(
+        (each.start + each.values * DTYPES[each.dtype].itemsize for each in tensors.values()),
+        default=8 + length,
+    )
     if end != size:
         wrong = "is cut short" if size < end else "has something after its end"
-        raise ModelError(f"{name} {wrong} ({size} bytes where {end} belong); fetch or save it again.")
+        raise ModelError(
+            f"{name} {wrong} ({size} bytes where {end} belong); fetch or save it again."
+        )
     return Header(tensors, metadata)
 
 
@@ -183,7 +205,9 @@ def _entries(content: dict[str, Any], data_start: int) -> dict[str, TensorEntry]
     entries, spans = {}, []
     for name, facts in content.items():
         if not isinstance(facts, dict) or set(facts) != {"dtype", "shape", "data_offsets"}:
-            raise ValueError(f"tensor {name[:60]!r} is not described by dtype, shape and data_offsets")
+            raise ValueError(
+                f"tensor {name[:60]!r} is not described by dtype, shape and data_offsets"
+            )
         dtype, shape, offsets = facts["dtype"], facts["shape"], facts["data_offsets"]
         if not isinstance(dtype, str) or dtype not in DTYPES:
             raise ValueError(f"tensor {name[:60]!r} is not stored as {' or '.join(DTYPES)}")
@@ -204,11 +228,15 @@ def _entries(content: dict[str, Any], data_start: int) -> dict[str, TensorEntry]
 
 
 def _whole_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(type(each) is int and 0 <= each < 1 << 62 for each in value)
+    return isinstance(value, list) and all(
+        type(each) is int and 0 <= each < 1 << 62 for each in value
+    )
 
 
 class WeightsDigest:
-    """SHA-256 over names, types, shapes and bytes of tensors that are given in the order of their names."""
+    """SHA-256 over names, types, shapes and bytes of tensors that are given in the order of their
+    names.
+    """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -253,7 +281,10 @@ def read_tensor(file: BinaryIO, entry: TensorEntry, out: np.ndarray, digest: Wei
         part = flat[begin : begin + CHUNK_VALUES]
         data = _read(file, part.size * dtype.itemsize)
         if len(data) != part.size * dtype.itemsize:
-            raise ModelError(f"The model file ended inside tensor {entry.name!r} while it was read; load it again.")
+            raise ModelError(
+                f"The model file ended inside tensor {entry.name!r} while it was read; load it "
+                "again."
+            )
         digest.add(data)
         part[...] = np.frombuffer(data, dtype)
         finite = finite and bool(np.isfinite(part).all())

@@ -35,7 +35,10 @@ def check_output(folder: Path, purpose: str, *, ours: bool) -> None:
         raise FileError(f"{there} is a file; name a folder for {purpose}.")
     others = [each.name for each in folder.glob("[!.]*")] if folder.is_dir() and not ours else []
     if others:
-        raise FileError(f"{folder} holds other files ({others[0]}, …); name a new or empty folder for {purpose}.")
+        raise FileError(
+            f"{folder} holds other files ({others[0]}, …); name a new or empty folder for "
+            f"{purpose}."
+        )
 
 
 def make_folder(folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Folders for work in places where others may write too: never a link, never somebody else's.
 
-What lies in a shared folder may have been put there by anybody. So a folder for work is looked at without following links, it
-must belong to the user, it must stay the one that it was, and nothing is removed from it but what was named.
+What lies in a shared folder may have been put there by anybody. So a folder for work is looked at
+without following links, it must belong to the user, it must stay the one that it was, and nothing
+is removed from it but what was named.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ from typing import IO, Any
 from napari_mdeblurgan.atomic import reason_of
 from napari_mdeblurgan.errors import FileError
 
-LINKS = {getattr(stat, f"IO_REPARSE_TAG_{kind}", None) for kind in ("SYMLINK", "MOUNT_POINT")}  # of Windows
+LINKS = {
+    getattr(stat, f"IO_REPARSE_TAG_{kind}", None) for kind in ("SYMLINK", "MOUNT_POINT")
+}  # of Windows
 
 
 def is_link(path: str | Path) -> bool:
-    """Whether a path is a symbolic link, or a junction of Windows; one that leads nowhere included."""
+    """Whether a path is a symbolic link, or a junction of Windows; one that
+    leads nowhere included.
+    """
     try:
         status = os.lstat(path)
     except (OSError, ValueError):
@@ -44,7 +49,9 @@ def refuse_links(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         if is_link(path):
-            raise FileError(f"{path} is a link to something else; remove the link, and start again.")
+            raise FileError(
+                f"{path} is a link to something else; remove the link, and start again."
+            )
 
 
 def open_own(path: Path, mode: str) -> IO[Any]:
@@ -63,7 +70,8 @@ def open_own(path: Path, mode: str) -> IO[Any]:
 
 
 def make_own(folder: Path, mode: int = 0o777) -> os.stat_result:
-    """Make a folder, or make sure that the one that is there is no link and the user's own; gives what it is known by.
+    """Make a folder, or make sure that the one that is there is no link and the user's own; gives
+    what it is known by.
 
     Raises
     ------
@@ -80,14 +88,18 @@ def make_own(folder: Path, mode: int = 0o777) -> os.stat_result:
         if not stat.S_ISDIR(status.st_mode):
             raise FileError(f"{folder} is a file; remove it, or choose another folder.")
         if not _is_ours(status, folder):
-            raise FileError(f"{folder} belongs to another user; choose another folder, or have it removed.")
+            raise FileError(
+                f"{folder} belongs to another user; choose another folder, or have it removed."
+            )
     except OSError as error:
         raise FileError(f"{folder} cannot be made: {reason_of(error, folder.parent)}.") from error
     return status
 
 
 def _is_ours(status: os.stat_result, folder: Path) -> bool:
-    """Whether a folder has the owner of what we make; on some file systems that is the same one for everybody."""
+    """Whether a folder has the owner of what we make; on some file systems that is the same one for
+    everybody.
+    """
     if not hasattr(os, "geteuid") or status.st_uid == os.geteuid():
         return True
     probe = tempfile.mkdtemp(prefix=".", dir=folder.parent)
@@ -98,7 +110,8 @@ def _is_ours(status: os.stat_result, folder: Path) -> bool:
 
 
 class OwnFolder:
-    """A folder that is made, or found to be the user's own, and from which nothing is removed but by name.
+    """A folder that is made, or found to be the user's own, and from which nothing is removed but
+    by name.
 
     Attributes
     ----------
@@ -116,7 +129,8 @@ class OwnFolder:
         self._known = make_own(path, mode)
 
     def make(self, name: str) -> Path:
-        """Make a folder in it, or make sure that the one that is there is no link and the user's own.
+        """Make a folder in it, or make sure that the one that is there is no link and the user's
+        own.
 
         Raises
         ------
@@ -128,7 +142,9 @@ class OwnFolder:
         return self.path / name
 
     def names(self, *parts: str) -> list[str]:
-        """What lies in it, or in a folder in it that is none behind a link; empty where there is none."""
+        """What lies in it, or in a folder in it that is none behind a link; empty where there is
+        none.
+        """
         if not self._leads_within(parts):
             return []
         with contextlib.suppress(OSError):
@@ -136,7 +152,9 @@ class OwnFolder:
         return []
 
     def remove(self, *parts: str) -> None:
-        """Remove a file, a link or a folder with all that is in it, as far as that can be done; no link is followed."""
+        """Remove a file, a link or a folder with all that is in it, as far as that can be done; no
+        link is followed.
+        """
         if not self._leads_within(parts[:-1]):
             return
         path = self.path.joinpath(*parts)
@@ -156,12 +174,16 @@ class OwnFolder:
         try:
             status = os.lstat(self.path)
         except OSError as error:
-            raise FileError(f"{self.path} cannot be used: {reason_of(error, self.path.parent)}.") from error
+            raise FileError(
+                f"{self.path} cannot be used: {reason_of(error, self.path.parent)}."
+            ) from error
         if not os.path.samestat(status, self._known):
             raise FileError(f"{self.path} was replaced by another folder meanwhile; start again.")
 
     def _leads_within(self, parts: tuple[str, ...]) -> bool:
-        """Whether the folder is the one that it was, and `parts` are folders in it that are no links."""
+        """Whether the folder is the one that it was, and `parts` are folders in it that are no
+        links.
+        """
         try:
             self._still_there()
         except FileError:

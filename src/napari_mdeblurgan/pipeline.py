@@ -1,7 +1,8 @@
-"""From an image to a result with all that belongs to it: planned, restored, assessed, written and reported.
+"""From an image to a result with all that belongs to it: planned, restored, assessed, written and
+reported.
 
-The one way for the command line, batches and workers of a cluster. A result that is an OME-Zarr is made block by block in bounded
-memory and can be resumed; any other in memory.
+The one way for the command line, batches and workers of a cluster. A result that is an OME-Zarr is
+made block by block in bounded memory and can be resumed; any other in memory.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Request:
     ensemble : bool
         The result is the mean of eight orientations.
     maps : bool
-        Write the maps of an assessment beside the output; those of an OME-Zarr always lie within it.
+        Write the maps of an assessment beside the output; those of an OME-Zarr always lie within
+        it.
     report : Path or None
         Write a report on the assessment there.
     picture : Path or None
@@ -51,7 +53,8 @@ class Request:
     identity : str
         As in `opening`.
     dated : bool
-        The record tells when the result was assessed; else the same image gives the same bytes at any time.
+        The record tells when the result was assessed; else the same image gives the same bytes at
+        any time.
     """
 
     output: Path
@@ -77,7 +80,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """The image is about to be restored; where it is to be assessed, what was seen of it before that."""
+    """The image is about to be restored; where it is to be assessed, what was seen of it before
+    that.
+    """
 
     plan: RestorationPlan
     examinations: tuple[Examination, ...] = ()
@@ -110,7 +115,8 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> Steps:
     model : Model
         From `load_model`.
     request : Request
-        What is to become of it. An OME-Zarr that was begun by the same request is resumed, and so is its assessment.
+        What is to become of it. An OME-Zarr that was begun by the same request is resumed, and so
+        is its assessment.
 
     Yields
     ------
@@ -127,7 +133,8 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> Steps:
     Raises
     ------
     MdeblurganError
-        In one sentence, if the image cannot be restored, it does not fit into memory, or something cannot be written.
+        In one sentence, if the image cannot be restored, it does not fit into memory, or something
+        cannot be written.
     """
     return (yield from (_on_disk if request.on_disk else _in_memory)(image, model, request))
 
@@ -144,7 +151,9 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
     region = request.options.get("region")
     check_memory(request.output, image, factor, region, assessed=request.assesses)
     image = dataclasses.replace(image, data=loaded(image.data))
-    plan = yield from told(planning_micrograph(image, model.card, **request.options), _unmoved(image, factor))
+    plan = yield from told(
+        planning_micrograph(image, model.card, **request.options), _unmoved(image, factor)
+    )
     examinations = _examined(image, plan, model, request)
     yield Planned(plan, examinations)
     steps = restoring(image.data, plan, model, ensemble=request.ensemble, explain=request.assesses)
@@ -152,7 +161,9 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
     found = None
     if request.assesses:
         yield Assessing()
-        found = yield from assessing(image.data, data, plan, model, examinations, explanation, spread)
+        found = yield from assessing(
+            image.data, data, plan, model, examinations, explanation, spread
+        )
     record = _record(image, plan, model, found, request)
     after = dataclasses.replace(restored_micrograph(image, data, plan), provenance=record)
     write_image(request.output, after)
@@ -166,13 +177,14 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
 def restoring(
     image: Any, plan: RestorationPlan, model: Model, *, ensemble: bool, explain: bool
 ) -> Generator[Progress, None, tuple[np.ndarray, Explanation | None, np.ndarray | None]]:
-    """Restore an image to memory, once or in eight orientations, with what `assessing` would have to make anew.
+    """Restore an image to memory, once or in eight orientations, with what `assessing` would have
+    to make anew.
 
     Returns
     -------
     tuple
-        The result; what the network said of itself meanwhile, where it is to `explain` and is run once; how far the eight lie
-        apart, where there are eight.
+        The result; what the network said of itself meanwhile, where it is to `explain` and is run
+        once; how far the eight lie apart, where there are eight.
     """
     from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
     from napari_mdeblurgan.trust.explanation import Explanation
@@ -212,7 +224,9 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> Steps:
         found = yield from assess_stored_steps(image, path, plan, model, examinations, ensemble)
         keep_provenance(path, _record(image, plan, model, found, request))
         if request.maps:
-            yield from (Written(maps_path(path, each.name), _described(each)) for each in found.maps)
+            yield from (
+                Written(maps_path(path, each.name), _described(each)) for each in found.maps
+            )
     yield from _reported(image, after, plan, model, found, request)
     return plan, found
 
@@ -223,7 +237,9 @@ def _unmoved(image: Micrograph, factor: int) -> Callable[[float], Progress]:
     return lambda _: Progress(0, math.prod(image.data.shape) // colours * factor**2, 0.0)
 
 
-def _examined(image: Micrograph, plan: RestorationPlan, model: Model, request: Request) -> tuple[Examination, ...]:
+def _examined(
+    image: Micrograph, plan: RestorationPlan, model: Model, request: Request
+) -> tuple[Examination, ...]:
     if not request.assesses:
         return ()
     from napari_mdeblurgan.trust.domain import examine_all
@@ -236,7 +252,11 @@ def _made(request: Request, after: Micrograph) -> Written:
 
 
 def _record(
-    image: Micrograph, plan: RestorationPlan, model: Model, found: Assessment | None, request: Request
+    image: Micrograph,
+    plan: RestorationPlan,
+    model: Model,
+    found: Assessment | None,
+    request: Request,
 ) -> dict[str, Any]:
     """How the result was made and what was found out about it, as its file keeps it."""
     from napari_mdeblurgan.restoration.made import provenance_of
@@ -279,7 +299,9 @@ def _reported(
     found: Assessment | None,
     request: Request,
 ) -> Iterator[Written]:
-    """The report on the assessment, and the picture of before and after: of a large image on disk, of a part of it."""
+    """The report on the assessment, and the picture of before and after: of a large image on disk,
+    of a part of it.
+    """
     if found is not None and request.report is not None:
         from napari_mdeblurgan.trust.recording import write_report_of
         from napari_mdeblurgan.trust.settings import settings_of

@@ -1,4 +1,6 @@
-"""Text from strangers, as names of files and channels are: made harmless for metadata, terminals and spreadsheets."""
+"""Text from strangers, as names of files and channels are: made harmless for metadata, terminals
+and spreadsheets.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,17 @@ from typing import Any, TextIO
 
 BLANK = str.maketrans("\t\n\r\v\f\u2028\u2029", " " * 7)
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-TURNING = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-FORMULA = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # what a cell begins with that a spreadsheet may compute
+TURNING = frozenset(
+    "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+# what a cell begins with that a spreadsheet may compute
+FORMULA = r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 
 
 def for_metadata(text: str) -> str:
-    """Text that XML and UTF-8 can hold: line breaks are blanks; other control characters and lone surrogates are replaced."""
+    """Text that XML and UTF-8 can hold: line breaks are blanks; other control characters and lone
+    surrogates are replaced.
+    """
     return "".join(_kept(letter) for letter in text.translate(BLANK))
 
 
@@ -24,7 +31,9 @@ def _kept(letter: str) -> str:
 
 
 def for_terminal(text: str) -> str:
-    r"""Text that can do nothing to a terminal but be shown: control characters are escaped, as "\x1b", but for "\n" and "\t"."""
+    r"""Text that can do nothing to a terminal but be shown: control characters are escaped, as
+    "\x1b", but for "\n" and "\t".
+    """
     return text if text.isprintable() else "".join(_shown(text))
 
 
@@ -35,7 +44,9 @@ def _shown(text: str) -> Iterator[str]:
 
 
 def for_spreadsheet(text: str) -> str:
-    """The text of a cell, with a quote before it where a spreadsheet might take it for a formula; numbers stay."""
+    """The text of a cell, with a quote before it where a spreadsheet might take it for a formula;
+    numbers stay.
+    """
     return f"'{text}" if re.match(f"'*{FORMULA}", text) and not _is_number(text) else text
 
 

@@ -1,4 +1,6 @@
-"""Long work without steps of its own: it can be asked to stop, and tells how far it is, by looking up again and again."""
+"""Long work without steps of its own: it can be asked to stop, and tells how far it is, by looking
+up again and again.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from typing import Any, TypeVar
 Made = TypeVar("Made")
 
 HEARTBEAT_S = 0.5  # from one sign of life to the next
-STRIDE = 0.15  # of what is left of a portion, by which every look up goes on: how many will come is not known
+# of what is left of a portion, by which every look up goes on: how many will come is not known
+STRIDE = 0.15
 
 _asked: ContextVar[Callable[[], bool] | None] = ContextVar("asked to stop", default=None)
 _meter: ContextVar[Meter | None] = ContextVar("how far the work is", default=None)
@@ -111,7 +114,9 @@ def can_be_stopped() -> bool:
 
 
 def looking_up() -> Callable[[], None]:
-    """What ends work with `Stopped` in any thread once this one is asked to stop: for pieces that others carry out."""
+    """What ends work with `Stopped` in any thread once this one is asked to stop: for pieces that
+    others carry out.
+    """
     asked = _asked.get()
 
     def heed() -> None:
@@ -145,7 +150,9 @@ class Attended:
     def begin(
         self, thread: Executor, work: Callable[..., Made], *given: Any, meter: Meter | None = None
     ) -> Future[Made]:
-        """Begin a piece of work in a thread; it can be stopped by whoever could stop it here as well."""
+        """Begin a piece of work in a thread; it can be stopped by whoever could stop it here as
+        well.
+        """
         around = _asked.get()
 
         def asked() -> bool:
@@ -170,7 +177,8 @@ def attending(work: Callable[[], Made]) -> Generator[float, None, Made]:
     Yields
     ------
     float
-        How far it is, from 0 to 1, every half second. Closing the generator asks the work to stop, and waits until it has.
+        How far it is, from 0 to 1, every half second. Closing the generator asks the work to stop,
+        and waits until it has.
     """
     attended, meter = Attended(), Meter()
     with ThreadPoolExecutor(1, "attended") as thread:

@@ -25,7 +25,12 @@ def settings(tiny_model: Callable[..., Model], models_folder: Path) -> Callable[
         save_model(model.network, model.card, models_folder / f"{names[channels]}.safetensors")
 
     def make(**wishes: object) -> BatchSettings:
-        defaults = {"rgb_model": names[3], "grey_model": names[1], "device": "cpu", "precision": "float32"}
+        defaults = {
+            "rgb_model": names[3],
+            "grey_model": names[1],
+            "device": "cpu",
+            "precision": "float32",
+        }
         return BatchSettings(**(defaults | wishes))
 
     return make
@@ -33,7 +38,9 @@ def settings(tiny_model: Callable[..., Model], models_folder: Path) -> Callable[
 
 @pytest.fixture
 def restored(settings: Callable[..., BatchSettings], tmp_path: Path) -> Callable[..., Batch]:
-    """``restored([inputs], **wishes)``: a batch into ``tmp_path / "out"`` that has come to its end."""
+    """``restored([inputs], **wishes)``: a batch into ``tmp_path / "out"`` that
+    has come to its end.
+    """
 
     def run(inputs: object, **wishes: object) -> Batch:
         with open_batch(inputs, tmp_path / "out", settings(**wishes)) as batch:
@@ -61,4 +68,6 @@ def names_in(folder: Path) -> list[str]:
     """The files in a folder that a user sees, the batch's own and hidden ones left out."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     own = (MANIFEST, TABLE, PAGE)
-    return sorted(p.as_posix() for p in found if not p.parts[0].startswith(".") and p.name not in own)
+    return sorted(
+        p.as_posix() for p in found if not p.parts[0].startswith(".") and p.name not in own
+    )

@@ -30,8 +30,13 @@ def write_ome_zarr(path: Path, image: np.ndarray, axes: str) -> None:
             axis["unit"] = "micrometer"
     scale = {"x": 0.5, "y": 0.4}
     transforms = [{"type": "scale", "scale": [scale.get(axis, 1.0) for axis in axes]}]
-    multiscale = {"axes": described, "datasets": [{"path": "0", "coordinateTransformations": transforms}]}
-    group = zarr.create_group(path, zarr_format=3, attributes={"ome": {"version": "0.5", "multiscales": [multiscale]}})
+    multiscale = {
+        "axes": described,
+        "datasets": [{"path": "0", "coordinateTransformations": transforms}],
+    }
+    group = zarr.create_group(
+        path, zarr_format=3, attributes={"ome": {"version": "0.5", "multiscales": [multiscale]}}
+    )
     group.create_array("0", data=image, chunks=tuple(min(length, 32) for length in image.shape))
 
 
@@ -42,7 +47,9 @@ def write_ome_zarr(path: Path, image: np.ndarray, axes: str) -> None:
 def test_results_have_y_and_x_last_and_the_same_pixels(
     settings: Callable[..., BatchSettings], tmp_path: Path, kind: str, axes: str, large_bytes: int
 ) -> None:
-    image = np.random.default_rng(0).integers(0, 4000, [SIZES[axis] for axis in axes]).astype(np.uint16)
+    image = (
+        np.random.default_rng(0).integers(0, 4000, [SIZES[axis] for axis in axes]).astype(np.uint16)
+    )
     source = tmp_path / f"image.{kind}"
     (write_tiff if kind == "tif" else write_ome_zarr)(source, image, axes)
     order = "".join(axis for axis in "tczyx" if axis in axes)

@@ -33,11 +33,22 @@ LARGE = {"large_bytes": 60_000, "tile": 64}
 def inputs_in(folder: Path) -> list[Path | Micrograph]:
     """Small and large images in files, in memory and lazy."""
     write(folder / "in" / "small.tif")
-    write(folder / "in" / "stack.tif", grey(2, 130, 140), axes="CYX", pixel_size={"X": 0.5, "Y": 0.5}, unit="µm")
+    write(
+        folder / "in" / "stack.tif",
+        grey(2, 130, 140),
+        axes="CYX",
+        pixel_size={"X": 0.5, "Y": 0.5},
+        unit="µm",
+    )
     write(folder / "in" / "slide.ome.zarr", grey(150, 130))
     large = grey(140, 150, seed=3)
     lazy = Micrograph(da.from_array(large, (70, 70)), "YX", name="lazy layer")
-    return [folder / "in", Micrograph(grey(20, 30), "YX", name="layer"), Micrograph(large, "YX", name="large"), lazy]
+    return [
+        folder / "in",
+        Micrograph(grey(20, 30), "YX", name="layer"),
+        Micrograph(large, "YX", name="large"),
+        lazy,
+    ]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -45,7 +56,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     found = {}
     for name in names_in(folder):
         whole = ".zarr" in name
-        found[name] = (folder / name).read_bytes() if whole else read_image(folder / name).data.tobytes()
+        found[name] = (
+            (folder / name).read_bytes() if whole else read_image(folder / name).data.tobytes()
+        )
     return found
 
 
@@ -62,7 +75,9 @@ def test_results_are_the_same_bytes_as_without_a_cluster(
 ) -> None:
     inputs = inputs_in(tmp_path)
     run(inputs, tmp_path / "here", settings(format=form, **LARGE))
-    batch = run(inputs, tmp_path / "there", settings(format=form, scheduler=cluster_address, **LARGE))
+    batch = run(
+        inputs, tmp_path / "there", settings(format=form, scheduler=cluster_address, **LARGE)
+    )
     assert not batch.failures
     assert contents(tmp_path / "there") == contents(tmp_path / "here") != {}
     assert [path.name for path in (tmp_path / "there" / WORK).iterdir()] == ["lock"]
@@ -87,7 +102,9 @@ def test_workers_assess_what_is_in_files_and_layers_that_are_small(
         assert not batch.todo
 
 
-def test_a_local_cluster_is_started_and_ended(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
+def test_a_local_cluster_is_started_and_ended(
+    settings: Callable[..., BatchSettings], tmp_path: Path
+) -> None:
     source = write(tmp_path / "a.tif")
     with open_batch([source], tmp_path / "out", settings(workers=1)) as batch:
         seen = {step.workers for step in batch.steps()}
@@ -110,7 +127,9 @@ def test_a_batch_that_was_closed_goes_on_without_the_cluster(
     settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str
 ) -> None:
     source = write(tmp_path / "a.tif", grey(300, 300))
-    with open_batch([source], tmp_path / "out", settings(scheduler=cluster_address, **LARGE)) as batch:
+    with open_batch(
+        [source], tmp_path / "out", settings(scheduler=cluster_address, **LARGE)
+    ) as batch:
         steps = batch.steps()
         while next(steps).fraction < 0.3:
             pass
@@ -147,10 +166,11 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[subprocess.Popen, str]]:
     """A scheduler without workers, in a process that can be killed."""
     file = tmp_path / "scheduler.json"
     script = "from distributed.cli.dask_scheduler import main; main()"
-    options = (
-        f"--port=0 --no-dashboard --dashboard-address=127.0.0.1:0 --host=127.0.0.1 --scheduler-file={file}".split()
-    )
-    with subprocess.Popen([sys.executable, "-c", script, *options], stderr=subprocess.DEVNULL) as process:
+    options = "--port=0 --no-dashboard --dashboard-address=127.0.0.1:0 --host=127.0.0.1".split()
+    options.append(f"--scheduler-file={file}")
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *options], stderr=subprocess.DEVNULL
+    ) as process:
         try:
             while not file.exists() or not file.read_text().endswith("}"):
                 assert process.poll() is None
@@ -179,7 +199,9 @@ def test_no_scheduler_at_the_address_is_said(
 ) -> None:
     monkeypatch.setattr(cluster, "CONNECT_S", 0.5)
     with (
-        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler="tcp://127.0.0.1:9")) as batch,
+        open_batch(
+            [write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler="tcp://127.0.0.1:9")
+        ) as batch,
         pytest.raises(ClusterError, match=r"No scheduler answers at tcp://127.0.0.1:9"),
     ):
         list(batch.steps())
@@ -196,7 +218,9 @@ def test_a_missing_package_is_said_with_how_to_get_it(
         list(batch.steps())
 
 
-def test_a_worker_that_does_not_see_the_files_says_so(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
+def test_a_worker_that_does_not_see_the_files_says_so(
+    settings: Callable[..., BatchSettings], tmp_path: Path
+) -> None:
     path = tmp_path / "elsewhere" / "a.tif"
     source = Source(str(path), str(path), PurePosixPath("a"), path)
     answer = make_image(source, settings().recipe(), tmp_path / "out" / "a.ome.tif", "job")
@@ -205,7 +229,9 @@ def test_a_worker_that_does_not_see_the_files_says_so(settings: Callable[..., Ba
     assert "the same path on all machines" in answer.reason
 
 
-def test_each_worker_of_a_machine_claims_a_gpu_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_worker_of_a_machine_claims_a_gpu_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     devices = (("cuda:0", "GPU-a"), ("cuda:1", "GPU-b"))
     code = f"import tempfile; tempfile.tempdir = {str(tmp_path)!r}\n"
@@ -227,7 +253,9 @@ def test_images_of_one_file_are_kept_apart_on_a_cluster(
     path = write_series(tmp_path / "a.ome.tif")
     run([path], tmp_path / "here", settings())
     for form in ({}, {"large_bytes": 500}):
-        batch = run([path], tmp_path / "there", settings(scheduler=cluster_address, overwrite=True, **form))
+        batch = run(
+            [path], tmp_path / "there", settings(scheduler=cluster_address, overwrite=True, **form)
+        )
         assert not batch.failures
         assert contents(tmp_path / "there") == contents(tmp_path / "here")
 
@@ -246,13 +274,19 @@ def test_a_link_in_the_place_of_the_folder_of_gpus_is_not_followed(
 
 
 def test_a_worker_of_another_version_is_refused_by_name_before_work(
-    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str, monkeypatch: pytest.MonkeyPatch
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    cluster_address: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster, "__version__", "9.9.9")
     with (
-        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=cluster_address)) as batch,
+        open_batch(
+            [write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=cluster_address)
+        ) as batch,
         pytest.raises(
-            ClusterError, match=r"The worker tcp://\S+ has version \S+ .* of version 9\.9\.9; install that there"
+            ClusterError,
+            match=r"The worker tcp://\S+ has version \S+ .* of version 9\.9\.9; install that there",
         ),
     ):
         list(batch.steps())
@@ -260,12 +294,19 @@ def test_a_worker_of_another_version_is_refused_by_name_before_work(
 
 
 def test_a_worker_of_another_version_that_joins_late_does_nothing(
-    settings: Callable[..., BatchSettings], tmp_path: Path, cluster_address: str, monkeypatch: pytest.MonkeyPatch
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    cluster_address: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(cluster, "__version__", "9.9.9")
-    monkeypatch.setattr(cluster, "check_versions", lambda client: set(client.nthreads()))  # as if there were none yet
+    monkeypatch.setattr(
+        cluster, "check_versions", lambda client: set(client.nthreads())
+    )  # as if there were none yet
     with (
-        open_batch([write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=cluster_address)) as batch,
+        open_batch(
+            [write(tmp_path / "a.tif")], tmp_path / "out", settings(scheduler=cluster_address)
+        ) as batch,
         pytest.raises(ClusterError, match=r"A worker on \S+ has version"),
     ):
         list(batch.steps())

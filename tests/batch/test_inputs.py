@@ -37,7 +37,9 @@ def test_a_pattern_keeps_the_folders_that_vary(tmp_path: Path) -> None:
     assert found(str(tmp_path / "**" / "b.tif")) == ["day2/other/b"]
 
 
-def test_a_name_with_the_signs_of_a_pattern_is_taken_as_it_is_if_there_is_such_a_file(tmp_path: Path) -> None:
+def test_a_name_with_the_signs_of_a_pattern_is_taken_as_it_is_if_there_is_such_a_file(
+    tmp_path: Path,
+) -> None:
     write(tmp_path / "a[1].tif")
     write(tmp_path / "a1.tif")
     assert found(str(tmp_path / "a[1].tif")) == ["a[1]"]
@@ -46,7 +48,9 @@ def test_a_name_with_the_signs_of_a_pattern_is_taken_as_it_is_if_there_is_such_a
 def test_an_image_that_is_named_twice_is_taken_once(tmp_path: Path) -> None:
     path = write(tmp_path / "in" / "a.tif")
     (tmp_path / "link.tif").symlink_to(path)
-    assert found(path, tmp_path / "in", str(tmp_path / "in" / "*.tif"), tmp_path / "link.tif") == ["a"]
+    assert found(path, tmp_path / "in", str(tmp_path / "in" / "*.tif"), tmp_path / "link.tif") == [
+        "a"
+    ]
 
 
 def test_what_was_named_comes_in_that_order(tmp_path: Path) -> None:
@@ -55,7 +59,9 @@ def test_what_was_named_comes_in_that_order(tmp_path: Path) -> None:
 
 
 def test_layers_of_one_name_are_told_apart() -> None:
-    sources = find_sources([Micrograph(grey(8, 8), "YX", name="cells"), Micrograph(grey(9, 9), "YX", name="cells")])
+    sources = find_sources(
+        [Micrograph(grey(8, 8), "YX", name="cells"), Micrograph(grey(9, 9), "YX", name="cells")]
+    )
     assert [source.key for source in sources] == ["layer:cells", "layer:cells#2"]
     assert [source.open().data.shape for source in sources] == [(8, 8), (9, 9)]
 
@@ -67,7 +73,9 @@ def test_results_within_the_folder_of_inputs_are_no_inputs(tmp_path: Path) -> No
     assert found(tmp_path / "sharp", output=tmp_path) == ["a"]
 
 
-@pytest.mark.parametrize(("given", "words"), [("no.tif", "does not exist"), ("*.tif", "matches"), ("", "no image")])
+@pytest.mark.parametrize(
+    ("given", "words"), [("no.tif", "does not exist"), ("*.tif", "matches"), ("", "no image")]
+)
 def test_what_is_not_there_is_said_before_any_work(tmp_path: Path, given: str, words: str) -> None:
     with pytest.raises(FileError, match=words):
         find_sources([tmp_path / given])

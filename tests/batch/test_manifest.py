@@ -49,7 +49,9 @@ def test_a_failure_does_not_make_forget_what_was_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 2, 40, 200])
-def test_a_line_that_was_cut_short_counts_as_not_there_and_spoils_no_other(tmp_path: Path, cut: int) -> None:
+def test_a_line_that_was_cut_short_counts_as_not_there_and_spoils_no_other(
+    tmp_path: Path, cut: int
+) -> None:
     path = tmp_path / "m.jsonl"
     Manifest(path).add(FAILED)
     Manifest(path).add(made("10"))
@@ -72,7 +74,14 @@ def test_lines_of_another_kind_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     Manifest(path).add(made())
     with path.open("a") as file:
-        for line in ('{"event": "made"}', "[1]", '{"event": "new"}', '{"event": ["made"]}', "nonsense", "[" * 100_000):
+        for line in (
+            '{"event": "made"}',
+            "[1]",
+            '{"event": "new"}',
+            '{"event": ["made"]}',
+            "nonsense",
+            "[" * 100_000,
+        ):
             file.write(line + "\n")
     assert Manifest(path).records[KEY].last == made()
 

@@ -17,7 +17,9 @@ def source(place: str, path: Path | None = None) -> Source:
 
 
 def names(*places: str, known: dict[str, str] | None = None) -> list[str]:
-    sources = [Source(f"{number}", place, PurePosixPath(place)) for number, place in enumerate(places)]
+    sources = [
+        Source(f"{number}", place, PurePosixPath(place)) for number, place in enumerate(places)
+    ]
     return list(name_results(sources, ".ome.tif", Path("/out"), known or {}).values())
 
 
@@ -44,7 +46,10 @@ def test_folders_are_kept() -> None:
 
 
 def test_names_that_were_given_before_are_kept_and_not_given_again() -> None:
-    assert names("b/a", "a", known={"1": "a.ome.tif", "7": "b/a.ome.tif"}) == ["b/a-2.ome.tif", "a.ome.tif"]
+    assert names("b/a", "a", known={"1": "a.ome.tif", "7": "b/a.ome.tif"}) == [
+        "b/a-2.ome.tif",
+        "a.ome.tif",
+    ]
 
 
 def test_no_result_has_the_name_of_an_input(tmp_path: Path) -> None:
@@ -61,7 +66,12 @@ def test_what_some_file_systems_do_not_take_is_replaced() -> None:
     ]
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1), max_size=12))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1),
+        max_size=12,
+    )
+)
 def test_names_never_collide_and_fit_every_file_system(stems: list[str]) -> None:
     found = names(*(stem for stem in stems if stem not in (".", "..")))
     assert len({unicodedata.normalize("NFC", name.casefold()) for name in found}) == len(found)

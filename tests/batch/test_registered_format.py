@@ -1,4 +1,6 @@
-"""A format that is registered from outside is read, listed and put into batches like those of the program."""
+"""A format that is registered from outside is read, listed and put into batches like those of the
+program.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ TOY = FileFormat("Toy", (".toy",), "toy_format_of_a_test", folders=(".toy.parts"
 
 
 def toy_module() -> ModuleType:
-    """Images of the format are arrays of numpy's, one after the other, beneath their names in one line."""
+    """Images of the format are arrays of numpy's, one after the other, beneath their names in one
+    line.
+    """
 
     def read(path: Path) -> tuple[list[str], list[np.ndarray]]:
         with path.open("rb") as file:
@@ -44,7 +48,9 @@ def toy_module() -> ModuleType:
     def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         names, arrays = read(path)
         number = chosen(path, names, image, 1)
-        return Micrograph(arrays[number], "YX", {"X": 0.5, "Y": 0.5}, "µm", name=f"{path.stem} {names[number]}")
+        return Micrograph(
+            arrays[number], "YX", {"X": 0.5, "Y": 0.5}, "µm", name=f"{path.stem} {names[number]}"
+        )
 
     module = ModuleType(TOY.module)
     module.list_images, module.open_image = list_images, open_image  # type: ignore[attr-defined]
@@ -71,7 +77,9 @@ def write_toy(path: Path) -> list[np.ndarray]:
     return arrays
 
 
-def test_it_is_read_by_its_ending_and_its_images_by_their_names(toy: FileFormat, tmp_path: Path) -> None:
+def test_it_is_read_by_its_ending_and_its_images_by_their_names(
+    toy: FileFormat, tmp_path: Path
+) -> None:
     left, right = write_toy(tmp_path / "A.TOY")
     assert ".toy" in readable()
     assert format_of(tmp_path / "A.TOY") is toy
@@ -83,7 +91,9 @@ def test_it_is_read_by_its_ending_and_its_images_by_their_names(toy: FileFormat,
     assert (image.name, image.pixel_size_um) == ("A left", 0.5)
 
 
-def test_it_is_found_in_folders_but_not_in_those_of_parts_of_a_file(toy: FileFormat, tmp_path: Path) -> None:
+def test_it_is_found_in_folders_but_not_in_those_of_parts_of_a_file(
+    toy: FileFormat, tmp_path: Path
+) -> None:
     write_toy(tmp_path / "in" / "a.toy")
     write_toy(tmp_path / "in" / "a.toy.parts" / "b.toy")
     assert image_files(tmp_path / "in") == [tmp_path / "in" / "a.toy"]
@@ -100,7 +110,9 @@ def test_a_batch_restores_every_image_of_it(toy: FileFormat, restored, tmp_path:
     assert read_image(tmp_path / "out" / "a-left.ome.tif").pixel_size_um == pytest.approx(0.25)
 
 
-def test_what_it_raises_is_one_sentence_that_names_the_file(toy: FileFormat, tmp_path: Path) -> None:
+def test_what_it_raises_is_one_sentence_that_names_the_file(
+    toy: FileFormat, tmp_path: Path
+) -> None:
     (tmp_path / "a.toy").write_bytes(b"left right\nnothing")
     with pytest.raises(FileError, match=r"^\S*a\.toy cannot be read.*\S$"):
         read_image(tmp_path / "a.toy")
@@ -108,7 +120,9 @@ def test_what_it_raises_is_one_sentence_that_names_the_file(toy: FileFormat, tmp
 
 def test_it_is_unknown_once_it_is_unregistered(tmp_path: Path) -> None:
     write_toy(tmp_path / "a.toy")
-    with pytest.raises(FileError, match=r"a\.toy is not of a kind that is read; save it as one of \.tif, "):
+    with pytest.raises(
+        FileError, match=r"a\.toy is not of a kind that is read; save it as one of \.tif, "
+    ):
         read_image(tmp_path / "a.toy")
 
 
@@ -120,8 +134,16 @@ def test_an_ending_belongs_to_one_format(toy: FileFormat) -> None:
 @pytest.mark.parametrize(
     ("python", "sentence"),
     [
-        ((3, 11), r"needs the package no_such_thing; install it with: pip install 'napari-mdeblurgan\[formats\]'\.$"),
-        ((9, 9), r"needs the package no_such_thing, which needs Python 9\.9 or newer; save the image as OME-TIFF\.$"),
+        (
+            (3, 11),
+            r"needs the package no_such_thing; install it with: pip install "
+            r"'napari-mdeblurgan\[formats\]'\.$",
+        ),
+        (
+            (9, 9),
+            r"needs the package no_such_thing, which needs Python 9\.9 or newer; save the image "
+            r"as OME-TIFF\.$",
+        ),
     ],
 )
 def test_a_missing_package_is_named_with_the_command_that_installs_it(

@@ -1,4 +1,6 @@
-"""A batch from its beginning to its end: what comes out, and what happens when something goes wrong."""
+"""A batch from its beginning to its end: what comes out, and what happens when something goes
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -48,17 +50,28 @@ def test_results_are_those_of_restore_with_everything_that_is_known_of_the_image
     )
     write(tmp_path / "in" / "colour.png", grey(20, 24, 3).astype(np.uint8), axes="YXS")
     batch = restored([tmp_path / "in"])
-    assert batch.outputs == [tmp_path / "out" / name for name in ("colour.ome.tif", "stack.ome.tif")]
+    assert batch.outputs == [
+        tmp_path / "out" / name for name in ("colour.ome.tif", "stack.ome.tif")
+    ]
     stack = read_image(tmp_path / "out" / "stack.ome.tif")
-    assert (stack.axes, stack.unit, stack.channel_names, stack.name) == ("ZCYX", "µm", ("DAPI", "GFP"), "stack")
+    assert (stack.axes, stack.unit, stack.channel_names, stack.name) == (
+        "ZCYX",
+        "µm",
+        ("DAPI", "GFP"),
+        "stack",
+    )
     assert stack.pixel_size == pytest.approx({"X": 0.25, "Y": 0.2, "Z": 2.0})
     expected = restore(data, tiny_model(1), channel_axis=1, device="cpu", precision="float32")
     np.testing.assert_array_equal(stack.data, expected)
     assert read_image(tmp_path / "out" / "colour.ome.tif").data.shape == (40, 48, 3)
 
 
-@pytest.mark.parametrize(("form", "suffix"), [("tiff", ".tif"), ("png", ".png"), ("ome-zarr", ".ome.zarr")])
-def test_results_come_in_the_format_that_is_wanted(restored, tmp_path: Path, form: str, suffix: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "suffix"), [("tiff", ".tif"), ("png", ".png"), ("ome-zarr", ".ome.zarr")]
+)
+def test_results_come_in_the_format_that_is_wanted(
+    restored, tmp_path: Path, form: str, suffix: str
+) -> None:
     source = write(tmp_path / "a.tif", grey(20, 24).astype(np.uint8))
     assert restored([source], format=form).outputs == [tmp_path / "out" / f"a{suffix}"]
     assert read_image(tmp_path / "out" / f"a{suffix}").data.shape == (40, 48)
@@ -97,14 +110,21 @@ def test_what_does_not_fit_into_memory_is_refused_with_the_mend_for_a_batch(
     monkeypatch.setattr(room, "SHARE", 0)
     ((failure,), output) = restored([source]).failures, tmp_path / "out" / "a.ome.tif"
     assert failure.reason.startswith(f"{output} would take")
-    assert failure.reason.endswith("choose OME-Zarr (--format ome-zarr), which is made block by block.")
+    assert failure.reason.endswith(
+        "choose OME-Zarr (--format ome-zarr), which is made block by block."
+    )
 
 
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
 def test_a_large_image_goes_block_by_block_and_keeps_what_is_known_of_it(
     restored, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = {"pixel_size": {"X": 0.5, "Y": 0.4}, "unit": "µm", "channel_names": ("DAPI", "GFP"), "axes": "CYX"}
+    known = {
+        "pixel_size": {"X": 0.5, "Y": 0.4},
+        "unit": "µm",
+        "channel_names": ("DAPI", "GFP"),
+        "axes": "CYX",
+    }
     source = write(tmp_path / "a.tif", grey(2, 150, 100), **known)
     small = restored([source])
     whole = read_image(small.outputs[0])
@@ -136,7 +156,10 @@ def test_a_result_keeps_how_it_was_made(restored, tmp_path: Path, form: str, lar
 def test_images_in_memory_and_lazy_ones_are_restored_like_files(restored, tmp_path: Path) -> None:
     data = grey(40, 48)
     path = write(tmp_path / "a.tif", data)
-    layers = [Micrograph(data, "YX", name="in/memory"), Micrograph(da.from_array(data, (16, 16)), "YX", name="lazy")]
+    layers = [
+        Micrograph(data, "YX", name="in/memory"),
+        Micrograph(da.from_array(data, (16, 16)), "YX", name="lazy"),
+    ]
     outputs = restored([path, *layers]).outputs
     assert [output.name for output in outputs] == ["a.ome.tif", "in-memory.ome.tif", "lazy.ome.tif"]
     images = [read_image(output).data for output in outputs]
@@ -170,7 +193,9 @@ def test_a_result_that_was_removed_is_made_again(restored, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
-def test_a_batch_that_was_closed_goes_on_within_a_large_image(settings, tmp_path: Path, form: str) -> None:
+def test_a_batch_that_was_closed_goes_on_within_a_large_image(
+    settings, tmp_path: Path, form: str
+) -> None:
     source = write(tmp_path / "a.tif", grey(150, 150))
     wishes = settings(format=form, **LARGE)
     with open_batch([source], tmp_path / "out", wishes) as batch:
@@ -193,7 +218,10 @@ def test_what_a_run_leaves_that_is_killed_once_a_result_has_its_name_is_removed(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, open_batch([source], tmp_path / "out", settings(**LARGE)) as batch:
+    with (
+        monkeypatch.context() as patch,
+        open_batch([source], tmp_path / "out", settings(**LARGE)) as batch,
+    ):
         patch.setattr(OutputFolder, "forget", killed)
         with pytest.raises(KeyboardInterrupt):
             list(batch.steps())
@@ -228,7 +256,9 @@ def test_what_failed_can_be_tried_alone(restored, tmp_path: Path) -> None:
     assert not restored([tmp_path / "in"], retry_failed=True).items
 
 
-def test_a_kind_of_file_that_cannot_hold_an_image_is_a_failure_of_that_image(restored, tmp_path: Path) -> None:
+def test_a_kind_of_file_that_cannot_hold_an_image_is_a_failure_of_that_image(
+    restored, tmp_path: Path
+) -> None:
     write(tmp_path / "in" / "a.tif", grey(3, 20, 24), axes="ZYX")
     write(tmp_path / "in" / "b.tif")
     batch = restored([tmp_path / "in"], format="png")
@@ -248,7 +278,9 @@ def test_an_image_that_changes_while_it_is_restored_is_said_and_not_kept(
     assert not names_in(tmp_path / "out")
 
 
-def test_files_from_elsewhere_are_not_replaced_unless_that_is_wished(restored, tmp_path: Path) -> None:
+def test_files_from_elsewhere_are_not_replaced_unless_that_is_wished(
+    restored, tmp_path: Path
+) -> None:
     source = write(tmp_path / "a.tif")
     foreign = write(tmp_path / "out" / "a.ome.tif", grey(9, 9))
     batch = restored([source])
@@ -266,7 +298,9 @@ def test_a_result_that_its_user_has_changed_is_not_replaced(restored, tmp_path: 
     assert read_image(result).data.shape == (9, 9)
 
 
-def test_results_of_other_settings_are_not_replaced_unless_that_is_wished(restored, tmp_path: Path) -> None:
+def test_results_of_other_settings_are_not_replaced_unless_that_is_wished(
+    restored, tmp_path: Path
+) -> None:
     source = write(tmp_path / "a.tif")
     restored([source])
     with pytest.raises(FileError, match="another model or other settings"):
@@ -294,7 +328,10 @@ def test_a_result_that_lacks_nothing_but_its_name_gets_it(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, open_batch([source], tmp_path / "out", settings()) as batch:
+    with (
+        monkeypatch.context() as patch,
+        open_batch([source], tmp_path / "out", settings()) as batch,
+    ):
         patch.setattr(OutputFolder, "place", killed)
         with pytest.raises(KeyboardInterrupt):
             list(batch.steps())
@@ -306,7 +343,10 @@ def test_a_result_that_lacks_nothing_but_its_name_gets_it(
 
 def test_a_folder_is_held_by_one_batch_at_a_time(settings, tmp_path: Path) -> None:
     source = write(tmp_path / "a.tif")
-    with open_batch([source], tmp_path / "out", settings()), pytest.raises(FileError, match="Another batch is at work"):
+    with (
+        open_batch([source], tmp_path / "out", settings()),
+        pytest.raises(FileError, match="Another batch is at work"),
+    ):
         open_batch([source], tmp_path / "out", settings())
     open_batch([source], tmp_path / "out", settings()).close()
 
@@ -339,7 +379,9 @@ def test_nothing_is_removed_but_what_the_manifest_says_was_begun(settings, tmp_p
     assert not (begun / "b.ome.tif").exists()
 
 
-def test_a_folder_that_may_not_be_written_to_is_said(settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_written_to_is_said(
+    settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -373,7 +415,9 @@ def test_a_full_disk_ends_the_batch_with_a_sentence_and_loses_nothing(
     assert [item.source.path for item in restored(paths).todo] == paths[1:]
 
 
-def test_progress_counts_what_earlier_runs_have_done_and_ends_at_one(settings, tmp_path: Path) -> None:
+def test_progress_counts_what_earlier_runs_have_done_and_ends_at_one(
+    settings, tmp_path: Path
+) -> None:
     paths = [write(tmp_path / f"{number}.tif", grey(24, 24, seed=number)) for number in range(4)]
     for count in (2, 4):
         with open_batch(paths[:count], tmp_path / "out", settings()) as batch:
@@ -394,10 +438,17 @@ def test_the_manifest_says_what_was_done_with_what(restored, tmp_path: Path) -> 
     restored([source, write(tmp_path / "b.tif")])
     entry = Manifest(tmp_path / "out" / MANIFEST).records[str(source), "a.ome.tif"].made
     assert entry is not None
-    assert (entry.model, entry.device, entry.precision, entry.pixels) == ("tiny-1-x2", "cpu", "float32", 48 * 56)
+    assert (entry.model, entry.device, entry.precision, entry.pixels) == (
+        "tiny-1-x2",
+        "cpu",
+        "float32",
+        48 * 56,
+    )
 
 
-def test_a_failure_is_told_while_it_happens(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
+def test_a_failure_is_told_while_it_happens(
+    settings: Callable[..., BatchSettings], tmp_path: Path
+) -> None:
     (tmp_path / "a.tif").write_text("no image")
     with open_batch([tmp_path / "a.tif"], tmp_path / "out", settings()) as batch:
         news = [step.news for step in batch.steps() if step.news]
@@ -420,10 +471,15 @@ def test_what_another_image_has_begun_is_kept(settings, tmp_path: Path) -> None:
         assert len(batch.outputs) == 1
 
 
-def test_an_axis_that_ome_tiff_does_not_know_is_said_with_what_can_be_done(restored, tmp_path: Path) -> None:
+def test_an_axis_that_ome_tiff_does_not_know_is_said_with_what_can_be_done(
+    restored, tmp_path: Path
+) -> None:
     source = write(tmp_path / "pages.tif", grey(3, 20, 24), axes="IYX")
     batch = restored([source])
-    assert "OME-TIFF cannot hold an axis I; choose another format, such as TIFF (--format tiff)." in reasons(batch)
+    assert (
+        "OME-TIFF cannot hold an axis I; choose another format, such as TIFF (--format tiff)."
+        in reasons(batch)
+    )
     assert len(restored([source], format="tiff").outputs) == 1
 
 
@@ -432,7 +488,9 @@ def test_a_layer_that_was_placed_elsewhere_is_done_again(restored, tmp_path: Pat
     layer = Micrograph(data, "YX", {"Y": 0.5, "X": 0.5}, name="cells")
     restored([layer], format="ome-zarr")
     assert not restored([layer], format="ome-zarr").todo
-    moved = Micrograph(data, "YX", {"Y": 0.5, "X": -0.5}, name="cells", position={"Y": 3.0, "X": 4.0})
+    moved = Micrograph(
+        data, "YX", {"Y": 0.5, "X": -0.5}, name="cells", position={"Y": 3.0, "X": 4.0}
+    )
     (path,) = restored([moved], format="ome-zarr").outputs
     assert read_image(path).pixel_size == {"Y": 0.25, "X": -0.25}
     assert read_image(path).position == {"Y": 2.875, "X": 4.125}

@@ -52,9 +52,12 @@ def test_all_images_of_a_file_are_found_each_under_its_name(
 
 
 @pytest.mark.parametrize(
-    "pattern", ["plate.zarr", "*.zarr", "**/plate.zarr", "plate.zarr/*", "plate.zarr/*/*", "**/[01]"]
+    "pattern",
+    ["plate.zarr", "*.zarr", "**/plate.zarr", "plate.zarr/*", "plate.zarr/*/*", "**/[01]"],
 )
-def test_however_they_are_named_fields_of_a_plate_are_called_by_their_wells(tmp_path: Path, pattern: str) -> None:
+def test_however_they_are_named_fields_of_a_plate_are_called_by_their_wells(
+    tmp_path: Path, pattern: str
+) -> None:
     add_labels(write_plate(tmp_path / "plate.zarr") / "A/1/0")
     assert places(str(tmp_path / pattern)) == FIELDS
 
@@ -70,7 +73,12 @@ def test_a_pattern_finds_fields_where_the_plate_has_no_metadata_of_its_own(tmp_p
     for well in ("A/1", "A/2"):
         write_zarr(tmp_path / "plate.ome.zarr" / well / "0", 1)
     expected = ["plate-A-1-0", "plate-A-2-0"]
-    for pattern in ("plate.ome.zarr/*/*/0", "plate.ome.zarr", "plate.ome.zarr/A", "plate.ome.zarr/*"):
+    for pattern in (
+        "plate.ome.zarr/*/*/0",
+        "plate.ome.zarr",
+        "plate.ome.zarr/A",
+        "plate.ome.zarr/*",
+    ):
         assert places(str(tmp_path / pattern)) == expected
 
 
@@ -81,8 +89,14 @@ def test_a_pattern_takes_no_labels_arrays_or_files_of_an_ome_zarr(tmp_path: Path
         find_sources([str(labels.parent / "*")])
 
 
-def test_of_several_images_one_is_taken_by_name_and_what_holds_but_one_is_taken_all_the_same(tmp_path: Path) -> None:
-    inputs = [write_series(tmp_path / "a.ome.tif"), write_plate(tmp_path / "plate.zarr"), write(tmp_path / "b.tif")]
+def test_of_several_images_one_is_taken_by_name_and_what_holds_but_one_is_taken_all_the_same(
+    tmp_path: Path,
+) -> None:
+    inputs = [
+        write_series(tmp_path / "a.ome.tif"),
+        write_plate(tmp_path / "plate.zarr"),
+        write(tmp_path / "b.tif"),
+    ]
     assert places(*inputs[::2], image="middle") == ["a-middle", "b"]
     assert places(FileImage(inputs[0], "right"), inputs[0]) == ["a-right", "a-left", "a-middle"]
     missing = find_sources(inputs[:1], image="upper")
@@ -105,14 +119,24 @@ def test_an_address_is_refused_before_any_work() -> None:
         find_sources(["https://x.org/a.zarr"])
 
 
-def test_every_image_gets_a_result_of_its_own_pixels_and_none_is_made_again(restored, tmp_path: Path) -> None:
+def test_every_image_gets_a_result_of_its_own_pixels_and_none_is_made_again(
+    restored, tmp_path: Path
+) -> None:
     (tmp_path / "in").mkdir()
-    inputs = [write_series(tmp_path / "in" / "a.ome.tif"), write_plate(tmp_path / "in" / "plate.zarr")]
+    inputs = [
+        write_series(tmp_path / "in" / "a.ome.tif"),
+        write_plate(tmp_path / "in" / "plate.zarr"),
+    ]
     batch = restored([tmp_path / "in"])
     assert not batch.failures
-    assert names_in(tmp_path / "out") == [f"{name}.ome.tif" for name in ("a-left", "a-middle", "a-right", *FIELDS)]
+    assert names_in(tmp_path / "out") == [
+        f"{name}.ome.tif" for name in ("a-left", "a-middle", "a-right", *FIELDS)
+    ]
     for path, image, name in ((inputs[0], "right", "a-right"), (inputs[1], "B/2/1", "plate-B-2-1")):
-        sharp, alone = read_image(tmp_path / "out" / f"{name}.ome.tif"), tmp_path / "alone" / f"{name}.tif"
+        sharp, alone = (
+            read_image(tmp_path / "out" / f"{name}.ome.tif"),
+            tmp_path / "alone" / f"{name}.tif",
+        )
         one = read_image(path, image)
         write(alone, one.data, name=one.name)
         np.testing.assert_array_equal(sharp.data, read_image(restored([alone]).outputs[-1]).data)
@@ -147,14 +171,24 @@ def test_wells_and_series_can_be_told_apart_by_short_names(name: str, short: str
 
 
 def test_a_stack_of_a_file_for_each_plane_is_restored_once(tmp_path: Path) -> None:
-    size, files = 'SizeX="20" SizeY="16" SizeC="1" SizeT="1"', [f"z{number}.ome.tif" for number in range(3)]
+    size, files = (
+        'SizeX="20" SizeY="16" SizeC="1" SizeT="1"',
+        [f"z{number}.ome.tif" for number in range(3)],
+    )
     planes = "".join(
-        f'<TiffData FirstZ="{number}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{number}</UUID></TiffData>'
+        f'<TiffData FirstZ="{number}" IFD="0" PlaneCount="1"><UUID '
+        f'FileName="{name}">urn:uuid:{number}</UUID></TiffData>'
         for number, name in enumerate(files)
     )
-    pixels = f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" {size} SizeZ="3">{planes}</Pixels>'
+    pixels = (
+        f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" {size} '
+        f'SizeZ="3">{planes}</Pixels>'
+    )
     for number, name in enumerate(files):
-        xml = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{number}">'
+        xml = (
+            '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="urn:uuid:{number}">'
+        )
         description = f'{xml}<Image ID="Image:0">{pixels}</Image></OME>'.encode()
         tifffile.imwrite(tmp_path / name, plane(number), description=description, metadata=None)
     assert places(tmp_path) == places(tmp_path / "z2.ome.tif") == ["z0"]

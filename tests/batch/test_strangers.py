@@ -26,14 +26,24 @@ linking = pytest.mark.skipif(os.name == "nt", reason="links need a right there")
 def victim(tmp_path: Path) -> Path:
     """A folder of somebody's, with files of all the names that are made in a folder for work."""
     folder = tmp_path / "home-of-somebody"
-    for name in ("thesis/thesis.tex", "a.ome.tif", ".0123456789abcdef.part", "large.ome.zarr/zarr.json", "lock"):
+    for name in (
+        "thesis/thesis.tex",
+        "a.ome.tif",
+        ".0123456789abcdef.part",
+        "large.ome.zarr/zarr.json",
+        "lock",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("years of work")
     return folder
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def run(inputs: list[Path], output: Path, settings: BatchSettings) -> Batch:
@@ -93,7 +103,9 @@ def test_links_where_an_ome_zarr_grows_are_not_followed(
 
 
 @linking
-def test_a_folder_for_work_that_is_replaced_by_a_link_meanwhile_is_noticed(tmp_path: Path, victim: Path) -> None:
+def test_a_folder_for_work_that_is_replaced_by_a_link_meanwhile_is_noticed(
+    tmp_path: Path, victim: Path
+) -> None:
     before, folder = contents(victim), OutputFolder(tmp_path / "out")
     (victim / workplace_name("a.ome.tif")).mkdir()
     folder.prepare("a.ome.tif")
@@ -107,8 +119,12 @@ def test_a_folder_for_work_that_is_replaced_by_a_link_meanwhile_is_noticed(tmp_p
     assert (victim / workplace_name("a.ome.tif")).is_dir()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give folders away")
-def test_a_folder_for_work_of_another_user_is_refused(settings: Callable[..., BatchSettings], tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give folders away"
+)
+def test_a_folder_for_work_of_another_user_is_refused(
+    settings: Callable[..., BatchSettings], tmp_path: Path
+) -> None:
     (tmp_path / "out" / WORK).mkdir(parents=True)
     os.chown(tmp_path / "out" / WORK, 12_345, 12_345)
     with pytest.raises(FileError, match="belongs to another user"):
@@ -117,7 +133,10 @@ def test_a_folder_for_work_of_another_user_is_refused(settings: Callable[..., Ba
 
 @pytest.mark.parametrize("name", ["a.ome.tif", "a.ome.zarr"])
 def test_resuming_does_not_replace_what_took_the_name_of_a_result_that_lacked_but_that(
-    settings: Callable[..., BatchSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -134,7 +153,10 @@ def test_resuming_does_not_replace_what_took_the_name_of_a_result_that_lacked_bu
         foreign /= "zarr.json"
     foreign.write_text("somebody's")
     batch = run([source], tmp_path / "out", wishes)
-    assert "is there already, from elsewhere" in batch.failures[0].reason or "was changed" in batch.failures[0].reason
+    assert (
+        "is there already, from elsewhere" in batch.failures[0].reason
+        or "was changed" in batch.failures[0].reason
+    )
     assert foreign.read_text() == "somebody's"
 
 
@@ -178,7 +200,10 @@ def test_what_takes_a_name_at_the_last_moment_is_not_replaced(
 @pytest.mark.skipif(os.name == "nt", reason="has locks of another kind")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks_is_said_and_gone_on_with(
-    settings: Callable[..., BatchSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
 ) -> None:
     def no_lock(*_: object) -> None:
         raise OSError(number, os.strerror(number))

@@ -18,7 +18,14 @@ from napari_mdeblurgan.batch.summary import COLUMNS, PAGE, TABLE, write_summary
 
 from .conftest import grey, write
 
-GOOD = {"level": "good", "text": "Agrees", "blur_px": 1.25, "noise": 0.02, "error": 0.04, "inconsistent": 0.001}
+GOOD = {
+    "level": "good",
+    "text": "Agrees",
+    "blur_px": 1.25,
+    "noise": 0.02,
+    "error": 0.04,
+    "inconsistent": 0.001,
+}
 
 
 class Page(html.parser.HTMLParser):
@@ -59,26 +66,50 @@ def page(folder: Path) -> Page:
 
 
 def folder_of(path: Path, *made: tuple[str, str, dict | None]) -> OutputFolder:
-    """An output folder whose manifest tells of results: the image, the result, and what was found out."""
+    """An output folder whose manifest tells of results: the image, the result, and what was found
+    out.
+    """
     path.mkdir()
     lines = []
     for file, output, trust in made:
         (path / output).parent.mkdir(parents=True, exist_ok=True)
         (path / output).touch()
-        entry = {"event": "made", "input": file, "output": output, "job": "", "settings": "", "mark": "", "work": "w/a"}
-        entry |= {"pixels": 1, "size": 1, "model": "", "device": "", "precision": "", "seconds": 2.5, "trust": trust}
+        entry = {
+            "event": "made",
+            "input": file,
+            "output": output,
+            "job": "",
+            "settings": "",
+            "mark": "",
+            "work": "w/a",
+        }
+        entry |= {
+            "pixels": 1,
+            "size": 1,
+            "model": "",
+            "device": "",
+            "precision": "",
+            "seconds": 2.5,
+            "trust": trust,
+        }
         lines.append(json.dumps(entry))
     (path / MANIFEST).write_text("\n".join(lines) + "\n")
     return OutputFolder(path)
 
 
-def test_a_batch_that_ends_has_a_table_of_what_was_done_and_what_failed(restored, tmp_path: Path) -> None:
+def test_a_batch_that_ends_has_a_table_of_what_was_done_and_what_failed(
+    restored, tmp_path: Path
+) -> None:
     write(tmp_path / "in" / "a.tif", grey(60, 50))
     (tmp_path / "in" / "b.tif").write_text("no image")
     batch = restored([tmp_path / "in"], trust=True)
     failed, done = table(tmp_path / "out")
     assert tuple(done) == tuple(COLUMNS)
-    assert (failed["verdict"], failed["result"], Path(failed["file"]).name) == ("failed", "", "b.tif")
+    assert (failed["verdict"], failed["result"], Path(failed["file"]).name) == (
+        "failed",
+        "",
+        "b.tif",
+    )
     assert "is not a TIFF file" in failed["words"]
     assert (done["result"], done["report"]) == ("a.ome.tif", "a.ome.tif.html")
     assert float(done["noise_percent"]) > 0
@@ -132,7 +163,9 @@ def test_the_worst_come_first(tmp_path: Path) -> None:
 
 def test_names_of_strangers_are_neither_computed_nor_run(tmp_path: Path) -> None:
     evil = '=HYPERLINK("x")<script>alert(1)</script>.tif'
-    made = [(f"layer:{evil}", evil.replace("/", "_"), GOOD | {"text": "<img src=x onerror=alert(1)>"})]
+    made = [
+        (f"layer:{evil}", evil.replace("/", "_"), GOOD | {"text": "<img src=x onerror=alert(1)>"})
+    ]
     made.append(("javascript:alert(1)", "a&b#?.tif", GOOD))
     with closing(folder_of(tmp_path / "out", *made)) as folder:
         write_summary(folder)
@@ -156,10 +189,16 @@ def test_a_manifest_that_tells_nonsense_of_a_verdict_is_no_verdict(tmp_path: Pat
         write_summary(folder)
     rows = {row["result"]: row for row in table(tmp_path / "out")}
     assert [rows[f"{number}.tif"]["verdict"] for number in range(3)] == ["", "", "good"]
-    assert (rows["2.tif"]["error_percent"], rows["2.tif"]["noise_percent"], rows["2.tif"]["blur_px"]) == ("", "", "")
+    assert (
+        rows["2.tif"]["error_percent"],
+        rows["2.tif"]["noise_percent"],
+        rows["2.tif"]["blur_px"],
+    ) == ("", "", "")
 
 
-def test_results_that_are_gone_and_failed_images_that_are_gone_are_not_told_of(restored, tmp_path: Path) -> None:
+def test_results_that_are_gone_and_failed_images_that_are_gone_are_not_told_of(
+    restored, tmp_path: Path
+) -> None:
     write(tmp_path / "in" / "a.tif")
     write(tmp_path / "in" / "c.tif")
     (tmp_path / "in" / "b.tif").write_text("no image")
@@ -169,13 +208,16 @@ def test_results_that_are_gone_and_failed_images_that_are_gone_are_not_told_of(r
     assert [row["result"] for row in table(tmp_path / "out")] == ["c.ome.tif"]
 
 
-def test_a_table_that_cannot_be_written_is_said_and_the_results_are_kept(restored, tmp_path: Path) -> None:
+def test_a_table_that_cannot_be_written_is_said_and_the_results_are_kept(
+    restored, tmp_path: Path
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / TABLE).symlink_to(tmp_path / "elsewhere")
     batch = restored([write(tmp_path / "a.tif")])
     assert (
         batch.summary_problem
-        == f"{tmp_path / 'out' / TABLE} is a link to something else; remove the link, and start again."
+        == f"{tmp_path / 'out' / TABLE} is a link to something else; remove the link, and start "
+        "again."
     )
     assert len(batch.outputs) == 1
     assert not (tmp_path / "elsewhere").exists()

@@ -1,4 +1,6 @@
-"""Batches whose results are assessed: verdict, record and report of each, however it was made and however often it was begun."""
+"""Batches whose results are assessed: verdict, record and report of each, however it was made and
+however often it was begun.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +34,16 @@ def trust_in(path: Path) -> dict:
     return entry["trust"]
 
 
-@pytest.mark.parametrize(("form", "large"), [("ome-tiff", False), ("ome-tiff", True), ("ome-zarr", True)])
+@pytest.mark.parametrize(
+    ("form", "large"), [("ome-tiff", False), ("ome-tiff", True), ("ome-zarr", True)]
+)
 def test_a_result_is_assessed_and_keeps_its_verdict_and_its_report(
     settings, tmp_path: Path, form: str, large: bool
 ) -> None:
     source = write(tmp_path / "a.tif", grey(80, 90))
-    with open_batch([source], tmp_path / "out", settings(trust=True, format=form, **(LARGE if large else {}))) as batch:
+    with open_batch(
+        [source], tmp_path / "out", settings(trust=True, format=form, **(LARGE if large else {}))
+    ) as batch:
         (news,) = told(batch)
     assert news.verdict is not None
     kept = trust_in(news.output)
@@ -67,7 +73,9 @@ def test_pixels_are_those_of_a_batch_without_an_assessment(restored, tmp_path: P
     assert trust_in(path)["headline"]["text"]
 
 
-def test_an_assessed_batch_has_nothing_to_do_again_with_or_without_assessment(restored, tmp_path: Path) -> None:
+def test_an_assessed_batch_has_nothing_to_do_again_with_or_without_assessment(
+    restored, tmp_path: Path
+) -> None:
     source = write(tmp_path / "a.tif", grey(60, 50))
     restored([source], trust=True)
     for wish in (True, False):
@@ -103,7 +111,9 @@ def test_progress_goes_forward_over_restoration_and_assessment(settings, tmp_pat
     assert fractions[-1] == 1
 
 
-def test_a_report_from_elsewhere_is_not_replaced_unless_that_is_wished(restored, tmp_path: Path) -> None:
+def test_a_report_from_elsewhere_is_not_replaced_unless_that_is_wished(
+    restored, tmp_path: Path
+) -> None:
     source = write(tmp_path / "a.tif", grey(60, 50))
     (tmp_path / "out").mkdir()
     page = tmp_path / "out" / "a.ome.tif.html"
@@ -133,7 +143,10 @@ def test_a_result_and_its_report_that_lack_but_their_names_get_them(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, open_batch([source], tmp_path / "out", settings(trust=True)) as batch:
+    with (
+        monkeypatch.context() as patch,
+        open_batch([source], tmp_path / "out", settings(trust=True)) as batch,
+    ):
         patch.setattr(OutputFolder, "place_report", killed)
         with pytest.raises(KeyboardInterrupt):
             told(batch)
@@ -144,7 +157,9 @@ def test_a_result_and_its_report_that_lack_but_their_names_get_them(
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_maps_beside_a_result_are_those_that_a_single_restoration_writes(settings, tmp_path: Path, large: bool) -> None:
+def test_maps_beside_a_result_are_those_that_a_single_restoration_writes(
+    settings, tmp_path: Path, large: bool
+) -> None:
     source = write(tmp_path / "a.tif", grey(80, 90), pixel_size={"Y": 0.5, "X": 0.25}, unit="µm")
     wishes = settings(trust=True, **(LARGE if large else {}))
     with open_batch([source], tmp_path / "out", wishes) as batch:
@@ -153,17 +168,23 @@ def test_maps_beside_a_result_are_those_that_a_single_restoration_writes(setting
     single = tmp_path / "single" / "a.ome.tif"
     single.parent.mkdir()
     options = {"device": "cpu", "precision": "float32"}
-    for _ in carry_out(open_image(source), model, Request(output=single, options=options, maps=True)):
+    for _ in carry_out(
+        open_image(source), model, Request(output=single, options=options, maps=True)
+    ):
         pass
     assert names_in(single.parent) == sorted(["a.ome.tif", *MAPS])
     for name in MAPS:
         made, other = open_image(tmp_path / "out" / name), open_image(single.with_name(name))
         assert made.data.dtype == other.data.dtype
         assert made.place == other.place
-        np.testing.assert_allclose(np.asarray(made.data), np.asarray(other.data), rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(
+            np.asarray(made.data), np.asarray(other.data), rtol=1e-3, atol=1e-3
+        )
 
 
-def test_maps_from_elsewhere_are_not_replaced_unless_that_is_wished(restored, tmp_path: Path) -> None:
+def test_maps_from_elsewhere_are_not_replaced_unless_that_is_wished(
+    restored, tmp_path: Path
+) -> None:
     source = write(tmp_path / "a.tif", grey(60, 50))
     theirs = write(tmp_path / "out" / MAPS[0], grey(9, 9))
     before = theirs.read_bytes()
@@ -180,7 +201,11 @@ def test_maps_are_no_images_of_the_next_batch_in_the_same_folder(restored, tmp_p
     write(tmp_path / "out" / "a.png", grey(60, 50).astype(np.uint8))
     first = restored([tmp_path / "out"], trust=True)
     again = restored([tmp_path / "out"], trust=True)
-    assert [item.output for item in again.items] == [item.output for item in first.items] == ["a.ome.tif"]
+    assert (
+        [item.output for item in again.items]
+        == [item.output for item in first.items]
+        == ["a.ome.tif"]
+    )
     assert set(MAPS) <= set(names_in(tmp_path / "out"))
 
 

@@ -43,7 +43,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Told:
-    """A watch that is stepped through: until it has waited for so many seconds with nothing to do."""
+    """A watch that is stepped through: until it has waited for so many seconds
+    with nothing to do.
+    """
 
     def __init__(self, watch: Any, clock: Clock) -> None:
         self.watch, self._clock = watch, clock
@@ -51,7 +53,9 @@ class Told:
         self.last = Waiting(0, 0, 0)
 
     def go(self, seconds: float = 10.0) -> list[str]:
-        """Names of the results that come, and of the images that fail, until there is nothing to do for a while."""
+        """Names of the results that come, and of the images that fail, until there is nothing to do
+        for a while.
+        """
         news, since = [], self._clock.now
         for step in self.steps:
             if isinstance(step, Waiting):
@@ -70,7 +74,9 @@ class Told:
 
 
 @pytest.fixture
-def watched(settings: Callable[..., BatchSettings], tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Told]]:
+def watched(
+    settings: Callable[..., BatchSettings], tmp_path: Path, clock: Clock
+) -> Iterator[Callable[..., Told]]:
     """``watched(**wishes)``: a watch of ``in`` into ``out``."""
     (tmp_path / "in").mkdir()
     opened: list[Told] = []
@@ -107,7 +113,9 @@ def test_what_is_there_is_done_first_then_what_comes_each_once(watched, tmp_path
     assert names_in(tmp_path / "out") == ["a.ome.tif", "b.ome.tif", "day2/c.ome.tif"]
 
 
-def test_a_file_is_restored_only_when_it_has_stopped_growing(watched, tmp_path: Path, clock: Clock) -> None:
+def test_a_file_is_restored_only_when_it_has_stopped_growing(
+    watched, tmp_path: Path, clock: Clock
+) -> None:
     whole = write(tmp_path / "whole.tif", grey(40, 40)).read_bytes()
     told = watched()
     file = tmp_path / "in" / "a.tif"
@@ -121,7 +129,9 @@ def test_a_file_is_restored_only_when_it_has_stopped_growing(watched, tmp_path: 
     np.testing.assert_array_equal(read_image(file).data, grey(40, 40))
 
 
-def test_half_a_file_that_is_still_for_a_while_is_no_error_until_patience_ends(watched, tmp_path: Path) -> None:
+def test_half_a_file_that_is_still_for_a_while_is_no_error_until_patience_ends(
+    watched, tmp_path: Path
+) -> None:
     whole = write(tmp_path / "whole.tif", grey(40, 40)).read_bytes()
     (tmp_path / "in" / "a.tif").write_bytes(whole[:-100])
     told = watched()
@@ -137,7 +147,9 @@ def test_half_a_file_that_is_still_for_a_while_is_no_error_until_patience_ends(w
     assert told.last == Waiting(2, 0, 0)
 
 
-def test_after_a_restart_nothing_is_done_twice_and_what_was_replaced_is_done_again(watched, tmp_path: Path) -> None:
+def test_after_a_restart_nothing_is_done_twice_and_what_was_replaced_is_done_again(
+    watched, tmp_path: Path
+) -> None:
     for name in ("a.tif", "b.tif"):
         write(tmp_path / "in" / name)
     told = watched()
@@ -155,7 +167,9 @@ def test_after_a_restart_nothing_is_done_twice_and_what_was_replaced_is_done_aga
 
 @pytest.mark.parametrize("place", ["in", "in/sharp"])
 @pytest.mark.parametrize("form", ["ome-tiff", "ome-zarr"])
-def test_results_are_never_taken_for_images(watched, tmp_path: Path, place: str, form: str, restored) -> None:
+def test_results_are_never_taken_for_images(
+    watched, tmp_path: Path, place: str, form: str, restored
+) -> None:
     other = write(tmp_path / "other.tif")
     (saved,) = restored([other]).outputs
     saved.rename(tmp_path / "in" / "saved elsewhere.ome.tif")
@@ -216,7 +230,9 @@ def test_the_folder_is_looked_at_once_a_second_and_large_ones_more_rarely(
     assert np.diff(looks).min() == pytest.approx(5.0)
 
 
-def test_the_table_has_all_that_was_done_whenever_there_is_nothing_to_do(watched, tmp_path: Path) -> None:
+def test_the_table_has_all_that_was_done_whenever_there_is_nothing_to_do(
+    watched, tmp_path: Path
+) -> None:
     told = watched()
     for count, name in enumerate(("a.tif", "b.tif"), start=1):
         write(tmp_path / "in" / name)

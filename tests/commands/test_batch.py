@@ -31,12 +31,16 @@ def folder(tmp_path: Path) -> Path:
     images = tmp_path / "in"
     images.mkdir()
     draw = np.random.default_rng(0)
-    write_image(images / "grey.tif", Micrograph(draw.integers(0, 4000, (20, 24)).astype(np.uint16), "YX"))
+    write_image(
+        images / "grey.tif", Micrograph(draw.integers(0, 4000, (20, 24)).astype(np.uint16), "YX")
+    )
     write_image(images / "rgb.png", Micrograph(draw.integers(0, 255, (20, 24, 3), np.uint8), "YXS"))
     return images
 
 
-def test_each_image_is_restored_by_the_model_for_its_kind_and_said(run, folder: Path, tmp_path: Path) -> None:
+def test_each_image_is_restored_by_the_model_for_its_kind_and_said(
+    run, folder: Path, tmp_path: Path
+) -> None:
     code, out, error = run(folder, "--output", tmp_path / "out")
     assert (code, error) == (0, "")
     lines = out.splitlines()
@@ -52,7 +56,10 @@ def test_the_same_command_again_has_nothing_to_do(run, folder: Path, tmp_path: P
     run(folder, "--output", tmp_path / "out")
     code, out, _ = run(folder, "--output", tmp_path / "out")
     assert code == 0
-    assert out.splitlines() == ["2 images, 2 of them done by earlier runs", f"2 results in {tmp_path / 'out'}"]
+    assert out.splitlines() == [
+        "2 images, 2 of them done by earlier runs",
+        f"2 results in {tmp_path / 'out'}",
+    ]
 
 
 def test_each_result_is_judged_and_the_table_is_named_where_that_is_asked_for(
@@ -65,11 +72,15 @@ def test_each_result_is_judged_and_the_table_is_named_where_that_is_asked_for(
     assert re.search(r"grey\.ome\.tif: [✓!✗] .+ · error bar relative only · ", news)
     assert where == f"table of all: {tmp_path / 'out' / 'mdeblurgan-batch.html'}"
     assert last == f"1 result in {tmp_path / 'out'}"
-    assert run(folder, "--output", tmp_path / "out", "--trust")[1].startswith("1 image, 1 of them done")
+    assert run(folder, "--output", tmp_path / "out", "--trust")[1].startswith(
+        "1 image, 1 of them done"
+    )
 
 
 class Hours:
-    """A clock by which a watch sleeps through a few hours in no time, until Ctrl-C; images come meanwhile."""
+    """A clock by which a watch sleeps through a few hours in no time, until Ctrl-C; images come
+    meanwhile.
+    """
 
     def __init__(self, comes: dict[int, Callable[[], object]], ends: int) -> None:
         self.now, self._sleeps, self._comes, self._ends = 0.0, 0, comes, ends
@@ -110,10 +121,15 @@ def test_what_fails_while_a_folder_is_watched_is_counted_in_the_end(
     assert code == 1
     reason, last = error.splitlines()
     assert "rgb.png" in reason
-    assert last == f"mdeblurgan: stopped watching: 1 result in {tmp_path / 'out'}, 1 failed as said above."
+    assert (
+        last
+        == f"mdeblurgan: stopped watching: 1 result in {tmp_path / 'out'}, 1 failed as said above."
+    )
 
 
-def test_a_bad_file_is_named_the_rest_goes_on_and_the_code_is_1(run, folder: Path, tmp_path: Path) -> None:
+def test_a_bad_file_is_named_the_rest_goes_on_and_the_code_is_1(
+    run, folder: Path, tmp_path: Path
+) -> None:
     (folder / "bad.tif").write_text("no image")
     code, out, error = run(folder, "--output", tmp_path / "out")
     first, last = error.splitlines()
@@ -126,7 +142,9 @@ def test_a_bad_file_is_named_the_rest_goes_on_and_the_code_is_1(run, folder: Pat
     write_image(folder / "bad.tif", Micrograph(np.eye(20, dtype=np.float32), "YX"))
     code, out, _ = run(folder, "--output", tmp_path / "out", "--retry-failed")
     assert (code, out.count("→")) == (0, 1)
-    assert run(folder, "--output", tmp_path / "out", "--retry-failed")[1].startswith("nothing to do")
+    assert run(folder, "--output", tmp_path / "out", "--retry-failed")[1].startswith(
+        "nothing to do"
+    )
 
 
 def test_progress_on_a_terminal_is_a_bar_with_rate_and_time(
@@ -136,7 +154,14 @@ def test_progress_on_a_terminal_is_a_bar_with_rate_and_time(
     monkeypatch.setattr("napari_mdeblurgan.batch.progress.STEADY_S", 0.0)
     code, _, error = run(folder, "--output", tmp_path / "out")
     assert code == 0
-    for text in ("%|", "1/2", "MPix/s", "to go", "rgb.png", f"→ {tmp_path / 'out' / 'grey.ome.tif'}"):
+    for text in (
+        "%|",
+        "1/2",
+        "MPix/s",
+        "to go",
+        "rgb.png",
+        f"→ {tmp_path / 'out' / 'grey.ome.tif'}",
+    ):
         assert text in error
 
 
@@ -148,12 +173,20 @@ def test_progress_on_a_terminal_is_a_bar_with_rate_and_time(
         (["in", "--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], "choose one"),
         (["in", "--format", "jpeg"], "format"),
         (["no", "--watch"], "does not exist"),
-        (["in/grey.tif", "--watch"], "waits for what is written into a folder; name one, not in/grey.tif"),
+        (
+            ["in/grey.tif", "--watch"],
+            "waits for what is written into a folder; name one, not in/grey.tif",
+        ),
         (["in", "--watch", "--retry-failed"], "choose one"),
     ],
 )
 def test_wrong_use_is_said_before_any_work(
-    run, folder: Path, tmp_path: Path, arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+    run,
+    folder: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, error = run(*arguments, "--output", "out")
@@ -183,8 +216,19 @@ def test_the_help_has_examples(run) -> None:
 def test_an_interruption_says_what_is_kept_and_the_command_goes_on_from_there(
     run, folder: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
-    write_image(folder / "long.tif", Micrograph(np.eye(64, dtype=np.uint8)[None].repeat(4000, axis=0), "TYX"))
-    command = [sys.executable, "-m", "napari_mdeblurgan", "batch", str(folder), "--output", str(tmp_path / "out")]
+    write_image(
+        folder / "long.tif",
+        Micrograph(np.eye(64, dtype=np.uint8)[None].repeat(4000, axis=0), "TYX"),
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "napari_mdeblurgan",
+        "batch",
+        str(folder),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     arguments = ["--model", common.GREY_MODEL, "--device", "cpu"]
     (folder / "rgb.png").unlink()
     process = subprocess.Popen(

@@ -37,7 +37,9 @@ def model(tmp_path: Path, tiny_model: Callable[..., Model]) -> str:
 
 def free(method: Method, *_: object) -> Cost:
     """What nothing was measured for."""
-    return Cost(method.name, "here", method.parameters, method.gflop_per_mpix, 1.0, 1.0, method.identity)
+    return Cost(
+        method.name, "here", method.parameters, method.gflop_per_mpix, 1.0, 1.0, method.identity
+    )
 
 
 def refusal(*words: str | Path) -> str:
@@ -51,7 +53,16 @@ def test_a_report_is_written_and_the_gains_are_printed(
     images: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "measure", free)
-    words = ["evaluate", images, "--output", tmp_path / "out", "--models", model, "--protocol", "gaussian"]
+    words = [
+        "evaluate",
+        images,
+        "--output",
+        tmp_path / "out",
+        "--models",
+        model,
+        "--protocol",
+        "gaussian",
+    ]
     words += ["--limit", "1", "--no-richardson-lucy", "--device", "cpu"]
     done = CliRunner().invoke(app, list(map(str, words)))
     assert done.exit_code == 0, done.output
@@ -70,7 +81,9 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_is_refused_before_any_work(images: Path, tmp_path: Path) -> None:
-    assert "no model called 'nothing'" in refusal(images, "--models", "nothing", "--output", tmp_path / "out")
+    assert "no model called 'nothing'" in refusal(
+        images, "--models", "nothing", "--output", tmp_path / "out"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -80,10 +93,14 @@ def test_a_folder_of_other_files_is_not_written_into(images: Path) -> None:
 
 @pytest.mark.parametrize("output", ["a.png", "a.png/report"])
 def test_a_file_in_the_way_of_the_report_is_named(images: Path, output: str) -> None:
-    assert f"{images / 'a.png'} is a file; name a folder" in refusal(images, "--output", images / output)
+    assert f"{images / 'a.png'} is a file; name a folder" in refusal(
+        images, "--output", images / output
+    )
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nothing can be made in")
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="needs a folder that nothing can be made in"
+)
 def test_where_no_folder_can_be_made_another_place_is_asked_for(images: Path, model: str) -> None:
     words = ["evaluate", images, "--models", model, "--output", "/proc/report", "--device", "cpu"]
     done = CliRunner().invoke(app, list(map(str, words)))
@@ -97,7 +114,18 @@ def test_models_of_the_same_weights_are_judged_once_and_that_is_said(
     monkeypatch.setattr(module, "measure", free)
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(Path(model).read_bytes())
-    words = ["evaluate", images, "--output", tmp_path / "out", "--models", model, "--models", copy, "--models", model]
+    words = [
+        "evaluate",
+        images,
+        "--output",
+        tmp_path / "out",
+        "--models",
+        model,
+        "--models",
+        copy,
+        "--models",
+        model,
+    ]
     words += ["--protocol", "gaussian", "--limit", "1", "--no-richardson-lucy", "--device", "cpu"]
     done = CliRunner().invoke(app, list(map(str, words)))
     assert done.exit_code == 0, done.output

@@ -1,4 +1,6 @@
-"""`mdeblurgan export` and `import`, from the outside: wrong use is found before any work, in one line."""
+"""`mdeblurgan export` and `import`, from the outside: wrong use is found before any work, in one
+line.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,24 @@ def model(tiny_model: Callable[..., Model], tmp_path: Path) -> Path:
     return tmp_path / "tiny.safetensors"
 
 
-def test_the_kind_of_file_says_what_is_written(run, model: Path, tmp_path: Path, monkeypatch) -> None:
+def test_the_kind_of_file_says_what_is_written(
+    run, model: Path, tmp_path: Path, monkeypatch
+) -> None:
     asked = []
-    monkeypatch.setattr(onnx, "export_onnx", lambda model, path: asked.append((model.card.name, path)))
-    monkeypatch.setattr(package, "export_package", lambda model, *rest: asked.append((model.card.name, *rest)))
+    monkeypatch.setattr(
+        onnx, "export_onnx", lambda model, path: asked.append((model.card.name, path))
+    )
+    monkeypatch.setattr(
+        package, "export_package", lambda model, *rest: asked.append((model.card.name, *rest))
+    )
     assert run("export", model, tmp_path / "a.onnx")[:2] == (0, f"{tmp_path / 'a.onnx'}\n")
     authors = ("--author", "Ada Lovelace; Somewhere", "--author", "Grace")
     assert run("export", model, tmp_path / "a.zip", *authors, "--license", "MIT")[0] == 0
     expected = [Author("Ada Lovelace", "Somewhere"), Author("Grace")]
-    assert asked == [("tiny-1-x2", tmp_path / "a.onnx"), ("tiny-1-x2", tmp_path / "a.zip", expected, "MIT")]
+    assert asked == [
+        ("tiny-1-x2", tmp_path / "a.onnx"),
+        ("tiny-1-x2", tmp_path / "a.zip", expected, "MIT"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +56,9 @@ def test_the_kind_of_file_says_what_is_written(run, model: Path, tmp_path: Path,
         (("no-such-model", "a.onnx"), "no model called 'no-such-model'"),
     ],
 )
-def test_wrong_use_is_said_in_one_line(run, model: Path, tmp_path: Path, monkeypatch, arguments, words: str) -> None:
+def test_wrong_use_is_said_in_one_line(
+    run, model: Path, tmp_path: Path, monkeypatch, arguments, words: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("there.onnx").write_bytes(b"precious")
     code, out, error = run("export", *arguments)
@@ -67,15 +80,24 @@ def test_an_imported_model_is_listed_and_used_by_name(run, model: Path, tmp_path
 
 def test_a_package_that_cannot_be_imported_is_said_in_one_line(run, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"nothing")
-    for path, code, words in ((tmp_path / "a.zip", 1, "no archive"), (tmp_path / "b.zip", 2, "does not exist")):
+    for path, code, words in (
+        (tmp_path / "a.zip", 1, "no archive"),
+        (tmp_path / "b.zip", 2, "does not exist"),
+    ):
         ended, out, error = run("import", path)
         assert (ended, out, error.count("\n")) == (code, "", 1)
         assert words in error
 
 
 def test_importing_the_command_s_module_first_registers_it_once() -> None:
-    program = "import napari_mdeblurgan.commands.export, sys; from napari_mdeblurgan.cli import app; " + (
-        "print(sorted(c.name or c.callback.__name__ for c in app.registered_commands).count('export'))"
+    program = (
+        "import napari_mdeblurgan.commands.export, sys; from napari_mdeblurgan.cli import app; "
+        + (
+            "print(sorted(c.name or c.callback.__name__ for c in "
+            "app.registered_commands).count('export'))"
+        )
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "1"

@@ -19,14 +19,18 @@ def field(seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     sharp = np.zeros((300, 300))
     y, x = np.indices(sharp.shape)
-    for row, column, radius in zip(*random.integers(0, 300, (2, 120)), random.uniform(2, 8, 120), strict=True):
+    for row, column, radius in zip(
+        *random.integers(0, 300, (2, 120)), random.uniform(2, 8, 120), strict=True
+    ):
         sharp += np.hypot(y - row, x - column) < radius
     return 20 + 200 * gaussian_filter(sharp, 0.7) / sharp.max()
 
 
 @pytest.fixture
 def folders(tmp_path):
-    """Two fields by a ×5 objective out of focus, the middle of each by a ×10 one, and a file that is no image."""
+    """Two fields by a ×5 objective out of focus, the middle of each by a ×10 one, and a file that
+    is no image.
+    """
     for number in range(2):
         sharp = field(number)
         low = gaussian_filter(sharp, 2.5).reshape(150, 2, 150, 2).mean(axis=(1, 3))
@@ -41,7 +45,11 @@ def folders(tmp_path):
 @pytest.fixture
 def base(models_folder, tiny_model):
     model = tiny_model(1)
-    save_model(model.network, dataclasses.replace(model.card, name="base"), models_folder / "base.safetensors")
+    save_model(
+        model.network,
+        dataclasses.replace(model.card, name="base"),
+        models_folder / "base.safetensors",
+    )
     return "base"
 
 
@@ -50,7 +58,17 @@ def run(*words):
 
 
 def test_from_two_folders_to_a_model_and_on_from_there(folders, base):
-    command = ["fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
+    command = [
+        "fine-tune",
+        "--low",
+        folders / "low",
+        "--high",
+        folders / "high",
+        "--model",
+        base,
+        "--output",
+        "mine",
+    ]
     command += ["--batch", 1, "--patch", 24, "--device", "cpu"]
     result = run(*command, "--steps", 2)
     assert result.exit_code == 0, result.output
@@ -67,7 +85,17 @@ def test_from_two_folders_to_a_model_and_on_from_there(folders, base):
 
 def test_a_pair_of_two_places_is_refused_and_learned_from_only_if_it_is_trusted(folders, base):
     tifffile.imwrite(folders / "high" / "field1.tif", field(7)[40:240, 50:250].astype(np.uint8))
-    command = ["fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
+    command = [
+        "fine-tune",
+        "--low",
+        folders / "low",
+        "--high",
+        folders / "high",
+        "--model",
+        base,
+        "--output",
+        "mine",
+    ]
     refused = run(*command, "--steps", 1)
     assert refused.exit_code == 1
     assert "field1" in refused.output
@@ -81,7 +109,10 @@ def test_a_pair_of_two_places_is_refused_and_learned_from_only_if_it_is_trusted(
         ([], "--low and --high"),
         (["--low", ".", "--output", "mine", "--stack", "."], "--low and --high"),
         (["--stack", "gone.tif", "--output", "mine"], "gone.tif does not exist"),
-        (["--low", ".", "--high", ".", "--output", "mine", "--registered"], "name one with --stack"),
+        (
+            ["--low", ".", "--high", ".", "--output", "mine", "--registered"],
+            "name one with --stack",
+        ),
         (["--low", ".", "--high", "."], "--output"),
         (["--low", "gone", "--high", ".", "--output", "mine"], "gone is no folder"),
         (["--low", ".", "--high", ".", "--output", "a/../.hidden"], "name"),
@@ -95,7 +126,17 @@ def test_what_cannot_be_meant_is_wrong_use(words, said):
 
 
 def test_a_model_of_that_name_is_not_replaced_without_a_word(folders, base):
-    result = run("fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "base")
+    result = run(
+        "fine-tune",
+        "--low",
+        folders / "low",
+        "--high",
+        folders / "high",
+        "--model",
+        base,
+        "--output",
+        "base",
+    )
     assert result.exit_code == 1
     assert "already" in result.output
 
@@ -110,8 +151,24 @@ def test_from_focus_stacks_and_pairs_to_a_model(folders, base, planes):
     (folders / "planes").mkdir()
     for number, plane in enumerate(planes):
         tifffile.imwrite(folders / "planes" / f"plane{number}.tif", plane)
-    command = ["fine-tune", "--stack", folders / "stack.ome.tif", "--stack", folders / "planes", "--registered"]
-    command += ["--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
+    command = [
+        "fine-tune",
+        "--stack",
+        folders / "stack.ome.tif",
+        "--stack",
+        folders / "planes",
+        "--registered",
+    ]
+    command += [
+        "--low",
+        folders / "low",
+        "--high",
+        folders / "high",
+        "--model",
+        base,
+        "--output",
+        "mine",
+    ]
     result = run(*command, "--batch", 1, "--patch", 24, "--device", "cpu", "--steps", 1)
     assert result.exit_code == 0, result.output
     assert "stack, plane 3: " in result.output
@@ -132,7 +189,9 @@ def test_from_focus_stacks_and_pairs_to_a_model(folders, base, planes):
 )
 def test_what_is_no_focus_stack_is_told_in_one_sentence(tmp_path, base, planes, axes, count, said):
     write_image(tmp_path / "stack.ome.tif", Micrograph(planes[:count], axes))
-    result = run("fine-tune", "--stack", tmp_path / "stack.ome.tif", "--model", base, "--output", "mine")
+    result = run(
+        "fine-tune", "--stack", tmp_path / "stack.ome.tif", "--model", base, "--output", "mine"
+    )
     assert result.exit_code == 1
     assert said in result.output
     assert "mine" not in [card.name for card in list_models()]
@@ -143,15 +202,30 @@ def one_objective(tmp_path):
     """Two fields out of focus and in focus, on the same pixels; the files say no pixel size."""
     for number in range(2):
         sharp = field(number)
-        for folder, image in (("widefield", gaussian_filter(sharp, 2.0)), ("confocal", sharp[8:280, 12:292])):
+        for folder, image in (
+            ("widefield", gaussian_filter(sharp, 2.0)),
+            ("confocal", sharp[8:280, 12:292]),
+        ):
             (tmp_path / folder).mkdir(exist_ok=True)
             tifffile.imwrite(tmp_path / folder / f"field{number}.tif", image.astype(np.uint8))
     return tmp_path
 
 
-def test_from_pairs_of_one_objective_to_a_model_that_restores_at_the_same_pixels(one_objective, base):
+def test_from_pairs_of_one_objective_to_a_model_that_restores_at_the_same_pixels(
+    one_objective, base
+):
     low = one_objective / "widefield"
-    command = ["fine-tune", "--low", low, "--high", one_objective / "confocal", "--model", base, "--output", "mine"]
+    command = [
+        "fine-tune",
+        "--low",
+        low,
+        "--high",
+        one_objective / "confocal",
+        "--model",
+        base,
+        "--output",
+        "mine",
+    ]
     result = run(*command, "--steps", 2, "--batch", 1, "--patch", 24, "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert "Both images have pixels of the same size" in result.output
@@ -166,29 +240,72 @@ def test_from_pairs_of_one_objective_to_a_model_that_restores_at_the_same_pixels
     twice = ["--model", "mine", "--device", "cpu", "--output-scale", 2]
     larger = run("restore", low / "field0.tif", out, *twice, "--overwrite")
     assert (larger.exit_code, tifffile.imread(out).shape) == (0, (600, 600))
-    assert "mine was fine-tuned for results with the image's own pixels; at ×2 it was not trained" in larger.output
-    batch = run("batch", low / "field0.tif", "--output", one_objective / "batch", "--model", "mine", "--device", "cpu")
+    assert (
+        "mine was fine-tuned for results with the image's own pixels; at ×2 it was not trained"
+        in larger.output
+    )
+    batch = run(
+        "batch",
+        low / "field0.tif",
+        "--output",
+        one_objective / "batch",
+        "--model",
+        "mine",
+        "--device",
+        "cpu",
+    )
     assert batch.exit_code == 0, batch.output
     assert tifffile.imread(one_objective / "batch" / "field0.ome.tif").shape == (300, 300)
     zarr = one_objective / "out.ome.zarr"
-    assert run("restore", low / "field0.tif", zarr, "--model", "mine", "--device", "cpu").exit_code == 0
+    assert (
+        run("restore", low / "field0.tif", zarr, "--model", "mine", "--device", "cpu").exit_code
+        == 0
+    )
     assert read_image(zarr).data.shape == (300, 300)
 
 
-def test_pairs_of_one_objective_and_of_two_are_not_learned_from_together(folders, one_objective, base):
+def test_pairs_of_one_objective_and_of_two_are_not_learned_from_together(
+    folders, one_objective, base
+):
     with (one_objective / "pairs.csv").open("w") as table:
         print("low,high,name", file=table)
         print("low/field0.tif,high/field0.tif,two", file=table)
         print("widefield/field0.tif,confocal/field0.tif,one", file=table)
-    result = run("fine-tune", "--csv", one_objective / "pairs.csv", "--model", base, "--output", "mine", "--steps", 1)
+    result = run(
+        "fine-tune",
+        "--csv",
+        one_objective / "pairs.csv",
+        "--model",
+        base,
+        "--output",
+        "mine",
+        "--steps",
+        1,
+    )
     assert result.exit_code == 1
-    assert "Both images of one have pixels of the same size, but two is a pair by two objectives" in result.output
+    assert (
+        "Both images of one have pixels of the same size, but two is a pair by two objectives"
+        in result.output
+    )
     assert "mine" not in [card.name for card in list_models()]
 
 
 def test_pairs_of_four_times_the_magnification_are_refused_in_a_sentence(folders, base):
-    words = ["fine-tune", "--low", folders / "low", "--high", folders / "high", "--model", base, "--output", "mine"]
+    words = [
+        "fine-tune",
+        "--low",
+        folders / "low",
+        "--high",
+        folders / "high",
+        "--model",
+        base,
+        "--output",
+        "mine",
+    ]
     result = run(*words, "--low-objective", 5, "--high-objective", 20)
     assert result.exit_code == 1
-    assert "start from gray-x4 or rgb-x4, average the high-magnification images over 2 × 2" in result.output
+    assert (
+        "start from gray-x4 or rgb-x4, average the high-magnification images over 2 × 2"
+        in result.output
+    )
     assert "mine" not in [card.name for card in list_models()]

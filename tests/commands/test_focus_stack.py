@@ -47,7 +47,9 @@ def test_a_stack_becomes_one_image_with_its_pixel_size_and_heights_in_micrometre
     assert 0 <= sure.data.min() <= sure.data.max() <= 1
 
 
-def test_planes_in_files_of_their_own_are_one_stack(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
+def test_planes_in_files_of_their_own_are_one_stack(
+    run: Run, planes: np.ndarray, tmp_path: Path
+) -> None:
     files = [tmp_path / f"plane_{number}.png" for number in range(len(planes))]
     for file, plane in zip(files, planes, strict=True):
         write_image(file, Micrograph(plane, "YX"))
@@ -58,11 +60,17 @@ def test_planes_in_files_of_their_own_are_one_stack(run: Run, planes: np.ndarray
     assert read_image(tmp_path / "sharp.png").data.shape == (192, 192)
 
 
-def test_the_channel_with_most_detail_decides_for_all(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
-    dull = np.full_like(planes, 100) + np.random.default_rng(0).integers(0, 9, planes.shape, np.uint8)
+def test_the_channel_with_most_detail_decides_for_all(
+    run: Run, planes: np.ndarray, tmp_path: Path
+) -> None:
+    dull = np.full_like(planes, 100) + np.random.default_rng(0).integers(
+        0, 9, planes.shape, np.uint8
+    )
     image = Micrograph(np.stack([dull, planes], axis=1), "ZCYX", channel_names=("dull", "grains"))
     write_image(tmp_path / "stack.ome.tif", image)
-    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.ome.tif", "--registered")
+    code, _, error = run(
+        tmp_path / "stack.ome.tif", "--output", tmp_path / "sharp.ome.tif", "--registered"
+    )
     assert code == 0
     assert "channel grains decides" in error
     sharp = read_image(tmp_path / "sharp.ome.tif")
@@ -71,7 +79,12 @@ def test_the_channel_with_most_detail_decides_for_all(run: Run, planes: np.ndarr
     best = [inner(planes[plane].astype(float))[side] for side, plane in enumerate((LEFT, RIGHT))]
     assert max(abs(left - best[0]).mean(), abs(right - best[1]).mean()) < 2
     code, _, error = run(
-        tmp_path / "stack.ome.tif", "--output", tmp_path / "b.ome.tif", "--registered", "--channel", "red"
+        tmp_path / "stack.ome.tif",
+        "--output",
+        tmp_path / "b.ome.tif",
+        "--registered",
+        "--channel",
+        "red",
     )
     assert code != 0
     assert "there are dull, grains" in error
@@ -100,7 +113,10 @@ def test_nothing_is_replaced_unasked(run: Run, planes: np.ndarray, tmp_path: Pat
     assert code != 0
     assert "is there already" in error
     assert (tmp_path / "there.tif").read_bytes() == b"mine"
-    assert "input itself" in run(tmp_path / "stack.ome.tif", "--output", tmp_path / "stack.ome.tif", "--overwrite")[2]
+    assert (
+        "input itself"
+        in run(tmp_path / "stack.ome.tif", "--output", tmp_path / "stack.ome.tif", "--overwrite")[2]
+    )
 
 
 MAPS = ("sharp.ome.zarr", "height.ome.zarr", "sure.tif")
@@ -122,10 +138,14 @@ def test_an_ome_zarr_is_made_tile_by_tile_and_is_what_is_made_in_memory(
     monkeypatch.setattr("napari_mdeblurgan.focus.focusing.TILE", 96)
     sizes = {"X": 0.5, "Y": 0.5, "Z": 2.0}
     two = np.stack([planes[:, :120], 255 - planes[:, :120]], axis=1)
-    image = Micrograph(np.stack([two, two[::-1]], axis=0), "TZCYX", sizes, "µm", channel_names=("grains", "holes"))
+    image = Micrograph(
+        np.stack([two, two[::-1]], axis=0), "TZCYX", sizes, "µm", channel_names=("grains", "holes")
+    )
     write_image(tmp_path / "stack.ome.zarr", image)
     (tmp_path / "out").mkdir()
-    outputs, said = on_disk(run, tmp_path / "stack.ome.zarr", tmp_path / "out", "--registered", "--channel", "grains")
+    outputs, said = on_disk(
+        run, tmp_path / "stack.ome.zarr", tmp_path / "out", "--registered", "--channel", "grains"
+    )
     assert "sharp.ome.zarr: 2 × 2 × 120 × 192 (TCYX)" in said
     assert "channel grains decides" in said
     plain = [tmp_path / name for name in ("sharp.ome.tif", "height.tif", "sure.ome.tif")]
@@ -154,7 +174,9 @@ def test_what_is_interrupted_leaves_nothing(
         return making(self, given)
 
     monkeypatch.setattr(Choose, "work", interrupted)
-    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "out" / "sharp.ome.zarr", "--registered")
+    code, _, error = run(
+        tmp_path / "stack.ome.tif", "--output", tmp_path / "out" / "sharp.ome.zarr", "--registered"
+    )
     assert (code, "interrupted" in error) == (130, True)
     assert "sharp.ome.zarr.partial" in seen[-1]
     assert "sharp.ome.zarr" not in seen[-1]
@@ -165,15 +187,21 @@ def test_what_fails_on_the_way_leaves_nothing(run: Run, tmp_path: Path) -> None:
     different = np.stack([texture(128, seed) for seed in range(2)])
     write_image(tmp_path / "stack.ome.tif", Micrograph(different, "ZYX"))
     (tmp_path / "out").mkdir()
-    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "out" / "sharp.ome.zarr")
+    code, _, error = run(
+        tmp_path / "stack.ome.tif", "--output", tmp_path / "out" / "sharp.ome.zarr"
+    )
     assert (code, "cannot be registered" in error) == (1, True)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_an_ome_zarr_that_is_there_is_never_replaced(run: Run, planes: np.ndarray, tmp_path: Path) -> None:
+def test_an_ome_zarr_that_is_there_is_never_replaced(
+    run: Run, planes: np.ndarray, tmp_path: Path
+) -> None:
     write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
     write_image(tmp_path / "there.ome.zarr", Micrograph(planes[0], "YX"))
-    code, _, error = run(tmp_path / "stack.ome.tif", "--output", tmp_path / "there.ome.zarr", "--overwrite")
+    code, _, error = run(
+        tmp_path / "stack.ome.tif", "--output", tmp_path / "there.ome.zarr", "--overwrite"
+    )
     assert (code, "is there already; remove it" in error) == (2, True)
 
 
@@ -181,7 +209,9 @@ def test_what_is_large_is_made_on_disk_and_written_from_there(
     run: Run, planes: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     colours = np.stack([planes, planes // 2, 255 - planes], axis=-1)[:, :100, :120]
-    image = Micrograph(np.stack([colours, colours[::-1]]), "TZYXS", {"X": 0.5, "Y": 0.5, "Z": 2.0}, "µm")
+    image = Micrograph(
+        np.stack([colours, colours[::-1]]), "TZYXS", {"X": 0.5, "Y": 0.5, "Z": 2.0}, "µm"
+    )
     write_image(tmp_path / "stack.ome.tif", image)
     (tmp_path / "out").mkdir()
     outputs = [tmp_path / "out" / name for name in ("sharp.ome.tif", "height.ome.tif")]
@@ -190,7 +220,10 @@ def test_what_is_large_is_made_on_disk_and_written_from_there(
     assert run(*files, plain[0], "--height", plain[1])[0] == 0
     monkeypatch.setattr("napari_mdeblurgan.focus.on_disk.STREAMED_BYTES", 1000)
     assert run(*files, outputs[0], "--height", outputs[1])[0] == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["height.ome.tif", "sharp.ome.tif"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "height.ome.tif",
+        "sharp.ome.tif",
+    ]
     for one, other in zip(map(read_image, outputs), map(read_image, plain), strict=True):
         assert (one.axes, one.pixel_size) == (other.axes, pytest.approx(other.pixel_size))
         np.testing.assert_allclose(one.data, other.data, rtol=1e-5)

@@ -38,7 +38,9 @@ def test_a_model_that_cannot_be_used_is_listed_with_the_reason(models_folder: Pa
     assert "cut short" in sections()["Models"]["broken"]
 
 
-def test_a_torch_that_cannot_be_loaded_is_told_instead_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_torch_that_cannot_be_loaded_is_told_instead_of_devices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     assert "torch cannot be used" in sections()["Devices"]["none"]
 

@@ -44,7 +44,10 @@ def test_a_folder_in_the_place_of_a_result_is_not_to_be_removed(
     run: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
     tifffile.imwrite(tmp_path / "in.tif", np.zeros((40, 48), np.uint8))
-    for name, mend in (("there.tif", "name a file in it"), ("there.ome.zarr", "remove it, or choose another name")):
+    for name, mend in (
+        ("there.tif", "name a file in it"),
+        ("there.ome.zarr", "remove it, or choose another name"),
+    ):
         (tmp_path / name).mkdir()
         code, _, said = run("restore", tmp_path / "in.tif", tmp_path / name)
         assert code == 2

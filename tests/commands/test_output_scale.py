@@ -1,4 +1,6 @@
-"""`--output-scale 1`, from the outside: sharp at the image's own pixels, the same in every route."""
+"""`--output-scale 1`, from the outside: sharp at the image's own pixels, the
+same in every route.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def lies_on(result: Micrograph, source: Path) -> None:
     assert {axis: result.position.get(axis, 0.0) for axis in "XY"} == pytest.approx(before.position)
 
 
-def test_an_ome_tiff_an_ome_zarr_and_their_maps_lie_on_the_image(run: Run, source: Path, tmp_path: Path) -> None:
+def test_an_ome_tiff_an_ome_zarr_and_their_maps_lie_on_the_image(
+    run: Run, source: Path, tmp_path: Path
+) -> None:
     page, path = tmp_path / "page.html", tmp_path / "a.ome.tif"
     code, told, _ = run("restore", source, path, *SAME, "--trust", "--report", page)
     assert code == 0
@@ -49,7 +53,9 @@ def test_an_ome_tiff_an_ome_zarr_and_their_maps_lie_on_the_image(run: Run, sourc
     lies_on(zarr, source)
     np.testing.assert_allclose(tiff.data.astype(int), zarr.data.astype(int), atol=1)
     maps = [map_path(path, name) for name in ("error", "consistency")]
-    maps += [tmp_path / "a.ome.zarr" / "trust" / f"{name}.ome.zarr" for name in ("error", "consistency")]
+    maps += [
+        tmp_path / "a.ome.zarr" / "trust" / f"{name}.ome.zarr" for name in ("error", "consistency")
+    ]
     for each in map(read_image, maps):
         assert (each.data.shape, each.pixel_size["X"]) == ((2, 121, 146), 0.5)
 
@@ -93,7 +99,9 @@ def test_memory_is_asked_for_no_more_than_it_takes(
     assert run("restore", source, tmp_path / "a.tif", *SAME)[0] == 0
 
 
-def test_a_result_of_other_pixels_is_not_gone_on_with(run: Run, source: Path, tmp_path: Path) -> None:
+def test_a_result_of_other_pixels_is_not_gone_on_with(
+    run: Run, source: Path, tmp_path: Path
+) -> None:
     assert run("restore", source, tmp_path / "a.ome.zarr", *EXACT)[0] == 0
     code, _, error = run("restore", source, tmp_path / "a.ome.zarr", *SAME, "--trust")
     assert (code, "is there already" in error) == (1, True)
@@ -107,10 +115,14 @@ def test_batches_keep_the_pixels_in_every_route(
     found = batched(source, tmp_path / "out", form, route, request, output_scale=1)
     lies_on(found, source)
     assert run("restore", source, tmp_path / "a.ome.tif", *SAME)[0] == 0
-    np.testing.assert_allclose(found.data.astype(int), read_image(tmp_path / "a.ome.tif").data.astype(int), atol=1)
+    np.testing.assert_allclose(
+        found.data.astype(int), read_image(tmp_path / "a.ome.tif").data.astype(int), atol=1
+    )
 
 
-def test_the_same_batch_at_other_pixels_makes_results_anew(run: Run, source: Path, tmp_path: Path) -> None:
+def test_the_same_batch_at_other_pixels_makes_results_anew(
+    run: Run, source: Path, tmp_path: Path
+) -> None:
     assert run("batch", source, "--output", tmp_path / "out", *SAME)[0] == 0
     lies_on(read_image(tmp_path / "out" / "cells.ome.tif"), source)
     code, _, error = run("batch", source, "--output", tmp_path / "out", *EXACT)

@@ -20,7 +20,9 @@ def run(run: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, st
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two fields, low/N_x5.tif and high/N_x10.tif: high is a crop of what low shows at half the density."""
+    """Two fields, low/N_x5.tif and high/N_x10.tif: high is a crop of what low shows at half the
+    density.
+    """
     folder = tmp_path_factory.mktemp("fields")
     for side in ("low", "high"):
         (folder / side).mkdir()
@@ -29,7 +31,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         sharp = (ndimage.gaussian_filter(random.random((256, 256)), 2) > 0.5) * 200.0
         low = ndimage.gaussian_filter(sharp, 2).reshape(128, 2, 128, 2).mean(axis=(1, 3))
         write_image(folder / "low" / f"{number}_x5.tif", Micrograph(low.astype(np.uint8), "YX"))
-        write_image(folder / "high" / f"{number}_x10.tif", Micrograph(sharp[60:200, 80:220].astype(np.uint8), "YX"))
+        write_image(
+            folder / "high" / f"{number}_x10.tif",
+            Micrograph(sharp[60:200, 80:220].astype(np.uint8), "YX"),
+        )
     return folder / "low", folder / "high"
 
 
@@ -39,7 +44,10 @@ def test_every_pair_gets_two_overlays_and_a_row(run, folders, tmp_path: Path) ->
     assert "1 of 2: 1, accepted" in out
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == sorted(
-        ["pairs.csv", *(f"{n}.{kind}.png" for n in (1, 2) for kind in ("checkerboard", "magenta-green"))]
+        [
+            "pairs.csv",
+            *(f"{n}.{kind}.png" for n in (1, 2) for kind in ("checkerboard", "magenta-green")),
+        ]
     )
     assert len((tmp_path / "out" / "pairs.csv").read_text("utf-8-sig").splitlines()) == 3
     assert out.splitlines()[-1] == str(tmp_path / "out" / "pairs.csv")
@@ -84,7 +92,9 @@ def test_files_without_a_partner_are_named(run, folders, tmp_path: Path) -> None
         (("--csv", "x.csv", "--low-objective", "5", "--ratio", "2"), "not both"),
     ],
 )
-def test_wrong_use_is_code_2_and_one_line(run, arguments, words, tmp_path: Path, monkeypatch) -> None:
+def test_wrong_use_is_code_2_and_one_line(
+    run, arguments, words, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, error = run(*arguments)
     assert code == 2

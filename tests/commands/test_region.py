@@ -1,4 +1,6 @@
-"""`--region`, from the outside: a part of an image is what it is in the whole, and lies where it lay."""
+"""`--region`, from the outside: a part of an image is what it is in the whole, and lies where it
+lay.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +47,19 @@ def test_a_part_is_what_it_is_in_the_whole_and_lies_where_it_lay(
     np.testing.assert_allclose(found.data.astype(int), expected, atol=1)
     before = read_image(source)
     assert place(found) == pytest.approx(
-        [a + n * before.pixel_size[axis] for a, n, axis in zip(place(before), (30, 64), "YX", strict=True)]
+        [
+            a + n * before.pixel_size[axis]
+            for a, n, axis in zip(place(before), (30, 64), "YX", strict=True)
+        ]
     )
     assert found.channel_names == before.channel_names
 
 
 def test_maps_report_and_picture_are_of_the_part(run: Run, source: Path, tmp_path: Path) -> None:
     output, page, picture = tmp_path / "part.ome.tif", tmp_path / "part.html", tmp_path / "part.png"
-    code, _, _ = run("restore", source, output, *EXACT, *PART, "--trust", "--report", page, "--compare", picture)
+    code, _, _ = run(
+        "restore", source, output, *EXACT, *PART, "--trust", "--report", page, "--compare", picture
+    )
     assert code == 0
     result = read_image(output)
     for name, shape in (("error", (2, 102, 112)), ("consistency", (2, 51, 56))):
@@ -64,7 +71,9 @@ def test_maps_report_and_picture_are_of_the_part(run: Run, source: Path, tmp_pat
     assert 2 * 102 <= read_image(picture).data.shape[0] < 2 * 242  # enlarged 2 ×, under a title
 
 
-def test_a_part_of_a_binned_image_has_the_binned_pixels_that_it_meets(run: Run, source: Path, tmp_path: Path) -> None:
+def test_a_part_of_a_binned_image_has_the_binned_pixels_that_it_meets(
+    run: Run, source: Path, tmp_path: Path
+) -> None:
     part = tmp_path / "part.ome.tif"
     assert run("restore", source, part, *EXACT, "--bin", 2, "--region", "31:81,:")[0] == 0
     found, before = read_image(part), read_image(source)

@@ -30,7 +30,9 @@ def grey(tmp_path: Path) -> Path:
     return tmp_path / "grey.tif"
 
 
-def test_a_gaussian_pair_is_the_protocol_and_the_image_itself(run, grey: Path, tmp_path: Path) -> None:
+def test_a_gaussian_pair_is_the_protocol_and_the_image_itself(
+    run, grey: Path, tmp_path: Path
+) -> None:
     code, out, error = run(grey, "--output", tmp_path / "pairs", "--sigma", 0.9)
     assert (code, error) == (0, "")
     assert "grey.tif: σ = 0.9 px, 30 × 35 and 60 × 70" in out
@@ -46,7 +48,18 @@ def test_a_gaussian_pair_is_the_protocol_and_the_image_itself(run, grey: Path, t
 
 def test_a_physical_pair_has_noise_offset_and_the_bits_of_the_camera(run, tmp_path: Path) -> None:
     write_image(tmp_path / "flat.tif", Micrograph(np.full((80, 80), 100, np.uint8), "YX"))
-    options = ("--protocol", "physical", "--photons", 400, "--offset", 0.1, "--read-noise", 0, "--bits", 12)
+    options = (
+        "--protocol",
+        "physical",
+        "--photons",
+        400,
+        "--offset",
+        0.1,
+        "--read-noise",
+        0,
+        "--bits",
+        12,
+    )
     code, out, _ = run(tmp_path / "flat.tif", "--output", tmp_path, *options)
     assert code == 0
     assert "0.65 µm is assumed" in out
@@ -60,10 +73,16 @@ def test_a_physical_pair_has_noise_offset_and_the_bits_of_the_camera(run, tmp_pa
     assert low.pixel_size == pytest.approx({"X": 1.3, "Y": 1.3})
 
 
-def test_the_file_s_pixel_size_counts_unless_another_is_given(run, grey: Path, tmp_path: Path) -> None:
+def test_the_file_s_pixel_size_counts_unless_another_is_given(
+    run, grey: Path, tmp_path: Path
+) -> None:
     physical = ("--protocol", "physical", "--photons", 1e9, "--defocus", 0, "--na", 0.3)
     results = []
-    for name, more in (("own", ()), ("same", ("--pixel-size", 0.5)), ("other", ("--pixel-size", 0.25))):
+    for name, more in (
+        ("own", ()),
+        ("same", ("--pixel-size", 0.5)),
+        ("other", ("--pixel-size", 0.25)),
+    ):
         code, out, error = run(grey, "--output", tmp_path / name, *physical, *more)
         assert (code, error) == (0, "")
         assert "assumed" not in out
@@ -78,7 +97,12 @@ def test_noise_depends_on_the_seed_and_on_the_name(run, grey: Path, tmp_path: Pa
 
     def low(folder: str, seed: int, *names: str) -> list[np.ndarray]:
         sources = [tmp_path / f"{name}.tif" for name in names]
-        assert run(*sources, "--output", tmp_path / folder, "--protocol", "physical", "--seed", seed)[0] == 0
+        assert (
+            run(*sources, "--output", tmp_path / folder, "--protocol", "physical", "--seed", seed)[
+                0
+            ]
+            == 0
+        )
         return [read_image(tmp_path / folder / "low" / f"{name}.tif").data for name in names]
 
     first, twin = low("a", 1, "grey", "twin")
@@ -91,7 +115,9 @@ def test_colours_and_folders_are_taken_and_transparency_is_left_out(run, tmp_pat
     (tmp_path / "in").mkdir()
     random = np.random.default_rng(0)
     for name, samples in (("a.png", 3), ("b.png", 4)):
-        Image.fromarray(random.integers(0, 255, (48, 40, samples), np.uint8)).save(tmp_path / "in" / name)
+        Image.fromarray(random.integers(0, 255, (48, 40, samples), np.uint8)).save(
+            tmp_path / "in" / name
+        )
     (tmp_path / "in" / "notes.txt").write_text("no image")
     code, out, error = run(tmp_path / "in", "--output", tmp_path / "out", "--scale", 4)
     assert (code, error) == (0, "")
@@ -103,21 +129,37 @@ def test_colours_and_folders_are_taken_and_transparency_is_left_out(run, tmp_pat
 
 def test_channels_of_a_stack_are_scaled_each_in_its_own_range(run, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    data = np.stack([random.integers(0, 200, (3, 32, 48)), random.integers(100, 60_000, (3, 32, 48))], axis=1)
-    stack = Micrograph(data.astype(np.uint16), "ZCYX", {"X": 500, "Y": 500, "Z": 1000}, "nm", ("DAPI", "GFP"))
+    data = np.stack(
+        [random.integers(0, 200, (3, 32, 48)), random.integers(100, 60_000, (3, 32, 48))], axis=1
+    )
+    stack = Micrograph(
+        data.astype(np.uint16), "ZCYX", {"X": 500, "Y": 500, "Z": 1000}, "nm", ("DAPI", "GFP")
+    )
     write_image(tmp_path / "stack.ome.tif", stack)
     code, _, error = run(
-        tmp_path / "stack.ome.tif", "--output", tmp_path / "out", "--protocol", "physical", "--na", 0.3
+        tmp_path / "stack.ome.tif",
+        "--output",
+        tmp_path / "out",
+        "--protocol",
+        "physical",
+        "--na",
+        0.3,
     )
     assert (code, error) == (0, "")
     high = read_image(tmp_path / "out" / "high" / "stack.tif")
-    assert (high.axes, high.data.shape, high.channel_names) == ("ZCYX", (3, 2, 32, 48), ("DAPI", "GFP"))
+    assert (high.axes, high.data.shape, high.channel_names) == (
+        "ZCYX",
+        (3, 2, 32, 48),
+        ("DAPI", "GFP"),
+    )
     assert high.data.max(axis=(0, 2, 3)).tolist() == [255, 255]
     assert high.pixel_size == pytest.approx({"X": 0.5, "Y": 0.5, "Z": 1.0})
     assert read_image(tmp_path / "out" / "low" / "stack.tif").data.shape == (3, 2, 16, 24)
 
 
-def test_files_that_are_there_are_kept_unless_they_may_be_replaced(run, grey: Path, tmp_path: Path) -> None:
+def test_files_that_are_there_are_kept_unless_they_may_be_replaced(
+    run, grey: Path, tmp_path: Path
+) -> None:
     (tmp_path / "out" / "high").mkdir(parents=True)
     kept = tmp_path / "out" / "high" / "grey.tif"
     kept.write_bytes(b"precious")
@@ -139,7 +181,11 @@ def test_files_that_are_there_are_kept_unless_they_may_be_replaced(run, grey: Pa
         (("empty",), 2, "no image in empty"),
         (("grey.tif", "again/grey.tif"), 2, "under one name"),
         (("grey.tif", "--defocus", 3), 2, "--defocus belongs to the physical protocol"),
-        (("grey.tif", "--protocol", "physical", "--sigma", 3), 2, "--sigma belongs to the Gaussian protocol"),
+        (
+            ("grey.tif", "--protocol", "physical", "--sigma", 3),
+            2,
+            "--sigma belongs to the Gaussian protocol",
+        ),
         (("grey.tif", "--sigma", -1), 2, "standard deviation"),
         (("grey.tif", "--protocol", "physical", "--na", 1.4), 2, "numerical aperture of 1.4"),
         (("grey.tif", "--protocol", "physical", "--photons", 0), 2, "0 photons"),
@@ -161,7 +207,9 @@ def test_what_cannot_be_meant_or_done_is_said_in_one_line(
         Path(folder).mkdir()
     Path("again/grey.tif").write_bytes(grey.read_bytes())
     Path("broken.tif").write_bytes(b"II*\0rubbish")
-    write_image("oblong.tif", Micrograph(np.zeros((20, 20), np.uint8), "YX", {"X": 0.5, "Y": 0.7}, "µm"))
+    write_image(
+        "oblong.tif", Micrograph(np.zeros((20, 20), np.uint8), "YX", {"X": 0.5, "Y": 0.7}, "µm")
+    )
     write_image("holes.tif", Micrograph(np.full((20, 20), np.nan, np.float32), "YX"))
     ended, out, error = run(*arguments, "--output", "out")
     assert (ended, out) == (code, "")
@@ -186,14 +234,18 @@ def test_files_are_not_taken_for_the_folders_of_the_pairs(run, grey: Path, tmp_p
     assert f"{tmp_path / 'out' / 'low'} is a file; choose another folder." in error
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nothing can be made in")
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="needs a folder that nothing can be made in"
+)
 def test_where_no_folder_can_be_made_another_place_is_asked_for(run, grey: Path) -> None:
     code, _, error = run(grey, "--output", "/proc/pairs")
     assert code == 2
     assert "nothing can be made in /proc; choose another folder." in error
 
 
-def test_what_cannot_be_used_of_a_folder_is_named_and_the_rest_is_done(run, grey: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_used_of_a_folder_is_named_and_the_rest_is_done(
+    run, grey: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.tif").write_bytes(b"II*\0rubbish")
@@ -205,7 +257,9 @@ def test_what_cannot_be_used_of_a_folder_is_named_and_the_rest_is_done(run, grey
     assert out.startswith("c.tif: ")
     broken, small = error.splitlines()
     assert broken.startswith(f"mdeblurgan: skipped: {folder / 'a.tif'} ")
-    assert small.startswith(f"mdeblurgan: skipped: {folder / 'b.tif'}: an image of 2 × 2 pixels is too small")
+    assert small.startswith(
+        f"mdeblurgan: skipped: {folder / 'b.tif'}: an image of 2 × 2 pixels is too small"
+    )
     assert [path.name for path in (tmp_path / "out" / "low").iterdir()] == ["c.tif"]
 
 
@@ -229,19 +283,27 @@ except SystemExit as stop:
     assert stop.code == 2, stop.code
 assert not {"torch", "napari", "qtpy", "magicgui"} & set(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
-def test_all_images_of_a_file_are_degraded_each_under_a_name_of_its_own(run, tmp_path: Path) -> None:
-    inputs = [write_series(tmp_path / "in" / "a.ome.tif", ["left", "right"]), write_plate(tmp_path / "plate.zarr")]
+def test_all_images_of_a_file_are_degraded_each_under_a_name_of_its_own(
+    run, tmp_path: Path
+) -> None:
+    inputs = [
+        write_series(tmp_path / "in" / "a.ome.tif", ["left", "right"]),
+        write_plate(tmp_path / "plate.zarr"),
+    ]
     code, out, error = run(*inputs, "--output", tmp_path / "pairs")
     assert (code, error) == (0, "")
     expected = ["a-left", "a-right", "plate-A-1-0", "plate-A-1-1", "plate-B-2-0", "plate-B-2-1"]
     assert [line.split(":")[0] for line in out.splitlines()] == expected
     assert sorted(path.stem for path in (tmp_path / "pairs" / "high").iterdir()) == expected
     np.testing.assert_array_equal(
-        read_image(tmp_path / "pairs" / "high" / "a-right.tif").data, read_image(inputs[0], "right").data
+        read_image(tmp_path / "pairs" / "high" / "a-right.tif").data,
+        read_image(inputs[0], "right").data,
     )
 
 
@@ -265,12 +327,16 @@ def test_a_mixture_draws_what_its_configuration_says(run, grey: Path, tmp_path: 
     assert "grey.tif: drawn from the mixture, 30 × 35 and 60 × 70" in out
     assert run(grey, "--output", tmp_path / "known", "--sigma", 0.9)[0] == 0
     for kind in ("low", "high"):
-        drawn, known = (read_image(tmp_path / name / kind / "grey.tif") for name in ("drawn", "known"))
+        drawn, known = (
+            read_image(tmp_path / name / kind / "grey.tif") for name in ("drawn", "known")
+        )
         np.testing.assert_array_equal(drawn.data, known.data)
         assert drawn.pixel_size == known.pixel_size
 
 
-def test_a_mixture_draws_anew_for_another_seed_and_the_same_for_the_same(run, tmp_path: Path) -> None:
+def test_a_mixture_draws_anew_for_another_seed_and_the_same_for_the_same(
+    run, tmp_path: Path
+) -> None:
     sharp = np.random.default_rng(1).integers(0, 255, (160, 160, 3), np.uint8)
     write_image(tmp_path / "a.tif", Micrograph(sharp, "YXS"))
 
@@ -283,7 +349,9 @@ def test_a_mixture_draws_anew_for_another_seed_and_the_same_for_the_same(run, tm
     assert not np.array_equal(low("one-more", 3), low("other", 4))
 
 
-def test_options_of_other_protocols_are_refused_for_a_mixture(run, grey: Path, tmp_path: Path) -> None:
+def test_options_of_other_protocols_are_refused_for_a_mixture(
+    run, grey: Path, tmp_path: Path
+) -> None:
     for options, told in (
         (("--protocol", "mixture", "--sigma", 1), "--sigma belongs to the Gaussian protocol"),
         (("--protocol", "mixture", "--defocus", 1), "--defocus belongs to the physical protocol"),
@@ -296,9 +364,13 @@ def test_options_of_other_protocols_are_refused_for_a_mixture(run, grey: Path, t
         assert not (tmp_path / "pairs").exists()
 
 
-def test_an_image_that_is_too_small_for_the_mixture_is_refused_in_one_sentence(run, tmp_path: Path) -> None:
+def test_an_image_that_is_too_small_for_the_mixture_is_refused_in_one_sentence(
+    run, tmp_path: Path
+) -> None:
     write_image(tmp_path / "small.tif", Micrograph(np.zeros((40, 40), np.uint8), "YX"))
-    code, _, error = run(tmp_path / "small.tif", "--output", tmp_path / "pairs", "--protocol", "mixture")
+    code, _, error = run(
+        tmp_path / "small.tif", "--output", tmp_path / "pairs", "--protocol", "mixture"
+    )
     assert code != 0
     assert "too small for a blur that reaches" in error
     assert len(error.strip().splitlines()) == 1

@@ -28,10 +28,16 @@ def stack(tmp_path: Path) -> Path:
     return tmp_path / "cells <1>.ome.tif"
 
 
-def test_maps_are_written_beside_the_output_with_axes_and_pixel_sizes(run: Run, stack: Path, tmp_path: Path) -> None:
-    code, out, error = run("restore", stack, tmp_path / "sharp.ome.tif", "--trust", "--device", "cpu")
+def test_maps_are_written_beside_the_output_with_axes_and_pixel_sizes(
+    run: Run, stack: Path, tmp_path: Path
+) -> None:
+    code, out, error = run(
+        "restore", stack, tmp_path / "sharp.ome.tif", "--trust", "--device", "cpu"
+    )
     assert (code, error) == (0, "")
-    error_map, consistency = (read_image(tmp_path / f"sharp-{name}.tif") for name in ("error", "consistency"))
+    error_map, consistency = (
+        read_image(tmp_path / f"sharp-{name}.tif") for name in ("error", "consistency")
+    )
     assert error_map.data.shape == (3, 2, 80, 96)
     assert consistency.data.shape == (3, 2, 40, 48)
     assert error_map.pixel_size["X"] == pytest.approx(0.25)
@@ -61,7 +67,15 @@ def test_the_result_keeps_how_it_was_made_and_how_far_it_can_be_trusted(
 def test_a_report_is_one_file_with_all_in_it(
     run: Run, stack: Path, tmp_path: Path, tiny_model: Callable[..., Model]
 ) -> None:
-    code, out, _ = run("restore", stack, tmp_path / "sharp.tif", "--report", tmp_path / "page.html", "--device", "cpu")
+    code, out, _ = run(
+        "restore",
+        stack,
+        tmp_path / "sharp.tif",
+        "--report",
+        tmp_path / "page.html",
+        "--device",
+        "cpu",
+    )
     assert code == 0
     assert "page.html" in out
     page = (tmp_path / "page.html").read_text()
@@ -79,8 +93,12 @@ def test_the_mean_of_eight_orientations_is_another_result_with_its_disagreement(
 ) -> None:
     arguments = ("--device", "cpu", "--precision", "float32")
     assert run("restore", stack, tmp_path / "one.tif", *arguments)[0] == 0
-    assert run("restore", stack, tmp_path / "eight.tif", "--ensemble", "--trust", *arguments)[0] == 0
-    one, eight = (read_image(tmp_path / f"{name}.tif").data.astype(float) for name in ("one", "eight"))
+    assert (
+        run("restore", stack, tmp_path / "eight.tif", "--ensemble", "--trust", *arguments)[0] == 0
+    )
+    one, eight = (
+        read_image(tmp_path / f"{name}.tif").data.astype(float) for name in ("one", "eight")
+    )
     spread = read_image(tmp_path / "eight-disagreement.tif").data
     assert spread.shape == one.shape
     assert 0 < np.abs(one - eight).mean() < 3 * spread.mean()
@@ -89,15 +107,21 @@ def test_the_mean_of_eight_orientations_is_another_result_with_its_disagreement(
 @pytest.mark.parametrize("taken", ["sharp-error.tif", "page.html"])
 def test_nothing_is_overwritten_unasked(run: Run, stack: Path, tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("mine")
-    code, _, error = run("restore", stack, tmp_path / "sharp.tif", "--trust", "--report", tmp_path / "page.html")
+    code, _, error = run(
+        "restore", stack, tmp_path / "sharp.tif", "--trust", "--report", tmp_path / "page.html"
+    )
     assert code == 2
     assert taken in error
     assert (tmp_path / taken).read_text() == "mine"
     assert not (tmp_path / "sharp.tif").exists()
 
 
-def test_a_report_that_is_no_page_is_refused_before_any_work(run: Run, stack: Path, tmp_path: Path) -> None:
-    code, _, error = run("restore", stack, tmp_path / "sharp.tif", "--report", tmp_path / "page.pdf")
+def test_a_report_that_is_no_page_is_refused_before_any_work(
+    run: Run, stack: Path, tmp_path: Path
+) -> None:
+    code, _, error = run(
+        "restore", stack, tmp_path / "sharp.tif", "--report", tmp_path / "page.pdf"
+    )
     assert (code, error.count("\n")) == (2, 1)
     assert "end in .html" in error
 
@@ -107,7 +131,9 @@ def test_names_of_the_maps() -> None:
     assert map_path(Path("s.1.png"), "choice") == Path("s.1-choice.tif")
 
 
-def test_whether_the_image_fits_the_model_is_said_before_it_is_restored(run: Run, stack: Path, tmp_path: Path) -> None:
+def test_whether_the_image_fits_the_model_is_said_before_it_is_restored(
+    run: Run, stack: Path, tmp_path: Path
+) -> None:
     _, out, _ = run("restore", stack, tmp_path / "sharp.tif", "--trust", "--device", "cpu")
     lines = out.splitlines()
     first = next(number for number, line in enumerate(lines) if "%," in line)
@@ -119,19 +145,32 @@ def test_an_ome_zarr_is_made_block_by_block_with_its_maps_within(
 ) -> None:
     arguments = ("--device", "cpu", "--precision", "float32", "--trust", "--ensemble")
     assert run("restore", stack, tmp_path / "sharp.tif", *arguments)[0] == 0
-    monkeypatch.setattr("napari_mdeblurgan.storage.read_image", lambda _: pytest.fail("the image was read whole"))
+    monkeypatch.setattr(
+        "napari_mdeblurgan.storage.read_image", lambda _: pytest.fail("the image was read whole")
+    )
     path, page, picture = (tmp_path / name for name in ("sharp.ome.zarr", "page.html", "both.png"))
-    code, out, error = run("restore", stack, path, *arguments, "--report", page, "--compare", picture)
+    code, out, error = run(
+        "restore", stack, path, *arguments, "--report", page, "--compare", picture
+    )
     assert (code, error) == (0, "")
     monkeypatch.undo()
-    for name, tolerance in (("error", 0.1), ("consistency", 0.02), ("choice", 0), ("disagreement", 0.1)):
+    for name, tolerance in (
+        ("error", 0.1),
+        ("consistency", 0.02),
+        ("choice", 0),
+        ("disagreement", 0.1),
+    ):
         one, other = read_image(tmp_path / f"sharp-{name}.tif"), read_image(maps_path(path, name))
         assert one.axes == other.axes
         assert one.pixel_size["X"] == pytest.approx(other.pixel_size["X"])
-        far = np.abs(np.nan_to_num(one.data.astype(float) - other.data)) > tolerance * np.nanmean(one.data)
+        far = np.abs(np.nan_to_num(one.data.astype(float) - other.data)) > tolerance * np.nanmean(
+            one.data
+        )
         assert far.mean() < 0.01
     np.testing.assert_allclose(
-        read_image(path).data.astype(int), read_image(tmp_path / "sharp.tif").data.astype(int), atol=40
+        read_image(path).data.astype(int),
+        read_image(tmp_path / "sharp.tif").data.astype(int),
+        atol=40,
     )
     assert page.read_text().count("data:image/png;base64,") == 6
     assert read_image(picture).axes == "YXS"
@@ -150,7 +189,10 @@ def test_the_same_command_goes_on_with_an_assessment_and_another_one_is_refused(
     assert read_image(path).data.shape == (3, 2, 80, 96)
     assert not maps_path(path, "error").exists()
     with monkeypatch.context() as patched:
-        patched.setattr("napari_mdeblurgan.restoration.scan.opening", lambda *_, **__: pytest.fail("restored again"))
+        patched.setattr(
+            "napari_mdeblurgan.restoration.scan.opening",
+            lambda *_, **__: pytest.fail("restored again"),
+        )
         assert run("restore", stack, path, *arguments)[0] == 0
     assert maps_path(path, "error").exists()
     code, _, error = run("restore", stack, path, *arguments, "--tile", 64)
@@ -172,7 +214,9 @@ def test_what_does_not_fit_in_memory_is_said_before_it_is_read(
     assert run("restore", stack, tmp_path / "sharp.ome.zarr", "--device", "cpu")[0] == 0
 
 
-def test_a_report_that_cannot_be_written_is_said_before_any_work(run: Run, stack: Path, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_said_before_any_work(
+    run: Run, stack: Path, tmp_path: Path
+) -> None:
     missing = tmp_path / "none" / "page.html"
     code, out, error = run("restore", stack, tmp_path / "sharp.tif", "--report", missing)
     assert (code, out) == (2, "")
@@ -180,7 +224,9 @@ def test_a_report_that_cannot_be_written_is_said_before_any_work(run: Run, stack
     assert not (tmp_path / "sharp.tif").exists()
 
 
-def test_an_ome_zarr_is_made_by_one_command_at_a_time(run: Run, stack: Path, tmp_path: Path) -> None:
+def test_an_ome_zarr_is_made_by_one_command_at_a_time(
+    run: Run, stack: Path, tmp_path: Path
+) -> None:
     with FileLock(tmp_path / "sharp.ome.zarr.lock"):
         code, _, error = run("restore", stack, tmp_path / "sharp.ome.zarr", "--device", "cpu")
     assert code == 1

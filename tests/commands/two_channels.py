@@ -1,4 +1,6 @@
-"""An image of two channels that lies somewhere, and a batch of it in every route, for what all routes have to give alike."""
+"""An image of two channels that lies somewhere, and a batch of it in every route, for what all
+routes have to give alike.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ ROUTES = ("in memory", "streamed", "cluster")
 def write_source(folder: Path) -> Path:
     """The file of such an image, in a folder of its own."""
     data = np.random.default_rng(0).integers(100, 4000, (2, 121, 146)).astype(np.uint16)
-    image = Micrograph(data, "CYX", {"X": 0.5, "Y": 0.25}, "µm", ("DAPI", "GFP"), position={"X": 3.0, "Y": 1.0})
+    image = Micrograph(
+        data, "CYX", {"X": 0.5, "Y": 0.25}, "µm", ("DAPI", "GFP"), position={"X": 3.0, "Y": 1.0}
+    )
     (folder / "in").mkdir()
     write_image(folder / "in" / "cells.ome.tif", image)
     return folder / "in" / "cells.ome.tif"

@@ -20,7 +20,9 @@ def test_noise_has_the_variance_of_photons_and_of_reading_out() -> None:
 def test_the_offset_lifts_black_and_leaves_full_scale() -> None:
     camera = Camera(photons=1e9, offset=0.1)
     assert camera.shown(torch.tensor([0.0, 0.5, 1.0])).tolist() == pytest.approx([0.1, 0.55, 1.0])
-    assert camera.expose(FLAT, np.random.default_rng(0)).mean().item() == pytest.approx(0.1 + 0.9 * 0.4, abs=1e-4)
+    assert camera.expose(FLAT, np.random.default_rng(0)).mean().item() == pytest.approx(
+        0.1 + 0.9 * 0.4, abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])

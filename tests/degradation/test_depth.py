@@ -36,7 +36,9 @@ def test_every_place_belongs_wholly_to_its_layers() -> None:
     shares = layers(height_map(np.random.default_rng(4), 40, 56, "smooth"), 4)
     assert shares.min() >= 0
     torch.testing.assert_close(shares.sum(dim=0), torch.ones(40, 56))
-    assert torch.equal(layers(torch.tensor([[0.0, 1 / 3, 1.0]]), 4).argmax(dim=0), torch.tensor([[0, 1, 3]]))
+    assert torch.equal(
+        layers(torch.tensor([[0.0, 1 / 3, 1.0]]), 4).argmax(dim=0), torch.tensor([[0, 1, 3]])
+    )
 
 
 @pytest.mark.parametrize("absorbing", [False, True])

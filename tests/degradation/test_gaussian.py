@@ -22,8 +22,12 @@ def test_blur_keeps_the_mean_and_adds_its_variance() -> None:
 
 def test_blur_agrees_with_scipy() -> None:
     image = np.random.default_rng(0).random((40, 50))
-    ours = gaussian_blur(torch.from_numpy(image)[None, None], torch.tensor([1.5], dtype=torch.float64))
-    np.testing.assert_allclose(ours[0, 0], gaussian_filter(image, 1.5, mode="mirror", truncate=4), atol=1e-10)
+    ours = gaussian_blur(
+        torch.from_numpy(image)[None, None], torch.tensor([1.5], dtype=torch.float64)
+    )
+    np.testing.assert_allclose(
+        ours[0, 0], gaussian_filter(image, 1.5, mode="mirror", truncate=4), atol=1e-10
+    )
 
 
 def test_a_blur_of_zero_leaves_an_image_as_it_is() -> None:
@@ -37,7 +41,9 @@ def test_an_image_smaller_than_the_kernel_is_refused() -> None:
 
 
 def test_reduction_keeps_levels_and_refuses_odd_sizes() -> None:
-    torch.testing.assert_close(downsample(torch.full((1, 1, 16, 16), 0.3), 2), torch.full((1, 1, 8, 8), 0.3))
+    torch.testing.assert_close(
+        downsample(torch.full((1, 1, 16, 16), 0.3), 2), torch.full((1, 1, 8, 8), 0.3)
+    )
     with pytest.raises(ValueError, match="multiples of 2"):
         downsample(torch.zeros(1, 1, 15, 16), 2)
 

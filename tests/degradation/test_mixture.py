@@ -43,7 +43,9 @@ def test_the_images_given_stay_as_they_are() -> None:
 
 def only(**changes: object) -> Mixture:
     """A mixture of nothing but what is named, without rounding or compression."""
-    return Mixture(**{"gaussian": 0, "gaussian_noisy": 0, "physical": 0, "rounded": 0, "jpeg": 0} | changes)
+    return Mixture(
+        **{"gaussian": 0, "gaussian_noisy": 0, "physical": 0, "rounded": 0, "jpeg": 0} | changes
+    )
 
 
 def test_gaussian_patches_are_gaussian_blurs_of_the_reduced_image() -> None:
@@ -61,19 +63,23 @@ def test_noisy_patches_have_noise_of_the_strength_asked_for() -> None:
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_physical_patches_are_blurred_by_as_much_as_asked_for(scale: int) -> None:
-    """In focus, a bright dot is about as wide as the Gaussian of that width and a pixel together."""
+    """In focus, a bright dot is about as wide as the Gaussian of that width and
+    a pixel together.
+    """
     dot = torch.zeros(1, 1, 41 * scale, 41 * scale)
     dot[..., 20 * scale : 21 * scale, 20 * scale : 21 * scale] = 1
-    mixture = only(physical=1, airy_sigma=(0.8, 0.8), defocus_radius=(0, 0), noiseless=1, offset=(0, 0))
+    mixture = only(
+        physical=1, airy_sigma=(0.8, 0.8), defocus_radius=(0, 0), noiseless=1, offset=(0, 0)
+    )
     peak = mixture.draw(dot, np.random.default_rng(0), scale).blurred.max().item()
     assert peak == pytest.approx(1 / (2 * np.pi * (0.8**2 + 1 / 6)), rel=0.1)
 
 
 def test_physical_patches_have_their_truth_in_the_same_units() -> None:
     flat = torch.full((6, 1, 64, 64), 0.3)
-    blurred, sharp_low, sharp = only(physical=1, offset=(0.01, 0.2), noiseless=1).draw(flat, np.random.default_rng(0))[
-        :3
-    ]
+    blurred, sharp_low, sharp = only(physical=1, offset=(0.01, 0.2), noiseless=1).draw(
+        flat, np.random.default_rng(0)
+    )[:3]
     torch.testing.assert_close(blurred, sharp_low)
     levels = sharp.mean(dim=(1, 2, 3))
     assert len(levels.unique()) == 6
@@ -85,14 +91,18 @@ def test_fewer_photons_make_more_noise() -> None:
     flat = torch.full((4, 1, 64, 64), 0.5)
     noise = []
     for photons in (200.0, 5000.0):
-        mixture = only(physical=1, noiseless=0, photons=(photons, photons), read_noise_e=(0, 0), offset=(0, 0))
+        mixture = only(
+            physical=1, noiseless=0, photons=(photons, photons), read_noise_e=(0, 0), offset=(0, 0)
+        )
         noise.append((mixture.draw(flat, np.random.default_rng(0)).blurred - 0.5).std().item())
     assert noise == pytest.approx([(0.5 / 200) ** 0.5, (0.5 / 5000) ** 0.5], rel=0.05)
 
 
 def test_the_kinds_come_in_their_shares() -> None:
     flat = torch.full((600, 1, 24, 24), 0.5)
-    mixture = Mixture(sigma=(0.2, 0.2), defocus_radius=(0, 0), airy_sigma=(0.3, 0.3), offset=(0.01, 0.05), jpeg=0)
+    mixture = Mixture(
+        sigma=(0.2, 0.2), defocus_radius=(0, 0), airy_sigma=(0.3, 0.3), offset=(0.01, 0.05), jpeg=0
+    )
     blurred, _, sharp = mixture.draw(flat, np.random.default_rng(0))[:3]
     physical = (sharp.mean(dim=(1, 2, 3)) > 0.501).numpy()
     noisy = blurred.std(dim=(1, 2, 3)).numpy() > 1e-4
@@ -162,21 +172,28 @@ def test_shapes_are_areas_of_one_colour_that_are_blurred_like_the_rest() -> None
 
 def test_soft_patches_have_a_soft_truth() -> None:
     """The truth is blurred before anything else, so that the reduced image follows from it."""
-    degraded = only(gaussian=1, sigma=(0, 0), soft=1.0, softness=(1.5, 1.5)).draw(SHARP, np.random.default_rng(0))
+    degraded = only(gaussian=1, sigma=(0, 0), soft=1.0, softness=(1.5, 1.5)).draw(
+        SHARP, np.random.default_rng(0)
+    )
     torch.testing.assert_close(degraded.sharp, gaussian_blur(SHARP, torch.full((len(SHARP),), 1.5)))
     torch.testing.assert_close(degraded.sharp_low, downsample(degraded.sharp, 2))
 
 
 def test_only_the_share_asked_for_is_softened() -> None:
     sharp = torch.rand(64, 1, 16, 16, generator=torch.Generator().manual_seed(1))
-    degraded = only(gaussian=1, sigma=(0, 0), soft=0.25, softness=(1, 1)).draw(sharp, np.random.default_rng(0))
-    untouched = [torch.equal(truth, image) for truth, image in zip(degraded.sharp, sharp, strict=True)]
+    degraded = only(gaussian=1, sigma=(0, 0), soft=0.25, softness=(1, 1)).draw(
+        sharp, np.random.default_rng(0)
+    )
+    untouched = [
+        torch.equal(truth, image) for truth, image in zip(degraded.sharp, sharp, strict=True)
+    ]
     assert 8 <= untouched.count(False) <= 24
 
 
 EVERYTHING = Mixture(
-    sigma=(0, 6), defocus_radius=(0, 12), bias=2, soft=0.5, told=0.5, depth=0.5, spherical_waves=(-0.3, 0.3),
-    colour_focus=(0, 2), haze=0.5, curved=0.5, mosaic=0.5, processed=0.5, jpeg=0.5, padding=0.3, shapes=0.3,
+    sigma=(0, 6), defocus_radius=(0, 12), bias=2, soft=0.5, told=0.5, depth=0.5,
+    spherical_waves=(-0.3, 0.3), colour_focus=(0, 2), haze=0.5, curved=0.5, mosaic=0.5,
+    processed=0.5, jpeg=0.5, padding=0.3, shapes=0.3,
     gaussian=0.2, gaussian_noisy=0.2, physical=0.6,
 )  # fmt: skip
 
@@ -219,7 +236,13 @@ def test_light_of_far_layers_is_in_the_truth_as_well() -> None:
 def test_a_curve_changes_what_is_blurred_and_not_the_truth() -> None:
     edge = (torch.arange(96) >= 48).float().expand(1, 1, 96, 96)
     curved = only(
-        physical=1, noiseless=1, offset=(0, 0), curved=1, gamma=(2, 2), airy_sigma=(0.9, 0.9), defocus_radius=(0, 0)
+        physical=1,
+        noiseless=1,
+        offset=(0, 0),
+        curved=1,
+        gamma=(2, 2),
+        airy_sigma=(0.9, 0.9),
+        defocus_radius=(0, 0),
     )
     degraded = curved.draw(edge, np.random.default_rng(0))
     torch.testing.assert_close(degraded.sharp, edge)
@@ -229,7 +252,11 @@ def test_a_curve_changes_what_is_blurred_and_not_the_truth() -> None:
 
 
 def test_colours_out_of_focus_by_different_amounts_differ() -> None:
-    grey = torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(0)).expand(1, 3, 96, 96).contiguous()
+    grey = (
+        torch.rand(1, 1, 96, 96, generator=torch.Generator().manual_seed(0))
+        .expand(1, 3, 96, 96)
+        .contiguous()
+    )
     shifted = only(physical=1, noiseless=1, colour_focus=(4, 4), defocus_radius=(3, 3))
     spread = shifted.draw(grey, np.random.default_rng(0)).blurred.std(dim=(2, 3))[0]
     assert spread.max() > 1.2 * spread.min()
@@ -255,7 +282,9 @@ def test_patches_are_drawn_with_room_for_the_widest_blur() -> None:
     assert Mixture(defocus_radius=(0, 20), physical=0).margin == 12
 
 
-@pytest.mark.parametrize("change", [{"bias": 0}, {"told": 1.5}, {"depth": -1}, {"spherical_waves": (0, 9)}])
+@pytest.mark.parametrize(
+    "change", [{"bias": 0}, {"told": 1.5}, {"depth": -1}, {"spherical_waves": (0, 9)}]
+)
 def test_what_cannot_be_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(OpticsError, match=next(iter(change))):
         Mixture(**change)

@@ -20,7 +20,13 @@ FINE = Optics(numerical_aperture=0.25, wavelength_um=0.5, pixel_size_um=0.02)
 def test_in_focus_it_is_the_airy_pattern() -> None:
     psf = defocus_psf(FINE, 0, 150)
     distances = np.abs(np.arange(-150, 151)) * FINE.pixel_size_um
-    argument = 2 * np.pi * FINE.numerical_aperture / FINE.wavelength_um * np.hypot(distances[:, None], distances)
+    argument = (
+        2
+        * np.pi
+        * FINE.numerical_aperture
+        / FINE.wavelength_um
+        * np.hypot(distances[:, None], distances)
+    )
     argument[150, 150] = 1
     airy = (2 * j1(argument) / argument) ** 2
     airy[150, 150] = 1
@@ -63,12 +69,21 @@ def test_blurring_agrees_with_direct_convolution() -> None:
     image = np.random.default_rng(0).random((40, 53))
     psf = np.random.default_rng(1).random((19, 19))
     direct = convolve(image, psf, mode="mirror")
-    np.testing.assert_allclose(blur(torch.from_numpy(image)[None, None], psf)[0, 0], direct, atol=1e-10)
+    np.testing.assert_allclose(
+        blur(torch.from_numpy(image)[None, None], psf)[0, 0], direct, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_larger_pixels_hold_the_mean_of_the_blurred_image(scale: int) -> None:
-    image = torch.rand(1, 2, 12 * scale, 15 * scale, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(
+        1,
+        2,
+        12 * scale,
+        15 * scale,
+        dtype=torch.float64,
+        generator=torch.Generator().manual_seed(0),
+    )
     psf = np.random.default_rng(0).random((15, 15))
     expected = avg_pool2d(blur(image, psf), scale)
     torch.testing.assert_close(blur(image, psf, scale), expected)

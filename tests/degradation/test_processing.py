@@ -20,7 +20,7 @@ def test_a_mosaic_of_colour_filters_keeps_even_colours_and_ramps() -> None:
     torch.testing.assert_close(through_mosaic(even), even)
 
 
-def test_each_pixel_keeps_the_colour_of_its_own_filter_and_takes_the_others_from_beside_it() -> None:
+def test_each_pixel_keeps_the_colour_of_its_filter_and_takes_the_others_from_beside_it() -> None:
     image = torch.zeros(3, 8, 8)
     image[0, 4, 4] = 1  # a filter for red lies over it
     image[2, 4, 2] = 1  # and here as well: blue is not seen
@@ -35,7 +35,9 @@ def test_sharpening_raises_a_wave_by_what_unsharp_masking_says(period: float) ->
     sigma, amount = 1.2, 0.8
     kept = math.exp(-0.5 * (2 * math.pi * sigma / period) ** 2)
     result = sharpened(0.5 + wave, amount, sigma)[..., 32:-32] - 0.5
-    torch.testing.assert_close(result, (1 + amount * (1 - kept)) * wave[..., 32:-32], atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        result, (1 + amount * (1 - kept)) * wave[..., 32:-32], atol=1e-3, rtol=0
+    )
 
 
 def test_an_edge_overshoots_and_flat_areas_stay() -> None:

@@ -27,12 +27,19 @@ from napari_mdeblurgan.degradation import (
 from napari_mdeblurgan.errors import ImageError
 
 SHARP = torch.rand(2, 1, 96, 80, generator=torch.Generator().manual_seed(0))
-QUIET = [replace(condition, camera=replace(condition.camera, photons=1e12, read_noise_e=0)) for condition in PHYSICAL]
+QUIET = [
+    replace(condition, camera=replace(condition.camera, photons=1e12, read_noise_e=0))
+    for condition in PHYSICAL
+]
 
 
 def test_the_conditions_are_three_blurs_and_three_distances_from_focus() -> None:
     assert [condition.label for condition in GAUSSIAN] == ["σ = 0.7 px", "σ = 1.2 px", "σ = 2.0 px"]
-    assert [condition.label for condition in PHYSICAL] == ["defocus 0 µm", "defocus 15 µm", "defocus 30 µm"]
+    assert [condition.label for condition in PHYSICAL] == [
+        "defocus 0 µm",
+        "defocus 15 µm",
+        "defocus 30 µm",
+    ]
     strong = ["σ = 3.0 px", "σ = 4.5 px", "defocus 60 µm", "defocus 90 µm"]
     assert [condition.label for condition in STRONG] == strong
 
@@ -78,7 +85,9 @@ def test_the_truth_has_the_offset_and_the_gain_of_the_picture() -> None:
 
 @pytest.mark.parametrize("condition", QUIET, ids=lambda condition: condition.label)
 @pytest.mark.parametrize("scale", [2, 4])
-def test_deconvolution_is_told_the_function_that_blurred_the_image(condition: Condition, scale: int) -> None:
+def test_deconvolution_is_told_the_function_that_blurred_the_image(
+    condition: Condition, scale: int
+) -> None:
     """A spot in the middle of a low-resolution pixel looks like the point-spread function."""
     edge = 41
     sharp = torch.zeros(1, 1, edge * scale, edge * scale)
@@ -105,7 +114,9 @@ def test_the_gaussian_conditions_tell_their_gaussian() -> None:
 
 
 def test_the_pixel_of_the_camera_stays_when_the_scale_changes() -> None:
-    smooth = torch.from_numpy(gaussian_filter(np.random.default_rng(0).random((64, 64)), 4, mode="wrap")).float()
+    smooth = torch.from_numpy(
+        gaussian_filter(np.random.default_rng(0).random((64, 64)), 4, mode="wrap")
+    ).float()
     smooth = (smooth - smooth.min()) / (smooth.max() - smooth.min())
     double = smooth.repeat_interleave(2, 0).repeat_interleave(2, 1)[None, None]
     fourfold = smooth.repeat_interleave(4, 0).repeat_interleave(4, 1)[None, None]
@@ -135,14 +146,21 @@ def test_the_function_that_is_told_holds_nearly_all_light() -> None:
         ({"protocol": "gaussian"}, "standard deviation"),
         ({"protocol": "gaussian", "sigma": 1e300}, "standard deviation of 0 to 1,000 pixels"),
         (
-            {"protocol": "physical", "optics": Optics(0.15, 0.53, 1.3), "camera": Camera(9), "defocus_um": math.inf},
+            {
+                "protocol": "physical",
+                "optics": Optics(0.15, 0.53, 1.3),
+                "camera": Camera(9),
+                "defocus_um": math.inf,
+            },
             "is inf",
         ),
         ({"protocol": "physical"}, "objective and a camera"),
         ({"protocol": "lunar"}, "no protocol 'lunar'"),
     ],
 )
-def test_an_incomplete_or_impossible_condition_is_refused(fields: dict[str, Any], words: str) -> None:
+def test_an_incomplete_or_impossible_condition_is_refused(
+    fields: dict[str, Any], words: str
+) -> None:
     with pytest.raises(OpticsError, match=words):
         Condition(label="a", **fields)
 
@@ -158,14 +176,18 @@ def test_an_incomplete_or_impossible_condition_is_refused(fields: dict[str, Any]
     ],
     ids=["defocus", "aperture", "wavelength", "small pixels", "large pixels"],
 )
-def test_a_blur_that_nobody_can_wait_for_is_refused_before_it_is_computed(optics: Optics, defocus_um: float) -> None:
+def test_a_blur_that_nobody_can_wait_for_is_refused_before_it_is_computed(
+    optics: Optics, defocus_um: float
+) -> None:
     condition = replace(PHYSICAL[0], optics=optics, defocus_um=defocus_um)
     for attempt in (condition.psf, lambda: condition.degrade(SHARP)):
         with pytest.raises(OpticsError, match="give a smaller defocus, or check the aperture"):
             attempt()
 
 
-def test_an_image_smaller_than_the_blur_is_refused_before_that_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_smaller_than_the_blur_is_refused_before_that_is_computed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(protocols, "defocus_psf", lambda *_: pytest.fail("was computed"))
     with pytest.raises(ImageError, match="96 × 80 pixels is too small for a blur that reaches"):
         replace(PHYSICAL[0], defocus_um=500).degrade(SHARP)

@@ -79,6 +79,10 @@ def test_all_images_of_a_file_are_judged_each_of_its_own_pixels(tmp_path: Path) 
     path = write_series(tmp_path / "a.ome.tif", size=(70, 80))
     found, skipped = find_images(tmp_path)
     assert not skipped
-    assert [image.name for image in found] == [f"a.ome.tif [{name}]" for name in ("left", "middle", "right")]
+    assert [image.name for image in found] == [
+        f"a.ome.tif [{name}]" for name in ("left", "middle", "right")
+    ]
     for number, image in enumerate(found):
-        np.testing.assert_array_equal(image.read(), tifffile.imread(path, series=number) / np.float32(255))
+        np.testing.assert_array_equal(
+            image.read(), tifffile.imread(path, series=number) / np.float32(255)
+        )

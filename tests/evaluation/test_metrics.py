@@ -51,7 +51,9 @@ def test_ssim_is_that_of_scikit_image(shape: tuple[int, ...]) -> None:
 def test_ms_ssim_is_the_one_that_training_minimises() -> None:
     image, truth = noisy(0.2, 177, 191, 3)
     batches = [torch.from_numpy(each.transpose(2, 0, 1))[None] for each in (image, truth)]
-    assert ms_ssim(image, truth) == pytest.approx(float(similarity.ms_ssim(batches[0], batches[1])), abs=1e-9)
+    assert ms_ssim(image, truth) == pytest.approx(
+        float(similarity.ms_ssim(batches[0], batches[1])), abs=1e-9
+    )
 
 
 def test_an_image_too_small_for_five_scales_has_no_ms_ssim() -> None:

@@ -12,7 +12,12 @@ from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL, Condition
 from napari_mdeblurgan.evaluation.baselines import bicubic, richardson_lucy_bicubic
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.ledger import Ledger
-from napari_mdeblurgan.evaluation.methods import Method, bicubic_method, model_method, richardson_lucy_method
+from napari_mdeblurgan.evaluation.methods import (
+    Method,
+    bicubic_method,
+    model_method,
+    richardson_lucy_method,
+)
 from napari_mdeblurgan.evaluation.protocol import SCORE_KEYS, Score, degraded, evaluate, scores
 
 from .conftest import discs, write
@@ -20,7 +25,9 @@ from .conftest import discs, write
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
 def test_bicubic_keeps_a_plane_and_doubles_its_size(shape: tuple[int, ...]) -> None:
-    ramp = np.broadcast_to(np.linspace(0, 1, 30, dtype=np.float32).reshape((1, 30) + (1,) * (len(shape) - 2)), shape)
+    ramp = np.broadcast_to(
+        np.linspace(0, 1, 30, dtype=np.float32).reshape((1, 30) + (1,) * (len(shape) - 2)), shape
+    )
     enlarged = bicubic(ramp)
     assert enlarged.shape == (40, 60, *shape[2:])
     np.testing.assert_allclose(np.diff(enlarged[20], axis=0)[4:-4], 0.5 / 29, atol=1e-6)
@@ -29,7 +36,9 @@ def test_bicubic_keeps_a_plane_and_doubles_its_size(shape: tuple[int, ...]) -> N
 def test_richardson_lucy_that_is_told_the_blur_beats_bicubic(tmp_path: Path) -> None:
     write(tmp_path / "discs.png", discs())
     methods = (bicubic_method(2), richardson_lucy_method(2))
-    found = {(s.method, s.condition): s for s in scores(find_images(tmp_path)[0], methods, GAUSSIAN[1:])}
+    found = {
+        (s.method, s.condition): s for s in scores(find_images(tmp_path)[0], methods, GAUSSIAN[1:])
+    }
     for condition in GAUSSIAN[1:]:
         plain, ours = (found[method.name, condition.label] for method in methods)
         assert ours.psnr_db > plain.psnr_db + 1
@@ -46,7 +55,9 @@ def test_richardson_lucy_takes_the_cameras_offset_for_no_light() -> None:
 
 def test_more_blur_is_harder(tmp_path: Path) -> None:
     write(tmp_path / "discs.png", discs())
-    db = [score.psnr_db for score in evaluate(tmp_path, {"bicubic": lambda image, _: bicubic(image)})]
+    db = [
+        score.psnr_db for score in evaluate(tmp_path, {"bicubic": lambda image, _: bicubic(image)})
+    ]
     assert db == sorted(db, reverse=True)
 
 
@@ -74,7 +85,14 @@ def test_what_was_scored_once_is_not_computed_again(tmp_path: Path) -> None:
         assert len(list(scores(images, [counting(calls, identity)], GAUSSIAN, ledger))) == 3
         assert len(calls) == expected
     write(tmp_path / "in" / "discs.png", 1 - discs())
-    list(scores(images, [counting(calls, "b")], GAUSSIAN, Ledger(tmp_path / "scores.csv", Score, SCORE_KEYS)))
+    list(
+        scores(
+            images,
+            [counting(calls, "b")],
+            GAUSSIAN,
+            Ledger(tmp_path / "scores.csv", Score, SCORE_KEYS),
+        )
+    )
     assert len(calls) == 9
 
 
@@ -96,10 +114,14 @@ def test_a_network_is_one_method_among_the_others(tiny_model) -> None:
     assert method.family == "m-deblurgan"
 
 
-def test_a_network_that_was_tuned_for_the_images_own_pixels_is_judged_at_the_pixels_of_the_truth(tiny_model) -> None:
+def test_a_network_that_was_tuned_for_the_images_own_pixels_is_judged_at_the_pixels_of_the_truth(
+    tiny_model,
+) -> None:
     made = tiny_model(1, 2)
     tuned = dataclasses.replace(made, card=dataclasses.replace(made.card, output_scale=1))
     low, truth = degraded(discs(), PHYSICAL[0], 2)
-    own, plain = (model_method(model, "tiny", "tiny").restore(low, PHYSICAL[0]) for model in (tuned, made))
+    own, plain = (
+        model_method(model, "tiny", "tiny").restore(low, PHYSICAL[0]) for model in (tuned, made)
+    )
     assert own.shape == truth.shape
     np.testing.assert_array_equal(own, plain)

@@ -1,4 +1,6 @@
-"""The whole report on a few tiny images: what is in it, and that its figures are those that were measured."""
+"""The whole report on a few tiny images: what is in it, and that its figures are those that were
+measured.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def cost_here(method: Method, channels: int, device: str, label: str) -> Cost:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory, tiny_model: Callable[..., Model]) -> tuple[Path, Evaluation]:
+def evaluated(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model: Callable[..., Model]
+) -> tuple[Path, Evaluation]:
     """A report on three grey images and one colour image."""
     folder = tmp_path_factory.mktemp("evaluated")
     for index, image in enumerate((discs(), 1 - discs(), discs()[:, ::-1])):
@@ -63,7 +67,12 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, tiny_model: Callable[...
     model = tiny_model(1, 2)
     save_model(model.network, model.card, folder / "ours.safetensors")
     unet = UNetSuperResolution(1, 2, width=2)
-    facts: dict[str, Any] = {"architecture": unet.architecture, "scale": 2, "channels": 1, "halo": unet.halo}
+    facts: dict[str, Any] = {
+        "architecture": unet.architecture,
+        "scale": 2,
+        "channels": 1,
+        "halo": unet.halo,
+    }
     save_model(unet, ModelCard(name="u", description="", **facts), folder / "u.safetensors")
     for run, rise in (("ours", 2.0), ("u-net", 1.0)):
         (folder / run).mkdir()
@@ -105,7 +114,15 @@ def cells(table: str, first: str) -> list[str]:
 
 
 def mean(rows: Rows, measure: str, **facts: str) -> float:
-    return float(np.mean([float(r[measure]) for r in rows if all(r[name] == value for name, value in facts.items())]))
+    return float(
+        np.mean(
+            [
+                float(r[measure])
+                for r in rows
+                if all(r[name] == value for name, value in facts.items())
+            ]
+        )
+    )
 
 
 @pytest.mark.parametrize("protocol", ["gaussian", "physical"])
@@ -117,31 +134,51 @@ def test_the_table_holds_the_means_of_the_scores(text: str, rows: Rows, protocol
         found = cells(table, method)
         for label, cell in zip(labels, found, strict=False):
             facts = {"protocol": protocol, "condition": label, "method": method}
-            expected = f"{mean(rows, 'psnr_db', **facts):.2f} / {mean(rows, 'ssim', **facts):.4f} / –"
+            expected = (
+                f"{mean(rows, 'psnr_db', **facts):.2f} / {mean(rows, 'ssim', **facts):.4f} / –"
+            )
             assert cell.replace("*", "") == expected
-        assert f"{mean(rows, 'psnr_db', protocol=protocol, method=method):.2f} /" in found[-1].replace("*", "")
+        assert f"{mean(rows, 'psnr_db', protocol=protocol, method=method):.2f} /" in found[
+            -1
+        ].replace("*", "")
 
 
 def test_gains_are_differences_of_the_scores(text: str, rows: Rows) -> None:
     table = section(text, "Gaussian protocol: gains")
     line = next(line for line in table.splitlines() if line.startswith("| ours | PSNR |"))
-    db = {m: mean(rows, "psnr_db", protocol="gaussian", method=m) for m in {row["method"] for row in rows}}
+    db = {
+        m: mean(rows, "psnr_db", protocol="gaussian", method=m)
+        for m in {row["method"] for row in rows}
+    }
     over = ("bicubic", "Richardson-Lucy + bicubic", "U-Net + SR (u)")
     for cell, method in zip(line.strip("|").split("|")[2:], over, strict=False):
-        assert float(cell.strip().removesuffix(" dB")) == pytest.approx(db["ours"] - db[method], abs=0.0051)
+        assert float(cell.strip().removesuffix(" dB")) == pytest.approx(
+            db["ours"] - db[method], abs=0.0051
+        )
 
 
-def test_the_worst_image_is_named_and_every_one_worse_than_bicubic_listed(text: str, rows: Rows) -> None:
+def test_the_worst_image_is_named_and_every_one_worse_than_bicubic_listed(
+    text: str, rows: Rows
+) -> None:
     own = [row for row in rows if row["protocol"] == "gaussian" and row["method"] == "ours"]
     plain = {(r["image"], r["condition"]): r for r in rows if r["method"] == "bicubic"}
     gains = {
-        (r["image"], r["condition"]): float(r["psnr_db"]) - float(plain[r["image"], r["condition"]]["psnr_db"])
+        (r["image"], r["condition"]): float(r["psnr_db"])
+        - float(plain[r["image"], r["condition"]]["psnr_db"])
         for r in own
     }
-    line = next(x for x in section(text, "Gaussian protocol: gains").splitlines() if x.startswith("- **ours**"))
+    line = next(
+        x
+        for x in section(text, "Gaussian protocol: gains").splitlines()
+        if x.startswith("- **ours**")
+    )
     image, condition = min(gains, key=lambda place: gains[place])
     assert f"worst: `{image}` at {condition}" in line
-    listed = line.split("worse than bicubic", 1)[-1] if "None of" not in line else line.split("Worse than bicubic")[-1]
+    listed = (
+        line.split("worse than bicubic", 1)[-1]
+        if "None of" not in line
+        else line.split("Worse than bicubic")[-1]
+    )
     for (image, condition), gain in gains.items():
         if gain < 0:
             assert f"`{image}` at {condition} ({gain:+.2f} dB" in listed
@@ -172,14 +209,18 @@ def test_the_papers_figures_stand_apart_from_what_was_measured(text: str) -> Non
     assert "37.53" not in text.replace(paper, "")
 
 
-def test_costs_and_flat_backgrounds_are_those_of_the_csv_files(text: str, evaluated: tuple[Path, Evaluation]) -> None:
+def test_costs_and_flat_backgrounds_are_those_of_the_csv_files(
+    text: str, evaluated: tuple[Path, Evaluation]
+) -> None:
     with (evaluated[0] / "costs.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             assert cells(section(text, "Costs"), row["method"])[0] == f"{int(row['parameters']):,}"
     with (evaluated[0] / "backgrounds.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             ratio = float(row["output_std"]) / float(row["input_std"])
-            assert f"× {ratio:.3f}" in cells(section(text, "A flat noisy background"), row["method"])
+            assert f"× {ratio:.3f}" in cells(
+                section(text, "A flat noisy background"), row["method"]
+            )
 
 
 def test_what_was_left_out_is_said(text: str) -> None:
@@ -195,7 +236,11 @@ def test_the_same_command_again_measures_nothing_and_gives_the_same_report(
     monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("was measured again"))
     monkeypatch.setattr(module, "draw", lambda *_: evaluated[1].figures)
     before = (evaluated[0] / "scores.csv").read_bytes()
-    again = finished(Wishes(folder=folder / "images", output=evaluated[0], models=models, runs=runs, device="cpu"))
+    again = finished(
+        Wishes(
+            folder=folder / "images", output=evaluated[0], models=models, runs=runs, device="cpu"
+        )
+    )
     assert again.comparisons[0].scores == evaluated[1].comparisons[0].scores
     assert (evaluated[0] / "scores.csv").read_bytes() == before
     assert (evaluated[0] / "report.md").read_text(encoding="utf-8") == text
@@ -210,7 +255,9 @@ def test_a_model_is_called_what_it_is_called_now(
     monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("was measured again"))
     monkeypatch.setattr(module, "draw", lambda *_: evaluated[1].figures)
     models = (str(tmp_path / "renamed.safetensors"),)
-    found = finished(Wishes(folder=folder / "images", output=tmp_path / "report", models=models, device="cpu"))
+    found = finished(
+        Wishes(folder=folder / "images", output=tmp_path / "report", models=models, device="cpu")
+    )
     (grey,) = found.comparisons
     assert (
         {each.method for each in grey.scores}
@@ -220,22 +267,32 @@ def test_a_model_is_called_what_it_is_called_now(
     assert "renamed" in {method.name for method in grey.methods}
 
 
-def test_a_model_without_images_of_its_kind_is_refused(tmp_path: Path, evaluated: tuple[Path, Evaluation]) -> None:
+def test_a_model_without_images_of_its_kind_is_refused(
+    tmp_path: Path, evaluated: tuple[Path, Evaluation]
+) -> None:
     write(tmp_path / "in" / "colour.png", np.stack([discs()] * 3, axis=-1))
     models = (str(evaluated[0].parent / "ours.safetensors"),)
     with pytest.raises(ModelError, match="grey images, of which there are none"):
-        finished(Wishes(folder=tmp_path / "in", output=tmp_path / "out", models=models, device="cpu"))
+        finished(
+            Wishes(folder=tmp_path / "in", output=tmp_path / "out", models=models, device="cpu")
+        )
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "no metrics.csv"), ("step,epoch\n1,0.1\n", "no PSNR")])
-def test_a_run_without_validation_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "no metrics.csv"), ("step,epoch\n1,0.1\n", "no PSNR")]
+)
+def test_a_run_without_validation_is_refused(
+    tmp_path: Path, content: str | None, said: str
+) -> None:
     if content:
         (tmp_path / "metrics.csv").write_text(content, encoding="utf-8")
     with pytest.raises(FileError, match=said):
         run_curves([tmp_path])
 
 
-def test_runs_of_one_name_are_told_apart_by_the_folders_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_one_name_are_told_apart_by_the_folders_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folders = [tmp_path / name for name in ("one/a/run", "two/a/run", "b/run", "other")]
     for rise, folder in enumerate(folders):
         folder.mkdir(parents=True)
@@ -261,7 +318,9 @@ def test_the_limit_takes_images_from_all_over_the_folder(tmp_path: Path) -> None
 def test_two_perfect_results_gain_nothing_over_each_other(tmp_path: Path) -> None:
     write(tmp_path / "a.png", discs(64))
     one, other = bicubic_method(2), replace(bicubic_method(2), name="another", identity="another")
-    perfect = Score("gaussian", "σ = 0.7 px", "grey", 2, "a.png", "", float("inf"), 1.0, None, "", "", "")
+    perfect = Score(
+        "gaussian", "σ = 0.7 px", "grey", 2, "a.png", "", float("inf"), 1.0, None, "", "", ""
+    )
     scores = tuple(replace(perfect, method_id=method.identity) for method in (one, other))
     comparison = Comparison("grey", 2, tuple(find_images(tmp_path)[0]), (one, other), scores)
     assert comparison.gains(one, other, "psnr_db", GAUSSIAN[:1]).tolist() == [[0]]
@@ -271,4 +330,6 @@ def test_a_method_is_measured_in_a_process_of_its_own() -> None:
     cost = measure(bicubic_method(2), 1, "cpu", "here", edge=128)
     assert cost.seconds_per_mpix > 0
     assert cost.parameters == 0
-    assert cost.gflop_per_mpix == pytest.approx(0.05)  # 25 products and sums for each pixel of the result
+    assert cost.gflop_per_mpix == pytest.approx(
+        0.05
+    )  # 25 products and sums for each pixel of the result

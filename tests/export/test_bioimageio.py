@@ -47,14 +47,23 @@ def test_bioimageio_s_own_test_of_the_package_passes(exported: Path) -> None:
     from bioimageio.core import test_model as run_test
 
     summary = run_test(str(exported))
-    tried = {str(part) for detail in summary.details for part in detail.loc if detail.loc[:1] == ("weights",)}
+    tried = {
+        str(part)
+        for detail in summary.details
+        for part in detail.loc
+        if detail.loc[:1] == ("weights",)
+    }
     assert {"onnx", "torchscript"} <= tried
-    failures = [f"{detail.name}: {error.msg}" for detail in summary.details for error in detail.errors]
+    failures = [
+        f"{detail.name}: {error.msg}" for detail in summary.details for error in detail.errors
+    ]
     assert (summary.status, failures) == ("passed", [])
 
 
 @needs_bioimageio
-def test_bioimageio_restores_an_image_in_tiles_as_the_plugin_does(exported: Path, model: Model) -> None:
+def test_bioimageio_restores_an_image_in_tiles_as_the_plugin_does(
+    exported: Path, model: Model
+) -> None:
     """In what lies farther from the edge than the halo, where both see the same."""
     from bioimageio.core import create_prediction_pipeline
     from bioimageio.core.digest_spec import create_sample_for_model
@@ -67,11 +76,17 @@ def test_bioimageio_restores_an_image_in_tiles_as_the_plugin_does(exported: Path
     described = load_model_description(str(exported))
     with create_prediction_pipeline(described, weight_format="onnx") as pipeline:
         sample = create_sample_for_model(described, inputs={"input": image[None, None]})
-        found = pipeline.predict_sample_with_blocking(sample, ns=5).members["output"].data.to_numpy()[0, 0]
+        found = (
+            pipeline.predict_sample_with_blocking(sample, ns=5)
+            .members["output"]
+            .data.to_numpy()[0, 0]
+        )
     low, high = np.percentile(image, (0.1, 99.9))
     expected = restore(image, model, window=(low, high), device="cpu", precision="float32")
     inside = (slice(180, -180),) * 2
-    np.testing.assert_allclose((found * (high - low) + low)[inside], expected[inside], atol=1e-3 * (high - low))
+    np.testing.assert_allclose(
+        (found * (high - low) + low)[inside], expected[inside], atol=1e-3 * (high - low)
+    )
 
 
 @needs_bioimageio
@@ -96,11 +111,17 @@ def test_the_package_has_all_that_belongs_to_it(exported: Path, model: Model) ->
         "CC0",
     ):
         assert words in text
-    assert not any(f"{folder}/".encode() in each for each in content.values() for folder in (Path.cwd(), Path.home()))
+    assert not any(
+        f"{folder}/".encode() in each
+        for each in content.values()
+        for folder in (Path.cwd(), Path.home())
+    )
 
 
 @needs_bioimageio
-def test_what_was_exported_can_be_imported(exported: Path, model: Model, models_folder: Path) -> None:
+def test_what_was_exported_can_be_imported(
+    exported: Path, model: Model, models_folder: Path
+) -> None:
     name, path = import_package(exported)
     assert (name, path) == (model.card.name, models_folder / f"{model.card.name}.safetensors")
     back = load_model(name)

@@ -1,4 +1,6 @@
-"""Importing a package: only a sound model gets in, under a name of its own, and nothing else is touched."""
+"""Importing a package: only a sound model gets in, under a name of its own, and nothing else is
+touched.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,12 @@ def refusal(path: Path, **options) -> str:
 def test_only_the_safetensors_file_is_taken(pack, weights: bytes, models_folder: Path) -> None:
     poison = b"\x80\x04c__builtin__\neval\n."
     path = pack(
-        {"weights.pt": poison, "weights.onnx": poison, "bioimageio.yaml": b"!!python/x", "a.safetensors": weights}
+        {
+            "weights.pt": poison,
+            "weights.onnx": poison,
+            "bioimageio.yaml": b"!!python/x",
+            "a.safetensors": weights,
+        }
     )
     name, file = import_package(path)
     assert name == "tiny-1-x2"
@@ -58,7 +65,9 @@ def test_only_the_safetensors_file_is_taken(pack, weights: bytes, models_folder:
     assert load_model(name).card == read_card(file)
 
 
-def test_another_name_can_be_given_and_one_that_is_taken_is_not_overwritten(pack, weights, models_folder: Path) -> None:
+def test_another_name_can_be_given_and_one_that_is_taken_is_not_overwritten(
+    pack, weights, models_folder: Path
+) -> None:
     path = pack({"a.safetensors": weights})
     assert import_package(path, "mine")[1] == models_folder / "mine.safetensors"
     (models_folder / "mine.safetensors").write_bytes(b"precious")
@@ -69,11 +78,15 @@ def test_another_name_can_be_given_and_one_that_is_taken_is_not_overwritten(pack
 
 
 def test_the_name_of_a_bundled_model_is_kept_for_it(pack, weights: bytes) -> None:
-    assert "comes with the plugin" in refusal(pack({"a.safetensors": weights}), name="gray-x2", overwrite=True)
+    assert "comes with the plugin" in refusal(
+        pack({"a.safetensors": weights}), name="gray-x2", overwrite=True
+    )
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "/abs", "c:x", "con", ".hidden", "a\nb"])
-def test_a_name_that_is_no_file_name_is_refused(pack, weights: bytes, models_folder: Path, name: str) -> None:
+def test_a_name_that_is_no_file_name_is_refused(
+    pack, weights: bytes, models_folder: Path, name: str
+) -> None:
     assert "cannot be a model's name" in refusal(pack({"a.safetensors": weights}), name=name)
     assert not models_folder.exists()
 
@@ -81,13 +94,17 @@ def test_a_name_that_is_no_file_name_is_refused(pack, weights: bytes, models_fol
 @pytest.mark.parametrize(
     "name", ["../a.safetensors", "/etc/a.safetensors", "c:\\a.txt", "x/../../a.txt", "\\\\host\\a"]
 )
-def test_an_archive_with_a_path_out_of_it_is_refused(pack, weights: bytes, models_folder: Path, name: str) -> None:
+def test_an_archive_with_a_path_out_of_it_is_refused(
+    pack, weights: bytes, models_folder: Path, name: str
+) -> None:
     assert "outside of it" in refusal(pack({"a.safetensors": weights, name: b"x"}))
     assert not models_folder.exists()
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "folder"])
-def test_an_archive_with_a_link_is_refused(tmp_path: Path, weights: bytes, models_folder: Path, name: str) -> None:
+def test_an_archive_with_a_link_is_refused(
+    tmp_path: Path, weights: bytes, models_folder: Path, name: str
+) -> None:
     link = zipfile.ZipInfo(name)
     link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
@@ -119,9 +136,12 @@ def test_an_archive_of_very_many_files_is_refused(pack, weights: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "words"), [((), "no .safetensors"), (("a.safetensors", "b.safetensors"), "2 .safetensors")]
+    ("names", "words"),
+    [((), "no .safetensors"), (("a.safetensors", "b.safetensors"), "2 .safetensors")],
 )
-def test_an_archive_without_just_one_model_is_refused(pack, weights: bytes, names, words: str) -> None:
+def test_an_archive_without_just_one_model_is_refused(
+    pack, weights: bytes, names, words: str
+) -> None:
     assert words in refusal(pack({"readme.txt": b"x"} | dict.fromkeys(names, weights)))
 
 

@@ -19,7 +19,9 @@ pytest.importorskip("onnxscript")
 
 
 @pytest.fixture(scope="module", params=["grey ×2", "RGB ×4"])
-def exported(request: pytest.FixtureRequest, tiny_model: Callable[..., Model], tmp_path_factory) -> tuple[Model, bytes]:
+def exported(
+    request: pytest.FixtureRequest, tiny_model: Callable[..., Model], tmp_path_factory
+) -> tuple[Model, bytes]:
     """A model, and the content of the ONNX file that it was exported to."""
     if request.param == "grey ×2":
         return request.getfixturevalue("carded_model"), request.getfixturevalue("grey_onnx")
@@ -30,10 +32,16 @@ def exported(request: pytest.FixtureRequest, tiny_model: Callable[..., Model], t
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 104, 64), (3, 16, 40), (1, 256, 320)])
-def test_the_graph_gives_what_the_network_gives_at_any_size(exported: tuple[Model, bytes], shape) -> None:
+def test_the_graph_gives_what_the_network_gives_at_any_size(
+    exported: tuple[Model, bytes], shape
+) -> None:
     model, content = exported
     batch, height, width = shape
-    image = np.random.default_rng(0).normal(0.5, 1, (batch, model.card.channels, height, width)).astype(np.float32)
+    image = (
+        np.random.default_rng(0)
+        .normal(0.5, 1, (batch, model.card.channels, height, width))
+        .astype(np.float32)
+    )
     found = onnx.run_onnx(content, image)
     factor = model.card.scale
     assert found.shape == (batch, model.card.channels, factor * height, factor * width)
@@ -54,22 +62,33 @@ def test_the_file_holds_the_card_and_no_path_of_this_machine(exported: tuple[Mod
         [each.dim_param for each in value.type.tensor_type.shape.dim]
         for value in (*proto.graph.input, *proto.graph.output)
     ]
-    assert sizes == [["batch", "", "8*rows", "8*columns"], ["batch", "", f"{factor}*rows", f"{factor}*columns"]]
+    assert sizes == [
+        ["batch", "", "8*rows", "8*columns"],
+        ["batch", "", f"{factor}*rows", f"{factor}*columns"],
+    ]
     for path in (Path.cwd(), Path(onnx.__file__).parent.parent, Path.home()):
         assert f"{path}/".encode() not in content
 
 
-def test_a_graph_that_computes_something_else_is_not_let_out(tiny_model: Callable[..., Model]) -> None:
+def test_a_graph_that_computes_something_else_is_not_let_out(
+    tiny_model: Callable[..., Model],
+) -> None:
     model = tiny_model(1)
     check_agreement(lambda image: run_network(model, image) + 5e-5, model, "ONNX")
     for wrong in (lambda y: y + 2e-4, lambda y: y[..., 1:], lambda y: y * np.nan):
         with pytest.raises(ExportError, match="ONNX does not give what it gives in PyTorch"):
-            check_agreement(lambda image, wrong=wrong: wrong(run_network(model, image)), model, "ONNX")
+            check_agreement(
+                lambda image, wrong=wrong: wrong(run_network(model, image)), model, "ONNX"
+            )
 
 
-def test_a_missing_library_is_named_with_what_to_install(tiny_model, tmp_path: Path, monkeypatch) -> None:
+def test_a_missing_library_is_named_with_what_to_install(
+    tiny_model, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setattr(onnx, "FOR_ONNX", ("onnx", "no_such_library", "no.such"))
-    with pytest.raises(ExportError, match=r"needs no_such_library, no.such; install .*napari-mdeblurgan\[export\]"):
+    with pytest.raises(
+        ExportError, match=r"needs no_such_library, no.such; install .*napari-mdeblurgan\[export\]"
+    ):
         onnx.export_onnx(tiny_model(1), tmp_path / "a.onnx")
     assert not list(tmp_path.glob("*.onnx"))
 

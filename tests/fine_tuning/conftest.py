@@ -1,4 +1,6 @@
-"""Pairs of a blurred and a sharp grain image that lie exactly on each other, and a fine-tuning of seconds."""
+"""Pairs of a blurred and a sharp grain image that lie exactly on each other, and a fine-tuning of
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,28 @@ if TYPE_CHECKING:
 
 
 def make_pair(
-    name: str = "grain", edge: int = 96, seed: int = 0, channels: int = 1, accepted: bool = True, light: Any = 1.0
+    name: str = "grain",
+    edge: int = 96,
+    seed: int = 0,
+    channels: int = 1,
+    accepted: bool = True,
+    light: Any = 1.0,
 ) -> RegisteredPair:
     """`edge` is that of the low-resolution image, whose light is multiplied by `light`."""
     from napari_mdeblurgan.pairs import RegisteredPair, Registration
     from napari_mdeblurgan.restoration.intensity import Window
 
-    grain = gaussian_filter(np.random.default_rng(seed).random((channels, 2 * edge, 2 * edge)), (0, 1.2, 1.2))
+    grain = gaussian_filter(
+        np.random.default_rng(seed).random((channels, 2 * edge, 2 * edge)), (0, 1.2, 1.2)
+    )
     high = ((grain - grain.min()) / np.ptp(grain)).astype(np.float32)
-    low = gaussian_filter(high, (0, 2, 2)).reshape(channels, edge, 2, edge, 2).mean(axis=(2, 4)) * light
+    low = (
+        gaussian_filter(high, (0, 2, 2)).reshape(channels, edge, 2, edge, 2).mean(axis=(2, 4))
+        * light
+    )
     registration = Registration(
-        np.diag([2.0, 2.0, 1.0]), "similarity", accepted, 1.0, 1.0, 9.0, 0.0, 0.0, (1.0,) * channels, (0.0,) * channels, 1.0,
+        np.diag([2.0, 2.0, 1.0]), "similarity", accepted, 1.0, 1.0, 9.0, 0.0, 0.0,
+        (1.0,) * channels, (0.0,) * channels, 1.0,
         reasons=() if accepted else ("They show different places.",),
     )  # fmt: skip
     return RegisteredPair(
@@ -75,9 +88,19 @@ def begun(base_file: Path) -> Callable[..., FineTuneFolder]:
     from napari_mdeblurgan.model import read_card
 
     def make(pairs: Any = None, *, overwrite: bool = False, **changes: Any) -> FineTuneFolder:
-        wishes: dict[str, Any] = {"minutes": 60.0, "steps": 4, "batch": 2, "patch": 24, "threads": 1}
+        wishes: dict[str, Any] = {
+            "minutes": 60.0,
+            "steps": 4,
+            "batch": 2,
+            "patch": 24,
+            "threads": 1,
+        }
         wishes |= {"precision": "float32", "device": "cpu", "name": "tuned"}
         settings = FineTuneSettings(base=str(base_file), **wishes | changes)
-        return begin(settings, tuning_pairs(pairs or [make_pair()], read_card(base_file)), overwrite=overwrite)
+        return begin(
+            settings,
+            tuning_pairs(pairs or [make_pair()], read_card(base_file)),
+            overwrite=overwrite,
+        )
 
     return make

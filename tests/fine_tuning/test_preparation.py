@@ -48,7 +48,9 @@ def test_a_pair_of_another_scale_is_refused(pair, tiny_model):
 
 def test_uneven_light_of_the_blurred_image_falls_on_the_truth_too(pair, tiny_model):
     ramp = np.linspace(0.6, 1.0, 160)[None, :]
-    lit, even = (tuning_pairs([pair(edge=160, light=light)], tiny_model(1).card)[0] for light in (ramp, 1.0))
+    lit, even = (
+        tuning_pairs([pair(edge=160, light=light)], tiny_model(1).card)[0] for light in (ramp, 1.0)
+    )
     difference = reduced(lit.high, 2) - reduced(even.high, 2) * ramp
     assert np.abs(difference[:, 16:-16, 16:-16]).mean() < 0.01
 
@@ -64,10 +66,14 @@ def test_pixels_that_are_no_numbers_are_not_learned_from(pair, tiny_model):
 
 def test_a_truth_that_lies_a_fraction_of_a_pixel_off_is_laid_where_the_others_lie(pair, tiny_model):
     planes = tuning_pairs([pair(f"p{n}", 128, n) for n in range(3)], tiny_model(1).card)
-    off = dataclasses.replace(planes[1], high=ndimage.shift(planes[1].high, (0, 0.6, -0.5), order=3, mode="nearest"))
+    off = dataclasses.replace(
+        planes[1], high=ndimage.shift(planes[1].high, (0, 0.6, -0.5), order=3, mode="nearest")
+    )
     mended = without_residual_shifts([planes[0], off, planes[2]])
     inner = (slice(None), slice(16, -16), slice(16, -16))
-    before, after = (np.square(each.high - planes[1].high)[inner].mean() for each in (off, mended[1]))
+    before, after = (
+        np.square(each.high - planes[1].high)[inner].mean() for each in (off, mended[1])
+    )
     assert after < 0.1 * before
     assert mended[0] is planes[0]  # what lies right is not resampled
 
@@ -75,7 +81,9 @@ def test_a_truth_that_lies_a_fraction_of_a_pixel_off_is_laid_where_the_others_li
 def test_a_shift_that_all_pairs_have_in_common_stays(pair, tiny_model):
     planes = tuning_pairs([pair(f"p{n}", 128, n) for n in range(3)], tiny_model(1).card)
     shifted = [
-        dataclasses.replace(each, high=ndimage.shift(each.high, (0, 0.6, -0.5), order=3, mode="nearest"))
+        dataclasses.replace(
+            each, high=ndimage.shift(each.high, (0, 0.6, -0.5), order=3, mode="nearest")
+        )
         for each in planes
     ]
     for mended, put in zip(without_residual_shifts(shifted), shifted, strict=True):
@@ -121,7 +129,9 @@ def test_pairs_that_share_next_to_nothing_are_refused_in_a_sentence(pair, tiny_m
 def test_every_patch_lies_in_the_training_part_and_shows_valid_pixels_alone(pair, tiny_model):
     (plane,) = tuning_pairs([pair(edge=128)], tiny_model(1).card)
     y, x = np.indices(plane.low.shape[1:])
-    plane = dataclasses.replace(plane, low=(1000 * y + x)[None].astype(np.float32))  # a pixel tells where it is from
+    plane = dataclasses.replace(
+        plane, low=(1000 * y + x)[None].astype(np.float32)
+    )  # a pixel tells where it is from
     plane.valid[:20, :20] = False
     parts = split([plane], 16)
     sampler = PairSampler([plane], parts.training, batch=8, patch=24, turns=False, seed=0)
@@ -184,7 +194,8 @@ def test_pairs_come_back_from_the_folder_as_they_were(begun, pair, tiny_model):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("minutes", -1.0), ("patch", 25), ("part", "head"), ("name", "../x"), ("learning_rate", 0.0)]
+    ("field", "value"),
+    [("minutes", -1.0), ("patch", 25), ("part", "head"), ("name", "../x"), ("learning_rate", 0.0)],
 )
 def test_settings_that_cannot_be_meant_are_named(field, value):
     with pytest.raises(SettingsError, match=field.replace("_", " ")):

@@ -1,4 +1,6 @@
-"""Fine-tuning on pairs of one objective: what is learned, judged and then made by default has the image's own pixels."""
+"""Fine-tuning on pairs of one objective: what is learned, judged and then made by default has the
+image's own pixels.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def same_pixels(**options: Any) -> Any:
     low = gaussian_filter(high, (0, 1.5, 1.5))
     found = replace(made.registration, transform=np.eye(3))
     valid = np.ones(high.shape[1:], bool)
-    return replace(made, low=low, high=high, valid=valid, scale=1, high_crop=made.low_crop, registration=found)
+    return replace(
+        made, low=low, high=high, valid=valid, scale=1, high_crop=made.low_crop, registration=found
+    )
 
 
 def tuned(begun: Any, **options: Any) -> Any:
@@ -56,7 +60,11 @@ def test_what_is_compared_with_the_truth_is_the_result_averaged_to_its_pixels() 
     loss = GeneratorLoss(LossConfig(pixel="mse", ssim_share=0.0))
     objective = GeneratorObjective(network, None)
     terms, output = objective(
-        Patches(images, truth, truth), loss, 1e-6, False, lambda: torch.autocast("cpu", enabled=False)
+        Patches(images, truth, truth),
+        loss,
+        1e-6,
+        False,
+        lambda: torch.autocast("cpu", enabled=False),
     )
     expected = torch.nn.functional.avg_pool2d(network(images), 2)
     torch.testing.assert_close(output, expected.detach())
@@ -88,12 +96,15 @@ def test_it_learns_scores_and_restores_at_the_images_own_pixels(begun) -> None:
     np.testing.assert_allclose(seen, averaged[0].numpy(), atol=1e-5)
 
 
-def test_of_such_a_model_more_pixels_can_be_asked_for_and_it_is_said_that_they_were_not_trained(begun) -> None:
+def test_of_such_a_model_more_pixels_can_be_asked_for_and_it_is_said_that_they_were_not_trained(
+    begun,
+) -> None:
     _, outcome = tuned(begun, steps=1)
     model = load_model(outcome.path)
     image = np.random.default_rng(0).random((40, 48)).astype(np.float32)
     with pytest.warns(
-        UserWarning, match="tuned was fine-tuned for results with the image's own pixels; at ×2 it was not"
+        UserWarning,
+        match="tuned was fine-tuned for results with the image's own pixels; at ×2 it was not",
     ):
         twice = restore(image, model, output_scale=2, **EXACT)
     assert twice.shape == (80, 96)
@@ -120,11 +131,15 @@ def test_what_is_learned_at_twice_the_pixels_has_a_card_that_older_versions_can_
 def test_pairs_of_the_same_pixels_and_others_are_not_learned_from_together(tiny_model) -> None:
     card = tiny_model(1).card
     two = make_pair("x5 and x10")
-    for other, kind in ((two, "a pair by two objectives"), (replace(two, stack="pollen"), "a plane of a focus stack")):
+    for other, kind in (
+        (two, "a pair by two objectives"),
+        (replace(two, stack="pollen"), "a plane of a focus stack"),
+    ):
         with pytest.raises(TrainingError) as refused:
             tuning_pairs([same_pixels(name="confocal"), other], card)
         assert str(refused.value) == (
-            f"Both images of confocal have pixels of the same size, but x5 and x10 is {kind}, from which ×2 is learned: one "
+            f"Both images of confocal have pixels of the same size, but x5 and x10 is {kind}, "
+            "from which ×2 is learned: one "
             "model cannot learn both, so make two, each from images of one kind."
         )
 

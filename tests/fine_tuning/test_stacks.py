@@ -1,4 +1,6 @@
-"""Pairs out of focus stacks whose truth is known: what is learned from where, and how noisy it is."""
+"""Pairs out of focus stacks whose truth is known: what is learned from where,
+and how noisy it is.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def halves(valid: np.ndarray) -> tuple[float, float]:
     return float(left.mean()), float(right.mean())
 
 
-def test_a_plane_is_learned_from_where_it_is_blurred_and_another_is_sharp(planes: dict[int, RegisteredPair]) -> None:
+def test_a_plane_is_learned_from_where_it_is_blurred_and_another_is_sharp(
+    planes: dict[int, RegisteredPair],
+) -> None:
     assert set(planes) == {0, 1, 2, 3, 4}
     left, right = halves(planes[LEFT].valid)
     assert left < 0.05
@@ -65,7 +69,9 @@ def test_a_plane_is_learned_from_where_it_is_blurred_and_another_is_sharp(planes
     assert left > 0.9
     assert right < 0.05
     assert min(halves(planes[2].valid)) > 0.9
-    assert "% of its field is clearly sharper in other planes" in " ".join(planes[2].registration.problems)
+    assert "% of its field is clearly sharper in other planes" in " ".join(
+        planes[2].registration.problems
+    )
 
 
 def test_the_truth_is_the_sharp_scene_on_the_pixels_of_the_plane(
@@ -74,7 +80,9 @@ def test_the_truth_is_the_sharp_scene_on_the_pixels_of_the_plane(
     for pair in planes.values():
         (window,) = pair.windows
         error = np.square(pair.high[0] - window.normalise(sharp))[pair.valid].mean()
-        blurred = np.square(pair.low[0].repeat(2, 0).repeat(2, 1) - window.normalise(sharp))[pair.valid].mean()
+        blurred = np.square(pair.low[0].repeat(2, 0).repeat(2, 1) - window.normalise(sharp))[
+            pair.valid
+        ].mean()
         assert error < 0.15 * blurred
 
 
@@ -92,10 +100,17 @@ def test_a_halved_plane_is_as_noisy_as_it_was() -> None:
 
 def test_a_plane_without_noise_is_halved_and_nothing_else(sharp: np.ndarray) -> None:
     blurred = ndimage.gaussian_filter(sharp, 2)[None]
-    assert np.abs(coarser(blurred, 2, steps=(0.0,), seed=0) - block_means(blurred, binning=2, y=1)).max() < 0.01
+    assert (
+        np.abs(
+            coarser(blurred, 2, steps=(0.0,), seed=0) - block_means(blurred, binning=2, y=1)
+        ).max()
+        < 0.01
+    )
 
 
-def test_planes_that_drift_keep_their_pixels_and_the_truth_is_laid_on_them(sharp: np.ndarray) -> None:
+def test_planes_that_drift_keep_their_pixels_and_the_truth_is_laid_on_them(
+    sharp: np.ndarray,
+) -> None:
     stack = two_halves(sharp, noise=0.0)
     stack[0] = ndimage.shift(stack[0], (3.3, -2.6), order=3, mode="nearest")
     pair = found(stack)[0]
@@ -109,7 +124,9 @@ def test_planes_that_drift_keep_their_pixels_and_the_truth_is_laid_on_them(sharp
 
 def test_a_colour_that_moves_with_focus_moves_in_the_truth_too(sharp: np.ndarray) -> None:
     grey = two_halves(sharp, noise=0.0)
-    green = np.stack([ndimage.shift(p, (0.5 * n, 0), order=3, mode="nearest") for n, p in enumerate(grey)])
+    green = np.stack(
+        [ndimage.shift(p, (0.5 * n, 0), order=3, mode="nearest") for n, p in enumerate(grey)]
+    )
     pair = found(np.stack([grey, green, grey], axis=-1), "ZYXS", ordered=True)[4]
     for low, high in zip(pair.low, pair.high, strict=True):
         seen = ndimage.gaussian_filter(block_means(high, binning=2, y=0), 1.5)
@@ -124,7 +141,9 @@ def test_channels_are_learned_from_where_the_one_with_most_detail_says(sharp: np
     assert len(pairs[2].windows) == 2
     assert not pairs[2].rgb
     inner = slice(16, -16), slice(16, -16)
-    assert np.corrcoef(pairs[2].high[0][inner].ravel(), pairs[2].high[1][inner].ravel())[0, 1] < -0.95
+    assert (
+        np.corrcoef(pairs[2].high[0][inner].ravel(), pairs[2].high[1][inner].ravel())[0, 1] < -0.95
+    )
 
 
 def noise(count: int) -> np.ndarray:
@@ -134,15 +153,29 @@ def noise(count: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("stack", "axes", "said"),
     [
-        (np.zeros((1, 192, 192), np.float32), "ZYX", "stack: A focus stack has at least two planes"),
+        (
+            np.zeros((1, 192, 192), np.float32),
+            "ZYX",
+            "stack: A focus stack has at least two planes",
+        ),
         (np.zeros((3, 192, 192), np.float32), "ZYX", "shows anything"),
         (noise(3), "ZYX", "stack: No two planes of this stack show the same place"),
-        (np.stack([ndimage.gaussian_filter(texture(), 12)] * 3), "ZYX", "nothing is sharp in any plane"),
-        (two_halves(texture(96)), "ZYX", "pixels, too few to learn from one end and judge by the other"),
+        (
+            np.stack([ndimage.gaussian_filter(texture(), 12)] * 3),
+            "ZYX",
+            "nothing is sharp in any plane",
+        ),
+        (
+            two_halves(texture(96)),
+            "ZYX",
+            "pixels, too few to learn from one end and judge by the other",
+        ),
         (np.zeros((2, 3, 192, 192), np.float32), "TZYX", "has the axes TZYX"),
     ],
 )
-def test_what_cannot_be_learned_from_is_told_in_a_sentence(stack: np.ndarray, axes: str, said: str) -> None:
+def test_what_cannot_be_learned_from_is_told_in_a_sentence(
+    stack: np.ndarray, axes: str, said: str
+) -> None:
     with pytest.raises(ImageError, match=said):
         stack_pairs("stack", Micrograph(stack, axes))
 
@@ -155,7 +188,11 @@ def test_a_result_of_this_program_is_no_truth(tmp_path: Path) -> None:
 
 
 def test_stacks_are_called_as_their_files_and_no_two_the_same() -> None:
-    assert stack_names([Path("a/x.ome.tif"), Path("b/x.tif"), Path("c/planes.d")]) == ["x", "x (2)", "planes"]
+    assert stack_names([Path("a/x.ome.tif"), Path("b/x.tif"), Path("c/planes.d")]) == [
+        "x",
+        "x (2)",
+        "planes",
+    ]
 
 
 # ---- learning from them
@@ -168,8 +205,17 @@ def begun(
     """``begun(others, steps=…)``: a fine-tuning on the planes, and on other pairs."""
 
     def make(others: Any = (), **changes: Any) -> Any:
-        given = {"minutes": 60.0, "steps": 4, "batch": 2, "patch": 24, "threads": 1, "precision": "float32"}
-        settings = FineTuneSettings(base=str(base_file), name="tuned", device="cpu", **given | changes)
+        given = {
+            "minutes": 60.0,
+            "steps": 4,
+            "batch": 2,
+            "patch": 24,
+            "threads": 1,
+            "precision": "float32",
+        }
+        settings = FineTuneSettings(
+            base=str(base_file), name="tuned", device="cpu", **given | changes
+        )
         return begin(settings, tuning_pairs([*planes.values(), *others], read_card(base_file)))
 
     return make
@@ -242,7 +288,10 @@ def test_pairs_and_stacks_are_learned_from_together(
     list(tuning.steps())
     card = read_card(Path(conclude(tuning).path))
     assert "fine-tuned on 1 pair and 1 focus stack" in card.description
-    assert {"fine-tuned on the pair grain", "fine-tuned on the focus stack stack (5 planes)"} <= set(card.trained_on)
+    assert {
+        "fine-tuned on the pair grain",
+        "fine-tuned on the focus stack stack (5 planes)",
+    } <= set(card.trained_on)
 
 
 def test_between_two_networks_lie_their_weighted_means(tiny_model: Callable[..., Any]) -> None:
@@ -254,7 +303,9 @@ def test_between_two_networks_lie_their_weighted_means(tiny_model: Callable[...,
         for value in tuned.parameters():
             value.add_(1.0)
     middle = between(base, tuned, 0.25)
-    for start, found, end in zip(base.parameters(), middle.parameters(), tuned.parameters(), strict=True):
+    for start, found, end in zip(
+        base.parameters(), middle.parameters(), tuned.parameters(), strict=True
+    ):
         torch.testing.assert_close(found, start + 0.25)
         torch.testing.assert_close(end, start + 1)
     assert between(base, tuned, 1) is tuned

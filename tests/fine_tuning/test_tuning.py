@@ -34,7 +34,9 @@ def test_no_time_gives_the_base_model_bit_for_bit(begun, base_file):
 
 
 def test_one_pair_is_enough_to_get_better(begun, pair):
-    tuning = open_fine_tuning(begun([pair(edge=200)], steps=60, batch=4, learning_rate=0.005, averaging=0.9))
+    tuning = open_fine_tuning(
+        begun([pair(edge=200)], steps=60, batch=4, learning_rate=0.005, averaging=0.9)
+    )
     *_, last = tuning.steps()
     outcome = conclude(tuning)
     assert last.step == 60
@@ -73,7 +75,9 @@ def test_a_model_is_replaced_if_the_user_says_so_and_else_not(begun):
 
 
 def test_what_was_interrupted_goes_on_as_if_it_had_not_been(begun, monkeypatch):
-    monkeypatch.setattr("napari_mdeblurgan.fine_tuning.tuning.PATIENCE_S", 60)  # of a busy machine, too
+    monkeypatch.setattr(
+        "napari_mdeblurgan.fine_tuning.tuning.PATIENCE_S", 60
+    )  # of a busy machine, too
     whole = open_fine_tuning(begun(steps=6, name="whole"))
     for _ in whole.steps():
         pass
@@ -120,7 +124,9 @@ def held_up(tuning, monkeypatch, way, step):
 
 
 @pytest.mark.parametrize("way", ["forth", "back"])
-def test_a_step_that_is_stopped_in_its_middle_is_as_if_it_had_not_been_begun(begun, monkeypatch, way):
+def test_a_step_that_is_stopped_in_its_middle_is_as_if_it_had_not_been_begun(
+    begun, monkeypatch, way
+):
     whole = open_fine_tuning(begun(steps=5, name="whole"))
     list(whole.steps())
     folder = begun(steps=5, name="parted")
@@ -143,7 +149,9 @@ def test_what_a_stop_leaves_no_time_to_judge_is_not_the_model_but_kept(begun, mo
         for progress in first.steps():
             if progress.step == 2:
                 first.stop()
-        patch.setattr("napari_mdeblurgan.fine_tuning.judged.restored_box", lambda *_: restored.append(1))
+        patch.setattr(
+            "napari_mdeblurgan.fine_tuning.judged.restored_box", lambda *_: restored.append(1)
+        )
         outcome = conclude(first)
     assert not restored  # all that is compared and drawn was known
     assert outcome.best_step == 0
@@ -152,7 +160,9 @@ def test_what_a_stop_leaves_no_time_to_judge_is_not_the_model_but_kept(begun, mo
         == outcome.methods[2].psnr_db
         == pytest.approx(first.judged().base.judging.mean_psnr_db)
     )
-    assert any("before what was learned after step 0 could be judged" in note for note in outcome.notes)
+    assert any(
+        "before what was learned after step 0 could be judged" in note for note in outcome.notes
+    )
     assert first.folder.comparison.exists()
     second = open_fine_tuning(folder)
     assert [progress.step for progress in second.steps()] == [3, 4]
@@ -168,7 +178,9 @@ def test_how_the_best_does_on_squares_it_was_not_chosen_by_is_known_after_a_resu
     kept, fresh = resumed.judged().best, resumed.parts.judged(resumed.best_network().eval())
     assert kept.judging.psnr_db == pytest.approx(fresh.judging.psnr_db)
     assert kept.choosing.mean_psnr_db == pytest.approx(resumed.best_psnr_db)
-    for one, other in zip(kept.panels, fresh.panels, strict=True):  # by weights that lie otherwise in memory
+    for one, other in zip(
+        kept.panels, fresh.panels, strict=True
+    ):  # by weights that lie otherwise in memory
         assert torch.allclose(one, other, rtol=0, atol=1e-5)
     assert resumed.judged().base.judging.psnr_db == first.judged().base.judging.psnr_db
 
@@ -209,7 +221,9 @@ def test_a_process_whose_parent_is_gone_saves_the_best_and_ends(begun):
     assert not folder.lock.exists()
 
 
-def test_a_batch_that_is_no_number_lowers_the_rate_and_the_last_good_weights_go_on(begun, monkeypatch):
+def test_a_batch_that_is_no_number_lowers_the_rate_and_the_last_good_weights_go_on(
+    begun, monkeypatch
+):
     draw, broken = PairSampler.draw, []
 
     def once_broken(self, number):
@@ -234,7 +248,9 @@ def test_where_memory_is_too_small_batch_and_patch_get_smaller_and_it_is_said(be
     def hungry(self, *arguments, **options):
         asked.append(tuning.sampler.batch * tuning.sampler.patch**2)
         if asked[-1] > 32 * 32:
-            raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes")
+            raise RuntimeError(
+                "DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes"
+            )
         return take(self, *arguments, **options)
 
     tuning = open_fine_tuning(begun(steps=2, batch=4, patch=32))
@@ -266,7 +282,9 @@ def test_the_estimate_is_of_real_steps_and_changes_nothing(begun):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-@pytest.mark.parametrize(("part", "changes"), [("super-resolution", "super_resolution"), ("deblurring", "deblurring")])
+@pytest.mark.parametrize(
+    ("part", "changes"), [("super-resolution", "super_resolution"), ("deblurring", "deblurring")]
+)
 def test_only_the_part_that_was_asked_for_changes(begun, base_file, part, changes):
     tuning = open_fine_tuning(begun(steps=3, part=part, learning_rate=0.01))
     list(tuning.steps())
@@ -286,7 +304,10 @@ def test_more_minutes_let_a_finished_one_go_on(begun):
     (found,) = all_begun()
     assert found.finished
     old = read_settings(folder)
-    keep_settings(folder, FineTuneSettings(**{name: getattr(old, name) for name in old.__slots__} | {"steps": 4}))
+    keep_settings(
+        folder,
+        FineTuneSettings(**{name: getattr(old, name) for name in old.__slots__} | {"steps": 4}),
+    )
     assert [progress.step for progress in open_fine_tuning(folder).steps()] == [3, 4]
 
 

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.focus import ManyInFocus, all_in_focus, followed, many_followed_steps, many_in_focus_steps
+from napari_mdeblurgan.focus import (
+    ManyInFocus,
+    all_in_focus,
+    followed,
+    many_followed_steps,
+    many_in_focus_steps,
+)
 from napari_mdeblurgan.restoration.measuring import finished
 from tests.focus.test_stack import LEFT, PLANES, RIGHT, inner, texture, two_halves
 
@@ -26,7 +32,9 @@ def found(channels: np.ndarray) -> ManyInFocus:
     return finished(many_in_focus_steps(list(channels), (2,), channel_axis=0, registered=True))
 
 
-def test_one_channel_decides_and_the_others_follow(found: ManyInFocus, channels: np.ndarray) -> None:
+def test_one_channel_decides_and_the_others_follow(
+    found: ManyInFocus, channels: np.ndarray
+) -> None:
     alone = all_in_focus(channels[:, 1], registered=True)
     assert found.channel == 1
     np.testing.assert_array_equal(found.image[1], alone.image)
@@ -34,7 +42,9 @@ def test_one_channel_decides_and_the_others_follow(found: ManyInFocus, channels:
     np.testing.assert_array_equal(found.height, alone.height)
 
 
-def test_a_choice_is_followed_by_another_stack_with_channels(found: ManyInFocus, channels: np.ndarray) -> None:
+def test_a_choice_is_followed_by_another_stack_with_channels(
+    found: ManyInFocus, channels: np.ndarray
+) -> None:
     again = finished(many_followed_steps(found.choices, list(channels), (2,), 0))
     np.testing.assert_allclose(again, found.image, atol=1e-5)
     with pytest.raises(ImageError, match="as many"):
@@ -47,7 +57,9 @@ def test_each_place_along_further_axes_has_heights_of_its_own(channels: np.ndarr
     found = finished(many_in_focus_steps(list(twice), (2,), registered=True))
     assert found.channel is None
     assert (found.image.shape, found.height.shape) == ((2, 192, 192),) * 2
-    for number, (left, right) in enumerate([(LEFT, RIGHT), (PLANES - 1 - LEFT, PLANES - 1 - RIGHT)]):
+    for number, (left, right) in enumerate(
+        [(LEFT, RIGHT), (PLANES - 1 - LEFT, PLANES - 1 - RIGHT)]
+    ):
         halves = inner(found.height[number])
         assert [np.median(each) for each in halves] == pytest.approx([left, right], abs=0.2)
 
@@ -56,7 +68,9 @@ def test_each_place_along_further_axes_has_heights_of_its_own(channels: np.ndarr
 def test_progress_runs_from_nothing_to_all_in_small_steps(
     channels: np.ndarray, registered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.stopping.HEARTBEAT_S", 0.002)  # as often for each step as in large images
+    monkeypatch.setattr(
+        "napari_mdeblurgan.stopping.HEARTBEAT_S", 0.002
+    )  # as often for each step as in large images
     monkeypatch.setattr("napari_mdeblurgan.focus.progress.look_up", lambda: sleep(0.02))
     steps = many_in_focus_steps(list(channels), (2,), channel_axis=0, registered=registered)
     fractions = [step.fraction for step in steps]
@@ -73,7 +87,13 @@ def test_it_ends_where_it_is_closed() -> None:
         """Notes when it is read."""
 
         def __init__(self, number: int, data: np.ndarray) -> None:
-            self.number, self.data, self.shape, self.ndim, self.dtype = number, data, data.shape, 2, data.dtype
+            self.number, self.data, self.shape, self.ndim, self.dtype = (
+                number,
+                data,
+                data.shape,
+                2,
+                data.dtype,
+            )
 
         def __getitem__(self, part: object) -> object:
             if part == ():
@@ -81,7 +101,9 @@ def test_it_ends_where_it_is_closed() -> None:
             read.append(self.number)
             return self.data[part]  # type: ignore[index]
 
-    steps = many_in_focus_steps([Plane(*each) for each in enumerate([*two_halves(texture(96))] * 6)])
+    steps = many_in_focus_steps(
+        [Plane(*each) for each in enumerate([*two_halves(texture(96))] * 6)]
+    )
     next(steps)
     steps.close()
     assert set(read) <= {0, 1, 2}  # two at a time, and the next
@@ -94,6 +116,8 @@ def test_planes_that_show_different_places_are_no_stack() -> None:
 
 
 def test_a_stack_through_time_is_told_by_what_it_looks_like() -> None:
-    stack = np.repeat(texture()[None], 4, axis=0) + np.random.default_rng(2).normal(0, 0.01, (4, 192, 192))
+    stack = np.repeat(texture()[None], 4, axis=0) + np.random.default_rng(2).normal(
+        0, 0.01, (4, 192, 192)
+    )
     (note,) = finished(many_in_focus_steps(list(stack), registered=True)).notes
     assert "planes through time instead of focus" in note

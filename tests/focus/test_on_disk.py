@@ -21,7 +21,9 @@ BOUND = 8_000_000  # bytes: less than the stack has, and than its image and maps
 
 @pytest.fixture
 def stack(tmp_path: Path) -> np.ndarray:
-    """(planes, y, x) float32 in a file that is mapped; stripes that are sharp in another plane in each half."""
+    """(planes, y, x) float32 in a file that is mapped; stripes that are sharp in another plane in
+    each half.
+    """
     planes = np.memmap(tmp_path / "stack", np.float32, "w+", shape=(COUNT, EDGE, EDGE))
     planes[...] = np.random.default_rng(0).normal(0.5, 0.01, planes.shape)
     for number, plane in enumerate(planes):
@@ -33,14 +35,21 @@ def test_memory_holds_neither_the_stack_nor_what_is_made_of_it(
     stack: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.storage.pyramid.COARSEST_EDGE", 128)
-    small = {"focusing.TILE": 160, "focusing.REACH": 16, "looking.LOOKED_AT": 256, "reading.AT_ONCE": 2**16}
+    small = {
+        "focusing.TILE": 160,
+        "focusing.REACH": 16,
+        "looking.LOOKED_AT": 256,
+        "reading.AT_ONCE": 2**16,
+    }
     for name, value in small.items():
         monkeypatch.setattr(f"napari_mdeblurgan.focus.{name}", value)
     plane = Micrograph(stack[0], "YX")
     paths = {name: tmp_path / f"{name}.ome.zarr" for name in ("image", "height", "confidence")}
     targets = {name: Target(path=path, like=plane) for name, path in paths.items()}
     assert min(stack.nbytes, EDGE**2 * (4 + 4 + 4)) > BOUND
-    write_image(tmp_path / "small.ome.zarr", Micrograph(stack[0, :64, :64], "YX"))  # imports what is needed
+    write_image(
+        tmp_path / "small.ome.zarr", Micrograph(stack[0, :64, :64], "YX")
+    )  # imports what is needed
     tracemalloc.start()
     finished(in_focus_on_disk_steps(stack, (), targets, registered=True))
     _, peak = tracemalloc.get_traced_memory()
@@ -56,7 +65,9 @@ def test_memory_holds_neither_the_stack_nor_what_is_made_of_it(
 
 @pytest.mark.parametrize("colours", [(), (3,)])
 @pytest.mark.parametrize("factor", [1, 3, 4, 7])
-def test_a_plane_is_made_smaller_part_by_part_as_it_would_be_in_one(factor: int, colours: tuple[int, ...]) -> None:
+def test_a_plane_is_made_smaller_part_by_part_as_it_would_be_in_one(
+    factor: int, colours: tuple[int, ...]
+) -> None:
     plane = np.random.default_rng(1).integers(0, 60_000, (101, 133, *colours), np.uint16)
     lazy = da.from_array(plane, chunks=(17, 40, *colours))
     planes = np.moveaxis(np.atleast_3d(plane), -1, 0)

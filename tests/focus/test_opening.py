@@ -38,7 +38,9 @@ def test_a_stack_of_one_file_has_its_planes_first(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(stack.data), data)
 
 
-def test_planes_of_several_channels_in_files_of_their_own_keep_the_names_of_these(tmp_path: Path) -> None:
+def test_planes_of_several_channels_in_files_of_their_own_keep_the_names_of_these(
+    tmp_path: Path,
+) -> None:
     stack = open_stack(numbered(tmp_path, 3, "CYX"))
     assert (stack.axes, stack.channels, stack.channel_names) == ("ZCYX", 2, ("a", "b"))
 

@@ -22,7 +22,10 @@ LEFT, RIGHT = 1, 3  # the planes in which the two halves are in focus
 def texture(edge: int = 192, seed: int = 0) -> np.ndarray:
     """Grains of many sizes, 0 to 1."""
     random = np.random.default_rng(seed)
-    grains = sum(ndimage.gaussian_filter(random.standard_normal((edge, edge)), s) * s for s in (0.8, 1.6, 4, 9))
+    grains = sum(
+        ndimage.gaussian_filter(random.standard_normal((edge, edge)), s) * s
+        for s in (0.8, 1.6, 4, 9)
+    )
     return ((grains - grains.min()) / np.ptp(grains)).astype(np.float32)
 
 
@@ -54,7 +57,9 @@ def found(sharp: np.ndarray) -> AllInFocus:
     return all_in_focus(two_halves(sharp), registered=True)
 
 
-def test_every_place_comes_from_the_plane_in_which_it_is_sharp(found: AllInFocus, sharp: np.ndarray) -> None:
+def test_every_place_comes_from_the_plane_in_which_it_is_sharp(
+    found: AllInFocus, sharp: np.ndarray
+) -> None:
     left, right = inner(found.height)
     assert np.median(left) == pytest.approx(LEFT, abs=0.1)
     assert np.median(right) == pytest.approx(RIGHT, abs=0.1)
@@ -68,7 +73,9 @@ def test_every_place_comes_from_the_plane_in_which_it_is_sharp(found: AllInFocus
 
 def test_a_height_between_two_planes_is_found(sharp: np.ndarray) -> None:
     stack = np.stack([ndimage.gaussian_filter(sharp, 1.2 * abs(plane - 1.5)) for plane in range(4)])
-    assert np.median(inner(all_in_focus(stack, registered=True).height)[0]) == pytest.approx(1.5, abs=0.15)
+    assert np.median(inner(all_in_focus(stack, registered=True).height)[0]) == pytest.approx(
+        1.5, abs=0.15
+    )
 
 
 def test_no_value_lies_beyond_those_of_the_planes(found: AllInFocus, sharp: np.ndarray) -> None:
@@ -86,17 +93,23 @@ def test_where_there_is_no_detail_planes_are_averaged_and_noise_falls(sharp: np.
 
 
 @pytest.mark.parametrize("blur", [0.5, 1.0, 2.0])
-def test_the_more_planes_show_the_same_detail_the_less_noise_is_left(sharp: np.ndarray, blur: float) -> None:
+def test_the_more_planes_show_the_same_detail_the_less_noise_is_left(
+    sharp: np.ndarray, blur: float
+) -> None:
     random = np.random.default_rng(0)
     clean = [ndimage.gaussian_filter(sharp, blur * abs(plane - 3)) for plane in range(7)]
-    stack = np.stack([plane + 0.03 * random.standard_normal(plane.shape) for plane in clean]).astype(np.float32)
+    stack = np.stack(
+        [plane + 0.03 * random.standard_normal(plane.shape) for plane in clean]
+    ).astype(np.float32)
     found = all_in_focus(stack, registered=True)
     error = np.sqrt(np.mean(np.square(found.image - sharp)))
     assert found.depth == pytest.approx({0.5: 1.0, 1.0: 0.66, 2.0: 0.3}[blur], rel=0.2)
     assert error < {0.5: 0.87, 1.0: 1.0, 2.0: 1.03}[blur] * 0.03
 
 
-def test_where_nothing_is_sharp_the_confidence_is_low_and_the_height_that_of_what_is_near(sharp: np.ndarray) -> None:
+def test_where_nothing_is_sharp_the_confidence_is_low_and_the_height_that_of_what_is_near(
+    sharp: np.ndarray,
+) -> None:
     empty = sharp.copy()
     empty[60:130, 20:80] = 0.5
     found = all_in_focus(two_halves(empty), registered=True)
@@ -121,7 +134,9 @@ def test_dirt_on_the_camera_draws_no_height_to_itself(sharp: np.ndarray) -> None
     assert abs(dirty.height - clean.height)[80:104, 30:54].max() < 1
 
 
-@pytest.mark.parametrize(("magnified", "to"), [(1.0, (3.3, -2.6)), (1.01, (0.0, 0.0)), (0.985, (2.0, 1.0))])
+@pytest.mark.parametrize(
+    ("magnified", "to"), [(1.0, (3.3, -2.6)), (1.01, (0.0, 0.0)), (0.985, (2.0, 1.0))]
+)
 def test_planes_that_drift_and_are_magnified_are_laid_on_each_other(
     sharp: np.ndarray, magnified: float, to: tuple[float, float]
 ) -> None:
@@ -129,7 +144,9 @@ def test_planes_that_drift_and_are_magnified_are_laid_on_each_other(
     matrix = np.eye(3)
     matrix[:2, :2] *= magnified
     matrix[:2, 2] = np.array(to) - (magnified - 1) * 96
-    stack[0] = ndimage.affine_transform(stack[0], matrix[:2, :2], matrix[:2, 2], order=3, mode="nearest")
+    stack[0] = ndimage.affine_transform(
+        stack[0], matrix[:2, :2], matrix[:2, 2], order=3, mode="nearest"
+    )
     transform = all_in_focus(stack, reference=1).transforms[0]
     assert transform is not None
     corners = np.array([(0, 0, 1), (191, 0, 1), (0, 191, 1), (191, 191, 1)], float).T
@@ -181,7 +198,9 @@ def test_tiles_leave_no_seams_and_dask_is_read_part_by_part(
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
-def test_the_type_stays_and_colours_stay_together(sharp: np.ndarray, dtype: type, found: AllInFocus) -> None:
+def test_the_type_stays_and_colours_stay_together(
+    sharp: np.ndarray, dtype: type, found: AllInFocus
+) -> None:
     scale = 1 if dtype == np.float64 else 200
     grey = two_halves(sharp).clip(0, 1) * scale
     colour = np.stack([grey, 0.5 * grey, 0.25 * grey], axis=-1).astype(dtype)

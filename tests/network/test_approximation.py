@@ -125,7 +125,10 @@ def test_learning_the_distances_leaves_the_weights_alone(reading: str) -> None:
     module, images = randomised(reading).train(), candidates()
     passed = module(images, torch.full_like(images[0], 0.5), torch.full_like(images[0], 0.25))
     passed.distances.sum().backward()
-    assert all(values.grad is None for values in (*module.features.parameters(), *module.to_weights.parameters()))
+    assert all(
+        values.grad is None
+        for values in (*module.features.parameters(), *module.to_weights.parameters())
+    )
     assert module.to_distances.weight.grad is not None
 
 

@@ -36,7 +36,9 @@ def noise(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("make", "features", "factor"), LAYERS, ids=NAMES)
-def test_a_layer_changes_the_size_by_its_factor(make: Callable[[], nn.Module], features: int, factor: float) -> None:
+def test_a_layer_changes_the_size_by_its_factor(
+    make: Callable[[], nn.Module], features: int, factor: float
+) -> None:
     output = make().double()(noise(1, 2, 8, 16))
     assert output.shape == (1, features, 8 * factor, 16 * factor)
 
@@ -58,7 +60,9 @@ def test_a_layers_reach_is_what_its_gradient_shows(make: Callable[[], nn.Module]
     reach = make().reach(reach)
     left = right = 0
     for index in range(output.shape[-1] // 2, output.shape[-1] // 2 + 4):
-        (gradient,) = torch.autograd.grad(output[..., index].square().sum(), features, retain_graph=True)
+        (gradient,) = torch.autograd.grad(
+            output[..., index].square().sum(), features, retain_graph=True
+        )
         seen = gradient.abs().sum(dim=(0, 1, 2)).nonzero() * repeat
         position = index * factor
         left, right = max(left, position - int(seen.min())), max(right, int(seen.max()) - position)
@@ -75,7 +79,9 @@ def test_the_local_mean_is_a_gaussian_of_four_pixels() -> None:
 
     image = noise(1, 1, 40, 48)
     expected = gaussian_filter(image[0, 0].numpy(), 4.0, mode="nearest", radius=8)
-    torch.testing.assert_close(LocalMean().double()(image)[0, 0], torch.from_numpy(expected), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        LocalMean().double()(image)[0, 0], torch.from_numpy(expected), rtol=0, atol=1e-6
+    )
 
 
 def test_the_local_mean_keeps_channels_apart() -> None:
@@ -106,12 +112,19 @@ def test_bicubic_upsampling_repeats_the_edge(factor: int) -> None:
     image = noise(1, 1, 8, 8)
     ours = BicubicUpsampling(factor).double()(image)
     theirs = functional.interpolate(
-        functional.pad(image, (8, 8, 8, 8), mode="replicate"), scale_factor=factor, mode="bicubic", antialias=True
+        functional.pad(image, (8, 8, 8, 8), mode="replicate"),
+        scale_factor=factor,
+        mode="bicubic",
+        antialias=True,
     )
-    torch.testing.assert_close(ours, theirs[..., 8 * factor : -8 * factor, 8 * factor : -8 * factor], rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        ours, theirs[..., 8 * factor : -8 * factor, 8 * factor : -8 * factor], rtol=0, atol=1e-6
+    )
 
 
 def test_bicubic_upsampling_keeps_a_ramp_straight() -> None:
     ramp = torch.arange(16, dtype=torch.float64).expand(1, 1, 8, 16)
     enlarged = BicubicUpsampling(2).double()(ramp)[0, 0, 8, 6:-6]
-    torch.testing.assert_close(enlarged, (torch.arange(6, 26, dtype=torch.float64) + 0.5) / 2 - 0.5, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        enlarged, (torch.arange(6, 26, dtype=torch.float64) + 0.5) / 2 - 0.5, rtol=0, atol=1e-6
+    )

@@ -26,7 +26,9 @@ def test_an_image_of_any_size_gets_one_logit(channels: int, size: tuple[int, int
     assert Discriminator(channels, width=2)(grain(2, channels, *size)).shape == (2,)
 
 
-def test_strided_convolutions_halve_the_size_and_double_the_feature_maps(judge: Discriminator) -> None:
+def test_strided_convolutions_halve_the_size_and_double_the_feature_maps(
+    judge: Discriminator,
+) -> None:
     shapes = [tuple(maps.shape[1:]) for maps in judge.features(grain(1, 1, 64, 32))]
     assert shapes == [(3, 32, 16), (6, 16, 8), (12, 8, 4), (24, 4, 2)]
 
@@ -79,7 +81,9 @@ def test_a_flat_image_is_judged_without_trouble(judge: Discriminator) -> None:
 
 
 def coarse_grain(batch: int, seed: int) -> Tensor:
-    return torch.nn.functional.interpolate(grain(batch, 1, 8, 8, seed=seed), scale_factor=4, mode="bicubic")
+    return torch.nn.functional.interpolate(
+        grain(batch, 1, 8, 8, seed=seed), scale_factor=4, mode="bicubic"
+    )
 
 
 def test_it_learns_to_tell_fine_grain_from_coarse() -> None:
@@ -88,7 +92,9 @@ def test_it_learns_to_tell_fine_grain_from_coarse() -> None:
     optimizer = torch.optim.Adam(judge.parameters(), lr=3e-3)
     for step in range(30):
         optimizer.zero_grad()
-        discriminator_loss(judge(grain(4, 1, 32, 32, seed=step)), judge(coarse_grain(4, seed=step))).backward()
+        discriminator_loss(
+            judge(grain(4, 1, 32, 32, seed=step)), judge(coarse_grain(4, seed=step))
+        ).backward()
         optimizer.step()
     assert judge.probability(grain(4, 1, 32, 32, seed=100)).min() > 0.8
     assert judge.probability(coarse_grain(4, seed=100)).max() < 0.2
@@ -115,7 +121,9 @@ def test_weights_that_were_frozen_before_stay_so(judge: Discriminator) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 15, 40), (1, 3, 32, 32), (1, 32, 32)])
-def test_an_image_that_does_not_fit_is_refused(judge: Discriminator, shape: tuple[int, ...]) -> None:
+def test_an_image_that_does_not_fit_is_refused(
+    judge: Discriminator, shape: tuple[int, ...]
+) -> None:
     with pytest.raises(ValueError, match="with y and x at least 16"):
         judge(torch.zeros(shape))
 

@@ -1,4 +1,6 @@
-"""The whole generator: shapes, what it leaves alone, and what it is before it has learned anything."""
+"""The whole generator: shapes, what it leaves alone, and what it is before it
+has learned anything.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from napari_mdeblurgan.network import Generator, build_generator
 READINGS = ("affine", "softmax", "nearest", "none")
 
 
-def randomised(channels: int = 1, scale: int = 2, approximation: str = "affine", width: int = 4) -> Generator:
+def randomised(
+    channels: int = 1, scale: int = 2, approximation: str = "affine", width: int = 4
+) -> Generator:
     """A network in float64 none of whose weights is zero."""
     random = torch.Generator().manual_seed(0)
     network = Generator(channels, scale, width, approximation).double().eval()
@@ -37,7 +41,9 @@ def run(network: Generator, image: Tensor) -> Tensor:
 @pytest.mark.parametrize("size", [(8, 8), (8, 40), (24, 16), (56, 72)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_output_is_the_input_enlarged_by_the_scale(scale: int, channels: int, size: tuple[int, int]) -> None:
+def test_output_is_the_input_enlarged_by_the_scale(
+    scale: int, channels: int, size: tuple[int, int]
+) -> None:
     height, width = size
     output = run(randomised(channels, scale, width=2), noise(2, channels, height, width))
     assert output.shape == (2, channels, scale * height, scale * width)
@@ -73,7 +79,9 @@ def test_an_image_of_other_channels_or_axes_is_refused(shape: tuple[int, ...]) -
         Generator(channels=1, width=1)(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("facts", [{"channels": 2}, {"scale": 3}, {"width": 0}, {"approximation": "sum"}])
+@pytest.mark.parametrize(
+    "facts", [{"channels": 2}, {"scale": 3}, {"width": 0}, {"approximation": "sum"}]
+)
 def test_unfit_parameters_are_refused(facts: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=str(next(iter(facts.values())))):
         Generator(**facts)
@@ -83,20 +91,29 @@ def test_unfit_parameters_are_refused(facts: dict[str, Any]) -> None:
 @pytest.mark.parametrize("approximation", READINGS)
 @pytest.mark.parametrize("scale", [2, 4])
 def test_a_flat_image_stays_flat(scale: int, approximation: str, level: float) -> None:
-    output = run(randomised(scale=scale, approximation=approximation).float(), torch.full((1, 1, 24, 24), level))
+    output = run(
+        randomised(scale=scale, approximation=approximation).float(),
+        torch.full((1, 1, 24, 24), level),
+    )
     torch.testing.assert_close(output, torch.full_like(output, level), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("approximation", READINGS)
-def test_a_constant_added_to_the_image_is_added_to_the_output(approximation: str, channels: int) -> None:
+def test_a_constant_added_to_the_image_is_added_to_the_output(
+    approximation: str, channels: int
+) -> None:
     network, image = randomised(channels, approximation=approximation), noise(1, channels, 32, 32)
-    torch.testing.assert_close(run(network, image + 0.7), run(network, image) + 0.7, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        run(network, image + 0.7), run(network, image) + 0.7, rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("approximation", ["affine", "softmax", "none"])
 @pytest.mark.parametrize("gain", [0.5, 3.0])
-def test_twice_the_contrast_in_is_nearly_twice_the_contrast_out(gain: float, approximation: str) -> None:
+def test_twice_the_contrast_in_is_nearly_twice_the_contrast_out(
+    gain: float, approximation: str
+) -> None:
     network, image = randomised(approximation=approximation), noise(1, 1, 32, 32)
 
     def correction(image: Tensor) -> Tensor:
@@ -110,8 +127,13 @@ def test_twice_the_contrast_in_is_nearly_twice_the_contrast_out(gain: float, app
 @pytest.mark.parametrize("approximation", READINGS)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_an_untrained_network_is_bicubic_enlargement(scale: int, channels: int, approximation: str) -> None:
-    image, network = noise(1, channels, 24, 32), Generator(channels, scale, 4, approximation).double().eval()
+def test_an_untrained_network_is_bicubic_enlargement(
+    scale: int, channels: int, approximation: str
+) -> None:
+    image, network = (
+        noise(1, channels, 24, 32),
+        Generator(channels, scale, 4, approximation).double().eval(),
+    )
     bicubic = functional.interpolate(image, scale_factor=scale, mode="bicubic", antialias=True)
     inner = (..., slice(3 * scale, -3 * scale), slice(3 * scale, -3 * scale))
     torch.testing.assert_close(run(network, image)[inner], bicubic[inner], rtol=0, atol=1e-6)
@@ -120,15 +142,23 @@ def test_an_untrained_network_is_bicubic_enlargement(scale: int, channels: int, 
 def test_training_reaches_every_weight() -> None:
     network = randomised(3, 4).train()
     steps = network.explain(noise(1, 3, 32, 32))
-    (steps.output.square().mean() + steps.distances.mean() + steps.deblurred.square().mean()).backward()
-    idle = [name for name, values in network.named_parameters() if values.grad is None or not values.grad.any()]
+    (
+        steps.output.square().mean() + steps.distances.mean() + steps.deblurred.square().mean()
+    ).backward()
+    idle = [
+        name
+        for name, values in network.named_parameters()
+        if values.grad is None or not values.grad.any()
+    ]
     assert idle == []
 
 
 @pytest.mark.parametrize("approximation", READINGS)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_the_architecture_builds_the_same_network_again(scale: int, channels: int, approximation: str) -> None:
+def test_the_architecture_builds_the_same_network_again(
+    scale: int, channels: int, approximation: str
+) -> None:
     network = Generator(channels, scale, 3, approximation)
     again = build_generator(network.architecture)
     assert again.architecture == network.architecture

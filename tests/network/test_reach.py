@@ -13,8 +13,12 @@ CENTRE = 152
 LENGTH = 320
 
 
-def randomised(channels: int = 1, scale: int = 2, approximation: str = "affine", width: int = 4) -> Generator:
-    """A network in float64 none of whose weights is zero; its layers keep the size of what flows through."""
+def randomised(
+    channels: int = 1, scale: int = 2, approximation: str = "affine", width: int = 4
+) -> Generator:
+    """A network in float64 none of whose weights is zero; its layers keep the size of what flows
+    through.
+    """
     random = torch.Generator().manual_seed(0)
     network = Generator(channels, scale, width, approximation).double().eval()
     with torch.no_grad():
@@ -36,10 +40,14 @@ def lengthwise(values: Tensor, axis: str) -> Tensor:
 
 
 def measured_reach(network: Generator, axis: str) -> Reach:
-    """Widest span of input pixels with a gradient, over all eight positions that pooling tells apart."""
+    """Widest span of input pixels with a gradient, over all eight positions that pooling tells
+    apart.
+    """
     image = strip(network.channels, axis).requires_grad_()
     output = lengthwise(network(image), axis)
-    weighted = output * torch.randn(output.shape, generator=torch.Generator().manual_seed(2), dtype=output.dtype)
+    weighted = output * torch.randn(
+        output.shape, generator=torch.Generator().manual_seed(2), dtype=output.dtype
+    )
     left = right = 0
     for position in range(CENTRE, CENTRE + 8):
         pixel = weighted[..., position * network.scale : (position + 1) * network.scale].sum()
@@ -52,7 +60,9 @@ def measured_reach(network: Generator, axis: str) -> Reach:
 @pytest.mark.parametrize("axis", ["y", "x"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_computed_reach_holds_the_measured_one_and_little_more(scale: int, channels: int, axis: str) -> None:
+def test_computed_reach_holds_the_measured_one_and_little_more(
+    scale: int, channels: int, axis: str
+) -> None:
     network = randomised(channels, scale)
     measured, computed = measured_reach(network, axis), network.reach
     assert 0 <= computed.left - measured.left <= 3
@@ -97,7 +107,9 @@ def test_a_tile_with_its_halo_gives_what_the_whole_image_gives(scale: int) -> No
 
 @pytest.mark.parametrize("approximation", ["affine", "softmax", "nearest", "none"])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_halo_covers_the_reach_in_whole_steps_of_the_downsampling(scale: int, approximation: str) -> None:
+def test_halo_covers_the_reach_in_whole_steps_of_the_downsampling(
+    scale: int, approximation: str
+) -> None:
     network = Generator(scale=scale, width=1, approximation=approximation)
     assert network.halo % network.downsampling == 0
     assert network.reach.radius <= network.halo < network.reach.radius + network.downsampling

@@ -1,4 +1,6 @@
-"""A network from outside, registered by its class alone: stored, restoring, trained, assessed and compared as ours are."""
+"""A network from outside, registered by its class alone: stored, restoring, trained, assessed and
+compared as ours are.
+"""
 
 from __future__ import annotations
 
@@ -59,13 +61,19 @@ class Toy(Network):
         super().__init__()
         self.channels, self.scale, self.width, self.taps = channels, scale, width, taps
         first, second = (
-            nn.Conv2d(*pair, taps, padding="same", bias=False) for pair in ((channels, width), (width, channels))
+            nn.Conv2d(*pair, taps, padding="same", bias=False)
+            for pair in ((channels, width), (width, channels))
         )
         self.sharpen, self.enlarge = nn.Sequential(first, second), BicubicUpsampling(scale)
 
     @property
     def architecture(self) -> dict[str, Any]:
-        facts = {"channels": self.channels, "scale": self.scale, "width": self.width, "taps": self.taps}
+        facts = {
+            "channels": self.channels,
+            "scale": self.scale,
+            "width": self.width,
+            "taps": self.taps,
+        }
         return {"name": self.name, **facts}
 
     @property
@@ -79,7 +87,9 @@ class Toy(Network):
 
         return Stages(
             (
-                Stage(lambda image: (image + self.sharpen(image),), wider, ("image",), {"sharp": 1}, 8),
+                Stage(
+                    lambda image: (image + self.sharpen(image),), wider, ("image",), {"sharp": 1}, 8
+                ),
                 Stage(
                     lambda sharp: (self.enlarge(sharp),),
                     lambda sharp: (self.enlarge.reach(sharp),),
@@ -91,7 +101,10 @@ class Toy(Network):
 
     def explain(self, image: Tensor) -> Restoration:
         self.check(image)
-        sharp, nothing = image + self.sharpen(image), torch.zeros_like(image[:, :1]).repeat(1, 3, 1, 1)
+        sharp, nothing = (
+            image + self.sharpen(image),
+            torch.zeros_like(image[:, :1]).repeat(1, 3, 1, 1),
+        )
         return Restoration(self.enlarge(sharp), sharp, sharp, sharp, nothing, nothing)
 
 
@@ -106,8 +119,17 @@ def toy() -> Iterator[type[Network]]:
 def path(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     network = Toy(taps=7).eval()
-    facts: dict[str, Any] = {"architecture": network.architecture, "scale": 2, "channels": 1, "halo": network.halo}
-    save_model(network, ModelCard(name="mine", description="A toy.", **facts), tmp_path / "mine.safetensors")
+    facts: dict[str, Any] = {
+        "architecture": network.architecture,
+        "scale": 2,
+        "channels": 1,
+        "halo": network.halo,
+    }
+    save_model(
+        network,
+        ModelCard(name="mine", description="A toy.", **facts),
+        tmp_path / "mine.safetensors",
+    )
     return tmp_path / "mine.safetensors"
 
 
@@ -131,12 +153,26 @@ def test_it_is_trained_and_what_comes_of_it_restores_and_is_assessed(
         Image.fromarray(pixels).save(tmp_path / "sharp" / f"grain-{number}.png")
     (tmp_path / "toy.toml").write_text(CONFIG)
     model, sharp = tmp_path / "run" / "trained.safetensors", tmp_path / "sharp.ome.tif"
-    arguments = ("--output", tmp_path / "run", "--config", tmp_path / "toy.toml", "--model-name", "trained")
+    arguments = (
+        "--output",
+        tmp_path / "run",
+        "--config",
+        tmp_path / "toy.toml",
+        "--model-name",
+        "trained",
+    )
     code, out, error = run("train", tmp_path / "sharp", *arguments)
     assert code == 0, error
     assert "toy ×2" in out
     code, out, error = run(
-        "restore", tmp_path / "sharp" / "grain-0.png", sharp, "--model", model, "--trust", "--device", "cpu"
+        "restore",
+        tmp_path / "sharp" / "grain-0.png",
+        sharp,
+        "--model",
+        model,
+        "--trust",
+        "--device",
+        "cpu",
     )
     assert code == 0, error
     assert read_image(sharp).data.shape == (240, 240)
@@ -169,7 +205,9 @@ def test_it_is_not_known_where_it_was_not_registered(path: Path) -> None:
             build_generator({"name": "toy"})
         with pytest.raises(ModelError, match="update the plugin"):
             load_model(path)
-        with pytest.raises(ConfigError, match=r"network.name is 'toy': must be one of m-deblurgan, unet-sr"):
+        with pytest.raises(
+            ConfigError, match=r"network.name is 'toy': must be one of m-deblurgan, unet-sr"
+        ):
             parse_config({"network": {"name": "toy"}}, "a.toml")
     finally:
         register(Toy)

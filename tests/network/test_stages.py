@@ -1,4 +1,6 @@
-"""Networks stage by stage: a part of the result equals that part of the whole, and no more is computed than it takes."""
+"""Networks stage by stage: a part of the result equals that part of the whole, and no more is
+computed than it takes.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,15 @@ def randomised(kind: str, channels: int = 1, scale: int = 2) -> Network:
     """A small network none of whose weights is zero."""
     random = torch.Generator().manual_seed(0)
     network: Network = (
-        UNetSuperResolution(channels, scale, 2) if kind == "unet" else Generator(channels, scale, 2, kind)
+        UNetSuperResolution(channels, scale, 2)
+        if kind == "unet"
+        else Generator(channels, scale, 2, kind)
     )
     with torch.no_grad():
         for values in network.parameters():
-            values.copy_((2 / values[0].numel()) ** 0.5 * torch.randn(values.shape, generator=random))
+            values.copy_(
+                (2 / values[0].numel()) ** 0.5 * torch.randn(values.shape, generator=random)
+            )
     return network.double().eval()
 
 
@@ -43,18 +49,25 @@ def noise(channels: int, height: int, width: int) -> torch.Tensor:
 @given(st.data())
 def test_a_part_equals_that_part_of_the_whole(data: st.DataObject) -> None:
     network = randomised(
-        data.draw(st.sampled_from(KINDS)), data.draw(st.sampled_from([1, 3])), data.draw(st.sampled_from([2, 4]))
+        data.draw(st.sampled_from(KINDS)),
+        data.draw(st.sampled_from([1, 3])),
+        data.draw(st.sampled_from([2, 4])),
     )
     height, width = (8 * data.draw(st.integers(1, 40)) for _ in range(2))
     starts = [data.draw(st.integers(0, length - 1)) for length in (height, width)]
-    stops = [data.draw(st.integers(at + 1, length)) for at, length in zip(starts, (height, width), strict=True)]
+    stops = [
+        data.draw(st.integers(at + 1, length))
+        for at, length in zip(starts, (height, width), strict=True)
+    ]
     (y0, y1), (x0, x1) = zip(starts, stops, strict=True)
     edge = data.draw(st.sampled_from([None, 16, 50, 160]))
     image, f = noise(network.channels, height, width), network.scale
     with torch.inference_mode():
         whole = network(image)
         part = network.stages.run(image, ((y0, y1), (x0, x1)), edge)
-    torch.testing.assert_close(part, whole[..., y0 * f : y1 * f, x0 * f : x1 * f], rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        part, whole[..., y0 * f : y1 * f, x0 * f : x1 * f], rtol=0, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,10 +85,15 @@ def test_pixels_beyond_the_halo_are_not_looked_at(kind: str) -> None:
 
 @given(st.data())
 def test_blocks_cover_a_place_and_are_of_one_size(data: st.DataObject) -> None:
-    grid, edge = data.draw(st.sampled_from([1, 2, 4, 8])), data.draw(st.sampled_from([None, 16, 100]))
+    grid, edge = (
+        data.draw(st.sampled_from([1, 2, 4, 8])),
+        data.draw(st.sampled_from([None, 16, 100])),
+    )
     place = tuple(
         (grid * at, grid * (at + length))
-        for at, length in ((data.draw(st.integers(0, 9)), data.draw(st.integers(1, 90))) for _ in range(2))
+        for at, length in (
+            (data.draw(st.integers(0, 9)), data.draw(st.integers(1, 90))) for _ in range(2)
+        )
     )
     blocks = list(_blocks(place, edge, grid))
     assert len({(y[1] - y[0], x[1] - x[0]) for y, x in blocks}) == 1

@@ -47,7 +47,9 @@ def test_super_resolution_starts_from_the_deblurred_image_alone() -> None:
     network, image = randomised(), noise(1, 1, 24, 24)
     with torch.no_grad():
         steps = network.explain(image)
-        again = network.super_resolution(steps.deblurred, steps.deblurred - network.local_mean(steps.deblurred))
+        again = network.super_resolution(
+            steps.deblurred, steps.deblurred - network.local_mean(steps.deblurred)
+        )
     assert torch.equal(steps.approximated, steps.deblurred)
     assert torch.equal(steps.output, again)
     assert not torch.equal(steps.deblurred, image)
@@ -65,12 +67,19 @@ def test_training_reaches_every_weight() -> None:
     network = randomised(3).train()
     steps = network.explain(noise(1, 3, 32, 32))
     (steps.output.square().mean() + steps.deblurred.square().mean()).backward()
-    idle = [name for name, values in network.named_parameters() if values.grad is None or not values.grad.any()]
+    idle = [
+        name
+        for name, values in network.named_parameters()
+        if values.grad is None or not values.grad.any()
+    ]
     assert idle == []
 
 
 def test_it_has_more_parameters_than_the_generator_it_is_compared_with() -> None:
-    ours, theirs = (sum(p.numel() for p in network.parameters()) for network in (Generator(), UNetSuperResolution()))
+    ours, theirs = (
+        sum(p.numel() for p in network.parameters())
+        for network in (Generator(), UNetSuperResolution())
+    )
     assert 2 * ours < theirs < 3 * ours
 
 
@@ -78,7 +87,9 @@ def test_computed_reach_holds_the_measured_one_and_little_more() -> None:
     network = randomised()
     image = noise(1, 1, 16, 2 * CENTRE).requires_grad_()
     output = network(image)
-    weighted = output * torch.randn(output.shape, generator=torch.Generator().manual_seed(2), dtype=output.dtype)
+    weighted = output * torch.randn(
+        output.shape, generator=torch.Generator().manual_seed(2), dtype=output.dtype
+    )
     left = right = 0
     for position in range(CENTRE, CENTRE + 8):
         pixel = weighted[..., 2 * position : 2 * position + 2].sum()
@@ -129,7 +140,10 @@ def test_a_model_file_holds_it_and_tiles_leave_no_trace(tmp_path: Path) -> None:
     save_model(network, card, tmp_path / "u.safetensors")
     assert read_card(tmp_path / "u.safetensors").architecture["name"] == "unet-sr"
     model = load_model(tmp_path / "u.safetensors")
-    assert all(torch.equal(value, model.network.state_dict()[name]) for name, value in network.state_dict().items())
+    assert all(
+        torch.equal(value, model.network.state_dict()[name])
+        for name, value in network.state_dict().items()
+    )
     image = np.random.default_rng(0).random((90, 201), dtype=np.float32)
     whole, tiled = (restore(image, model, tile=tile, precision="float32") for tile in (512, 64))
     np.testing.assert_allclose(tiled, whole, atol=1e-5 * float(np.ptp(whole)))

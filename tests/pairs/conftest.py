@@ -22,7 +22,7 @@ class Made:
     truth: np.ndarray
 
     def error(self, found: np.ndarray) -> float:
-        """Root mean square at the corners of the high-resolution field, in low-resolution pixels."""
+        """Root mean square at the high-resolution field's corners, in low-resolution pixels."""
         points = corners(self.pair.high.data.shape)
         there = [moved(np.linalg.inv(each), points) for each in (found, self.truth)]
         return float(np.sqrt(((there[0] - there[1]) ** 2).sum(axis=1).mean()))
@@ -37,16 +37,22 @@ def specimen(seed: int, edge: int = 360) -> np.ndarray:
     return np.clip(image, 0, 1)
 
 
-def micrograph(values: np.ndarray, pixel_size: float | None = None, dtype: type = np.uint16) -> Micrograph:
+def micrograph(
+    values: np.ndarray, pixel_size: float | None = None, dtype: type = np.uint16
+) -> Micrograph:
     """(y, x) or (y, x, 3) in [0, 1] as a camera gives it."""
     levels = (np.clip(values, 0, 1) * (0.9 * np.iinfo(dtype).max)).astype(dtype)
     sizes = {} if pixel_size is None else {"Y": pixel_size, "X": pixel_size}
-    return Micrograph(levels, "YXS" if values.ndim == 3 else "YX", sizes, None if pixel_size is None else "µm")
+    return Micrograph(
+        levels, "YXS" if values.ndim == 3 else "YX", sizes, None if pixel_size is None else "µm"
+    )
 
 
 @pytest.fixture(scope="session")
 def make() -> Callable[..., Made]:
-    """``make(seed, blur=…, degrees=…, …)``: a pair; the low-magnification image shows the specimen at half its density."""
+    """``make(seed, blur=…, degrees=…, …)``: a pair; the low-magnification image shows the specimen
+    at half its density.
+    """
 
     def build(
         seed: int = 0,
@@ -63,11 +69,17 @@ def make() -> Callable[..., Made]:
         dtypes: tuple[type, type] = (np.uint16, np.uint16),
     ) -> Made:
         random = np.random.default_rng((seed, 1))
-        colours = [specimen(seed)] if len(gain) == 1 else [specimen(seed) * share for share in (1.0, 0.7, 0.5)]
+        colours = (
+            [specimen(seed)]
+            if len(gain) == 1
+            else [specimen(seed) * share for share in (1.0, 0.7, 0.5)]
+        )
         linear = turned(degrees) * enlarged
         to_source = affine(linear, np.array(centre), np.full(2, (field - 1) / 2))
         high = [
-            ndimage.affine_transform(each, linear, to_source[:2, 2], (field, field), order=3, mode="mirror")
+            ndimage.affine_transform(
+                each, linear, to_source[:2, 2], (field, field), order=3, mode="mirror"
+            )
             for each in colours
         ]
         low = []

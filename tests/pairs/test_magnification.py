@@ -10,10 +10,15 @@ from napari_mdeblurgan.pairs.magnification import magnification
 from napari_mdeblurgan.storage import Micrograph
 
 
-def pair(low: float | None = None, high: float | None = None, units: tuple[str, str] = ("µm", "µm")) -> ImagePair:
+def pair(
+    low: float | None = None, high: float | None = None, units: tuple[str, str] = ("µm", "µm")
+) -> ImagePair:
     images = [
         Micrograph(
-            np.zeros((4, 4)), "YX", {} if size is None else {"Y": size, "X": size}, None if size is None else unit
+            np.zeros((4, 4)),
+            "YX",
+            {} if size is None else {"Y": size, "X": size},
+            None if size is None else unit,
         )
         for size, unit in zip((low, high), units, strict=True)
     ]

@@ -38,8 +38,12 @@ def together(found) -> list[tuple[str, str, str]]:
         ("field_1_2.5x.tif", "field_1_10x.tif"),
     ],
 )
-def test_names_that_differ_in_the_objective_belong_together(tmp_path: Path, low: str, high: str) -> None:
-    found = match_folders(fill(tmp_path / "a", low, "other_x5.tif"), fill(tmp_path / "b", high, "another_x10.tif"))
+def test_names_that_differ_in_the_objective_belong_together(
+    tmp_path: Path, low: str, high: str
+) -> None:
+    found = match_folders(
+        fill(tmp_path / "a", low, "other_x5.tif"), fill(tmp_path / "b", high, "another_x10.tif")
+    )
     assert [pair[1:] for pair in together(found)] == [(low, high)]
     assert len(found.left_out) == 2
     assert all("has no namesake" in sentence for sentence in found.left_out)
@@ -55,7 +59,10 @@ def test_positions_that_look_like_magnifications_stay_apart(tmp_path: Path) -> N
 
 
 def test_subfolders_are_matched_with_their_likes(tmp_path: Path) -> None:
-    low, high = fill(tmp_path / "a", "day1/1.tif", "day2/1.tif"), fill(tmp_path / "b", "day1/1.tif", "day2/1.tif")
+    low, high = (
+        fill(tmp_path / "a", "day1/1.tif", "day2/1.tif"),
+        fill(tmp_path / "b", "day1/1.tif", "day2/1.tif"),
+    )
     found = match_folders(low, high)
     assert [pair.name for pair in found.pairs] == ["day1/1", "day2/1"]
     assert all(pair.low.parent.name == pair.high.parent.name for pair in found.pairs)
@@ -71,7 +78,10 @@ def test_one_folder_of_both_is_split_by_the_names(tmp_path: Path) -> None:
 
 def test_order_counts_as_people_do(tmp_path: Path) -> None:
     low, high = fill(tmp_path / "a", "p10.tif", "p2.tif"), fill(tmp_path / "b", "q1.tif", "q3.tif")
-    assert together(match_folders(low, high)) == [("p2", "p2.tif", "q1.tif"), ("p10", "p10.tif", "q3.tif")]
+    assert together(match_folders(low, high)) == [
+        ("p2", "p2.tif", "q1.tif"),
+        ("p10", "p10.tif", "q3.tif"),
+    ]
 
 
 def test_order_is_used_only_on_demand_where_names_match(tmp_path: Path) -> None:
@@ -138,23 +148,34 @@ def test_of_files_of_several_images_those_of_one_name_belong_together(tmp_path: 
     found = match_folders(tmp_path / "low", tmp_path / "high")
     assert images_of(found) == [("a one", "one", "one"), ("a two", "two", "two")]
     low, high = (tmp_path / side / "a.ome.tif" for side in ("low", "high"))
-    assert found.left_out == (f"{low} [three] has no namesake in {high}.", f"{high} [four] has no namesake in {low}.")
+    assert found.left_out == (
+        f"{low} [three] has no namesake in {high}.",
+        f"{high} [four] has no namesake in {low}.",
+    )
     assert read_pair(found.pairs[0]).low.data[0, 0] == 0
     assert read_pair(found.pairs[0]).high.data[0, 0] == 1
 
 
-def test_of_as_many_images_of_other_names_those_at_the_same_place_belong_together(tmp_path: Path) -> None:
+def test_of_as_many_images_of_other_names_those_at_the_same_place_belong_together(
+    tmp_path: Path,
+) -> None:
     write_series(tmp_path / "low" / "a.ome.tif", ["x5 first", "x5 second"])
     write_series(tmp_path / "high" / "a.ome.tif", ["x10 first", "x10 second"])
     found = match_folders(tmp_path / "low", tmp_path / "high")
-    assert [pair[1:] for pair in images_of(found)] == [("x5 first", "x10 first"), ("x5 second", "x10 second")]
+    assert [pair[1:] for pair in images_of(found)] == [
+        ("x5 first", "x10 first"),
+        ("x5 second", "x10 second"),
+    ]
 
 
-def test_where_nothing_tells_which_images_belong_together_the_files_are_left_out(tmp_path: Path) -> None:
+def test_where_nothing_tells_which_images_belong_together_the_files_are_left_out(
+    tmp_path: Path,
+) -> None:
     write_series(tmp_path / "low" / "a.ome.tif", ["one", "two"])
     fill(tmp_path / "high", "a.png")
     with pytest.raises(
-        PairError, match=r"holds 2 images and .*a\.png 1 image, and neither their names nor their order"
+        PairError,
+        match=r"holds 2 images and .*a\.png 1 image, and neither their names nor their order",
     ):
         match_folders(tmp_path / "low", tmp_path / "high")
 
@@ -162,7 +183,9 @@ def test_where_nothing_tells_which_images_belong_together_the_files_are_left_out
 def test_a_table_may_name_an_image_of_a_file(tmp_path: Path) -> None:
     write_series(tmp_path / "a.ome.tif", ["one", "two"])
     write_plate(tmp_path / "plate.zarr")
-    (tmp_path / "pairs.csv").write_text("low,low_image,high,high_image\na.ome.tif,two,plate.zarr,B/2/1\n")
+    (tmp_path / "pairs.csv").write_text(
+        "low,low_image,high,high_image\na.ome.tif,two,plate.zarr,B/2/1\n"
+    )
     [pair] = read_table(tmp_path / "pairs.csv").pairs
     images = read_pair(pair)
     assert (images.low.data[0, 0], images.high.data[0, 0]) == (1, 3)

@@ -56,15 +56,27 @@ def test_a_bad_pair_is_named_and_the_rest_goes_on(make, tmp_path) -> None:
     write_image(tmp_path / "low.tif", good.low)
     (tmp_path / "high.tif").write_bytes(b"II*\0 no image")
     flat = ImagePair("flat", good.low, replace(good.high, data=np.zeros_like(good.high.data)))
-    outcomes = list(register_all([PairFiles("damaged", tmp_path / "low.tif", tmp_path / "high.tif"), flat, good]))
-    assert [(each.name, each.accepted) for each in outcomes] == [("damaged", False), ("flat", False), (good.name, True)]
+    outcomes = list(
+        register_all(
+            [PairFiles("damaged", tmp_path / "low.tif", tmp_path / "high.tif"), flat, good]
+        )
+    )
+    assert [(each.name, each.accepted) for each in outcomes] == [
+        ("damaged", False),
+        ("flat", False),
+        (good.name, True),
+    ]
     assert "high.tif" in outcomes[0].problems[0]
     assert "empty" in outcomes[1].problems[0]
 
 
 def test_the_table_says_where_the_field_is_and_why_a_pair_failed(make, tmp_path) -> None:
     made = make(20)
-    outcomes = list(register_all([made.pair, ImagePair("wrong", made.pair.low, Micrograph(np.zeros((40, 40)), "YX"))]))
+    outcomes = list(
+        register_all(
+            [made.pair, ImagePair("wrong", made.pair.low, Micrograph(np.zeros((40, 40)), "YX"))]
+        )
+    )
     write_table(tmp_path / "pairs.csv", outcomes)
     with (tmp_path / "pairs.csv").open(encoding="utf-8-sig", newline="") as file:
         first, second = csv.DictReader(file)
@@ -78,13 +90,18 @@ def test_the_table_says_where_the_field_is_and_why_a_pair_failed(make, tmp_path)
 def test_a_pair_whose_name_is_not_utf_8_has_a_row_all_the_same(make, tmp_path) -> None:
     made = make(20).pair
     write_table(tmp_path / "pairs.csv", register_all([replace(made, name="caf\udce9")]))
-    assert "caf\N{REPLACEMENT CHARACTER}," in (tmp_path / "pairs.csv").read_text(encoding="utf-8-sig")
+    assert "caf\N{REPLACEMENT CHARACTER}," in (tmp_path / "pairs.csv").read_text(
+        encoding="utf-8-sig"
+    )
 
 
 def test_overlays_are_written_under_names_that_files_may_have(pair, tmp_path) -> None:
     (stem,) = overlay_stems(["day 1/field: 2"])
     paths = write_overlays(tmp_path, pair, stem)
-    assert [path.name for path in paths] == ["day 1_field_ 2.magenta-green.png", "day 1_field_ 2.checkerboard.png"]
+    assert [path.name for path in paths] == [
+        "day 1_field_ 2.magenta-green.png",
+        "day 1_field_ 2.checkerboard.png",
+    ]
     np.testing.assert_array_equal(read_image(paths[0]).data, magenta_green(pair))
 
 

@@ -50,7 +50,12 @@ def test_colours_are_registered_and_matched_one_by_one(make) -> None:
     assert made.error(pair.registration.transform) < 0.25
     ratios = np.array(pair.registration.gain) * np.iinfo(np.uint16).max / np.iinfo(np.uint8).max
     np.testing.assert_allclose(ratios / ratios[0], np.array([0.9, 0.5, 1.2]) / 0.9, rtol=0.05)
-    assert pair.windows[0] == pair.windows[1] == pair.windows[2] == measured_windows(made.pair.low.data, True, None)[0]
+    assert (
+        pair.windows[0]
+        == pair.windows[1]
+        == pair.windows[2]
+        == measured_windows(made.pair.low.data, True, None)[0]
+    )
 
 
 @pytest.mark.parametrize("scale", [2, 4])
@@ -62,10 +67,17 @@ def test_the_high_image_lies_on_the_low_one_as_the_output_of_a_network(make, sca
     small = pair.high[0].reshape(y, scale, x, scale).mean(axis=(1, 3))
     inside = np.s_[6:-6, 6:-6]
     slopes = [
-        np.gradient(ndimage.gaussian_filter(each, 1))[axis][inside] for each in (small, pair.low[0]) for axis in (0, 1)
+        np.gradient(ndimage.gaussian_filter(each, 1))[axis][inside]
+        for each in (small, pair.low[0])
+        for axis in (0, 1)
     ]
-    difference = (ndimage.gaussian_filter(pair.low[0], 1) - ndimage.gaussian_filter(small, 1))[inside]
-    for axis in (0, 1):  # by how much one is moved against the other, in pixels of low: I(x + d) − I(x) ≈ d · slope
+    difference = (ndimage.gaussian_filter(pair.low[0], 1) - ndimage.gaussian_filter(small, 1))[
+        inside
+    ]
+    for axis in (
+        0,
+        1,
+    ):  # by how much one is moved against the other, in pixels of low: I(x + d) − I(x) ≈ d · slope
         assert abs((difference * slopes[axis]).sum() / (slopes[axis] ** 2).sum()) < 0.05
 
 
@@ -151,12 +163,17 @@ def test_saturation_is_named_but_not_refused(make) -> None:
 def test_an_empty_image_is_named(make) -> None:
     pair = make(14).pair
     with pytest.raises(PairError, match="high-magnification image is empty"):
-        register(ImagePair("dark", pair.low, replace(pair.high, data=np.full_like(pair.high.data, 7))))
+        register(
+            ImagePair("dark", pair.low, replace(pair.high, data=np.full_like(pair.high.data, 7)))
+        )
 
 
 def test_noise_alone_is_refused() -> None:
     random = np.random.default_rng(0)
-    images = [Micrograph(random.normal(500, 10, (size, size)).astype(np.float32), "YX") for size in (160, 160)]
+    images = [
+        Micrograph(random.normal(500, 10, (size, size)).astype(np.float32), "YX")
+        for size in (160, 160)
+    ]
     assert not register(ImagePair("noise", *images)).accepted
 
 

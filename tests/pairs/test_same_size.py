@@ -1,4 +1,6 @@
-"""Pairs whose images have pixels of the same size, and pairs by objectives that no model bridges."""
+"""Pairs whose images have pixels of the same size, and pairs by objectives that
+no model bridges.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,17 @@ SHIFT = np.array([12.4, 7.7])  # pixels of the sharp image, which shows a part o
 
 
 def same_pixels(size: float | None) -> tuple[ImagePair, np.ndarray]:
-    """A blurred image and a sharp one of a part of its place, pixels of one size; and how the one lies on the other."""
+    """A blurred image and a sharp one of a part of its place, pixels of one size; and how the one
+    lies on the other.
+    """
     sharp = specimen(3, 260)
     high = ndimage.affine_transform(sharp, np.eye(2), SHIFT, (220, 230), order=3, mode="mirror")
-    low = 0.8 * ndimage.gaussian_filter(sharp, 2.0) + np.random.default_rng(1).normal(0.1, 0.01, sharp.shape)
-    return ImagePair("cells", micrograph(low, size), micrograph(high, size)), affine(np.eye(2), np.zeros(2), SHIFT)
+    low = 0.8 * ndimage.gaussian_filter(sharp, 2.0) + np.random.default_rng(1).normal(
+        0.1, 0.01, sharp.shape
+    )
+    return ImagePair("cells", micrograph(low, size), micrograph(high, size)), affine(
+        np.eye(2), np.zeros(2), SHIFT
+    )
 
 
 @pytest.mark.parametrize(
@@ -30,21 +38,29 @@ def same_pixels(size: float | None) -> tuple[ImagePair, np.ndarray]:
     ],
     ids=["the files say so", "one objective", "registration shows it"],
 )
-def test_images_of_the_same_pixels_are_laid_on_each_other_as_they_are(size, objectives, said) -> None:
+def test_images_of_the_same_pixels_are_laid_on_each_other_as_they_are(
+    size, objectives, said
+) -> None:
     images, transform = same_pixels(size)
     found = register(images, objectives=objectives)
     assert found.accepted, found.registration.reasons
     assert found.scale == 1
     assert found.high.shape == found.low.shape
     np.testing.assert_allclose(found.registration.transform, transform, atol=0.15)
-    inside = images.high.data / np.ptp(images.low.data.astype(float))  # the truth is as sharp as it was taken
+    inside = images.high.data / np.ptp(
+        images.low.data.astype(float)
+    )  # the truth is as sharp as it was taken
     spread = ndimage.laplace(found.high[0])[8:-8, 8:-8].std() / ndimage.laplace(inside).std()
     assert spread == pytest.approx(0.8, abs=0.15)
-    assert [words for words in said if any(words in each for each in found.registration.warnings)] == list(said)
+    assert [
+        words for words in said if any(words in each for each in found.registration.warnings)
+    ] == list(said)
     assert not any("too few" in each for each in found.registration.warnings)
 
 
-@pytest.mark.parametrize(("objectives", "scale"), [((5.0, 20.0), 2), ((5.0, 15.0), 2), ((5.0, 40.0), 4)])
+@pytest.mark.parametrize(
+    ("objectives", "scale"), [((5.0, 20.0), 2), ((5.0, 15.0), 2), ((5.0, 40.0), 4)]
+)
 def test_a_ratio_that_no_model_bridges_is_refused_with_what_to_do(make, objectives, scale) -> None:
     ratio = objectives[1] / objectives[0]
     with pytest.raises(PairError) as refused:

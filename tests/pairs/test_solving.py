@@ -46,7 +46,9 @@ def test_every_step_is_that_of_scipy(start, rounds):
 
 
 def test_values_far_off_count_little():
-    found, _ = solved(residuals, jacobian, np.array([1.0, 1.0, 0.0]), scale=2.0, tolerance=1e-6, rounds=50)
+    found, _ = solved(
+        residuals, jacobian, np.array([1.0, 1.0, 0.0]), scale=2.0, tolerance=1e-6, rounds=50
+    )
     np.testing.assert_allclose(found, (2, 1.3, 0.4), atol=0.02)
 
 

@@ -35,7 +35,9 @@ def test_files_that_are_swapped_by_their_pixel_sizes_keep_their_name_and_images_
     assert mended.accepted
     assert mended.name == "field"
     named = replace(wrong, low_image="sharp", high_image="blurred")
-    assert exchanged(named) == PairFiles("field", tmp_path / "low.tif", tmp_path / "high.tif", "blurred", "sharp")
+    assert exchanged(named) == PairFiles(
+        "field", tmp_path / "low.tif", tmp_path / "high.tif", "blurred", "sharp"
+    )
 
 
 def test_two_other_places_are_refused_but_not_called_swapped(make) -> None:

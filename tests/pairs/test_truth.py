@@ -41,14 +41,18 @@ def model(tmp_path: Path, tiny_model: Callable[..., Model]) -> str:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_that_was_restored_is_refused_as_truth(low: Path, model: str, tmp_path: Path, suffix: str) -> None:
+def test_a_file_that_was_restored_is_refused_as_truth(
+    low: Path, model: str, tmp_path: Path, suffix: str
+) -> None:
     sharp = tmp_path / f"sharp{suffix}"
     done = CliRunner().invoke(app, ["restore", str(low), str(sharp), "--model", model])
     assert done.exit_code == 0, done.output
     assert is_result(sharp)
     (outcome,) = register_all([PairFiles("field", low, sharp)])
     assert outcome.pair is None
-    assert outcome.error.startswith("field: the high-magnification image is a result of this program")
+    assert outcome.error.startswith(
+        "field: the high-magnification image is a result of this program"
+    )
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -61,7 +65,9 @@ def test_what_was_only_written_is_no_result(tmp_path: Path, suffix: str) -> None
 def test_the_mark_survives_being_written_from_an_ome_zarr_part_by_part(tmp_path: Path) -> None:
     from napari_mdeblurgan.batch.making import write_from_zarr
 
-    write_image(tmp_path / "grown.ome.zarr", Micrograph(np.ones((32, 32), np.uint8), "YX", restored=True))
+    write_image(
+        tmp_path / "grown.ome.zarr", Micrograph(np.ones((32, 32), np.uint8), "YX", restored=True)
+    )
     write_from_zarr(tmp_path / "grown.ome.zarr", tmp_path / "result.ome.tif", "result")
     assert is_result(tmp_path / "result.ome.tif")
 
@@ -70,7 +76,11 @@ def test_a_lazy_result_streamed_into_tiff_is_marked(tmp_path: Path) -> None:
     from napari_mdeblurgan.storage.tiff_stream import stream_tiff
 
     write_image(tmp_path / "field.tif", Micrograph(np.ones((64, 64), np.uint8), "YX"))
-    stream_tiff(tmp_path / "big.ome.tif", replace(open_image(tmp_path / "field.tif"), restored=True), ome=True)
+    stream_tiff(
+        tmp_path / "big.ome.tif",
+        replace(open_image(tmp_path / "field.tif"), restored=True),
+        ome=True,
+    )
     assert is_result(tmp_path / "big.ome.tif")
 
 
@@ -86,7 +96,9 @@ def test_the_commands_refuse_results_named_as_truth(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "high").mkdir()
-    CliRunner().invoke(app, ["restore", str(low), str(tmp_path / "high" / "field.tif"), "--model", model])
+    CliRunner().invoke(
+        app, ["restore", str(low), str(tmp_path / "high" / "field.tif"), "--model", model]
+    )
     name, *options = command
     chosen = ["--model", model] if name == "fine-tune" else []
     done = CliRunner().invoke(app, [name, "--low", "low", "--high", "high", *chosen, *options])

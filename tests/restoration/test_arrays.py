@@ -42,8 +42,12 @@ def test_nothing_masked_is_an_image_like_any_other() -> None:
     assert type(as_array(np.ma.masked_array(np.uint8([[1, 2]])))) is np.ndarray
 
 
-def test_masked_pixels_of_a_lazy_array_are_missing_and_stay_masked(tiny_model: Callable[..., Model]) -> None:
-    image = np.ma.masked_array(np.random.default_rng(0).random((40, 48)).astype(np.float32), np.eye(40, 48) > 0)
+def test_masked_pixels_of_a_lazy_array_are_missing_and_stay_masked(
+    tiny_model: Callable[..., Model],
+) -> None:
+    image = np.ma.masked_array(
+        np.random.default_rng(0).random((40, 48)).astype(np.float32), np.eye(40, 48) > 0
+    )
     lazy = da.from_array(image, chunks=20, asarray=False)
     assert np.array_equal(as_array(lazy).compute(), as_array(image), equal_nan=True)
     assert as_array(lazy).name == as_array(da.from_array(image, chunks=20, asarray=False)).name
@@ -76,7 +80,9 @@ class Whole:
         return np.asarray(self.held, dtype)
 
 
-@pytest.mark.parametrize("kind", [Whole, sparse.csr_matrix, sparse.coo_array], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [Whole, sparse.csr_matrix, sparse.coo_array], ids=lambda kind: kind.__name__
+)
 def test_what_gives_no_parts_is_taken_whole(kind: Callable[[np.ndarray], Any]) -> None:
     found = as_array(kind(np.eye(4, dtype=np.uint16)))
     assert isinstance(found, np.ndarray)

@@ -1,4 +1,6 @@
-"""Images binned before they are restored: the means of blocks, in the right place, whatever the image is kept in."""
+"""Images binned before they are restored: the means of blocks, in the right place, whatever the
+image is kept in.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def test_where_a_pixel_has_no_number_its_block_has_none() -> None:
 @pytest.mark.parametrize("kind", ["dask", "zarr"])
 @pytest.mark.parametrize("binning", [2, 3])
 @pytest.mark.parametrize("rgb", [False, True])
-def test_a_lazy_image_is_binned_as_one_in_memory(tmp_path: Path, kind: str, binning: int, rgb: bool) -> None:
+def test_a_lazy_image_is_binned_as_one_in_memory(
+    tmp_path: Path, kind: str, binning: int, rgb: bool
+) -> None:
     shape = (2, 43, 31, 3) if rgb else (2, 43, 31)
     image = np.random.default_rng(0).integers(0, 4000, shape, dtype=np.uint16)
     lazy = da.from_array(image, chunks=(1, 10, 7, *shape[3:]))
@@ -58,7 +62,11 @@ def test_a_binned_lazy_image_is_known_again(tmp_path: Path) -> None:
 
 def test_the_pixels_of_a_binned_image_lie_where_its_own_lay() -> None:
     image = Micrograph(
-        np.zeros((3, 8, 10), np.uint8), "ZYX", {"X": 0.5, "Y": -0.5, "Z": 2.0}, "µm", position={"X": 10.0, "Y": 4.0}
+        np.zeros((3, 8, 10), np.uint8),
+        "ZYX",
+        {"X": 0.5, "Y": -0.5, "Z": 2.0},
+        "µm",
+        position={"X": 10.0, "Y": 4.0},
     )
     found = binned_micrograph(image, 2)
     assert found.pixel_size == {"X": 1.0, "Y": -1.0, "Z": 2.0}
@@ -86,7 +94,9 @@ def test_restoring_with_a_binning_is_restoring_the_binned_image(tiny_model: Mode
     np.testing.assert_array_equal(found, restore(binned(image, 2), model, device="cpu"))
     assert found.shape == image.shape
     lazy = restore(da.from_array(image, chunks=20), model, binning=2, device="cpu", window=(0, 255))
-    np.testing.assert_array_equal(lazy.compute(), restore(image, model, binning=2, device="cpu", window=(0, 255)))
+    np.testing.assert_array_equal(
+        lazy.compute(), restore(image, model, binning=2, device="cpu", window=(0, 255))
+    )
 
 
 def test_the_wrong_kind_of_image_is_told_as_without_a_binning(tiny_model: Models) -> None:

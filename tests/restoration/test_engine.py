@@ -1,4 +1,6 @@
-"""Restoring arrays: stitched equals whole, types and ranges are kept, work can be watched, stopped and squeezed."""
+"""Restoring arrays: stitched equals whole, types and ranges are kept, work can be watched, stopped
+and squeezed.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,16 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.filterwarnings("ignore:.*NaN or infinite")
 @settings(max_examples=settings().max_examples * 15 // 60)
-@given(st.integers(2, 200), st.integers(2, 200), st.integers(64, 150), st.sampled_from([2, 4]), st.booleans())
-def test_tiled_equals_whole(tiny_model: Models, height: int, width: int, tile: int, scale: int, holes: bool) -> None:
+@given(
+    st.integers(2, 200),
+    st.integers(2, 200),
+    st.integers(64, 150),
+    st.sampled_from([2, 4]),
+    st.booleans(),
+)
+def test_tiled_equals_whole(
+    tiny_model: Models, height: int, width: int, tile: int, scale: int, holes: bool
+) -> None:
     image = noise(height, width, seed=height * width)
     if holes:
         image[height // 3 : height // 2, : width // 2] = np.nan
@@ -48,7 +58,9 @@ def test_a_region_equals_the_same_part_of_the_whole(tiny_model: Models) -> None:
     np.testing.assert_allclose(part, whole[74:240, 122:350], rtol=0, atol=1e-5 * np.ptp(whole))
 
 
-@pytest.mark.parametrize("code", ["?", "i1", "u1", ">i2", "<u2", "i4", ">u4", "i8", "u8", "f2", ">f4", "f8"])
+@pytest.mark.parametrize(
+    "code", ["?", "i1", "u1", ">i2", "<u2", "i4", ">u4", "i8", "u8", "f2", ">f4", "f8"]
+)
 def test_dtype_and_byte_order_are_kept(tiny_model: Models, code: str) -> None:
     image = (np.random.default_rng(1).random((40, 50)) * 100).astype(code)
     restored = restore(image, tiny_model())
@@ -90,8 +102,12 @@ def test_alpha_is_enlarged_but_not_restored(tiny_model: Models) -> None:
     assert np.array_equal(restored[..., :3], colours)
 
 
-@pytest.mark.parametrize(("peak", "type_"), [(1, np.float32), (255, np.float32), (255, np.float64), (4095, np.float32)])
-def test_alpha_of_floats_stays_in_the_range_of_the_colours(tiny_model: Models, peak: int, type_: type) -> None:
+@pytest.mark.parametrize(
+    ("peak", "type_"), [(1, np.float32), (255, np.float32), (255, np.float64), (4095, np.float32)]
+)
+def test_alpha_of_floats_stays_in_the_range_of_the_colours(
+    tiny_model: Models, peak: int, type_: type
+) -> None:
     image = (peak * np.random.default_rng(0).random((30, 40, 4))).astype(type_)
     image[..., :3].flat[0] = peak
     image[..., 3] = peak
@@ -99,7 +115,9 @@ def test_alpha_of_floats_stays_in_the_range_of_the_colours(tiny_model: Models, p
 
 
 @pytest.mark.parametrize(("dim", "peak"), [(0.5, 50), (200, 4000), (-1, -50)])
-def test_bright_spots_in_colours_as_floats_are_not_cut_off(tiny_model: Models, dim: float, peak: float) -> None:
+def test_bright_spots_in_colours_as_floats_are_not_cut_off(
+    tiny_model: Models, dim: float, peak: float
+) -> None:
     image = (dim * np.random.default_rng(0).random((80, 80, 3))).astype(np.float32)
     image[40, 40] = peak  # too few for the window
     restored = restore(image, tiny_model(3), precision="float32", softness=0)
@@ -118,7 +136,9 @@ def test_alpha_of_floats_does_not_overshoot(tiny_model: Models) -> None:
 
 @pytest.mark.parametrize("softness", [0, 1.5])
 @pytest.mark.parametrize("type_", [np.uint8, np.uint16, np.float32])
-def test_grey_stored_in_colours_stays_grey(tiny_model: Models, type_: type, softness: float) -> None:
+def test_grey_stored_in_colours_stays_grey(
+    tiny_model: Models, type_: type, softness: float
+) -> None:
     grey = (255 * np.random.default_rng(0).random((70, 90))).astype(type_)
     restored = restore(np.stack([grey] * 3, axis=-1), tiny_model(3), softness=softness)
     assert np.ptp(restored[..., 0]) > 100
@@ -128,7 +148,9 @@ def test_grey_stored_in_colours_stays_grey(tiny_model: Models, type_: type, soft
 
 @pytest.mark.filterwarnings("ignore:.*NaN or infinite")
 @pytest.mark.parametrize(("softness", "colour"), [(0, 0), (1.5, 2)])
-def test_tiled_equals_whole_where_grey_meets_colour(tiny_model: Models, softness: float, colour: int) -> None:
+def test_tiled_equals_whole_where_grey_meets_colour(
+    tiny_model: Models, softness: float, colour: int
+) -> None:
     model, width = tiny_model(3), 400
     image = np.stack([noise(90, width)] * 3, axis=-1)
     image[:, :60, colour] += noise(90, 60, seed=1)
@@ -151,11 +173,15 @@ def test_a_huge_but_finite_value_does_not_spoil_its_neighbours(tiny_model: Model
 
 
 @pytest.mark.filterwarnings("ignore:.*NaN or infinite")
-def test_a_masked_image_gives_a_masked_result_whatever_lies_beneath_the_mask(tiny_model: Models) -> None:
+def test_a_masked_image_gives_a_masked_result_whatever_lies_beneath_the_mask(
+    tiny_model: Models,
+) -> None:
     image, masked = noise(40, 40), np.zeros((40, 40), bool)
     masked[10:12, 20] = True
     right = restore(np.where(masked, np.float32(np.nan), image), tiny_model())
-    found = restore(np.ma.masked_array(np.where(masked, np.float32(-9999), image), masked), tiny_model())
+    found = restore(
+        np.ma.masked_array(np.where(masked, np.float32(-9999), image), masked), tiny_model()
+    )
     assert np.array_equal(found.mask, masked.repeat(2, axis=0).repeat(2, axis=1))
     np.testing.assert_array_equal(found.filled(np.nan), right)
 
@@ -192,7 +218,9 @@ def test_progress_grows_to_the_whole(tiny_model: Models) -> None:
     assert seen[-1].remaining_s == 0
 
 
-def test_closing_the_generator_ends_the_work(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closing_the_generator_ends_the_work(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image, model, calls = noise(300, 300), tiny_model(), []
     forward = inference._forward
     monkeypatch.setattr(inference, "_forward", lambda *given: calls.append(1) or forward(*given))
@@ -205,7 +233,9 @@ def test_closing_the_generator_ends_the_work(tiny_model: Models, monkeypatch: py
 def memory_for(edge: int, forward: Callable, failed: list | None = None) -> Callable:
     """A device on which images larger than `edge` squared do not fit; notes those in `failed`."""
 
-    def limited(stages: object, names: object, image: torch.Tensor, *more: object) -> list[torch.Tensor]:
+    def limited(
+        stages: object, names: object, image: torch.Tensor, *more: object
+    ) -> list[torch.Tensor]:
         if image.shape[-1] * image.shape[-2] > edge**2:
             if failed is not None:
                 failed.append(tuple(image.shape[-2:]))
@@ -215,7 +245,9 @@ def memory_for(edge: int, forward: Callable, failed: list | None = None) -> Call
     return limited
 
 
-def test_out_of_memory_quarters_the_tiles_and_goes_on(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_quarters_the_tiles_and_goes_on(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image, model = noise(2, 300, 280), tiny_model()
     whole = restore(image, model, precision="float32")
     attempts = []
@@ -241,7 +273,9 @@ def test_out_of_memory_at_the_smallest_tile_is_a_clear_error(
         restore(noise(300, 300), tiny_model())
 
 
-def test_a_device_too_full_for_the_model_is_a_clear_error(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_too_full_for_the_model_is_a_clear_error(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")
 
@@ -253,7 +287,9 @@ def test_a_device_too_full_for_the_model_is_a_clear_error(tiny_model: Models, mo
 def test_bfloat16_stays_close_to_float32(tiny_model: Models) -> None:
     image, model = noise(80, 80), tiny_model()
     exact = restore(image, model, precision="float32")
-    np.testing.assert_allclose(restore(image, model, precision="bfloat16"), exact, rtol=0, atol=0.02 * np.ptp(exact))
+    np.testing.assert_allclose(
+        restore(image, model, precision="bfloat16"), exact, rtol=0, atol=0.02 * np.ptp(exact)
+    )
 
 
 def test_a_plan_for_another_image_is_refused(tiny_model: Models) -> None:
@@ -291,5 +327,7 @@ def test_a_tile_that_overflows_is_computed_again_in_float32(
         return [each * (1 if precision == "float32" else np.inf) for each in forward(*arguments)]
 
     monkeypatch.setattr(inference, "_forward", overflowing)
-    assert np.isfinite(restore(noise(40, 40), tiny_model(), precision="bfloat16", device="cpu")).all()
+    assert np.isfinite(
+        restore(noise(40, 40), tiny_model(), precision="bfloat16", device="cpu")
+    ).all()
     assert seen == ["bfloat16", "float32"]

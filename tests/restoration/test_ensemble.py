@@ -19,7 +19,9 @@ Models = Callable[..., Model]
 
 
 def ensemble(image: np.ndarray, model: Model, **wishes: Any) -> tuple[np.ndarray, np.ndarray]:
-    steps = ensemble_steps(image, make_plan(image, model.card, precision="float32", **wishes), model)
+    steps = ensemble_steps(
+        image, make_plan(image, model.card, precision="float32", **wishes), model
+    )
     while True:
         try:
             next(steps)
@@ -31,7 +33,9 @@ def test_it_is_the_mean_and_spread_of_the_turned_images_turned_back(tiny_model: 
     image = np.random.default_rng(0).random((51, 78)).astype(np.float32)
     model = tiny_model()
     each = [
-        o.back(restore(np.ascontiguousarray(o.laid(image)), model, window=(0, 1), precision="float32"))
+        o.back(
+            restore(np.ascontiguousarray(o.laid(image)), model, window=(0, 1), precision="float32")
+        )
         for o in ORIENTATIONS
     ]
     mean, spread = ensemble(image, model, window=(0, 1))
@@ -41,14 +45,18 @@ def test_it_is_the_mean_and_spread_of_the_turned_images_turned_back(tiny_model: 
 
 
 @pytest.mark.parametrize("shape", [(70, 90), (66, 40, 4), (2, 24, 70)])
-def test_tiled_equals_whole(tiny_model: Models, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]) -> None:
+def test_tiled_equals_whole(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     model = tiny_model(3 if shape[-1] == 4 else 1)
     whole = ensemble(image, model)
     monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
     for a, b in zip(whole, ensemble(image, model), strict=True):
         assert a.dtype == b.dtype
-        np.testing.assert_allclose(a.astype(float), b.astype(float), atol=1 if a.dtype == np.uint8 else 5e-3)
+        np.testing.assert_allclose(
+            a.astype(float), b.astype(float), atol=1 if a.dtype == np.uint8 else 5e-3
+        )
 
 
 def test_a_network_that_adds_nothing_agrees_with_itself(tiny_model: Models) -> None:
@@ -59,7 +67,9 @@ def test_a_network_that_adds_nothing_agrees_with_itself(tiny_model: Models) -> N
     assert spread[8:-8, 8:-8].max() < 1e-4
 
 
-def test_memory_that_runs_out_quarters_the_tiles(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_runs_out_quarters_the_tiles(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     from napari_mdeblurgan.restoration import inference
@@ -67,7 +77,9 @@ def test_memory_that_runs_out_quarters_the_tiles(tiny_model: Models, monkeypatch
     image, model = np.random.default_rng(0).random((200, 200)).astype(np.float32), tiny_model()
     whole, forward = ensemble(image, model), inference._forward
 
-    def limited(stages: object, names: object, block: torch.Tensor, *more: object) -> list[torch.Tensor]:
+    def limited(
+        stages: object, names: object, block: torch.Tensor, *more: object
+    ) -> list[torch.Tensor]:
         if block.shape[-1] > 230:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return forward(stages, names, block, *more)

@@ -1,4 +1,6 @@
-"""On a GPU: the same results as on the processor, and memory that runs out. Skipped, and said so, where there is none."""
+"""On a GPU: the same results as on the processor, and memory that runs out. Skipped, and said so,
+where there is none.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +21,31 @@ pytestmark = pytest.mark.gpu
 
 Models = Callable[..., Model]
 DEVICE = "cuda:0"
-LEVELS = {"float32": 0.5, "bfloat16": 4.0, "float16": 2.0}  # of 255, at most; measured on processors, with room
+LEVELS = {
+    "float32": 0.5,
+    "bfloat16": 4.0,
+    "float16": 2.0,
+}  # of 255, at most; measured on processors, with room
 
 
 def nuclei(*shape: int) -> np.ndarray:
     """Smooth spots, 8 bits."""
     from scipy.ndimage import gaussian_filter
 
-    image = gaussian_filter(np.random.default_rng(0).random(shape), (0,) * (len(shape) - 2) + (3, 3))
+    image = gaussian_filter(
+        np.random.default_rng(0).random(shape), (0,) * (len(shape) - 2) + (3, 3)
+    )
     return (255 * (image - image.min()) / np.ptp(image)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("precision", LEVELS)
 @pytest.mark.parametrize("name", ["gray-x2", "rgb-x2"])
 def test_results_are_those_of_the_processor(name: str, precision: str) -> None:
-    image = nuclei(500, 700) if name == "gray-x2" else np.stack([nuclei(500, 700)] * 3, axis=-1)[..., ::-1]
+    image = (
+        nuclei(500, 700)
+        if name == "gray-x2"
+        else np.stack([nuclei(500, 700)] * 3, axis=-1)[..., ::-1]
+    )
     if name == "rgb-x2":
         image = image * np.array([1.0, 0.7, 0.4])
         image = image.astype(np.uint8)
@@ -50,7 +62,9 @@ def test_tiles_in_batches_are_those_one_by_one(monkeypatch: pytest.MonkeyPatch) 
     stack, model, results = nuclei(3, 400, 500), load_model("gray-x2"), []
     for most in (1, 8):
         monkeypatch.setattr(engine, "fitting_batch", lambda *_, most=most: most)
-        results.append(restore(stack, model, device=DEVICE, precision="float32", tile=128).astype(int))
+        results.append(
+            restore(stack, model, device=DEVICE, precision="float32", tile=128).astype(int)
+        )
     np.testing.assert_allclose(results[1], results[0], rtol=0, atol=1)
 
 
@@ -85,7 +99,8 @@ PROCESS = """
 import numpy as np
 from napari_mdeblurgan import load_model, restore
 image = np.random.default_rng(0).integers(0, 256, (600, 600), np.uint8)
-print(int(restore(image, load_model("gray-x2"), device="cuda:0", precision="float32").astype(int).sum()))
+made = restore(image, load_model("gray-x2"), device="cuda:0", precision="float32")
+print(int(made.astype(int).sum()))
 """
 
 

@@ -9,9 +9,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.intensity import Window, bounds, fill, measure_window, sample, spots
+from napari_mdeblurgan.restoration.intensity import (
+    Window,
+    bounds,
+    fill,
+    measure_window,
+    sample,
+    spots,
+)
 
-DTYPES = [np.dtype(code) for code in ("?", "i1", "u1", "<i2", ">u2", "i4", "u4", "i8", "u8", "f2", "f4", ">f4", "f8")]
+DTYPES = [
+    np.dtype(code)
+    for code in ("?", "i1", "u1", "<i2", ">u2", "i4", "u4", "i8", "u8", "f2", "f4", ">f4", "f8")
+]
 SMALL = [dtype for dtype in DTYPES if dtype.kind != "f" and dtype.itemsize <= 2]
 
 
@@ -24,7 +34,9 @@ def test_integers_of_up_to_16_bits_survive_the_way_there_and_back(data: st.DataO
 
 
 @given(st.data())
-def test_any_finite_values_give_finite_normalised_ones_and_stay_in_range(data: st.DataObject) -> None:
+def test_any_finite_values_give_finite_normalised_ones_and_stay_in_range(
+    data: st.DataObject,
+) -> None:
     dtype = data.draw(st.sampled_from(DTYPES))
     elements = hnp.from_dtype(dtype, allow_nan=False, allow_infinity=False)
     values = data.draw(hnp.arrays(dtype, (4, 5), elements=elements))

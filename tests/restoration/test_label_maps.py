@@ -25,12 +25,17 @@ def noisy(level: np.ndarray, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("lazy", [False, True])
 def test_numbers_of_objects_are_refused(dtype: str, lazy: bool) -> None:
     image = cells(dtype)
-    with pytest.raises(ImageError, match=f"looks like a label map: .*{dtype}.*convert it to float32"):
+    with pytest.raises(
+        ImageError, match=f"looks like a label map: .*{dtype}.*convert it to float32"
+    ):
         refuse_label_map(da.from_array(image, (100, 100)) if lazy else image)
 
 
 def test_labels_that_leave_no_background_and_stacks_of_labels_are_refused() -> None:
-    for image in (np.kron(np.arange(1, 7).reshape(2, 3) * 1000, np.ones((12, 10), np.int32)), np.stack([cells()] * 3)):
+    for image in (
+        np.kron(np.arange(1, 7).reshape(2, 3) * 1000, np.ones((12, 10), np.int32)),
+        np.stack([cells()] * 3),
+    ):
         with pytest.raises(ImageError, match="label map"):
             refuse_label_map(image)
 
@@ -45,8 +50,12 @@ IMAGES = {
     "two areas": np.where(np.arange(64) < 32, 100, 4000) * np.ones((64, 1), int),
     "planes of one value each": np.arange(1, 9)[:, None, None] * np.ones((1, 64, 64), int),
     "every pixel another value": np.arange(64 * 64).reshape(64, 64),
-    "a smooth spot": (4000 * np.exp(-((np.indices((90, 90)) - 45.0) ** 2).sum(0) / 800)).astype(int),
-    "a smooth spot of few levels": (60 * np.exp(-((np.indices((256, 256)) - 128.0) ** 2).sum(0) / 9000)).astype(int),
+    "a smooth spot": (4000 * np.exp(-((np.indices((90, 90)) - 45.0) ** 2).sum(0) / 800)).astype(
+        int
+    ),
+    "a smooth spot of few levels": (
+        60 * np.exp(-((np.indices((256, 256)) - 128.0) ** 2).sum(0) / 9000)
+    ).astype(int),
     "nothing": np.zeros((0, 5), int),
 }
 

@@ -37,10 +37,14 @@ def test_lazy_equals_eager(tiny_model: Models, chunks: tuple[int, int]) -> None:
     assert lazy.shape == (460, 380)
     assert lazy.dtype == np.uint16
     eager = restore(image, model, **wishes)
-    np.testing.assert_allclose(lazy.compute(scheduler="synchronous"), eager.astype(int), rtol=0, atol=1)
+    np.testing.assert_allclose(
+        lazy.compute(scheduler="synchronous"), eager.astype(int), rtol=0, atol=1
+    )
 
 
-def test_nothing_is_computed_until_asked_and_then_only_the_neighbourhood(tiny_model: Models) -> None:
+def test_nothing_is_computed_until_asked_and_then_only_the_neighbourhood(
+    tiny_model: Models,
+) -> None:
     image, read = np.random.default_rng(0).random((2000, 2000)).astype(np.float32), set()
     model = tiny_model()
     lazy = restore(counting(image, (200, 200), read), model, tile=200, window=(0, 1))
@@ -65,12 +69,18 @@ def test_stacks_with_alpha_and_chunked_colours(tiny_model: Models) -> None:
 
 
 def test_channels_have_their_own_windows(tiny_model: Models) -> None:
-    image = np.random.default_rng(0).random((2, 40, 40)).astype(np.float32) * np.float32([[[1]], [[1000]]])
+    image = np.random.default_rng(0).random((2, 40, 40)).astype(np.float32) * np.float32(
+        [[[1]], [[1000]]]
+    )
     model, wishes = tiny_model(), {"channel_axis": 0, "precision": "float32"}
-    lazy = restore(da.from_array(image, chunks=(1, 20, 20)), model, **wishes).compute(scheduler="synchronous")
+    lazy = restore(da.from_array(image, chunks=(1, 20, 20)), model, **wishes).compute(
+        scheduler="synchronous"
+    )
     eager = restore(image, model, **wishes)
     for channel in range(2):
-        np.testing.assert_allclose(lazy[channel], eager[channel], rtol=0, atol=1e-4 * np.ptp(eager[channel]))
+        np.testing.assert_allclose(
+            lazy[channel], eager[channel], rtol=0, atol=1e-4 * np.ptp(eager[channel])
+        )
 
 
 def test_a_lazy_image_of_nan_alone_is_refused_when_it_is_read(tiny_model: Models) -> None:
@@ -90,7 +100,9 @@ def test_the_window_takes_a_few_chunks_and_is_measured_once(tiny_model: Models) 
 
 
 @pytest.mark.parametrize("ground", [np.nan, 7.0])
-def test_an_image_with_something_in_one_place_only_is_found_to_have_it(tiny_model: Models, ground: float) -> None:
+def test_an_image_with_something_in_one_place_only_is_found_to_have_it(
+    tiny_model: Models, ground: float
+) -> None:
     image = np.full((5000, 5000), ground, np.float32)
     image[600:700, 600:700] = np.random.default_rng(0).random((100, 100)) * 100 + 50
     lazy = restore(da.from_array(image, chunks=1000), tiny_model(), tile=200)
@@ -105,7 +117,9 @@ def test_a_lazy_result_can_be_sent_to_another_process(tiny_model: Models) -> Non
     image = np.random.default_rng(0).random((60, 50)).astype(np.float32)
     lazy = restore(da.from_array(image, chunks=30), tiny_model())
     again = cloudpickle.loads(cloudpickle.dumps(lazy))
-    assert np.array_equal(again.compute(scheduler="synchronous"), lazy.compute(scheduler="synchronous"))
+    assert np.array_equal(
+        again.compute(scheduler="synchronous"), lazy.compute(scheduler="synchronous")
+    )
 
 
 def test_steps_read_a_lazy_image_tile_by_tile(tiny_model: Models) -> None:
@@ -118,7 +132,9 @@ def test_steps_read_a_lazy_image_tile_by_tile(tiny_model: Models) -> None:
     assert len(read) <= 5
 
 
-def test_out_of_memory_quarters_the_tile_of_a_chunk(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_quarters_the_tile_of_a_chunk(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
     from napari_mdeblurgan.restoration import inference
@@ -129,7 +145,9 @@ def test_out_of_memory_quarters_the_tile_of_a_chunk(tiny_model: Models, monkeypa
 
     failed = []
 
-    def limited(stages: object, names: object, block: torch.Tensor, *more: object) -> list[torch.Tensor]:
+    def limited(
+        stages: object, names: object, block: torch.Tensor, *more: object
+    ) -> list[torch.Tensor]:
         if block.shape[-1] > 250:
             failed.append(block.shape)
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")

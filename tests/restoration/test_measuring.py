@@ -1,4 +1,6 @@
-"""Measuring windows of intensity step by step: little of a lazy image is read, and what takes long can be stopped."""
+"""Measuring windows of intensity step by step: little of a lazy image is read, and what takes long
+can be stopped.
+"""
 
 from __future__ import annotations
 
@@ -64,16 +66,24 @@ def test_every_channel_has_its_share_of_the_progress() -> None:
     steps = measuring(Rows(image), False, (0,))
     told = list(steps)
     assert told == [0, 0.25, 0.25, 0.5, 0.75]
-    assert finished(measuring(Rows(image), False, (0,))) == tuple(Window(0, high) for high in range(4))
+    assert finished(measuring(Rows(image), False, (0,))) == tuple(
+        Window(0, high) for high in range(4)
+    )
 
 
 class Rows(Counted):
     """The same, whose entries are lazy as well."""
 
     def __getitem__(self, key: Any) -> Any:
-        return Rows(self._pixels[key]) if key in [(entry,) for entry in range(9)] else super().__getitem__(key)
+        return (
+            Rows(self._pixels[key])
+            if key in [(entry,) for entry in range(9)]
+            else super().__getitem__(key)
+        )
 
 
 def test_an_image_without_a_number_is_refused() -> None:
-    with pytest.raises(ImageError, match="Every pixel of the image, or of one of its channels or slices, is NaN"):
+    with pytest.raises(
+        ImageError, match="Every pixel of the image, or of one of its channels or slices, is NaN"
+    ):
         measured_windows(Counted(np.full((40, 40), np.nan, np.float32)), False)

@@ -1,4 +1,6 @@
-"""Results do not depend on what others set for the whole process, and nothing of it stays changed."""
+"""Results do not depend on what others set for the whole process, and nothing
+of it stays changed.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ def _state() -> dict[str, Any]:
         "dtype": torch.get_default_dtype(),
         "matmul": torch.get_float32_matmul_precision(),
         "mkldnn": (backends.mkldnn.matmul.fp32_precision, backends.mkldnn.conv.fp32_precision),
-        "cuda": (backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision, backends.cudnn.allow_tf32),
+        "cuda": (
+            backends.cuda.matmul.fp32_precision,
+            backends.cudnn.conv.fp32_precision,
+            backends.cudnn.allow_tf32,
+        ),
         "cudnn": (backends.cudnn.benchmark, backends.cudnn.deterministic, backends.cudnn.enabled),
         "threads": torch.get_num_threads(),
         "random": torch.get_rng_state().tolist(),
@@ -62,14 +68,18 @@ SETTINGS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_neither_a_model_nor_its_float32_depends_on_what_others_have_set(put_back: None, name: str) -> None:
+def test_neither_a_model_nor_its_float32_depends_on_what_others_have_set(
+    put_back: None, name: str
+) -> None:
     right = restore(IMAGE, load_model("gray-x2"), device="cpu", precision="float32")
     SETTINGS[name]()
     before = _state()
     model = load_model("gray-x2")
     found = restore(IMAGE, model, device="cpu", precision="float32")
     assert _state() == before
-    assert {(each.dtype, each.device.type) for each in model.network.parameters()} == {(torch.float32, "cpu")}
+    assert {(each.dtype, each.device.type) for each in model.network.parameters()} == {
+        (torch.float32, "cpu")
+    }
     np.testing.assert_array_equal(found, right)
 
 
@@ -90,7 +100,7 @@ def test_what_others_set_while_a_network_works_stays(put_back: None) -> None:
     assert torch.get_float32_matmul_precision() == "high"
 
 
-def test_a_restoration_leaves_the_environment_as_it_is_and_imports_neither_compiler_nor_cluster() -> None:
+def test_a_restoration_leaves_the_environment_and_imports_neither_compiler_nor_cluster() -> None:
     program = """
 import os, sys
 import dask.array as da
@@ -106,14 +116,19 @@ for each in (loaded(lazy), *read_parts((lazy,)), read(lazy, (slice(None), slice(
     assert np.array_equal(each, image)
 restore(image, load_model("gray-x2"), device="cpu")
 assert dict(os.environ) == before, set(os.environ.items()) ^ set(before.items())
-assert not {"torch._dynamo", "torch.fx.experimental.symbolic_shapes", "sympy", "distributed", "scipy.optimize"} & set(sys.modules)
+compiler = {"torch._dynamo", "torch.fx.experimental.symbolic_shapes", "sympy"}
+assert not (compiler | {"distributed", "scipy.optimize"}) & set(sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the C library is glibc's")
-def test_what_other_code_frees_after_a_restoration_goes_back_to_the_system(tiny_model: Made) -> None:
+def test_what_other_code_frees_after_a_restoration_goes_back_to_the_system(
+    tiny_model: Made,
+) -> None:
     restore(IMAGE, tiny_model(), device="cpu")
     before = psutil.Process().memory_info().rss
     blocks = [np.ones(20 * 2**20, np.uint8) for _ in range(20)]
@@ -124,7 +139,9 @@ def test_what_other_code_frees_after_a_restoration_goes_back_to_the_system(tiny_
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_the_child_of_a_fork_does_not_wait_for_a_restoration_of_its_parent(tiny_model: Made) -> None:
+def test_the_child_of_a_fork_does_not_wait_for_a_restoration_of_its_parent(
+    tiny_model: Made,
+) -> None:
     model, forked, held = tiny_model(), threading.Event(), threading.Event()
 
     def hold() -> None:

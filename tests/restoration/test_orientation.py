@@ -27,10 +27,16 @@ def test_back_undoes_it(orientation: Orientation) -> None:
 
 @every
 @given(st.data())
-def test_a_rectangle_comes_to_lie_where_its_pixels_do(orientation: Orientation, data: st.DataObject) -> None:
+def test_a_rectangle_comes_to_lie_where_its_pixels_do(
+    orientation: Orientation, data: st.DataObject
+) -> None:
     shape = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
     spans = [
-        data.draw(st.integers(0, n - 1).flatmap(lambda a, n=n: st.tuples(st.just(a), st.integers(a + 1, n))))
+        data.draw(
+            st.integers(0, n - 1).flatmap(
+                lambda a, n=n: st.tuples(st.just(a), st.integers(a + 1, n))
+            )
+        )
         for n in shape
     ]
     image = np.arange(shape[0] * shape[1]).reshape(shape)

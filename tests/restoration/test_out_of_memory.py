@@ -18,7 +18,8 @@ from napari_mdeblurgan.restoration.inference import is_out_of_memory
 
 SAID = (
     "CUDA out of memory. Tried to allocate 20.00 MiB",
-    "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes",
+    "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to "
+    "allocate 8 bytes",
     "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
     "FIND was unable to find an engine to execute this computation",
     "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR",

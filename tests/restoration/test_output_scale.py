@@ -1,4 +1,6 @@
-"""Results at the image's own pixels: the means of what the model makes, in every route, lying exactly on the image."""
+"""Results at the image's own pixels: the means of what the model makes, in every route, lying
+exactly on the image.
+"""
 
 from __future__ import annotations
 
@@ -37,26 +39,34 @@ def noise(*shape: int) -> np.ndarray:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_a_result_at_the_same_pixels_is_the_means_of_the_models(tiny_model: Models, channels: int, scale: int) -> None:
+def test_a_result_at_the_same_pixels_is_the_means_of_the_models(
+    tiny_model: Models, channels: int, scale: int
+) -> None:
     image = noise(*((61, 83, 3) if channels == 3 else (61, 83)))
     model = tiny_model(channels, scale)
     same = restore(image, model, **SAME)
     assert same.shape == image.shape
     large = restore(image, model, **EXACT)
-    np.testing.assert_allclose(same, block_means(large, binning=scale, y=0), rtol=0, atol=1e-5 * np.ptp(large))
+    np.testing.assert_allclose(
+        same, block_means(large, binning=scale, y=0), rtol=0, atol=1e-5 * np.ptp(large)
+    )
 
 
 def test_a_model_of_four_times_the_pixels_can_give_twice_as_many(tiny_model: Models) -> None:
     image, model = noise(40, 50), tiny_model(1, 4)
     twice = restore(image, model, **EXACT, output_scale=2)
     large = restore(image, model, **EXACT)
-    np.testing.assert_allclose(twice, block_means(large, binning=2, y=0), rtol=0, atol=1e-5 * np.ptp(large))
+    np.testing.assert_allclose(
+        twice, block_means(large, binning=2, y=0), rtol=0, atol=1e-5 * np.ptp(large)
+    )
 
 
 def test_tiles_and_regions_fit_to_what_one_piece_gives(tiny_model: Models) -> None:
     image, model = noise(210, 190), tiny_model()
     whole = restore(image, model, **SAME, tile=4096)
-    np.testing.assert_allclose(restore(image, model, **SAME, tile=64), whole, rtol=0, atol=1e-5 * np.ptp(whole))
+    np.testing.assert_allclose(
+        restore(image, model, **SAME, tile=64), whole, rtol=0, atol=1e-5 * np.ptp(whole)
+    )
     part = restore(image, model, **SAME, region=((37, 120), (61, 175)))
     np.testing.assert_allclose(part, whole[37:120, 61:175], rtol=0, atol=1e-5 * np.ptp(whole))
 
@@ -69,7 +79,9 @@ def test_softness_is_in_pixels_of_the_result(tiny_model: Models) -> None:
     np.testing.assert_allclose(soft[inner], expected[inner], rtol=0, atol=1e-5 * np.ptp(expected))
 
 
-def test_where_the_objective_is_not_known_it_is_as_soft_as_the_models_result_averaged(tiny_model: Models) -> None:
+def test_where_the_objective_is_not_known_it_is_as_soft_as_the_models_result_averaged(
+    tiny_model: Models,
+) -> None:
     card = replace(tiny_model().card, softness=0.5)
     assert make_plan(PLANE, card, **EXACT).softness.sigma == 0.5
     assert make_plan(PLANE, card, **SAME).softness.sigma == 0.25
@@ -90,7 +102,9 @@ def test_type_alpha_and_gaps_are_the_images_own(tiny_model: Models) -> None:
 def test_binned_first_it_has_the_binned_pixels(tiny_model: Models) -> None:
     image, model = noise(64, 80), tiny_model()
     same = restore(image, model, binning=2, **SAME)
-    np.testing.assert_allclose(same, restore(binned(image, 2), model, **SAME), rtol=0, atol=1e-6 * np.ptp(same))
+    np.testing.assert_allclose(
+        same, restore(binned(image, 2), model, **SAME), rtol=0, atol=1e-6 * np.ptp(same)
+    )
     assert same.shape == (32, 40)
 
 
@@ -102,13 +116,17 @@ def test_a_lazy_image_gives_the_same(tiny_model: Models) -> None:
     np.testing.assert_allclose(lazy.compute(), expected, rtol=0, atol=1e-5 * np.ptp(expected))
 
 
-def test_the_mean_of_eight_orientations_and_its_spread_have_the_images_pixels(tiny_model: Models) -> None:
+def test_the_mean_of_eight_orientations_and_its_spread_have_the_images_pixels(
+    tiny_model: Models,
+) -> None:
     image, model = noise(70, 90), tiny_model()
     plan = make_plan(image, model.card, **SAME)
     mean, spread = finished(ensemble_steps(image, plan, model))
     assert mean.shape == spread.shape == image.shape
     large, _ = finished(ensemble_steps(image, make_plan(image, model.card, **EXACT), model))
-    np.testing.assert_allclose(mean, block_means(large, binning=2, y=0), rtol=0, atol=1e-5 * np.ptp(large))
+    np.testing.assert_allclose(
+        mean, block_means(large, binning=2, y=0), rtol=0, atol=1e-5 * np.ptp(large)
+    )
 
 
 def test_the_plan_keeps_pixel_size_and_place(tiny_model: Models) -> None:
@@ -122,7 +140,9 @@ def test_the_plan_keeps_pixel_size_and_place(tiny_model: Models) -> None:
 
 @pytest.mark.parametrize("wrong", [3, 0, -1, True, 1.0, "1"])
 def test_what_the_model_cannot_give_is_refused_in_words(tiny_model: Models, wrong: Any) -> None:
-    with pytest.raises(ImageError, match=r"makes 2 pixels of one, .*; give 1 for the image's own pixels"):
+    with pytest.raises(
+        ImageError, match=r"makes 2 pixels of one, .*; give 1 for the image's own pixels"
+    ):
         restore(PLANE, tiny_model(), output_scale=wrong)
 
 
@@ -130,12 +150,16 @@ def test_memory_and_disk_are_asked_for_no_more_than_the_result_takes(
     tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tiny_model()
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * PLANE.nbytes))
+    monkeypatch.setattr(
+        psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * PLANE.nbytes)
+    )
     with pytest.raises(ImageError, match="of memory are free"):
         make_plan(PLANE, model.card, **EXACT)
     plan = make_plan(PLANE, model.card, **SAME)
     large = make_plan(PLANE, model.card, **EXACT, in_memory=False)
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda _: SimpleNamespace(free=0.5 * PLANE.nbytes))
+    monkeypatch.setattr(
+        room.shutil, "disk_usage", lambda _: SimpleNamespace(free=0.5 * PLANE.nbytes)
+    )
     room.check_room(tmp_path / "a.zarr", plan.output_shape, plan.dtype)
     with pytest.raises(FileError, match="make room"):
         room.check_room(tmp_path / "a.zarr", large.output_shape, large.dtype)
@@ -143,12 +167,18 @@ def test_memory_and_disk_are_asked_for_no_more_than_the_result_takes(
 
 def test_a_scan_lies_on_its_source_pixel_on_pixel(tiny_model: Models, tmp_path: Path) -> None:
     place = {"X": 30.0, "Y": -2.0}
-    source = Micrograph(da.from_array(PLANE, chunks=70), "YX", {"X": 0.5, "Y": 0.25}, "µm", position=place)
+    source = Micrograph(
+        da.from_array(PLANE, chunks=70), "YX", {"X": 0.5, "Y": 0.25}, "µm", position=place
+    )
     path, model = tmp_path / "a.zarr", tiny_model()
     scan = open_scan(source, model, path, ensemble=True, tile=128, **SAME)
     finished(scan.steps())
     found = read_image(path)
-    assert (found.data.shape, found.pixel_size, found.position) == (PLANE.shape, {"X": 0.5, "Y": 0.25}, place)
+    assert (found.data.shape, found.pixel_size, found.position) == (
+        PLANE.shape,
+        {"X": 0.5, "Y": 0.25},
+        place,
+    )
     assert open_image(maps_path(path, "disagreement")).pixel_size == {"X": 0.5, "Y": 0.25}
     windows = [(window.low, window.high) for window in scan.plan.windows or ()]
     plan = make_plan(PLANE, model.card, window=windows, **SAME)
@@ -171,4 +201,6 @@ def test_an_interrupted_scan_is_gone_on_with_at_its_own_pixels_alone(
     assert anew.fraction == 0
     finished(anew.steps())
     expected = restore(PLANE, model, **other)
-    np.testing.assert_allclose(read_image(path).data.astype(int), expected.astype(int), rtol=0, atol=1)
+    np.testing.assert_allclose(
+        read_image(path).data.astype(int), expected.astype(int), rtol=0, atol=1
+    )

@@ -22,14 +22,18 @@ Models = Callable[..., Model]
 
 
 def test_placement_follows_the_contract(tiny_model: Models) -> None:
-    plan = make_plan(np.zeros((5, 20, 30)), tiny_model().card, scale=(3, 0.5, 0.2), translate=(7, 10, 20))
+    plan = make_plan(
+        np.zeros((5, 20, 30)), tiny_model().card, scale=(3, 0.5, 0.2), translate=(7, 10, 20)
+    )
     assert plan.scale == (3, 0.25, 0.1)
     assert plan.translate == (7, 10 - 0.125, 20 - 0.05)
     assert plan.output_shape == (5, 40, 60)
 
 
 def test_a_region_moves_the_result_to_its_place(tiny_model: Models) -> None:
-    plan = make_plan(np.zeros((50, 60)), tiny_model(scale=4).card, region=((10, 20), (30, 45)), scale=(2, 2))
+    plan = make_plan(
+        np.zeros((50, 60)), tiny_model(scale=4).card, region=((10, 20), (30, 45)), scale=(2, 2)
+    )
     assert plan.output_shape == (40, 60)
     assert plan.scale == (0.5, 0.5)
     assert plan.translate == (2 * (10 - 0.375), 2 * (30 - 0.375))
@@ -66,7 +70,9 @@ def test_a_lazy_image_is_not_read(tiny_model: Models) -> None:
 def test_a_lazy_image_is_measured_last_and_its_plan_has_its_windows(tiny_model: Models) -> None:
     read: list[int] = []
     plane = np.tile(np.array([0, 4000], np.uint16), (100, 50))
-    lazy = da.from_array(plane, chunks=50).map_blocks(lambda block: read.append(block.size) or block, dtype=np.uint16)
+    lazy = da.from_array(plane, chunks=50).map_blocks(
+        lambda block: read.append(block.size) or block, dtype=np.uint16
+    )
     read.clear()
     with pytest.raises(ImageError, match="no device 'tpu'"):
         finished(planning(lazy, tiny_model().card, device="tpu"))
@@ -82,16 +88,28 @@ def test_a_part_has_the_window_of_the_whole(tiny_model: Models) -> None:
 
 
 def test_tiles_of_a_result_on_disk_end_at_its_chunks(tiny_model: Models, tmp_path: Path) -> None:
-    plan = make_plan(np.zeros((900, 900)), tiny_model(1, 4).card, tile=300, on_disk=tmp_path / "a.zarr", window=(0, 1))
+    plan = make_plan(
+        np.zeros((900, 900)),
+        tiny_model(1, 4).card,
+        tile=300,
+        on_disk=tmp_path / "a.zarr",
+        window=(0, 1),
+    )
     assert (plan.tile, plan.tile_step * plan.factor) == (300, 1024)
-    fine = make_plan(np.zeros((900, 900)), tiny_model().card, tile=600, eightfold=True, window=(0, 1))
+    fine = make_plan(
+        np.zeros((900, 900)), tiny_model().card, tile=600, eightfold=True, window=(0, 1)
+    )
     assert fine.tile == 512
 
 
 def test_missing_pixels_give_a_warning_with_their_number(tiny_model: Models) -> None:
     image = np.zeros((10, 10), np.float32)
     image[2, 3:5] = np.nan, np.inf
-    assert make_plan(image, tiny_model().card).warnings[0].startswith("2 values (2 %) are NaN or infinite")
+    assert (
+        make_plan(image, tiny_model().card)
+        .warnings[0]
+        .startswith("2 values (2 %) are NaN or infinite")
+    )
 
 
 def test_planning_copies_no_stack_that_lies_across_memory(tiny_model: Models) -> None:
@@ -122,7 +140,12 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("dates", np.zeros((10, 10), "M8[s]"), {}, "datetime64"),
     ("structured", np.zeros((10, 10), [("a", "u1")]), {}, "cannot be restored"),
     ("all NaN", np.full((10, 10), np.nan), {}, "NaN"),
-    ("RGB for a grey model", np.zeros((10, 10, 3), np.uint8), {}, "for grey images and this image is RGB"),
+    (
+        "RGB for a grey model",
+        np.zeros((10, 10, 3), np.uint8),
+        {},
+        "for grey images and this image is RGB",
+    ),
     ("unknown device", np.zeros((10, 10)), {"device": "tpu"}, "no device 'tpu'"),
     ("unknown precision", np.zeros((10, 10)), {"precision": "float8"}, "no precision 'float8'"),
     (
@@ -134,7 +157,12 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
     ("tiny tile", np.zeros((10, 10)), {"tile": 3}, "64 or more"),
     ("region outside", np.zeros((10, 10)), {"region": ((0, 11), (0, 5))}, "does not lie within"),
     ("empty region", np.zeros((10, 10)), {"region": ((3, 3), (0, 5))}, "does not lie within"),
-    ("wrong number of scales", np.zeros((10, 10)), {"scale": (1, 1, 1)}, "3 values, but the image has 2 axes"),
+    (
+        "wrong number of scales",
+        np.zeros((10, 10)),
+        {"scale": (1, 1, 1)},
+        "3 values, but the image has 2 axes",
+    ),
     ("channel axis is x", np.zeros((3, 10, 10)), {"channel_axis": 2}, "not one of the 1 axes"),
     ("window upside down", np.zeros((10, 10)), {"window": (5, 1)}, "intensity range"),
     ("window of no numbers", np.zeros((10, 10)), {"window": (None, 1)}, "intensity range"),
@@ -149,7 +177,9 @@ REFUSED: list[tuple[str, Any, dict[str, Any], str]] = [
 @pytest.mark.parametrize(
     ("image", "wishes", "words"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
 )
-def test_bad_input_is_refused_in_one_sentence(tiny_model: Models, image: Any, wishes: dict, words: str) -> None:
+def test_bad_input_is_refused_in_one_sentence(
+    tiny_model: Models, image: Any, wishes: dict, words: str
+) -> None:
     with pytest.raises(ImageError, match=words) as refusal:
         make_plan(image, tiny_model().card, **wishes)
     assert str(refusal.value).endswith(".")
@@ -161,9 +191,14 @@ def test_a_grey_image_is_refused_by_a_colour_model(tiny_model: Models) -> None:
         make_plan(np.zeros((10, 10)), tiny_model(3).card)
 
 
-def test_a_result_that_does_not_fit_in_memory_names_its_size_and_the_lazy_way(tiny_model: Models) -> None:
+def test_a_result_that_does_not_fit_in_memory_names_its_size_and_the_lazy_way(
+    tiny_model: Models,
+) -> None:
     edge = int(psutil.virtual_memory().total ** 0.5)
     huge = np.broadcast_to(np.uint8(0), (edge, edge))
     with pytest.raises(ImageError, match=r"would take \d+\.\d GB .* dask"):
         make_plan(huge, tiny_model().card, window=(0, 1))
-    assert make_plan(huge, tiny_model().card, window=(0, 1), in_memory=False).output_shape == (2 * edge, 2 * edge)
+    assert make_plan(huge, tiny_model().card, window=(0, 1), in_memory=False).output_shape == (
+        2 * edge,
+        2 * edge,
+    )

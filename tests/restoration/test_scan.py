@@ -1,4 +1,6 @@
-"""Scans: into an OME-Zarr block by block, gone on with after an interruption, what is looked at first."""
+"""Scans: into an OME-Zarr block by block, gone on with after an interruption, what is looked at
+first.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,21 @@ EIGHT = WISHES | {"tile": 128}  # not smaller than the halo, which every orienta
 
 
 def lazy(data: np.ndarray = PLANE, axes: str = "YX") -> Micrograph:
-    return Micrograph(da.from_array(data, chunks=100), axes, {"X": 0.5, "Y": 0.5}, "µm", name="plane")
+    return Micrograph(
+        da.from_array(data, chunks=100), axes, {"X": 0.5, "Y": 0.5}, "µm", name="plane"
+    )
 
 
 def restored(source: Micrograph, model: Model, path: Path, **wishes: Any) -> np.ndarray:
     return read_image(finished(open_scan(source, model, path, **(WISHES | wishes)).steps())).data
+
+
+def begin(scan: Scan, blocks: int) -> None:
+    """Restore until so many blocks are written, and stop."""
+    steps = scan.steps()
+    while sum(map(scan.is_done, scan.blocks)) < blocks:
+        next(steps)
+    steps.close()
 
 
 def test_a_scan_equals_the_image_restored_at_once(tiny_model: Models, tmp_path: Path) -> None:
@@ -58,7 +70,9 @@ def test_a_scan_equals_the_image_restored_at_once(tiny_model: Models, tmp_path: 
 def test_a_scan_lies_where_its_source_does(tiny_model: Models, tmp_path: Path) -> None:
     source = Micrograph(PLANE, "YX", {"X": 0.5, "Y": 0.5}, "µm", position={"X": 30.0, "Y": -2.0})
     path = tmp_path / "a.zarr"
-    scan = open_scan(source, tiny_model(), path, region=((64, 130), (0, 150)), ensemble=True, **WISHES)
+    scan = open_scan(
+        source, tiny_model(), path, region=((64, 130), (0, 150)), ensemble=True, **WISHES
+    )
     finished(scan.steps())
     expected = {"Y": -2 + 64 * 0.5 - 0.125, "X": 30 - 0.125}
     assert open_image(path).position == expected
@@ -79,12 +93,16 @@ def test_every_kind_of_image(tiny_model: Models, tmp_path: Path, kind: str) -> N
     begun = open_scan(lazy(data, axes), model, tmp_path / "a.zarr", **WISHES, **wishes)
     windows = [(window.low, window.high) for window in begun.plan.windows or ()]
     axis = 0 if axes == "CYX" else None
-    expected = restore(data, model, window=windows, channel_axis=axis, precision="float32", **wishes)
+    expected = restore(
+        data, model, window=windows, channel_axis=axis, precision="float32", **wishes
+    )
     result = read_image(finished(begun.steps())).data
     assert result.dtype == data.dtype
     for index in np.ndindex(2):
         spread = 1 if data.dtype == np.uint8 else 1e-5 * np.ptp(expected[index])
-        np.testing.assert_allclose(result[index].astype(float), expected[index], rtol=0, atol=spread)
+        np.testing.assert_allclose(
+            result[index].astype(float), expected[index], rtol=0, atol=spread
+        )
 
 
 def test_arrays_in_memory_and_of_zarr_are_sources_too(tiny_model: Models, tmp_path: Path) -> None:
@@ -97,11 +115,21 @@ def test_arrays_in_memory_and_of_zarr_are_sources_too(tiny_model: Models, tmp_pa
     assert np.array_equal(results[0], results[2])
 
 
-def test_blocks_cover_the_result_once_and_are_whole_chunks(tiny_model: Models, tmp_path: Path) -> None:
-    begun = open_scan(lazy(np.stack([PLANE, PLANE]), "TYX"), tiny_model(), tmp_path / "a.zarr", **WISHES)
+def test_blocks_cover_the_result_once_and_are_whole_chunks(
+    tiny_model: Models, tmp_path: Path
+) -> None:
+    begun = open_scan(
+        lazy(np.stack([PLANE, PLANE]), "TYX"), tiny_model(), tmp_path / "a.zarr", **WISHES
+    )
     covered = np.zeros(begun.plan.output_shape, int)
     for block in begun.blocks:
-        covered[(*block.index, slice(block.y, block.y + block.height), slice(block.x, block.x + block.width))] += 1
+        covered[
+            (
+                *block.index,
+                slice(block.y, block.y + block.height),
+                slice(block.x, block.x + block.width),
+            )
+        ] += 1
         assert begun.store.chunks_in(block.index, block.y, block.x, block.height, block.width)
     assert (covered == 1).all()
 
@@ -138,9 +166,7 @@ def test_another_source_model_or_wish_begins_anew(tiny_model: Models, tmp_path: 
     ):
         begun = open_scan(source, model, path, **WISHES, **wishes)
         assert len(begun.missing()) == len(begun.blocks)
-        steps = begun.steps()
-        next(steps), next(steps)
-        steps.close()
+        begin(begun, 1)
 
 
 KILLED = """
@@ -149,7 +175,8 @@ from napari_mdeblurgan import load_model
 from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.storage import open_image
 
-begun = open_scan(open_image(sys.argv[1]), load_model(sys.argv[2]), sys.argv[3], tile=64, precision="float32")
+image, model = open_image(sys.argv[1]), load_model(sys.argv[2])
+begun = open_scan(image, model, sys.argv[3], tile=64, precision="float32")
 for step in begun.steps():
     print(step.done, flush=True)
 """
@@ -157,7 +184,11 @@ for step in begun.steps():
 
 def test_killed_at_any_moment_it_comes_to_the_same_end(tiny_model: Models, tmp_path: Path) -> None:
     model = tiny_model()
-    source, weights, path = tmp_path / "source.tif", tmp_path / "tiny.safetensors", tmp_path / "a.zarr"
+    source, weights, path = (
+        tmp_path / "source.tif",
+        tmp_path / "tiny.safetensors",
+        tmp_path / "a.zarr",
+    )
     write_image(source, Micrograph(LARGE, "YX"))
     save_model(model.network, model.card, weights)
     command = [sys.executable, "-c", KILLED, str(source), str(weights), str(path)]
@@ -177,7 +208,9 @@ def test_killed_at_any_moment_it_comes_to_the_same_end(tiny_model: Models, tmp_p
 
 
 def test_what_is_looked_at_is_done_first(tiny_model: Models, tmp_path: Path) -> None:
-    begun = open_scan(lazy(np.stack([PLANE, PLANE]), "ZYX"), tiny_model(), tmp_path / "a.zarr", **WISHES)
+    begun = open_scan(
+        lazy(np.stack([PLANE, PLANE]), "ZYX"), tiny_model(), tmp_path / "a.zarr", **WISHES
+    )
     begun.want((1,), ((100, 180), (150, 250)))
     seen = [block for block in begun.blocks if block.meets((1,), ((100, 180), (150, 250)))]
     assert 0 < len(seen) < len(begun.blocks) / 4
@@ -191,10 +224,8 @@ def test_what_is_looked_at_is_done_first(tiny_model: Models, tmp_path: Path) -> 
 def test_levels_show_what_is_there(tiny_model: Models, tmp_path: Path) -> None:
     begun = open_scan(lazy(), tiny_model(), tmp_path / "a.zarr", **WISHES)
     assert not np.asarray(begun.levels[0]).any()
-    steps = begun.steps()
-    next(steps), next(steps)
+    begin(begun, 1)
     shown = np.asarray(begun.levels[0])
-    steps.close()
     done = next(block for block in begun.blocks if begun.is_done(block))
     assert shown[done.y : done.y + done.height, done.x : done.x + done.width].any()
 
@@ -204,7 +235,9 @@ def test_blocks_from_other_processes_make_the_same(tiny_model: Models, tmp_path:
     expected = restored(source, model, tmp_path / "a.zarr")
     begun = open_scan(source, model, tmp_path / "b.zarr", **WISHES)
     for block in reversed(begun.missing()):
-        begun.store.write_block(block.index, block.y, block.x, restore_block(block, source.data, begun.plan, model))
+        begun.store.write_block(
+            block.index, block.y, block.x, restore_block(block, source.data, begun.plan, model)
+        )
         begun.arrived(block)
     assert np.array_equal(read_image(begun.finish()).data, expected)
 
@@ -241,8 +274,12 @@ class Trouble:
         return PLANE[key]
 
 
-def test_a_source_that_cannot_be_read_ends_the_work_in_a_sentence(tiny_model: Models, tmp_path: Path) -> None:
-    begun = open_scan(Micrograph(Trouble(), "YX"), tiny_model(), tmp_path / "a.zarr", window=(0, 4000), **WISHES)
+def test_a_source_that_cannot_be_read_ends_the_work_in_a_sentence(
+    tiny_model: Models, tmp_path: Path
+) -> None:
+    begun = open_scan(
+        Micrograph(Trouble(), "YX"), tiny_model(), tmp_path / "a.zarr", window=(0, 4000), **WISHES
+    )
     with pytest.raises(FileError, match="copy it again"):
         finished(begun.steps())
     assert 0 < len(begun.missing()) < len(begun.blocks)
@@ -254,7 +291,9 @@ class Usage(NamedTuple):
     free: int
 
 
-@pytest.mark.parametrize(("size", "said"), [(2.5e12, "2,500.0 GB"), (1e8, "0.1 GB"), (4e5, "0.4 MB")])
+@pytest.mark.parametrize(
+    ("size", "said"), [(2.5e12, "2,500.0 GB"), (1e8, "0.1 GB"), (4e5, "0.4 MB")]
+)
 def test_small_amounts_are_not_nothing(size: float, said: str) -> None:
     assert room.amount(size) == said
 
@@ -290,7 +329,9 @@ def test_a_disk_that_fills_keeps_what_is_done_and_nothing_where_that_is_nothing(
     assert len(again.blocks) - len(again.missing()) == blocks
 
 
-def test_wrong_images_and_names_are_refused_before_anything_is_written(tiny_model: Models, tmp_path: Path) -> None:
+def test_wrong_images_and_names_are_refused_before_anything_is_written(
+    tiny_model: Models, tmp_path: Path
+) -> None:
     with pytest.raises(ImageError, match="grey"):
         open_scan(lazy(), tiny_model(3), tmp_path / "a.zarr")
     (tmp_path / "b.zarr").mkdir()
@@ -299,11 +340,11 @@ def test_wrong_images_and_names_are_refused_before_anything_is_written(tiny_mode
     assert [path.name for path in tmp_path.iterdir()] == ["b.zarr"]
 
 
-def test_a_job_that_somebody_altered_is_not_gone_on_with(tiny_model: Models, tmp_path: Path) -> None:
+def test_a_job_that_somebody_altered_is_not_gone_on_with(
+    tiny_model: Models, tmp_path: Path
+) -> None:
     path = tmp_path / "a.zarr"
-    steps = open_scan(lazy(), tiny_model(), path, in_place=True, **WISHES).steps()
-    next(steps), next(steps)
-    steps.close()
+    begin(open_scan(lazy(), tiny_model(), path, in_place=True, **WISHES), 1)
     attributes = (path / "zarr.json").read_text()
     (path / "zarr.json").write_text(attributes.replace('\\"tile\\": 64', '\\"tile\\": \\"x\\"'))
     begun = open_scan(lazy(), tiny_model(), path, in_place=True, **WISHES)
@@ -313,7 +354,9 @@ def test_a_job_that_somebody_altered_is_not_gone_on_with(tiny_model: Models, tmp
 
 
 @pytest.mark.parametrize("kind", ["plane", "colours"])
-def test_the_mean_of_eight_orientations_is_what_it_is_in_memory(tiny_model: Models, tmp_path: Path, kind: str) -> None:
+def test_the_mean_of_eight_orientations_is_what_it_is_in_memory(
+    tiny_model: Models, tmp_path: Path, kind: str
+) -> None:
     model, data, axes = tiny_model(), PART, "YX"
     if kind == "colours":
         model, axes = tiny_model(3), "ZYXS"
@@ -323,16 +366,16 @@ def test_the_mean_of_eight_orientations_is_what_it_is_in_memory(tiny_model: Mode
     result = read_image(finished(begun.steps())).data
     mean, spread = finished(steps)
     np.testing.assert_allclose(result.astype(int), mean.astype(int), rtol=0, atol=1)
-    np.testing.assert_allclose(read_image(maps_path(path, "disagreement")).data, spread, rtol=1e-3, atol=0.05)
+    np.testing.assert_allclose(
+        read_image(maps_path(path, "disagreement")).data, spread, rtol=1e-3, atol=0.05
+    )
     assert not np.array_equal(result, restored(lazy(data, axes), model, tmp_path / "one.zarr"))
 
 
 def test_the_mean_of_eight_is_gone_on_with(tiny_model: Models, tmp_path: Path) -> None:
     model, path = tiny_model(), tmp_path / "a.zarr"
     undisturbed = restored(lazy(PART), model, tmp_path / "b.zarr", **EIGHT, ensemble=True)
-    steps = open_scan(lazy(PART), model, path, **EIGHT, ensemble=True).steps()
-    next(steps), next(steps), next(steps)
-    steps.close()
+    begin(open_scan(lazy(PART), model, path, **EIGHT, ensemble=True), 2)
     again = open_scan(lazy(PART), model, path, **EIGHT, ensemble=True)
     assert len(again.blocks) - len(again.missing()) == 2
     assert np.array_equal(restored(lazy(PART), model, path, **EIGHT, ensemble=True), undisturbed)

@@ -1,4 +1,6 @@
-"""What is shown of a scan on its way: done parts from the result, the rest from the source, at every level."""
+"""What is shown of a scan on its way: done parts from the result, the rest from the source, at
+every level.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 TILE = 512
 
 
-def begun(image: np.ndarray, model: Model, folder: Path, blocks: int, monkeypatch: pytest.MonkeyPatch) -> Scan:
+def begun(
+    image: np.ndarray, model: Model, folder: Path, blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> Scan:
     """A scan of which so many blocks, or a few more, are done."""
     monkeypatch.setattr("napari_mdeblurgan.restoration.scan.fitting_batch", lambda *_: 1)
     scan = open_scan(Micrograph(image, "YX"), model, folder / "a.ome.zarr", tile=TILE, device="cpu")
@@ -39,7 +43,9 @@ def test_each_level_shows_done_blocks_of_the_result_and_elsewhere_the_source(
 ) -> None:
     image = np.random.default_rng(0).integers(1, 255, (1100, 1300)).astype(np.uint8)
     scan = begun(image, tiny_model(1), tmp_path, 1, monkeypatch)
-    view = SourceView(da.from_array(image, chunks=200) if lazy else image, (), scan.plan, scan.levels)
+    view = SourceView(
+        da.from_array(image, chunks=200) if lazy else image, (), scan.plan, scan.levels
+    )
     done = np.zeros(image.shape, bool)
     for block in scan.blocks:
         if scan.is_done(block):
@@ -48,7 +54,9 @@ def test_each_level_shows_done_blocks_of_the_result_and_elsewhere_the_source(
     assert 0 < done.mean() < 1
     enlarged = [image.repeat(2, 0).repeat(2, 1), image, halved(image)]
     there = [done.repeat(2, 0).repeat(2, 1), done, done[::2, ::2]]
-    for shown, made, source, known in zip(levels_over(scan, view), scan.levels, enlarged, there, strict=True):
+    for shown, made, source, known in zip(
+        levels_over(scan, view), scan.levels, enlarged, there, strict=True
+    ):
         np.testing.assert_array_equal(np.asarray(shown), np.where(known, np.asarray(made), source))
 
 
@@ -69,7 +77,9 @@ def test_what_stands_in_at_once_is_the_source_in_memory_and_grey_for_one_on_disk
     scan = begun(image, tiny_model(1), tmp_path, 0, monkeypatch)
     spans = (range(100, 300), range(40, 90))
     expected = image[50:150, 20:45].repeat(2, 0).repeat(2, 1)
-    np.testing.assert_array_equal(SourceView(image, (), scan.plan, scan.levels).at_once(0, spans), expected)
+    np.testing.assert_array_equal(
+        SourceView(image, (), scan.plan, scan.levels).at_once(0, spans), expected
+    )
     on_disk = SourceView(da.from_array(image, chunks=200), (), scan.plan, scan.levels)
     assert len(np.unique(on_disk.at_once(0, spans))) == 1
     assert on_disk.at_once(0, spans).all()

@@ -1,4 +1,6 @@
-"""A finished result made softer: the same as the network's last stage, part by part, on disk as in memory."""
+"""A finished result made softer: the same as the network's last stage, part by part, on disk as in
+memory.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,16 @@ def test_a_softened_result_is_what_the_networks_last_stage_makes(
     image, rgb = RANDOM.random(shape).astype(np.float32), len(shape) == 3
     model = tiny_model(channels=3 if rgb else 1)
     options = {"precision": "float32", "window": (0, 1)}
-    bare, soft = (np.asarray(restore(image, model, softness=sigma, **options)) for sigma in (0, 1.3))
+    bare, soft = (
+        np.asarray(restore(image, model, softness=sigma, **options)) for sigma in (0, 1.3)
+    )
     inside = (slice(6, -6),) * 2  # the network makes something of what is mirrored beyond the edge
     np.testing.assert_allclose(softened_plane(bare, 1.3, rgb=rgb)[inside], soft[inside], atol=2e-5)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int32", "float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "uint16", "int32", "float16", "float32", "float64"]
+)
 def test_type_and_a_flat_image_stay_as_they_are(dtype: str) -> None:
     flat = np.full((20, 30), 1, dtype)
     soft = softened_plane(flat, 2, rgb=False)
@@ -66,19 +72,31 @@ def test_levels_on_disk_are_softened_as_they_are_read(colours: tuple[int, ...]) 
     rgb = bool(colours)
     soft = SoftLevels(levels, rgb=rgb, sigma=1.2)
     for level, sigma in enumerate((1.2, 0.6)):
-        whole = np.stack([softened_plane(plane, sigma, rgb=rgb) for plane in np.asarray(levels[level])])
-        for index in ((slice(None),) * 3, (1, slice(5, 40), slice(3, 9)), (slice(None), slice(None, None, 3), 20)):
+        whole = np.stack(
+            [softened_plane(plane, sigma, rgb=rgb) for plane in np.asarray(levels[level])]
+        )
+        for index in (
+            (slice(None),) * 3,
+            (1, slice(5, 40), slice(3, 9)),
+            (slice(None), slice(None, None, 3), 20),
+        ):
             assert np.array_equal(soft.arrays[level][index].compute(), whole[index])
     if rgb:
-        assert np.array_equal(soft.arrays[0][1, :, 4, :3].compute(), softened_plane(fine[1], 1.2, rgb=True)[:, 4, :3])
+        assert np.array_equal(
+            soft.arrays[0][1, :, 4, :3].compute(), softened_plane(fine[1], 1.2, rgb=True)[:, 4, :3]
+        )
     soft.sigma = 0
     assert np.array_equal(soft.arrays[0].compute(), fine)
 
 
-def test_what_was_prepared_for_a_softness_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_prepared_for_a_softness_is_not_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     soft = SoftLevels([da.from_array(RANDOM.random((64, 64)), 32)], rgb=False)
     part = slice(5, 50), slice(0, 40)
     soft.prepare(2.0, 0, part)
     soft.sigma = 2.0
-    monkeypatch.setattr(softened_result, "softened_part", lambda *_, **__: pytest.fail("made again"))
+    monkeypatch.setattr(
+        softened_result, "softened_part", lambda *_, **__: pytest.fail("made again")
+    )
     soft.arrays[0][part].compute()

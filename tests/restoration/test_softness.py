@@ -1,4 +1,6 @@
-"""How soft a result is to be: what "auto" means, and that every route gives the same soft result."""
+"""How soft a result is to be: what "auto" means, and that every route gives the
+same soft result.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ EXACT = {"precision": "float32", "window": (0, 1)}
 
 @pytest.mark.parametrize(
     ("aperture", "wavelength_um", "pixel_um", "expected"),
-    [(0.15, 0.53, 1.3, 0.571), (0.5, 0.53, 0.325, 0.685), (1.4, 0.53, 0.065, 1.223), (0.5, None, 0.325, 0.711)],
+    [
+        (0.15, 0.53, 1.3, 0.571),
+        (0.5, 0.53, 0.325, 0.685),
+        (1.4, 0.53, 0.065, 1.223),
+        (0.5, None, 0.325, 0.711),
+    ],
 )
 def test_auto_is_0_21_wavelengths_over_aperture(
     aperture: float, wavelength_um: float | None, pixel_um: float, expected: float
@@ -41,14 +48,25 @@ def test_auto_is_0_21_wavelengths_over_aperture(
 
 
 def test_where_nothing_is_known_auto_is_the_prior() -> None:
-    assert chosen_softness("auto") == chosen_softness("auto", Objective(0.5)) == chosen_softness("auto", None, 0.5)
-    assert (chosen_softness("auto").sigma, chosen_softness("auto").reason) == (0.0, "objective not known")
+    assert (
+        chosen_softness("auto")
+        == chosen_softness("auto", Objective(0.5))
+        == chosen_softness("auto", None, 0.5)
+    )
+    assert (chosen_softness("auto").sigma, chosen_softness("auto").reason) == (
+        0.0,
+        "objective not known",
+    )
     assert chosen_softness("auto", unknown=0.5).sigma == 0.5
-    assert chosen_softness("auto", Objective(0.5), 0.5, unknown=0.5).sigma == pytest.approx(0.462, abs=1e-3)
+    assert chosen_softness("auto", Objective(0.5), 0.5, unknown=0.5).sigma == pytest.approx(
+        0.462, abs=1e-3
+    )
     assert chosen_softness(1.2, Objective(0.5), 0.3, unknown=0.5).sigma == 1.2
 
 
-def test_a_model_tells_how_soft_its_results_are_where_nothing_is_known(tiny_model: Models, tmp_path: Path) -> None:
+def test_a_model_tells_how_soft_its_results_are_where_nothing_is_known(
+    tiny_model: Models, tmp_path: Path
+) -> None:
     bare = tiny_model()
     save_model(bare.network, replace(bare.card, softness=0.7), tmp_path / "soft.safetensors")
     soft = load_model(tmp_path / "soft.safetensors")
@@ -59,16 +77,23 @@ def test_a_model_tells_how_soft_its_results_are_where_nothing_is_known(tiny_mode
 
 
 def test_bundled_models_which_know_no_objective_soften_a_little() -> None:
-    assert [read_card(model_path(name)).softness for name in ("gray-x2", "rgb-x2")] == [SOFTNESS, SOFTNESS]
+    assert [read_card(model_path(name)).softness for name in ("gray-x2", "rgb-x2")] == [
+        SOFTNESS,
+        SOFTNESS,
+    ]
 
 
 @pytest.mark.parametrize("wanted", [-0.1, 9, float("nan"), "soft", None, True])
-def test_an_impossible_softness_is_refused_in_a_sentence(tiny_model: Models, wanted: object) -> None:
+def test_an_impossible_softness_is_refused_in_a_sentence(
+    tiny_model: Models, wanted: object
+) -> None:
     with pytest.raises(ImageError, match=r"softness.*give 0 to 8"):
         restore(IMAGE, tiny_model(), softness=wanted)
 
 
-@pytest.mark.parametrize(("aperture", "wavelength_um"), [(0, None), (1.8, None), (float("nan"), None), (0.5, -1.0)])
+@pytest.mark.parametrize(
+    ("aperture", "wavelength_um"), [(0, None), (1.8, None), (float("nan"), None), (0.5, -1.0)]
+)
 def test_an_impossible_objective_is_refused(aperture: float, wavelength_um: float | None) -> None:
     with pytest.raises(ImageError, match="impossible"):
         Objective(aperture, wavelength_um)
@@ -91,7 +116,9 @@ def test_a_soft_result_is_the_bare_one_blurred(tiny_model: Models, channels: int
 def test_tiled_equals_whole(tiny_model: Models, softness: float) -> None:
     whole = restore(IMAGE, tiny_model(), tile=4096, softness=softness, **EXACT)
     tiled = restore(IMAGE, tiny_model(), tile=64, softness=softness, **EXACT)
-    lazy = restore(da.from_array(IMAGE, chunks=60), tiny_model(), tile=64, softness=softness, **EXACT)
+    lazy = restore(
+        da.from_array(IMAGE, chunks=60), tiny_model(), tile=64, softness=softness, **EXACT
+    )
     for other in (tiled, lazy.compute(scheduler="synchronous")):
         np.testing.assert_allclose(other, whole, rtol=0, atol=1e-5 * np.ptp(whole))
 
@@ -102,7 +129,9 @@ def test_a_region_equals_the_same_part_of_the_whole(tiny_model: Models) -> None:
     np.testing.assert_allclose(part, whole[74:240, 122:330], rtol=0, atol=1e-5 * np.ptp(whole))
 
 
-def test_a_scan_on_disk_is_as_soft_and_another_softness_is_another_job(tiny_model: Models, tmp_path: Path) -> None:
+def test_a_scan_on_disk_is_as_soft_and_another_softness_is_another_job(
+    tiny_model: Models, tmp_path: Path
+) -> None:
     source = Micrograph(da.from_array(IMAGE, chunks=100), "YX", {"X": 0.3, "Y": 0.3}, "µm")
     made = open_scan(source, tiny_model(), tmp_path / "a.zarr", softness=1.2, tile=64, **EXACT)
     assert made.plan.softness.sigma == 1.2
@@ -137,5 +166,7 @@ def test_a_model_that_was_fine_tuned_makes_results_as_sharp_as_its_pairs_whateve
 
 def test_the_halo_grows_by_whole_steps_of_the_grid(tiny_model: Models) -> None:
     card = tiny_model().card
-    bare, soft = (make_plan(np.zeros((40, 40), np.uint8), card, softness=s, window=(0, 1)) for s in (0, 2.5))
+    bare, soft = (
+        make_plan(np.zeros((40, 40), np.uint8), card, softness=s, window=(0, 1)) for s in (0, 2.5)
+    )
     assert soft.halo - bare.halo == 8

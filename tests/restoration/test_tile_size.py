@@ -1,4 +1,6 @@
-"""How large tiles are, what their halo costs, and that a scan takes no more memory when it is larger."""
+"""How large tiles are, what their halo costs, and that a scan takes no more memory when it is
+larger.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,19 @@ def test_the_halo_of_a_scan_by_the_bundled_models_costs_at_most_15_percent(
     assert halo_overhead(card, 256, "cpu", precision) > halo_overhead(card, tile, "cpu", precision)
 
 
-def test_less_memory_and_wider_networks_make_smaller_tiles(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_less_memory_and_wider_networks_make_smaller_tiles(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     card = tiny_model().card
     wide = replace(card, architecture=card.architecture | {"width": 64})
-    assert fitting_tile(wide, "cpu", "float32", quick=False) < fitting_tile(card, "cpu", "float32", quick=False)
+    assert fitting_tile(wide, "cpu", "float32", quick=False) < fitting_tile(
+        card, "cpu", "float32", quick=False
+    )
     edges = []
     for available in (2**34, 2**29, 2**20):
-        monkeypatch.setattr(tile_size.psutil, "virtual_memory", lambda available=available: Memory(available))
+        monkeypatch.setattr(
+            tile_size.psutil, "virtual_memory", lambda available=available: Memory(available)
+        )
         edges.append(fitting_tile(wide, "cpu", "float32"))
     assert edges == sorted(set(edges), reverse=True)
     assert edges[-1] == 64
@@ -91,12 +99,14 @@ class Endless:
     def __init__(self, rows):
         self.shape = (rows, 64)
     def __getitem__(self, key):
-        return np.zeros([len(range(*part.indices(n))) for part, n in zip(key, self.shape)], np.uint8)
+        shape = [len(range(*part.indices(n))) for part, n in zip(key, self.shape)]
+        return np.zeros(shape, np.uint8)
 
 wishes = {"tile": 256, "window": (0, 255), "precision": "float32", "identity": "endless"}
 model = load_model(sys.argv[1])
 for rows in (1024, 4096, 81920):
-    steps = open_scan(Micrograph(Endless(rows), "YX"), model, f"{sys.argv[2]}/{rows}.zarr", **wishes).steps()
+    image = Micrograph(Endless(rows), "YX")
+    steps = open_scan(image, model, f"{sys.argv[2]}/{rows}.zarr", **wishes).steps()
     print(max(psutil.Process().memory_info().rss for _ in steps))
 """
 
@@ -107,10 +117,18 @@ def test_a_larger_scan_takes_no_more_memory(tiny_model: Models, tmp_path: Path) 
     model, weights = tiny_model(), tmp_path / "tiny.safetensors"
     save_model(model.network, model.card, weights)
     command = [sys.executable, "-c", MEASURED, str(weights)]
-    more = 4 * 64 * (81920 - 4096)  # bytes of the larger result, without its pyramid; the first pays for libraries
-    for attempt in range(3):  # what is kept is kept each time; what the allocator holds differs from run to run
-        run = subprocess.run([*command, f"{tmp_path}/{attempt}"], check=True, capture_output=True, text=True)
+    more = (
+        4 * 64 * (81920 - 4096)
+    )  # bytes of the larger result, without its pyramid; the first pays for libraries
+    for attempt in range(
+        3
+    ):  # what is kept is kept each time; what the allocator holds differs from run to run
+        run = subprocess.run(
+            [*command, f"{tmp_path}/{attempt}"], check=True, capture_output=True, text=True
+        )
         _, small, large = map(int, run.stdout.split())
         if large - small < more / 4:
             return
-    pytest.fail(f"three times the larger scan took {more / 4:.0f} bytes more, at last {large - small}")
+    pytest.fail(
+        f"three times the larger scan took {more / 4:.0f} bytes more, at last {large - small}"
+    )

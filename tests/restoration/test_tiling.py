@@ -17,7 +17,9 @@ def grids(draw: st.DrawFn) -> TileGrid:
     for length in shape:
         start = draw(st.integers(0, length - 1))
         region.append((start, draw(st.integers(start + 1, length))))
-    return TileGrid(shape, (region[0], region[1]), draw(st.integers(1, 200)), 8 * draw(st.integers(0, 12)))
+    return TileGrid(
+        shape, (region[0], region[1]), draw(st.integers(1, 200)), 8 * draw(st.integers(0, 12))
+    )
 
 
 @given(grids())

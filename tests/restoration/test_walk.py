@@ -1,4 +1,6 @@
-"""The walk over tiles: order, reading and writing at the same time, errors, an early end, memory that runs out."""
+"""The walk over tiles: order, reading and writing at the same time, errors, an early end, memory
+that runs out.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def test_everything_is_read_worked_on_and_written_in_order(plan: RestorationPlan
 
 
 def test_reading_and_writing_go_on_while_work_does(plan: RestorationPlan) -> None:
-    """The work on 1 waits for 2 to be read, and the work on 2 for 0 to be written: one after the other would hang."""
+    """The work on 1 waits for 2 to be read, and the work on 2 for 0 to be written: one after the
+    other would hang.
+    """
     read, written = ({n: threading.Event() for n in range(4)} for _ in range(2))
 
     def work(item: int) -> int:
@@ -79,12 +83,16 @@ def test_reading_and_writing_go_on_while_work_does(plan: RestorationPlan) -> Non
         return item
 
     todo = Todo(places(plan, 4))
-    turns = walk(todo, plan, Operation(reading, work), lambda place, _: written[number(place)].set())
+    turns = walk(
+        todo, plan, Operation(reading, work), lambda place, _: written[number(place)].set()
+    )
     assert flat(turns) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("where", ["read", "work", "write", "items"])
-def test_what_goes_wrong_anywhere_is_raised_and_nothing_is_left_running(plan: RestorationPlan, where: str) -> None:
+def test_what_goes_wrong_anywhere_is_raised_and_nothing_is_left_running(
+    plan: RestorationPlan, where: str
+) -> None:
     before = threading.active_count()
 
     def fail(place: str, item: int) -> int:
@@ -100,7 +108,14 @@ def test_what_goes_wrong_anywhere_is_raised_and_nothing_is_left_running(plan: Re
 
     operation = Operation(lambda item: fail("read", item), lambda item: fail("work", item))
     with pytest.raises(ValueError, match=where):
-        list(walk(Items(places(plan)), plan, operation, lambda place, _: fail("write", number(place)) and None))
+        list(
+            walk(
+                Items(places(plan)),
+                plan,
+                operation,
+                lambda place, _: fail("write", number(place)) and None,
+            )
+        )
     assert threading.active_count() == before
 
 
@@ -109,8 +124,12 @@ def test_closing_writes_what_is_made_and_takes_no_more(plan: RestorationPlan) ->
     worked: list[int] = []
     written: list[int] = []
     before = threading.active_count()
-    operation = Operation(lambda item: taken.append(item) or item, lambda item: worked.append(item) or item)
-    steps = walk(Todo(places(plan)), plan, operation, lambda place, _: written.append(number(place)))
+    operation = Operation(
+        lambda item: taken.append(item) or item, lambda item: worked.append(item) or item
+    )
+    steps = walk(
+        Todo(places(plan)), plan, operation, lambda place, _: written.append(number(place))
+    )
     next(steps)
     steps.close()
     assert len(taken) <= 2
@@ -127,7 +146,9 @@ def test_alike_tiles_come_together_and_those_that_are_wanted_first(plan: Restora
 
 
 class Small(Operation):
-    """Does not fit beyond some pixels at a time; gives the row of the image that each pixel lies in."""
+    """Does not fit beyond some pixels at a time; gives the row of the image that each pixel lies
+    in.
+    """
 
     def __init__(self, rows: int, at_once: int = 1) -> None:
         self.rows, self.at_once, self.tried = rows, at_once, []
@@ -145,10 +166,16 @@ class Small(Operation):
     def finish(self, place: Place, given: Any, made: Any) -> Made:
         y, x = given.y, given.x
         rows = np.arange(y.start, y.stop)[:, None] + np.zeros(x.stop - x.start, int)
-        return {"fine": rows.repeat(2, 0).repeat(2, 1), "coarse": rows, "colours": np.stack([rows] * 3, -1)}
+        return {
+            "fine": rows.repeat(2, 0).repeat(2, 1),
+            "coarse": rows,
+            "colours": np.stack([rows] * 3, -1),
+        }
 
 
-def test_where_memory_runs_out_pieces_are_made_in_parts_and_come_whole(tiny_model: Callable[..., Model]) -> None:
+def test_where_memory_runs_out_pieces_are_made_in_parts_and_come_whole(
+    tiny_model: Callable[..., Model],
+) -> None:
     plan = make_plan(np.zeros((1024, 256), np.uint8), tiny_model().card, tile=256)
     operation, limit = Small(rows=128), TileLimit()
     whole = {"fine": np.zeros((2048, 512), int), "coarse": np.zeros((1024, 256), int)}
@@ -170,7 +197,9 @@ def test_where_memory_runs_out_pieces_are_made_in_parts_and_come_whole(tiny_mode
 
 def test_several_at_a_time_become_fewer_where_memory_runs_out(plan: RestorationPlan) -> None:
     operation, written = Small(rows=EDGE, at_once=2), []
-    turns = walk(Todo(places(plan), 8), plan, operation, lambda place, _: written.append(number(place)))
+    turns = walk(
+        Todo(places(plan), 8), plan, operation, lambda place, _: written.append(number(place))
+    )
     assert sorted(flat(turns)) == sorted(written) == list(range(COUNT))
     assert [len(each) for each in operation.tried if len(each) > 2] == [8, 4]
 

@@ -29,7 +29,9 @@ def watched(work):
 
 @pytest.fixture
 def run_watched() -> Callable[..., list[float]]:
-    """Runs a program that may call `watched(work)`, megabytes by which memory grew; gives the numbers it prints."""
+    """Runs a program that may call `watched(work)`, megabytes by which memory grew; gives the
+    numbers it prints.
+    """
 
     def run(program: str, *arguments: object) -> list[float]:
         command = [sys.executable, "-c", WATCHED + program, *map(str, arguments)]

@@ -40,7 +40,8 @@ def ome(path: Path, sizes: str = SIZES, planes: str = ONE, more: str = "") -> Pa
     width = "" if "SizeX" in sizes else 'SizeX="64"'
     xml = (
         '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
-        f'{more}<Image ID="Image:0"><AnnotationRef ID="A:0"/><Pixels ID="P:0" DimensionOrder="XYCZT" Type="uint8" {width} '
+        f'{more}<Image ID="Image:0"><AnnotationRef ID="A:0"/><Pixels ID="P:0" '
+        f'DimensionOrder="XYCZT" Type="uint8" {width} '
         f'SizeY="64" {sizes}><Channel ID="C:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
     )
     tifffile.imwrite(path, PLAIN, description=xml, metadata=None)
@@ -48,8 +49,10 @@ def ome(path: Path, sizes: str = SIZES, planes: str = ONE, more: str = "") -> Pa
 
 
 MODULO = (
-    '<StructuredAnnotations><XMLAnnotation ID="A:0" Namespace="openmicroscopy.org/omero/dimension/modulo"><Value><Modulo>'
-    f'<ModuloAlongT Type="phase" Start="0" End="{N}" Step="1"/></Modulo></Value></XMLAnnotation></StructuredAnnotations>'
+    '<StructuredAnnotations><XMLAnnotation ID="A:0" '
+    'Namespace="openmicroscopy.org/omero/dimension/modulo"><Value><Modulo>'
+    f'<ModuloAlongT Type="phase" Start="0" End="{N}" '
+    'Step="1"/></Modulo></Value></XMLAnnotation></StructuredAnnotations>'
 )
 
 
@@ -61,7 +64,11 @@ MODULO = (
         ('SizeC="60000" SizeZ="60000" SizeT="60000"', ONE, ""),
         (SIZES, f'<TiffData IFD="0" PlaneCount="{N}"/>', ""),
         (f'{SIZES.replace("1", "2")} SizeX="{N}"', ONE, ""),
-        (f'SizeC="1" SizeZ="{N}" SizeT="1"', f'<TiffData IFD="0" FirstZ="{N - 1}" PlaneCount="1"/>', ""),
+        (
+            f'SizeC="1" SizeZ="{N}" SizeT="1"',
+            f'<TiffData IFD="0" FirstZ="{N - 1}" PlaneCount="1"/>',
+            "",
+        ),
         (SIZES, ONE, MODULO),
     ],
     ids=["frames", "all", "count", "width", "first", "modulo"],
@@ -69,7 +76,9 @@ MODULO = (
 def test_planes_that_cannot_be_in_an_ome_tiff_are_refused(
     tmp_path: Path, reader: Callable[..., Micrograph], sizes: str, planes: str, more: str
 ) -> None:
-    with pytest.raises(FileError, match=r"its OME-XML claims to hold .* planes in [\d,]+ bytes; copy it again"):
+    with pytest.raises(
+        FileError, match=r"its OME-XML claims to hold .* planes in [\d,]+ bytes; copy it again"
+    ):
         reader(ome(tmp_path / "a.ome.tif", sizes, planes, more))
 
 
@@ -95,7 +104,10 @@ def with_dimensions(path: Path, values: dict[int, int], **options: object) -> Pa
 @pytest.mark.parametrize("compression", [None, "zlib", "jpeg", "lzma"])
 @pytest.mark.parametrize("dimensions", [{256: 2**30, 257: 2**30}, {256: 2**31 - 1}])
 def test_a_width_that_cannot_be_in_a_tiff_is_refused(
-    tmp_path: Path, reader: Callable[..., Micrograph], compression: str | None, dimensions: dict[int, int]
+    tmp_path: Path,
+    reader: Callable[..., Micrograph],
+    compression: str | None,
+    dimensions: dict[int, int],
 ) -> None:
     path = with_dimensions(tmp_path / "a.tif", dimensions, compression=compression, tile=(64, 64))
     with pytest.raises(FileError, match="is damaged"):
@@ -103,12 +115,16 @@ def test_a_width_that_cannot_be_in_a_tiff_is_refused(
 
 
 @pytest.mark.parametrize("reader", [read_image, open_image])
-@pytest.mark.parametrize("said", [f"images={N}\nslices={N}", f"images=2\nchannels=60000\nslices=60000\nframes={N}"])
+@pytest.mark.parametrize(
+    "said", [f"images={N}\nslices={N}", f"images=2\nchannels=60000\nslices=60000\nframes={N}"]
+)
 def test_images_that_cannot_be_in_an_imagej_tiff_are_refused(
     tmp_path: Path, reader: Callable[..., Micrograph], said: str
 ) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, PLAIN, description=f"ImageJ=1.54f\n{said}\nhyperstack=true\n", metadata=None)
+    tifffile.imwrite(
+        path, PLAIN, description=f"ImageJ=1.54f\n{said}\nhyperstack=true\n", metadata=None
+    )
     with pytest.raises(FileError, match="is damaged"):
         reader(path)
 
@@ -118,18 +134,30 @@ def test_pixels_that_cannot_be_in_a_png_are_refused_whatever_limit_pillow_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
     def part(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content))
+            + kind
+            + content
+            + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0)
     signature = b"\x89PNG\r\n\x1a\n"
-    image = signature + part(b"IHDR", header) + part(b"IDAT", zlib.compress(b"\0" * 100)) + part(b"IEND", b"")
+    image = (
+        signature
+        + part(b"IHDR", header)
+        + part(b"IDAT", zlib.compress(b"\0" * 100))
+        + part(b"IEND", b"")
+    )
     (tmp_path / "a.png").write_bytes(image)
     monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", None)
     with pytest.raises(FileError, match=r"claims to (have|hold)"):
         read_image(tmp_path / "a.png")
     animated = part(b"acTL", struct.pack(">II", N, 0))
     small = header.replace(struct.pack(">II", *size), struct.pack(">II", 8, 8))
-    (tmp_path / "b.png").write_bytes(image.replace(part(b"IHDR", header), part(b"IHDR", small) + animated))
+    (tmp_path / "b.png").write_bytes(
+        image.replace(part(b"IHDR", header), part(b"IHDR", small) + animated)
+    )
     with pytest.raises(FileError, match=r"claims to hold .* pictures"):
         read_image(tmp_path / "b.png")
 
@@ -148,7 +176,12 @@ def ome_zarr(path: Path, shape: list[int], chunk: list[int] | None = None) -> Pa
 @pytest.mark.parametrize("reader", [read_image, open_image])
 @pytest.mark.parametrize(
     ("shape", "chunk"),
-    [([2**40, 2**40], None), ([2**62, 2**62], None), ([1, 2**40], None), ([2**40, 2**40], [2**40, 2**40])],
+    [
+        ([2**40, 2**40], None),
+        ([2**62, 2**62], None),
+        ([1, 2**40], None),
+        ([2**40, 2**40], [2**40, 2**40]),
+    ],
 )
 def test_pixels_that_nobody_works_with_are_refused_in_an_ome_zarr(
     tmp_path: Path, reader: Callable[..., Micrograph], shape: list[int], chunk: list[int] | None
@@ -157,14 +190,18 @@ def test_pixels_that_nobody_works_with_are_refused_in_an_ome_zarr(
         reader(ome_zarr(tmp_path / "a.ome.zarr", shape, chunk))
 
 
-def test_blocks_of_tiny_chunks_are_no_more_pieces_than_can_be_asked_for_at_once(tmp_path: Path) -> None:
+def test_blocks_of_tiny_chunks_are_no_more_pieces_than_can_be_asked_for_at_once(
+    tmp_path: Path,
+) -> None:
     data = open_image(ome_zarr(tmp_path / "a.ome.zarr", [2**13, 2**13], [1, 1])).data
     assert max(data.chunks[0]) * max(data.chunks[1]) <= 65_536
 
 
 def test_a_tiff_of_more_axes_than_have_names_is_refused(tmp_path: Path) -> None:
     shape = [1] * 40 + [64, 64]
-    tifffile.imwrite(tmp_path / "a.tif", PLAIN, description=json.dumps({"shape": shape}), metadata=None)
+    tifffile.imwrite(
+        tmp_path / "a.tif", PLAIN, description=json.dumps({"shape": shape}), metadata=None
+    )
     with pytest.raises(FileError, match=r"has 42 axes .* save it with fewer"):
         open_image(tmp_path / "a.tif")
 

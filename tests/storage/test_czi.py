@@ -20,7 +20,14 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import SeveralImagesWarning, images_in, open_image, read_image
 from napari_mdeblurgan.storage.objective import Objective
 
-TYPES = {("uint8", 1): 0, ("uint16", 1): 1, ("float32", 1): 2, ("uint8", 3): 3, ("uint16", 3): 4, ("uint8", 4): 9}
+TYPES = {
+    ("uint8", 1): 0,
+    ("uint16", 1): 1,
+    ("float32", 1): 2,
+    ("uint8", 3): 3,
+    ("uint16", 3): 4,
+    ("uint8", 4): 9,
+}
 BLOCK = np.arange(20 * 24, dtype=np.uint16).reshape(20, 24)
 
 
@@ -43,11 +50,18 @@ def _entry(part: Part, position: int) -> bytes:
     kind = TYPES[part.pixels.dtype.name, samples] if part.type is None else part.type
     along = {"X": 0, "Y": 0} | part.at
     sizes = {"X": width, "Y": height}
-    entry = struct.pack("<2siqiiBB4si", b"DV", kind, position, part.part, part.compression, 0, 0, b"", len(along))
+    entry = struct.pack(
+        "<2siqiiBB4si", b"DV", kind, position, part.part, part.compression, 0, 0, b"", len(along)
+    )
     for axis, start in along.items():
         stored = sizes.get(axis, 1)
         entry += struct.pack(
-            "<4siifi", axis.encode(), start, stored * (part.reduced_by if axis in sizes else 1), 0, stored
+            "<4siifi",
+            axis.encode(),
+            start,
+            stored * (part.reduced_by if axis in sizes else 1),
+            0,
+            stored,
         )
     return entry
 
@@ -68,7 +82,11 @@ def write_czi(
     written, positions = b"", []
     for part in parts:
         positions.append(32 + 512 + len(written))
-        order = part.pixels[..., [2, 1, 0, 3][: part.pixels.shape[2]]] if part.pixels.ndim == 3 else part.pixels
+        order = (
+            part.pixels[..., [2, 1, 0, 3][: part.pixels.shape[2]]]
+            if part.pixels.ndim == 3
+            else part.pixels
+        )
         data = np.ascontiguousarray(order).tobytes() if part.data is None else part.data
         head = struct.pack("<iiq", 0, 0, len(data)) + _entry(part, positions[-1])
         written += _segment(b"ZISRAWSUBBLOCK", head.ljust(256, b"\0") + data)
@@ -78,7 +96,11 @@ def write_czi(
     at = 32 + 512 + len(written)
     tail = _segment(b"ZISRAWDIRECTORY", directory)
     metadata = at + len(tail) if xml else 0
-    tail += _segment(b"ZISRAWMETADATA", struct.pack("<ii", len(text), 0).ljust(256, b"\0") + text) if xml else b""
+    tail += (
+        _segment(b"ZISRAWMETADATA", struct.pack("<ii", len(text), 0).ljust(256, b"\0") + text)
+        if xml
+        else b""
+    )
     attachments = 0
     if seconds:
         place = at + len(tail)
@@ -88,7 +110,9 @@ def write_czi(
         tail += _segment(b"ZISRAWATTACH", head.ljust(256, b"\0") + data)
         attachments = at + len(tail)
         tail += _segment(b"ZISRAWATTDIR", struct.pack("<i", 1).ljust(256, b"\0") + entry)
-    head = struct.pack("<iiii16s16siqqiq", 1, 0, 0, 0, b"", b"", file_part, at, metadata, pending, attachments)
+    head = struct.pack(
+        "<iiii16s16siqqiq", 1, 0, 0, 0, b"", b"", file_part, at, metadata, pending, attachments
+    )
     path.write_bytes(_segment(b"ZISRAWFILE", head.ljust(512, b"\0")) + written + tail)
     return path
 
@@ -98,26 +122,34 @@ XML = """<ImageDocument><Metadata>
 <ObjectiveSettings><ObjectiveRef Id="Objective:2"/></ObjectiveSettings>
 <Dimensions><Channels>
 <Channel Id="Channel:0" Name="DAPI"><EmissionWavelength>460</EmissionWavelength></Channel>
-<Channel Id="Channel:1"><Fluor>GFP</Fluor><EmissionWavelength>520</EmissionWavelength><Color>#FF00FF00</Color></Channel>
+<Channel Id="Channel:1"><Fluor>GFP</Fluor><EmissionWavelength>520</EmissionWavelength>
+<Color>#FF00FF00</Color></Channel>
 </Channels>
 <T><Positions><Interval><Start>0</Start><Increment>2.5</Increment></Interval></Positions></T>
-<S><Scenes><Scene Index="0" Name="P1"/><Scene Index="1" Name="P2"/></Scenes></S></Dimensions></Image>
+<S><Scenes><Scene Index="0" Name="P1"/><Scene Index="1" Name="P2"/></Scenes></S></Dimensions>
+</Image>
 <Instrument><Objectives>
 <Objective Id="Objective:1"><LensNA>0.3</LensNA></Objective>
 <Objective Id="Objective:2" Name="Plan-Apochromat 63x/1.40 Oil"><LensNA>1.4</LensNA>
 <NominalMagnification>63</NominalMagnification><Immersion>Oil</Immersion></Objective>
 </Objectives></Instrument></Information>
-<DisplaySetting><Channels><Channel Id="Channel:0"><Color>#FF0000FF</Color><Low>0.1</Low><High>0.5</High></Channel>
+<DisplaySetting><Channels><Channel Id="Channel:0"><Color>#FF0000FF</Color><Low>0.1</Low>
+<High>0.5</High></Channel>
 </Channels></DisplaySetting>
-<Scaling><Items><Distance Id="X"><Value>1E-07</Value></Distance><Distance Id="Y"><Value>2E-07</Value></Distance>
+<Scaling><Items><Distance Id="X"><Value>1E-07</Value></Distance><Distance Id="Y">
+<Value>2E-07</Value></Distance>
 <Distance Id="Z"><Value>5E-07</Value></Distance></Items></Scaling></Metadata></ImageDocument>"""
 
 
 def planes() -> tuple[np.ndarray, list[Part]]:
-    """A time series of stacks of two channels, which begins at a row and a column that are not 0."""
+    """A time series of stacks of two channels, which begins at a row and a
+    column that are not 0.
+    """
     data = np.random.default_rng(0).integers(0, 60000, (2, 3, 2, 20, 24), np.uint16)
     places = np.ndindex(data.shape[:3])
-    parts = [Part(data[t, z, c], {"C": c, "Z": z, "T": t, "X": 100, "Y": -30}) for t, z, c in places]
+    parts = [
+        Part(data[t, z, c], {"C": c, "Z": z, "T": t, "X": 100, "Y": -30}) for t, z, c in places
+    ]
     return data, parts[::-1]  # the order in the file is not that of the planes
 
 
@@ -135,7 +167,9 @@ def test_a_file_is_read_lazily_with_all_that_it_tells(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("xml", ["", XML.replace("Interval", "Nothing")])
-def test_the_time_step_is_that_of_the_time_stamps_where_no_other_is_told(tmp_path: Path, xml: str) -> None:
+def test_the_time_step_is_that_of_the_time_stamps_where_no_other_is_told(
+    tmp_path: Path, xml: str
+) -> None:
     path = write_czi(tmp_path / "a.czi", planes()[1], xml, seconds=(10.0, 13.5))
     assert open_image(path).time_step_s == pytest.approx(3.5)
 
@@ -152,7 +186,9 @@ def test_it_may_be_read_in_another_process_and_in_several_threads(tmp_path: Path
     lazy = pickle.loads(pickle.dumps(open_image(write_czi(tmp_path / "a.czi", parts)).data))  # noqa: S301
     with ThreadPoolExecutor(4) as pool:
         for index, read in zip(
-            np.ndindex(2, 3), pool.map(lambda at: np.asarray(lazy[at]), np.ndindex(2, 3)), strict=True
+            np.ndindex(2, 3),
+            pool.map(lambda at: np.asarray(lazy[at]), np.ndindex(2, 3)),
+            strict=True,
         ):
             np.testing.assert_array_equal(read, data[index])
 
@@ -160,7 +196,9 @@ def test_it_may_be_read_in_another_process_and_in_several_threads(tmp_path: Path
 def test_a_file_that_changes_once_it_is_open_is_not_read_on(tmp_path: Path) -> None:
     lazy = open_image(write_czi(tmp_path / "a.czi", [Part(BLOCK)])).data
     write_czi(tmp_path / "a.czi", [Part(BLOCK), Part(BLOCK, {"Z": 1})])
-    with pytest.raises(FileError, match=r"a\.czi has changed since it was opened; open it again\.$"):
+    with pytest.raises(
+        FileError, match=r"a\.czi has changed since it was opened; open it again\.$"
+    ):
         np.asarray(lazy)
 
 
@@ -176,7 +214,9 @@ def test_without_metadata_only_what_is_known_is_told(tmp_path: Path) -> None:
 
 
 def test_scenes_are_images_of_their_own(tmp_path: Path) -> None:
-    path = write_czi(tmp_path / "a.czi", [Part(BLOCK + s, {"S": s, "X": 1000 * s}) for s in (1, 0)], XML)
+    path = write_czi(
+        tmp_path / "a.czi", [Part(BLOCK + s, {"S": s, "X": 1000 * s}) for s in (1, 0)], XML
+    )
     assert images_in(path) == ("P1", "P2")
     with pytest.warns(SeveralImagesWarning, match='holds 2 images, of which "P1" is taken'):
         np.testing.assert_array_equal(read_image(path).data, BLOCK)
@@ -186,10 +226,20 @@ def test_scenes_are_images_of_their_own(tmp_path: Path) -> None:
 
 
 def test_tiles_lie_where_they_were_taken_later_ones_on_top(tmp_path: Path) -> None:
-    parts = [Part(np.full((20, 24), m, np.uint16), {"M": m, "X": 16 * (m - 1), "Y": 5 * (m - 1)}) for m in (3, 2, 1)]
+    parts = [
+        Part(np.full((20, 24), m, np.uint16), {"M": m, "X": 16 * (m - 1), "Y": 5 * (m - 1)})
+        for m in (3, 2, 1)
+    ]
     data = read_image(write_czi(tmp_path / "a.czi", parts)).data
     assert data.shape == (30, 56)
-    assert [data[0, 0], data[5, 15], data[5, 16], data[10, 31], data[10, 32], data[29, 55]] == [1, 1, 2, 2, 3, 3]
+    assert [data[0, 0], data[5, 15], data[5, 16], data[10, 31], data[10, 32], data[29, 55]] == [
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+    ]
     assert data[0, 55] == 0
 
 
@@ -202,7 +252,9 @@ def test_colours_are_red_green_and_blue(tmp_path: Path, samples: int) -> None:
 
 
 def low_and_high(block: np.ndarray) -> bytes:
-    return bytes((3, 1, 1)) + imagecodecs.zstd_encode(block.view(np.uint8).reshape(-1, 2).T.tobytes())
+    return bytes((3, 1, 1)) + imagecodecs.zstd_encode(
+        block.view(np.uint8).reshape(-1, 2).T.tobytes()
+    )
 
 
 @pytest.mark.parametrize(
@@ -225,7 +277,10 @@ def test_compressed_pixels_are_those_that_were_written(
 def test_compressed_colours_are_red_green_and_blue(tmp_path: Path) -> None:
     data = np.random.default_rng(1).integers(0, 255, (20, 24, 3), np.uint8)
     bgr = np.ascontiguousarray(data[..., ::-1])
-    for compression, written in ((4, imagecodecs.jpegxr_encode(data)), (5, imagecodecs.zstd_encode(bgr.tobytes()))):
+    for compression, written in (
+        (4, imagecodecs.jpegxr_encode(data)),
+        (5, imagecodecs.zstd_encode(bgr.tobytes())),
+    ):
         part = Part(data, compression=compression, data=written)
         np.testing.assert_array_equal(read_image(write_czi(tmp_path / "a.czi", [part])).data, data)
 
@@ -274,9 +329,17 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, share: float) -> No
         ([Part(BLOCK, compression=77)], {}, r"has a compression that is not read \(number 77\)"),
         ([Part(BLOCK, reduced_by=2)], {}, "holds no image"),
         ([], {}, "holds no image"),
-        ([Part(BLOCK)], {"xml": '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'}, "is damaged: its XML defines entities"),
+        (
+            [Part(BLOCK)],
+            {"xml": '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'},
+            "is damaged: its XML defines entities",
+        ),
         ([Part(BLOCK, compression=5, data=b"nothing")], {}, "cannot be read"),
-        ([Part(BLOCK, compression=4, data=imagecodecs.jpegxr_encode(BLOCK[:8, :8]))], {}, "cannot be read"),
+        (
+            [Part(BLOCK, compression=4, data=imagecodecs.jpegxr_encode(BLOCK[:8, :8]))],
+            {},
+            "cannot be read",
+        ),
     ],
 )
 def test_what_is_not_read_is_refused_in_one_sentence(
@@ -306,8 +369,12 @@ def test_a_claim_of_more_than_there_is_takes_no_memory(tmp_path: Path, where: st
     path = write_czi(tmp_path / "a.czi", parts)
     if where in ("large", "compressed"):
         content = path.read_bytes()
-        path.write_bytes(content.replace(struct.pack("<4sii", b"X", 0, 24), struct.pack("<4sii", b"X", 0, huge)))
-        path.write_bytes(path.read_bytes().replace(struct.pack("<fi", 0, 24), struct.pack("<fi", 0, huge)))
+        path.write_bytes(
+            content.replace(struct.pack("<4sii", b"X", 0, 24), struct.pack("<4sii", b"X", 0, huge))
+        )
+        path.write_bytes(
+            path.read_bytes().replace(struct.pack("<fi", 0, 24), struct.pack("<fi", 0, huge))
+        )
     tracemalloc.start()
     try:
         with pytest.raises(FileError, match=r"a\.czi .*\S$"):
@@ -318,14 +385,22 @@ def test_a_claim_of_more_than_there_is_takes_no_memory(tmp_path: Path, where: st
 
 
 def test_files_of_zeiss_own_library_are_read(tmp_path: Path) -> None:
-    """An independent writer, which is under the LGPL and therefore only used here, where it is installed."""
+    """An independent writer, which is under the LGPL and therefore only used here, where it is
+    installed.
+    """
     czi = pytest.importorskip("pylibCZIrw.czi")
     data, _ = planes()
     path = tmp_path / "a.czi"
-    with czi.create_czi(str(path), compression_options="zstd1:ExplicitLevel=2;PreProcess=HiLoByteUnpack") as file:
+    with czi.create_czi(
+        str(path), compression_options="zstd1:ExplicitLevel=2;PreProcess=HiLoByteUnpack"
+    ) as file:
         for t, z, c in np.ndindex(data.shape[:3]):
-            file.write(data[t, z, c][..., None] // 256, plane={"T": t, "Z": z, "C": c}, location=(7, -9))
-        file.write_metadata("a", channel_names={0: "DAPI", 1: "GFP"}, scale_x=1e-7, scale_y=2e-7, scale_z=5e-7)
+            file.write(
+                data[t, z, c][..., None] // 256, plane={"T": t, "Z": z, "C": c}, location=(7, -9)
+            )
+        file.write_metadata(
+            "a", channel_names={0: "DAPI", 1: "GFP"}, scale_x=1e-7, scale_y=2e-7, scale_z=5e-7
+        )
     image = read_image(path)
     np.testing.assert_array_equal(image.data, data // 256)
     assert (image.axes, image.unit, image.channel_names) == ("TZCYX", "µm", ("DAPI", "GFP"))

@@ -27,7 +27,11 @@ FIRE = np.random.default_rng(0).integers(0, 255, (3, 256)).astype(np.uint8)
 BLUE = ChannelDisplay((0, 0, 255), None, (10, 200))
 RED = ChannelDisplay((255, 0, 0), None, (0, 4000), active=False)
 TABLE = ChannelDisplay.of(FIRE, (5, 50))
-TWO = Micrograph(np.random.default_rng(0).integers(0, 4000, (2, 6, 8), np.uint16), "CYX", channel_names=("DAPI", "GFP"))
+TWO = Micrograph(
+    np.random.default_rng(0).integers(0, 4000, (2, 6, 8), np.uint16),
+    "CYX",
+    channel_names=("DAPI", "GFP"),
+)
 
 
 def shown(image: Micrograph, *display: ChannelDisplay) -> Micrograph:
@@ -72,7 +76,9 @@ def test_every_channel_is_shown_in_one_way() -> None:
 
 
 @pytest.mark.parametrize("display", [(BLUE, RED), (TABLE, RED), ()])
-def test_ome_zarr_keeps_colours_tables_and_limits(tmp_path: Path, display: tuple[ChannelDisplay, ...]) -> None:
+def test_ome_zarr_keeps_colours_tables_and_limits(
+    tmp_path: Path, display: tuple[ChannelDisplay, ...]
+) -> None:
     write_image(tmp_path / "a.zarr", shown(TWO, *display))
     assert open_image(tmp_path / "a.zarr").display == display
     assert read_image(tmp_path / "a.zarr").channel_names == ("DAPI", "GFP")
@@ -80,24 +86,39 @@ def test_ome_zarr_keeps_colours_tables_and_limits(tmp_path: Path, display: tuple
 
 def test_ome_zarr_says_them_in_words_that_other_programs_read(tmp_path: Path) -> None:
     write_image(tmp_path / "a.zarr", shown(TWO, BLUE, RED))
-    channels = json.loads((tmp_path / "a.zarr/zarr.json").read_text())["attributes"]["ome"]["omero"]["channels"]
+    channels = json.loads((tmp_path / "a.zarr/zarr.json").read_text())["attributes"]["ome"][
+        "omero"
+    ]["channels"]
     assert [channel["color"] for channel in channels] == ["0000FF", "FF0000"]
     assert [channel["active"] for channel in channels] == [True, False]
-    assert [(channel["window"]["start"], channel["window"]["end"]) for channel in channels] == [(10, 200), (0, 4000)]
+    assert [(channel["window"]["start"], channel["window"]["end"]) for channel in channels] == [
+        (10, 200),
+        (0, 4000),
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.zarr", "a.ome.tif"])
-def test_an_image_without_an_axis_of_channels_keeps_the_name_of_its_channel(tmp_path: Path, name: str) -> None:
-    write_image(tmp_path / name, Micrograph(TWO.data[0], "YX", channel_names=("DAPI",), display=(BLUE,)))
+def test_an_image_without_an_axis_of_channels_keeps_the_name_of_its_channel(
+    tmp_path: Path, name: str
+) -> None:
+    write_image(
+        tmp_path / name, Micrograph(TWO.data[0], "YX", channel_names=("DAPI",), display=(BLUE,))
+    )
     again = read_image(tmp_path / name)
     assert (again.channel_names, again.display) == (("DAPI",), (BLUE,))
 
 
 def test_a_single_channel_without_a_name_keeps_its_colour(tmp_path: Path) -> None:
-    image = Micrograph(TWO.data[0], "YX", display=(TABLE,), grey_calibration=GreyCalibration(0, (1, 2), "OD"))
+    image = Micrograph(
+        TWO.data[0], "YX", display=(TABLE,), grey_calibration=GreyCalibration(0, (1, 2), "OD")
+    )
     write_image(tmp_path / "a.zarr", image)
     again = read_image(tmp_path / "a.zarr")
-    assert (again.display, again.grey_calibration, again.channel_names) == ((TABLE,), image.grey_calibration, ())
+    assert (again.display, again.grey_calibration, again.channel_names) == (
+        (TABLE,),
+        image.grey_calibration,
+        (),
+    )
     lazy = Micrograph(da.from_array(TWO.data[0]), "YX", display=(TABLE,))
     write_image(tmp_path / "b.zarr", lazy)
     assert read_image(tmp_path / "b.zarr").display == (TABLE,)
@@ -116,7 +137,10 @@ def test_ome_tiff_has_colours_as_signed_numbers(tmp_path: Path) -> None:
 def test_colours_of_other_programs_are_read_from_ome_tiff(tmp_path: Path) -> None:
     metadata = {"axes": "CYX", "Channel": {"Name": ["DAPI", "GFP"], "Color": [65535, 16711935]}}
     tifffile.imwrite(tmp_path / "a.ome.tif", TWO.data, photometric="minisblack", metadata=metadata)
-    assert [channel.color for channel in read_image(tmp_path / "a.ome.tif").display] == [(0, 0, 255), (0, 255, 0)]
+    assert [channel.color for channel in read_image(tmp_path / "a.ome.tif").display] == [
+        (0, 0, 255),
+        (0, 255, 0),
+    ]
 
 
 def test_a_plain_tiff_keeps_what_imagej_has_no_place_for(tmp_path: Path) -> None:

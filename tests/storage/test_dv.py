@@ -23,8 +23,12 @@ LENS = 10602  # Olympus 60X/1.40
 SECONDS = 2.5
 
 
-def write_dv(path: Path, data: np.ndarray = STACK, order: int = 2, byteorder: str = "<", **values: Any) -> Path:
-    """A file of (t, z, c, y, x), whose planes are in the order of that number, with a time for each."""
+def write_dv(
+    path: Path, data: np.ndarray = STACK, order: int = 2, byteorder: str = "<", **values: Any
+) -> Path:
+    """A file of (t, z, c, y, x), whose planes are in the order of that number, with a time for
+    each.
+    """
     count = dict(zip("TZC", data.shape, strict=False))
     axes = ORDERS[order]
     planes = data.transpose(*("TZC".index(axis) for axis in axes), 3, 4)
@@ -39,7 +43,15 @@ def write_dv(path: Path, data: np.ndarray = STACK, order: int = 2, byteorder: st
         "n_sections": sections,
         "pixel_type": TYPES[data.dtype.name],
     }
-    told |= {"dx": 0.1, "dy": 0.2, "dz": 0.5, "ext_hdr_len": len(extended), "dvid": -16224, "n_ints": 8, "n_floats": 24}
+    told |= {
+        "dx": 0.1,
+        "dy": 0.2,
+        "dz": 0.5,
+        "ext_hdr_len": len(extended),
+        "dvid": -16224,
+        "n_ints": 8,
+        "n_floats": 24,
+    }
     told |= {
         "lens_num": LENS,
         "nt": count["T"],
@@ -57,12 +69,16 @@ def write_dv(path: Path, data: np.ndarray = STACK, order: int = 2, byteorder: st
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("byteorder", ["<", ">"])
-def test_a_file_is_read_lazily_with_all_that_it_tells(tmp_path: Path, order: int, byteorder: str) -> None:
+def test_a_file_is_read_lazily_with_all_that_it_tells(
+    tmp_path: Path, order: int, byteorder: str
+) -> None:
     image = open_image(write_dv(tmp_path / "cells.dv", order=order, byteorder=byteorder))
     assert isinstance(image.data, da.Array)
     assert (image.axes, image.name, image.data.dtype) == ("TZCYX", "cells", np.dtype("=u2"))
     np.testing.assert_array_equal(np.asarray(image.data), STACK)
-    np.testing.assert_array_equal(np.asarray(image.data[1, :, 0, 3:9, -5:]), STACK[1, :, 0, 3:9, -5:])
+    np.testing.assert_array_equal(
+        np.asarray(image.data[1, :, 0, 3:9, -5:]), STACK[1, :, 0, 3:9, -5:]
+    )
     assert image.pixel_size == pytest.approx({"X": 0.1, "Y": 0.2, "Z": 0.5})
     assert (image.unit, image.time_step_s) == ("µm", SECONDS)
     assert image.objective == Objective(1.4, 0.49, 60, "Oil")
@@ -75,7 +91,12 @@ def test_a_lens_of_an_unknown_number_is_not_made_up(tmp_path: Path) -> None:
 def test_a_single_plane_is_a_plane(tmp_path: Path) -> None:
     path = write_dv(tmp_path / "a.r3d", STACK[:1, :1, :1].astype(np.float32))
     image = read_image(path)
-    assert (image.axes, image.data.dtype, image.time_step_s, images_in(path)) == ("YX", np.float32, None, ("0",))
+    assert (image.axes, image.data.dtype, image.time_step_s, images_in(path)) == (
+        "YX",
+        np.float32,
+        None,
+        ("0",),
+    )
     np.testing.assert_array_equal(image.data, STACK[0, 0, 0])
 
 
@@ -101,7 +122,9 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, share: float) -> No
         ({"dvid": 1}, "is not a DV file"),
     ],
 )
-def test_what_is_not_read_is_refused_in_one_sentence(tmp_path: Path, values: dict[str, int], sentence: str) -> None:
+def test_what_is_not_read_is_refused_in_one_sentence(
+    tmp_path: Path, values: dict[str, int], sentence: str
+) -> None:
     path = write_dv(tmp_path / "a.dv", **values)
     tracemalloc.start()
     try:

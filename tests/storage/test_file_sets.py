@@ -22,19 +22,27 @@ def uuid(number: int) -> str:
 
 def image_xml(number: int, pixels: str, size_um: float = 0.5, planes: int = PLANES) -> str:
     return (
-        f'<Image ID="Image:{number}" Name="pos{number}"><Pixels ID="Pixels:{number}" DimensionOrder="XYZCT" Type="uint8" '
-        f'SizeX="{WIDTH}" SizeY="{HEIGHT}" SizeZ="{planes}" SizeC="1" SizeT="1" PhysicalSizeX="{size_um}" '
-        f'PhysicalSizeY="{size_um}"><Channel ID="Channel:{number}:0" SamplesPerPixel="1"/>{pixels}</Pixels></Image>'
+        f'<Image ID="Image:{number}" Name="pos{number}"><Pixels ID="Pixels:{number}" '
+        'DimensionOrder="XYZCT" Type="uint8" '
+        f'SizeX="{WIDTH}" SizeY="{HEIGHT}" SizeZ="{planes}" SizeC="1" SizeT="1" '
+        f'PhysicalSizeX="{size_um}" '
+        f'PhysicalSizeY="{size_um}"><Channel ID="Channel:{number}:0" '
+        f'SamplesPerPixel="1"/>{pixels}</Pixels></Image>'
     )
 
 
 def plane_xml(file: str, number: int, z: int, page: int) -> str:
     place = f'<UUID FileName="{file}">{uuid(number)}</UUID>'
-    return f'<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="{page}" PlaneCount="1">{place}</TiffData>'
+    return (
+        f'<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="{page}" '
+        f'PlaneCount="1">{place}</TiffData>'
+    )
 
 
 def write_file(path: Path, number: int, images: str, values: list[int]) -> None:
-    xml = f'<?xml version="1.0" encoding="UTF-8"?><OME {SCHEMA} UUID="{uuid(number)}">{images}</OME>'
+    xml = (
+        f'<?xml version="1.0" encoding="UTF-8"?><OME {SCHEMA} UUID="{uuid(number)}">{images}</OME>'
+    )
     with tifffile.TiffWriter(path, ome=False) as file:
         for page, value in enumerate(values):
             description = None if page else xml.encode()
@@ -46,7 +54,8 @@ def write_file(path: Path, number: int, images: str, values: list[int]) -> None:
 def positions(tmp_path: Path) -> list[Path]:
     """One file for each of two positions; both tell of both."""
     images = "".join(
-        image_xml(n, "".join(plane_xml(f"pos{n}.ome.tif", n, z, z) for z in range(PLANES)), 0.5 + n) for n in range(2)
+        image_xml(n, "".join(plane_xml(f"pos{n}.ome.tif", n, z, z) for z in range(PLANES)), 0.5 + n)
+        for n in range(2)
     )
     paths = [tmp_path / f"pos{n}.ome.tif" for n in range(2)]
     for number, path in enumerate(paths):
@@ -68,7 +77,10 @@ def planes(tmp_path: Path) -> list[Path]:
 def test_of_a_set_of_positions_that_of_the_file_itself_is_read(positions: list[Path], read) -> None:
     for number, path in enumerate(positions):
         image = read(path)
-        assert np.asarray(image.data).mean(axis=(1, 2)).tolist() == [50 + 100 * number, 51 + 100 * number]
+        assert np.asarray(image.data).mean(axis=(1, 2)).tolist() == [
+            50 + 100 * number,
+            51 + 100 * number,
+        ]
         assert image.pixel_size["X"] == 0.5 + number
 
 
@@ -83,7 +95,9 @@ def test_a_position_needs_no_other_to_be_read(positions: list[Path]) -> None:
 def test_a_stack_in_several_files_is_read_whole_or_refused(planes: list[Path], read) -> None:
     assert np.asarray(read(planes[0]).data)[:, 0, 0].tolist() == [50, 51]
     planes[1].unlink()
-    with pytest.raises(FileError, match="lacks 1 of its 2 planes; put the files that belong to it beside it"):
+    with pytest.raises(
+        FileError, match="lacks 1 of its 2 planes; put the files that belong to it beside it"
+    ):
         read(planes[0])
 
 
@@ -97,8 +111,12 @@ def test_an_image_without_pixels_in_the_description_is_passed_over(tmp_path: Pat
 def test_a_colour_map_of_8_bits_is_taken_for_one_of_16(tmp_path: Path, factor: int) -> None:
     indices = np.arange(256, dtype=np.uint8).reshape(16, 16)
     colours = np.stack([np.arange(256), np.arange(256)[::-1], np.full(256, 9)]).astype(np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=colours * factor, metadata=None)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").data, colours.astype(np.uint8).T[indices])
+    tifffile.imwrite(
+        tmp_path / "a.tif", indices, photometric="palette", colormap=colours * factor, metadata=None
+    )
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "a.tif").data, colours.astype(np.uint8).T[indices]
+    )
 
 
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
@@ -111,7 +129,9 @@ def test_ycbcr_that_no_decoder_converts_is_refused(tmp_path: Path, compression: 
 
 @pytest.mark.parametrize("told_by", ["set.companion.ome", "master.ome.tif"])
 @pytest.mark.parametrize("read", [read_image, open_image])
-def test_planes_that_only_name_the_file_that_tells_of_them_are_read_by_it(tmp_path: Path, told_by: str, read) -> None:
+def test_planes_that_only_name_the_file_that_tells_of_them_are_read_by_it(
+    tmp_path: Path, told_by: str, read
+) -> None:
     images = image_xml(0, "".join(plane_xml(f"z{z}.ome.tif", z, z, 0) for z in range(PLANES)))
     for z in range(PLANES):
         only = f'<BinaryOnly MetadataFile="{told_by}" UUID="{uuid(0)}"/>'
@@ -131,7 +151,9 @@ def test_planes_that_only_name_the_file_that_tells_of_them_are_read_by_it(tmp_pa
         read(tmp_path / "z0.ome.tif")
 
 
-@pytest.mark.parametrize("named", ["../set.companion.ome", "/etc/hostname", "gone.companion.ome", "", "."])
+@pytest.mark.parametrize(
+    "named", ["../set.companion.ome", "/etc/hostname", "gone.companion.ome", "", "."]
+)
 def test_only_a_file_beside_it_tells_of_a_plane(tmp_path: Path, named: str) -> None:
     (tmp_path / "in").mkdir()
     images = image_xml(0, plane_xml("a.ome.tif", 0, 0, 0), planes=1)
@@ -145,7 +167,11 @@ def test_only_a_file_beside_it_tells_of_a_plane(tmp_path: Path, named: str) -> N
 
 
 def test_entities_in_the_file_that_tells_of_a_set_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "set.companion.ome").write_text(f'<!DOCTYPE l [<!ENTITY a "aaaa">]><OME {SCHEMA}>&a;</OME>')
+    (tmp_path / "set.companion.ome").write_text(
+        f'<!DOCTYPE l [<!ENTITY a "aaaa">]><OME {SCHEMA}>&a;</OME>'
+    )
     write_file(tmp_path / "a.ome.tif", 0, '<BinaryOnly MetadataFile="set.companion.ome"/>', [50])
-    with pytest.raises(FileError, match=r"set\.companion\.ome is damaged: its XML defines entities"):
+    with pytest.raises(
+        FileError, match=r"set\.companion\.ome is damaged: its XML defines entities"
+    ):
         read_image(tmp_path / "a.ome.tif")

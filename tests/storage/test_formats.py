@@ -32,7 +32,9 @@ def test_no_library_of_a_format_is_imported_before_a_file_of_it_is_opened() -> N
         "from napari_mdeblurgan.storage import open_image; readable(); "
         "print([each for each in packages() if each in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
     assert found.stdout.strip() == "[]"
 
 
@@ -48,7 +50,9 @@ def test_without_its_library_the_command_that_installs_it_is_named(
         mend = r", which needs Python [\d.]+ or newer; save the image as OME-TIFF\.$"
     with pytest.raises(FileError, match=rf"{one.title} needs the package {one.package}{mend}"):
         open_image(path)
-    assert [each.path for each in listed_images(path)] == [path]  # so that a batch says it of this file
+    assert [each.path for each in listed_images(path)] == [
+        path
+    ]  # so that a batch says it of this file
 
 
 def test_the_extra_holds_the_library_of_every_format() -> None:

@@ -10,12 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_mdeblurgan.storage import Micrograph
-from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, Step, seconds_in, unit_of_length
+from napari_mdeblurgan.storage.geometry import (
+    MICROMETRES,
+    Geometry,
+    Step,
+    seconds_in,
+    unit_of_length,
+)
 from napari_mdeblurgan.storage.ome_zarr_layout import UNITS
 
 
 def test_steps_and_origins_are_brought_to_the_unit_of_the_first_axis_that_has_one() -> None:
-    found = Geometry.of({"X": Step(200, "nm", 1000), "Y": Step(0.25, "micron", 2), "Z": Step(-0.001, "mm", 0.5)})
+    found = Geometry.of(
+        {"X": Step(200, "nm", 1000), "Y": Step(0.25, "micron", 2), "Z": Step(-0.001, "mm", 0.5)}
+    )
     assert found.unit == "nm"
     assert found.scale == pytest.approx({"X": 200, "Y": 250, "Z": -1000})
     assert found.origin == pytest.approx({"X": 1000, "Y": 2000, "Z": 5e5})
@@ -23,7 +31,9 @@ def test_steps_and_origins_are_brought_to_the_unit_of_the_first_axis_that_has_on
 
 
 def test_plain_numbers_are_kept_beside_lengths_and_told_apart() -> None:
-    found = Geometry.of({"Z": Step(2.0, None, 4.0), "Y": Step(0.5, "µm"), "X": Step(0.5, "pixel", 3.0)})
+    found = Geometry.of(
+        {"Z": Step(2.0, None, 4.0), "Y": Step(0.5, "µm"), "X": Step(0.5, "pixel", 3.0)}
+    )
     assert (found.scale, found.unit) == ({"Z": 2.0, "Y": 0.5, "X": 0.5}, "µm")
     assert found.unitless == {"Z", "X"}
     assert [found.unit_of(axis) for axis in "ZYXT"] == [None, "µm", None, None]
@@ -34,17 +44,25 @@ def test_plain_numbers_are_kept_beside_lengths_and_told_apart() -> None:
 
 def test_a_scale_that_no_unit_goes_with_is_one_all_the_same() -> None:
     found = Geometry.of({"Y": Step(0.5, None, 10), "X": Step(0.25, "", 20)})
-    assert (found.scale, found.unit, found.origin) == ({"Y": 0.5, "X": 0.25}, None, {"Y": 10, "X": 20})
+    assert (found.scale, found.unit, found.origin) == (
+        {"Y": 0.5, "X": 0.25},
+        None,
+        {"Y": 10, "X": 20},
+    )
     assert not found.lengths
 
 
 @pytest.mark.parametrize("scale", [0.0, math.nan, math.inf, True])
 def test_what_cannot_be_a_scale_is_left_out(scale: float) -> None:
-    assert Geometry.of({"X": Step(scale, "µm"), "Y": Step(1, "µm", math.nan)}) == Geometry({"Y": 1}, "µm")
+    assert Geometry.of({"X": Step(scale, "µm"), "Y": Step(1, "µm", math.nan)}) == Geometry(
+        {"Y": 1}, "µm"
+    )
 
 
 @given(
-    st.floats(-50, 50).filter(lambda value: abs(value) > 1e-3), st.floats(-1e3, 1e3), st.sampled_from([2.0, 4.0, 0.5])
+    st.floats(-50, 50).filter(lambda value: abs(value) > 1e-3),
+    st.floats(-1e3, 1e3),
+    st.sampled_from([2.0, 4.0, 0.5]),
 )
 def test_finer_pixels_fill_the_pixel_they_came_from_whatever_the_direction(
     scale: float, origin: float, density: float
@@ -57,7 +75,9 @@ def test_finer_pixels_fill_the_pixel_they_came_from_whatever_the_direction(
 
 
 def test_an_image_without_units_keeps_its_proportions_and_its_place() -> None:
-    image = Micrograph(np.zeros((2, 4, 6)), "ZYX", {"Z": 2.0, "Y": 1.0, "X": -0.5}, position={"Y": 10.0, "X": 20.0})
+    image = Micrograph(
+        np.zeros((2, 4, 6)), "ZYX", {"Z": 2.0, "Y": 1.0, "X": -0.5}, position={"Y": 10.0, "X": 20.0}
+    )
     frame = image.frame(2)
     assert frame["pixel_size"] == {"Z": 2.0, "Y": 0.5, "X": -0.25}
     assert frame["position"] == {"Z": 0.0, "Y": 9.75, "X": 20.125}
@@ -72,7 +92,8 @@ def test_lengths_of_a_mirrored_image_are_positive() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spelled", "sign"), [("um", "µm"), (" Microns\0", "µm"), ("\\u00B5m", "µm"), ("inches", "in"), ("pixel", None)]
+    ("spelled", "sign"),
+    [("um", "µm"), (" Microns\0", "µm"), ("\\u00B5m", "µm"), ("inches", "in"), ("pixel", None)],
 )
 def test_units_of_length_are_known_however_they_are_spelled(spelled: str, sign: str | None) -> None:
     assert unit_of_length(spelled) == sign
@@ -95,7 +116,9 @@ def test_units_of_length_are_known_however_they_are_spelled(spelled: str, sign: 
         ],
     ],
 )
-def test_units_of_time_are_known_however_they_are_spelled(spelled: str, seconds: float | None) -> None:
+def test_units_of_time_are_known_however_they_are_spelled(
+    spelled: str, seconds: float | None
+) -> None:
     assert seconds_in(spelled) == seconds
 
 

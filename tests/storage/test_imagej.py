@@ -16,7 +16,9 @@ from napari_mdeblurgan.storage.display import GreyCalibration
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)
 
 
-def saved(path: Path, data: np.ndarray = GREY, metadata: dict[str, Any] | None = None, **more: Any) -> Micrograph:
+def saved(
+    path: Path, data: np.ndarray = GREY, metadata: dict[str, Any] | None = None, **more: Any
+) -> Micrograph:
     """What is read of a file that is written in ImageJ's dialect, in memory and lazily alike."""
     tifffile.imwrite(path / "a.tif", data, imagej=True, metadata=metadata or {}, **more)
     image, opened = read_image(path / "a.tif"), open_image(path / "a.tif")
@@ -41,12 +43,19 @@ def saved(path: Path, data: np.ndarray = GREY, metadata: dict[str, Any] | None =
 def test_a_density_is_for_the_unit_that_it_can_be_meant_for(
     tmp_path: Path, unit: str, per_unit: float, of_tags: str, size: float
 ) -> None:
-    image = saved(tmp_path, metadata={"unit": unit}, resolution=(per_unit, per_unit), resolutionunit=of_tags)
+    image = saved(
+        tmp_path, metadata={"unit": unit}, resolution=(per_unit, per_unit), resolutionunit=of_tags
+    )
     assert image.pixel_size == pytest.approx({"X": size, "Y": size})
 
 
 def test_the_density_of_a_screen_is_no_size_in_micrometres(tmp_path: Path) -> None:
-    assert saved(tmp_path, metadata={"unit": "um"}, resolution=(72, 72), resolutionunit="INCH").pixel_size == {}
+    assert (
+        saved(
+            tmp_path, metadata={"unit": "um"}, resolution=(72, 72), resolutionunit="INCH"
+        ).pixel_size
+        == {}
+    )
 
 
 def test_axes_may_have_units_of_their_own(tmp_path: Path) -> None:
@@ -57,7 +66,12 @@ def test_axes_may_have_units_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_stack_that_was_taken_downwards_keeps_distance_and_direction(tmp_path: Path) -> None:
-    image = saved(tmp_path, np.stack([GREY] * 3), {"axes": "ZYX", "unit": "um", "spacing": -0.5}, resolution=(5, 5))
+    image = saved(
+        tmp_path,
+        np.stack([GREY] * 3),
+        {"axes": "ZYX", "unit": "um", "spacing": -0.5},
+        resolution=(5, 5),
+    )
     assert image.pixel_size == pytest.approx({"X": 0.2, "Y": 0.2, "Z": -0.5})
     assert image.physical()[0]["Z"] == 0.5
 
@@ -68,7 +82,9 @@ def test_sizes_in_no_unit_of_length_keep_their_proportions(tmp_path: Path) -> No
 
 
 def test_an_origin_is_the_pixel_whose_corner_lies_at_zero(tmp_path: Path) -> None:
-    image = saved(tmp_path, metadata={"unit": "um", "xorigin": 10, "yorigin": -4}, resolution=(5, 2))
+    image = saved(
+        tmp_path, metadata={"unit": "um", "xorigin": 10, "yorigin": -4}, resolution=(5, 2)
+    )
     assert image.position == pytest.approx({"X": -1.9, "Y": 2.25})
 
 
@@ -84,20 +100,32 @@ def test_a_result_has_the_corner_of_its_source_in_imagej(tmp_path: Path) -> None
         write_image(tmp_path / "b.tif", replace(image, data=finer, **image.frame(2)))
         with tifffile.TiffFile(tmp_path / "b.tif") as tif:
             written = tif.imagej_metadata or {}
-        assert {name: written[name] for name in ("xorigin", "yorigin") if name in written} == pytest.approx(right)
+        assert {
+            name: written[name] for name in ("xorigin", "yorigin") if name in written
+        } == pytest.approx(right)
 
 
 @pytest.mark.parametrize(
     ("told", "seconds"),
-    [({}, 5), ({"tunit": "min"}, 300), ({"tunit": "sec"}, 5), ({"tunit": "ms"}, 0.005), ({"tunit": "h"}, 18_000)],
+    [
+        ({}, 5),
+        ({"tunit": "min"}, 300),
+        ({"tunit": "sec"}, 5),
+        ({"tunit": "ms"}, 0.005),
+        ({"tunit": "h"}, 18_000),
+    ],
 )
-def test_the_interval_of_frames_has_a_unit(tmp_path: Path, told: dict[str, str], seconds: float) -> None:
+def test_the_interval_of_frames_has_a_unit(
+    tmp_path: Path, told: dict[str, str], seconds: float
+) -> None:
     image = saved(tmp_path, np.stack([GREY] * 3), {"axes": "TYX", "finterval": 5.0, **told})
     assert image.time_step_s == pytest.approx(seconds)
 
 
 def test_an_interval_in_no_unit_of_time_is_not_known(tmp_path: Path) -> None:
-    image = saved(tmp_path, np.stack([GREY] * 3), {"axes": "TYX", "finterval": 5.0, "tunit": "frame"})
+    image = saved(
+        tmp_path, np.stack([GREY] * 3), {"axes": "TYX", "finterval": 5.0, "tunit": "frame"}
+    )
     assert image.time_step_s is None
 
 
@@ -110,7 +138,12 @@ def colours(image: Micrograph) -> list[tuple[int, int, int] | None]:
 
 
 def test_tables_and_ranges_of_channels_are_read_and_written(tmp_path: Path) -> None:
-    metadata = {"axes": "CYX", "mode": "composite", "LUTs": [BLUE, FIRE], "Ranges": (10.0, 200.0, 0.0, 90.0)}
+    metadata = {
+        "axes": "CYX",
+        "mode": "composite",
+        "LUTs": [BLUE, FIRE],
+        "Ranges": (10.0, 200.0, 0.0, 90.0),
+    }
     image = saved(tmp_path, np.stack([GREY, GREY]), metadata)
     assert [channel.limits for channel in image.display] == [(10, 200), (0, 90)]
     assert image.display[0].lut is None
@@ -127,9 +160,13 @@ def test_tables_and_ranges_of_channels_are_read_and_written(tmp_path: Path) -> N
 
 
 def test_a_composite_without_tables_has_imagejs_own_colours(tmp_path: Path) -> None:
-    image = saved(tmp_path, np.stack([GREY, GREY, GREY, GREY]), {"axes": "CYX", "mode": "composite"})
+    image = saved(
+        tmp_path, np.stack([GREY, GREY, GREY, GREY]), {"axes": "CYX", "mode": "composite"}
+    )
     assert colours(image) == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
-    assert saved(tmp_path, np.stack([GREY, GREY]), {"axes": "CYX", "mode": "grayscale"}).display == ()
+    assert (
+        saved(tmp_path, np.stack([GREY, GREY]), {"axes": "CYX", "mode": "grayscale"}).display == ()
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -141,9 +178,17 @@ def test_the_limits_of_a_single_channel_go_along(tmp_path: Path, dtype: type) ->
 
 
 @pytest.mark.parametrize("shape", [(), (3,)])
-def test_a_lookup_table_in_the_tags_is_a_way_to_show_greys(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_a_lookup_table_in_the_tags_is_a_way_to_show_greys(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
     data = np.broadcast_to(GREY, (*shape, 6, 8)).copy()
-    image = saved(tmp_path, data, {"axes": "ZYX"[-data.ndim :]}, photometric="palette", colormap=FIRE.astype("H") * 257)
+    image = saved(
+        tmp_path,
+        data,
+        {"axes": "ZYX"[-data.ndim :]},
+        photometric="palette",
+        colormap=FIRE.astype("H") * 257,
+    )
     np.testing.assert_array_equal(image.data, data)
     np.testing.assert_array_equal(image.display[0].table, FIRE)
     write_image(tmp_path / "b.tif", image)
@@ -155,7 +200,9 @@ def test_a_lookup_table_in_the_tags_is_a_way_to_show_greys(tmp_path: Path, shape
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_an_inverted_lookup_table_leaves_the_numbers_and_goes_along(tmp_path: Path, dtype: type) -> None:
+def test_an_inverted_lookup_table_leaves_the_numbers_and_goes_along(
+    tmp_path: Path, dtype: type
+) -> None:
     tifffile.imwrite(tmp_path / "a.tif", GREY.astype(dtype), imagej=True)
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as tif:
         tif.pages.first.tags["PhotometricInterpretation"].overwrite(0)
@@ -170,7 +217,14 @@ def test_an_inverted_lookup_table_leaves_the_numbers_and_goes_along(tmp_path: Pa
 
 def test_signed_numbers_are_signed_again(tmp_path: Path) -> None:
     raw = np.random.default_rng(0).integers(0, 2**16, (6, 8)).astype(np.uint16)
-    metadata = {"cf": 0, "c0": -32768.0, "c1": 1.0, "vunit": "Gray Value", "min": 32768.0, "max": 33768.0}
+    metadata = {
+        "cf": 0,
+        "c0": -32768.0,
+        "c1": 1.0,
+        "vunit": "Gray Value",
+        "min": 32768.0,
+        "max": 33768.0,
+    }
     image = saved(tmp_path, raw, metadata)
     assert image.data.dtype == np.int16
     np.testing.assert_array_equal(image.data, raw.astype(int) - 32768)

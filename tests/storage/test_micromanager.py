@@ -47,15 +47,24 @@ def write_stack(
     """Header, summary, the planes, and the map of them."""
     text = json.dumps(SUMMARY | (summary or {})).encode()
     text += b" " * (len(text) % 2)
-    out = bytearray(struct.pack("<2sHI8I", b"II", 42, 0, 54773648, 0, 0, 0, 99384722, 0, 2355492, len(text)) + text)
-    index = [(*plane, at) for plane, at in zip(planes, add_planes(out, planes, described), strict=True)]
+    out = bytearray(
+        struct.pack("<2sHI8I", b"II", 42, 0, 54773648, 0, 0, 0, 99384722, 0, 2355492, len(text))
+        + text
+    )
+    index = [
+        (*plane, at) for plane, at in zip(planes, add_planes(out, planes, described), strict=True)
+    ]
     struct.pack_into("<I", out, 12, len(out))
-    out += struct.pack("<2I", 3453623, len(index)) + b"".join(struct.pack("<5I", *entry) for entry in index)
+    out += struct.pack("<2I", 3453623, len(index)) + b"".join(
+        struct.pack("<5I", *entry) for entry in index
+    )
     path.write_bytes(bytes(out))
 
 
 def add_planes(out: bytearray, planes: Sequence[Plane], described: str = "") -> list[int]:
-    """A directory of 162 bytes before the pixels of each plane; gives the places of the directories."""
+    """A directory of 162 bytes before the pixels of each plane; gives the places of the
+    directories.
+    """
     link, places = 4, []
     description = described.encode() + b"\0"
     for plane in planes:
@@ -80,14 +89,18 @@ def add_planes(out: bytearray, planes: Sequence[Plane], described: str = "") -> 
             (51123, 2, 2, after + 16),
         ]
         link = len(out) + 2 + 13 * 12
-        out += struct.pack("<H", 13) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+        out += (
+            struct.pack("<H", 13) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+        )
         out += pixels + struct.pack("<4I", 100_000, 1, 100_000, 1) + b"{}" + description
         out += b" " * (len(out) % 2)
     return places
 
 
 def write_ndtiff(folder: Path, planes: Sequence[Plane]) -> Path:
-    """NDTiff of version 3: a stack with a header of its own, and beside it an index that tells where each plane is."""
+    """NDTiff of version 3: a stack with a header of its own, and beside it an index that tells
+    where each plane is.
+    """
     text = json.dumps({"PixelSize_um": 0.25, "ChNames": ["DAPI", "GFP"]}).encode()
     text += b" " * (len(text) % 2)
     out = bytearray(struct.pack("<2sHI5I", b"II", 42, 0, 483729, 3, 0, 2355492, len(text)) + text)
@@ -103,7 +116,9 @@ def write_ndtiff(folder: Path, planes: Sequence[Plane]) -> Path:
 
 
 def grid(channels: int, slices: int, frames: int, position: int = 0) -> list[Plane]:
-    return [(c, z, t, position) for t in range(frames) for z in range(slices) for c in range(channels)]
+    return [
+        (c, z, t, position) for t in range(frames) for z in range(slices) for c in range(channels)
+    ]
 
 
 def values(image: Micrograph) -> np.ndarray:
@@ -145,7 +160,9 @@ def test_planes_may_be_recorded_in_any_order(tmp_path: Path, read: Callable) -> 
     assert values(read(tmp_path / "run_MMStack.ome.tif")).ravel().tolist() == expected(2, 2, 3)
 
 
-def test_the_whole_time_points_of_a_stopped_acquisition_are_read_and_it_is_said(tmp_path: Path, read: Callable) -> None:
+def test_the_whole_time_points_of_a_stopped_acquisition_are_read_and_it_is_said(
+    tmp_path: Path, read: Callable
+) -> None:
     write_stack(tmp_path / "run_MMStack_Pos0.ome.tif", grid(2, 2, 3)[:9])
     image = read(tmp_path / "run_MMStack_Pos0.ome.tif")
     assert values(image).ravel().tolist() == expected(2, 2, 2)
@@ -153,8 +170,12 @@ def test_the_whole_time_points_of_a_stopped_acquisition_are_read_and_it_is_said(
     assert "9 of 12 planes are there, and the first 2 whole time points are read" in remark
 
 
-def test_a_single_stack_that_was_stopped_keeps_its_whole_slices(tmp_path: Path, read: Callable) -> None:
-    write_stack(tmp_path / "run_MMStack_Pos0.ome.tif", grid(2, 5, 1)[:7], {"Frames": 1, "Slices": 5})
+def test_a_single_stack_that_was_stopped_keeps_its_whole_slices(
+    tmp_path: Path, read: Callable
+) -> None:
+    write_stack(
+        tmp_path / "run_MMStack_Pos0.ome.tif", grid(2, 5, 1)[:7], {"Frames": 1, "Slices": 5}
+    )
     image = read(tmp_path / "run_MMStack_Pos0.ome.tif")
     assert image.axes == "ZCYX"
     assert values(image).ravel().tolist() == expected(2, 3, 1)
@@ -180,7 +201,10 @@ def test_a_stack_that_ends_before_its_index_is_refused(tmp_path: Path, read: Cal
     write_stack(path, grid(2, 2, 3))
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
-    with pytest.raises(FileError, match="was cut short: the index of its planes is missing, and some of its 12 planes"):
+    with pytest.raises(
+        FileError,
+        match="was cut short: the index of its planes is missing, and some of its 12 planes",
+    ):
         read(path)
 
 
@@ -219,10 +243,13 @@ def test_a_stack_goes_on_in_the_files_beside_it(tmp_path: Path, read: Callable) 
 
 OME = """<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">
 {}</OME>"""
-IMAGE = """<Image ID="Image:{0}" Name="run_{0}"><Pixels ID="Pixels:{0}" DimensionOrder="XYCZT" Type="uint16" SizeX="8" SizeY="6"
+IMAGE = """<Image ID="Image:{0}" Name="run_{0}">
+<Pixels ID="Pixels:{0}" DimensionOrder="XYCZT" Type="uint16" SizeX="8" SizeY="6"
 SizeZ="2" SizeC="2" SizeT="3" PhysicalSizeX="{1}" PhysicalSizeY="{1}" PhysicalSizeZ="0.75">
-<Channel ID="Channel:0:0" Name="Cy3" Color="-16776961"/><Channel ID="Channel:0:1" Name="Cy5" Color="65535"/>
-<TiffData IFD="0" FirstC="0" FirstZ="0" FirstT="0" PlaneCount="1"><UUID FileName="run_MMStack_Pos{0}.ome.tif">urn:uuid:{0}</UUID>
+<Channel ID="Channel:0:0" Name="Cy3" Color="-16776961"/>
+<Channel ID="Channel:0:1" Name="Cy5" Color="65535"/>
+<TiffData IFD="0" FirstC="0" FirstZ="0" FirstT="0" PlaneCount="1">
+<UUID FileName="run_MMStack_Pos{0}.ome.tif">urn:uuid:{0}</UUID>
 </TiffData></Pixels></Image>"""
 
 
@@ -233,7 +260,9 @@ def test_the_ome_xml_counts_before_the_summary(tmp_path: Path, read: Callable) -
         write_stack(path, grid(2, 2, 3, position), {"Positions": 2}, xml)
         image = read(path)
         assert values(image).ravel().tolist() == expected(2, 2, 3, position)
-        assert image.pixel_size == pytest.approx({"X": 0.2 + 0.1 * position, "Y": 0.2 + 0.1 * position, "Z": -0.75})
+        assert image.pixel_size == pytest.approx(
+            {"X": 0.2 + 0.1 * position, "Y": 0.2 + 0.1 * position, "Z": -0.75}
+        )
         assert image.channel_names == ("Cy3", "Cy5")
         assert [channel.color for channel in image.display] == [(255, 0, 0), (0, 0, 255)]
         assert image.time_step_s == 2.0
@@ -247,7 +276,9 @@ def test_a_channel_that_was_never_reached_is_none(tmp_path: Path, read: Callable
     assert "1 of 2 planes are there, and they are all read" in image.remarks[0]
 
 
-def test_what_is_said_of_a_stack_is_said_of_its_restoration(tmp_path: Path, tiny_model: Any) -> None:
+def test_what_is_said_of_a_stack_is_said_of_its_restoration(
+    tmp_path: Path, tiny_model: Any
+) -> None:
     from napari_mdeblurgan.restoration.micrographs import plan_micrograph
 
     write_stack(tmp_path / "run_MMStack_Pos0.ome.tif", grid(2, 2, 3)[:9])
@@ -272,7 +303,9 @@ def test_positions_of_ndtiff_are_images_of_their_own(tmp_path: Path) -> None:
 def test_planes_that_ndtiff_lacks_are_no_zeros(tmp_path: Path, read: Callable) -> None:
     image = read(write_ndtiff(tmp_path, grid(2, 2, 3)[:9]))
     assert values(image).ravel().tolist() == expected(2, 2, 2)
-    assert "9 of 12 planes are there, and the first 2 whole time points are read" in image.remarks[0]
+    assert (
+        "9 of 12 planes are there, and the first 2 whole time points are read" in image.remarks[0]
+    )
     planes = grid(2, 2, 3)
     del planes[5]
     with pytest.raises(FileError, match="lacks 1 of its 12 planes, and not at its end"):

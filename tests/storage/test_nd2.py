@@ -20,16 +20,27 @@ from napari_mdeblurgan.storage.objective import Objective
 pytest.importorskip("nd2")
 MAGIC = 0x0ABECEDA
 STACK = np.random.default_rng(0).integers(0, 60000, (2, 3, 2, 20, 24), np.uint16)  # t, z, c, y, x
-TIMES = {"eType": 1, "uLoopPars": {"uiCount": 2, "dStart": 0.0, "dPeriod": 2500.0, "dDuration": 5000.0}}
+TIMES = {
+    "eType": 1,
+    "uLoopPars": {"uiCount": 2, "dStart": 0.0, "dPeriod": 2500.0, "dDuration": 5000.0},
+}
 SLICES = {
     "eType": 4,
-    "uLoopPars": {"uiCount": 3, "dZLow": 0.0, "dZHigh": 1.0, "dZStep": 0.5, "dZHome": 0.5, "iType": 2},
+    "uLoopPars": {
+        "uiCount": 3,
+        "dZLow": 0.0,
+        "dZHigh": 1.0,
+        "dZStep": 0.5,
+        "dZHome": 0.5,
+        "iType": 2,
+    },
 }
 
 
 def node(name: str, value: Any) -> str:
     if isinstance(value, dict):
-        return f'<{name} runtype="CLxListVariant">{"".join(node(*each) for each in value.items())}</{name}>'
+        inner = "".join(node(*each) for each in value.items())
+        return f'<{name} runtype="CLxListVariant">{inner}</{name}>'
     kind = {bool: "bool", int: "lx_uint32", float: "double", str: "CLxStringW"}[type(value)]
     return f'<{name} runtype="{kind}" value="{value}"/>'
 
@@ -39,22 +50,45 @@ def chunk(name: bytes, data: bytes, length: int) -> bytes:
 
 
 def plane(name: str, colour: int, wavelength: float) -> dict[str, Any]:
-    spectrum = {"uiCount": 1, "pPoint": {"Point0": {"eType": 1, "dWavelength": wavelength, "dTValue": 1.0}}}
+    spectrum = {
+        "uiCount": 1,
+        "pPoint": {"Point0": {"eType": 1, "dWavelength": wavelength, "dTValue": 1.0}},
+    }
     probe = {"m_EmissionSpectrum": spectrum, "m_ExcitationSpectrum": {"uiCount": 0}}
-    return {"sDescription": name, "uiCompCount": 1, "uiColor": colour, "pFluorescentProbe": probe, "uiModalityMask": 1}
+    return {
+        "sDescription": name,
+        "uiCompCount": 1,
+        "uiColor": colour,
+        "pFluorescentProbe": probe,
+        "uiModalityMask": 1,
+    }
 
 
 def microscope(planes: Sequence[dict[str, Any]], components: int) -> dict[str, Any]:
-    lens = {"dObjectiveNA": 1.4, "dObjectiveMag": 60.0, "wsObjectiveName": "Plan Apo 60x Oil", "dRefractIndex1": 1.515}
+    lens = {
+        "dObjectiveNA": 1.4,
+        "dObjectiveMag": 60.0,
+        "wsObjectiveName": "Plan Apo 60x Oil",
+        "dRefractIndex1": 1.515,
+    }
     pictures = {
         "uiCount": len(planes),
         "uiCompCount": components,
         "sPlaneNew": {f"a{number}": each for number, each in enumerate(planes)},
     }
-    return lens | {"dCalibration": 0.1, "bCalibrated": True, "dAspect": 1.0, "dZStep": 0.5, "sPicturePlanes": pictures}
+    return lens | {
+        "dCalibration": 0.1,
+        "bCalibrated": True,
+        "dAspect": 1.0,
+        "dZStep": 0.5,
+        "sPicturePlanes": pictures,
+    }
 
 
-CHANNELS = [plane("DAPI", 0xFF0000, 460.0), plane("GFP", 0x00FF00, 520.0)]  # blue is the highest byte
+CHANNELS = [
+    plane("DAPI", 0xFF0000, 460.0),
+    plane("GFP", 0x00FF00, 520.0),
+]  # blue is the highest byte
 
 
 def write_nd2(
@@ -81,7 +115,10 @@ def write_nd2(
     } | attributes
     trees = {b"ImageAttributes!": told, b"ImageMetadataSeq|0!": microscope(planes, components)}
     trees |= {b"ImageMetadata!": loops} if loops else {}
-    content, places = chunk(b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver2.1".ljust(64, b"\0"), 32), b""
+    content, places = (
+        chunk(b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver2.1".ljust(64, b"\0"), 32),
+        b"",
+    )
     for number, frame in enumerate(frames):
         name, data = b"ImageDataSeq|%d!" % number, frame.tobytes()
         places += name + struct.pack("<QQ", len(content), len(data))
@@ -100,16 +137,25 @@ def frames_of(data: np.ndarray) -> list[np.ndarray]:
 
 
 def write_stack(path: Path, **options: Any) -> Path:
-    return write_nd2(path, frames_of(STACK), TIMES | {"ppNextLevelEx": {"no_name": SLICES}}, **options)
+    return write_nd2(
+        path, frames_of(STACK), TIMES | {"ppNextLevelEx": {"no_name": SLICES}}, **options
+    )
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_file_is_read_lazily_with_all_that_it_tells(tmp_path: Path, packed: bool) -> None:
     image = open_image(write_stack(tmp_path / "cells.nd2", packed=packed))
     assert isinstance(image.data, da.Array)
-    assert (image.axes, image.name, image.data.dtype, image.remarks) == ("TZCYX", "cells", np.uint16, ())
+    assert (image.axes, image.name, image.data.dtype, image.remarks) == (
+        "TZCYX",
+        "cells",
+        np.uint16,
+        (),
+    )
     np.testing.assert_array_equal(np.asarray(image.data), STACK)
-    np.testing.assert_array_equal(np.asarray(image.data[1, :, 0, 3:9, -5:]), STACK[1, :, 0, 3:9, -5:])
+    np.testing.assert_array_equal(
+        np.asarray(image.data[1, :, 0, 3:9, -5:]), STACK[1, :, 0, 3:9, -5:]
+    )
     assert image.pixel_size == pytest.approx({"X": 0.1, "Y": 0.1, "Z": 0.5})
     assert (image.unit, image.time_step_s, image.channel_names) == ("µm", 2.5, ("DAPI", "GFP"))
     assert [each.color for each in image.display] == [(0, 0, 255), (0, 255, 0)]
@@ -117,8 +163,15 @@ def test_a_file_is_read_lazily_with_all_that_it_tells(tmp_path: Path, packed: bo
 
 
 def test_positions_are_images_of_their_own(tmp_path: Path) -> None:
-    points = {f"i{n:010}": {"dPosX": float(n), "dPosY": 0.0, "dPosName": name} for n, name in enumerate(("A1", "B2"))}
-    loops = {"eType": 2, "uLoopPars": {"uiCount": 2, "Points": points}, "ppNextLevelEx": {"no_name": SLICES}}
+    points = {
+        f"i{n:010}": {"dPosX": float(n), "dPosY": 0.0, "dPosName": name}
+        for n, name in enumerate(("A1", "B2"))
+    }
+    loops = {
+        "eType": 2,
+        "uLoopPars": {"uiCount": 2, "Points": points},
+        "ppNextLevelEx": {"no_name": SLICES},
+    }
     path = write_nd2(tmp_path / "a.nd2", frames_of(STACK), loops)
     assert images_in(path) == ("A1", "B2")
     image = read_image(path, "B2")
@@ -138,7 +191,9 @@ def test_of_a_series_that_was_stopped_early_whole_time_points_are_read(tmp_path:
     loops = TIMES | {"ppNextLevelEx": {"no_name": SLICES}}
     image = read_image(write_nd2(tmp_path / "a.nd2", frames_of(STACK)[:5], loops))
     np.testing.assert_array_equal(image.data, STACK[0])
-    assert image.remarks == ("The acquisition was stopped early: of 2 time points 1 are whole and are read.",)
+    assert image.remarks == (
+        "The acquisition was stopped early: of 2 time points 1 are whole and are read.",
+    )
 
 
 def test_pixels_are_read_where_the_library_does_not_know_the_metadata(tmp_path: Path) -> None:
@@ -146,7 +201,9 @@ def test_pixels_are_read_where_the_library_does_not_know_the_metadata(tmp_path: 
     image = read_image(write_nd2(tmp_path / "a.nd2", [STACK[0, 0, 0][..., None]], planes=strange))
     np.testing.assert_array_equal(image.data, STACK[0, 0, 0])
     assert image.pixel_size == {}
-    assert image.remarks == ("nd2 cannot read what this file tells of its pixel size, channels and objective.",)
+    assert image.remarks == (
+        "nd2 cannot read what this file tells of its pixel size, channels and objective.",
+    )
 
 
 def test_frames_that_the_map_does_not_lead_to_are_missed(tmp_path: Path) -> None:
@@ -155,7 +212,8 @@ def test_frames_that_the_map_does_not_lead_to_are_missed(tmp_path: Path) -> None
     place = content.rindex(b"ImageDataSeq|3!") + 15
     path.write_bytes(content[:place] + struct.pack("<Q", len(content)) + content[place + 8 :])
     with pytest.raises(
-        FileError, match=r"a\.nd2 is damaged or cut short: 5 of its 6 frames are there; copy it again\.$"
+        FileError,
+        match=r"a\.nd2 is damaged or cut short: 5 of its 6 frames are there; copy it again\.$",
     ):
         open_image(path)
 
@@ -171,12 +229,18 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path, share: float) -> No
     assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("attributes", [{"uiHeight": 2_000_000_000}, {"uiSequenceCount": 2_000_000_000}])
-def test_a_claim_of_more_than_there_is_takes_no_memory(tmp_path: Path, attributes: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "attributes", [{"uiHeight": 2_000_000_000}, {"uiSequenceCount": 2_000_000_000}]
+)
+def test_a_claim_of_more_than_there_is_takes_no_memory(
+    tmp_path: Path, attributes: dict[str, int]
+) -> None:
     path = write_stack(tmp_path / "a.nd2", **attributes)
     tracemalloc.start()
     try:
-        with pytest.raises(FileError, match=r"a\.nd2 is damaged or cut short: it claims to hold [\d,]+ frames"):
+        with pytest.raises(
+            FileError, match=r"a\.nd2 is damaged or cut short: it claims to hold [\d,]+ frames"
+        ):
             open_image(path)
         assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
     finally:

@@ -1,4 +1,6 @@
-"""Reading changes nothing for others: filters of warnings, what tifffile logs, and files read at the same time."""
+"""Reading changes nothing for others: filters of warnings, what tifffile logs, and files read at
+the same time.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def _zarr(path: Path) -> Path:
 
 
 def _colour_first(path: Path) -> Path:
-    tifffile.imwrite(path, np.zeros((3, 64, 64), np.uint8), photometric="rgb", planarconfig="separate")
+    tifffile.imwrite(
+        path, np.zeros((3, 64, 64), np.uint8), photometric="rgb", planarconfig="separate"
+    )
     return path
 
 
@@ -54,7 +58,9 @@ KINDS: tuple[Callable[[Path], Path], ...] = (_zarr, _colour_first, _big_endian, 
 
 @pytest.fixture
 def entered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """Whoever sets the filters of warnings for a while, which is not safe where there are threads."""
+    """Whoever sets the filters of warnings for a while, which is not safe where
+    there are threads.
+    """
     found: list[object] = []
     enter = warnings.catch_warnings.__enter__
 
@@ -71,7 +77,10 @@ def entered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
 @pytest.mark.parametrize("make", KINDS)
 @pytest.mark.parametrize("read", [open_image, read_image])
 def test_reading_neither_warns_nor_touches_the_filters_of_warnings(
-    tmp_path: Path, entered: list[object], make: Callable[[Path], Path], read: Callable[[Path], Micrograph]
+    tmp_path: Path,
+    entered: list[object],
+    make: Callable[[Path], Path],
+    read: Callable[[Path], Micrograph],
 ) -> None:
     path = make(tmp_path / "a.tif")
     entered.clear()
@@ -118,7 +127,9 @@ def test_a_damaged_file_in_one_thread_is_not_held_against_a_sound_one_in_another
     assert logging.getLogger("tifffile").handlers == []
 
 
-def test_what_others_are_told_by_tifffile_meanwhile_reaches_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_others_are_told_by_tifffile_meanwhile_reaches_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from napari_mdeblurgan.storage.chatter import chatter
 
     logger = logging.getLogger("tifffile")

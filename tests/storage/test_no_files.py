@@ -1,4 +1,6 @@
-"""What has the name of an image and is no file: pipes, sockets, devices, links that go in a circle. Nothing waits for them."""
+"""What has the name of an image and is no file: pipes, sockets, devices, links that go in a circle.
+Nothing waits for them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, re
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 
 IMAGE = Micrograph(
-    np.random.default_rng(0).integers(0, 255, (40, 48)).astype(np.uint8), "YX", {"X": 1.0, "Y": 1.0}, "µm"
+    np.random.default_rng(0).integers(0, 255, (40, 48)).astype(np.uint8),
+    "YX",
+    {"X": 1.0, "Y": 1.0},
+    "µm",
 )
 
 
@@ -40,7 +45,9 @@ KINDS = {"a pipe": pipe, "a socket": listening, "a link that goes in a circle": 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ending", [".tif", ".czi", ".zarr", ".png"])
-def test_it_is_called_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, ending: str) -> None:
+def test_it_is_called_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, ending: str
+) -> None:
     assert ending in readable()
     monkeypatch.chdir(tmp_path)  # names of sockets are short
     KINDS[kind](Path(f"a{ending}"))
@@ -65,14 +72,20 @@ def test_it_is_never_replaced_by_a_result(
     monkeypatch.chdir(tmp_path)
     KINDS[kind](Path(f"a{ending}"))
     before = os.lstat(f"a{ending}")
-    for write in (lambda path: write_image(path, IMAGE), lambda path: check_writable(path, "YX", "uint8")):
+    for write in (
+        lambda path: write_image(path, IMAGE),
+        lambda path: check_writable(path, "YX", "uint8"),
+    ):
         with pytest.raises(FileError, match=f"it is {kind} and no file; choose another name"):
             write(f"a{ending}")
     Path(f"linked{ending}").symlink_to(f"a{ending}")
     with pytest.raises(FileError, match=f"it is {kind} and no file"):
         write_image(f"linked{ending}", IMAGE)
     after = os.lstat(f"a{ending}")
-    assert (after.st_ino, stat.S_IFMT(after.st_mode)) == (before.st_ino, stat.S_IFMT(before.st_mode))
+    assert (after.st_ino, stat.S_IFMT(after.st_mode)) == (
+        before.st_ino,
+        stat.S_IFMT(before.st_mode),
+    )
 
 
 def test_a_device_that_a_link_leads_to_stays_one(tmp_path: Path) -> None:

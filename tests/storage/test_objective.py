@@ -18,19 +18,29 @@ PIXELS = np.arange(2 * 20 * 24, dtype=np.uint16).reshape(2, 20, 24)
 def ome_tiff(folder: Path, instrument: str, settings: str, channels: str) -> Path:
     """Two channels, with what is said of the microscope put into the OME-XML."""
     path = folder / "a.ome.tif"
-    tifffile.imwrite(path, PIXELS, metadata={"axes": "CYX", "PhysicalSizeX": 325, "PhysicalSizeXUnit": "nm"}, ome=True)
+    tifffile.imwrite(
+        path,
+        PIXELS,
+        metadata={"axes": "CYX", "PhysicalSizeX": 325, "PhysicalSizeXUnit": "nm"},
+        ome=True,
+    )
     xml = tifffile.tiffcomment(path)
     start = xml.index("<Image ")
     xml = f"{xml[:start]}{instrument}{xml[start:]}"
     start = xml.index("<Pixels ")
     xml = f"{xml[:start]}{settings}{xml[start:]}"
     for number, extra in enumerate(channels.split("|")):
-        xml = xml.replace(f'<Channel ID="Channel:0:{number}"', f'<Channel ID="Channel:0:{number}" {extra}')
+        xml = xml.replace(
+            f'<Channel ID="Channel:0:{number}"', f'<Channel ID="Channel:0:{number}" {extra}'
+        )
     tifffile.tiffcomment(path, xml.encode())
     return path
 
 
-TWO = '<Instrument ID="I"><Objective ID="O:1" LensNA="0.5"/><Objective ID="O:2" LensNA="1.4"/></Instrument>'
+TWO = (
+    '<Instrument ID="I"><Objective ID="O:1" LensNA="0.5"/><Objective ID="O:2" '
+    'LensNA="1.4"/></Instrument>'
+)
 ONE = '<Instrument ID="I"><Objective ID="O:1" LensNA="0.5"/></Instrument>'
 WAVES = 'EmissionWavelength="510"|EmissionWavelength="0.61" EmissionWavelengthUnit="µm"'
 
@@ -61,11 +71,13 @@ def test_aperture_and_mean_wavelength(
 
 
 XML = (
-    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Instrument ID="I"><Objective ID="O:1" LensNA="0.5"/>'
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Instrument ID="I"><Objective '
+    'ID="O:1" LensNA="0.5"/>'
     '<Objective ID="O:2" LensNA="1.4"/></Instrument>{images}</OME>'
 )
 IMAGE = (
-    '<Image ID="Image:{n}"><ObjectiveSettings ID="O:{n}"/><Pixels><Channel EmissionWavelength="510"/></Pixels></Image>'
+    '<Image ID="Image:{n}"><ObjectiveSettings ID="O:{n}"/><Pixels><Channel '
+    'EmissionWavelength="510"/></Pixels></Image>'
 )
 
 
@@ -86,7 +98,11 @@ def test_the_ome_xml_beside_an_ome_zarr_tells_its_objective(
     images = "".join(IMAGE.format(n=number) for number in (1, 2))
     (root / "OME" / "METADATA.ome.xml").write_text(XML.format(images=images))
     if series:
-        document = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"series": series}}}
+        document = {
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": {"ome": {"series": series}},
+        }
         (root / "OME" / "zarr.json").write_text(json.dumps(document))
     for path in (root, root / "0"):
         assert open_image(path).objective == Objective(expected, 0.51)
@@ -115,6 +131,8 @@ def test_an_ome_zarr_without_such_a_file_or_with_a_garbled_one_is_read_all_the_s
         ({"Objective-Label": 7}, None),
     ],
 )
-def test_labels_of_micro_manager_tell_the_aperture(properties: dict[str, object], expected: float | None) -> None:
+def test_labels_of_micro_manager_tell_the_aperture(
+    properties: dict[str, object], expected: float | None
+) -> None:
     found = named_objective(properties)
     assert (None if found is None else found.numerical_aperture) == expected

@@ -1,4 +1,6 @@
-"""Olympus OIF, a folder of planes beside a file of settings, and OIB, the same in one compound file; read by oiffile."""
+"""Olympus OIF, a folder of planes beside a file of settings, and OIB, the same in one compound
+file; read by oiffile.
+"""
 
 from __future__ import annotations
 
@@ -84,25 +86,62 @@ def write_oif(path: Path, settings: str = SETTINGS) -> Path:
 
 
 def compound(files: Mapping[str, bytes]) -> bytes:
-    """A compound file of version 3, all streams of which are in plain sectors, one after the other."""
+    """A compound file of version 3, all streams of which are in plain sectors,
+    one after the other.
+    """
     count = [-(-max(len(data), 1) // 512) for data in files.values()]
     tables = -(-(sum(count) + len(files) + 40) // 128)
     directory = -(-(len(files) + 1) // 4)
-    table = [0xFFFFFFFD] * tables + [number + 1 for number in range(tables, tables + directory - 1)] + [0xFFFFFFFE]
+    table = (
+        [0xFFFFFFFD] * tables
+        + [number + 1 for number in range(tables, tables + directory - 1)]
+        + [0xFFFFFFFE]
+    )
     content, entries = b"", []
     for (name, data), sectors in zip(files.items(), count, strict=True):
         entries.append((name, 2, 0xFFFFFFFF, len(table), len(data)))
         table += [len(table) + number + 1 for number in range(sectors - 1)] + [0xFFFFFFFE]
         content += data.ljust(512 * sectors, b"\0")
     body = b""
-    for number, (name, kind, child, start, size) in enumerate([("Root Entry", 5, 1, 0xFFFFFFFE, 0), *entries]):
+    for number, (name, kind, child, start, size) in enumerate(
+        [("Root Entry", 5, 1, 0xFFFFFFFE, 0), *entries]
+    ):
         text = name.encode("utf-16-le")
         after = number + 1 if 0 < number < len(entries) else 0xFFFFFFFF
         body += struct.pack(
-            "<64sHBBIII16sIQQIQ", text, len(text) + 2, kind, 1, 0xFFFFFFFF, after, child, b"", 0, 0, 0, start, size
+            "<64sHBBIII16sIQQIQ",
+            text,
+            len(text) + 2,
+            kind,
+            1,
+            0xFFFFFFFF,
+            after,
+            child,
+            b"",
+            0,
+            0,
+            0,
+            start,
+            size,
         )
     told = struct.pack(
-        "<HHHHHHIIIIIIIIII", 0x3E, 3, 0xFFFE, 9, 6, 0, 0, 0, tables, tables, 0, 0, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0
+        "<HHHHHHIIIIIIIIII",
+        0x3E,
+        3,
+        0xFFFE,
+        9,
+        6,
+        0,
+        0,
+        0,
+        tables,
+        tables,
+        0,
+        0,
+        0xFFFFFFFE,
+        0,
+        0xFFFFFFFE,
+        0,
     )
     head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + told
     head += struct.pack("<109I", *range(tables), *(109 - tables) * [0xFFFFFFFF])
@@ -120,17 +159,28 @@ def write_oib(path: Path, settings: str = SETTINGS) -> Path:
     return path
 
 
-BOTH = pytest.mark.parametrize(("write", "ending"), [(write_oif, ".oif"), (write_oib, ".oib")], ids=["oif", "oib"])
+BOTH = pytest.mark.parametrize(
+    ("write", "ending"), [(write_oif, ".oif"), (write_oib, ".oib")], ids=["oif", "oib"]
+)
 
 
 @BOTH
-def test_a_file_is_read_lazily_with_all_that_it_tells(tmp_path: Path, write: Callable[..., Path], ending: str) -> None:
+def test_a_file_is_read_lazily_with_all_that_it_tells(
+    tmp_path: Path, write: Callable[..., Path], ending: str
+) -> None:
     path = write(tmp_path / f"cells [1]{ending}")
     image = open_image(path)
     assert isinstance(image.data, da.Array)
-    assert (image.axes, image.name, image.data.dtype, images_in(path)) == ("TZCYX", "cells [1]", np.uint16, ("0",))
+    assert (image.axes, image.name, image.data.dtype, images_in(path)) == (
+        "TZCYX",
+        "cells [1]",
+        np.uint16,
+        ("0",),
+    )
     np.testing.assert_array_equal(np.asarray(image.data), STACK)
-    np.testing.assert_array_equal(np.asarray(image.data[1, :, 0, 3:9, -5:]), STACK[1, :, 0, 3:9, -5:])
+    np.testing.assert_array_equal(
+        np.asarray(image.data[1, :, 0, 3:9, -5:]), STACK[1, :, 0, 3:9, -5:]
+    )
     assert image.pixel_size == pytest.approx({"X": 0.1, "Y": 0.2, "Z": 0.5})
     assert (image.unit, image.time_step_s, image.channel_names) == ("µm", 2.5, ("DAPI", "GFP"))
     assert image.objective == Objective(1.42, 0.49, 60, "Oil")
@@ -145,14 +195,18 @@ def test_planes_beside_an_oif_are_no_images_of_their_own(tmp_path: Path) -> None
 def test_an_oif_without_its_folder_says_so(tmp_path: Path) -> None:
     path = write_oif(tmp_path / "a.oif")
     path.with_name("a.oif.files").rename(tmp_path / "moved")
-    with pytest.raises(FileError, match=r"a\.oif tells of planes in a folder a\.oif\.files that is not there"):
+    with pytest.raises(
+        FileError, match=r"a\.oif tells of planes in a folder a\.oif\.files that is not there"
+    ):
         read_image(path)
 
 
 def test_missing_planes_are_counted(tmp_path: Path) -> None:
     path = write_oif(tmp_path / "a.oif")
     (tmp_path / "a.oif.files" / "s_C001Z002T002.tif").unlink()
-    with pytest.raises(FileError, match=r"a\.oif lacks planes: 11 of 12 are there; copy it again\.$"):
+    with pytest.raises(
+        FileError, match=r"a\.oif lacks planes: 11 of 12 are there; copy it again\.$"
+    ):
         read_image(path)
 
 

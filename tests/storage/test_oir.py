@@ -1,4 +1,6 @@
-"""Olympus OIR: files in the layout of the FluoView FV3000, read by oirfile, which needs Python 3.12."""
+"""Olympus OIR: files in the layout of the FluoView FV3000, read by oirfile, which needs Python
+3.12.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,20 @@ STACK = np.random.default_rng(0).integers(0, 4095, (2, 3, 2, 20, 24), np.uint16)
 METADATA, FRAME, UID, PIXELS = 0, 1, 3, 4
 CHANNELS = ("aaaaaaaa-0000", "bbbbbbbb-1111")
 FRAME_XML = (
-    '<?xml version="1.0"?><f><width>{1}</width><height>{0}</height><depth>2</depth><colorType>Gray</colorType></f>'
+    '<?xml version="1.0"?><f><width>{1}</width><height>{0}</height><depth>2</depth>'
+    "<colorType>Gray</colorType></f>"
 )
 IMAGE_XML = """<?xml version="1.0"?><lsmimage:image xmlns:lsmimage="a" xmlns:opticalelement="b">
 <channel id="aaaaaaaa-0000" order="1"><name>DAPI</name><startWavelength>430</startWavelength>
 <endWavelength>490</endWavelength></channel><channel id="bbbbbbbb-1111" order="2"><name>GFP</name>
 <startWavelength>500</startWavelength><endWavelength>540</endWavelength></channel>
-<axis enable="true"><axis>ZSTACK</axis><startPosition>0</startPosition><step>0.5</step><maxSize>3</maxSize></axis>
-<axis enable="true"><axis>TIMELAPSE</axis><startPosition>0</startPosition><step>2.5</step><maxSize>2</maxSize></axis>
+<axis enable="true"><axis>ZSTACK</axis><startPosition>0</startPosition><step>0.5</step>
+<maxSize>3</maxSize></axis>
+<axis enable="true"><axis>TIMELAPSE</axis><startPosition>0</startPosition><step>2.5</step>
+<maxSize>2</maxSize></axis>
 <objectiveLens><opticalelement:displayName>UPLXAPO60XO</opticalelement:displayName>
-<opticalelement:magnification>60</opticalelement:magnification><opticalelement:naValue>1.42</opticalelement:naValue>
+<opticalelement:magnification>60</opticalelement:magnification>
+<opticalelement:naValue>1.42</opticalelement:naValue>
 <opticalelement:immersion>Oil</opticalelement:immersion></objectiveLens>
 <length><x>0.1</x><y>0.2</y></length></lsmimage:image>"""
 
@@ -47,7 +53,11 @@ def write_oir(path: Path, height: int = 20) -> Path:
         block(UID, uid, struct.pack("<III", 0, 0, len(uid)))
         block(PIXELS, STACK[t, z, c].tobytes())
     index = struct.pack("<I", 0xFFFFFFFF) + struct.pack(f"<{len(places)}Q", *places)
-    header = b"OLYMPUSRAWFORMAT" + bytes(16) + struct.pack("<QQ", len(content) + len(index), len(content))
+    header = (
+        b"OLYMPUSRAWFORMAT"
+        + bytes(16)
+        + struct.pack("<QQ", len(content) + len(index), len(content))
+    )
     path.write_bytes(header.ljust(96, b"\0") + content[96:] + index)
     return path
 
@@ -55,7 +65,12 @@ def write_oir(path: Path, height: int = 20) -> Path:
 def test_a_file_is_read_with_all_that_it_tells(tmp_path: Path) -> None:
     path = write_oir(tmp_path / "cells.oir")
     image = read_image(path)
-    assert (image.axes, image.name, image.data.dtype, images_in(path)) == ("TZCYX", "cells", np.uint16, ("0",))
+    assert (image.axes, image.name, image.data.dtype, images_in(path)) == (
+        "TZCYX",
+        "cells",
+        np.uint16,
+        ("0",),
+    )
     np.testing.assert_array_equal(image.data, STACK)
     assert image.pixel_size == pytest.approx({"X": 0.1, "Y": 0.2, "Z": 0.5})
     assert (image.unit, image.time_step_s, image.channel_names) == ("µm", 2.5, ("DAPI", "GFP"))

@@ -1,4 +1,6 @@
-"""OME-Zarr written block by block: any order, several writers, interruptions, and a pyramid that fills."""
+"""OME-Zarr written block by block: any order, several writers, interruptions, and a pyramid that
+fills.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ from hypothesis import strategies as st
 from napari.layers import Image
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, pyramid, read_image, write_image
+from napari_mdeblurgan.storage import (
+    Micrograph,
+    check_writable,
+    open_image,
+    pyramid,
+    read_image,
+    write_image,
+)
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, begun_job, create_ome_zarr
 from napari_mdeblurgan.storage.pyramid import halved
@@ -35,7 +44,9 @@ def _deep_pyramids_of_small_images(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begin(path: Path, data: np.ndarray = PLANE, axes: str = "YX", **more: object) -> OmeZarrWriter:
-    return create_ome_zarr(path, data.shape, axes, data.dtype, {"X": 0.5, "Y": 0.5}, "µm", chunk=CHUNK, **more)
+    return create_ome_zarr(
+        path, data.shape, axes, data.dtype, {"X": 0.5, "Y": 0.5}, "µm", chunk=CHUNK, **more
+    )
 
 
 def corners(step: int = CHUNK, shape: tuple[int, ...] = PLANE.shape) -> list[tuple[int, int]]:
@@ -128,7 +139,10 @@ def test_a_layer_shows_blocks_when_it_is_refreshed(tmp_path: Path) -> None:
     writer = begin(tmp_path / "a.zarr")
     layer = Image(writer.levels, multiscale=True, contrast_limits=(0, 255))
     for level in range(len(writer.levels)):
-        layer._data_level, layer.corner_pixels = level, np.array([[0, 0], np.array(writer.levels[level].shape) - 1])
+        layer._data_level, layer.corner_pixels = (
+            level,
+            np.array([[0, 0], np.array(writer.levels[level].shape) - 1]),
+        )
         put(writer, *corners()[level])
         layer.refresh()
         np.testing.assert_array_equal(layer._data_view, np.asarray(writer.levels[level]))
@@ -175,7 +189,8 @@ from napari_mdeblurgan.storage import pyramid
 from napari_mdeblurgan.storage.ome_zarr_writing import create_ome_zarr
 pyramid.COARSEST_EDGE = 60
 data = np.random.default_rng(0).integers(0, 255, (300, 410), np.uint8)
-writer = create_ome_zarr(sys.argv[1], data.shape, "YX", data.dtype, {"X": 0.5, "Y": 0.5}, "µm", chunk=64)
+size = {"X": 0.5, "Y": 0.5}
+writer = create_ome_zarr(sys.argv[1], data.shape, "YX", data.dtype, size, "µm", chunk=64)
 print("ready", flush=True)
 for y in range(0, 300, 64):
     for x in range(0, 410, 64):
@@ -239,9 +254,12 @@ for y in range(0, 300, 128):
 
 
 @pytest.mark.parametrize(
-    ("y", "x", "height", "width"), [(1, 0, 64, 64), (0, 0, 63, 64), (0, 384, 64, 64), (256, 0, 45, 64)]
+    ("y", "x", "height", "width"),
+    [(1, 0, 64, 64), (0, 0, 63, 64), (0, 384, 64, 64), (256, 0, 45, 64)],
 )
-def test_blocks_that_are_not_whole_chunks_are_refused(tmp_path: Path, y: int, x: int, height: int, width: int) -> None:
+def test_blocks_that_are_not_whole_chunks_are_refused(
+    tmp_path: Path, y: int, x: int, height: int, width: int
+) -> None:
     with pytest.raises(ValueError, match="whole chunks"):
         begin(tmp_path / "a.zarr").write((), y, x, np.zeros((height, width), np.uint8))
 
@@ -315,7 +333,10 @@ except FileError as error:
 
 def test_a_disk_that_takes_no_more_leaves_nothing(tmp_path: Path) -> None:
     found = subprocess.run(
-        [sys.executable, "-c", FULL, str(tmp_path / "a.zarr")], capture_output=True, text=True, check=True
+        [sys.executable, "-c", FULL, str(tmp_path / "a.zarr")],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "larger than a file may be" in found.stdout
     assert not list(tmp_path.iterdir())
@@ -367,9 +388,13 @@ def test_what_was_killed_when_it_lacked_but_its_name_is_gone_on_with(
 
 
 @pytest.mark.parametrize("chunks", [(208, 128), (128, 208, 128)])
-def test_what_is_begun_anew_with_other_chunks_is_written_with_them(tmp_path: Path, chunks: tuple[int, ...]) -> None:
+def test_what_is_begun_anew_with_other_chunks_is_written_with_them(
+    tmp_path: Path, chunks: tuple[int, ...]
+) -> None:
     for chunk in chunks:
-        writer = create_ome_zarr(tmp_path / "a.ome.zarr", (600, 600), "YX", np.float32, chunk=chunk, job="same")
+        writer = create_ome_zarr(
+            tmp_path / "a.ome.zarr", (600, 600), "YX", np.float32, chunk=chunk, job="same"
+        )
         writer.write((), 0, 0, np.ones((chunk, chunk), np.float32))
         assert (np.asarray(writer.levels[0][:chunk, :chunk]) == 1).all()
     assert writer.is_done((), 0, 0, chunk, chunk)

@@ -30,24 +30,40 @@ STORED: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "mapped": (GREY, {"photometric": "minisblack"}),
     "mapped big-endian": (GREY, {"photometric": "minisblack", "byteorder": ">"}),
     "imagej": (GREY, {"imagej": True, "metadata": {"axes": "TYX", "unit": "um", "finterval": 2.0}}),
-    "strips": (GREY, {"photometric": "minisblack", "compression": "zlib", "rowsperstrip": 7, "predictor": True}),
+    "strips": (
+        GREY,
+        {"photometric": "minisblack", "compression": "zlib", "rowsperstrip": 7, "predictor": True},
+    ),
     "tiles": (GREY, {"photometric": "minisblack", "tile": (64, 48), "compression": "lzw"}),
     "pages": (GREY, {"photometric": "minisblack", "metadata": None, "compression": "zlib"}),
     "ome": (
         GREY,
-        {"photometric": "minisblack", "ome": True, "tile": (64, 64), "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.5}},
+        {
+            "photometric": "minisblack",
+            "ome": True,
+            "tile": (64, 64),
+            "metadata": {"axes": "ZYX", "PhysicalSizeX": 0.5},
+        },
     ),
     "jpeg": (COLOUR, {"compression": "jpeg", "tile": (64, 64), "photometric": "rgb"}),
-    "planar": (np.moveaxis(COLOUR, -1, 0).copy(), {"photometric": "rgb", "planarconfig": "separate", "tile": (64, 64)}),
+    "planar": (
+        np.moveaxis(COLOUR, -1, 0).copy(),
+        {"photometric": "rgb", "planarconfig": "separate", "tile": (64, 64)},
+    ),
     "colour": (COLOUR, {"photometric": "rgb"}),
-    "inverted": (GREY[0], {"photometric": "miniswhite", "metadata": None, "compression": "zlib", "rowsperstrip": 8}),
+    "inverted": (
+        GREY[0],
+        {"photometric": "miniswhite", "metadata": None, "compression": "zlib", "rowsperstrip": 8},
+    ),
     "samples": (COLOUR, {"photometric": "minisblack", "planarconfig": "contig"}),
     "bits": (GREY > 30_000, {"photometric": "minisblack", "metadata": None}),
 }
 
 
 @pytest.mark.parametrize("kind", STORED)
-def test_a_lazy_tiff_is_the_image_that_is_read(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lazy_tiff_is_the_image_that_is_read(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lazy, "BLOCK_EDGE", 128)
     data, options = STORED[kind]
     tifffile.imwrite(tmp_path / "a.tif", data, **options)
@@ -87,13 +103,20 @@ def test_a_lazy_image_is_read_in_other_threads_and_processes(tmp_path: Path, kin
     for i, part in enumerate(parts):
         np.testing.assert_array_equal(part, data[i % 3, i : i + 50])
     (tmp_path / "image").write_bytes(pickle.dumps(image))
-    program = f"import pickle; print(pickle.load(open({str(tmp_path / 'image')!r}, 'rb')).sum().compute())"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    program = (
+        f"import pickle; print(pickle.load(open({str(tmp_path / 'image')!r}, "
+        "'rb')).sum().compute())"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert int(found.stdout) == data.sum()
 
 
 def test_only_what_is_asked_for_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", GREY, photometric="minisblack", tile=(64, 64), compression="zlib")
+    tifffile.imwrite(
+        tmp_path / "a.tif", GREY, photometric="minisblack", tile=(64, 64), compression="zlib"
+    )
     monkeypatch.setattr(lazy, "BLOCK_EDGE", 64)
     pixels, original = [], lazy.StoredArray.__getitem__
 
@@ -105,7 +128,9 @@ def test_only_what_is_asked_for_is_read(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(lazy.StoredArray, "__getitem__", counted)
     image = open_image(tmp_path / "a.tif").data
     assert not pixels
-    np.testing.assert_array_equal(image[1, 70:90, 130:140].compute(scheduler="sync"), GREY[1, 70:90, 130:140])
+    np.testing.assert_array_equal(
+        image[1, 70:90, 130:140].compute(scheduler="sync"), GREY[1, 70:90, 130:140]
+    )
     assert sum(pixels) == 64 * 64
 
 
@@ -156,7 +181,10 @@ def group(
     """An OME-Zarr of one level, as another program may write it."""
     kinds = {"t": {"type": "time"}, "c": {"type": "channel"}, "i": {}}
     described = [{"name": axis} | kinds.get(axis, {"type": "space"}) for axis in axes]
-    described = [axis | ({"unit": units[axis["name"]]} if axis["name"] in (units or {}) else {}) for axis in described]
+    described = [
+        axis | ({"unit": units[axis["name"]]} if axis["name"] in (units or {}) else {})
+        for axis in described
+    ]
     transform = {"type": "scale", "scale": scale or [1.0] * len(axes)}
     dataset = {"path": "full", "coordinateTransformations": [transform]}
     ome = {"multiscales": [{"axes": described, "datasets": [dataset]} | (multiscale or {})]} | more
@@ -166,7 +194,9 @@ def group(
     else:
         ome["multiscales"][0]["version"] = version
         root.attrs.update(ome)
-    array = root.create_array("full", shape=data.shape, dtype=data.dtype, chunks=chunks or data.shape)
+    array = root.create_array(
+        "full", shape=data.shape, dtype=data.dtype, chunks=chunks or data.shape
+    )
     if data.nbytes < 2**24:
         array[...] = data
     return array
@@ -174,12 +204,22 @@ def group(
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 @pytest.mark.parametrize("open_or_read", [open_image, read_image])
-def test_ome_zarr_is_read_with_its_axes_sizes_and_names(tmp_path: Path, version: str, open_or_read: Any) -> None:
+def test_ome_zarr_is_read_with_its_axes_sizes_and_names(
+    tmp_path: Path, version: str, open_or_read: Any
+) -> None:
     data = np.random.default_rng(0).integers(0, 255, (2, 3, 4, 30, 40), np.uint16)
     units = {"t": "millisecond", "z": "micrometer", "y": "nanometer", "x": "nanometer"}
     path = tmp_path / "cells.ome.zarr"
     channels = [{"label": name} for name in ("DAPI", "GFP", "Cy5")]
-    group(path, data, "tczyx", version=version, units=units, scale=[500, 1, 2, 250, 200], omero={"channels": channels})
+    group(
+        path,
+        data,
+        "tczyx",
+        version=version,
+        units=units,
+        scale=[500, 1, 2, 250, 200],
+        omero={"channels": channels},
+    )
     image = open_or_read(path)
     assert (image.axes, image.name) == ("TCZYX", "cells")
     assert isinstance(image.data, np.ndarray) == (open_or_read is read_image)
@@ -205,7 +245,13 @@ def test_scales_without_a_unit_of_length_are_plain_numbers(tmp_path: Path) -> No
 
 
 def test_axes_with_and_without_a_unit_are_told_apart_and_stay_so(tmp_path: Path) -> None:
-    group(tmp_path / "a.zarr", GREY, "zyx", scale=[2.0, 500, 0.25], units={"y": "nanometer", "x": "micrometer"})
+    group(
+        tmp_path / "a.zarr",
+        GREY,
+        "zyx",
+        scale=[2.0, 500, 0.25],
+        units={"y": "nanometer", "x": "micrometer"},
+    )
     image = open_image(tmp_path / "a.zarr")
     assert image.pixel_size == pytest.approx({"Z": 2.0, "Y": 0.5, "X": 0.25})
     assert (image.unit, image.unitless) == ("µm", {"Z"})
@@ -243,7 +289,13 @@ def test_zarr_without_metadata_is_refused(tmp_path: Path) -> None:
     zarr.create_group(str(tmp_path / "c.zarr"), attributes={"ome": {"version": "0.5", "plate": {}}})
     (tmp_path / "d.zarr").mkdir()
     (tmp_path / "e.zarr").write_bytes(b"PK")
-    sentences = {"a": "without the meta", "b": "without the meta", "c": "plate", "d": "without zarr", "e": "unpack"}
+    sentences = {
+        "a": "without the meta",
+        "b": "without the meta",
+        "c": "plate",
+        "d": "without zarr",
+        "e": "unpack",
+    }
     for name, sentence in sentences.items():
         with pytest.raises(FileError, match=sentence):
             open_image(tmp_path / f"{name}.zarr")
@@ -259,9 +311,17 @@ def test_metadata_that_cannot_be_right_are_refused_in_a_sentence(tmp_path: Path)
 
 
 def test_an_ome_zarr_larger_than_memory_is_opened_but_not_read(tmp_path: Path) -> None:
-    group(tmp_path / "a.zarr", np.broadcast_to(np.uint8(0), (2_000_000, 2_000_000)), "yx", chunks=(1024, 1024))
+    group(
+        tmp_path / "a.zarr",
+        np.broadcast_to(np.uint8(0), (2_000_000, 2_000_000)),
+        "yx",
+        chunks=(1024, 1024),
+    )
     assert open_image(tmp_path / "a.zarr").data.shape == (2_000_000, 2_000_000)
-    with pytest.raises(FileError, match=r"3,725\.3 GiB \(2000000 × 2000000 pixels\), which does not fit into memory"):
+    with pytest.raises(
+        FileError,
+        match=r"3,725\.3 GiB \(2000000 × 2000000 pixels\), which does not fit into memory",
+    ):
         read_image(tmp_path / "a.zarr")
 
 
@@ -300,7 +360,9 @@ def test_a_damaged_part_is_named_when_it_is_read(tmp_path: Path) -> None:
     image = open_image(tmp_path / "a.zarr").data
     (tmp_path / "a.zarr/full/c/1/0/0").write_bytes(b"no longer what it was")
     np.testing.assert_array_equal(image[2].compute(scheduler="sync"), GREY[2])
-    with pytest.raises(FileError, match=re.escape(f"A part of {tmp_path / 'a.zarr'} cannot be read")):
+    with pytest.raises(
+        FileError, match=re.escape(f"A part of {tmp_path / 'a.zarr'} cannot be read")
+    ):
         image[1].compute(scheduler="sync")
     assert array.shape == image.shape
 

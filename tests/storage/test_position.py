@@ -28,7 +28,9 @@ def centre(image: Micrograph, axis: str, index: float) -> float:
 
 def rewritten(path: Path, multiscale: dict[str, Any]) -> None:
     """An OME-Zarr by hand: one level, and metadata as they may come."""
-    group = zarr.create_group(str(path), attributes={"ome": {"version": "0.5", "multiscales": [multiscale]}})
+    group = zarr.create_group(
+        str(path), attributes={"ome": {"version": "0.5", "multiscales": [multiscale]}}
+    )
     group.create_array("0", data=np.zeros((8, 9), np.uint8))
 
 
@@ -38,7 +40,9 @@ def test_it_comes_back_from_a_file(tmp_path: Path) -> None:
 
 
 def test_coarser_levels_lie_on_the_finest(tmp_path: Path) -> None:
-    wide = Micrograph(np.zeros((1100, 1300), np.uint8), "YX", {"Y": 2.0, "X": 2.0}, "µm", position={"Y": 7.0})
+    wide = Micrograph(
+        np.zeros((1100, 1300), np.uint8), "YX", {"Y": 2.0, "X": 2.0}, "µm", position={"Y": 7.0}
+    )
     write_image(tmp_path / "a.zarr", wide)
     ome = json.loads((tmp_path / "a.zarr/zarr.json").read_text())["attributes"]["ome"]
     datasets = ome["multiscales"][0]["datasets"]
@@ -49,12 +53,22 @@ def test_coarser_levels_lie_on_the_finest(tmp_path: Path) -> None:
 
 
 def test_transformations_are_applied_one_after_the_other(tmp_path: Path) -> None:
-    scale, shift = {"type": "scale", "scale": [3.0, 3.0]}, {"type": "translation", "translation": [10.0, 20.0]}
-    axes = [{"name": name, "type": "space", "unit": unit} for name, unit in (("y", "micrometer"), ("x", "nanometer"))]
+    scale, shift = (
+        {"type": "scale", "scale": [3.0, 3.0]},
+        {"type": "translation", "translation": [10.0, 20.0]},
+    )
+    axes = [
+        {"name": name, "type": "space", "unit": unit}
+        for name, unit in (("y", "micrometer"), ("x", "nanometer"))
+    ]
     dataset = {"path": "0", "coordinateTransformations": [scale, shift]}
     rewritten(
         tmp_path / "a.zarr",
-        {"axes": axes, "datasets": [dataset], "coordinateTransformations": [{"type": "scale", "scale": [2.0, 200.0]}]},
+        {
+            "axes": axes,
+            "datasets": [dataset],
+            "coordinateTransformations": [{"type": "scale", "scale": [2.0, 200.0]}],
+        },
     )
     image = read_image(tmp_path / "a.zarr")
     assert image.unit == "nm"
@@ -66,16 +80,22 @@ def test_transformations_are_applied_one_after_the_other(tmp_path: Path) -> None
 def test_pixels_of_another_density_lie_where_they_came_from(density: int) -> None:
     finer = Micrograph(IMAGE.data, "ZYX", **IMAGE.frame(density, (8, 5)))
     for axis, first in (("Y", 8), ("X", 5)):
-        inside = [centre(finer, axis, index) for index in range(density)]  # those of the first pixel of the source
+        inside = [
+            centre(finer, axis, index) for index in range(density)
+        ]  # those of the first pixel of the source
         assert np.mean(inside) == pytest.approx(centre(IMAGE, axis, first))
         assert finer.pixel_size[axis] == IMAGE.pixel_size[axis] / density
     assert centre(finer, "Z", 0) == centre(IMAGE, "Z", 0)
     back = Micrograph(IMAGE.data, "ZYX", **finer.frame(1 / density))
-    assert back.position == pytest.approx({"Z": -6.0, "Y": centre(IMAGE, "Y", 8), "X": centre(IMAGE, "X", 5)})
+    assert back.position == pytest.approx(
+        {"Z": -6.0, "Y": centre(IMAGE, "Y", 8), "X": centre(IMAGE, "X", 5)}
+    )
 
 
 def test_what_has_no_unit_has_a_position_all_the_same(tmp_path: Path) -> None:
-    image = Micrograph(IMAGE.data, "ZYX", {"Z": 1.0, "Y": 2.0, "X": -2.0}, position={"Z": 0.0, "Y": 3.0, "X": 4.0})
+    image = Micrograph(
+        IMAGE.data, "ZYX", {"Z": 1.0, "Y": 2.0, "X": -2.0}, position={"Z": 0.0, "Y": 3.0, "X": 4.0}
+    )
     write_image(tmp_path / "a.zarr", image)
     assert read_image(tmp_path / "a.zarr").geometry == image.geometry
 
@@ -113,37 +133,54 @@ def test_time_of_a_result_is_that_of_its_source(
 
 @pytest.mark.parametrize("name", ["a.zarr", "a.ome.tif", "a.tif"])
 @pytest.mark.parametrize("kind", [np.float32, np.float16, np.int64])
-def test_sizes_places_and_times_may_be_numbers_of_numpy(tmp_path: Path, name: str, kind: type[np.number]) -> None:
+def test_sizes_places_and_times_may_be_numbers_of_numpy(
+    tmp_path: Path, name: str, kind: type[np.number]
+) -> None:
     sizes, places = {"X": kind(2), "Y": kind(3)}, {"X": kind(7), "Y": kind(8)}
     image = Micrograph(
-        np.zeros((2, 8, 9), np.uint8), "TYX", sizes, "µm", position=places, time_step_s=kind(5), time_origin=kind(4)
+        np.zeros((2, 8, 9), np.uint8),
+        "TYX",
+        sizes,
+        "µm",
+        position=places,
+        time_step_s=kind(5),
+        time_origin=kind(4),
     )
     write_image(tmp_path / name, image)
     again = read_image(tmp_path / name)
-    assert (again.pixel_size, again.unit, again.position) == ({"X": 2.0, "Y": 3.0}, "µm", {"X": 7.0, "Y": 8.0})
+    assert (again.pixel_size, again.unit, again.position) == (
+        {"X": 2.0, "Y": 3.0},
+        "µm",
+        {"X": 7.0, "Y": 8.0},
+    )
     assert (again.time_step_s, again.time_origin) == (5.0, 4.0)
 
 
 STAGE = """<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">
-<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="40" SizeY="30" SizeZ="2" SizeC="1" SizeT="1"
+<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="40" SizeY="30" SizeZ="2"
+SizeC="1" SizeT="1"
 PhysicalSizeX="0.5" PhysicalSizeY="500" PhysicalSizeYUnit="nm" PhysicalSizeZ="2">
 <Channel ID="Channel:0" SamplesPerPixel="1"/><TiffData/>
 <Plane TheZ="1" TheT="0" TheC="0" PositionX="9" PositionXUnit="µm" PositionY="9" PositionYUnit="µm"
 PositionZ="9" PositionZUnit="µm"/>
-<Plane TheZ="0" TheT="0" TheC="0" PositionX="12.5" PositionXUnit="mm" PositionY="-250" PositionYUnit="µm"
+<Plane TheZ="0" TheT="0" TheC="0" PositionX="12.5" PositionXUnit="mm" PositionY="-250"
+PositionYUnit="µm"
 PositionZ="{place}" PositionZUnit="{unit}"/>
 </Pixels></Image></OME>"""
 
 
 @pytest.mark.parametrize(
-    ("place", "unit", "depth"), [("7", "µm", 7.0), ("7", "reference frame", 0.0), ("nan", "µm", 0.0)]
+    ("place", "unit", "depth"),
+    [("7", "µm", 7.0), ("7", "reference frame", 0.0), ("nan", "µm", 0.0)],
 )
 def test_an_ome_tiff_lies_where_the_stage_was_at_its_first_plane(
     tmp_path: Path, place: str, unit: str, depth: float
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (2, 30, 40)).astype(np.uint8)
     told = STAGE.format(place=place, unit=unit).encode()
-    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, description=told, metadata=None, photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif", pixels, description=told, metadata=None, photometric="minisblack"
+    )
     image = read_image(tmp_path / "a.ome.tif")
     assert (image.unit, image.pixel_size) == ("µm", pytest.approx({"X": 0.5, "Y": 0.5, "Z": 2.0}))
     assert image.position == pytest.approx(

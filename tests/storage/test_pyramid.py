@@ -28,16 +28,32 @@ DTYPES = (
 @given(st.sampled_from(DTYPES), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32))
 def test_every_pixel_is_the_mean_of_four(dtype: str, height: int, width: int, seed: int) -> None:
     bits = np.random.default_rng(seed).bytes(2 * height * width * np.dtype(dtype).itemsize)
-    pixels = np.frombuffer(bits, dtype if dtype[0] in "iu" else "uint8")[: 2 * height * width].reshape(2, height, width)
+    pixels = np.frombuffer(bits, dtype if dtype[0] in "iu" else "uint8")[
+        : 2 * height * width
+    ].reshape(2, height, width)
     pixels = pixels > 100 if dtype == "bool" else pixels.astype(dtype)
     small = halved(pixels)
     assert small.dtype == pixels.dtype
     even = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
     assert small.shape == (2, even.shape[1] // 2, even.shape[2] // 2)
     for place in np.ndindex(small.shape):
-        four = [even[place[0], 2 * place[1] + y, 2 * place[2] + x].item() for y in (0, 1) for x in (0, 1)]
-        off = abs(small[place].item() - sum(four) / 4) if dtype != "bool" else small[place] != (sum(four) >= 2)
-        assert off <= (0.5 if dtype[0] in "iu" and not dtype.endswith("64") else 1e-3 if dtype[0] in "bf" else 2**11)
+        four = [
+            even[place[0], 2 * place[1] + y, 2 * place[2] + x].item()
+            for y in (0, 1)
+            for x in (0, 1)
+        ]
+        off = (
+            abs(small[place].item() - sum(four) / 4)
+            if dtype != "bool"
+            else small[place] != (sum(four) >= 2)
+        )
+        assert off <= (
+            0.5
+            if dtype[0] in "iu" and not dtype.endswith("64")
+            else 1e-3
+            if dtype[0] in "bf"
+            else 2**11
+        )
 
 
 def test_extremes_do_not_leave_their_range() -> None:

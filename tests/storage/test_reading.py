@@ -46,7 +46,10 @@ def test_ome_sizes_of_different_units_are_brought_to_one(tmp_path: Path) -> None
         "Channel": {"Name": ["DAPI", "GFP"]},
     }
     tifffile.imwrite(
-        tmp_path / "a.ome.tif", np.zeros((3, 2, 6, 8), np.uint16), photometric="minisblack", metadata=metadata
+        tmp_path / "a.ome.tif",
+        np.zeros((3, 2, 6, 8), np.uint16),
+        photometric="minisblack",
+        metadata=metadata,
     )
     image = read_image(tmp_path / "a.ome.tif")
     assert image.unit == "nm"
@@ -65,28 +68,42 @@ def test_ome_sizes_in_no_unit_of_length_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", ["um", "micron", "\\u00B5m", "microns"])
 def test_imagej_sizes_are_read_however_the_unit_is_spelled(tmp_path: Path, unit: str) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(1 / 0.4, 1 / 0.5), metadata={"unit": unit})
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        GREY,
+        imagej=True,
+        resolution=(1 / 0.4, 1 / 0.5),
+        metadata={"unit": unit},
+    )
     image = read_image(tmp_path / "a.tif")
     assert image.unit == "µm"
     assert image.pixel_size == pytest.approx({"X": 0.4, "Y": 0.5})
 
 
 def test_imagej_sizes_in_pixels_are_left_out(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", GREY, imagej=True, resolution=(1, 1), metadata={"unit": "pixel"})
+    tifffile.imwrite(
+        tmp_path / "a.tif", GREY, imagej=True, resolution=(1, 1), metadata={"unit": "pixel"}
+    )
     assert read_image(tmp_path / "a.tif").pixel_size == {}
 
 
 def test_resolution_tags_of_a_microscope_are_a_pixel_size(tmp_path: Path) -> None:
     density = (1e4 / 0.65, 1e4 / 0.65)
-    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=density, resolutionunit="CENTIMETER", metadata=None)
+    tifffile.imwrite(
+        tmp_path / "a.tif", GREY, resolution=density, resolutionunit="CENTIMETER", metadata=None
+    )
     image = read_image(tmp_path / "a.tif")
     assert image.pixel_size == pytest.approx({"X": 0.65, "Y": 0.65})
     assert image.unit == "µm"
 
 
 @pytest.mark.parametrize("dpi", [1, 72, 96, 150, 300, 600, 1200])
-def test_resolution_tags_of_screens_and_printers_are_no_pixel_size(tmp_path: Path, dpi: int) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=(dpi, dpi), resolutionunit="INCH", metadata=None)
+def test_resolution_tags_of_screens_and_printers_are_no_pixel_size(
+    tmp_path: Path, dpi: int
+) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", GREY, resolution=(dpi, dpi), resolutionunit="INCH", metadata=None
+    )
     for suffix in (".png", ".jpg"):
         Image.fromarray(GREY).save(tmp_path / f"a{suffix}", dpi=(dpi, dpi))
     for suffix in (".tif", ".png", ".jpg"):
@@ -96,22 +113,32 @@ def test_resolution_tags_of_screens_and_printers_are_no_pixel_size(tmp_path: Pat
 
 def test_a_density_in_no_unit_tells_the_proportions_of_pixels(tmp_path: Path) -> None:
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
-    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=(4, 2), resolutionunit="NONE", metadata=None)
+    tifffile.imwrite(
+        tmp_path / "a.tif", GREY, resolution=(4, 2), resolutionunit="NONE", metadata=None
+    )
     Image.fromarray(GREY).save(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
-    (tmp_path / "a.png").write_bytes(content[:33] + chunk(b"pHYs", struct.pack(">IIB", 4, 2, 0)) + content[33:])
+    (tmp_path / "a.png").write_bytes(
+        content[:33] + chunk(b"pHYs", struct.pack(">IIB", 4, 2, 0)) + content[33:]
+    )
     Image.fromarray(GREY).save(tmp_path / "a.jpg", dpi=(4, 2))
     content = (tmp_path / "a.jpg").read_bytes()
-    (tmp_path / "a.jpg").write_bytes(content.replace(b"JFIF\0\1\1\1\0\4\0\2", b"JFIF\0\1\1\0\0\4\0\2"))
+    (tmp_path / "a.jpg").write_bytes(
+        content.replace(b"JFIF\0\1\1\1\0\4\0\2", b"JFIF\0\1\1\0\0\4\0\2")
+    )
     for suffix in (".tif", ".png", ".jpg"):
         image = read_image(tmp_path / f"a{suffix}")
         assert (image.pixel_size, image.unit) == ({"X": 1.0, "Y": 2.0}, None), suffix
 
 
 def test_square_pixels_of_no_unit_tell_nothing(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a.tif", GREY, resolution=(72, 72), resolutionunit="NONE", metadata=None)
+    tifffile.imwrite(
+        tmp_path / "a.tif", GREY, resolution=(72, 72), resolutionunit="NONE", metadata=None
+    )
     Image.fromarray(GREY).save(tmp_path / "a.jpg")
     for suffix in (".tif", ".jpg"):
         assert read_image(tmp_path / f"a{suffix}").pixel_size == {}
@@ -179,7 +206,9 @@ def test_exif_orientation_turns_pixels_and_pixel_sizes(tmp_path: Path) -> None:
 
 
 def test_cmyk_jpeg_becomes_rgb(tmp_path: Path) -> None:
-    Image.fromarray(np.full((16, 16, 3), (200, 60, 20), np.uint8)).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    Image.fromarray(np.full((16, 16, 3), (200, 60, 20), np.uint8)).convert("CMYK").save(
+        tmp_path / "a.jpg", quality=95
+    )
     image = read_image(tmp_path / "a.jpg")
     assert image.axes == "YXS"
     np.testing.assert_allclose(image.data[8, 8], (200, 60, 20), atol=4)

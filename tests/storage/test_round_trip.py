@@ -38,7 +38,9 @@ def random_image(dtype: str, axes: str, seed: int = 0) -> np.ndarray:
         return random.random(shape) < 0.5
     if np.dtype(dtype).kind == "f":
         return random.standard_normal(shape).astype(dtype)
-    return np.frombuffer(random.bytes(int(np.prod(shape)) * np.dtype(dtype).itemsize), dtype).reshape(shape)
+    return np.frombuffer(
+        random.bytes(int(np.prod(shape)) * np.dtype(dtype).itemsize), dtype
+    ).reshape(shape)
 
 
 def in_order(image: Micrograph, axes: str) -> np.ndarray:
@@ -53,7 +55,11 @@ def micrographs(draw: st.DrawFn, axes: tuple[str, ...], dtypes: frozenset[str]) 
         dtype = "uint8"
     data = random_image(dtype, chosen, draw(st.integers(0, 2**32)))
     size = st.floats(1e-3, 50, allow_nan=False)
-    sizes = {axis: draw(size) for axis in draw(st.sampled_from(["", "XY", "XYZ", "X", "YZ"])) if axis in chosen}
+    sizes = {
+        axis: draw(size)
+        for axis in draw(st.sampled_from(["", "XY", "XYZ", "X", "YZ"]))
+        if axis in chosen
+    }
     names = ()
     if "C" in chosen and draw(st.booleans()):
         names = tuple(f"channel {i} µ" for i in range(data.shape[chosen.index("C")]))
@@ -103,13 +109,17 @@ def test_ome_zarr_holds_every_type_with_axes_and_sizes(image: Micrograph, lazy: 
 
 @settings(max_examples=settings().max_examples * 12 // 60)
 @given(micrographs(AXES, TIFF_DTYPES), st.booleans(), st.sampled_from([(200, 170), (128, 144)]))
-def test_a_large_lazy_image_goes_into_tiff_and_back(image: Micrograph, ome: bool, chunk: tuple[int, int]) -> None:
+def test_a_large_lazy_image_goes_into_tiff_and_back(
+    image: Micrograph, ome: bool, chunk: tuple[int, int]
+) -> None:
     if ome and image.data.dtype.name not in OME_DTYPES:
         ome = False
     y = image.axes.index("Y")
     repeats = [80 if axis in (y, y + 1) else 1 for axis in range(image.data.ndim)]
     whole = np.tile(image.data, repeats)
-    lazy = da.from_array(whole, chunks=[chunk[axis - y] if axis in (y, y + 1) else -1 for axis in range(whole.ndim)])
+    lazy = da.from_array(
+        whole, chunks=[chunk[axis - y] if axis in (y, y + 1) else -1 for axis in range(whole.ndim)]
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "STREAMED_BYTES", 0)
         assert_round_trip(replace(image, data=lazy), ".ome.tif" if ome else ".tif")
@@ -134,7 +144,9 @@ def test_ome_tiff_keeps_the_order_of_axes(tmp_path: Path, axes: str) -> None:
     np.testing.assert_array_equal(again.data, data)
 
 
-@pytest.mark.parametrize(("dtype", "axes"), [("bool", "YX"), ("uint8", "YX"), ("uint16", "YX"), ("uint8", "YXS")])
+@pytest.mark.parametrize(
+    ("dtype", "axes"), [("bool", "YX"), ("uint8", "YX"), ("uint16", "YX"), ("uint8", "YXS")]
+)
 def test_png_holds_a_plane_and_its_pixel_size(tmp_path: Path, dtype: str, axes: str) -> None:
     image = Micrograph(random_image(dtype, axes), axes, {"X": 0.1625, "Y": 0.325}, "µm")
     write_image(tmp_path / "a.png", image)
@@ -180,9 +192,16 @@ def test_a_single_plane_is_compressed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
-def test_a_large_image_becomes_bigtiff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+def test_a_large_image_becomes_bigtiff(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
     monkeypatch.setattr(tiff_writing, "CLASSIC_LIMIT_BYTES", 1000)
-    image = Micrograph(random_image("uint16", "ZYX").repeat(20, axis=1), "ZYX", {"X": 0.2, "Y": 0.2, "Z": 0.5}, "µm")
+    image = Micrograph(
+        random_image("uint16", "ZYX").repeat(20, axis=1),
+        "ZYX",
+        {"X": 0.2, "Y": 0.2, "Z": 0.5},
+        "µm",
+    )
     monkeypatch.setattr(tiff_writing, "CLASSIC_LIMIT_BYTES", image.data.nbytes - 1)
     write_image(tmp_path / f"large{suffix}", image)
     monkeypatch.setattr(tiff_writing, "CLASSIC_LIMIT_BYTES", image.data.nbytes)
@@ -200,7 +219,9 @@ def test_a_large_image_becomes_bigtiff(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".zarr"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint64"])  # which ImageJ knows and does not
-def test_sizes_without_a_unit_of_length_are_plain_numbers_again(tmp_path: Path, suffix: str, dtype: str) -> None:
+def test_sizes_without_a_unit_of_length_are_plain_numbers_again(
+    tmp_path: Path, suffix: str, dtype: str
+) -> None:
     if dtype == "uint64" and suffix == ".ome.tif":
         dtype = "uint32"
     image = Micrograph(np.zeros((2, 3, 4), dtype), "ZYX", {"X": 0.5, "Y": 2.0, "Z": 3.0}, "pixel")
@@ -211,13 +232,17 @@ def test_sizes_without_a_unit_of_length_are_plain_numbers_again(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".zarr"])
-@pytest.mark.parametrize("sizes", [{"X": 0.2, "Y": 0.2, "Z": -0.5}, {"X": -0.2, "Y": 0.2, "Z": 0.5}])
+@pytest.mark.parametrize(
+    "sizes", [{"X": 0.2, "Y": 0.2, "Z": -0.5}, {"X": -0.2, "Y": 0.2, "Z": 0.5}]
+)
 @pytest.mark.parametrize("unitless", [frozenset(), frozenset("Z")])
 def test_direction_and_place_come_back_from_every_format_that_has_them(
     tmp_path: Path, suffix: str, sizes: dict[str, float], unitless: frozenset[str]
 ) -> None:
     place = {"X": 10.0, "Y": -3.0, "Z": 0.25}  # µm
-    image = Micrograph(np.zeros((2, 3, 4), np.uint8), "ZYX", sizes, "µm", position=place, unitless=unitless)
+    image = Micrograph(
+        np.zeros((2, 3, 4), np.uint8), "ZYX", sizes, "µm", position=place, unitless=unitless
+    )
     write_image(tmp_path / f"a{suffix}", image)
     again = read_image(tmp_path / f"a{suffix}")
     assert again.pixel_size == pytest.approx(sizes)
@@ -228,16 +253,21 @@ def test_direction_and_place_come_back_from_every_format_that_has_them(
 @pytest.mark.parametrize(
     "data", [np.zeros((2, 3), np.int64), np.zeros((2, 3), np.float16), np.zeros((2, 3), np.uint64)]
 )
-def test_ome_tiff_refuses_what_it_cannot_hold_and_names_what_can(tmp_path: Path, data: np.ndarray) -> None:
+def test_ome_tiff_refuses_what_it_cannot_hold_and_names_what_can(
+    tmp_path: Path, data: np.ndarray
+) -> None:
     with pytest.raises(FileError, match=r"a\.tif instead"):
         write_image(tmp_path / "a.ome.tif", Micrograph(data, "YX"))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("dtype", "axes"), [("float32", "YX"), ("uint16", "YXS"), ("uint8", "ZYX"), ("int16", "YX"), ("bool", "YXS")]
+    ("dtype", "axes"),
+    [("float32", "YX"), ("uint16", "YXS"), ("uint8", "ZYX"), ("int16", "YX"), ("bool", "YXS")],
 )
-def test_png_refuses_what_it_cannot_hold_and_names_what_can(tmp_path: Path, dtype: str, axes: str) -> None:
+def test_png_refuses_what_it_cannot_hold_and_names_what_can(
+    tmp_path: Path, dtype: str, axes: str
+) -> None:
     with pytest.raises(FileError, match=r"a\.tif instead"):
         write_image(tmp_path / "a.png", Micrograph(random_image(dtype, axes), axes))
     assert not list(tmp_path.iterdir())
@@ -263,14 +293,17 @@ LARGE = """
 import dask.array as da, tifffile, zarr, yaozarrs
 from napari_mdeblurgan import storage
 storage.STREAMED_BYTES = 0
-storage.write_image(sys.argv[1].replace("a.", "small."), storage.Micrograph(da.zeros((64, 64), dtype=np.uint8), "YX"))
+small = storage.Micrograph(da.zeros((64, 64), dtype=np.uint8), "YX")
+storage.write_image(sys.argv[1].replace("a.", "small."), small)
 image = da.random.default_rng(0).integers(0, 9, (14_000, 14_000), np.uint8, chunks=(1024, 1024))
 print(watched(lambda: storage.write_image(sys.argv[1], storage.Micrograph(image, "YX"))))
 """
 
 
 @pytest.mark.parametrize("name", ["a.ome.tif", "a.ome.zarr"])
-def test_a_large_lazy_image_is_written_in_bounded_memory(tmp_path: Path, run_watched: Callable, name: str) -> None:
+def test_a_large_lazy_image_is_written_in_bounded_memory(
+    tmp_path: Path, run_watched: Callable, name: str
+) -> None:
     path = tmp_path / name
     (megabytes,) = run_watched(LARGE, path)
     assert megabytes < 100 < 14_000**2 / 2**20

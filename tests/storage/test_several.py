@@ -1,4 +1,6 @@
-"""Files of several images: each can be named and read, labels are none, and a file tells of the others."""
+"""Files of several images: each can be named and read, labels are none, and a file tells of the
+others.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ KINDS = {
 
 @pytest.mark.parametrize("read", [read_image, open_image])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_image_of_a_file_is_read_by_its_name(tmp_path: Path, kind: str, read: Callable[..., Micrograph]) -> None:
+def test_every_image_of_a_file_is_read_by_its_name(
+    tmp_path: Path, kind: str, read: Callable[..., Micrograph]
+) -> None:
     write, names, values = KINDS[kind]
     path = write(tmp_path / kind)
     stem = kind.split(".")[0]
@@ -63,26 +67,33 @@ def test_every_image_of_a_file_is_read_by_its_name(tmp_path: Path, kind: str, re
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_images_of_a_file_are_told_apart_by_what_names_each_alone(tmp_path: Path, kind: str) -> None:
+def test_the_images_of_a_file_are_told_apart_by_what_names_each_alone(
+    tmp_path: Path, kind: str
+) -> None:
     write, names, values = KINDS[kind]
     found = separate_images(write(tmp_path / kind))
     assert tuple(each.name for each in found) == names
     assert tuple(first_pixel(read_image(each.path, each.image)) for each in found) == values
 
 
-@pytest.mark.parametrize(("kind", "taken"), [("series.ome.tif", "left"), ("sizes.tif", "1"), ("animation.png", "0")])
+@pytest.mark.parametrize(
+    ("kind", "taken"), [("series.ome.tif", "left"), ("sizes.tif", "1"), ("animation.png", "0")]
+)
 def test_where_none_is_named_one_sentence_says_which_is_taken_and_how_to_take_another(
     tmp_path: Path, kind: str, taken: str
 ) -> None:
     path = KINDS[kind][0](tmp_path / kind)
-    with pytest.warns(SeveralImagesWarning, match=f'holds 3 images, of which "{taken}" is taken') as caught:
+    with pytest.warns(
+        SeveralImagesWarning, match=f'holds 3 images, of which "{taken}" is taken'
+    ) as caught:
         image = read_image(path)
     assert caught[0].filename == __file__
     assert image.name.endswith(taken)
     others = [f'"{name}"' for name in KINDS[kind][1] if name != taken]
     assert choose_image(path, how="--image ") == (
         taken,
-        f'{path} holds 3 images, of which "{taken}" is taken; one of the others is taken by --image NAME: '
+        f'{path} holds 3 images, of which "{taken}" is taken; one of the others is taken by '
+        "--image NAME: "
         f"{', '.join(others)}.",
     )
     assert choose_image(path, 2) == (KINDS[kind][1][2], "")
@@ -94,14 +105,21 @@ def test_a_number_counts_from_0_and_a_name_comes_before_it(tmp_path: Path) -> No
 
 
 def test_images_of_one_name_are_told_apart(tmp_path: Path) -> None:
-    assert images_in(write_series(tmp_path / "a.ome.tif", ["cells", "cells", ""])) == ("cells", "cells #2", "2")
+    assert images_in(write_series(tmp_path / "a.ome.tif", ["cells", "cells", ""])) == (
+        "cells",
+        "cells #2",
+        "2",
+    )
 
 
 @pytest.mark.parametrize("image", ["upper", "7", 7, -1])
-def test_an_image_that_a_file_does_not_hold_is_refused_with_those_that_it_does(tmp_path: Path, image: object) -> None:
+def test_an_image_that_a_file_does_not_hold_is_refused_with_those_that_it_does(
+    tmp_path: Path, image: object
+) -> None:
     path = write_series(tmp_path / "a.ome.tif")
     with pytest.raises(
-        FileError, match=f'no image "{image}"; name one of those that it has: "left", "middle", "right"'
+        FileError,
+        match=f'no image "{image}"; name one of those that it has: "left", "middle", "right"',
     ):
         read_image(path, image)  # type: ignore[arg-type]
 
@@ -124,7 +142,9 @@ def test_a_plate_of_version_0_4_has_the_same_images(tmp_path: Path) -> None:
 def test_a_well_has_its_fields_and_a_field_is_called_by_its_well(tmp_path: Path) -> None:
     path = write_plate(tmp_path / "plate.zarr")
     assert images_in(path / "B" / "2") == ("0", "1")
-    assert read_image(path / "B" / "2", "1").name == read_image(path / "B/2/1").name == "plate B/2/1"
+    assert (
+        read_image(path / "B" / "2", "1").name == read_image(path / "B/2/1").name == "plate B/2/1"
+    )
 
 
 def test_a_folder_of_images_without_metadata_of_its_own_is_looked_through(tmp_path: Path) -> None:
@@ -160,7 +180,9 @@ def test_labels_are_refused_and_never_listed(tmp_path: Path, named: bool, modern
 
 
 def test_a_collection_that_lists_labels_as_an_image_lacks_it(tmp_path: Path) -> None:
-    write_group(tmp_path / "a.zarr", {"well": {"images": [{"path": "0"}, {"path": "1"}, {"path": "../b"}]}})
+    write_group(
+        tmp_path / "a.zarr", {"well": {"images": [{"path": "0"}, {"path": "1"}, {"path": "../b"}]}}
+    )
     write_zarr(tmp_path / "a.zarr" / "0", 5)
     write_zarr(tmp_path / "a.zarr" / "1", 6, {"image-label": {}})
     write_zarr(tmp_path / "b", 7)
@@ -168,9 +190,13 @@ def test_a_collection_that_lists_labels_as_an_image_lacks_it(tmp_path: Path) -> 
     assert len(images_in(tmp_path / "a.zarr")) == 1
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.zarr", "s3://bucket/a.tif", "file:///data/a.tif"])
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:9/a.zarr", "s3://bucket/a.tif", "file:///data/a.tif"]
+)
 @pytest.mark.parametrize("as_path", [str, Path])
-def test_an_address_is_refused_by_its_own_words(address: str, as_path: Callable[[str], str | Path]) -> None:
+def test_an_address_is_refused_by_its_own_words(
+    address: str, as_path: Callable[[str], str | Path]
+) -> None:
     shown = address.replace(":///", "://")
     for read in (read_image, open_image, images_in):
         with pytest.raises(FileError, match=f"^{shown} is an address, and only files"):
@@ -180,7 +206,9 @@ def test_an_address_is_refused_by_its_own_words(address: str, as_path: Callable[
 
 
 def test_the_home_of_a_user_that_is_not_there_is_a_name_like_any_other() -> None:
-    with pytest.raises(FileError, match=r"^~nobody-of-this-name/a\.tif does not exist; check its name"):
+    with pytest.raises(
+        FileError, match=r"^~nobody-of-this-name/a\.tif does not exist; check its name"
+    ):
         read_image("~nobody-of-this-name/a.tif")
 
 

@@ -27,8 +27,12 @@ def values(image: Micrograph) -> np.ndarray:
     return np.asarray(image.data)
 
 
-def by_hand(path: Path, shape: tuple[int, int], pixels: bytes, tags: dict[int, tuple[int, ...]]) -> None:
-    """A TIFF file of one strip, with tags of short numbers; those that do not fit into a tag lie after the pixels."""
+def by_hand(
+    path: Path, shape: tuple[int, int], pixels: bytes, tags: dict[int, tuple[int, ...]]
+) -> None:
+    """A TIFF file of one strip, with tags of short numbers; those that do not fit into a tag lie
+    after the pixels.
+    """
     height, width = shape
     tags = {256: (width,), 257: (height,), 259: (1,), 277: (1,), 278: (height,)} | tags
     place, extra, entries = 8 + len(pixels), b"", []
@@ -52,16 +56,22 @@ def test_white_is_zero_is_turned_round_within_its_bits(
 ) -> None:
     dtype = np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.uint32
     raw = RANDOM.integers(0, 2**bits, (12, 16), dtype)
-    tifffile.imwrite(tmp_path / "a.tif", raw, photometric="miniswhite", bitspersample=bits, metadata=metadata)
+    tifffile.imwrite(
+        tmp_path / "a.tif", raw, photometric="miniswhite", bitspersample=bits, metadata=metadata
+    )
     found = values(read(tmp_path / "a.tif"))
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, 2**bits - 1 - raw.astype(np.int64))
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32"])
-def test_white_is_zero_of_signed_numbers_keeps_all_of_them(tmp_path: Path, read: Callable, dtype: str) -> None:
+def test_white_is_zero_of_signed_numbers_keeps_all_of_them(
+    tmp_path: Path, read: Callable, dtype: str
+) -> None:
     raw = RANDOM.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, (12, 16), dtype, endpoint=True)
-    tifffile.imwrite(tmp_path / "a.tif", raw, photometric="miniswhite", metadata=None, compression="zlib")
+    tifffile.imwrite(
+        tmp_path / "a.tif", raw, photometric="miniswhite", metadata=None, compression="zlib"
+    )
     found = values(read(tmp_path / "a.tif"))
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, -1 - raw.astype(np.int64))
@@ -73,7 +83,9 @@ def test_white_is_zero_of_real_numbers_has_no_white(tmp_path: Path, read: Callab
     np.testing.assert_array_equal(values(read(tmp_path / "a.tif")), raw)
 
 
-def test_bits_that_tifffile_calls_inverse_by_itself_stay_as_they_were_given(tmp_path: Path, read: Callable) -> None:
+def test_bits_that_tifffile_calls_inverse_by_itself_stay_as_they_were_given(
+    tmp_path: Path, read: Callable
+) -> None:
     raw = RANDOM.random((12, 16)) < 0.5
     tifffile.imwrite(tmp_path / "a.tif", raw)
     np.testing.assert_array_equal(values(read(tmp_path / "a.tif")), raw)
@@ -85,21 +97,30 @@ def test_a_palette_of_any_bits_becomes_colours(tmp_path: Path, read: Callable, b
     palette = RANDOM.integers(0, 2**16, (3, 2**bits))
     unpacked = (numbers[..., None] >> np.arange(bits)[::-1]) & 1
     pixels = np.packbits(unpacked.reshape(6, -1), axis=1).tobytes()
-    by_hand(tmp_path / "a.tif", (6, 16), pixels, {258: (bits,), 262: (3,), 320: tuple(palette.ravel().tolist())})
+    by_hand(
+        tmp_path / "a.tif",
+        (6, 16),
+        pixels,
+        {258: (bits,), 262: (3,), 320: tuple(palette.ravel().tolist())},
+    )
     image = read(tmp_path / "a.tif")
     assert image.axes == "YXS"
     np.testing.assert_array_equal(values(image), (palette >> 8).astype(np.uint8).T[numbers])
 
 
 @pytest.mark.parametrize("kind", [1, 2])
-def test_a_palette_with_opacity_becomes_colours_with_opacity(tmp_path: Path, read: Callable, kind: int) -> None:
+def test_a_palette_with_opacity_becomes_colours_with_opacity(
+    tmp_path: Path, read: Callable, kind: int
+) -> None:
     samples = RANDOM.integers(0, 256, (6, 16, 2), np.uint8)
     palette = RANDOM.integers(0, 2**16, (3, 256))
     tags = {258: (8, 8), 262: (3,), 277: (2,), 320: tuple(palette.ravel().tolist()), 338: (kind,)}
     by_hand(tmp_path / "a.tif", (6, 16), samples.tobytes(), tags)
     image = read(tmp_path / "a.tif")
     assert image.axes == "YXS"
-    np.testing.assert_array_equal(values(image)[..., :3], (palette >> 8).astype(np.uint8).T[samples[..., 0]])
+    np.testing.assert_array_equal(
+        values(image)[..., :3], (palette >> 8).astype(np.uint8).T[samples[..., 0]]
+    )
     np.testing.assert_array_equal(values(image)[..., 3], samples[..., 1])
 
 
@@ -113,16 +134,25 @@ def test_colours_that_are_multiplied_by_opacity_are_divided_by_it(
     opacity[:2] = 0
     opacity[2:4] = whole
     multiplied = colours.astype(float) * opacity / whole
-    stored = np.concatenate([multiplied if dtype == "float32" else multiplied.round(), opacity], -1).astype(dtype)
+    stored = np.concatenate(
+        [multiplied if dtype == "float32" else multiplied.round(), opacity], -1
+    ).astype(dtype)
     stored = np.ascontiguousarray(np.moveaxis(stored, -1, 0)) if planar == "separate" else stored
-    options = {"photometric": "rgb", "extrasamples": ("ASSOCALPHA",), "planarconfig": planar, "metadata": None}
+    options = {
+        "photometric": "rgb",
+        "extrasamples": ("ASSOCALPHA",),
+        "planarconfig": planar,
+        "metadata": None,
+    }
     tifffile.imwrite(tmp_path / "a.tif", stored, tile=(16, 16), **options)
     found = values(read(tmp_path / "a.tif"))
     assert found.dtype == dtype
     np.testing.assert_array_equal(found[..., 3], opacity[..., 0])
     assert not found[:2, :, :3].any()
     np.testing.assert_array_equal(found[2:4, :, :3], colours[2:4])
-    steps = np.broadcast_to(1e-6 * whole + 0.51 * whole / np.maximum(opacity[4:], whole / 1e6) + 0.5, colours[4:].shape)
+    steps = np.broadcast_to(
+        1e-6 * whole + 0.51 * whole / np.maximum(opacity[4:], whole / 1e6) + 0.5, colours[4:].shape
+    )
     bound = np.full_like(steps, 1e-5) if dtype == "float32" else steps
     assert (np.abs(found[4:, :, :3].astype(float) - colours[4:]) <= bound).all()
     write_image(tmp_path / "b.tif", read_image(tmp_path / "a.tif"))
@@ -132,7 +162,9 @@ def test_colours_that_are_multiplied_by_opacity_are_divided_by_it(
 
 def test_colours_that_are_not_multiplied_stay_as_they_are(tmp_path: Path, read: Callable) -> None:
     stored = RANDOM.integers(0, 256, (12, 16, 4), np.uint8)
-    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extrasamples=("UNASSALPHA",), metadata=None)
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="rgb", extrasamples=("UNASSALPHA",), metadata=None
+    )
     np.testing.assert_array_equal(values(read(tmp_path / "a.tif")), stored)
 
 
@@ -142,7 +174,12 @@ def test_greys_with_opacity_are_colours_with_opacity(
     tmp_path: Path, read: Callable, photometric: str, kind: str
 ) -> None:
     stored = np.full((12, 16, 2), (100, 128), np.uint8)
-    options = {"photometric": photometric, "extrasamples": (kind,), "planarconfig": "contig", "metadata": None}
+    options = {
+        "photometric": photometric,
+        "extrasamples": (kind,),
+        "planarconfig": "contig",
+        "metadata": None,
+    }
     tifffile.imwrite(tmp_path / "a.tif", stored, **options)
     image = read(tmp_path / "a.tif")
     assert image.axes == "YXS"
@@ -162,10 +199,19 @@ def test_two_samples_of_which_nothing_is_said_are_channels(tmp_path: Path, read:
 
 PACKED: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
     "10 bits": (RANDOM.integers(0, 1024, (30, 40), np.uint16), {"bitspersample": 10}),
-    "12 bits, tiles": (RANDOM.integers(0, 4096, (30, 40), np.uint16), {"bitspersample": 12, "tile": (16, 16)}),
+    "12 bits, tiles": (
+        RANDOM.integers(0, 4096, (30, 40), np.uint16),
+        {"bitspersample": 12, "tile": (16, 16)},
+    ),
     "signed 8 bits": (RANDOM.integers(-128, 128, (30, 40), np.int8), {}),
-    "half": (RANDOM.standard_normal((30, 40)).astype(np.float16), {"compression": "zlib", "predictor": True}),
-    "float predictor": (RANDOM.standard_normal((30, 40)).astype(np.float32), {"compression": "lzw", "predictor": True}),
+    "half": (
+        RANDOM.standard_normal((30, 40)).astype(np.float16),
+        {"compression": "zlib", "predictor": True},
+    ),
+    "float predictor": (
+        RANDOM.standard_normal((30, 40)).astype(np.float32),
+        {"compression": "lzw", "predictor": True},
+    ),
     "double": (RANDOM.standard_normal((30, 40)), {"byteorder": ">"}),
     "big": (RANDOM.integers(0, 2**16, (30, 40), np.uint16), {"bigtiff": True, "tile": (16, 32)}),
     "64 bits": (RANDOM.integers(0, 2**63, (30, 40), np.uint64), {"compression": "zlib"}),
@@ -182,7 +228,9 @@ def test_pixels_of_any_type_and_packing_are_read(tmp_path: Path, read: Callable,
 
 
 @pytest.mark.parametrize("bits", [1, 8])
-def test_bits_that_are_stored_the_other_way_round_are_turned(tmp_path: Path, read: Callable, bits: int) -> None:
+def test_bits_that_are_stored_the_other_way_round_are_turned(
+    tmp_path: Path, read: Callable, bits: int
+) -> None:
     raw = RANDOM.integers(0, 2**bits, (6, 16)).astype(np.uint8)
     pixels = np.packbits((raw[..., None] >> np.arange(bits)[::-1]) & 1, axis=None)
     turned = np.packbits(np.unpackbits(pixels).reshape(-1, 8)[:, ::-1])
@@ -200,7 +248,15 @@ def test_a_plain_image_stands_upright_whichever_way_its_rows_are_stored(
     tag = (274, "H", 1, orientation, True)
     kind = "rgb" if colours else "minisblack"
     density = {"resolution": (20_000, 10_000), "resolutionunit": "CENTIMETER"}  # x, y as stored
-    tifffile.imwrite(tmp_path / "a.tif", raw, photometric=kind, metadata=None, extratags=[tag], **density, **options)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        raw,
+        photometric=kind,
+        metadata=None,
+        extratags=[tag],
+        **density,
+        **options,
+    )
     tifffile.imwrite(tmp_path / "b.tif", raw, photometric=kind, metadata=None, **density, **options)
     with PIL.Image.open(tmp_path / "b.tif") as stored:  # PIL turns some kinds of TIFF by itself
         stored.getexif()[274] = orientation

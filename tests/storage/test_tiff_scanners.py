@@ -37,18 +37,31 @@ def scan_information(objective: str) -> bytes:
     end = begin(0xFFFFFFFF)
     detector = begin(0x70000000) + number(0x70000022, 500.0) + number(0x70000023, 550.0) + end
     track = begin(0x40000000) + begin(0x60000000) + detector + end + end
-    return begin(0x10000000) + text_entry(0x10000004, objective) + begin(0x20000000) + track + end + end
+    return (
+        begin(0x10000000)
+        + text_entry(0x10000004, objective)
+        + begin(0x20000000)
+        + track
+        + end
+        + end
+    )
 
 
 def channel_colours() -> bytes:
     colours = b"".join(bytes((*each, 0)) for each in COLOURS)
     names = b"".join(struct.pack("<I", len(name) + 1) + name.encode() + b"\0" for name in NAMES)
     at = 24 + len(colours)
-    return struct.pack("<6I", at + len(names), len(COLOURS), len(NAMES), 24, at, 0) + colours + names
+    return (
+        struct.pack("<6I", at + len(names), len(COLOURS), len(NAMES), 24, at, 0) + colours + names
+    )
 
 
-def write_lsm(path: Path, frames: int = 2, objective: str = "Plan-Apochromat 63x/1.40 Oil DIC M27") -> Path:
-    """A time series of stacks of three channels, each plane followed by its thumbnail, as Zeiss wrote them."""
+def write_lsm(
+    path: Path, frames: int = 2, objective: str = "Plan-Apochromat 63x/1.40 Oil DIC M27"
+) -> Path:
+    """A time series of stacks of three channels, each plane followed by its thumbnail, as Zeiss
+    wrote them.
+    """
     info = np.zeros(1, np.dtype(tifffile.TIFF.CZ_LSMINFO))
     options = {"photometric": "minisblack", "planarconfig": "separate", "metadata": None}
     with tifffile.TiffWriter(path, byteorder="<") as file:
@@ -76,7 +89,9 @@ def write_lsm(path: Path, frames: int = 2, objective: str = "Plan-Apochromat 63x
     }
     for name, value in values.items():
         info[name] = value
-    path.write_bytes(written[:place] + info.tobytes() + written[place + info.nbytes :] + scan + colours)
+    path.write_bytes(
+        written[:place] + info.tobytes() + written[place + info.nbytes :] + scan + colours
+    )
     return path
 
 
@@ -132,7 +147,12 @@ def test_a_slide_is_its_finest_level_with_its_pixel_size(tmp_path: Path) -> None
     data = write_svs(tmp_path / "slide.svs")
     assert len(images_in(tmp_path / "slide.svs")) == 1
     image = open_image(tmp_path / "slide.svs")
-    assert (image.axes, image.data.shape, image.unit, image.name) == ("YXS", (256, 320, 3), "µm", "slide")
+    assert (image.axes, image.data.shape, image.unit, image.name) == (
+        "YXS",
+        (256, 320, 3),
+        "µm",
+        "slide",
+    )
     assert image.pixel_size == pytest.approx({"X": 0.499, "Y": 0.499})
     np.testing.assert_array_equal(np.asarray(image.data[100:140, 60:70]), data[100:140, 60:70])
 
@@ -151,10 +171,14 @@ def test_a_slide_that_is_cut_short_is_refused(tmp_path: Path) -> None:
 
 
 def write_ndpi(path: Path) -> np.ndarray:
-    """A slide of one level and an overview: classic TIFF, but offsets of directories have 64 bits, and values high words."""
+    """A slide of one level and an overview: classic TIFF, but offsets of directories have 64 bits,
+    and values high words.
+    """
     data = np.random.default_rng(2).integers(0, 255, (96, 128, 3), np.uint8)
 
-    def directory(at: int, pixels: np.ndarray, offset: int, magnification: float, last: bool) -> bytes:
+    def directory(
+        at: int, pixels: np.ndarray, offset: int, magnification: float, last: bool
+    ) -> bytes:
         more = at + 2 + 13 * 12 + 8 + 13 * 4
         whole = struct.unpack("<I", struct.pack("<f", magnification))[0]
         height, width = pixels.shape[:2]
@@ -173,7 +197,9 @@ def write_ndpi(path: Path) -> np.ndarray:
             (296, 3, 1, 3),
             (65421, 11, 1, whole),
         ]
-        body = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+        body = struct.pack("<H", len(entries)) + b"".join(
+            struct.pack("<HHII", *entry) for entry in entries
+        )
         body += struct.pack("<Q", 0 if last else more + 22) + bytes(4 * len(entries))
         return body + struct.pack("<3H4I", 8, 8, 8, 43_478, 1, 43_478, 1)
 

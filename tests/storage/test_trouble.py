@@ -22,7 +22,14 @@ from PIL import Image
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, read_image, tiff_lazy, write_image
+from napari_mdeblurgan.storage import (
+    Micrograph,
+    check_writable,
+    open_image,
+    read_image,
+    tiff_lazy,
+    write_image,
+)
 
 STACK = np.random.default_rng(0).integers(0, 255, (5, 32, 32), np.uint8)
 IMAGE = Micrograph(STACK[0], "YX")
@@ -65,7 +72,9 @@ def test_an_unknown_suffix_is_refused_with_those_that_are_read(tmp_path: Path) -
     assert ".tif, .tiff, .png, .jpg, .jpeg, .zarr, .czi" in refusal(tmp_path / "a.xyz")
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"metadata": None, "compression": "zlib"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"compression": "zlib"}, {"metadata": None, "compression": "zlib"}]
+)
 def test_a_stack_cut_short_is_not_read_as_a_shorter_one(tmp_path: Path, options: dict) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK, photometric="minisblack", **options)
@@ -110,11 +119,15 @@ def test_a_damaged_file_is_read_or_refused_in_one_sentence(
 
 def test_a_png_that_claims_absurd_size_is_refused_with_that_size(tmp_path: Path) -> None:
     def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
 
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
     path = tmp_path / "bomb.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    )
     assert "10,000 megapixels" in refusal(path)
 
 
@@ -127,7 +140,9 @@ def test_a_tiff_that_claims_absurd_size_is_refused_with_that_size(tmp_path: Path
     assert "14,901.2 GiB (4000000 × 4000000 pixels) in" in refusal(path)
 
 
-def test_a_tiff_larger_than_memory_is_refused_with_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tiff_larger_than_memory_is_refused_with_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tifffile.imwrite(tmp_path / "a.tif", STACK[0])
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1023))
     assert "0.0 GiB (32 × 32 pixels), which does not fit into memory" in refusal(tmp_path / "a.tif")
@@ -169,7 +184,9 @@ def test_a_colour_png_of_16_bits_is_refused_rather_than_reduced(tmp_path: Path) 
     assert "16 bits" in refusal(path)
 
 
-def test_a_compression_that_needs_another_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compression_that_needs_another_package_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Lacking:
         def __getitem__(self, _: int) -> None:
             raise KeyError("imagecodecs")
@@ -181,7 +198,9 @@ def test_a_compression_that_needs_another_package_is_named(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("read", [read_image, lambda path: np.asarray(open_image(path).data)])
-def test_what_a_decoder_says_of_the_data_is_said_of_the_file(tmp_path: Path, read: Callable) -> None:
+def test_what_a_decoder_says_of_the_data_is_said_of_the_file(
+    tmp_path: Path, read: Callable
+) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK[0], compression="zlib", metadata=None)
     with tifffile.TiffFile(path) as tif:
@@ -195,7 +214,10 @@ def test_what_a_decoder_says_of_the_data_is_said_of_the_file(tmp_path: Path, rea
 
 @pytest.mark.parametrize("read", [read_image, open_image])
 def test_an_error_of_this_program_is_told_as_one_and_logged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, read: Callable
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    read: Callable,
 ) -> None:
     def faulty(*_: object) -> None:
         np.zeros(3)[np.zeros(4, bool)]
@@ -203,7 +225,8 @@ def test_an_error_of_this_program_is_told_as_one_and_logged(
     tifffile.imwrite(tmp_path / "a.tif", STACK[0])
     monkeypatch.setattr(tiff_lazy, "arranged", faulty)
     with pytest.raises(
-        FileError, match=r"an error in this program, not in the file \(IndexError: .*\); see the log"
+        FileError,
+        match=r"an error in this program, not in the file \(IndexError: .*\); see the log",
     ) as caught:
         read(tmp_path / "a.tif")
     assert "damaged" not in str(caught.value)
@@ -232,7 +255,8 @@ def test_what_stands_in_the_way_of_writing_is_found_before_any_work(tmp_path: Pa
 
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif", ".png"])
 @pytest.mark.parametrize(
-    ("number", "word"), [(errno.ENOSPC, "full"), (errno.EACCES, "may not be written"), (errno.EIO, "error")]
+    ("number", "word"),
+    [(errno.ENOSPC, "full"), (errno.EACCES, "may not be written"), (errno.EIO, "error")],
 )
 def test_a_failure_on_disk_leaves_the_old_file_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, number: int, word: str
@@ -262,7 +286,9 @@ try:
 except FileError as error:
     print(error)
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert "larger than a file may be" in result.stdout
     assert not list(tmp_path.iterdir())
 

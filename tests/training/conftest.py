@@ -36,7 +36,13 @@ def tiny_config() -> Callable[..., TrainingConfig]:
             "network": {"width": 2, "discriminator_width": 2},
             "data": {"patch": 24, "batch": 2, "validation": 0.3},
             "degradation": {"physical": 0},
-            "schedule": {"name": "cosine", "learning_rate": 3e-3, "steps": 8, "warm_up": 4, "steps_per_epoch": 4},
+            "schedule": {
+                "name": "cosine",
+                "learning_rate": 3e-3,
+                "steps": 8,
+                "warm_up": 4,
+                "steps_per_epoch": 4,
+            },
             "run": {
                 "threads": 1,
                 "precision": "float32",
@@ -47,7 +53,10 @@ def tiny_config() -> Callable[..., TrainingConfig]:
             },
         }
         return parse_config(
-            {name: base.get(name, {}) | sections.get(name, {}) for name in base.keys() | sections.keys()}
+            {
+                name: base.get(name, {}) | sections.get(name, {})
+                for name in base.keys() | sections.keys()
+            }
         )
 
     return make

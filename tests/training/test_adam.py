@@ -25,15 +25,20 @@ loss = LossConfig(pixel="mse", perceptual="feature-matching", adversarial_share=
 patches = Patches(torch.rand(2, 1, 24, 24), torch.rand(2, 1, 24, 24), torch.rand(2, 1, 48, 48))
 for optimizer in "adam", "muon":
     method = Method(optimizer=optimizer, discriminator_after=0)
-    training = Training(Generator(1, width=8), Schedule(3, 1e-3), method, loss, discriminator=Discriminator(1, 8))
+    judge = Discriminator(1, 8)
+    training = Training(Generator(1, width=8), Schedule(3, 1e-3), method, loss, discriminator=judge)
     assert [record.step for record in training.run([patches] * 3)] == [1, 2, 3]
     training.restore(*training.state())
     assert not {"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules), optimizer
 """
 
 
-def trained(kind: type[torch.optim.Optimizer], steps: int) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """A network after so many steps at a rate that falls; one layer has a gradient at every other step only."""
+def trained(
+    kind: type[torch.optim.Optimizer], steps: int
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A network after so many steps at a rate that falls; one layer has a gradient at every other
+    step only.
+    """
     random = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 1, 3))

@@ -1,4 +1,6 @@
-"""Configurations: the paper's schedule by default, TOML both ways, mistakes named field by field."""
+"""Configurations: the paper's schedule by default, TOML both ways, mistakes
+named field by field.
+"""
 
 from __future__ import annotations
 
@@ -67,12 +69,19 @@ def test_a_preset_put_over_a_configuration_changes_only_what_presets_differ_in()
     base = parse_config({"loss": {"ssim_share": 0.25, "border": 4, "vgg19_file": "vgg.pth"}})
     loss = parse_config({"loss": {"preset": "perceptual"}}, base=base).loss
     assert loss == replace(preset("perceptual"), ssim_share=0.25, border=4, vgg19_file="vgg.pth")
-    assert parse_config({"loss": {"preset": "faithful"}}, base=parse_config({"loss": asdict(loss)})).loss == base.loss
+    assert (
+        parse_config(
+            {"loss": {"preset": "faithful"}}, base=parse_config({"loss": asdict(loss)})
+        ).loss
+        == base.loss
+    )
 
 
 def test_a_border_that_leaves_nothing_of_a_patch_is_refused() -> None:
     parse_config({"loss": {"border": 6}, "data": {"patch": 24}})
-    with pytest.raises(ConfigError, match=r"^loss\.border = 7 leaves less than 11 pixels of data\.patch = 24"):
+    with pytest.raises(
+        ConfigError, match=r"^loss\.border = 7 leaves less than 11 pixels of data\.patch = 24"
+    ):
         parse_config({"loss": {"border": 7}, "data": {"patch": 24}})
 
 
@@ -80,9 +89,18 @@ def test_a_border_that_leaves_nothing_of_a_patch_is_refused() -> None:
     ("values", "words"),
     [
         ({"shedule": {}}, ["'shedule'", "did you mean schedule"]),
-        ({"schedule": {"learning_rat": 1}}, ["[schedule]", "'learning_rat'", "did you mean learning_rate"]),
-        ({"schedule": {"learning_rate": -1}}, ["schedule.learning_rate is -1", "greater than 0", "default is 0.0001"]),
-        ({"schedule": {"learning_rate": "fast"}}, ["schedule.learning_rate is 'fast'", "valid number"]),
+        (
+            {"schedule": {"learning_rat": 1}},
+            ["[schedule]", "'learning_rat'", "did you mean learning_rate"],
+        ),
+        (
+            {"schedule": {"learning_rate": -1}},
+            ["schedule.learning_rate is -1", "greater than 0", "default is 0.0001"],
+        ),
+        (
+            {"schedule": {"learning_rate": "fast"}},
+            ["schedule.learning_rate is 'fast'", "valid number"],
+        ),
         ({"schedule": 3}, ["schedule is a section", "[schedule]"]),
         ({"data": {"patch": 30}}, ["data.patch is 30", "multiple of 8"]),
         ({"network": {"approximation": "best"}}, ["network.approximation is 'best'", "'affine'"]),
@@ -93,7 +111,9 @@ def test_a_border_that_leaves_nothing_of_a_patch_is_refused() -> None:
         ({"model": {"name": "Checkpoint"}}, ["model: name is 'Checkpoint'", "choose another"]),
     ],
 )
-def test_a_mistake_is_named_with_its_field_and_mend(values: dict[str, Any], words: list[str]) -> None:
+def test_a_mistake_is_named_with_its_field_and_mend(
+    values: dict[str, Any], words: list[str]
+) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config(values, "train.toml")
     message = str(caught.value)
@@ -114,6 +134,9 @@ def test_a_file_that_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None
 
 def test_only_what_changes_what_is_learned_is_a_difference() -> None:
     first = TrainingConfig()
-    text = "run.device = 'cpu'\nrun.threads = 3\nloss.vgg19_file = 'moved.pth'\nschedule.learning_rate = 1e-3"
+    text = (
+        "run.device = 'cpu'\nrun.threads = 3\nloss.vgg19_file = "
+        "'moved.pth'\nschedule.learning_rate = 1e-3"
+    )
     second = parse_config(tomllib.loads(text))
     assert list(differences(first, second)) == [("schedule.learning_rate", 1e-4, 1e-3)]

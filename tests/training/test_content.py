@@ -69,7 +69,9 @@ def test_a_large_image_that_shows_something_in_few_places_is_not_taken_for_an_em
 
 def test_places_lie_within_the_image_and_all_over_it_where_nothing_is_known() -> None:
     random = np.random.default_rng(0)
-    places = np.array([content.rich_place(np.zeros((3, 2)), (100, 300), 100, random) for _ in range(200)])
+    places = np.array(
+        [content.rich_place(np.zeros((3, 2)), (100, 300), 100, random) for _ in range(200)]
+    )
     assert set(places[:, 0]) == {0}
     assert places[:, 1].min() == 0
     assert places[:, 1].max() == 200

@@ -14,7 +14,13 @@ from PIL import Image
 
 from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.training.dataset import Patches, PatchSampler, Source, open_folder, read_sharp
+from napari_mdeblurgan.training.dataset import (
+    Patches,
+    PatchSampler,
+    Source,
+    open_folder,
+    read_sharp,
+)
 
 PLAIN = Mixture(gaussian_noisy=0, physical=0, jpeg=0)
 
@@ -26,7 +32,9 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 @pytest.fixture(scope="module")
 def sampler() -> PatchSampler:
     images = (noise(3, 90, 120), noise(3, 300, 200, seed=1))
-    return PatchSampler((Source("noise", images), Source("more", images[:1], 2.0)), size=16, batch=4)
+    return PatchSampler(
+        (Source("noise", images), Source("more", images[:1], 2.0)), size=16, batch=4
+    )
 
 
 def same(one: Patches, other: Patches) -> bool:
@@ -59,10 +67,13 @@ def test_a_batch_depends_on_the_seed_and_its_number_alone(sampler: PatchSampler)
 
 
 @pytest.mark.parametrize("world", [2, 4])
-def test_the_parts_of_all_processes_make_up_the_batch_of_one(sampler: PatchSampler, world: int) -> None:
+def test_the_parts_of_all_processes_make_up_the_batch_of_one(
+    sampler: PatchSampler, world: int
+) -> None:
     parts = [replace(sampler, shard=(rank, world)).draw(3) for rank in range(world)]
     assert same(
-        Patches(*(torch.cat(images) for images in zip(*(part[:4] for part in parts), strict=True))), sampler.draw(3)
+        Patches(*(torch.cat(images) for images in zip(*(part[:4] for part in parts), strict=True))),
+        sampler.draw(3),
     )
 
 
@@ -83,7 +94,10 @@ def test_a_patch_may_be_larger_than_the_image() -> None:
 
 def test_sources_are_drawn_by_their_weights() -> None:
     """Told apart by their grain: one is rough, the other smooth."""
-    rough, smooth = noise(1, 200, 200), np.repeat(np.repeat(noise(1, 20, 20), 10, axis=1), 10, axis=2)
+    rough, smooth = (
+        noise(1, 200, 200),
+        np.repeat(np.repeat(noise(1, 20, 20), 10, axis=1), 10, axis=2),
+    )
     sources = (Source("rough", (rough,), 3.0), Source("smooth", (smooth,), 1.0))
     sharp = PatchSampler(sources, size=16, batch=80, mixture=PLAIN).draw(0).sharp
     grain = (sharp[..., 1:] - sharp[..., :-1]).abs().mean(dim=(1, 2, 3)) / sharp.std(dim=(1, 2, 3))
@@ -91,16 +105,28 @@ def test_sources_are_drawn_by_their_weights() -> None:
 
 
 def test_of_several_draws_the_richest_is_taken() -> None:
-    """A quarter of the image shows something; one place at random would be blank more often than not."""
+    """A quarter of the image shows something; one place at random would be blank more often than
+    not.
+    """
     image = np.zeros((1, 400, 400), np.float32)
     image[:, 100:300, 100:300] = noise(1, 200, 200)
-    sharp = PatchSampler((Source("spot", (image,)),), size=16, batch=80, mixture=PLAIN).draw(0).sharp
+    sharp = (
+        PatchSampler((Source("spot", (image,)),), size=16, batch=80, mixture=PLAIN).draw(0).sharp
+    )
     assert float((sharp.std(dim=(1, 2, 3)) < 1e-3).float().mean()) < 0.3
 
 
 def test_an_image_that_shows_nothing_does_not_stop_the_drawing() -> None:
     blank = Source("blank", (np.full((1, 100, 100), 0.5, np.float32),))
-    assert float(PatchSampler((blank,), size=16, batch=2, mixture=PLAIN).draw(0).sharp.std(dim=(1, 2, 3)).max()) < 1e-3
+    assert (
+        float(
+            PatchSampler((blank,), size=16, batch=2, mixture=PLAIN)
+            .draw(0)
+            .sharp.std(dim=(1, 2, 3))
+            .max()
+        )
+        < 1e-3
+    )
 
 
 def test_some_patches_are_averaged_from_twice_the_field_of_a_large_image() -> None:
@@ -135,4 +161,6 @@ def test_patches_are_the_same_whether_images_are_held_in_memory_or_not(tmp_path:
     for name in "ab":
         Image.fromarray((noise(90, 100, 3) * 255).astype(np.uint8)).save(tmp_path / f"{name}.png")
     held, reread = (open_folder(tmp_path, 3, memory_bytes=budget).training for budget in (10**8, 0))
-    assert same(PatchSampler(held, size=16, batch=3).draw(5), PatchSampler(reread, size=16, batch=3).draw(5))
+    assert same(
+        PatchSampler(held, size=16, batch=3).draw(5), PatchSampler(reread, size=16, batch=3).draw(5)
+    )

@@ -37,7 +37,14 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(
         "--local-addr=127.0.0.1",
         "--nproc-per-node=2",
     ]
-    command = ["-m", "napari_mdeblurgan", "train", str(sharp_folder), "--output", str(tmp_path / "two")]
+    command = [
+        "-m",
+        "napari_mdeblurgan",
+        "train",
+        str(sharp_folder),
+        "--output",
+        str(tmp_path / "two"),
+    ]
     done = subprocess.run(
         [*launch, *command, "--config", str(tmp_path / "asked.toml")],
         env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
@@ -69,7 +76,10 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(
 
 
 def test_a_batch_that_the_processes_cannot_share_is_refused(
-    sharp_folder: Path, tmp_path: Path, tiny_config: Callable[..., TrainingConfig], monkeypatch: pytest.MonkeyPatch
+    sharp_folder: Path,
+    tmp_path: Path,
+    tiny_config: Callable[..., TrainingConfig],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from napari_mdeblurgan.training import preparation
 

@@ -32,10 +32,14 @@ def save(path: Path, *shape: int, seed: int = 0) -> np.ndarray:
 
 def names(folder: SharpFolder) -> list[str]:
     """Of all images, those to train on first."""
-    return [image.name for source in folder.training for image in source.images] + [i.name for i in folder.validation]
+    return [image.name for source in folder.training for image in source.images] + [
+        i.name for i in folder.validation
+    ]
 
 
-def test_images_are_found_in_nested_folders_whatever_the_case_of_their_names(tmp_path: Path) -> None:
+def test_images_are_found_in_nested_folders_whatever_the_case_of_their_names(
+    tmp_path: Path,
+) -> None:
     for name in ("b.PNG", "a/deep/c.jpeg", "a/d.tif", ".hidden.png", ".cache/e.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -70,7 +74,9 @@ def test_a_folder_of_too_small_images_is_refused_in_one_sentence(tmp_path: Path)
         open_folder(tmp_path, 1)
 
 
-def test_files_that_cannot_be_used_are_named_and_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_files_that_cannot_be_used_are_named_and_skipped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     save(tmp_path / "good.png", *COLOUR)
     save(tmp_path / "small.png", 10, 10, 3)
     save(tmp_path / "grey.png", *GREY)
@@ -82,7 +88,14 @@ def test_files_that_cannot_be_used_are_named_and_skipped(tmp_path: Path, caplog:
     with caplog.at_level(logging.INFO):
         folder = open_folder(tmp_path, 3)
     reasons = {path.name: reason for path, reason in folder.skipped}
-    assert set(reasons) == {"small.png", "grey.png", "flat.png", "empty.tif", "wrong.png", "cut.png"}
+    assert set(reasons) == {
+        "small.png",
+        "grey.png",
+        "flat.png",
+        "empty.tif",
+        "wrong.png",
+        "cut.png",
+    }
     assert all(str(tmp_path / name) in reason for name, reason in reasons.items())
     assert "too small" in reasons["small.png"]
     assert "grey" in reasons["grey.png"]
@@ -101,12 +114,19 @@ def test_the_split_is_by_file_and_always_the_same(tmp_path: Path) -> None:
     assert len(folder.validation) == 9  # three colours each
     assert not trained & judged
     assert names(open_folder(tmp_path, 1, validation=0.3)) == names(folder)
-    others = {tuple(sorted({i.path for i in open_folder(tmp_path, 1, 0.3, seed).validation})) for seed in range(3)}
+    others = {
+        tuple(sorted({i.path for i in open_folder(tmp_path, 1, 0.3, seed).validation}))
+        for seed in range(3)
+    }
     assert len(others) > 1
 
 
-@pytest.mark.parametrize(("files", "share", "held_out"), [(1, 0.1, 0), (2, 0.1, 1), (2, 0.9, 1), (3, 0.0, 0)])
-def test_one_file_is_held_out_if_there_are_two(tmp_path: Path, files: int, share: float, held_out: int) -> None:
+@pytest.mark.parametrize(
+    ("files", "share", "held_out"), [(1, 0.1, 0), (2, 0.1, 1), (2, 0.9, 1), (3, 0.0, 0)]
+)
+def test_one_file_is_held_out_if_there_are_two(
+    tmp_path: Path, files: int, share: float, held_out: int
+) -> None:
     for number in range(files):
         save(tmp_path / f"{number}.png", *GREY, seed=number)
     folder = open_folder(tmp_path, 1, validation=share)
@@ -118,12 +138,22 @@ def test_files_are_grouped_by_the_word_before_the_hyphen_or_by_folder(tmp_path: 
     for name in ("leaf-0.png", "leaf-1.png", "blood-0.png", "muscle/1.png", "muscle/2.png"):
         save(tmp_path / name, *COLOUR)
     folder = open_folder(tmp_path, 3, validation=0, weights={"leaf": 3})
-    assert {source.name: len(source.images) for source in folder.training} == {"leaf": 2, "blood": 1, "muscle": 2}
-    assert {source.name: source.weight for source in folder.training} == {"leaf": 3, "blood": 1, "muscle": 1}
+    assert {source.name: len(source.images) for source in folder.training} == {
+        "leaf": 2,
+        "blood": 1,
+        "muscle": 2,
+    }
+    assert {source.name: source.weight for source in folder.training} == {
+        "leaf": 3,
+        "blood": 1,
+        "muscle": 1,
+    }
     assert kind_of(Path("nuclei/-1.png")) == "nuclei"
 
 
-def test_every_plane_and_channel_is_an_image_and_channels_have_windows_of_their_own(tmp_path: Path) -> None:
+def test_every_plane_and_channel_is_an_image_and_channels_have_windows_of_their_own(
+    tmp_path: Path,
+) -> None:
     stack = np.random.default_rng(0).integers(100, 200, (2, 3, *GREY)).astype(np.uint16)
     stack[:, 1] *= 100
     tifffile.imwrite(tmp_path / "stack.ome.tif", stack, metadata={"axes": "ZCYX"})
@@ -141,23 +171,38 @@ def test_an_ome_zarr_gives_its_planes(tmp_path: Path) -> None:
     values = pixels(2, *GREY)
     group = zarr.open_group(str(tmp_path / "a.ome.zarr"), mode="w", zarr_format=2)
     group.create_array("0", shape=values.shape, chunks=(1, 32, 32), dtype="uint8")[:] = values
-    axes = [{"name": "z", "type": "space"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    axes = [
+        {"name": "z", "type": "space"},
+        {"name": "y", "type": "space"},
+        {"name": "x", "type": "space"},
+    ]
     scale = [{"type": "scale", "scale": [1, 1, 1]}]
     levels = [{"path": "0", "coordinateTransformations": scale}]
     group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": levels}]
     (source,) = open_folder(tmp_path, 1).training
     assert [image.name for image in source.images] == ["a.ome.zarr [z=0]", "a.ome.zarr [z=1]"]
-    np.testing.assert_allclose(source.images[1][:, 20:50, 7:9][0], values[1, 20:50, 7:9] / 255, atol=1e-6)
+    np.testing.assert_allclose(
+        source.images[1][:, 20:50, 7:9][0], values[1, 20:50, 7:9] / 255, atol=1e-6
+    )
 
 
-def test_colours_serve_as_grey_images_and_count_less_where_there_are_grey_ones(tmp_path: Path) -> None:
+def test_colours_serve_as_grey_images_and_count_less_where_there_are_grey_ones(
+    tmp_path: Path,
+) -> None:
     colours = save(tmp_path / "leaf-1.png", *COLOUR)
     (alone,) = open_folder(tmp_path, 1).training
-    assert [image.name for image in alone.images] == [f"leaf-1.png [{c}]" for c in ("red", "green", "blue")]
+    assert [image.name for image in alone.images] == [
+        f"leaf-1.png [{c}]" for c in ("red", "green", "blue")
+    ]
     assert alone.weight == 1
-    np.testing.assert_allclose(alone.images[1][:, 10:20, 30:50][0], colours[10:20, 30:50, 1] / 255, atol=1e-6)
+    np.testing.assert_allclose(
+        alone.images[1][:, 10:20, 30:50][0], colours[10:20, 30:50, 1] / 255, atol=1e-6
+    )
     save(tmp_path / "leaf-2.png", *GREY)
-    weights = {len(source.images): source.weight for source in open_folder(tmp_path, 1, validation=0).training}
+    weights = {
+        len(source.images): source.weight
+        for source in open_folder(tmp_path, 1, validation=0).training
+    }
     assert weights == {3: 0.35, 1: 1.0}
 
 
@@ -172,7 +217,9 @@ def test_alpha_is_left_out(tmp_path: Path) -> None:
     (source,) = open_folder(tmp_path, 3).training
     image = source.images[0]
     assert image.shape == (3, 70, 80)
-    np.testing.assert_allclose(np.asarray(image), values[..., :3].transpose(2, 0, 1) / 255, atol=1e-6)
+    np.testing.assert_allclose(
+        np.asarray(image), values[..., :3].transpose(2, 0, 1) / 255, atol=1e-6
+    )
 
 
 def test_a_hot_pixel_does_not_darken_the_rest(tmp_path: Path) -> None:
@@ -211,6 +258,8 @@ def test_all_images_of_a_file_are_trained_on_and_held_out_together(tmp_path: Pat
     for name in ("a.ome.tif", "b.ome.tif"):
         write_series(tmp_path / name, size=(70, 80))
     folder = open_folder(tmp_path, 1, 0.5)
-    assert sorted(names(folder)) == [f"{n}.ome.tif [{i}]" for n in "ab" for i in ("left", "middle", "right")]
+    assert sorted(names(folder)) == [
+        f"{n}.ome.tif [{i}]" for n in "ab" for i in ("left", "middle", "right")
+    ]
     assert len({image.path for image in folder.validation}) == 1
     assert len({np.asarray(image).tobytes() for image in folder.validation}) == 3

@@ -50,7 +50,9 @@ def started() -> Callable[[], list[Any]]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """One small image."""
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90), dtype=np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 90), dtype=np.uint8)).save(
+        tmp_path / "a.png"
+    )
     return tmp_path
 
 
@@ -82,7 +84,9 @@ def test_batches_equal_those_of_the_sampler_from_any_start() -> None:
     assert not threads()
 
 
-def test_processes_give_the_same_batches_in_the_same_order_and_end(folder: Path, started: Callable) -> None:
+def test_processes_give_the_same_batches_in_the_same_order_and_end(
+    folder: Path, started: Callable
+) -> None:
     sampler = PatchSampler(open_folder(folder, 1).training, size=16, batch=2)
     ahead = prefetched(sampler.batches(3), depth=4, workers=2)
     assert all(map(same, itertools.islice(ahead, 5), sampler.batches(3)))

@@ -50,7 +50,9 @@ def generator() -> Generator:
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weights in network.parameters():
-            weights.copy_(0.4 * torch.randn(weights.shape, generator=random) / weights[0].numel() ** 0.5)
+            weights.copy_(
+                0.4 * torch.randn(weights.shape, generator=random) / weights[0].numel() ** 0.5
+            )
     return network
 
 
@@ -67,7 +69,9 @@ def trunk() -> Trunk:
 
 
 def off_by(patches: Patches, high: float, first: float, second: float) -> Restoration:
-    """A restoration whose output and whose two candidates are wrong by a constant; its distances are estimated as 0.1."""
+    """A restoration whose output and whose two candidates are wrong by a constant; its distances
+    are estimated as 0.1.
+    """
     low = patches.sharp_low
     return Restoration(
         patches.sharp + high,
@@ -101,10 +105,14 @@ def test_errors_within_the_border_do_not_count() -> None:
 
 
 def test_the_paper_pixel_terms_are_the_weighted_squared_errors(patches: Patches) -> None:
-    config = LossConfig(pixel="mse", output=1, deblurred=0.5, encoder_decoder=0.2, distances=0, ssim_share=0)
+    config = LossConfig(
+        pixel="mse", output=1, deblurred=0.5, encoder_decoder=0.2, distances=0, ssim_share=0
+    )
     terms = GeneratorLoss(config).terms(off_by(patches, 0.1, 0.2, 0.3), patches)
     found = {name: term.item() for name, term in terms.items()}
-    assert found == pytest.approx({"output": 0.01, "encoder-decoder": 0.2 * 0.04, "deblurred": 0.5 * 0.09})
+    assert found == pytest.approx(
+        {"output": 0.01, "encoder-decoder": 0.2 * 0.04, "deblurred": 0.5 * 0.09}
+    )
 
 
 def test_the_logarithmic_terms_are_those_of_pixel_loss(patches: Patches) -> None:
@@ -120,11 +128,17 @@ def test_the_logarithmic_terms_are_those_of_pixel_loss(patches: Patches) -> None
 def test_estimated_distances_cost_least_where_they_are_true(patches: Patches) -> None:
     restored = off_by(patches, 0, 0.2, 0.3)
     true = torch.stack(
-        [(patches.blurred - patches.sharp_low).abs()[:, 0], torch.full((2, 32, 32), 0.2), torch.full((2, 32, 32), 0.3)],
+        [
+            (patches.blurred - patches.sharp_low).abs()[:, 0],
+            torch.full((2, 32, 32), 0.2),
+            torch.full((2, 32, 32), 0.3),
+        ],
         1,
     )
     costs = [
-        distance_loss(restored._replace(distances=factor * true), patches.blurred, patches.sharp_low).item()
+        distance_loss(
+            restored._replace(distances=factor * true), patches.blurred, patches.sharp_low
+        ).item()
         for factor in (0.5, 1, 2)
     ]
     assert costs[1] < min(costs[0], costs[2])
@@ -160,7 +174,9 @@ def test_the_size_of_a_logarithm_is_what_is_left_above_the_floor(patches: Patche
     loss.terms(off_by(patches, 0.1, 0.1, 0.3), patches, floor=0.01)
     sizes = {"output": 0.5, "encoder-decoder": 0.15 * 0.5, "deblurred": 0.25 * 0.9}
     whole = sum(sizes.values())
-    assert loss.shares == pytest.approx({name: size / whole for name, size in sizes.items()}, rel=1e-4)
+    assert loss.shares == pytest.approx(
+        {name: size / whole for name, size in sizes.items()}, rel=1e-4
+    )
 
 
 def test_the_weights_follow_training_but_not_validation(patches: Patches) -> None:
@@ -173,12 +189,16 @@ def test_the_weights_follow_training_but_not_validation(patches: Patches) -> Non
     assert loss.weighting.state_dict() != before
 
 
-def test_a_term_without_what_it_needs_is_refused_and_never_left_out(patches: Patches, trunk: Trunk) -> None:
+def test_a_term_without_what_it_needs_is_refused_and_never_left_out(
+    patches: Patches, trunk: Trunk
+) -> None:
     restored = off_by(patches, 0.1, 0.1, 0.1)
     with pytest.raises(ValueError, match="adversarial term needs"):
         GeneratorLoss(FULL, trunk).terms(restored, patches)
     with pytest.raises(ValueError, match="feature matching needs"):
-        GeneratorLoss(replace(FULL, perceptual="feature-matching")).terms(restored, patches, fake_logits=torch.zeros(2))
+        GeneratorLoss(replace(FULL, perceptual="feature-matching")).terms(
+            restored, patches, fake_logits=torch.zeros(2)
+        )
 
 
 def test_vgg19_without_its_file_stops_before_any_training(tmp_path, monkeypatch) -> None:
@@ -201,7 +221,9 @@ def test_cross_entropy_of_known_logits() -> None:
     assert discriminator_loss(real, fake).item() == pytest.approx(of_real + of_fake)
     assert adversarial_loss(fake).item() == pytest.approx(sum(-math.log(p) for p in p_fake) / 2)
     smooth = sum(-0.9 * math.log(p) - 0.1 * math.log(1 - p) for p in p_real) / 2
-    assert discriminator_loss(real, fake, label_smoothing=0.1).item() == pytest.approx(smooth + of_fake)
+    assert discriminator_loss(real, fake, label_smoothing=0.1).item() == pytest.approx(
+        smooth + of_fake
+    )
 
 
 def test_extreme_logits_stay_finite() -> None:
@@ -224,12 +246,16 @@ def test_the_discriminator_step_does_not_touch_the_generator(
 def test_the_generator_step_touches_neither_the_discriminator_nor_the_trunk(
     patches: Patches, generator: Generator, judge: Discriminator, trunk: Trunk, perceptual: str
 ) -> None:
-    loss = GeneratorLoss(replace(FULL, perceptual=perceptual), trunk if perceptual == "vgg19" else None)
+    loss = GeneratorLoss(
+        replace(FULL, perceptual=perceptual), trunk if perceptual == "vgg19" else None
+    )
     restored = generator.explain(patches.blurred)
     with frozen(judge):
         fake = judge.features(restored.output)
         real = judge.features(patches.sharp)
-        terms = loss.terms(restored, patches, fake_logits=judge.judge(fake), fake_features=fake, real_features=real)
+        terms = loss.terms(
+            restored, patches, fake_logits=judge.judge(fake), fake_features=fake, real_features=real
+        )
     torch.stack(list(terms.values())).sum().backward()
     assert all(weights.grad is None for weights in (*judge.parameters(), *trunk.parameters()))
     assert all(weights.grad is not None for weights in generator.parameters())
@@ -243,7 +269,8 @@ def test_terms_on_the_output_reach_super_resolution_and_the_others_do_not(
     terms = GeneratorLoss(FULL, trunk).terms(restored, patches, fake_logits=judge(restored.output))
     terms[name].backward()
     reached = any(
-        weights.grad is not None and bool(weights.grad.any()) for weights in generator.super_resolution.parameters()
+        weights.grad is not None and bool(weights.grad.any())
+        for weights in generator.super_resolution.parameters()
     )
     assert reached == (name != "deblurred")
 
@@ -263,7 +290,11 @@ def test_a_step_down_the_adversarial_loss_raises_the_logit(
 
 def test_the_presets_are_what_they_are_called() -> None:
     faithful = preset("faithful")
-    assert (faithful.pixel, faithful.perceptual, faithful.adversarial_share) == ("log-mse", "none", 0)
+    assert (faithful.pixel, faithful.perceptual, faithful.adversarial_share) == (
+        "log-mse",
+        "none",
+        0,
+    )
     assert not faithful.needs_discriminator
     assert (FULL.pixel, FULL.perceptual) == ("mse", "vgg19")
     assert FULL.needs_discriminator
@@ -299,7 +330,7 @@ def test_a_setting_that_cannot_be_is_refused(change: dict) -> None:
         LossConfig(**change)
 
 
-def test_where_the_softness_is_known_a_result_is_as_soft_as_the_truth_before_it_is_compared() -> None:
+def test_where_softness_is_known_a_result_is_as_soft_as_the_truth_before_comparison() -> None:
     latent, softness = grain(2, 1, 64, 64), torch.tensor([0.0, 2.0])
     soft = gaussian_blur(latent, softness)
     low, soft_low = downsample(latent, 2), gaussian_blur(downsample(latent, 2), softness / 2)
@@ -333,6 +364,8 @@ def test_where_the_truth_says_nothing_no_error_is_seen_and_nothing_is_learned(
         assert restored.output.grad is not None
         assert not restored.output.grad[..., 32:].any()
         assert restored.output.grad[..., 12:32].any()
-        terms.append({name: float(value.detach()) for name, value in found.items() if name != "ssim"})
+        terms.append(
+            {name: float(value.detach()) for name, value in found.items() if name != "ssim"}
+        )
     assert terms[0] == pytest.approx(terms[1])
     assert {"output", "deblurred", "distances"} <= set(terms[0])

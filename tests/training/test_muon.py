@@ -13,7 +13,9 @@ from napari_mdeblurgan.training.muon import Muon, orthogonalised
 
 
 @pytest.mark.parametrize("shape", [(16, 144), (64, 16), (32, 32)])
-def test_an_orthogonalised_matrix_keeps_its_directions_and_evens_their_strengths(shape: tuple[int, int]) -> None:
+def test_an_orthogonalised_matrix_keeps_its_directions_and_evens_their_strengths(
+    shape: tuple[int, int],
+) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
     strengths = torch.linalg.svdvals(orthogonalised(matrix))
@@ -38,21 +40,28 @@ def test_parameters_that_are_no_large_kernels_move_as_under_adam() -> None:
 
     image = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(1))
     moved = []
-    for make in (lambda p: Muon(p, lr=1e-2), lambda p: torch.optim.Adam(p, lr=1e-2, betas=(0.9, 0.99))):
+    for make in (
+        lambda p: Muon(p, lr=1e-2),
+        lambda p: torch.optim.Adam(p, lr=1e-2, betas=(0.9, 0.99)),
+    ):
         network = small()
         optimizer = make(list(network.parameters()))
         for _ in range(3):
             optimizer.zero_grad()
             network(image).square().mean().backward()
             optimizer.step()
-        moved.append(torch.cat([parameter.detach().flatten() for parameter in network.parameters()]))
+        moved.append(
+            torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+        )
     assert torch.allclose(*moved, atol=1e-7)
 
 
 def test_a_step_is_as_large_as_the_learning_rate_says() -> None:
     layer = nn.Conv2d(16, 16, 3, bias=False)
     before = layer.weight.detach().clone()
-    layer.weight.grad = torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(0)) * 1e-6
+    layer.weight.grad = (
+        torch.randn(layer.weight.shape, generator=torch.Generator().manual_seed(0)) * 1e-6
+    )
     Muon([layer.weight], lr=1e-2).step()
     step = (layer.weight.detach() - before).square().mean().sqrt()
     assert 0.1e-2 < step < 0.3e-2
@@ -76,4 +85,6 @@ def test_an_optimizer_put_back_goes_on_as_if_never_stopped() -> None:
     resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     learn(network, optimizer, 2)
     learn(other, resumed, 2)
-    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(network.parameters(), other.parameters(), strict=True)
+    )

@@ -32,7 +32,9 @@ def grain(*shape: int, seed: int = 0) -> Tensor:
 def random_trunk(layer: str = "relu2_2") -> Trunk:
     trunk, random = Trunk(layer, DIVISOR), torch.Generator().manual_seed(0)
     for weights in trunk.parameters():
-        weights.copy_(torch.randn(weights.shape, generator=random) * (2 / weights[0].numel()) ** 0.5)
+        weights.copy_(
+            torch.randn(weights.shape, generator=random) * (2 / weights[0].numel()) ** 0.5
+        )
     return trunk
 
 
@@ -53,14 +55,20 @@ def test_up_to_the_last_layer_the_trunk_is_vgg19s() -> None:
     with torch.device("meta"):
         weights = Trunk("relu5_4").state_dict()
     positions = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
-    assert list(weights) == [f"features.{n}.{kind}" for n in positions for kind in ("weight", "bias")]
+    assert list(weights) == [
+        f"features.{n}.{kind}" for n in positions for kind in ("weight", "bias")
+    ]
     assert weights["features.0.weight"].shape == (64, 3, 3, 3)
     assert weights["features.16.weight"].shape == (256, 256, 3, 3)
     assert weights["features.34.weight"].shape == (512, 512, 3, 3)
 
 
-@pytest.mark.parametrize(("layer", "shape"), [("relu1_1", (4, 32)), ("relu2_2", (8, 16)), ("relu3_4", (16, 8))])
-def test_the_trunk_ends_with_the_activation_of_its_layer(layer: str, shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("layer", "shape"), [("relu1_1", (4, 32)), ("relu2_2", (8, 16)), ("relu3_4", (16, 8))]
+)
+def test_the_trunk_ends_with_the_activation_of_its_layer(
+    layer: str, shape: tuple[int, int]
+) -> None:
     trunk = random_trunk(layer)
     features = trunk(grain(1, 3, 32, 32))
     assert features.shape == (1, shape[0], shape[1], shape[1])
@@ -73,7 +81,8 @@ def test_colours_are_normalised_as_vgg19_was_trained() -> None:
     trunk.features.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     trunk(torch.tensor(IMAGENET_MEAN)[:, None, None].expand(1, 3, 8, 8))
     trunk(
-        torch.tensor(IMAGENET_MEAN)[:, None, None] + torch.tensor(IMAGENET_DEVIATION)[:, None, None].expand(1, 3, 8, 8)
+        torch.tensor(IMAGENET_MEAN)[:, None, None]
+        + torch.tensor(IMAGENET_DEVIATION)[:, None, None].expand(1, 3, 8, 8)
     )
     torch.testing.assert_close(seen[0], torch.zeros(1, 3, 8, 8))
     torch.testing.assert_close(seen[1], torch.ones(1, 3, 8, 8))
@@ -93,7 +102,10 @@ def test_the_distance_is_the_mean_squared_difference_of_the_features() -> None:
 
 def test_the_distance_pulls_at_the_image_alone() -> None:
     trunk = random_trunk()
-    image, truth = grain(1, 1, 16, 16).requires_grad_(), grain(1, 1, 16, 16, seed=1).requires_grad_()
+    image, truth = (
+        grain(1, 1, 16, 16).requires_grad_(),
+        grain(1, 1, 16, 16, seed=1).requires_grad_(),
+    )
     perceptual_distance(trunk, image, truth).backward()
     assert image.grad is not None
     assert image.grad.abs().sum() > 0
@@ -118,7 +130,11 @@ def test_feature_matching_pulls_at_the_made_image_alone() -> None:
 
 def test_weights_come_from_the_file_and_the_rest_of_it_is_left(tmp_path: Path) -> None:
     trunk = random_trunk()
-    whole = {**trunk.state_dict(), "features.28.weight": torch.zeros(3), "classifier.0.weight": torch.zeros(2, 2)}
+    whole = {
+        **trunk.state_dict(),
+        "features.28.weight": torch.zeros(3),
+        "classifier.0.weight": torch.zeros(2, 2),
+    }
     prefix = written(tmp_path / "weights.pth", whole)
     loaded = load_trunk(tmp_path / "weights.pth", "relu2_2", sha256=prefix, divisor=DIVISOR)
     for name, value in trunk.state_dict().items():
@@ -126,7 +142,9 @@ def test_weights_come_from_the_file_and_the_rest_of_it_is_left(tmp_path: Path) -
     assert not any(weights.requires_grad for weights in loaded.parameters())
 
 
-def test_a_file_of_another_hash_is_not_even_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_hash_is_not_even_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     written(tmp_path / "weights.pth", random_trunk().state_dict())
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("the file was opened"))
     with pytest.raises(ModelError, match=r"weights\.pth is not torchvision's published file"):
@@ -137,7 +155,11 @@ def test_a_missing_layer_and_a_layer_of_another_shape_are_named(tmp_path: Path) 
     weights = random_trunk().state_dict()
     unfit = {**weights, "features.5.weight": torch.zeros(8, 4, 5, 5)}
     missing = {name: value for name, value in weights.items() if name != "features.7.bias"}
-    for damaged, name in ((unfit, "features.5.weight"), (missing, "features.7.bias"), ([1], "features.0.weight")):
+    for damaged, name in (
+        (unfit, "features.5.weight"),
+        (missing, "features.7.bias"),
+        ([1], "features.0.weight"),
+    ):
         prefix = written(tmp_path / "weights.pth", damaged)
         with pytest.raises(ModelError, match=name.replace(".", r"\.")):
             load_trunk(tmp_path / "weights.pth", "relu2_2", sha256=prefix, divisor=DIVISOR)
@@ -164,7 +186,9 @@ def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, legacy: bool) -> 
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights", pickle.dumps({"a": 1}, 2), b"PK\x03\x04 cut"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not weights", pickle.dumps({"a": 1}, 2), b"PK\x03\x04 cut"]
+)
 def test_a_file_that_is_no_weights_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
@@ -173,7 +197,9 @@ def test_a_file_that_is_no_weights_is_refused(tmp_path: Path, content: bytes) ->
 
 
 def test_where_no_weights_are_the_message_offers_the_ways_out(cache: Path) -> None:
-    with pytest.raises(ModelError, match=r"vgg19_download = true.*vgg19_file.*feature-matching") as refusal:
+    with pytest.raises(
+        ModelError, match=r"vgg19_download = true.*vgg19_file.*feature-matching"
+    ) as refusal:
         trunk_for("relu2_2")
     assert str(cache) in str(refusal.value)
 

@@ -1,4 +1,6 @@
-"""A run: killed and resumed without a trace, refused where it would mix, stopped with a clear word; all it writes."""
+"""A run: killed and resumed without a trace, refused where it would mix, stopped with a clear word;
+all it writes.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ import sys
 from pathlib import Path
 from napari_mdeblurgan.training.config import read_config
 from napari_mdeblurgan.training.run import open_run
-for progress in open_run(Path(sys.argv[1]), Path(sys.argv[2]), read_config(Path(sys.argv[3]))).steps():
+images, folder, config = map(Path, sys.argv[1:])
+for progress in open_run(images, folder, read_config(config)).steps():
     print(progress.step, flush=True)
 """
 
@@ -55,11 +58,15 @@ def table(folder: Path) -> list[dict[str, float]]:
 
 def assert_same(one: Path, other: Path) -> None:
     assert table(one) == table(other)
-    (mine, values), (yours, others) = (load_checkpoint(folder / "checkpoint.safetensors") for folder in (one, other))
+    (mine, values), (yours, others) = (
+        load_checkpoint(folder / "checkpoint.safetensors") for folder in (one, other)
+    )
     assert values["training"] == others["training"]
     assert values["validation"] == others["validation"]
     assert all(torch.equal(mine[name], yours[name]) for name in mine.keys() | yours.keys())
-    digests = [load_model(folder / "my-model.safetensors").card.weights_sha256 for folder in (one, other)]
+    digests = [
+        load_model(folder / "my-model.safetensors").card.weights_sha256 for folder in (one, other)
+    ]
     assert digests[0] == digests[1]
 
 
@@ -71,7 +78,14 @@ def test_killed_at_any_step_and_resumed_equals_never_killed(
     (tmp_path / "asked.toml").write_text(config_toml(config), encoding="utf-8")
     last = random.SystemRandom().randrange(1, 8)
     killed = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(sharp_folder), str(tmp_path / "killed"), str(tmp_path / "asked.toml")],
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            str(sharp_folder),
+            str(tmp_path / "killed"),
+            str(tmp_path / "asked.toml"),
+        ],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -87,7 +101,9 @@ def test_killed_at_any_step_and_resumed_equals_never_killed(
     assert_same(tmp_path / "straight", tmp_path / "killed")
 
 
-def test_closed_and_resumed_equals_never_closed(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
+def test_closed_and_resumed_equals_never_closed(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make
+) -> None:
     config = tiny_config(run={"checkpoint_steps": 0})
     finish(open_run(sharp_folder, tmp_path / "straight", config))
     for after in (1, 3):
@@ -102,7 +118,9 @@ def test_closed_and_resumed_equals_never_closed(sharp_folder: Path, tmp_path: Pa
     assert_same(tmp_path / "straight", tmp_path / "stopped")
 
 
-def test_everything_that_a_run_should_leave_is_there(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
+def test_everything_that_a_run_should_leave_is_there(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make
+) -> None:
     config = tiny_config(model={"name": "grain", "licence": "CC0-1.0"}, run={"validate_every": 0})
     (tmp_path / "sharp").mkdir()
     for path in sharp_folder.iterdir():
@@ -111,17 +129,26 @@ def test_everything_that_a_run_should_leave_is_there(sharp_folder: Path, tmp_pat
     run = finish(open_run(tmp_path / "sharp", tmp_path / "run", config))
     assert [path.name for path, _ in run.data.folder.skipped] == ["broken.png"]
     listing = json.loads((tmp_path / "run" / "images.json").read_text())
-    assert (len(listing["training"]), len(listing["validation"]), list(listing["skipped"])) == (2, 1, ["broken.png"])
+    assert (len(listing["training"]), len(listing["validation"]), list(listing["skipped"])) == (
+        2,
+        1,
+        ["broken.png"],
+    )
 
     rows = read_metrics(tmp_path / "run" / "metrics.csv")
     assert [row["step"] for row in rows] == [3, 4, 6, 8]
     assert [row["epoch"] for row in rows] == [0.75, 1, 1.5, 2]
     assert ["validation_psnr_db" in row for row in rows] == [False, True, False, True]
-    assert {"loss", "output", "ssim", "share of ssim", "learning_rate", "seconds_per_step"} <= rows[0].keys()
+    assert {"loss", "output", "ssim", "share of ssim", "learning_rate", "seconds_per_step"} <= rows[
+        0
+    ].keys()
     shares = [value for name, value in rows[-1].items() if name.startswith("share of ")]
     assert sum(shares) == pytest.approx(1)
     assert rows[-1]["loss"] == pytest.approx(
-        sum(rows[-1][name] for name in ("output", "encoder-decoder", "deblurred", "ssim", "distances"))
+        sum(
+            rows[-1][name]
+            for name in ("output", "encoder-decoder", "deblurred", "ssim", "distances")
+        )
     )
 
     for picture in ("curves.png", "samples/step-0000004.png", "samples/step-0000008.png"):
@@ -131,11 +158,15 @@ def test_everything_that_a_run_should_leave_is_there(sharp_folder: Path, tmp_pat
     card = load_model(tmp_path / "run" / "grain.safetensors").card
     assert card.licence == "CC0-1.0"
     assert card.trained_on[0] == "2 grey image files of sharp"
-    assert card.scores["validation_psnr_db"] == pytest.approx(rows[-1]["validation_psnr_db"], abs=0.01)
+    assert card.scores["validation_psnr_db"] == pytest.approx(
+        rows[-1]["validation_psnr_db"], abs=0.01
+    )
     assert not list((tmp_path / "run").glob(".*.part"))
 
 
-def test_a_run_from_scratch_ends_with_a_model_better_than_it_began(tmp_path: Path, tiny_config: Make) -> None:
+def test_a_run_from_scratch_ends_with_a_model_better_than_it_began(
+    tmp_path: Path, tiny_config: Make
+) -> None:
     (tmp_path / "sharp").mkdir()
     for name in ("leaf_epidermis", "nuclei"):
         path = sample_path(name)
@@ -161,10 +192,18 @@ def test_another_configuration_is_refused_and_overwrite_begins_anew(
         next(run.steps())
     (tmp_path / "run" / "note.txt").write_text("mine")
     other = tiny_config(schedule={"learning_rate": 1e-3})
-    with pytest.raises(ConfigError, match=r"schedule\.learning_rate = 0\.003, not 0\.001; .*--overwrite"):
+    with pytest.raises(
+        ConfigError, match=r"schedule\.learning_rate = 0\.003, not 0\.001; .*--overwrite"
+    ):
         open_run(sharp_folder, tmp_path / "run", other)
     assert run.folder.checkpoint.exists()
-    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config(run={"device": "auto", "checkpoint_steps": 1}))):
+    with closing(
+        open_run(
+            sharp_folder,
+            tmp_path / "run",
+            tiny_config(run={"device": "auto", "checkpoint_steps": 1}),
+        )
+    ):
         pass
     with closing(open_run(sharp_folder, tmp_path / "run", other, overwrite=True)) as anew:
         assert anew.resumed == 0
@@ -175,21 +214,32 @@ def test_another_configuration_is_refused_and_overwrite_begins_anew(
 def test_overwrite_removes_nothing_before_another_run_can_begin(
     sharp_folder: Path, tmp_path: Path, tiny_config: Make
 ) -> None:
-    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config(run={"checkpoint_steps": 1}))) as run:
+    with closing(
+        open_run(sharp_folder, tmp_path / "run", tiny_config(run={"checkpoint_steps": 1}))
+    ) as run:
         next(run.steps())
     before = sorted(path.name for path in (tmp_path / "run").iterdir())
     (tmp_path / "empty").mkdir()
     with pytest.raises(MdeblurganError, match="has no image"):
         open_run(tmp_path / "empty", tmp_path / "run", tiny_config(), overwrite=True)
     with pytest.raises(MdeblurganError):
-        open_run(sharp_folder, tmp_path / "run", tiny_config(network={"start": "nothing"}), overwrite=True)
+        open_run(
+            sharp_folder,
+            tmp_path / "run",
+            tiny_config(network={"start": "nothing"}),
+            overwrite=True,
+        )
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == before
 
 
-def test_a_folder_is_one_training_at_a_time(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
+def test_a_folder_is_one_training_at_a_time(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make
+) -> None:
     with closing(open_run(sharp_folder, tmp_path / "run", tiny_config())):
         for overwrite in (False, True):
-            with pytest.raises(FileError, match=r"^Another training is at work in .*run; wait until"):
+            with pytest.raises(
+                FileError, match=r"^Another training is at work in .*run; wait until"
+            ):
                 open_run(sharp_folder, tmp_path / "run", tiny_config(), overwrite=overwrite)
     with closing(open_run(sharp_folder, tmp_path / "run", tiny_config())):
         pass
@@ -217,9 +267,14 @@ def test_what_is_learned_from_is_not_validated_on(
     sharp_folder: Path, tmp_path: Path, tiny_config: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
-        ConfigError, match=r"grain-\d\.png is among the images to train on and in data\.validation_folder"
+        ConfigError,
+        match=r"grain-\d\.png is among the images to train on and in data\.validation_folder",
     ):
-        open_run(sharp_folder, tmp_path / "run", tiny_config(data={"validation_folder": str(sharp_folder)}))
+        open_run(
+            sharp_folder,
+            tmp_path / "run",
+            tiny_config(data={"validation_folder": str(sharp_folder)}),
+        )
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "grain-9.png").write_bytes((sharp_folder / "grain-1.png").read_bytes())
     monkeypatch.chdir(tmp_path)
@@ -231,13 +286,17 @@ def test_what_is_learned_from_is_not_validated_on(
         assert run.config.data.validation_folder == str(tmp_path / "others")
 
 
-def test_sources_that_all_weigh_nothing_are_refused(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
+def test_sources_that_all_weigh_nothing_are_refused(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make
+) -> None:
     with pytest.raises(ConfigError, match=r"data\.weights are 0 for all sources"):
         open_run(sharp_folder, tmp_path / "run", tiny_config(data={"weights": {"grain": 0.0}}))
 
 
 @pytest.mark.parametrize("output", ["file/run", "file"])
-def test_a_folder_that_cannot_be_is_refused_before_any_image_is_read(tmp_path: Path, output: str) -> None:
+def test_a_folder_that_cannot_be_is_refused_before_any_image_is_read(
+    tmp_path: Path, output: str
+) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileError, match=r"file is a file; name a folder for the run"):
         open_run(tmp_path / "nowhere", tmp_path / output)
@@ -276,10 +335,15 @@ def test_a_loss_that_is_not_finite_names_step_term_and_the_last_good_checkpoint(
     with monkeypatch.context() as patch:
         patch.setattr(PatchSampler, "draw", spoiled)
         run = open_run(sharp_folder, tmp_path / "run", tiny_config())
-        with closing(run), pytest.raises(TrainingError, match=r"in step 5 the loss term 'output'") as caught:
+        with (
+            closing(run),
+            pytest.raises(TrainingError, match=r"in step 5 the loss term 'output'") as caught,
+        ):
             for _ in run.steps():
                 pass
-    assert f"the last good checkpoint, after step 3, is {run.folder.checkpoint}" in str(caught.value)
+    assert f"the last good checkpoint, after step 3, is {run.folder.checkpoint}" in str(
+        caught.value
+    )
     tensors, values = load_checkpoint(run.folder.checkpoint)
     assert values["training"]["step"] == 3
     assert all(torch.isfinite(value).all() for value in tensors.values())
@@ -293,7 +357,10 @@ def test_a_damaged_checkpoint_is_refused_and_names_the_one_before(
     checkpoint = RunFolder(tmp_path / "run").checkpoint
     whole = checkpoint.read_bytes()
     checkpoint.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FileError, match=r"cannot be read .*remove it, and checkpoint-previous\.safetensors beside it"):
+    with pytest.raises(
+        FileError,
+        match=r"cannot be read .*remove it, and checkpoint-previous\.safetensors beside it",
+    ):
         open_run(sharp_folder, tmp_path / "run")
     checkpoint.unlink()
     (tmp_path / "run" / ".0123456789abcdef.part").write_bytes(b"cut off")
@@ -303,13 +370,17 @@ def test_a_damaged_checkpoint_is_refused_and_names_the_one_before(
     assert not list((tmp_path / "run").glob(".*.part"))
 
 
-def test_a_start_of_another_scale_is_refused(sharp_folder: Path, tmp_path: Path, tiny_config: Make) -> None:
+def test_a_start_of_another_scale_is_refused(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make
+) -> None:
     config = tiny_config(network={"start": "gray-x2", "scale": 4})
     with pytest.raises(ConfigError, match=r"gray-x2 is a ×2 model .* ×4 one; leave network\.scale"):
         open_run(sharp_folder, tmp_path / "run", config)
 
 
-def test_training_starts_from_a_model(sharp_folder: Path, tmp_path: Path, tiny_config: Make, tiny_model) -> None:
+def test_training_starts_from_a_model(
+    sharp_folder: Path, tmp_path: Path, tiny_config: Make, tiny_model
+) -> None:
     model = tiny_model(1)
     path = tmp_path / "start.safetensors"
     from napari_mdeblurgan.model import save_model
@@ -318,7 +389,9 @@ def test_training_starts_from_a_model(sharp_folder: Path, tmp_path: Path, tiny_c
     config = tiny_config(network={"start": str(path), "width": 7})
     with closing(open_run(sharp_folder, tmp_path / "run", config)) as run:
         assert run.config.network.width == 2
-        for mine, given in zip(run.training.network.parameters(), model.network.parameters(), strict=True):
+        for mine, given in zip(
+            run.training.network.parameters(), model.network.parameters(), strict=True
+        ):
             assert torch.equal(mine, given)
             assert mine.requires_grad
 
@@ -359,7 +432,9 @@ def test_stop_ends_after_the_step_with_a_checkpoint(
 ) -> None:
     from napari_mdeblurgan.commands.common import stopped_by_signals
 
-    with closing(open_run(sharp_folder, tmp_path / "run", tiny_config(run={"checkpoint_steps": 0}))) as run:
+    with closing(
+        open_run(sharp_folder, tmp_path / "run", tiny_config(run={"checkpoint_steps": 0}))
+    ) as run:
         with stopped_by_signals(run.stop) as came:
             for progress in run.steps():
                 if progress.step == 2:

@@ -16,7 +16,11 @@ linking = pytest.mark.skipif(os.name == "nt", reason="links need a right there")
 
 def test_beginning_anew_removes_what_a_run_writes_and_nothing_else(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    own = [*folder.files, folder.samples / "step-0000010.png", folder.tensorboard / "events.out.tfevents.1.host"]
+    own = [
+        *folder.files,
+        folder.samples / "step-0000010.png",
+        folder.tensorboard / "events.out.tfevents.1.host",
+    ]
     others = [tmp_path / "thesis.tex", tmp_path / ".download.part", folder.samples / "mine.png"]
     for path in (*own, *others):
         path.parent.mkdir(exist_ok=True)
@@ -34,8 +38,12 @@ def test_half_written_files_are_swept_and_not_those_of_others(tmp_path: Path) ->
 
 
 @linking
-@pytest.mark.parametrize("name", ["metrics.csv", "tensorboard", "samples", "checkpoint.safetensors"])
-def test_a_link_where_a_run_writes_is_refused_and_what_it_leads_to_stays(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["metrics.csv", "tensorboard", "samples", "checkpoint.safetensors"]
+)
+def test_a_link_where_a_run_writes_is_refused_and_what_it_leads_to_stays(
+    tmp_path: Path, name: str
+) -> None:
     run, victim = tmp_path / "run", tmp_path / "victim"
     run.mkdir()
     victim.mkdir()

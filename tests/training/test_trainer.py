@@ -1,4 +1,6 @@
-"""The training loop learns, keeps its averages, says when it diverges, and can be stopped and resumed without a trace."""
+"""The training loop learns, keeps its averages, says when it diverges, and can be stopped and
+resumed without a trace.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,17 @@ FULL_LOSS = LossConfig(pixel="mse", perceptual="feature-matching", adversarial_s
 def sampler() -> PatchSampler:
     grain = gaussian_filter(np.random.default_rng(0).random((200, 200)), 1)
     image = ((grain - grain.min()) / np.ptp(grain)).astype(np.float32)[None]
-    return PatchSampler((Source("grain", (image,), 1.0),), size=24, batch=2, mixture=Mixture(physical=0))
+    return PatchSampler(
+        (Source("grain", (image,), 1.0),), size=24, batch=2, mixture=Mixture(physical=0)
+    )
 
 
 def tiny(
-    steps: int, reading: str = "affine", loss: LossConfig | None = None, width: int = 2, **method: object
+    steps: int,
+    reading: str = "affine",
+    loss: LossConfig | None = None,
+    width: int = 2,
+    **method: object,
 ) -> Training:
     torch.manual_seed(0)
     loss = loss or LossConfig()
@@ -41,11 +49,17 @@ def tiny(
     method = {"averaging": 0.9, "discriminator_after": 0.3} | method
     judge = Discriminator(1, 2) if loss.needs_discriminator else None
     return Training(
-        Generator(1, width=width, approximation=reading), schedule, Method(**method), loss, discriminator=judge
+        Generator(1, width=width, approximation=reading),
+        schedule,
+        Method(**method),
+        loss,
+        discriminator=judge,
     )
 
 
-def spoiled(batches: Iterator[Patches], number: int, value: float = float("nan")) -> Iterator[Patches]:
+def spoiled(
+    batches: Iterator[Patches], number: int, value: float = float("nan")
+) -> Iterator[Patches]:
     """The same batches, but with one bad pixel in batch `number`."""
     for count, patches in enumerate(batches):
         if count == number:
@@ -79,7 +93,9 @@ def test_the_network_to_compare_with_is_trained_by_the_same_loop(sampler: PatchS
     [(LossConfig(), "adam"), (LossConfig(), "muon"), (FULL_LOSS, "adam")],
     ids=["Adam", "Muon", "with discriminator"],
 )
-def test_resumed_equals_never_stopped(sampler: PatchSampler, tmp_path: Path, loss: LossConfig, optimizer: str) -> None:
+def test_resumed_equals_never_stopped(
+    sampler: PatchSampler, tmp_path: Path, loss: LossConfig, optimizer: str
+) -> None:
     def begun() -> Training:
         return tiny(8, loss=loss, optimizer=optimizer, width=8 if optimizer == "muon" else 2)
 
@@ -111,7 +127,9 @@ def test_the_discriminator_joins_late_and_both_learn(sampler: PatchSampler) -> N
     records = []
     for record in both.run(sampler.batches()):
         records.append(record)
-        same = all(torch.equal(a, b) for a, b in zip(first, both.discriminator.parameters(), strict=True))
+        same = all(
+            torch.equal(a, b) for a, b in zip(first, both.discriminator.parameters(), strict=True)
+        )
         assert same == (record.step <= 3)
     assert [("discriminator" in record.terms) for record in records] == 3 * [False] + 7 * [True]
     assert 0 < records[-1].shares["adversarial"] < 0.5
@@ -132,12 +150,16 @@ def test_a_loss_that_needs_a_discriminator_asks_for_it() -> None:
         Training(Generator(1, width=2), Schedule(3), loss=FULL_LOSS)
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(sampler: PatchSampler) -> None:
+def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched(
+    sampler: PatchSampler,
+) -> None:
     broken = tiny(9)
     records = broken.run(spoiled(sampler.batches(), 2))
     next(records), next(records)
     before = [weights.clone() for weights in broken.network.parameters()]
-    with pytest.raises(Diverged, match=r"in step 3 the loss term 'output' stopped being finite; lower"):
+    with pytest.raises(
+        Diverged, match=r"in step 3 the loss term 'output' stopped being finite; lower"
+    ):
         next(records)
     assert all(torch.equal(a, b) for a, b in zip(before, broken.network.parameters(), strict=True))
 
@@ -158,7 +180,9 @@ def test_the_average_follows_the_weights(sampler: PatchSampler) -> None:
     start = [weights.clone() for weights in slow.network.parameters()]
     list(slow.run(sampler.batches()))
     decay = 2 / 11
-    for mean, value, before in zip(slow.averaged.parameters(), slow.network.parameters(), start, strict=True):
+    for mean, value, before in zip(
+        slow.averaged.parameters(), slow.network.parameters(), start, strict=True
+    ):
         torch.testing.assert_close(mean, decay * before + (1 - decay) * value)
 
 
@@ -180,7 +204,9 @@ def test_convolutions_in_half_precision_learn_too(sampler: PatchSampler, precisi
     assert all(weights.dtype == torch.float32 for weights in half.network.parameters())
 
 
-def test_a_step_that_overflows_float16_is_left_out_and_the_scale_falls(sampler: PatchSampler) -> None:
+def test_a_step_that_overflows_float16_is_left_out_and_the_scale_falls(
+    sampler: PatchSampler,
+) -> None:
     half = tiny(30, precision="float16")
     weights = list(half.network.parameters())
     before, scale = [each.clone() for each in weights], half.scaler.get_scale()

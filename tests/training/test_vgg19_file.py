@@ -1,4 +1,6 @@
-"""The file of VGG19's weights: fetched with consent alone, checked before it is opened, never left half there."""
+"""The file of VGG19's weights: fetched with consent alone, checked before it is opened, never left
+half there.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from threading import Thread
 import pytest
 
 from napari_mdeblurgan.errors import FileError, ModelError
-from napari_mdeblurgan.training.vgg19_file import NAME, checked, fetch_vgg19, published_address, vgg19_path
+from napari_mdeblurgan.training.vgg19_file import (
+    NAME,
+    checked,
+    fetch_vgg19,
+    published_address,
+    vgg19_path,
+)
 
 CONTENT = bytes(range(256)) * 6000  # more than one chunk
 PREFIX = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -72,7 +80,9 @@ def test_the_file_is_fetched_into_the_cache_folder(server: str, cache: Path, pag
     assert left(cache) == [NAME]
 
 
-def test_without_consent_nothing_is_fetched_and_the_message_says_what_would_be(server: str, cache: Path) -> None:
+def test_without_consent_nothing_is_fetched_and_the_message_says_what_would_be(
+    server: str, cache: Path
+) -> None:
     with pytest.raises(ModelError) as refusal:
         fetch_vgg19(f"{server}/whole")
     message = str(refusal.value)
@@ -123,7 +133,9 @@ def test_consent_without_an_address_is_not_enough() -> None:
 
 def test_an_installed_torchvision_knows_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     assert published_address() == ""
-    weights = types.SimpleNamespace(IMAGENET1K_V1=types.SimpleNamespace(url="https://weights.example/vgg19.pth"))
+    weights = types.SimpleNamespace(
+        IMAGENET1K_V1=types.SimpleNamespace(url="https://weights.example/vgg19.pth")
+    )
     models = types.ModuleType("torchvision.models")
     models.VGG19_Weights = weights  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
@@ -151,5 +163,8 @@ def test_a_file_is_opened_once_its_hash_is_right(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"nowhere\.pth cannot be read"), checked(tmp_path / "nowhere.pth"):
+    with (
+        pytest.raises(ModelError, match=r"nowhere\.pth cannot be read"),
+        checked(tmp_path / "nowhere.pth"),
+    ):
         pass

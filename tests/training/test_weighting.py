@@ -25,7 +25,13 @@ def test_shares_are_parts_of_the_sum() -> None:
 
 def test_the_first_batch_gives_every_term_its_share_whatever_its_size() -> None:
     weighting = Weighting(TARGETS)
-    sizes = {"output": 1e-3, "deblurred": 2e-3, "ssim": 0.3, "perceptual": 40.0, "adversarial": 0.69}
+    sizes = {
+        "output": 1e-3,
+        "deblurred": 2e-3,
+        "ssim": 0.3,
+        "perceptual": 40.0,
+        "adversarial": 0.69,
+    }
     weighting.observe(sizes)
     found = weighted_shares(weighting, sizes)
     assert {name: found[name] for name in TARGETS} == pytest.approx(TARGETS)
@@ -37,7 +43,12 @@ def test_on_average_the_shares_hold_while_the_terms_fall_at_different_rates_and_
     random, weighting, found = np.random.default_rng(0), Weighting(TARGETS), []
     for step in range(1500):
         falling = math.exp(-step / 300)
-        typical = {"output": 0.01 * falling + 1e-4, "ssim": 0.1 * falling**0.5, "perceptual": 3.0, "adversarial": 0.7}
+        typical = {
+            "output": 0.01 * falling + 1e-4,
+            "ssim": 0.1 * falling**0.5,
+            "perceptual": 3.0,
+            "adversarial": 0.7,
+        }
         sizes = {name: size * random.lognormal(0, 0.5) for name, size in typical.items()}
         weighting.observe(sizes)
         found.append([weighted_shares(weighting, sizes)[name] for name in TARGETS])
@@ -76,7 +87,9 @@ def test_a_term_that_is_zero_gets_no_weight() -> None:
 
 def test_going_on_from_a_state_gives_the_same_weights_to_the_last_bit() -> None:
     random = np.random.default_rng(0)
-    batches = [dict(zip(("output", *TARGETS), random.random(4).tolist(), strict=True)) for _ in range(20)]
+    batches = [
+        dict(zip(("output", *TARGETS), random.random(4).tolist(), strict=True)) for _ in range(20)
+    ]
     straight, resumed = Weighting(TARGETS), Weighting(TARGETS)
     for batch in batches[:10]:
         straight.observe(batch)
@@ -98,7 +111,9 @@ def test_a_state_of_other_terms_or_with_impossible_values_is_refused() -> None:
         weighting.load_state_dict({"batches": 3.0, "ratio ssim": math.nan})
 
 
-@pytest.mark.parametrize("targets", [{"ssim": 0.0}, {"ssim": -0.1}, {"ssim": 0.5, "perceptual": 0.5}])
+@pytest.mark.parametrize(
+    "targets", [{"ssim": 0.0}, {"ssim": -0.1}, {"ssim": 0.5, "perceptual": 0.5}]
+)
 def test_shares_that_leave_nothing_are_refused(targets: dict[str, float]) -> None:
     with pytest.raises(TrainingError, match="together below 1"):
         Weighting(targets)

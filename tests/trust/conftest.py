@@ -1,4 +1,6 @@
-"""A scene of round cells, as a microscope out of focus would show it, and its perfect restoration."""
+"""A scene of round cells, as a microscope out of focus would show it, and its
+perfect restoration.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +32,17 @@ def scene() -> Callable[[int], np.ndarray]:
 
 @pytest.fixture
 def blurred() -> Callable[..., np.ndarray]:
-    """``blurred(sharp, sigma, noise)``: half as many pixels along y and x; sigma in pixels of the result."""
+    """``blurred(sharp, sigma, noise)``: half as many pixels along y and x; sigma in pixels of the
+    result.
+    """
 
-    def make(sharp: np.ndarray, sigma: float = 1.2, noise: float = 0.01, seed: int = 1) -> np.ndarray:
+    def make(
+        sharp: np.ndarray, sigma: float = 1.2, noise: float = 0.01, seed: int = 1
+    ) -> np.ndarray:
         low = ndimage.gaussian_filter(sharp, 2 * sigma, mode="reflect")
         low = low.reshape(low.shape[0] // 2, 2, low.shape[1] // 2, 2).mean(axis=(1, 3))
-        return (low + noise * np.random.default_rng(seed).standard_normal(low.shape)).astype(np.float32)
+        return (low + noise * np.random.default_rng(seed).standard_normal(low.shape)).astype(
+            np.float32
+        )
 
     return make

@@ -1,4 +1,6 @@
-"""An assessment: planted flaws light up, tiles leave no trace, gaps stay gaps, whatever the kind of image."""
+"""An assessment: planted flaws light up, tiles leave no trace, gaps stay gaps, whatever the kind of
+image.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def plan_for(image: np.ndarray, model: Model, **wishes: Any) -> RestorationPlan:
     return make_plan(image, model.card, precision="float32", device="cpu", **wishes)
 
 
-def assessed(image: np.ndarray, model: Model, wishes: Wishes | None = None, **plan: Any) -> Assessment:
+def assessed(
+    image: np.ndarray, model: Model, wishes: Wishes | None = None, **plan: Any
+) -> Assessment:
     made = plan_for(image, model, **plan)
     return assess(image, finished(restore_steps(image, made, model)), made, model, wishes)
 
@@ -38,7 +42,9 @@ def assessed(image: np.ndarray, model: Model, wishes: Wishes | None = None, **pl
 # ---- at the image's own pixels
 
 
-def test_a_piece_of_a_region_is_read_from_the_same_place_of_image_and_result(tiny_model: Models) -> None:
+def test_a_piece_of_a_region_is_read_from_the_same_place_of_image_and_result(
+    tiny_model: Models,
+) -> None:
     image = np.random.default_rng(0).integers(0, 4000, (150, 130)).astype(np.uint16)
     plan = plan_for(image, tiny_model(), region=((37, 120), (21, 115)), output_scale=1)
     (window,) = plan.windows or ()
@@ -98,7 +104,12 @@ def test_light_beyond_what_the_camera_can_show_is_no_flaw(pair, tiny_model: Mode
     image, sharp = pair
     clipped = (np.minimum(image * 1.8, 1) * 255).astype(np.uint8)
     bright = np.rint(sharp * 1.8 * 255)
-    found = assess(clipped, np.minimum(bright, 255).astype(np.uint8), plan_for(clipped, tiny_model()), tiny_model())
+    found = assess(
+        clipped,
+        np.minimum(bright, 255).astype(np.uint8),
+        plan_for(clipped, tiny_model()),
+        tiny_model(),
+    )
     saturated = ndimage.binary_erosion(clipped == 255, iterations=3)
     assert saturated.sum() > 50
     assert np.nanmedian(found.map("consistency").data[saturated]) < 1
@@ -108,7 +119,9 @@ def test_light_beyond_what_the_camera_can_show_is_no_flaw(pair, tiny_model: Mode
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_tiled_equals_whole_for_every_map(tiny_model: Models, monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
+def test_tiled_equals_whole_for_every_map(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch, channels: int
+) -> None:
     shape = (80, 67, 3) if channels == 3 else (80, 67)
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     model = tiny_model(channels)
@@ -131,7 +144,9 @@ def test_tiled_equals_whole_for_every_map(tiny_model: Models, monkeypatch: pytes
             assert (a.data != b.data).mean() < 1e-3
         else:
             scale = 1 if a.name == "consistency" else np.nanmax(np.abs(a.data), initial=0)
-            np.testing.assert_allclose(a.data, b.data, rtol=1e-2 if a.name == "weights" else 2e-3, atol=2e-3 * scale)
+            np.testing.assert_allclose(
+                a.data, b.data, rtol=1e-2 if a.name == "weights" else 2e-3, atol=2e-3 * scale
+            )
     assert tiled.consistency == pytest.approx(whole.consistency, rel=1e-3)
     assert tiled.sentence == whole.sentence
 
@@ -164,7 +179,9 @@ def test_what_was_kept_on_the_way_is_what_the_network_says_afterwards(tiny_model
     with_it = finished(assess_steps(image, restored, trust, model, kept))
     without = finished(assess_steps(image, restored, trust, model))
     for name in ("weights", "error"):
-        np.testing.assert_allclose(with_it.map(name).data, without.map(name).data, rtol=0.01, atol=2e-3)
+        np.testing.assert_allclose(
+            with_it.map(name).data, without.map(name).data, rtol=0.01, atol=2e-3
+        )
     np.testing.assert_allclose(without.map("weights").data.sum(axis=-1), 1, atol=5e-3)
 
 
@@ -228,7 +245,11 @@ def test_a_stack_has_maps_of_its_own_axes(tiny_model: Models) -> None:
 def test_tiny_and_flat_images_are_assessed_without_trouble(
     tiny_model: Models, shape: tuple[int, int], value: int | None
 ) -> None:
-    image = np.random.default_rng(0).integers(0, 99, shape, dtype=np.uint8) if value is None else np.full(shape, value)
+    image = (
+        np.random.default_rng(0).integers(0, 99, shape, dtype=np.uint8)
+        if value is None
+        else np.full(shape, value)
+    )
     found = assessed(image.astype(np.uint8), tiny_model(), Wishes(disagreement=True))
     assert np.isfinite(found.map("error").data).all()
     assert found.sentence
@@ -248,12 +269,16 @@ def test_a_network_without_candidates_has_no_choice(tiny_model: Models) -> None:
 
 
 def test_a_model_without_a_calibration_has_a_relative_error_bar(tiny_model: Models) -> None:
-    found = assessed(np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8), tiny_model())
+    found = assessed(
+        np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8), tiny_model()
+    )
     assert not found.calibrated
     assert "uncalibrated: relative only" in found.sentence
 
 
-def test_progress_is_told_and_work_can_be_ended(tiny_model: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_told_and_work_can_be_ended(
+    tiny_model: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fitting, "LARGEST_TILE", 64)
     image = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
     model, plan = tiny_model(), plan_for(image, tiny_model())
@@ -287,7 +312,8 @@ def test_maps_go_where_they_are_wanted_and_what_is_known_is_not_made_again(
             if tile.y.start:
                 return None
             made = {
-                name: array[fitting.target(tile, plan, array.shape[1] // 64)] for name, array in first._arrays.items()
+                name: array[fitting.target(tile, plan, array.shape[1] // 64)]
+                for name, array in first._arrays.items()
             }
             self.add(index, tile, made)
             return made

@@ -1,4 +1,6 @@
-"""The blur of an image place by place: right, whatever else is sharp in it, and silent where nothing can be told."""
+"""The blur of an image place by place: right, whatever else is sharp in it, and silent where
+nothing can be told.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def field(scene, blurred: Blurred) -> Callable[..., np.ndarray]:
 
 def middle(plane: np.ndarray) -> float:
     """The median over the blocks, most of which have to be judged."""
-    found = local_blur(plane.astype(np.float32), measure_coarse_noise([plane.astype(np.float32)], 1 / 255))
+    found = local_blur(
+        plane.astype(np.float32), measure_coarse_noise([plane.astype(np.float32)], 1 / 255)
+    )
     assert np.isfinite(found).mean() > 0.7
     return float(np.nanmedian(found))
 
@@ -62,7 +66,9 @@ def test_sharp_specks_on_a_blurred_field_change_nothing(field) -> None:
 
 
 def test_half_a_field_out_of_focus_is_told_there(field) -> None:
-    plane = np.concatenate([field(0.8, 0.005)[:, :128], field(5.0, 0.005)[:, 128:]], axis=1).astype(np.float32)
+    plane = np.concatenate([field(0.8, 0.005)[:, :128], field(5.0, 0.005)[:, 128:]], axis=1).astype(
+        np.float32
+    )
     found = local_blur(plane, measure_coarse_noise([plane]))
     columns = 128 // BLOCK
     assert np.nanmedian(found[:, : columns - 1]) == pytest.approx(0.8, abs=0.4)
@@ -104,9 +110,15 @@ def test_parts_of_an_image_are_judged_as_in_the_whole(field) -> None:
     noise = measure_coarse_noise([plane])
     whole = local_blur(plane, noise)
     assert whole.shape == (8, 13)
-    for rows, columns in ((range(2), range(13)), (range(3, 8), range(5, 6)), (range(7, 8), range(12, 13))):
+    for rows, columns in (
+        (range(2), range(13)),
+        (range(3, 8), range(5, 6)),
+        (range(7, 8), range(12, 13)),
+    ):
         part = blur_of_blocks(lambda y, x: plane[y, x], plane.shape, (rows, columns), noise)
-        np.testing.assert_allclose(part, whole[rows.start : rows.stop, columns.start : columns.stop], rtol=1e-4)
+        np.testing.assert_allclose(
+            part, whole[rows.start : rows.stop, columns.start : columns.stop], rtol=1e-4
+        )
 
 
 @pytest.mark.parametrize("shape", [(2, 2), (3, 90), (31, 31), (32, 33), (40, 500)])

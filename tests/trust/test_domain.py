@@ -28,7 +28,13 @@ def of(*sigmas: float, card: ModelCard = KNOWING) -> FieldBlur:
 @pytest.mark.parametrize(
     ("blur", "noise", "saturated", "fits", "words"),
     [
-        (1.3, 0.01, 0.0, True, "in the model's domain: blur σ ≈ 1.3 px (gray-x2 learned 0.2–2.4 px)"),
+        (
+            1.3,
+            0.01,
+            0.0,
+            True,
+            "in the model's domain: blur σ ≈ 1.3 px (gray-x2 learned 0.2–2.4 px)",
+        ),
         (4.1, 0.01, 0.0, False, "blur σ ≈ 4.1 px; gray-x2 learned 0.2–2.4 px. Bin it 2×2 first"),
         (5.5, 0.01, 0.0, False, "Bin it 3×3 first"),
         (6.0, 0.01, 0.0, False, "blur σ ≈ 6 px or more"),
@@ -54,7 +60,9 @@ def test_a_card_that_says_nothing_of_blur_is_no_reason_to_refuse() -> None:
 
 
 def test_the_sentence_tells_how_much_of_the_field_is_blurred_and_what_to_do() -> None:
-    fits, sentence = judge(KNOWING, of(5.0, 5.0, 4.0, 4.0, 4.0, 1.0, 1.0, 1.0, 0.2, np.nan), 0.01, 0.0, 0.1)
+    fits, sentence = judge(
+        KNOWING, of(5.0, 5.0, 4.0, 4.0, 4.0, 1.0, 1.0, 1.0, 0.2, np.nan), 0.01, 0.0, 0.1
+    )
     assert not fits
     assert sentence.startswith(
         "50% of the field is blurred beyond what the model knows: blur σ ≈ 4.0 px; gray-x2 learned"
@@ -67,7 +75,8 @@ def test_what_is_blurred_beyond_it_in_a_small_part_alone_is_told_and_no_reason_t
     fits, sentence = judge(KNOWING, of(*[1.0] * 18, 5.0, np.nan), 0.01, 0.0, 0.1)
     assert fits
     assert sentence.endswith(
-        "Of the field: 90% within what the model learned, 5% blurred beyond it, 5% cannot be judged."
+        "Of the field: 90% within what the model learned, 5% blurred beyond it, 5% cannot be "
+        "judged."
     )
 
 
@@ -98,7 +107,9 @@ def examined(image: np.ndarray, card: ModelCard = KNOWING) -> Examination:
 
 def test_blur_is_read_off_an_image(scene, blurred) -> None:
     for sigma in (1.2, 2.0, 4.0):
-        found = examined(np.rint(blurred(scene(512), sigma, 0.004) * 255).clip(0, 255).astype(np.uint8))
+        found = examined(
+            np.rint(blurred(scene(512), sigma, 0.004) * 255).clip(0, 255).astype(np.uint8)
+        )
         assert found.blur_sigma_px == pytest.approx(sigma, abs=0.7)
         assert found.fits == (sigma < 2.4)
 
@@ -125,7 +136,9 @@ def test_flat_and_tiny_images_can_be_looked_at() -> None:
 
 
 @pytest.mark.parametrize(("sigma", "advised"), [(0.7, False), (3.5, True)])
-def test_an_image_is_to_be_halved_if_its_blur_is_much_larger_than_its_pixels(scene, blurred, sigma, advised) -> None:
+def test_an_image_is_to_be_halved_if_its_blur_is_much_larger_than_its_pixels(
+    scene, blurred, sigma, advised
+) -> None:
     image = np.rint(blurred(scene(512), sigma, 0.003) * 255).clip(0, 255).astype(np.uint8)
     assert halving_advised(image, KNOWING) is advised
 
@@ -137,8 +150,14 @@ def compressed(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["dirt", "JPEG", "noise"])
-def test_a_field_out_of_focus_is_not_sharp_for_what_the_camera_adds(scene, blurred, kind: str) -> None:
-    image = np.rint(blurred(scene(512), 5.0, 0.02 if kind == "noise" else 0.002) * 255).clip(0, 255).astype(np.uint8)
+def test_a_field_out_of_focus_is_not_sharp_for_what_the_camera_adds(
+    scene, blurred, kind: str
+) -> None:
+    image = (
+        np.rint(blurred(scene(512), 5.0, 0.02 if kind == "noise" else 0.002) * 255)
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
     if kind == "dirt":
         for y, x in np.random.default_rng(0).integers(2, 254, (20, 2)):
             image[y - 1 : y + 1, x - 1 : x + 1] //= 4
@@ -149,7 +168,10 @@ def test_a_field_out_of_focus_is_not_sharp_for_what_the_camera_adds(scene, blurr
 
 
 def test_half_a_field_out_of_focus_is_half_of_the_field(scene, blurred) -> None:
-    halves = [blurred(scene(512), sigma, 0.004)[:, part] for sigma, part in ((1.0, slice(128)), (5.0, slice(128, 256)))]
+    halves = [
+        blurred(scene(512), sigma, 0.004)[:, part]
+        for sigma, part in ((1.0, slice(128)), (5.0, slice(128, 256)))
+    ]
     found = examined(np.rint(np.concatenate(halves, axis=1) * 255).clip(0, 255).astype(np.uint8))
     assert found.blur.beyond == pytest.approx(0.5, abs=0.15)
     assert found.blur.within == pytest.approx(0.5, abs=0.15)
@@ -161,7 +183,9 @@ def test_of_a_large_plane_no_more_is_read_than_some_parts(monkeypatch: pytest.Mo
     plan, read = make_plan(image, CARD), []
     whole = defocus.read
     monkeypatch.setattr(
-        defocus, "read", lambda array, index: read.append(whole(array, index).size) or whole(array, index)
+        defocus,
+        "read",
+        lambda array, index: read.append(whole(array, index).size) or whole(array, index),
     )
     found = sampled_sigmas(image, plan, plan.windows[0], Noise((1e-4,), (0.0,)))
     assert found.size == (defocus.SAMPLES * defocus.SAMPLE_BLOCKS) ** 2

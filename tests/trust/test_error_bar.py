@@ -1,4 +1,6 @@
-"""The error bar: fitted to known errors it covers nine of ten, and belongs to one model's weights."""
+"""The error bar: fitted to known errors it covers nine of ten, and belongs to
+one model's weights.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def test_judging_ranks_cells_of_eight_pixels() -> None:
     assert judge(np.full_like(error, 8), error).covered == 9 / 16
 
 
-def test_a_calibration_of_the_users_own_model_is_found(tiny_model: Models, models_folder: Path) -> None:
+def test_a_calibration_of_the_users_own_model_is_found(
+    tiny_model: Models, models_folder: Path
+) -> None:
     card = tiny_model().card
     assert not calibration_of(card).own
     models_folder.mkdir()

@@ -10,7 +10,9 @@ from napari_mdeblurgan.trust.excerpt import EDGE, excerpt
 
 def test_a_small_plane_is_shown_whole() -> None:
     image = np.arange(2 * 30 * 40).reshape(2, 30, 40)
-    shown = excerpt(image, image[:, 5:25, 10:30].repeat(2, 1).repeat(2, 2), (1,), ((5, 25), (10, 30)))
+    shown = excerpt(
+        image, image[:, 5:25, 10:30].repeat(2, 1).repeat(2, 2), (1,), ((5, 25), (10, 30))
+    )
     np.testing.assert_array_equal(shown.before, image[1, 5:25, 10:30])
     assert shown.after.shape == (40, 40)
     assert shown.where == ""

@@ -1,4 +1,6 @@
-"""The one line that is said first: what it says, how much doubt it tells of, and what is taken from files."""
+"""The one line that is said first: what it says, how much doubt it tells of, and what is taken from
+files.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,13 @@ from napari_mdeblurgan.trust.headline import (
 
 def found(*, fits: tuple[bool, ...] = (True,), **more: Any) -> Any:
     """An assessment of which no more is asked than its figures and whether the image is known."""
-    figures = {"consistency": 1.0, "inconsistent": 0.0, "error": 9.0, "calibrated": True, "signal_share": 0.04}
+    figures = {
+        "consistency": 1.0,
+        "inconsistent": 0.0,
+        "error": 9.0,
+        "calibrated": True,
+        "signal_share": 0.04,
+    }
     estimates = [SimpleNamespace(examination=SimpleNamespace(fits=each)) for each in fits]
     return SimpleNamespace(**figures | more, estimates=estimates)
 
@@ -40,7 +48,8 @@ def found(*, fits: tuple[bool, ...] = (True,), **more: Any) -> Any:
         (
             found(inconsistent=0.034, calibrated=False),
             "caution",
-            "Differs from your image in 3.4% of its pixels · error bar relative only · blur within what the model knows",
+            "Differs from your image in 3.4% of its pixels · error bar relative only · blur "
+            "within what the model knows",
         ),
         (
             found(fits=(True, False), error=None),
@@ -50,7 +59,8 @@ def found(*, fits: tuple[bool, ...] = (True,), **more: Any) -> Any:
         (
             found(consistency=float("nan"), fits=(False,)),
             "poor",
-            "Too little of your image to compare · error ±4 % of the signal · the image is outside what the model knows",
+            "Too little of your image to compare · error ±4 % of the signal · the image is "
+            "outside what the model knows",
         ),
     ],
 )

@@ -14,7 +14,9 @@ SMOOTH = ((SMOOTH - SMOOTH.min()) / np.ptp(SMOOTH)).astype(np.float32)
 
 def noisy(constant: float, slope: float) -> np.ndarray:
     sigma = np.sqrt(constant + slope * SMOOTH)
-    return (SMOOTH + sigma * np.random.default_rng(1).standard_normal(SMOOTH.shape)).astype(np.float32)[..., None]
+    return (SMOOTH + sigma * np.random.default_rng(1).standard_normal(SMOOTH.shape)).astype(
+        np.float32
+    )[..., None]
 
 
 @pytest.mark.parametrize("sigma", [0.01, 0.05])

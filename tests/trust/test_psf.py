@@ -19,7 +19,9 @@ def disk() -> np.ndarray:
     return defocus_psf(Optics(0.15, 0.53, 0.65), 15, 18)
 
 
-def estimated(sharp: np.ndarray, kernel: np.ndarray, noise: float = 0.003, flaw: float = 0.0) -> PointSpread:
+def estimated(
+    sharp: np.ndarray, kernel: np.ndarray, noise: float = 0.003, flaw: float = 0.0
+) -> PointSpread:
     low = PointSpread(kernel, 2).applied(sharp[..., None])[..., 0]
     low += noise * np.random.default_rng(0).standard_normal(low.shape).astype(np.float32)
     restored = sharp.copy()
@@ -27,7 +29,9 @@ def estimated(sharp: np.ndarray, kernel: np.ndarray, noise: float = 0.003, flaw:
     return estimate_psf([restored], [low], [np.full(low.shape, noise, np.float32)], 2)
 
 
-@pytest.mark.parametrize("kernel", [gaussian(1.5), gaussian(3.5), disk()], ids=["narrow", "wide", "defocus"])
+@pytest.mark.parametrize(
+    "kernel", [gaussian(1.5), gaussian(3.5), disk()], ids=["narrow", "wide", "defocus"]
+)
 def test_the_kernel_is_found(scene, kernel: np.ndarray) -> None:
     found = estimated(scene(256), kernel)
     assert found.kernel.sum() == pytest.approx(1)
@@ -64,8 +68,12 @@ def test_a_kernel_on_the_images_own_pixels_is_found() -> None:
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
-@pytest.mark.parametrize("area", [(0, 20, 0, 160), (24, 160, 0, 136), (40, 90, 36, 92), (0, 160, 0, 160)])
-def test_what_is_seen_of_a_rectangle_is_what_the_kernel_makes_of_it(factor: int, area: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    "area", [(0, 20, 0, 160), (24, 160, 0, 136), (40, 90, 36, 92), (0, 160, 0, 160)]
+)
+def test_what_is_seen_of_a_rectangle_is_what_the_kernel_makes_of_it(
+    factor: int, area: tuple[int, ...]
+) -> None:
     kernel = PointSpread(disk(), factor)
     known = np.zeros((160, 160), bool)
     known[area[0] : area[1], area[2] : area[3]] = True

@@ -25,14 +25,22 @@ from napari_mdeblurgan.trust.settings import settings_of
 LEAST_APART = 45  # of 255, of a layer half transparent
 
 
-def test_each_estimate_has_a_colour_that_a_layer_half_transparent_and_the_colour_blind_keep_apart() -> None:
-    colours = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in CHOICE_COLOURS[1:]])
-    blue = colours @ (-0.5, -0.5, 1)  # less yellow: what who is blind for red or green sees, whatever lies below
+def test_each_estimate_has_a_colour_told_apart_half_transparent_and_by_the_colour_blind() -> None:
+    colours = np.array(
+        [[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in CHOICE_COLOURS[1:]]
+    )
+    blue = colours @ (
+        -0.5,
+        -0.5,
+        1,
+    )  # less yellow: what who is blind for red or green sees, whatever lies below
     hues = colours - colours.mean(axis=1, keepdims=True)
     hues /= np.linalg.norm(hues, axis=1, keepdims=True)
     for one, other in itertools.combinations(range(3), 2):
         assert abs(blue[one] - blue[other]) / 2 > LEAST_APART
-        assert hues[one] @ hues[other] < 0.5  # or the darker of two would be taken for the other over black
+        assert (
+            hues[one] @ hues[other] < 0.5
+        )  # or the darker of two would be taken for the other over black
 
 
 @pytest.fixture
@@ -59,7 +67,9 @@ def test_names_cannot_write_into_the_page(report: Report) -> None:
 
 
 def test_a_name_that_is_not_utf_8_is_shown_as_far_as_it_is(report: Report, tmp_path: Path) -> None:
-    strange = replace(report, source="caf\udce9.tif", settings=report.settings | {"model": "m\udce9.safetensors"})
+    strange = replace(
+        report, source="caf\udce9.tif", settings=report.settings | {"model": "m\udce9.safetensors"}
+    )
     write_report(tmp_path / "a.html", strange)
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "caf\N{REPLACEMENT CHARACTER}.tif" in page

@@ -37,7 +37,9 @@ def test_the_cut_off_of_an_objective_is_found_from_below() -> None:
 
 def test_blur_makes_it_coarser(scene) -> None:
     noise = 0.005 * np.random.default_rng(0).standard_normal((256, 256))
-    fine, coarse = (resolution_px([ndimage.gaussian_filter(scene(256), sigma) + noise]) for sigma in (1, 3))
+    fine, coarse = (
+        resolution_px([ndimage.gaussian_filter(scene(256), sigma) + noise]) for sigma in (1, 3)
+    )
     assert coarse > 1.5 * fine
 
 

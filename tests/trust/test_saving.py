@@ -1,4 +1,6 @@
-"""Results with their record and maps in files: all of it or nothing, in bounded memory, with a share to be told."""
+"""Results with their record and maps in files: all of it or nothing, in bounded memory, with a
+share to be told.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +14,41 @@ import pytest
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
-from napari_mdeblurgan.storage.provenance import entries_of, is_result, json_values, read_provenance, record_of
+from napari_mdeblurgan.storage.provenance import (
+    entries_of,
+    is_result,
+    json_values,
+    read_provenance,
+    record_of,
+)
 from napari_mdeblurgan.trust.record import verdict_of
 from napari_mdeblurgan.trust.saving import map_image, result_path, save_result
 
 ENDINGS = pytest.mark.parametrize("ending", [".ome.tif", ".ome.tiff", ".ome.zarr", ".zarr"])
-RECORD = record_of([{"made": {"model": "m", "window": [(0.0, 1.5)]}, "trust": {"sentence": "<&> µ \x07 fine"}}])
+RECORD = record_of(
+    [{"made": {"model": "m", "window": [(0.0, 1.5)]}, "trust": {"sentence": "<&> µ \x07 fine"}}]
+)
 
 
 def result(**more: Any) -> Micrograph:
     data = np.arange(48 * 40, dtype=np.uint16).reshape(48, 40)
-    return Micrograph(data, "YX", {"Y": 0.5, "X": 0.25}, "µm", name="a", restored=True, provenance=RECORD, **more)
+    return Micrograph(
+        data, "YX", {"Y": 0.5, "X": 0.25}, "µm", name="a", restored=True, provenance=RECORD, **more
+    )
 
 
 def maps_of(image: Micrograph) -> dict[str, Micrograph]:
     error, choice = np.ones((48, 40), np.float32), np.full((24, 20), 2, np.uint8)
-    return {name: map_image(name, data, image, 2, []) for name, data in (("error", error), ("choice", choice))}
+    return {
+        name: map_image(name, data, image, 2, [])
+        for name, data in (("error", error), ("choice", choice))
+    }
 
 
 @ENDINGS
-def test_a_record_is_read_as_it_was_written_and_the_file_is_known_for_a_result(tmp_path: Path, ending: str) -> None:
+def test_a_record_is_read_as_it_was_written_and_the_file_is_known_for_a_result(
+    tmp_path: Path, ending: str
+) -> None:
     path = tmp_path / f"a{ending}"
     write_image(path, result())
     assert read_provenance(path) == RECORD
@@ -45,14 +62,21 @@ def test_a_file_without_a_record_has_an_empty_one(tmp_path: Path) -> None:
         write_image(tmp_path / name, plain)
         assert read_provenance(tmp_path / name) == {}
     (tmp_path / "cut.ome.tif").write_bytes((tmp_path / "a.ome.tif").read_bytes()[:100])
-    assert read_provenance(tmp_path / "cut.ome.tif") == read_provenance(tmp_path / "none.ome.tif") == {}
+    assert (
+        read_provenance(tmp_path / "cut.ome.tif")
+        == read_provenance(tmp_path / "none.ome.tif")
+        == {}
+    )
 
 
 @ENDINGS
 def test_a_result_and_its_maps_lie_on_each_other(tmp_path: Path, ending: str) -> None:
     path, image = tmp_path / f"a{ending}", result(position={"Y": 3.0, "X": 4.0})
     written = save_result(path, image, maps_of(image), replace=False)
-    places = [(maps_path if ending.endswith("zarr") else map_path)(path, name) for name in ("error", "choice")]
+    places = [
+        (maps_path if ending.endswith("zarr") else map_path)(path, name)
+        for name in ("error", "choice")
+    ]
     assert written == ([path] if ending.endswith("zarr") else [path, *places])
     error, choice = (read_image(place) for place in places)
     assert error.pixel_size == image.pixel_size
@@ -139,7 +163,10 @@ def test_a_map_of_something_else_is_not_replaced(tmp_path: Path) -> None:
 
 def test_a_type_that_ome_tiff_has_not_is_said_with_the_one_that_has(tmp_path: Path) -> None:
     image = Micrograph(np.zeros((8, 8), np.int64), "YX")
-    with pytest.raises(FileError, match=r"OME-TIFF cannot hold pixels of type int64; let the name end in \.ome\.zarr"):
+    with pytest.raises(
+        FileError,
+        match=r"OME-TIFF cannot hold pixels of type int64; let the name end in \.ome\.zarr",
+    ):
         save_result(tmp_path / "a.ome.tif", image, {}, replace=False)
     save_result(tmp_path / "a.ome.zarr", image, {}, replace=False)
 
@@ -161,7 +188,9 @@ def test_a_name_gets_the_ending_that_it_lacks(tmp_path: Path, typed: str, name: 
 
 
 @pytest.mark.parametrize("typed", ["a.png", "a.jpg", "a.czi"])
-def test_a_type_that_keeps_no_record_is_refused_with_those_that_do(tmp_path: Path, typed: str) -> None:
+def test_a_type_that_keeps_no_record_is_refused_with_those_that_do(
+    tmp_path: Path, typed: str
+) -> None:
     with pytest.raises(FileError, match=r"let its name end in \.ome\.tif or \.ome\.zarr"):
         result_path(tmp_path / typed)
 
@@ -169,15 +198,29 @@ def test_a_type_that_keeps_no_record_is_refused_with_those_that_do(tmp_path: Pat
 def test_a_verdict_says_where_the_result_is_shown_otherwise_than_it_was_assessed() -> None:
     trust = {"sentence": "Good.", "softness": 0.5}
     assert verdict_of(trust, 0.5) == "Good."
-    assert verdict_of(trust, 1.0) == "Found for softness 0.5 px, and it is shown with 1 px now: Good."
-    assert verdict_of({"sentence": 3}, 0.5) == verdict_of("Good.", 0.5) == verdict_of(None, 0.5) == ""
+    assert (
+        verdict_of(trust, 1.0) == "Found for softness 0.5 px, and it is shown with 1 px now: Good."
+    )
+    assert (
+        verdict_of({"sentence": 3}, 0.5) == verdict_of("Good.", 0.5) == verdict_of(None, 0.5) == ""
+    )
 
 
 def test_a_record_has_nothing_that_json_has_not() -> None:
-    odd = {"a": (1, np.float32(0.5)), 2: float("nan"), "b": {"c": Path("x")}, "d": np.arange(2), "e": np.bool_(True)}
+    odd = {
+        "a": (1, np.float32(0.5)),
+        2: float("nan"),
+        "b": {"c": Path("x")},
+        "d": np.arange(2),
+        "e": np.bool_(True),
+    }
     assert json_values(odd) == {"a": [1, 0.5], "2": None, "b": {"c": None}, "d": [0, 1], "e": True}
 
 
-@pytest.mark.parametrize("record", [{}, {"version": 2, "layers": [{}]}, {"version": 1}, {"version": 1, "layers": 3}])
-def test_a_record_of_a_later_version_or_of_something_else_has_no_entries(record: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "record", [{}, {"version": 2, "layers": [{}]}, {"version": 1}, {"version": 1, "layers": 3}]
+)
+def test_a_record_of_a_later_version_or_of_something_else_has_no_entries(
+    record: dict[str, Any],
+) -> None:
     assert entries_of(record) == []

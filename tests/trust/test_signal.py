@@ -19,7 +19,9 @@ NOISE = Noise((1e-4,), (0.0,))  # a hundredth of the window
 
 
 def sparse(background: float, cells: float) -> tuple[np.ndarray, np.ndarray]:
-    """Brightness and error bar of a field of which a sixteenth is cells, whose bar is ten times as wide."""
+    """Brightness and error bar of a field of which a sixteenth is cells, whose bar is ten times as
+    wide.
+    """
     values = np.random.default_rng(0).normal(background, 0.01, (256, 256))
     widths = np.full(values.shape, 0.002)
     values[64:128, 64:128] += cells - background
@@ -33,8 +35,12 @@ def gathered(values: np.ndarray, widths: np.ndarray) -> Brightness:
     return brightness
 
 
-@pytest.mark.parametrize(("background", "cells"), [(0.1, 0.6), (0.9, 0.4)], ids=["fluorescence", "brightfield"])
-def test_the_error_of_sparse_cells_is_told_without_the_background(background: float, cells: float) -> None:
+@pytest.mark.parametrize(
+    ("background", "cells"), [(0.1, 0.6), (0.9, 0.4)], ids=["fluorescence", "brightfield"]
+)
+def test_the_error_of_sparse_cells_is_told_without_the_background(
+    background: float, cells: float
+) -> None:
     found = gathered(*sparse(background, cells)).foreground(NOISE)
     assert found is not None
     assert found.pixels == pytest.approx(64 * 64, rel=0.05)
@@ -68,7 +74,9 @@ def test_a_crowded_field_has_no_background() -> None:
 
 
 @pytest.mark.parametrize("colours", [1, 3])
-def test_the_sentence_quotes_the_error_of_the_signal(tiny_model: Callable[..., Model], colours: int) -> None:
+def test_the_sentence_quotes_the_error_of_the_signal(
+    tiny_model: Callable[..., Model], colours: int
+) -> None:
     values, _ = sparse(0.1, 0.6)
     image = np.clip(values * 255, 0, 255).astype(np.uint8)
     model = tiny_model(channels=colours) if colours == 3 else tiny_model()
@@ -83,5 +91,7 @@ def test_the_sentence_quotes_the_error_of_the_signal(tiny_model: Callable[..., M
     inside = found.map("error").data[64 * f : 128 * f, 64 * f : 128 * f]
     assert found.signal_error == pytest.approx(float(inside.mean()), rel=0.1)
     assert found.signal_share == pytest.approx(found.signal_error / (0.5 * 255), rel=0.05)
-    sentence = summarise(dataclasses.replace(found, calibrated=True, signal_error=9.0, signal_share=0.04), model.card)
+    sentence = summarise(
+        dataclasses.replace(found, calibrated=True, signal_error=9.0, signal_share=0.04), model.card
+    )
     assert "Error ±4 % of the signal (±9 grey levels)" in sentence.sentence

@@ -1,4 +1,6 @@
-"""The maps of a result on disk: as if made in one piece, gone on with, never looking whole when they are not."""
+"""The maps of a result on disk: as if made in one piece, gone on with, never looking whole when
+they are not.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ from napari_mdeblurgan.trust.plan import Wishes
 from napari_mdeblurgan.trust.stored import assess_stored_steps
 
 Models = Callable[..., Model]
-EDGE = 64  # of what is assessed at a time; results are made, and looked into, in twice as large tiles, as those of users are
+# of what is assessed at a time; results are made, and looked into, in twice as large tiles, as
+# those of users are
+EDGE = 64
 WISHES: dict[str, Any] = {"tile": 128, "precision": "float32", "device": "cpu"}
 
 
@@ -48,7 +52,9 @@ def scanned(source: Micrograph, model: Model, path: Path, **wishes: Any) -> Scan
 @pytest.fixture
 def plane() -> Micrograph:
     data = np.random.default_rng(0).integers(0, 256, (150, 210), dtype=np.uint8)
-    return Micrograph(da.from_array(data, chunks=70), "YX", {"X": 0.5, "Y": 0.5}, "µm", name="cells")
+    return Micrograph(
+        da.from_array(data, chunks=70), "YX", {"X": 0.5, "Y": 0.5}, "µm", name="cells"
+    )
 
 
 @pytest.fixture
@@ -58,7 +64,11 @@ def small(plane: Micrograph) -> Micrograph:
 
 
 def in_one_piece(
-    source: Micrograph, scan: Scan, model: Model, monkeypatch: pytest.MonkeyPatch, wishes: Wishes | None = None
+    source: Micrograph,
+    scan: Scan,
+    model: Model,
+    monkeypatch: pytest.MonkeyPatch,
+    wishes: Wishes | None = None,
 ) -> Assessment:
     monkeypatch.setattr(fitting, "LARGEST_TILE", 4096)
     plan = replace(scan.plan, tile=4096)
@@ -85,12 +95,20 @@ def test_every_map_on_disk_equals_one_made_in_one_piece(
     model = tiny_model()
     scan = scanned(small, model, tmp_path / "a.ome.zarr")
     stored = finished(assess_stored_steps(small, scan.path, scan.plan, model, disagreement=True))
-    assert {each.name for each in stored.maps} == {"consistency", "defocus", "error", "disagreement", "choice"}
+    assert {each.name for each in stored.maps} == {
+        "consistency",
+        "defocus",
+        "error",
+        "disagreement",
+        "choice",
+    }
     same(stored, in_one_piece(small, scan, model, monkeypatch, Wishes(disagreement=True)))
 
 
 @pytest.mark.parametrize("kind", ["channels", "colours", "gaps", "region"])
-def test_every_kind_of_image(tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_every_kind_of_image(
+    tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     random, wishes, model = np.random.default_rng(1), {}, tiny_model()
     data, axes = random.random((2, 90, 110)).astype(np.float32), "CYX"
     if kind == "channels":
@@ -100,7 +118,11 @@ def test_every_kind_of_image(tiny_model: Models, tmp_path: Path, monkeypatch: py
     elif kind == "region":
         wishes["region"] = (16, 88), (8, 101)
     else:
-        data, axes, model = random.integers(0, 256, (2, 90, 110, 4), dtype=np.uint8), "ZYXS", tiny_model(3)
+        data, axes, model = (
+            random.integers(0, 256, (2, 90, 110, 4), dtype=np.uint8),
+            "ZYXS",
+            tiny_model(3),
+        )
     source = Micrograph(data, axes)
     scan = scanned(source, model, tmp_path / "a.ome.zarr", **wishes)
     stored = finished(assess_stored_steps(source, scan.path, scan.plan, model))
@@ -109,7 +131,9 @@ def test_every_kind_of_image(tiny_model: Models, tmp_path: Path, monkeypatch: py
         assert np.isnan(np.asarray(stored.map("error").data)[:, 60:80, 100:140]).all()
 
 
-def test_maps_are_images_of_their_own_with_pixel_sizes_and_fitting_levels(tiny_model: Models, tmp_path: Path) -> None:
+def test_maps_are_images_of_their_own_with_pixel_sizes_and_fitting_levels(
+    tiny_model: Models, tmp_path: Path
+) -> None:
     data = np.zeros((64, 1300), np.uint8)
     data[:, ::3] = 200
     source = Micrograph(data, "YX", {"X": 0.5, "Y": 0.5}, "µm", name="cells")
@@ -117,10 +141,16 @@ def test_maps_are_images_of_their_own_with_pixel_sizes_and_fitting_levels(tiny_m
     scan = scanned(source, model, tmp_path / "a.ome.zarr")
     stored = finished(assess_stored_steps(source, scan.path, scan.plan, model))
     error = open_image(maps_path(scan.path, "error"))
-    assert (error.pixel_size, error.unit, error.data.shape) == ({"X": 0.25, "Y": 0.25}, "µm", (128, 2600))
+    assert (error.pixel_size, error.unit, error.data.shape) == (
+        {"X": 0.25, "Y": 0.25},
+        "µm",
+        (128, 2600),
+    )
     consistency = stored.map("consistency")
     fine, coarse = (np.asarray(level) for level in (consistency.data, *consistency.coarser))
-    np.testing.assert_array_equal(coarse, np.fmax.reduce([fine[y::2, x::2] for y in (0, 1) for x in (0, 1)]))
+    np.testing.assert_array_equal(
+        coarse, np.fmax.reduce([fine[y::2, x::2] for y in (0, 1) for x in (0, 1)])
+    )
     labels = stored.map("choice")
     np.testing.assert_array_equal(np.asarray(labels.coarser[0]), np.asarray(labels.data)[::2, ::2])
 
@@ -166,12 +196,20 @@ def test_what_is_whole_is_not_made_again_unless_the_calibration_is_another(
     with monkeypatch.context() as patched:
         patched.setattr(Mapped, "work", lambda *_: pytest.fail("a tile was assessed again"))
         second = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
-    assert (second.consistency, second.error, second.sentence) == (first.consistency, first.error, first.sentence)
+    assert (second.consistency, second.error, second.sentence) == (
+        first.consistency,
+        first.error,
+        first.sentence,
+    )
     assert (second.signal_error, second.signal_share) == (first.signal_error, first.signal_share)
-    np.testing.assert_array_equal(np.asarray(second.map("error").data), np.asarray(first.map("error").data))
+    np.testing.assert_array_equal(
+        np.asarray(second.map("error").data), np.asarray(first.map("error").data)
+    )
     calibration = planning.calibration_of(model.card)
     assert calibration is not None
-    wider = replace(calibration.plain, widths=tuple(2 * width for width in calibration.plain.widths))
+    wider = replace(
+        calibration.plain, widths=tuple(2 * width for width in calibration.plain.widths)
+    )
     monkeypatch.setattr(planning, "calibration_of", lambda *_: replace(calibration, plain=wider))
     third = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     assert third.error == pytest.approx(2 * first.error, rel=1e-3)
@@ -235,7 +273,11 @@ def test_no_more_is_read_at_a_time_than_a_tile_needs(
 
 @pytest.mark.parametrize("fits", [True, False])
 def test_the_network_is_run_on_four_tiles_at_a_time_where_they_fit(
-    tiny_model: Models, plane: Micrograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fits: bool
+    tiny_model: Models,
+    plane: Micrograph,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fits: bool,
 ) -> None:
     from napari_mdeblurgan.restoration.walk import DoesNotFit
 
@@ -287,7 +329,9 @@ def test_killed_it_leaves_the_result_and_comes_to_the_same_end(
     scan = scanned(source, model, tmp_path / "a.ome.zarr")
     before = read_image(scan.path).data
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(image), str(weights), str(scan.path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED, str(image), str(weights), str(scan.path)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     while int(process.stdout.readline()) < 3 * (2 * 64) ** 2:
@@ -310,8 +354,12 @@ def test_a_finished_scan_keeps_the_plan_that_it_was_made_by(
     assert plan_of_finished(plane, tiny_model(), scan.path, WISHES, eightfold) == scan.plan
 
 
-def test_a_finished_result_is_that_of_its_place_alone(tiny_model: Models, plane: Micrograph, tmp_path: Path) -> None:
-    placed = replace(plane, pixel_size={"Y": 0.5, "X": -0.3}, position={"Y": 7.0, "X": 1.0}, unit="µm")
+def test_a_finished_result_is_that_of_its_place_alone(
+    tiny_model: Models, plane: Micrograph, tmp_path: Path
+) -> None:
+    placed = replace(
+        plane, pixel_size={"Y": 0.5, "X": -0.3}, position={"Y": 7.0, "X": 1.0}, unit="µm"
+    )
     model = tiny_model()
     scan = open_scan(placed, model, tmp_path / "a.ome.zarr", **WISHES)
     finished(scan.steps())

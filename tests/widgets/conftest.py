@@ -1,4 +1,6 @@
-"""A real viewer with the docked widget, tiny models in the user's folder, and an engine that waits to be let on."""
+"""A real viewer with the docked widget, tiny models in the user's folder, and an engine that waits
+to be let on.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
-DOCKS = [f"napari_mdeblurgan.widgets.{name}" for name in ("deblur", "fine_tune.widget", "batch.widget")]
+DOCKS = [
+    f"napari_mdeblurgan.widgets.{name}" for name in ("deblur", "fine_tune.widget", "batch.widget")
+]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def libraries_loaded() -> None:
-    """What every test needs is imported before the first one, so that it is not among its garbage."""
+    """What every test needs is imported before the first one, so that it is not
+    among its garbage.
+    """
     gc.disable()
     for name in ("napari._qt.qt_main_window", "napari_mdeblurgan.restoration.engine", *DOCKS):
         importlib.import_module(name)
@@ -38,14 +44,18 @@ def libraries_loaded() -> None:
 
 @pytest.fixture(autouse=True)
 def only_its_own_garbage(libraries_loaded: None) -> None:
-    """Garbage is looked for in what this test makes: not among the million objects that were there before it."""
+    """Garbage is looked for in what this test makes: not among the million objects that were there
+    before it.
+    """
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def viewers_made_quickly(libraries_loaded: None) -> Generator[None, None, None]:
-    """What each of hundreds of viewers finds out or does several times is done once; what it comes to is the same."""
+    """What each of hundreds of viewers finds out or does several times is done once; what it comes
+    to is the same.
+    """
     with pytest.MonkeyPatch.context() as patch:
         plugins_found_once(patch)
         manifests_parsed_once(patch)
@@ -87,7 +97,9 @@ def manifests_parsed_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def shortcuts_told_once(patch: pytest.MonkeyPatch) -> None:
-    """The welcome screen is written anew when a viewer has bound all of its shortcuts, not at each of them."""
+    """The welcome screen is written anew when a viewer has bound all of its shortcuts, not at each
+    of them.
+    """
     from napari._qt.qt_viewer import QtViewer
     from napari._qt.widgets.qt_welcome import QtWelcomeWidget
 
@@ -132,7 +144,9 @@ def signatures_read_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def styled_when_shown(patch: pytest.MonkeyPatch) -> None:
-    """A window gets its style sheet, which hundreds of widgets would be laid out by, before it is shown first."""
+    """A window gets its style sheet, which hundreds of widgets would be laid out by, before it is
+    shown first.
+    """
     from napari._qt.qt_main_window import _QtMainWindow
     from napari._qt.qt_viewer import QtViewer
 
@@ -157,13 +171,17 @@ def styled_when_shown(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def styled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows have their style sheets without being shown: for tests of sizes and of how long something takes."""
+    """Windows have their style sheets without being shown: for tests of sizes and of how long
+    something takes.
+    """
     from napari._qt.qt_main_window import _QtMainWindow
     from napari._qt.qt_viewer import QtViewer
     from qtpy.QtWidgets import QWidget
 
     for kind in (_QtMainWindow, QtViewer):
-        monkeypatch.setattr(kind, "setStyleSheet", lambda widget, sheet: QWidget.setStyleSheet(widget, sheet))
+        monkeypatch.setattr(
+            kind, "setStyleSheet", lambda widget, sheet: QWidget.setStyleSheet(widget, sheet)
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -181,14 +199,20 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def saved_models(tiny_model: Callable[..., Model], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved_models(
+    tiny_model: Callable[..., Model], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder with "tiny-grey", "tiny-grey-2" and "tiny-colour"."""
     from napari_mdeblurgan.model import save_model
 
     folder = tmp_path_factory.mktemp("saved-models")
     for name, channels in (("tiny-grey", 1), ("tiny-grey-2", 1), ("tiny-colour", 3)):
         model = tiny_model(channels)
-        save_model(model.network, dataclasses.replace(model.card, name=name), folder / f"{name}.safetensors")
+        save_model(
+            model.network,
+            dataclasses.replace(model.card, name=name),
+            folder / f"{name}.safetensors",
+        )
     return folder
 
 
@@ -209,9 +233,13 @@ def closed_as_napari_does() -> list[str]:
 
 @pytest.fixture
 def make_napari_viewer(
-    make_napari_viewer: Callable[..., Viewer], request: pytest.FixtureRequest, closed_as_napari_does: list[str]
+    make_napari_viewer: Callable[..., Viewer],
+    request: pytest.FixtureRequest,
+    closed_as_napari_does: list[str],
 ) -> Generator[Callable[..., Viewer], None, None]:
-    """napari's; at the end of all tests but the first of a file layers go at once, and nobody has to follow that."""
+    """napari's; at the end of all tests but the first of a file layers go at once, and nobody has
+    to follow that.
+    """
     yield make_napari_viewer
     if not closed_as_napari_does:
         closed_as_napari_does.append(request.node.nodeid)
@@ -279,7 +307,9 @@ class Gate:
     def let_on(self, tiles: int = 1) -> None:
         self._open.release(tiles)
 
-    def steps(self, _image: Any, plan: Any, _model: Any, _explanation: Any = None) -> Generator[Any, None, np.ndarray]:
+    def steps(
+        self, _image: Any, plan: Any, _model: Any, _explanation: Any = None
+    ) -> Generator[Any, None, np.ndarray]:
         from napari_mdeblurgan.restoration.progress import Progress
 
         try:

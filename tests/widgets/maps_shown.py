@@ -1,4 +1,6 @@
-"""The maps of the shown result, asked for as a user does: a click on **Trust maps**, and keys in the drop-down beside it."""
+"""The maps of the shown result, asked for as a user does: a click on **Trust maps**, and keys in
+the drop-down beside it.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""A session of napari in a process of its own, so that it can be killed: restores a scan to disk and says how far it is.
+"""A session of napari in a process of its own, so that it can be killed: restores a scan to disk
+and says how far it is.
 
-Takes the name of the image's file and folders for results: one for each time that it is to be restored.
+Takes the name of the image's file and folders for results: one for each time that it is to be
+restored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""On a screen of 200 % the mouse takes hold of what it points at, and the docks work on what is seen there."""
+"""On a screen of 200 % the mouse takes hold of what it points at, and the docks work on what is
+seen there.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ viewer.window._qt_window.resize(1000, 620)
 source = viewer.add_image(np.full((40, 60), BEFORE, np.uint8), name="a", contrast_limits=(0, 255))
 made = {"source": "a", "preview": False, "scale": 2, "model": "gray-x2"}
 place = {"scale": (0.5, 0.5), "translate": (-0.25, -0.25), "contrast_limits": (0, 255)}
-viewer.add_image(np.full((80, 120), AFTER, np.uint8), name="a [sharp]", metadata={"mdeblurgan": made}, **place)
+after = np.full((80, 120), AFTER, np.uint8)
+viewer.add_image(after, name="a [sharp]", metadata={"mdeblurgan": made}, **place)
 widget = DeblurWidget(viewer)
 viewer.window.add_dock_widget(widget)
 viewer.layers.selection.active = source
@@ -48,12 +51,17 @@ def drag(target, start, end):
 
 
 def world(point):
-    # the middle of the canvas shows the centre, and the width of the image as many of Qt's pixels as it is magnified
+    # the middle of the canvas shows the centre, and the width of the image as many of Qt's pixels
+    # as it is magnified
     half = np.array([canvas.height(), canvas.width()]) / 2
-    return np.array(viewer.scene.camera.center[-2:]) + (np.array([point.y(), point.x()]) - half) / zoom
+    off = np.array([point.y(), point.x()]) - half
+    return np.array(viewer.scene.camera.center[-2:]) + off / zoom
 
 
-shot = lambda: viewer.window.screenshot(canvas_only=True, flash=False, size=None)[..., 0].astype(int)
+def shot():
+    return viewer.window.screenshot(canvas_only=True, flash=False, size=None)[..., 0].astype(int)
+
+
 columns = np.flatnonzero(shot()[canvas.height()] > 20)
 zoom = len(columns) / 2 / 60.0
 
@@ -64,15 +72,15 @@ drag(line, QPoint(line.width() // 2, 20), QPoint(line.width() // 2 + 90, 20))
 at = round(canvas.width() / 2) + 90
 assert abs(line.geometry().center().x() - at) <= 2, (line.geometry(), at)
 seen = shot()[canvas.height()]
-assert seen[[2 * at - 30, 2 * at + 30]].tolist() == [BEFORE, AFTER], seen[[2 * at - 30, 2 * at + 30]]
+beside = seen[[2 * at - 30, 2 * at + 30]].tolist()
+assert beside == [BEFORE, AFTER], beside
 widget.controls.compare_by.value = "Blink"
 
 # a shape that is drawn from here to there is what is restored
 shapes = viewer.add_shapes(name="here")
 shapes.mode = "add_rectangle"
-start, end = QPoint(canvas.width() // 2 - 60, canvas.height() // 2 - 40), QPoint(
-    canvas.width() // 2 + 50, canvas.height() // 2 + 30
-)
+middle = QPoint(canvas.width() // 2, canvas.height() // 2)
+start, end = middle + QPoint(-60, -40), middle + QPoint(50, 30)
 drag(canvas, start, end)
 assert shapes.nshapes == 1
 low, high = shapes.data[0].min(axis=0), shapes.data[0].max(axis=0)
@@ -81,7 +89,8 @@ assert np.abs(high - world(end)).max() < 0.5, (high, world(end))
 widget.only_here.box.value = shapes
 job = widget._orders.all_of([source])[0]
 region = np.array(job.region).T
-assert np.abs(region[0] - 0.5 - low).max() <= 1 and np.abs(region[1] - 0.5 - high).max() <= 1, (region, low, high)
+away = np.abs(region - 0.5 - [low, high]).max()
+assert away <= 1, (region, low, high)
 
 # the line of a profile is taken hold of at its end
 viewer.layers.selection.active = source
@@ -123,7 +132,11 @@ print("all right")
 def test_what_is_clicked_dragged_and_drawn_lies_where_it_is_seen(tmp_path: Path) -> None:
     at = {"QT_SCALE_FACTOR": "2", "NAPARI_CONFIG": "", "MDEBLURGAN_CONFIG": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", SESSION], capture_output=True, text=True, check=False, env=os.environ | at
+        [sys.executable, "-c", SESSION],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | at,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "all right"

@@ -1,4 +1,6 @@
-"""Layers whose y and x are not the last axes: restored plane by plane, into one stack that lies on its source."""
+"""Layers whose y and x are not the last axes: restored plane by plane, into one stack that lies on
+its source.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     Run = Callable[[], None]
 
 
-def expected(image: np.ndarray, order: tuple[int, ...], model: str = "tiny-grey", **wishes: Any) -> np.ndarray:
+def expected(
+    image: np.ndarray, order: tuple[int, ...], model: str = "tiny-grey", **wishes: Any
+) -> np.ndarray:
     """Brought into order, restored, and put back by numpy alone."""
     axes = (*order, *range(len(order), image.ndim))
     return restore(image.transpose(axes), load_model(model), **wishes).transpose(np.argsort(axes))
@@ -35,7 +39,8 @@ def expected(image: np.ndarray, order: tuple[int, ...], model: str = "tiny-grey"
 
 @pytest.mark.parametrize("on_disk", [False, True])
 @pytest.mark.parametrize(
-    ("labels", "order"), [("yxz", (2, 0, 1)), ("tyxc", (0, 3, 1, 2)), ("xzy", (1, 2, 0)), ("yztxc", (1, 2, 4, 0, 3))]
+    ("labels", "order"),
+    [("yxz", (2, 0, 1)), ("tyxc", (0, 3, 1, 2)), ("xzy", (1, 2, 0)), ("yztxc", (1, 2, 4, 0, 3))],
 )
 def test_labels_tell_where_y_and_x_are(
     viewer: Viewer,
@@ -50,7 +55,9 @@ def test_labels_tell_where_y_and_x_are(
     lengths = {"y": 32, "x": 24, "z": 3, "t": 2, "c": 2}
     image = noise(*(lengths[label] for label in labels))
     scale = [0.5 if label in "yx" else 2 for label in labels]
-    source = viewer.add_image(image, name="stack", scale=scale, axis_labels=tuple(labels), units="µm")
+    source = viewer.add_image(
+        image, name="stack", scale=scale, axis_labels=tuple(labels), units="µm"
+    )
     widget.results.to_disk.value = on_disk
     run()
     result = viewer.layers[1]
@@ -65,7 +72,10 @@ def test_labels_tell_where_y_and_x_are(
         saved = read_image(path)
         assert saved.axes == "".join(labels[axis] for axis in order).upper()
         assert (saved.pixel_size["Y"], saved.pixel_size["X"]) == (0.25, 0.25)
-        assert all(level.shape[labels.index("y")] == 64 >> number for number, level in enumerate(result.data))
+        assert all(
+            level.shape[labels.index("y")] == 64 >> number
+            for number, level in enumerate(result.data)
+        )
 
 
 def test_colours_stay_last(viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run) -> None:
@@ -77,10 +87,17 @@ def test_colours_stay_last(viewer: Viewer, widget: DeblurWidget, noise: Noise, r
 
 
 def test_maps_of_trust_lie_on_the_result_and_the_report_shows_the_same_plane(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reports: list[Any] = []
-    monkeypatch.setattr("napari_mdeblurgan.trust.report.write_report", lambda _, report: reports.append(report))
+    monkeypatch.setattr(
+        "napari_mdeblurgan.trust.report.write_report", lambda _, report: reports.append(report)
+    )
     image = noise(40, 48, 3)
     viewer.add_image(image, name="stack", axis_labels=("y", "x", "z"), rgb=False)
     widget.controls.trust.value = True
@@ -100,12 +117,19 @@ def test_maps_of_trust_lie_on_the_result_and_the_report_shows_the_same_plane(
 
 def test_layers_of_a_batch_are_put_in_order(viewer: Viewer, noise: Noise) -> None:
     image = noise(24, 32, 3)
-    viewer.add_image(image, name="stack", axis_labels=("y", "x", "t"), scale=(1, 0.5, 2), units=("µm", "µm", "s"))
+    viewer.add_image(
+        image, name="stack", axis_labels=("y", "x", "t"), scale=(1, 0.5, 2), units=("µm", "µm", "s")
+    )
     batch = BatchWidget(viewer)
     batch.add_selected_layers()
     (given,) = batch.inputs
     assert isinstance(given, Micrograph)
-    assert (given.axes, given.pixel_size, given.unit, given.time_step_s) == ("TYX", {"X": 0.5, "Y": 1.0}, "µm", 2.0)
+    assert (given.axes, given.pixel_size, given.unit, given.time_step_s) == (
+        "TYX",
+        {"X": 0.5, "Y": 1.0},
+        "µm",
+        2.0,
+    )
     np.testing.assert_array_equal(given.data, image.transpose(2, 0, 1))
 
 
@@ -156,9 +180,13 @@ def test_lazy_layers_are_read_plane_by_plane(
         most.append(block.shape[-1])
         return block
 
-    data: Any = da.from_array(image, chunks=(32, 48, 1)).map_blocks(note, dtype=image.dtype, meta=image[:0])
+    data: Any = da.from_array(image, chunks=(32, 48, 1)).map_blocks(
+        note, dtype=image.dtype, meta=image[:0]
+    )
     if kind == "zarr":
-        data = zarr.create_array(tmp_path / "a.zarr", shape=image.shape, chunks=(32, 48, 1), dtype=image.dtype)
+        data = zarr.create_array(
+            tmp_path / "a.zarr", shape=image.shape, chunks=(32, 48, 1), dtype=image.dtype
+        )
         data[:] = image
     levels = [data, data[::2, ::2]] if kind == "multiscale" else data
     viewer.add_image(
@@ -172,13 +200,17 @@ def test_lazy_layers_are_read_plane_by_plane(
     widget.slices.ranges[0].value = (4, 6)
     most.clear()
     run()
-    np.testing.assert_allclose(np.asarray(viewer.layers[1].data[0]), expected(image, (2, 0, 1))[..., 4:7], atol=1)
+    np.testing.assert_allclose(
+        np.asarray(viewer.layers[1].data[0]), expected(image, (2, 0, 1))[..., 4:7], atol=1
+    )
     assert all(planes == 1 for planes in most)
 
 
 def test_a_zarr_array_is_known_again_in_another_process(tmp_path: Path) -> None:
     for number in range(2):
-        array = zarr.create_array(tmp_path / f"{number}.zarr", shape=(8, 8, 3), chunks=(8, 8, 1), dtype="uint8")
+        array = zarr.create_array(
+            tmp_path / f"{number}.zarr", shape=(8, 8, 3), chunks=(8, 8, 1), dtype="uint8"
+        )
         again = zarr.open_array(tmp_path / f"{number}.zarr", mode="r")
         assert axes.lazy(array).name == axes.lazy(again).name
     assert axes.lazy(zarr.open_array(tmp_path / "0.zarr", mode="r")).name != axes.lazy(again).name

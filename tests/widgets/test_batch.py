@@ -101,7 +101,8 @@ def test_good_images_are_restored_and_the_bad_one_is_named_with_its_reason(
     assert "b.tif" in states(batch)["b.tif"]
     summary, reason = batch.controls.status.value.split("\n")
     told = re.fullmatch(
-        rf"2 results in {re.escape(str((tmp_path / 'out').resolve()))}, 1 failed, after (.+)\.", summary
+        rf"2 results in {re.escape(str((tmp_path / 'out').resolve()))}, 1 failed, after (.+)\.",
+        summary,
     )
     assert told, summary
     assert states(batch)["b.tif"] == f"✗ {reason}"
@@ -126,7 +127,9 @@ def test_retry_does_only_what_failed(
 def test_selected_layers_are_restored_with_their_pixel_sizes(
     viewer: Viewer, batch: BatchWidget, tmp_path: Path, noise: Noise, press: Callable[..., None]
 ) -> None:
-    viewer.add_image(noise(2, 24, 24), name="stack", scale=(1, 0.5, 0.5), units="µm", axis_labels=("z", "y", "x"))
+    viewer.add_image(
+        noise(2, 24, 24), name="stack", scale=(1, 0.5, 0.5), units="µm", axis_labels=("z", "y", "x")
+    )
     viewer.add_image(noise(24, 24), name="other")
     viewer.layers.selection = {viewer.layers["stack"]}
     batch.controls.add_layers.native.click()
@@ -140,7 +143,12 @@ def test_selected_layers_are_restored_with_their_pixel_sizes(
 
 
 def test_cancel_keeps_what_is_done_and_resume_does_the_rest(
-    batch: BatchWidget, inputs: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, noise: Noise
+    batch: BatchWidget,
+    inputs: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    noise: Noise,
 ) -> None:
     from napari_mdeblurgan.batch import run
 
@@ -183,7 +191,9 @@ def test_what_cannot_begin_is_told_in_one_sentence(
     assert batch.controls.status.value.endswith("missing.tif does not exist; check its name.")
 
 
-def test_last_choices_come_back_the_next_time(viewer: Viewer, batch: BatchWidget, tmp_path: Path) -> None:
+def test_last_choices_come_back_the_next_time(
+    viewer: Viewer, batch: BatchWidget, tmp_path: Path
+) -> None:
     batch.controls.output.value = str(tmp_path)
     batch.controls.format.value = "ome-zarr"
     batch.controls.place.value = "Worker processes"
@@ -204,11 +214,16 @@ def test_every_control_has_a_tooltip(batch: BatchWidget) -> None:
 
 
 def test_opening_the_widget_does_not_import_torch() -> None:
-    code = "import sys, napari_mdeblurgan.widgets.batch.widget as w; w.list_models(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, napari_mdeblurgan.widgets.batch.widget as w; w.list_models(); "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
 
 
-def test_layers_are_added_one_after_another(viewer: Viewer, batch: BatchWidget, noise: Noise) -> None:
+def test_layers_are_added_one_after_another(
+    viewer: Viewer, batch: BatchWidget, noise: Noise
+) -> None:
     for name, shape in (("a", (24, 24)), ("b", (24, 24)), ("c", (30, 20))):
         viewer.add_image(noise(*shape), name=name)
         viewer.layers.selection = {viewer.layers[name]}
@@ -235,7 +250,9 @@ def click(qtbot: QtBot, control: Any) -> None:
 
 
 def gated(monkeypatch: pytest.MonkeyPatch, begin: int) -> threading.Event:
-    """Let the work go on by itself up to the beginning of image number `begin`, and then only when the event is set."""
+    """Let the work go on by itself up to the beginning of image number `begin`, and then only when
+    the event is set.
+    """
     from napari_mdeblurgan.batch import run
 
     make, gate = run.make_here, threading.Event()
@@ -320,7 +337,9 @@ def test_rows_and_reasons_survive_when_another_image_is_added(
     assert batch.controls.retry.enabled
 
 
-def test_why_the_button_is_grey_is_said(batch: BatchWidget, inputs: Path, tmp_path: Path, qtbot: QtBot) -> None:
+def test_why_the_button_is_grey_is_said(
+    batch: BatchWidget, inputs: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
     assert batch.controls.reason.value.startswith("Add images first")
     batch.add(str(inputs / "a.tif"))
     assert batch.controls.reason.value == "Choose the output folder."
@@ -342,17 +361,27 @@ def test_what_is_chosen_while_it_runs_is_said_afterwards_where_it_makes_the_butt
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
     assert not batch.controls.run.enabled
     assert batch.controls.status.value.startswith("1 result in")
-    assert batch.controls.reason.value == "Give the address of the scheduler, or run it on this computer."
+    assert (
+        batch.controls.reason.value
+        == "Give the address of the scheduler, or run it on this computer."
+    )
 
 
 def places(widget: QWidget) -> dict[str, QPoint]:
     """Where the buttons that can be seen are."""
     buttons = widget.findChildren(QPushButton)
-    return {each.toolTip(): each.mapTo(widget, QPoint(0, 0)) for each in buttons if each.isVisible()}
+    return {
+        each.toolTip(): each.mapTo(widget, QPoint(0, 0)) for each in buttons if each.isVisible()
+    }
 
 
 def test_no_button_moves_and_none_changes_its_meaning_from_start_to_end(
-    viewer: Viewer, batch: BatchWidget, inputs: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    batch: BatchWidget,
+    inputs: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     viewer.window._qt_window.show()
     batch.controls.status.native.setText("")
@@ -394,7 +423,12 @@ def test_the_time_that_is_told_is_the_time_that_passed(
 
 
 def test_who_closes_the_window_is_told_in_words_what_is_running(
-    viewer: Viewer, batch: BatchWidget, inputs: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    batch: BatchWidget,
+    inputs: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gate = gated(monkeypatch, 1)
     batch.add(str(inputs / "a.tif"))
@@ -404,13 +438,19 @@ def test_who_closes_the_window_is_told_in_words_what_is_running(
     words = "\n".join(viewer.window._task_status_manager.get_status())
     gate.set()
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
-    assert "Executing the restoration of many images; what is done is kept and can be resumed" in words
+    assert (
+        "Executing the restoration of many images; what is done is kept and can be resumed" in words
+    )
     assert " at 0x" not in words
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has locks of another kind")
 def test_what_the_run_noticed_is_said_while_it_runs_and_after_it(
-    batch: BatchWidget, inputs: Path, tmp_path: Path, press: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    batch: BatchWidget,
+    inputs: Path,
+    tmp_path: Path,
+    press: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

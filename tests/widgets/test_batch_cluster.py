@@ -1,4 +1,6 @@
-"""The Batch widget with worker processes of this machine and with a scheduler that somebody else has started."""
+"""The Batch widget with worker processes of this machine and with a scheduler that somebody else
+has started.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def batch(viewer: Viewer, inputs: Path, tmp_path: Path) -> Generator[BatchWidget
 
 
 def check_results(inputs: Path, folder: Path) -> None:
-    assert sorted(path.name for path in folder.glob("*.tif")) == [f"{number}.ome.tif" for number in range(IMAGES)]
+    assert sorted(path.name for path in folder.glob("*.tif")) == [
+        f"{number}.ome.tif" for number in range(IMAGES)
+    ]
     for number in range(IMAGES):
         expected = restore(read_image(inputs / f"{number}.tif").data, load_model("tiny-grey"))
         np.testing.assert_allclose(read_image(folder / f"{number}.ome.tif").data, expected, atol=1)
@@ -94,7 +98,9 @@ def test_a_killed_worker_of_a_scheduler_costs_nothing_but_time(
     with Client(cluster_address, set_as_default=False) as client:
         os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
     qtbot.waitUntil(lambda: not batch.running, timeout=120_000)
-    assert batch.controls.status.value.startswith(f"{IMAGES} results in {(tmp_path / 'out').resolve()}, after ")
+    assert batch.controls.status.value.startswith(
+        f"{IMAGES} results in {(tmp_path / 'out').resolve()}, after "
+    )
     check_results(inputs, tmp_path / "out")
 
 

@@ -1,4 +1,6 @@
-"""What people do with the Batch dock: drop files on it, judge the results, open the table, have a folder watched."""
+"""What people do with the Batch dock: drop files on it, judge the results, open the table, have a
+folder watched.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +134,9 @@ def test_a_large_folder_is_listed_in_the_background_piece_by_piece(
     sizes: list[int] = []
     insert = batch.files.insert_before
     monkeypatch.setattr(
-        batch.files, "insert_before", lambda name, names: (sizes.append(len(names)), insert(name, names))
+        batch.files,
+        "insert_before",
+        lambda name, names: (sizes.append(len(names)), insert(name, names)),
     )
     drop(batch.files.viewport(), large)
     assert sizes == []  # nothing was waited for
@@ -150,10 +154,15 @@ def test_a_folder_without_images_says_so(batch: BatchWidget, tmp_path: Path, qtb
 def test_what_is_elsewhere_cannot_be_dropped(batch: BatchWidget) -> None:
     drop(batch.files.viewport(), QUrl("https://example.org/a.tif"))
     assert batch.inputs == []
-    assert batch.controls.status.value == "Only files and folders of this computer can be dropped here."
+    assert (
+        batch.controls.status.value
+        == "Only files and folders of this computer can be dropped here."
+    )
 
 
-def test_a_folder_that_is_dropped_on_output_is_the_output_folder(batch: BatchWidget, tmp_path: Path) -> None:
+def test_a_folder_that_is_dropped_on_output_is_the_output_folder(
+    batch: BatchWidget, tmp_path: Path
+) -> None:
     drop(batch.controls.output.native, tmp_path)
     assert batch.controls.output.value == str(tmp_path)
     assert batch.inputs == []
@@ -183,7 +192,9 @@ def test_an_empty_list_says_what_to_do_and_a_full_one_does_not(
     def drawn() -> int:
         picture = batch.files.viewport().grab().toImage()
         back = picture.pixelColor(2, 2).lightness()
-        spots = ((x, y) for x in range(0, picture.width(), 2) for y in range(40, picture.height(), 2))
+        spots = (
+            (x, y) for x in range(0, picture.width(), 2) for y in range(40, picture.height(), 2)
+        )
         return sum(abs(picture.pixelColor(x, y).lightness() - back) > 40 for x, y in spots)
 
     empty = drawn()
@@ -200,7 +211,10 @@ def test_why_start_is_grey_is_said_right_below_it(
     assert not button.isEnabled()
     assert reason.value == "Add images first: drop files or folders here."
     assert reason.native.isVisible()
-    below = reason.native.mapTo(batch, QPoint(0, 0)).y() - button.mapTo(batch, QPoint(0, button.height())).y()
+    below = (
+        reason.native.mapTo(batch, QPoint(0, 0)).y()
+        - button.mapTo(batch, QPoint(0, button.height())).y()
+    )
     assert 0 <= below < 20
     drop(batch.files.viewport(), folder / "b.tif")
     assert reason.value == "Choose the output folder."
@@ -213,7 +227,12 @@ def test_why_start_is_grey_is_said_right_below_it(
 
 
 def test_results_are_judged_and_the_table_opens_in_the_browser(
-    viewer: Viewer, batch: BatchWidget, folder: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    batch: BatchWidget,
+    folder: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     opened: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
@@ -240,9 +259,16 @@ def test_results_are_judged_and_the_table_opens_in_the_browser(
 
 
 def test_how_long_a_batch_will_take_is_said_before_start_and_kept_from_run_to_run(
-    viewer: Viewer, batch: BatchWidget, folder: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    batch: BatchWidget,
+    folder: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said = lambda words, dock=batch: qtbot.waitUntil(lambda: dock.controls.reason.value == words, timeout=10_000)  # noqa: E731
+    def said(words: str, dock: BatchWidget = batch) -> None:
+        qtbot.waitUntil(lambda: dock.controls.reason.value == words, timeout=10_000)
+
     drop(batch.files.viewport(), folder)
     batch.controls.output.value = str(tmp_path / "out")
     said("Time: known after the first run.")
@@ -269,7 +295,9 @@ def test_how_long_a_batch_will_take_is_said_before_start_and_kept_from_run_to_ru
     said("About 30 s on the CPU.", again)
 
 
-def test_trust_is_remembered_and_watch_is_not(viewer: Viewer, batch: BatchWidget, qtbot: QtBot) -> None:
+def test_trust_is_remembered_and_watch_is_not(
+    viewer: Viewer, batch: BatchWidget, qtbot: QtBot
+) -> None:
     click(qtbot, batch.controls.trust)
     click(qtbot, batch.controls.watch)
     again = BatchWidget(viewer).controls
@@ -279,7 +307,12 @@ def test_trust_is_remembered_and_watch_is_not(viewer: Viewer, batch: BatchWidget
 
 
 def test_a_folder_is_watched_until_cancel(
-    batch: BatchWidget, folder: Path, tmp_path: Path, qtbot: QtBot, noise: Noise, monkeypatch: pytest.MonkeyPatch
+    batch: BatchWidget,
+    folder: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    noise: Noise,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.batch.watching.STILL_S", 0.1)
     monkeypatch.setattr("napari_mdeblurgan.batch.watching.LOOK_EVERY_S", 0.1)
@@ -301,7 +334,10 @@ def test_a_folder_is_watched_until_cancel(
     assert states(batch) == dict.fromkeys(("b.tif", "a.tif", "c.tif"), "✓ done")
     click(qtbot, batch.controls.cancel)
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
-    assert batch.controls.status.value == f"Stopped watching: 3 results in {(tmp_path / 'out').resolve()}."
+    assert (
+        batch.controls.status.value
+        == f"Stopped watching: 3 results in {(tmp_path / 'out').resolve()}."
+    )
     assert (tmp_path / "out" / PAGE).is_file()
 
 

@@ -1,4 +1,6 @@
-"""A stack of a few planes without axis labels: whether they are channels or slices is asked once, in the dock."""
+"""A stack of a few planes without axis labels: whether they are channels or slices is asked once,
+in the dock.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 
 def asked(widget: DeblurWidget) -> bool:
     """Whether the question is in the dock."""
-    return not widget.slices.kind.native.parentWidget().isHidden() and not widget.slices.widget.native.isHidden()
+    return (
+        not widget.slices.kind.native.parentWidget().isHidden()
+        and not widget.slices.widget.native.isHidden()
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +49,12 @@ def asked(widget: DeblurWidget) -> bool:
     ],
 )
 def test_it_is_asked_only_where_nothing_tells(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, shape: tuple[int, ...], wishes: dict[str, Any], expected: bool
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    shape: tuple[int, ...],
+    wishes: dict[str, Any],
+    expected: bool,
 ) -> None:
     viewer.add_image(noise(*shape), **wishes)
     assert asked(widget) is expected
@@ -57,7 +67,10 @@ def test_the_answer_by_keys_stays_with_the_layer_and_its_result(
     image[1] //= 4
     layer = viewer.add_image(image, name="cells", rgb=False)
     slices = widget.slices
-    assert (slices.kind.value, slices.window.value) == (UNTOLD, WHOLE)  # taken for a stack until it is answered
+    assert (slices.kind.value, slices.window.value) == (
+        UNTOLD,
+        WHOLE,
+    )  # taken for a stack until it is answered
     viewer.window.show()
     for _ in range(2):
         qtbot.keyClick(slices.kind.native, Qt.Key.Key_Down)
@@ -72,6 +85,10 @@ def test_the_answer_by_keys_stays_with_the_layer_and_its_result(
     viewer.layers.selection.active = layer
     assert (asked(widget), slices.kind.value) == (True, CHANNELS)  # it can still be changed
     qtbot.keyClick(slices.kind.native, Qt.Key.Key_Up)
-    assert (layer.axis_labels, slices.window.value, slices.kind.value) == (("z", "y", "x"), WHOLE, SLICES)
+    assert (layer.axis_labels, slices.window.value, slices.kind.value) == (
+        ("z", "y", "x"),
+        WHOLE,
+        SLICES,
+    )
     assert other.axis_labels == ("-2", "-1")
     assert not asked(DeblurWidget(viewer))  # another dock need not ask

@@ -19,7 +19,9 @@ def test_nothing_was_chosen_at_first() -> None:
     assert read_choices() == Choices()
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"device": 3, "colour": "x"}', "\x00", '{"device":'])
+@pytest.mark.parametrize(
+    "content", ["", "[1]", '{"device": 3, "colour": "x"}', "\x00", '{"device":']
+)
 def test_a_spoilt_file_is_as_if_nothing_had_been_chosen(content: str) -> None:
     choices_path().parent.mkdir()
     choices_path().write_text(content)
@@ -32,7 +34,9 @@ def test_a_folder_that_cannot_be_written_does_no_harm(choices_folder: Path) -> N
     assert read_choices() == Choices()
 
 
-def test_choices_are_kept_whole_or_not_at_all(choices_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choices_are_kept_whole_or_not_at_all(
+    choices_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_choices(Choices(device="cpu"))
 
     def failing(_: int) -> None:

@@ -40,7 +40,9 @@ def test_says_what_to_do_without_any_layer(widget: DeblurWidget) -> None:
 
 
 @pytest.mark.parametrize("kind", ["labels", "shapes", "points"])
-def test_active_layer_of_another_kind_is_named(viewer: Viewer, widget: DeblurWidget, kind: str) -> None:
+def test_active_layer_of_another_kind_is_named(
+    viewer: Viewer, widget: DeblurWidget, kind: str
+) -> None:
     if kind == "labels":
         viewer.add_labels(np.zeros((8, 8), int), name="cells")
     else:
@@ -50,7 +52,9 @@ def test_active_layer_of_another_kind_is_named(viewer: Viewer, widget: DeblurWid
     assert not widget.controls.run.enabled
 
 
-def test_message_goes_when_an_image_comes(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_message_goes_when_an_image_comes(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     viewer.add_labels(np.zeros((8, 8), int))
     viewer.add_image(noise())
     assert widget.controls.status.value == ""
@@ -81,7 +85,9 @@ def test_keeps_its_image_when_another_layer_is_renamed_or_removed(
     assert widget.image is None
 
 
-def test_nothing_is_chosen_anew_when_its_image_is_renamed(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_nothing_is_chosen_anew_when_its_image_is_renamed(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     viewer.add_image(noise(3, 20, 24))
     stack = viewer.add_image(noise(5, 20, 24), name="stack")
     widget.slices.ranges[0].value = (1, 2)
@@ -164,23 +170,31 @@ def test_a_new_model_for_the_other_kind_waits_for_an_image_of_its_kind(
     assert widget.controls.model.value == "tiny-grey-2"
 
 
-def test_each_entry_tells_what_its_model_is_for(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_each_entry_tells_what_its_model_is_for(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     viewer.add_image(noise())
     box = widget.controls.model.native
-    said = {box.itemText(n): box.itemData(n, Qt.ItemDataRole.ToolTipRole) for n in range(box.count())}
+    said = {
+        box.itemText(n): box.itemData(n, Qt.ItemDataRole.ToolTipRole) for n in range(box.count())
+    }
     assert said[GREY] == "A tiny network of random weights."
     assert "grey" in said["gray-x2"].lower()
     assert box.view().minimumWidth() >= box.view().sizeHintForColumn(0)
 
 
-def test_slice_box_is_offered_for_stacks_alone(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_slice_box_is_offered_for_stacks_alone(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     viewer.add_image(noise())
     assert widget.controls.this_slice.native.isHidden()
     viewer.add_image(noise(3, 40, 48))
     assert not widget.controls.this_slice.native.isHidden()
 
 
-def test_devices_are_found_once_the_widget_is_seen(viewer: Viewer, widget: DeblurWidget, qtbot: QtBot) -> None:
+def test_devices_are_found_once_the_widget_is_seen(
+    viewer: Viewer, widget: DeblurWidget, qtbot: QtBot
+) -> None:
     assert widget.controls.device.choices == ("auto",)
     viewer.window._qt_window.show()
     qtbot.waitUntil(lambda: len(widget.controls.device.choices) > 1, timeout=60_000)
@@ -189,18 +203,35 @@ def test_devices_are_found_once_the_widget_is_seen(viewer: Viewer, widget: Deblu
 
 
 def test_opening_the_widget_does_not_import_torch() -> None:
-    code = "import sys, napari_mdeblurgan.widgets.deblur as w; w.ModelChoice(w.Remembered()); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, napari_mdeblurgan.widgets.deblur as w; w.ModelChoice(w.Remembered()); "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
 
 
 def test_every_control_has_a_tooltip(widget: DeblurWidget) -> None:
     controls = widget.controls
-    shown = [controls.image, controls.model, controls.device, controls.this_slice, controls.preview, controls.run]
-    assert all(control.tooltip for control in [*shown, controls.progress, controls.cancel, controls.compare])
+    shown = [
+        controls.image,
+        controls.model,
+        controls.device,
+        controls.this_slice,
+        controls.preview,
+        controls.run,
+    ]
+    assert all(
+        control.tooltip
+        for control in [*shown, controls.progress, controls.cancel, controls.compare]
+    )
 
 
-def test_whole_name_of_the_image_is_in_the_tooltip(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
-    layer = viewer.add_image(noise(), name="2024-03-17 kidney, section 12, DAPI, 40x, second try, flat-fielded")
+def test_whole_name_of_the_image_is_in_the_tooltip(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
+    layer = viewer.add_image(
+        noise(), name="2024-03-17 kidney, section 12, DAPI, 40x, second try, flat-fielded"
+    )
     assert widget.controls.image.tooltip.startswith(f"{layer.name}\n")
     layer.name = "another name that is too long for the drop-down, by far"
     assert widget.controls.image.tooltip.startswith(f"{layer.name}\n")
@@ -227,7 +258,9 @@ def test_result_is_what_the_engine_makes(
     assert "'nuclei [sharp ×2]' was made in" in widget.controls.status.value
 
 
-def test_result_looks_like_its_source_and_lies_on_it(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+def test_result_looks_like_its_source_and_lies_on_it(
+    viewer: Viewer, noise: Noise, run: Callable[[], None]
+) -> None:
     source = viewer.add_image(
         noise(dtype=np.uint16),
         colormap="green",
@@ -270,7 +303,9 @@ def test_colour_image_stays_colour(viewer: Viewer, noise: Noise, run: Callable[[
     assert viewer.layers[1].data.shape == (48, 48, 3)
 
 
-def test_metadata_tells_how_it_was_made(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+def test_metadata_tells_how_it_was_made(
+    viewer: Viewer, noise: Noise, run: Callable[[], None]
+) -> None:
     viewer.add_image(noise(), name="nuclei")
     run()
     made = viewer.layers[1].metadata["mdeblurgan"]
@@ -337,9 +372,13 @@ def test_multiscale_source_is_restored_at_full_resolution(
     assert not viewer.layers[1].multiscale
 
 
-def test_lazy_source_is_restored_like_one_in_memory(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+def test_lazy_source_is_restored_like_one_in_memory(
+    viewer: Viewer, noise: Noise, run: Callable[[], None]
+) -> None:
     image = noise(2, 40, 48)
-    viewer.add_image(da.from_array(image, chunks=(1, 32, 32)), name="lazy", contrast_limits=(0, 255))
+    viewer.add_image(
+        da.from_array(image, chunks=(1, 32, 32)), name="lazy", contrast_limits=(0, 255)
+    )
     run()
     np.testing.assert_array_equal(viewer.layers[1].data, restore(image, load_model(GREY)))
     (window,) = viewer.layers[1].metadata["mdeblurgan"]["window"]
@@ -375,7 +414,9 @@ def test_last_choices_come_back_the_next_time(
     assert DeblurWidget(viewer).controls.model.value == "tiny-grey-2"
 
 
-def test_last_model_is_offered_even_where_the_first_in_the_list_would_fit(viewer: Viewer, noise: Noise) -> None:
+def test_last_model_is_offered_even_where_the_first_in_the_list_would_fit(
+    viewer: Viewer, noise: Noise
+) -> None:
     write_choices(Choices(grey_model="tiny-grey-2"))
     widget = DeblurWidget(viewer)
     viewer.add_image(noise())
@@ -387,7 +428,11 @@ def test_last_model_is_offered_even_where_the_first_in_the_list_would_fit(viewer
 
 
 def test_a_reopened_widget_knows_the_results_and_previews_that_are_there(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None], wait_for_end: Callable[[], None]
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    wait_for_end: Callable[[], None],
 ) -> None:
     source = viewer.add_image(noise(), name="nuclei")
     run()

@@ -35,7 +35,12 @@ def begin(qtbot: QtBot, viewer: Viewer, widget: DeblurWidget, gate: Any, noise: 
 
 
 def test_progress_and_time_left_are_shown(
-    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+    viewer: Viewer,
+    widget: DeblurWidget,
+    gate: Any,
+    qtbot: QtBot,
+    wait_for_end: Callable[[], None],
+    noise: Noise,
 ) -> None:
     begin(qtbot, viewer, widget, gate, noise)
     assert not widget.controls.working.native.isHidden()
@@ -62,7 +67,12 @@ def test_bar_moves_without_a_number_until_the_first_tile_is_done(
 
 
 def test_cancel_acts_within_one_tile(
-    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+    viewer: Viewer,
+    widget: DeblurWidget,
+    gate: Any,
+    qtbot: QtBot,
+    wait_for_end: Callable[[], None],
+    noise: Noise,
 ) -> None:
     begin(qtbot, viewer, widget, gate, noise)
     widget.controls.cancel.native.click()
@@ -76,7 +86,12 @@ def test_cancel_acts_within_one_tile(
 
 
 def test_can_run_again_after_cancelling(
-    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+    viewer: Viewer,
+    widget: DeblurWidget,
+    gate: Any,
+    qtbot: QtBot,
+    wait_for_end: Callable[[], None],
+    noise: Noise,
 ) -> None:
     begin(qtbot, viewer, widget, gate, noise)
     widget.controls.cancel.native.click()
@@ -90,7 +105,12 @@ def test_can_run_again_after_cancelling(
 
 
 def test_source_deleted_while_running(
-    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+    viewer: Viewer,
+    widget: DeblurWidget,
+    gate: Any,
+    qtbot: QtBot,
+    wait_for_end: Callable[[], None],
+    noise: Noise,
 ) -> None:
     begin(qtbot, viewer, widget, gate, noise)
     viewer.layers.clear()
@@ -119,7 +139,12 @@ def test_source_changed_while_running_does_not_move_the_result(
 
 
 def test_result_lands_above_its_source_and_leaves_the_selection(
-    viewer: Viewer, widget: DeblurWidget, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None], noise: Noise
+    viewer: Viewer,
+    widget: DeblurWidget,
+    gate: Any,
+    qtbot: QtBot,
+    wait_for_end: Callable[[], None],
+    noise: Noise,
 ) -> None:
     begin(qtbot, viewer, widget, gate, noise)
     labels = viewer.add_labels(np.zeros((8, 8), int), name="cells")
@@ -156,12 +181,19 @@ def test_closing_the_viewer_cancels(
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (OutOfMemory("Not even the smallest tile fits: choose the processor."), "Not even the smallest tile fits"),
+        (
+            OutOfMemory("Not even the smallest tile fits: choose the processor."),
+            "Not even the smallest tile fits",
+        ),
         (
             MemoryError(),
-            "There is not enough memory for the result; close other programs, or restore a part of the image.",
+            "There is not enough memory for the result; close other programs, or restore a part "
+            "of the image.",
         ),
-        (RuntimeError("kernel 7"), "Restoring 'nuclei' failed unexpectedly (RuntimeError: kernel 7); see the log."),
+        (
+            RuntimeError("kernel 7"),
+            "Restoring 'nuclei' failed unexpectedly (RuntimeError: kernel 7); see the log.",
+        ),
     ],
 )
 def test_failure_is_told_in_one_sentence(
@@ -210,7 +242,9 @@ def test_in_the_middle_of_a_tile_the_bar_moves_and_a_click_on_cancel_ends_the_wo
     after: int,
     box: str,
 ) -> None:
-    """There is one tile, and whatever comes after some layers, or some maps, never comes to an end by itself."""
+    """There is one tile, and whatever comes after some layers, or some maps, never comes to an end
+    by itself.
+    """
     module, looked = importlib.import_module(f"napari_mdeblurgan.{where}"), itertools.count()
     stuck = threading.Event()
 

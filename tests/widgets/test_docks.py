@@ -1,4 +1,6 @@
-"""The docks of the plugin lie in one place as tabs, fit a small screen, and leave the docks of others alone."""
+"""The docks of the plugin lie in one place as tabs, fit a small screen, and leave the docks of
+others alone.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QDockWidget, QLabel, QPushButton, QScrollArea, QTabBar, QTabWidget, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QDockWidget,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QTabBar,
+    QTabWidget,
+    QWidget,
+)
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
@@ -26,7 +37,9 @@ SMALLEST = 300  # pixels that a dock needs, so that it leaves room for the image
 def dock(viewer: Viewer, name: str) -> QDockWidget:
     """The dock of a widget of the plugin, by the name that it has in the menu."""
     window = viewer.window._qt_window
-    return next(each for each in window.findChildren(QDockWidget) if each.windowTitle().startswith(name))
+    return next(
+        each for each in window.findChildren(QDockWidget) if each.windowTitle().startswith(name)
+    )
 
 
 @pytest.fixture
@@ -49,18 +62,27 @@ def test_they_are_tabs_of_one_place_and_the_newest_is_in_front(opened: Viewer) -
 
 
 def test_a_click_on_a_tab_shows_another(opened: Viewer, qtbot: QtBot) -> None:
-    bar = next(each for each in opened.window._qt_window.findChildren(QTabBar) if each.count() == len(NAMES))
+    bar = next(
+        each
+        for each in opened.window._qt_window.findChildren(QTabBar)
+        if each.count() == len(NAMES)
+    )
     at = next(n for n in range(bar.count()) if bar.tabText(n).startswith("Batch"))
     qtbot.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(at).center())
     qtbot.waitUntil(lambda: not dock(opened, "Batch").visibleRegion().isEmpty())
 
 
 def test_the_titles_on_the_tabs_can_be_read_in_full(opened: Viewer, qtbot: QtBot) -> None:
-    bar = next(each for each in opened.window._qt_window.findChildren(QTabBar) if each.count() == len(NAMES))
+    bar = next(
+        each
+        for each in opened.window._qt_window.findChildren(QTabBar)
+        if each.count() == len(NAMES)
+    )
     qtbot.wait(50)
     assert {bar.tabText(n) for n in range(bar.count())} == set(NAMES)
     assert all(
-        bar.tabRect(n).width() >= bar.fontMetrics().horizontalAdvance(bar.tabText(n)) for n in range(bar.count())
+        bar.tabRect(n).width() >= bar.fontMetrics().horizontalAdvance(bar.tabText(n))
+        for n in range(bar.count())
     )
 
 
@@ -68,7 +90,9 @@ def test_a_closed_dock_can_be_opened_again(opened: Viewer, qtbot: QtBot) -> None
     dock(opened, "Batch").destroyOnClose()
     qtbot.wait(50)
     assert not any(
-        each.windowTitle() == "Batch" for each in opened.window._qt_window.findChildren(QDockWidget) if each.isVisible()
+        each.windowTitle() == "Batch"
+        for each in opened.window._qt_window.findChildren(QDockWidget)
+        if each.isVisible()
     )
     opened.window.add_plugin_dock_widget(PLUGIN, "Batch")
     qtbot.waitUntil(lambda: not dock(opened, "Batch").visibleRegion().isEmpty())
@@ -91,7 +115,9 @@ def test_one_that_the_user_has_put_elsewhere_stays_there(viewer: Viewer, qtbot: 
     qtbot.wait(50)
     assert window.tabifiedDockWidgets(dock(viewer, "Fine-tune")) == []
     assert window.dockWidgetArea(dock(viewer, "Batch")) == Qt.DockWidgetArea.LeftDockWidgetArea
-    viewer.window._qt_window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock(viewer, "Batch"))
+    viewer.window._qt_window.addDockWidget(
+        Qt.DockWidgetArea.RightDockWidgetArea, dock(viewer, "Batch")
+    )
 
 
 def test_all_of_them_fit_a_screen_of_1366_by_768(viewer: Viewer, qtbot: QtBot) -> None:
@@ -110,7 +136,9 @@ def crowded(viewer: Viewer, name: str) -> QWidget:
     """What is in a dock of ours, with long names and with all that can be folded out."""
     image = np.zeros((2, 16, 16), np.uint8)
     for what in ("low", "high"):
-        viewer.add_image(image, name=f"the {what}-magnification images of a rather long series, section 12")
+        viewer.add_image(
+            image, name=f"the {what}-magnification images of a rather long series, section 12"
+        )
     made = viewer.window.add_plugin_dock_widget(PLUGIN, name)[1]
     if isinstance(made, DeblurWidget):
         made.results.to_disk.value = True

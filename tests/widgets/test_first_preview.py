@@ -1,4 +1,6 @@
-"""What the first preview takes is loaded while the user looks at the dock, so that it is as fast as any other."""
+"""What the first preview takes is loaded while the user looks at the dock, so that it is as fast as
+any other.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ viewer.close()
 """
 
 
-def test_the_first_preview_imports_nothing_any_more_and_opening_the_dock_waits_for_nothing() -> None:
-    done = subprocess.run([sys.executable, "-c", SESSION], capture_output=True, text=True, check=False)
+def test_first_preview_imports_nothing_any_more_and_opening_the_dock_waits_for_nothing() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SESSION], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"

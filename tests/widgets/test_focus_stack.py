@@ -1,4 +1,6 @@
-"""The dock Focus stack, by clicks: what it offers, what it makes, what it says, and how it is left."""
+"""The dock Focus stack, by clicks: what it offers, what it makes, what it says,
+and how it is left.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def names(viewer: Viewer) -> list[str]:
 def test_the_image_lies_on_the_stack_and_looks_like_it_and_the_maps_are_hidden(
     viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], stack: np.ndarray
 ) -> None:
-    source = viewer.add_image(stack, name="stack", colormap="magma", contrast_limits=(10, 200), gamma=0.8, **PLACE)
+    source = viewer.add_image(
+        stack, name="stack", colormap="magma", contrast_limits=(10, 200), gamma=0.8, **PLACE
+    )
     assert dock.step.text() == "2.000 µm"
     run()
     assert names(viewer) == NAMES
@@ -96,7 +100,11 @@ def test_the_image_lies_on_the_stack_and_looks_like_it_and_the_maps_are_hidden(
         assert tuple(layer.translate) == (3, -4)
         assert [str(unit) for unit in layer.units] == ["micrometer"] * 2
         assert layer.axis_labels == ("y", "x")
-    assert (image.colormap.name, tuple(image.contrast_limits), image.gamma) == ("magma", (10, 200), 0.8)
+    assert (image.colormap.name, tuple(image.contrast_limits), image.gamma) == (
+        "magma",
+        (10, 200),
+        0.8,
+    )
     assert [layer.visible for layer in viewer.layers] == [True, True, False, False]
     for layer in (confidence, height):
         assert layer.colorbar.visible
@@ -121,7 +129,11 @@ def test_heights_are_in_planes_where_the_step_is_not_known(
 
 
 def test_a_step_that_is_typed_makes_micrometres(
-    viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], stack: np.ndarray, qtbot: QtBot
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    run: Callable[..., None],
+    stack: np.ndarray,
+    qtbot: QtBot,
 ) -> None:
     viewer.add_image(stack, name="stack")
     dock.step.selectAll()
@@ -136,7 +148,11 @@ def test_a_stack_behind_another_axis_is_seen_at_every_depth(
     viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], stack: np.ndarray
 ) -> None:
     both = np.stack([stack, stack[::-1]])
-    place = {name: (1.0 if name != "axis_labels" else "t", *value) for name, value in PLACE.items() if name != "units"}
+    place = {
+        name: (1.0 if name != "axis_labels" else "t", *value)
+        for name, value in PLACE.items()
+        if name != "units"
+    }
     source = viewer.add_image(both, name="stack", **place)
     assert dock.axis.currentText() == f"z ({PLANES} planes)"
     run()
@@ -156,8 +172,14 @@ def test_the_chosen_channel_decides(
     viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], stack: np.ndarray
 ) -> None:
     dull = np.random.default_rng(0).integers(90, 110, stack.shape).astype(np.uint8)
-    viewer.add_image(np.stack([dull, stack]), name="stack", axis_labels=("c", "z", "y", "x"), channel_axis=None)
-    assert [dock.channel.itemText(at) for at in range(3)] == ["Most detail", "Channel 0", "Channel 1"]
+    viewer.add_image(
+        np.stack([dull, stack]), name="stack", axis_labels=("c", "z", "y", "x"), channel_axis=None
+    )
+    assert [dock.channel.itemText(at) for at in range(3)] == [
+        "Most detail",
+        "Channel 0",
+        "Channel 1",
+    ]
     run()
     assert "Channel 1 has most detail and decided." in dock.status.text()
     image, height = viewer.layers[1], viewer.layers[3]
@@ -192,7 +214,9 @@ def test_a_pyramid_of_dask_is_taken_at_its_finest_level_and_other_orders_of_axes
     viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], stack: np.ndarray
 ) -> None:
     turned = da.from_array(stack, chunks=(1, 64, 64)).transpose(2, 1, 0)  # x, y, z
-    viewer.add_image([turned, turned[::2, ::2]], multiscale=True, name="stack", axis_labels=("x", "y", "z"))
+    viewer.add_image(
+        [turned, turned[::2, ::2]], multiscale=True, name="stack", axis_labels=("x", "y", "z")
+    )
     run()
     image = viewer.layers[1]
     assert image.data.shape == (EDGE, EDGE, 1)
@@ -233,7 +257,10 @@ def test_what_cannot_be_put_together_is_told_in_a_sentence(
 ) -> None:
     viewer.add_image(np.full((3, 80, 80), 7, np.uint8), name="flat")
     run()
-    assert dock.status.text() == "No plane of this stack shows anything; check that it was read rightly."
+    assert (
+        dock.status.text()
+        == "No plane of this stack shows anything; check that it was read rightly."
+    )
     viewer.add_image(np.stack([texture(EDGE, seed) for seed in range(2)]), name="two places")
     press(dock.register)
     run()
@@ -242,7 +269,11 @@ def test_what_cannot_be_put_together_is_told_in_a_sentence(
 
 
 def test_cancel_lets_go_at_once_and_adds_nothing(
-    viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], press: Callable[..., None], qtbot: QtBot
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    run: Callable[..., None],
+    press: Callable[..., None],
+    qtbot: QtBot,
 ) -> None:
     big = np.random.default_rng(0).integers(0, 255, (12, 400, 400)).astype(np.uint8)
     viewer.add_image(big, name="big")
@@ -260,7 +291,11 @@ def test_cancel_lets_go_at_once_and_adds_nothing(
 
 
 def test_a_layer_may_be_deleted_while_it_is_worked_on(
-    viewer: Viewer, dock: FocusStackWidget, press: Callable[..., None], qtbot: QtBot, stack: np.ndarray
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    press: Callable[..., None],
+    qtbot: QtBot,
+    stack: np.ndarray,
 ) -> None:
     viewer.add_image(stack, name="stack")
     press(dock.run)
@@ -270,7 +305,11 @@ def test_a_layer_may_be_deleted_while_it_is_worked_on(
 
 
 def test_a_dock_may_be_closed_while_it_works(
-    viewer: Viewer, dock: FocusStackWidget, press: Callable[..., None], qtbot: QtBot, stack: np.ndarray
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    press: Callable[..., None],
+    qtbot: QtBot,
+    stack: np.ndarray,
 ) -> None:
     viewer.add_image(stack, name="stack")
     press(dock.run)
@@ -319,7 +358,10 @@ def test_a_height_map_that_was_cut_is_not_followed(
 
 
 def test_the_preview_shows_the_view_and_gives_way_to_the_whole(
-    viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    run: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     viewer.add_image(two_halves(texture(200)), name="stack", scale=(1, 2, 2))
     monkeypatch.setattr("napari_mdeblurgan.widgets.focus_stack.preview.PIXELS", 140**2)
@@ -335,13 +377,19 @@ def test_the_preview_shows_the_view_and_gives_way_to_the_whole(
 
 
 def test_it_goes_on_in_deblur_with_what_is_chosen_there(
-    viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], press: Callable[..., None], qtbot: QtBot
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    run: Callable[..., None],
+    press: Callable[..., None],
+    qtbot: QtBot,
 ) -> None:
     viewer.window._qt_window.show()
     viewer.add_image(two_halves(texture(80)), name="stack", **PLACE)
     press(dock.onward)
     run()
-    deblur = next(each for each in viewer.window.dock_widgets.values() if isinstance(each, DeblurWidget))
+    deblur = next(
+        each for each in viewer.window.dock_widgets.values() if isinstance(each, DeblurWidget)
+    )
     assert deblur.running
     assert deblur.image is viewer.layers["stack [all in focus]"]
     qtbot.waitUntil(lambda: not deblur.running, timeout=120_000)
@@ -367,7 +415,9 @@ def test_an_image_in_focus_may_be_restored_and_learned_from_unless_its_stack_was
     assert is_map(confidence)
     assert is_map(height)
     viewer.layers.clear()
-    viewer.add_image(stack, name="restored", metadata={"mdeblurgan": {"model": "gray-x2", "scale": 2}})
+    viewer.add_image(
+        stack, name="restored", metadata={"mdeblurgan": {"model": "gray-x2", "scale": 2}}
+    )
     run()
     assert is_result(viewer.layers[1])
 
@@ -380,7 +430,11 @@ def test_what_was_ticked_is_ticked_the_next_time(
         press(box)
     again = FocusStackWidget(viewer)
     viewer.window.add_dock_widget(again)
-    assert [box.isChecked() for box in (again.register, again.ordered, again.onward)] == [False, False, True]
+    assert [box.isChecked() for box in (again.register, again.ordered, again.onward)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_the_chosen_stack_stays_chosen_when_layers_come_and_the_selected_one_is_taken(
@@ -400,7 +454,9 @@ def test_the_chosen_stack_stays_chosen_when_layers_come_and_the_selected_one_is_
     assert dock.layers == (second,)
 
 
-def test_a_step_follows_its_layer(viewer: Viewer, dock: FocusStackWidget, stack: np.ndarray) -> None:
+def test_a_step_follows_its_layer(
+    viewer: Viewer, dock: FocusStackWidget, stack: np.ndarray
+) -> None:
     layer = viewer.add_image(stack, name="stack")
     layer.units, layer.scale = ("nm",) * 3, (700, 100, 100)
     assert dock.step.text() == "0.700 µm"
@@ -409,7 +465,11 @@ def test_a_step_follows_its_layer(viewer: Viewer, dock: FocusStackWidget, stack:
 
 
 def test_a_result_larger_than_the_memory_is_refused(
-    viewer: Viewer, dock: FocusStackWidget, run: Callable[..., None], stack: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    dock: FocusStackWidget,
+    run: Callable[..., None],
+    stack: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     memory = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=100_000))
     monkeypatch.setattr("napari_mdeblurgan.widgets.focus_stack.job.psutil", memory)

@@ -1,4 +1,6 @@
-"""**Halve first**: the image is averaged 2 × 2 before it is restored, and the result lies on it, pixel on pixel."""
+"""**Halve first**: the image is averaged 2 × 2 before it is restored, and the result lies on it,
+pixel on pixel.
+"""
 
 from __future__ import annotations
 
@@ -51,14 +53,22 @@ def tick(widget: DeblurWidget, qtbot: QtBot) -> None:
 def soft(height: int, width: int) -> np.ndarray:
     """Cells whose edges are blurred over far more than two pixels."""
     random = np.random.default_rng(0)
-    cells = np.kron(random.random((height // 8 + 1, width // 8 + 1)) > 0.6, np.ones((8, 8)))[:height, :width]
-    return (ndimage.gaussian_filter(cells, 4) * 50_000 + random.normal(2000, 100, (height, width))).astype(np.uint16)
+    cells = np.kron(random.random((height // 8 + 1, width // 8 + 1)) > 0.6, np.ones((8, 8)))[
+        :height, :width
+    ]
+    return (
+        ndimage.gaussian_filter(cells, 4) * 50_000 + random.normal(2000, 100, (height, width))
+    ).astype(np.uint16)
 
 
 def lies_on(result: Layer, source: Layer, order: tuple[int, int] = (-2, -1)) -> None:
-    """Corner to corner of the whole blocks of the source: the last line that makes none is left out."""
+    """Corner to corner of the whole blocks of the source: the last line that makes none is left
+    out.
+    """
     colours = 1 if getattr(source, "rgb", False) else 0
-    whole = np.array((source.data[0] if isinstance(source.data, list) else source.data).shape[: source.ndim])
+    whole = np.array(
+        (source.data[0] if isinstance(source.data, list) else source.data).shape[: source.ndim]
+    )
     own = np.array((result.data[0] if getattr(result, "multiscale", False) else result.data).shape)
     own = own[: len(own) - colours] if getattr(result, "rgb", False) else own
     for axis in order:
@@ -70,7 +80,9 @@ def lies_on(result: Layer, source: Layer, order: tuple[int, int] = (-2, -1)) -> 
             for axis, end in zip(order, corner, strict=True):
                 place[axis] = end * shape[axis] - 0.5
             places.append(place)
-        np.testing.assert_allclose(result.data_to_world(places[0]), source.data_to_world(places[1]), atol=1e-9)
+        np.testing.assert_allclose(
+            result.data_to_world(places[0]), source.data_to_world(places[1]), atol=1e-9
+        )
 
 
 @pytest.mark.parametrize("shape", [(64, 80), (65, 81), (64, 81)])
@@ -89,14 +101,18 @@ def test_the_result_has_the_images_own_pixels_and_lies_on_them(
     assert result.metadata["mdeblurgan"]["binned"] == "averaged 2 × 2 first"
 
 
-def test_it_is_off_at_first_and_remembered(viewer: Viewer, widget: DeblurWidget, qtbot: QtBot) -> None:
+def test_it_is_off_at_first_and_remembered(
+    viewer: Viewer, widget: DeblurWidget, qtbot: QtBot
+) -> None:
     assert not widget.controls.halve.value
     tick(widget, qtbot)
     assert DeblurWidget(viewer).controls.halve.value
     assert "2 × 2" in widget.controls.halve.tooltip
 
 
-def test_without_the_tick_nothing_is_averaged(viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run) -> None:
+def test_without_the_tick_nothing_is_averaged(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run
+) -> None:
     viewer.add_image(noise(), name="nuclei")
     run()
     result = viewer.layers["nuclei [sharp ×2]"]
@@ -116,9 +132,13 @@ def test_colours_are_averaged_each(
     np.testing.assert_array_equal(result.data, expected)
 
 
-def test_axes_may_be_in_any_order(viewer: Viewer, halving_widget: DeblurWidget, noise: Noise, run: Run) -> None:
+def test_axes_may_be_in_any_order(
+    viewer: Viewer, halving_widget: DeblurWidget, noise: Noise, run: Run
+) -> None:
     stack = noise(3, 45, 62)
-    source = viewer.add_image(np.moveaxis(stack, 0, 2), rgb=False, axis_labels=("y", "x", "z"), scale=(1, 2, 3))
+    source = viewer.add_image(
+        np.moveaxis(stack, 0, 2), rgb=False, axis_labels=("y", "x", "z"), scale=(1, 2, 3)
+    )
     source.name = "stack"
     run()
     result = viewer.layers["stack [halved, sharp ×2]"]
@@ -130,10 +150,18 @@ def test_axes_may_be_in_any_order(viewer: Viewer, halving_widget: DeblurWidget, 
 
 @pytest.mark.parametrize("kind", ["dask", "zarr", "too large to be averaged at once"])
 def test_lazy_images_are_averaged_where_they_are_read(
-    viewer: Viewer, halving_widget: DeblurWidget, noise: Noise, run: Run, kind: str, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    halving_widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stack = noise(2, 131, 146)
-    lazily = {"dask": da.from_array(stack, chunks=(1, 33, 50)), "zarr": zarr.array(stack, chunks=(1, 40, 40))}
+    lazily = {
+        "dask": da.from_array(stack, chunks=(1, 33, 50)),
+        "zarr": zarr.array(stack, chunks=(1, 40, 40)),
+    }
     if kind not in lazily:
         monkeypatch.setattr(halving, "AT_ONCE_VALUES", 1000)
     halving_widget.controls.this_slice.value = True
@@ -145,11 +173,18 @@ def test_lazy_images_are_averaged_where_they_are_read(
     whole = da.from_array(binned(stack, 2), chunks=(1, 64, 64))
     expected = restore(whole, load_model("tiny-grey"), device="cpu").compute()
     np.testing.assert_allclose(result.data[0].astype(int), expected[1].astype(int), atol=1)
-    np.testing.assert_allclose(result.data_to_world((0, -0.5, -0.5)), source.data_to_world((1, -0.5, -0.5)))
+    np.testing.assert_allclose(
+        result.data_to_world((0, -0.5, -0.5)), source.data_to_world((1, -0.5, -0.5))
+    )
 
 
 def test_a_preview_lies_on_the_part_that_it_shows(
-    viewer: Viewer, halving_widget: DeblurWidget, noise: Noise, run: Run, wait_for_end: Run, monkeypatch: Any
+    viewer: Viewer,
+    halving_widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    wait_for_end: Run,
+    monkeypatch: Any,
 ) -> None:
     viewer.add_image(noise(65, 81), name="nuclei", **PLACED)
     run()
@@ -163,14 +198,18 @@ def test_a_preview_lies_on_the_part_that_it_shows(
     np.testing.assert_allclose(preview.data_to_world((0, 0)), whole.data_to_world((20, 10)))
 
 
-def test_a_part_of_nothing_but_the_line_that_is_left_out_is_the_block_beside_it(noise: Noise) -> None:
+def test_a_part_of_nothing_but_the_line_that_is_left_out_is_the_block_beside_it(
+    noise: Noise,
+) -> None:
     from napari.layers import Image
 
     job = job_on(Image(noise(65, 81)), "tiny-grey", "cpu", region=((64, 65), (80, 81)), binning=2)
     assert averaged(job).region == ((31, 32), (39, 40))
 
 
-def test_several_layers_are_all_halved(viewer: Viewer, halving_widget: DeblurWidget, noise: Noise, run: Run) -> None:
+def test_several_layers_are_all_halved(
+    viewer: Viewer, halving_widget: DeblurWidget, noise: Noise, run: Run
+) -> None:
     sources = [viewer.add_image(noise(45, 62), name=name) for name in "ab"]
     viewer.layers.selection = set(sources)
     run()
@@ -180,7 +219,13 @@ def test_several_layers_are_all_halved(viewer: Viewer, halving_widget: DeblurWid
 
 @pytest.mark.parametrize("rgb", [False, True])
 def test_a_result_on_disk_is_that_in_memory_and_another_one_than_without_halving(
-    viewer: Viewer, halving_widget: DeblurWidget, noise: Noise, run: Run, qtbot: QtBot, cache_folder: Path, rgb: bool
+    viewer: Viewer,
+    halving_widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    qtbot: QtBot,
+    cache_folder: Path,
+    rgb: bool,
 ) -> None:
     source = viewer.add_image(
         noise(*((131, 146, 3) if rgb else (131, 146))), name="scan", scale=(0.5, 0.25), units="µm"
@@ -193,7 +238,9 @@ def test_a_result_on_disk_is_that_in_memory_and_another_one_than_without_halving
     lies_on(result, source)
     lies_on(viewer.layers["scan [consistency, × noise]"], source)
     lies_on(viewer.layers["scan [error bar, grey levels]"], source)
-    expected = restore(source.data, load_model("tiny-colour" if rgb else "tiny-grey"), binning=2, device="cpu")
+    expected = restore(
+        source.data, load_model("tiny-colour" if rgb else "tiny-grey"), binning=2, device="cpu"
+    )
     np.testing.assert_allclose(np.asarray(result.data[0]).astype(int), expected.astype(int), atol=2)
     (path,) = cache_folder.glob("scan halved, sharp ×2 *.ome.zarr")
     found = read_image(path)
@@ -207,7 +254,13 @@ def test_a_result_on_disk_is_that_in_memory_and_another_one_than_without_halving
 
 
 def test_maps_and_report_are_of_the_averaged_image(
-    viewer: Viewer, halving_widget: DeblurWidget, noise: Noise, run: Run, tmp_path: Path, monkeypatch: Any, qtbot: QtBot
+    viewer: Viewer,
+    halving_widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: Any,
+    qtbot: QtBot,
 ) -> None:
     source = viewer.add_image(noise(81, 97), name="nuclei", **PLACED)
     halving_widget.controls.trust.value = True
@@ -243,7 +296,9 @@ def test_where_halving_is_advised_a_button_does_it(
     assert button.native.isHidden()
 
 
-def test_no_button_where_nothing_is_to_be_gained(viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run) -> None:
+def test_no_button_where_nothing_is_to_be_gained(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run
+) -> None:
     viewer.add_image(noise(), name="nuclei")
     widget.controls.trust.value = True
     run()

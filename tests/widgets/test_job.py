@@ -60,18 +60,27 @@ def test_a_part_is_a_cut_out_of_the_full_result(stack: np.ndarray) -> None:
     whole = outcome_of(job_for(stack)).data
     plane = outcome_of(job_for(stack, planes=(slice(2, 3),))).data
     np.testing.assert_array_equal(plane[0], whole[2])
-    preview = outcome_of(job_for(stack, planes=(slice(2, 3),), region=((4, 20), (8, 32)), preview=True)).data
+    preview = outcome_of(
+        job_for(stack, planes=(slice(2, 3),), region=((4, 20), (8, 32)), preview=True)
+    ).data
     np.testing.assert_allclose(preview[0], whole[2, 8:40, 16:64], atol=2e-5 * 100)
     np.testing.assert_array_equal(
-        outcome_of(job_for(stack[2], region=((4, 20), (8, 32)))).arguments["metadata"]["mdeblurgan"]["window"],
+        outcome_of(job_for(stack[2], region=((4, 20), (8, 32)))).arguments["metadata"][
+            "mdeblurgan"
+        ]["window"],
         outcome_of(job_for(stack[2])).arguments["metadata"]["mdeblurgan"]["window"],
     )
 
 
 def test_the_window_of_a_part_comes_from_the_whole(stack: np.ndarray) -> None:
     stack[1] *= 100
-    (window,) = outcome_of(job_for(stack, planes=(slice(2, 3),))).arguments["metadata"]["mdeblurgan"]["window"]
-    assert window == (np.percentile(stack, 0.1, method="nearest"), np.percentile(stack, 99.9, method="nearest"))
+    (window,) = outcome_of(job_for(stack, planes=(slice(2, 3),))).arguments["metadata"][
+        "mdeblurgan"
+    ]["window"]
+    assert window == (
+        np.percentile(stack, 0.1, method="nearest"),
+        np.percentile(stack, 99.9, method="nearest"),
+    )
 
 
 def test_a_part_can_be_cancelled_before_its_window_is_measured(
@@ -86,8 +95,12 @@ def test_a_part_can_be_cancelled_before_its_window_is_measured(
     assert not measured
 
 
-def test_an_image_of_a_type_that_cannot_be_restored_is_refused_before_it_is_measured(stack: np.ndarray) -> None:
-    outcome = outcome_of(replace(job_for(stack, planes=(slice(2, 3),)), data=stack.astype(np.complex64)))
+def test_an_image_of_a_type_that_cannot_be_restored_is_refused_before_it_is_measured(
+    stack: np.ndarray,
+) -> None:
+    outcome = outcome_of(
+        replace(job_for(stack, planes=(slice(2, 3),)), data=stack.astype(np.complex64))
+    )
     assert isinstance(outcome, Failed)
     assert "complex64 cannot be restored" in outcome.sentence
 
@@ -95,7 +108,9 @@ def test_an_image_of_a_type_that_cannot_be_restored_is_refused_before_it_is_meas
 def test_measuring_an_image_that_looks_empty_tells_how_far_it_is_and_can_be_cancelled() -> None:
     read: list[int] = []
     blank = da.zeros((9000, 9000), dtype=np.uint8, chunks=2048).map_blocks(
-        lambda block: read.append(block.size) or block, dtype=np.uint8, meta=np.empty((0, 0), np.uint8)
+        lambda block: read.append(block.size) or block,
+        dtype=np.uint8,
+        meta=np.empty((0, 0), np.uint8),
     )
     steps, told = run_job(job_for(blank)), ""
     read.clear()

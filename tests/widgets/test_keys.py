@@ -1,4 +1,6 @@
-"""Keys on the canvas, pressed through Qt: napari's own go on acting beside every dock, and Alt+B compares."""
+"""Keys on the canvas, pressed through Qt: napari's own go on acting beside every dock, and Alt+B
+compares.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,18 @@ DOCKS = (DEBLUR, "Fine-tune", "Batch", "Focus stack")
 ALT = Qt.KeyboardModifier.AltModifier
 
 
-def press(viewer: Viewer, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+def press(
+    viewer: Viewer, key: Qt.Key, modifier: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+) -> None:
     """Press and release a key while the canvas has the focus."""
     QTest.keyClick(viewer.window._qt_viewer.canvas.native, key, modifier)
     QApplication.processEvents()
 
 
 def check_napari_keys(viewer: Viewer) -> None:
-    """Keys of the viewer, of the dimensions and of the layer that is chosen do what napari says they do."""
+    """Keys of the viewer, of the dimensions and of the layer that is chosen do what napari says
+    they do.
+    """
     image = viewer.layers["stack"]
     viewer.layers.selection.active = image
     for key, mode in ((Qt.Key.Key_2, "transform"), (Qt.Key.Key_1, "pan_zoom")):
@@ -49,7 +55,9 @@ def check_napari_keys(viewer: Viewer) -> None:
     assert image.visible is shown
 
 
-@pytest.mark.parametrize("names", [*((name,) for name in DOCKS), DOCKS], ids=[*DOCKS, "all of them"])
+@pytest.mark.parametrize(
+    "names", [*((name,) for name in DOCKS), DOCKS], ids=[*DOCKS, "all of them"]
+)
 def test_keys_of_napari_act_while_docks_are_open_hidden_and_closed(
     viewer: Viewer, noise: Noise, names: tuple[str, ...]
 ) -> None:
@@ -66,7 +74,9 @@ def test_keys_of_napari_act_while_docks_are_open_hidden_and_closed(
         check_napari_keys(viewer)
 
 
-def test_alt_b_on_the_canvas_compares(viewer: Viewer, noise: Noise, run: Callable[[], None]) -> None:
+def test_alt_b_on_the_canvas_compares(
+    viewer: Viewer, noise: Noise, run: Callable[[], None]
+) -> None:
     viewer.add_image(noise())
     run()
     assert viewer.layers[1].visible
@@ -99,7 +109,9 @@ def test_alt_b_asks_the_dock_that_is_left_of_two_and_then_its_owner(
     assert pressed == [id(docks[1]), id(docks[1 - closed_first]), "owner"]
 
 
-@pytest.mark.parametrize("before", [None, ..., lambda _: None], ids=["nothing", "a blocker", "a function"])
+@pytest.mark.parametrize(
+    "before", [None, ..., lambda _: None], ids=["nothing", "a blocker", "a function"]
+)
 def test_what_alt_b_meant_before_is_put_back(viewer: Viewer, before: Any) -> None:
     viewer.bind_key("Alt-B", before, overwrite=True)
     keymap = dict(viewer.keymap)

@@ -1,4 +1,6 @@
-"""Every control of every dock says what it is for, can be reached and left without a mouse, and fits the screen."""
+"""Every control of every dock says what it is for, can be reached and left without a mouse, and
+fits the screen.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def dock(request: pytest.FixtureRequest, viewer: Viewer) -> QWidget:
 
 @pytest.fixture
 def controls(dock: QWidget) -> list[QWidget]:
-    """All that can be operated in a dock, hidden or not; parts of a control, such as a drop-down's list, are none."""
+    """All that can be operated in a dock, hidden or not; parts of a control, such as a drop-down's
+    list, are none.
+    """
     found = [
         each
         for each in dock.findChildren(QWidget)
@@ -86,7 +90,9 @@ def _named(widget: QWidget) -> str:
 
 def _tells(widget: QWidget) -> bool:
     tips = (
-        [widget.tabToolTip(tab) for tab in range(widget.count())] if isinstance(widget, QTabBar) else [widget.toolTip()]
+        [widget.tabToolTip(tab) for tab in range(widget.count())]
+        if isinstance(widget, QTabBar)
+        else [widget.toolTip()]
     )
     return all(tip.strip() for tip in tips)
 
@@ -106,7 +112,9 @@ def test_every_control_can_be_reached_by_the_tab_key(controls: list[QWidget]) ->
 
 @pytest.mark.usefixtures("styled")
 def test_every_dock_fits_a_full_hd_screen_at_200_percent(dock: QWidget) -> None:
-    assert dock.minimumSizeHint().height() <= 540 - 70  # less the menu, the title and the status bar
+    assert (
+        dock.minimumSizeHint().height() <= 540 - 70
+    )  # less the menu, the title and the status bar
     assert dock.minimumSizeHint().width() <= 480
 
 

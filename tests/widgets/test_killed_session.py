@@ -1,4 +1,6 @@
-"""napari killed in the middle of a scan: the next session goes on, and in the end nothing shows that it was killed."""
+"""napari killed in the middle of a scan: the next session goes on, and in the end nothing shows
+that it was killed.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,28 @@ def session(source: Path, *folders: Path) -> subprocess.Popen[str]:
 def files_in(folder: Path) -> dict[str, bytes]:
     (result,) = folder.iterdir()
     assert result.name.endswith(".ome.zarr")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in result.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in result.rglob("*")
+        if path.is_file()
+    }
 
 
-def test_the_next_session_goes_on_and_the_result_is_that_of_one_that_was_never_killed(tmp_path: Path) -> None:
+def test_the_next_session_goes_on_and_the_result_is_that_of_one_that_was_never_killed(
+    tmp_path: Path,
+) -> None:
     image = np.random.default_rng(0).integers(0, 255, (EDGE, EDGE)).astype(np.uint8)
-    source, killed, undisturbed = tmp_path / "scan.zarr", tmp_path / "killed", tmp_path / "undisturbed"
+    source, killed, undisturbed = (
+        tmp_path / "scan.zarr",
+        tmp_path / "killed",
+        tmp_path / "undisturbed",
+    )
     zarr.create_array(source, data=image, chunks=(128, 128))
     with session(source, killed) as first:
         assert first.stdout is not None
-        while int(first.stdout.readline().split()[1]) < 6 * (2 * TILE) ** 2:  # of which some are only begun
+        while (
+            int(first.stdout.readline().split()[1]) < 6 * (2 * TILE) ** 2
+        ):  # of which some are only begun
             pass
         os.kill(first.pid, signal.SIGKILL)
     (begun,) = killed.iterdir()

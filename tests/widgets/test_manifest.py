@@ -1,4 +1,6 @@
-"""The manifest: what it names exists, and napari opens it from its menus and finds it in its command palette."""
+"""The manifest: what it names exists, and napari opens it from its menus and finds it in its
+command palette.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ FOCUS = "Focus stack (M-Deblurgan)"
 
 
 @pytest.fixture
-def viewer(npe2pm: TestPluginManager, make_napari_viewer: Callable[..., Viewer]) -> Generator[Viewer, None, None]:
+def viewer(
+    npe2pm: TestPluginManager, make_napari_viewer: Callable[..., Viewer]
+) -> Generator[Viewer, None, None]:
     """A viewer that knows this plugin alone, installed or not."""
     viewer = make_napari_viewer()
     with npe2pm.tmp_plugin(manifest=MANIFEST):
@@ -43,7 +47,9 @@ def viewer(npe2pm: TestPluginManager, make_napari_viewer: Callable[..., Viewer])
 
 
 def menu_action(menu: QMenu, *titles: str) -> QAction:
-    """The action under `menu` that is reached by opening the menus called `titles` one after the other."""
+    """The action under `menu` that is reached by opening the menus called `titles` one after the
+    other.
+    """
     for title in titles:
         menu.aboutToShow.emit()
         action = next(a for a in menu.actions() if a.text().replace("&", "") == title)
@@ -60,7 +66,9 @@ def launch(viewer: Viewer, qtbot: QtBot, words: str) -> None:
 
 
 def docked(viewer: Viewer) -> list[DeblurWidget]:
-    return [widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, DeblurWidget)]
+    return [
+        widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, DeblurWidget)
+    ]
 
 
 def test_everything_that_the_manifest_names_can_be_imported() -> None:
@@ -90,7 +98,9 @@ def test_focus_stack_opens_from_the_menu_and_takes_the_stack_that_is_there(
     viewer.open_sample("napari-mdeblurgan", "smear_stack")
     path = {"layers": ("Project", FOCUS), "plugins": ("M-Deblurgan", FOCUS)}[menu]
     menu_action(getattr(viewer.window, f"{menu}_menu"), *path).trigger()
-    (widget,) = (each for each in viewer.window.dock_widgets.values() if isinstance(each, FocusStackWidget))
+    (widget,) = (
+        each for each in viewer.window.dock_widgets.values() if isinstance(each, FocusStackWidget)
+    )
     assert widget.layers == (viewer.layers[0],)
     assert widget.run.isEnabled()
     viewer.window._qt_window.show()
@@ -130,14 +140,18 @@ def test_widget_is_launched_from_the_command_palette(
         assert widget.problem is None
 
 
-def test_sample_is_opened_and_a_pair_registered_from_the_command_palette(viewer: Viewer, qtbot: QtBot) -> None:
+def test_sample_is_opened_and_a_pair_registered_from_the_command_palette(
+    viewer: Viewer, qtbot: QtBot
+) -> None:
     launch(viewer, qtbot, "nuclei fluorescence")
     (low,) = viewer.layers
     assert low.name == "nuclei"
     launch(viewer, qtbot, "register pair")
     assert not viewer.window.dock_widgets  # a pair takes two layers
     viewer.window._qt_window._command_palette.hide()
-    high = viewer.add_image(np.repeat(np.repeat(low.data, 2, axis=0), 2, axis=1), name="sharp", scale=(0.5, 0.5))
+    high = viewer.add_image(
+        np.repeat(np.repeat(low.data, 2, axis=0), 2, axis=1), name="sharp", scale=(0.5, 0.5)
+    )
     viewer.layers.selection = {low, high}
     launch(viewer, qtbot, "register pair")
     (widget,) = viewer.window.dock_widgets.values()
@@ -146,7 +160,9 @@ def test_sample_is_opened_and_a_pair_registered_from_the_command_palette(viewer:
 
 
 def test_a_pair_is_offered_in_the_menu_where_two_images_are_selected(viewer: Viewer) -> None:
-    action = menu_action(viewer.window.layers_menu, "Register", "Register two layers as a pair (M-Deblurgan)")
+    action = menu_action(
+        viewer.window.layers_menu, "Register", "Register two layers as a pair (M-Deblurgan)"
+    )
     assert not action.isEnabled()
     for _ in range(2):
         viewer.add_image(np.zeros((8, 8)))

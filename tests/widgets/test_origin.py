@@ -1,4 +1,6 @@
-"""Results that were opened again from their files are results to every dock, and files are not read again and again."""
+"""Results that were opened again from their files are results to every dock, and files are not read
+again and again.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def test_a_result_from_a_file_is_not_the_next_source_by_itself(
     assert not widget.controls.run.enabled
 
 
-def test_choosing_a_result_from_a_file_warns(viewer: Viewer, widget: DeblurWidget, saved: Path, qtbot: QtBot) -> None:
+def test_choosing_a_result_from_a_file_warns(
+    viewer: Viewer, widget: DeblurWidget, saved: Path, qtbot: QtBot
+) -> None:
     (opened,) = viewer.open(saved)
     qtbot.keyClick(widget.controls.image.native, Qt.Key.Key_End)
     assert widget.image is opened
@@ -61,7 +65,9 @@ def test_a_result_from_a_file_is_not_restored_along_with_what_is_selected(
     assert widget.images == [source]
 
 
-def test_a_map_is_neither_restored_nor_learned_from(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_a_map_is_neither_restored_nor_learned_from(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     made = {"mdeblurgan": {"map": "error", "source": "nuclei", "file": ""}}
     shown = viewer.add_image(noise(), name="nuclei [error bar]", metadata=made)
     assert widget.image is None
@@ -100,7 +106,12 @@ def test_a_file_that_was_overwritten_by_a_result_is_looked_at_anew(
 
 
 def test_a_share_that_does_not_answer_holds_nobody_up_and_is_heard_later(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, saved: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    saved: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
 ) -> None:
     answer = threading.Event()
     monkeypatch.setattr(origin, "PATIENCE_S", 0.01)
@@ -118,4 +129,6 @@ def test_a_share_that_does_not_answer_holds_nobody_up_and_is_heard_later(
     assert low.itemText(0) == "nuclei"
     assert origin.is_result(opened)
     widget.reset_choices()
-    assert "'opened' is a result already" in widget.controls.status.value or widget.image is not opened
+    assert (
+        "'opened' is a result already" in widget.controls.status.value or widget.image is not opened
+    )

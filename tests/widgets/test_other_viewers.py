@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def test_a_run_goes_on_when_another_viewer_that_was_used_since_is_closed(
-    make_napari_viewer: Callable[..., Viewer], viewer: Viewer, widget: DeblurWidget, noise: Noise, run, monkeypatch
+    make_napari_viewer: Callable[..., Viewer],
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run,
+    monkeypatch,
 ) -> None:
     viewer.add_image(noise())
     other = make_napari_viewer()
@@ -40,7 +45,12 @@ def test_a_run_goes_on_when_another_viewer_that_was_used_since_is_closed(
 
 
 def test_a_batch_is_told_by_its_own_window_and_by_no_other(
-    make_napari_viewer: Callable[..., Viewer], viewer: Viewer, noise: Noise, tmp_path: Path, qtbot: QtBot, monkeypatch
+    make_napari_viewer: Callable[..., Viewer],
+    viewer: Viewer,
+    noise: Noise,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch,
 ) -> None:
     write_image(tmp_path / "a.tif", Micrograph(noise(), "YX"))
     dock = BatchWidget(viewer)
@@ -58,11 +68,14 @@ def test_a_batch_is_told_by_its_own_window_and_by_no_other(
     assert (tmp_path / "out" / "a.ome.tif").exists()
 
 
-def test_without_torch_the_dock_says_so(viewer: Viewer, widget: DeblurWidget, noise: Noise, run, monkeypatch) -> None:
+def test_without_torch_the_dock_says_so(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise, run, monkeypatch
+) -> None:
     viewer.add_image(noise())
     monkeypatch.setitem(sys.modules, "torch", None)
     run()
     assert widget.controls.status.value == (
-        "PyTorch, which the models run on, is not installed; install it with `pip install torch`, and start anew."
+        "PyTorch, which the models run on, is not installed; install it with `pip install torch`, "
+        "and start anew."
     )
     assert len(viewer.layers) == 1

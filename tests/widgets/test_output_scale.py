@@ -1,4 +1,6 @@
-"""**Output: same pixels**: the result has the pixels of its image and lies on them, in memory and on disk."""
+"""**Output: same pixels**: the result has the pixels of its image and lies on them, in memory and
+on disk.
+"""
 
 from __future__ import annotations
 
@@ -47,20 +49,26 @@ def same(widget: DeblurWidget, qtbot: QtBot) -> DeblurWidget:
 def test_the_result_has_the_images_pixels_and_lies_on_them(
     viewer: Viewer, same: DeblurWidget, noise: Noise, run: Run, channels: int
 ) -> None:
-    source = viewer.add_image(noise(*((45, 62, 3) if channels == 3 else (45, 62))), name="cells", **PLACED)
+    source = viewer.add_image(
+        noise(*((45, 62, 3) if channels == 3 else (45, 62))), name="cells", **PLACED
+    )
     run()
     result = viewer.layers["cells [sharp ×1]"]
     np.testing.assert_array_equal(result.scale, source.scale)
     lies_on_all_of(result, source)
     model = load_model("tiny-colour" if channels == 3 else "tiny-grey")
-    np.testing.assert_array_equal(result.data, restore(source.data, model, output_scale=1, device="cpu"))
+    np.testing.assert_array_equal(
+        result.data, restore(source.data, model, output_scale=1, device="cpu")
+    )
     assert result.metadata["mdeblurgan"]["scale"] == 1
 
 
 def lies_on_all_of(result: Any, source: Any) -> None:
     assert result.data.shape == source.data.shape
     for corner in ((0, 0), (44, 61)):
-        np.testing.assert_allclose(result.data_to_world(corner), source.data_to_world(corner), atol=1e-9)
+        np.testing.assert_allclose(
+            result.data_to_world(corner), source.data_to_world(corner), atol=1e-9
+        )
 
 
 def test_the_models_pixels_are_offered_first_and_the_choice_is_remembered(
@@ -76,7 +84,11 @@ def test_the_models_pixels_are_offered_first_and_the_choice_is_remembered(
 
 
 def test_the_choice_says_what_the_chosen_model_makes(
-    viewer: Viewer, same: DeblurWidget, noise: Noise, models_folder: Path, tiny_model: Callable[..., Any]
+    viewer: Viewer,
+    same: DeblurWidget,
+    noise: Noise,
+    models_folder: Path,
+    tiny_model: Callable[..., Any],
 ) -> None:
     from napari_mdeblurgan.model import save_model
 
@@ -129,7 +141,12 @@ def test_a_result_on_disk_is_that_in_memory_and_another_one_than_the_models(
 
 
 def test_an_interrupted_result_is_resumed_only_at_its_own_pixels(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot, cache_folder: Path
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    blocks: Blocks,
+    qtbot: QtBot,
+    cache_folder: Path,
 ) -> None:
     viewer.add_image(noise(1000, 1000), name="scan")
     widget.results.to_disk.value = True
@@ -141,14 +158,21 @@ def test_an_interrupted_result_is_resumed_only_at_its_own_pixels(
     press(widget.controls.output, Qt.Key.Key_Down, qtbot)
     assert widget.controls.run.text == "Deblur + SR"
     widget.controls.run.native.click()
-    qtbot.waitUntil(lambda: "scan [sharp ×1]" in viewer.layers and not widget.running, timeout=60_000)
+    qtbot.waitUntil(
+        lambda: "scan [sharp ×1]" in viewer.layers and not widget.running, timeout=60_000
+    )
     assert viewer.layers["scan [sharp ×1]"].data[0].shape == (1000, 1000)
-    assert [path.name.endswith(".partial") for path in sorted(cache_folder.iterdir())] == [False, True]
+    assert [path.name.endswith(".partial") for path in sorted(cache_folder.iterdir())] == [
+        False,
+        True,
+    ]
     press(widget.controls.output, Qt.Key.Key_Up, qtbot)
     qtbot.waitUntil(lambda: widget.controls.run.text == "Resume", timeout=30_000)
 
 
-def test_the_batch_makes_results_of_the_same_pixels(viewer: Viewer, noise: Noise, tmp_path: Path, qtbot: QtBot) -> None:
+def test_the_batch_makes_results_of_the_same_pixels(
+    viewer: Viewer, noise: Noise, tmp_path: Path, qtbot: QtBot
+) -> None:
     write_image(tmp_path / "a.tif", Micrograph(noise(), "YX", {"X": 0.5, "Y": 0.5}, "µm"))
     batch = BatchWidget(viewer)
     viewer.window.add_dock_widget(batch, name="Batch")
@@ -163,7 +187,9 @@ def test_the_batch_makes_results_of_the_same_pixels(viewer: Viewer, noise: Noise
     assert found.pixel_size == {"X": 0.5, "Y": 0.5}
     model = load_model("tiny-grey")
     np.testing.assert_array_equal(found.data, restore(noise(), model, output_scale=1))
-    means = block_means(restore(noise().astype(np.float32), model, precision="float32"), binning=2, y=0)
+    means = block_means(
+        restore(noise().astype(np.float32), model, precision="float32"), binning=2, y=0
+    )
     assert np.abs(found.data - means.clip(0, 255)).mean() < 3
 
 
@@ -184,7 +210,10 @@ def test_resume_is_offered_for_the_choices_alone_that_a_result_was_begun_with(
         box.native.click()
         assert controls.run.text == "Resume"
     for name, words in (("tiny-grey-2", "Deblur + SR"), ("tiny-grey", "Resume")):
-        names = [controls.model.native.itemText(number) for number in range(controls.model.native.count())]
+        names = [
+            controls.model.native.itemText(number)
+            for number in range(controls.model.native.count())
+        ]
         way = names.index(name) - names.index(controls.model.value)
         for _ in range(abs(way)):
             press(controls.model, Qt.Key.Key_Down if way > 0 else Qt.Key.Key_Up, qtbot)

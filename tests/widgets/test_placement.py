@@ -13,21 +13,30 @@ from napari.layers import Image
 
 from napari_mdeblurgan.widgets.placement import collapsed, enlarged, placement_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # of a view that nobody looks at here
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Non-orthogonal slicing"
+)  # of a view that nobody looks at here
 
 SCALES = st.floats(1e-3, 1e3)
 SHIFTS = st.floats(-1e3, 1e3)
 
 
 def edges(layer: Image) -> np.ndarray:
-    """World positions of the corners of the image at its pixels' outer edges, leading axes at their centres."""
+    """World positions of the corners of the image at its pixels' outer edges, leading axes at their
+    centres.
+    """
     *leading, height, width = layer.data.shape[: layer.ndim]
     ends = [(0, n - 1) for n in leading] + [(-0.5, height - 0.5), (-0.5, width - 0.5)]
     return np.array([layer.data_to_world(corner) for corner in itertools.product(*ends)])
 
 
-def placed_result(source: Image, factor: int, shape: tuple[int, ...], origin: tuple[int, ...] | None = None) -> Image:
-    return Image(np.zeros(shape, np.uint8), **enlarged(placement_of(source), factor, origin).layer_arguments())
+def placed_result(
+    source: Image, factor: int, shape: tuple[int, ...], origin: tuple[int, ...] | None = None
+) -> Image:
+    return Image(
+        np.zeros(shape, np.uint8),
+        **enlarged(placement_of(source), factor, origin).layer_arguments(),
+    )
 
 
 @st.composite
@@ -36,9 +45,13 @@ def sources(draw: st.DrawFn) -> Image:
     ndim = draw(st.integers(2, 4))
     shape = tuple(draw(st.lists(st.integers(2, 5), min_size=ndim, max_size=ndim)))
     vector = lambda values, n: draw(st.lists(values, min_size=n, max_size=n))  # noqa: E731
-    rotate = np.linalg.qr(np.reshape(vector(st.floats(-1, 1), ndim**2), (ndim, ndim)) + 2 * np.eye(ndim))[0]
+    rotate = np.linalg.qr(
+        np.reshape(vector(st.floats(-1, 1), ndim**2), (ndim, ndim)) + 2 * np.eye(ndim)
+    )[0]
     affine = np.eye(ndim + 1)
-    affine[:-1] += np.reshape(vector(st.floats(-0.3 / ndim, 0.3 / ndim), ndim * (ndim + 1)), (ndim, ndim + 1))
+    affine[:-1] += np.reshape(
+        vector(st.floats(-0.3 / ndim, 0.3 / ndim), ndim * (ndim + 1)), (ndim, ndim + 1)
+    )
     return Image(
         np.zeros(shape, np.uint8),
         scale=vector(SCALES, ndim),
@@ -56,19 +69,29 @@ def test_edges_of_source_and_result_coincide(source: Image, factor: int) -> None
     result = placed_result(source, factor, (*leading, factor * height, factor * width))
     tolerance = 1e-9 * np.abs(edges(source)).max()
     np.testing.assert_allclose(edges(result), edges(source), rtol=1e-9, atol=tolerance)
-    extents = (layer._extent_world_augmented for layer in (result, source))  # with the size of the pixels
+    extents = (
+        layer._extent_world_augmented for layer in (result, source)
+    )  # with the size of the pixels
     np.testing.assert_allclose(*extents, rtol=1e-9, atol=tolerance)
 
 
 @given(source=sources(), factor=st.sampled_from([2, 4]), data=st.data())
-def test_edges_of_a_restored_part_lie_where_the_part_was(source: Image, factor: int, data: st.DataObject) -> None:
+def test_edges_of_a_restored_part_lie_where_the_part_was(
+    source: Image, factor: int, data: st.DataObject
+) -> None:
     origin = tuple(data.draw(st.integers(0, n - 1)) for n in source.data.shape)
-    size = tuple(data.draw(st.integers(1, n - o)) for n, o in zip(source.data.shape, origin, strict=True))
-    result = placed_result(source, factor, (*size[:-2], factor * size[-2], factor * size[-1]), origin)
+    size = tuple(
+        data.draw(st.integers(1, n - o)) for n, o in zip(source.data.shape, origin, strict=True)
+    )
+    result = placed_result(
+        source, factor, (*size[:-2], factor * size[-2], factor * size[-1]), origin
+    )
     ends = [(o, o + n - 1) for o, n in zip(origin[:-2], size[:-2], strict=True)]
     ends += [(o - 0.5, o + n - 0.5) for o, n in zip(origin[-2:], size[-2:], strict=True)]
     expected = np.array([source.data_to_world(corner) for corner in itertools.product(*ends)])
-    np.testing.assert_allclose(edges(result), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        edges(result), expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max()
+    )
 
 
 def test_units_and_axis_labels_follow() -> None:
@@ -87,7 +110,12 @@ def test_upright_layer_gets_the_plain_formula() -> None:
 
 @pytest.mark.parametrize(("ndim", "rotate"), [(2, 30.0), (3, (10.0, 20.0, 30.0))])
 def test_rotation_in_degrees_follows(ndim: int, rotate: float | tuple[float, ...]) -> None:
-    source = Image(np.zeros((4, 5, 6)[-ndim:]), rotate=rotate, scale=(3, 2, 1)[-ndim:], translate=(7, 8, 9)[-ndim:])
+    source = Image(
+        np.zeros((4, 5, 6)[-ndim:]),
+        rotate=rotate,
+        scale=(3, 2, 1)[-ndim:],
+        translate=(7, 8, 9)[-ndim:],
+    )
     *leading, height, width = source.data.shape
     result = placed_result(source, 2, (*leading, 2 * height, 2 * width))
     np.testing.assert_allclose(edges(result), edges(source))
@@ -109,12 +137,20 @@ def test_rgb_axis_has_no_placement() -> None:
 
 @pytest.mark.parametrize("rotate", [0, 30])
 def test_an_image_without_an_axis_in_front_lies_where_its_source_does(rotate: float) -> None:
-    source = Image(np.zeros((5, 8, 9)), scale=(3, 2, 0.5), translate=(7, 4, 1), rotate=rotate, shear=(0, 0, 0.2))
+    source = Image(
+        np.zeros((5, 8, 9)),
+        scale=(3, 2, 0.5),
+        translate=(7, 4, 1),
+        rotate=rotate,
+        shear=(0, 0, 0.2),
+    )
     place, left_out = collapsed(placement_of(source), (5, 8, 9), [0])
     result = Image(np.zeros((8, 9)), **place.layer_arguments())
     assert left_out == (0,)
     for corner in ((0, 0), (7, 8)):
-        np.testing.assert_allclose(result.data_to_world(corner), source.data_to_world((2, *corner))[1:])
+        np.testing.assert_allclose(
+            result.data_to_world(corner), source.data_to_world((2, *corner))[1:]
+        )
 
 
 @pytest.mark.parametrize("turn", [np.eye(3), [[0.8, 0, -0.6], [0, 1, 0], [0.6, 0, 0.8]]])
@@ -124,8 +160,12 @@ def test_an_image_without_another_axis_is_as_thick_as_its_source(turn: Any) -> N
     place, left_out = collapsed(placement_of(source), (3, 5, 8, 9), [1])
     result = Image(np.zeros((3, 1, 8, 9)), **place.layer_arguments())
     assert left_out == ()
-    np.testing.assert_allclose(result.data_to_world((1, 0, 3, 4)), source.data_to_world((1, 2, 3, 4)))
-    np.testing.assert_allclose(result.data_to_world((1, 0.5, 3, 4)), source.data_to_world((1, 4.5, 3, 4)))
+    np.testing.assert_allclose(
+        result.data_to_world((1, 0, 3, 4)), source.data_to_world((1, 2, 3, 4))
+    )
+    np.testing.assert_allclose(
+        result.data_to_world((1, 0.5, 3, 4)), source.data_to_world((1, 4.5, 3, 4))
+    )
 
 
 def test_an_axis_in_front_that_is_turned_with_others_stays() -> None:

@@ -1,4 +1,6 @@
-"""Where a layer lies is in the file of its result; a layer that was placed elsewhere since has another result."""
+"""Where a layer lies is in the file of its result; a layer that was placed elsewhere since has
+another result.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from napari_mdeblurgan.widgets.axes import micrograph
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.placement import placement_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # of a view that nobody looks at here
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Non-orthogonal slicing"
+)  # of a view that nobody looks at here
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -42,11 +46,19 @@ def as_layer(image: Micrograph) -> Image:
         t = image.axes.index("T")
         scale[t], translate[t] = image.time_step_s or image.time_step or 1.0, image.time_origin
         units[t] = "second" if image.time_step_s else PX
-    return Image(image.data, scale=scale, translate=translate, units=units, axis_labels=tuple(image.axes.lower()))
+    return Image(
+        image.data,
+        scale=scale,
+        translate=translate,
+        units=units,
+        axis_labels=tuple(image.axes.lower()),
+    )
 
 
 def corners(layer: Any) -> np.ndarray:
-    """Where the outer edges of the first and last pixels lie in the world; planes at their centres."""
+    """Where the outer edges of the first and last pixels lie in the world;
+    planes at their centres.
+    """
     shape = layer.data.shape
     ends = [(0, n - 1) for n in shape[:-2]] + [(-0.5, n - 0.5) for n in shape[-2:]]
     return np.array([layer.data_to_world(corner) for corner in itertools.product(*ends)])
@@ -61,12 +73,21 @@ def corners(layer: Any) -> np.ndarray:
         {"scale": (3, -0.5, 0.25), "translate": (-6, 1e-3, 20), "units": (UM, UM, UM)},
         {"scale": (3, 0.5, -0.25), "translate": (6, 10, 20), "units": (PX, UM, UM)},
         {"scale": (3e-6, 5e-7, 5e-7), "translate": (0, 1e-5, 0), "units": ("m", "m", "m")},
-        {"scale": (3, 0.5, 0.5), "translate": (1, 2, 3), "affine": np.diag((2, -1, 4, 1)) + 5 * np.eye(4, k=3)},
+        {
+            "scale": (3, 0.5, 0.5),
+            "translate": (1, 2, 3),
+            "affine": np.diag((2, -1, 4, 1)) + 5 * np.eye(4, k=3),
+        },
         {"scale": (3, 0.5, 0.5), "translate": (1, 2, 3), "rotate": 180},
     ],
 )
 def test_a_result_opened_from_its_file_covers_its_source(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run, cache_folder: Path, place: dict[str, Any]
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    cache_folder: Path,
+    place: dict[str, Any],
 ) -> None:
     source = viewer.add_image(noise(2, 40, 48), axis_labels=("z", "y", "x"), **place)
     run()
@@ -77,10 +98,17 @@ def test_a_result_opened_from_its_file_covers_its_source(
 
 
 @pytest.mark.parametrize(
-    ("unit", "second"), [(PX, PX), ("second", "second"), ("minute", "second"), ("millisecond", "second")]
+    ("unit", "second"),
+    [(PX, PX), ("second", "second"), ("minute", "second"), ("millisecond", "second")],
 )
 def test_time_is_kept_with_a_unit_and_without(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run, cache_folder: Path, unit: str, second: str
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    cache_folder: Path,
+    unit: str,
+    second: str,
 ) -> None:
     place = {"scale": (-2, 0.5, 0.5), "translate": (7, 8, 9), "units": (unit, UM, UM)}
     source = viewer.add_image(noise(3, 40, 48), axis_labels=("t", "y", "x"), **place)
@@ -92,9 +120,13 @@ def test_time_is_kept_with_a_unit_and_without(
     assert str(opened.units[0]) == second
 
 
-@pytest.mark.parametrize("turned", [{"rotate": 0.01}, {"shear": [1e-4]}, {"scale": (5e-9, 5e-9), "rotate": 30}])
+@pytest.mark.parametrize(
+    "turned", [{"rotate": 0.01}, {"shear": [1e-4]}, {"scale": (5e-9, 5e-9), "rotate": 30}]
+)
 def test_a_layer_that_is_turned_or_sheared_tells_its_sizes_alone(turned: dict[str, Any]) -> None:
-    place = placement_of(Image(np.zeros((4, 5)), **({"scale": (-0.5, 0.5), "translate": (7, 8)} | turned)))
+    place = placement_of(
+        Image(np.zeros((4, 5)), **({"scale": (-0.5, 0.5), "translate": (7, 8)} | turned))
+    )
     told = micrograph(np.zeros((4, 5)), "", False, place)
     assert told.pixel_size == {"Y": abs(place.scale[0]), "X": abs(place.scale[1])}
     assert told.position == {"Y": 0, "X": 0}
@@ -111,7 +143,12 @@ def test_a_layer_that_is_turned_or_sheared_tells_its_sizes_alone(turned: dict[st
     ],
 )
 def test_a_layer_that_was_placed_elsewhere_has_another_result(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run, cache_folder: Path, change: dict[str, Any]
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    cache_folder: Path,
+    change: dict[str, Any],
 ) -> None:
     layer = viewer.add_image(noise(2, 40, 48), scale=(3, 0.5, 0.5), axis_labels=("z", "y", "x"))
     run()

@@ -1,4 +1,6 @@
-"""Names with tags, slashes and the like are shown letter by letter, and make clean names of files."""
+"""Names with tags, slashes and the like are shown letter by letter, and make
+clean names of files.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def is_page(text: str) -> bool:
     return "<img" in text or "<b>" in text
 
 
-def test_labels_that_show_names_take_no_tags(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_labels_that_show_names_take_no_tags(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     viewer.add_image(noise(), name=TAG)
     batch, tuner, focus = BatchWidget(viewer), FineTuneWidget(viewer), FocusStackWidget(viewer)
     for dock in (batch, tuner, focus):
@@ -44,8 +48,17 @@ def test_labels_that_show_names_take_no_tags(viewer: Viewer, widget: DeblurWidge
     viewer.layers.clear()
     viewer.add_labels(np.zeros((8, 8), int), name=TAG)
     assert TAG in widget.controls.status.value
-    labels = [widget.controls.status.native, widget.controls.about.native, widget.results.place.native]
-    labels += [batch.controls.status.native, tuner.status, tuner.pairs.remarks, tuner.result.verdict]
+    labels = [
+        widget.controls.status.native,
+        widget.controls.about.native,
+        widget.results.place.native,
+    ]
+    labels += [
+        batch.controls.status.native,
+        tuner.status,
+        tuner.pairs.remarks,
+        tuner.result.verdict,
+    ]
     labels += [tuner.result.details, focus.status]
     assert all(isinstance(label, QLabel) for label in labels)
     assert {label.textFormat() for label in labels} == {Qt.TextFormat.PlainText}
@@ -102,7 +115,9 @@ def test_what_has_no_tag_is_left_as_it_is() -> None:
     assert literal("5 > 3 & more\nlines") == "5 > 3 & more\nlines"
 
 
-@pytest.mark.parametrize("name", ["a/b\\c", "a:b", "a\nb\tc", "🔬 cells", "x" * 300, "<b>", "", " . ", "..", "CON\0"])
+@pytest.mark.parametrize(
+    "name", ["a/b\\c", "a:b", "a\nb\tc", "🔬 cells", "x" * 300, "<b>", "", " . ", "..", "CON\0"]
+)
 def test_any_name_of_a_layer_makes_a_name_of_a_file(name: str, tmp_path: Path) -> None:
     clean = clean_name(name)
     assert 0 < len(clean) <= LONGEST_NAME

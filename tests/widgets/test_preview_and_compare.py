@@ -1,4 +1,6 @@
-"""Previews of what the canvas shows, and switching between before and after, in a real viewer on a virtual screen."""
+"""Previews of what the canvas shows, and switching between before and after, in a real viewer on a
+virtual screen.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def test_preview_equals_the_part_of_the_full_run(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Callable[[], None], wait_for_end: Callable[[], None]
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    wait_for_end: Callable[[], None],
 ) -> None:
     source = viewer.add_image(noise(2, 64, 72), name="stack", scale=(1, 0.5, 0.5))
     viewer.dims.set_current_step(0, 1)
@@ -26,10 +32,14 @@ def test_preview_equals_the_part_of_the_full_run(
     wait_for_end()
     preview = viewer.layers["stack [preview]"]
     assert preview.data.shape == (1, 62, 80)
-    np.testing.assert_allclose(preview.data_to_world((0, -0.5, -0.5)), source.data_to_world((1, 9.5, 19.5)), atol=1e-12)
+    np.testing.assert_allclose(
+        preview.data_to_world((0, -0.5, -0.5)), source.data_to_world((1, 9.5, 19.5)), atol=1e-12
+    )
     run()
     assert "stack [preview]" not in viewer.layers
-    np.testing.assert_array_equal(preview.data[0], viewer.layers["stack [sharp ×2]"].data[1, 20:82, 40:120])
+    np.testing.assert_array_equal(
+        preview.data[0], viewer.layers["stack [sharp ×2]"].data[1, 20:82, 40:120]
+    )
 
 
 def test_next_preview_replaces_the_last(
@@ -45,7 +55,9 @@ def test_next_preview_replaces_the_last(
     assert widget.image is source
 
 
-def test_preview_in_3d_is_refused_in_a_sentence(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_preview_in_3d_is_refused_in_a_sentence(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     viewer.add_image(noise(3, 24, 24))
     viewer.dims.ndisplay = 3
     widget.controls.preview.native.click()

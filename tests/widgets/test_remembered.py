@@ -1,4 +1,6 @@
-"""What is clicked in a dock is chosen again in the next session; what is only for the image at hand is not."""
+"""What is clicked in a dock is chosen again in the next session; what is only for the image at hand
+is not.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,11 @@ def test_a_box_that_was_clicked_in_deblur_is_so_the_next_time(
 
 
 def test_results_go_to_disk_again_after_an_image_that_had_to(
-    viewer: Viewer, widget: DeblurWidget, qtbot: QtBot, noise: Noise, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    widget: DeblurWidget,
+    qtbot: QtBot,
+    noise: Noise,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What must be made on disk is no choice, and does not become one."""
     viewer.add_image(noise())
@@ -58,7 +64,12 @@ def test_results_go_to_disk_again_after_an_image_that_had_to(
 
 
 def test_a_remembered_folder_is_looked_into_when_the_dock_is_opened(
-    viewer: Viewer, qtbot: QtBot, noise: Noise, run: Callable[[], None], widget: DeblurWidget, cache_folder: Path
+    viewer: Viewer,
+    qtbot: QtBot,
+    noise: Noise,
+    run: Callable[[], None],
+    widget: DeblurWidget,
+    cache_folder: Path,
 ) -> None:
     viewer.add_image(noise())
     widget.results.to_disk.value = True
@@ -82,7 +93,13 @@ def test_this_slice_only_is_for_the_stack_at_hand(
 
 @pytest.mark.parametrize(
     ("name", "kept"),
-    [("halve", True), ("same_pixels", True), ("trust", True), ("overwrite", False), ("watch", False)],
+    [
+        ("halve", True),
+        ("same_pixels", True),
+        ("trust", True),
+        ("overwrite", False),
+        ("watch", False),
+    ],
 )
 def test_a_box_that_was_clicked_in_batch_is_so_the_next_time_unless_it_is_for_one_batch(
     viewer: Viewer, qtbot: QtBot, name: str, kept: bool

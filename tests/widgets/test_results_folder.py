@@ -1,4 +1,6 @@
-"""The folder of results on disk: its size is shown, and emptying it leaves alone what is open or not ours."""
+"""The folder of results on disk: its size is shown, and emptying it leaves alone what is open or
+not ours.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def test_button_asks_first_and_leaves_what_a_layer_shows(
     answer: QMessageBox.StandardButton,
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(QMessageBox, "question", lambda _parent, _title, words: asked.append(words) or answer)
+    monkeypatch.setattr(
+        QMessageBox, "question", lambda _parent, _title, words: asked.append(words) or answer
+    )
     make(cache_folder, "old.ome.zarr", finished=True)
     make(cache_folder, "half.ome.zarr", finished=False)
     widget.results.to_disk.value = True
@@ -93,7 +97,9 @@ def test_button_asks_first_and_leaves_what_a_layer_shows(
     assert list(cache_folder.glob("half*"))
 
 
-def test_results_in_a_folder_of_the_users_cannot_be_removed_from_here(widget: DeblurWidget, tmp_path: Path) -> None:
+def test_results_in_a_folder_of_the_users_cannot_be_removed_from_here(
+    widget: DeblurWidget, tmp_path: Path
+) -> None:
     widget.results.to_disk.value = True
     widget.results.use(str(tmp_path))
     assert widget.results.empty.native.isHidden()

@@ -1,4 +1,6 @@
-"""After a run: which image is the next source, what Compare switches, what stays to be read, and where the buttons are."""
+"""After a run: which image is the next source, what Compare switches, what stays to be read, and
+where the buttons are.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def test_the_verdict_stays_while_other_things_are_done(
     click(qtbot, widget.controls.run)
     wait_for_end()
     passed = time.monotonic() - began
-    told = float(widget.controls.status.value.split("was made in ")[1].split("\N{NO-BREAK SPACE}")[0])
+    told = float(
+        widget.controls.status.value.split("was made in ")[1].split("\N{NO-BREAK SPACE}")[0]
+    )
     assert passed - 1 < told < passed + 0.1
     verdict = f"{RESULT}: "
     assert widget.controls.details.value.startswith(verdict)

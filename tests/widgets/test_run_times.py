@@ -37,7 +37,9 @@ def after(*runs: tuple[Work, float]) -> RunTimes:
     return RunTimes()
 
 
-def test_what_was_done_on_the_same_device_is_known_however_it_was_chosen(choices_folder: Path) -> None:
+def test_what_was_done_on_the_same_device_is_known_however_it_was_chosen(
+    choices_folder: Path,
+) -> None:
     times = after((WORK, 20))
     assert times.seconds(replace(WORK, values=3_000_000)) == pytest.approx(60)
     assert times.seconds(replace(WORK, device="cpu")) == pytest.approx(20)
@@ -55,7 +57,9 @@ def test_what_no_run_tells_follows_from_the_bare_network(choices_folder: Path) -
     assert times.seconds(replace(WORK, trust=True)) == pytest.approx(30)
 
 
-def test_a_much_smaller_run_tells_nothing_for_most_of_it_was_getting_ready(choices_folder: Path) -> None:
+def test_a_much_smaller_run_tells_nothing_for_most_of_it_was_getting_ready(
+    choices_folder: Path,
+) -> None:
     times = after((replace(WORK, values=10_000), 6))
     assert times.seconds(WORK) is None
     assert times.told_of([WORK]) == wording.TIME_OF_LARGER_UNKNOWN
@@ -63,13 +67,17 @@ def test_a_much_smaller_run_tells_nothing_for_most_of_it_was_getting_ready(choic
     assert times.told_of([replace(WORK, model="gray-x4")]) == wording.TIME_UNKNOWN
 
 
-def test_two_small_runs_tell_what_getting_ready_takes_and_what_a_value_takes(choices_folder: Path) -> None:
+def test_two_small_runs_tell_what_getting_ready_takes_and_what_a_value_takes(
+    choices_folder: Path,
+) -> None:
     small, larger = replace(WORK, values=10_000), replace(WORK, values=110_000)
     assert after((small, 5.2), (larger, 7.2)).seconds(WORK) == pytest.approx(5 + 20)
 
 
 def test_a_run_of_enough_values_tells_for_any_size(choices_folder: Path) -> None:
-    assert after((replace(WORK, values=250_000), 8)).seconds(replace(WORK, values=10_000_000)) == pytest.approx(320)
+    assert after((replace(WORK, values=250_000), 8)).seconds(
+        replace(WORK, values=10_000_000)
+    ) == pytest.approx(320)
 
 
 def test_runs_of_about_the_same_size_tell_most(choices_folder: Path) -> None:
@@ -85,7 +93,9 @@ def test_the_last_runs_are_kept_and_no_more_than_a_few(choices_folder: Path) -> 
     after(*((replace(WORK, model=str(number)), 1) for number in range(KINDS - 1)))
     kept = json.loads((choices_folder / "run-times.json").read_text())["runs"]
     assert len(kept) == KINDS
-    assert [seconds for _, seconds in kept["gray-x2 cpu auto model"]] == [15, 16, 17, 18, 19][-RUNS:]
+    assert [seconds for _, seconds in kept["gray-x2 cpu auto model"]] == [15, 16, 17, 18, 19][
+        -RUNS:
+    ]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ class Blocks:
             look_up()
         return self._apply(*arguments)
 
-    def write(self, writer: OmeZarrWriter, index: tuple[int, ...], y: int, x: int, pixels: np.ndarray) -> None:
+    def write(
+        self, writer: OmeZarrWriter, index: tuple[int, ...], y: int, x: int, pixels: np.ndarray
+    ) -> None:
         self._write(writer, index, y, x, pixels)
         self.done.append((index, y, x))
 
@@ -120,7 +122,12 @@ def test_result_on_disk_is_what_the_engine_makes_and_the_status_says_where_it_is
 
 
 def test_result_that_would_crowd_the_memory_is_made_on_disk_by_itself(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    cache_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     viewer.add_image(noise(), name="small")
     widget.results.to_disk.native.click()
@@ -147,7 +154,12 @@ def test_folder_that_the_user_picked_is_used_and_remembered(
 
 @pytest.mark.parametrize("kind", ["dask", "zarr", "multiscale"])
 def test_lazy_image_is_never_pulled_into_memory_whole(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run, kind: str, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     image, largest = noise(2, 800, 800), []
     stored = zarr.create_array({}, data=image, chunks=(1, 100, 100))
@@ -160,11 +172,19 @@ def test_lazy_image_is_never_pulled_into_memory_whole(
         return part
 
     monkeypatch.setattr(zarr.Array, "__getitem__", noted)
-    data = {"dask": da.from_array(stored), "zarr": stored, "multiscale": [stored, image[:, ::2, ::2]]}[kind]
-    viewer.add_image(data, name="scan", contrast_limits=(0, 255), visible=False, multiscale=kind == "multiscale")
+    data = {
+        "dask": da.from_array(stored),
+        "zarr": stored,
+        "multiscale": [stored, image[:, ::2, ::2]],
+    }[kind]
+    viewer.add_image(
+        data, name="scan", contrast_limits=(0, 255), visible=False, multiscale=kind == "multiscale"
+    )
     run()
     assert max(largest) <= (BLOCK + 200) ** 2
-    np.testing.assert_allclose(np.asarray(viewer.layers[1].data[0]), restore(image, load_model("tiny-grey")), atol=1)
+    np.testing.assert_allclose(
+        np.asarray(viewer.layers[1].data[0]), restore(image, load_model("tiny-grey")), atol=1
+    )
 
 
 def test_colour_scan_looks_like_its_source_and_lies_on_it(
@@ -177,9 +197,15 @@ def test_colour_scan_looks_like_its_source_and_lies_on_it(
     assert result.rgb
     assert result.opacity == 0.7
     assert result.data.shape == (600, 800, 3)
-    np.testing.assert_allclose(result.data_to_world((-0.5, -0.5)), source.data_to_world((-0.5, -0.5)))
-    np.testing.assert_allclose(result.data_to_world((599.5, 799.5)), source.data_to_world((299.5, 399.5)))
-    np.testing.assert_allclose(np.asarray(result.data[0]), restore(image, load_model("tiny-colour")), atol=1)
+    np.testing.assert_allclose(
+        result.data_to_world((-0.5, -0.5)), source.data_to_world((-0.5, -0.5))
+    )
+    np.testing.assert_allclose(
+        result.data_to_world((599.5, 799.5)), source.data_to_world((299.5, 399.5))
+    )
+    np.testing.assert_allclose(
+        np.asarray(result.data[0]), restore(image, load_model("tiny-colour")), atol=1
+    )
 
 
 @pytest.mark.parametrize("rotate", [0, 30])
@@ -189,7 +215,12 @@ def test_file_says_where_an_upright_scan_lies(
     scale, units = (3, 0.5, 0.5), ("µm", "µm", "µm")
     labels = ("z", "y", "x")
     viewer.add_image(
-        noise(5, 40, 50), scale=scale, translate=(2, 100, -7), rotate=rotate, units=units, axis_labels=labels
+        noise(5, 40, 50),
+        scale=scale,
+        translate=(2, 100, -7),
+        rotate=rotate,
+        units=units,
+        axis_labels=labels,
     )
     on_disk.slices.ranges[0].value = (2, 3)
     run()
@@ -202,15 +233,26 @@ def test_file_says_where_an_upright_scan_lies(
 
 
 def test_layer_appears_at_once_and_fills_in(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot, wait_for_end: Run
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    blocks: Blocks,
+    qtbot: QtBot,
+    wait_for_end: Run,
 ) -> None:
     image = noise(1000, 1000)
     source = viewer.add_image(image, name="scan", colormap="green", contrast_limits=(3, 200))
     layer = begin(qtbot, on_disk, blocks)
     assert layer.name == "scan [sharp ×2]"
-    assert (layer.colormap.name, layer.contrast_limits, layer.data.shape) == ("green", [3, 200], (2000, 2000))
+    assert (layer.colormap.name, layer.contrast_limits, layer.data.shape) == (
+        "green",
+        [3, 200],
+        (2000, 2000),
+    )
     assert viewer.layers.selection.active is source
-    np.testing.assert_array_equal(layer._slice.image.raw, image)  # the source, of half as many pixels along an edge
+    np.testing.assert_array_equal(
+        layer._slice.image.raw, image
+    )  # the source, of half as many pixels along an edge
     blocks.let_on(3)
     qtbot.waitUntil(lambda: bool((layer._slice.image.raw != image).any()), timeout=30_000)
     coarse = layer._slice.image.raw
@@ -220,7 +262,9 @@ def test_layer_appears_at_once_and_fills_in(
     blocks.let_on()
     wait_for_end()
     assert coarse.shape == (1000, 1000)
-    np.testing.assert_allclose(np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1)
+    np.testing.assert_allclose(
+        np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1
+    )
     assert viewer.layers[:] == [source, layer]
 
 
@@ -234,7 +278,9 @@ def test_source_is_shown_enlarged_where_nothing_is_done_at_every_level(
     data = {"dask": da.from_array(image, chunks=300), "pyramid": pyramid}.get(kind, image)
     labels = ("c", "y", "x") if kind == "channels" else None
     limits = None if kind == "colour" else (0, 300)
-    viewer.add_image(data, name="scan", rgb=kind == "colour", contrast_limits=limits, axis_labels=labels)
+    viewer.add_image(
+        data, name="scan", rgb=kind == "colour", contrast_limits=limits, axis_labels=labels
+    )
     if kind == "channels":
         viewer.dims.set_current_step(0, 1)
     layer = begin(qtbot, on_disk, blocks)
@@ -242,9 +288,15 @@ def test_source_is_shown_enlarged_where_nothing_is_done_at_every_level(
     qtbot.waitUntil(lambda: np.array_equal(layer._slice.image.raw, plane), timeout=30_000)
     assert layer.dtype == image.dtype
     assert tuple(layer.contrast_limits) == (limits or (0, 255))
-    part = (1, slice(700, 1100), slice(600, 1500)) if kind == "channels" else (slice(700, 1100), slice(600, 1500))
+    part = (
+        (1, slice(700, 1100), slice(600, 1500))
+        if kind == "channels"
+        else (slice(700, 1100), slice(600, 1500))
+    )
     expected = plane[350:550, 300:750].repeat(2, 0).repeat(2, 1)
-    qtbot.waitUntil(lambda: np.array_equal(np.asarray(layer.data[0][part]), expected), timeout=30_000)
+    qtbot.waitUntil(
+        lambda: np.array_equal(np.asarray(layer.data[0][part]), expected), timeout=30_000
+    )
     blocks.let_on(1)
     qtbot.waitUntil(lambda: len(blocks.done) == 1, timeout=30_000)
     stop(qtbot, on_disk, blocks)
@@ -336,7 +388,12 @@ def test_event_loop_is_never_late_for_long_while_a_scan_is_restored(
 
 
 def test_cancel_keeps_what_is_done_and_resume_goes_on_in_the_same_layer(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot, wait_for_end: Run
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    blocks: Blocks,
+    qtbot: QtBot,
+    wait_for_end: Run,
 ) -> None:
     image = noise(1000, 1000)
     viewer.add_image(image, name="scan")
@@ -356,11 +413,17 @@ def test_cancel_keeps_what_is_done_and_resume_goes_on_in_the_same_layer(
     assert viewer.layers[1:] == [layer]
     assert layer.name == "scan [sharp ×2]"
     assert on_disk.controls.run.text == "Deblur + SR"
-    np.testing.assert_allclose(np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1)
+    np.testing.assert_allclose(
+        np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1
+    )
 
 
 def test_scan_is_gone_on_with_after_napari_was_closed(
-    make_napari_viewer: Callable[..., Viewer], noise: Noise, blocks: Blocks, qtbot: QtBot, tmp_path: Path
+    make_napari_viewer: Callable[..., Viewer],
+    noise: Noise,
+    blocks: Blocks,
+    qtbot: QtBot,
+    tmp_path: Path,
 ) -> None:
     stored = str(tmp_path / "source.zarr")
     zarr.create_array(stored, data=noise(1000, 1000), chunks=(256, 256))
@@ -443,11 +506,18 @@ def test_reopened_widget_goes_on_in_the_layer_that_is_there(
     again.controls.run.native.click()
     qtbot.waitUntil(lambda: not again.running, timeout=60_000)
     assert viewer.layers[1:] == [layer]
-    np.testing.assert_allclose(np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1)
+    np.testing.assert_allclose(
+        np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1
+    )
 
 
 def test_failure_of_which_nothing_is_left_offers_no_resuming(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot, cache_folder: Path
+    viewer: Viewer,
+    on_disk: DeblurWidget,
+    noise: Noise,
+    blocks: Blocks,
+    qtbot: QtBot,
+    cache_folder: Path,
 ) -> None:
     viewer.add_image(noise(1000, 1000), name="scan")
     begin(qtbot, on_disk, blocks, done=1)

@@ -1,4 +1,6 @@
-"""A scan that an earlier session has left unfinished is offered for resuming when its image is opened again."""
+"""A scan that an earlier session has left unfinished is offered for resuming when its image is
+opened again.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ HALF = "An interrupted result of this image is 50 % done: press Resume to go on.
 
 @pytest.fixture
 def session(make_napari_viewer: Callable[..., Viewer], qtbot: QtBot) -> Generator[Open, None, None]:
-    """``session(data, **layer)``: a new viewer with the docked widget, to which an image is added."""
+    """``session(data, **layer)``: a new viewer with the docked widget, to which
+    an image is added.
+    """
     opened = []
 
     def make(data: Any, **layer: Any) -> DeblurWidget:
@@ -55,7 +59,9 @@ def click(qtbot: QtBot, widget: DeblurWidget) -> None:
 
 
 def leave_half(qtbot: QtBot, widget: DeblurWidget, blocks: Blocks) -> set[Any]:
-    """Restore on disk until two blocks are done, close the widget in the third, which is left; returns the two."""
+    """Restore on disk until two blocks are done, close the widget in the third, which is left;
+    returns the two.
+    """
     widget.results.to_disk.value = True
     begin(qtbot, widget, blocks, done=2)
     qtbot.waitUntil(lambda: blocks.waiting == 3, timeout=60_000)
@@ -130,7 +136,10 @@ def test_a_result_by_another_model_is_told_and_resumed_once_that_is_chosen(
     leave_half(qtbot, first, blocks)
     again = session(image)
     again.controls.model.value = "tiny-grey"
-    words = "An interrupted result with the model 'tiny-grey-2' is 50 % done: choose that model to resume it."
+    words = (
+        "An interrupted result with the model 'tiny-grey-2' is 50 % done: choose that model "
+        "to resume it."
+    )
     qtbot.waitUntil(lambda: again.controls.status.value == words, timeout=30_000)
     assert again.controls.run.text == "Deblur + SR"
     again.controls.model.value = "tiny-grey-2"

@@ -1,4 +1,6 @@
-"""Trust for a result on disk: its maps are made on disk too, shown lazily, cancelled and gone on with, and go with it."""
+"""Trust for a result on disk: its maps are made on disk too, shown lazily, cancelled and gone on
+with, and go with it.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,12 @@ def names(viewer: Viewer) -> list[str]:
     return [layer.name for layer in viewer.layers]
 
 
-def cancelled_in_the_middle(widget: DeblurWidget, wait: Run, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Press the button, and Cancel while the second tile is assessed; returns the tiles, also of later runs."""
+def cancelled_in_the_middle(
+    widget: DeblurWidget, wait: Run, monkeypatch: pytest.MonkeyPatch
+) -> list[Any]:
+    """Press the button, and Cancel while the second tile is assessed; returns the tiles, also of
+    later runs.
+    """
     done: list[Any] = []
     work = Mapped.work
 
@@ -80,7 +86,9 @@ def test_maps_lie_lazy_above_the_result_once_they_were_shown(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, cache_folder: Path
 ) -> None:
     image = noise(200, 250)
-    source = viewer.add_image(image, name="scan", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm")
+    source = viewer.add_image(
+        image, name="scan", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm"
+    )
     run()
     assert names(viewer) == NAMES[:2]
     show_each_map(trusting)
@@ -89,17 +97,23 @@ def test_maps_lie_lazy_above_the_result_once_they_were_shown(
     model = load_model("tiny-grey")
     plan = make_plan(image, model.card)
     whole = assess(image, np.asarray(viewer.layers[1].data[0]), plan, model)
-    for layer, name in zip(viewer.layers[2:], ("choice", "defocus", "consistency", "error"), strict=True):
+    for layer, name in zip(
+        viewer.layers[2:], ("choice", "defocus", "consistency", "error"), strict=True
+    ):
         assert not layer.visible
         finest = layer.data[0] if layer.multiscale else layer.data
         assert hasattr(finest, "dask")
         assert layer.multiscale == (max(finest.shape) > 1024)
         for corner in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            of_source, of_map = (np.array(corner) * size - 0.5 for size in (image.shape, finest.shape))
+            of_source, of_map = (
+                np.array(corner) * size - 0.5 for size in (image.shape, finest.shape)
+            )
             np.testing.assert_allclose(layer.data_to_world(of_map), source.data_to_world(of_source))
         stored = np.asarray(finest)
         np.testing.assert_array_equal(stored, read_image(maps_path(path, name)).data)
-        far = np.abs(np.nan_to_num(stored.astype(float) - whole.map(name).data)) > 0.05 * np.nanmax(stored, initial=0)
+        far = np.abs(np.nan_to_num(stored.astype(float) - whole.map(name).data)) > 0.05 * np.nanmax(
+            stored, initial=0
+        )
         assert far.mean() < 0.01
         layer.visible = True
     assert isinstance(viewer.layers[2], Labels)
@@ -109,14 +123,21 @@ def test_maps_lie_lazy_above_the_result_once_they_were_shown(
 
 
 def test_result_is_shown_whole_while_it_is_still_assessed(
-    viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Run, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
 ) -> None:
     seen: list[tuple[list[str], bool, str]] = []
     add = trusting._runner._on_step
 
     def noted(step: Any) -> None:
         add(step)
-        seen.append((names(viewer), trusting.scans.open_path is None, trusting.controls.status.value))
+        seen.append(
+            (names(viewer), trusting.scans.open_path is None, trusting.controls.status.value)
+        )
 
     monkeypatch.setattr(trusting._runner, "_on_step", noted)
     viewer.add_image(noise(200, 250), name="scan")
@@ -141,12 +162,18 @@ def test_cancelled_assessment_leaves_the_result_whole_and_resume_goes_on(
     assert "the result is whole" in trusting.controls.status.value
     assert trusting.controls.run.text == "Resume"
     result = viewer.layers[1]
-    np.testing.assert_allclose(np.asarray(result.data[0]), restore(image, load_model("tiny-grey")), atol=1)
+    np.testing.assert_allclose(
+        np.asarray(result.data[0]), restore(image, load_model("tiny-grey")), atol=1
+    )
     (found,) = results_in(cache_folder)
     assert found.finished
     assert not maps_path(found.path, "error").exists()
-    monkeypatch.setattr("napari_mdeblurgan.restoration.scan.opening", lambda *_, **__: pytest.fail("restored again"))
-    monkeypatch.setattr("napari_mdeblurgan.restoration.plan.measuring", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(
+        "napari_mdeblurgan.restoration.scan.opening", lambda *_, **__: pytest.fail("restored again")
+    )
+    monkeypatch.setattr(
+        "napari_mdeblurgan.restoration.plan.measuring", lambda *_: pytest.fail("measured again")
+    )
     trusting.controls.run.native.click()
     wait_for_end()
     show_each_map(trusting)
@@ -244,7 +271,9 @@ def test_event_loop_is_never_late_for_long_while_a_scan_is_assessed(
     widget.results.to_disk.value = widget.controls.trust.value = True
     viewer.add_image(noise(1200, 1200), name="scan", visible=False)
     widget.controls.run.native.click()
-    qtbot.waitUntil(lambda: widget.controls.status.value.startswith(trust.CHECKING), timeout=120_000)
+    qtbot.waitUntil(
+        lambda: widget.controls.status.value.startswith(trust.CHECKING), timeout=120_000
+    )
     qtbot.wait(500)
     with watched() as late:
         qtbot.wait(3000)
@@ -269,6 +298,8 @@ def test_legend_is_shown_while_the_choice_is_seen(
     assert all(name in legend.value for name in ("the image itself", "first estimate", "deblurred"))
     lines = QTextDocument()
     lines.setHtml(legend.value)
-    assert "\u25a0\u00a0first\u00a0estimate" in lines.toRawText()  # its colour and both words are on one line
+    assert (
+        "\u25a0\u00a0first\u00a0estimate" in lines.toRawText()
+    )  # its colour and both words are on one line
     viewer.layers["scan [estimate used]"].visible = False
     assert not legend.value

@@ -80,16 +80,25 @@ def test_the_cache_folder_is_where_downloads_go_unless_the_environment_names_one
 
 
 def test_the_widget_hands_the_settings_to_its_job(
-    page: Any, viewer: Any, widget: Any, noise: Callable[..., np.ndarray], run: Callable[[], None], monkeypatch
+    page: Any,
+    viewer: Any,
+    widget: Any,
+    noise: Callable[..., np.ndarray],
+    run: Callable[[], None],
+    monkeypatch,
 ) -> None:
     jobs = []
     make = layers.job_on
-    monkeypatch.setattr(layers, "job_on", lambda *args, **part: jobs.append(make(*args, **part)) or jobs[-1])
+    monkeypatch.setattr(
+        layers, "job_on", lambda *args, **part: jobs.append(make(*args, **part)) or jobs[-1]
+    )
     page.device, page.precision, page.tile_memory_mb = "cpu", "float32", 1
     layer = viewer.add_image(noise(200, 90))
     viewer.layers.selection.active = layer
     run()
-    assert ("cpu", "float32", 1) in [(job.device, job.precision, job.tile_memory_mb) for job in jobs]
+    assert ("cpu", "float32", 1) in [
+        (job.device, job.precision, job.tile_memory_mb) for job in jobs
+    ]
     made = viewer.layers[-1].metadata["mdeblurgan"]
     assert (made["device"], made["precision"], made["tile"]) == ("cpu", "float32", SMALLEST_TILE)
 
@@ -109,9 +118,14 @@ def test_napari_shows_the_settings_on_a_page_of_their_own(page: Any, qtbot: Any)
     assert "M-Deblurgan" in titles
 
 
-def test_more_memory_gives_larger_tiles_and_none_is_too_small_to_try(tiny_model: Callable[..., Any]) -> None:
+def test_more_memory_gives_larger_tiles_and_none_is_too_small_to_try(
+    tiny_model: Callable[..., Any],
+) -> None:
     card = tiny_model(1).card
-    edges = [fitting_tile(card, "cpu", "float32", memory_mb=megabytes) for megabytes in (1, 20, 100, 10**6)]
+    edges = [
+        fitting_tile(card, "cpu", "float32", memory_mb=megabytes)
+        for megabytes in (1, 20, 100, 10**6)
+    ]
     assert edges == sorted(edges)
     assert edges[0] == SMALLEST_TILE
     assert edges[1] > SMALLEST_TILE
@@ -119,8 +133,8 @@ def test_more_memory_gives_larger_tiles_and_none_is_too_small_to_try(tiny_model:
 
 
 def test_a_result_on_disk_is_made_as_the_settings_say_and_found_again(
-    page: Any, viewer: Any, widget: Any, noise: Callable[..., np.ndarray], run: Callable[[], None], tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    page: Any, viewer: Any, widget: Any, noise: Callable[..., np.ndarray], run: Callable[[], None],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("HOME", str(tmp_path))
     page.precision, page.tile_memory_mb, page.cache_folder = "float32", 1, "~/mine"

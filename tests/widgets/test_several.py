@@ -35,11 +35,17 @@ def batch(viewer: Viewer, tmp_path: Path) -> Generator[BatchWidget, None, None]:
 
 
 @pytest.fixture
-def pick(batch: BatchWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ImageChooser | None]:
-    """Pick files, or one folder, and wait until it was looked into them; the window that opens, if one does."""
+def pick(
+    batch: BatchWidget, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., ImageChooser | None]:
+    """Pick files, or one folder, and wait until it was looked into them; the window that opens, if
+    one does.
+    """
 
     def act(*paths: Path) -> ImageChooser | None:
-        monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(path) for path in paths], ""))
+        monkeypatch.setattr(
+            QFileDialog, "getOpenFileNames", lambda *_: ([str(path) for path in paths], "")
+        )
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(paths[0]))
         button = batch.controls.add_folder if paths[0].is_dir() else batch.controls.add_files
         qtbot.mouseClick(button.native, LEFT)
@@ -56,7 +62,11 @@ def click_box(chooser: ImageChooser, row: QTreeWidgetItem, qtbot: QtBot) -> None
     tree.scrollToItem(row)
     option.rect = QRect(tree.visualItemRect(row))
     option.features |= QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
-    place: QPoint = tree.style().subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, tree).center()
+    place: QPoint = (
+        tree.style()
+        .subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, tree)
+        .center()
+    )
     qtbot.mouseClick(tree.viewport(), LEFT, pos=place)
 
 
@@ -73,17 +83,25 @@ def test_files_of_one_image_ask_nothing(batch: BatchWidget, pick, tmp_path: Path
     assert len(batch.inputs) == 2
 
 
-def test_only_the_ticked_images_of_a_file_are_restored(batch: BatchWidget, pick, tmp_path: Path, qtbot: QtBot) -> None:
+def test_only_the_ticked_images_of_a_file_are_restored(
+    batch: BatchWidget, pick, tmp_path: Path, qtbot: QtBot
+) -> None:
     chooser = pick(write_series(tmp_path / "a.ome.tif"))
     assert rows(chooser) == ["left", "middle", "right"]
     click_box(chooser, chooser._rows[0][1], qtbot)
     assert chooser.count.text() == "2 of 3 images ticked"
     qtbot.mouseClick(chooser.ticked, LEFT)
     assert not chooser.isVisible()
-    assert [Path(name).name for name in batch.files.states()] == ["a.ome.tif [left]", "a.ome.tif [right]"]
+    assert [Path(name).name for name in batch.files.states()] == [
+        "a.ome.tif [left]",
+        "a.ome.tif [right]",
+    ]
     qtbot.mouseClick(batch.controls.run.native, LEFT)
     qtbot.waitUntil(lambda: not batch.running, timeout=60_000)
-    assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == ["a-left.ome.tif", "a-right.ome.tif"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == [
+        "a-left.ome.tif",
+        "a-right.ome.tif",
+    ]
     assert set(batch.files.states().values()) == {"✓ done"}
 
 
@@ -112,7 +130,9 @@ def test_the_fields_of_one_well_are_ticked_by_a_part_of_their_names(
     qtbot.keyClicks(chooser.filter, "b/2")
     qtbot.mouseClick(chooser.all, LEFT)
     qtbot.mouseClick(chooser.ticked, LEFT)
-    assert list(batch.files.states()) == [str(tmp_path / "plate.zarr" / name) for name in ("B/2/0", "B/2/1")]
+    assert list(batch.files.states()) == [
+        str(tmp_path / "plate.zarr" / name) for name in ("B/2/0", "B/2/1")
+    ]
     assert batch.files.topLevelItem(0).text(0) == "plate.zarr/B/2/0"
 
 

@@ -44,7 +44,9 @@ def settle(qtbot: QtBot) -> Callable[..., None]:
             return all(each is not None and each.settled == each.softness for each in found)
 
         qtbot.waitUntil(done, timeout=30_000)
-        qtbot.waitUntil(lambda: all(told(layer)[0] == of_layer(layer).softness.sigma for layer in layers))  # type: ignore
+        qtbot.waitUntil(
+            lambda: all(told(each)[0] == of_layer(each).softness.sigma for each in layers)
+        )
 
     return wait
 
@@ -60,7 +62,9 @@ def by_plane(data: np.ndarray, sigma: float, *, rgb: bool = False) -> np.ndarray
     return np.stack(planes).reshape(data.shape)
 
 
-def test_without_a_result_there_is_nothing_to_be_sharpened(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_without_a_result_there_is_nothing_to_be_sharpened(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     viewer.add_image(noise())
     assert not widget.sharpness.slider.enabled
     assert not widget.sharpness.auto.enabled
@@ -107,7 +111,11 @@ def test_keys_soften_the_result_and_a_double_click_brings_it_back(
 
 
 def test_the_last_of_many_values_wins(
-    viewer: Viewer, widget: DeblurWidget, run: Callable[[], None], settle: Callable[..., None], noise: Noise
+    viewer: Viewer,
+    widget: DeblurWidget,
+    run: Callable[[], None],
+    settle: Callable[..., None],
+    noise: Noise,
 ) -> None:
     viewer.add_image(noise(150, 170))
     run()
@@ -185,7 +193,9 @@ def test_the_objective_of_the_file_and_the_pixels_of_the_layer_count_first(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "a.ome.tif"
-    sizes = {f"PhysicalSize{axis}": 325 for axis in "XY"} | {f"PhysicalSize{axis}Unit": "nm" for axis in "XY"}
+    sizes = {f"PhysicalSize{axis}": 325 for axis in "XY"} | {
+        f"PhysicalSize{axis}Unit": "nm" for axis in "XY"
+    }
     tifffile.imwrite(path, noise(), metadata=sizes, ome=True)
     xml = tifffile.tiffcomment(path)
     start = xml.index("<Image ")
@@ -283,7 +293,9 @@ def test_the_verdict_says_for_which_softness_it_was_found(
     assert "Found for softness" not in widget.controls.details.value
     press(HOME)
     settle(result)
-    assert "Found for softness 0 px, and it is shown with 3 px now: " in widget.controls.details.value
+    assert (
+        "Found for softness 0 px, and it is shown with 3 px now: " in widget.controls.details.value
+    )
     page = tmp_path / "page.html"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(page), ""))
     widget.controls.report.native.click()
@@ -297,7 +309,9 @@ def test_what_a_model_has_learned_of_sharpness_counts_whatever_the_microscope() 
     from napari_mdeblurgan.restoration.softness import LEARNED, Softness
     from napari_mdeblurgan.widgets.known_optics import Microscope, Optics, known_softness
 
-    told = Microscope(magnification="20", numerical_aperture="0.5", wavelength_nm="530", camera_pixel_um="6.5")
+    told = Microscope(
+        magnification="20", numerical_aperture="0.5", wavelength_nm="530", camera_pixel_um="6.5"
+    )
     learned = Softness(0.0, LEARNED)
     assert known_softness(Optics(), told, 0.5).sigma > 0.5
     assert known_softness(Optics(), told, learned) == learned

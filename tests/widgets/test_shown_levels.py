@@ -1,4 +1,6 @@
-"""Levels for the viewer that answer at once, with what is known, and read the rest in the background."""
+"""Levels for the viewer that answer at once, with what is known, and read the rest in the
+background.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,11 @@ def nothing(_level: int, spans: Any) -> np.ndarray:
 
 def shown(image: np.ndarray) -> tuple[ShownLevels, list[Slow], list[None]]:
     levels, news = [Slow(image), Slow(image[:, ::2, ::2])], []
-    return ShownLevels(levels, nothing, False, lambda: news.append(None), lambda: True), levels, news
+    return (
+        ShownLevels(levels, nothing, False, lambda: news.append(None), lambda: True),
+        levels,
+        news,
+    )
 
 
 def test_unknown_pixels_are_zero_at_once_and_come_later(image: np.ndarray) -> None:
@@ -60,13 +66,16 @@ def test_unknown_pixels_are_zero_at_once_and_come_later(image: np.ndarray) -> No
     made.close()
 
 
-def test_unknown_pixels_are_made_up_from_a_coarser_level_of_the_same_plane(image: np.ndarray) -> None:
+def test_unknown_pixels_are_made_up_from_a_coarser_level_of_the_same_plane(
+    image: np.ndarray,
+) -> None:
     made, levels, news = shown(image)
     levels[1].gate.set()
     np.asarray(made.arrays[1][1])
     wait_for(lambda: news)
     np.testing.assert_array_equal(
-        np.asarray(made.arrays[0][1, 8:24, 0:16]), image[1, 8:24:2, 0:16:2].repeat(2, 0).repeat(2, 1)
+        np.asarray(made.arrays[0][1, 8:24, 0:16]),
+        image[1, 8:24:2, 0:16:2].repeat(2, 0).repeat(2, 1),
     )
     assert not np.asarray(made.arrays[0][0, 8:24, 0:16]).any()
     made.close()
@@ -105,7 +114,9 @@ def test_what_is_read_from_a_place_that_is_gone_is_not_shown(image: np.ndarray) 
     news: list[None] = []
     level = Slow(image)
     level.gate.set()
-    made = ShownLevels([level, level[:, ::2, ::2]], nothing, False, lambda: news.append(None), lambda: False)
+    made = ShownLevels(
+        [level, level[:, ::2, ::2]], nothing, False, lambda: news.append(None), lambda: False
+    )
     np.asarray(made.arrays[0][0])
     time.sleep(0.2)
     assert not news

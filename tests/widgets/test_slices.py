@@ -1,4 +1,6 @@
-"""Stacks and several layers: which slices are restored, over what the intensity windows are measured, in which order."""
+"""Stacks and several layers: which slices are restored, over what the intensity windows are
+measured, in which order.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def test_range_of_slices_is_a_cut_out_of_the_whole_and_lies_where_it_was(
     result = viewer.layers[1]
     assert result.data.shape == (3, 48, 64)
     level = result.data[0] if kind == "disk" else result.data
-    np.testing.assert_allclose(np.asarray(level), restore(image, load_model("tiny-grey"))[2:5], atol=1)
+    np.testing.assert_allclose(
+        np.asarray(level), restore(image, load_model("tiny-grey"))[2:5], atol=1
+    )
     assert result.data_to_world((0, 0, 0))[0] == source.data_to_world((2, 0, 0))[0] == 6
     assert result.axis_labels == ("z", "y", "x")
     assert result.metadata["mdeblurgan"]["slices"] == [(2, 5)]
@@ -83,7 +87,9 @@ def test_window_is_one_per_stack_by_default_per_channel_where_labels_tell_and_pe
     widget.slices.window.value = "One per slice"
     run()
     assert len(windows(viewer, 1)) == 6
-    expected = np.stack([[restore(plane, load_model("tiny-grey")) for plane in stack] for stack in image])
+    expected = np.stack(
+        [[restore(plane, load_model("tiny-grey")) for plane in stack] for stack in image]
+    )
     np.testing.assert_array_equal(viewer.layers[1].data, expected)
 
 
@@ -99,7 +105,9 @@ def test_range_of_channels_has_the_windows_of_those_channels(
     assert windows(viewer, 1) == whole[1:]
 
 
-def test_controls_for_slices_are_shown_for_stacks_alone(viewer: Viewer, widget: DeblurWidget, noise: Noise) -> None:
+def test_controls_for_slices_are_shown_for_stacks_alone(
+    viewer: Viewer, widget: DeblurWidget, noise: Noise
+) -> None:
     viewer.add_image(noise(24, 24))
     assert widget.slices.widget.native.isHidden()
     viewer.add_image(noise(3, 1, 24, 24))
@@ -112,7 +120,10 @@ def test_controls_for_slices_are_shown_for_stacks_alone(viewer: Viewer, widget: 
 def test_all_selected_layers_are_restored_one_after_another_each_by_a_model_that_fits(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run
 ) -> None:
-    grey, colour = viewer.add_image(noise(), name="grey"), viewer.add_image(noise(24, 24, 3), rgb=True, name="colour")
+    grey, colour = (
+        viewer.add_image(noise(), name="grey"),
+        viewer.add_image(noise(24, 24, 3), rgb=True, name="colour"),
+    )
     viewer.add_labels(np.zeros((8, 8), int), name="cells")
     viewer.layers.selection = {grey, colour, viewer.layers["cells"]}
     assert widget.controls.run.text == "Deblur + SR (2 layers)"
@@ -124,9 +135,16 @@ def test_all_selected_layers_are_restored_one_after_another_each_by_a_model_that
         "colour [sharp ×2]",
         "cells",
     ]
-    np.testing.assert_array_equal(viewer.layers[1].data, restore(grey.data, load_model("tiny-grey")))
-    np.testing.assert_array_equal(viewer.layers[3].data, restore(colour.data, load_model("tiny-colour")))
-    assert all(f"'{name} [sharp ×2]' was made" in widget.controls.status.value for name in ("grey", "colour"))
+    np.testing.assert_array_equal(
+        viewer.layers[1].data, restore(grey.data, load_model("tiny-grey"))
+    )
+    np.testing.assert_array_equal(
+        viewer.layers[3].data, restore(colour.data, load_model("tiny-colour"))
+    )
+    assert all(
+        f"'{name} [sharp ×2]' was made" in widget.controls.status.value
+        for name in ("grey", "colour")
+    )
 
 
 def test_one_bad_layer_among_several_is_named_and_the_others_are_done(

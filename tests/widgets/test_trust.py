@@ -42,7 +42,9 @@ def names(viewer: Viewer) -> list[str]:
 def test_maps_lie_above_the_result_once_they_were_shown(
     viewer: Viewer, trusting: DeblurWidget, noise: Noise, run: Callable[[], None]
 ) -> None:
-    source = viewer.add_image(noise(), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm")
+    source = viewer.add_image(
+        noise(), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), rotate=30, units="µm"
+    )
     run()
     assert names(viewer) == ["nuclei", "nuclei [sharp ×2]"]
     show_each_map(trusting)
@@ -93,7 +95,10 @@ def test_maps_are_not_offered_for_restoration(
     source = viewer.add_image(noise(), name="nuclei")
     run()
     show_map(trusting, "error")
-    assert [layer.name for layer in trusting.controls.image.choices] == ["nuclei", "nuclei [sharp ×2]"]
+    assert [layer.name for layer in trusting.controls.image.choices] == [
+        "nuclei",
+        "nuclei [sharp ×2]",
+    ]
     viewer.layers.selection.active = viewer.layers["nuclei [error bar, grey levels]"]
     assert trusting.image is source
 
@@ -132,7 +137,12 @@ def test_the_report_is_saved_where_the_user_says(
     monkeypatch: pytest.MonkeyPatch,
     shape: tuple[int, ...],
 ) -> None:
-    viewer.add_image(noise(*shape), name="nuclei", scale=(0.5,) * len(shape[: 2 if shape[-1] == 3 else 3]), units="µm")
+    viewer.add_image(
+        noise(*shape),
+        name="nuclei",
+        scale=(0.5,) * len(shape[: 2 if shape[-1] == 3 else 3]),
+        units="µm",
+    )
     assert not trusting.controls.report.enabled
     run()
     assert trusting.controls.report.enabled
@@ -156,7 +166,9 @@ def test_a_report_that_cannot_be_written_is_told_in_a_sentence(
 ) -> None:
     viewer.add_image(noise(), name="nuclei")
     run()
-    monkeypatch.setattr(trust, "ask_for_report_path", lambda *_: tmp_path / "no folder" / "page.html")
+    monkeypatch.setattr(
+        trust, "ask_for_report_path", lambda *_: tmp_path / "no folder" / "page.html"
+    )
     trusting.controls.report.native.click()
     qtbot.waitUntil(lambda: "make it first" in trusting.controls.status.value, timeout=30_000)
 
@@ -178,7 +190,9 @@ def test_maps_that_would_not_fit_in_memory_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     viewer.add_image(noise(), name="nuclei")
-    monkeypatch.setattr(trust, "SHARE_OF_MEMORY", 40 * 48 * 39 / psutil.virtual_memory().available / 2)
+    monkeypatch.setattr(
+        trust, "SHARE_OF_MEMORY", 40 * 48 * 39 / psutil.virtual_memory().available / 2
+    )
     run()
     assert names(viewer) == ["nuclei", "nuclei [sharp ×2]"]
     assert "too little memory" in trusting.controls.status.value
@@ -227,7 +241,9 @@ def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
             mean, spread = end.value
             break
     np.testing.assert_array_equal(viewer.layers["nuclei [sharp ×2]"].data, mean)
-    np.testing.assert_allclose(viewer.layers["nuclei [disagreement, grey levels]"].data, spread, rtol=1e-5)
+    np.testing.assert_allclose(
+        viewer.layers["nuclei [disagreement, grey levels]"].data, spread, rtol=1e-5
+    )
     assert names(viewer)[2:] == [
         "nuclei [estimate used]",
         "nuclei [disagreement, grey levels]",
@@ -237,7 +253,9 @@ def test_eight_orientations_give_their_mean_and_a_map_of_where_they_disagree(
     ]
 
 
-def test_eight_orientations_are_made_only_if_asked_and_the_wish_is_remembered(viewer: Viewer) -> None:
+def test_eight_orientations_are_made_only_if_asked_and_the_wish_is_remembered(
+    viewer: Viewer,
+) -> None:
     widget = DeblurWidget(viewer)
     assert not widget.controls.ensemble.value
     assert "eight times as" in widget.controls.ensemble.tooltip
@@ -264,7 +282,12 @@ def test_a_preview_is_not_made_of_eight_orientations(
 
 
 def test_what_is_to_be_known_of_the_image_is_said_before_and_while_it_is_restored(
-    viewer: Viewer, trusting: DeblurWidget, noise: Noise, gate: Any, qtbot: QtBot, wait_for_end: Callable[[], None]
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    gate: Any,
+    qtbot: QtBot,
+    wait_for_end: Callable[[], None],
 ) -> None:
     image = np.full((64, 64), 90, np.uint8)
     image[20:40, 20:40] = 200

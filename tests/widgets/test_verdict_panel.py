@@ -1,4 +1,6 @@
-"""The line, the details folded below it, and the maps of the shown result, by clicks in the dock and in the layer list."""
+"""The line, the details folded below it, and the maps of the shown result, by clicks in the dock
+and in the layer list.
+"""
 
 from __future__ import annotations
 
@@ -105,14 +107,18 @@ def test_no_map_is_a_layer_before_it_is_asked_for_and_one_is_shown_at_a_time(
     assert len(viewer.layers) == 4
 
 
-def test_the_map_that_was_chosen_last_is_chosen_again(viewer: Viewer, widget: DeblurWidget, result: Image) -> None:
+def test_the_map_that_was_chosen_last_is_chosen_again(
+    viewer: Viewer, widget: DeblurWidget, result: Image
+) -> None:
     show_map(widget, "defocus")
     again = DeblurWidget(viewer)
     assert again.controls.which_map.value == "defocus"
     assert again.controls.maps.value
 
 
-def test_the_box_follows_the_eyes_in_the_layer_list(viewer: Viewer, widget: DeblurWidget, result: Image) -> None:
+def test_the_box_follows_the_eyes_in_the_layer_list(
+    viewer: Viewer, widget: DeblurWidget, result: Image
+) -> None:
     show_map(widget, "error")
     show_map(widget, "defocus")
     viewer.layers["nuclei [defocus, px]"].visible = False
@@ -146,7 +152,9 @@ def test_maps_are_those_of_the_result_that_is_selected(
     assert visible(viewer) == ["nuclei", newer.name, result.name]
 
 
-def test_maps_and_report_outlive_the_dock_that_made_them(viewer: Viewer, widget: DeblurWidget, result: Image) -> None:
+def test_maps_and_report_outlive_the_dock_that_made_them(
+    viewer: Viewer, widget: DeblurWidget, result: Image
+) -> None:
     viewer.window.remove_dock_widget(widget.native)
     again = DeblurWidget(viewer)
     assert again.controls.report.enabled
@@ -176,7 +184,12 @@ def test_a_shown_map_has_a_colour_bar_with_its_name_and_unit(
 
 
 def test_all_maps_are_saved_with_a_result_though_none_of_them_was_shown(
-    viewer: Viewer, widget: DeblurWidget, result: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+    viewer: Viewer,
+    widget: DeblurWidget,
+    result: Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
 ) -> None:
     from qtpy.QtWidgets import QFileDialog
 

@@ -30,7 +30,9 @@ def test_region_of_a_multiscale_image_is_in_pixels_of_the_full_resolution() -> N
     assert visible_region(layer, viewer, 10_000) == (((20, 100), (40, 120)), True)
 
 
-def test_canvas_of_a_zoomed_viewer_is_followed(make_napari_viewer: type[Viewer], qtbot: object) -> None:
+def test_canvas_of_a_zoomed_viewer_is_followed(
+    make_napari_viewer: type[Viewer], qtbot: object
+) -> None:
     viewer = make_napari_viewer(show=True)
     layer = viewer.add_image(np.zeros((1000, 1000)))
     viewer.scene.camera.center, viewer.scene.camera.zoom = (500, 500), 20
@@ -64,7 +66,9 @@ def test_other_axes_on_the_canvas_are_refused() -> None:
     size=st.tuples(st.integers(1, 3000), st.integers(1, 3000)),
     limit=st.integers(16, 10**6),
 )
-def test_a_large_view_is_cut_to_its_middle(start: tuple[int, int], size: tuple[int, int], limit: int) -> None:
+def test_a_large_view_is_cut_to_its_middle(
+    start: tuple[int, int], size: tuple[int, int], limit: int
+) -> None:
     first, last = np.array(start), np.array(start) + size
     (y0, y1), (x0, x1) = _middle(first, last, limit)
     assert start[0] <= y0 < y1 <= last[0]

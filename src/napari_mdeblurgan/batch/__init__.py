@@ -1,7 +1,8 @@
-"""Many images in, many out: resumable, in bounded memory, on this machine or on a dask.distributed cluster.
+"""Many images in, many out: resumable, in bounded memory, on this machine or on a dask.distributed
+cluster.
 
-`open_batch` finds the images, names the results and takes hold of the output folder; `Batch.steps` does the work. `open_watch`
-does the same for folders into which images are still written.
+`open_batch` finds the images, names the results and takes hold of the output folder; `Batch.steps`
+does the work. `open_watch` does the same for folders into which images are still written.
 """
 
 from napari_mdeblurgan.batch.inputs import Source, find_sources

@@ -1,7 +1,8 @@
 """A batch on a dask.distributed cluster: the user's, or processes of this machine.
 
-This process looks at the images, hands out work, a little at a time, takes note of what arrives and gives results their names.
-A worker that dies costs what it was at: the scheduler hands that out again.
+This process looks at the images, hands out work, a little at a time, takes note of what arrives and
+gives results their names. A worker that dies costs what it was at: the scheduler hands that out
+again.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ class ClusterError(MdeblurganError):
 
 @contextmanager
 def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
-    """A client of the scheduler at an address, or of so many processes on this machine, which end with it.
+    """A client of the scheduler at an address, or of so many processes on this machine, which end
+    with it.
 
     Raises
     ------
     ClusterError
-        If dask.distributed is not installed, nothing answers at the address, or the processes do not start.
+        If dask.distributed is not installed, nothing answers at the address, or the processes do
+        not start.
     """
     try:
         from distributed import Client, LocalCluster
@@ -62,7 +65,8 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             client = Client(scheduler, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise ClusterError(
-                f"No scheduler answers at {scheduler} ({_short(error)}); start one with `dask scheduler`, or check the address."
+                f"No scheduler answers at {scheduler} ({_short(error)}); start one with `dask "
+                "scheduler`, or check the address."
             ) from error
         with client:
             yield client
@@ -83,12 +87,16 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             preload=["napari_mdeblurgan.batch.worker"],
         )
     except (OSError, RuntimeError, TimeoutError, ImportError) as error:
-        raise ClusterError(f"{count} worker processes do not start ({_short(error)}); ask for fewer.") from error
+        raise ClusterError(
+            f"{count} worker processes do not start ({_short(error)}); ask for fewer."
+        ) from error
     with cluster, Client(cluster, set_as_default=False) as client:
         yield client
 
 
-def make_there(items: list[Item], recipe: Recipe, folder: OutputFolder, client: Client) -> Generator[Step, None, None]:
+def make_there(
+    items: list[Item], recipe: Recipe, folder: OutputFolder, client: Client
+) -> Generator[Step, None, None]:
     """Make the results on a cluster; closing the generator calls off what has not begun.
 
     Raises
@@ -106,9 +114,13 @@ def make_there(items: list[Item], recipe: Recipe, folder: OutputFolder, client: 
 
 
 class Hand:
-    """Hands out work, a little more than the workers have hands for, and gathers what they have done."""
+    """Hands out work, a little more than the workers have hands for, and gathers what they have
+    done.
+    """
 
-    def __init__(self, items: list[Item], recipe: Recipe, folder: OutputFolder, client: Client) -> None:
+    def __init__(
+        self, items: list[Item], recipe: Recipe, folder: OutputFolder, client: Client
+    ) -> None:
         self._queue = deque(items)
         self._recipe, self._folder, self._client = recipe, folder, client
         self._run = secrets.token_hex(4)
@@ -144,7 +156,9 @@ class Hand:
         while len(self._pending) < AHEAD * max(self._count(), 1):
             for image in self._images:
                 if (call := image.next_call()) is not None:
-                    future = self._client.submit(done_alike, __version__, call.function, *call.arguments, pure=False)
+                    future = self._client.submit(
+                        done_alike, __version__, call.function, *call.arguments, pure=False
+                    )
                     self._pending[future] = image, call
                     future.add_done_callback(self._arrivals.put)
                     break
@@ -184,7 +198,8 @@ class Hand:
             raise error
         if isinstance(error, KilledWorker):
             return Refusal(
-                f"{name} has cost several workers their lives; give them more memory, or use a smaller --tile."
+                f"{name} has cost several workers their lives; give them more memory, or use a "
+                "smaller --tile."
             )
         if isinstance(error, OtherVersionError):
             version, host = error.args
@@ -193,7 +208,8 @@ class Hand:
             error, ImportError | AttributeError | TypeError
         ):  # what fails in our functions comes back as an answer
             raise ClusterError(
-                f"The workers cannot do it ({_short(error)}); install version {__version__} of napari-mdeblurgan there."
+                f"The workers cannot do it ({_short(error)}); install version {__version__} of "
+                "napari-mdeblurgan there."
             )
         return refusal(error, name)
 
@@ -226,7 +242,10 @@ def check_versions(client: Client) -> set[str]:
 
 def _other_version(worker: str, version: str | None) -> str:
     has = f"version {version} of napari-mdeblurgan" if version else "no napari-mdeblurgan"
-    return f"{worker} has {has}, and the batch is of version {__version__}; install that there, or stop the worker."
+    return (
+        f"{worker} has {has}, and the batch is of version {__version__}; install that there, "
+        "or stop the worker."
+    )
 
 
 def _short(error: BaseException) -> str:

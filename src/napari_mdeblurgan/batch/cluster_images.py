@@ -1,4 +1,6 @@
-"""Images on a cluster: what is handed out of each, stage by stage, and what it means when that comes back."""
+"""Images on a cluster: what is handed out of each, stage by stage, and what it means when that
+comes back.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.batch.item import Item, Judged, Product, Refusal
-from napari_mdeblurgan.batch.making import known_product, open_work, product, refused, with_maps, zarr_path
+from napari_mdeblurgan.batch.making import (
+    known_product,
+    open_work,
+    product,
+    refused,
+    with_maps,
+    zarr_path,
+)
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import assess_large, make_block, make_image, write_large
@@ -28,7 +37,8 @@ if TYPE_CHECKING:
 
 SEEN_S = 60
 UNASSESSED = (
-    "it was restored but not assessed, for workers cannot read an image of this size that is in no file; save it first, or run "
+    "it was restored but not assessed, for workers cannot read an image of this size that is in "
+    "no file; save it first, or run "
     "the batch on this computer."
 )
 
@@ -70,7 +80,9 @@ class ClusterImage:
         self._trust: dict[str, Any] = {}
 
     def next_call(self) -> Call | None:
-        """What can be handed out now; None where nothing can until something comes back, or ever."""
+        """What can be handed out now; None where nothing can until something
+        comes back, or ever.
+        """
         while self.outcome is None:
             try:
                 call = next(self._calls, None)
@@ -125,7 +137,9 @@ class ClusterImage:
         yield iter(())
 
     def _whole(self, image: Micrograph) -> Iterator[Call]:
-        """A small image in one go, in a folder of this run's: what an earlier one has handed out may still be under way."""
+        """A small image in one go, in a folder of this run's: what an earlier one has handed out
+        may still be under way.
+        """
         source, place = self.item.source, self._place.parent / self._run / self._place.name
         if source.image is not None:
             source = replace(source, image=replace(image, data=loaded(image.data)))
@@ -137,7 +151,9 @@ class ClusterImage:
         yield Call(make_image, (source, self._recipe, place, self.item.job), arrived)
 
     def _blocks(self, image: Micrograph, scan: Scan, total: int) -> Iterator[Call]:
-        """The missing blocks of a large image. Those of images that are in no file are read here."""
+        """The missing blocks of a large image. Those of images that are in no
+        file are read here.
+        """
         from napari_mdeblurgan.restoration.progress import Progress
 
         missing, start = scan.missing(), time.perf_counter()
@@ -151,17 +167,25 @@ class ClusterImage:
                 source = FileImage(path, self.item.source.within)
             else:
                 rows, columns = block.tile.y.source, block.tile.x.source
-                source = Part(np.asarray(image.data[(*block.index, rows, columns)]), rows.start, columns.start)
+                source = Part(
+                    np.asarray(image.data[(*block.index, rows, columns)]), rows.start, columns.start
+                )
 
             def arrived(_: Answer, block: Any = block) -> None:
                 _wait_until_seen(scan, block)
                 scan.arrived(block)
                 done = self.progress.done if self.progress else before
-                self.progress = Progress(done + block.pixels, total, time.perf_counter() - start, before)
+                self.progress = Progress(
+                    done + block.pixels, total, time.perf_counter() - start, before
+                )
 
             name, wish = self.item.source.name, self._recipe.device
             binning = self._recipe.binning
-            yield Call(make_block, (source, name, block, scan.plan, wish, model, scan.store, binning), arrived)
+            yield Call(
+                make_block,
+                (source, name, block, scan.plan, wish, model, scan.store, binning),
+                arrived,
+            )
 
     def _assessed(self, path: Path) -> Iterator[Call]:
         """A large result in one go: one worker reads the image and the result from their files."""
@@ -170,7 +194,11 @@ class ClusterImage:
             assert isinstance(answer, Judged)
             self._trust = answer.trust
 
-        yield Call(assess_large, (self.item.source, self._recipe, path, self._place, self.item.job), arrived)
+        yield Call(
+            assess_large,
+            (self.item.source, self._recipe, path, self._place, self.item.job),
+            arrived,
+        )
 
     def _streamed(self, path: Path, name: str) -> Iterator[Call]:
         """A large result from its OME-Zarr to the file that is wanted."""
@@ -191,7 +219,8 @@ def _wait_until_seen(scan: Scan, block: Block) -> None:
         while not path.exists():
             if time.monotonic() > end:
                 raise FileError(
-                    f"What the workers have written to {store.path} is not seen here; results must be in a folder that has the "
+                    f"What the workers have written to {store.path} is not seen here; results "
+                    "must be in a folder that has the "
                     "same path on all machines."
                 )
             if path.parent.exists():

@@ -1,4 +1,6 @@
-"""How much there is to do, before a batch is begun: a look at the images without reading their pixels."""
+"""How much there is to do, before a batch is begun: a look at the images without reading their
+pixels.
+"""
 
 from __future__ import annotations
 
@@ -62,13 +64,17 @@ class Extents:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file that may hold several images, and the folder below which its results keep their folders."""
+    """A file that may hold several images, and the folder below which its results keep their
+    folders.
+    """
 
     path: Path
     base: Path
 
 
-def extents(inputs: Iterable[Input], output: str | Path, settings: BatchSettings) -> Generator[None, None, Extents]:
+def extents(
+    inputs: Iterable[Input], output: str | Path, settings: BatchSettings
+) -> Generator[None, None, Extents]:
     """Look at some of the images; yields after each, so that it can be left at any time.
 
     Images that cannot be read count for nothing, as the batch says why when their turn comes.
@@ -89,7 +95,9 @@ def extents(inputs: Iterable[Input], output: str | Path, settings: BatchSettings
     if not settings.overwrite:
         made = ((each.made, name) for (_, name), each in manifest.records.items())
         done |= {
-            each.input for each, name in made if each and each.settings == recipe.settings and (folder / name).exists()
+            each.input
+            for each, name in made
+            if each and each.settings == recipe.settings and (folder / name).exists()
         }
     work: list[Source | _File] = []
     for each in inputs:
@@ -98,8 +106,14 @@ def extents(inputs: Iterable[Input], output: str | Path, settings: BatchSettings
             work += find_sources([each], folder)
         else:
             work += [_File(*each) for each in candidates([each], folder).items()]
-    work = [one for one in work if isinstance(one, Source) or os.path.realpath(one.path) not in done]
-    chosen = work if len(work) <= LOOKED_AT else [work[len(work) * n // LOOKED_AT] for n in range(LOOKED_AT)]
+    work = [
+        one for one in work if isinstance(one, Source) or os.path.realpath(one.path) not in done
+    ]
+    chosen = (
+        work
+        if len(work) <= LOOKED_AT
+        else [work[len(work) * n // LOOKED_AT] for n in range(LOOKED_AT)]
+    )
     found = []
     for one in chosen:
         for source in [one] if isinstance(one, Source) else sources_in(one.path, one.base):

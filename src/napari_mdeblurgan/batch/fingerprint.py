@@ -24,8 +24,9 @@ class Fingerprint:
     size : int
         Bytes; of a folder, those of all its files.
     stamp : str
-        Of a file its time of change in ns; of a folder the latest of its files and their number; of an array in memory a
-        digest of its pixels, of a lazy one what dask knows it by, and where it lies.
+        Of a file its time of change in ns; of a folder the latest of its files and their number; of
+        an array in memory a digest of its pixels, of a lazy one what dask knows it by, and where it
+        lies.
     """
 
     size: int

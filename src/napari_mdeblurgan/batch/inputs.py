@@ -1,4 +1,6 @@
-"""What a batch is to restore: files, folders, patterns and OME-Zarr on disk, and images that are handed over."""
+"""What a batch is to restore: files, folders, patterns and OME-Zarr on disk, and images that are
+handed over.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,8 @@ class Source:
     Attributes
     ----------
     key : str
-        What the manifest knows it by: the full path, with the name of the image in brackets where it is one of several in a
-        file; or "layer:" and the name.
+        What the manifest knows it by: the full path, with the name of the image in brackets where
+        it is one of several in a file; or "layer:" and the name.
     name : str
         What it is called in messages: the same with the path as it was given, or the layer's name.
     place : PurePosixPath
@@ -67,15 +69,19 @@ class Source:
         return self.image if self.image is not None else open_image(self.path or "", self.within)
 
 
-def find_sources(inputs: Iterable[Input], output: str | Path | None = None, image: str | None = None) -> list[Source]:
-    """All images, each once, in the order given; those of a folder by name, and of a file of several all of them.
+def find_sources(
+    inputs: Iterable[Input], output: str | Path | None = None, image: str | None = None
+) -> list[Source]:
+    """All images, each once, in the order given; those of a folder by name, and of a file of
+    several all of them.
 
     Parameters
     ----------
     inputs : iterable of str, Path, FileImage or Micrograph
-        Files, or one image of a file; folders, with all that is in them; patterns such as ``"day*/*.tif"`` and
-        ``"scans/**/*.png"``; folders that are OME-Zarr, or lie in one; images in memory or lazy, with names. Of folders and
-        patterns, only what can be read is taken, and results keep the folders that are below them.
+        Files, or one image of a file; folders, with all that is in them; patterns such as
+        ``"day*/*.tif"`` and ``"scans/**/*.png"``; folders that are OME-Zarr, or lie in one; images
+        in memory or lazy, with names. Of folders and patterns, only what can be read is taken, and
+        results keep the folders that are below them.
     output : str or Path, optional
         A folder that is left out where it lies in a folder of inputs.
     image : str, optional
@@ -105,7 +111,8 @@ def find_sources(inputs: Iterable[Input], output: str | Path | None = None, imag
 
 
 def candidates(inputs: Iterable[str | Path], output: Path | None) -> dict[Path, Path]:
-    """Files that may be images, each with the folder below which its result keeps its folders; none where there are none yet.
+    """Files that may be images, each with the folder below which its result keeps its folders; none
+    where there are none yet.
 
     No file is opened. Those in the output folder are left out where it lies in a folder of inputs.
 
@@ -135,22 +142,32 @@ def candidates(inputs: Iterable[str | Path], output: Path | None) -> dict[Path, 
 
 
 def sources_in(path: Path, base: Path, image: str | None = None) -> list[Source]:
-    """The images of a file, as `find_sources` has them; never an error, which comes when they are read."""
+    """The images of a file, as `find_sources` has them; never an error, which comes when they are
+    read.
+    """
     return [_source(one, base) for one in listed_images(path, image)]
 
 
 def short_name(name: str) -> str:
-    """Of what a source is called what tells it from others: its file, or its OME-Zarr and the path in that."""
-    several = re.fullmatch(rf"(.*?{ending_pattern()})( \[.*\])", name, flags=re.IGNORECASE | re.DOTALL)
+    """Of what a source is called what tells it from others: its file, or its OME-Zarr and the path
+    in that.
+    """
+    several = re.fullmatch(
+        rf"(.*?{ending_pattern()})( \[.*\])", name, flags=re.IGNORECASE | re.DOTALL
+    )
     parts = PurePath(several[1] if several else name).parts
-    first = next((number for number, part in enumerate(parts) if part.lower().endswith(".zarr")), -1)
+    first = next(
+        (number for number, part in enumerate(parts) if part.lower().endswith(".zarr")), -1
+    )
     return "/".join(parts[first:]) + (several[2] if several else "")
 
 
 def _source(one: FileImage, base: Path) -> Source:
     """A source of a file, whose result keeps the folders that it has below `base`."""
     file, base = image_file(one).absolute(), base.absolute()
-    outer = file.relative_to(base).parent.parts if file != base and file.is_relative_to(base) else ()
+    outer = (
+        file.relative_to(base).parent.parts if file != base and file.is_relative_to(base) else ()
+    )
     key = str(FileImage(Path(os.path.realpath(one.path)), one.image))
     return Source(key, str(one), PurePosixPath(*outer, image_stem(one)), one.path, one.image)
 
@@ -165,12 +182,16 @@ def _handed_over(image: Micrograph, found: dict[str, Source]) -> Source:
 
 
 def _paths(given: str | Path, barred: Path | None) -> Iterator[tuple[Path, Path]]:
-    """The files that an input means, each with the folder below which its result keeps its folders."""
+    """The files that an input means, each with the folder below which its
+    result keeps its folders.
+    """
     path = local_path(given)
     if path.is_dir() and not is_image_folder(path) and path.suffix.lower() != ".zarr":
         files = [file for file in image_files(path) if not _barred(file, path, barred)]
         if not files:
-            raise FileError(f"{path} has no image in it; put files ending in {', '.join(readable())} there.")
+            raise FileError(
+                f"{path} has no image in it; put files ending in {', '.join(readable())} there."
+            )
         yield from ((file, path) for file in files)
     elif path.exists():
         yield path, path.parent
@@ -185,10 +206,14 @@ def _matching(pattern: Path, barred: Path | None) -> Iterator[tuple[Path, Path]]
     matches = [Path(match) for match in sorted(glob.glob(str(pattern), recursive=True))]  # noqa: PTH207
     files = [match for match in matches if is_readable(match.name) or match.is_dir()]
     inside = {file for file in files if _lies_in_zarr(file)}
-    zarrs = {file for file in files if file in inside or file.suffix.lower() == ".zarr" or is_zarr(file)}
+    zarrs = {
+        file for file in files if file in inside or file.suffix.lower() == ".zarr" or is_zarr(file)
+    }
     chosen: dict[Path, None] = {}
     for file in files:
-        if any(parent in zarrs for parent in file.parents) or (file in inside and not zarr_images(file)):
+        if any(parent in zarrs for parent in file.parents) or (
+            file in inside and not zarr_images(file)
+        ):
             continue
         is_folder = file.is_dir() and file not in zarrs
         chosen |= dict.fromkeys(image_files(file) if is_folder else [file])
@@ -211,7 +236,13 @@ def _until(parts: tuple[str, ...]) -> Iterator[str]:
 
 
 def _barred(file: Path, base: Path, output: Path | None) -> bool:
-    """Whether a file lies in the output folder and that in turn in the folder that is looked through."""
-    if output is None or output == (base := Path(os.path.realpath(base))) or not output.is_relative_to(base):
+    """Whether a file lies in the output folder and that in turn in the folder that is looked
+    through.
+    """
+    if (
+        output is None
+        or output == (base := Path(os.path.realpath(base)))
+        or not output.is_relative_to(base)
+    ):
         return False
     return Path(os.path.realpath(file)).is_relative_to(output)

@@ -69,14 +69,16 @@ class Product:
     warnings : tuple of str
         Sentences that the user should see.
     trust : dict or None
-        Where it was assessed, the verdict as `Verdict.document` has it, and a report lies beside it, see `report_name`. Empty
-        where it was to be assessed but could not be; None where that was not wished.
+        Where it was assessed, the verdict as `Verdict.document` has it, and a report lies beside
+        it, see `report_name`. Empty where it was to be assessed but could not be; None where that
+        was not wished.
     maps : tuple of str
         Names of the maps that lie beside it.
     rgb : bool
         Whether it is in colour.
     values : int
-        Of the image that this run took through the network, colours counted one by one; 0 where an earlier run did a part of it.
+        Of the image that this run took through the network, colours counted one by one; 0 where an
+        earlier run did a part of it.
     """
 
     place: str
@@ -160,7 +162,9 @@ def refusal(error: Exception, name: str) -> Refusal:
         case MemoryError():
             return Refusal(f"{name} does not fit into memory; close other programs.")
         case OSError():
-            return Refusal(f"{name} could not be restored: {(error.strerror or str(error)).lower()}.")
+            return Refusal(
+                f"{name} could not be restored: {(error.strerror or str(error)).lower()}."
+            )
     log.error("restoring %s failed", name, exc_info=error)
     what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
     return Refusal(f"{name} failed unexpectedly ({what}); see the log.")

@@ -1,4 +1,6 @@
-"""From an image to a whole result in its folder for work in progress: in memory, or block by block by way of OME-Zarr."""
+"""From an image to a whole result in its folder for work in progress: in memory, or block by block
+by way of OME-Zarr.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
+from napari_mdeblurgan.batch.item import (
+    Advanced,
+    Begun,
+    Ended,
+    Item,
+    Product,
+    Refusal,
+    Step,
+    refusal,
+)
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_maps
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.errors import need_torch
@@ -35,7 +46,9 @@ if TYPE_CHECKING:
 ASSESSING = 0.4  # of the work on a result that is assessed, about
 
 
-def make_here(items: list[Item], recipe: Recipe, folder: OutputFolder) -> Generator[Step, None, None]:
+def make_here(
+    items: list[Item], recipe: Recipe, folder: OutputFolder
+) -> Generator[Step, None, None]:
     """Make the results one after the other in this process; closing the generator ends the work.
 
     Raises
@@ -65,13 +78,18 @@ def refused(error: Exception, item: Item, place: Path, folder: OutputFolder) -> 
     found = refusal(error, item.source.name)
     reason = found.reason.replace(str(place), str(folder.path / item.output))
     plain = f"{place.name.removesuffix('.ome.tif')}.tif"  # as a single image would be advised
-    reason = reason.replace(f"write {plain} instead", "choose another format, such as TIFF (--format tiff)")
+    reason = reason.replace(
+        f"write {plain} instead", "choose another format, such as TIFF (--format tiff)"
+    )
     reason = reason.replace("let it end in .ome.zarr", "choose OME-Zarr (--format ome-zarr)")
     return dataclasses.replace(found, reason=reason)
 
 
-def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Generator[Progress, None, Product]:
-    """Make the result of one image; closing the generator ends the work, and what is in OME-Zarr is kept.
+def make_result(
+    image: Micrograph, recipe: Recipe, place: Path, job: str
+) -> Generator[Progress, None, Product]:
+    """Make the result of one image; closing the generator ends the work, and what is in OME-Zarr is
+    kept.
 
     Parameters
     ----------
@@ -101,10 +119,14 @@ def make_result(image: Micrograph, recipe: Recipe, place: Path, job: str) -> Gen
     is_whole = blockwise and clear_others(path, job)
     if recipe.trust or not is_whole:
         model = recipe.model_for(image).load()
-        made = yield from _made(carry_out(image, model, recipe.request(path, place, job)), recipe, place, made)
+        made = yield from _made(
+            carry_out(image, model, recipe.request(path, place, job)), recipe, place, made
+        )
     if path != place:
         whole = Progress(made.pixels, made.pixels, 0.0, made.pixels)
-        yield from told(attending(partial(write_from_zarr, path, place, image.name)), lambda _: whole)
+        yield from told(
+            attending(partial(write_from_zarr, path, place, image.name)), lambda _: whole
+        )
     return with_maps(made, place)
 
 
@@ -112,10 +134,16 @@ def with_maps(made: Product, place: Path) -> Product:
     """A product of which the maps are told that lie beside its result."""
     from napari_mdeblurgan.trust.maps import MAPS
 
-    return dataclasses.replace(made, maps=maps_beside(place, MAPS)) if made.trust and keeps_maps(place.name) else made
+    return (
+        dataclasses.replace(made, maps=maps_beside(place, MAPS))
+        if made.trust and keeps_maps(place.name)
+        else made
+    )
 
 
-def _made(steps: Steps, recipe: Recipe, place: Path, made: Product) -> Generator[Progress, None, Product]:
+def _made(
+    steps: Steps, recipe: Recipe, place: Path, made: Product
+) -> Generator[Progress, None, Product]:
     """The progress of a pipeline, of which an assessment is a part; and what it has made."""
     begin, share = 0.0, 1 - ASSESSING if recipe.trust else 1.0
     resumed = False
@@ -126,7 +154,11 @@ def _made(steps: Steps, recipe: Recipe, place: Path, made: Product) -> Generator
             except StopIteration as end:
                 found = end.value[1]
                 made = dataclasses.replace(made, values=0) if resumed else made
-                return made if found is None else dataclasses.replace(made, trust=verdict_on(found).document())
+                return (
+                    made
+                    if found is None
+                    else dataclasses.replace(made, trust=verdict_on(found).document())
+                )
             match step:
                 case Planned(plan):
                     made = product(place, plan)
@@ -138,8 +170,12 @@ def _made(steps: Steps, recipe: Recipe, place: Path, made: Product) -> Generator
                     yield dataclasses.replace(step, done=done, before=round(before * share))
 
 
-def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Generator[float, None, Scan | None]:
-    """The scan that makes an OME-Zarr; None where an earlier run has finished it. Yields as `opening` does."""
+def open_work(
+    image: Micrograph, recipe: Recipe, path: Path, job: str
+) -> Generator[float, None, Scan | None]:
+    """The scan that makes an OME-Zarr; None where an earlier run has finished it. Yields as
+    `opening` does.
+    """
     from napari_mdeblurgan.restoration.scan import opening
 
     if clear_others(path, job):
@@ -149,7 +185,9 @@ def open_work(image: Micrograph, recipe: Recipe, path: Path, job: str) -> Genera
 
 
 def clear_others(path: Path, job: str) -> bool:
-    """Remove what was made or begun for other jobs where an OME-Zarr is to be; gives whether it is whole already."""
+    """Remove what was made or begun for other jobs where an OME-Zarr is to be; gives whether it is
+    whole already.
+    """
     if _job_of(path) == job:
         return True
     growing = path.with_name(path.name + PARTIAL)
@@ -174,7 +212,9 @@ def product(place: Path, plan: RestorationPlan) -> Product:
 
 
 def known_product(place: Path, image: Micrograph, recipe: Recipe) -> Product:
-    """What an earlier run has made of an image at `place`; where it did so is not known any more."""
+    """What an earlier run has made of an image at `place`; where it did so is
+    not known any more.
+    """
     model = recipe.model_for(image)
     colours = image.data.shape[-1] if image.rgb else 1
     return Product(
@@ -192,7 +232,8 @@ def zarr_path(place: Path) -> Path:
 
 
 def write_from_zarr(path: Path, place: Path, name: str) -> None:
-    """Write the result of a large image, called `name`, from the OME-Zarr that it grew in, and its maps; it can be stopped.
+    """Write the result of a large image, called `name`, from the OME-Zarr that it grew in, and its
+    maps; it can be stopped.
 
     Raises
     ------

@@ -1,7 +1,9 @@
-"""The manifest of an output folder: a line for every image that was restored or could not be, in the order of events.
+"""The manifest of an output folder: a line for every image that was restored or could not be, in
+the order of events.
 
-Lines are JSON, only ever appended, and safe on disk before the result that they tell of gets its name: a line and a result
-that fits to it make an image done. A line that a killed run has left unfinished counts as not there.
+Lines are JSON, only ever appended, and safe on disk before the result that they tell of gets its
+name: a line and a result that fits to it make an image done. A line that a killed run has left
+unfinished counts as not there.
 """
 
 from __future__ import annotations
@@ -198,7 +200,9 @@ class Manifest:
                 os.fsync(file.fileno())
         except OSError as error:
             self._torn = True
-            raise FileError(f"{self.path} cannot be written: {reason_of(error, self.path.parent)}.") from error
+            raise FileError(
+                f"{self.path} cannot be written: {reason_of(error, self.path.parent)}."
+            ) from error
 
     def _take(self, entry: Made | Failed) -> None:
         key = entry.input, entry.output
@@ -214,7 +218,9 @@ class Manifest:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise FileError(f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}.") from error
+            raise FileError(
+                f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}."
+            ) from error
         self._torn = bool(content) and not content.endswith(b"\n")
         for line in content.splitlines():
             try:
@@ -225,14 +231,19 @@ class Manifest:
                 continue
             if document.get("event") == "manifest" and document.get("version") != FORMAT["version"]:
                 raise FileError(
-                    f"{self.path} is of another version of the plugin; update it, or choose another folder."
+                    f"{self.path} is of another version of the plugin; update it, or choose "
+                    "another folder."
                 )
             yield document
 
 
 def _entry(document: dict[str, Any]) -> Made | Failed:
     kind: type[Made] | type[Failed] = {"made": Made, "failed": Failed}[document["event"]]
-    told = {each.name: document[each.name] for each in fields(kind) if each.name in document or each.default is MISSING}
+    told = {
+        each.name: document[each.name]
+        for each in fields(kind)
+        if each.name in document or each.default is MISSING
+    }
     return _checked(kind(**told))
 
 
@@ -240,7 +251,9 @@ def _checked(entry: Made | Failed) -> Made | Failed:
     """Refuse what would lead out of the output folder, or is not what it should be."""
     if not isinstance(entry.input, str):
         raise ValueError("not a name")
-    if isinstance(entry, Made) and not (isinstance(entry.mark, str) and isinstance(entry.size, int)):
+    if isinstance(entry, Made) and not (
+        isinstance(entry.mark, str) and isinstance(entry.size, int)
+    ):
         raise ValueError("not a mark")
     if isinstance(entry, Made) and not isinstance(entry.trust, dict | None):
         raise ValueError("not a verdict")
@@ -258,7 +271,13 @@ def _within(name: object) -> str:
     if not isinstance(name, str):
         raise ValueError("not a name")
     path = PurePosixPath(name)
-    outside = path.is_absolute() or ".." in path.parts or not path.parts or "\\" in name or ":" in path.parts[0]
+    outside = (
+        path.is_absolute()
+        or ".." in path.parts
+        or not path.parts
+        or "\\" in name
+        or ":" in path.parts[0]
+    )
     if outside or "\0" in name:
         raise ValueError(f"{name} is not within the folder")
     return name

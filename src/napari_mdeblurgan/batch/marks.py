@@ -1,4 +1,6 @@
-"""What results are known by, so that none from elsewhere that took the name is taken for one, or replaced."""
+"""What results are known by, so that none from elsewhere that took the name is taken for one, or
+replaced.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ SAMPLE_BYTES = 65_536
 def mark_of(path: Path) -> str | None:
     """What a result is known by; None if there is nothing of that name.
 
-    Of a file its size, its time of change in ns, and a digest of its ends and of samples between; of an OME-Zarr a digest of
-    its metadata.
+    Of a file its size, its time of change in ns, and a digest of its ends and of samples between;
+    of an OME-Zarr a digest of its metadata.
     """
     try:
         if path.is_dir():
@@ -31,7 +33,8 @@ def mark_of(path: Path) -> str | None:
 
 
 def is_known(path: Path, marks: Iterable[str]) -> bool:
-    """Whether a result is one of those that were marked. One that was copied has another time of change, but the same content.
+    """Whether a result is one of those that were marked. One that was copied has another time of
+    change, but the same content.
 
     Earlier versions marked files by their sizes alone.
     """

@@ -11,19 +11,24 @@ from pathlib import Path, PurePosixPath
 
 from napari_mdeblurgan.batch.inputs import Source
 
-LONGEST = 180  # bytes of a name before its suffix; file systems take 255 with it, and temporary names are longer
+# bytes of a name before its suffix; file systems take 255 with it, and temporary names are longer
+LONGEST = 180
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')
 
 
 def name_results(
-    sources: Sequence[Source], suffix: str, folder: Path, known: Mapping[str, str], taken: Iterable[str] = ()
+    sources: Sequence[Source],
+    suffix: str,
+    folder: Path,
+    known: Mapping[str, str],
+    taken: Iterable[str] = (),
 ) -> dict[str, str]:
     """A name for every result, relative to the output folder, with "/" between its parts.
 
-    Names that differ only in case or in the way that accents are written count as the same. Where two images would get the
-    same name, or an image the name of an input, the later one has "-2", "-3", … added. Characters that some file system
-    does not allow become "_".
+    Names that differ only in case or in the way that accents are written count as the same. Where
+    two images would get the same name, or an image the name of an input, the later one has "-2",
+    "-3", … added. Characters that some file system does not allow become "_".
 
     Parameters
     ----------
@@ -44,7 +49,9 @@ def name_results(
         By the sources' keys.
     """
     root = os.path.realpath(folder)
-    inputs = {_folded(os.path.realpath(source.path)) for source in sources if source.path is not None}
+    inputs = {
+        _folded(os.path.realpath(source.path)) for source in sources if source.path is not None
+    }
     used = {_folded(name) for name in (*known.values(), *taken)}
     names: dict[str, str] = {}
     for source in sources:

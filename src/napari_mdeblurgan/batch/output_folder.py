@@ -1,4 +1,6 @@
-"""The output folder of a batch: held by one batch at a time, and results get their names in it once they are whole."""
+"""The output folder of a batch: held by one batch at a time, and results get their names in it once
+they are whole.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +29,20 @@ REPLACED = "replaced"
 REPORT = ".html"
 OF_A_RUN = re.compile(r"[0-9a-f]{8}")  # the folder that workers of a cluster write small results to
 RESUMABLE = (".zarr", ".zarr" + PARTIAL)
-NO_SECOND_NAME = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV, errno.EACCES}
+NO_SECOND_NAME = {
+    errno.EPERM,
+    errno.ENOSYS,
+    errno.EOPNOTSUPP,
+    errno.ENOTSUP,
+    errno.EMLINK,
+    errno.EXDEV,
+    errno.EACCES,
+}
 
 
 class OutputFolder:
-    """A folder that one batch holds from now on, until `close` or the end of the process, however it ends.
+    """A folder that one batch holds from now on, until `close` or the end of the process, however
+    it ends.
 
     Attributes
     ----------
@@ -47,8 +58,8 @@ class OutputFolder:
     Raises
     ------
     FileError
-        If the folder cannot be made or written to, another batch holds it, or what is to hold its work is a link or another
-        user's.
+        If the folder cannot be made or written to, another batch holds it, or what is to hold its
+        work is a link or another user's.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +85,8 @@ class OutputFolder:
         return self.work / workplace_name(output) / output.rpartition("/")[2]
 
     def clean(self) -> None:
-        """Remove what killed runs have left, but for OME-Zarr on its way, which the same image is gone on with.
+        """Remove what killed runs have left, but for OME-Zarr on its way, which the same image is
+        gone on with.
 
         Nothing but what the manifest says was begun.
         """
@@ -92,7 +104,9 @@ class OutputFolder:
         return is_known(self.path / output, marks)
 
     def holds(self, work: str, mark: str) -> bool:
-        """Whether a result that lacks but its name is where the manifest says that it was made, and not behind a link."""
+        """Whether a result that lacks but its name is where the manifest says that it was made, and
+        not behind a link.
+        """
         folder, _, name = work.rpartition("/")
         within = name in self._own.names(*folder.split("/")) if folder else False
         return within and not is_link(self.work / work) and is_known(self.work / work, {mark})
@@ -132,12 +146,15 @@ class OutputFolder:
                 made.replace(final)
             flush_folder(final.parent)
         except OSError as error:
-            raise FileError(f"{final} cannot be written: {reason_of(error, final.parent)}.") from error
+            raise FileError(
+                f"{final} cannot be written: {reason_of(error, final.parent)}."
+            ) from error
         self.forget(output)
         return final
 
     def place_report(self, made: Path, output: str, replacing: bool) -> None:
-        """Give the report of a result its name, where there is one; else remove that of what the result takes the place of.
+        """Give the report of a result its name, where there is one; else remove that of what the
+        result takes the place of.
 
         Parameters
         ----------
@@ -163,10 +180,15 @@ class OutputFolder:
             elif replacing:
                 final.unlink(missing_ok=True)
         except OSError as error:
-            raise FileError(f"{final} cannot be written: {reason_of(error, final.parent)}.") from error
+            raise FileError(
+                f"{final} cannot be written: {reason_of(error, final.parent)}."
+            ) from error
 
-    def place_maps(self, made: Path, output: str, names: Sequence[str], own: Collection[str], overwrite: bool) -> None:
-        """Give the maps of a result their names, and remove those of what the result takes the place of.
+    def place_maps(
+        self, made: Path, output: str, names: Sequence[str], own: Collection[str], overwrite: bool
+    ) -> None:
+        """Give the maps of a result their names, and remove those of what the result takes the
+        place of.
 
         Parameters
         ----------
@@ -177,7 +199,8 @@ class OutputFolder:
         names : sequence of str
             Of its maps, without their folder.
         own : collection of str
-            Names of maps of earlier results: they may be replaced, and go where the result has no such map.
+            Names of maps of earlier results: they may be replaced, and go where the result has no
+            such map.
         overwrite : bool
             Whether any others may be replaced as well.
 
@@ -197,7 +220,9 @@ class OutputFolder:
                     else:
                         _name_first(beside, final)
             except OSError as error:
-                raise FileError(f"{final} cannot be written: {reason_of(error, final.parent)}.") from error
+                raise FileError(
+                    f"{final} cannot be written: {reason_of(error, final.parent)}."
+                ) from error
 
     def write(self, name: str, content: bytes) -> Path:
         """Write a file of the batch's own, in place of the one that is there.
@@ -235,7 +260,9 @@ class OutputFolder:
         self._clear(output, RESUMABLE)
 
     def _clear(self, output: str, kept: tuple[str, ...]) -> None:
-        """Remove from the folder for a result what is made there; what else lies in it stays, and the folder with it."""
+        """Remove from the folder for a result what is made there; what else lies in it stays, and
+        the folder with it.
+        """
         folder, name = workplace_name(output), output.rpartition("/")[2]
         for parts in self._made(folder, name):
             if not parts[-1].endswith(kept or "/"):
@@ -247,7 +274,15 @@ class OutputFolder:
 
     def _made(self, folder: str, name: str) -> Iterator[tuple[str, ...]]:
         """What lies in the folder for a result of that name and is made there by a batch."""
-        ours = {name, report_name(name), *map_names(name), name + PARTIAL, GROWN, GROWN + PARTIAL, REPLACED}
+        ours = {
+            name,
+            report_name(name),
+            *map_names(name),
+            name + PARTIAL,
+            GROWN,
+            GROWN + PARTIAL,
+            REPLACED,
+        }
         for each in self._own.names(folder):
             if each in ours or PART.fullmatch(each):
                 yield folder, each
@@ -270,7 +305,9 @@ def report_name(output: str) -> str:
 
 
 def keeps_maps(output: str) -> bool:
-    """Whether the maps of a result lie beside it: of an OME-TIFF, as no other result of a batch can have such a name."""
+    """Whether the maps of a result lie beside it: of an OME-TIFF, as no other result of a batch can
+    have such a name.
+    """
     return output.endswith(".ome.tif")
 
 
@@ -299,7 +336,10 @@ def _name_first(made: Path, final: Path) -> None:
     FileError
         If something has taken the name meanwhile.
     """
-    taken = f"{final} is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
+    taken = (
+        f"{final} is there already, from elsewhere; move it away, or let it be overwritten "
+        "(--overwrite)."
+    )
     try:
         if os.path.lexists(final):
             raise FileError(taken)
@@ -307,7 +347,9 @@ def _name_first(made: Path, final: Path) -> None:
             made.rename(final)
             return
         try:
-            os.link(made, final, follow_symlinks=False)  # which replaces nothing, not even what has just come
+            os.link(
+                made, final, follow_symlinks=False
+            )  # which replaces nothing, not even what has just come
         except FileExistsError:
             raise
         except (OSError, NotImplementedError) as error:

@@ -79,14 +79,15 @@ class BatchProgress:
     current : tuple of str
         Names of the images that are being restored.
     fraction : float
-        Of all the work, by the sizes of the images: 0 at the start, 1 at the end; what earlier runs have done counts.
+        Of all the work, by the sizes of the images: 0 at the start, 1 at the end; what earlier runs
+        have done counts.
     pixels : int
         Pixels of results made in this run.
     seconds : float
         Since this run began.
     mpix_per_s : float or None
-        Megapixels of results per second so far in this run, less the time until its first image began; None while there
-        is no rate.
+        Megapixels of results per second so far in this run, less the time until its first image
+        began; None while there is no rate.
     remaining_s : float or None
         Seconds still to go at the rate so far; None while there is none.
     workers : int or None
@@ -172,17 +173,28 @@ class Meter:
     @property
     def remaining_s(self) -> float | None:
         """Seconds to go, as what is left is to what has been done in this run."""
-        seconds, own = self._working_s, self._own_bytes + sum(each.own_bytes for each in self._under_way.values())
-        return seconds * (1 - self.fraction) * self.total_bytes / own if own > 0 and seconds > STEADY_S else None
+        seconds, own = (
+            self._working_s,
+            self._own_bytes + sum(each.own_bytes for each in self._under_way.values()),
+        )
+        return (
+            seconds * (1 - self.fraction) * self.total_bytes / own
+            if own > 0 and seconds > STEADY_S
+            else None
+        )
 
     @property
     def _working_s(self) -> float:
-        return time.perf_counter() - (self.start if self._working_since is None else self._working_since)
+        return time.perf_counter() - (
+            self.start if self._working_since is None else self._working_since
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """How far an image has come: bytes of it in all and in this run, and pixels of its result made in this run."""
+    """How far an image has come: bytes of it in all and in this run, and pixels of its result made
+    in this run.
+    """
 
     done_bytes: float = 0.0
     own_bytes: float = 0.0

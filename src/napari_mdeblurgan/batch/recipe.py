@@ -1,4 +1,6 @@
-"""What makes a result what it is: models and settings, in a form that can be sent to other machines."""
+"""What makes a result what it is: models and settings, in a form that can be sent to other
+machines.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ VERSION = 1  # of what is done with an image; another one makes all results anew
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model by the name or the path of its file, and the digest of its weights, so that it is the same everywhere.
+    """A model by the name or the path of its file, and the digest of its weights, so that it is the
+    same everywhere.
 
     Attributes
     ----------
@@ -92,12 +95,17 @@ class Recipe:
 
     def options(self) -> dict[str, Any]:
         """For `make_plan`; what is left to the image is not named."""
-        chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
+        chosen: dict[str, Any] = {
+            "tile": self.tile,
+            "device": self.device,
+            "precision": self.precision,
+        }
         chosen |= {} if self.softness == "auto" else {"softness": self.softness}
         return chosen if self.output_scale is None else chosen | {"output_scale": self.output_scale}
 
     def request(self, path: Path, place: Path, job: str) -> Request:
-        """What is to become of an image, at `path`; `place` is that of its result, beside which report and maps are written.
+        """What is to become of an image, at `path`; `place` is that of its result, beside which
+        report and maps are written.
 
         Nothing of it tells the time.
         """
@@ -190,7 +198,8 @@ def _loaded(file: ModelFile) -> Model:
     model = load_model(file.name)
     if model.card.weights_sha256 != file.weights_sha256:
         raise ModelError(
-            f"The model {file.name} is another one than when the batch began; start it again, with the same model "
+            f"The model {file.name} is another one than when the batch began; start it again, "
+            "with the same model "
             "everywhere."
         )
     return model

@@ -1,4 +1,6 @@
-"""A batch from its beginning to its end: what is missing is made, results get their names, the manifest says so."""
+"""A batch from its beginning to its end: what is missing is made, results get their names, the
+manifest says so.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,26 @@ from typing import Any
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Input, Source, find_sources
-from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Product, Refusal, Step, refusal
+from napari_mdeblurgan.batch.item import (
+    Advanced,
+    Begun,
+    Ended,
+    Item,
+    Product,
+    Refusal,
+    Step,
+    refusal,
+)
 from napari_mdeblurgan.batch.making import make_here
 from napari_mdeblurgan.batch.manifest import Failed, Made, Manifest, Record
 from napari_mdeblurgan.batch.marks import mark_of
 from napari_mdeblurgan.batch.naming import name_results
-from napari_mdeblurgan.batch.output_folder import OutputFolder, map_names, report_name, workplace_name
+from napari_mdeblurgan.batch.output_folder import (
+    OutputFolder,
+    map_names,
+    report_name,
+    workplace_name,
+)
 from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Meter, Success
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
@@ -26,12 +42,15 @@ from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.trust.verdict import Verdict, verdict_from
 
-ELSEWHERE = "is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
+ELSEWHERE = (
+    "is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
+)
 
 
 @dataclass
 class Batch:
-    """A batch that holds its output folder; made by `open_batch`, used in a ``with`` block or closed by hand.
+    """A batch that holds its output folder; made by `open_batch`, used in a ``with`` block or
+    closed by hand.
 
     Attributes
     ----------
@@ -48,11 +67,13 @@ class Batch:
     notes : tuple of str
         What the user should know from the beginning, one sentence each.
     summary : Path or None
-        The page with the table of all images, once it was written: when the work ends, or is cancelled.
+        The page with the table of all images, once it was written: when the work ends, or is
+        cancelled.
     summary_problem : str
         Why it could not be written, in one sentence.
     patient : bool
-        Whether an image that changes while it is restored is no failure, but one of `postponed`, to be taken again later.
+        Whether an image that changes while it is restored is no failure, but one of `postponed`, to
+        be taken again later.
     postponed : list of Item
         Those of the last `work`.
     """
@@ -76,15 +97,17 @@ class Batch:
         return self.folder.notes
 
     def steps(self) -> Generator[BatchProgress, None, None]:
-        """Make what is missing; yields at the start, whenever an image begins or ends, and after every tile.
+        """Make what is missing; yields at the start, whenever an image begins or ends, and after
+        every tile.
 
-        Closing the generator ends the work; whatever is done is kept, and another batch goes on from there.
-        However it ends, the table of all images is written.
+        Closing the generator ends the work; whatever is done is kept, and another batch goes on
+        from there. However it ends, the table of all images is written.
 
         Raises
         ------
         MdeblurganError
-            In one sentence, where no image can be restored any more: the disk is full, the cluster is gone.
+            In one sentence, where no image can be restored any more: the disk is full, the cluster
+            is gone.
         """
         try:
             yield from self.work()
@@ -111,7 +134,8 @@ class Batch:
             self.summary_problem = str(error)
 
     def take(self, sources: list[Source]) -> None:
-        """Have `work` see to these images next; those among them that it has seen to before are seen to anew.
+        """Have `work` see to these images next; those among them that it has seen to before are
+        seen to anew.
 
         Raises
         ------
@@ -128,7 +152,9 @@ class Batch:
     def work(self) -> Generator[BatchProgress, None, None]:
         """The same as `steps`, but for the table."""
         self.postponed = []
-        before = sum(item.seen.size for item in self.items) - sum(item.seen.size for item in self.todo)
+        before = sum(item.seen.size for item in self.items) - sum(
+            item.seen.size for item in self.todo
+        )
         meter = Meter(sum(item.seen.size for item in self.items), before)
         current: dict[str, str] = {}
         began: dict[str, float] = {}
@@ -184,7 +210,9 @@ class Batch:
         self.close()
 
     def _made(self) -> Generator[Step, None, None]:
-        """Results, one after the other or on a cluster; what may not be replaced is refused before it is made."""
+        """Results, one after the other or on a cluster; what may not be replaced is refused before
+        it is made.
+        """
         items = []
         for item in self.todo:
             if reason := self._in_the_way(item):
@@ -201,7 +229,9 @@ class Batch:
 
             yield Advanced(workers=0)
             if self._client is None:
-                self._client = self._lasting.enter_context(connected(self.settings.scheduler, self.settings.workers))
+                self._client = self._lasting.enter_context(
+                    connected(self.settings.scheduler, self.settings.workers)
+                )
             try:
                 yield from make_there(items, self.recipe, self.folder, self._client)
             finally:
@@ -225,11 +255,18 @@ class Batch:
             return ""
         path = self.folder.path / item.output
         if record is not None and record.made is not None:
-            return f"{path} was changed since it was made; move it away, or let it be overwritten (--overwrite)."
+            return (
+                f"{path} was changed since it was made; move it away, or let it be overwritten "
+                "(--overwrite)."
+            )
         return f"{path} {ELSEWHERE}"
 
-    def _concluded(self, item: Item, outcome: Product | Refusal, seconds: float) -> Success | Failure | None:
-        """Give a result its name, or take note of a failure; None if it is to be taken again later."""
+    def _concluded(
+        self, item: Item, outcome: Product | Refusal, seconds: float
+    ) -> Success | Failure | None:
+        """Give a result its name, or take note of a failure; None if it is to
+        be taken again later.
+        """
         name = item.source.name
         if self.patient and _has_changed(item):
             self.folder.tidy(item.output)
@@ -240,7 +277,8 @@ class Batch:
             try:
                 if fingerprint(item.source) != item.seen:
                     raise FileError(
-                        f"{name} changed while it was being restored; start again to restore it as it is now."
+                        f"{name} changed while it was being restored; start again to restore it "
+                        "as it is now."
                     )
                 path = self._placed(item, outcome, seconds)
             except MdeblurganError as error:
@@ -259,14 +297,20 @@ class Batch:
                 )
         if outcome.stops:
             kept = f"{len(self.outputs)} results are there and are kept"
-            raise FileError(f"The disk of {self.folder.path} is full; make room and start again: {kept}.")
+            raise FileError(
+                f"The disk of {self.folder.path} is full; make room and start again: {kept}."
+            )
         self.folder.tidy(item.output)
-        self.folder.manifest.add(Failed(input=item.source.key, output=item.output, reason=outcome.reason))
+        self.folder.manifest.add(
+            Failed(input=item.source.key, output=item.output, reason=outcome.reason)
+        )
         self.failures.append(Failure(name, outcome.reason))
         return self.failures[-1]
 
     def _placed(self, item: Item, made: Product, seconds: float) -> Path:
-        """First the line in the manifest, then the name: where a run is killed in between, the next one ends it."""
+        """First the line in the manifest, then the name: where a run is killed in between, the next
+        one ends it.
+        """
         work = f"{workplace_name(item.output)}/{made.place}"
         if reason := self._in_the_way(item):
             raise FileError(reason)
@@ -292,12 +336,17 @@ class Batch:
         self.folder.manifest.add(entry)
         own = record.maps if record is not None else ()
         self.folder.place_report(self.folder.work / work, item.output, reported)
-        self.folder.place_maps(self.folder.work / work, item.output, made.maps, own, self.settings.overwrite)
+        self.folder.place_maps(
+            self.folder.work / work, item.output, made.maps, own, self.settings.overwrite
+        )
         return self.folder.place(self.folder.work / work, item.output, replacing)
 
 
-def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSettings | None = None) -> Batch:
-    """Find the images, name their results, see what is there already, and take hold of the output folder.
+def open_batch(
+    inputs: Iterable[Input], output: str | Path, settings: BatchSettings | None = None
+) -> Batch:
+    """Find the images, name their results, see what is there already, and take hold of the output
+    folder.
 
     Parameters
     ----------
@@ -311,8 +360,9 @@ def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSetti
     Raises
     ------
     MdeblurganError
-        In one sentence, if there is nothing to restore, the folder may not be written to or is held by another batch, a
-        model or a format is not known, or results of other settings would be replaced.
+        In one sentence, if there is nothing to restore, the folder may not be written to or is held
+        by another batch, a model or a format is not known, or results of other settings would be
+        replaced.
     """
     settings = settings or BatchSettings()
     recipe = settings.recipe()
@@ -327,7 +377,8 @@ def open_batch(inputs: Iterable[Input], output: str | Path, settings: BatchSetti
 
 
 def open_empty_batch(output: str | Path, settings: BatchSettings) -> Batch:
-    """Take hold of the output folder for images that are still to come; they are handed over by `Batch.take`.
+    """Take hold of the output folder for images that are still to come; they are handed over by
+    `Batch.take`.
 
     Raises
     ------
@@ -339,11 +390,15 @@ def open_empty_batch(output: str | Path, settings: BatchSettings) -> Batch:
     return Batch(folder, settings, recipe, (), [], patient=True)
 
 
-def _opened(sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe) -> Batch:
+def _opened(
+    sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe
+) -> Batch:
     own = results_in(folder.manifest, folder.path)
     sources = [source for source in sources if source.key not in own]
     if not sources:
-        raise FileError(f"All of the images are results of batches into {folder.path}; name others.")
+        raise FileError(
+            f"All of the images are results of batches into {folder.path}; name others."
+        )
     items, todo, outputs = _planned(sources, folder, settings, recipe)
     folder.clean()
     return Batch(folder, settings, recipe, tuple(items), todo, outputs)
@@ -354,17 +409,23 @@ def results_in(manifest: Manifest, folder: Path) -> set[str]:
     records, root = manifest.records, os.path.realpath(folder)
     made = [(output, each) for (_, output), each in records.items() if each.made]
     names = [output for output, _ in made]
-    names += [str(PurePosixPath(output).with_name(name)) for output, each in made for name in each.maps]
+    names += [
+        str(PurePosixPath(output).with_name(name)) for output, each in made for name in each.maps
+    ]
     return {os.path.join(root, *name.split("/")) for name in names}  # noqa: PTH118
 
 
 def _planned(
     sources: list[Source], folder: OutputFolder, settings: BatchSettings, recipe: Recipe
 ) -> tuple[list[Item], list[Item], list[Path]]:
-    """The images with the names of their results, those that are to be made, and the results that are there."""
+    """The images with the names of their results, those that are to be made, and the results that
+    are there.
+    """
     records = folder.manifest.records
     taken = [output for _, output in records]
-    names = name_results(sources, recipe.suffix, folder.path, folder.manifest.outputs(recipe.suffix), taken)
+    names = name_results(
+        sources, recipe.suffix, folder.path, folder.manifest.outputs(recipe.suffix), taken
+    )
     items, todo, outputs, others = [], [], [], 0
     for source in sources:
         name = names[source.key]
@@ -386,7 +447,8 @@ def _planned(
             others += folder.has(name, record.marks)
     if others and not settings.overwrite:
         raise FileError(
-            f"{folder.path} holds {others} results of another model or other settings; choose another folder, or let them be "
+            f"{folder.path} holds {others} results of another model or other settings; choose "
+            "another folder, or let them be "
             "overwritten (--overwrite)."
         )
     return items, todo, outputs

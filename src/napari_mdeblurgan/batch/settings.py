@@ -30,7 +30,8 @@ class BatchSettings:
     overwrite : bool
         Replace files that are there and that no batch with the same settings has made.
     trust : bool
-        Assess every result, and keep what was found out about it with the result, with a report beside it, and maps.
+        Assess every result, and keep what was found out about it with the result, with a report
+        beside it, and maps.
     retry_failed : bool
         Do only what failed in an earlier run.
     scheduler : str or None
@@ -70,7 +71,9 @@ class BatchSettings:
         from napari_mdeblurgan.restoration.output_scale import output_factor
 
         if self.format not in FORMATS:
-            raise FileError(f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}.")
+            raise FileError(
+                f"There is no format {self.format!r}; choose one of {', '.join(FORMATS)}."
+            )
         rgb_model, grey_model = model_file(self.rgb_model), model_file(self.grey_model)
         for model in (rgb_model, grey_model):
             output_factor(self.output_scale, model)

@@ -1,4 +1,6 @@
-"""The table of a batch: what became of every image of an output folder, the worst first, for a spreadsheet and as a page."""
+"""The table of a batch: what became of every image of an output folder, the worst first, for a
+spreadsheet and as a page.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,12 @@ COLUMNS = {
     "file": "the image",
     "result": "in the output folder",
     "report": "on how far to trust it, in the output folder",
-    "blur_px": "σ of the image's blur, in its pixels; of several channels the largest, as in the next three",
+    "blur_px": "σ of the image's blur, in its pixels; of several channels the largest, as in the "
+    "next three",
     "noise_percent": "σ of the image's noise at half brightness, of the intensity range",
     "error_percent": "± of the signal, for nine of ten pixels outside the background",
-    "error_grey_levels": "the same in grey levels; where no background can be told, over the whole image",
+    "error_grey_levels": "the same in grey levels; where no background can be told, over the "
+    "whole image",
     "differing_percent": "of the pixels in which the result differs from the image",
     "verdict": "good, caution, poor, failed, or empty where nothing was assessed",
     "words": "the verdict in words, or why it failed",
@@ -76,7 +80,9 @@ class Row:
 
     @property
     def figures(self) -> Figures:
-        """Blur in px, noise and error in percent, error in grey levels, what differs in percent; None where one is not known."""
+        """Blur in px, noise and error in percent, error in grey levels, what differs in percent;
+        None where one is not known.
+        """
         if self.verdict is None:
             return None, None, None, None, None
         found = self.verdict
@@ -136,7 +142,8 @@ def table_text(rows: Sequence[Row]) -> str:
 
 
 def write_summary(folder: OutputFolder, images: Iterable[str] = ()) -> Path | None:
-    """Write table and page of an output folder; where the page is, None if there is nothing to tell.
+    """Write table and page of an output folder; where the page is, None if there is nothing to
+    tell.
 
     Parameters
     ----------
@@ -155,7 +162,9 @@ def write_summary(folder: OutputFolder, images: Iterable[str] = ()) -> Path | No
     rows = rows_of(folder.manifest, folder.path, images)
     if not rows:
         return None
-    folder.write(TABLE, table_text(rows).encode("utf-8-sig"))  # so that a spreadsheet sees that it is UTF-8
+    folder.write(
+        TABLE, table_text(rows).encode("utf-8-sig")
+    )  # so that a spreadsheet sees that it is UTF-8
     return folder.write(PAGE, page_of(rows, folder.path).encode())
 
 

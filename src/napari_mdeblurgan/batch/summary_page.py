@@ -1,4 +1,6 @@
-"""The table of a batch as a page: one file, nothing outside it, and what is in it of strangers is shown and never run."""
+"""The table of a batch as a page: one file, nothing outside it, and what is in it of strangers is
+shown and never run.
+"""
 
 from __future__ import annotations
 
@@ -25,39 +27,56 @@ HEADINGS = (  # words, unit, what they mean
     (
         "Blur",
         "σ, px",
-        "Blur found in the image, in its pixels; of several channels the largest, as in the next columns",
+        "Blur found in the image, in its pixels; of several channels the largest, as in the next "
+        "columns",
     ),
-    ("Noise", "% of range", "Standard deviation of the image's noise at half brightness, of the intensity range"),
-    ("Error", "±% of signal", "Nine of ten pixels outside the background are predicted to be as close to the truth"),
+    (
+        "Noise",
+        "% of range",
+        "Standard deviation of the image's noise at half brightness, of the intensity range",
+    ),
+    (
+        "Error",
+        "±% of signal",
+        "Nine of ten pixels outside the background are predicted to be as close to the truth",
+    ),
     (
         "Differs",
         "% of pixels",
-        "Where the result, blurred again, differs from the image by more than three times the noise",
+        "Where the result, blurred again, differs from the image by more than three times the "
+        "noise",
     ),
     ("Verdict", "", "All of it in one line; it leads to the report"),
     ("Time", "s", "That the restoration took"),
 )
 FAILED_COLOUR = "#999999"
 STYLE = """
-:root { color-scheme: light dark; --line: #ddd; --text: #222; --back: #fff; --dim: #666; --link: #0060a0; }
+:root { color-scheme: light dark; --line: #ddd; --text: #222; --back: #fff; --dim: #666;
+  --link: #0060a0; }
 @media (prefers-color-scheme: dark) {
   :root { --line: #444; --text: #ddd; --back: #1c1c1c; --dim: #aaa; --link: #7cc0f0; } }
 body { font: 15px/1.4 sans-serif; color: var(--text); background: var(--back); margin: 20px; }
-h1 { font-size: 22px; margin: 0 0 2px; } p { margin: 4px 0 12px; } p.dim, small { color: var(--dim); }
+h1 { font-size: 22px; margin: 0 0 2px; } p { margin: 4px 0 12px; }
+p.dim, small { color: var(--dim); }
 a { color: var(--link); } table { border-collapse: collapse; width: 100%; }
 th { position: sticky; top: 0; background: var(--back); text-align: left; vertical-align: bottom; }
-th button { all: unset; cursor: pointer; font-weight: bold; padding: 4px 0; } th button:focus-visible { outline: 2px solid; }
-th[aria-sort=ascending] button::after { content: " \\25B2"; } th[aria-sort=descending] button::after { content: " \\25BC"; }
+th button { all: unset; cursor: pointer; font-weight: bold; padding: 4px 0; }
+th button:focus-visible { outline: 2px solid; }
+th[aria-sort=ascending] button::after { content: " \\25B2"; }
+th[aria-sort=descending] button::after { content: " \\25BC"; }
 td, th { padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td { overflow-wrap: anywhere; } td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td { overflow-wrap: anywhere; } td.n, th.n { text-align: right; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
 span.s { color: #000; padding: 0 6px; margin-right: 6px; white-space: nowrap; }
 @media print { th { position: static; } }
 """
 SCRIPT = """
-const table = document.querySelector("table"), body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
+const table = document.querySelector("table"), body = table.tBodies[0],
+  heads = [...table.tHead.rows[0].cells];
 const worth = (row, at) => row.cells[at].dataset.v ?? row.cells[at].textContent;
 heads.forEach((head, at) => head.firstElementChild.addEventListener("click", () => {
-  const up = head.getAttribute("aria-sort") !== "ascending", numbers = head.classList.contains("n") || at === 6;
+  const up = head.getAttribute("aria-sort") !== "ascending",
+    numbers = head.classList.contains("n") || at === 6;
   heads.forEach((each) => each.removeAttribute("aria-sort"));
   head.setAttribute("aria-sort", up ? "ascending" : "descending");
   const sign = up ? 1 : -1;
@@ -104,7 +123,8 @@ def page_of(rows: Sequence[Row], folder: Path) -> str:
 def common_folder(rows: Sequence[Row]) -> str:
     """The folder that all files lie in; empty where there is none, or a layer is among them."""
     try:
-        folder = os.path.commonpath([os.path.dirname(row.file) for row in rows if os.path.isabs(row.file)])  # noqa: PTH117, PTH120
+        files = [row.file for row in rows if os.path.isabs(row.file)]  # noqa: PTH117
+        folder = os.path.commonpath([os.path.dirname(file) for file in files])  # noqa: PTH120
     except ValueError:
         return ""
     return "" if folder == os.path.dirname(folder) else folder  # noqa: PTH120
@@ -114,7 +134,10 @@ def _headings() -> Iterator[str]:
     for at, (words, unit, about) in enumerate(HEADINGS):
         kind = ' class="n"' if at in (2, 3, 4, 5, 7) else ""
         below = f"<br><small>{html.escape(unit)}</small>" if unit else ""
-        yield f'<th{kind} scope="col" title="{html.escape(about)}"><button>{words}</button>{below}</th>'
+        yield (
+            f'<th{kind} scope="col" '
+            f'title="{html.escape(about)}"><button>{words}</button>{below}</th>'
+        )
 
 
 def _row(row: Row, where: str, number: int) -> str:
@@ -135,7 +158,9 @@ def _row(row: Row, where: str, number: int) -> str:
 
 def _verdict(row: Row) -> str:
     if row.reason:
-        return f'<span class="s" style="background:{FAILED_COLOUR}">failed</span>{_shown(row.reason)}'
+        return (
+            f'<span class="s" style="background:{FAILED_COLOUR}">failed</span>{_shown(row.reason)}'
+        )
     if row.verdict is None:
         return _shown(row.words)
     sign, colour = SIGNS[row.verdict.level]
@@ -150,7 +175,9 @@ def _figure(value: float | None, digits: int) -> str:
 
 
 def _link(path: str, words: str) -> str:
-    """A link to a file beside the page; it begins with a dot, so that no name is taken for an address."""
+    """A link to a file beside the page; it begins with a dot, so that no name is taken for an
+    address.
+    """
     return f'<a href="./{quote(os.fsencode(path))}">{_shown(words)}</a>' if path else ""
 
 
@@ -160,9 +187,13 @@ def _counted(rows: Sequence[Row]) -> str:
     found = [f"{len(rows):,} image{'s' * (len(rows) != 1)}"]
     for level, (sign, colour) in SIGNS.items():
         if counts[level]:
-            found.append(f'<span class="s" style="background:{colour}">{sign}</span>{counts[level]:,}')
+            found.append(
+                f'<span class="s" style="background:{colour}">{sign}</span>{counts[level]:,}'
+            )
     if counts["failed"]:
-        found.append(f'<span class="s" style="background:{FAILED_COLOUR}">failed</span>{counts["failed"]:,}')
+        found.append(
+            f'<span class="s" style="background:{FAILED_COLOUR}">failed</span>{counts["failed"]:,}'
+        )
     if counts[""]:
         found.append(f"{counts['']:,} not assessed")
     return " &nbsp; ".join(found)

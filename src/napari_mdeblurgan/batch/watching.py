@@ -1,7 +1,8 @@
-"""A folder that is watched: what is written into it is restored as soon as it is whole, until somebody stops it.
+"""A folder that is watched: what is written into it is restored as soon as it is whole, until
+somebody stops it.
 
-The folder is looked at once in a while, which works on every file system, network drives included, where the notices of the
-operating system do not arrive.
+The folder is looked at once in a while, which works on every file system, network drives included,
+where the notices of the operating system do not arrive.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ HEARTBEAT_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Images that are restored next: the name of each, and whether its result is there already; verdicts on these by name."""
+    """Images that are restored next: the name of each, and whether its result is there already;
+    verdicts on these by name.
+    """
 
     images: tuple[tuple[str, bool], ...]
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
@@ -66,7 +69,8 @@ class _Seen:
 
 @dataclass
 class Watch:
-    """A batch that waits for more; made by `open_watch`, used in a ``with`` block or closed by hand.
+    """A batch that waits for more; made by `open_watch`, used in a ``with`` block or closed by
+    hand.
 
     Attributes
     ----------
@@ -77,20 +81,25 @@ class Watch:
     batch: Batch
     inputs: tuple[str | Path, ...]
     _seen: dict[Path, _Seen] = field(default_factory=dict)
-    _settled: dict[Path, Fingerprint] = field(default_factory=dict)  # files that are done, failed or not to be restored
+    _settled: dict[Path, Fingerprint] = field(
+        default_factory=dict
+    )  # files that are done, failed or not to be restored
     _sources: dict[Path, list[str]] = field(default_factory=dict)  # keys of a file's images
     _trouble: str = ""
 
     def steps(self) -> Generator[Found | BatchProgress | Waiting, None, None]:
-        """Restore what is there, then what comes; it ends only when it is closed. Yields several times a second.
+        """Restore what is there, then what comes; it ends only when it is closed. Yields several
+        times a second.
 
-        Closing the generator ends the work; what is done is kept, and another watch or batch goes on from
-        there. The table of all images is written whenever all that is whole is done, and at the end.
+        Closing the generator ends the work; what is done is kept, and another watch or batch goes
+        on from there. The table of all images is written whenever all that is whole is done, and at
+        the end.
 
         Raises
         ------
         MdeblurganError
-            In one sentence, where no image can be restored any more, or results of other settings would be replaced.
+            In one sentence, where no image can be restored any more, or results of other settings
+            would be replaced.
         """
         told = False
         try:
@@ -102,7 +111,9 @@ class Watch:
                     self.batch.take(ready)
                     missing = {item.source.key for item in self.batch.todo}
                     there = tuple((each.name, each.key not in missing) for each in ready)
-                    verdicts = self.batch.verdicts() if any(is_there for _, is_there in there) else {}
+                    verdicts = (
+                        self.batch.verdicts() if any(is_there for _, is_there in there) else {}
+                    )
                     yield Found(there, verdicts)
                     yield from self.batch.work()
                     self._take_back()
@@ -132,7 +143,8 @@ class Watch:
         return Waiting(len(self.batch.outputs), len(self.batch.failures), growing, self._trouble)
 
     def _ready(self) -> Generator[Waiting, None, list[Source]]:
-        """The images of all files that are whole and were not seen to as they are now, in the order of their names.
+        """The images of all files that are whole and were not seen to as they are now, in the order
+        of their names.
 
         Yields once in a while.
         """
@@ -140,7 +152,11 @@ class Watch:
             files = candidates(self.inputs, self.batch.folder.path)
             self._trouble = ""
         except (MdeblurganError, OSError) as error:  # a drive that is away for a while
-            self._trouble = str(error) if isinstance(error, FileError) else f"The folder cannot be read: {error}."
+            self._trouble = (
+                str(error)
+                if isinstance(error, FileError)
+                else f"The folder cannot be read: {error}."
+            )
             return []
         now, ready = time.monotonic(), []
         told = now
@@ -162,7 +178,11 @@ class Watch:
             if not is_whole(path) and still < PATIENCE_S:
                 continue
             self._settled[path] = stamp
-            own = results_in(self.batch.folder.manifest, self.batch.folder.path) if own is None else own
+            own = (
+                results_in(self.batch.folder.manifest, self.batch.folder.path)
+                if own is None
+                else own
+            )
             if os.path.realpath(path) in own or is_result(path):
                 continue
             sources = sources_in(path, base, self.batch.settings.image)
@@ -182,14 +202,16 @@ class Watch:
                 self._seen.pop(path, None)
 
 
-def open_watch(inputs: Iterable[str | Path], output: str | Path, settings: BatchSettings | None = None) -> Watch:
+def open_watch(
+    inputs: Iterable[str | Path], output: str | Path, settings: BatchSettings | None = None
+) -> Watch:
     """Begin to watch folders, and take hold of the output folder.
 
     Parameters
     ----------
     inputs : iterable of str or Path
-        Folders, or patterns such as ``"run*/*.tif"``; files that are named are restored again when they change. Results of
-        this program are never taken for images.
+        Folders, or patterns such as ``"run*/*.tif"``; files that are named are restored again when
+        they change. Results of this program are never taken for images.
     output : str or Path
         Folder for the results; it may lie in a folder that is watched, or be it.
     settings : BatchSettings, optional
@@ -209,7 +231,8 @@ def is_whole(path: Path) -> bool:
     """Whether all images of a file can be opened, and the pixels that come last be read."""
     try:
         return all(_ends(source) for source in sources_in(path, path.parent))
-    except Exception:  # whatever half a file leads the decoders to; once it is restored, that is said in a sentence
+    # whatever half a file leads the decoders to; once it is restored, that is said in a sentence
+    except Exception:
         return False
 
 

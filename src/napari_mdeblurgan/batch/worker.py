@@ -1,7 +1,9 @@
-"""What a worker of the cluster does: whole images where they are small, blocks of them where they are large.
+"""What a worker of the cluster does: whole images where they are small, blocks of them where they
+are large.
 
-Nothing of this is called but by the batch that runs on the cluster. Pixels of files never travel: a worker reads from the file
-itself and writes into the output folder, both of which must have the same path there.
+Nothing of this is called but by the batch that runs on the cluster. Pixels of files never travel: a
+worker reads from the file itself and writes into the output folder, both of which must have the
+same path there.
 """
 
 from __future__ import annotations
@@ -49,12 +51,16 @@ _HELD: list[Lock] = []
 
 
 def dask_setup(_: object) -> None:
-    """Called by dask when a worker of a local cluster starts: Ctrl-C on the terminal is for the command, which ends it."""
+    """Called by dask when a worker of a local cluster starts: Ctrl-C on the terminal is for the
+    command, which ends it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class OtherVersionError(Exception):
-    """A worker has another version of the package than the batch; the first argument is its version."""
+    """A worker has another version of the package than the batch; the first argument is its
+    version.
+    """
 
 
 def done_alike(version: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -92,7 +98,9 @@ def make_block(
     try:
         with _at_work(source.path if isinstance(source, FileImage) else None, store.path):
             image = source if isinstance(source, Part) else _opened(source, binning).data
-            pixels = restore_block(block, image, plan.on(own_device(wish)), model.load(), _limit_of(store.path))
+            pixels = restore_block(
+                block, image, plan.on(own_device(wish)), model.load(), _limit_of(store.path)
+            )
             store.write_block(block.index, block.y, block.x, pixels)
     except Exception as error:
         return refusal(error, name)
@@ -115,13 +123,17 @@ def write_large(path: Path, place: Path, name: str) -> Refusal | None:
     return None
 
 
-def assess_large(source: Source, recipe: Recipe, path: Path, place: Path, job: str) -> Judged | Refusal:
+def assess_large(
+    source: Source, recipe: Recipe, path: Path, place: Path, job: str
+) -> Judged | Refusal:
     """Assess the result of a large image, in the OME-Zarr that it grew in."""
     try:
         with _at_work(source.path, path):
             recipe = replace(recipe, device=own_device(recipe.device))
             image = recipe.opened(source)
-            steps = carry_out(image, recipe.model_for(image).load(), recipe.request(path, place, job))
+            steps = carry_out(
+                image, recipe.model_for(image).load(), recipe.request(path, place, job)
+            )
             _, found = finished(steps)
             assert found is not None
             return Judged(verdict_on(found).document())
@@ -130,21 +142,28 @@ def assess_large(source: Source, recipe: Recipe, path: Path, place: Path, job: s
 
 
 def own_device(wish: str) -> str:
-    """The device of this process: what is wished for, or of several GPUs one that no other worker of the machine has.
+    """The device of this process: what is wished for, or of several GPUs one that no other worker
+    of the machine has.
 
-    Where CUDA_VISIBLE_DEVICES lists one GPU, or another one first for every worker (as dask-cuda does), that is it.
+    Where CUDA_VISIBLE_DEVICES lists one GPU, or another one first for every worker (as dask-cuda
+    does), that is it.
     """
     from napari_mdeblurgan.restoration.device import available_devices
 
     if wish not in ("auto", "cuda"):
         return wish
     devices = [device for device in available_devices() if device.startswith("cuda")]
-    return _claimed(tuple((device, _identity(device)) for device in devices)) if len(devices) > 1 else wish
+    return (
+        _claimed(tuple((device, _identity(device)) for device in devices))
+        if len(devices) > 1
+        else wish
+    )
 
 
 @functools.cache
 def _claimed(devices: Sequence[tuple[str, str]]) -> str:
-    """The first device that no other worker has claimed, and hold of it for the length of this process.
+    """The first device that no other worker has claimed, and hold of it for the length of this
+    process.
 
     Where all are claimed, workers share.
     """
@@ -176,7 +195,8 @@ def _at_work(source: Path | None, folder: Path) -> Iterator[None]:
     for path in (source, folder.parent):
         if path is not None and not path.exists():
             raise FileError(
-                f"The worker on {socket.gethostname()} does not see {path}; inputs and results must be in folders that have "
+                f"The worker on {socket.gethostname()} does not see {path}; inputs and results "
+                "must be in folders that have "
                 "the same path on all machines."
             )
     _use_threads()
@@ -186,7 +206,9 @@ def _at_work(source: Path | None, folder: Path) -> Iterator[None]:
 
 @functools.cache
 def _use_threads() -> None:
-    """As many as the worker has: dask tells libraries to use one each, as its tasks run side by side, but ours take turns."""
+    """As many as the worker has: dask tells libraries to use one each, as its tasks run side by
+    side, but ours take turns.
+    """
     import torch
     from distributed import get_worker
 

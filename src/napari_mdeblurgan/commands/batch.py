@@ -50,12 +50,20 @@ class Unfinished(MdeblurganError):
 
 def batch(
     context: typer.Context,
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders, patterns, OME-Zarr.")],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results and their manifest.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Images, folders, patterns, OME-Zarr.")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the results and their manifest.")
+    ],
     model: Model = None,
     image: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of files of several images only this one. [all]", show_default=False),
+        typer.Option(
+            metavar="NAME",
+            help="Of files of several images only this one. [all]",
+            show_default=False,
+        ),
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.ome_tiff,
     device: Device = "auto",
@@ -66,25 +74,39 @@ def batch(
     output_scale: OutputScale = None,
     trust: Annotated[
         bool,
-        typer.Option("--trust", help="Assess each result: a verdict in it and in the table, report and maps with it."),
+        typer.Option(
+            "--trust",
+            help="Assess each result: a verdict in it and in the table, report and maps with it.",
+        ),
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Then restore what is written into the folder, until Ctrl-C.")
+        bool,
+        typer.Option("--watch", help="Then restore what is written into the folder, until Ctrl-C."),
     ] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Only what failed in an earlier run.")
+    ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files from elsewhere and results of other settings.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace files from elsewhere and results of other settings."
+        ),
     ] = False,
-    workers: Annotated[int | None, typer.Option(metavar="N", min=1, help="Run on N processes of this machine.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Run on N processes of this machine.")
+    ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Run on a dask.distributed cluster: tcp://HOST:8786.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Run on a dask.distributed cluster: tcp://HOST:8786."),
     ] = None,
 ) -> None:
     """Restore many images: whole folders, whole slides, any size.
 
-    The same command again does only what is missing, however the one before ended. What fails is named with its reason and the
-    rest goes on. Large images go block by block through little memory. Of files that hold several images (series, pages of other
-    sizes, wells and fields of a plate) all are restored, each under a name of its own. DIR keeps a table of all, the worst first.
+    The same command again does only what is missing, however the one before ended. What fails is
+    named with its reason and the rest goes on. Large images go block by block through little
+    memory. Of files that hold several images (series, pages of other sizes, wells and fields of a
+    plate) all are restored, each under a name of its own. DIR keeps a table of all, the worst
+    first.
 
     \b
     Examples:
@@ -154,11 +176,15 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
         except KeyboardInterrupt:
             _tell_summary(work)
             done = f"{len(work.outputs)} of {_count(len(work.items), 'image')}"
-            return f"interrupted; what is done is kept ({done}, in {output}), and the same command goes on from there."
+            return (
+                f"interrupted; what is done is kept ({done}, in {output}), and the same "
+                "command goes on from there."
+            )
         _tell_summary(work)
         if work.failures:
             raise Unfinished(
-                f"{len(work.failures)} of {_count(len(work.items), 'image')} failed, as said above; mend them and run it "
+                f"{len(work.failures)} of {_count(len(work.items), 'image')} failed, as said "
+                "above; mend them and run it "
                 "again with --retry-failed."
             )
         if work.items:
@@ -167,7 +193,8 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
 
 
 def watch_all(inputs: list[str], output: Path, settings: BatchSettings) -> None:
-    """Restore what is in folders and what comes into them, until somebody stops it, and show how it goes.
+    """Restore what is in folders and what comes into them, until somebody stops it, and show how it
+    goes.
 
     Raises
     ------
@@ -179,9 +206,14 @@ def watch_all(inputs: list[str], output: Path, settings: BatchSettings) -> None:
     from napari_mdeblurgan.batch import open_watch
 
     if settings.retry_failed:
-        raise WrongUse("--watch goes on until it is stopped and --retry-failed does what failed; choose one of them.")
+        raise WrongUse(
+            "--watch goes on until it is stopped and --retry-failed does what failed; choose one "
+            "of them."
+        )
     if all(Path(each).is_file() for each in inputs):
-        raise WrongUse(f"--watch waits for what is written into a folder; name one, not {inputs[0]}.")
+        raise WrongUse(
+            f"--watch waits for what is written into a folder; name one, not {inputs[0]}."
+        )
     _check(settings)
     try:
         opened = open_watch(inputs, output, settings)
@@ -212,7 +244,11 @@ def _without_waiting(steps: Iterator[Any]) -> Iterator[BatchProgress]:
     for step in steps:
         if isinstance(step, Waiting) and step.trouble != trouble:
             trouble = step.trouble
-            print(f"mdeblurgan: {trouble or 'the folder can be looked at again.'}", file=sys.stderr, flush=True)
+            print(
+                f"mdeblurgan: {trouble or 'the folder can be looked at again.'}",
+                file=sys.stderr,
+                flush=True,
+            )
         if isinstance(step, BatchProgress):
             yield step
 
@@ -228,7 +264,9 @@ def _check(settings: BatchSettings) -> None:
 
 
 def _tell_summary(work: Batch) -> None:
-    """Where the table is, if there is something to judge in it; it comes before what is said last."""
+    """Where the table is, if there is something to judge in it; it comes before
+    what is said last.
+    """
     if work.summary_problem:
         print(f"mdeblurgan: {work.summary_problem}", file=sys.stderr)
     elif work.summary is not None and work.settings.trust:
@@ -236,7 +274,9 @@ def _tell_summary(work: Batch) -> None:
 
 
 def _quieten() -> None:
-    """What the libraries of the cluster log when it is lost is said in one sentence by us; this process is ours alone."""
+    """What the libraries of the cluster log when it is lost is said in one sentence by us; this
+    process is ours alone.
+    """
     with contextlib.suppress(ImportError):
         import distributed  # noqa: F401 - which sets the levels of its loggers
 
@@ -265,7 +305,9 @@ def _with_lines(steps: Iterator[BatchProgress]) -> None:
 def _with_bar(steps: Iterator[BatchProgress]) -> None:
     from tqdm import tqdm
 
-    with tqdm(total=1.0, bar_format="{percentage:3.0f}%|{bar}| {desc}", dynamic_ncols=True, leave=False) as bar:
+    with tqdm(
+        total=1.0, bar_format="{percentage:3.0f}%|{bar}| {desc}", dynamic_ncols=True, leave=False
+    ) as bar:
         for step in steps:
             bar.set_description_str(f"{_numbers(step)}, {_current(step)}", refresh=False)
             bar.update(step.fraction - bar.n)
@@ -314,7 +356,11 @@ def _numbers(step: BatchProgress) -> str:
     if step.remaining_s is not None:
         minutes, seconds = divmod(round(step.remaining_s), 60)
         hours, minutes = divmod(minutes, 60)
-        text += f", {hours}:{minutes:02}:{seconds:02} to go" if hours else f", {minutes}:{seconds:02} to go"
+        text += (
+            f", {hours}:{minutes:02}:{seconds:02} to go"
+            if hours
+            else f", {minutes}:{seconds:02} to go"
+        )
     return text
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.storage.objective import Objective
 
-ENDING = tuple(  # signals by which a system, a terminal that closes, or CTRL_BREAK of Windows asks a process to end
+# signals by which a system, a terminal that closes, or CTRL_BREAK of Windows asks a process to end
+ENDING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
@@ -42,12 +43,16 @@ class WrongUse(MdeblurganError):
 
 @contextmanager
 def one_line_errors(context: typer.Context) -> Iterator[None]:
-    """Turn what goes wrong into one line and an exit code; with --debug, the traceback comes before it.
+    """Turn what goes wrong into one line and an exit code; with --debug, the traceback comes before
+    it.
 
     Being terminated is taken for Ctrl-C, so that nothing is left half-written.
     """
     try:
-        with ended_like_interrupted(), _shown_traceback() if context.obj else contextlib.nullcontext():
+        with (
+            ended_like_interrupted(),
+            _shown_traceback() if context.obj else contextlib.nullcontext(),
+        ):
             yield
     except WrongUse as error:
         fail(str(error), 2)
@@ -123,7 +128,9 @@ def fail(sentence: str, code: int) -> NoReturn:
 
 @contextmanager
 def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
-    """The first Ctrl-C, or other wish to end, calls `stop`; a second one ends the work at once. Gives those that came."""
+    """The first Ctrl-C, or other wish to end, calls `stop`; a second one ends the work at once.
+    Gives those that came.
+    """
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
 
@@ -147,11 +154,13 @@ def region_option(text: str | None, image: Micrograph, binning: int = 1) -> Regi
     Parameters
     ----------
     text : str or None
-        ``"100:612,200:712"``: start and stop along y and x, in pixels of the image; what is left out is its edge.
+        ``"100:612,200:712"``: start and stop along y and x, in pixels of the image; what is left
+        out is its edge.
     image : Micrograph
         As it is in the file.
     binning : int
-        By how many pixels it is binned afterwards: the part is then that of all binned pixels that lie in it, at least in part.
+        By how many pixels it is binned afterwards: the part is then that of all binned pixels that
+        lie in it, at least in part.
 
     Raises
     ------
@@ -165,10 +174,15 @@ def region_option(text: str | None, image: Micrograph, binning: int = 1) -> Regi
         raise WrongUse(f"--region {text!r} is not of the form Y:Y,X:X, such as 100:612,200:712.")
     rows, columns = (image.data.shape[image.axes.index(axis)] for axis in "YX")
     spans = []
-    for axis, first, last, length in zip("yx", found.groups()[::2], found.groups()[1::2], (rows, columns), strict=True):
+    for axis, first, last, length in zip(
+        "yx", found.groups()[::2], found.groups()[1::2], (rows, columns), strict=True
+    ):
         start, stop = int(first or 0), int(last or length)
         if not start < stop <= length:
-            raise WrongUse(f"--region {text!r} does not lie within the image, which has {length} pixels along {axis}.")
+            raise WrongUse(
+                f"--region {text!r} does not lie within the image, which has {length} pixels "
+                f"along {axis}."
+            )
         whole = length // binning
         spans.append((min(start // binning, whole - 1), min(-(-stop // binning), whole)))
     return spans[0], spans[1]
@@ -196,7 +210,9 @@ def softness_option(text: str) -> float | str:
     return wanted
 
 
-def objective_options(numerical_aperture: float | None, wavelength_nm: float | None) -> Objective | None:
+def objective_options(
+    numerical_aperture: float | None, wavelength_nm: float | None
+) -> Objective | None:
     """What the options say of the objective; None where they say nothing.
 
     Raises
@@ -211,7 +227,9 @@ def objective_options(numerical_aperture: float | None, wavelength_nm: float | N
             raise WrongUse("--wavelength needs --numerical-aperture; give both.")
         return None
     try:
-        return Objective(numerical_aperture, None if wavelength_nm is None else wavelength_nm / 1000)
+        return Objective(
+            numerical_aperture, None if wavelength_nm is None else wavelength_nm / 1000
+        )
     except ImageError as error:
         raise WrongUse(str(error)) from None
 
@@ -246,7 +264,9 @@ def check_output(path: Path, axes: str, dtype: np.dtype | str) -> None:
 
 
 def check_model(name: str) -> None:
-    """Make sure that there is such a model or file; whether it is fit for use is seen when it is loaded."""
+    """Make sure that there is such a model or file; whether it is fit for use is seen when it is
+    loaded.
+    """
     from napari_mdeblurgan.model import model_path
 
     if at_home(name).is_file():
@@ -258,7 +278,9 @@ def check_model(name: str) -> None:
 
 
 def check_device(device: str, precision: str = "auto") -> None:
-    """Make sure that the device is there and computes so; torch is imported only where that is in doubt."""
+    """Make sure that the device is there and computes so; torch is imported only where that is in
+    doubt.
+    """
     if device in ("auto", "cpu") and precision in ("auto", "float32"):
         return
     from napari_mdeblurgan.restoration.device import pick_device, pick_precision

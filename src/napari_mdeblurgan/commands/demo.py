@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_mdeblurgan.commands.common import COLOUR_MODEL, GREY_MODEL, check_device, check_model, one_line_errors
+from napari_mdeblurgan.commands.common import (
+    COLOUR_MODEL,
+    GREY_MODEL,
+    check_device,
+    check_model,
+    one_line_errors,
+)
 from napari_mdeblurgan.commands.options import Device
 from napari_mdeblurgan.commands.restore import Settings, make
 from napari_mdeblurgan.folders import real_path
@@ -20,14 +26,17 @@ if TYPE_CHECKING:
 
 def demo(
     context: typer.Context,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path("demo-output"),
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")] = Path(
+        "demo-output"
+    ),
     rgb_model: Annotated[str, typer.Option(help="Model for the colour sample.")] = COLOUR_MODEL,
     gray_model: Annotated[str, typer.Option(help="Model for the grey sample.")] = GREY_MODEL,
     device: Device = "auto",
 ) -> None:
     """Restore the bundled sample micrographs.
 
-    For each, the restored image and a picture of it before and after are written. Of the focus stack one sharp image is made.
+    For each, the restored image and a picture of it before and after are written. Of the focus
+    stack one sharp image is made.
 
     \b
     Example:
@@ -53,8 +62,15 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
             _in_focus(before, output / sample.name)
             continue
         settings = Settings(model=rgb_model if sample.rgb else gray_model, device=device)
-        sharp, picture = (real_path(output) / f"{sample.name}-{name}" for name in ("restored.tif", "before-after.png"))
-        make(before, settings, Request(output=sharp, options=settings.options(before), picture=picture))
+        sharp, picture = (
+            real_path(output) / f"{sample.name}-{name}"
+            for name in ("restored.tif", "before-after.png")
+        )
+        make(
+            before,
+            settings,
+            Request(output=sharp, options=settings.options(before), picture=picture),
+        )
 
 
 def _in_focus(stack: Micrograph, stem: Path) -> None:
@@ -64,9 +80,15 @@ def _in_focus(stack: Micrograph, stem: Path) -> None:
     from napari_mdeblurgan.storage import write_image
 
     found = all_in_focus(stack.data, registered=True)
-    blurred = (found.reference + len(stack.data)) // 2  # as far from focus as from the end of the stack
-    plane, sharp = (replace(stack, data=data, axes="YX") for data in (stack.data[blurred], found.image))
+    blurred = (
+        found.reference + len(stack.data)
+    ) // 2  # as far from focus as from the end of the stack
+    plane, sharp = (
+        replace(stack, data=data, axes="YX") for data in (stack.data[blurred], found.image)
+    )
     result, picture = Path(f"{stem}-in-focus.tif"), Path(f"{stem}-before-after.png")
     write_image(result, sharp)
-    write_comparison(picture, plane, sharp, (f"plane {blurred} of {len(stack.data)}", "all in focus"))
+    write_comparison(
+        picture, plane, sharp, (f"plane {blurred} of {len(stack.data)}", "all in focus")
+    )
     print(f"  in focus:     {real_path(result)}\n  before/after: {real_path(picture)}")

@@ -44,53 +44,87 @@ def evaluate(
     context: typer.Context,
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="FOLDER", help="Sharp images; with --real, focus series and pairs.", show_default=False),
+        typer.Argument(
+            metavar="FOLDER",
+            help="Sharp images; with --real, focus series and pairs.",
+            show_default=False,
+        ),
     ] = None,
-    output: Annotated[Path, typer.Option(metavar="REPORT", help="Folder of the report.")] = Path("evaluation"),
+    output: Annotated[Path, typer.Option(metavar="REPORT", help="Folder of the report.")] = Path(
+        "evaluation"
+    ),
     models: Annotated[
         list[str] | None,
-        typer.Option("--models", "--model", metavar="NAME_OR_PATH", help="To judge; again for more. [rgb-x2, gray-x2]"),
+        typer.Option(
+            "--models",
+            "--model",
+            metavar="NAME_OR_PATH",
+            help="To judge; again for more. [rgb-x2, gray-x2]",
+        ),
     ] = None,
     protocol: Annotated[
-        Protocols, typer.Option(help="The paper's blur, objective and camera, or both; blur stronger than those; all.")
+        Protocols,
+        typer.Option(
+            help="The paper's blur, objective and camera, or both; blur stronger than those; all."
+        ),
     ] = Protocols.both,
-    limit: Annotated[int | None, typer.Option(min=1, help="Images of each kind at most, spread evenly.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Images of each kind at most, spread evenly.")
+    ] = None,
     runs: Annotated[
         list[Path] | None,
         typer.Option(
-            "--runs", "--run", metavar="RUN", help="A training run, to draw its PSNR per epoch; again for more."
+            "--runs",
+            "--run",
+            metavar="RUN",
+            help="A training run, to draw its PSNR per epoch; again for more.",
         ),
     ] = None,
-    no_richardson_lucy: Annotated[bool, typer.Option("--no-richardson-lucy", help="Leave it out.")] = False,
+    no_richardson_lucy: Annotated[
+        bool, typer.Option("--no-richardson-lucy", help="Leave it out.")
+    ] = False,
     fundus: Annotated[
-        bool, typer.Option("--fundus", help="512² squares of fundus images; without FOLDER, scikit-image's retina.")
+        bool,
+        typer.Option(
+            "--fundus", help="512² squares of fundus images; without FOLDER, scikit-image's retina."
+        ),
     ] = False,
     real: Annotated[
         bool,
-        typer.Option("--real", help="FOLDER holds real blur: planes of a focus series, or what its real.toml says."),
+        typer.Option(
+            "--real",
+            help="FOLDER holds real blur: planes of a focus series, or what its real.toml says.",
+        ),
     ] = False,
     sets: Annotated[
         list[str] | None,
         typer.Option(
-            "--sets", "--set", metavar="NAME", help="With --real, part of a set's name; again for more. [all]"
+            "--sets",
+            "--set",
+            metavar="NAME",
+            help="With --real, part of a set's name; again for more. [all]",
         ),
     ] = None,
     advised: Annotated[
         bool,
-        typer.Option("--advised", help="With --real, also models as the program advises: halved where it says so."),
+        typer.Option(
+            "--advised",
+            help="With --real, also models as the program advises: halved where it says so.",
+        ),
     ] = False,
     halve: Annotated[
         bool | None,
         typer.Option(
-            "--halve/--no-halve", help="With --real, also (or never) models on images halved first. [as the sets say]"
+            "--halve/--no-halve",
+            help="With --real, also (or never) models on images halved first. [as the sets say]",
         ),
     ] = None,
     device: Device = "auto",
 ) -> None:
     """Judge models beside bicubic enlargement, Richardson-Lucy deconvolution and each other.
 
-    REPORT gets report.md with tables and pictures, and all figures as CSV. The same command again measures only what is not there
-    yet, so that an interrupted evaluation goes on.
+    REPORT gets report.md with tables and pictures, and all figures as CSV. The same command again
+    measures only what is not there yet, so that an interrupted evaluation goes on.
 
     \b
     Examples:
@@ -105,7 +139,9 @@ def evaluate(
         check_device(device)
         if real:
             if fundus or runs or limit is not None:
-                raise WrongUse("--real does not go together with --fundus, --runs or --limit; leave them out.")
+                raise WrongUse(
+                    "--real does not go together with --fundus, --runs or --limit; leave them out."
+                )
             judge_by_real_blur(
                 folder,
                 output,
@@ -175,7 +211,10 @@ def judge(
         If something cannot be read, measured or written.
     """
     if folder is None and not fundus:
-        raise WrongUse("name a FOLDER of sharp images, or add --fundus to judge by scikit-image's retina image.")
+        raise WrongUse(
+            "name a FOLDER of sharp images, or add --fundus to judge by scikit-image's retina "
+            "image."
+        )
     if folder is not None and not folder.is_dir():
         raise WrongUse(f"{folder} is no folder; name one with sharp images.")
     _check_output(output)
@@ -192,7 +231,9 @@ def judge(
         device=device,
         fundus=fundus,
     )
-    found = shown(evaluation.evaluate(wishes), unit="result", every=LINE_EVERY, at=lambda step: step.at)
+    found = shown(
+        evaluation.evaluate(wishes), unit="result", every=LINE_EVERY, at=lambda step: step.at
+    )
     for line in summary(found):
         print(line)
     print(output / "report.md")
@@ -209,7 +250,8 @@ def judge_by_real_blur(
     sharpened: bool,
     device: str,
 ) -> None:
-    """Judge models by real blur: measure what is not known yet, write the report, and print what it comes to.
+    """Judge models by real blur: measure what is not known yet, write the report, and print what it
+    comes to.
 
     Parameters
     ----------

@@ -15,28 +15,37 @@ PACKAGE, GRAPH = ".zip", ".onnx"
 def export_model(
     context: typer.Context,
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Name or .safetensors file.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="Ends in .zip (bioimage.io) or .onnx.")],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Ends in .zip (bioimage.io) or .onnx.")
+    ],
     author: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="'NAME;AFFILIATION'", help="Of a package; again for more. The affiliation may be left out."
+            metavar="'NAME;AFFILIATION'",
+            help="Of a package; again for more. The affiliation may be left out.",
         ),
     ] = None,
     licence: Annotated[
-        str, typer.Option("--licence", "--license", metavar="SPDX", help="Of a package; by default the card's.")
+        str,
+        typer.Option(
+            "--licence", "--license", metavar="SPDX", help="Of a package; by default the card's."
+        ),
     ] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there already.")
+    ] = False,
 ) -> None:
     """Export a model for other programs.
 
-    A .zip is a package for the BioImage Model Zoo: the weights as ONNX, TorchScript and safetensors, test images, a cover and
-    documentation. An .onnx is the network alone, for images of any size that is a multiple of 8. Both are checked against the
-    model's own results before they are written. Needs the extra `export`.
+    A .zip is a package for the BioImage Model Zoo: the weights as ONNX, TorchScript and
+    safetensors, test images, a cover and documentation. An .onnx is the network alone, for images
+    of any size that is a multiple of 8. Both are checked against the model's own results before
+    they are written. Needs the extra `export`.
 
     \b
     Examples:
-      mdeblurgan export gray-x2 gray-x2.onnx
-      mdeblurgan export mine.safetensors mine.zip --author "Ada Lovelace;Some Institute" --licence CC-BY-4.0
+      mdeblurgan export gray-x2 gray-x2.onnx mdeblurgan export mine.safetensors mine.zip --author
+      "Ada Lovelace;Some Institute" --licence CC-BY-4.0
     """
     with one_line_errors(context):
         kind = output.suffix.lower()
@@ -44,9 +53,14 @@ def export_model(
         check_model(model)
         authors = [_author(text) for text in author or ()]
         if kind == PACKAGE and not authors:
-            raise WrongUse("a package names its authors; give at least one: --author 'Name;affiliation'.")
+            raise WrongUse(
+                "a package names its authors; give at least one: --author 'Name;affiliation'."
+            )
         if kind == GRAPH and (authors or licence):
-            raise WrongUse("an .onnx file names neither authors nor a licence; leave them out, or export to a .zip.")
+            raise WrongUse(
+                "an .onnx file names neither authors nor a licence; leave them out, or export to "
+                "a .zip."
+            )
         from napari_mdeblurgan.model import load_model
 
         if kind == GRAPH:
@@ -64,12 +78,17 @@ def export_model(
 def import_model(
     context: typer.Context,
     package: Annotated[Path, typer.Argument(metavar="PACKAGE", help="A .zip that was exported.")],
-    name: Annotated[str, typer.Option(help="What to call the model; by default what its card says.")] = "",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of that name.")] = False,
+    name: Annotated[
+        str, typer.Option(help="What to call the model; by default what its card says.")
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a model of that name.")
+    ] = False,
 ) -> None:
     """Put the model of an exported package among your own.
 
-    Only the safetensors file in the package is used, and checked as every model file is; nothing in it is ever run.
+    Only the safetensors file in the package is used, and checked as every model file is; nothing in
+    it is ever run.
 
     \b
     Example:

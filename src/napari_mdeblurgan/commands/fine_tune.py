@@ -1,4 +1,6 @@
-"""`mdeblurgan fine-tune`: from a model and pairs or focus stacks of a user's own to a model for that microscope."""
+"""`mdeblurgan fine-tune`: from a model and pairs or focus stacks of a user's own to a model for
+that microscope.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, check_source, fail, one_line_errors, stopped_by_signals
+from napari_mdeblurgan.commands.common import (
+    WrongUse,
+    check_source,
+    fail,
+    one_line_errors,
+    stopped_by_signals,
+)
 from napari_mdeblurgan.commands.options import Device, Registered, Unordered
 from napari_mdeblurgan.commands.pairs import Match, _matched
 
@@ -36,13 +44,16 @@ class Part(StrEnum):
 def fine_tune(
     context: typer.Context,
     low: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Images of the weaker objective, or the blurred ones.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Images of the weaker objective, or the blurred ones."),
     ] = None,
     high: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="In-focus images of the stronger one, or the sharp ones.")
+        Path | None,
+        typer.Option(metavar="DIR", help="In-focus images of the stronger one, or the sharp ones."),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="A table with columns low and high, instead.")
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="A table with columns low and high, instead."),
     ] = None,
     stack: Annotated[
         list[Path] | None,
@@ -55,39 +66,59 @@ def fine_tune(
     registered: Registered = False,
     unordered: Unordered = False,
     model: Annotated[
-        str, typer.Option(metavar="NAME_OR_PATH", help="To start from. [rgb-x2 or gray-x2]", show_default=False)
+        str,
+        typer.Option(
+            metavar="NAME_OR_PATH", help="To start from. [rgb-x2 or gray-x2]", show_default=False
+        ),
     ] = "",
     output: Annotated[
-        str, typer.Option(metavar="MODEL", help="Name among your models, or a .safetensors file.", show_default=False)
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Name among your models, or a .safetensors file.",
+            show_default=False,
+        ),
     ] = "",
     minutes: Annotated[float, typer.Option(min=0, help="Working time, over all sittings.")] = 10.0,
     steps: Annotated[int, typer.Option(min=0, help="At most so many; 0: as the time allows.")] = 0,
     part: Annotated[Part, typer.Option(help="Of the network, to be changed.")] = Part.all,
     learning_rate: Annotated[
-        float | None, typer.Option(min=1e-9, help="Lower: nearer to the base model.", show_default=False)
+        float | None,
+        typer.Option(min=1e-9, help="Lower: nearer to the base model.", show_default=False),
     ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Patches in a step.", show_default=False)] = None,
-    patch: Annotated[int | None, typer.Option(min=24, help="Edge of one, a multiple of 8.", show_default=False)] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Patches in a step.", show_default=False)
+    ] = None,
+    patch: Annotated[
+        int | None, typer.Option(min=24, help="Edge of one, a multiple of 8.", show_default=False)
+    ] = None,
     device: Device = "auto",
     low_objective: Annotated[
-        float | None, typer.Option(min=0.1, help="For files without a pixel size. [5]", show_default=False)
+        float | None,
+        typer.Option(min=0.1, help="For files without a pixel size. [5]", show_default=False),
     ] = None,
     high_objective: Annotated[
-        float | None, typer.Option(min=0.1, help="For files without a pixel size. [10]", show_default=False)
+        float | None,
+        typer.Option(min=0.1, help="For files without a pixel size. [10]", show_default=False),
     ] = None,
     match: Annotated[Match, typer.Option(help="Match files by name or order.")] = Match.auto,
     trust_unregistered: Annotated[
-        bool, typer.Option("--trust-unregistered", help="Learn from pairs that were not accepted, too.")
+        bool,
+        typer.Option("--trust-unregistered", help="Learn from pairs that were not accepted, too."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, and replace MODEL.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew, and replace MODEL.")
+    ] = False,
 ) -> None:
-    """Make a model for your microscope and specimen from images of the same places by two objectives, or from focus stacks.
+    """Make a model for your microscope and specimen from images of the same places by two
+    objectives, or from focus stacks.
 
-    The pairs are registered; one that is not accepted ends the command, unless it is to be trusted. Some of what they show is
-    held out: the table at the end tells what the new model is worth there. Ctrl-C ends it with the best so far; the same
-    command goes on where it was. Of a focus stack, each plane is learned from where it is out of focus and another is sharp.
-    From pairs of one objective, whose pixels have the same size (widefield and confocal, say), a model learns to sharpen images
-    at their own pixels.
+    The pairs are registered; one that is not accepted ends the command, unless it is to be trusted.
+    Some of what they show is held out: the table at the end tells what the new model is worth
+    there. Ctrl-C ends it with the best so far; the same command goes on where it was. Of a focus
+    stack, each plane is learned from where it is out of focus and another is sharp. From pairs of
+    one objective, whose pixels have the same size (widefield and confocal, say), a model learns to
+    sharpen images at their own pixels.
 
     \b
     Examples:
@@ -98,7 +129,9 @@ def fine_tune(
     """
     interrupted = ""
     with one_line_errors(context):
-        sources = Sources(low, high, csv, match, tuple(stack or ()), registered=registered, ordered=not unordered)
+        sources = Sources(
+            low, high, csv, match, tuple(stack or ()), registered=registered, ordered=not unordered
+        )
         sources.check()
         if not output:
             raise WrongUse("say what the new model is called with --output.")
@@ -135,16 +168,23 @@ class Sources:
         """Find out, before any work is done, whether that can be meant so."""
         whole = self.csv is not None or (self.low is not None and self.high is not None)
         if not whole and (self.paired or not self.stacks):
-            raise WrongUse("name two folders with --low and --high, a table with --csv, or a focus stack with --stack.")
+            raise WrongUse(
+                "name two folders with --low and --high, a table with --csv, or a focus stack "
+                "with --stack."
+            )
         if (self.registered or not self.ordered) and not self.stacks:
-            raise WrongUse("--registered and --unordered are of focus stacks; name one with --stack.")
+            raise WrongUse(
+                "--registered and --unordered are of focus stacks; name one with --stack."
+            )
         for folder in (self.low, self.high):
             if folder is not None and not folder.is_dir():
                 raise WrongUse(f"{folder} is no folder; name one that holds images.")
         for path in self.stacks:
             check_source(path)
 
-    def read(self, scale: int, objectives: tuple[float, float] | None, *, trust: bool) -> list[RegisteredPair]:
+    def read(
+        self, scale: int, objectives: tuple[float, float] | None, *, trust: bool
+    ) -> list[RegisteredPair]:
         """All that can be learned from: pairs, then the planes of stacks."""
         pairs: list[RegisteredPair] = []
         if self.paired:
@@ -157,13 +197,22 @@ class Sources:
         return pairs
 
 
-def _planes(paths: Sequence[Path], scale: int, *, registered: bool, ordered: bool) -> list[RegisteredPair]:
+def _planes(
+    paths: Sequence[Path], scale: int, *, registered: bool, ordered: bool
+) -> list[RegisteredPair]:
     """The planes of stacks that can be learned from, each told."""
-    from napari_mdeblurgan.fine_tuning.stacks import read_stack, stack_names, stack_pairs, stack_paths
+    from napari_mdeblurgan.fine_tuning.stacks import (
+        read_stack,
+        stack_names,
+        stack_pairs,
+        stack_paths,
+    )
 
     found, paths = [], stack_paths(paths)
     for name, path in zip(stack_names(paths), paths, strict=True):
-        for outcome in stack_pairs(name, read_stack(path), scale=scale, registered=registered, ordered=ordered):
+        for outcome in stack_pairs(
+            name, read_stack(path), scale=scale, registered=registered, ordered=ordered
+        ):
             print(f"{outcome.name}: {' '.join(outcome.problems)}", flush=True)
             found += [outcome.pair] if outcome.pair is not None else []
     return found
@@ -178,7 +227,9 @@ def _begun(
     trust: bool,
     overwrite: bool,
 ) -> FineTuning:
-    """Read what is learned from and put all into the folder; or go on with what was put there before."""
+    """Read what is learned from and put all into the folder; or go on with what was put there
+    before.
+    """
     from napari_mdeblurgan.fine_tuning.folder import begin, check_name, folder_for, read_settings
     from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
     from napari_mdeblurgan.fine_tuning.settings import SettingsError
@@ -200,9 +251,13 @@ def _begun(
     scale = card.scale if card else 2
     pairs = sources.read(scale, objectives, trust=trust)
     if card is None:
-        settings = _settings("rgb-x2" if all(pair.rgb for pair in pairs) else "gray-x2", output, given)
+        settings = _settings(
+            "rgb-x2" if all(pair.rgb for pair in pairs) else "gray-x2", output, given
+        )
         card = load_model(settings.base).card
-    return open_fine_tuning(begin(settings, tuning_pairs(pairs, card, trust=trust), overwrite=overwrite))
+    return open_fine_tuning(
+        begin(settings, tuning_pairs(pairs, card, trust=trust), overwrite=overwrite)
+    )
 
 
 def _settings(model: str, output: str, given: dict[str, Any]) -> FineTuneSettings:
@@ -211,10 +266,14 @@ def _settings(model: str, output: str, given: dict[str, Any]) -> FineTuneSetting
     path = Path(output)
     is_file = path.suffix == ".safetensors" or path.name != output
     where = str(path.with_suffix(".safetensors").absolute()) if is_file else ""
-    return FineTuneSettings(base=model, name=path.stem if is_file else output, output=where, **given)
+    return FineTuneSettings(
+        base=model, name=path.stem if is_file else output, output=where, **given
+    )
 
 
-def _registered(files: Any, scale: int, objectives: tuple[float, float] | None, trust: bool) -> list[RegisteredPair]:
+def _registered(
+    files: Any, scale: int, objectives: tuple[float, float] | None, trust: bool
+) -> list[RegisteredPair]:
     """All pairs, or a refusal that names those that are none."""
     from napari_mdeblurgan.pairs import PairError, register_all
     from napari_mdeblurgan.pairs.table import printed
@@ -228,7 +287,8 @@ def _registered(files: Any, scale: int, objectives: tuple[float, float] | None, 
     refused = [each.name for each in outcomes if each.pair is not None and not each.accepted]
     if refused and not trust:
         raise PairError(
-            f"{len(refused)} of {len(outcomes)} pairs were not registered ({', '.join(refused[:5])}): take them out, or add "
+            f"{len(refused)} of {len(outcomes)} pairs were not registered "
+            f"({', '.join(refused[:5])}): take them out, or add "
             "--trust-unregistered if you have looked at their overlays (mdeblurgan pairs)."
         )
     return [each.pair for each in outcomes if each.pair is not None]
@@ -256,7 +316,10 @@ def _tuned(tuning: FineTuning) -> str:
         outcome = conclude(tuning)
     _show(outcome, table(outcome))
     if signals and not tuning.finished:
-        return f"interrupted after step {tuning.training.step}; the best so far is the model, and the same command goes on."
+        return (
+            f"interrupted after step {tuning.training.step}; the best so far is the model, and "
+            "the same command goes on."
+        )
     return ""
 
 
@@ -272,7 +335,11 @@ def _show(outcome: Outcome, rows: list[tuple[str, str, str]]) -> None:
 def _numbers(progress: Progress, plain: str) -> str:
     text = f"loss {progress.record.loss:.3f}"
     found = progress.validation
-    return text + (f", held out {found.psnr_db:.2f} dB ({plain} {found.bicubic_psnr_db:.2f} dB)" if found else "")
+    return text + (
+        f", held out {found.psnr_db:.2f} dB ({plain} {found.bicubic_psnr_db:.2f} dB)"
+        if found
+        else ""
+    )
 
 
 def _with_lines(tuning: FineTuning) -> Iterator[Progress]:
@@ -282,7 +349,10 @@ def _with_lines(tuning: FineTuning) -> Iterator[Progress]:
     for progress in tuning.steps():
         if progress.validation is not None or progress.seconds - told >= LINE_EVERY_S:
             told = progress.seconds
-            words = f"{progress.seconds / 60:.1f} min, step {progress.step}, {_numbers(progress, plain)}"
+            words = (
+                f"{progress.seconds / 60:.1f} min, step {progress.step}, "
+                f"{_numbers(progress, plain)}"
+            )
             print(words, flush=True)
         yield progress
 
@@ -292,7 +362,9 @@ def _with_bar(tuning: FineTuning) -> Iterator[Progress]:
 
     from napari_mdeblurgan.fine_tuning.scores import plain_name
 
-    with tqdm(total=100, unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}") as bar:
+    with tqdm(
+        total=100, unit="%", dynamic_ncols=True, bar_format="{l_bar}{bar}| {elapsed}{postfix}"
+    ) as bar:
         numbers = ""
         for progress in tuning.steps():
             if progress.validation is not None or not numbers:

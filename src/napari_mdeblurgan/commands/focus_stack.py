@@ -1,4 +1,6 @@
-"""`mdeblurgan focus-stack`: one image that is sharp everywhere, out of the planes of a focus stack."""
+"""`mdeblurgan focus-stack`: one image that is sharp everywhere, out of the
+planes of a focus stack.
+"""
 
 from __future__ import annotations
 
@@ -30,27 +32,44 @@ def focus_stack(
     context: typer.Context,
     planes: Annotated[
         list[Path],
-        typer.Argument(metavar="PLANES...", help="One stack, its planes from end to end, or a folder of them."),
+        typer.Argument(
+            metavar="PLANES...", help="One stack, its planes from end to end, or a folder of them."
+        ),
     ],
-    output: Annotated[Path, typer.Option(metavar="FILE", help=".ome.tif, .tif, .ome.zarr or .png.")],
-    height: Annotated[Path | None, typer.Option(metavar="FILE", help="Height map; in µm if the step is known.")] = None,
-    confidence: Annotated[Path | None, typer.Option(metavar="FILE", help="How sure heights are, 0 to 1.")] = None,
-    z_step: Annotated[float | None, typer.Option(min=0, help="Between planes, in µm [the file's].")] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="FILE", help=".ome.tif, .tif, .ome.zarr or .png.")
+    ],
+    height: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Height map; in µm if the step is known.")
+    ] = None,
+    confidence: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="How sure heights are, 0 to 1.")
+    ] = None,
+    z_step: Annotated[
+        float | None, typer.Option(min=0, help="Between planes, in µm [the file's].")
+    ] = None,
     channel: Annotated[
-        str | None, typer.Option(metavar="NAME|NUMBER", help="That decides, from 0; the others follow [most detail].")
+        str | None,
+        typer.Option(
+            metavar="NAME|NUMBER", help="That decides, from 0; the others follow [most detail]."
+        ),
     ] = None,
     registered: Registered = False,
     unordered: Unordered = False,
     reference: Annotated[
-        int | None, typer.Option(min=0, help="Plane that the others are laid on, from 0 [the sharpest].")
+        int | None,
+        typer.Option(min=0, help="Plane that the others are laid on, from 0 [the sharpest]."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there already.")
+    ] = False,
 ) -> None:
     """Make one image that is sharp everywhere out of a focus stack.
 
-    Planes are laid on each other: moved, turned and enlarged evenly, for drift and for a magnification that changes with
-    focus. Where no plane shows detail, what is near decides, and the confidence is low. An .ome.zarr, and what is large, is made
-    tile by tile on disk, of stacks of any size; what is interrupted leaves nothing.
+    Planes are laid on each other: moved, turned and enlarged evenly, for drift and for a
+    magnification that changes with focus. Where no plane shows detail, what is near decides, and
+    the confidence is low. An .ome.zarr, and what is large, is made tile by tile on disk, of stacks
+    of any size; what is interrupted leaves nothing.
 
     \b
     Examples:
@@ -67,7 +86,9 @@ def focus_stack(
         for path in outputs[1:]:
             check_output(path, "YX", "float32")
         made = _Files(output, height, confidence)
-        for line in made.steps(stack, channel, registered=registered, ordered=not unordered, reference=reference):
+        for line in made.steps(
+            stack, channel, registered=registered, ordered=not unordered, reference=reference
+        ):
             print(line, flush=True)
 
 
@@ -78,7 +99,11 @@ def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: 
         if any(path.exists() and path.samefile(plane) for plane in planes):
             raise WrongUse(f"{path} is an input itself; choose another name.")
         if path.exists() and (path.is_dir() or not overwrite):
-            mend = "remove it, or choose another name" if path.is_dir() else "choose another name or add --overwrite"
+            mend = (
+                "remove it, or choose another name"
+                if path.is_dir()
+                else "choose another name or add --overwrite"
+            )
             raise WrongUse(f"{path} is there already; {mend}.")
     if len({real_path(path) for path in outputs}) < len(outputs):
         raise WrongUse("two results would be written to one file; choose different names.")
@@ -93,7 +118,9 @@ class _Files:
     confidence: Path | None
 
     def steps(self, stack: Micrograph, channel: str | None, **options: Any) -> Iterator[str]:
-        """Put the stack together, write the files, and give the lines to print; what is to be known goes to stderr."""
+        """Put the stack together, write the files, and give the lines to print; what is to be known
+        goes to stderr.
+        """
         from napari_mdeblurgan.focus import many_in_focus_steps
         from napari_mdeblurgan.focus.on_disk import in_focus_on_disk_steps, is_made_on_disk
         from napari_mdeblurgan.storage import write_image
@@ -102,7 +129,9 @@ class _Files:
         further = axes.removesuffix("S").removesuffix("YX")
         channel_axis = further.index("C") if "C" in further else None
         options["channel_axis"] = channel_axis
-        options["channel"] = _number(channel, stack) if channel is not None and channel_axis is not None else None
+        options["channel"] = (
+            _number(channel, stack) if channel is not None and channel_axis is not None else None
+        )
         lengths, targets = plane.shape[: len(further)], self._targets(stack, axes, further)
         if is_made_on_disk(self.image, math.prod(plane.shape), plane.dtype):
             found = _shown(in_focus_on_disk_steps(stack.data, lengths, targets, **options))

@@ -29,5 +29,7 @@ def info(context: typer.Context) -> None:
 
         for section in diagnose():
             if section.title == "Folders":
-                section = Section(section.title, (*section.lines, ("last choices", str(choices_path()))))
+                section = Section(
+                    section.title, (*section.lines, ("last choices", str(choices_path())))
+                )
             show(section)

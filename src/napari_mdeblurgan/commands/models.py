@@ -23,6 +23,9 @@ def models(context: typer.Context) -> None:
         width = max((len(card.name) for card in cards), default=0)
         for card in cards:
             kind = {1: "grey", 3: "RGB"}.get(card.channels, f"{card.channels} channels")
-            print(f"{card.name:{width}}  ×{card.output_scale or card.scale}  {kind:4}  {card.description}")
+            print(
+                f"{card.name:{width}}  ×{card.output_scale or card.scale}  {kind:4}  "
+                f"{card.description}"
+            )
         if not cards:
             print(f"There are no models; put .safetensors files into {user_model_folder()}.")

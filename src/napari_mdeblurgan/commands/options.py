@@ -22,17 +22,25 @@ class Precision(StrEnum):
 
 Model = Annotated[
     str | None,
-    typer.Option(help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."),
+    typer.Option(
+        help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."
+    ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)
+]
 Tile = Annotated[
-    int | None, typer.Option(min=SMALLEST_TILE, help="Largest edge of a tile in pixels; smaller ones take less memory.")
+    int | None,
+    typer.Option(
+        min=SMALLEST_TILE, help="Largest edge of a tile in pixels; smaller ones take less memory."
+    ),
 ]
 Softness = Annotated[
     str,
     typer.Option(
         metavar="PIXELS",
-        help="σ of the result's point-spread function, in its pixels; 0: as the network gives it; auto: as its objective has it.",
+        help="σ of the result's point-spread function, in its pixels; 0: as the network gives it; "
+        "auto: as its objective has it.",
     ),
 ]
 Binning = Annotated[
@@ -51,7 +59,8 @@ OutputScale = Annotated[
         "--output-scale",
         metavar="N",
         min=1,
-        help="Pixels of the result for one of the image; 1: sharp at the image's own pixels. [what the model was trained for]",
+        help="Pixels of the result for one of the image; 1: sharp at the image's own pixels. "
+        "[what the model was trained for]",
         show_default=False,
     ),
 ]
@@ -59,18 +68,29 @@ Region = Annotated[
     str | None,
     typer.Option(
         metavar="Y:Y,X:X",
-        help="Only this part: rows and columns of the image, as in 100:612,200:712; a side that is left out is the edge.",
+        help="Only this part: rows and columns of the image, as in 100:612,200:712; a side that "
+        "is left out is the edge.",
     ),
 ]
 Aperture = Annotated[
     float | None,
-    typer.Option(metavar="NA", help="Numerical aperture of the objective, where the file does not tell it."),
+    typer.Option(
+        metavar="NA", help="Numerical aperture of the objective, where the file does not tell it."
+    ),
 ]
-Wavelength = Annotated[float | None, typer.Option(metavar="NM", help="Wavelength of the light in nm, likewise.")]
-PrecisionOption = Annotated[Precision, typer.Option(help="float32 is exact; the others are faster on some devices.")]
+Wavelength = Annotated[
+    float | None, typer.Option(metavar="NM", help="Wavelength of the light in nm, likewise.")
+]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="float32 is exact; the others are faster on some devices.")
+]
 Registered = Annotated[
-    bool, typer.Option("--registered", help="Planes of a focus stack lie on each other: do not move them.")
+    bool,
+    typer.Option(
+        "--registered", help="Planes of a focus stack lie on each other: do not move them."
+    ),
 ]
 Unordered = Annotated[
-    bool, typer.Option("--unordered", help="Planes of a focus stack are not in order of depth: find it.")
+    bool,
+    typer.Option("--unordered", help="Planes of a focus stack are not in order of depth: find it."),
 ]

@@ -1,4 +1,6 @@
-"""`mdeblurgan pairs`: lays images of a stronger objective on those of a weaker one, and shows how well they fit."""
+"""`mdeblurgan pairs`: lays images of a stronger objective on those of a weaker one, and shows how
+well they fit.
+"""
 
 from __future__ import annotations
 
@@ -37,34 +39,54 @@ class Scale(StrEnum):
 
 def pairs(
     context: typer.Context,
-    low: Annotated[Path | None, typer.Option(metavar="DIR", help="Images of the weaker objective.")] = None,
-    high: Annotated[Path | None, typer.Option(metavar="DIR", help="Images of the stronger objective.")] = None,
+    low: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Images of the weaker objective.")
+    ] = None,
+    high: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Images of the stronger objective.")
+    ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option("--csv", metavar="FILE", help="A table with columns low, high and perhaps name, instead."),
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="A table with columns low, high and perhaps name, instead.",
+        ),
     ] = None,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the overlays and the table.")] = Path("pairs"),
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the overlays and the table.")
+    ] = Path("pairs"),
     low_objective: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Magnification, for files that say no pixel size. [5]", show_default=False),
+        typer.Option(
+            min=0.1, help="Magnification, for files that say no pixel size. [5]", show_default=False
+        ),
     ] = None,
     high_objective: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Magnification, for files that say no pixel size. [10]", show_default=False),
+        typer.Option(
+            min=0.1,
+            help="Magnification, for files that say no pixel size. [10]",
+            show_default=False,
+        ),
     ] = None,
     ratio: Annotated[
-        float | None, typer.Option(min=1, help="Pixel size of low over that of high, whatever the files say.")
+        float | None,
+        typer.Option(min=1, help="Pixel size of low over that of high, whatever the files say."),
     ] = None,
     match: Annotated[
         Match, typer.Option(help="Match files by name, by order, or by name if any names match.")
     ] = Match.auto,
-    scale: Annotated[Scale, typer.Option(help="Of the model that is to learn from the pairs.")] = Scale.two,
+    scale: Annotated[
+        Scale, typer.Option(help="Of the model that is to learn from the pairs.")
+    ] = Scale.two,
 ) -> None:
     """Find the images of a stronger objective in those of a weaker one.
 
-    Files belong together if they are named alike but for what tells the objectives apart, such as field1_x5 and field1_x10. For
-    each pair there are two overlays to look at, and a row of pairs.csv. What does not fit is said to be refused, with the reason.
-    The exit code is 0 only if every pair was accepted.
+    Files belong together if they are named alike but for what tells the objectives apart, such as
+    field1_x5 and field1_x10. For each pair there are two overlays to look at, and a row of
+    pairs.csv. What does not fit is said to be refused, with the reason. The exit code is 0 only if
+    every pair was accepted.
 
     \b
     Examples:
@@ -78,7 +100,9 @@ def pairs(
         if (low_objective, high_objective) != (None, None):
             objectives = low_objective or 5.0, high_objective or 10.0
             if objectives[0] >= objectives[1]:
-                raise WrongUse("--low-objective must be the weaker one; give the smaller magnification there.")
+                raise WrongUse(
+                    "--low-objective must be the weaker one; give the smaller magnification there."
+                )
         _check(low, high, csv, output)
         matched = _matched(low, high, csv, match)
         for sentence in matched.left_out:
@@ -120,7 +144,11 @@ def _matched(low: Path | None, high: Path | None, csv: Path | None, match: Match
 
 
 def _registered(
-    matched: Matched, output: Path, scale: int, objectives: tuple[float, float] | None, ratio: float | None
+    matched: Matched,
+    output: Path,
+    scale: int,
+    objectives: tuple[float, float] | None,
+    ratio: float | None,
 ) -> list[Outcome]:
     """Register all, write what there is to look at, and show the progress."""
     from tqdm import tqdm
@@ -134,7 +162,12 @@ def _registered(
     steps = register_all(matched.pairs, scale=scale, objectives=objectives, ratio=ratio)
     on_terminal = sys.stderr.isatty()
     with tqdm(
-        steps, total=len(matched.pairs), unit="pair", leave=False, dynamic_ncols=True, disable=not on_terminal
+        steps,
+        total=len(matched.pairs),
+        unit="pair",
+        leave=False,
+        dynamic_ncols=True,
+        disable=not on_terminal,
     ) as bar:
         for number, outcome in enumerate(bar, 1):
             outcomes.append(outcome)
@@ -142,7 +175,13 @@ def _registered(
                 write_overlays(output, outcome.pair, stems[number - 1])
             write_table(output / OURS, outcomes)
             if not on_terminal:
-                said = "accepted" if outcome.accepted else "refused" if outcome.pair is not None else "failed"
+                said = (
+                    "accepted"
+                    if outcome.accepted
+                    else "refused"
+                    if outcome.pair is not None
+                    else "failed"
+                )
                 print(f"{number} of {len(matched.pairs)}: {outcome.name}, {said}", flush=True)
     return outcomes
 
@@ -153,4 +192,7 @@ def _conclude(outcomes: Sequence[Outcome]) -> None:
     bad = [outcome.name for outcome in outcomes if not outcome.accepted]
     if bad:
         others = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise PairError(f"{len(bad)} of {len(outcomes)} pairs cannot be used ({bad[0]}{others}); the table says why.")
+        raise PairError(
+            f"{len(bad)} of {len(outcomes)} pairs cannot be used ({bad[0]}{others}); the table "
+            "says why."
+        )

@@ -1,4 +1,6 @@
-"""How far the work is: a bar on a terminal, a line now and then where the output goes into a pipe."""
+"""How far the work is: a bar on a terminal, a line now and then where the
+output goes into a pipe.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ S = TypeVar("S", bound=Step)
 R = TypeVar("R")
 
 
-def shown(steps: Generator[S, None, R], *, unit: str, every: float, at: Callable[[S], str] = lambda _: "") -> R:
+def shown(
+    steps: Generator[S, None, R], *, unit: str, every: float, at: Callable[[S], str] = lambda _: ""
+) -> R:
     """Carry out `steps` to their end, and give what they return.
 
     Parameters

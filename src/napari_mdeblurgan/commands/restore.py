@@ -81,8 +81,14 @@ class Settings:
     objective: Objective | None = None
 
     def options(self, image: Micrograph) -> dict[str, Any]:
-        """For `make_plan`, of an image as it is in its file; what is left to the image is not named."""
-        chosen: dict[str, Any] = {"tile": self.tile, "device": self.device, "precision": self.precision}
+        """For `make_plan`, of an image as it is in its file; what is left to the image is not
+        named.
+        """
+        chosen: dict[str, Any] = {
+            "tile": self.tile,
+            "device": self.device,
+            "precision": self.precision,
+        }
         if self.region is not None:
             chosen["region"] = common.region_option(self.region, image, self.binning)
         if self.softness != "auto":
@@ -98,12 +104,19 @@ def restore(
     context: typer.Context,
     source: Annotated[
         Path,
-        typer.Argument(metavar="INPUT", help="TIFF, OME-Zarr, PNG, JPEG, or a microscope's CZI, ND2, LIF, …"),
+        typer.Argument(
+            metavar="INPUT", help="TIFF, OME-Zarr, PNG, JPEG, or a microscope's CZI, ND2, LIF, …"
+        ),
     ],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif, .png or .ome.zarr.")],
+    output: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif, .png or .ome.zarr.")
+    ],
     model: Model = None,
     image: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of a file of several images: a name, or a number from 0.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of a file of several images: a name, or a number from 0."
+        ),
     ] = None,
     device: Device = "auto",
     tile: Tile = None,
@@ -114,23 +127,33 @@ def restore(
     output_scale: OutputScale = None,
     numerical_aperture: Aperture = None,
     wavelength: Wavelength = None,
-    compare: Annotated[Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")
+    ] = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Also write maps of how far to trust it beside OUTPUT.")
     ] = False,
-    report: Annotated[Path | None, typer.Option(metavar="PAGE", help="Also write a report on that: an .html.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="PAGE", help="Also write a report on that: an .html.")
+    ] = None,
     ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="Average of 8, flipped and turned: a little better, 8 × as long.")
+        bool,
+        typer.Option(
+            "--ensemble", help="Average of 8, flipped and turned: a little better, 8 × as long."
+        ),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there already.")
+    ] = False,
 ) -> None:
     """Restore one image: sharper, and of higher pixel density if wished.
 
-    Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes, channel names and pixel
-    size (divided by the factor, which --output-scale 1 makes 1) go into OUTPUT. An .ome.zarr is made block by block, of images of
-    any size; the same command goes on where it was interrupted, and the maps of trust lie within it. A part
-    of an image (--region) is what it would be in the whole, and keeps its place. Of a file of several
-    images (series, pages of other sizes, wells and fields of a plate) one is restored, and it is said which; `mdeblurgan
+    Stacks are restored plane by plane, channels each in their own range of intensities. Type, axes,
+    channel names and pixel size (divided by the factor, which --output-scale 1 makes 1) go into
+    OUTPUT. An .ome.zarr is made block by block, of images of any size; the same command goes on
+    where it was interrupted, and the maps of trust lie within it. A part of an image (--region) is
+    what it would be in the whole, and keeps its place. Of a file of several images (series, pages
+    of other sizes, wells and fields of a plate) one is restored, and it is said which; `mdeblurgan
     batch` takes all of them.
 
     \b
@@ -142,7 +165,14 @@ def restore(
       mdeblurgan restore scan.ome.zarr sharp.ome.zarr --trust --report sharp.html
     """
     with one_line_errors(context):
-        request = Request(output=output, binning=binning, ensemble=ensemble, maps=trust, report=report, picture=compare)
+        request = Request(
+            output=output,
+            binning=binning,
+            ensemble=ensemble,
+            maps=trust,
+            report=report,
+            picture=compare,
+        )
         settings = Settings(
             model=model,
             image=image,
@@ -222,7 +252,9 @@ def _say(event: Event) -> None:
                 print(f"mdeblurgan: {warning}", file=sys.stderr)
             lines = [plan.described]
             for number, each in enumerate(examinations):
-                lines.append((f"channel {number}: " if len(examinations) > 1 else "") + each.sentence)
+                lines.append(
+                    (f"channel {number}: " if len(examinations) > 1 else "") + each.sentence
+                )
         case Written(path, what):
             lines = [f"{path}: {what}" if what else str(path)]
         case _:
@@ -232,7 +264,9 @@ def _say(event: Event) -> None:
 
 @contextmanager
 def _claimed(request: Request) -> Iterator[None]:
-    """Keep other commands from making the same OME-Zarr in the meantime, and say how one that was interrupted is resumed."""
+    """Keep other commands from making the same OME-Zarr in the meantime, and say how one that was
+    interrupted is resumed.
+    """
     output = request.output
     if not request.on_disk:
         yield
@@ -243,7 +277,9 @@ def _claimed(request: Request) -> Iterator[None]:
         raise FileError(
             f"Another command is making {output}; wait until it has ended, or choose another name."
         ) from None
-    kept = f"interrupted; what is done of {output} is kept, and the same command goes on from there."
+    kept = (
+        f"interrupted; what is done of {output} is kept, and the same command goes on from there."
+    )
     with lock, resumed_by(kept):
         if lock.note:
             print(lock.note, flush=True)
@@ -265,12 +301,18 @@ def _check_files(source: Path, request: Request, overwrite: bool) -> None:
         if path.exists() and not overwrite:
             mend = "choose another name or add --overwrite"
             if path.is_dir():  # of a folder, only an OME-Zarr can be what is meant
-                mend = "remove it, or choose another name" if path.suffix.lower() == ".zarr" else "name a file in it"
+                mend = (
+                    "remove it, or choose another name"
+                    if path.suffix.lower() == ".zarr"
+                    else "name a file in it"
+                )
             raise WrongUse(f"{path} is there already; {mend}.")
         if path != report:
             check_output(path, "YX", "uint8")
     if picture is not None and real_path(picture) == real_path(output):
-        raise WrongUse(f"{output} cannot be both the result and the before/after picture; choose two names.")
+        raise WrongUse(
+            f"{output} cannot be both the result and the before/after picture; choose two names."
+        )
 
 
 def _check_report(report: Path | None) -> None:
@@ -287,11 +329,23 @@ def _check_report(report: Path | None) -> None:
 
 
 def _files_beside(request: Request) -> list[Path]:
-    """Maps and report that will be written beside the output; the maps of an OME-Zarr lie within it."""
+    """Maps and report that will be written beside the output; the maps of an OME-Zarr lie within
+    it.
+    """
     from napari_mdeblurgan.storage.map_places import map_path
 
-    names = ["error", "consistency", "defocus", "choice", *(["disagreement"] if request.ensemble else [])]
-    maps = [map_path(request.output, name) for name in names] if request.maps and not request.on_disk else []
+    names = [
+        "error",
+        "consistency",
+        "defocus",
+        "choice",
+        *(["disagreement"] if request.ensemble else []),
+    ]
+    maps = (
+        [map_path(request.output, name) for name in names]
+        if request.maps and not request.on_disk
+        else []
+    )
     return maps if request.report is None else [*maps, request.report]
 
 

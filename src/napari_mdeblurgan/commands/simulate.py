@@ -59,7 +59,8 @@ class Wishes:
     physical : mapping of str to float or None
         The options of the physical protocol by name; None where one was not given.
     config : Path or None
-        Training configuration whose degradations are drawn; None takes what bundled models learn from.
+        Training configuration whose degradations are drawn; None takes what bundled models learn
+        from.
     """
 
     protocol: str = "gaussian"
@@ -80,13 +81,20 @@ class Wishes:
         given = {name: value for name, value in self.physical.items() if value is not None}
         if given and self.protocol != "physical":
             raise WrongUse(
-                f"--{next(iter(given))} belongs to the physical protocol; add --protocol physical or leave it out."
+                f"--{next(iter(given))} belongs to the physical protocol; add --protocol physical "
+                "or leave it out."
             )
         if self.sigma is not None and self.protocol != "gaussian":
-            instead = " or give --defocus instead" if self.protocol == "physical" else " or leave it out"
-            raise WrongUse(f"--sigma belongs to the Gaussian protocol; add --protocol gaussian{instead}.")
+            instead = (
+                " or give --defocus instead" if self.protocol == "physical" else " or leave it out"
+            )
+            raise WrongUse(
+                f"--sigma belongs to the Gaussian protocol; add --protocol gaussian{instead}."
+            )
         if self.config is not None and self.protocol != "mixture":
-            raise WrongUse("--config belongs to the mixture; add --protocol mixture or leave it out.")
+            raise WrongUse(
+                "--config belongs to the mixture; add --protocol mixture or leave it out."
+            )
 
         from napari_mdeblurgan.degradation import Camera, Condition, Optics
 
@@ -100,9 +108,13 @@ class Wishes:
         return Condition(
             "physical",
             f"defocus {values['defocus']:g} µm",
-            optics=Optics(values["na"], values["wavelength"], fine * scale, values["refractive-index"]),
+            optics=Optics(
+                values["na"], values["wavelength"], fine * scale, values["refractive-index"]
+            ),
             defocus_um=values["defocus"],
-            camera=Camera(values["photons"], values["read-noise"], values["offset"], int(values["bits"])),
+            camera=Camera(
+                values["photons"], values["read-noise"], values["offset"], int(values["bits"])
+            ),
         )
 
 
@@ -118,41 +130,72 @@ def _mixture(config: Path | None) -> Mixture:
 
 def simulate(
     context: typer.Context,
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Sharp images, or folders of them.")],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for low/, high/ and pictures of the pairs.")],
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Sharp images, or folders of them.")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for low/, high/ and pictures of the pairs.")
+    ],
     protocol: Annotated[
         Protocol, typer.Option(help="The paper's blur, optics, or drawn as in training.")
     ] = Protocol.gaussian,
-    sigma: Annotated[float | None, typer.Option(help="Gaussian: blur in low-resolution pixels [1.2].")] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Gaussian: blur in low-resolution pixels [1.2].")
+    ] = None,
     na: Annotated[float | None, typer.Option(help="Physical: numerical aperture [0.15].")] = None,
     wavelength: Annotated[float | None, typer.Option(help="Physical: in µm [0.53].")] = None,
-    pixel_size: Annotated[float | None, typer.Option(help="Physical: of INPUT, in µm [the file's, or 0.65].")] = None,
-    refractive_index: Annotated[float | None, typer.Option(help="Physical: of the medium [1].")] = None,
+    pixel_size: Annotated[
+        float | None, typer.Option(help="Physical: of INPUT, in µm [the file's, or 0.65].")
+    ] = None,
+    refractive_index: Annotated[
+        float | None, typer.Option(help="Physical: of the medium [1].")
+    ] = None,
     defocus: Annotated[float | None, typer.Option(help="Physical: in µm [15].")] = None,
-    photons: Annotated[float | None, typer.Option(help="Physical: per pixel at full scale [1000].")] = None,
+    photons: Annotated[
+        float | None, typer.Option(help="Physical: per pixel at full scale [1000].")
+    ] = None,
     read_noise: Annotated[float | None, typer.Option(help="Physical: in electrons [3].")] = None,
-    offset: Annotated[float | None, typer.Option(help="Physical: share of full scale [0.02].")] = None,
+    offset: Annotated[
+        float | None, typer.Option(help="Physical: share of full scale [0.02].")
+    ] = None,
     bits: Annotated[int | None, typer.Option(help="Physical: of the camera, up to 16 [8].")] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Mixture: a training configuration [what bundled models learn from]."),
+        typer.Option(
+            metavar="FILE",
+            help="Mixture: a training configuration [what bundled models learn from].",
+        ),
     ] = None,
     scale: Annotated[int, typer.Option(min=1, max=8, help="Reduction along y and x.")] = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of the noise.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there already.")
+    ] = False,
 ) -> None:
     """Make pairs of a blurred and a sharp image from sharp images.
 
-    low/NAME.tif is what a microscope out of focus would give, high/NAME.tif the truth in the same units, NAME.png both side
-    by side. How the protocols work is described in the documentation under Degradations.
+    low/NAME.tif is what a microscope out of focus would give, high/NAME.tif the truth in the same
+    units, NAME.png both side by side. How the protocols work is described in the documentation
+    under Degradations.
 
     \b
     Example:
       mdeblurgan simulate sharp.tif --output pairs --protocol physical --defocus 20
     """
     with one_line_errors(context):
-        physical = {"na": na, "wavelength": wavelength, "pixel-size": pixel_size, "refractive-index": refractive_index}
-        physical |= {"defocus": defocus, "photons": photons, "read-noise": read_noise, "offset": offset, "bits": bits}
+        physical = {
+            "na": na,
+            "wavelength": wavelength,
+            "pixel-size": pixel_size,
+            "refractive-index": refractive_index,
+        }
+        physical |= {
+            "defocus": defocus,
+            "photons": photons,
+            "read-noise": read_noise,
+            "offset": offset,
+            "bits": bits,
+        }
         wishes = Wishes(protocol.value, sigma, physical, config)
         for line in make_pairs(inputs, output, wishes, scale, seed, overwrite):
             print(line, flush=True)
@@ -168,7 +211,8 @@ def make_pairs(
 ) -> Iterator[str]:
     """Write the pairs and yield a line for each.
 
-    An image of a folder that cannot be used is named on stderr and left out; one that was named itself ends the work.
+    An image of a folder that cannot be used is named on stderr and left out; one that was named
+    itself ends the work.
 
     Parameters
     ----------
@@ -190,14 +234,17 @@ def make_pairs(
     WrongUse
         Before any work, where the options or the files cannot be meant so.
     MdeblurganError
-        Where an image that was named cannot be read or degraded, none of a folder can, or a pair cannot be written.
+        Where an image that was named cannot be read or degraded, none of a folder can, or a pair
+        cannot be written.
     """
     sources = _sources(inputs)
     targets = {source: _targets(output, source) for source in sources}
     for paths in targets.values():
         for path in paths:
             if path.exists() and not overwrite:
-                raise WrongUse(f"{path} is there already; choose another folder or add --overwrite.")
+                raise WrongUse(
+                    f"{path} is there already; choose another folder or add --overwrite."
+                )
             if any(path.exists() and path.samefile(source.path) for source in sources):
                 raise WrongUse(f"{path} is an input itself; choose another folder.")
     need_torch()
@@ -218,8 +265,12 @@ def make_pairs(
     for source, (low_path, high_path, picture) in targets.items():
         try:
             image = read_image(source.path, source.image)
-            own, size_um, assumed = _with_pixel_size(degradation, image, wishes.physical.get("pixel-size"), scale)
-            low, high = pair(image, own, scale, zlib.crc32(f"{seed} {image_stem(source)}".encode()), size_um)
+            own, size_um, assumed = _with_pixel_size(
+                degradation, image, wishes.physical.get("pixel-size"), scale
+            )
+            low, high = pair(
+                image, own, scale, zlib.crc32(f"{seed} {image_stem(source)}".encode()), size_um
+            )
         except (FileError, ImageError) as error:
             if sources[source]:
                 raise
@@ -231,22 +282,32 @@ def make_pairs(
         shapes = " and ".join(" × ".join(map(str, one.data.shape)) for one in (low, high))
         made += 1
         note = f"; its file says no pixel size, {size_um:g} µm is assumed" if assumed else ""
-        yield f"{source.path.name if not source.name else image_stem(source)}: {own.label}, {shapes}{note}"
+        yield (
+            f"{source.path.name if not source.name else image_stem(source)}: {own.label}, "
+            f"{shapes}{note}"
+        )
     if not made:
         raise ImageError("No image could be used; mend what is said of them above, or name others.")
 
 
 def pair(
-    image: Micrograph, degradation: Condition | Mixture, scale: int, seed: int, size_um: float | None = None
+    image: Micrograph,
+    degradation: Condition | Mixture,
+    scale: int,
+    seed: int,
+    size_um: float | None = None,
 ) -> tuple[Micrograph, Micrograph]:
-    """The low-resolution blurred and the high-resolution sharp image that a degradation makes of a sharp one.
+    """The low-resolution blurred and the high-resolution sharp image that a degradation makes of a
+    sharp one.
 
-    8-bit images are taken as they are; others from their smallest to their largest value, channel by channel.
+    8-bit images are taken as they are; others from their smallest to their largest value, channel
+    by channel.
 
     Parameters
     ----------
     image : Micrograph
-        In memory. The last rows and columns that make no whole block of `scale` are left out, and so is transparency.
+        In memory. The last rows and columns that make no whole block of `scale` are left out, and
+        so is transparency.
     degradation : Condition or Mixture
         A mixture degrades every plane in its own way.
     scale : int
@@ -271,16 +332,27 @@ def pair(
     y, x = image.axes.index("Y"), image.axes.index("X")
     whole = [length // scale * scale for length in (sharp.shape[y], sharp.shape[x])]
     if min(whole) == 0:
-        raise ImageError(f"An image of {sharp.shape[y]} × {sharp.shape[x]} pixels is too small; take a larger one.")
+        raise ImageError(
+            f"An image of {sharp.shape[y]} × {sharp.shape[x]} pixels is too small; take a larger "
+            "one."
+        )
     sharp = sharp[(slice(None),) * y + tuple(slice(length) for length in whole)]
     planes = sharp.reshape(-1, *whole, sharp.shape[-1] if image.rgb else 1)
-    degraded = degradation.degrade(torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1))), seed, scale)
+    degraded = degradation.degrade(
+        torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 1))), seed, scale
+    )
     bits = degradation.bits
     if size_um is not None:
         sizes, unit = image.physical()
-        depths = {axis: size * MICROMETRES[unit] for axis, size in sizes.items() if axis == "Z" and unit}
+        depths = {
+            axis: size * MICROMETRES[unit] for axis, size in sizes.items() if axis == "Z" and unit
+        }
         image = replace(
-            image, pixel_size={"X": size_um, "Y": size_um} | depths, unit="µm", position={}, unitless=frozenset()
+            image,
+            pixel_size={"X": size_um, "Y": size_um} | depths,
+            unit="µm",
+            position={},
+            unitless=frozenset(),
         )
 
     def micrograph(values: torch.Tensor, factor: int) -> Micrograph:
@@ -288,7 +360,9 @@ def pair(
         levels = np.moveaxis(levels, 1, -1).astype(np.uint8 if bits <= 8 else np.uint16)
         shape = list(sharp.shape)
         shape[y], shape[x] = levels.shape[1:3]
-        shown = tuple(replace(channel, limits=None) for channel in image.display)  # those of other greys
+        shown = tuple(
+            replace(channel, limits=None) for channel in image.display
+        )  # those of other greys
         greys: dict[str, Any] = {"display": shown, "grey_calibration": None}
         return replace(image, data=levels.reshape(shape), **image.frame(1 / factor), **greys)
 
@@ -296,7 +370,9 @@ def pair(
 
 
 def _sources(inputs: Sequence[Path]) -> dict[FileImage, bool]:
-    """The images of the files that were named, and of those in folders that were named; whether the file itself was."""
+    """The images of the files that were named, and of those in folders that were named; whether the
+    file itself was.
+    """
     from napari_mdeblurgan.storage import image_stem, listed_images, readable
     from napari_mdeblurgan.storage.formats import is_readable
     from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
@@ -307,14 +383,19 @@ def _sources(inputs: Sequence[Path]) -> dict[FileImage, bool]:
         if path.is_dir() and not is_readable(path.name) and not is_image_folder(path):
             found = sorted(file for file in path.iterdir() if is_readable(file.name))
             if not found:
-                raise WrongUse(f"there is no image in {path}; name a folder of {', '.join(readable())} files.")
+                raise WrongUse(
+                    f"there is no image in {path}; name a folder of {', '.join(readable())} files."
+                )
             sources |= {one: False for file in found for one in listed_images(file)}
         else:
             sources |= dict.fromkeys(listed_images(path), True)
     names: dict[str, FileImage] = {}
     for source in sources:
         if (other := names.setdefault(image_stem(source), source)) is not source:
-            raise WrongUse(f"{other} and {source} would be written under one name; simulate them one after the other.")
+            raise WrongUse(
+                f"{other} and {source} would be written under one name; simulate them one after "
+                "the other."
+            )
     return sources
 
 
@@ -332,7 +413,9 @@ def _with_name(source: Path, sentence: str) -> str:
 def _with_pixel_size(
     condition: Condition | Mixture, image: Micrograph, given_um: float | None, scale: int
 ) -> tuple[Condition | Mixture, float | None, bool]:
-    """The degradation at the image's pixel size, that size in µm (None: not needed), and whether it had to be assumed."""
+    """The degradation at the image's pixel size, that size in µm (None: not needed), and whether it
+    had to be assumed.
+    """
     from napari_mdeblurgan.degradation import Condition
     from napari_mdeblurgan.storage.geometry import MICROMETRES
 
@@ -343,12 +426,17 @@ def _with_pixel_size(
     if size_um is None and unit is not None and {"X", "Y"} <= sizes.keys():
         if not math.isclose(sizes["X"], sizes["Y"], rel_tol=0.01):
             raise ImageError(
-                f"The pixels of {image.name or 'the image'} are not square; give their --pixel-size in µm."
+                f"The pixels of {image.name or 'the image'} are not square; give their "
+                "--pixel-size in µm."
             )
         size_um = sizes["X"] * MICROMETRES[unit]
     if size_um is None:
         size_um, assumed = PIXEL_SIZE_UM, True
-    return replace(condition, optics=replace(condition.optics, pixel_size_um=size_um * scale)), size_um, assumed
+    return (
+        replace(condition, optics=replace(condition.optics, pixel_size_um=size_um * scale)),
+        size_um,
+        assumed,
+    )
 
 
 def _unit_range(image: Micrograph) -> np.ndarray:
@@ -363,7 +451,8 @@ def _unit_range(image: Micrograph) -> np.ndarray:
     values = data.astype(np.float64)
     if not np.isfinite(values).all():
         raise ImageError(
-            f"{image.name or 'The image'} has pixels without a value (NaN or infinite); replace them first."
+            f"{image.name or 'The image'} has pixels without a value (NaN or infinite); replace "
+            "them first."
         )
     others = tuple(axis for axis in range(values.ndim) if axis != image.channel_axis)
     low = values.min(axis=others, keepdims=True)

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, device_option, fail, one_line_errors, quoted, stopped_by_signals
+from napari_mdeblurgan.commands.common import (
+    WrongUse,
+    device_option,
+    fail,
+    one_line_errors,
+    quoted,
+    stopped_by_signals,
+)
 from napari_mdeblurgan.errors import need_torch
 
 if TYPE_CHECKING:
@@ -57,25 +64,50 @@ class Wishes:
 
 def train(
     context: typer.Context,
-    folder: Annotated[Path | None, typer.Argument(metavar="FOLDER", help="Sharp images.", show_default=False)] = None,
-    output: Annotated[Path | None, typer.Option(metavar="RUN", help="Folder for all that the run writes.")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Configuration, a .toml.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Sharp images.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Folder for all that the run writes.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration, a .toml.")
+    ] = None,
     model_name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
-    kind: Annotated[Kind | None, typer.Option(help="Of the model; by default what all images of FOLDER are.")] = None,
+    kind: Annotated[
+        Kind | None, typer.Option(help="Of the model; by default what all images of FOLDER are.")
+    ] = None,
     scale: Annotated[int | None, typer.Option(help="2 or 4.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="In all, instead of the schedule's epochs.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="End after so long, with the model so far.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)] = None,
-    perceptual: Annotated[Perceptual | None, typer.Option(help="The paper's full loss; none: for measuring.")] = None,
-    vgg19: Annotated[str, typer.Option(metavar="PATH|ADDRESS", help="VGG19's weights; an address: download.")] = "",
-    start: Annotated[str | None, typer.Option(metavar="MODEL", help="Start from a model, not from nothing.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew in a RUN that is there.")] = False,
-    print_config: Annotated[bool, typer.Option("--print-config", help="Print a configuration and exit.")] = False,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="In all, instead of the schedule's epochs.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="End after so long, with the model so far.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)
+    ] = None,
+    perceptual: Annotated[
+        Perceptual | None, typer.Option(help="The paper's full loss; none: for measuring.")
+    ] = None,
+    vgg19: Annotated[
+        str, typer.Option(metavar="PATH|ADDRESS", help="VGG19's weights; an address: download.")
+    ] = "",
+    start: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Start from a model, not from nothing.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Begin anew in a RUN that is there.")
+    ] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print a configuration and exit.")
+    ] = False,
 ) -> None:
     """Train a model on a folder of sharp images.
 
-    RUN gets the model, its scores on images that were held out, curves, samples and checkpoints. The same command goes on where
-    it was interrupted. With torchrun it runs on several GPUs or hosts.
+    RUN gets the model, its scores on images that were held out, curves, samples and checkpoints.
+    The same command goes on where it was interrupted. With torchrun it runs on several GPUs or
+    hosts.
 
     \b
     Example:
@@ -105,7 +137,8 @@ def train(
 
 
 def config_for(wishes: Wishes, output: Path | None) -> TrainingConfig:
-    """The options over the configuration file; or over what the run was begun with; or over the defaults.
+    """The options over the configuration file; or over what the run was begun with; or over the
+    defaults.
 
     Raises
     ------
@@ -113,7 +146,12 @@ def config_for(wishes: Wishes, output: Path | None) -> TrainingConfig:
         If they cannot be meant so.
     """
     from napari_mdeblurgan.errors import TrainingError
-    from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, parse_config, read_config
+    from napari_mdeblurgan.training.config import (
+        ConfigError,
+        TrainingConfig,
+        parse_config,
+        read_config,
+    )
     from napari_mdeblurgan.training.run_folder import RunFolder
 
     options: dict[str, dict[str, Any]] = {
@@ -133,7 +171,9 @@ def config_for(wishes: Wishes, output: Path | None) -> TrainingConfig:
             base = read_config(wishes.config)
         elif output is not None and RunFolder(output).begun and not wishes.overwrite:
             base = read_config(RunFolder(output).config)
-        return parse_config({section: fields for section, fields in given.items() if fields}, "the options", base)
+        return parse_config(
+            {section: fields for section, fields in given.items() if fields}, "the options", base
+        )
     except (ConfigError, TrainingError) as error:
         raise WrongUse(str(error)) from error
 
@@ -141,7 +181,9 @@ def config_for(wishes: Wishes, output: Path | None) -> TrainingConfig:
 def _loss(wishes: Wishes) -> dict[str, Any]:
     """What --perceptual and --vgg19 mean in the section [loss]."""
     if wishes.vgg19 and wishes.perceptual != "vgg19":
-        raise WrongUse("--vgg19 says where VGG19's weights are; add --perceptual vgg19 to use them.")
+        raise WrongUse(
+            "--vgg19 says where VGG19's weights are; add --perceptual vgg19 to use them."
+        )
     if wishes.perceptual is None:
         return {}
     if wishes.perceptual == "none":
@@ -203,7 +245,8 @@ def run_training(folder: Path | None, output: Path | None, wishes: Wishes) -> st
                 if signals and not run.finished:
                     return (
                         f"interrupted after step {run.training.step}, which is saved; "
-                        f"`mdeblurgan train {quoted(folder)} --output {quoted(output)}` goes on from there."
+                        f"`mdeblurgan train {quoted(folder)} --output {quoted(output)}` goes on "
+                        "from there."
                     )
                 if place.first:
                     _conclude(run)
@@ -222,11 +265,14 @@ def _describe(run: Run) -> None:
     network, config = run.training.network, run.config
     weights = sum(each.numel() for each in network.parameters())
     print(
-        f"{len(run.data.training)} {config.network.kind} images to train on, {len(run.data.judged)} to validate on; "
+        f"{len(run.data.training)} {config.network.kind} images to train on, "
+        f"{len(run.data.judged)} to validate on; "
         f"{config.network.name} ×{network.scale} of {weights:,} weights"
     )
     device = device_label(str(run.training.device))
-    print(f"{config.schedule.steps:,} steps, {device}, {config.run.precision}, into {run.folder.path}")
+    print(
+        f"{config.schedule.steps:,} steps, {device}, {config.run.precision}, into {run.folder.path}"
+    )
     if 0 < run.resumed < config.schedule.steps:
         print(f"going on after step {run.resumed:,}")
     sys.stdout.flush()
@@ -237,14 +283,20 @@ def _with_lines(run: Run, minutes: float | None) -> Iterator[Progress]:
     for progress in run.steps(minutes):
         if progress.validation or progress.step % every == 0 or progress.step == progress.steps:
             seconds = time.perf_counter() - start
-            print(f"step {progress.step} of {progress.steps}, {seconds:.0f} s, {_numbers(run, progress)}", flush=True)
+            print(
+                f"step {progress.step} of {progress.steps}, {seconds:.0f} s, "
+                f"{_numbers(run, progress)}",
+                flush=True,
+            )
         yield progress
 
 
 def _with_bar(run: Run, minutes: float | None) -> Iterator[Progress]:
     from tqdm import tqdm
 
-    with tqdm(total=run.config.schedule.steps, initial=run.resumed, unit="step", dynamic_ncols=True) as bar:
+    with tqdm(
+        total=run.config.schedule.steps, initial=run.resumed, unit="step", dynamic_ncols=True
+    ) as bar:
         for progress in run.steps(minutes):
             bar.set_postfix_str(_numbers(run, progress), refresh=False)
             bar.update(progress.step - bar.n)
@@ -254,19 +306,23 @@ def _with_bar(run: Run, minutes: float | None) -> Iterator[Progress]:
 def _numbers(run: Run, progress: Progress) -> str:
     text = f"loss {progress.record.loss:.3f}"
     found = run.last_validation
-    return text + (f", PSNR {found.psnr_db:.2f} dB (bicubic {found.bicubic_psnr_db:.2f} dB)" if found else "")
+    return text + (
+        f", PSNR {found.psnr_db:.2f} dB (bicubic {found.bicubic_psnr_db:.2f} dB)" if found else ""
+    )
 
 
 def _conclude(run: Run) -> None:
     """Where the model is, how good it is, how to use it."""
     if not run.finished:
         print(
-            f"the time is up after step {run.training.step:,} of {run.config.schedule.steps:,}; run it again to go on"
+            f"the time is up after step {run.training.step:,} of {run.config.schedule.steps:,}; "
+            "run it again to go on"
         )
     print(f"model: {run.model_path}")
     if scores := run.last_validation:
         print(
-            f"on images that this training did not see: PSNR {scores.psnr_db:.2f} dB, SSIM {scores.ssim:.4f}; "
+            f"on images that this training did not see: PSNR {scores.psnr_db:.2f} dB, SSIM "
+            f"{scores.ssim:.4f}; "
             f"bicubic enlargement: {scores.bicubic_psnr_db:.2f} dB, {scores.bicubic_ssim:.4f}"
         )
     print(f"use it: mdeblurgan restore blurred.tif sharp.tif --model {quoted(run.model_path)}")

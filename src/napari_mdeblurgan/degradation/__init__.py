@@ -1,4 +1,6 @@
-"""From a sharp image to a blurred one of lower density: by the paper's protocol, or as objective and camera do it."""
+"""From a sharp image to a blurred one of lower density: by the paper's protocol, or as objective
+and camera do it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What no specimen shows and files still hold: areas of one colour with sharp edges, as around stitched or masked scans."""
+"""What no specimen shows and files still hold: areas of one colour with sharp edges, as around
+stitched or masked scans.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ MOST_SHAPES = 3
 
 
 def random_area(random: np.random.Generator, height: int, width: int) -> Tensor:
-    """Part of an image, bool (height, width): what lies beyond a straight line, or the inside or outside of a rectangle."""
+    """Part of an image, bool (height, width): what lies beyond a straight line, or the inside or
+    outside of a rectangle.
+    """
     y, x = np.mgrid[:height, :width]
     if random.random() < 0.6:
         turned = random.random() < 0.4
@@ -30,7 +34,8 @@ def random_area(random: np.random.Generator, height: int, width: int) -> Tensor:
 
 
 def with_shapes(sharp: Tensor, random: np.random.Generator) -> Tensor:
-    """A sharp image with one to three areas of one colour drawn over it, or over an area of one colour.
+    """A sharp image with one to three areas of one colour drawn over it, or over an area of one
+    colour.
 
     Parameters
     ----------
@@ -46,13 +51,17 @@ def with_shapes(sharp: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def padded(degraded: Degraded, index: int, random: np.random.Generator) -> None:
-    """Paint part of one image of a batch black, white or grey, in place: in the blurred image as sharply as in the truth."""
+    """Paint part of one image of a batch black, white or grey, in place: in the blurred image as
+    sharply as in the truth.
+    """
     scale = degraded.sharp.shape[-1] // degraded.blurred.shape[-1]
     area = random_area(random, *degraded.blurred.shape[-2:])
     value = float(random.choice([0.0, 1.0, random.random()]))
     degraded.blurred[index].masked_fill_(area, value)
     degraded.sharp_low[index].masked_fill_(area, value)
-    degraded.sharp[index].masked_fill_(area.repeat_interleave(scale, 0).repeat_interleave(scale, 1), value)
+    degraded.sharp[index].masked_fill_(
+        area.repeat_interleave(scale, 0).repeat_interleave(scale, 1), value
+    )
 
 
 def _colour(image: Tensor, random: np.random.Generator) -> Tensor:

@@ -15,7 +15,8 @@ from napari_mdeblurgan.degradation.optics import OpticsError
 
 
 class Degraded(NamedTuple):
-    """Images of one scene as the same camera has them: float32, 0 is black and 1 is full scale, offset included.
+    """Images of one scene as the same camera has them: float32, 0 is black and 1 is full scale,
+    offset included.
 
     Attributes
     ----------
@@ -26,8 +27,8 @@ class Degraded(NamedTuple):
     sharp : Tensor
         (batch, channels, scale · y, scale · x): the truth, without noise.
     softness : Tensor or None
-        (batch,): standard deviation, in pixels of the truth, of the Gaussian blur that a restored image
-        is to have before it is compared with the truth. None stands for 0.
+        (batch,): standard deviation, in pixels of the truth, of the Gaussian blur that a restored
+        image is to have before it is compared with the truth. None stands for 0.
     """
 
     blurred: Tensor
@@ -64,16 +65,23 @@ class Camera:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.photons) and self.photons > 0):
-            raise OpticsError(f"{self.photons:g} photons at full scale give no image; give a positive number.")
+            raise OpticsError(
+                f"{self.photons:g} photons at full scale give no image; give a positive number."
+            )
         if not (math.isfinite(self.read_noise_e) and self.read_noise_e >= 0):
             raise OpticsError(f"the read noise is {self.read_noise_e:g} electrons; give 0 or more.")
         if not 0 <= self.offset < 1:
-            raise OpticsError(f"the camera's offset is {self.offset:g}; give a share of full scale between 0 and 1.")
+            raise OpticsError(
+                f"the camera's offset is {self.offset:g}; give a share of full scale between 0 "
+                "and 1."
+            )
         if not 1 <= self.bits <= 16:
             raise OpticsError(f"the camera has {self.bits} bits; give 1 to 16.")
 
     def shown(self, light: Tensor) -> Tensor:
-        """Light in [0, 1] on the camera's scale, without noise: the offset and the rest of full scale above it."""
+        """Light in [0, 1] on the camera's scale, without noise: the offset and the rest of full
+        scale above it.
+        """
         return self.offset + (1 - self.offset) * light
 
     def expose(self, light: Tensor, random: np.random.Generator) -> Tensor:
@@ -87,7 +95,9 @@ class Camera:
             Where the noise comes from.
         """
         expected = light.clamp_min(0).double().cpu().numpy() * self.photons
-        electrons = random.poisson(expected) + self.read_noise_e * random.standard_normal(expected.shape, np.float32)
+        electrons = random.poisson(expected) + self.read_noise_e * random.standard_normal(
+            expected.shape, np.float32
+        )
         return self.shown(torch.from_numpy(electrons / self.photons).to(light))
 
     def take(self, light: Tensor, random: np.random.Generator) -> Tensor:

@@ -1,4 +1,6 @@
-"""What thickness does to an image: parts of a specimen that lie at different heights, each blurred in its own way."""
+"""What thickness does to an image: parts of a specimen that lie at different heights, each blurred
+in its own way.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ def height_map(random: np.random.Generator, height: int, width: int, form: str) 
 
 
 def layers(heights: Tensor, count: int) -> Tensor:
-    """Shares of `count` evenly spaced layers in every place: linear between two neighbouring layers.
+    """Shares of `count` evenly spaced layers in every place: linear between two neighbouring
+    layers.
 
     Parameters
     ----------
@@ -78,19 +81,23 @@ def layers(heights: Tensor, count: int) -> Tensor:
     return (1 - (heights[None] * (count - 1) - at).abs()).clamp_min(0)
 
 
-def through_depth(sharp: Tensor, shares: Tensor, psfs: Sequence[np.ndarray], scale: int, absorbing: bool) -> Tensor:
+def through_depth(
+    sharp: Tensor, shares: Tensor, psfs: Sequence[np.ndarray], scale: int, absorbing: bool
+) -> Tensor:
     """A specimen of several layers, each blurred by its own point-spread function, added up.
 
-    Light that layers send out adds up (fluorescence). Where they take light away, their absorbances,
-    −ln of the transmitted share, add up, so what is blurred is the light that each lets through, and the
-    layers' results are multiplied (brightfield; diffraction between layers is left out).
+    Light that layers send out adds up (fluorescence). Where they take light away, their
+    absorbances, −ln of the transmitted share, add up, so what is blurred is the light that each
+    lets through, and the layers' results are multiplied (brightfield; diffraction between layers is
+    left out).
 
     Parameters
     ----------
     sharp : Tensor
         (channels, y, x) in [0, 1]: all layers in focus; y and x multiples of `scale`.
     shares : Tensor
-        (layers, y, x): which share of the light, or of the absorbance, belongs to each layer; sum 1.
+        (layers, y, x): which share of the light, or of the absorbance, belongs to each layer; sum
+        1.
     psfs : sequence of ndarray
         One for every layer, on the grid of `sharp`.
     scale : int

@@ -23,7 +23,9 @@ def downsample(image: Tensor, factor: int) -> Tensor:
     height, width = image.shape[-2:]
     if height % factor or width % factor:
         raise ValueError(f"y and x must be multiples of {factor}, got {height} × {width}")
-    return functional.interpolate(image, size=(height // factor, width // factor), mode="bicubic", antialias=True)
+    return functional.interpolate(
+        image, size=(height // factor, width // factor), mode="bicubic", antialias=True
+    )
 
 
 def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
@@ -32,7 +34,8 @@ def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
     Parameters
     ----------
     image : Tensor
-        (batch, channels, y, x), larger than the kernel's radius of 4 standard deviations along y and x.
+        (batch, channels, y, x), larger than the kernel's radius of 4 standard deviations along y
+        and x.
     sigma : Tensor
         (batch,): standard deviations in pixels; 0 leaves an image as it is.
 
@@ -45,7 +48,8 @@ def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
     radius = max(1, gaussian_radius(sigma.max().item()))
     if min(height, width) <= radius:
         raise ImageError(
-            f"an image of {height} × {width} pixels is too small for a blur of {float(sigma.max()):.2f} pixels; "
+            f"an image of {height} × {width} pixels is too small for a blur of "
+            f"{float(sigma.max()):.2f} pixels; "
             "take a larger image or less blur."
         )
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
@@ -84,7 +88,8 @@ def quantise(image: Tensor, bits: int = 8) -> Tensor:
 
 
 def gaussian_protocol(sharp: Tensor, sigma: float, scale: int = 2) -> Tensor:
-    """The degradation that the bundled models are judged under: bicubic reduction, Gaussian blur, rounding to 8 bits.
+    """The degradation that the bundled models are judged under: bicubic reduction, Gaussian blur,
+    rounding to 8 bits.
 
     Parameters
     ----------
@@ -96,4 +101,6 @@ def gaussian_protocol(sharp: Tensor, sigma: float, scale: int = 2) -> Tensor:
         Reduction along y and x.
     """
     low = downsample(sharp, scale)
-    return quantise(gaussian_blur(low, torch.full((len(sharp),), sigma, dtype=sharp.dtype, device=sharp.device)))
+    return quantise(
+        gaussian_blur(low, torch.full((len(sharp),), sigma, dtype=sharp.dtype, device=sharp.device))
+    )

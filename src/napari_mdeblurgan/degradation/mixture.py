@@ -62,21 +62,22 @@ class Mixture:
     Attributes
     ----------
     gaussian, gaussian_noisy, physical : float
-        Shares of the patches, in proportion: Gaussian blur without noise, with noise, and objective and camera.
+        Shares of the patches, in proportion: Gaussian blur without noise, with noise, and objective
+        and camera.
     sigma : (float, float)
         Standard deviation of the Gaussian blur in low-resolution pixels, see `bias`.
     grain : (float, float)
         Standard deviation of the noise of `gaussian_noisy`, as a share of full scale, uniform.
     airy_sigma : (float, float)
-        Width of the physical point-spread function in focus: the standard deviation, in low-resolution pixels, of the
-        Gaussian closest to it, uniform.
+        Width of the physical point-spread function in focus: the standard deviation, in
+        low-resolution pixels, of the Gaussian closest to it, uniform.
     numerical_aperture : (float, float)
         Of the objective, in air, uniform.
     defocus_radius : (float, float)
         Geometric radius of the blur out of focus, in low-resolution pixels, see `bias`.
     bias : float
-        Power of the uniform number that the strength of a blur is drawn by: 1 makes all strengths in a
-        range equally frequent, 2 makes weak ones more frequent.
+        Power of the uniform number that the strength of a blur is drawn by: 1 makes all strengths
+        in a range equally frequent, 2 makes weak ones more frequent.
     photons : (float, float)
         At full scale, log-uniform.
     read_noise_e : (float, float)
@@ -94,26 +95,29 @@ class Mixture:
     shapes : float
         Share of the patches that get areas of one colour before they are degraded.
     padding : float
-        Share of the patches of which a part is black, white or grey, with edges that no blur has touched.
+        Share of the patches of which a part is black, white or grey, with edges that no blur has
+        touched.
     soft : float
-        Share of the patches whose truth is softened first: what is soft by itself is not to be sharpened.
+        Share of the patches whose truth is softened first: what is soft by itself is not to be
+        sharpened.
     softness : (float, float)
         Standard deviation of that Gaussian blur in pixels of the truth, uniform.
     told : float
-        Share of the softened patches whose softness is known: there the restored image is compared with
-        the truth after the same blur, as results with a known softness are shown.
+        Share of the softened patches whose softness is known: there the restored image is compared
+        with the truth after the same blur, as results with a known softness are shown.
     depth : float
         Share of the physical patches that show a specimen of several layers.
     depth_radius : (float, float)
-        Difference between the geometric radii of the lowest and the highest layer, in low-resolution
-        pixels, uniform.
+        Difference between the geometric radii of the lowest and the highest layer, in
+        low-resolution pixels, uniform.
     spherical_waves : (float, float)
         Spherical aberration of the physical patches, root mean square in wavelengths, uniform.
     colour_focus : (float, float)
-        Largest difference between the geometric radii of the colours, in low-resolution pixels, uniform;
-        of physical colour patches without depth.
+        Largest difference between the geometric radii of the colours, in low-resolution pixels,
+        uniform; of physical colour patches without depth.
     haze : float
-        Share of the physical patches with light from layers far out of focus; the truth has it as well.
+        Share of the physical patches with light from layers far out of focus; the truth has it as
+        well.
     haze_share : (float, float)
         Share of that light in the whole, uniform.
     curved : float
@@ -165,19 +169,26 @@ class Mixture:
     def __post_init__(self) -> None:
         shares = (self.gaussian, self.gaussian_noisy, self.physical)
         if not (min(shares) >= 0 and 0 < sum(shares) < math.inf):
-            raise OpticsError("the shares of the degradations must be 0 or more, and one of them above 0.")
+            raise OpticsError(
+                "the shares of the degradations must be 0 or more, and one of them above 0."
+            )
         if not (math.isfinite(self.bias) and self.bias > 0):
             raise OpticsError(f"bias is {self.bias:g}; give a positive number.")
         for name in SHARES:
             if not 0 <= getattr(self, name) <= 1:
-                raise OpticsError(f"{name} is {getattr(self, name):g}; give a share between 0 and 1.")
+                raise OpticsError(
+                    f"{name} is {getattr(self, name):g}; give a share between 0 and 1."
+                )
         for name, (lowest, highest) in LIMITS.items():
             start, stop = getattr(self, name)
             if start > stop:
-                raise OpticsError(f"{name} is drawn from {start:g} to {stop:g}; give the smaller number first.")
+                raise OpticsError(
+                    f"{name} is drawn from {start:g} to {stop:g}; give the smaller number first."
+                )
             if not lowest <= start <= stop <= highest:
                 raise OpticsError(
-                    f"{name} is drawn from {start:g} to {stop:g}; give a range within {lowest:g} to {highest:g}."
+                    f"{name} is drawn from {start:g} to {stop:g}; give a range within {lowest:g} "
+                    f"to {highest:g}."
                 )
 
     @property
@@ -191,7 +202,8 @@ class Mixture:
         return 8
 
     def degrade(self, sharp: Tensor, seed: int = 0, scale: int = 2) -> Degraded:
-        """Degrade every image of a batch in its own way, as `draw` does; the same seed draws the same.
+        """Degrade every image of a batch in its own way, as `draw` does; the same seed draws the
+        same.
 
         Parameters
         ----------
@@ -212,13 +224,17 @@ class Mixture:
 
     @property
     def margin(self) -> int:
-        """Low-resolution pixels along the edges that what lies beyond them may change: draw so much more."""
+        """Low-resolution pixels along the edges that what lies beyond them may change: draw so much
+        more.
+        """
         widest = REACH * self.sigma[1] if self.gaussian + self.gaussian_noisy else 0
         return max(SPOILED, math.ceil(0.75 * max(widest, self.reach if self.physical else 0)))
 
     @property
     def reach(self) -> int:
-        """Low-resolution pixels from its centre that a physical point-spread function is followed to."""
+        """Low-resolution pixels from its centre that a physical point-spread function is followed
+        to.
+        """
         most = self.defocus_radius[1] + self.colour_focus[1] / 2
         most += self.depth_radius[1] / 2 if self.depth else 0
         return math.ceil(most + AIRY_REACH * self.airy_sigma[1])
@@ -226,12 +242,14 @@ class Mixture:
     def draw(self, sharp: Tensor, random: np.random.Generator, scale: int = 2) -> Degraded:
         """Degrade every image of a batch in its own way; all chance comes from `random`.
 
-        Edges are mirrored: what lies within `margin` low-resolution pixels of them is not quite what a larger image would give.
+        Edges are mirrored: what lies within `margin` low-resolution pixels of them is not quite
+        what a larger image would give.
 
         Parameters
         ----------
         sharp : Tensor
-            float32 on the CPU, (batch, channels, y, x) in [0, 1]; y and x multiples of `scale`, larger than the widest blur.
+            float32 on the CPU, (batch, channels, y, x) in [0, 1]; y and x multiples of `scale`,
+            larger than the widest blur.
         random : numpy Generator
             Moved on.
         scale : int
@@ -240,7 +258,9 @@ class Mixture:
         shares = np.array([self.gaussian, self.gaussian_noisy, self.physical])
         if self.shapes:
             drawn = random.random(len(sharp)) < self.shapes
-            sharp = torch.stack([with_shapes(i, random) if d else i for i, d in zip(sharp, drawn, strict=True)])
+            sharp = torch.stack(
+                [with_shapes(i, random) if d else i for i, d in zip(sharp, drawn, strict=True)]
+            )
         softness = torch.zeros(len(sharp))
         if self.soft:
             drawn = random.random(len(sharp)) < self.soft
@@ -257,23 +277,34 @@ class Mixture:
         if len(gaussian):
             blurred[gaussian] = self._gaussian(low[gaussian], kinds[gaussian.numpy()] == 1, random)
         for index in np.flatnonzero(kinds == 2):
-            blurred[index], sharp_low[index], truth[index] = self._physical(sharp[index], low[index], random, scale)
+            blurred[index], sharp_low[index], truth[index] = self._physical(
+                sharp[index], low[index], random, scale
+            )
         if self.processed:
             for index in np.flatnonzero(random.random(len(sharp)) < self.processed):
-                amount, sigma = random.uniform(*self.sharpening), random.uniform(*self.sharpening_sigma)
+                amount, sigma = (
+                    random.uniform(*self.sharpening),
+                    random.uniform(*self.sharpening_sigma),
+                )
                 blurred[index] = sharpened(blurred[index], float(amount), float(sigma))
         rounded = torch.from_numpy(random.random(len(sharp)) < self.rounded)[:, None, None, None]
         blurred = torch.where(rounded, quantise(blurred), blurred.clamp(0, 1))
         for index in np.flatnonzero(random.random(len(sharp)) < self.jpeg):
-            blurred[index] = compressed(blurred[index], int(random.integers(*self.jpeg_quality, endpoint=True)))
+            blurred[index] = compressed(
+                blurred[index], int(random.integers(*self.jpeg_quality, endpoint=True))
+            )
         degraded = Degraded(blurred, sharp_low, truth, softness)
         if self.padding:
             for index in np.flatnonzero(random.random(len(sharp)) < self.padding):
-                if not softness[index]:  # blurring a result would touch edges that nothing has blurred
+                if not softness[
+                    index
+                ]:  # blurring a result would touch edges that nothing has blurred
                     padded(degraded, int(index), random)
         return degraded
 
-    def _strength(self, limits: tuple[float, float], random: np.random.Generator, count: int = 1) -> np.ndarray:
+    def _strength(
+        self, limits: tuple[float, float], random: np.random.Generator, count: int = 1
+    ) -> np.ndarray:
         """Strengths of blur between two limits, see `bias`."""
         low, high = limits
         return low + (high - low) * random.random(count) ** self.bias
@@ -292,7 +323,11 @@ class Mixture:
         """One image as objective and camera have it, and its truth on both grids."""
         if self.haze and random.random() < self.haze:
             sharp, low = self._hazy(sharp, random, scale)
-        gamma = float(random.uniform(*self.gamma)) if self.curved and random.random() < self.curved else 1.0
+        gamma = (
+            float(random.uniform(*self.gamma))
+            if self.curved and random.random() < self.curved
+            else 1.0
+        )
         light = self._light(_power(sharp, gamma), random, scale)
         camera, noisy = self._camera(random), random.random() >= self.noiseless
         picture = camera.expose(light, random) if noisy else camera.shown(light)
@@ -306,7 +341,9 @@ class Mixture:
     def _light(self, sharp: Tensor, random: np.random.Generator, scale: int) -> Tensor:
         """What the objective makes of an image, averaged over low-resolution pixels."""
         aperture = float(random.uniform(*self.numerical_aperture))
-        low_pixel_um = AIRY_SIGMA * WAVELENGTH_UM / aperture / float(random.uniform(*self.airy_sigma))
+        low_pixel_um = (
+            AIRY_SIGMA * WAVELENGTH_UM / aperture / float(random.uniform(*self.airy_sigma))
+        )
         optics = Optics(aperture, WAVELENGTH_UM, low_pixel_um / scale)
         waves = float(random.uniform(*self.spherical_waves))
         radius = float(self._strength(self.defocus_radius, random)[0])
@@ -328,15 +365,21 @@ class Mixture:
             shift = float(random.uniform(*self.colour_focus))
             offsets = np.array([-1, random.uniform(-1, 1), 1]) * shift / 2
             random.shuffle(offsets)
-            return torch.cat([blur(sharp[None, [c]], psf(radius + at), scale)[0] for c, at in enumerate(offsets)])
+            return torch.cat(
+                [blur(sharp[None, [c]], psf(radius + at), scale)[0] for c, at in enumerate(offsets)]
+            )
         return blur(sharp[None], psf(radius), scale)[0]
 
-    def _hazy(self, sharp: Tensor, random: np.random.Generator, scale: int) -> tuple[Tensor, Tensor]:
+    def _hazy(
+        self, sharp: Tensor, random: np.random.Generator, scale: int
+    ) -> tuple[Tensor, Tensor]:
         """Mixed with slowly varying light, such as layers far out of focus send; on both grids."""
         share, step = float(random.uniform(*self.haze_share)), HAZE_STEP * scale
         other = torch.flip(sharp, dims=(-2, -1))
         height, width = sharp.shape[-2:]
-        coarse = functional.adaptive_avg_pool2d(other[None], (-(-height // step), -(-width // step)))
+        coarse = functional.adaptive_avg_pool2d(
+            other[None], (-(-height // step), -(-width // step))
+        )
         far = functional.interpolate(coarse, size=(height, width), mode="bicubic").clamp(0, 1)
         far = gaussian_blur(far, torch.tensor([float(step) / 4]))[0]
         mixed = (1 - share) * sharp + share * far
@@ -344,7 +387,9 @@ class Mixture:
 
     def _camera(self, random: np.random.Generator) -> Camera:
         photons = math.exp(random.uniform(*np.log(self.photons)))
-        return Camera(photons, float(random.uniform(*self.read_noise_e)), float(random.uniform(*self.offset)))
+        return Camera(
+            photons, float(random.uniform(*self.read_noise_e)), float(random.uniform(*self.offset))
+        )
 
 
 def _power(image: Tensor, exponent: float) -> Tensor:

@@ -1,6 +1,8 @@
-"""What an objective makes of a point: the point-spread function from the scalar pupil function, in and out of focus.
+"""What an objective makes of a point: the point-spread function from the scalar pupil function, in
+and out of focus.
 
-Sources: J. W. Goodman, Introduction to Fourier Optics, chapter 6; M. Born and E. Wolf, Principles of Optics, §8.5 and §8.8.
+Sources: J. W. Goodman, Introduction to Fourier Optics, chapter 6; M. Born and E. Wolf, Principles
+of Optics, §8.5 and §8.8.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from napari_mdeblurgan.errors import ImageError, MdeblurganError
 if TYPE_CHECKING:
     from scipy.interpolate import CubicSpline
 
-RADIAL_STEP = 0.2  # of 1 / (wave number · NA): 19 samples of the radial profile up to the Airy pattern's first zero
+# of 1 / (wave number · NA): 19 samples of the radial profile up to the Airy pattern's first zero
+RADIAL_STEP = 0.2
 MOST_WAVES = 5
 
 
@@ -44,7 +47,8 @@ class Optics:
     pixel_size_um : float
         Edge of a pixel in the specimen, in µm.
     refractive_index : float
-        Of the medium between the specimen and the objective: 1 for air, 1.33 for water, 1.52 for oil.
+        Of the medium between the specimen and the objective: 1 for air, 1.33 for water, 1.52 for
+        oil.
 
     Raises
     ------
@@ -59,7 +63,9 @@ class Optics:
 
     @property
     def unit_um(self) -> float:
-        """1 / (wave number · NA): the distance that a point-spread function's profile is measured in, in µm."""
+        """1 / (wave number · NA): the distance that a point-spread function's profile is measured
+        in, in µm.
+        """
         return self.wavelength_um / (2 * math.pi * self.numerical_aperture)
 
     def __post_init__(self) -> None:
@@ -72,18 +78,22 @@ class Optics:
                 raise OpticsError(f"the {name} is {value:g}; give a positive number.")
         if not 0 < self.numerical_aperture < self.refractive_index:
             raise OpticsError(
-                f"a numerical aperture of {self.numerical_aperture:g} is impossible in a medium of refractive index "
+                f"a numerical aperture of {self.numerical_aperture:g} is impossible in a medium "
+                "of refractive index "
                 f"{self.refractive_index:g}; give one between 0 and the refractive index."
             )
 
 
-def defocus_psf(optics: Optics, defocus_um: float, radius: int, spherical_waves: float = 0.0) -> np.ndarray:
+def defocus_psf(
+    optics: Optics, defocus_um: float, radius: int, spherical_waves: float = 0.0
+) -> np.ndarray:
     """Intensity point-spread function of an objective, a given way out of focus.
 
-    The amplitude is the Fourier transform of the pupil function, which is 0 outside the circle |f| ≤ NA / λ and
-    exp(2πi · z · √((n / λ)² − f²)) inside it: the exact phase of a plane wave carried on by z, without the paraxial
-    approximation. As the pupil is round, the transform is a Hankel transform, computed by Gauss-Legendre quadrature: nothing
-    wraps around and nothing is aliased. Its squared modulus is averaged over the area of each pixel.
+    The amplitude is the Fourier transform of the pupil function, which is 0 outside the circle |f|
+    ≤ NA / λ and exp(2πi · z · √((n / λ)² − f²)) inside it: the exact phase of a plane wave carried
+    on by z, without the paraxial approximation. As the pupil is round, the transform is a Hankel
+    transform, computed by Gauss-Legendre quadrature: nothing wraps around and nothing is aliased.
+    Its squared modulus is averaged over the area of each pixel.
 
     Parameters
     ----------
@@ -95,18 +105,22 @@ def defocus_psf(optics: Optics, defocus_um: float, radius: int, spherical_waves:
     radius : int
         Pixels on each side of the central one.
     spherical_waves : float
-        Primary spherical aberration: coefficient of Zernike's polynomial √5 (6ρ⁴ − 6ρ² + 1), that is
-        its root mean square over the pupil, in wavelengths; of either sign.
+        Primary spherical aberration: coefficient of Zernike's polynomial √5 (6ρ⁴ − 6ρ² + 1), that
+        is its root mean square over the pupil, in wavelengths; of either sign.
 
     Returns
     -------
     ndarray
-        float64, (2 · radius + 1, 2 · radius + 1), sum 1. What would fall outside is left out before the sum is made 1.
+        float64, (2 · radius + 1, 2 · radius + 1), sum 1. What would fall outside is left out before
+        the sum is made 1.
     """
     if not math.isfinite(defocus_um):
         raise OpticsError(f"the defocus is {defocus_um}; give a number of micrometres.")
     if not abs(spherical_waves) <= MOST_WAVES:
-        raise OpticsError(f"the spherical aberration is {spherical_waves:g} waves; give −{MOST_WAVES} to {MOST_WAVES}.")
+        raise OpticsError(
+            f"the spherical aberration is {spherical_waves:g} waves; give −{MOST_WAVES} to "
+            f"{MOST_WAVES}."
+        )
     pixel = optics.pixel_size_um / optics.unit_um
     reach = (radius + 0.5) * math.sqrt(2) * pixel
     profile = _radial_profile(optics, defocus_um, reach, spherical_waves)
@@ -121,8 +135,12 @@ def defocus_psf(optics: Optics, defocus_um: float, radius: int, spherical_waves:
     return psf / psf.sum()
 
 
-def _radial_profile(optics: Optics, defocus_um: float, reach: float, spherical_waves: float) -> CubicSpline:
-    """Intensity by the distance from the axis, in units of 1 / (wave number · NA), up to `reach`."""
+def _radial_profile(
+    optics: Optics, defocus_um: float, reach: float, spherical_waves: float
+) -> CubicSpline:
+    """Intensity by the distance from the axis, in units of 1 / (wave number ·
+    NA), up to `reach`.
+    """
     sine = optics.numerical_aperture / optics.refractive_index
     depth = 2 * np.pi * defocus_um * optics.refractive_index / optics.wavelength_um
     distances = np.arange(0, reach + 4 * RADIAL_STEP, RADIAL_STEP)
@@ -135,7 +153,9 @@ def _radial_profile(optics: Optics, defocus_um: float, reach: float, spherical_w
     phase = phase + aberration * (6 * rho**4 - 6 * rho**2 + 1)
     wave = weights * rho * np.exp(1j * phase)
     amplitude = j0(distances[:, None] * rho) @ wave
-    from scipy.interpolate import CubicSpline  # takes half a second, which what has no optics need not wait for
+    from scipy.interpolate import (
+        CubicSpline,
+    )  # takes half a second, which what has no optics need not wait for
 
     return CubicSpline(distances, amplitude.real**2 + amplitude.imag**2)
 
@@ -144,15 +164,18 @@ _quadrature = lru_cache(maxsize=64)(np.polynomial.legendre.leggauss)  # nodes an
 
 
 def blur(image: Tensor, psf: np.ndarray, scale: int = 1) -> Tensor:
-    """Convolve an image with a point-spread function and average over larger pixels; edges are mirrored.
+    """Convolve an image with a point-spread function and average over larger pixels; edges are
+    mirrored.
 
-    The convolution is made by fast Fourier transform, and only where the larger pixels lie: the image is split into its
-    `scale`² interleaved images, each is convolved with its part of the function, and they are added up.
+    The convolution is made by fast Fourier transform, and only where the larger pixels lie: the
+    image is split into its `scale`² interleaved images, each is convolved with its part of the
+    function, and they are added up.
 
     Parameters
     ----------
     image : Tensor
-        (batch, channels, y, x), larger than the function's radius along y and x; y and x multiples of `scale`.
+        (batch, channels, y, x), larger than the function's radius along y and x; y and x multiples
+        of `scale`.
     psf : ndarray
         (2 · radius + 1, 2 · radius + 1).
     scale : int
@@ -175,16 +198,23 @@ def blur(image: Tensor, psf: np.ndarray, scale: int = 1) -> Tensor:
 
 
 def blurs(
-    image: Tensor, psfs: Sequence[np.ndarray], scale: int = 1, spectra: dict[Any, Tensor] | None = None
+    image: Tensor,
+    psfs: Sequence[np.ndarray],
+    scale: int = 1,
+    spectra: dict[Any, Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """The same with one function after the other, all of one size; the image is transformed once.
 
-    `spectra` keeps what the functions were transformed to for the next image of the same size, if the functions stay the same.
+    `spectra` keeps what the functions were transformed to for the next image of the same size, if
+    the functions stay the same.
     """
     height, width = image.shape[-2:]
     margin = margin_of(image, psfs[0].shape[-1] // 2, scale)
     if height % scale or width % scale:
-        raise OpticsError(f"an image of {height} × {width} pixels has no whole pixels of {scale} × {scale}; crop it.")
+        raise OpticsError(
+            f"an image of {height} × {width} pixels has no whole pixels of {scale} × {scale}; "
+            "crop it."
+        )
     padded = functional.pad(image, (margin, margin, margin, margin), mode="reflect")
     phases = functional.pixel_unshuffle(padded, scale).unflatten(1, (image.shape[1], scale**2))
     size = [next_fast_len(length, real=True) for length in phases.shape[-2:]]
@@ -192,7 +222,9 @@ def blurs(
     for number, psf in enumerate(psfs):
         of_psf = None if spectra is None else spectra.get((number, *size))
         if of_psf is None:
-            kernel = functional.pixel_unshuffle(torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale)
+            kernel = functional.pixel_unshuffle(
+                torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale
+            )
             of_psf = torch.fft.rfft2(kernel, s=size).conj().resolve_conj()
             if spectra is not None:
                 spectra[number, *size] = of_psf
@@ -201,7 +233,8 @@ def blurs(
 
 
 def margin_of(image: Tensor, radius: int, scale: int = 1) -> int:
-    """Pixels that an image is mirrored over beyond its edges for a blur of that radius: whole larger pixels.
+    """Pixels that an image is mirrored over beyond its edges for a blur of that radius: whole
+    larger pixels.
 
     Raises
     ------
@@ -212,14 +245,17 @@ def margin_of(image: Tensor, radius: int, scale: int = 1) -> int:
     margin = -(-radius // scale) * scale
     if min(height, width) <= margin:
         raise ImageError(
-            f"an image of {height} × {width} pixels is too small for a blur that reaches {margin} pixels; "
+            f"an image of {height} × {width} pixels is too small for a blur that reaches {margin} "
+            "pixels; "
             "take a larger image or less blur."
         )
     return margin
 
 
 def _pixel_sums(psf: np.ndarray, margin: int, scale: int) -> np.ndarray:
-    """How much each pixel of the image, from `margin` before a larger pixel to `margin` behind it, adds to its mean."""
+    """How much each pixel of the image, from `margin` before a larger pixel to `margin` behind it,
+    adds to its mean.
+    """
     edge = psf.shape[-1]
     start = margin - edge // 2
     sums = np.zeros((1, 2 * margin + scale, 2 * margin + scale))

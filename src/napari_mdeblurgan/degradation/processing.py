@@ -1,4 +1,6 @@
-"""What cameras and scanners do to a picture after it was taken: colour filters, curves, sharpening, compression."""
+"""What cameras and scanners do to a picture after it was taken: colour filters, curves, sharpening,
+compression.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ from napari_mdeblurgan.degradation.gaussian import gaussian_blur
 def through_mosaic(image: Tensor) -> Tensor:
     """A colour image as a camera with one colour filter on every pixel has it, interpolated.
 
-    The pattern is Bayer's: red and green in even rows, green and blue in odd ones. Every pixel keeps the
-    colour of its own filter; the others are means of the nearest pixels that have them (bilinear
-    interpolation). Edges are mirrored.
+    The pattern is Bayer's: red and green in even rows, green and blue in odd ones. Every pixel
+    keeps the colour of its own filter; the others are means of the nearest pixels that have them
+    (bilinear interpolation). Edges are mirrored.
 
     Parameters
     ----------
@@ -36,7 +38,9 @@ def through_mosaic(image: Tensor) -> Tensor:
     kernel = kernel.expand(3, 1, 3, 3)
     padded = functional.pad((image * masks)[None], (1, 1, 1, 1), mode="reflect")
     weights = functional.pad(masks[None], (1, 1, 1, 1), mode="reflect")
-    near = functional.conv2d(padded, kernel, groups=3) / functional.conv2d(weights, kernel, groups=3)
+    near = functional.conv2d(padded, kernel, groups=3) / functional.conv2d(
+        weights, kernel, groups=3
+    )
     return torch.where(masks > 0, image, near[0])
 
 
@@ -67,7 +71,8 @@ def sharpened(image: Tensor, amount: float, sigma: float) -> Tensor:
 
 
 def compressed(image: Tensor, quality: int) -> Tensor:
-    """After a JPEG file of 8 bits, (channels, y, x) in [0, 1]; three channels are colours, others stand alone.
+    """After a JPEG file of 8 bits, (channels, y, x) in [0, 1]; three channels are colours, others
+    stand alone.
 
     Colours are stored with halved chroma (4:2:0), as cameras and scanners do.
     """

@@ -1,4 +1,6 @@
-"""The conditions that models are judged under: fixed degradations whose point-spread function is known."""
+"""The conditions that models are judged under: fixed degradations whose point-spread function is
+known.
+"""
 
 from __future__ import annotations
 
@@ -52,14 +54,23 @@ class Condition:
     def __post_init__(self) -> None:
         if self.protocol == "gaussian":
             if self.sigma is None or not 0 <= self.sigma <= LARGEST_SIGMA:
-                raise OpticsError(f"the Gaussian protocol needs a standard deviation of 0 to {LARGEST_SIGMA:,} pixels.")
+                raise OpticsError(
+                    f"the Gaussian protocol needs a standard deviation of 0 to {LARGEST_SIGMA:,} "
+                    "pixels."
+                )
         elif self.protocol == "physical":
             if self.optics is None or self.camera is None:
-                raise OpticsError("the physical protocol needs an objective and a camera; give both.")
+                raise OpticsError(
+                    "the physical protocol needs an objective and a camera; give both."
+                )
             if not math.isfinite(self.defocus_um):
-                raise OpticsError(f"the defocus is {self.defocus_um}; give a number of micrometres.")
+                raise OpticsError(
+                    f"the defocus is {self.defocus_um}; give a number of micrometres."
+                )
         else:
-            raise OpticsError(f"there is no protocol {self.protocol!r}; choose gaussian or physical.")
+            raise OpticsError(
+                f"there is no protocol {self.protocol!r}; choose gaussian or physical."
+            )
 
     @property
     def bits(self) -> int:
@@ -69,13 +80,14 @@ class Condition:
     def psf(self, scale: int = 2) -> np.ndarray:
         """The true point-spread function on the low-resolution grid: what deconvolution is told.
 
-        For the physical protocol it is that of the objective averaged over low-resolution pixels. The reduction of the Gaussian
-        protocol, which comes before the blur, is not part of it.
+        For the physical protocol it is that of the objective averaged over low-resolution pixels.
+        The reduction of the Gaussian protocol, which comes before the blur, is not part of it.
 
         Parameters
         ----------
         scale : int
-            Reduction along y and x. Neither protocol depends on it: the low-resolution pixel is fixed.
+            Reduction along y and x. Neither protocol depends on it: the low-resolution pixel is
+            fixed.
 
         Returns
         -------
@@ -95,8 +107,9 @@ class Condition:
     def degrade(self, sharp: Tensor, seed: int = 0, scale: int = 2) -> Degraded:
         """Degrade images; the same seed gives the same noise, another condition gives other noise.
 
-        Physical: blur by the point-spread function on the high-resolution grid, average over the low-resolution pixels, noise,
-        offset, rounding. The truth has the same offset and gain, no noise and no rounding.
+        Physical: blur by the point-spread function on the high-resolution grid, average over the
+        low-resolution pixels, noise, offset, rounding. The truth has the same offset and gain, no
+        noise and no rounding.
 
         Parameters
         ----------
@@ -128,7 +141,9 @@ class Condition:
 
 
 def _radius(optics: Optics, defocus_um: float) -> int:
-    """Pixels that hold nearly all light: the geometric blur and, around it, six radii of the Airy disk."""
+    """Pixels that hold nearly all light: the geometric blur and, around it, six radii of the Airy
+    disk.
+    """
     sine = optics.numerical_aperture / optics.refractive_index
     geometric_um = abs(defocus_um) * sine / math.sqrt(1 - sine**2)
     airy_um = 0.61 * optics.wavelength_um / optics.numerical_aperture
@@ -136,7 +151,8 @@ def _radius(optics: Optics, defocus_um: float) -> int:
     step_um = min(optics.pixel_size_um / 3, optics.unit_um)
     if not max(reach_um, optics.pixel_size_um) <= MOST_POINTS * step_um:
         raise OpticsError(
-            f"a blur that reaches {reach_um:,.0f} µm cannot be computed in pixels of {optics.pixel_size_um:g} µm; give a "
+            f"a blur that reaches {reach_um:,.0f} µm cannot be computed in pixels of "
+            f"{optics.pixel_size_um:g} µm; give a "
             "smaller defocus, or check the aperture, the wavelength and the pixel size."
         )
     return max(1, math.ceil(reach_um / optics.pixel_size_um))

@@ -30,7 +30,8 @@ class Background:
     level : float
         Light of the field; 1 fills the camera.
     input_std, output_std : float
-        Standard deviations of the noisy field and of its restoration, 8 pixels left out on every side; 1 is full scale.
+        Standard deviations of the noisy field and of its restoration, 8 pixels left out on every
+        side; 1 is full scale.
     scale, condition_id, method_id
         As in `Score`.
     """
@@ -54,7 +55,11 @@ BACKGROUND_KEYS = ("channels", "level", "scale", "condition_id", "method_id")
 
 
 def backgrounds(
-    methods: Sequence[Method], channels: int, condition: Condition, ledger: Ledger[Background], edge: int = EDGE
+    methods: Sequence[Method],
+    channels: int,
+    condition: Condition,
+    ledger: Ledger[Background],
+    edge: int = EDGE,
 ) -> Iterator[Background]:
     """Restore flat fields of three levels, seen by the camera of `condition`, with every method.
 

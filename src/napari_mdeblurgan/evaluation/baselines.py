@@ -19,9 +19,14 @@ def bicubic(image: np.ndarray, scale: int = 2) -> np.ndarray:
 
 
 def richardson_lucy_bicubic(
-    image: np.ndarray, psf: np.ndarray, scale: int = 2, iterations: int = ITERATIONS, offset: float = 0.0
+    image: np.ndarray,
+    psf: np.ndarray,
+    scale: int = 2,
+    iterations: int = ITERATIONS,
+    offset: float = 0.0,
 ) -> np.ndarray:
-    """Richardson-Lucy deconvolution told the true blur and the camera's offset, then bicubic enlargement.
+    """Richardson-Lucy deconvolution told the true blur and the camera's offset, then bicubic
+    enlargement.
 
     The image is mirrored beyond its edges first, so that these do not ring.
 
@@ -36,7 +41,8 @@ def richardson_lucy_bicubic(
     iterations : int
         Of Richardson-Lucy.
     offset : float
-        What the camera shows without light; taken off first and added again, because the method is about light.
+        What the camera shows without light; taken off first and added again, because the method is
+        about light.
     """
     edge = 4 * len(psf)
     planes = []

@@ -55,7 +55,9 @@ class Comparison:
 
     def values(self, method: Method, measure: str, conditions: Sequence[Condition]) -> np.ndarray:
         """(images, conditions): one measure of one method; NaN where it was not taken."""
-        names = {(image.name, condition.label): NAN for image in self.images for condition in conditions}
+        names = {
+            (image.name, condition.label): NAN for image in self.images for condition in conditions
+        }
         wanted = {(condition.protocol, condition.label) for condition in conditions}
         for score in self.scores:
             if score.method_id == method.identity and (score.protocol, score.condition) in wanted:
@@ -63,11 +65,15 @@ class Comparison:
                 names[score.image, score.condition] = NAN if value is None else value
         return np.array(list(names.values())).reshape(len(self.images), len(conditions))
 
-    def gains(self, method: Method, over: Method, measure: str, conditions: Sequence[Condition]) -> np.ndarray:
+    def gains(
+        self, method: Method, over: Method, measure: str, conditions: Sequence[Condition]
+    ) -> np.ndarray:
         """(images, conditions): how much more of a measure than another method."""
         own, other = (self.values(each, measure, conditions) for each in (method, over))
         with np.errstate(invalid="ignore"):
-            return np.where(own == other, 0.0, own - other)  # two perfect results have the same, infinite, PSNR
+            return np.where(
+                own == other, 0.0, own - other
+            )  # two perfect results have the same, infinite, PSNR
 
     def family(self, name: str) -> list[Method]:
         """Methods of one family."""
@@ -76,15 +82,22 @@ class Comparison:
     @property
     def networks(self) -> list[Method]:
         """The methods that were learned, ours last."""
-        return sorted((each for each in self.methods if each.parameters), key=lambda each: each.family == OURS)
+        return sorted(
+            (each for each in self.methods if each.parameters), key=lambda each: each.family == OURS
+        )
 
 
 def typical(comparison: Comparison, conditions: Sequence[Condition]) -> int:
-    """Which image to show: the one whose gain over bicubic is the median, so that none is picked for its looks.
+    """Which image to show: the one whose gain over bicubic is the median, so that none is picked
+    for its looks.
 
     The gain is that of the first M-Deblurgan, or of the last method where there is none.
     """
-    return int(np.argsort(_gain_per_image(comparison, conditions), kind="stable")[(len(comparison.images) - 1) // 2])
+    return int(
+        np.argsort(_gain_per_image(comparison, conditions), kind="stable")[
+            (len(comparison.images) - 1) // 2
+        ]
+    )
 
 
 def worst(comparison: Comparison, conditions: Sequence[Condition]) -> tuple[int, int]:
@@ -95,9 +108,13 @@ def worst(comparison: Comparison, conditions: Sequence[Condition]) -> tuple[int,
 
 
 def shown(comparison: Comparison) -> Method:
-    """The method that examples are chosen by: the first M-Deblurgan, or the last method where there is none."""
+    """The method that examples are chosen by: the first M-Deblurgan, or the last method where there
+    is none.
+    """
     return (comparison.family(OURS) or [comparison.methods[-1]])[0]
 
 
 def _gain_per_image(comparison: Comparison, conditions: Sequence[Condition]) -> np.ndarray:
-    return comparison.gains(shown(comparison), comparison.methods[0], "psnr_db", conditions).mean(axis=1)
+    return comparison.gains(shown(comparison), comparison.methods[0], "psnr_db", conditions).mean(
+        axis=1
+    )

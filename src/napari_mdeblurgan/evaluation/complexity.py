@@ -1,4 +1,6 @@
-"""What a network costs before it is run: its parameters, and the arithmetic that one megapixel of the result takes."""
+"""What a network costs before it is run: its parameters, and the arithmetic that one megapixel of
+the result takes.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,11 @@ def parameters(network: nn.Module) -> int:
 
 
 def gigaflop_per_megapixel(network: nn.Module, channels: int, scale: int) -> float:
-    """10⁹ floating-point operations for 10⁶ pixels of the result, counted while an image of 128² pixels runs through.
+    """10⁹ floating-point operations for 10⁶ pixels of the result, counted while an image of 128²
+    pixels runs through.
 
-    A multiplication and an addition are two operations. Convolutions are counted, which is all but a fraction of a per cent;
-    the halo of tiles is not.
+    A multiplication and an addition are two operations. Convolutions are counted, which is all but
+    a fraction of a per cent; the halo of tiles is not.
 
     Parameters
     ----------

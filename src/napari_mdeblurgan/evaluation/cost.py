@@ -1,6 +1,8 @@
-"""What a method costs when it runs: seconds and memory for one megapixel of the result, measured in a process of its own.
+"""What a method costs when it runs: seconds and memory for one megapixel of the result, measured in
+a process of its own.
 
-``python -m napari_mdeblurgan.evaluation.cost SOURCE SCALE CHANNELS DEVICE EDGE`` measures and prints JSON.
+``python -m napari_mdeblurgan.evaluation.cost SOURCE SCALE CHANNELS DEVICE EDGE`` measures and
+prints JSON.
 """
 
 from __future__ import annotations
@@ -47,8 +49,9 @@ class Cost:
     seconds_per_mpix : float
         The fastest of three runs.
     peak_mib_per_mpix : float
-        Memory that the first run took beyond what the process had before, a small image having been restored already. On the
-        processor: its resident memory, looked at every 2 ms; on a GPU: what torch allocated there.
+        Memory that the first run took beyond what the process had before, a small image having been
+        restored already. On the processor: its resident memory, looked at every 2 ms; on a GPU:
+        what torch allocated there.
     method_id : str
         As in `Score`.
     """
@@ -85,10 +88,15 @@ def measure(method: Method, channels: int, device: str, label: str, edge: int = 
         If the process fails.
     """
     wish = [method.source, str(method.scale), str(channels), device, str(edge)]
-    done = subprocess.run([sys.executable, "-m", __name__, *wish], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, *wish], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise CostError(f"The cost of {method.name} could not be measured ({last}); see to the error, or free memory.")
+        raise CostError(
+            f"The cost of {method.name} could not be measured ({last}); see to the error, or free "
+            "memory."
+        )
     found = json.loads(done.stdout.splitlines()[-1])
     gflop = method.gflop_per_mpix
     return Cost(

@@ -1,4 +1,6 @@
-"""From wishes to a report: which images and methods, everything measured that is not known yet, tables and figures."""
+"""From wishes to a report: which images and methods, everything measured that is not known yet,
+tables and figures.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,21 @@ from napari_mdeblurgan.evaluation.comparison import Comparison, shown, typical, 
 from napari_mdeblurgan.evaluation.cost import COST_KEYS, Cost, measure
 from napari_mdeblurgan.evaluation.images import SharpPart, find_images, fundus_squares
 from napari_mdeblurgan.evaluation.ledger import Ledger
-from napari_mdeblurgan.evaluation.methods import OURS, Method, bicubic_method, model_methods, richardson_lucy_method
-from napari_mdeblurgan.evaluation.protocol import PROTOCOLS, SCORE_KEYS, Score, degraded, restored, scores
+from napari_mdeblurgan.evaluation.methods import (
+    OURS,
+    Method,
+    bicubic_method,
+    model_methods,
+    richardson_lucy_method,
+)
+from napari_mdeblurgan.evaluation.protocol import (
+    PROTOCOLS,
+    SCORE_KEYS,
+    Score,
+    degraded,
+    restored,
+    scores,
+)
 from napari_mdeblurgan.evaluation.report import Evaluation, write_report
 from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.folders import real_path
@@ -73,7 +88,8 @@ class Step:
 
 
 def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
-    """Measure and write `report.md`, its pictures and its CSV files; yields after everything that takes time.
+    """Measure and write `report.md`, its pictures and its CSV files; yields after everything that
+    takes time.
 
     Raises
     ------
@@ -91,7 +107,11 @@ def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
     table = Ledger(wishes.output / "scores.csv", Score, SCORE_KEYS)
     flats = Ledger(wishes.output / "backgrounds.csv", Background, BACKGROUND_KEYS)
     expenses = Ledger(wishes.output / "costs.csv", Cost, COST_KEYS)
-    every = {method.identity: (method, comparison) for comparison in comparisons for method in comparison.methods}
+    every = {
+        method.identity: (method, comparison)
+        for comparison in comparisons
+        for method in comparison.methods
+    }
     total = sum(len(c.images) * len(c.methods) * len(conditions) for c in comparisons) + len(every)
     done, finished = 0, []
     for comparison in comparisons:
@@ -101,7 +121,11 @@ def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
             done += 1
             yield Step(done, total, f"{score.image}, {score.condition}, {score.method}")
         channels = 3 if comparison.kind == "colour" else 1
-        noise = [each for condition in flat for each in backgrounds(comparison.methods, channels, condition, flats)]
+        noise = [
+            each
+            for condition in flat
+            for each in backgrounds(comparison.methods, channels, condition, flats)
+        ]
         finished.append(replace(comparison, scores=tuple(found), backgrounds=tuple(noise)))
     costs = []
     for method, comparison in every.values():
@@ -136,7 +160,11 @@ def _images(wishes: Wishes) -> tuple[list[SharpPart], list[str], str]:
             raise FileError("There are no images to judge by; name a folder of sharp images.")
         images, skipped = find_images(wishes.folder)
         data = f"the sharp images in `{real_path(wishes.folder).name}`"
-    kept = [image for kind in (True, False) for image in _spread([i for i in images if i.colour == kind], wishes.limit)]
+    kept = [
+        image
+        for kind in (True, False)
+        for image in _spread([i for i in images if i.colour == kind], wishes.limit)
+    ]
     if len(kept) < len(images):
         data += f" (at most {wishes.limit} of each kind, spread evenly over all {len(images)})"
     return kept, skipped, data
@@ -148,21 +176,29 @@ def _spread(images: list[SharpPart], limit: int | None) -> list[SharpPart]:
     return [images[round(at)] for at in np.linspace(0, len(images) - 1, limit)]
 
 
-def _comparisons(images: Sequence[SharpPart], loaded: Sequence[Method], wishes: Wishes) -> list[Comparison]:
+def _comparisons(
+    images: Sequence[SharpPart], loaded: Sequence[Method], wishes: Wishes
+) -> list[Comparison]:
     """One for every kind of image and scale for which there are both images and models."""
     found = []
     for channels, scale in sorted(
         {(method.channels or 0, method.scale) for method in loaded}, key=lambda k: (-k[0], k[1])
     ):
         of_kind = tuple(image for image in images if image.colour == (channels == 3))
-        networks = [method for method in loaded if (method.channels, method.scale) == (channels, scale)]
-        plain = [bicubic_method(scale)] + ([richardson_lucy_method(scale)] if wishes.richardson_lucy else [])
+        networks = [
+            method for method in loaded if (method.channels, method.scale) == (channels, scale)
+        ]
+        plain = [bicubic_method(scale)] + (
+            [richardson_lucy_method(scale)] if wishes.richardson_lucy else []
+        )
         networks.sort(key=lambda method: method.family == OURS)
         if of_kind:
             found.append(Comparison(KINDS[channels], scale, of_kind, (*plain, *networks)))
     if not found:
         kinds = " and ".join(sorted({KINDS[method.channels or 0] for method in loaded}))
-        raise ModelError(f"The models are for {kinds} images, of which there are none here; name others.")
+        raise ModelError(
+            f"The models are for {kinds} images, of which there are none here; name others."
+        )
     return found
 
 
@@ -181,7 +217,9 @@ def draw(
     protocols: dict[str, tuple[Condition, ...]],
     curves: dict[str, list[tuple[float, float]]],
 ) -> dict[str, list[tuple[str, str]]]:
-    """Draw all pictures: file names and captions, by the comparison's slug; "" for PSNR per epoch."""
+    """Draw all pictures: file names and captions, by the comparison's slug; ""
+    for PSNR per epoch.
+    """
     pictures: dict[str, list[tuple[str, str]]] = {"": []}
     for comparison in comparisons:
         slug, judge = comparison.slug, shown(comparison).name
@@ -194,7 +232,13 @@ def draw(
                 wanted[lowest] = f"worst-{slug}-{protocol}.png", "is smallest"
             for (image, condition), (name, why) in wanted.items():
                 title = _side_by_side(folder / name, comparison, image, conditions[condition])
-                found.append((name, f"{title}: where {judge}'s gain over bicubic {why} (as the paper's Figure 5)"))
+                found.append(
+                    (
+                        name,
+                        f"{title}: where {judge}'s gain over bicubic {why} (as the paper's Figure "
+                        "5)",
+                    )
+                )
         name = f"psnr-parameters-{slug}.png"
         figures.against_parameters(folder / name, comparison, protocols)
         found.append((name, "Mean PSNR against the number of parameters (as the paper's Figure 7)"))
@@ -202,7 +246,10 @@ def draw(
     if curves:
         figures.per_epoch(folder / "psnr-per-epoch.png", curves)
         pictures[""] = [
-            ("psnr-per-epoch.png", "PSNR on the validation pieces of each run, per epoch of its own training")
+            (
+                "psnr-per-epoch.png",
+                "PSNR on the validation pieces of each run, per epoch of its own training",
+            )
         ]
     return pictures
 
@@ -214,9 +261,12 @@ def _side_by_side(path: Path, comparison: Comparison, index: int, condition: Con
     columns = [("input", low, "")]
     for method in comparison.methods:
         db, similarity = (
-            float(comparison.values(method, measure, [condition])[index, 0]) for measure in ("psnr_db", "ssim")
+            float(comparison.values(method, measure, [condition])[index, 0])
+            for measure in ("psnr_db", "ssim")
         )
-        columns.append((method.name, restored(method, low, condition), f"{db:.2f} dB / {similarity:.4f}"))
+        columns.append(
+            (method.name, restored(method, low, condition), f"{db:.2f} dB / {similarity:.4f}")
+        )
     columns.append(("truth", truth, "PSNR / SSIM"))
     title = f"{image.name}, {condition.protocol.capitalize()} protocol, {condition.label}"
     figures.side_by_side(path, columns, title)

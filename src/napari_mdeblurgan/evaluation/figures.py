@@ -24,7 +24,10 @@ DPI = 110
 
 
 def side_by_side(
-    path: Path, columns: Sequence[tuple[str, np.ndarray, str]], title: str, where: np.ndarray | None = None
+    path: Path,
+    columns: Sequence[tuple[str, np.ndarray, str]],
+    title: str,
+    where: np.ndarray | None = None,
 ) -> None:
     """Like the paper's Figure 5: whole images, and two details of each below.
 
@@ -33,8 +36,9 @@ def side_by_side(
     path : Path
         A .png.
     columns : sequence of (str, ndarray, str)
-        What stands above an image, the image, and what stands below it; the last one is the truth, whose steepest parts are
-        shown as details. (y, x) or (y, x, 3) in [0, 1]; an image may have fewer pixels for the same field.
+        What stands above an image, the image, and what stands below it; the last one is the truth,
+        whose steepest parts are shown as details. (y, x) or (y, x, 3) in [0, 1]; an image may have
+        fewer pixels for the same field.
     title : str
         Of the whole picture.
     where : ndarray, optional
@@ -45,15 +49,23 @@ def side_by_side(
     low, high = (0.0, 1.0) if truth.ndim == 3 else np.percentile(truth, (0.1, 99.9))
     limits = {"cmap": "gray", "vmin": low, "vmax": max(high, low + 1e-6)}
     aspect = truth.shape[0] / truth.shape[1]
-    figure = Figure(figsize=(COLUMN_IN * len(columns), COLUMN_IN * (aspect + 2) + 1.3), layout="constrained")
-    rows = figure.subplots(3, len(columns), squeeze=False, gridspec_kw={"height_ratios": [aspect, 1, 1]})
+    figure = Figure(
+        figsize=(COLUMN_IN * len(columns), COLUMN_IN * (aspect + 2) + 1.3), layout="constrained"
+    )
+    rows = figure.subplots(
+        3, len(columns), squeeze=False, gridspec_kw={"height_ratios": [aspect, 1, 1]}
+    )
     for column, (above, image, below) in enumerate(columns):
         whole = rows[0][column]
         whole.imshow(image, extent=_extent(truth.shape), interpolation_stage="data", **limits)
         whole.set_title(textwrap.fill(above, 20), fontsize=9)
         whole.set_xlabel(below, fontsize=9)
         for row, (y, x, edge) in enumerate(details):
-            whole.add_patch(Rectangle((x - 0.5, y - 0.5), edge, edge, fill=False, color=FRAMES[row], linewidth=1.5))
+            whole.add_patch(
+                Rectangle(
+                    (x - 0.5, y - 0.5), edge, edge, fill=False, color=FRAMES[row], linewidth=1.5
+                )
+            )
             part = rows[row + 1][column]
             shrink = truth.shape[0] // image.shape[0]
             cut = image[y // shrink : (y + edge) // shrink, x // shrink : (x + edge) // shrink]
@@ -79,7 +91,9 @@ def _details(truth: np.ndarray, where: np.ndarray | None) -> list[tuple[int, int
     density = uniform_filter(slopes if where is None else slopes * where, edge, mode="constant")
     half = edge // 2
     inner = np.full_like(density, -1)
-    inner[half : grey.shape[0] - half, half : grey.shape[1] - half] = density[half:-half, half:-half]
+    inner[half : grey.shape[0] - half, half : grey.shape[1] - half] = density[
+        half:-half, half:-half
+    ]
     found = []
     for _ in FRAMES:
         y, x = (int(at) for at in np.unravel_index(int(inner.argmax()), inner.shape))
@@ -105,7 +119,12 @@ def per_epoch(path: Path, runs: Mapping[str, Sequence[tuple[float, float]]]) -> 
         line = ("-", "--", "-.", ":")[index % 4]
         epochs, db = zip(*points, strict=True)
         axes.plot(
-            epochs, db, line, color=COLOURS[index % len(COLOURS)], marker=MARKERS[index % len(MARKERS)], label=name
+            epochs,
+            db,
+            line,
+            color=COLOURS[index % len(COLOURS)],
+            marker=MARKERS[index % len(MARKERS)],
+            label=name,
         )
     axes.set(xlabel="epoch", ylabel="PSNR on the validation pieces (dB)", title="PSNR per epoch")
     axes.grid(alpha=0.3)
@@ -113,8 +132,12 @@ def per_epoch(path: Path, runs: Mapping[str, Sequence[tuple[float, float]]]) -> 
     _save(figure, path)
 
 
-def against_parameters(path: Path, comparison: Comparison, protocols: Mapping[str, Sequence[Condition]]) -> None:
-    """Like the paper's Figure 7: mean PSNR against the number of parameters; what has none is a line across."""
+def against_parameters(
+    path: Path, comparison: Comparison, protocols: Mapping[str, Sequence[Condition]]
+) -> None:
+    """Like the paper's Figure 7: mean PSNR against the number of parameters; what has none is a
+    line across.
+    """
     figure = Figure(figsize=(5 * len(protocols) + 1, 4.5), layout="constrained")
     panels = figure.subplots(1, len(protocols), squeeze=False)[0]
     for axes, (protocol, conditions) in zip(panels, protocols.items(), strict=True):
@@ -124,7 +147,14 @@ def against_parameters(path: Path, comparison: Comparison, protocols: Mapping[st
             colour = COLOURS[index % len(COLOURS)]
             if method.parameters:
                 marker = MARKERS[index % len(MARKERS)]
-                axes.plot(method.parameters / 1e6, db, marker, color=colour, label=method.name, markersize=8)
+                axes.plot(
+                    method.parameters / 1e6,
+                    db,
+                    marker,
+                    color=colour,
+                    label=method.name,
+                    markersize=8,
+                )
             else:
                 axes.axhline(db, color=colour, label=method.name, linestyle=("--", ":")[plain % 2])
                 plain += 1

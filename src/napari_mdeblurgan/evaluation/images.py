@@ -1,4 +1,6 @@
-"""The sharp images that methods are judged on, and the squares of fundus images that the paper's protocol asks for."""
+"""The sharp images that methods are judged on, and the squares of fundus images that the paper's
+protocol asks for.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +52,11 @@ class SharpPart:
     image: str | None = None
 
     def read(self, multiple: int = 1) -> np.ndarray:
-        """(y, x) or (y, x, 3), float32 in [0, 1]; the last pixels that make no whole block of `multiple` are left out.
+        """(y, x) or (y, x, 3), float32 in [0, 1]; the last pixels that make no whole block of
+        `multiple` are left out.
 
-        8-bit images are divided by 255, others scaled from their minimum and maximum within the part.
+        8-bit images are divided by 255, others scaled from their minimum and maximum within the
+        part.
 
         Raises
         ------
@@ -67,27 +71,33 @@ class SharpPart:
             return np.ascontiguousarray(part, dtype=np.float32) / np.float32(255)
         values = part.astype(np.float64)
         if not np.isfinite(values).all():
-            raise ImageError(f"{self.path} has values that are not finite; take it out of the folder.")
+            raise ImageError(
+                f"{self.path} has values that are not finite; take it out of the folder."
+            )
         low, high = float(values.min()), float(values.max())
         return ((values - low) / max(high - low, 1e-12)).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=1)
 def _plane(one: FileImage, changed_ns: int) -> np.ndarray:  # noqa: ARG001
-    """The squares of one image are read one after the other; one that was changed is opened again."""
+    """The squares of one image are read one after the other; one that was
+    changed is opened again.
+    """
     return middle_plane(open_image(one.path, one.image))
 
 
 def digest(image: np.ndarray) -> str:
     """What tells one image from another: 16 hexadecimal digits."""
-    return hashlib.sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(
+        str(image.shape).encode() + np.ascontiguousarray(image).tobytes()
+    ).hexdigest()[:16]
 
 
 def find_images(folder: Path) -> tuple[list[SharpPart], list[str]]:
     """The images of a folder and of the folders in it.
 
-    Of a stack its middle plane is taken, of channels the first, of an image above 2048 pixels its middle. A file may hold
-    several images.
+    Of a stack its middle plane is taken, of channels the first, of an image above 2048 pixels its
+    middle. A file may hold several images.
 
     Returns
     -------
@@ -119,7 +129,9 @@ def _facts(one: FileImage) -> tuple[bool, int, int]:
     image = open_image(one.path, one.image)
     height, width = middle_plane(image).shape[:2]
     if min(height, width) < SMALLEST:
-        raise ImageError(f"{one} has {height} × {width} pixels, too few to be judged by; {SMALLEST} are needed.")
+        raise ImageError(
+            f"{one} has {height} × {width} pixels, too few to be judged by; {SMALLEST} are needed."
+        )
     return image.rgb, height, width
 
 
@@ -129,12 +141,14 @@ def _middle(length: int) -> tuple[int, int]:
 
 
 def fundus_squares(folder: Path | None) -> tuple[list[SharpPart], list[str], str]:
-    """The paper's squares of 512² pixels, side by side in the middle of every fundus image, less those of black surroundings.
+    """The paper's squares of 512² pixels, side by side in the middle of every fundus image, less
+    those of black surroundings.
 
     Parameters
     ----------
     folder : Path or None
-        Fundus images, of the FIRE data set for example; None takes the one that comes with scikit-image.
+        Fundus images, of the FIRE data set for example; None takes the one that comes with
+        scikit-image.
 
     Returns
     -------
@@ -154,9 +168,13 @@ def fundus_squares(folder: Path | None) -> tuple[list[SharpPart], list[str], str
         path = Path(str(resources.files("skimage.data").joinpath("retina.jpg")))
         if not path.is_file():
             raise FileError(
-                "scikit-image came without its retina image; name a folder of fundus images, FIRE for example."
+                "scikit-image came without its retina image; name a folder of fundus images, FIRE "
+                "for example."
             )
-        whole, source = [(path.name, FileImage(path))], "the retina image that comes with scikit-image (CC0)"
+        whole, source = (
+            [(path.name, FileImage(path))],
+            "the retina image that comes with scikit-image (CC0)",
+        )
     else:
         whole = [each for path in image_files(folder) for each in folder_images(folder, path)]
         source = f"the fundus images in `{real_path(folder).name}`"
@@ -173,7 +191,9 @@ def fundus_squares(folder: Path | None) -> tuple[list[SharpPart], list[str], str
             if square.read().mean() > DARK:
                 squares.append(square)
     if not squares:
-        raise FileError(f"{folder} has no fundus image of {FUNDUS_EDGE} pixels and more; name another folder.")
+        raise FileError(
+            f"{folder} has no fundus image of {FUNDUS_EDGE} pixels and more; name another folder."
+        )
     return squares, skipped, source
 
 
@@ -181,4 +201,6 @@ def _corners(height: int, width: int) -> list[tuple[int, int]]:
     """Upper left corners of the whole squares that fit, centred."""
     rows, columns = (length // FUNDUS_EDGE for length in (height, width))
     top, left = (height - rows * FUNDUS_EDGE) // 2, (width - columns * FUNDUS_EDGE) // 2
-    return [(top + r * FUNDUS_EDGE, left + c * FUNDUS_EDGE) for r in range(rows) for c in range(columns)]
+    return [
+        (top + r * FUNDUS_EDGE, left + c * FUNDUS_EDGE) for r in range(rows) for c in range(columns)
+    ]

@@ -1,4 +1,6 @@
-"""A CSV file of measurements that grows line by line, so that what was measured once need not be measured again."""
+"""A CSV file of measurements that grows line by line, so that what was measured once need not be
+measured again.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ class Ledger(Generic[Record]):
     def __init__(self, path: Path, kind: type[Record], keys: tuple[str, ...]) -> None:
         self.path, self.kind, self.keys = path, kind, keys
         hints = typing.get_type_hints(kind)
-        self._readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+        self._readers = {field.name: _reader(hints[field.name]) for field in fields}
         self._records: dict[Hashable, Record] = {}
         refuse_links([path])
         if path.exists():
@@ -62,12 +65,18 @@ class Ledger(Generic[Record]):
         rows = csv.DictReader(io.StringIO("".join(whole)))
         if tuple(rows.fieldnames or ()) != tuple(self._readers):
             raise FileError(
-                f"{self.path} has other columns than are written now; move it away or choose another folder."
+                f"{self.path} has other columns than are written now; move it away or choose "
+                "another folder."
             )
         broken = len(whole) < len(lines)
         for row in rows:
             try:
-                record = self.kind(**{name: read(from_spreadsheet(row[name])) for name, read in self._readers.items()})
+                record = self.kind(
+                    **{
+                        name: read(from_spreadsheet(row[name]))
+                        for name, read in self._readers.items()
+                    }
+                )
             except (TypeError, ValueError):
                 broken = True
             else:

@@ -47,7 +47,8 @@ class Method:
     channels : int or None
         1 for grey images, 3 for colour, None for any.
     restore : callable
-        From (y, x) or (y, x, 3), float32 in [0, 1], and its condition, which a network does not look at, to the result.
+        From (y, x) or (y, x, 3), float32 in [0, 1], and its condition, which a network does not
+        look at, to the result.
     parameters : int
         That are learned.
     gflop_per_mpix : float or None
@@ -73,19 +74,37 @@ def bicubic_method(scale: int) -> Method:
         return bicubic(image, scale)
 
     flop = gigaflop_per_megapixel(BicubicUpsampling(scale), 1, scale)
-    return Method(BICUBIC, "Bicubic enlargement (Keys)", "bicubic", "bicubic", BICUBIC, scale, None, enlarge, 0, flop)
+    return Method(
+        BICUBIC,
+        "Bicubic enlargement (Keys)",
+        "bicubic",
+        "bicubic",
+        BICUBIC,
+        scale,
+        None,
+        enlarge,
+        0,
+        flop,
+    )
 
 
 def richardson_lucy_method(scale: int) -> Method:
-    """Richardson-Lucy told the true point-spread function and offset, then bicubic enlargement in the place of SR."""
+    """Richardson-Lucy told the true point-spread function and offset, then bicubic enlargement in
+    the place of SR.
+    """
 
     def deconvolve(image: np.ndarray, condition: Condition) -> np.ndarray:
         offset = condition.camera.offset if condition.camera else 0.0
         return richardson_lucy_bicubic(image, condition.psf(scale), scale, ITERATIONS, offset)
 
-    what = f"{ITERATIONS} iterations, told the true point-spread function and camera offset; bicubic enlargement"
+    what = (
+        f"{ITERATIONS} iterations, told the true point-spread function and camera offset; "
+        "bicubic enlargement"
+    )
     identity = f"richardson-lucy {ITERATIONS}"
-    return Method(RICHARDSON_LUCY, what, "richardson-lucy", identity, RICHARDSON_LUCY, scale, None, deconvolve)
+    return Method(
+        RICHARDSON_LUCY, what, "richardson-lucy", identity, RICHARDSON_LUCY, scale, None, deconvolve
+    )
 
 
 def model_method(model: Model, name: str, source: str, device: str = "auto") -> Method:
@@ -94,7 +113,12 @@ def model_method(model: Model, name: str, source: str, device: str = "auto") -> 
     def run(image: np.ndarray, _: Condition) -> np.ndarray:
         # the truth is as sharp as its pixels
         plan = make_plan(
-            image, model.card, device=device, precision="float32", softness=0, output_scale=model.card.scale
+            image,
+            model.card,
+            device=device,
+            precision="float32",
+            softness=0,
+            output_scale=model.card.scale,
         )
         return finished(restore_steps(image, plan, model))
 
@@ -114,7 +138,9 @@ def model_method(model: Model, name: str, source: str, device: str = "auto") -> 
     )
 
 
-def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> tuple[list[Method], list[str]]:
+def model_methods(
+    names_or_paths: Sequence[str], device: str = "auto"
+) -> tuple[list[Method], list[str]]:
     """Load models as methods, each under a name of its own, as `named_models` does.
 
     Returns
@@ -133,7 +159,9 @@ def model_methods(names_or_paths: Sequence[str], device: str = "auto") -> tuple[
     methods = [model_method(model, name, each, device) for name, each, model in loaded]
     twice = Counter(method.name for method in methods)
     named = [
-        replace(method, name=f"{method.name} [{method.identity[:8]}]") if twice[method.name] > 1 else method
+        replace(method, name=f"{method.name} [{method.identity[:8]}]")
+        if twice[method.name] > 1
+        else method
         for method in methods
     ]
     return named, notes
@@ -157,13 +185,16 @@ def named_models(names_or_paths: Sequence[str]) -> tuple[list[tuple[str, Model]]
     loaded, notes = _loaded(names_or_paths)
     twice = Counter(name for name, _, _ in loaded)
     named = [
-        (f"{name} [{model.card.weights_sha256[:8]}]" if twice[name] > 1 else name, model) for name, _, model in loaded
+        (f"{name} [{model.card.weights_sha256[:8]}]" if twice[name] > 1 else name, model)
+        for name, _, model in loaded
     ]
     return named, notes
 
 
 def _loaded(names_or_paths: Sequence[str]) -> tuple[list[tuple[str, str, Model]], list[str]]:
-    """Short name, what was asked for, and model; and a sentence for every model that is there already."""
+    """Short name, what was asked for, and model; and a sentence for every model that is there
+    already.
+    """
     models: dict[str, tuple[str, Model]] = {}
     notes = []
     for each in dict.fromkeys(names_or_paths):

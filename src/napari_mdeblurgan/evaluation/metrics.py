@@ -1,4 +1,6 @@
-"""How close a restored image is to the truth: PSNR and SSIM, as the paper reports them, and MS-SSIM."""
+"""How close a restored image is to the truth: PSNR and SSIM, as the paper reports them, and
+MS-SSIM.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,18 @@ def psnr(restored: np.ndarray, truth: np.ndarray) -> float:
 
 
 def ssim(restored: np.ndarray, truth: np.ndarray) -> float:
-    """Structural similarity (Wang et al. 2004): Gaussian weights of 1.5 pixels, range 1, mean over the colours."""
+    """Structural similarity (Wang et al. 2004): Gaussian weights of 1.5 pixels, range 1, mean over
+    the colours.
+    """
     return similarities(restored, truth)[0]
 
 
 def ms_ssim(restored: np.ndarray, truth: np.ndarray) -> float | None:
-    """Multi-scale structural similarity (Wang, Simoncelli & Bovik 2003): five scales, range 1, mean over the colours.
+    """Multi-scale structural similarity (Wang, Simoncelli & Bovik 2003): five scales, range 1, mean
+    over the colours.
 
-    None for images of fewer than 176 pixels along y or x: with fewer scales it would be another measure, which cannot be
-    averaged with this one.
+    None for images of fewer than 176 pixels along y or x: with fewer scales it would be another
+    measure, which cannot be averaged with this one.
     """
     return similarities(restored, truth)[1]
 
@@ -62,11 +67,15 @@ def _halved(pair: np.ndarray) -> np.ndarray:
     """Means of 2 × 2 pixels; a last odd row or column is left out."""
     height, width = (length // 2 * 2 for length in pair.shape[1:3])
     whole = pair[:, :height, :width]
-    return (whole[:, ::2, ::2] + whole[:, 1::2, ::2] + whole[:, ::2, 1::2] + whole[:, 1::2, 1::2]) / 4
+    return (
+        whole[:, ::2, ::2] + whole[:, 1::2, ::2] + whole[:, ::2, 1::2] + whole[:, 1::2, 1::2]
+    ) / 4
 
 
 def _compared(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean similarity, and mean of its contrast and structure alone, of every colour, over all windows within the image."""
+    """Mean similarity, and mean of its contrast and structure alone, of every colour, over all
+    windows within the image.
+    """
     one, other = pair
     mean, mean_other, square, square_other, cross = (
         _window_means(values) for values in (one, other, one * one, other * other, one * other)

@@ -1,4 +1,6 @@
-"""Sharp images made blurred and small, restored, and compared with what they were: one record for each result."""
+"""Sharp images made blurred and small, restored, and compared with what they were: one record for
+each result.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,8 @@ def condition_id(condition: Condition) -> str:
 
 
 def degraded(sharp: np.ndarray, condition: Condition, scale: int) -> tuple[np.ndarray, np.ndarray]:
-    """What a condition makes of an image, and the truth on the same camera's scale; noise depends on the image alone.
+    """What a condition makes of an image, and the truth on the same camera's scale; noise depends
+    on the image alone.
 
     Parameters
     ----------
@@ -85,7 +88,8 @@ def degraded(sharp: np.ndarray, condition: Condition, scale: int) -> tuple[np.nd
     planes = torch.from_numpy(np.atleast_3d(sharp).transpose(2, 0, 1).copy())[None]
     pair = condition.degrade(planes, int(digest(sharp)[:8], 16), scale)
     low, truth = (image[0].numpy().transpose(1, 2, 0) for image in (pair.blurred, pair.sharp))
-    return tuple(np.ascontiguousarray(each.reshape(*each.shape[:2], *sharp.shape[2:])) for each in (low, truth))  # type: ignore[return-value]
+    low, truth = (each.reshape(*each.shape[:2], *sharp.shape[2:]) for each in (low, truth))
+    return np.ascontiguousarray(low), np.ascontiguousarray(truth)
 
 
 def restored(method: Method, low: np.ndarray, condition: Condition) -> np.ndarray:
@@ -124,11 +128,18 @@ def scores(
         for condition in conditions:
             pair: tuple[np.ndarray, np.ndarray] | None = None
             for method in methods:
-                key = {"image_id": of_image, "condition_id": condition_id(condition), "method_id": method.identity}
+                key = {
+                    "image_id": of_image,
+                    "condition_id": condition_id(condition),
+                    "method_id": method.identity,
+                }
                 known = ledger.find(scale=scale, **key) if ledger else None
                 if known is None:
                     pair = pair or degraded(sharp, condition, scale)
-                    result, truth = (cropped(each, BORDER) for each in (restored(method, pair[0], condition), pair[1]))
+                    result, truth = (
+                        cropped(each, BORDER)
+                        for each in (restored(method, pair[0], condition), pair[1])
+                    )
                     one, many = similarities(result, truth)
                     known = Score(
                         protocol=condition.protocol,
@@ -144,11 +155,16 @@ def scores(
                     )
                     if ledger:
                         ledger.add(known)
-                yield replace(known, image=image.name, method=method.name, condition=condition.label)
+                yield replace(
+                    known, image=image.name, method=method.name, condition=condition.label
+                )
 
 
 def evaluate(
-    folder: Path, methods: Mapping[str, Restore], conditions: Sequence[Condition] = GAUSSIAN, scale: int = 2
+    folder: Path,
+    methods: Mapping[str, Restore],
+    conditions: Sequence[Condition] = GAUSSIAN,
+    scale: int = 2,
 ) -> Iterator[Score]:
     """Score plain functions on every image of a folder; nothing is written down.
 
@@ -161,5 +177,7 @@ def evaluate(
     conditions, scale
         As in `scores`.
     """
-    named = [Method(name, "", "", name, "", scale, None, restore) for name, restore in methods.items()]
+    named = [
+        Method(name, "", "", name, "", scale, None, restore) for name, restore in methods.items()
+    ]
     yield from scores(find_images(folder)[0], named, conditions)

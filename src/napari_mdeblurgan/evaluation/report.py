@@ -16,8 +16,9 @@ from napari_mdeblurgan.evaluation.cost import Cost
 PAPER = """\
 ## What the paper reports
 
-Measured by its authors on their own pictures of pine cones (×5 out of focus against ×10 in focus), which are not public.
-**None of it was measured here**, and it cannot be compared with the figures below, which are of other images.
+Measured by its authors on their own pictures of pine cones (×5 out of focus against ×10 in focus),
+which are not public. **None of it was measured here**, and it cannot be compared with the figures
+below, which are of other images.
 
 | on its pine cones | PSNR | SSIM |
 | --- | ---: | ---: |
@@ -28,21 +29,25 @@ Measured by its authors on their own pictures of pine cones (×5 out of focus ag
 HOW = """\
 ## How it was measured
 
-- **Input.** Every method is given the very same blurred image; its noise depends on the image and the condition alone.
-  Gaussian protocol: bicubic reduction, Gaussian blur of σ pixels of the reduced image, 8 bits, no noise. Physical protocol:
-  the point-spread function of a defocused objective, averaging over the camera's pixels, photon and read noise, offset, 8
-  bits. Strong protocol: more of both, σ of 3 and 4.5 pixels and 60 and 90 µm of defocus.
-- **Methods.** Networks are told nothing but the image and run in float32. Richardson-Lucy is told the true point-spread
-  function and the camera's offset, which no one knows of a real image. Its 30 iterations are the same under noise, which they
-  amplify; fewer would amplify it less and sharpen less.
-- **Measures.** Of results clipped to [0, 1] on the camera's scale, 8 pixels left out on every side. PSNR for a peak of 1;
-  SSIM with Gaussian weights of 1.5 pixels; MS-SSIM with five scales, left out (–) where an image is smaller than 176 pixels.
-  In colour the error is that of all channels, the similarity their mean. Means are over images, each counted once.
-- **Costs.** GFLOP: 10⁹ operations of the convolutions, a multiplication and an addition being two, without the halo of
-  tiles. Seconds: the fastest of three runs on a megapixel. Memory: what a process that did nothing else took beyond what it
-  had, looked at every 2 ms; on a GPU what was allocated there.
-- All figures are in `scores.csv`, `backgrounds.csv` and `costs.csv`. Another run with the same folder measures only what is
-  not there yet.
+- **Input.** Every method is given the very same blurred image; its noise depends on the image and
+  the condition alone. Gaussian protocol: bicubic reduction, Gaussian blur of σ pixels of the
+  reduced image, 8 bits, no noise. Physical protocol: the point-spread function of a defocused
+  objective, averaging over the camera's pixels, photon and read noise, offset, 8 bits. Strong
+  protocol: more of both, σ of 3 and 4.5 pixels and 60 and 90 µm of defocus.
+- **Methods.** Networks are told nothing but the image and run in float32. Richardson-Lucy is told
+  the true point-spread function and the camera's offset, which no one knows of a real image. Its 30
+  iterations are the same under noise, which they amplify; fewer would amplify it less and sharpen
+  less.
+- **Measures.** Of results clipped to [0, 1] on the camera's scale, 8 pixels left out on every side.
+  PSNR for a peak of 1; SSIM with Gaussian weights of 1.5 pixels; MS-SSIM with five scales, left out
+  (–) where an image is smaller than 176 pixels. In colour the error is that of all channels, the
+  similarity their mean. Means are over images, each counted once.
+- **Costs.** GFLOP: 10⁹ operations of the convolutions, a multiplication and an addition being two,
+  without the halo of tiles. Seconds: the fastest of three runs on a megapixel. Memory: what a
+  process that did nothing else took beyond what it had, looked at every 2 ms; on a GPU what was
+  allocated there.
+- All figures are in `scores.csv`, `backgrounds.csv` and `costs.csv`. Another run with the same
+  folder measures only what is not there yet.
 """
 
 
@@ -63,7 +68,8 @@ class Evaluation:
     costs : tuple of Cost
         One for each method.
     figures : mapping of str to list of (str, str)
-        File name and caption, under the comparison's slug, or under "" for those that belong to none.
+        File name and caption, under the comparison's slug, or under "" for those that belong to
+        none.
     notes : tuple of str
         What was left out, and why.
     """
@@ -93,7 +99,8 @@ def report(evaluation: Evaluation) -> str:
     """The report's text."""
     parts = [
         "# Evaluation",
-        f"Measured with napari-mdeblurgan {__version__} on {evaluation.data}. Networks ran on: {evaluation.device}.",
+        f"Measured with napari-mdeblurgan {__version__} on {evaluation.data}. Networks ran on: "
+        f"{evaluation.device}.",
         *([tables.bullets(evaluation.notes)] if evaluation.notes else []),
         PAPER,
         "## What was compared",
@@ -102,9 +109,14 @@ def report(evaluation: Evaluation) -> str:
     for comparison in evaluation.comparisons:
         parts += _of_comparison(comparison, evaluation)
     parts += ["## Costs", tables.costs(evaluation.costs)]
-    parts += ["## PSNR per epoch (as the paper's Figure 6)", *_pictures(evaluation.figures.get("", []))]
+    parts += [
+        "## PSNR per epoch (as the paper's Figure 6)",
+        *_pictures(evaluation.figures.get("", [])),
+    ]
     if not evaluation.figures.get(""):
-        parts.append("No folders of training runs were named (`--runs`), so there is nothing to draw.")
+        parts.append(
+            "No folders of training runs were named (`--runs`), so there is nothing to draw."
+        )
     return "\n\n".join(part.strip() for part in [*parts, HOW]) + "\n"
 
 
@@ -113,7 +125,8 @@ def _of_comparison(comparison: Comparison, evaluation: Evaluation) -> list[str]:
     for protocol, conditions in evaluation.protocols.items():
         parts += [
             f"### {protocol.capitalize()} protocol (as the paper's Table 1)",
-            "PSNR in dB / SSIM / MS-SSIM, means over the images; the best PSNR of a column is bold.",
+            "PSNR in dB / SSIM / MS-SSIM, means over the images; the best PSNR of a column is "
+            "bold.",
             tables.scores(comparison, conditions),
             f"### {protocol.capitalize()} protocol: gains",
             tables.gains(comparison, conditions),
@@ -122,7 +135,8 @@ def _of_comparison(comparison: Comparison, evaluation: Evaluation) -> list[str]:
     if comparison.backgrounds:
         parts += [
             "### A flat noisy background",
-            "A flat field, seen by the camera of the physical protocol: the standard deviation of the result over that of the "
+            "A flat field, seen by the camera of the physical protocol: the standard deviation of "
+            "the result over that of the "
             "input, before clipping. Above 1 noise was amplified, or structure invented.",
             tables.backgrounds(comparison.backgrounds),
         ]

@@ -11,7 +11,8 @@ from napari_mdeblurgan.training.metrics import read_metrics
 
 
 def run_curves(folders: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:
-    """`psnr_per_epoch` of every run, by the name of its folder; where two have one name, folders above are added.
+    """`psnr_per_epoch` of every run, by the name of its folder; where two have one name, folders
+    above are added.
 
     Raises
     ------
@@ -25,7 +26,9 @@ def run_curves(folders: Sequence[Path]) -> dict[str, list[tuple[float, float]]]:
 def _name(place: Path, places: Iterable[Path]) -> str:
     """The last parts of an absolute path, as many as it takes to tell it from the others."""
     others = [other.parts for other in places if other != place]
-    count = next(n for n in range(1, len(place.parts) + 1) if all(o[-n:] != place.parts[-n:] for o in others))
+    count = next(
+        n for n in range(1, len(place.parts) + 1) if all(o[-n:] != place.parts[-n:] for o in others)
+    )
     return Path(*place.parts[-count:]).as_posix()
 
 
@@ -43,9 +46,13 @@ def psnr_per_epoch(folder: Path) -> list[tuple[float, float]]:
     try:
         rows = read_metrics(path)
     except ValueError:
-        raise FileError(f"{path} is not the table of a training run; name another folder.") from None
+        raise FileError(
+            f"{path} is not the table of a training run; name another folder."
+        ) from None
     points = [
-        (row["epoch"], row["validation_psnr_db"]) for row in rows if {"epoch", "validation_psnr_db"} <= row.keys()
+        (row["epoch"], row["validation_psnr_db"])
+        for row in rows
+        if {"epoch", "validation_psnr_db"} <= row.keys()
     ]
     if not points:
         raise FileError(f"{path} has no PSNR of a validation; train longer, or name another run.")

@@ -49,14 +49,22 @@ def scores(comparison: Comparison, conditions: Sequence[Condition]) -> str:
     """The paper's Table 1 for one protocol."""
     columns = [[condition] for condition in conditions]
     columns += [list(conditions)] if len(conditions) > 1 else []
-    head = ["method", *(condition.label for condition in conditions), *(["mean"] if len(conditions) > 1 else [])]
-    best = [max(mean(comparison.values(m, "psnr_db", column)) for m in comparison.methods) for column in columns]
+    head = [
+        "method",
+        *(condition.label for condition in conditions),
+        *(["mean"] if len(conditions) > 1 else []),
+    ]
+    best = [
+        max(mean(comparison.values(m, "psnr_db", column)) for m in comparison.methods)
+        for column in columns
+    ]
     rows = []
     for method in comparison.methods:
         cells = []
         for column, highest in zip(columns, best, strict=True):
             db, one, many = (
-                mean(comparison.values(method, measure, column)) for measure in ("psnr_db", "ssim", "ms_ssim")
+                mean(comparison.values(method, measure, column))
+                for measure in ("psnr_db", "ssim", "ms_ssim")
             )
             shown = number(db, 2)
             shown = f"**{shown}**" if db == highest else shown
@@ -69,14 +77,27 @@ def gains(comparison: Comparison, conditions: Sequence[Condition]) -> str:
     """How much better than each of the baselines, on average and on the worst image."""
     others = (each for each in comparison.networks if each.family != OURS)
     over = [comparison.methods[0], *comparison.family("richardson-lucy"), *others]
-    head = ["gain", "measure", *(f"over {each.name}" for each in over), f"worst image, over {over[0].name}"]
+    head = [
+        "gain",
+        "measure",
+        *(f"over {each.name}" for each in over),
+        f"worst image, over {over[0].name}",
+    ]
     rows = []
     for method in comparison.methods[1:]:
-        for measure, words, digits, unit in (("psnr_db", "PSNR", 2, " dB"), ("ssim", "SSIM", 4, "")):
+        for measure, words, digits, unit in (
+            ("psnr_db", "PSNR", 2, " dB"),
+            ("ssim", "SSIM", 4, ""),
+        ):
             cells = [
                 NONE
                 if each is method
-                else number(mean(comparison.gains(method, each, measure, conditions)), digits, sign=True, unit=unit)
+                else number(
+                    mean(comparison.gains(method, each, measure, conditions)),
+                    digits,
+                    sign=True,
+                    unit=unit,
+                )
                 for each in over
             ]
             lowest = float(comparison.gains(method, over[0], measure, conditions).min())
@@ -98,14 +119,20 @@ def _worst(comparison: Comparison, conditions: Sequence[Condition], method: Meth
 
     at = tuple(int(index) for index in np.unravel_index(int(gain.argmin()), gain.shape))
     text = f"**{method.name}**, worst: {place(*at)}, {number(gain[at], 2, sign=True, unit=' dB')}. "
-    below = [(int(i), int(c)) for i, c in zip(*np.nonzero((gain < 0) | (similarity < 0)), strict=True)]
+    below = [
+        (int(i), int(c)) for i, c in zip(*np.nonzero((gain < 0) | (similarity < 0)), strict=True)
+    ]
     if not below:
         return text + f"None of its {gain.size} results is worse than bicubic, in PSNR or in SSIM."
     listed = (
-        f"{place(*each)} ({number(gain[each], 2, sign=True, unit=' dB')}, {number(similarity[each], 4, sign=True)})"
+        f"{place(*each)} ({number(gain[each], 2, sign=True, unit=' dB')}, "
+        f"{number(similarity[each], 4, sign=True)})"
         for each in below
     )
-    return text + f"Worse than bicubic, in PSNR or in SSIM, {len(below)} of {gain.size}: {'; '.join(listed)}."
+    return (
+        text + f"Worse than bicubic, in PSNR or in SSIM, {len(below)} of {gain.size}: "
+        f"{'; '.join(listed)}."
+    )
 
 
 def backgrounds(found: Sequence[Background]) -> str:
@@ -116,7 +143,8 @@ def backgrounds(found: Sequence[Background]) -> str:
     rows = [["input, standard deviation", *(f"{inputs[level]:.5f}" for level in levels)]]
     ratios = {(each.method, each.level): each.ratio for each in found}
     rows += [
-        [name, *(f"× {ratios[name, level]:.3f}" for level in levels)] for name in dict.fromkeys(e.method for e in found)
+        [name, *(f"× {ratios[name, level]:.3f}" for level in levels)]
+        for name in dict.fromkeys(e.method for e in found)
     ]
     return table(head, rows)
 
@@ -124,7 +152,8 @@ def backgrounds(found: Sequence[Background]) -> str:
 def costs(found: Sequence[Cost]) -> str:
     """What each method costs."""
     head = [
-        "method", "parameters", "GFLOP per output MPix", "seconds per output MPix", "peak memory per output MPix", "on"
+        "method", "parameters", "GFLOP per output MPix", "seconds per output MPix",
+        "peak memory per output MPix", "on",
     ]  # fmt: skip
     rows = [
         [

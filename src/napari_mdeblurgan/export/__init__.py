@@ -1,1 +1,3 @@
-"""Models for other programs, as ONNX or as a bioimage.io package, and the way back from such a package."""
+"""Models for other programs, as ONNX or as a bioimage.io package, and the way back from such a
+package.
+"""

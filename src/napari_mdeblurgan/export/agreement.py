@@ -40,7 +40,8 @@ def check_agreement(run: Callable[[np.ndarray], np.ndarray], model: Model, kind:
         expected, found = run_network(model, image), run(image)
         if found.shape != expected.shape or not np.abs(found - expected).max() <= TOLERANCE:
             raise ExportError(
-                f"{model.card.name} as {kind} does not give what it gives in PyTorch, so it was not written; "
+                f"{model.card.name} as {kind} does not give what it gives in PyTorch, so it was "
+                "not written; "
                 "update torch and the libraries of the extra 'export'."
             )
 

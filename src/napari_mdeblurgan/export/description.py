@@ -1,4 +1,5 @@
-"""The description of a package in the words of bioimage.io: axes, sizes, processing, weights, who made it.
+"""The description of a package in the words of bioimage.io: axes, sizes, processing, weights, who
+made it.
 
 Plain values in the layout of format 0.5, which bioimage.io's own library then has to accept.
 """
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
 FORMAT_VERSION = "0.5.12"
-TOLERANCE = {"relative_tolerance": 1e-3, "absolute_tolerance": 1e-4}  # what other hardware may differ by
+TOLERANCE = {
+    "relative_tolerance": 1e-3,
+    "absolute_tolerance": 1e-4,
+}  # what other hardware may differ by
 FORBIDDEN = re.compile(r"[^A-Za-z0-9_+\- ()]")
 
 
@@ -50,7 +54,9 @@ class Files:
 
 
 def smallest_input(model: Model) -> int:
-    """Pixels along y and x of the smallest input whose output has something left once the halo is cropped."""
+    """Pixels along y and x of the smallest input whose output has something left once the halo is
+    cropped.
+    """
     return 2 * model.network.halo + model.network.downsampling
 
 
@@ -59,7 +65,9 @@ def package_name(name: str) -> str:
     return f"M-Deblurgan {FORBIDDEN.sub('-', name)}"[:128]
 
 
-def description(model: Model, files: Files, authors: tuple[Author, ...], licence: str) -> dict[str, Any]:
+def description(
+    model: Model, files: Files, authors: tuple[Author, ...], licence: str
+) -> dict[str, Any]:
     """What the package's rdf.yaml says, as plain values.
 
     Parameters
@@ -73,9 +81,13 @@ def description(model: Model, files: Files, authors: tuple[Author, ...], licence
     """
     import torch
 
-    people = [{"name": each.name} | ({"affiliation": each.affiliation} if each.affiliation else {}) for each in authors]
+    people = [
+        {"name": each.name} | ({"affiliation": each.affiliation} if each.affiliation else {})
+        for each in authors
+    ]
     software = (
-        f"The napari-mdeblurgan developers. napari-mdeblurgan {__version__}, which implements the method of the paper."
+        f"The napari-mdeblurgan developers. napari-mdeblurgan {__version__}, which "
+        "implements the method of the paper."
     )
     return {
         "type": "model",
@@ -108,7 +120,15 @@ def description(model: Model, files: Files, authors: tuple[Author, ...], licence
 
 def _tags(model: Model) -> list[str]:
     kind = ["rgb", "brightfield"] if model.card.channels == 3 else ["grayscale", "fluorescence"]
-    return ["2d", "deblurring", "super-resolution", "image-restoration", "m-deblurgan", "pytorch", *kind]
+    return [
+        "2d",
+        "deblurring",
+        "super-resolution",
+        "image-restoration",
+        "m-deblurgan",
+        "pytorch",
+        *kind,
+    ]
 
 
 def _channels(model: Model) -> dict[str, Any]:
@@ -119,7 +139,12 @@ def _channels(model: Model) -> dict[str, Any]:
 def _input(model: Model, files: Files) -> dict[str, Any]:
     size = {"min": smallest_input(model), "step": model.network.downsampling}
     low, high = PERCENTILES
-    window = {"axes": ["channel", "y", "x"], "min_percentile": low, "max_percentile": high, "eps": EPSILON}
+    window = {
+        "axes": ["channel", "y", "x"],
+        "min_percentile": low,
+        "max_percentile": high,
+        "eps": EPSILON,
+    }
     return {
         "id": INPUT,
         "description": "The blurred image, in any units.",
@@ -175,8 +200,13 @@ def check_description(folder: Path, content: dict[str, Any]) -> None:
     """
     from bioimageio.spec import InvalidDescr, ValidationContext, build_description
 
-    found = build_description(content, context=ValidationContext(root=folder, perform_io_checks=True))
+    found = build_description(
+        content, context=ValidationContext(root=folder, perform_io_checks=True)
+    )
     if isinstance(found, InvalidDescr):
         errors = [error for detail in found.validation_summary.details for error in detail.errors]
         reason = "; ".join(f"{'.'.join(map(str, each.loc))}: {each.msg}" for each in errors[:1])
-        raise ExportError(f"bioimage.io does not accept the package ({' '.join(reason.split())[:240]}); mend that.")
+        raise ExportError(
+            f"bioimage.io does not accept the package ({' '.join(reason.split())[:240]}); mend "
+            "that."
+        )

@@ -1,4 +1,6 @@
-"""What a package shows of its model: a piece of a bundled micrograph, what the network makes of it, and a picture of both."""
+"""What a package shows of its model: a piece of a bundled micrograph, what the network makes of it,
+and a picture of both.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class Example:
     before : ndarray
         (1, channels, y, x) float32, in the units of the micrograph.
     after : ndarray
-        (1, channels, scale · y, scale · x) float32: the network's result, 0 and 1 the ends of the intensity window.
+        (1, channels, scale · y, scale · x) float32: the network's result, 0 and 1 the ends of the
+        intensity window.
     window : (float, float)
         Those ends, in the units of the micrograph.
     attribution : str
@@ -58,7 +61,9 @@ def make_example(model: Model, smallest: int) -> Example:
     image = np.asarray(read_image(sample_path(name)).data)
     edge = max(EDGE, smallest)
     repeats = [max(1, -(-edge // length)) for length in image.shape[:2]]
-    image = np.tile(image, (*repeats, *(1,) * (image.ndim - 2)))  # a network of a very long reach needs a larger one
+    image = np.tile(
+        image, (*repeats, *(1,) * (image.ndim - 2))
+    )  # a network of a very long reach needs a larger one
     y, x = ((length - edge) // 2 for length in image.shape[:2])
     piece = image[y : y + edge, x : x + edge].reshape(edge, edge, -1)[..., :3]
     before = np.ascontiguousarray(np.moveaxis(piece, -1, 0)[None], np.float32)
@@ -68,7 +73,9 @@ def make_example(model: Model, smallest: int) -> Example:
 
 
 def cover(example: Example) -> bytes:
-    """A PNG, twice as wide as high: left the middle of the example as it is, right the same after restoration."""
+    """A PNG, twice as wide as high: left the middle of the example as it is, right the same after
+    restoration.
+    """
     low, high = example.window
     halves = ((example.before - low) / (high - low), example.after)
     pictures = [_picture(values[0], Image.Resampling.NEAREST) for values in halves]
@@ -83,6 +90,8 @@ def cover(example: Example) -> bytes:
 def _picture(values: np.ndarray, resampling: Image.Resampling) -> Image.Image:
     """The middle half of (channels, y, x) values from 0 to 1."""
     height, width = values.shape[1:]
-    middle = values[:, height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2]
+    middle = values[
+        :, height // 4 : height // 4 + height // 2, width // 4 : width // 4 + width // 2
+    ]
     levels = (np.clip(np.moveaxis(middle, 0, -1), 0, 1) * 255).round().astype(np.uint8)
     return Image.fromarray(levels.squeeze()).convert("RGB").resize(COVER, resampling)

@@ -1,7 +1,9 @@
-"""The way back: the model out of a package that was exported here, into the folder of the user's models.
+"""The way back: the model out of a package that was exported here, into the folder of the user's
+models.
 
-Of the archive, nothing is used but its one safetensors file, which is read as any other model file is: without trust. The
-ONNX and TorchScript files, the description and whatever else may lie in it are never opened.
+Of the archive, nothing is used but its one safetensors file, which is read as any other model file
+is: without trust. The ONNX and TorchScript files, the description and whatever else may lie in it
+are never opened.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ MOST_SQUEEZED = 50  # trained weights hardly shrink; what shrinks more is no mod
 CHUNK = 1 << 20
 
 
-def import_package(path: str | Path, name: str = "", *, overwrite: bool = False) -> tuple[str, Path]:
+def import_package(
+    path: str | Path, name: str = "", *, overwrite: bool = False
+) -> tuple[str, Path]:
     """Put a package's model among the user's own.
 
     Parameters
@@ -50,7 +54,8 @@ def import_package(path: str | Path, name: str = "", *, overwrite: bool = False)
     Raises
     ------
     ExportError
-        If there is no such archive, it is damaged or made to do harm, it holds no model, or the name cannot be used.
+        If there is no such archive, it is damaged or made to do harm, it holds no model, or the
+        name cannot be used.
     ModelError
         If the model in it is refused.
     FileError
@@ -80,46 +85,62 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except IsADirectoryError:
         raise ExportError(f"{path} is a folder; name the .zip that was exported.") from None
     except (
-        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, UnicodeError
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+        UnicodeError,
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split())[:100] or type(error).__name__
-        raise ExportError(f"{path.name} is no archive that can be read ({reason}); fetch or export it again.") from None
+        raise ExportError(
+            f"{path.name} is no archive that can be read ({reason}); fetch or export it again."
+        ) from None
     except OSError as error:
-        raise ExportError(f"{path} cannot be unpacked ({error.strerror or error}); mend that and try again.") from None
+        raise ExportError(
+            f"{path} cannot be unpacked ({error.strerror or error}); mend that and try again."
+        ) from None
 
 
 def _model_in(archive: zipfile.ZipFile, file: str) -> zipfile.ZipInfo:
     """The entry of the model, once nothing about the archive is suspicious."""
     entries = archive.infolist()
     if len(entries) > MOST_ENTRIES:
-        raise ExportError(f"{file} holds {len(entries)} files; a package of one model holds a dozen, so it is refused.")
+        raise ExportError(
+            f"{file} holds {len(entries)} files; a package of one model holds a dozen, so it is "
+            "refused."
+        )
     for entry in entries:
         if _leads_out(entry.filename):
             raise ExportError(
-                f"{file} holds a file that would lie outside of it ({entry.filename[:60]!r}); it is refused."
+                f"{file} holds a file that would lie outside of it ({entry.filename[:60]!r}); it "
+                "is refused."
             )
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ExportError(
-                f"{file} holds a link ({entry.filename[:60]!r}), as no exported package does; it is refused."
+                f"{file} holds a link ({entry.filename[:60]!r}), as no exported package does; it "
+                "is refused."
             )
     models = [entry for entry in entries if entry.filename.endswith(SUFFIX) and not entry.is_dir()]
     if len(models) != 1:
         raise ExportError(
-            f"{file} holds {len(models) or 'no'} {SUFFIX} files; only a package that `mdeblurgan export` wrote, of one "
+            f"{file} holds {len(models) or 'no'} {SUFFIX} files; only a package that `mdeblurgan "
+            "export` wrote, of one "
             "model, can be imported."
         )
     (model,) = models
     if model.flag_bits & 1:
         raise ExportError(f"{file} is encrypted; unpack it and use the {SUFFIX} file in it.")
-    if model.file_size > MOST_BYTES or model.file_size > MOST_SQUEEZED * max(model.compress_size, 1):
+    if model.file_size > MOST_BYTES or model.file_size > MOST_SQUEEZED * max(
+        model.compress_size, 1
+    ):
         raise ExportError(
-            f"{file} would unpack to {model.file_size} bytes from {model.compress_size}; no model does, so it is refused."
+            f"{file} would unpack to {model.file_size} bytes from {model.compress_size}; no model "
+            "does, so it is refused."
         )
     return model
 
 
 def _leads_out(name: str) -> bool:
-    return bool(re.match(r"[/\\]|[A-Za-z]:", name)) or ".." in re.split(r"[/\\]", name) or "\0" in name
+    return (
+        bool(re.match(r"[/\\]|[A-Za-z]:", name)) or ".." in re.split(r"[/\\]", name) or "\0" in name
+    )
 
 
 def _take(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, file: str) -> None:
@@ -136,11 +157,17 @@ def _take(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, file: 
 def _target(name: str, overwrite: bool) -> Path:
     if not is_safe_name(name):
         raise ExportError(
-            f"{name[:60]!r} cannot be a model's name; choose one of letters, digits, spaces and . + - _ ( )."
+            f"{name[:60]!r} cannot be a model's name; choose one of letters, digits, spaces and . "
+            "+ - _ ( )."
         )
     if (BUNDLED_FOLDER / f"{name}{SUFFIX}").exists():
-        raise ExportError(f"A model called {name} comes with the plugin; choose another name with --name.")
+        raise ExportError(
+            f"A model called {name} comes with the plugin; choose another name with --name."
+        )
     target = user_model_folder() / f"{name}{SUFFIX}"
     if target.exists() and not overwrite:
-        raise ExportError(f"There is a model called {name} already; choose another with --name, or add --overwrite.")
+        raise ExportError(
+            f"There is a model called {name} already; choose another with --name, or add "
+            "--overwrite."
+        )
     return target

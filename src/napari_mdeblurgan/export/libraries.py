@@ -16,7 +16,10 @@ from napari_mdeblurgan.errors import ExportError
 FOR_ONNX = ("onnx", "onnxscript", "onnxruntime")
 FOR_PACKAGES = (*FOR_ONNX, "bioimageio.spec", "yaml")
 
-LAST_OLD_SPEC, NEW_PYDANTIC = Version("0.5.12"), Version("2.14")  # with these, every description is refused
+LAST_OLD_SPEC, NEW_PYDANTIC = (
+    Version("0.5.12"),
+    Version("2.14"),
+)  # with these, every description is refused
 
 
 def check_installed(names: tuple[str, ...]) -> None:
@@ -30,7 +33,8 @@ def check_installed(names: tuple[str, ...]) -> None:
     missing = [name for name in names if not _is_there(name)]
     if missing:
         raise ExportError(
-            f"Exporting needs {', '.join(missing)}; install it with: python -m pip install 'napari-mdeblurgan[export]'."
+            f"Exporting needs {', '.join(missing)}; install it with: python -m pip install "
+            "'napari-mdeblurgan[export]'."
         )
 
 
@@ -45,7 +49,8 @@ def check_together() -> None:
     spec, pydantic = version("bioimageio.spec"), version("pydantic")
     if Version(spec).release[:3] <= LAST_OLD_SPEC.release and Version(pydantic) >= NEW_PYDANTIC:
         raise ExportError(
-            f"bioimageio.spec {spec} does not work with pydantic {pydantic}; install one that does with: python -m pip "
+            f"bioimageio.spec {spec} does not work with pydantic {pydantic}; install one that "
+            "does with: python -m pip "
             f"install 'pydantic<{NEW_PYDANTIC}'."
         )
 

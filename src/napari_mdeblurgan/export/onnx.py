@@ -1,7 +1,8 @@
 """ONNX: the network as a graph that needs neither PyTorch nor this package.
 
-The graph takes (batch, channels, y, x) float32, y and x any multiples of 8, in which 0 and 1 are the ends of the image's
-intensity window, and gives (batch, channels, scale · y, scale · x) in the same units.
+The graph takes (batch, channels, y, x) float32, y and x any multiples of 8, in which 0 and 1 are
+the ends of the image's intensity window, and gives (batch, channels, scale · y, scale · x) in the
+same units.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def export_onnx(model: Model, path: str | Path) -> None:
 
 
 def onnx_content(model: Model) -> bytes:
-    """The model as the bytes of an ONNX file; the card is among its metadata, as JSON under "mdeblurgan".
+    """The model as the bytes of an ONNX file; the card is among its metadata, as JSON under
+    "mdeblurgan".
 
     Raises
     ------
@@ -62,7 +64,9 @@ def onnx_content(model: Model) -> bytes:
     batch, height, width = EXAMPLE
     step = model.network.downsampling
     rows, columns = torch.export.Dim("rows", min=1), torch.export.Dim("columns", min=1)
-    example = torch.linspace(0, 1, batch * model.card.channels * height * width, dtype=torch.float32, device="cpu")
+    example = torch.linspace(
+        0, 1, batch * model.card.channels * height * width, dtype=torch.float32, device="cpu"
+    )
     with quiet():
         program = torch.onnx.export(
             model.network,
@@ -70,7 +74,9 @@ def onnx_content(model: Model) -> bytes:
             dynamo=True,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1), 2: step * rows, 3: step * columns},),
+            dynamic_shapes=(
+                {0: torch.export.Dim("batch", min=1), 2: step * rows, 3: step * columns},
+            ),
             opset_version=OPSET,
             external_data=False,
             verbose=False,
@@ -82,14 +88,25 @@ def onnx_content(model: Model) -> bytes:
 
 
 def _tidied(proto: Any, model: Model) -> Any:
-    """The graph without torch's notes on it, which hold paths of this machine, and with the model's card."""
+    """The graph without torch's notes on it, which hold paths of this machine, and with the model's
+    card.
+    """
     graph = proto.graph
-    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+    for part in (
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
         del part.metadata_props[:]
         part.ClearField("doc_string")
     del graph.value_info[:]
     factor = model.card.scale * model.network.downsampling
-    for size, name in zip(graph.output[0].type.tensor_type.shape.dim[2:], ("rows", "columns"), strict=True):
+    for size, name in zip(
+        graph.output[0].type.tensor_type.shape.dim[2:], ("rows", "columns"), strict=True
+    ):
         size.dim_param = f"{factor}*{name}"
     del proto.metadata_props[:]
     proto.metadata_props.add(key=CARD_KEY, value=json.dumps(asdict(model.card)))

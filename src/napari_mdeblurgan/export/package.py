@@ -1,4 +1,6 @@
-"""A package for the BioImage Model Zoo: one .zip with the weights in three formats, tests, a cover and documentation."""
+"""A package for the BioImage Model Zoo: one .zip with the weights in three formats, tests, a cover
+and documentation.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,13 @@ import tifffile
 
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import ExportError
-from napari_mdeblurgan.export.description import Author, Files, check_description, description, smallest_input
+from napari_mdeblurgan.export.description import (
+    Author,
+    Files,
+    check_description,
+    description,
+    smallest_input,
+)
 from napari_mdeblurgan.export.documentation import documentation
 from napari_mdeblurgan.export.example import cover, make_example
 from napari_mdeblurgan.export.libraries import FOR_PACKAGES, check_installed, check_together
@@ -29,7 +37,9 @@ if TYPE_CHECKING:
 DESCRIPTION = "bioimageio.yaml"
 
 
-def export_package(model: Model, path: str | Path, authors: Sequence[Author], licence: str = "") -> None:
+def export_package(
+    model: Model, path: str | Path, authors: Sequence[Author], licence: str = ""
+) -> None:
     """Write a package whose results are known to be the network's.
 
     Parameters
@@ -46,7 +56,8 @@ def export_package(model: Model, path: str | Path, authors: Sequence[Author], li
     Raises
     ------
     ExportError
-        If a library is missing, there is no author or no licence, or bioimage.io refuses the package.
+        If a library is missing, there is no author or no licence, or bioimage.io refuses the
+        package.
     FileError
         If the file cannot be written.
     """
@@ -54,16 +65,24 @@ def export_package(model: Model, path: str | Path, authors: Sequence[Author], li
     check_together()
     licence = licence or model.card.licence
     if not authors:
-        raise ExportError("A package names its authors; give at least one: --author 'Name;affiliation'.")
+        raise ExportError(
+            "A package names its authors; give at least one: --author 'Name;affiliation'."
+        )
     if not licence:
-        raise ExportError(f"{model.card.name} has no licence in its card; name one with --licence, such as CC-BY-4.0.")
+        raise ExportError(
+            f"{model.card.name} has no licence in its card; name one with --licence, such as "
+            "CC-BY-4.0."
+        )
     with tempfile.TemporaryDirectory(prefix="mdeblurgan-") as name:
         folder, files = Path(name), Files(safetensors=f"{model.card.name}.safetensors")
         content = description(model, files, tuple(authors), licence)
         _write_files(model, folder, files, licence)
         check_description(folder, content)
         _write(folder / DESCRIPTION, content)
-        with replacing(path) as target, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        with (
+            replacing(path) as target,
+            zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             for file in sorted(folder.iterdir()):
                 archive.write(file, file.name)
 
@@ -83,9 +102,12 @@ def _write_files(model: Model, folder: Path, files: Files, licence: str) -> None
     names = {
         files.onnx: "the network as ONNX",
         files.torchscript: "the network as TorchScript",
-        files.safetensors: "the weights and the model's card; `mdeblurgan import PACKAGE` takes it out",
+        files.safetensors: "the weights and the model's card; `mdeblurgan import PACKAGE` takes "
+        "it out",
     }
-    (folder / files.documentation).write_text(documentation(model.card, example, licence, names), encoding="utf-8")
+    (folder / files.documentation).write_text(
+        documentation(model.card, example, licence, names), encoding="utf-8"
+    )
 
 
 def _safetensors(model: Model) -> bytes:

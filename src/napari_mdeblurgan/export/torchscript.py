@@ -1,6 +1,7 @@
 """TorchScript: the network for programs that run PyTorch without Python, such as deepImageJ.
 
-It is only ever written here. Loading TorchScript can run what its author put into it, so this package never does.
+It is only ever written here. Loading TorchScript can run what its author put into it, so this
+package never does.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def torchscript_content(model: Model) -> bytes:
             content = _without_notes(buffer)
     except (AttributeError, RuntimeError) as error:
         raise ExportError(
-            f"This version of torch ({torch.__version__}) makes no TorchScript ({type(error).__name__}); export to an "
+            f"This version of torch ({torch.__version__}) makes no TorchScript "
+            f"({type(error).__name__}); export to an "
             ".onnx file instead, or use an older Python."
         ) from error
 

@@ -11,10 +11,11 @@ from napari_mdeblurgan.network import Network
 
 @torch.no_grad()
 def between(base: Network, tuned: Network, way: float) -> Network:
-    """A network whose weights lie so far on the straight way from the base model's (0) to the tuned ones (1).
+    """A network whose weights lie so far on the straight way from the base model's (0) to the tuned
+    ones (1).
 
-    A network that was tuned on few images does better on others there (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
-    models").
+    A network that was tuned on few images does better on others there (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models").
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Learning rates that follow the working time: a budget of minutes is kept on any machine, and over any interruption."""
+"""Learning rates that follow the working time: a budget of minutes is kept on any machine, and over
+any interruption.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ HOLD = 0.3  # share of the way before the rate falls
 class TimedSchedule(Schedule):
     """Rates that follow the working time, or the steps where those come to their end before it.
 
-    A short rise, then the full rate for the first part of the way, then a cosine to a hundredth of it at the end.
+    A short rise, then the full rate for the first part of the way, then a cosine to a hundredth of
+    it at the end.
 
     Attributes
     ----------
@@ -44,5 +47,7 @@ class TimedSchedule(Schedule):
         return self.learning_rate * rise * (LAST_SHARE + (1 - LAST_SHARE) * wave)
 
     def floor(self, step: int) -> float:  # noqa: ARG002
-        """Mean squared error below which a patch counts as perfect: a trained network starts at the noise floor."""
+        """Mean squared error below which a patch counts as perfect: a trained network starts at the
+        noise floor.
+        """
         return NOISE_FLOOR

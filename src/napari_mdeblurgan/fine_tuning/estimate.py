@@ -46,7 +46,8 @@ class Estimate:
     def sentence(self) -> str:
         """For the user."""
         text = (
-            f"{self.device}: {self.seconds_per_step:.2g} s a step, so about {self.steps:,} steps in "
+            f"{self.device}: {self.seconds_per_step:.2g} s a step, so about {self.steps:,} steps "
+            "in "
             f"{self.minutes:.3g} min, which cover the pairs {self.passes:.2g} times"
         )
         if self.taken + self.steps < FEWEST_STEPS:
@@ -67,4 +68,6 @@ def estimate(tuning: FineTuning) -> Estimate:
         steps = min(steps, max(0, asked.steps - taken))
     area = sum((box.y1 - box.y0) * (box.x1 - box.x0) for box in tuning.split.training)
     drawn = steps * tuning.sampler.batch * tuning.sampler.patch**2
-    return Estimate(each, steps, steps * each / 60, drawn / area, device_label(tuning.device), taken)
+    return Estimate(
+        each, steps, steps * each / 60, drawn / area, device_label(tuning.device), taken
+    )

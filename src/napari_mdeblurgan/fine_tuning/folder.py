@@ -1,12 +1,12 @@
-"""The folder of a fine-tuning: all that it needs to go on, wherever the images and the base model have gone since.
+"""The folder of a fine-tuning: all that it needs to go on, wherever the images and the base model
+have gone since.
 
-settings.json                  what was asked for
-pairs.safetensors              the pairs, laid on each other
-base.safetensors               the model that was started from
-checkpoint.safetensors         what the training goes on from; checkpoint-previous.safetensors is the one before
-metrics.csv, curves.png        the loss and the validation
-preview.png                    pieces of held-out parts: blurred, bicubic, restored, truth
-result.json, comparison.png    how the new model does beside the base model
+settings.json                  what was asked for pairs.safetensors              the pairs, laid on
+each other base.safetensors               the model that was started from checkpoint.safetensors
+what the training goes on from; checkpoint-previous.safetensors is the one before metrics.csv,
+curves.png        the loss and the validation preview.png                    pieces of held-out
+parts: blurred, bicubic, restored, truth result.json, comparison.png    how the new model does
+beside the base model
 """
 
 from __future__ import annotations
@@ -82,7 +82,15 @@ class FineTuneFolder(WorkFolder):
     def files(self) -> tuple[Path, ...]:
         """All that a fine-tuning writes."""
         images = self.preview, self.comparison, self.curves
-        return self.settings, self.pairs, self.base, self.result, *images, *self.resumed_from, self.metrics
+        return (
+            self.settings,
+            self.pairs,
+            self.base,
+            self.result,
+            *images,
+            *self.resumed_from,
+            self.metrics,
+        )
 
     @property
     def begun(self) -> bool:
@@ -91,7 +99,9 @@ class FineTuneFolder(WorkFolder):
 
 
 def folder_for(settings: FineTuneSettings) -> FineTuneFolder:
-    """Where the fine-tuning of a model is: among the user's models by its name, or beside the file that was asked for."""
+    """Where the fine-tuning of a model is: among the user's models by its name, or beside the file
+    that was asked for.
+    """
     if settings.output:
         output = Path(settings.output)
         return FineTuneFolder(output.with_name(f"{output.stem}-{RUNS}"))
@@ -100,19 +110,26 @@ def folder_for(settings: FineTuneSettings) -> FineTuneFolder:
 
 def output_of(settings: FineTuneSettings) -> Path:
     """The file of the new model."""
-    return Path(settings.output) if settings.output else user_model_folder() / f"{settings.name}{SUFFIX}"
+    return (
+        Path(settings.output)
+        if settings.output
+        else user_model_folder() / f"{settings.name}{SUFFIX}"
+    )
 
 
-def begin(settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite: bool = False) -> FineTuneFolder:
-    """Write all that a fine-tuning needs into its folder; or find that one with the same settings was begun there.
+def begin(
+    settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite: bool = False
+) -> FineTuneFolder:
+    """Write all that a fine-tuning needs into its folder; or find that one with the same settings
+    was begun there.
 
     Parameters
     ----------
     settings : FineTuneSettings
         What to do.
     pairs : sequence of TuningPair
-        What to learn from; what registration has left of shifts is taken out. Where one was begun before, the pairs that it
-        was begun with stay.
+        What to learn from; what registration has left of shifts is taken out. Where one was begun
+        before, the pairs that it was begun with stay.
     overwrite : bool
         Begin anew, whatever there is.
 
@@ -128,8 +145,10 @@ def begin(settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite:
         old = read_settings(folder)
         for field in differences(old, settings):
             raise TrainingError(
-                f"{settings.name} was begun with {field.replace('_', ' ')} {getattr(old, field)!r}, not "
-                f"{getattr(settings, field)!r}; ask for the same, choose another name, or begin anew."
+                f"{settings.name} was begun with {field.replace('_', ' ')} "
+                f"{getattr(old, field)!r}, not "
+                f"{getattr(settings, field)!r}; ask for the same, choose another name, or begin "
+                "anew."
             )
         keep_settings(folder, settings)
         return folder
@@ -140,16 +159,27 @@ def begin(settings: FineTuneSettings, pairs: Sequence[TuningPair], *, overwrite:
     discard(folder)
     tensors: dict[str, np.ndarray] = {}
     for number, pair in enumerate(pairs):
-        tensors |= {f"{number:04}/low": pair.low, f"{number:04}/high": pair.high, f"{number:04}/valid": pair.valid}
-    names = {KEY: json.dumps([pair.name for pair in pairs]), STACKS: json.dumps([pair.stack for pair in pairs])}
-    content = safetensors.numpy.save({name: np.ascontiguousarray(each) for name, each in tensors.items()}, names)
+        tensors |= {
+            f"{number:04}/low": pair.low,
+            f"{number:04}/high": pair.high,
+            f"{number:04}/valid": pair.valid,
+        }
+    names = {
+        KEY: json.dumps([pair.name for pair in pairs]),
+        STACKS: json.dumps([pair.stack for pair in pairs]),
+    }
+    content = safetensors.numpy.save(
+        {name: np.ascontiguousarray(each) for name, each in tensors.items()}, names
+    )
     with replacing(folder.pairs, make_folders=True) as file:
         file.write(content)
     base = Path(settings.base)
     with replacing(folder.base) as file:
         file.write((base if base.suffix == SUFFIX else model_path(settings.base)).read_bytes())
     if overwrite and (output := output_of(settings)).exists():
-        with replacing(folder.result) as file:  # so that what stands there is known for what may be replaced
+        with replacing(
+            folder.result
+        ) as file:  # so that what stands there is known for what may be replaced
             file.write(json.dumps({"sha256": read_card(output).weights_sha256}).encode())
     keep_settings(folder, settings)
     return folder
@@ -169,7 +199,8 @@ def check_name(settings: FineTuneSettings, *, overwrite: bool = False) -> None:
         raise TrainingError(f"{settings.name} is the name of a bundled model; choose another.")
     if taken and not overwrite:
         raise TrainingError(
-            f"There is a model at {output} already; choose another name, or say that it may be replaced."
+            f"There is a model at {output} already; choose another name, or say that it may be "
+            "replaced."
         )
 
 
@@ -188,7 +219,9 @@ def free_name(wish: str) -> str:
 
 
 def discard(folder: FineTuneFolder) -> None:
-    """Remove a fine-tuning; the model that it has made stays, and so do files that are none of its own."""
+    """Remove a fine-tuning; the model that it has made stays, and so do files that are none of its
+    own.
+    """
     if folder.begun or folder.pairs.exists():
         remove_files(folder.path, folder.files)
         with suppress(OSError):  # there is something else in it
@@ -214,7 +247,9 @@ def read_settings(folder: FineTuneFolder) -> FineTuneSettings:
     try:
         return settings_from_json(folder.settings.read_text(encoding="utf-8"))
     except OSError as error:
-        raise FileError(f"No fine-tuning was begun in {folder.path} ({error.strerror}); begin one.") from None
+        raise FileError(
+            f"No fine-tuning was begun in {folder.path} ({error.strerror}); begin one."
+        ) from None
 
 
 def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
@@ -231,14 +266,20 @@ def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
         with safetensors.safe_open(folder.pairs, "np") as file:
             metadata = file.metadata() or {}
             names = json.loads(metadata[KEY])
-            stacks = json.loads(metadata.get(STACKS, "null")) or [""] * len(names)  # which older versions know none of
+            stacks = json.loads(metadata.get(STACKS, "null")) or [""] * len(
+                names
+            )  # which older versions know none of
             found = []
             for number, (name, stack) in enumerate(zip(names, stacks, strict=True)):
-                low, high, valid = (file.get_tensor(f"{number:04}/{part}") for part in ("low", "high", "valid"))
+                low, high, valid = (
+                    file.get_tensor(f"{number:04}/{part}") for part in ("low", "high", "valid")
+                )
                 found.append(TuningPair(name, low, high, valid, stack))
             return found
     except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise FileError(f"{folder.pairs} cannot be read ({error}); begin the fine-tuning anew.") from None
+        raise FileError(
+            f"{folder.pairs} cannot be read ({error}); begin the fine-tuning anew."
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,9 +311,13 @@ class Begun:
 
 
 def all_begun() -> list[Begun]:
-    """Fine-tunings among the user's models that nothing works on now, the latest first; damaged ones are left out."""
+    """Fine-tunings among the user's models that nothing works on now, the latest first; damaged
+    ones are left out.
+    """
     root = user_model_folder() / RUNS
-    folders = [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    folders = (
+        [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    )
     found = []
     for folder in folders:
         whole = folder.begun and folder.pairs.exists() and folder.base.exists()
@@ -281,7 +326,13 @@ def all_begun() -> list[Begun]:
         try:
             seconds, step = _worked(folder)
             found.append(Begun(folder, read_settings(folder), seconds, step))
-        except (MdeblurganError, OSError, safetensors.SafetensorError, ValueError, KeyError) as error:
+        except (
+            MdeblurganError,
+            OSError,
+            safetensors.SafetensorError,
+            ValueError,
+            KeyError,
+        ) as error:
             logger.warning("the fine-tuning in %s is left out: %s", folder.path, error)
     return sorted(found, key=lambda each: -each.folder.settings.stat().st_mtime)
 
@@ -301,7 +352,8 @@ def _worked(folder: FineTuneFolder) -> tuple[float, int]:
 
 @contextmanager
 def owned(folder: FineTuneFolder) -> Iterator[Lock]:
-    """Work in a folder that no other process works in; gives the lock, whose note the user should know.
+    """Work in a folder that no other process works in; gives the lock, whose note the user should
+    know.
 
     Raises
     ------
@@ -314,7 +366,8 @@ def owned(folder: FineTuneFolder) -> Iterator[Lock]:
         lock = locked(folder.path, folder.lock, "fine-tuning", wait_s=PATIENCE_S, temporary=True)
     except Busy:
         raise TrainingError(
-            f"{folder.path.name} is being trained by another process; wait for it, or stop it there."
+            f"{folder.path.name} is being trained by another process; wait for it, or stop it "
+            "there."
         ) from None
     with lock:
         yield lock

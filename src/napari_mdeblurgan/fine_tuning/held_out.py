@@ -1,4 +1,6 @@
-"""Which part of the pairs is learned from and which is held out to judge by; the two are apart in space."""
+"""Which part of the pairs is learned from and which is held out to judge by; the two are apart in
+space.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,15 @@ from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 SHARE = 0.2
 WHOLE_PAIRS = 4  # from so many pairs on, whole ones are held out
 SMALLEST_PATCH = 24
-PARTLY, MOSTLY = 0.25, 0.5  # of a patch, and of a square that is scored, must be valid in a focus stack's plane
+PARTLY, MOSTLY = (
+    0.25,
+    0.5,
+)  # of a patch, and of a square that is scored, must be valid in a focus stack's plane
 SQUARES = (64, 48, 32, 24, 16)  # edges of what is scored, in low-resolution pixels
 ENOUGH = 12
-BORDER = 4  # low-resolution pixels of a held-out box that are not scored: there the network lacks its surroundings
+# low-resolution pixels of a held-out box that are not scored: there the network lacks its
+# surroundings
+BORDER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,13 @@ class Box:
     def contains(self, other: Box) -> bool:
         """Whether all of the other lies within this one."""
         same = self.pair == other.pair
-        return same and self.y0 <= other.y0 and other.y1 <= self.y1 and self.x0 <= other.x0 and other.x1 <= self.x1
+        return (
+            same
+            and self.y0 <= other.y0
+            and other.y1 <= self.y1
+            and self.x0 <= other.x0
+            and other.x1 <= self.x1
+        )
 
     def enlarged(self, scale: int) -> tuple[slice, slice]:
         """As an index of the high-resolution image."""
@@ -57,10 +70,12 @@ class Split:
     held_out : tuple of Box
         Restored as a whole, each on its own: nothing of them is ever seen in training.
     choosing, judging : tuple of Box
-        Squares of the held-out boxes that are scored: the first to choose the best weights by while training goes on,
-        the others for the comparison at the end. They are the same where there is only one square.
+        Squares of the held-out boxes that are scored: the first to choose the best weights by while
+        training goes on, the others for the comparison at the end. They are the same where there is
+        only one square.
     gap : int or None
-        Low-resolution pixels between a training and a held-out box of one pair; None where whole pairs are held out.
+        Low-resolution pixels between a training and a held-out box of one pair; None where whole
+        pairs are held out.
     """
 
     training: tuple[Box, ...]
@@ -75,15 +90,17 @@ class Split:
 
 
 def split(pairs: Sequence[TuningPair], halo: int) -> Split:
-    """Hold out about a fifth: whole pairs where there are at least four, else a strip at the end of each pair.
+    """Hold out about a fifth: whole pairs where there are at least four, else a strip at the end of
+    each pair.
 
-    Between the strip and what is learned from lies a gap of the network's reach, or of what a small image has room for: a third
-    of its length.
+    Between the strip and what is learned from lies a gap of the network's reach, or of what a small
+    image has room for: a third of its length.
 
     Parameters
     ----------
     pairs : sequence of TuningPair
-        Those of one field (`TuningPair.field`), as the colours of an image and the planes of a stack are, are held out together.
+        Those of one field (`TuningPair.field`), as the colours of an image and the planes of a
+        stack are, are held out together.
     halo : int
         Of the network.
 
@@ -101,7 +118,11 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
             for number, pair in enumerate(pairs)
             if min(pair.low.shape[1:]) >= SMALLEST_PATCH
         ]
-        training = [box for box in boxes if pairs[box.pair].field not in chosen and _room(pairs[box.pair], box)]
+        training = [
+            box
+            for box in boxes
+            if pairs[box.pair].field not in chosen and _room(pairs[box.pair], box)
+        ]
         held_out = [box for box in boxes if pairs[box.pair].field in chosen]
         found = _with_squares(pairs, training, held_out, None)
         if found is not None:
@@ -116,25 +137,33 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
     found = _with_squares(pairs, training, held_out, min(gaps, default=0))
     if found is None and all(pair.stack for pair in pairs):
         raise ImageError(
-            "Too little of the stack's field is sharp in one plane and blurred in another to learn from one end and judge by the "
+            "Too little of the stack's field is sharp in one plane and blurred in another to "
+            "learn from one end and judge by the "
             "other; take a larger field, or more planes."
         )
     if found is None:
         raise ImageError(
-            "The parts that both images of a pair show are too small to learn from one end and judge by the other: at least "
+            "The parts that both images of a pair show are too small to learn from one end and "
+            "judge by the other: at least "
             f"{3 * SMALLEST_PATCH} low-magnification pixels are needed along an edge."
         )
     return found
 
 
 def _shown(pairs: Sequence[TuningPair], pair: TuningPair) -> np.ndarray:
-    """bool, (y, x): where any plane of the same stack is valid, so that the same strip of all of them is held out."""
+    """bool, (y, x): where any plane of the same stack is valid, so that the same strip of all of
+    them is held out.
+    """
     same = [each for each in pairs if each is pair or (pair.stack and each.stack == pair.stack)]
     return np.asarray(np.any([each.valid_low() for each in same], axis=0))
 
 
-def _strip(pair: TuningPair, valid: np.ndarray, number: int, halo: int) -> tuple[Box, Box, int] | None:
-    """The part to learn from, the strip that is held out, and the gap between them; None where there is no room."""
+def _strip(
+    pair: TuningPair, valid: np.ndarray, number: int, halo: int
+) -> tuple[Box, Box, int] | None:
+    """The part to learn from, the strip that is held out, and the gap between them; None where
+    there is no room.
+    """
     rows, columns = (np.flatnonzero(valid.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return None
@@ -157,7 +186,9 @@ def _strip(pair: TuningPair, valid: np.ndarray, number: int, halo: int) -> tuple
 
 def _of_eights(box: Box) -> Box:
     """The box made smaller, at its start, until its edges are multiples of 8."""
-    return Box(box.pair, box.y0 + (box.y1 - box.y0) % 8, box.y1, box.x0 + (box.x1 - box.x0) % 8, box.x1)
+    return Box(
+        box.pair, box.y0 + (box.y1 - box.y0) % 8, box.y1, box.x0 + (box.x1 - box.x0) % 8, box.x1
+    )
 
 
 def _room(pair: TuningPair, box: Box) -> bool:
@@ -166,7 +197,9 @@ def _room(pair: TuningPair, box: Box) -> bool:
 
 
 def patch_places(pair: TuningPair, box: Box, edge: int) -> np.ndarray:
-    """Where a patch can begin: all of it is valid, or a quarter in a plane of a focus stack; see `places`."""
+    """Where a patch can begin: all of it is valid, or a quarter in a plane of a focus stack; see
+    `places`.
+    """
     return places(pair.valid_low(), box, edge, PARTLY if pair.stack else 1.0)
 
 
@@ -203,9 +236,15 @@ def _with_squares(
     if not training or not held_out:
         return None
     best: list[Box] = []
-    planes = {box.pair for box in held_out if pairs[box.pair].stack and _squares(pairs[box.pair], box, SQUARES[-1])}
+    planes = {
+        box.pair
+        for box in held_out
+        if pairs[box.pair].stack and _squares(pairs[box.pair], box, SQUARES[-1])
+    }
     for edge in SQUARES:
-        found = _even(pairs, [square for box in held_out for square in _squares(pairs[box.pair], box, edge)])
+        found = _even(
+            pairs, [square for box in held_out for square in _squares(pairs[box.pair], box, edge)]
+        )
         if len(found) > len(best):
             best = found
         if len(best) >= ENOUGH and planes <= {square.pair for square in found}:
@@ -218,14 +257,18 @@ def _with_squares(
 
 
 def _even(pairs: Sequence[TuningPair], squares: list[Box]) -> list[Box]:
-    """The squares, but of each plane of a stack no more than the median of its planes has, so that none decides alone."""
+    """The squares, but of each plane of a stack no more than the median of its planes has, so that
+    none decides alone.
+    """
     kept: list[Box] = []
     counts = Counter(square.pair for square in squares)
     for number, count in counts.items():
         own = [square for square in squares if square.pair == number]
         stack = pairs[number].stack
         if stack:
-            most = median_low(count for other, count in counts.items() if pairs[other].stack == stack)
+            most = median_low(
+                count for other, count in counts.items() if pairs[other].stack == stack
+            )
             own = [own[round(at)] for at in np.linspace(0, count - 1, min(count, most))]
         kept += own
     return kept
@@ -236,11 +279,16 @@ def _squares(pair: TuningPair, box: Box, edge: int) -> list[Box]:
     valid, least = pair.valid_low(), MOSTLY if pair.stack else 1.0
     squares = []
     ys, xs = (
-        range(start + BORDER, stop - BORDER - edge + 1, edge) for start, stop in ((box.y0, box.y1), (box.x0, box.x1))
+        range(start + BORDER, stop - BORDER - edge + 1, edge)
+        for start, stop in ((box.y0, box.y1), (box.x0, box.x1))
     )
     for row, y in enumerate(ys):
         line = [
-            Box(box.pair, y, y + edge, x, x + edge) for x in xs if valid[y : y + edge, x : x + edge].mean() >= least
+            Box(box.pair, y, y + edge, x, x + edge)
+            for x in xs
+            if valid[y : y + edge, x : x + edge].mean() >= least
         ]
-        squares += line[::-1] if row % 2 else line  # so that every second one makes a checkerboard, or nearly so
+        squares += (
+            line[::-1] if row % 2 else line
+        )  # so that every second one makes a checkerboard, or nearly so
     return squares

@@ -1,7 +1,9 @@
-"""The truth under the light of the blurred image: two objectives light a field unevenly in different ways.
+"""The truth under the light of the blurred image: two objectives light a field unevenly in
+different ways.
 
-What differs smoothly over many pixels is none of blur, and no network of this package changes it: its corrections are made from
-the image less its local mean. Left in, it would hide what a fine-tuning gains.
+What differs smoothly over many pixels is none of blur, and no network of this package changes it:
+its corrections are made from the image less its local mean. Left in, it would hide what a
+fine-tuning gains.
 """
 
 from __future__ import annotations
@@ -44,8 +46,12 @@ def under_the_light_of(
             / np.maximum(weight, TINY)
             for image in (low, sharp_low)
         ]
-        gain = np.where(weight > TINY, means[0] / np.where(np.abs(means[1]) > TINY, means[1], np.inf), 1)
-        gain = np.where(np.isfinite(gain) & (gain > 0), gain, 1).clip(1 / LARGEST_GAIN, LARGEST_GAIN)
+        gain = np.where(
+            weight > TINY, means[0] / np.where(np.abs(means[1]) > TINY, means[1], np.inf), 1
+        )
+        gain = np.where(np.isfinite(gain) & (gain > 0), gain, 1).clip(
+            1 / LARGEST_GAIN, LARGEST_GAIN
+        )
         result[channel] = dark + (high[channel] - dark) * _enlarged(gain, scale)
     return result
 

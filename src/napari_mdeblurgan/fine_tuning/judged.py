@@ -1,7 +1,8 @@
 """All that is to be known of a network on the held-out parts, found in one pass over them.
 
-Restoring takes the time, not comparing. So whenever the best weights are chosen, they are judged on the other squares, too,
-and the pieces that are drawn of them are kept: a fine-tuning that is stopped has nothing left to restore.
+Restoring takes the time, not comparing. So whenever the best weights are chosen, they are judged on
+the other squares, too, and the pieces that are drawn of them are kept: a fine-tuning that is
+stopped has nothing left to restore.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class Judged:
     Attributes
     ----------
     choosing, judging : Scores
-        Of the squares that the best weights are chosen by, and of those for the comparison at the end.
+        Of the squares that the best weights are chosen by, and of those for the comparison at the
+        end.
     shown, panels : tuple of Tensor
         Pieces of the preview and of the comparison: (1, channels, y, x) in [0, 1], on the CPU.
     """
@@ -85,7 +87,9 @@ class HeldOutParts:
                 found[square] = compared(restored, pair, box, square)
             for number, piece in enumerate(every):
                 if piece.box == box:
-                    drawn[number] = torch.from_numpy(cut(restored, box, piece.square, pair.scale)).clone()[None]
+                    drawn[number] = torch.from_numpy(
+                        cut(restored, box, piece.square, pair.scale)
+                    ).clone()[None]
         tensors = [drawn[number] for number in range(len(every))]
         split_at = len(self.shown)
         return Judged(
@@ -107,7 +111,9 @@ def kept(name: str, judged: Judged | None) -> dict[str, Tensor]:
 
 
 def taken_up(name: str, tensors: Mapping[str, Tensor], like: Judged) -> Judged | None:
-    """What `kept` gave, of the same squares and pieces as `like`; None where a checkpoint has nothing of the kind."""
+    """What `kept` gave, of the same squares and pieces as `like`; None where a checkpoint has
+    nothing of the kind.
+    """
     own = {key.removeprefix(f"{KEPT}{name}/"): value for key, value in tensors.items()}
     try:
         found = Judged(

@@ -1,4 +1,6 @@
-"""What came of a fine-tuning: the new model with its card, and how it does beside the base model."""
+"""What came of a fine-tuning: the new model with its card, and how it does
+beside the base model.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """How one held-out part does: mean PSNR in dB of its squares by the base model and the new one."""
+    """How one held-out part does: mean PSNR in dB of its squares by the base
+    model and the new one.
+    """
 
     name: str
     base_db: float
@@ -59,7 +63,8 @@ class Outcome:
     base : str
         Name of the base model.
     methods : tuple of Method
-        Bicubic enlargement, or the blurred image where nothing is enlarged; the base model; the new one.
+        Bicubic enlargement, or the blurred image where nothing is enlarged; the base model; the new
+        one.
     parts : tuple of HeldOut
         Part by part.
     verdict : Verdict
@@ -85,7 +90,8 @@ class Outcome:
 
 
 def conclude(tuning: FineTuning) -> Outcome:
-    """Judge the best weights on the squares that they were not chosen by, and write the model, the figures and the panels.
+    """Judge the best weights on the squares that they were not chosen by, and write the model, the
+    figures and the panels.
 
     Returns
     -------
@@ -119,7 +125,9 @@ def conclude(tuning: FineTuning) -> Outcome:
         base=base.card.name,
         methods=tuple(
             Method(name, scores.mean_psnr_db, scores.mean_ssim)
-            for name, scores in zip((plain_name(pairs), base.card.name, settings.name), found.values(), strict=True)
+            for name, scores in zip(
+                (plain_name(pairs), base.card.name, settings.name), found.values(), strict=True
+            )
         ),
         parts=_by_part(tuning, found),
         verdict=verdict,
@@ -129,13 +137,19 @@ def conclude(tuning: FineTuning) -> Outcome:
         notes=tuple(tuning.notes),
     )
     with replacing(tuning.folder.result) as file:
-        file.write(json.dumps(dataclasses.asdict(outcome) | {"sha256": written.weights_sha256}, indent=1).encode())
+        file.write(
+            json.dumps(
+                dataclasses.asdict(outcome) | {"sha256": written.weights_sha256}, indent=1
+            ).encode()
+        )
     _write_comparison(tuning)
     return outcome
 
 
 def read_outcome(folder: FineTuneFolder) -> Outcome | None:
-    """What came of the fine-tuning in a folder, the last time that it was concluded; None if it was not."""
+    """What came of the fine-tuning in a folder, the last time that it was concluded; None if it was
+    not.
+    """
     try:
         values: dict[str, Any] = json.loads(folder.result.read_text(encoding="utf-8"))
         values.pop("sha256")
@@ -154,11 +168,16 @@ def read_outcome(folder: FineTuneFolder) -> Outcome | None:
 
 def table(outcome: Outcome) -> list[tuple[str, str, str]]:
     """Rows for the user: what, PSNR, SSIM."""
-    return [(method.name, f"{method.psnr_db:.2f} dB", f"{method.ssim:.4f}") for method in outcome.methods]
+    return [
+        (method.name, f"{method.psnr_db:.2f} dB", f"{method.ssim:.4f}")
+        for method in outcome.methods
+    ]
 
 
 def _own(folder: FineTuneFolder, output: Path) -> bool:
-    """Whether the file is the model that this fine-tuning has written before, and nobody has changed."""
+    """Whether the file is the model that this fine-tuning has written before, and nobody has
+    changed.
+    """
     try:
         before = json.loads(folder.result.read_text(encoding="utf-8"))["sha256"]
         return bool(read_card(output).weights_sha256 == before)
@@ -172,12 +191,16 @@ def _by_part(tuning: FineTuning, found: dict[str, Scores]) -> tuple[HeldOut, ...
     for box in parts:
         own = [number for number, square in enumerate(judging) if box.contains(square)]
         if own:
-            base, tuned = (float(np.mean([found[name].psnr_db[n] for n in own])) for name in ("base", "tuned"))
+            base, tuned = (
+                float(np.mean([found[name].psnr_db[n] for n in own])) for name in ("base", "tuned")
+            )
             rows.append(HeldOut(tuning.pairs[box.pair].name, base, tuned))
     return tuple(rows)
 
 
-def _card(tuning: FineTuning, network: Network, found: dict[str, Scores], verdict: Verdict) -> ModelCard:
+def _card(
+    tuning: FineTuning, network: Network, found: dict[str, Scores], verdict: Verdict
+) -> ModelCard:
     base, settings = tuning.base.card, tuning.settings
     names = [_printable(pair.name) for pair in tuning.pairs if not pair.stack]
     stacks = _stacks(tuning.pairs)
@@ -188,7 +211,8 @@ def _card(tuning: FineTuning, network: Network, found: dict[str, Scores], verdic
     return ModelCard(
         name=settings.name,
         description=(
-            f"{base.name} fine-tuned{pixels} on {_counted(len(names), len(stacks))}: {verdict.gain_db:+.2f} dB on held-out parts "
+            f"{base.name} fine-tuned{pixels} on {_counted(len(names), len(stacks))}: "
+            f"{verdict.gain_db:+.2f} dB on held-out parts "
             f"({verdict.answer})"
         ),
         architecture=network.architecture,
@@ -196,7 +220,10 @@ def _card(tuning: FineTuning, network: Network, found: dict[str, Scores], verdic
         channels=network.channels,
         halo=network.halo,
         output_scale=tuning.output_scale,
-        trained_on=(*base.trained_on, *(f"fine-tuned on {each}" for each in (*shown[:MOST_NAMES], *more))),
+        trained_on=(
+            *base.trained_on,
+            *(f"fine-tuned on {each}" for each in (*shown[:MOST_NAMES], *more)),
+        ),
         blur_sigma_px=base.blur_sigma_px,
         scores={
             FINE_TUNED_FROM: base.name,
@@ -228,20 +255,27 @@ def _stacks(pairs: Sequence[TuningPair]) -> list[str]:
     """The focus stacks that are learned from, each with how many of its planes."""
     planes = {(pair.stack, pair.name.partition(" [")[0]): None for pair in pairs if pair.stack}
     counts = Counter(stack for stack, _ in planes)
-    return [f"{_printable(stack)} ({count} plane{'s' if count != 1 else ''})" for stack, count in counts.items()]
+    return [
+        f"{_printable(stack)} ({count} plane{'s' if count != 1 else ''})"
+        for stack, count in counts.items()
+    ]
 
 
 def _counted(pairs: int, stacks: int) -> str:
     """In words, such as "2 pairs and 1 focus stack"."""
     kinds = ((pairs, "pair"), (stacks, "focus stack"))
-    return " and ".join(f"{count} {kind}{'s' if count != 1 else ''}" for count, kind in kinds if count)
+    return " and ".join(
+        f"{count} {kind}{'s' if count != 1 else ''}" for count, kind in kinds if count
+    )
 
 
 def _write_comparison(tuning: FineTuning) -> None:
     judged = tuning.judged()
     rows = [
         (squares(each.crop.blurred, each.crop.sharp), *each.enlarged, base, tuned, each.crop.sharp)
-        for each, base, tuned in zip(tuning.parts.panels, judged.base.panels, judged.best.panels, strict=True)
+        for each, base, tuned in zip(
+            tuning.parts.panels, judged.base.panels, judged.best.panels, strict=True
+        )
     ]
     labels = [label for label in LABELS if label != "bicubic" or tuning.output_scale is None]
     write_panels(tuning.folder.comparison, rows, labels)

@@ -27,11 +27,13 @@ class TuningPair:
     low : ndarray
         float32, (channels, y, x), normalised by its window; y and x are multiples of 8.
     high : ndarray
-        float32, (channels, scale · y, scale · x), intensities matched to `low`; `scale` is 1 where both have the same pixels.
+        float32, (channels, scale · y, scale · x), intensities matched to `low`; `scale` is 1 where
+        both have the same pixels.
     valid : ndarray
         bool, (scale · y, scale · x): where `high` can be learned from.
     stack : str
-        Name of the focus stack whose plane `low` is, all planes of which show one field; empty for an image of a pair.
+        Name of the focus stack whose plane `low` is, all planes of which show one field; empty for
+        an image of a pair.
     """
 
     name: str
@@ -64,11 +66,16 @@ def reduced(high: np.ndarray, scale: int) -> np.ndarray:
     high : ndarray
         float32, (channels, scale · y, scale · x).
     """
-    return np.asarray(downsample(torch.from_numpy(np.ascontiguousarray(high))[None], scale)[0].numpy())
+    return np.asarray(
+        downsample(torch.from_numpy(np.ascontiguousarray(high))[None], scale)[0].numpy()
+    )
 
 
-def tuning_pairs(pairs: Sequence[RegisteredPair], card: ModelCard, *, trust: bool = False) -> list[TuningPair]:
-    """Planes of pairs for a model: a colour pair for a colour model; for a grey one each channel, or colour, on its own.
+def tuning_pairs(
+    pairs: Sequence[RegisteredPair], card: ModelCard, *, trust: bool = False
+) -> list[TuningPair]:
+    """Planes of pairs for a model: a colour pair for a colour model; for a grey one each channel,
+    or colour, on its own.
 
     Parameters
     ----------
@@ -82,33 +89,42 @@ def tuning_pairs(pairs: Sequence[RegisteredPair], card: ModelCard, *, trust: boo
     Raises
     ------
     TrainingError
-        If there is no pair, one was not accepted and `trust` is not given, or some are of the same pixels and others are not.
+        If there is no pair, one was not accepted and `trust` is not given, or some are of the same
+        pixels and others are not.
     ImageError
         If a pair does not fit the model.
     """
     if not pairs:
-        raise TrainingError("There is no pair to learn from; name at least one low and one high magnification image.")
+        raise TrainingError(
+            "There is no pair to learn from; name at least one low and one high magnification "
+            "image."
+        )
     if sentence := mixed(pairs):
         raise TrainingError(sentence)
     planes: list[TuningPair] = []
     for pair in pairs:
         if not pair.accepted and not trust:
             raise TrainingError(
-                f"{pair.name} was not registered ({'; '.join(pair.registration.reasons) or 'no reason given'}): leave it out, "
+                f"{pair.name} was not registered "
+                f"({'; '.join(pair.registration.reasons) or 'no reason given'}): leave it out, "
                 "or say that it is to be trusted all the same."
             )
         if pair.scale not in (card.scale, 1):
             raise ImageError(
-                f"{pair.name} was laid out for a model of ×{pair.scale}, but {card.name} is of ×{card.scale}; register it anew."
+                f"{pair.name} was laid out for a model of ×{pair.scale}, but {card.name} is of "
+                f"×{card.scale}; register it anew."
             )
         if card.channels == 3 and not pair.rgb:
-            raise ImageError(f"{pair.name} is grey, but {card.name} is for colour images; choose a grey model.")
+            raise ImageError(
+                f"{pair.name} is grey, but {card.name} is for colour images; choose a grey model."
+            )
         planes += _planes(pair, card.channels)
     return planes
 
 
 def output_scale(pairs: Sequence[TuningPair], card: ModelCard) -> int | None:
-    """Pixels of a result for one of the image that a model learns from pairs, where these are not `card.scale`.
+    """Pixels of a result for one of the image that a model learns from pairs, where these are not
+    `card.scale`.
 
     Raises
     ------
@@ -118,7 +134,8 @@ def output_scale(pairs: Sequence[TuningPair], card: ModelCard) -> int | None:
     for pair in pairs:
         if pair.low.shape[0] != card.channels or pair.scale not in (card.scale, 1):
             raise ModelError(
-                f"{pair.name} has {pair.low.shape[0]} channels and ×{pair.scale}, but {card.name} takes {card.channels} and "
+                f"{pair.name} has {pair.low.shape[0]} channels and ×{pair.scale}, but {card.name} "
+                f"takes {card.channels} and "
                 f"makes ×{card.scale}; choose a model that fits."
             )
     return pairs[0].scale if pairs[0].scale != card.scale else None
@@ -127,7 +144,10 @@ def output_scale(pairs: Sequence[TuningPair], card: ModelCard) -> int | None:
 def _planes(pair: RegisteredPair, channels: int) -> list[TuningPair]:
     finite = np.isfinite(pair.low).all(axis=0).repeat(pair.scale, axis=0).repeat(pair.scale, axis=1)
     valid = pair.valid & finite & np.isfinite(pair.high).all(axis=0)
-    low, high = (np.nan_to_num(each, nan=0, posinf=0, neginf=0).astype(np.float32) for each in (pair.low, pair.high))
+    low, high = (
+        np.nan_to_num(each, nan=0, posinf=0, neginf=0).astype(np.float32)
+        for each in (pair.low, pair.high)
+    )
     lit = TuningPair(pair.name, low, high, valid).valid_low() | bool(
         pair.stack
     )  # a truth out of the planes is lit alike
@@ -136,6 +156,12 @@ def _planes(pair: RegisteredPair, channels: int) -> list[TuningPair]:
     if channels == pair.channels:
         return [TuningPair(pair.name, low, high, valid, pair.stack)]
     return [
-        TuningPair(f"{pair.name} [{'RGB'[n] if pair.rgb else n}]", low[n : n + 1], high[n : n + 1], valid, pair.stack)
+        TuningPair(
+            f"{pair.name} [{'RGB'[n] if pair.rgb else n}]",
+            low[n : n + 1],
+            high[n : n + 1],
+            valid,
+            pair.stack,
+        )
         for n in range(pair.channels)
     ]

@@ -19,7 +19,8 @@ def learn_only(network: Network, part: Part) -> None:
         return
     if part not in network.parts:
         raise TrainingError(
-            f"A network of the kind {network.name} has no such part that could be learned on its own; choose to learn all of it."
+            f"A network of the kind {network.name} has no such part that could be learned on its "
+            "own; choose to learn all of it."
         )
     network.requires_grad_(False)
     for module in network.parts[part]:

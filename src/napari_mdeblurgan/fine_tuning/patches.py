@@ -34,12 +34,14 @@ class PairSampler:
     pairs : sequence of TuningPair
         Planes.
     boxes : sequence of Box
-        The parts to learn from. Every pixel of a patch is valid, or a quarter of them in a plane of a focus stack.
+        The parts to learn from. Every pixel of a patch is valid, or a quarter of them in a plane of
+        a focus stack.
     batch, patch : int
-        Patches in a batch, and their edge in low-resolution pixels. Where no pair has room for it, a smaller one that is a
-        multiple of 8; see `patch`.
+        Patches in a batch, and their edge in low-resolution pixels. Where no pair has room for it,
+        a smaller one that is a multiple of 8; see `patch`.
     turns : bool
-        Turn by quarters and flip. Those of focus stacks always are: one field is little to learn from.
+        Turn by quarters and flip. Those of focus stacks always are: one field is little to learn
+        from.
     seed : int
         Of the random sequence.
 
@@ -50,18 +52,28 @@ class PairSampler:
     """
 
     def __init__(
-        self, pairs: Sequence[TuningPair], boxes: Sequence[Box], *, batch: int, patch: int, turns: bool, seed: int
+        self,
+        pairs: Sequence[TuningPair],
+        boxes: Sequence[Box],
+        *,
+        batch: int,
+        patch: int,
+        turns: bool,
+        seed: int,
     ) -> None:
         self.batch, self.turns, self.seed = batch, turns, seed
         self.places: list[_Place] = []
         for edge in range(patch, SMALLEST_PATCH - 1, -8):
             self.patch = edge
-            self.places = [place for box in boxes if (place := _place(pairs[box.pair], box, edge)) is not None]
+            self.places = [
+                place for box in boxes if (place := _place(pairs[box.pair], box, edge)) is not None
+            ]
             if self.places:
                 break
         if not self.places:
             raise ImageError(
-                f"No pair has room for a patch of {SMALLEST_PATCH} low-magnification pixels; add pairs that share more."
+                f"No pair has room for a patch of {SMALLEST_PATCH} low-magnification pixels; add "
+                "pairs that share more."
             )
         self.partly_known = any(place.pair.stack for place in self.places)
         weights = _weights(self.places)
@@ -75,17 +87,28 @@ class PairSampler:
 
     def draw(self, number: int) -> Patches:
         """One batch."""
-        drawn = [self._patch(np.random.default_rng((self.seed, number, at))) for at in range(self.batch)]
-        blurred, sharp_low, sharp, known = (torch.from_numpy(np.stack(images)) for images in zip(*drawn, strict=True))
+        drawn = [
+            self._patch(np.random.default_rng((self.seed, number, at))) for at in range(self.batch)
+        ]
+        blurred, sharp_low, sharp, known = (
+            torch.from_numpy(np.stack(images)) for images in zip(*drawn, strict=True)
+        )
         return Patches(blurred, sharp_low, sharp, known=known if self.partly_known else None)
 
     def _patch(self, random: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """A place of one pair, the richest of one, two or four, its intensities changed a little."""
+        """A place of one pair, the richest of one, two or four, its intensities
+        changed a little.
+        """
         place = self.places[int(random.choice(len(self.places), p=self.shares))]
         edge, scale = self.patch, place.pair.scale
-        starts = place.starts[random.integers(len(place.starts), size=int(random.choice((1, 2, 4))))]
+        starts = place.starts[
+            random.integers(len(place.starts), size=int(random.choice((1, 2, 4))))
+        ]
         low = place.pair.low
-        y, x = max(starts.tolist(), key=lambda at: low[:, at[0] : at[0] + edge : 2, at[1] : at[1] + edge : 2].std())
+        y, x = max(
+            starts.tolist(),
+            key=lambda at: low[:, at[0] : at[0] + edge : 2, at[1] : at[1] + edge : 2].std(),
+        )
         at, fine = (
             (slice(y, y + edge), slice(x, x + edge)),
             (
@@ -95,16 +118,25 @@ class PairSampler:
         )
         images = (low[:, *at], place.sharp_low[:, *at], place.pair.high[:, *fine])
         known = place.pair.valid[None, *fine].astype(np.float32)
-        gain, offset = np.float32(random.uniform(*GAIN)), np.float32(random.uniform(-OFFSET, OFFSET))
-        turns, flip = (int(random.integers(4)), random.random() < 0.5) if self.turns or place.pair.stack else (0, False)
+        gain, offset = (
+            np.float32(random.uniform(*GAIN)),
+            np.float32(random.uniform(-OFFSET, OFFSET)),
+        )
+        turns, flip = (
+            (int(random.integers(4)), random.random() < 0.5)
+            if self.turns or place.pair.stack
+            else (0, False)
+        )
         changed = [_changed(image, gain, offset, turns, flip) for image in images]
         return *changed, _changed(known, np.float32(1), np.float32(0), turns, flip)
 
 
 def _weights(places: Sequence[_Place]) -> np.ndarray:
-    """How often each is drawn from: the more room it has, the more often, but all planes of a stack as often as each other.
+    """How often each is drawn from: the more room it has, the more often, but all planes of a stack
+    as often as each other.
 
-    Else the plane farthest from focus, which is blurred everywhere, would decide how the others are restored.
+    Else the plane farthest from focus, which is blurred everywhere, would decide how the others are
+    restored.
     """
     room = [float(np.sqrt(len(place.starts))) for place in places]
     of_stack: dict[str, list[float]] = {}
@@ -123,7 +155,9 @@ def _place(pair: TuningPair, box: Box, edge: int) -> _Place | None:
     return _Place(pair, reduced(pair.high, pair.scale), starts) if len(starts) else None
 
 
-def _changed(image: np.ndarray, gain: np.float32, offset: np.float32, turns: int, flip: bool) -> np.ndarray:
+def _changed(
+    image: np.ndarray, gain: np.float32, offset: np.float32, turns: int, flip: bool
+) -> np.ndarray:
     image = np.rot90(image, turns, axes=(1, 2))
     image = image[:, :, ::-1] if flip else image
     return np.ascontiguousarray(image * gain + offset, dtype=np.float32)

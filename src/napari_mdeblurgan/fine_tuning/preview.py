@@ -1,4 +1,6 @@
-"""A picture of how it goes: pieces of held-out parts, blurred, enlarged, restored and as they should be."""
+"""A picture of how it goes: pieces of held-out parts, blurred, enlarged, restored and as they
+should be.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,12 @@ class Piece:
         return (self.crop.bicubic,) if self.pair.scale > 1 else ()
 
 
-def pieces(pairs: Sequence[TuningPair], parts: Split, squares: Sequence[Box], count: int = PIECES) -> list[Piece]:
-    """The surroundings of the squares that show the most, of different pairs as far as there are."""
+def pieces(
+    pairs: Sequence[TuningPair], parts: Split, squares: Sequence[Box], count: int = PIECES
+) -> list[Piece]:
+    """The surroundings of the squares that show the most, of different pairs as
+    far as there are.
+    """
     richest = sorted(squares, key=lambda box: -float(pairs[box.pair].low[:, *box.spans].std()))
     first = {square.pair: square for square in reversed(richest)}
     ordered = sorted(richest, key=lambda square: first[square.pair] is not square)

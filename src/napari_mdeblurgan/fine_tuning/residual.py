@@ -1,7 +1,9 @@
-"""What registration has left: small shifts of the truth that differ from place to place, taken out before anything is learned.
+"""What registration has left: small shifts of the truth that differ from place to place, taken out
+before anything is learned.
 
-A truth that lies half a pixel to the left in one pair and half a pixel to the right in the next teaches a network to blur. A
-shift that all pairs have in common teaches nothing wrong: it is where the skewed blur of the objective puts a point, and stays.
+A truth that lies half a pixel to the left in one pair and half a pixel to the right in the next
+teaches a network to blur. A shift that all pairs have in common teaches nothing wrong: it is where
+the skewed blur of the objective puts a point, and stays.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ FEW = 6  # blocks for a shift that changes over the field
 def without_residual_shifts(pairs: Sequence[TuningPair]) -> list[TuningPair]:
     """The same pairs, each truth laid where the others' lie.
 
-    Blocks of the truth are compared with the blurred image, enlarged bicubically; an affine shift is fitted to what they say, and
-    the mean over all pairs is left as it is.
+    Blocks of the truth are compared with the blurred image, enlarged bicubically; an affine shift
+    is fitted to what they say, and the mean over all pairs is left as it is.
 
     Parameters
     ----------
@@ -42,14 +44,19 @@ def without_residual_shifts(pairs: Sequence[TuningPair]) -> list[TuningPair]:
     if not means:
         return list(pairs)
     common = np.median(means, axis=0)
-    return [pair if field is None else _moved(pair, field, common) for pair, field in zip(pairs, fields, strict=True)]
+    return [
+        pair if field is None else _moved(pair, field, common)
+        for pair, field in zip(pairs, fields, strict=True)
+    ]
 
 
 Field = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _field(pair: TuningPair) -> Field | None:
-    """The shift of a truth as (matrix, offset, mean): at place p it is ``matrix @ p + offset``; None where nothing tells it."""
+    """The shift of a truth as (matrix, offset, mean): at place p it is ``matrix @ p + offset``;
+    None where nothing tells it.
+    """
     if pair.stack:  # whose truth is made of its own planes
         return None
     low = torch.from_numpy(np.ascontiguousarray(pair.low))[None]
@@ -64,7 +71,10 @@ def _field(pair: TuningPair) -> Field | None:
             if not pair.valid[at].all() or not blurred[at].any() or not sharp[at].any():
                 continue
             shift, _, _ = phase_cross_correlation(
-                blurred[at] * window, sharp[at] * window, upsample_factor=UPSAMPLING, normalization=None
+                blurred[at] * window,
+                sharp[at] * window,
+                upsample_factor=UPSAMPLING,
+                normalization=None,
             )
             if np.abs(shift).max() <= LARGEST:
                 places.append((y + BLOCK / 2, x + BLOCK / 2))
@@ -82,7 +92,9 @@ def _field(pair: TuningPair) -> Field | None:
         solution = np.linalg.lstsq(design * weight[:, None], found * weight[:, None], rcond=None)[0]
         misfit = np.linalg.norm(found - design @ solution, axis=1)
         limit = max(float(np.median(misfit)), 1e-3)
-        weight = np.sqrt(np.array(weights)) * np.sqrt(np.minimum(1, limit / np.maximum(misfit, 1e-9)))
+        weight = np.sqrt(np.array(weights)) * np.sqrt(
+            np.minimum(1, limit / np.maximum(misfit, 1e-9))
+        )
     matrix = solution[1:].T
     return matrix, solution[0] - matrix @ centre, solution[0]
 
@@ -96,13 +108,26 @@ def _structure(image: np.ndarray) -> np.ndarray:
 def _moved(pair: TuningPair, field: Field, common: np.ndarray) -> TuningPair:
     """The pair with its truth resampled, where that is worth it."""
     matrix, offset, _ = field
-    corners = np.array([(y, x) for y in (0, pair.high.shape[1]) for x in (0, pair.high.shape[2])], float)
+    corners = np.array(
+        [(y, x) for y in (0, pair.high.shape[1]) for x in (0, pair.high.shape[2])], float
+    )
     shifts = corners @ matrix.T + offset - common
     if np.abs(shifts).max() < WORTH or np.abs(shifts).max() > 2 * LARGEST:
         return pair
-    from_new, moved_by = np.eye(2) - matrix, common - offset  # the value at p comes from p less its shift
+    from_new, moved_by = (
+        np.eye(2) - matrix,
+        common - offset,
+    )  # the value at p comes from p less its shift
     high = np.stack(
-        [affine_transform(plane, from_new, moved_by, order=3, mode="nearest", output=np.float32) for plane in pair.high]
+        [
+            affine_transform(plane, from_new, moved_by, order=3, mode="nearest", output=np.float32)
+            for plane in pair.high
+        ]
     )
-    valid = affine_transform(pair.valid.astype(np.float32), from_new, moved_by, order=1, mode="constant") > 0.999
+    valid = (
+        affine_transform(
+            pair.valid.astype(np.float32), from_new, moved_by, order=1, mode="constant"
+        )
+        > 0.999
+    )
     return replace(pair, high=high, valid=valid)

@@ -49,11 +49,17 @@ class Scores:
 @exact_float32()
 @torch.inference_mode()
 def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Box) -> np.ndarray:
-    """A held-out box through the network, in float32, clipped to [0, 1]: (channels, scale · y, scale · x).
+    """A held-out box through the network, in float32, clipped to [0, 1]: (channels, scale · y,
+    scale · x).
 
-    The network sees nothing outside of the box. What it makes is averaged to the pixels of the pair's truth.
+    The network sees nothing outside of the box. What it makes is averaged to the pixels of the
+    pair's truth.
     """
-    device = next(network.parameters()).device if any(True for _ in network.parameters()) else torch.device("cpu")
+    device = (
+        next(network.parameters()).device
+        if any(True for _ in network.parameters())
+        else torch.device("cpu")
+    )
     image = torch.from_numpy(np.ascontiguousarray(pair.low[:, *box.spans]))[None].to(device)
     made = averaged_to(network(image).float(), image.shape[-1] * pair.scale)
     return np.asarray(made[0].clamp(0, 1).cpu().numpy())
@@ -61,17 +67,25 @@ def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Bo
 
 def cut(restored: np.ndarray, box: Box, square: Box, scale: int) -> np.ndarray:
     """The part of a restored box that shows a square within it."""
-    own = Box(square.pair, square.y0 - box.y0, square.y1 - box.y0, square.x0 - box.x0, square.x1 - box.x0)
+    own = Box(
+        square.pair, square.y0 - box.y0, square.y1 - box.y0, square.x0 - box.x0, square.x1 - box.x0
+    )
     return np.ascontiguousarray(restored[:, *own.enlarged(scale)])
 
 
 def compared(restored: np.ndarray, pair: TuningPair, box: Box, square: Box) -> tuple[float, float]:
-    """PSNR and SSIM of a square within a restored box; where the truth says nothing, there is no error."""
+    """PSNR and SSIM of a square within a restored box; where the truth says nothing, there is no
+    error.
+    """
     at = square.enlarged(pair.scale)
     truth, valid = pair.high[:, *at], pair.valid[at]
     made = np.where(valid, cut(restored, box, square, pair.scale), truth)
-    image, sharp = (torch.from_numpy(np.ascontiguousarray(np.clip(each, 0, 1)))[None] for each in (made, truth))
-    error = float(((image.double() - sharp.double()).square().mean() / valid.mean()).clamp_min(1e-12))
+    image, sharp = (
+        torch.from_numpy(np.ascontiguousarray(np.clip(each, 0, 1)))[None] for each in (made, truth)
+    )
+    error = float(
+        ((image.double() - sharp.double()).square().mean() / valid.mean()).clamp_min(1e-12)
+    )
     return float(-10 * np.log10(error)), float(ssim(image, sharp))
 
 

@@ -40,15 +40,19 @@ class FineTuneSettings:
     output: Annotated[str, "file of the new model; empty: by its name among the user's models"] = ""
     minutes: Annotated[
         Annotated[float, Field(ge=0, le=10_080)],
-        "working time; the learning rate falls to nothing at its end. More time makes a better model, with less and less to gain",
+        "working time; the learning rate falls to nothing at its end. More time makes a better "
+        "model, with less and less to gain",
     ] = 10.0
     steps: Annotated[Count, "most steps to take; 0: as many as the time allows"] = 0
     part: Annotated[
         Part,
-        "what is learned: all of the network, the super-resolution module alone, or the deblurring (and the choice among its "
+        "what is learned: all of the network, the super-resolution module alone, or the "
+        "deblurring (and the choice among its "
         "results) alone",
     ] = "all"
-    learning_rate: Annotated[Positive, "at its highest; a lower one changes the base model less"] = 1e-3
+    learning_rate: Annotated[
+        Positive, "at its highest; a lower one changes the base model less"
+    ] = 1e-3
     optimizer: Annotated[Literal["adam", "muon"], "how steps are taken"] = "adam"
     batch: Annotated[Annotated[int, Field(ge=1, le=1024)], "patches in a step"] = 8
     patch: Annotated[
@@ -57,28 +61,37 @@ class FineTuneSettings:
     ] = 64
     turns: Annotated[
         bool,
-        "also learn from turned and flipped patches; off, because the blur of a microscope has a direction",
+        "also learn from turned and flipped patches; off, because the blur of a microscope has a "
+        "direction",
     ] = False
     averaging: Annotated[
-        Annotated[float, Field(ge=0, lt=1)], "decay of the moving average of the weights, which is what is kept"
+        Annotated[float, Field(ge=0, lt=1)],
+        "decay of the moving average of the weights, which is what is kept",
     ] = 0.995
     device: Annotated[str, "auto, cpu, mps, cuda or cuda:N"] = "auto"
-    precision: Annotated[Precision, "of the convolutions: auto is the fastest that is safe"] = "auto"
+    precision: Annotated[Precision, "of the convolutions: auto is the fastest that is safe"] = (
+        "auto"
+    )
     threads: Annotated[Count, "of the CPU; 0: as many as torch takes"] = 0
     seed: Annotated[Count, "of the order in which patches are drawn"] = 0
-    checkpoint_seconds: Annotated[Annotated[float, Field(gt=0, le=60)], "from one checkpoint to the next"] = 30.0
+    checkpoint_seconds: Annotated[
+        Annotated[float, Field(gt=0, le=60)], "from one checkpoint to the next"
+    ] = 30.0
 
     def __post_init__(self) -> None:
         for field, hint in get_type_hints(FineTuneSettings, include_extras=True).items():
             if field.startswith("__"):
                 continue
-            kind = get_type_hints(ModelCard, include_extras=True)["name"] if field == "name" else hint
+            kind = (
+                get_type_hints(ModelCard, include_extras=True)["name"] if field == "name" else hint
+            )
             try:
                 TypeAdapter(kind).validate_python(getattr(self, field))
             except ValidationError as error:
                 reason = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
                 raise SettingsError(
-                    f"{field.replace('_', ' ')} is {getattr(self, field)!r}: {reason[:1].lower()}{reason[1:]}."
+                    f"{field.replace('_', ' ')} is {getattr(self, field)!r}: "
+                    f"{reason[:1].lower()}{reason[1:]}."
                 ) from None
 
 
@@ -107,10 +120,16 @@ def settings_from_json(text: str) -> FineTuneSettings:
     except (ValueError, TypeError) as error:
         if isinstance(error, SettingsError):
             raise
-        raise SettingsError(f"The settings of this fine-tuning cannot be read ({error}); begin it anew.") from None
+        raise SettingsError(
+            f"The settings of this fine-tuning cannot be read ({error}); begin it anew."
+        ) from None
 
 
 def differences(old: FineTuneSettings, new: FineTuneSettings) -> list[str]:
     """Fields in which two differ, without those that may change from one sitting to the next."""
     names = (field.name for field in dataclasses.fields(FineTuneSettings))
-    return [name for name in names if name not in MAY_CHANGE and getattr(old, name) != getattr(new, name)]
+    return [
+        name
+        for name in names
+        if name not in MAY_CHANGE and getattr(old, name) != getattr(new, name)
+    ]

@@ -1,7 +1,9 @@
-"""Training pairs out of a focus stack: its planes are the blurred images, and what is sharp in any of them is the truth.
+"""Training pairs out of a focus stack: its planes are the blurred images, and what is sharp in any
+of them is the truth.
 
-A plane is learned from where it is out of focus and the all-in-focus image is not. To have a truth of more pixels than
-the input, the input is the plane averaged over blocks, as a camera of larger pixels would take it, but as noisy as it was.
+A plane is learned from where it is out of focus and the all-in-focus image is not. To have a truth
+of more pixels than the input, the input is the plane averaged over blocks, as a camera of larger
+pixels would take it, but as noisy as it was.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.trust.noise import measure_noise
 
 SURE = 0.5  # confidence from which the all-in-focus image is held to be true
-CLEARLY = 1.25  # times the energy of the detail, by which the truth is sharper than a plane that is out of focus
+# times the energy of the detail, by which the truth is sharper than a plane that is out of focus
+CLEARLY = 1.25
 AROUND = 10.0  # pixels: σ of the Gaussian by which confidence and energy are averaged
 LEAST_SHARE = 0.005  # of a plane's field: where less is out of focus, nothing is learned from it
 LEAST_SHARP = 0.01  # of the field: where less is sharp in any plane, there is no truth
@@ -60,7 +63,8 @@ class _Truth:
     sure : ndarray
         (y, x) float32, 0 to 1: confidence, averaged.
     places : dict of int to tuple of ndarray
-        For each plane that has one, and for each channel or colour: (3, 3), from its pixels to these.
+        For each plane that has one, and for each channel or colour: (3, 3), from its pixels to
+        these.
     """
 
     name: str
@@ -79,8 +83,8 @@ def stack_pairs(
     name : str
         Of the stack.
     stack : Micrograph
-        Axes "ZYX", "ZYXS" (a fourth sample is left out) or "ZCYX"; see `focus.opening.open_stack`. Of several channels the
-        one with most detail decides what is sharp.
+        Axes "ZYX", "ZYXS" (a fourth sample is left out) or "ZCYX"; see `focus.opening.open_stack`.
+        Of several channels the one with most detail decides what is sharp.
     scale : {2, 4}
         Of the model that is to learn from it.
     registered : bool
@@ -100,7 +104,8 @@ def stack_pairs(
     """
     if stack.restored:
         raise ImageError(
-            f"{name} is a result of this program and no truth to learn from; take what the microscope has seen."
+            f"{name} is a result of this program and no truth to learn from; take what the "
+            "microscope has seen."
         )
     with _named(name):
         by_channel = _channels(name, stack)
@@ -108,14 +113,16 @@ def stack_pairs(
         outcomes = list(_outcomes(by_channel, truth, scale))
     if not any(outcome.pair is not None for outcome in outcomes):
         raise ImageError(
-            f"{name}: hardly any plane is clearly less sharp than another one anywhere, so there is nothing to learn from; "
+            f"{name}: hardly any plane is clearly less sharp than another one anywhere, so there "
+            "is nothing to learn from; "
             "take planes farther from focus."
         )
     return outcomes
 
 
 def read_stack(path: Path) -> Micrograph:
-    """A focus stack of a file or of a folder of planes, and whether it is a result of this program; see `open_stack`.
+    """A focus stack of a file or of a folder of planes, and whether it is a result of this program;
+    see `open_stack`.
 
     Raises
     ------
@@ -141,7 +148,8 @@ def _named(name: str) -> Iterator[None]:
 
 
 def stack_paths(paths: Sequence[Path]) -> list[Path]:
-    """Files and folders of one stack each: of a folder of stacks its files, of a folder of planes the folder.
+    """Files and folders of one stack each: of a folder of stacks its files, of a folder of planes
+    the folder.
 
     Raises
     ------
@@ -158,15 +166,22 @@ def stack_paths(paths: Sequence[Path]) -> list[Path]:
 
 
 def stack_names(paths: Sequence[Path]) -> list[str]:
-    """What the stacks of files and folders are called: as these are, with a number behind those that come again."""
-    return unique([re.sub(r"\.ome$", "", path.stem if path.suffix else path.name) for path in paths])
+    """What the stacks of files and folders are called: as these are, with a number behind those
+    that come again.
+    """
+    return unique(
+        [re.sub(r"\.ome$", "", path.stem if path.suffix else path.name) for path in paths]
+    )
 
 
 def _channels(name: str, stack: Micrograph) -> list[list[np.ndarray]]:
-    """The planes of each channel in memory: (y, x), or one list of (y, x, 3); of a large field the middle."""
+    """The planes of each channel in memory: (y, x), or one list of (y, x, 3); of a large field the
+    middle.
+    """
     if stack.axes not in ("ZYX", "ZYXS", "ZCYX"):
         raise ImageError(
-            f"{name} has the axes {stack.axes}; save one stack through focus of it, with or without channels."
+            f"{name} has the axes {stack.axes}; save one stack through focus of it, with or "
+            "without channels."
         )
     y = int("C" in stack.axes)
     planes = []
@@ -180,7 +195,9 @@ def _channels(name: str, stack: Micrograph) -> list[list[np.ndarray]]:
     return [[plane[..., :3] if stack.rgb else plane for plane in planes]]
 
 
-def _truth(name: str, by_channel: Sequence[Sequence[np.ndarray]], *, registered: bool, ordered: bool) -> _Truth:
+def _truth(
+    name: str, by_channel: Sequence[Sequence[np.ndarray]], *, registered: bool, ordered: bool
+) -> _Truth:
     decides = most_detailed(by_channel) if len(by_channel) > 1 else 0
     planes = by_channel[decides]
     steps = all_in_focus_steps(planes, registered=registered, ordered=ordered)
@@ -193,9 +210,13 @@ def _truth(name: str, by_channel: Sequence[Sequence[np.ndarray]], *, registered:
     sure = ndimage.gaussian_filter(found.confidence, AROUND)
     if (sure >= SURE).mean() < LEAST_SHARP:
         raise ImageError(
-            f"{name}: nothing is sharp in any plane, so there is no truth to learn from; take planes nearer to focus."
+            f"{name}: nothing is sharp in any plane, so there is no truth to learn from; take "
+            "planes nearer to focus."
         )
-    images = [found.image if number == decides else followed(found, each) for number, each in enumerate(by_channel)]
+    images = [
+        found.image if number == decides else followed(found, each)
+        for number, each in enumerate(by_channel)
+    ]
     return _Truth(name, np.concatenate([channels(image) for image in images]), sure, places)
 
 
@@ -216,7 +237,9 @@ def _still(transform: np.ndarray, points: np.ndarray) -> bool:
     return bool(np.abs(moved(transform, points) - points).max() < STILL)
 
 
-def _outcomes(by_channel: Sequence[Sequence[np.ndarray]], truth: _Truth, scale: int) -> Iterator[Outcome]:
+def _outcomes(
+    by_channel: Sequence[Sequence[np.ndarray]], truth: _Truth, scale: int
+) -> Iterator[Outcome]:
     """What becomes of each plane."""
     shapes = [plane.shape[:2] for plane in by_channel[0]]
     box = _common(truth, shapes)
@@ -233,15 +256,27 @@ def _outcomes(by_channel: Sequence[Sequence[np.ndarray]], truth: _Truth, scale: 
         if index not in truth.places:
             yield Outcome(name, None, "It shows no place of the other planes and is left out.")
         elif index not in rich:
-            yield Outcome(name, None, "Hardly any other plane is clearly sharper anywhere; nothing is learned from it.")
+            yield Outcome(
+                name,
+                None,
+                "Hardly any other plane is clearly sharper anywhere; nothing is learned from it.",
+            )
         elif index not in kept:
-            yield Outcome(name, None, f"The stack has more planes than the {MOST_PLANES} that are learned from.")
+            yield Outcome(
+                name,
+                None,
+                f"The stack has more planes than the {MOST_PLANES} that are learned from.",
+            )
         else:
             yield Outcome(name, pairs[index])
 
 
-def _size(truth: _Truth, box: tuple[slice, slice], shapes: Sequence[tuple[int, ...]], scale: int) -> tuple[int, int]:
-    """(y, x) of the part of each plane that is learned from, multiples of what the network needs."""
+def _size(
+    truth: _Truth, box: tuple[slice, slice], shapes: Sequence[tuple[int, ...]], scale: int
+) -> tuple[int, int]:
+    """(y, x) of the part of each plane that is learned from, multiples of what
+    the network needs.
+    """
     common = [max(0, span.stop - span.start) for span in box]
     own = zip(*(shapes[index] for index in truth.places), strict=True)
     whole = MULTIPLE * scale
@@ -249,7 +284,8 @@ def _size(truth: _Truth, box: tuple[slice, slice], shapes: Sequence[tuple[int, .
     least = SMALLEST_PATCH * scale
     if min(y, x) < least or max(y, x) < 3 * least:
         raise ImageError(
-            f"{truth.name}: the planes share {common[0]} × {common[1]} pixels, too few to learn from one end and judge by the "
+            f"{truth.name}: the planes share {common[0]} × {common[1]} pixels, too few to learn "
+            "from one end and judge by the "
             f"other; {least} × {3 * least} are needed."
         )
     return y, x
@@ -258,37 +294,58 @@ def _size(truth: _Truth, box: tuple[slice, slice], shapes: Sequence[tuple[int, .
 def _part(
     box: tuple[slice, slice], place: np.ndarray, size: tuple[int, int], shape: tuple[int, ...]
 ) -> tuple[slice, slice]:
-    """The part of a plane that, but for its magnification, shows what the parts of the others show."""
+    """The part of a plane that, but for its magnification, shows what the parts
+    of the others show.
+    """
     middle = np.array([(span.start + span.stop - 1) / 2 for span in box])
     first = moved(np.linalg.inv(place), middle) - (np.array(size) - 1) / 2
-    y, x = (int(np.clip(round(at), 0, n - length)) for at, n, length in zip(first, shape, size, strict=True))
+    y, x = (
+        int(np.clip(round(at), 0, n - length))
+        for at, n, length in zip(first, shape, size, strict=True)
+    )
     return slice(y, y + size[0]), slice(x, x + size[1])
 
 
 def _laid(image: np.ndarray, place: np.ndarray, part: tuple[slice, slice]) -> np.ndarray:
     """(y, x) of the reference on the pixels of a part of a plane; float32."""
-    if _still(place, corners(image.shape)) and all(n >= span.stop for n, span in zip(image.shape, part, strict=True)):
+    if _still(place, corners(image.shape)) and all(
+        n >= span.stop for n, span in zip(image.shape, part, strict=True)
+    ):
         return image[part]
     start = np.eye(3)
     start[:2, 2] = [span.start for span in part]
-    return resampled(image, place @ start, (part[0].stop - part[0].start, part[1].stop - part[1].start))
+    return resampled(
+        image, place @ start, (part[0].stop - part[0].start, part[1].stop - part[1].start)
+    )
 
 
 def _pair(
     index: int, planes: Sequence[np.ndarray], part: tuple[slice, slice], truth: _Truth, scale: int
 ) -> RegisteredPair:
-    """One plane, (y, x) or (y, x, 3) of each channel, as a camera of larger pixels would take it, and what is true of it."""
+    """One plane, (y, x) or (y, x, 3) of each channel, as a camera of larger pixels would take it,
+    and what is true of it.
+    """
     rgb = planes[0].ndim == 3
-    windows = [window for plane in planes for window in measured_windows(plane, rgb) * (3 if rgb else 1)]
+    windows = [
+        window for plane in planes for window in measured_windows(plane, rgb) * (3 if rgb else 1)
+    ]
     seen = np.concatenate([channels(plane[part]) for plane in planes])
     places = truth.places[index]
     laid = [_laid(image, place, part) for image, place in zip(truth.image, places, strict=True)]
     gains = [_gain(*each) for each in zip(laid, seen, strict=True)]
     own = np.stack([window.normalise(image) for image, window in zip(seen, windows, strict=True)])
-    high = np.stack([window.normalise(gain * image) for image, gain, window in zip(laid, gains, windows, strict=True)])
+    high = np.stack(
+        [
+            window.normalise(gain * image)
+            for image, gain, window in zip(laid, gains, windows, strict=True)
+        ]
+    )
     sure = _laid(truth.sure, places[0], part)
     valid = (sure >= SURE) & (_energy(high) > CLEARLY * _energy(own))
-    steps = [1 / ((window.high - window.low) or 1) if planes[0].dtype.kind in "ui" else 0.0 for window in windows]
+    steps = [
+        1 / ((window.high - window.low) or 1) if planes[0].dtype.kind in "ui" else 0.0
+        for window in windows
+    ]
     low = coarser(own.astype(np.float32), scale, steps=steps, seed=index)
     shape = low.shape[1], low.shape[2]
     found = Registration(
@@ -303,7 +360,10 @@ def _pair(
         gain=tuple(gains),
         offset=(0.0,) * len(gains),
         overlap=1.0,
-        warnings=(f"{100 * valid.mean():.0f} % of its field is clearly sharper in other planes and is learned from.",),
+        warnings=(
+            f"{100 * valid.mean():.0f} % of its field is clearly sharper in other planes and is "
+            "learned from.",
+        ),
     )
     return RegisteredPair(
         name=f"{truth.name}, plane {index + 1}",
@@ -323,15 +383,21 @@ def _pair(
 
 
 def _gain(truth: np.ndarray, plane: np.ndarray) -> float:
-    """By which the truth is made as bright as a plane: least squares of what is left at an eighth of the pixels."""
-    one, other = (block_means(each.astype(np.float64), binning=COARSE, y=0) for each in (truth, plane))
+    """By which the truth is made as bright as a plane: least squares of what is left at an eighth
+    of the pixels.
+    """
+    one, other = (
+        block_means(each.astype(np.float64), binning=COARSE, y=0) for each in (truth, plane)
+    )
     power = float((one**2).sum())
     gain = float((one * other).sum()) / power if power > 0 else 1.0
     return gain if gain > 0 else 1.0
 
 
 def _energy(image: np.ndarray) -> np.ndarray:
-    """Energy of the fine detail around every pixel of (channels, y, x), all channels together, beyond what is noise; (y, x)."""
+    """Energy of the fine detail around every pixel of (channels, y, x), all channels together,
+    beyond what is noise; (y, x).
+    """
     found = np.zeros(image.shape[1:], np.float32)
     for channel in image:
         plane = channel.astype(np.float32)
@@ -343,7 +409,8 @@ def _energy(image: np.ndarray) -> np.ndarray:
 def coarser(plane: np.ndarray, factor: int, *, steps: Sequence[float], seed: int) -> np.ndarray:
     """A plane as a camera would take it whose pixels are larger, but as noisy as it is.
 
-    Means over blocks have less noise. What is lacking is measured in both, as a straight line over brightness, and added.
+    Means over blocks have less noise. What is lacking is measured in both, as a straight line over
+    brightness, and added.
 
     Parameters
     ----------
@@ -364,8 +431,13 @@ def coarser(plane: np.ndarray, factor: int, *, steps: Sequence[float], seed: int
     means = block_means(plane, binning=factor, y=1)
     random = np.random.default_rng(seed)
     for channel, fine, step in zip(means, plane, steps, strict=True):
-        before, after = (measure_noise([each[..., None]], least) for each, least in ((fine, step), (channel, 0.0)))
-        lacking = np.maximum(before.sigma(channel[..., None]) ** 2 - after.sigma(channel[..., None]) ** 2, 0)[..., 0]
+        before, after = (
+            measure_noise([each[..., None]], least)
+            for each, least in ((fine, step), (channel, 0.0))
+        )
+        lacking = np.maximum(
+            before.sigma(channel[..., None]) ** 2 - after.sigma(channel[..., None]) ** 2, 0
+        )[..., 0]
         channel += np.sqrt(lacking) * random.standard_normal(channel.shape, np.float32)
     return means
 

@@ -1,4 +1,6 @@
-"""A fine-tuning: a generator of steps within a budget of time that saves itself, keeps the best, and goes on where it was."""
+"""A fine-tuning: a generator of steps within a budget of time that saves itself, keeps the best,
+and goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,8 @@ class Progress:
     seconds, budget_s : float
         Worked so far, and in all.
     validation : Validation or None
-        Where one was made after this step: means over the held-out squares that the best is chosen by.
+        Where one was made after this step: means over the held-out squares that the best is chosen
+        by.
     best : bool
         Whether that was the best so far.
     """
@@ -90,7 +93,8 @@ class BaseAndBest(NamedTuple):
 
 
 class FineTuning(Sitting):
-    """A fine-tuning in its folder; made by `open_fine_tuning`. Iterate `steps`. See `Sitting` for what it has beside this.
+    """A fine-tuning in its folder; made by `open_fine_tuning`. Iterate `steps`. See `Sitting` for
+    what it has beside this.
 
     Attributes
     ----------
@@ -107,7 +111,8 @@ class FineTuning(Sitting):
     best_step : int
         After how many steps they were.
     best_way : float
-        How far they lie on the way from the base model's to the tuned ones: 1, but for focus stacks perhaps less.
+        How far they lie on the way from the base model's to the tuned ones: 1, but for focus stacks
+        perhaps less.
     best_psnr_db, base_psnr_db : float
         How they did, and how the base model did.
     parts : HeldOutParts
@@ -115,7 +120,8 @@ class FineTuning(Sitting):
     bicubic_judged : Judged
         How bicubic enlargement does there; the blurred image itself where nothing is enlarged.
     output_scale : int or None
-        Pixels of a result for one of the image that are learned, where these are not the base model's: 1.
+        Pixels of a result for one of the image that are learned, where these are not the base
+        model's: 1.
     """
 
     folder: FineTuneFolder
@@ -137,7 +143,9 @@ class FineTuning(Sitting):
         self.output_scale = output_scale(self.pairs, self.base.card)
         self.sampler = self._new_sampler()
         epoch = sum((box.y1 - box.y0) * (box.x1 - box.x0) for box in self.split.training)
-        self.metrics = Metrics(folder.metrics, max(1, epoch // (asked.batch * self.sampler.patch**2)))
+        self.metrics = Metrics(
+            folder.metrics, max(1, epoch // (asked.batch * self.sampler.patch**2))
+        )
         self.best = {name: value.clone() for name, value in self.base.network.state_dict().items()}
         self.best_step, self.best_way, self.best_psnr_db, self.base_psnr_db = 0, 1.0, 0.0, 0.0
         self._ways = WAYS if any(pair.stack for pair in self.pairs) else WAYS[-1:]
@@ -149,7 +157,8 @@ class FineTuning(Sitting):
         self._resume()
         if self.split.gap is not None and self.split.gap < self.base.card.halo:
             self.notes.append(
-                f"the pairs are small: {self.split.gap} pixels lie between what is learned from and what is held out, fewer "
+                f"the pairs are small: {self.split.gap} pixels lie between what is learned from "
+                "and what is held out, fewer "
                 f"than the {self.base.card.halo} that the network looks around"
             )
 
@@ -170,7 +179,9 @@ class FineTuning(Sitting):
         asked = self.settings
         network = copy.deepcopy(self.base.network).train().requires_grad_(True)
         learn_only(network, asked.part)
-        method = Method(optimizer=asked.optimizer, averaging=asked.averaging, precision=self.precision)
+        method = Method(
+            optimizer=asked.optimizer, averaging=asked.averaging, precision=self.precision
+        )
         return Training(network.to(self.device), self.schedule, method, LOSS)
 
     def _new_sampler(self) -> PairSampler:
@@ -184,13 +195,18 @@ class FineTuning(Sitting):
         )
         if sampler.patch < self._patch:
             self.notes.append(
-                f"the pairs have no room for patches of {self._patch} pixels; patches of {sampler.patch} are used"
+                f"the pairs have no room for patches of {self._patch} pixels; patches of "
+                f"{sampler.patch} are used"
             )
             self._patch = sampler.patch
         return sampler
 
     def _take_up(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        self.best = {name.partition("/")[2]: tensors.pop(name) for name in list(tensors) if name.startswith("best/")}
+        self.best = {
+            name.partition("/")[2]: tensors.pop(name)
+            for name in list(tensors)
+            if name.startswith("best/")
+        }
         judged = {name: tensors.pop(name) for name in list(tensors) if name.startswith(KEPT)}
         self._base_judged, self._best_judged = (
             taken_up(each, judged, self.bicubic_judged) for each in ("base", "best")
@@ -220,8 +236,9 @@ class FineTuning(Sitting):
     def steps(self) -> Generator[Progress, None, None]:
         """Take steps until the time is up or `stop` is called; closing the generator saves, too.
 
-        A stop gives up the step that is being taken, or, before the first step, everything. What was learned since the last
-        validation is judged only if that takes no longer than a moment; it is in the checkpoint in any case.
+        A stop gives up the step that is being taken, or, before the first step, everything. What
+        was learned since the last validation is judged only if that takes no longer than a moment;
+        it is in the checkpoint in any case.
 
         Yields
         ------
@@ -291,7 +308,9 @@ class FineTuning(Sitting):
         return Progress(record, self.clock.seconds, 60 * self.settings.minutes, validation, best)
 
     def trial(self) -> Generator[Record, None, None]:
-        """Steps of a copy, which change nothing; where memory is too small, that is mended here already."""
+        """Steps of a copy, which change nothing; where memory is too small, that is mended here
+        already.
+        """
         while True:
             state = torch.get_rng_state()
             try:
@@ -308,7 +327,8 @@ class FineTuning(Sitting):
     # ---- how good it is
 
     def judged(self) -> BaseAndBest:
-        """How the base model and the best weights so far do; found out where no validation or checkpoint tells.
+        """How the base model and the best weights so far do; found out where no validation or
+        checkpoint tells.
 
         Raises
         ------
@@ -318,7 +338,11 @@ class FineTuning(Sitting):
         if self._base_judged is None:
             self._base_judged = self.parts.judged(self.base.network)
         if self._best_judged is None:
-            self._best_judged = self.parts.judged(self.best_network().eval()) if self.best_step else self._base_judged
+            self._best_judged = (
+                self.parts.judged(self.best_network().eval())
+                if self.best_step
+                else self._base_judged
+            )
         return BaseAndBest(self._base_judged, self._best_judged)
 
     def _begin(self) -> None:
@@ -334,16 +358,21 @@ class FineTuning(Sitting):
 
     def _validation(self, scores: Scores) -> Validation:
         plain = self.bicubic_judged.choosing
-        return Validation(scores.mean_psnr_db, scores.mean_ssim, plain.mean_psnr_db, plain.mean_ssim)
+        return Validation(
+            scores.mean_psnr_db, scores.mean_ssim, plain.mean_psnr_db, plain.mean_ssim
+        )
 
     def _validate(self, step: int) -> tuple[Validation | None, bool]:
-        """Judge the averaged network on the held-out squares; keep it if it is the best so far. None where that was given up.
+        """Judge the averaged network on the held-out squares; keep it if it is the best so far.
+        None where that was given up.
 
-        A stack shows one field only, which is soon known by heart: weights between the base model's and the tuned ones are
-        judged, too.
+        A stack shows one field only, which is soon known by heart: weights between the base model's
+        and the tuned ones are judged, too.
         """
         began = time.monotonic()
-        networks = {way: between(self.base.network, self.training.averaged, way) for way in self._ways}
+        networks = {
+            way: between(self.base.network, self.training.averaged, way) for way in self._ways
+        }
         try:
             with stoppable(self._waits_no_longer):
                 judged = {way: self.parts.judged(network) for way, network in networks.items()}
@@ -355,7 +384,9 @@ class FineTuning(Sitting):
         validation = self.last_validation = self._validation(found.choosing)
         best = validation.psnr_db > self.best_psnr_db
         if best:
-            self.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            self.best = {
+                name: value.detach().cpu().clone() for name, value in network.state_dict().items()
+            }
             self.best_step, self.best_way, self.best_psnr_db = step, way, validation.psnr_db
             self._best_judged = found
         self._write_row(step, validation)
@@ -370,7 +401,8 @@ class FineTuning(Sitting):
         self._validated_at = step
         self._write_row(step, None)
         self.notes.append(
-            f"stopped before what was learned after step {self.best_step} could be judged: the model is without it, but it is "
+            f"stopped before what was learned after step {self.best_step} could be judged: the "
+            "model is without it, but it is "
             f"kept and can be resumed from step {step}"
         )
 
@@ -380,7 +412,9 @@ class FineTuning(Sitting):
     def _interval(self, cost_s: float) -> float:
         """Seconds from one validation to the next."""
         budget_s = 60 * self.settings.minutes
-        return min(max(budget_s / VALIDATIONS, VALIDATION_COST * cost_s), budget_s / FEWEST_VALIDATIONS)
+        return min(
+            max(budget_s / VALIDATIONS, VALIDATION_COST * cost_s), budget_s / FEWEST_VALIDATIONS
+        )
 
     def best_network(self) -> Network:
         """The best so far, on the processor."""
@@ -403,7 +437,8 @@ class FineTuning(Sitting):
         seconds = self.clock.seconds
         self._go_back_to(path, slower, retries)
         self.notes.append(
-            f"{str(error).rstrip('.')}; going on from step {self.training.step} with a learning rate of "
+            f"{str(error).rstrip('.')}; going on from step {self.training.step} with a learning "
+            "rate of "
             f"{self.training.schedule.learning_rate:.1g}, {seconds / 60:.0f} min into the work"
         )
 
@@ -412,7 +447,8 @@ class FineTuning(Sitting):
         self._slower, self._retries = slower, retries
         self.training = self._new_training()
         self.training.restore(
-            {n: t for n, t in tensors.items() if not n.startswith(("best/", KEPT))}, values["training"]
+            {n: t for n, t in tensors.items() if not n.startswith(("best/", KEPT))},
+            values["training"],
         )
         self.metrics.restore(values["metrics"], self.training.step)
         self._saved = self.training.step
@@ -427,12 +463,14 @@ class FineTuning(Sitting):
             self._patch = max(SMALLEST_PATCH, self._patch // 2 // 8 * 8)
         else:
             raise OutOfMemory(
-                "Not even one small patch fits into the memory; close other programs, or use another device."
+                "Not even one small patch fits into the memory; close other programs, or use "
+                "another device."
             )
         self.sampler = self._new_sampler()
         self.training.optimizer.zero_grad(set_to_none=True)
         self.notes.append(
-            f"the memory was too small: going on with {self._batch} patches of {self._patch} pixels in a step"
+            f"the memory was too small: going on with {self._batch} patches of {self._patch} "
+            "pixels in a step"
         )
 
     # ---- what is written
@@ -441,16 +479,24 @@ class FineTuning(Sitting):
         self.metrics.write(step, validation, minutes=self.clock.seconds / 60)
 
     def history(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-        """What earlier sittings have written: (minutes, loss) thinned out, and (minutes, PSNR in dB) of the held-out part."""
+        """What earlier sittings have written: (minutes, loss) thinned out, and (minutes, PSNR in
+        dB) of the held-out part.
+        """
         rows = read_metrics(self.folder.metrics) if self.resumed else []
         rows = [row for row in rows if "minutes" in row]
         losses = [(row["minutes"], row["output"]) for row in rows if "output" in row]
-        validations = [(row["minutes"], row["validation_psnr_db"]) for row in rows if "validation_psnr_db" in row]
+        validations = [
+            (row["minutes"], row["validation_psnr_db"])
+            for row in rows
+            if "validation_psnr_db" in row
+        ]
         return losses[:: max(1, len(losses) // HISTORY_POINTS)], validations
 
     def _more(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         best: dict[str, Tensor] = {f"best/{name}": value for name, value in self.best.items()}
-        best |= kept("base", self._base_judged) | kept("best", self._best_judged if self.best_step else None)
+        best |= kept("base", self._base_judged) | kept(
+            "best", self._best_judged if self.best_step else None
+        )
         return best, {
             "seconds": self.clock.seconds,
             "batch": self._batch,

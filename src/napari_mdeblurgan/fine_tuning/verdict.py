@@ -1,4 +1,6 @@
-"""Whether a fine-tuned model is better than the model that it started from, or whether that cannot be told."""
+"""Whether a fine-tuned model is better than the model that it started from, or whether that cannot
+be told.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """For the user."""
-        span = f"{self.gain_db:+.2f} dB on parts it never saw (95 % confidence {self.low_db:+.2f} to {self.high_db:+.2f} dB)"
+        span = (
+            f"{self.gain_db:+.2f} dB on parts it never saw (95 % confidence {self.low_db:+.2f} "
+            f"to {self.high_db:+.2f} dB)"
+        )
         if self.answer == "better":
             return f"Better than the base model: {span}."
         if self.answer == "no better":
@@ -53,20 +58,25 @@ class Verdict:
         if self.answer == "trained too little":
             steps = f"{self.steps} step{'s' * (self.steps != 1)}"
             return (
-                f"Trained too little to judge: {steps}, and at least {FEWEST_STEPS} are needed ({span}). Go on with more time, "
+                f"Trained too little to judge: {steps}, and at least {FEWEST_STEPS} are needed "
+                f"({span}). Go on with more time, "
                 "and use the base model until then."
             )
         return (
-            f"Too little data to tell whether it is better ({span}, {self.squares} squares): add pairs, or larger ones."
+            f"Too little data to tell whether it is better ({span}, {self.squares} squares): "
+            "add pairs, or larger ones."
         )
 
 
-def judge(base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0, steps: int | None = None) -> Verdict:
+def judge(
+    base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0, steps: int | None = None
+) -> Verdict:
     """Compare two models on the same squares.
 
-    Better: the interval lies above zero, and the gain is worth 0.1 dB. No better: the interval has nothing in it that is worth
-    that, or lies below zero. Else there is too little to tell, as there is with fewer than six squares. After fewer than a
-    hundred steps, anything but better says only that too little was trained.
+    Better: the interval lies above zero, and the gain is worth 0.1 dB. No better: the interval has
+    nothing in it that is worth that, or lies below zero. Else there is too little to tell, as there
+    is with fewer than six squares. After fewer than a hundred steps, anything but better says only
+    that too little was trained.
 
     Parameters
     ----------

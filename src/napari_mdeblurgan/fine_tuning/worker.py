@@ -1,8 +1,9 @@
 """A fine-tuning in a process of its own: `python -m napari_mdeblurgan.fine_tuning.worker FOLDER`.
 
-It writes one JSON object a line. It stops at once, with a checkpoint and the best so far as a model, when a line comes in or the
-process that started it ends. A process of its own keeps a viewer responsive: Python's lock is not shared, and it runs at a lower
-priority. Whatever ends it, no more than the last half minute of work is lost.
+It writes one JSON object a line. It stops at once, with a checkpoint and the best so far as a
+model, when a line comes in or the process that started it ends. A process of its own keeps a viewer
+responsive: Python's lock is not shared, and it runs at a lower priority. Whatever ends it, no more
+than the last half minute of work is lost.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def main(folder: Path) -> int:
         return 1
     except Exception as error:
         log.exception("the fine-tuning failed")
-        tell("failed", sentence=f"The fine-tuning failed unexpectedly ({type(error).__name__}: {error}); see the log.")
+        tell(
+            "failed",
+            sentence=f"The fine-tuning failed unexpectedly ({type(error).__name__}: {error}); see "
+            "the log.",
+        )
         return 1
     return 0
 

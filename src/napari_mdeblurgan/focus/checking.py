@@ -25,21 +25,29 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
     for plane in stack:
         if plane.ndim not in (2, 3) or (plane.ndim == 3 and plane.shape[-1] != 3):
             raise ImageError(
-                "A focus stack has the axes (planes, y, x), or with three colours at the end; a plane of this one has the shape "
+                "A focus stack has the axes (planes, y, x), or with three colours at the end; a "
+                "plane of this one has the shape "
                 f"{' × '.join(map(str, plane.shape))}."
             )
         if plane.ndim != stack[0].ndim:
-            raise ImageError("Some planes of this stack are in colour and others are not; convert them to one kind.")
+            raise ImageError(
+                "Some planes of this stack are in colour and others are not; convert them to one "
+                "kind."
+            )
         if min(plane.shape[:2]) < SMALLEST:
             size = " × ".join(map(str, plane.shape[:2]))
-            raise ImageError(f"Planes of {size} pixels are too small; {SMALLEST} × {SMALLEST} are needed.")
+            raise ImageError(
+                f"Planes of {size} pixels are too small; {SMALLEST} × {SMALLEST} are needed."
+            )
         if plane.dtype.kind not in "uif":
             raise ImageError(
-                f"A focus stack of the type {plane.dtype} cannot be used; convert it to whole or real numbers."
+                f"A focus stack of the type {plane.dtype} cannot be used; convert it to whole or "
+                "real numbers."
             )
         if registered and plane.shape != stack[0].shape:
             raise ImageError(
-                "The planes of this stack differ in size, so they cannot lie on each other yet; register them."
+                "The planes of this stack differ in size, so they cannot lie on each other yet; "
+                "register them."
             )
     if reference is not None and not 0 <= reference < len(stack):
         raise ImageError(f"There is no plane {reference}; the planes are 0 to {len(stack) - 1}.")
@@ -53,5 +61,9 @@ def check_follows(found: AllInFocus | FocusChoice, stack: Any) -> None:
     ImageError
         If its planes are others.
     """
-    if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != tuple(found.height.shape):
-        raise ImageError("The other stack has other planes; it must have as many, of the same sizes.")
+    if len(stack) != len(found.transforms) or stack[found.reference].shape[:2] != tuple(
+        found.height.shape
+    ):
+        raise ImageError(
+            "The other stack has other planes; it must have as many, of the same sizes."
+        )

@@ -1,4 +1,6 @@
-"""Which plane is sharpest where: the height of every place between the planes, and how sure it is."""
+"""Which plane is sharpest where: the height of every place between the planes,
+and how sure it is.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,20 @@ from napari_mdeblurgan.focus.side_by_side import side_by_side
 
 RADIUS = 5  # pixels: of the squares in which heights are brought in line with edges
 EDGE = 0.02  # of the contrast: smaller differences are no edge
-COARSER = (1.0, 0.6, 0.3)  # how much a scale is believed: what has coarse detail only may be out of focus everywhere
-FILLED = (3.0, 9.0, 27.0)  # pixels: σ of the Gaussians by which heights are carried into places without detail
-DOUBTED, BELIEVED = 0.25, 0.75  # confidence from which, and above which wholly, a height counts for what is near
+COARSER = (
+    1.0,
+    0.6,
+    0.3,
+)  # how much a scale is believed: what has coarse detail only may be out of focus everywhere
+FILLED = (
+    3.0,
+    9.0,
+    27.0,
+)  # pixels: σ of the Gaussians by which heights are carried into places without detail
+DOUBTED, BELIEVED = (
+    0.25,
+    0.75,
+)  # confidence from which, and above which wholly, a height counts for what is near
 ENOUGH = 0.05  # of the weight there: where there is less, a wider one is asked
 LEAST = 1e-3
 ALIKE = 8.0  # pixels of a scale: σ of the Gaussian that what all planes have is averaged by
@@ -27,7 +40,8 @@ REACH = 3 * 27 + 4 * RADIUS + 24  # pixels around a place that its height depend
 def shares_steps(
     of_planes: Sequence[Sequence[tuple[np.ndarray, float]]],
 ) -> Generator[None, None, tuple[np.ndarray, np.ndarray]]:
-    """How the detail of a place is divided among the planes, and how far there is any; a step for each scale.
+    """How the detail of a place is divided among the planes, and how far there is any; a step for
+    each scale.
 
     At each place the finest scale that shows detail counts; coarser ones fill what it leaves open.
 
@@ -49,9 +63,13 @@ def shares_steps(
         values = np.stack([plane[scale][0] for plane in of_planes])
         least = values.min(
             axis=0
-        )  # what no defocus takes away is none of the specimen: noise, compression, dirt on the camera
+            # what no defocus takes away is none of the specimen: noise, compression, dirt on the
+            # camera
+        )
         common = ndimage.gaussian_filter(least, ALIKE, mode="nearest", truncate=3.0)
-        doubt = np.maximum(max(plane[scale][1] for plane in of_planes), SURE * spread() * common).astype(np.float32)
+        doubt = np.maximum(
+            max(plane[scale][1] for plane in of_planes), SURE * spread() * common
+        ).astype(np.float32)
         values = np.maximum(values - least - doubt, 0)
         highest = values.max(axis=0)
         sure = highest / (highest + doubt + np.float32(1e-12))
@@ -65,8 +83,11 @@ def shares_steps(
     return total, belief
 
 
-def aligned_steps(share: np.ndarray, guide: np.ndarray, contrast: float) -> Generator[None, None, np.ndarray]:
-    """Shares brought in line with the edges of an image: a guided filter (He et al. 2013), plane by plane.
+def aligned_steps(
+    share: np.ndarray, guide: np.ndarray, contrast: float
+) -> Generator[None, None, np.ndarray]:
+    """Shares brought in line with the edges of an image: a guided filter (He et al. 2013), plane by
+    plane.
 
     Parameters
     ----------
@@ -75,7 +96,8 @@ def aligned_steps(share: np.ndarray, guide: np.ndarray, contrast: float) -> Gene
     guide : ndarray
         (y, x) float32.
     contrast : float
-        Of the whole image that the guide is a part of: what counts as an edge is the same in all of its parts.
+        Of the whole image that the guide is a part of: what counts as an edge is the same in all of
+        its parts.
     """
     size = 2 * RADIUS + 1
 
@@ -112,8 +134,9 @@ def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarr
     Returns
     -------
     tuple of ndarray
-        (y, x) float32: the height in planes, from 0 to planes − 1, between planes by a parabola through the logarithms of the
-        peak and its neighbours; and the confidence, 0 to 1: the belief, times how far the peak stands out of the flattest plane.
+        (y, x) float32: the height in planes, from 0 to planes − 1, between planes by a parabola
+        through the logarithms of the peak and its neighbours; and the confidence, 0 to 1: the
+        belief, times how far the peak stands out of the flattest plane.
     """
     best = share.argmax(axis=0)
     last = len(share) - 1
@@ -122,16 +145,23 @@ def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarr
         return np.take_along_axis(share, index[None], axis=0)[0]
 
     peak = at(best)
-    logs = [np.log(at(np.clip(best + offset, 0, last)) + np.float32(LEAST)) for offset in (-1, 0, 1)]
+    logs = [
+        np.log(at(np.clip(best + offset, 0, last)) + np.float32(LEAST)) for offset in (-1, 0, 1)
+    ]
     bend = 2 * logs[1] - logs[0] - logs[2]
-    offset = np.where(bend > 1e-6, (logs[2] - logs[0]) / (2 * np.maximum(bend, 1e-6)), 0).clip(-0.5, 0.5)
+    offset = np.where(bend > 1e-6, (logs[2] - logs[0]) / (2 * np.maximum(bend, 1e-6)), 0).clip(
+        -0.5, 0.5
+    )
     offset[(best == 0) | (best == last)] = 0
-    stands_out = 1 - share.min(axis=0) / np.maximum(peak, np.float32(LEAST)) if last else np.zeros_like(peak)
+    stands_out = (
+        1 - share.min(axis=0) / np.maximum(peak, np.float32(LEAST)) if last else np.zeros_like(peak)
+    )
     return (best + offset).astype(np.float32), (belief * stands_out.clip(0, 1)).astype(np.float32)
 
 
 def depth(share: np.ndarray, belief: np.ndarray) -> float:
-    """How many planes from its peak detail falls to 1/√e, in planes: the median over places that show some.
+    """How many planes from its peak detail falls to 1/√e, in planes: the median over places that
+    show some.
 
     Parameters
     ----------
@@ -141,20 +171,25 @@ def depth(share: np.ndarray, belief: np.ndarray) -> float:
     Returns
     -------
     float
-        Of the Gaussian through the shares of the peak and its neighbours; `UNKNOWN_DEPTH` where no place tells.
+        Of the Gaussian through the shares of the peak and its neighbours; `UNKNOWN_DEPTH` where no
+        place tells.
     """
     best, last = share.argmax(axis=0), len(share) - 1
     inside = (best > 0) & (best < last) & (belief > SURE_BELIEF)
     if not inside.any():
         return UNKNOWN_DEPTH
     seen, peak = share[:, inside], best[inside]
-    logs = [np.log(seen[peak + offset, np.arange(len(peak))] + np.float32(LEAST)) for offset in (-1, 0, 1)]
+    logs = [
+        np.log(seen[peak + offset, np.arange(len(peak))] + np.float32(LEAST))
+        for offset in (-1, 0, 1)
+    ]
     bend = np.maximum(2 * logs[1] - logs[0] - logs[2], np.float32(1e-3))
     return float(np.median(1 / np.sqrt(bend)))
 
 
 def filled(height: np.ndarray, confidence: np.ndarray, far: float) -> np.ndarray:
-    """Heights in which places without detail have those of what is near and has some; (y, x) float32.
+    """Heights in which places without detail have those of what is near and has some; (y, x)
+    float32.
 
     Where nothing near has any, it is `far`: what noise says would be seen as blocks in the image.
     """
@@ -163,7 +198,9 @@ def filled(height: np.ndarray, confidence: np.ndarray, far: float) -> np.ndarray
     left = np.ones_like(height)
     for sigma in FILLED:
         near = ndimage.gaussian_filter(weight, sigma, mode="nearest", truncate=3.0)
-        mean = ndimage.gaussian_filter(weight * height, sigma, mode="nearest", truncate=3.0) / np.maximum(near, 1e-9)
+        mean = ndimage.gaussian_filter(
+            weight * height, sigma, mode="nearest", truncate=3.0
+        ) / np.maximum(near, 1e-9)
         share = left * np.minimum(near / ENOUGH, 1)
         found += share * mean
         left -= share

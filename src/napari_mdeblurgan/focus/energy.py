@@ -16,11 +16,14 @@ SURE = 4.0  # standard deviations of what noise alone leaves: less is no detail
 TRUNCATE = 3.0
 
 
-def energies(plane: np.ndarray, variance: float, scales: int = SCALES) -> list[tuple[np.ndarray, float]]:
+def energies(
+    plane: np.ndarray, variance: float, scales: int = SCALES
+) -> list[tuple[np.ndarray, float]]:
     """Energy of the detail of one plane around every pixel, scale by scale.
 
-    It is that of the Laplacian of a Gaussian, squared and averaged (Pertuz et al. 2013 compare measures of focus). Coarser scales
-    are measured on reduced planes: what is sharp is seen at the finest scale, and what has no fine detail at the next.
+    It is that of the Laplacian of a Gaussian, squared and averaged (Pertuz et al. 2013 compare
+    measures of focus). Coarser scales are measured on reduced planes: what is sharp is seen at the
+    finest scale, and what has no fine detail at the next.
 
     Parameters
     ----------
@@ -41,7 +44,9 @@ def energies(plane: np.ndarray, variance: float, scales: int = SCALES) -> list[t
         if scale:
             plane, variance = reduced(plane, 2), variance / 4
         detail = ndimage.gaussian_laplace(plane, FINE, mode="reflect", truncate=TRUNCATE)
-        energy = ndimage.gaussian_filter(np.square(detail, out=detail), AROUND, mode="reflect", truncate=TRUNCATE)
+        energy = ndimage.gaussian_filter(
+            np.square(detail, out=detail), AROUND, mode="reflect", truncate=TRUNCATE
+        )
         of_noise = variance * _gain()
         found.append((np.maximum(energy - np.float32(of_noise), 0), SURE * of_noise * spread()))
     return found
@@ -55,7 +60,10 @@ def doubled(image: np.ndarray, times: int) -> np.ndarray:
             last = np.take(image, [-1], axis)
             before = np.concatenate((first, np.delete(image, -1, axis)), axis)
             after = np.concatenate((np.delete(image, 0, axis), last), axis)
-            pair = np.stack((0.75 * image + 0.25 * before, 0.75 * image + 0.25 * after), axis=image.ndim + axis + 1)
+            pair = np.stack(
+                (0.75 * image + 0.25 * before, 0.75 * image + 0.25 * after),
+                axis=image.ndim + axis + 1,
+            )
             shape = list(image.shape)
             shape[axis] *= 2
             image = pair.reshape(shape)
@@ -76,7 +84,9 @@ def _gain() -> float:
 
 @lru_cache(maxsize=1)
 def spread() -> float:
-    """Standard deviation of that energy, averaged as it is, relative to its mean: measured on white noise of a fixed seed."""
+    """Standard deviation of that energy, averaged as it is, relative to its mean: measured on white
+    noise of a fixed seed.
+    """
     noise = np.random.default_rng(0).standard_normal((256, 256))
     squares = ndimage.gaussian_laplace(noise, FINE, truncate=TRUNCATE) ** 2
     averaged = ndimage.gaussian_filter(squares, AROUND, truncate=TRUNCATE)

@@ -1,4 +1,6 @@
-"""A focus stack that was looked at: how its planes lie and how bright they are, and what is sharp where in a part of it."""
+"""A focus stack that was looked at: how its planes lie and how bright they are, and what is sharp
+where in a part of it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from napari_mdeblurgan.focus.choice import (
     shares_steps,
 )
 from napari_mdeblurgan.focus.energy import SCALES, energies
-from napari_mdeblurgan.focus.looking import WHOLE, contrast, details_steps, gains, grey, overviews_steps
+from napari_mdeblurgan.focus.looking import (
+    WHOLE,
+    contrast,
+    details_steps,
+    gains,
+    grey,
+    overviews_steps,
+)
 from napari_mdeblurgan.focus.ordering import depth_order
 from napari_mdeblurgan.focus.registering import resampled, series_steps, shown
 from napari_mdeblurgan.focus.side_by_side import side_by_side
@@ -27,11 +36,14 @@ from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 
 TILE = 1024  # pixels of an edge, at most
-AT_ONCE = 16_000_000  # pixels of all planes of a tile and of what is around it: some 40 bytes of memory each
+# pixels of all planes of a tile and of what is around it: some 40 bytes of memory each
+AT_ONCE = 16_000_000
 SMALLEST_TILE, TILE_STEP = 128, 64
 STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
 AROUND = 8  # pixels that resampling looks at beyond a tile
-PART = 128  # pixels of an edge of the parts in which it is looked how many planes show the same detail
+PART = (
+    128  # pixels of an edge of the parts in which it is looked how many planes show the same detail
+)
 PARTS = 9
 Steps = Generator[None, None, Any]
 Part = tuple[slice, slice]
@@ -72,20 +84,34 @@ class Focusing:
 
     @classmethod
     def of(
-        cls, stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
+        cls,
+        stack: Any,
+        *,
+        registered: bool = False,
+        ordered: bool = True,
+        reference: int | None = None,
     ) -> Focusing:
         """Look at a stack; see `all_in_focus`."""
-        return finished(cls.steps(stack, registered=registered, ordered=ordered, reference=reference))
+        return finished(
+            cls.steps(stack, registered=registered, ordered=ordered, reference=reference)
+        )
 
     @classmethod
     def steps(
-        cls, stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
+        cls,
+        stack: Any,
+        *,
+        registered: bool = False,
+        ordered: bool = True,
+        reference: int | None = None,
     ) -> Generator[None, None, Focusing]:
         """The same, step by step: two for each plane, four where they are registered."""
         check_planes(stack, reference, registered=registered)
         strengths, known = yield from details_steps(stack)
         if not any(strengths):
-            raise ImageError("No plane of this stack shows anything; check that it was read rightly.")
+            raise ImageError(
+                "No plane of this stack shows anything; check that it was read rightly."
+            )
         if reference is None:
             reference = int(np.argmax(strengths))
         if registered:
@@ -95,7 +121,8 @@ class Focusing:
         order = [index for index, transform in enumerate(transforms) if transform is not None]
         if len(order) < 2:
             raise ImageError(
-                "No two planes of this stack show the same place, so they cannot be registered; if they lie on each other "
+                "No two planes of this stack show the same place, so they cannot be registered; "
+                "if they lie on each other "
                 "already, leave them where they are."
             )
         looked = yield from overviews_steps(stack, transforms, reference)
@@ -104,7 +131,9 @@ class Focusing:
         if not ordered:
             order = [order[at] for at in depth_order([looked[index] for index in order])]
         edges = contrast(stack[reference])
-        looked_at = cls(stack, tuple(transforms), reference, bright, tuple(variances), tuple(order), edges)
+        looked_at = cls(
+            stack, tuple(transforms), reference, bright, tuple(variances), tuple(order), edges
+        )
         return replace(looked_at, depth=(yield from looked_at._depth_steps()))
 
     @property
@@ -138,7 +167,8 @@ class Focusing:
         )
 
     def shares_steps(self, planes: np.ndarray, seen: np.ndarray, scales: int = SCALES) -> Steps:
-        """How the detail of a part is divided among the planes, how far there is any, and the planes as greys.
+        """How the detail of a part is divided among the planes, how far there is any, and the
+        planes as greys.
 
         A step for each plane and each scale.
         """
@@ -148,7 +178,9 @@ class Focusing:
 
         def measured_in(row: int) -> list[tuple[np.ndarray, float]]:
             padding = [(0, edge) for edge in edges]
-            found = energies(np.pad(greys[row], padding, mode="edge"), self.variances[self.order[row]], scales)
+            found = energies(
+                np.pad(greys[row], padding, mode="edge"), self.variances[self.order[row]], scales
+            )
             if not seen[row].all():
                 hidden = np.pad(~seen[row], padding, mode="edge")
                 for scale, (energy, _) in enumerate(found):
@@ -176,13 +208,17 @@ class Focusing:
         return depth(np.concatenate(shares, axis=1), np.concatenate(beliefs))
 
     def planes(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
-        """The usable planes on the reference's pixels, equally bright, float32; and where each shows anything."""
+        """The usable planes on the reference's pixels, equally bright, float32; and where each
+        shows anything.
+        """
         return finished(self.planes_steps(part))
 
     def planes_steps(self, part: Part) -> Steps:
         """The same, step by step: one for each plane."""
         shape = tuple(span.stop - span.start for span in part)
-        whole = np.empty((len(self.order), *shape, *self.stack[self.reference].shape[2:]), np.float32)
+        whole = np.empty(
+            (len(self.order), *shape, *self.stack[self.reference].shape[2:]), np.float32
+        )
         there = np.ones((len(self.order), *shape), bool)
 
         def fill(row: int) -> None:
@@ -206,7 +242,9 @@ class Focusing:
 
 
 def _moved(plane: Any, back: np.ndarray, part: Part) -> tuple[np.ndarray, np.ndarray]:
-    """A plane on the pixels of a part of the reference, and where it shows anything; `back` leads to its own pixels."""
+    """A plane on the pixels of a part of the reference, and where it shows anything; `back` leads
+    to its own pixels.
+    """
     start = np.eye(3)
     start[:2, 2] = part[0].start, part[1].start
     shape = part[0].stop - part[0].start, part[1].stop - part[1].start
@@ -224,7 +262,9 @@ def _moved(plane: Any, back: np.ndarray, part: Part) -> tuple[np.ndarray, np.nda
 
 
 def _tile_edge(planes: int) -> int:
-    """Of tiles that so many planes are put together in: the more planes, the smaller, so that all of them fit into memory."""
+    """Of tiles that so many planes are put together in: the more planes, the smaller, so that all
+    of them fit into memory.
+    """
     edge = int((AT_ONCE / planes) ** 0.5) - 2 * REACH
     return min(TILE, max(SMALLEST_TILE, edge // TILE_STEP * TILE_STEP))
 
@@ -232,13 +272,18 @@ def _tile_edge(planes: int) -> int:
 def _grid(shape: tuple[int, int], planes: int) -> TileGrid:
     """The tiles of an image of so many planes."""
     edge, (height, width) = _tile_edge(planes), shape
-    return TileGrid(shape, ((0, height), (0, width)), edge, -(-REACH // WHOLE) * WHOLE, WHOLE, step=edge)
+    return TileGrid(
+        shape, ((0, height), (0, width)), edge, -(-REACH // WHOLE) * WHOLE, WHOLE, step=edge
+    )
 
 
 def _spread(shape: Sequence[int]) -> Iterator[Part]:
     """Nine small parts, or fewer of a small image."""
     rows, columns = (
-        [slice(at // WHOLE * WHOLE, min(at // WHOLE * WHOLE + PART, length)) for at in _starts(length)]
+        [
+            slice(at // WHOLE * WHOLE, min(at // WHOLE * WHOLE + PART, length))
+            for at in _starts(length)
+        ]
         for length in shape[:2]
     )
     for y in rows:

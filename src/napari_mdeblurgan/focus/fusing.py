@@ -10,23 +10,31 @@ from scipy import ndimage
 from napari_mdeblurgan.focus.energy import doubled
 from napari_mdeblurgan.pairs.search import reduced
 
-COARSE = 3  # halvings: what is coarser passes from plane to plane over many pixels, so that no seam is seen
+# halvings: what is coarser passes from plane to plane over many pixels, so that no seam is seen
+COARSE = 3
 SMOOTH = 1.5  # pixels after them
-SHARPEST = 0.45  # of the depth: σ of the Gaussian by which planes are weighted where the height is sure
-NARROW, WIDE = 0.2, 1.5  # planes: the least such σ, and the one where nothing is known of the height
+SHARPEST = (
+    0.45  # of the depth: σ of the Gaussian by which planes are weighted where the height is sure
+)
+NARROW, WIDE = (
+    0.2,
+    1.5,
+)  # planes: the least such σ, and the one where nothing is known of the height
 SURE = 0.5  # confidence from which a height is sure
 
 
 def fused_steps(
     planes: np.ndarray, height: np.ndarray, confidence: np.ndarray | float, depth: float
 ) -> Generator[None, None, np.ndarray]:
-    """Detail from the planes next to a place's height, and what is coarse from those of its surroundings.
+    """Detail from the planes next to a place's height, and what is coarse from those of its
+    surroundings.
 
     A step for each plane.
 
-    Planes count by a Gaussian of their distance from the height. It is as wide as leaves detail sharp, by how many planes show
-    the same detail, and wider where there is no detail: a mean of planes that look alike has less noise than any of them. Detail
-    and what is coarse are blended in two bands (Burt and Adelson 1983). No value lies beyond those that the planes have there.
+    Planes count by a Gaussian of their distance from the height. It is as wide as leaves detail
+    sharp, by how many planes show the same detail, and wider where there is no detail: a mean of
+    planes that look alike has less noise than any of them. Detail and what is coarse are blended in
+    two bands (Burt and Adelson 1983). No value lies beyond those that the planes have there.
 
     Parameters
     ----------
@@ -69,7 +77,9 @@ def fused_steps(
 
 
 def _weight(height: np.ndarray, width: np.ndarray, index: int) -> np.ndarray:
-    """(y, x) float32: how much a plane counts; nothing where it is more than four times the width away."""
+    """(y, x) float32: how much a plane counts; nothing where it is more than four times the width
+    away.
+    """
     distance = (height - np.float32(index)) / width
     return np.where(np.abs(distance) < 4, np.exp(-0.5 * distance * distance), 0).astype(np.float32)
 

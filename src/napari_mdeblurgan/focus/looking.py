@@ -1,4 +1,6 @@
-"""A first look at the planes of a stack: how sharp, how noisy, how bright, and small pictures of them laid on each other."""
+"""A first look at the planes of a stack: how sharp, how noisy, how bright, and small pictures of
+them laid on each other.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,18 @@ def details_steps(stack: Any) -> Generator[None, None, tuple[list[float], list[f
 
 
 def contrast(plane: Any) -> float:
-    """Between the darkest and the brightest of the middle of a plane, but for 1 % of each; above 0."""
+    """Between the darkest and the brightest of the middle of a plane, but for 1
+    % of each; above 0.
+    """
     return float(np.subtract(*np.percentile(_middle(plane), (99, 1)))) or 1.0
 
 
 def overviews_steps(
     stack: Any, transforms: Sequence[np.ndarray | None], reference: int
 ) -> Generator[None, None, list[np.ndarray]]:
-    """Small grey images of the planes, laid on each other; NaN where a plane shows nothing, all of one that was left out."""
+    """Small grey images of the planes, laid on each other; NaN where a plane shows nothing, all of
+    one that was left out.
+    """
     height, width = stack[reference].shape[:2]
     factor = max(1, min(height, width) // OVERVIEW)
     down, shape = reduction(factor), (height // factor, width // factor)
@@ -60,12 +66,16 @@ def overviews_steps(
 
 
 def gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]:
-    """By which planes are made as bright as the reference: by least squares, so that what is bright decides."""
+    """By which planes are made as bright as the reference: by least squares, so that what is bright
+    decides.
+    """
     known, found = overviews[reference], []
     for each in overviews:
         both = np.isfinite(known) & np.isfinite(each)
         power = float((each[both].astype(np.float64) ** 2).sum())
-        gain = float((each[both].astype(np.float64) * known[both]).sum()) / power if power > 0 else 1.0
+        gain = (
+            float((each[both].astype(np.float64) * known[both]).sum()) / power if power > 0 else 1.0
+        )
         found.append(gain if 1 / BRIGHTER < gain < BRIGHTER else 1.0)
     return tuple(found)
 
@@ -83,7 +93,9 @@ def _middle(plane: Any) -> np.ndarray:
 
 
 def _detail(plane: Any) -> tuple[float, float]:
-    """Of the middle of a plane: energy of the fine detail beyond what may be noise, and the variance of the noise."""
+    """Of the middle of a plane: energy of the fine detail beyond what may be noise, and the
+    variance of the noise.
+    """
     seen = _middle(plane)
     variance = max(_variance(seen), (ROUNDING * float(np.abs(seen).max(initial=0))) ** 2)
     height, width = (length // WHOLE * WHOLE for length in seen.shape)

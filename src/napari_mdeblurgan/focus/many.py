@@ -1,4 +1,6 @@
-"""Focus stacks with channels and further axes: each image of them in focus, channels by one choice."""
+"""Focus stacks with channels and further axes: each image of them in focus,
+channels by one choice.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,13 @@ class ManyInFocus:
     Attributes
     ----------
     image : array
-        (..., y, x) or (..., y, x, 3) in the type of the stack, the further axes as they were; numpy, or what `make` gave.
+        (..., y, x) or (..., y, x, 3) in the type of the stack, the further axes as they were;
+        numpy, or what `make` gave.
     height, confidence : array
         (..., y, x) float32, without the axis of the channels; see `AllInFocus`.
     choices : tuple of FocusChoice
-        One for each place along the further axes but the channels, the last axis fastest; their heights are parts of `height`.
+        One for each place along the further axes but the channels, the last axis fastest; their
+        heights are parts of `height`.
     channel : int or None
         The channel that decided at the first of these places; None without channels.
     notes : tuple of str
@@ -62,7 +66,8 @@ def many_in_focus_steps(
     reference: int | None = None,
     make: Make | None = None,
 ) -> Generator[FocusProgress, None, ManyInFocus]:
-    """Every image of focus stacks with further axes in focus; see `all_in_focus`. Closing it cancels it.
+    """Every image of focus stacks with further axes in focus; see `all_in_focus`. Closing it
+    cancels it.
 
     Parameters
     ----------
@@ -73,13 +78,14 @@ def many_in_focus_steps(
     channel_axis : int or None
         Which of these axes is that of the channels, all of which follow one of them.
     channel : int or None
-        The channel that decides; None for the one with most detail, found at each place along the other axes.
+        The channel that decides; None for the one with most detail, found at each place along the
+        other axes.
     registered, ordered, reference
         As in `all_in_focus`.
     make : callable or None
-        Gives the array for "image", "height" or "confidence" by its shape, its type and the edge of the tiles in which it is
-        filled, such as one on disk. It is assigned to like a numpy array, and of all but the image what was assigned is read.
-        By default they are numpy arrays.
+        Gives the array for "image", "height" or "confidence" by its shape, its type and the edge of
+        the tiles in which it is filled, such as one on disk. It is assigned to like a numpy array,
+        and of all but the image what was assigned is read. By default they are numpy arrays.
 
     Raises
     ------
@@ -117,20 +123,27 @@ def many_in_focus_steps(
             following = follow_steps(choices[-1], stacks[nth], image, places[nth])
             yield from told(following, parts.share(number, stage))
         notes += _notes(focusing.transforms, sure)
-    return ManyInFocus(image, height, confidence, tuple(choices), first_channel, tuple(dict.fromkeys(notes)))
+    return ManyInFocus(
+        image, height, confidence, tuple(choices), first_channel, tuple(dict.fromkeys(notes))
+    )
 
 
 def many_followed_steps(
-    choices: Sequence[FocusChoice], planes: Sequence[Any], further: Sequence[int] = (), channel_axis: int | None = None
+    choices: Sequence[FocusChoice],
+    planes: Sequence[Any],
+    further: Sequence[int] = (),
+    channel_axis: int | None = None,
 ) -> Generator[FocusProgress, None, np.ndarray]:
-    """What was chosen for some stacks, for others of the same planes; see `followed`. Closing it cancels it.
+    """What was chosen for some stacks, for others of the same planes; see `followed`. Closing it
+    cancels it.
 
     Parameters
     ----------
     choices : sequence of FocusChoice
         Of `ManyInFocus`.
     planes, further, channel_axis
-        As in `many_in_focus_steps`; further axes but the channels as long as those of the stacks that were chosen from.
+        As in `many_in_focus_steps`; further axes but the channels as long as those of the stacks
+        that were chosen from.
 
     Returns
     -------
@@ -144,13 +157,19 @@ def many_followed_steps(
     """
     parts = _Parts.of(further, channel_axis)
     if len(parts.places) != len(choices) or len(planes) != len(choices[0].transforms):
-        raise ImageError("The other stack has other planes; it must have as many, of the same sizes.")
+        raise ImageError(
+            "The other stack has other planes; it must have as many, of the same sizes."
+        )
     kept = planes[choices[0].reference]
     image = np.empty((*further, *kept.shape[len(further) :]), kept.dtype)
     for number, index in enumerate(parts.places):
         for nth, place in enumerate(parts.of_channels(index)):
-            following = follow_steps(choices[number], [plane[place] for plane in planes], image, place)
-            begin, end = ((number + at / parts.channels) / len(parts.places) for at in (nth, nth + 1))
+            following = follow_steps(
+                choices[number], [plane[place] for plane in planes], image, place
+            )
+            begin, end = (
+                (number + at / parts.channels) / len(parts.places) for at in (nth, nth + 1)
+            )
             yield from told(following, _within(begin, end))
     return image
 
@@ -159,7 +178,9 @@ def _in_memory(_: str, shape: tuple[int, ...], dtype: np.dtype, __: int) -> np.n
     return np.empty(shape, dtype)
 
 
-def _deciding(stacks: Sequence[Any], channel: int | None, tell: Tell) -> Generator[FocusProgress, None, int]:
+def _deciding(
+    stacks: Sequence[Any], channel: int | None, tell: Tell
+) -> Generator[FocusProgress, None, int]:
     if channel is not None or len(stacks) == 1:
         return channel or 0
     return (yield from told(most_detailed_steps(stacks), tell))
@@ -196,13 +217,19 @@ class _Parts:
         """The index of every channel at such a place."""
         if self.axis is None:
             return [index]
-        return [(*index[: self.axis], channel, *index[self.axis :]) for channel in range(self.channels)]
+        return [
+            (*index[: self.axis], channel, *index[self.axis :]) for channel in range(self.channels)
+        ]
 
     def share(self, number: int, stage: int) -> Tell:
-        """How the progress of a stage (deciding, finding, and then following by each channel) is told of the whole."""
+        """How the progress of a stage (deciding, finding, and then following by each channel) is
+        told of the whole.
+        """
         deciding = FOLLOWING / 2 if self.channels > 1 else 0.0
         before = (0.0, deciding, *(deciding + 1 + FOLLOWING * nth for nth in range(self.channels)))
-        begin, end = ((number + at / before[-1]) / len(self.places) for at in before[stage : stage + 2])
+        begin, end = (
+            (number + at / before[-1]) / len(self.places) for at in before[stage : stage + 2]
+        )
         return _within(begin, end)
 
 
@@ -218,7 +245,9 @@ def _notes(transforms: Sequence[np.ndarray | None], share: float) -> list[str]:
         notes.append(f"plane {', '.join(lost)} shows no place of the others and was left out.")
     if share < FEW:
         notes.append(
-            f"only {100 * share:.0f} % of the field is clearly sharper in one plane than in the others; heights elsewhere are "
-            "guesses. So it is where nothing is in focus, and with planes through time instead of focus."
+            f"only {100 * share:.0f} % of the field is clearly sharper in one plane than in the "
+            "others; heights elsewhere are "
+            "guesses. So it is where nothing is in focus, and with planes through time instead of "
+            "focus."
         )
     return notes

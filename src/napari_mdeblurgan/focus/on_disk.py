@@ -1,4 +1,6 @@
-"""A focus stack of any size put together on disk: tile by tile into OME-Zarr, from which other files are written."""
+"""A focus stack of any size put together on disk: tile by tile into OME-Zarr, from which other
+files are written.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
 
 ZARR = ".zarr"
-PASSING = ".mdeblurgan-focus-"  # the folder of what is not wished for itself but has to be kept while the work goes on
+# the folder of what is not wished for itself but has to be kept while the work goes on
+PASSING = ".mdeblurgan-focus-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,8 @@ class Growing:
     writer : OmeZarrWriter
         Where it grows.
     times : float
-        What is written is multiplied with it, and what is read is divided by it, as heights are in planes here and perhaps in µm
-        there.
+        What is written is multiplied with it, and what is read is divided by it, as heights are in
+        planes here and perhaps in µm there.
     """
 
     writer: OmeZarrWriter
@@ -150,7 +153,9 @@ def in_focus_on_disk_steps(
     return found
 
 
-def _begun(target: Target, passing: Path, shape: tuple[int, ...], dtype: np.dtype, edge: int) -> OmeZarrWriter:
+def _begun(
+    target: Target, passing: Path, shape: tuple[int, ...], dtype: np.dtype, edge: int
+) -> OmeZarrWriter:
     like, path = target.like, target.path
     return create_ome_zarr(
         path if path is not None and path.suffix.lower() == ZARR else passing,

@@ -1,4 +1,6 @@
-"""A focus stack from its files: one that holds it, its planes from end to end, or a folder of them."""
+"""A focus stack from its files: one that holds it, its planes from end to end,
+or a folder of them.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
     Parameters
     ----------
     paths : sequence of Path
-        A file with a z axis; or single planes in the order of their depth; or a folder of such planes, sorted as people count.
+        A file with a z axis; or single planes in the order of their depth; or a folder of such
+        planes, sorted as people count.
     z_step : float or None
         From one plane to the next in µm; None for what the file says.
 
@@ -57,13 +60,19 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
         axes = {image.axes for image in images}
         if len(axes) > 1 or not first.axes.removesuffix("S").removeprefix("C") == "YX":
             raise ImageError(
-                "Several files must be single planes, all grey, all in colour, or all of the same channels."
+                "Several files must be single planes, all grey, all in colour, or all of the same "
+                "channels."
             )
         stack = replace(first, data=Planes(image.data for image in images), axes="Z" + first.axes)
     if z_step:
         sizes, unit = stack.physical()
         unit = unit or "µm"
-        stack = replace(stack, pixel_size=sizes | {"Z": z_step / MICROMETRES[unit]}, unit=unit, unitless=frozenset())
+        stack = replace(
+            stack,
+            pixel_size=sizes | {"Z": z_step / MICROMETRES[unit]},
+            unit=unit,
+            unitless=frozenset(),
+        )
     return stack
 
 
@@ -101,13 +110,17 @@ def with_planes_first(image: Micrograph) -> Micrograph:
         others = [axis for axis in image.axes if axis not in "YXSC"]
         if others == ["T"]:
             raise ImageError(
-                "This is a stack through time, not through focus; if its planes are at different focus, save them with a z axis."
+                "This is a stack through time, not through focus; if its planes are at different "
+                "focus, save them with a z axis."
             )
         if not others:
             raise ImageError(
-                "This is a single plane; a focus stack has at least two. Name its files, or one with a z axis."
+                "This is a single plane; a focus stack has at least two. Name its files, or one "
+                "with a z axis."
             )
-        raise ImageError(f"The stack has the axes {image.axes}, of which none is z; save it with a z axis.")
+        raise ImageError(
+            f"The stack has the axes {image.axes}, of which none is z; save it with a z axis."
+        )
     at = image.axes.index("Z")
     order = [at, *(axis for axis in range(image.data.ndim) if axis != at)]
     return replace(image, data=image.data.transpose(order), axes="Z" + image.axes.replace("Z", ""))

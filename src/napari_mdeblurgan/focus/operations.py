@@ -1,4 +1,6 @@
-"""What a walk does with a tile of a focus stack: choose what is sharp, or follow what was chosen."""
+"""What a walk does with a tile of a focus stack: choose what is sharp, or
+follow what was chosen.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Choose:
 
     def read(self, place: Place) -> Any:
         part = self.focusing.around(place.tile)
-        return _within(place.tile, part), *attended(self.focusing.planes_steps(part), len(self.focusing.order))
+        return _within(place.tile, part), *attended(
+            self.focusing.planes_steps(part), len(self.focusing.order)
+        )
 
     def work(self, given: Sequence[Any]) -> Sequence[Any]:
         steps = 3 * len(self.focusing.order) + SCALES
@@ -44,7 +48,9 @@ class Choose:
         return {IMAGE: _as_type(image, self.focusing.dtype), HEIGHT: height, CONFIDENCE: confidence}
 
     def _made_steps(self, planes: np.ndarray, seen: np.ndarray) -> Steps:
-        """What is made of a tile and all around it: three steps for each plane, and one for each scale."""
+        """What is made of a tile and all around it: three steps for each plane, and one for each
+        scale.
+        """
         focusing = self.focusing
         share, belief, greys = yield from focusing.shares_steps(planes, seen)
         sharpest = np.take_along_axis(greys, share.argmax(axis=0)[None], axis=0)[0]
@@ -81,7 +87,8 @@ class Follow:
     def work(self, given: Sequence[Any]) -> Sequence[Any]:
         depth, steps = self.focusing.depth, len(self.focusing.order)
         return [
-            _as_far_as_memory_goes(fused_steps(planes, height, sure, depth), steps) for _, planes, height, sure in given
+            _as_far_as_memory_goes(fused_steps(planes, height, sure, depth), steps)
+            for _, planes, height, sure in given
         ]
 
     def finish(self, place: Place, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it
@@ -97,7 +104,10 @@ def _as_far_as_memory_goes(steps: Steps, total: int) -> Any:
 
 def _within(tile: Tile, outer: Part) -> Part:
     """Where a tile lies in what surrounds it."""
-    rows, columns = (slice(s.start - o.start, s.stop - o.start) for s, o in zip((tile.y, tile.x), outer, strict=True))
+    rows, columns = (
+        slice(s.start - o.start, s.stop - o.start)
+        for s, o in zip((tile.y, tile.x), outer, strict=True)
+    )
     return rows, columns
 
 

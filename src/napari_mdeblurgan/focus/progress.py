@@ -46,13 +46,22 @@ class FocusProgress:
 def counted(
     steps: Generator[Any, None, Made], words: str, total: int, begin: float, end: float
 ) -> Generator[FocusProgress, None, Made]:
-    """Steps that say nothing, told as progress from `begin` to `end`; `total` is how many there are, about."""
+    """Steps that say nothing, told as progress from `begin` to `end`; `total` is how many there
+    are, about.
+    """
     number = count(1)
-    return told(steps, lambda _: FocusProgress(words, begin + (end - begin) * min(next(number) / max(total, 1), 1)))
+    return told(
+        steps,
+        lambda _: FocusProgress(
+            words, begin + (end - begin) * min(next(number) / max(total, 1), 1)
+        ),
+    )
 
 
 def attended(steps: Generator[Any, None, Made], total: int) -> Made:
-    """Carry out steps that say nothing in one go, which can be stopped between them; `total` is how many there are, about."""
+    """Carry out steps that say nothing in one go, which can be stopped between them; `total` is how
+    many there are, about.
+    """
     for number in count():
         look_up()
         begin, end = (min(at / total, 1) for at in (number, number + 1))

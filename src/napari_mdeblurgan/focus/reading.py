@@ -11,7 +11,8 @@ AT_ONCE = 2**22  # pixels that are read at a time, where the plane has no chunks
 
 
 def reduced_plane(plane: Any, factor: int) -> np.ndarray:
-    """Means over blocks of factor × factor pixels; the last rows and columns that make no whole block are left out.
+    """Means over blocks of factor × factor pixels; the last rows and columns that make no whole
+    block are left out.
 
     Parameters
     ----------
@@ -33,7 +34,9 @@ def reduced_plane(plane: Any, factor: int) -> np.ndarray:
         part = np.asarray(plane[rows, columns]).astype(np.float32)
         for axis, span in enumerate((rows, columns)):
             first = np.arange(span.start + -span.start % factor, span.stop, factor) - span.start
-            starts = np.union1d([0], first).astype(int)  # blocks that began in the part before go on here
+            starts = np.union1d([0], first).astype(
+                int
+            )  # blocks that began in the part before go on here
             part = np.add.reduceat(part, starts, axis=axis)
         y, x = rows.start // factor, columns.start // factor
         total[y : y + part.shape[0], x : x + part.shape[1]] += part

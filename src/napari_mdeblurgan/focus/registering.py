@@ -1,4 +1,6 @@
-"""Lays images of one place on each other: pairs, and the planes of a focus series with their changing magnification."""
+"""Lays images of one place on each other: pairs, and the planes of a focus series with their
+changing magnification.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +31,19 @@ SMALL = 128  # pixels of the shorter edge, at which planes are first compared
 LARGE = (448, 900, 1350)  # pixels of the shorter edge from which 2, 3, 4 pixels are taken for one
 LARGEST = 1024  # pixels of the shorter edge after that; of larger planes more are taken for one
 BLUR = 1.5  # pixels: of one plane against another, to begin with
-STEPS = ((4, 0.5), (2, 0.5), (1, 0.4))  # pixels for one that are looked at together, and σ of what is smoothed there
+STEPS = (
+    (4, 0.5),
+    (2, 0.5),
+    (1, 0.4),
+)  # pixels for one that are looked at together, and σ of what is smoothed there
 ROUNDS, POINTS = 6, 40_000  # of adjusting at such a step, and pixels that are compared
 TOLERANCE = 1e-3  # pixels there: smaller changes end it
 LEAST_EDGE = 96  # pixels of the shorter edge at such a step
 COLOURS_EDGE = 160  # pixels of the shorter edge at which colours are laid on each other, at least
 COLOURS_APART = 3.0  # pixels at a corner, between the place of a colour and that of its plane
-AT_MOST_APART = 2.0  # pixels at a corner, between a place found by way of others and one found directly
+AT_MOST_APART = (
+    2.0  # pixels at a corner, between a place found by way of others and one found directly
+)
 BAND = (1.5, 6.0)  # pixels there: what is finer or coarser than it is not compared
 FARTHEST = 0.2  # of an edge: by so much one plane may be moved against another
 COARSER = 1.1  # pixels of an image for one of the grid: from here on it is smoothed before
@@ -71,25 +79,29 @@ def onto(image: np.ndarray, sharper: np.ndarray, *, ratio: float = 1.0) -> np.nd
     return found.fit.transform
 
 
-def series(planes: Sequence[np.ndarray], energies: Sequence[float], reference: int) -> list[np.ndarray | None]:
+def series(
+    planes: Sequence[np.ndarray], energies: Sequence[float], reference: int
+) -> list[np.ndarray | None]:
     """How the planes of a focus series lie on one of them.
 
-    Far from focus a thick specimen looks like another one, so each plane is laid on the one that is most alike among those whose
-    place is known, beginning with the reference.
+    Far from focus a thick specimen looks like another one, so each plane is laid on the one that is
+    most alike among those whose place is known, beginning with the reference.
 
     Parameters
     ----------
     planes : sequence of ndarray
         (y, x) or (y, x, colours); they may differ in size.
     energies : sequence of float
-        How sharp each plane is: of two the less sharp one is taken for a blurred image of the other.
+        How sharp each plane is: of two the less sharp one is taken for a blurred image of the
+        other.
     reference : int
         Which of them.
 
     Returns
     -------
     list of (ndarray or None)
-        (3, 3), from the pixels of each plane to those of the reference; None where no place was found.
+        (3, 3), from the pixels of each plane to those of the reference; None where no place was
+        found.
     """
     return finished(series_steps(planes, energies, reference))
 
@@ -110,16 +122,26 @@ def series_steps(
             yield
     known: dict[int, np.ndarray] = {reference: np.eye(3)}
     through: dict[int, int] = {}
-    looked = {(one, reference): _compared(structures[one], structures[reference]) for one in range(len(planes))}
+    looked = {
+        (one, reference): _compared(structures[one], structures[reference])
+        for one in range(len(planes))
+    }
     left = set(range(len(planes))) - {reference}
     lost: set[tuple[int, int]] = set()
     while left:
-        pairs = [pair for pair in looked if pair[0] in left and pair[1] in known and pair not in lost]
+        pairs = [
+            pair for pair in looked if pair[0] in left and pair[1] in known and pair not in lost
+        ]
         if not pairs:
             break
         pair = max(pairs, key=lambda each: looked[each][0])
         one, other = pair
-        found = _laid(structures[one], structures[other], looked[pair][1], sharper=energies[one] < energies[other])
+        found = _laid(
+            structures[one],
+            structures[other],
+            looked[pair][1],
+            sharper=energies[one] < energies[other],
+        )
         yield
         if found is None:
             lost.add(pair)
@@ -145,8 +167,9 @@ def by_colour(
 ) -> dict[int, tuple[np.ndarray, ...]]:
     """How each colour of each plane lies on that of the image that is sharp everywhere.
 
-    Glass moves colours differently where they are out of focus, so what is blurred does not lie as what is sharp does. Each
-    colour is adjusted from where its plane lies as a whole; where one of them is too unlike, or moves too far, none is.
+    Glass moves colours differently where they are out of focus, so what is blurred does not lie as
+    what is sharp does. Each colour is adjusted from where its plane lies as a whole; where one of
+    them is too unlike, or moves too far, none is.
 
     Parameters
     ----------
@@ -168,10 +191,15 @@ def by_colour(
     for index, place in places.items():
         plane, own = planes[index], _factor(planes[index], COLOURS_EDGE)
         begin = reduction(factor) @ place @ np.linalg.inv(reduction(own))
-        adjusted = [_adjusted(*each, begin) for each in zip(_colours(plane, own), sharp, strict=True)]
+        adjusted = [
+            _adjusted(*each, begin) for each in zip(_colours(plane, own), sharp, strict=True)
+        ]
         whole = [up @ each @ reduction(own) for each in adjusted if each is not None]
         points = corners(plane.shape[:2])
-        apart = max((np.abs(moved(each, points) - moved(place, points)).max() for each in whole), default=np.inf)
+        apart = max(
+            (np.abs(moved(each, points) - moved(place, points)).max() for each in whole),
+            default=np.inf,
+        )
         believed = len(whole) == len(adjusted) and apart <= COLOURS_APART
         found[index] = tuple(whole) if believed else (place,) * len(adjusted)
     return found
@@ -189,33 +217,49 @@ def _adjusted(low: np.ndarray, sharp: np.ndarray, begin: np.ndarray) -> np.ndarr
 
 
 def _factor(plane: Any, enough: int = 0) -> int:
-    """How many pixels are taken for one where a plane is laid on others; twice as many if `enough` are left along each edge."""
+    """How many pixels are taken for one where a plane is laid on others; twice as many if `enough`
+    are left along each edge.
+    """
     edge = min(plane.shape[:2])
     factor = max(1 + sum(edge >= large for large in LARGE), -(-edge // LARGEST))
     return 2 * factor if enough and edge // (2 * factor) >= enough else factor
 
 
-def _directly(structures: Sequence[np.ndarray], place: np.ndarray, index: int, reference: int) -> np.ndarray:
-    """A place that was found by way of others, adjusted to the reference itself where the two are alike enough."""
+def _directly(
+    structures: Sequence[np.ndarray], place: np.ndarray, index: int, reference: int
+) -> np.ndarray:
+    """A place that was found by way of others, adjusted to the reference itself where the two are
+    alike enough.
+    """
     sharp, low = Sharp(structures[reference], 1.0), structures[index]
     if likeness(low, sharp, place, BLUR) < DOUBTFUL:
         return place
     best = _fitted(low, sharp, place, BLUR, STEPS[-1][1])
     if best is None or best.correlation < ALIKE or not _likely(best.transform):
         return place
-    apart = np.abs(moved(best.transform, corners(low.shape)) - moved(place, corners(low.shape))).max()
+    apart = np.abs(
+        moved(best.transform, corners(low.shape)) - moved(place, corners(low.shape))
+    ).max()
     return best.transform if apart <= AT_MOST_APART else place
 
 
 def _compared(one: np.ndarray, other: np.ndarray) -> tuple[float, np.ndarray]:
-    """How alike two structures are where they fit best if one is moved, and by how much: from the pixels of one to the other."""
+    """How alike two structures are where they fit best if one is moved, and by how much: from the
+    pixels of one to the other.
+    """
     step = max(1, min(*one.shape, *other.shape) // SMALL)
     small = [_band(reduced(each, step)) for each in (one, other)]
-    shape = [fft.next_fast_len(a + b, real=True) for a, b in zip(small[0].shape, small[1].shape, strict=True)]
+    shape = [
+        fft.next_fast_len(a + b, real=True)
+        for a, b in zip(small[0].shape, small[1].shape, strict=True)
+    ]
     product = fft.rfft2(small[1], shape) * np.conj(fft.rfft2(small[0], shape))
     alike = fft.irfft2(product, shape)
     offsets = [np.fft.fftfreq(length, 1 / length) for length in shape]
-    near = [np.abs(offset) <= FARTHEST * length for offset, length in zip(offsets, small[0].shape, strict=True)]
+    near = [
+        np.abs(offset) <= FARTHEST * length
+        for offset, length in zip(offsets, small[0].shape, strict=True)
+    ]
     alike = np.where(np.multiply.outer(*near), alike, -np.inf)
     at = np.unravel_index(int(alike.argmax()), alike.shape)
     move = np.eye(3)
@@ -228,8 +272,12 @@ def _band(image: np.ndarray) -> np.ndarray:
     return blurred(image, BAND[0]) - blurred(image, BAND[1])
 
 
-def _laid(one: np.ndarray, other: np.ndarray, start: np.ndarray, *, sharper: bool) -> np.ndarray | None:
-    """How one structure lies on another, of which the second is `sharper` or else the first; None where it does not."""
+def _laid(
+    one: np.ndarray, other: np.ndarray, start: np.ndarray, *, sharper: bool
+) -> np.ndarray | None:
+    """How one structure lies on another, of which the second is `sharper` or else the first; None
+    where it does not.
+    """
     low, high, begin = (one, other, start) if sharper else (other, one, np.linalg.inv(start))
     best = _step_by_step(low, high, begin)
     if best is None or best.correlation < DOUBTFUL or not _likely(best.transform):
@@ -244,7 +292,9 @@ def _laid(one: np.ndarray, other: np.ndarray, start: np.ndarray, *, sharper: boo
 
 
 def _step_by_step(low: np.ndarray, high: np.ndarray, start: np.ndarray) -> Fit | None:
-    """One structure laid on the other, first at a fraction of the pixels; None where a step fails."""
+    """One structure laid on the other, first at a fraction of the pixels; None
+    where a step fails.
+    """
     best: Fit | None = None
     transform, blur = start, BLUR
     for factor, smooth in STEPS:
@@ -260,9 +310,21 @@ def _step_by_step(low: np.ndarray, high: np.ndarray, start: np.ndarray) -> Fit |
     return best
 
 
-def _fitted(low: np.ndarray, sharp: Sharp, place: np.ndarray, blur: float, smooth: float) -> Fit | None:
+def _fitted(
+    low: np.ndarray, sharp: Sharp, place: np.ndarray, blur: float, smooth: float
+) -> Fit | None:
     """One structure adjusted to another as exactly as planes need it; see `fit`."""
-    return fit(low, sharp, place, blur, smooth, stretch=False, rounds=ROUNDS, points=POINTS, tolerance=TOLERANCE)
+    return fit(
+        low,
+        sharp,
+        place,
+        blur,
+        smooth,
+        stretch=False,
+        rounds=ROUNDS,
+        points=POINTS,
+        tolerance=TOLERANCE,
+    )
 
 
 def _likely(transform: np.ndarray) -> bool:
@@ -294,5 +356,7 @@ def resampled(image: np.ndarray, transform: np.ndarray, shape: tuple[int, int]) 
 
 
 def shown(transform: np.ndarray, shape: tuple[int, int], other: tuple[int, int]) -> np.ndarray:
-    """Which pixels of an image of `shape` the other one shows, not too near to its edge; (y, x) bool."""
+    """Which pixels of an image of `shape` the other one shows, not too near to its edge; (y, x)
+    bool.
+    """
     return seen(transform, (slice(0, shape[0]), slice(0, shape[1])), other, MARGIN)

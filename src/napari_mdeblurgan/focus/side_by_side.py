@@ -16,8 +16,11 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 
-def side_by_side(work: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
-    """What is made of each, in their order; closing it ends the work with those that are being made.
+def side_by_side(
+    work: Callable[[Item], Made], items: Iterable[Item]
+) -> Generator[Made, None, None]:
+    """What is made of each, in their order; closing it ends the work with those that are being
+    made.
 
     Parameters
     ----------

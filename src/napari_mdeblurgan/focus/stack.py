@@ -31,18 +31,21 @@ class AllInFocus:
     image : ndarray
         (y, x) or (y, x, 3) in the type of the stack, on the pixels of the reference plane.
     height : ndarray
-        (y, x) float32: in planes, from 0 (the first of `order`) to planes − 1, between planes as well.
+        (y, x) float32: in planes, from 0 (the first of `order`) to planes − 1, between planes as
+        well.
     confidence : ndarray
-        (y, x) float32, 0 to 1: low where no plane shows fine detail, so that the height is that of what is near.
+        (y, x) float32, 0 to 1: low where no plane shows fine detail, so that the height is that of
+        what is near.
     transforms : tuple of (ndarray or None)
-        (3, 3) each, from the (y, x, 1) of a plane's pixel to that of the reference plane; None for a plane that shows no place of
-        the others and was left out.
+        (3, 3) each, from the (y, x, 1) of a plane's pixel to that of the reference plane; None for
+        a plane that shows no place of the others and was left out.
     reference : int
         Which plane that is.
     order : tuple of int
         The planes that were used, in the order in depth that heights count along.
     depth : float
-        How many planes show the same detail: what is in focus loses so much by so many planes, see `choice.depth`.
+        How many planes show the same detail: what is in focus loses so much by so many planes, see
+        `choice.depth`.
     """
 
     image: np.ndarray
@@ -56,7 +59,8 @@ class AllInFocus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FocusChoice:
-    """What was chosen of a stack, without its image: enough for `followed`; the attributes are those of `AllInFocus`.
+    """What was chosen of a stack, without its image: enough for `followed`; the attributes are
+    those of `AllInFocus`.
 
     Where the confidence is not known, every height counts as sure.
     """
@@ -77,10 +81,11 @@ def all_in_focus(
     Parameters
     ----------
     stack : array or sequence of array
-        (planes, y, x) or (planes, y, x, 3), any integer or floating-point type; numpy or dask, read part by part. Planes
-        that differ in size come as a list.
+        (planes, y, x) or (planes, y, x, 3), any integer or floating-point type; numpy or dask, read
+        part by part. Planes that differ in size come as a list.
     registered : bool
-        Whether the planes lie on each other already; otherwise they are moved, turned and enlarged evenly until they do.
+        Whether the planes lie on each other already; otherwise they are moved, turned and enlarged
+        evenly until they do.
     ordered : bool
         Whether they come in the order of their depth; otherwise that is looked for.
     reference : int or None
@@ -91,20 +96,30 @@ def all_in_focus(
     ImageError
         In one sentence, if this is no focus stack that can be used.
     """
-    return finished(all_in_focus_steps(stack, registered=registered, ordered=ordered, reference=reference))
+    return finished(
+        all_in_focus_steps(stack, registered=registered, ordered=ordered, reference=reference)
+    )
 
 
 def all_in_focus_steps(
     stack: Any, *, registered: bool = False, ordered: bool = True, reference: int | None = None
 ) -> Generator[FocusProgress, None, AllInFocus]:
     """The same, step by step; closing it cancels it."""
-    focusing = yield from looked_at_steps(stack, registered=registered, ordered=ordered, reference=reference)
+    focusing = yield from looked_at_steps(
+        stack, registered=registered, ordered=ordered, reference=reference
+    )
     kept = stack[focusing.reference]
     image = np.empty(kept.shape, kept.dtype)
     height, confidence = (np.empty(focusing.shape, np.float32) for _ in range(2))
     yield from put_together_steps(focusing, image, height, confidence)
     return AllInFocus(
-        image, height, confidence, focusing.transforms, focusing.reference, focusing.order, focusing.depth
+        image,
+        height,
+        confidence,
+        focusing.transforms,
+        focusing.reference,
+        focusing.order,
+        focusing.depth,
     )
 
 
@@ -114,7 +129,11 @@ def looked_at_steps(
     """The first part of it: how the planes lie, and all else that is the same for every tile."""
     looking = Focusing.steps(stack, registered=registered, ordered=ordered, reference=reference)
     of_looking = len(stack) * (2 if registered else 4) + PARTS
-    return (yield from counted(looking, LOOKING, of_looking, 0, share_of_looking(stack[0].shape, len(stack))))
+    return (
+        yield from counted(
+            looking, LOOKING, of_looking, 0, share_of_looking(stack[0].shape, len(stack))
+        )
+    )
 
 
 def put_together_steps(
@@ -132,8 +151,8 @@ def put_together_steps(
     focusing : Focusing
         The stack.
     image, height, confidence : array
-        What is filled, whole tiles at a time: (..., y, x) or (..., y, x, 3), and (..., y, x); numpy, or anything that can be
-        assigned to like it.
+        What is filled, whole tiles at a time: (..., y, x) or (..., y, x, 3), and (..., y, x);
+        numpy, or anything that can be assigned to like it.
     index, place : tuple of int
         Where along the axes before y: of the image, and of the others.
 
@@ -196,7 +215,9 @@ def followed(found: AllInFocus | FocusChoice, stack: Any) -> np.ndarray:
     return finished(followed_steps(found, stack))
 
 
-def followed_steps(found: AllInFocus | FocusChoice, stack: Any) -> Generator[FocusProgress, None, np.ndarray]:
+def followed_steps(
+    found: AllInFocus | FocusChoice, stack: Any
+) -> Generator[FocusProgress, None, np.ndarray]:
     """The same, step by step; closing it cancels it."""
     check_follows(found, stack)
     kept = stack[found.reference]
@@ -221,7 +242,13 @@ def follow_steps(
     overviews = yield from counted(looking, FUSING, len(stack), 0, share)
     bright = gains(overviews, found.reference)
     focusing = Focusing(
-        stack, found.transforms, found.reference, bright, (0.0,) * len(stack), found.order, depth=found.depth
+        stack,
+        found.transforms,
+        found.reference,
+        bright,
+        (0.0,) * len(stack),
+        found.order,
+        depth=found.depth,
     )
 
     def write(at: Spot, piece: Made) -> None:

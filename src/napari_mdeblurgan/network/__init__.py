@@ -1,5 +1,6 @@
-"""The M-Deblurgan generator: deblurring, optimal approximation and super-resolution in one network; and the U-Net + SR
-that it is compared with."""
+"""The M-Deblurgan generator: deblurring, optimal approximation and super-resolution in one network;
+and the U-Net + SR that it is compared with.
+"""
 
 from napari_mdeblurgan.network.generator import Generator
 from napari_mdeblurgan.network.network import Network, Restoration

@@ -1,7 +1,8 @@
 """The optimal approximation module: which of three candidates is closest to the sharp image?
 
-The candidates are the input, the encoder-decoder's image and the deblurring module's image. What is passed on is their
-per-pixel combination with weights that sum to one, so that the first task's errors need not grow in the second.
+The candidates are the input, the encoder-decoder's image and the deblurring module's image. What is
+passed on is their per-pixel combination with weights that sum to one, so that the first task's
+errors need not grow in the second.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from napari_mdeblurgan.network.reach import Reach
 
 CANDIDATES = ("input", "encoder-decoder", "deblurred")
 READINGS = ("affine", "ranked", "softmax", "nearest", "none")
-LARGEST_WEIGHT = (
-    2.0  # either way, of the reading "affine": where a flat area meets an edge, small errors must not be blown up
-)
+# either way, of the reading "affine": where a flat area meets an edge, small errors must not be
+# blown up
+LARGEST_WEIGHT = 2.0
 SHARPNESS = 4.0  # how clearly a smaller estimated distance is preferred
 
 
@@ -30,9 +31,11 @@ class Approximation(NamedTuple):
     image : Tensor
         (batch, channels, y, x): the combination of the candidates.
     weights : Tensor
-        (batch, 3, y, x): what each candidate contributed; sums to one. Weights can be negative or above one.
+        (batch, 3, y, x): what each candidate contributed; sums to one. Weights can be negative or
+        above one.
     distances : Tensor
-        (batch, 3, y, x): estimated absolute distance of each candidate to the sharp image, in the image's units.
+        (batch, 3, y, x): estimated absolute distance of each candidate to the sharp image, in the
+        image's units.
     """
 
     image: Tensor
@@ -56,18 +59,20 @@ class OptimalApproximationModule(nn.Module):
     channels : int
         Channels of each candidate.
     reading : {"affine", "ranked", "softmax", "nearest", "none"}
-        How the paper's lost formulas are read. "affine": weights which sum to one, start wholly on the deblurred
-        image, and are at most 2 either way for the two others. "ranked": a soft choice by the estimated distances,
-        plus free weights which sum to zero; starts on the deblurred image, too. "softmax": a mixture with weights
-        between 0 and 1, started even. "nearest": the candidate of the smallest estimated distance, per pixel; a soft
-        choice while training. "none": the deblurred image straight on.
+        How the paper's lost formulas are read. "affine": weights which sum to one, start wholly on
+        the deblurred image, and are at most 2 either way for the two others. "ranked": a soft
+        choice by the estimated distances, plus free weights which sum to zero; starts on the
+        deblurred image, too. "softmax": a mixture with weights between 0 and 1, started even.
+        "nearest": the candidate of the smallest estimated distance, per pixel; a soft choice while
+        training. "none": the deblurred image straight on.
     hidden : int
         Feature maps of the small network that makes the weights.
 
     Notes
     -----
-    The small network sees the candidates less the local mean, over the local contrast; so the weights depend on what the
-    image shows, neither on its brightness nor on its contrast. Distances are learned from the truth, known in training.
+    The small network sees the candidates less the local mean, over the local contrast; so the
+    weights depend on what the image shows, neither on its brightness nor on its contrast. Distances
+    are learned from the truth, known in training.
     """
 
     def __init__(self, channels: int, reading: str = "affine", hidden: int = 16) -> None:
@@ -83,15 +88,23 @@ class OptimalApproximationModule(nn.Module):
             nn.Conv2d(hidden, hidden, 3, padding=1, dtype=torch.float32),
             nn.ReLU(),
         )
-        self.to_distances = _constant_at_first(nn.Conv2d(hidden, 3, 3, padding=1, dtype=torch.float32), -2.0)
+        self.to_distances = _constant_at_first(
+            nn.Conv2d(hidden, 3, 3, padding=1, dtype=torch.float32), -2.0
+        )
         if reading == "ranked" and self.to_distances.bias is not None:
             with torch.no_grad():
-                self.to_distances.bias[2] -= 1  # the deblurred image is the closest until something else is learned
+                self.to_distances.bias[2] -= (
+                    1  # the deblurred image is the closest until something else is learned
+                )
         if reading != "nearest":
             weights = 2 if reading == "affine" else 3
-            self.to_weights = _constant_at_first(nn.Conv2d(hidden, weights, 3, padding=1, dtype=torch.float32), 0.0)
+            self.to_weights = _constant_at_first(
+                nn.Conv2d(hidden, weights, 3, padding=1, dtype=torch.float32), 0.0
+            )
 
-    def forward(self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor) -> Approximation:
+    def forward(
+        self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor
+    ) -> Approximation:
         """Combine the candidates.
 
         Parameters
@@ -104,15 +117,23 @@ class OptimalApproximationModule(nn.Module):
             (batch, 1, y, x): local mean absolute deviation of the input, above zero.
         """
         if self.reading == "none":
-            weights = torch.zeros_like(torch.cat([candidate[:, :1] for candidate in candidates], dim=1))
+            weights = torch.zeros_like(
+                torch.cat([candidate[:, :1] for candidate in candidates], dim=1)
+            )
             weights[:, 2] = 1
             return Approximation(candidates[2], weights, torch.full_like(weights, torch.nan))
         features = self._seen(candidates, mean, contrast)
-        relative = self.to_distances(features if self._chooses else features.detach()).to(mean.dtype)
+        relative = self.to_distances(features if self._chooses else features.detach()).to(
+            mean.dtype
+        )
         weights = self._weights(features, relative if self._chooses else None, mean.dtype)
-        return Approximation(_mixed(weights, candidates), weights, relative.clamp(-12, 4).exp() * contrast)
+        return Approximation(
+            _mixed(weights, candidates), weights, relative.clamp(-12, 4).exp() * contrast
+        )
 
-    def passed(self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor) -> Tensor:
+    def passed(
+        self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor
+    ) -> Tensor:
         """The image of `forward` alone, without distances that nobody asks for."""
         if self.reading == "none":
             return candidates[2]
@@ -125,11 +146,17 @@ class OptimalApproximationModule(nn.Module):
         """Whether the weights come from the distances."""
         return self.reading in ("ranked", "nearest")
 
-    def _seen(self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor) -> Tensor:
-        return self.features(torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1))
+    def _seen(
+        self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor
+    ) -> Tensor:
+        return self.features(
+            torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1)
+        )
 
     def _weights(self, features: Tensor, relative: Tensor | None, dtype: torch.dtype) -> Tensor:
-        """(batch, 3, y, x), in the `dtype` of images; `relative` distances only where the reading chooses by them."""
+        """(batch, 3, y, x), in the `dtype` of images; `relative` distances only where the reading
+        chooses by them.
+        """
         if relative is None:
             free = self.to_weights(features).to(dtype)
             if self.reading == "softmax":
@@ -151,5 +178,7 @@ class OptimalApproximationModule(nn.Module):
 
 
 def _mixed(weights: Tensor, candidates: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    first, second, third = (weights[:, n : n + 1] * candidate for n, candidate in enumerate(candidates))
+    first, second, third = (
+        weights[:, n : n + 1] * candidate for n, candidate in enumerate(candidates)
+    )
     return first + second + third

@@ -1,9 +1,10 @@
-"""A last stage that gives a result fewer pixels: the mean over blocks, which is what a camera of larger pixels records.
+"""A last stage that gives a result fewer pixels: the mean over blocks, which is what a camera of
+larger pixels records.
 
-This is how a network that multiplies the pixels restores an image at its own ones. The image that the approximation
-module passes on lies on that grid as well and would take less time, but it is further from the truth: on validation
-images by 0.7 to 1 dB, and on microtubules that structured illumination has also seen by 0.3 dB
-(`benchmarks/same_pixels.py`).
+This is how a network that multiplies the pixels restores an image at its own ones. The image that
+the approximation module passes on lies on that grid as well and would take less time, but it is
+further from the truth: on validation images by 0.7 to 1 dB, and on microtubules that structured
+illumination has also seen by 0.3 dB (`benchmarks/same_pixels.py`).
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ NAME = "averaged output"
 
 
 def averaged(stages: Stages, factor: int) -> Stages:
-    """The same with so many pixels of the result for one of the image, carried out tile by tile like all stages.
+    """The same with so many pixels of the result for one of the image, carried out tile by tile
+    like all stages.
 
     Parameters
     ----------
     stages : Stages
-        Of a network whose result has a multiple of `factor` pixels for one of the image, along y and along x.
+        Of a network whose result has a multiple of `factor` pixels for one of the image, along y
+        and along x.
     factor : int
         How many there are to be; the network's own number leaves `stages` as they are.
 
@@ -59,7 +62,9 @@ def averaged_to(image: Tensor, width: int) -> Tensor:
 
 
 def _reach(output: Reach) -> tuple[Reach]:
-    """In whole pixels of the image, as that of the result: a block looks no farther than what is in it."""
+    """In whole pixels of the image, as that of the result: a block looks no farther than what is in
+    it.
+    """
     return (output,)
 
 

@@ -1,7 +1,8 @@
 """The layers that the three modules are made of.
 
-Every layer looks up before it works, so that a tile can be stopped, and tell how far it is, in the middle of the network.
-No layer adds a bias and none normalises, so each is positively homogeneous: twice the contrast in, twice the contrast out.
+Every layer looks up before it works, so that a tile can be stopped, and tell how far it is, in the
+middle of the network. No layer adds a bias and none normalises, so each is positively homogeneous:
+twice the contrast in, twice the contrast out.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from napari_mdeblurgan.stopping import look_up
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[None]:
-    """Switch mixed precision off: images keep all their bits; only the corrections to them are made in fewer."""
+    """Switch mixed precision off: images keep all their bits; only the corrections to them are made
+    in fewer.
+    """
     if x.is_meta:
         return nullcontext()
     return torch.autocast(x.device.type, enabled=False)
 
 
 def activate(x: Tensor, slope: float) -> Tensor:
-    """ReLU, or leaky ReLU where `slope`, the gradient below zero, is not 0; in inference mode `x` itself becomes that."""
+    """ReLU, or leaky ReLU where `slope`, the gradient below zero, is not 0; in inference mode `x`
+    itself becomes that.
+    """
     in_place = torch.is_inference_mode_enabled()
     return functional.leaky_relu(x, slope, in_place) if slope else functional.relu(x, in_place)
 
@@ -33,7 +38,9 @@ class Convolution(nn.Conv2d):
     """A "flat" convolution: centred, odd kernel, same size out, no bias."""
 
     def __init__(self, inputs: int, outputs: int, kernel_size: int = 3) -> None:
-        super().__init__(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False, dtype=torch.float32)
+        super().__init__(
+            inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False, dtype=torch.float32
+        )
         nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,7 +88,16 @@ class Upsampling(nn.ConvTranspose2d):
     """A 3×3 upsampling layer: transposed convolution of stride 2."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=False, dtype=torch.float32)
+        super().__init__(
+            inputs,
+            outputs,
+            3,
+            stride=2,
+            padding=1,
+            output_padding=1,
+            bias=False,
+            dtype=torch.float32,
+        )
         nn.init.normal_(self.weight, std=(2 / (2.25 * inputs)) ** 0.5)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -132,7 +148,9 @@ class LocalMean(Fixed):
         self.fill()
 
     def computed(self) -> Tensor:
-        offsets = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float32, device="cpu")
+        offsets = torch.tensor(
+            range(-self.radius, self.radius + 1), dtype=torch.float32, device="cpu"
+        )
         kernel = torch.exp(-0.5 * (offsets / self.sigma) ** 2)
         return (kernel / kernel.sum())[None, None]
 
@@ -141,7 +159,9 @@ class LocalMean(Fixed):
         with full_precision(x):
             planes = x.reshape(-1, 1, *x.shape[-2:])
             planes = functional.pad(planes, (r, r, r, r), mode="replicate")
-            planes = functional.conv2d(functional.conv2d(planes, kernel[..., None]), kernel[..., None, :])
+            planes = functional.conv2d(
+                functional.conv2d(planes, kernel[..., None]), kernel[..., None, :]
+            )
             return planes.reshape(x.shape)
 
     def reach(self, reach: Reach) -> Reach:
@@ -157,7 +177,9 @@ def cubic(distance: Tensor) -> Tensor:
 
 
 class BicubicUpsampling(Fixed):
-    """Bicubic enlargement by a whole factor as one convolution and a depth-to-space step; edges repeated."""
+    """Bicubic enlargement by a whole factor as one convolution and a depth-to-space step; edges
+    repeated.
+    """
 
     radius = 2
 
@@ -168,10 +190,14 @@ class BicubicUpsampling(Fixed):
 
     def computed(self) -> Tensor:
         factor = self.factor
-        phases = (torch.tensor(range(factor), dtype=torch.float64, device="cpu") + 0.5) / factor - 0.5
+        phases = (
+            torch.tensor(range(factor), dtype=torch.float64, device="cpu") + 0.5
+        ) / factor - 0.5
         taps = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float64, device="cpu")
         lines = cubic(phases[:, None] - taps[None, :])
-        kernel = (lines[:, None, :, None] * lines[None, :, None, :]).reshape(factor * factor, 1, 5, 5)
+        kernel = (lines[:, None, :, None] * lines[None, :, None, :]).reshape(
+            factor * factor, 1, 5, 5
+        )
         return kernel.float()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -180,7 +206,9 @@ class BicubicUpsampling(Fixed):
         with full_precision(x):
             planes = x.reshape(batch * channels, 1, height, width)
             planes = functional.pad(planes, (r, r, r, r), mode="replicate")
-            planes = functional.pixel_shuffle(functional.conv2d(planes, self.kernel.to(x.dtype)), self.factor)
+            planes = functional.pixel_shuffle(
+                functional.conv2d(planes, self.kernel.to(x.dtype)), self.factor
+            )
         return planes.reshape(batch, channels, height * self.factor, width * self.factor)
 
     def reach(self, reach: Reach) -> Reach:

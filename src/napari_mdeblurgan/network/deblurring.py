@@ -8,7 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mdeblurgan.network.blocks import Convolution, Pooling, ResidualBlock, Upsampling, activate
+from napari_mdeblurgan.network.blocks import (
+    Convolution,
+    Pooling,
+    ResidualBlock,
+    Upsampling,
+    activate,
+)
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage
 
@@ -27,10 +33,11 @@ class DeblurringModule(nn.Module):
 
     Notes
     -----
-    Encoder: one 5×5 convolution, residual blocks at full, 1/2, 1/4 and 1/8 size, learned pooling between them. Decoder:
-    three 3×3 upsampling layers with residual blocks at 1/4, 1/2 and full size. Skips pass a 3×3 convolution and are added.
-    Head: the bottleneck, the decoder's three maps and the map after the last skip, brought to 1/4 size, concatenated, and
-    taken back to full size by two upsampling layers (International Journal of Optics 2021, 6493130, section 2.1).
+    Encoder: one 5×5 convolution, residual blocks at full, 1/2, 1/4 and 1/8 size, learned pooling
+    between them. Decoder: three 3×3 upsampling layers with residual blocks at 1/4, 1/2 and full
+    size. Skips pass a 3×3 convolution and are added. Head: the bottleneck, the decoder's three maps
+    and the map after the last skip, brought to 1/4 size, concatenated, and taken back to full size
+    by two upsampling layers (International Journal of Optics 2021, 6493130, section 2.1).
     """
 
     downsampling = 8
@@ -40,8 +47,12 @@ class DeblurringModule(nn.Module):
         w, self.slope = width, slope
         self.first = Convolution(channels, w, 5)
         self.encoder = nn.ModuleList(ResidualBlock(w * 2**level, slope) for level in range(4))
-        self.pooling = nn.ModuleList(Pooling(w * 2**level, w * 2 ** (level + 1)) for level in range(3))
-        self.upsampling = nn.ModuleList(Upsampling(w * 2 ** (level + 1), w * 2**level) for level in range(3))
+        self.pooling = nn.ModuleList(
+            Pooling(w * 2**level, w * 2 ** (level + 1)) for level in range(3)
+        )
+        self.upsampling = nn.ModuleList(
+            Upsampling(w * 2 ** (level + 1), w * 2**level) for level in range(3)
+        )
         self.decoder = nn.ModuleList(ResidualBlock(w * 2**level, slope) for level in range(3))
         self.skips = nn.ModuleList(Convolution(w * 2**level, w * 2**level) for level in range(3))
         self.last_skip = Convolution(w, w)
@@ -81,30 +92,44 @@ class DeblurringModule(nn.Module):
         return correction, second
 
     def encode(self, contrast: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """At full size: the first features, what the skip at full size keeps, and what goes down to half size."""
+        """At full size: the first features, what the skip at full size keeps, and what goes down to
+        half size.
+        """
         first = activate(self.first(contrast), self.slope)
         kept = self.encoder[0](first)
         return first, kept, activate(self.pooling[0](kept), self.slope)
 
     def descend(self, half: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """From half size down: what the skips at half and at quarter size keep, and the bottleneck."""
+        """From half size down: what the skips at half and at quarter size keep,
+        and the bottleneck.
+        """
         kept_half = self.encoder[1](half)
         kept_quarter = self.encoder[2](activate(self.pooling[1](kept_half), self.slope))
-        return kept_half, kept_quarter, self.encoder[3](activate(self.pooling[2](kept_quarter), self.slope))
+        return (
+            kept_half,
+            kept_quarter,
+            self.encoder[3](activate(self.pooling[2](kept_quarter), self.slope)),
+        )
 
     def ascend(self, bottleneck: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """The decoder's map at quarter size, and the head's view of it and of the bottleneck."""
         (quarter,) = self.rise(2, bottleneck, kept)
-        deepest = functional.interpolate(self.from_bottleneck(bottleneck), scale_factor=2, mode="nearest")
+        deepest = functional.interpolate(
+            self.from_bottleneck(bottleneck), scale_factor=2, mode="nearest"
+        )
         return quarter, torch.cat([deepest, self.from_quarter(quarter)], dim=1)
 
     def rise(self, level: int, features: Tensor, kept: Tensor) -> tuple[Tensor]:
-        """The decoder's map of a level (0 for full size, 1 for half, 2 for quarter) from the coarser one and the skip."""
+        """The decoder's map of a level (0 for full size, 1 for half, 2 for quarter) from the
+        coarser one and the skip.
+        """
         features = activate(self.upsampling[level](features), self.slope)
         return (self.decoder[level](features + self.skips[level](kept)),)
 
     def decode(self, half: Tensor, first: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """At full size: the encoder-decoder's correction, and its two maps as the head sees them, at quarter size."""
+        """At full size: the encoder-decoder's correction, and its two maps as the head sees them,
+        at quarter size.
+        """
         (full,) = self.rise(0, half, kept)
         last = full + self.last_skip(first)
         fine = torch.cat([self.from_full(full), self.from_last(last)], dim=1)
@@ -114,20 +139,59 @@ class DeblurringModule(nn.Module):
         """The multi-scale head's correction."""
         scales = [coarse, self.from_half(half), fine]
         mixed = activate(self.mix(activate(torch.cat(scales, dim=1), self.slope)), self.slope)
-        return (self.head_to_image(activate(self.to_full(activate(self.to_half(mixed), self.slope)), self.slope)),)
+        return (
+            self.head_to_image(
+                activate(self.to_full(activate(self.to_half(mixed), self.slope)), self.slope)
+            ),
+        )
 
     def stages(self, contrast: str) -> list[Stage]:
-        """The module as stages, from the map called `contrast` to those called "first correction" and "second correction"."""
+        """The module as stages, from the map called `contrast` to those called "first correction"
+        and "second correction".
+        """
         kept: dict[str, float] = {"kept half": 2, "kept quarter": 4}
         return [
-            Stage(self.encode, self._encode_reach, (contrast,), {"first": 1, "kept": 1, "encoded": 2}, 2, 3),
-            Stage(self.descend, self._descend_reach, ("encoded",), kept | {"bottleneck": 8}, 8, 4),
-            Stage(self.ascend, self._ascend_reach, ("bottleneck", "kept quarter"), {"quarter": 4, "coarse": 4}, 8, 2),
-            Stage(partial(self.rise, 1), partial(self._rise_reach, 1), ("quarter", "kept half"), {"half": 2}, 4, 2.5),
             Stage(
-                self.decode, self._decode_reach, ("half", "first", "kept"), {"first correction": 1, "fine": 4}, 4, 4.5
+                self.encode,
+                self._encode_reach,
+                (contrast,),
+                {"first": 1, "kept": 1, "encoded": 2},
+                2,
+                3,
             ),
-            Stage(self.head, self._head_reach, ("coarse", "half", "fine"), {"second correction": 1}, 4, 2),
+            Stage(self.descend, self._descend_reach, ("encoded",), kept | {"bottleneck": 8}, 8, 4),
+            Stage(
+                self.ascend,
+                self._ascend_reach,
+                ("bottleneck", "kept quarter"),
+                {"quarter": 4, "coarse": 4},
+                8,
+                2,
+            ),
+            Stage(
+                partial(self.rise, 1),
+                partial(self._rise_reach, 1),
+                ("quarter", "kept half"),
+                {"half": 2},
+                4,
+                2.5,
+            ),
+            Stage(
+                self.decode,
+                self._decode_reach,
+                ("half", "first", "kept"),
+                {"first correction": 1, "fine": 4},
+                4,
+                4.5,
+            ),
+            Stage(
+                self.head,
+                self._head_reach,
+                ("coarse", "half", "fine"),
+                {"second correction": 1},
+                4,
+                2,
+            ),
         ]
 
     def _encode_reach(self, contrast: Reach) -> tuple[Reach, Reach, Reach]:
@@ -151,8 +215,14 @@ class DeblurringModule(nn.Module):
     def _decode_reach(self, half: Reach, first: Reach, kept: Reach) -> tuple[Reach, Reach]:
         (full,) = self._rise_reach(0, half, kept)
         last = full.joined(self.last_skip.reach(first))
-        return self.to_image.reach(last), self.from_full.reach(full).joined(self.from_last.reach(last))
+        return self.to_image.reach(last), self.from_full.reach(full).joined(
+            self.from_last.reach(last)
+        )
 
     def _head_reach(self, coarse: Reach, half: Reach, fine: Reach) -> tuple[Reach]:
         scales = coarse.joined(self.from_half.reach(half), fine)
-        return (self.head_to_image.reach(self.to_full.reach(self.to_half.reach(self.mix.reach(scales)))),)
+        return (
+            self.head_to_image.reach(
+                self.to_full.reach(self.to_half.reach(self.mix.reach(scales)))
+            ),
+        )

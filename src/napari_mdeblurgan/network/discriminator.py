@@ -15,15 +15,16 @@ CONTRAST_FLOOR = 0.02  # of the range: some 18 times the rounding error of 8 bit
 
 
 class Discriminator(nn.Module):
-    """Like VGG: 3×3 convolutions, every second one strided, feature maps doubling; global average pooling, one dense layer.
+    """Like VGG: 3×3 convolutions, every second one strided, feature maps doubling; global average
+    pooling, one dense layer.
 
     Parameters
     ----------
     channels : {1, 3}
         Channels of the image.
     width : int
-        Feature maps of the first of four stages; the last has 8 times as many. 64 is as in the networks it is modelled on, 24 is
-        enough for a small generator and quick on a CPU.
+        Feature maps of the first of four stages; the last has 8 times as many. 64 is as in the
+        networks it is modelled on, 24 is enough for a small generator and quick on a CPU.
 
     Attributes
     ----------
@@ -32,11 +33,12 @@ class Discriminator(nn.Module):
 
     Notes
     -----
-    An image is judged less the mean of each channel, over its standard deviation, so that neither brightness nor exposure can
-    give it away, and a dim patch is judged like a bright one. The standard deviation has a floor, far below which there is only
-    rounding to be told apart.
+    An image is judged less the mean of each channel, over its standard deviation, so that neither
+    brightness nor exposure can give it away, and a dim patch is judged like a bright one. The
+    standard deviation has a floor, far below which there is only rounding to be told apart.
 
-    There is no batch norm: the batches are small, and a judgement must not depend on which other images are in the batch.
+    There is no batch norm: the batches are small, and a judgement must not depend on which other
+    images are in the batch.
     """
 
     smallest = 2**STAGES
@@ -53,7 +55,9 @@ class Discriminator(nn.Module):
         self.dense = nn.Linear(widths[-1], 1, dtype=torch.float32)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits that the images are real: (batch, channels, y, x), range 1, y and x at least 16, to (batch,)."""
+        """Logits that the images are real: (batch, channels, y, x), range 1, y and x at least 16,
+        to (batch,).
+        """
         return self.judge(self.features(image))
 
     def probability(self, image: Tensor) -> Tensor:
@@ -61,10 +65,17 @@ class Discriminator(nn.Module):
         return self(image).sigmoid()
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """The feature maps at the end of each stage, at 1/2, 1/4, 1/8 and 1/16 of the image's size."""
-        if image.ndim != 4 or image.shape[1] != self.channels or min(image.shape[-2:]) < self.smallest:
+        """The feature maps at the end of each stage, at 1/2, 1/4, 1/8 and 1/16
+        of the image's size.
+        """
+        if (
+            image.ndim != 4
+            or image.shape[1] != self.channels
+            or min(image.shape[-2:]) < self.smallest
+        ):
             raise ValueError(
-                f"expected (batch, {self.channels}, y, x) with y and x at least {self.smallest}, got {tuple(image.shape)}"
+                f"expected (batch, {self.channels}, y, x) with y and x at least {self.smallest}, "
+                f"got {tuple(image.shape)}"
             )
         maps = _standardised(image)
         found = []
@@ -80,7 +91,9 @@ class Discriminator(nn.Module):
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Gradients pass through `network` but none are kept for its weights: for the generator's step past the discriminator."""
+    """Gradients pass through `network` but none are kept for its weights: for the generator's step
+    past the discriminator.
+    """
     before = [weights.requires_grad for weights in network.parameters()]
     network.requires_grad_(False)
     try:

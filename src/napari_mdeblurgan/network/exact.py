@@ -1,7 +1,8 @@
 """Real numbers of 32 bits are computed as such, whatever the process was told to do with them.
 
-How exact products are, and which of its algorithms cuDNN takes, is settled for the whole process; torch knows no setting for
-a part of it. So it is set while a network works, a tile or a training step at a time, and put back when the last has ended.
+How exact products are, and which of its algorithms cuDNN takes, is settled for the whole process;
+torch knows no setting for a part of it. So it is set while a network works, a tile or a training
+step at a time, and put back when the last has ended.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Any
 
 import torch
 
-EXACT = ("none", "ieee")  # settings of a precision by which nothing is rounded; "none" asks the next above
+EXACT = (
+    "none",
+    "ieee",
+)  # settings of a precision by which nothing is rounded; "none" asks the next above
 
 
 @dataclass
@@ -38,12 +42,16 @@ class _Work:
     ours: dict[str, Any] = field(default_factory=dict)
 
 
-_WORK: dict[int, _Work] = {}  # by process: a child of a fork knows nothing of the threads that held a lock
+_WORK: dict[
+    int, _Work
+] = {}  # by process: a child of a fork knows nothing of the threads that held a lock
 
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Compute float32 exactly; for functions that run to their end, not for generators that wait."""
+    """Compute float32 exactly; for functions that run to their end, not for
+    generators that wait.
+    """
     work = _WORK.setdefault(os.getpid(), _Work())
     with work.lock:
         if not work.count:
@@ -56,7 +64,9 @@ def exact_float32() -> Iterator[None]:
     finally:
         with work.lock:
             work.count -= 1
-            if not work.count and _settings() == work.ours:  # else somebody has set others meanwhile
+            if (
+                not work.count and _settings() == work.ours
+            ):  # else somebody has set others meanwhile
                 _put_back(work.before)
 
 
@@ -72,7 +82,8 @@ def _parts() -> dict[str, Any]:
 def _settings() -> dict[str, Any]:
     found = {name: part.fp32_precision for name, part in _parts().items()}
     found |= {"benchmark": torch.backends.cudnn.benchmark, "cudnn": torch.backends.cudnn.enabled}
-    try:  # torch refuses to tell where somebody has used both its old names for settings and its new ones
+    # torch refuses to tell where somebody has used both its old names for settings and its new ones
+    try:
         found["matmul"] = torch.get_float32_matmul_precision()
         found["tf32"] = torch.backends.cudnn.allow_tf32
     except RuntimeError:
@@ -92,7 +103,10 @@ def _make_exact(before: dict[str, Any]) -> None:
 
 
 def _put_back(before: dict[str, Any]) -> None:
-    torch.backends.cudnn.benchmark, torch.backends.cudnn.enabled = before["benchmark"], before["cudnn"]
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.enabled = (
+        before["benchmark"],
+        before["cudnn"],
+    )
     if before.get("matmul", "highest") != "highest":
         torch.set_float32_matmul_precision(before["matmul"])
     if before.get("tf32", False):

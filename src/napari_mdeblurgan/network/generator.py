@@ -33,19 +33,25 @@ class Generator(Network):
     approximation : str
         Reading of the optimal approximation module, see `OptimalApproximationModule`.
     slope : float
-        Of the activations below zero; 0 makes them plain ReLUs, behind which layers without bias can fall silent for good.
+        Of the activations below zero; 0 makes them plain ReLUs, behind which layers without bias
+        can fall silent for good.
 
     Notes
     -----
-    Every module corrects an image, and every correction is made from the image less its local mean by layers without bias.
-    Hence a flat area stays exactly as it is, adding a constant to the image adds it to the output, and an untrained network
-    is bicubic enlargement.
+    Every module corrects an image, and every correction is made from the image less its local mean
+    by layers without bias. Hence a flat area stays exactly as it is, adding a constant to the image
+    adds it to the output, and an untrained network is bicubic enlargement.
     """
 
     name, family = "m-deblurgan", "m-deblurgan"
 
     def __init__(
-        self, channels: int = 1, scale: int = 2, width: int = 16, approximation: str = "affine", slope: float = 0.1
+        self,
+        channels: int = 1,
+        scale: int = 2,
+        width: int = 16,
+        approximation: str = "affine",
+        slope: float = 0.1,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
@@ -75,12 +81,19 @@ class Generator(Network):
     @property
     def described(self) -> str:
         reading = self.approximation.reading
-        passed = f"optimal approximation “{reading}”" if self.explains else "without optimal approximation"
+        passed = (
+            f"optimal approximation “{reading}”"
+            if self.explains
+            else "without optimal approximation"
+        )
         return f"M-Deblurgan of width {self.width}, {passed}"
 
     @property
     def parts(self) -> dict[str, tuple[nn.Module, ...]]:
-        return {"super-resolution": (self.super_resolution,), "deblurring": (self.deblurring, self.approximation)}
+        return {
+            "super-resolution": (self.super_resolution,),
+            "deblurring": (self.deblurring, self.approximation),
+        }
 
     @property
     def stages(self) -> Stages:
@@ -98,10 +111,17 @@ class Generator(Network):
         corrections, step = ("first correction", "second correction"), 1 / self.scale
         return Stages(
             (
-                Stage(self._look, self._look_reach, ("image",), {"mean": 1, "detail": 1, "contrast": 1}),
+                Stage(
+                    self._look,
+                    self._look_reach,
+                    ("image",),
+                    {"mean": 1, "detail": 1, "contrast": 1},
+                ),
                 *self.deblurring.stages("detail"),
                 Stage(choose, choose_reach, ("image", "mean", "contrast", *corrections), chosen),
-                Stage(self._enlarge, self._enlarge_reach, ("passed", "mean"), {"output": step}, cost=9),
+                Stage(
+                    self._enlarge, self._enlarge_reach, ("passed", "mean"), {"output": step}, cost=9
+                ),
             )
         )
 
@@ -113,19 +133,27 @@ class Generator(Network):
         deblurred = encoder_decoder + second.to(image.dtype)
         passed = self.approximation((image, encoder_decoder, deblurred), mean, contrast)
         output = self.super_resolution(passed.image, passed.image - mean)
-        return Restoration(output, encoder_decoder, deblurred, passed.image, passed.weights, passed.distances)
+        return Restoration(
+            output, encoder_decoder, deblurred, passed.image, passed.weights, passed.distances
+        )
 
     def _look(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The local mean, what differs from it, and how much that is on average."""
         mean = self.local_mean(image)
         detail = image - mean
-        return mean, detail, self.local_mean(detail.abs().mean(dim=1, keepdim=True)) + CONTRAST_FLOOR
+        return (
+            mean,
+            detail,
+            self.local_mean(detail.abs().mean(dim=1, keepdim=True)) + CONTRAST_FLOOR,
+        )
 
     def _look_reach(self, image: Reach) -> tuple[Reach, Reach, Reach]:
         mean = self.local_mean.reach(image)
         return mean, mean, self.local_mean.reach(mean)
 
-    def _pass_on(self, image: Tensor, mean: Tensor, contrast: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor]:
+    def _pass_on(
+        self, image: Tensor, mean: Tensor, contrast: Tensor, first: Tensor, second: Tensor
+    ) -> tuple[Tensor]:
         encoder_decoder = image + first.to(image.dtype)
         deblurred = encoder_decoder + second.to(image.dtype)
         return (self.approximation.passed((image, encoder_decoder, deblurred), mean, contrast),)

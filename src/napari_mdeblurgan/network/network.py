@@ -18,9 +18,11 @@ class Restoration(NamedTuple):
     output : Tensor
         (batch, channels, scale · y, scale · x).
     encoder_decoder, deblurred, approximated : Tensor
-        (batch, channels, y, x): the two sharpened candidates, and the image that super-resolution started from.
+        (batch, channels, y, x): the two sharpened candidates, and the image that super-resolution
+        started from.
     weights, distances : Tensor
-        (batch, 3, y, x): see `Approximation`; candidates are the input, the encoder-decoder's and the deblurred image.
+        (batch, 3, y, x): see `Approximation`; candidates are the input, the encoder-decoder's and
+        the deblurred image.
     """
 
     output: Tensor
@@ -34,7 +36,8 @@ class Restoration(NamedTuple):
 class Network(nn.Module):
     """A network that restores images: fully convolutional, with a finite and known receptive field.
 
-    One is made from keywords, those of its `architecture`, and is registered with `registry.register`.
+    One is made from keywords, those of its `architecture`, and is registered with
+    `registry.register`.
 
     Attributes
     ----------
@@ -45,8 +48,8 @@ class Network(nn.Module):
     family : str
         What models of this kind are compared as.
     channels, scale, width : int
-        Channels of the image; how many times the pixel density grows along y and x; feature maps at full size, by which the
-        memory that a tile takes is estimated.
+        Channels of the image; how many times the pixel density grows along y and x; feature maps at
+        full size, by which the memory that a tile takes is estimated.
     downsampling : int
         Sizes along y and x must be multiples of this, and tiles must start on multiples of it.
     """
@@ -61,7 +64,9 @@ class Network(nn.Module):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        """What `build_generator` needs to make a network of this shape: `name`, `channels`, `scale`, `width`, and its own."""
+        """What `build_generator` needs to make a network of this shape: `name`, `channels`,
+        `scale`, `width`, and its own.
+        """
         raise NotImplementedError
 
     @property
@@ -76,12 +81,16 @@ class Network(nn.Module):
 
     @property
     def explains(self) -> bool:
-        """Whether it chooses between candidates, so that `explained_stages` has something to tell."""
+        """Whether it chooses between candidates, so that `explained_stages` has
+        something to tell.
+        """
         return False
 
     @property
     def explained_stages(self) -> Stages:
-        """The stages with one more map, called "explanation": the three weights and the three distances, see `Restoration`."""
+        """The stages with one more map, called "explanation": the three weights and the three
+        distances, see `Restoration`.
+        """
         raise NotImplementedError
 
     @property
@@ -96,15 +105,21 @@ class Network(nn.Module):
 
     @property
     def halo(self) -> int:
-        """Pixels that a tile needs around it: the receptive field's radius, rounded up to a multiple of `downsampling`."""
+        """Pixels that a tile needs around it: the receptive field's radius, rounded up to a
+        multiple of `downsampling`.
+        """
         return -(-self.reach.radius // self.downsampling) * self.downsampling
 
     def forward(self, image: Tensor) -> Tensor:
-        """Restore `image`, (batch, channels, y, x) with y and x multiples of 8, to (batch, channels, scale · y, scale · x)."""
+        """Restore `image`, (batch, channels, y, x) with y and x multiples of 8, to (batch,
+        channels, scale · y, scale · x).
+        """
         return self.explain(image).output
 
     def explain(self, image: Tensor) -> Restoration:
-        """As `forward`, with the intermediate images, the weights of the candidates and their estimated distances."""
+        """As `forward`, with the intermediate images, the weights of the candidates and their
+        estimated distances.
+        """
         raise NotImplementedError
 
     def check(self, image: Tensor) -> None:
@@ -112,4 +127,6 @@ class Network(nn.Module):
         if image.ndim != 4 or image.shape[1] != self.channels:
             raise ValueError(f"expected (batch, {self.channels}, y, x), got {tuple(image.shape)}")
         if image.shape[-2] % self.downsampling or image.shape[-1] % self.downsampling:
-            raise ValueError(f"y and x must be multiples of {self.downsampling}, got {tuple(image.shape[-2:])}")
+            raise ValueError(
+                f"y and x must be multiples of {self.downsampling}, got {tuple(image.shape[-2:])}"
+            )

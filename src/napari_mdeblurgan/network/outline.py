@@ -1,4 +1,6 @@
-"""A network's shape without its weights: nothing is allocated, drawn by chance or imported for it."""
+"""A network's shape without its weights: nothing is allocated, drawn by chance
+or imported for it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ INITIALISING = {"kaiming_normal_", "kaiming_uniform_", "normal_", "uniform_", "z
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves tensors as they are where they would be filled: on no device at all, torch would import its compiler for that."""
+    """Leaves tensors as they are where they would be filled: on no device at all, torch would
+    import its compiler for that.
+    """
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -26,7 +30,9 @@ class _Unfilled(TorchFunctionMode):
 
 
 class _Plainly(TorchFunctionMode):
-    """Allocates by shape and type what is to be like a tensor of no device: torch would import its compiler for that, 0.4 s."""
+    """Allocates by shape and type what is to be like a tensor of no device: torch would import its
+    compiler for that, 0.4 s.
+    """
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None

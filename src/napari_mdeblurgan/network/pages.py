@@ -1,8 +1,9 @@
 """Memory of their own for maps that outlive many others.
 
-A network makes and frees a hundred maps for every tile. Where a few stay in between them, the C library finds the gaps too
-small for maps of the next size and takes more and more from the system: half as much again, and how much depends on the sizes
-of the tiles. So what stays gets pages of its own, which go back to the system once nobody needs them.
+A network makes and frees a hundred maps for every tile. Where a few stay in between them, the C
+library finds the gaps too small for maps of the next size and takes more and more from the system:
+half as much again, and how much depends on the sizes of the tiles. So what stays gets pages of its
+own, which go back to the system once nobody needs them.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def empty_map(shape: Sequence[int], like: Tensor) -> Tensor:
     batch, features, height, width = shape
     size = math.prod(shape) * like.dtype.itemsize
     if like.device.type != "cpu" or size < WORTHWHILE_BYTES:
-        return torch.empty(*shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last)
+        return torch.empty(
+            *shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+        )
     try:
         pages = (
             mmap.mmap(-1, size)
@@ -50,4 +53,8 @@ def empty_map(shape: Sequence[int], like: Tensor) -> Tensor:
         )
     except (OSError, OverflowError) as error:
         raise MemoryError(f"There is no memory for a map of {size:,} bytes.") from error
-    return torch.frombuffer(pages, dtype=like.dtype).view(batch, height, width, features).permute(0, 3, 1, 2)
+    return (
+        torch.frombuffer(pages, dtype=like.dtype)
+        .view(batch, height, width, features)
+        .permute(0, 3, 1, 2)
+    )

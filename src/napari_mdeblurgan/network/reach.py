@@ -1,8 +1,9 @@
 """How far a pixel of the output looks into the input: receptive-field arithmetic.
 
-A ``Reach`` is carried through the layers in the order in which the data flows, and every layer says how it widens it.
-Lengths are in pixels of the network's input. A feature at index ``i`` of a grid with stride ``s`` is said to sit at input
-pixel ``i * s``; its reach is how far left and right of that pixel the input can still change it.
+A ``Reach`` is carried through the layers in the order in which the data flows, and every layer says
+how it widens it. Lengths are in pixels of the network's input. A feature at index ``i`` of a grid
+with stride ``s`` is said to sit at input pixel ``i * s``; its reach is how far left and right of
+that pixel the input can still change it.
 """
 
 from __future__ import annotations
@@ -36,12 +37,16 @@ class Reach:
         return Reach(self.left, self.right + self.stride * (factor - 1), self.stride * factor)
 
     def upsampled(self) -> Reach:
-        """After a 3-tap transposed convolution of stride 2: an odd output lies between two inputs."""
+        """After a 3-tap transposed convolution of stride 2: an odd output lies
+        between two inputs.
+        """
         fine = self.stride // 2
         return Reach(self.left + fine, self.right + fine, fine)
 
     def repeated(self, factor: int) -> Reach:
-        """After nearest-neighbour repetition: the last copy looks back to where the feature sits."""
+        """After nearest-neighbour repetition: the last copy looks back to where
+        the feature sits.
+        """
         fine = self.stride // factor
         return Reach(self.left + self.stride - fine, self.right, fine)
 

@@ -1,4 +1,6 @@
-"""Which networks there are: one line for each, and one file of its own, with a subclass of `Network`."""
+"""Which networks there are: one line for each, and one file of its own, with a subclass of
+`Network`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ _networks: dict[str, type[Network]] = {kind.name: kind for kind in (Generator, U
 
 
 def register(kind: type[Network]) -> None:
-    """Know a further network from now on: models of it are loaded, restore, and are trained, fine-tuned and compared.
+    """Know a further network from now on: models of it are loaded, restore, and are trained,
+    fine-tuned and compared.
 
     Raises
     ------

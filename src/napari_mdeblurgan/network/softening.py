@@ -1,7 +1,9 @@
-"""A last stage that makes a result as soft as an objective would: a Gaussian blur behind the network.
+"""A last stage that makes a result as soft as an objective would: a Gaussian blur behind the
+network.
 
-No objective delivers an image that is sharp to the pixel. The Gaussian closest to the point-spread function in focus has a
-standard deviation of 0.21 λ / NA (B. Zhang, J. Zerubia, J.-C. Olivo-Marin, Applied Optics 46, 1819, 2007).
+No objective delivers an image that is sharp to the pixel. The Gaussian closest to the point-spread
+function in focus has a standard deviation of 0.21 λ / NA (B. Zhang, J. Zerubia, J.-C. Olivo-Marin,
+Applied Optics 46, 1819, 2007).
 """
 
 from __future__ import annotations
@@ -56,7 +58,9 @@ def _blurred(image: Tensor, softness: float) -> tuple[Tensor]:
 
 
 def _along(image: Tensor, kernel: Sequence[float], axis: int) -> Tensor:
-    """Blurred along an axis, which loses its edges; a sum of shifted images, as convolutions of one channel are slow on CPUs."""
+    """Blurred along an axis, which loses its edges; a sum of shifted images, as convolutions of one
+    channel are slow on CPUs.
+    """
     radius = len(kernel) - 1
     length = image.shape[axis] - 2 * radius
     found = image.narrow(axis, radius, length) * kernel[0]

@@ -1,11 +1,13 @@
 """A network as stages that are carried out only where it matters.
 
-A tile is read with a wide halo, for the coarse levels of the encoder look far. What follows looks less far: the last stage
-needs a few pixels around what is wanted, the one before it a few more. So each stage says which maps it makes of which, and
-how far it looks; from that follows, from the end to the beginning, where every map is needed, and no more is computed.
-Stages that do not look far are carried out in blocks, so that no map is large but those which later stages wait for.
+A tile is read with a wide halo, for the coarse levels of the encoder look far. What follows looks
+less far: the last stage needs a few pixels around what is wanted, the one before it a few more. So
+each stage says which maps it makes of which, and how far it looks; from that follows, from the end
+to the beginning, where every map is needed, and no more is computed. Stages that do not look far
+are carried out in blocks, so that no map is large but those which later stages wait for.
 
-Places are given in pixels of the network's input: the feature at index ``i`` of a map of stride ``s`` is at ``i * s``.
+Places are given in pixels of the network's input: the feature at index ``i`` of a map of stride
+``s`` is at ``i * s``.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from napari_mdeblurgan.stopping import portion
 
 Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
-FAR = 1 / 16  # a stage that looks farther than this part of a block's edge is carried out in one piece
+FAR = (
+    1 / 16
+)  # a stage that looks farther than this part of a block's edge is carried out in one piece
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,21 @@ class Stage:
     Attributes
     ----------
     run : callable
-        From maps, (batch, features, y, x) each, of the same place, to a tuple of maps of that place. What it takes to be
-        beyond the edges spoils no more than its reach.
+        From maps, (batch, features, y, x) each, of the same place, to a tuple of maps of that
+        place. What it takes to be beyond the edges spoils no more than its reach.
     reach : callable
-        The same for receptive fields: from the `Reach` of each map that goes in to that of each that comes out.
+        The same for receptive fields: from the `Reach` of each map that goes in to that of each
+        that comes out.
     inputs : tuple of str
         Names of the maps that go in; the network's own input is called "image".
     outputs : dict of str to float
-        Names of the maps that come out, with their stride; below 1 for what is finer than the network's input.
+        Names of the maps that come out, with their stride; below 1 for what is finer than the
+        network's input.
     grid : int
         The places that it is given start and end on multiples of this.
     cost : float
-        About how long it takes for a place, in a unit of the network's own: by this it is told how far the work is.
+        About how long it takes for a place, in a unit of the network's own: by this it is told how
+        far the work is.
     """
 
     run: Callable[..., tuple[Tensor, ...]]
@@ -55,14 +62,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stages:
-    """All of a network, in an order in which it can be carried out; the last map is what it is for."""
+    """All of a network, in an order in which it can be carried out; the last
+    map is what it is for.
+    """
 
     stages: Sequence[Stage]
 
     @property
     def strides(self) -> dict[str, float]:
         """Of all maps, by name."""
-        return {"image": 1.0} | {name: stride for stage in self.stages for name, stride in stage.outputs.items()}
+        return {"image": 1.0} | {
+            name: stride for stage in self.stages for name, stride in stage.outputs.items()
+        }
 
     @property
     def result(self) -> str:
@@ -85,7 +96,9 @@ class Stages:
         return -(-max(reach.radius for reach in made) // stage.grid) * stage.grid
 
     def needed(self, wanted: Mapping[str, Spans], shape: tuple[int, int]) -> dict[str, Spans]:
-        """Where each map is needed for the places that are wanted of some, in an image of `shape` pixels."""
+        """Where each map is needed for the places that are wanted of some, in an image of `shape`
+        pixels.
+        """
         spans = dict(wanted)
         for stage in reversed(self.stages):
             made = [spans[name] for name in stage.outputs if name in spans]
@@ -96,10 +109,14 @@ class Stages:
         return spans
 
     def run(self, image: Tensor, wanted: Spans, edge: int | None = None) -> Tensor:
-        """The place `wanted` of the last map, as it would be if the whole image went through all stages; see `maps`."""
+        """The place `wanted` of the last map, as it would be if the whole image went through all
+        stages; see `maps`.
+        """
         return self.maps(image, {self.result: wanted}, edge)[self.result]
 
-    def maps(self, image: Tensor, wanted: Mapping[str, Spans], edge: int | None = None) -> dict[str, Tensor]:
+    def maps(
+        self, image: Tensor, wanted: Mapping[str, Spans], edge: int | None = None
+    ) -> dict[str, Tensor]:
         """Places of some maps, as they would be if the whole image went through all stages.
 
         Parameters
@@ -109,14 +126,16 @@ class Stages:
         wanted : mapping of str to ((int, int), (int, int))
             By name of the map: start and stop along y and x, in pixels of the image.
         edge : int, optional
-            Edge of a block, about, in pixels of the image, at stages of its resolution; without it, every stage is carried
-            out in one piece.
+            Edge of a block, about, in pixels of the image, at stages of its resolution; without it,
+            every stage is carried out in one piece.
         """
         shape, strides = (image.shape[-2], image.shape[-1]), self.strides
         places = self.needed(wanted, shape)
         maps = {"image": image}
         places["image"] = (0, shape[0]), (0, shape[1])
-        total = sum(stage.cost for stage in self.stages if not places.keys().isdisjoint(stage.outputs))
+        total = sum(
+            stage.cost for stage in self.stages if not places.keys().isdisjoint(stage.outputs)
+        )
         spent = 0.0
         for position, stage in enumerate(self.stages):
             margin, asked = self.margin(stage), [name for name in stage.outputs if name in places]
@@ -131,7 +150,9 @@ class Stages:
             cost = stage.cost / len(blocks)
             for block in blocks:
                 around = _around(block, margin, stage.grid, shape)
-                given = [_part(maps[name], places[name], around, strides[name]) for name in stage.inputs]
+                given = [
+                    _part(maps[name], places[name], around, strides[name]) for name in stage.inputs
+                ]
                 with portion(spent / total, (spent + cost) / total):
                     made = dict(zip(stage.outputs, stage.run(*given), strict=True))
                 spent += cost
@@ -140,7 +161,9 @@ class Stages:
                     if common is not None:
                         part = _part(made[name], around, common, strides[name])
                         _keep(maps, name, part, common, places[name], strides[name])
-            later = {name for each in self.stages[position + 1 :] for name in each.inputs} | set(wanted)
+            later = {name for each in self.stages[position + 1 :] for name in each.inputs} | set(
+                wanted
+            )
             maps = {name: values for name, values in maps.items() if name in later}
         return {name: maps[name] for name in wanted}
 
@@ -169,7 +192,9 @@ def _common(one: Spans, other: Spans) -> Spans | None:
 
 
 def _blocks(spans: Spans, edge: int | None, grid: int) -> Iterator[Spans]:
-    """A place cut into blocks of one size, for which kernels are made once; the last of a row may overlap the one before."""
+    """A place cut into blocks of one size, for which kernels are made once; the last of a row may
+    overlap the one before.
+    """
     cuts = []
     for start, stop in spans:
         pieces = 1 if edge is None else max(1, round((stop - start) / edge))
@@ -192,7 +217,9 @@ def _part(values: Tensor, origin: Spans, spans: Spans, stride: float) -> Tensor:
     return values[(..., *_slices(spans, origin, stride))]
 
 
-def _keep(maps: dict[str, Tensor], name: str, part: Tensor, spans: Spans, place: Spans, stride: float) -> None:
+def _keep(
+    maps: dict[str, Tensor], name: str, part: Tensor, spans: Spans, place: Spans, stride: float
+) -> None:
     """Put a part of a map, that lies at `spans`, into the map, that is to fill `place`."""
     if spans == place:
         maps[name] = part

@@ -1,4 +1,6 @@
-"""The super-resolution module: three convolutions, trainable sub-pixel layers, a last convolution, a global skip."""
+"""The super-resolution module: three convolutions, trainable sub-pixel layers, a last convolution,
+a global skip.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mdeblurgan.network.blocks import BicubicUpsampling, Convolution, SubPixelUpsampling, activate
+from napari_mdeblurgan.network.blocks import (
+    BicubicUpsampling,
+    Convolution,
+    SubPixelUpsampling,
+    activate,
+)
 from napari_mdeblurgan.network.reach import Reach
 
 
@@ -22,7 +29,8 @@ class SuperResolutionModule(nn.Module):
     width : int
         Feature maps of the network; the module works with twice as many.
     scale : {2, 4}
-        Pixels of the output for one of the input, along y and along x; one sub-pixel layer for 2, two for 4.
+        Pixels of the output for one of the input, along y and along x; one sub-pixel layer for 2,
+        two for 4.
     slope : float
         Of the activations below zero.
     """
@@ -34,16 +42,24 @@ class SuperResolutionModule(nn.Module):
         self.slope = slope
         features = 2 * width
         self.convolutions = nn.ModuleList(
-            [Convolution(channels, features), Convolution(features, features), Convolution(features, features)]
+            [
+                Convolution(channels, features),
+                Convolution(features, features),
+                Convolution(features, features),
+            ]
         )
         steps = [features] + [width] * (scale // 2)
-        self.sub_pixel = nn.ModuleList(SubPixelUpsampling(*pair, slope) for pair in itertools.pairwise(steps))
+        self.sub_pixel = nn.ModuleList(
+            SubPixelUpsampling(*pair, slope) for pair in itertools.pairwise(steps)
+        )
         self.last = Convolution(width, channels)
         nn.init.zeros_(self.last.weight)
         self.enlarge = BicubicUpsampling(scale)
 
     def forward(self, image: Tensor, contrast: Tensor) -> Tensor:
-        """Enlarge `image`, (batch, channels, y, x); `contrast` is the same less the local mean of the input."""
+        """Enlarge `image`, (batch, channels, y, x); `contrast` is the same less the local mean of
+        the input.
+        """
         features = contrast
         for convolution in self.convolutions:
             features = activate(convolution(features), self.slope)
@@ -54,9 +70,10 @@ class SuperResolutionModule(nn.Module):
     def folded(self, image: Tensor, contrast: Tensor) -> Tensor:
         """The same, faster: the last convolution comes before the pixels are shuffled, not after.
 
-        On the coarser grid it has a feature for every pixel of a block of 2 × 2 and sees all those that went into it, so there
-        are four times as many weights of which three quarters are zero; but shuffling is dear for many features and cheap
-        for few, and processors and GPUs are bad at convolutions with a single feature at the end.
+        On the coarser grid it has a feature for every pixel of a block of 2 × 2 and sees all those
+        that went into it, so there are four times as many weights of which three quarters are zero;
+        but shuffling is dear for many features and cheap for few, and processors and GPUs are bad
+        at convolutions with a single feature at the end.
         """
         features = contrast
         for convolution in self.convolutions:
@@ -64,7 +81,9 @@ class SuperResolutionModule(nn.Module):
         for layer in self.sub_pixel[:-1]:
             features = layer(features)
         features = activate(self.sub_pixel[-1].convolution(features), self.slope)
-        correction = functional.pixel_shuffle(functional.conv2d(features, self._folded_weight(), padding=1), 2)
+        correction = functional.pixel_shuffle(
+            functional.conv2d(features, self._folded_weight(), padding=1), 2
+        )
         return self.enlarge(image) + correction.to(image.dtype)
 
     def _folded_weight(self) -> Tensor:

@@ -1,6 +1,7 @@
 """U-Net + SR: a plain U-Net for deblurring and a super-resolution network, one after the other.
 
-It is what the paper compares M-Deblurgan with, made to be trained, stored and run like a generator of ours.
+It is what the paper compares M-Deblurgan with, made to be trained, stored and run like a generator
+of ours.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class TwoConvolutions(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         first, second = (
-            nn.Conv2d(features, outputs, 3, padding=1, dtype=torch.float32) for features in (inputs, outputs)
+            nn.Conv2d(features, outputs, 3, padding=1, dtype=torch.float32)
+            for features in (inputs, outputs)
         )
         for layer in (first, second):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -44,7 +46,8 @@ class TwoConvolutions(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """The U-Net of Ronneberger et al. (2015) with four levels and padded convolutions; it gives a correction to the image.
+    """The U-Net of Ronneberger et al. (2015) with four levels and padded convolutions; it gives a
+    correction to the image.
 
     Parameters
     ----------
@@ -59,7 +62,9 @@ class UNet(nn.Module):
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(LEVELS)]
-        self.down = nn.ModuleList(TwoConvolutions(*pair) for pair in zip([channels, *widths[:-1]], widths, strict=True))
+        self.down = nn.ModuleList(
+            TwoConvolutions(*pair) for pair in zip([channels, *widths[:-1]], widths, strict=True)
+        )
         self.upsampling = nn.ModuleList(
             nn.ConvTranspose2d(2 * w, w, 2, stride=2, dtype=torch.float32) for w in widths[:-1]
         )
@@ -75,7 +80,9 @@ class UNet(nn.Module):
             features = block(functional.max_pool2d(features, 2) if level else features)
             kept.append(features)
         for level in reversed(range(LEVELS - 1)):
-            features = self.up[level](torch.cat([self.upsampling[level](features), kept[level]], dim=1))
+            features = self.up[level](
+                torch.cat([self.upsampling[level](features), kept[level]], dim=1)
+            )
         return self.to_image(features)
 
     def reach(self, reach: Reach) -> Reach:
@@ -89,7 +96,8 @@ class UNet(nn.Module):
 
 
 class UNetSuperResolution(Network):
-    """A U-Net and M-Deblurgan's super-resolution module in series: the second sees only the first one's image.
+    """A U-Net and M-Deblurgan's super-resolution module in series: the second sees only the first
+    one's image.
 
     Parameters
     ----------
@@ -98,13 +106,13 @@ class UNetSuperResolution(Network):
     scale : {2, 4}
         How many times the pixel density grows along y and x.
     width : int
-        Feature maps of the U-Net at full size. The super-resolution module is as wide as that of a generator of half this
-        width, which at the default is the default generator's.
+        Feature maps of the U-Net at full size. The super-resolution module is as wide as that of a
+        generator of half this width, which at the default is the default generator's.
 
     Notes
     -----
-    As in the generator both parts correct an image, so an untrained network is bicubic enlargement. Unlike there, the U-Net
-    has biases and sees the image itself, as usual.
+    As in the generator both parts correct an image, so an untrained network is bicubic enlargement.
+    Unlike there, the U-Net has biases and sees the image itself, as usual.
     """
 
     name, title, family = "unet-sr", "U-Net + SR", "u-net"
@@ -124,7 +132,12 @@ class UNetSuperResolution(Network):
 
     @property
     def architecture(self) -> dict[str, Any]:
-        return {"name": self.name, "channels": self.channels, "scale": self.scale, "width": self.width}
+        return {
+            "name": self.name,
+            "channels": self.channels,
+            "scale": self.scale,
+            "width": self.width,
+        }
 
     @property
     def described(self) -> str:
@@ -134,19 +147,32 @@ class UNetSuperResolution(Network):
     def stages(self) -> Stages:
         return Stages(
             (
-                Stage(self._deblur, self._deblur_reach, ("image",), {"deblurred": 1}, self.downsampling, 3),
-                Stage(self._enlarge, self._enlarge_reach, ("deblurred",), {"output": 1 / self.scale}),
+                Stage(
+                    self._deblur,
+                    self._deblur_reach,
+                    ("image",),
+                    {"deblurred": 1},
+                    self.downsampling,
+                    3,
+                ),
+                Stage(
+                    self._enlarge, self._enlarge_reach, ("deblurred",), {"output": 1 / self.scale}
+                ),
             )
         )
 
     def explain(self, image: Tensor) -> Restoration:
-        """As `forward`, with the deblurred image in the place of both candidates: here there is nothing to choose from."""
+        """As `forward`, with the deblurred image in the place of both candidates: here there is
+        nothing to choose from.
+        """
         self.check(image)
         deblurred = image + self.deblurring(image).to(image.dtype)
         mean = self.local_mean(deblurred)
         passed = self.approximation((image, deblurred, deblurred), mean, mean)
         output = self.super_resolution(deblurred, deblurred - mean)
-        return Restoration(output, deblurred, deblurred, deblurred, passed.weights, passed.distances)
+        return Restoration(
+            output, deblurred, deblurred, deblurred, passed.weights, passed.distances
+        )
 
     def _deblur(self, image: Tensor) -> tuple[Tensor]:
         return (image + self.deblurring(image).to(image.dtype),)

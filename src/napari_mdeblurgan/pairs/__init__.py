@@ -1,4 +1,6 @@
-"""The same places taken with two objectives: found, matched, laid on each other to a fraction of a pixel, judged and shown."""
+"""The same places taken with two objectives: found, matched, laid on each other to a fraction of a
+pixel, judged and shown.
+"""
 
 from napari_mdeblurgan.pairs.many import Outcome, read_pair, register_all
 from napari_mdeblurgan.pairs.matching import Matching, match_folders, read_table

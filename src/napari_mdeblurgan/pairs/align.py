@@ -1,4 +1,6 @@
-"""Lays the structure of one image on that of another: search, then least squares from coarse to fine."""
+"""Lays the structure of one image on that of another: search, then least squares from coarse to
+fine.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,8 @@ def align(low: np.ndarray, sharp: Sharp, *, stretch: bool = True) -> Alignment |
     sharp : Sharp
         The high-magnification image.
     stretch : bool
-        Whether the transform may shear and stretch (affine); else it moves, turns and enlarges evenly (similarity).
+        Whether the transform may shear and stretch (affine); else it moves, turns and enlarges
+        evenly (similarity).
 
     Returns
     -------

@@ -1,4 +1,6 @@
-"""From a transform to what a network learns from: the part that both images show, on grids that belong together."""
+"""From a transform to what a network learns from: the part that both images show, on grids that
+belong together.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ from napari_mdeblurgan.restoration.measuring import measured_windows
 
 FILLED = 0.9  # of the rows and columns at the edge of the part that is cut out
 SAMPLES = 40_000
-USEFUL = (0.001, 0.999)  # quantiles between which intensities are compared: no saturation, no hot pixels
+USEFUL = (
+    0.001,
+    0.999,
+)  # quantiles between which intensities are compared: no saturation, no hot pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +44,11 @@ class Channels:
 def intensities(
     low: np.ndarray, high: Channels, transform: np.ndarray, blur: float
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """For each channel the gain and the offset that make the high-magnification image look like the low one.
+    """For each channel the gain and the offset that make the high-magnification image look like the
+    low one.
 
-    A robust straight line (soft L1) through the pixels of both, the high-magnification image being blurred like the other.
+    A robust straight line (soft L1) through the pixels of both, the high-magnification image being
+    blurred like the other.
 
     Parameters
     ----------
@@ -65,7 +72,9 @@ def intensities(
     gains, offsets = [], []
     for one, other in zip(low, high.values, strict=True):
         like = warped(
-            ndimage.spline_filter(blurred(other, math.hypot(blur, 0.3) * ratio), 3, np.float32, "mirror"),
+            ndimage.spline_filter(
+                blurred(other, math.hypot(blur, 0.3) * ratio), 3, np.float32, "mirror"
+            ),
             transform,
             where,
         )
@@ -80,7 +89,10 @@ def intensities(
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """The robust straight line y = gain · x + offset."""
     bounds = [np.quantile(each, USEFUL) for each in (x, y)]
-    use = np.all([(each >= low) & (each <= high) for each, (low, high) in zip((x, y), bounds, strict=True)], axis=0)
+    use = np.all(
+        [(each >= low) & (each <= high) for each, (low, high) in zip((x, y), bounds, strict=True)],
+        axis=0,
+    )
     use &= np.isfinite(x) & np.isfinite(y)
     if use.sum() < 8 or x[use].std() == 0:
         return 1.0, float(np.nanmean(y) - np.nanmean(x))
@@ -107,7 +119,8 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 def cut(
     pair: ImagePair, low: np.ndarray, high: Channels, registration: Registration, scale: int
 ) -> RegisteredPair | None:
-    """Cut out what both images show and resample the high-magnification image on the grid of a network's output.
+    """Cut out what both images show and resample the high-magnification image on the grid of a
+    network's output.
 
     Parameters
     ----------
@@ -132,7 +145,9 @@ def cut(
     if where is None:
         return None
     colours, channel_axis = pair.low.rgb, pair.low.channel_axis
-    windows = measured_windows(np.asarray(pair.low.data), colours, () if channel_axis is None else (channel_axis,))
+    windows = measured_windows(
+        np.asarray(pair.low.data), colours, () if channel_axis is None else (channel_axis,)
+    )
     windows = windows * (len(low) // len(windows))
 
     fine = np.diag([1 / scale, 1 / scale, 1.0])
@@ -143,14 +158,23 @@ def cut(
     coarser = _ratio(to_high)
     smooth = 0.5 * math.sqrt(coarser**2 - 1) if coarser > 1.05 else 0.0
     resampled = []
-    for values, gain, offset, window in zip(high.values, registration.gain, registration.offset, windows, strict=True):
+    for values, gain, offset, window in zip(
+        high.values, registration.gain, registration.offset, windows, strict=True
+    ):
         coefficients = ndimage.spline_filter(blurred(values, smooth), 3, np.float32, "mirror")
-        image = np.clip(warped(coefficients, to_high, grid), values.min(), values.max())  # a spline overshoots
+        image = np.clip(
+            warped(coefficients, to_high, grid), values.min(), values.max()
+        )  # a spline overshoots
         resampled.append(window.normalise(image.astype(np.float64) * gain + offset))
     valid = seen(to_high, grid, shape)
     if not high.known.all():
         gaps = ndimage.affine_transform(
-            (~high.known).astype(np.float32), to_high[:2, :2], to_high[:2, 2], valid.shape, order=1, mode="nearest"
+            (~high.known).astype(np.float32),
+            to_high[:2, :2],
+            to_high[:2, 2],
+            valid.shape,
+            order=1,
+            mode="nearest",
         )
         valid &= gaps == 0
     inside = [window.normalise(values[where]) for values, window in zip(low, windows, strict=True)]
@@ -177,8 +201,12 @@ def _ratio(transform: np.ndarray) -> float:
     return math.sqrt(abs(float(np.linalg.det(transform[:2, :2]))))
 
 
-def _filled(transform: np.ndarray, shape: tuple[int, ...], where: tuple[slice, slice]) -> tuple[slice, slice]:
-    """The box less the rows and columns at its edges that mostly lie outside the high-magnification image."""
+def _filled(
+    transform: np.ndarray, shape: tuple[int, ...], where: tuple[slice, slice]
+) -> tuple[slice, slice]:
+    """The box less the rows and columns at its edges that mostly lie outside the high-magnification
+    image.
+    """
     top, left = (each.start for each in where)
     mask = seen(transform, where, shape)
     y, x = [0, mask.shape[0]], [0, mask.shape[1]]
@@ -193,7 +221,9 @@ def _filled(transform: np.ndarray, shape: tuple[int, ...], where: tuple[slice, s
 
 
 def _whole_multiples(where: tuple[slice, slice]) -> tuple[slice, slice] | None:
-    """The middle of a box, of edges that are multiples of 8; None where there is no room for any."""
+    """The middle of a box, of edges that are multiples of 8; None where there
+    is no room for any.
+    """
     cuts = []
     for each in where:
         length = each.stop - each.start

@@ -40,7 +40,9 @@ def corners(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def box(transform: np.ndarray, high: tuple[int, ...], low: tuple[int, ...]) -> tuple[slice, slice]:
-    """The smallest box of whole pixels of the low-magnification image around what both images show; may be empty."""
+    """The smallest box of whole pixels of the low-magnification image around what both images show;
+    may be empty.
+    """
     points = moved(np.linalg.inv(transform), corners(high))
     start = np.maximum(np.floor(points.min(axis=0)), 0).astype(int)
     stop = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, low[:2])

@@ -1,4 +1,6 @@
-"""Pairs of files that hold several images each: which image of one belongs to which of the other."""
+"""Pairs of files that hold several images each: which image of one belongs to
+which of the other.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from napari_mdeblurgan.storage import FileImage, listed_images
 
 
 def image_pairs(pairs: Iterable[PairFiles], left_out: Iterable[str] = ()) -> Matched:
-    """The pairs of images in pairs of files: those of one name, or else in their order where both files hold as many.
+    """The pairs of images in pairs of files: those of one name, or else in their order where both
+    files hold as many.
 
     Parameters
     ----------
@@ -26,7 +29,10 @@ def image_pairs(pairs: Iterable[PairFiles], left_out: Iterable[str] = ()) -> Mat
     found: list[PairFiles] = []
     sentences = list(left_out)
     for pair in pairs:
-        low, high = listed_images(pair.low, pair.low_image), listed_images(pair.high, pair.high_image)
+        low, high = (
+            listed_images(pair.low, pair.low_image),
+            listed_images(pair.high, pair.high_image),
+        )
         if len(low) == len(high) == 1:
             found.append(_pair(pair.name, low[0], high[0]))
             continue
@@ -38,7 +44,9 @@ def image_pairs(pairs: Iterable[PairFiles], left_out: Iterable[str] = ()) -> Mat
     return Matched(tuple(found), tuple(sentences))
 
 
-def _matched(low: tuple[FileImage, ...], high: tuple[FileImage, ...]) -> list[tuple[FileImage, FileImage]]:
+def _matched(
+    low: tuple[FileImage, ...], high: tuple[FileImage, ...]
+) -> list[tuple[FileImage, FileImage]]:
     named = {each.name: each for each in high}
     return [(each, named[each.name]) for each in low if each.name in named] or (
         list(zip(low, high, strict=True)) if len(low) == len(high) else []
@@ -51,15 +59,23 @@ def _unmatched(
     high: tuple[FileImage, ...],
     matched: list[tuple[FileImage, FileImage]],
 ) -> list[str]:
-    """A sentence for each image without a partner, or one for both files where there is no pair at all."""
+    """A sentence for each image without a partner, or one for both files where there is no pair at
+    all.
+    """
     if not matched:
         return [
-            f"{pair.low} holds {_count(low)} and {pair.high} {_count(high)}, and neither their names nor their order tell which "
+            f"{pair.low} holds {_count(low)} and {pair.high} {_count(high)}, and neither their "
+            "names nor their order tell which "
             "belong together; save each as a file of its own."
         ]
     taken = {each for couple in matched for each in couple}
     sides = ((low, pair.high), (high, pair.low))
-    return [f"{each} has no namesake in {other}." for side, other in sides for each in side if each not in taken]
+    return [
+        f"{each} has no namesake in {other}."
+        for side, other in sides
+        for each in side
+        if each not in taken
+    ]
 
 
 def _count(images: tuple[FileImage, ...]) -> str:

@@ -17,7 +17,9 @@ BLOCK = 20  # low-resolution pixels along an edge, about
 BLOCKS = (3, 10)  # along either edge: fewest and most
 COVERED = 0.5  # of a block lies within both images
 ALIKE = 0.5  # correlation of a block that agrees
-ABOVE_NOISE = 6.0  # times the noise's variance: where there is less structure there is nothing to compare
+ABOVE_NOISE = (
+    6.0  # times the noise's variance: where there is less structure there is nothing to compare
+)
 ABOVE_FAINT = 0.03  # of the structure in the strongest parts
 
 
@@ -56,7 +58,8 @@ def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
     reach = math.ceil(2 * smooth + 2)
     counts = [int(np.clip(length // BLOCK, *BLOCKS)) for length in mask.shape]
     edges = [
-        np.linspace(0, length, count + 1).astype(int)[:-1] for length, count in zip(mask.shape, counts, strict=True)
+        np.linspace(0, length, count + 1).astype(int)[:-1]
+        for length, count in zip(mask.shape, counts, strict=True)
     ]
 
     def sums(image: np.ndarray) -> np.ndarray:
@@ -80,7 +83,9 @@ def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
     if not there.any():
         return Evidence(whole, 0.0, 0)
     grain = noise(low) ** 2 / smooth**2 + (gain * noise(sharp.image) / (total * sharp.ratio)) ** 2
-    least = max(ABOVE_NOISE * grain / (4 * math.pi), ABOVE_FAINT * float(np.quantile(structure[there], 0.9)))
+    least = max(
+        ABOVE_NOISE * grain / (4 * math.pi), ABOVE_FAINT * float(np.quantile(structure[there], 0.9))
+    )
     textured = there & (structure > least)
     agree = textured & (best > ALIKE) & (distance <= max(1.0, 0.5 * smooth))
     parts = int(textured.sum())
@@ -88,6 +93,8 @@ def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
 
 
 def noise(image: np.ndarray) -> float:
-    """Standard deviation of the noise of single pixels (Immerkær 1996, with the median in place of the mean)."""
+    """Standard deviation of the noise of single pixels (Immerkær 1996, with the median in place of
+    the mean).
+    """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     return float(np.median(np.abs(ndimage.convolve(image, kernel)))) / 0.6745 / 6

@@ -26,11 +26,16 @@ def pixel_size_um(image: Micrograph) -> float | None:
     if unit is None or not {"X", "Y"} <= sizes.keys():
         return None
     if not math.isclose(sizes["X"], sizes["Y"], rel_tol=0.01):
-        raise PairError(f"The pixels of {image.name or 'an image'} are not square; resample it so that they are.")
+        raise PairError(
+            f"The pixels of {image.name or 'an image'} are not square; resample it so that they "
+            "are."
+        )
     return sizes["X"] * MICROMETRES[unit]
 
 
-def magnification(pair: ImagePair, objectives: tuple[float, float] | None = None, ratio: float | None = None) -> float:
+def magnification(
+    pair: ImagePair, objectives: tuple[float, float] | None = None, ratio: float | None = None
+) -> float:
     """The ratio of the pixel sizes, low over high.
 
     Parameters
@@ -38,8 +43,8 @@ def magnification(pair: ImagePair, objectives: tuple[float, float] | None = None
     pair : ImagePair
         Its pixel sizes count where both files say them.
     objectives : (float, float), optional
-        Magnifications of the weaker and the stronger objective, on the same camera; for images without pixel sizes. ×5 and ×10
-        where nothing is said.
+        Magnifications of the weaker and the stronger objective, on the same camera; for images
+        without pixel sizes. ×5 and ×10 where nothing is said.
     ratio : float, optional
         The ratio itself; nothing else is looked at.
 
@@ -56,13 +61,15 @@ def magnification(pair: ImagePair, objectives: tuple[float, float] | None = None
         text = f"{sizes[0]:.4g} µm and {sizes[1]:.4g} µm"
         if found < 1 - SAME:
             raise SwappedError(
-                f"Low and high of {pair.name} are swapped: the low one has the finer pixels ({text}); exchange them."
+                f"Low and high of {pair.name} are swapped: the low one has the finer pixels "
+                f"({text}); exchange them."
             )
         return _checked(found)
     low, high = objectives or OBJECTIVES
     if not (0 < low <= high < math.inf):
         raise PairError(
-            f"The objectives ×{low:g} and ×{high:g} are not a weaker and a stronger one; give the weaker first."
+            f"The objectives ×{low:g} and ×{high:g} are not a weaker and a stronger one; give the "
+            "weaker first."
         )
     return _checked(high / low)
 
@@ -89,10 +96,16 @@ def check_scale(ratio: float, scale: int, name: str) -> None:
         return
     whole = 2 ** round(math.log2(ratio))
     edge = whole // scale
-    other = "start from gray-x4 or rgb-x4" if whole == 4 else f"none for ×{whole} comes with this program"
+    other = (
+        "start from gray-x4 or rgb-x4"
+        if whole == 4
+        else f"none for ×{whole} comes with this program"
+    )
     raise PairError(
-        f"{name}: {ratio:.3g} pixels of the high-magnification image make one of the other, but the model to learn from them "
-        f"makes ×{scale}; {other}, average the high-magnification images over {edge} × {edge} pixels for ×{scale}, or take "
+        f"{name}: {ratio:.3g} pixels of the high-magnification image make one of the other, but "
+        "the model to learn from them "
+        f"makes ×{scale}; {other}, average the high-magnification images over {edge} × {edge} "
+        f"pixels for ×{scale}, or take "
         f"pairs such as ×10 and ×{10 * scale}."
     )
 
@@ -100,6 +113,7 @@ def check_scale(ratio: float, scale: int, name: str) -> None:
 def _checked(ratio: float) -> float:
     if not 1 - SAME <= ratio <= LARGEST:
         raise PairError(
-            f"A ratio of {ratio:g} between the magnifications cannot be used; it must be from 1 to {LARGEST:g}."
+            f"A ratio of {ratio:g} between the magnifications cannot be used; it must be from 1 "
+            f"to {LARGEST:g}."
         )
     return ratio

@@ -14,9 +14,13 @@ from napari_mdeblurgan.pairs.pair import Matched, PairError, PairFiles
 from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.storage.stems import file_stem
 
-WORDS = "low|high|lr|hr|lowres|highres|blurred|blur|sharp|input|truth|gt|defocus|defocused|focus|infocus|in-focus"
+WORDS = (
+    "low|high|lr|hr|lowres|highres|blurred|blur|sharp|input|truth|gt|"
+    "defocus|defocused|focus|infocus|in-focus"
+)
 MARK = re.compile(
-    rf"(?:^|(?<=[\s_.\-(\[]))(?:[x×]?\d+(?:\.\d+)?[x×]|[x×]\d+(?:\.\d+)?|{WORDS})(?=$|[\s_.\-)\]])", re.IGNORECASE
+    rf"(?:^|(?<=[\s_.\-(\[]))(?:[x×]?\d+(?:\.\d+)?[x×]|[x×]\d+(?:\.\d+)?|{WORDS})(?=$|[\s_.\-)\]])",
+    re.IGNORECASE,
 )
 STRONGER = frozenset("high hr highres sharp truth gt focus infocus in-focus".split())
 BETWEEN = re.compile(r"[\s_.\-()\[\]]+")
@@ -35,10 +39,11 @@ class Matching(StrEnum):
 def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
     """Match the images of two folders.
 
-    By name: two files of like subfolders belong together if their names are the same, or the same but for what tells the
-    objectives apart, such as x5 and 10x, low and high, blurred and sharp; the kind of file does not matter. By order: the first
-    with the first, sorted as people count (2 before 10), which needs as many files in both. Automatic: by name if any names
-    match, else by order.
+    By name: two files of like subfolders belong together if their names are the same, or the same
+    but for what tells the objectives apart, such as x5 and 10x, low and high, blurred and sharp;
+    the kind of file does not matter. By order: the first with the first, sorted as people count (2
+    before 10), which needs as many files in both. Automatic: by name if any names match, else by
+    order.
 
     Parameters
     ----------
@@ -59,7 +64,11 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
     if how != Matching.order:
         pairs, rest = _by_name(files, (low, high))
         if pairs:
-            others = [path for path in _files(low) if path not in {*files[0], *files[1]}] if one_folder else []
+            others = (
+                [path for path in _files(low) if path not in {*files[0], *files[1]}]
+                if one_folder
+                else []
+            )
             left_out = [
                 *(
                     f"{path} has no namesake in {folder}."
@@ -67,22 +76,27 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
                     for path in each
                 ),
                 *(
-                    f"{path} is not one of two whose names tell the weaker and the stronger objective."
+                    f"{path} is not one of two whose names tell the weaker and the stronger "
+                    "objective."
                     for path in others
                 ),
             ]
             return image_pairs(pairs, left_out)
         if how == Matching.name:
             raise PairError(
-                f"No file of {low} has a namesake in {high}; name them alike but for x5 and x10, or match them by order."
+                f"No file of {low} has a namesake in {high}; name them alike but for x5 and x10, "
+                "or match them by order."
             )
     counts = [len(each) for each in files]
     if counts[0] != counts[1]:
         said = (
-            "" if how == Matching.order else f"The names in {low} and {high} do not match, and the order says nothing: "
+            ""
+            if how == Matching.order
+            else f"The names in {low} and {high} do not match, and the order says nothing: "
         )
         raise PairError(
-            f"{said}{low} has {counts[0]} images and {high} has {counts[1]}; name them alike but for x5 and x10, or list them "
+            f"{said}{low} has {counts[0]} images and {high} has {counts[1]}; name them alike but "
+            "for x5 and x10, or list them "
             "in a CSV."
         )
     ordered = [sorted(each, key=counted) for each in files]
@@ -91,9 +105,11 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
 
 
 def read_table(path: Path) -> Matched:
-    """Read a CSV of pairs: two columns low and high, and perhaps one of names; paths are relative to the CSV's folder.
+    """Read a CSV of pairs: two columns low and high, and perhaps one of names; paths are relative
+    to the CSV's folder.
 
-    Of files that hold several images, columns low_image and high_image may name one; else all that have a namesake are taken.
+    Of files that hold several images, columns low_image and high_image may name one; else all that
+    have a namesake are taken.
 
     The first row may name the columns, in any order. Comma, semicolon or tabulator.
 
@@ -107,13 +123,22 @@ def read_table(path: Path) -> Matched:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path} cannot be read as a CSV ({error}); save it as text in UTF-8.") from None
+        raise FileError(
+            f"{path} cannot be read as a CSV ({error}); save it as text in UTF-8."
+        ) from None
     delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows = [[field.strip() for field in row] for row in csv.reader(text.splitlines(), delimiter=delimiter)]
+    rows = [
+        [field.strip() for field in row]
+        for row in csv.reader(text.splitlines(), delimiter=delimiter)
+    ]
     numbered = [(number, row) for number, row in enumerate(rows, 1) if any(row)]
     columns = {"low": 0, "high": 1, "name": 2}
     if numbered and {"low", "high"} <= {field.lower() for field in numbered[0][1]}:
-        columns = {field.lower(): at for at, field in enumerate(numbered.pop(0)[1]) if field.lower() in COLUMNS}
+        columns = {
+            field.lower(): at
+            for at, field in enumerate(numbered.pop(0)[1])
+            if field.lower() in COLUMNS
+        }
     found: list[tuple[str, Path, Path, str | None, str | None]] = []
     left_out: list[str] = []
     for number, row in numbered:
@@ -123,7 +148,9 @@ def read_table(path: Path) -> Matched:
             continue
         low, high = (path.parent / given[side] for side in ("low", "high"))
         if missing := [each for each in (low, high) if not each.exists()]:
-            left_out.append(f"Row {number} of {path.name} names {missing[0]}, which does not exist.")
+            left_out.append(
+                f"Row {number} of {path.name} names {missing[0]}, which does not exist."
+            )
             continue
         images = given.get("low_image"), given.get("high_image")
         found.append((given.get("name", file_stem(low)), low, high, *images))
@@ -136,18 +163,24 @@ def read_table(path: Path) -> Matched:
 
 
 def keys(path: Path) -> tuple[str, str, str]:
-    """Three names of a file: as it is, without the last word that tells the objectives apart, and without any such word."""
+    """Three names of a file: as it is, without the last word that tells the objectives apart, and
+    without any such word.
+    """
     stem = file_stem(path)
     marks = list(MARK.finditer(stem))
     last = stem[: marks[-1].start()] + stem[marks[-1].end() :] if marks else stem
-    plain, fewer, fewest = (BETWEEN.sub(" ", each).strip().lower() for each in (stem, last, MARK.sub("", stem)))
+    plain, fewer, fewest = (
+        BETWEEN.sub(" ", each).strip().lower() for each in (stem, last, MARK.sub("", stem))
+    )
     return plain, fewer, fewest
 
 
 def _files(folder: Path) -> list[Path]:
     files = image_files(folder)
     if not files:
-        raise FileError(f"{folder} has no image in it; put TIFF, PNG, JPEG or OME-Zarr files there.")
+        raise FileError(
+            f"{folder} has no image in it; put TIFF, PNG, JPEG or OME-Zarr files there."
+        )
     return files
 
 
@@ -164,13 +197,16 @@ def _sides(files: Sequence[Path], folder: Path) -> tuple[list[Path], list[Path]]
                 high.append(ranked[1])
     if not low:
         raise PairError(
-            f"The names in {folder} do not say which image is which; use two folders, or names with x5 and x10."
+            f"The names in {folder} do not say which image is which; use two folders, or names "
+            "with x5 and x10."
         )
     return low, high
 
 
 def _rank(path: Path) -> float:
-    """Grows with the magnification that a name tells; 0 where it tells none, 1 and 2 for words like low and high."""
+    """Grows with the magnification that a name tells; 0 where it tells none, 1 and 2 for words like
+    low and high.
+    """
     for mark in reversed(MARK.findall(file_stem(path))):
         if number := re.search(r"\d+(?:\.\d+)?", mark):
             return float(number[0])
@@ -189,11 +225,15 @@ def _grouped(files: Iterable[Path], folder: Path, level: int) -> dict[tuple[str,
 def _by_name(
     files: tuple[Sequence[Path], Sequence[Path]], folders: tuple[Path, Path]
 ) -> tuple[tuple[PairFiles, ...], tuple[list[Path], list[Path]]]:
-    """Files that belong together without a doubt, the strictest reading of their names first, and the rest of both."""
+    """Files that belong together without a doubt, the strictest reading of their names first, and
+    the rest of both.
+    """
     found: list[tuple[str, Path, Path]] = []
     low, high = list(files[0]), list(files[1])
     for level in range(3):
-        groups = [_grouped(each, folder, level) for each, folder in zip((low, high), folders, strict=True)]
+        groups = [
+            _grouped(each, folder, level) for each, folder in zip((low, high), folders, strict=True)
+        ]
         for (where, name), group in groups[0].items():
             others = groups[1].get((where, name), [])
             if len(group) == len(others) == 1:
@@ -203,7 +243,9 @@ def _by_name(
                 high.remove(others[0])
     found.sort(key=lambda each: counted(each[1]))
     names = unique([name for name, _, _ in found])
-    pairs = tuple(PairFiles(name, one, other) for name, (_, one, other) in zip(names, found, strict=True))
+    pairs = tuple(
+        PairFiles(name, one, other) for name, (_, one, other) in zip(names, found, strict=True)
+    )
     return pairs, (low, high)
 
 

@@ -16,10 +16,11 @@ NOWHERE = 40  # grey where only one of the images shows something
 
 
 def magenta_green(pair: RegisteredPair) -> np.ndarray:
-    """The low-magnification image in magenta and the high-magnification image, equally blurred, in green.
+    """The low-magnification image in magenta and the high-magnification image, equally blurred, in
+    green.
 
-    Where they fit the picture is grey; where they do not, one of the colours stands out. People who confuse red and green can
-    tell these two.
+    Where they fit the picture is grey; where they do not, one of the colours stands out. People who
+    confuse red and green can tell these two.
 
     Returns
     -------
@@ -31,7 +32,8 @@ def magenta_green(pair: RegisteredPair) -> np.ndarray:
 
 
 def checkerboard(pair: RegisteredPair, squares: int = SQUARES) -> np.ndarray:
-    """Squares of the two in turn, the high-magnification image as sharp as it is: lines must go on across the edges.
+    """Squares of the two in turn, the high-magnification image as sharp as it is: lines must go on
+    across the edges.
 
     Returns
     -------
@@ -70,8 +72,13 @@ def _coloured(pair: RegisteredPair) -> tuple[np.ndarray, np.ndarray]:
     if not pair.rgb:
         low, high = low.mean(axis=0, keepdims=True), high.mean(axis=0, keepdims=True)
     bottom, top = np.percentile(pair.low if pair.rgb else pair.low.mean(axis=0), STRETCH)
-    pictures = [_bytes(each, bottom, top) for each in (low, high)]
-    return tuple(np.moveaxis(np.broadcast_to(each, (3, *each.shape[1:])), 0, -1) for each in pictures)  # type: ignore[return-value]
+    return _picture(low, bottom, top), _picture(high, bottom, top)
+
+
+def _picture(planes: np.ndarray, bottom: float, top: float) -> np.ndarray:
+    """(y, x, 3) uint8 of (channels, y, x)."""
+    planes = _bytes(planes, bottom, top)
+    return np.moveaxis(np.broadcast_to(planes, (3, *planes.shape[1:])), 0, -1)
 
 
 def _grey(pair: RegisteredPair, alike: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +104,9 @@ def _enlarged(image: np.ndarray, scale: int) -> np.ndarray:
 
 
 def _bytes(image: np.ndarray, bottom: float, top: float) -> np.ndarray:
-    return (np.clip((image - bottom) / max(top - bottom, 1e-9), 0, 1) * 255).round().astype(np.uint8)
+    return (
+        (np.clip((image - bottom) / max(top - bottom, 1e-9), 0, 1) * 255).round().astype(np.uint8)
+    )
 
 
 def _masked(picture: np.ndarray, pair: RegisteredPair) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""What a pair is: two files, two images, how one lies on the other, and what a network learns from."""
+"""What a pair is: two files, two images, how one lies on the other, and what a
+network learns from.
+"""
 
 from __future__ import annotations
 
@@ -70,8 +72,8 @@ class ImagePair:
     name : str
         What to call the pair.
     low, high : Micrograph
-        The image of the weaker and that of the stronger objective: both "YX", both "YXS" (a fourth sample is left out) or both
-        "CYX" of as many channels; in memory, of any real type.
+        The image of the weaker and that of the stronger objective: both "YX", both "YXS" (a fourth
+        sample is left out) or both "CYX" of as many channels; in memory, of any real type.
     """
 
     name: str
@@ -86,22 +88,29 @@ class Registration:
     Attributes
     ----------
     transform : ndarray
-        float64, (3, 3), last row (0, 0, 1): takes the (y, x, 1) of a pixel's centre in the low-magnification image to the one
-        in the high-magnification image; the first pixel's centre is (0, 0).
+        float64, (3, 3), last row (0, 0, 1): takes the (y, x, 1) of a pixel's centre in the
+        low-magnification image to the one in the high-magnification image; the first pixel's centre
+        is (0, 0).
     kind : {"similarity", "affine"}
         What the transform may do: turn and enlarge evenly, or also shear and stretch.
     accepted : bool
-        Whether the pair can be trained on: there is no doubt that the two show the same place, and where.
+        Whether the pair can be trained on: there is no doubt that the two show the same place, and
+        where.
     score : float
-        0 to 1. Correlation of the two images' structures where they overlap, once they are equally blurred.
+        0 to 1. Correlation of the two images' structures where they overlap, once they are equally
+        blurred.
     agreement : float
-        0 to 1. Share of the parts of the overlap which on their own, too, are found where the whole was.
+        0 to 1. Share of the parts of the overlap which on their own, too, are found where the whole
+        was.
     uniqueness : float
-        How much higher the best place correlates than any other, in standard deviations of the others.
+        How much higher the best place correlates than any other, in standard deviations of the
+        others.
     residual_px : float
-        Estimate of the error in low-resolution pixels: root mean square at the corners of the overlap.
+        Estimate of the error in low-resolution pixels: root mean square at the corners of the
+        overlap.
     blur_px : float
-        How much more the low-magnification image is blurred: σ of a Gaussian, in low-resolution pixels.
+        How much more the low-magnification image is blurred: σ of a Gaussian, in low-resolution
+        pixels.
     gain, offset : tuple of float
         For each channel: low ≈ gain · high + offset, in the units of the images' pixels.
     overlap : float
@@ -150,38 +159,41 @@ class Registration:
 class RegisteredPair:
     """What a network learns from: the part that both images show, on grids that belong together.
 
-    A pixel of `low` with index i has the pixels scale · i … scale · i + scale − 1 of `high` on its area, as a network's output
-    lies on its input.
+    A pixel of `low` with index i has the pixels scale · i … scale · i + scale − 1 of `high` on its
+    area, as a network's output lies on its input.
 
     Attributes
     ----------
     name : str
         What to call the pair.
     low : ndarray
-        float32, (channels, y, x): a part of the low-magnification image, its pixels untouched but for the intensity windows.
-        y and x are multiples of 8.
+        float32, (channels, y, x): a part of the low-magnification image, its pixels untouched but
+        for the intensity windows. y and x are multiples of 8.
     high : ndarray
-        float32, (channels, scale · y, scale · x): the high-magnification image resampled, its intensities matched to `low`'s.
-        What it does not show is 0.
+        float32, (channels, scale · y, scale · x): the high-magnification image resampled, its
+        intensities matched to `low`'s. What it does not show is 0.
     valid : ndarray
-        bool, (scale · y, scale · x): where `high` is the high-magnification image and not beyond its edge.
+        bool, (scale · y, scale · x): where `high` is the high-magnification image and not beyond
+        its edge.
     scale : int
         2 or 4; 1 for images whose pixels are of the same size.
     rgb : bool
         The channels are red, green and blue; else each channel is a grey image of its own.
     windows : tuple of Window
-        For each channel what is 0 and 1, in units of the low-magnification image: the windows of the *whole* image, as a
-        restoration of it would take. Colours share one.
+        For each channel what is 0 and 1, in units of the low-magnification image: the windows of
+        the *whole* image, as a restoration of it would take. Colours share one.
     low_crop : tuple of slice
         Along y and x: where `low` was cut from the low-magnification image.
     high_crop : tuple of slice
-        Along y and x: the part of the high-magnification image that `high` shows, the smallest box around it.
+        Along y and x: the part of the high-magnification image that `high` shows, the smallest box
+        around it.
     low_shape, high_shape : (int, int)
         y and x of the whole images.
     registration : Registration
         How it was found. Not trained on unless it is accepted or the user insists.
     stack : str
-        Name of the focus stack that `low` is a plane of and `high` was made from; empty for images by two objectives.
+        Name of the focus stack that `low` is a plane of and `high` was made from; empty for images
+        by two objectives.
     """
 
     name: str
@@ -211,28 +223,44 @@ class RegisteredPair:
     def __post_init__(self) -> None:
         channels, y, x = self.low.shape
         if y % MULTIPLE or x % MULTIPLE or not y or not x:
-            raise ValueError(f"y and x of low must be multiples of {MULTIPLE}, got {self.low.shape}")
+            raise ValueError(
+                f"y and x of low must be multiples of {MULTIPLE}, got {self.low.shape}"
+            )
         expected = (channels, y * self.scale, x * self.scale)
-        if self.high.shape != expected or self.valid.shape != expected[1:] or len(self.windows) != channels:
-            raise ValueError(f"high, valid and windows do not belong to low: {self.high.shape}, {self.valid.shape}")
+        if (
+            self.high.shape != expected
+            or self.valid.shape != expected[1:]
+            or len(self.windows) != channels
+        ):
+            raise ValueError(
+                f"high, valid and windows do not belong to low: {self.high.shape}, "
+                f"{self.valid.shape}"
+            )
 
 
 def exchanged(pair: PairFiles | ImagePair) -> PairFiles | ImagePair:
-    """The same pair with low and high the other way round; two images are called by their names again."""
+    """The same pair with low and high the other way round; two images are called by their names
+    again.
+    """
     if isinstance(pair, ImagePair):
-        name = f"{pair.high.name} + {pair.low.name}" if pair.low.name and pair.high.name else pair.name
+        name = (
+            f"{pair.high.name} + {pair.low.name}" if pair.low.name and pair.high.name else pair.name
+        )
         return ImagePair(name, pair.high, pair.low)
     return PairFiles(pair.name, pair.high, pair.low, pair.high_image, pair.low_image)
 
 
 def mixed(pairs: Sequence[RegisteredPair]) -> str:
-    """Why pairs cannot be learned from together, in one sentence: some have the same pixels; empty if they can."""
+    """Why pairs cannot be learned from together, in one sentence: some have the same pixels; empty
+    if they can.
+    """
     same = next((pair for pair in pairs if pair.scale == 1), None)
     other = next((pair for pair in pairs if pair.scale != 1), None)
     if same is None or other is None:
         return ""
     kind = "a plane of a focus stack" if other.stack else "a pair by two objectives"
     return (
-        f"Both images of {same.name} have pixels of the same size, but {other.name} is {kind}, from which ×{other.scale} is "
+        f"Both images of {same.name} have pixels of the same size, but {other.name} is {kind}, "
+        f"from which ×{other.scale} is "
         "learned: one model cannot learn both, so make two, each from images of one kind."
     )

@@ -9,7 +9,13 @@ import numpy as np
 from napari_mdeblurgan.pairs.cutting import Channels, cut, intensities
 from napari_mdeblurgan.pairs.geometry import affine
 from napari_mdeblurgan.pairs.magnification import check_scale, is_same, known, magnification
-from napari_mdeblurgan.pairs.pair import ImagePair, PairError, RegisteredPair, Registration, SwappedError
+from napari_mdeblurgan.pairs.pair import (
+    ImagePair,
+    PairError,
+    RegisteredPair,
+    Registration,
+    SwappedError,
+)
 from napari_mdeblurgan.pairs.refine import SMALLEST, seen
 from napari_mdeblurgan.pairs.structure import plane
 from napari_mdeblurgan.pairs.verdict import (
@@ -37,17 +43,19 @@ def register(
     objectives: tuple[float, float] | None = None,
     ratio: float | None = None,
 ) -> RegisteredPair:
-    """Lay the high-magnification image of a pair on the low-magnification one, judge it, and cut out what both show.
+    """Lay the high-magnification image of a pair on the low-magnification one, judge it, and cut
+    out what both show.
 
     Parameters
     ----------
     pair : ImagePair
         The images.
     scale : {2, 4}
-        Of the model that is to learn from it. Images whose pixels are of the same size are laid out as they are, at 1.
+        Of the model that is to learn from it. Images whose pixels are of the same size are laid out
+        as they are, at 1.
     objectives, ratio
-        For images whose files say no pixel size, see `magnification`. Where the two do not fit so, but do with pixels of the
-        same size, that is taken.
+        For images whose files say no pixel size, see `magnification`. Where the two do not fit so,
+        but do with pixels of the same size, that is taken.
 
     Returns
     -------
@@ -64,7 +72,8 @@ def register(
         raise ValueError(f"scale must be 2 or 4, got {scale}")
     if pair.high.restored:
         raise PairError(
-            f"{pair.name}: the high-magnification image is a result of this program and no truth to learn from; take what the "
+            f"{pair.name}: the high-magnification image is a result of this program and no truth "
+            "to learn from; take what the "
             "stronger objective has seen."
         )
     given = magnification(pair, objectives, ratio)
@@ -72,11 +81,19 @@ def register(
     low, high = channels(pair.low, pair.name), channels(pair.high, pair.name)
     if len(low.values) != len(high.values) or pair.low.rgb != pair.high.rgb:
         kinds = [_kind(image) for image in (pair.low, pair.high)]
-        raise PairError(f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same way.")
+        raise PairError(
+            f"{pair.name}: one image is {kinds[0]}, the other {kinds[1]}; take both in the same "
+            "way."
+        )
     planes = _plane(low, "low", pair.name), _plane(high, "high", pair.name)
     found = look(*planes, given)
     warnings: list[str] = []
-    if (found is None or found.reasons) and not is_same(given) and ratio is None and not known(pair):
+    if (
+        (found is None or found.reasons)
+        and not is_same(given)
+        and ratio is None
+        and not known(pair)
+    ):
         same = look_at_the_same_size(*planes)
         if same is not None:
             found, given = same, 1.0
@@ -102,7 +119,10 @@ def register(
     )
     reasons = found.reasons
     if not reasons and min(gain) <= 0:
-        reasons = ("What is bright in one image is dark in the other; take both with the same contrast method.",)
+        reasons = (
+            "What is bright in one image is dark in the other; take both with the same contrast "
+            "method.",
+        )
     if not reasons and is_same(given) and sharper_one_is_low(*planes, found):
         reasons = (SHARPER_IS_LOW,)
     elif reasons and (hint := misplaced(*planes, given)):
@@ -112,9 +132,8 @@ def register(
     registered = cut(pair, low.values, high, registration, 1 if is_same(given) else scale)
     if registered is None:
         kind = SwappedError if swapped else PairError
-        raise kind(
-            f"{pair.name}: {reasons[0] if reasons else 'the two images hardly overlap; take them closer together.'}"
-        )
+        apart = "the two images hardly overlap; take them closer together."
+        raise kind(f"{pair.name}: {reasons[0] if reasons else apart}")
     warnings += _warnings(registered, pair)
     return replace(registered, registration=replace(registration, warnings=tuple(warnings)))
 
@@ -128,18 +147,25 @@ def channels(image: Micrograph, name: str) -> Channels:
         If it is a stack, or not of real numbers.
     """
     if image.axes not in ("YX", "YXS", "CYX"):
-        raise PairError(f"{name}: {image.name or 'an image'} is a stack ({image.axes}); take one plane of it.")
+        raise PairError(
+            f"{name}: {image.name or 'an image'} is a stack ({image.axes}); take one plane of it."
+        )
     data = np.asarray(image.data)
     if data.dtype.kind not in "buif":
         raise PairError(
-            f"{name}: {image.name or 'an image'} has pixels of type {data.dtype}; save it with real numbers."
+            f"{name}: {image.name or 'an image'} has pixels of type {data.dtype}; save it with "
+            "real numbers."
         )
-    values = np.moveaxis(data[..., :3], -1, 0) if image.rgb else data if data.ndim == 3 else data[None]
+    values = (
+        np.moveaxis(data[..., :3], -1, 0) if image.rgb else data if data.ndim == 3 else data[None]
+    )
     values = np.ascontiguousarray(values, np.float32)
     known = np.isfinite(values).all(axis=0)
     if not known.all():
         finite = values[np.isfinite(values)]
-        values = np.where(np.isfinite(values), values, np.median(finite) if finite.size else 0).astype(np.float32)
+        values = np.where(
+            np.isfinite(values), values, np.median(finite) if finite.size else 0
+        ).astype(np.float32)
     return Channels(values, known)
 
 
@@ -155,7 +181,9 @@ def _plane(image: Channels, side: str, name: str) -> np.ndarray:
         raise PairError(f"{name}: the {side}-magnification image is too small ({size} pixels).")
     structure = plane(image.values)
     if not structure.any():
-        raise PairError(f"{name}: the {side}-magnification image is empty: all its pixels have the same value.")
+        raise PairError(
+            f"{name}: the {side}-magnification image is empty: all its pixels have the same value."
+        )
     return structure
 
 
@@ -171,33 +199,52 @@ def _warnings(pair: RegisteredPair, images: ImagePair) -> list[str]:
     warnings = []
     registration = pair.registration
     if registration.accepted and registration.residual_px > UNCERTAIN:
-        warnings.append(f"The place may be off by {registration.residual_px:.2g} low-resolution pixels.")
+        warnings.append(
+            f"The place may be off by {registration.residual_px:.2g} low-resolution pixels."
+        )
     if registration.overlap < SHARE:
-        warnings.append(f"Only {registration.overlap:.0%} of the high-magnification image lies within the other.")
+        warnings.append(
+            f"Only {registration.overlap:.0%} of the high-magnification image lies within the "
+            "other."
+        )
     if min(pair.low.shape[1:]) < TINY:
         size = " × ".join(map(str, pair.low.shape[1:]))
         warnings.append(f"The overlap is tiny: {size} low-resolution pixels.")
-    for side, image, crop in (("low", images.low, pair.low_crop), ("high", images.high, pair.high_crop)):
+    for side, image, crop in (
+        ("low", images.low, pair.low_crop),
+        ("high", images.high, pair.high_crop),
+    ):
         share = saturated(image, crop)
         if share > SATURATED:
-            warnings.append(f"{share:.0%} of the {side}-magnification image is saturated there; expose it less.")
+            warnings.append(
+                f"{share:.0%} of the {side}-magnification image is saturated there; expose it less."
+            )
     if registration.ratio < 0.75 * pair.scale:
         warnings.append(
-            f"The high-magnification image has only {registration.ratio:.2g} pixels for one of the other, too few to teach a "
+            f"The high-magnification image has only {registration.ratio:.2g} pixels for one of "
+            "the other, too few to teach a "
             f"×{pair.scale} model its finest detail."
         )
     return warnings
 
 
 def saturated(image: Micrograph, crop: tuple[slice, slice]) -> float:
-    """Share of the pixels of a part that are at the camera's limit in any channel; 0 for floating point.
+    """Share of the pixels of a part that are at the camera's limit in any channel; 0 for floating
+    point.
 
-    The limit is what the type can hold, or the image's largest value where so many pixels have it that it can be nothing else.
+    The limit is what the type can hold, or the image's largest value where so many pixels have it
+    that it can be nothing else.
     """
     data = np.asarray(image.data)
     if data.dtype.kind not in "iu":
         return 0.0
-    colours = data[..., :3] if image.rgb else np.moveaxis(data, 0, -1) if data.ndim == 3 else data[..., None]
+    colours = (
+        data[..., :3]
+        if image.rgb
+        else np.moveaxis(data, 0, -1)
+        if data.ndim == 3
+        else data[..., None]
+    )
     largest = colours.max()
     at = (colours[crop] == largest).any(axis=-1)
     below = (colours[crop] == largest - 1).any(axis=-1)

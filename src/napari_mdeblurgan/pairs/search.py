@@ -14,7 +14,8 @@ from napari_mdeblurgan.pairs.structure import HighPass, blurred, even
 from napari_mdeblurgan.stopping import look_up
 
 TURN_DEGREES, STRETCH = 5.0, 0.04  # how far the two may be turned and off the ratio that was said
-FIELD = 128  # pixels of the search along the shorter edge of the high-magnification image, at most so many
+# pixels of the search along the shorter edge of the high-magnification image, at most so many
+FIELD = 128
 BAND = 4.0  # coarsest to finest structure
 NEARBY = 2.0  # even() looks so much farther than the coarsest structure
 DEFOCUS = 1.2  # low-resolution pixels: a blur between sharp and strongly defocused
@@ -40,7 +41,9 @@ class Place:
 
 
 def reduced(image: np.ndarray, factor: int) -> np.ndarray:
-    """Means over blocks of factor × factor pixels; the last rows and columns that make no whole block are left out."""
+    """Means over blocks of factor × factor pixels; the last rows and columns that make no whole
+    block are left out.
+    """
     if factor == 1:
         return image
     y, x = image.shape[0] // factor, image.shape[1] // factor
@@ -49,11 +52,13 @@ def reduced(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place], float]:
-    """The likeliest places, the best first, and by how many standard deviations of all places it exceeds the second.
+    """The likeliest places, the best first, and by how many standard deviations of all places it
+    exceeds the second.
 
-    For some rotations and ratios the high-magnification image is brought to the pixels of the low-magnification one, and the two
-    are correlated at every offset (normalised, masked cross-correlation by FFT; after Padfield 2012). Both are band-passed and
-    locally normalised before, so that neither illumination nor the strongest structure decides.
+    For some rotations and ratios the high-magnification image is brought to the pixels of the
+    low-magnification one, and the two are correlated at every offset (normalised, masked
+    cross-correlation by FFT; after Padfield 2012). Both are band-passed and locally normalised
+    before, so that neither illumination nor the strongest structure decides.
 
     Parameters
     ----------
@@ -63,7 +68,10 @@ def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place]
         High-resolution pixels for one low-resolution pixel, to within 4 %.
     """
     factor = 1
-    while min(high.shape) / (ratio * factor * 2) >= FIELD / 2 and min(high.shape) / (ratio * factor) > FIELD:
+    while (
+        min(high.shape) / (ratio * factor * 2) >= FIELD / 2
+        and min(high.shape) / (ratio * factor) > FIELD
+    ):
         factor *= 2
     fine = max(1.5 / factor, 1.0)
     field = reduced(low, factor)
@@ -71,10 +79,14 @@ def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place]
     structure = _structure(blurred(field, fine), everywhere, fine)
     templates = _templates(high, ratio * factor, fine, DEFOCUS / factor)
 
-    shape = [fft.next_fast_len(a + b, real=True) for a, b in zip(field.shape, templates.size, strict=True)]
+    shape = [
+        fft.next_fast_len(a + b, real=True)
+        for a, b in zip(field.shape, templates.size, strict=True)
+    ]
 
     def correlated(spectrum: np.ndarray, template: np.ndarray) -> np.ndarray:
-        # sum over X of field(X + offset) · template(X), for offsets from 1 − size to field − 1, negative ones at the end
+        # sum over X of field(X + offset) · template(X), for offsets from 1 − size to field − 1,
+        # negative ones at the end
         return fft.irfft2(spectrum * np.conj(fft.rfft2(template.astype(np.float32), shape)), shape)
 
     plain, mask, _ = templates.made(0, 1)
@@ -104,9 +116,9 @@ def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place]
             kept.append(each)
     ahead = kept[0][0] - (kept[1][0] if len(kept) > 1 else 0.0)
     to_search = reduction(factor)
-    return [Place(affine(linear, templates.centre, at) @ to_search, peak) for peak, at, linear in kept], ahead / max(
-        spread, 1e-6
-    )
+    return [
+        Place(affine(linear, templates.centre, at) @ to_search, peak) for peak, at, linear in kept
+    ], ahead / max(spread, 1e-6)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +131,9 @@ class _Templates:
 
     @property
     def size(self) -> tuple[int, int]:
-        y, x = (math.ceil(length / self.step * (1 + STRETCH)) + 2 for length in self.coefficients.shape)
+        y, x = (
+            math.ceil(length / self.step * (1 + STRETCH)) + 2 for length in self.coefficients.shape
+        )
         return y, x
 
     @property
@@ -131,7 +145,9 @@ class _Templates:
         return (np.array(self.coefficients.shape) - 1) / 2
 
     def tried(self) -> Iterator[tuple[float, float]]:
-        """Degrees and factors so close that the corners of the field move by 3 pixels of the search from one to the next."""
+        """Degrees and factors so close that the corners of the field move by 3 pixels of the search
+        from one to the next.
+        """
         radius = math.hypot(*self.coefficients.shape) / self.step / 2
         turns = max(1, math.ceil(math.radians(TURN_DEGREES) * radius / 3))
         stretches = max(1, math.ceil(STRETCH * radius / 3))
@@ -140,7 +156,9 @@ class _Templates:
                 yield float(degrees), (1 + STRETCH) ** float(exponent)
 
     def made(self, degrees: float, stretch: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The structure, where it is known, and the linear part of the way to the high-magnification image."""
+        """The structure, where it is known, and the linear part of the way to the
+        high-magnification image.
+        """
         linear = turned(degrees) * self.step * stretch
         offset = self.centre - linear @ self.middle
         image = ndimage.affine_transform(
@@ -157,15 +175,25 @@ def _templates(high: np.ndarray, step: float, fine: float, defocus: float) -> _T
     return _Templates(ndimage.spline_filter(smooth, order=3, mode="mirror"), step, fine)
 
 
-def _peaks(correlations: np.ndarray, apart: list[int], field: tuple[int, ...]) -> Iterator[tuple[float, np.ndarray]]:
+def _peaks(
+    correlations: np.ndarray, apart: list[int], field: tuple[int, ...]
+) -> Iterator[tuple[float, np.ndarray]]:
     """The highest peaks and their offsets; what is near a peak is wiped out."""
     for _ in range(PEAKS):
         at = np.unravel_index(int(correlations.argmax()), correlations.shape)
         yield (
             float(correlations[at]),
-            np.array([i if i < f else i - n for i, f, n in zip(at, field, correlations.shape, strict=True)]),
+            np.array(
+                [
+                    i if i < f else i - n
+                    for i, f, n in zip(at, field, correlations.shape, strict=True)
+                ]
+            ),
         )
-        around = [np.arange(i - a, i + a + 1) % n for i, a, n in zip(at, apart, correlations.shape, strict=True)]
+        around = [
+            np.arange(i - a, i + a + 1) % n
+            for i, a, n in zip(at, apart, correlations.shape, strict=True)
+        ]
         correlations[np.ix_(*around)] = -1
 
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 SMALLEST_GRADIENT = 1e-8
-BAD, GOOD = 0.25, 0.75  # shares of the foretold gain: below it the step was too far, above it it may be longer
+BAD, GOOD = (
+    0.25,
+    0.75,
+)  # shares of the foretold gain: below it the step was too far, above it it may be longer
 HALVINGS = 60
 
 
@@ -22,9 +25,10 @@ def solved(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The parameters at which residuals are smallest, large ones counting little.
 
-    A trust region around every point, as in SciPy's ``least_squares`` with the loss ``soft_l1`` (Branch, Coleman & Li 1999),
-    whose results these are. But that takes tall matrices apart, for which BLAS keeps all cores busy waiting for each other;
-    here they are summed up first to as many rows as there are unknowns.
+    A trust region around every point, as in SciPy's ``least_squares`` with the loss ``soft_l1``
+    (Branch, Coleman & Li 1999), whose results these are. But that takes tall matrices apart, for
+    which BLAS keeps all cores busy waiting for each other; here they are summed up first to as many
+    rows as there are unknowns.
 
     Parameters
     ----------
@@ -37,7 +41,8 @@ def solved(
     scale : float
         Residuals from here on count less and less.
     tolerance : float
-        A smaller step ends it, relative to the parameters' norm, and so does a gain of a tenth of that, relative to the cost.
+        A smaller step ends it, relative to the parameters' norm, and so does a gain of a tenth of
+        that, relative to the cost.
     rounds : int
         Evaluations of the residuals, at most.
 
@@ -46,7 +51,8 @@ def solved(
     parameters : ndarray
         (parameters,) float64.
     weighted : ndarray
-        (parameters, n) float64: the Jacobian there, weighted so that its product with itself is the curvature of the cost.
+        (parameters, n) float64: the Jacobian there, weighted so that its product with itself is the
+        curvature of the cost.
     """
     at, error = start, residuals(start)
     cost, slope, weighted, curvature = _model(error, jacobian(at), scale)
@@ -82,17 +88,25 @@ def _cost(error: np.ndarray, scale: float) -> float:
     return scale**2 * float((np.sqrt(1 + (error / scale) ** 2) - 1).sum())
 
 
-def _model(error: np.ndarray, jacobian: np.ndarray, scale: float) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-    """The cost, its slope, and its curvature with the weighted Jacobian that it comes from; Triggs et al. 2000."""
+def _model(
+    error: np.ndarray, jacobian: np.ndarray, scale: float
+) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+    """The cost, its slope, and its curvature with the weighted Jacobian that it comes from; Triggs
+    et al. 2000.
+    """
     root = np.sqrt(1 + (error / scale) ** 2)
-    weight = np.maximum(root**-3, np.finfo(float).eps)  # first derivative and twice the second one times the square
+    weight = np.maximum(
+        root**-3, np.finfo(float).eps
+    )  # first derivative and twice the second one times the square
     slope = (jacobian * (error / root)).sum(axis=1)
     weighted = jacobian * np.sqrt(weight)
     return scale**2 * float((root - 1).sum()), slope, weighted, gram(weighted)
 
 
 def gram(rows: np.ndarray) -> np.ndarray:
-    """The products of all rows with each other; (n, values) to (n, n). Without BLAS, whose threads cost more than they bring."""
+    """The products of all rows with each other; (n, values) to (n, n). Without BLAS, whose threads
+    cost more than they bring.
+    """
     return np.einsum("in,jn->ij", rows, rows)
 
 

@@ -1,4 +1,6 @@
-"""What two images of the same place have in common however they were lit and focused: their structure at a given scale."""
+"""What two images of the same place have in common however they were lit and focused: their
+structure at a given scale.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,13 @@ from napari_mdeblurgan.stopping import look_up
 
 TRUNCATE = 3.0
 CLIPPED = (0.05, 99.95)  # percentiles: hot pixels must not outweigh the specimen
-FLOOR = 0.5  # of the structure's root mean square: where there is less, there is nothing to be made more of
+# of the structure's root mean square: where there is less, there is nothing to be made more of
+FLOOR = 0.5
 
 
 def plane(channels: np.ndarray) -> np.ndarray:
-    """One grey image of all channels, each in units of its standard deviation; (channels, y, x) to (y, x) float32.
+    """One grey image of all channels, each in units of its standard deviation; (channels, y, x) to
+    (y, x) float32.
 
     What is not finite is put at the median; a channel without contrast adds nothing.
     """
@@ -35,7 +39,11 @@ def plane(channels: np.ndarray) -> np.ndarray:
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
     """A Gaussian blur; `sigma` in pixels."""
     look_up()
-    return ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=TRUNCATE) if sigma > 0 else image
+    return (
+        ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=TRUNCATE)
+        if sigma > 0
+        else image
+    )
 
 
 class HighPass:
@@ -70,7 +78,9 @@ class HighPass:
 
 
 def even(structure: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
-    """Structure in units of its own strength nearby, so that the strongest part does not decide alone; 0 outside the mask."""
+    """Structure in units of its own strength nearby, so that the strongest part does not decide
+    alone; 0 outside the mask.
+    """
     nearby = HighPass(mask, sigma)
     whole = float((structure**2).sum() / max(nearby.mask.sum(), 1))
     floor = max(FLOOR**2 * whole, 1e-20)
@@ -79,5 +89,7 @@ def even(structure: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
 
 def correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Of two images whose mean is nothing: −1 to 1; 0 where either is empty."""
-    norm = float(np.sqrt((one.astype(np.float64) ** 2).sum() * (other.astype(np.float64) ** 2).sum()))
+    norm = float(
+        np.sqrt((one.astype(np.float64) ** 2).sum() * (other.astype(np.float64) ** 2).sum())
+    )
     return float((one.astype(np.float64) * other).sum()) / norm if norm > 0 else 0.0

@@ -74,15 +74,33 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
-        [tuple(COLUMNS), *(tuple(for_metadata(for_spreadsheet(cell)) for cell in row(outcome)) for outcome in outcomes)]
+        [
+            tuple(COLUMNS),
+            *(
+                tuple(for_metadata(for_spreadsheet(cell)) for cell in row(outcome))
+                for outcome in outcomes
+            ),
+        ]
     )
     with replacing(path) as file:
-        file.write(text.getvalue().encode("utf-8-sig"))  # so that a spreadsheet sees that it is UTF-8
+        file.write(
+            text.getvalue().encode("utf-8-sig")
+        )  # so that a spreadsheet sees that it is UTF-8
 
 
 def printed(outcomes: Sequence[Outcome]) -> list[str]:
     """The table as lines of text: what matters most, then the problems beneath each."""
-    shown = ("pair", "accepted", "score", "agreement", "uncertainty_px", "blur_px", "ratio", "rotation_deg", "overlap")
+    shown = (
+        "pair",
+        "accepted",
+        "score",
+        "agreement",
+        "uncertainty_px",
+        "blur_px",
+        "ratio",
+        "rotation_deg",
+        "overlap",
+    )
     at = [list(COLUMNS).index(column) for column in shown]
     rows = [shown, *(tuple(row(outcome)[number] for number in at) for outcome in outcomes)]
     widths = [max(len(each[number]) for each in rows) for number in range(len(shown))]
@@ -99,7 +117,9 @@ def printed(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def overlay_stems(names: Sequence[str]) -> list[str]:
-    """Names of pairs as beginnings of file names: allowed on every system, and no two the same, whatever the case."""
+    """Names of pairs as beginnings of file names: allowed on every system, and no two the same,
+    whatever the case.
+    """
     stems: list[str] = []
     taken: set[str] = set()
     for name in names:
@@ -113,7 +133,8 @@ def overlay_stems(names: Sequence[str]) -> list[str]:
 
 
 def write_overlays(folder: Path, pair: RegisteredPair, stem: str) -> tuple[Path, Path]:
-    """Write the two overlays of a pair as PNG files whose names begin with `stem`, see `overlay_stems`.
+    """Write the two overlays of a pair as PNG files whose names begin with `stem`, see
+    `overlay_stems`.
 
     Raises
     ------

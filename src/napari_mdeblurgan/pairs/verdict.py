@@ -1,4 +1,6 @@
-"""Found or not: whether two images show the same place, and where they do not, what may be the matter."""
+"""Found or not: whether two images show the same place, and where they do not, what may be the
+matter.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,31 @@ from napari_mdeblurgan.pairs.refine import Fit, Sharp
 from napari_mdeblurgan.pairs.search import places, reduced
 
 AGREEMENT = 0.6  # of the parts
-BY_CHANCE = 0.3  # probability that a part of unrelated images fits, once the best place for the whole was sought
+# probability that a part of unrelated images fits, once the best place for the whole was sought
+BY_CHANCE = 0.3
 CHANCE = 2e-3  # that so many parts fit by chance: more is too little evidence
 CORRELATION = 0.3
 RESIDUAL = 0.5  # low-resolution pixels
-ENOUGH = 384  # low-resolution pixels along the shorter edge of the field: twice as many or more are averaged before
-FINE = 2.0  # high-resolution pixels for one low-resolution pixel: twice as many or more are averaged before
+# low-resolution pixels along the shorter edge of the field: twice as many or more are averaged
+# before
+ENOUGH = 384
+# high-resolution pixels for one low-resolution pixel: twice as many or more are averaged before
+FINE = 2.0
 WORTH_A_LOOK = 3.0  # uniqueness of a place that may be the right one
-UNBLURRED, SHARPER = 0.5, 0.25  # pixels: σ of a blur that may be none, and by how much one tells the sharper image
-SWAPPED = "Low and high are swapped: the image given as low is the one of the stronger objective; exchange them."
-SHARPER_IS_LOW = "Low and high are swapped: the image given as low is the sharper one; exchange them."
-TOO_LITTLE = "The images show too little to be laid on each other; take a place with more to see in it."
+UNBLURRED, SHARPER = (
+    0.5,
+    0.25,
+)  # pixels: σ of a blur that may be none, and by how much one tells the sharper image
+SWAPPED = (
+    "Low and high are swapped: the image given as low is the one of the stronger objective; "
+    "exchange them."
+)
+SHARPER_IS_LOW = (
+    "Low and high are swapped: the image given as low is the sharper one; exchange them."
+)
+TOO_LITTLE = (
+    "The images show too little to be laid on each other; take a place with more to see in it."
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,22 +96,28 @@ def look(low: np.ndarray, high: np.ndarray, ratio: float) -> Verdict | None:
 
 
 def misplaced(low: np.ndarray, high: np.ndarray, ratio: float) -> str:
-    """What is the matter with two images that do not fit as they are: swapped, turned or mirrored; empty if none of these."""
+    """What is the matter with two images that do not fit as they are: swapped, turned or mirrored;
+    empty if none of these.
+    """
     if _fits(high, low, ratio):
         return SWAPPED
     for mirrored in (False, True):
         for quarters in range(4):
             turned = np.ascontiguousarray(np.rot90(high[:, ::-1] if mirrored else high, quarters))
             if (mirrored or quarters) and _fits(low, turned, ratio):
-                ways = ["mirrored left to right"] * mirrored + [f"turned anticlockwise by {90 * quarters}°"] * bool(
-                    quarters
+                ways = ["mirrored left to right"] * mirrored + [
+                    f"turned anticlockwise by {90 * quarters}°"
+                ] * bool(quarters)
+                return (
+                    f"The two fit if the high-magnification image is {' and '.join(ways)}; "
+                    "save it so."
                 )
-                return f"The two fit if the high-magnification image is {' and '.join(ways)}; save it so."
     return ""
 
 
 def sharper_one_is_low(low: np.ndarray, high: np.ndarray, found: Verdict) -> bool:
-    """Whether of two images with pixels of the same size the one given as blurred is the sharper one.
+    """Whether of two images with pixels of the same size the one given as blurred is the sharper
+    one.
 
     Parameters
     ----------
@@ -112,7 +134,9 @@ def sharper_one_is_low(low: np.ndarray, high: np.ndarray, found: Verdict) -> boo
 
 
 def look_at_the_same_size(low: np.ndarray, high: np.ndarray) -> Verdict | None:
-    """The place of one image in the other if their pixels are of the same size; None where they do not fit so."""
+    """The place of one image in the other if their pixels are of the same size; None where they do
+    not fit so.
+    """
     if places(low, high, 1.0)[1] < WORTH_A_LOOK:
         return None
     found = look(low, high, 1.0)
@@ -134,16 +158,19 @@ def _reasons(alignment: Alignment, evidence: Evidence) -> tuple[str, ...]:
     reasons = []
     if evidence.parts and (evidence.agreement < AGREEMENT or evidence.correlation < CORRELATION):
         reasons.append(
-            f"The images do not seem to show the same place: {fitting} of the {evidence.parts} parts of the overlap that "
+            f"The images do not seem to show the same place: {fitting} of the {evidence.parts} "
+            "parts of the overlap that "
             "have any structure fit each other."
         )
     elif by_chance > CHANCE:
         reasons.append(
-            f"There is too little to see in the overlap to be sure of the place: {evidence.parts} of its parts have any "
+            f"There is too little to see in the overlap to be sure of the place: {evidence.parts} "
+            "of its parts have any "
             f"structure, and {fitting} fit."
         )
     elif alignment.fit.residual > RESIDUAL:
         reasons.append(
-            f"The place is uncertain by {alignment.fit.residual:.2g} low-resolution pixels; take one with more to see in it."
+            f"The place is uncertain by {alignment.fit.residual:.2g} low-resolution pixels; take "
+            "one with more to see in it."
         )
     return tuple(reasons)

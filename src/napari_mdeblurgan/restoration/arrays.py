@@ -15,24 +15,33 @@ from napari_mdeblurgan.storage.lazy import by_block
 def is_lazy(image: Any) -> bool:
     """Whether `image` is an array whose pixels are only read on demand (dask, zarr and the like).
 
-    It has a shape and gives its parts; what can only be asked for the whole, as a sparse matrix of scipy, is none.
+    It has a shape and gives its parts; what can only be asked for the whole, as a sparse matrix of
+    scipy, is none.
     """
-    if isinstance(image, np.ndarray | np.generic) or not isinstance(getattr(image, "dtype", None), np.dtype):
+    if isinstance(image, np.ndarray | np.generic) or not isinstance(
+        getattr(image, "dtype", None), np.dtype
+    ):
         return False
-    return all(hasattr(image, name) for name in ("__getitem__", "shape", "ndim")) and not hasattr(image, "toarray")
+    return all(hasattr(image, name) for name in ("__getitem__", "shape", "ndim")) and not hasattr(
+        image, "toarray"
+    )
 
 
 def as_array(image: Any) -> Any:
-    """The numpy array or the lazy one that `image` is or holds, as xarray's do, else what numpy makes of it.
+    """The numpy array or the lazy one that `image` is or holds, as xarray's do, else what numpy
+    makes of it.
 
     Masked pixels of real numbers become NaN; of a lazy array when they are read.
 
     Raises
     ------
     ImageError
-        If that is no array, or has masked pixels and a type without NaN; the latter of a lazy array when they are read.
+        If that is no array, or has masked pixels and a type without NaN; the latter of a lazy array
+        when they are read.
     """
-    if hasattr(image, "dims") and hasattr(image, "data"):  # labelled arrays are not indexed as others are
+    if hasattr(image, "dims") and hasattr(
+        image, "data"
+    ):  # labelled arrays are not indexed as others are
         image = image.data
     if isinstance(image, np.ma.MaskedArray):
         return _without_mask(image)
@@ -43,7 +52,9 @@ def as_array(image: Any) -> Any:
     try:
         return np.asarray(image)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ImageError(f"This {type(image).__name__} is no image: {error}; pass an array of numbers.") from error
+        raise ImageError(
+            f"This {type(image).__name__} is no image: {error}; pass an array of numbers."
+        ) from error
 
 
 def is_masked(image: Any) -> bool:
@@ -58,14 +69,17 @@ def _without_mask(image: np.ndarray) -> np.ndarray:
         return np.asarray(image.data)
     if image.dtype.kind != "f":
         raise ImageError(
-            f"{np.ma.count_masked(image)} pixels of the image are masked, and its type {image.dtype} cannot say that a "
+            f"{np.ma.count_masked(image)} pixels of the image are masked, and its type "
+            f"{image.dtype} cannot say that a "
             "pixel is missing; convert it to float32 first."
         )
     return image.filled(np.nan)
 
 
 def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
-    """A part of an array in memory or of a lazy one; in this thread alone, as this may run within one of dask's tasks."""
+    """A part of an array in memory or of a lazy one; in this thread alone, as this may run within
+    one of dask's tasks.
+    """
     part = image[index]
     return part.compute(scheduler=get_sync) if hasattr(part, "compute") else np.asarray(part)
 
@@ -89,4 +103,6 @@ class Part:
     def __getitem__(self, key: tuple[Any, ...]) -> np.ndarray:
         """A part of it, by the index that it has in the whole array."""
         rows, columns = (part for part in key if isinstance(part, slice))
-        return self.pixels[rows.start - self.y : rows.stop - self.y, columns.start - self.x : columns.stop - self.x]
+        return self.pixels[
+            rows.start - self.y : rows.stop - self.y, columns.start - self.x : columns.stop - self.x
+        ]

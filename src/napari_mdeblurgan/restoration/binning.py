@@ -1,4 +1,5 @@
-"""Images binned before they are restored: means over blocks of pixels, as a camera has them, and where those lie.
+"""Images binned before they are restored: means over blocks of pixels, as a camera has them, and
+where those lie.
 
 An image whose pixels are much smaller than its blur holds nothing in the finer half of what its
 pixels can hold. Binned 2 × 2 it loses nothing, and a ×2 model gives back the pixels that it had.
@@ -31,8 +32,14 @@ def checked_binning(binning: object) -> int:
     ImageError
         If that is no whole number from 1 to 16.
     """
-    if isinstance(binning, bool) or not isinstance(binning, Integral) or not 1 <= int(binning) <= LARGEST:
-        raise ImageError(f"A binning of {binning!r} is none; give a whole number from 1 (none) to {LARGEST}.")
+    if (
+        isinstance(binning, bool)
+        or not isinstance(binning, Integral)
+        or not 1 <= int(binning) <= LARGEST
+    ):
+        raise ImageError(
+            f"A binning of {binning!r} is none; give a whole number from 1 (none) to {LARGEST}."
+        )
     return int(binning)
 
 
@@ -51,9 +58,9 @@ def binned(image: Any, binning: int, *, rgb: bool = False) -> Any:
     Returns
     -------
     array
-        (..., ⌊y / binning⌋, ⌊x / binning⌋) of the same kind (numpy, dask, or read when asked for). Means of whole
-        numbers are rounded; where one of the pixels of a block is NaN its mean is. Lines that do not fill a block at
-        the end are left out.
+        (..., ⌊y / binning⌋, ⌊x / binning⌋) of the same kind (numpy, dask, or read when asked for).
+        Means of whole numbers are rounded; where one of the pixels of a block is NaN its mean is.
+        Lines that do not fill a block at the end are left out.
 
     Raises
     ------
@@ -69,7 +76,8 @@ def binned(image: Any, binning: int, *, rgb: bool = False) -> Any:
     if min(image.shape[y : y + 2]) < 2 * binning:
         edges = " × ".join(str(length) for length in image.shape[y : y + 2])
         raise ImageError(
-            f"The image is {edges} pixels, too few to be binned {binning} × {binning}; choose a smaller binning."
+            f"The image is {edges} pixels, too few to be binned {binning} × {binning}; choose a "
+            "smaller binning."
         )
     if hasattr(image, "dask"):
         return _binned_lazily(image, binning, y)
@@ -82,12 +90,15 @@ def binned(image: Any, binning: int, *, rgb: bool = False) -> Any:
 
 
 def in_words(binning: int) -> str:
-    """How an image was binned, for reports and metadata, such as "averaged 2 × 2 first"; empty if it was not."""
+    """How an image was binned, for reports and metadata, such as "averaged 2 × 2 first"; empty if
+    it was not.
+    """
     return f"averaged {binning} × {binning} first" if binning > 1 else ""
 
 
 def binned_micrograph(image: Micrograph, binning: int) -> Micrograph:
-    """The same of an image with its description: its pixels are larger, and the first one's centre lies further inside.
+    """The same of an image with its description: its pixels are larger, and the first one's centre
+    lies further inside.
 
     Parameters
     ----------
@@ -103,7 +114,9 @@ def binned_micrograph(image: Micrograph, binning: int) -> Micrograph:
     """
     if checked_binning(binning) == 1:
         return image
-    return dataclasses.replace(image, data=binned(image.data, binning, rgb=image.rgb), **image.frame(1 / binning))
+    return dataclasses.replace(
+        image, data=binned(image.data, binning, rgb=image.rgb), **image.frame(1 / binning)
+    )
 
 
 def _shape(shape: tuple[int, ...], binning: int, y: int) -> tuple[int, ...]:
@@ -111,7 +124,9 @@ def _shape(shape: tuple[int, ...], binning: int, y: int) -> tuple[int, ...]:
 
 
 def block_means(pixels: np.ndarray, *, binning: int, y: int) -> np.ndarray:
-    """Means over blocks of pixels of an array in memory, whose axes y and y + 1 they are; see `binned`."""
+    """Means over blocks of pixels of an array in memory, whose axes y and y + 1 they are; see
+    `binned`.
+    """
     shape = _shape(pixels.shape, binning, y)
     height, width = shape[y], shape[y + 1]
     whole = pixels[(slice(None),) * y + (slice(height * binning), slice(width * binning))]
@@ -132,7 +147,9 @@ def _binned_lazily(image: Any, binning: int, y: int) -> Any:
     for axis in (y, y + 1):
         chunks[axis] = tuple(length // binning for length in chunks[axis])
     meta = np.empty((0,) * image.ndim, image.dtype)
-    return image.map_blocks(block_means, binning=binning, y=y, dtype=image.dtype, chunks=tuple(chunks), meta=meta)
+    return image.map_blocks(
+        block_means, binning=binning, y=y, dtype=image.dtype, chunks=tuple(chunks), meta=meta
+    )
 
 
 def _whole_blocks(chunks: tuple[int, ...], binning: int) -> tuple[int, ...]:
@@ -148,9 +165,15 @@ def _binned_when_read(image: Any, binning: int, y: int) -> ArrayPart:
         whole: list[Any] = []
         for axis, span in enumerate(spans):
             edge = binning if axis in (y, y + 1) else 1
-            first, last = (span, span) if isinstance(span, int) else (min(span, default=0), max(span, default=-1))
+            first, last = (
+                (span, span)
+                if isinstance(span, int)
+                else (min(span, default=0), max(span, default=-1))
+            )
             whole.append(slice(first * edge, (last + 1) * edge))
         means = block_means(read(image, tuple(whole)), binning=binning, y=y)
-        return means[tuple(0 if isinstance(span, int) else slice(None, None, span.step) for span in spans)]
+        return means[
+            tuple(0 if isinstance(span, int) else slice(None, None, span.step) for span in spans)
+        ]
 
     return ArrayPart(part, _shape(image.shape, binning, y), image.dtype)

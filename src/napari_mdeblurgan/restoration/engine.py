@@ -17,7 +17,13 @@ from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
 from napari_mdeblurgan.restoration.measuring import finished, measuring, told
-from napari_mdeblurgan.restoration.operations import DISAGREEMENT, EXPLANATION, RESULT, Eightfold, restoring
+from napari_mdeblurgan.restoration.operations import (
+    DISAGREEMENT,
+    EXPLANATION,
+    RESULT,
+    Eightfold,
+    restoring,
+)
 from napari_mdeblurgan.restoration.plan import RestorationPlan, has_colours, make_plan, planning
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
@@ -39,18 +45,21 @@ def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any
     model : Model
         From `load_model`.
     binning : int
-        The image is binned by so many pixels along y and x first, see `binned`: by 2 where its blur is much larger than its
-        pixels, so that a ×2 model gives back as many pixels as it has. A ``region`` is then in binned pixels.
+        The image is binned by so many pixels along y and x first, see `binned`: by 2 where its blur
+        is much larger than its pixels, so that a ×2 model gives back as many pixels as it has. A
+        ``region`` is then in binned pixels.
     **wishes
-        As in `make_plan`: ``rgb``, ``channel_axis``, ``window``, ``tile``, ``device``, ``precision``, ``region``,
-        ``softness``, ``output_scale``: 1 for a sharp image of as many pixels as it had.
+        As in `make_plan`: ``rgb``, ``channel_axis``, ``window``, ``tile``, ``device``,
+        ``precision``, ``region``, ``softness``, ``output_scale``: 1 for a sharp image of as many
+        pixels as it had.
 
     Returns
     -------
     array
-        The image's dtype and leading axes, and along y and x `output_scale` times the (binned) pixels, by default as many
-        times as the model was trained for (`model.card.output_scale` or `model.card.scale`). A dask array for a dask array, with
-        nothing computed yet; else numpy. Masked where a masked array has no value.
+        The image's dtype and leading axes, and along y and x `output_scale` times the (binned)
+        pixels, by default as many times as the model was trained for (`model.card.output_scale` or
+        `model.card.scale`). A dask array for a dask array, with nothing computed yet; else numpy.
+        Masked where a masked array has no value.
 
     Raises
     ------
@@ -62,7 +71,9 @@ def restore(image: Any, model: Model, *, binning: int = 1, **wishes: Any) -> Any
     masked = is_masked(image)
     image = as_array(image)
     if checked_binning(binning) > 1:
-        image = binned(image, binning, rgb=has_colours(tuple(image.shape), model.card, wishes.get("rgb")))
+        image = binned(
+            image, binning, rgb=has_colours(tuple(image.shape), model.card, wishes.get("rgb"))
+        )
     if hasattr(image, "dask"):
         lazy = restore_lazily(image, model, make_plan(image, model.card, in_memory=False, **wishes))
         return by_block(np.ma.masked_invalid, lazy) if masked else lazy
@@ -79,9 +90,11 @@ def restore_steps(
     model: Model,
     tell: Callable[[tuple[int, ...], Tile, np.ndarray], None] | None = None,
 ) -> Generator[Progress, None, np.ndarray]:
-    """Carry out `plan`; yields at the start, every half second and after every tile, and returns the result.
+    """Carry out `plan`; yields at the start, every half second and after every tile, and returns
+    the result.
 
-    Closing the generator ends the work, in the middle of a tile too. When memory runs out, the tiles still to come are quartered.
+    Closing the generator ends the work, in the middle of a tile too. When memory runs out, the
+    tiles still to come are quartered.
 
     Parameters
     ----------
@@ -92,7 +105,8 @@ def restore_steps(
     model : Model
         The model that the plan was made for.
     tell : callable, optional
-        Called with the position along the axes before y, a tile, and what the network says of it, see `inference.explanation`.
+        Called with the position along the axes before y, a tile, and what the network says of it,
+        see `inference.explanation`.
 
     Returns
     -------
@@ -101,7 +115,8 @@ def restore_steps(
     """
     if tuple(image.shape) != plan.shape:
         raise ImageError(
-            f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; make a new plan."
+            f"The plan was made for an image of shape {plan.shape}, not for {tuple(image.shape)}; "
+            "make a new plan."
         )
     windows = yield from _windows(image, plan)
     operation = restoring(image, plan, windows, model, explain=tell is not None)
@@ -114,7 +129,8 @@ def restore_steps(
 def ensemble_steps(
     image: Any, plan: RestorationPlan, model: Model
 ) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray]]:
-    """Restore an image as the mean of its eight orientations: a little better, at eight times the cost.
+    """Restore an image as the mean of its eight orientations: a little better, at eight times the
+    cost.
 
     Yields as `restore_steps` does.
 
@@ -130,15 +146,17 @@ def ensemble_steps(
     Returns
     -------
     tuple of ndarray
-        The result, `plan.output_shape` and `plan.dtype`; and the standard deviation of the eight in grey levels, mean over the
-        colours, float32 without colour axis.
+        The result, `plan.output_shape` and `plan.dtype`; and the standard deviation of the eight in
+        grey levels, mean over the colours, float32 without colour axis.
     """
     windows = yield from _windows(image, plan)
     arrays = {
         RESULT: np.empty(plan.output_shape, plan.dtype),
         DISAGREEMENT: np.empty(plan.output_shape[: len(plan.leading) + 2], np.float32),
     }
-    yield from _in_memory(Todo(_places(plan, plan.grid)), plan, Eightfold(image, plan, windows, model), arrays)
+    yield from _in_memory(
+        Todo(_places(plan, plan.grid)), plan, Eightfold(image, plan, windows, model), arrays
+    )
     return arrays[RESULT], arrays[DISAGREEMENT]
 
 
@@ -162,7 +180,9 @@ def _in_memory(
     arrays: Mapping[str, np.ndarray],
     tell: Callable[[tuple[int, ...], Tile, np.ndarray], None] | None = None,
 ) -> Generator[Progress, None, None]:
-    """Walk, with pieces put into arrays of the result's grid, and what is told of them handed on."""
+    """Walk, with pieces put into arrays of the result's grid, and what is told
+    of them handed on.
+    """
     start, done, total = time.perf_counter(), 0, _pixels(plan)
 
     def write(place: Spot, made: Made) -> None:

@@ -1,4 +1,6 @@
-"""The same image, flipped and turned, restored eight times: the mean is a little better, the spread tells of guesses."""
+"""The same image, flipped and turned, restored eight times: the mean is a little better, the spread
+tells of guesses.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,19 @@ TIMES = len(ORIENTATIONS)
 
 
 class Ensemble(NamedTuple):
-    """What the eight restorations of a tile have in common, and how far they lie apart; (y, x, colours) float32 in windows."""
+    """What the eight restorations of a tile have in common, and how far they lie apart; (y, x,
+    colours) float32 in windows.
+    """
 
     mean: np.ndarray
     spread: np.ndarray
 
 
-def ensemble(around: Part, tile: Tile, plan: RestorationPlan, window: Window, network: Network) -> Ensemble:
-    """Mean and standard deviation of the eight restorations of one tile, each turned back to lie upright.
+def ensemble(
+    around: Part, tile: Tile, plan: RestorationPlan, window: Window, network: Network
+) -> Ensemble:
+    """Mean and standard deviation of the eight restorations of one tile, each turned back to lie
+    upright.
 
     Parameters
     ----------
@@ -62,7 +69,8 @@ def read_for_all(image: Any, index: tuple[int, ...], tile: Tile, plan: Restorati
     """What a tile reads of one image of a stack, in whichever orientation; read once."""
     regions = [region for _, _, region in _laid(tile, plan)]
     (top, bottom), (left, right) = (
-        (min(region[axis][0] for region in regions), max(region[axis][1] for region in regions)) for axis in (0, 1)
+        (min(region[axis][0] for region in regions), max(region[axis][1] for region in regions))
+        for axis in (0, 1)
     )
     return Part(read(image, (*index, slice(top, bottom), slice(left, right))), top, left)
 
@@ -70,8 +78,8 @@ def read_for_all(image: Any, index: tuple[int, ...], tile: Tile, plan: Restorati
 def _laid(tile: Tile, plan: RestorationPlan) -> Iterator[tuple[Orientation, Tile, Region]]:
     """Each orientation, the tile in it, and what it reads of the upright image.
 
-    Every orientation has the network's grid start at its own corner, whatever the tile; so tiles fit together to what the whole
-    image would give.
+    Every orientation has the network's grid start at its own corner, whatever the tile; so tiles
+    fit together to what the whole image would give.
     """
     shape = plan.grid.shape
     region = (tile.y.start, tile.y.stop), (tile.x.start, tile.x.stop)

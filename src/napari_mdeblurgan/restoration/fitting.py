@@ -1,4 +1,6 @@
-"""Tiles small enough for several numbers for every pixel of the result, and where they lie in it."""
+"""Tiles small enough for several numbers for every pixel of the result, and
+where they lie in it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ LARGEST_TILE = 512  # several numbers for every pixel of the result are held at 
 
 
 def close_together(grid: TileGrid) -> Iterator[Tile]:
-    """The tiles of a grid, neighbours close together, so that coarser levels of what is made of them are soon complete."""
+    """The tiles of a grid, neighbours close together, so that coarser levels of what is made of
+    them are soon complete.
+    """
     rows, columns = grid.spans
     for j, i in sorted(np.ndindex(len(rows), len(columns)), key=lambda at: interleaved(*at)):
         yield Tile(rows[j], columns[i])
@@ -26,7 +30,9 @@ def close_together(grid: TileGrid) -> Iterator[Tile]:
 def interleaved(row: int, column: int) -> int:
     """Position along a Z-order curve."""
     bits = max(row.bit_length(), column.bit_length())
-    return sum((row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits))
+    return sum(
+        (row >> bit & 1) << 2 * bit + 1 | (column >> bit & 1) << 2 * bit for bit in range(bits)
+    )
 
 
 def fine_grid(plan: RestorationPlan) -> TileGrid:
@@ -35,7 +41,9 @@ def fine_grid(plan: RestorationPlan) -> TileGrid:
 
 
 def target(tile: Tile, plan: RestorationPlan, factor: int | None = None) -> tuple[slice, slice]:
-    """Where a tile lies in an array of the plan's region with `factor` pixels for one of the image, by default the plan's."""
+    """Where a tile lies in an array of the plan's region with `factor` pixels for one of the image,
+    by default the plan's.
+    """
     f = plan.factor if factor is None else factor
     y0, x0 = plan.origin
     return (

@@ -43,7 +43,9 @@ OUT_OF_MEMORY = (
     "invalid buffer size",  # MPS
 )
 
-_ONE_AT_A_TIME: dict[int, threading.Lock] = {}  # by process: in the child of a fork nobody lets go of the parent's
+_ONE_AT_A_TIME: dict[
+    int, threading.Lock
+] = {}  # by process: in the child of a fork nobody lets go of the parent's
 _COPIES: WeakKeyDictionary[Network, dict[str, Network]] = WeakKeyDictionary()
 
 
@@ -68,7 +70,9 @@ def network_on(model: Model, device: str) -> Network:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            raise OutOfMemory(f"The model does not fit into the memory of {device}; close other programs.") from error
+            raise OutOfMemory(
+                f"The model does not fit into the memory of {device}; close other programs."
+            ) from error
     return copies[device]
 
 
@@ -81,7 +85,8 @@ class Prepared:
     tile : Tile
         Which one.
     values : ndarray, (y, x, channels) float32
-        The image beyond its edges mirrored, in windows of intensity, with what is missing filled in.
+        The image beyond its edges mirrored, in windows of intensity, with what is missing filled
+        in.
     missing : ndarray, (y, x, channels) bool, or None
         Which of the values that the tile restores are missing, if any.
     alpha : ndarray, (y, x), or None
@@ -107,13 +112,16 @@ def prepare(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window
     if plan.dtype.kind == "f":
         gaps = ~np.isfinite(colours)
         if gaps.any():
-            values = np.stack([fill(values[..., c], gaps[..., c]) for c in range(3 if plan.rgb else 1)], axis=-1)
+            values = np.stack(
+                [fill(values[..., c], gaps[..., c]) for c in range(3 if plan.rgb else 1)], axis=-1
+            )
             missing = gaps[tile.y.inside, tile.x.inside]
     return Prepared(tile, values, missing, block[..., 3] if plan.colours == (4,) else None)
 
 
 def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) -> list[np.ndarray]:
-    """Through the network: (y, x, channels) float32 of what each tile restores; one batch at a time in a process.
+    """Through the network: (y, x, channels) float32 of what each tile restores; one batch at a time
+    in a process.
 
     Parameters
     ----------
@@ -127,11 +135,15 @@ def apply(network: Network, batch: Sequence[Prepared], plan: RestorationPlan) ->
     """
     stages = _as_planned(network.stages, plan)
     outputs = [output for (output,) in _maps(stages, (stages.result,), batch, plan)]
-    return [without_tints(output, prepared, plan) for output, prepared in zip(outputs, batch, strict=True)]
+    return [
+        without_tints(output, prepared, plan)
+        for output, prepared in zip(outputs, batch, strict=True)
+    ]
 
 
 def explanation(network: Network, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
-    """What the network says of a tile: (y, x, 6) float32, the weights of the three candidates and their distances.
+    """What the network says of a tile: (y, x, 6) float32, the weights of the three candidates and
+    their distances.
 
     Raises
     ------
@@ -148,7 +160,10 @@ def explained(
     """Both `apply` and `explanation` of each tile, in one go."""
     stages = _as_planned(network.explained_stages, plan)
     made = _maps(stages, (stages.result, "explanation"), batch, plan)
-    return [(without_tints(output, prepared, plan), told) for (output, told), prepared in zip(made, batch, strict=True)]
+    return [
+        (without_tints(output, prepared, plan), told)
+        for (output, told), prepared in zip(made, batch, strict=True)
+    ]
 
 
 def _as_planned(stages: Stages, plan: RestorationPlan) -> Stages:
@@ -157,7 +172,8 @@ def _as_planned(stages: Stages, plan: RestorationPlan) -> Stages:
 
 
 def without_tints(output: np.ndarray, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:
-    """The output, grey wherever the network sees no colour: what is grey but stored in colours gets no tints.
+    """The output, grey wherever the network sees no colour: what is grey but stored in colours gets
+    no tints.
 
     Parameters
     ----------
@@ -166,8 +182,8 @@ def without_tints(output: np.ndarray, prepared: Prepared, plan: RestorationPlan)
 
     Notes
     -----
-    It is decided pixel by pixel, from all that the network sees of the image there. So tiles fit together to what the whole
-    image would give.
+    It is decided pixel by pixel, from all that the network sees of the image there. So tiles fit
+    together to what the whole image would give.
     """
     if output.shape[-1] == 1:
         return output
@@ -190,7 +206,9 @@ def without_tints(output: np.ndarray, prepared: Prepared, plan: RestorationPlan)
 def _maps(
     stages: Stages, names: tuple[str, ...], batch: Sequence[Prepared], plan: RestorationPlan
 ) -> list[tuple[np.ndarray, ...]]:
-    """For each tile, the part of some maps that lies over what it restores: (y, x, channels) float32."""
+    """For each tile, the part of some maps that lies over what it restores: (y, x, channels)
+    float32.
+    """
     tile = batch[0].tile
     try:
         with _lock(), exact_float32(), torch.device("cpu"), torch.inference_mode():
@@ -222,7 +240,9 @@ def _on_device(batch: Sequence[Prepared], device: str) -> Tensor:
 
 
 def _on_host(maps: Tensor) -> np.ndarray:
-    """(tile, y, x, channel) of (tile, channel, y, x): put in order on the device, and copied in one go."""
+    """(tile, y, x, channel) of (tile, channel, y, x): put in order on the device, and copied in one
+    go.
+    """
     ordered = maps.permute(0, 2, 3, 1).contiguous()
     if not ordered.is_cuda:
         return ordered.cpu().numpy()
@@ -232,7 +252,9 @@ def _on_host(maps: Tensor) -> np.ndarray:
     return host.numpy()
 
 
-def finish(output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window: Window) -> np.ndarray:
+def finish(
+    output: np.ndarray, prepared: Prepared, plan: RestorationPlan, window: Window
+) -> np.ndarray:
     """From the network's output to the tile's part of the result."""
     restored = np.empty(output.shape, plan.dtype)
     for rows in _strips(len(output)):
@@ -265,7 +287,9 @@ def _forward(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch says that memory ran out, by its type or by what the libraries below it say."""
+    """Whether an error of torch says that memory ran out, by its type or by what the libraries
+    below it say.
+    """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error).lower()
@@ -273,16 +297,22 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _enlarged(alpha: np.ndarray, plan: RestorationPlan) -> np.ndarray:
-    """Bicubic enlargement of (y, x), same dtype, without overshoot: each pixel lies within what is next to it in `alpha`."""
+    """Bicubic enlargement of (y, x), same dtype, without overshoot: each pixel lies within what is
+    next to it in `alpha`.
+    """
     if plan.factor == 1:
         return alpha
     top = 1.0 if plan.dtype.kind in "bf" else float(np.iinfo(plan.dtype).max)
     window = Window(0, top)
     values = np.nan_to_num(window.normalise(alpha))
     with exact_float32(), torch.inference_mode():
-        enlarged = BicubicUpsampling(plan.factor)(torch.from_numpy(values)[None, None])[0, 0].numpy()
+        enlarged = BicubicUpsampling(plan.factor)(torch.from_numpy(values)[None, None])[
+            0, 0
+        ].numpy()
     low, high = (
-        extreme(values, size=3, mode="nearest").repeat(plan.factor, axis=0).repeat(plan.factor, axis=1)
+        extreme(values, size=3, mode="nearest")
+        .repeat(plan.factor, axis=0)
+        .repeat(plan.factor, axis=1)
         for extreme in (ndimage.minimum_filter, ndimage.maximum_filter)
     )
     return window.invert(np.clip(enlarged, low, high), plan.dtype)

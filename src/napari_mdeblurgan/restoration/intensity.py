@@ -1,4 +1,6 @@
-"""The intensity window: what the network sees as 0 and 1, and the way back to the image's own dtype and range."""
+"""The intensity window: what the network sees as 0 and 1, and the way back to the image's own dtype
+and range.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ FILL_SIGMA, FILL_RADIUS = 4.0, 8
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Two grey values of the image which the network sees as 0 and 1; values outside are not clipped.
+    """Two grey values of the image which the network sees as 0 and 1; values outside are not
+    clipped.
 
     Attributes
     ----------
@@ -42,7 +45,9 @@ class Window:
         return 2 * self._half_span
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
-        """To float32, `low` at 0 and `high` at 1; any shape. NaN stays NaN; beyond a million windows it is cut off."""
+        """To float32, `low` at 0 and `high` at 1; any shape. NaN stays NaN; beyond a million
+        windows it is cut off.
+        """
         kind: type[np.floating] = (
             np.float32 if values.dtype.kind in "biu" and values.dtype.itemsize <= 2 else np.float64
         )
@@ -61,8 +66,12 @@ class Window:
         return normalised
 
     def invert(self, normalised: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """Back to `dtype` and the image's units: rounded for integers, clipped to what `dtype` can hold."""
-        kind: type[np.floating] = np.float32 if dtype.kind in "biu" and dtype.itemsize <= 2 else np.float64
+        """Back to `dtype` and the image's units: rounded for integers, clipped to what `dtype` can
+        hold.
+        """
+        kind: type[np.floating] = (
+            np.float32 if dtype.kind in "biu" and dtype.itemsize <= 2 else np.float64
+        )
         with np.errstate(over="ignore", invalid="ignore"):
             values: np.ndarray = normalised.astype(kind)
             values = (values * kind(self._half_span) + kind(float(self.low) / 2)) * kind(2)
@@ -87,7 +96,8 @@ def bounds(dtype: np.dtype) -> tuple[float, float]:
 
 
 def measure_window(parts: Iterable[np.ndarray]) -> Window:
-    """The window of samples of an image: the 0.1 and 99.9 percentiles, or the extremes where these are equal.
+    """The window of samples of an image: the 0.1 and 99.9 percentiles, or the extremes where these
+    are equal.
 
     Raises
     ------
@@ -98,12 +108,15 @@ def measure_window(parts: Iterable[np.ndarray]) -> Window:
     values = np.concatenate([part[np.isfinite(part)] for part in flat])
     if not values.size:
         raise ImageError(
-            "Every pixel of the image, or of one of its channels or slices, is NaN or infinite; there is nothing to restore, so "
+            "Every pixel of the image, or of one of its channels or slices, is NaN or infinite; "
+            "there is nothing to restore, so "
             "choose another image, or leave that one out."
         )
     if values.dtype.kind == "b":
         return Window(0, 1)
-    low, high = (quantile.item() for quantile in np.percentile(values, PERCENTILES, method="nearest"))
+    low, high = (
+        quantile.item() for quantile in np.percentile(values, PERCENTILES, method="nearest")
+    )
     if low == high:
         low, high = values.min().item(), values.max().item()
     return Window(low, high)
@@ -166,7 +179,8 @@ def gist(block: np.ndarray) -> np.ndarray:
 
 
 def fill(normalised: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Put the weighted mean of the neighbours within 8 pixels where values are missing, and 0 where there are none.
+    """Put the weighted mean of the neighbours within 8 pixels where values are missing, and 0 where
+    there are none.
 
     Parameters
     ----------
@@ -177,7 +191,9 @@ def fill(normalised: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """
 
     def blur(plane: np.ndarray) -> np.ndarray:
-        return ndimage.gaussian_filter(plane, FILL_SIGMA, mode="nearest", truncate=FILL_RADIUS / FILL_SIGMA)
+        return ndimage.gaussian_filter(
+            plane, FILL_SIGMA, mode="nearest", truncate=FILL_RADIUS / FILL_SIGMA
+        )
 
     weight = blur((~missing).astype(np.float32))
     mean = blur(np.where(missing, np.float32(0), normalised)) / np.maximum(weight, 1e-6)

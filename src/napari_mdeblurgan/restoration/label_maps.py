@@ -1,4 +1,6 @@
-"""Label maps told from images: numbers that are names of objects must not be restored as if they were intensities."""
+"""Label maps told from images: numbers that are names of objects must not be restored as if they
+were intensities.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,20 @@ from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.intensity import spots
 
 FEWEST_LABELS = 3  # two areas of one value each may be a drawing
-PARTS_OF_A_LABEL = 1.2  # at most, on average: an object is in one piece, but the edge of a spot may cut it in two
-SMALLEST_AREA = 16.0  # pixels of an object on average; the noise of a camera leaves no two neighbours alike
+PARTS_OF_A_LABEL = (
+    1.2  # at most, on average: an object is in one piece, but the edge of a spot may cut it in two
+)
+SMALLEST_AREA = (
+    16.0  # pixels of an object on average; the noise of a camera leaves no two neighbours alike
+)
 
 
 def refuse_label_map(image: Any) -> None:
     """Make sure that a grey image is not the result of a segmentation.
 
-    It is taken for one where the pixels are integers of 16 bits or more, and those of one value lie together in one large
-    area wherever a few small squares of it are looked at. A camera's noise breaks such areas up.
+    It is taken for one where the pixels are integers of 16 bits or more, and those of one value lie
+    together in one large area wherever a few small squares of it are looked at. A camera's noise
+    breaks such areas up.
 
     Parameters
     ----------
@@ -47,15 +54,23 @@ def refuse_label_map(image: Any) -> None:
         values.update(named.tolist())
         if pixels < SMALLEST_AREA * parts or parts > 2 * PARTS_OF_A_LABEL * labels:
             return  # the first square mostly tells
-    if len(values) >= FEWEST_LABELS and parts <= PARTS_OF_A_LABEL * labels and pixels >= SMALLEST_AREA * parts:
+    if (
+        len(values) >= FEWEST_LABELS
+        and parts <= PARTS_OF_A_LABEL * labels
+        and pixels >= SMALLEST_AREA * parts
+    ):
         raise ImageError(
-            f"The image looks like a label map: large areas of one number each ({dtype.name}), which name objects and are no "
-            "intensities. Restore the image that it was made of; or convert it to float32, if they are intensities."
+            f"The image looks like a label map: large areas of one number each ({dtype.name}), "
+            "which name objects and are no "
+            "intensities. Restore the image that it was made of; or convert it to float32, if "
+            "they are intensities."
         )
 
 
 def _jumps(square: np.ndarray) -> bool:
-    """Whether areas that touch mostly differ by more than 1, as those of a slope without noise do not."""
+    """Whether areas that touch mostly differ by more than 1, as those of a slope without noise do
+    not.
+    """
     wide = square.astype(np.float64)
     steps = np.concatenate([np.abs(np.diff(wide, axis=axis)).ravel() for axis in (0, 1)])
     steps = steps[steps > 0]
@@ -63,7 +78,9 @@ def _jumps(square: np.ndarray) -> bool:
 
 
 def _areas(square: np.ndarray) -> int:
-    """How many areas of one value, other than 0, a plane is made of; pixels touch at their sides."""
+    """How many areas of one value, other than 0, a plane is made of; pixels
+    touch at their sides.
+    """
     from skimage.measure import label
 
     codes = np.unique(square, return_inverse=True)[1].reshape(square.shape)

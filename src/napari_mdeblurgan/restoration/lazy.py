@@ -36,7 +36,9 @@ class LazyWindows:
         """Measure at a few spots of the image, the first time."""
         with self._lock:
             if self._windows is None:
-                self._windows = measured_windows(self._image, self._plan.rgb, self._plan.window_axes)
+                self._windows = measured_windows(
+                    self._image, self._plan.rgb, self._plan.window_axes
+                )
             return self._windows
 
 
@@ -70,8 +72,18 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
             along_y = _overlapping(tile.y.source, bounds[len(index)])
             along_x = _overlapping(tile.x.source, bounds[len(index) + 1])
             parts = [[blocks[(*chunk, cy, cx, *colour)] for cx, _ in along_x] for cy, _ in along_y]
-            crops: list[list[tuple[int | slice, ...]]] = [[(*inside, y, x) for _, x in along_x] for _, y in along_y]
-            work = partial(_restore_chunk, crops=crops, index=index, tile=tile, plan=plan, windows=windows, limit=limit)
+            crops: list[list[tuple[int | slice, ...]]] = [
+                [(*inside, y, x) for _, x in along_x] for _, y in along_y
+            ]
+            work = partial(
+                _restore_chunk,
+                crops=crops,
+                index=index,
+                tile=tile,
+                plan=plan,
+                windows=windows,
+                limit=limit,
+            )
             piece = dask.delayed(work, pure=False, traverse=False)(lazy_model, parts)
             edges = (span.stop - span.start for span in (tile.y, tile.x))
             shape = (*(1 for _ in index), *(edge * plan.factor for edge in edges), *plan.colours)
@@ -79,9 +91,13 @@ def restore_lazily(image: Any, model: Model, plan: RestorationPlan) -> da.Array:
     return da.block(pieces.tolist())
 
 
-def _located(index: tuple[int, ...], bounds: list[np.ndarray]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _located(
+    index: tuple[int, ...], bounds: list[np.ndarray]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Which chunk holds an image of the stack, and where in that chunk it is."""
-    chunks = tuple(int(np.searchsorted(b, i, side="right")) - 1 for i, b in zip(index, bounds, strict=False))
+    chunks = tuple(
+        int(np.searchsorted(b, i, side="right")) - 1 for i, b in zip(index, bounds, strict=False)
+    )
     return chunks, tuple(int(i - b[c]) for i, b, c in zip(index, bounds, chunks, strict=False))
 
 
@@ -106,9 +122,13 @@ def _restore_chunk(
     windows: LazyWindows,
     limit: TileLimit,
 ) -> np.ndarray:
-    """One chunk of the result from the chunks of the image that its tile reads, each with the crop to take of it."""
+    """One chunk of the result from the chunks of the image that its tile reads, each with the crop
+    to take of it.
+    """
     rows = [
-        np.concatenate([np.asarray(part)[crop] for part, crop in zip(line, cuts, strict=True)], axis=1)
+        np.concatenate(
+            [np.asarray(part)[crop] for part, crop in zip(line, cuts, strict=True)], axis=1
+        )
         for line, cuts in zip(parts, crops, strict=True)
     ]
     image = Part(np.concatenate(rows, axis=0), tile.y.source.start, tile.x.source.start)

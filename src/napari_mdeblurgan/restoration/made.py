@@ -37,7 +37,8 @@ def provenance_of(
     binning : int
         By how many pixels along y and x the image was averaged first.
     seconds : float, optional
-        How long it took. Without it neither that nor the date is told: then the same image gives the same bytes at any time.
+        How long it took. Without it neither that nor the date is told: then the same image gives
+        the same bytes at any time.
     """
     when = datetime.now(UTC).isoformat(timespec="seconds")
     timed = {} if seconds is None else {"seconds": round(seconds, 3), "date": when}

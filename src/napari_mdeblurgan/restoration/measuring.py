@@ -1,4 +1,6 @@
-"""The windows of an image measured, a lazy one of any size too; step by step, as that may take long."""
+"""The windows of an image measured, a lazy one of any size too; step by step, as that may take
+long.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import is_lazy, read
-from napari_mdeblurgan.restoration.intensity import Window, blocks, gist, measure_window, sample, spots
+from napari_mdeblurgan.restoration.intensity import (
+    Window,
+    blocks,
+    gist,
+    measure_window,
+    sample,
+    spots,
+)
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 
 Step = TypeVar("Step")
@@ -27,7 +36,9 @@ def finished(steps: Generator[Any, None, Result]) -> Result:
             return end.value
 
 
-def told(steps: Generator[Step, None, Result], say: Callable[[Step], Told]) -> Generator[Told, None, Result]:
+def told(
+    steps: Generator[Step, None, Result], say: Callable[[Step], Told]
+) -> Generator[Told, None, Result]:
     """The same steps, each told in another way; closing it closes them."""
     with closing(steps):
         while True:
@@ -43,7 +54,9 @@ def measured_windows(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> 
     return finished(measuring(image, rgb, window_axes))
 
 
-def measuring(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> Generator[float, None, tuple[Window, ...]]:
+def measuring(
+    image: Any, rgb: bool, window_axes: Sequence[int] = ()
+) -> Generator[float, None, tuple[Window, ...]]:
     """The window of an image, or one for each entry of some leading axes.
 
     A lazy image is read at a few spots, and only where these are all of one value as a whole.
@@ -60,7 +73,8 @@ def measuring(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> Generat
     Yields
     ------
     float
-        How much of the work is done, from 0 to 1, whenever a part of a lazy image was read. Closing the generator ends it.
+        How much of the work is done, from 0 to 1, whenever a part of a lazy image was read. Closing
+        the generator ends it.
 
     Raises
     ------
@@ -72,7 +86,9 @@ def measuring(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> Generat
     first, *others = window_axes
     windows: list[Window] = []
     for entry in range(image.shape[first]):
-        part = measuring(image[(*(slice(None),) * first, entry)], rgb, [axis - 1 for axis in others])
+        part = measuring(
+            image[(*(slice(None),) * first, entry)], rgb, [axis - 1 for axis in others]
+        )
         windows += yield from told(part, partial(_so_far, entry, image.shape[first]))
     return tuple(windows)
 
@@ -89,7 +105,9 @@ def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
     colours = (..., slice(0, 3)) if rgb else (...,)
     if not is_lazy(image):
         parts = [part[colours] for part in sample(image, axes)]
-        return measure_window(parts if any(np.isfinite(part).any() for part in parts) else [image[colours]])
+        return measure_window(
+            parts if any(np.isfinite(part).any() for part in parts) else [image[colours]]
+        )
     values: list[np.ndarray] = []
     for spot in spots(image.shape, axes):
         part = read(image, spot)[colours]

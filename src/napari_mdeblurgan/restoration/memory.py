@@ -1,8 +1,9 @@
 """The C library's memory: what a restoration leaves free is given back to the system.
 
-How the library deals with its memory is settled for the whole process, some of it for good, and the process belongs to others
-too: so nothing of it is set. By itself glibc keeps some of what the maps of a network leave for those that come next, and
-`release` gives that back in the end. Other C libraries are left as they are.
+How the library deals with its memory is settled for the whole process, some of it for good, and the
+process belongs to others too: so nothing of it is set. By itself glibc keeps some of what the maps
+of a network leave for those that come next, and `release` gives that back in the end. Other C
+libraries are left as they are.
 """
 
 from __future__ import annotations

@@ -19,8 +19,11 @@ def plan_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> Restor
     return finished(planning_micrograph(image, card, **wishes))
 
 
-def planning_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> Generator[float, None, RestorationPlan]:
-    """The plan for an image, with a window of intensity for each of its channels, and what is to be said of it.
+def planning_micrograph(
+    image: Micrograph, card: ModelCard, **wishes: Any
+) -> Generator[float, None, RestorationPlan]:
+    """The plan for an image, with a window of intensity for each of its channels, and what is to be
+    said of it.
 
     Yields as `planning` does.
 
@@ -38,7 +41,9 @@ def planning_micrograph(image: Micrograph, card: ModelCard, **wishes: Any) -> Ge
     ImageError
         In one sentence, if the image cannot be restored.
     """
-    return (yield from planning(image.data, card, remarks=image.remarks, **with_known(image, wishes)))
+    return (
+        yield from planning(image.data, card, remarks=image.remarks, **with_known(image, wishes))
+    )
 
 
 def with_known(image: Micrograph, wishes: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +55,8 @@ def with_known(image: Micrograph, wishes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def restored_micrograph(image: Micrograph, data: Any, plan: RestorationPlan) -> Micrograph:
-    """The result of an image: all that is known of it, with finer pixels along X and Y, where they lie in space.
+    """The result of an image: all that is known of it, with finer pixels along X and Y, where they
+    lie in space.
 
     Parameters
     ----------

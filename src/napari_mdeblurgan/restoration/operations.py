@@ -1,4 +1,6 @@
-"""What a walk does with a tile to restore it: once, in eight orientations, or with what the network says of itself."""
+"""What a walk does with a tile to restore it: once, in eight orientations, or with what the network
+says of itself.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,14 @@ import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import Part, read
 from napari_mdeblurgan.restoration.ensemble import Ensemble, ensemble, read_for_all
-from napari_mdeblurgan.restoration.inference import Prepared, apply, explained, finish, network_on, prepare
+from napari_mdeblurgan.restoration.inference import (
+    Prepared,
+    apply,
+    explained,
+    finish,
+    network_on,
+    prepare,
+)
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.walk import Place
@@ -57,7 +66,9 @@ class Once:
 
 
 class Explained(Once):
-    """The same, and what the network says of it, see `inference.explanation`; of a network that says something."""
+    """The same, and what the network says of it, see `inference.explanation`; of a network that
+    says something.
+    """
 
     __slots__ = ()
 
@@ -71,7 +82,8 @@ class Explained(Once):
 
 
 class Eightfold(Once):
-    """Restore a tile in eight orientations: gives the mean as the result, and the disagreement in grey levels.
+    """Restore a tile in eight orientations: gives the mean as the result, and the disagreement in
+    grey levels.
 
     The image is read once for all of them.
     """
@@ -86,7 +98,10 @@ class Eightfold(Once):
 
     def work(self, given: Sequence[Any]) -> Sequence[Ensemble]:
         network = network_on(self.model, self.plan.device)
-        return [ensemble(around, place.tile, self.plan, self.window(place), network) for place, around, _ in given]
+        return [
+            ensemble(around, place.tile, self.plan, self.window(place), network)
+            for place, around, _ in given
+        ]
 
     def finish(self, place: Place, given: Any, made: Ensemble) -> dict[str, np.ndarray]:
         window, upright = self.window(place), given[2]
@@ -98,8 +113,15 @@ class Eightfold(Once):
 
 
 def restoring(
-    image: Any, plan: RestorationPlan, windows: tuple[Window, ...], model: Model, *, explain: bool = False
+    image: Any,
+    plan: RestorationPlan,
+    windows: tuple[Window, ...],
+    model: Model,
+    *,
+    explain: bool = False,
 ) -> Once:
-    """How a plan's tiles are restored; `explain` asks for what the network says of them, if it says anything."""
+    """How a plan's tiles are restored; `explain` asks for what the network says of them, if it says
+    anything.
+    """
     kind = Explained if explain and network_on(model, plan.device).explains else Once
     return kind(image, plan, windows, model)

@@ -64,4 +64,6 @@ def _from_the_end(span: tuple[int, int], length: int) -> tuple[int, int]:
     return length - span[1], length - span[0]
 
 
-ORIENTATIONS = tuple(Orientation(turns, mirrored) for mirrored in (False, True) for turns in range(4))
+ORIENTATIONS = tuple(
+    Orientation(turns, mirrored) for mirrored in (False, True) for turns in range(4)
+)

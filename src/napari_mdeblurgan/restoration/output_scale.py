@@ -1,4 +1,6 @@
-"""How many pixels a result has for one of the image: those of the model, or as many as the image."""
+"""How many pixels a result has for one of the image: those of the model, or as
+many as the image.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,11 @@ def output_factor(output_scale: int | None, model: Scaled) -> int:
     Parameters
     ----------
     output_scale : int or None
-        What is asked for: 1 for as many pixels as the image has; None for what the model was trained for.
+        What is asked for: 1 for as many pixels as the image has; None for what the model was
+        trained for.
     model : Scaled
-        A model's card, or as much of it; what it makes is averaged over blocks of pixels where less is asked for.
+        A model's card, or as much of it; what it makes is averaged over blocks of pixels where less
+        is asked for.
 
     Raises
     ------
@@ -45,14 +49,16 @@ def output_factor(output_scale: int | None, model: Scaled) -> int:
     if not whole or output_scale < 1 or model.scale % output_scale:
         default = model.output_scale or model.scale
         raise ImageError(
-            f"The model {model.name} makes {model.scale} pixels of one, and the output scale is {output_scale!r}; give 1 for "
+            f"The model {model.name} makes {model.scale} pixels of one, and the output scale is "
+            f"{output_scale!r}; give 1 for "
             f"the image's own pixels, or nothing for ×{default}."
         )
     return int(output_scale)
 
 
 def not_trained_for(factor: int, model: Scaled) -> str:
-    """What is to be known of results with more pixels than a model was fine-tuned for, in one sentence; empty if nothing.
+    """What is to be known of results with more pixels than a model was fine-tuned for, in one
+    sentence; empty if nothing.
 
     Parameters
     ----------
@@ -64,15 +70,18 @@ def not_trained_for(factor: int, model: Scaled) -> str:
     if model.output_scale is None or factor <= model.output_scale:
         return ""
     return (
-        f"{model.name} was fine-tuned for results with the image's own pixels; at ×{factor} it was not trained, so do not rely "
+        f"{model.name} was fine-tuned for results with the image's own pixels; at ×{factor} it "
+        "was not trained, so do not rely "
         "on its finest detail."
     )
 
 
 def softness_at(card: ModelCard, factor: int) -> float | Softness:
-    """How soft a result is to be where the objective is not known: σ in its pixels, as the card tells it in those of the model.
+    """How soft a result is to be where the objective is not known: σ in its pixels, as the card
+    tells it in those of the model.
 
-    A model that was fine-tuned makes results as sharp as its pairs were, so that its softness counts whatever the objective.
+    A model that was fine-tuned makes results as sharp as its pairs were, so that its softness
+    counts whatever the objective.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""The plan of a restoration: all that follows from the image, the model and the user's wishes, settled once at the start."""
+"""The plan of a restoration: all that follows from the image, the model and the user's wishes,
+settled once at the start.
+"""
 
 from __future__ import annotations
 
@@ -49,14 +51,16 @@ class RestorationPlan:
     rgb : bool
         The last axis holds colours; a fourth one is alpha, which is enlarged but not restored.
     window_axes : tuple of int
-        The leading axes that have a window for each of their entries; none if there is one window for all.
+        The leading axes that have a window for each of their entries; none if there is one window
+        for all.
     region : ((int, int), (int, int))
         Start and stop along y and x of what is restored, in pixels of the image.
     windows : tuple of Window, or None
-        One for the whole image, or one for each entry of the window axes, the last varying fastest; None where a lazy image
-        is not to be read before the result is, see `make_plan`.
+        One for the whole image, or one for each entry of the window axes, the last varying fastest;
+        None where a lazy image is not to be read before the result is, see `make_plan`.
     factor : int
-        Pixels of the result for one of the image, along y and x: those of the model, or fewer, averaged.
+        Pixels of the result for one of the image, along y and x: those of the model, or fewer,
+        averaged.
     tile, halo : int
         Largest edge of a tile, and the pixels around it that the network is given as well.
     tile_step : int
@@ -64,8 +68,8 @@ class RestorationPlan:
     device, precision : str
         Where and how exactly the network runs.
     scale, translate : tuple of float
-        Size of the result's pixels and the centre of its first one, per axis without the colours, in the units of the
-        source layer's.
+        Size of the result's pixels and the centre of its first one, per axis without the colours,
+        in the units of the source layer's.
     model : str
         Name of the model that the plan was made for.
     warnings : tuple of str
@@ -116,11 +120,17 @@ class RestorationPlan:
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
-        return (*self.leading, *((stop - start) * self.factor for start, stop in self.region), *self.colours)
+        return (
+            *self.leading,
+            *((stop - start) * self.factor for start, stop in self.region),
+            *self.colours,
+        )
 
     @property
     def reach(self) -> int:
-        """How far a pixel of the result sees, in pixels of the image: the halo without what filling in looks at."""
+        """How far a pixel of the result sees, in pixels of the image: the halo without what filling
+        in looks at.
+        """
         return max(self.halo - (FILL_RADIUS if self.dtype.kind == "f" else 0), 0)
 
     @property
@@ -131,12 +141,16 @@ class RestorationPlan:
         return TileGrid(shape, self.region, self.tile, self.halo, step=self.tile_step)
 
     def on(self, device: str) -> RestorationPlan:
-        """The same carried out on another device: that of a worker of a cluster, which only the worker knows."""
+        """The same carried out on another device: that of a worker of a cluster, which only the
+        worker knows.
+        """
         return replace(self, device=device)
 
     @property
     def described(self) -> str:
-        """Model, device, precision and, unless they are the bare network's, pixels and softness, for people."""
+        """Model, device, precision and, unless they are the bare network's, pixels and softness,
+        for people.
+        """
         parts = [f"model {self.model}", device_label(self.device), self.precision]
         parts += ["the image's own pixels"] if self.factor == 1 else []
         return ", ".join(parts + ([str(self.softness)] if self.softness.sigma else []))
@@ -154,9 +168,11 @@ class RestorationPlan:
 
 
 def make_plan(image: Any, card: ModelCard, **options: Any) -> RestorationPlan:
-    """All of `planning` in one go, with its options; but no pixel of a lazy image (dask, zarr) is read.
+    """All of `planning` in one go, with its options; but no pixel of a lazy image (dask, zarr) is
+    read.
 
-    Where its windows are not given either, the plan has none, and whoever carries it out measures them.
+    Where its windows are not given either, the plan has none, and whoever carries it out measures
+    them.
     """
     return finished(planning(image, card, read_lazy=False, **options))
 
@@ -186,23 +202,26 @@ def planning(
     remarks: Sequence[str] = (),
     read_lazy: bool = True,
 ) -> Generator[float, None, RestorationPlan]:
-    """Find everything that can be wrong, and settle everything that has to be known, once and for all.
+    """Find everything that can be wrong, and settle everything that has to be known, once and for
+    all.
 
     Parameters
     ----------
     image : array
-        (..., y, x), or (..., y, x, 3 or 4) in colour; bool, integer or float; numpy, or lazy (dask, zarr).
+        (..., y, x), or (..., y, x, 3 or 4) in colour; bool, integer or float; numpy, or lazy (dask,
+        zarr).
     card : ModelCard
         The model's.
     rgb : bool, optional
         Whether the last axis holds colours; by default, where the model is one for colours.
     channel_axis : int or sequence of int, optional
-        A leading axis whose entries are channels of fluorescence, each with a window of its own; or several of them, if
-        each combination is to have one.
+        A leading axis whose entries are channels of fluorescence, each with a window of its own; or
+        several of them, if each combination is to have one.
     window : (float, float), or one pair per channel, optional
         Grey values that the network sees as 0 and 1; measured by default.
     tile : int, optional
-        Largest edge of a tile in pixels; by default what the memory of the device is enough for, see `fitting_tile`.
+        Largest edge of a tile in pixels; by default what the memory of the device is enough for,
+        see `fitting_tile`.
     tile_memory_mb : int, optional
         MiB that a tile may take at most, where `tile` is not given; by default what is at hand.
     device, precision : str
@@ -214,22 +233,27 @@ def planning(
     in_memory : bool
         The result will be one array in memory, so it is made sure that it fits.
     on_disk : Path, optional
-        The result will be this OME-Zarr instead: tiles are steady ones and end where its chunks do, and it is made sure that the
-        disk has room before pixels are read, of which there may be fewer than is claimed.
+        The result will be this OME-Zarr instead: tiles are steady ones and end where its chunks do,
+        and it is made sure that the disk has room before pixels are read, of which there may be
+        fewer than is claimed.
     eightfold : bool
         Tiles are restored in eight orientations, so they are small.
     softness : float or "auto"
-        Standard deviation, in pixels of the result, of the Gaussian closest to the point-spread function that the result is to
-        have; 0 for the bare network, "auto" for what follows from `objective`.
+        Standard deviation, in pixels of the result, of the Gaussian closest to the point-spread
+        function that the result is to have; 0 for the bare network, "auto" for what follows from
+        `objective`.
     output_scale : int, optional
-        Pixels of the result for one of the image, along y and x: 1 for the image's own pixels, where what the model
-        makes is averaged over blocks; by default as many as the model was trained for.
+        Pixels of the result for one of the image, along y and x: 1 for the image's own pixels,
+        where what the model makes is averaged over blocks; by default as many as the model was
+        trained for.
     objective : Objective, optional
         What the image was taken with, as far as it is known.
     pixel_size_um : float, optional
-        Edge of a pixel of the image in the specimen, as far as it is known, in µm; only "auto" asks for it.
+        Edge of a pixel of the image in the specimen, as far as it is known, in µm; only "auto" asks
+        for it.
     whole : array, optional
-        What the image is a part of, with the same entries along the channel axes: the windows are its.
+        What the image is a part of, with the same entries along the channel axes: the windows are
+        its.
     remarks : sequence of str
         What else the user should see.
     read_lazy : bool
@@ -238,8 +262,8 @@ def planning(
     Yields
     ------
     float
-        How much of the image has been read to measure its windows of intensity, see `measuring`: 0 before that, too, when all
-        else is settled. Closing the generator ends it.
+        How much of the image has been read to measure its windows of intensity, see `measuring`: 0
+        before that, too, when all else is settled. Closing the generator ends it.
 
     Raises
     ------
@@ -248,13 +272,21 @@ def planning(
     """
     image, in_memory = as_array(image), in_memory and on_disk is None
     if any(math.isnan(length) for length in image.shape):
-        raise ImageError("The size of the lazy image is not known; call its `compute_chunk_sizes()` first.")
+        raise ImageError(
+            "The size of the lazy image is not known; call its `compute_chunk_sizes()` first."
+        )
     shape, dtype = tuple(int(length) for length in image.shape), np.dtype(image.dtype)
     _check_dtype(dtype)
     colour = has_colours(shape, card, rgb)
     _check_shape(shape, colour)
     leading = len(shape) - (3 if colour else 2)
-    axes_given = () if channel_axis is None else channel_axis if isinstance(channel_axis, Sequence) else (channel_axis,)
+    axes_given = (
+        ()
+        if channel_axis is None
+        else channel_axis
+        if isinstance(channel_axis, Sequence)
+        else (channel_axis,)
+    )
     window_axes = tuple(sorted({_leading_axis(axis, leading, len(shape)) for axis in axes_given}))
     area = _checked_region(region, (shape[leading], shape[leading + 1]))
     axes = leading + 2
@@ -264,7 +296,9 @@ def planning(
     new_scale, new_translate = list(given_scale), list(given_translate)
     for axis, (start, _) in zip((leading, leading + 1), area, strict=True):
         new_scale[axis] = given_scale[axis] / factor
-        new_translate[axis] = given_translate[axis] + given_scale[axis] * (start - (1 - 1 / factor) / 2)
+        new_translate[axis] = given_translate[axis] + given_scale[axis] * (
+            start - (1 - 1 / factor) / 2
+        )
     if in_memory:
         _check_memory(shape, leading, area, factor, dtype)
     windows = _given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
@@ -275,12 +309,18 @@ def planning(
     around = softening_margin(wanted.sigma, factor)
     edge = _checked_tile(tile, card, chosen, accuracy, tile_memory_mb, quick=on_disk is None)
     edge = min(edge, fitting.LARGEST_TILE) if eightfold else edge
-    output_shape = (*shape[:leading], *((stop - start) * factor for start, stop in area), *shape[leading + 2 :])
+    output_shape = (
+        *shape[:leading],
+        *((stop - start) * factor for start, stop in area),
+        *shape[leading + 2 :],
+    )
     if windows is None and (read_lazy or not is_lazy(image)):
         if on_disk is not None:
             check_room(on_disk, output_shape, dtype)
         yield 0.0
-        windows = yield from measuring(image if whole is None else as_array(whole), colour, window_axes)
+        windows = yield from measuring(
+            image if whole is None else as_array(whole), colour, window_axes
+        )
     return RestorationPlan(
         shape=shape,
         dtype=dtype,
@@ -290,7 +330,9 @@ def planning(
         windows=windows,
         factor=factor,
         tile=edge,
-        tile_step=GRID if on_disk is None else min(CHUNK_EDGE, edge // GRID * GRID * factor) // factor,
+        tile_step=GRID
+        if on_disk is None
+        else min(CHUNK_EDGE, edge // GRID * GRID * factor) // factor,
         halo=card.halo + -(-around // 8) * 8 + (FILL_RADIUS if dtype.kind == "f" else 0),
         softness=wanted,
         device=chosen,
@@ -305,7 +347,8 @@ def planning(
 def _check_dtype(dtype: np.dtype) -> None:
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise ImageError(
-            f"An image of type {dtype} cannot be restored; convert it to an integer or floating-point type of at most 64 "
+            f"An image of type {dtype} cannot be restored; convert it to an integer or "
+            "floating-point type of at most 64 "
             "bits first."
         )
 
@@ -322,13 +365,15 @@ def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bo
     if card.channels == 3:
         if rgb is False or not looks_rgb:
             raise ImageError(
-                f"The model {card.name} is for RGB images and this image is grey; choose a model for grey images, such as "
+                f"The model {card.name} is for RGB images and this image is grey; choose a model "
+                "for grey images, such as "
                 "gray-x2."
             )
         return True
     if rgb or (rgb is None and looks_rgb):
         raise ImageError(
-            f"The model {card.name} is for grey images and this image is RGB; choose a model for RGB images, such as "
+            f"The model {card.name} is for grey images and this image is RGB; choose a model for "
+            "RGB images, such as "
             "rgb-x2."
         )
     return False
@@ -336,20 +381,26 @@ def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bo
 
 def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:
     if rgb and shape[-1] not in (3, 4):
-        raise ImageError(f"An RGB image has 3 or 4 colours along its last axis, but the shape is {shape}.")
+        raise ImageError(
+            f"An RGB image has 3 or 4 colours along its last axis, but the shape is {shape}."
+        )
     if len(shape) < (3 if rgb else 2):
         raise ImageError(f"An image needs the axes y and x, but the shape is {shape}.")
     if 0 in shape:
         raise ImageError(f"The image is empty: its shape is {shape}; choose one with pixels in it.")
     height, width = shape[-3:-1] if rgb else shape[-2:]
     if min(height, width) < 2:
-        raise ImageError(f"The image is {height} × {width} pixels; at least 2 are needed along y and along x.")
+        raise ImageError(
+            f"The image is {height} × {width} pixels; at least 2 are needed along y and along x."
+        )
 
 
 def _leading_axis(axis: int, leading: int, ndim: int) -> int:
     position = axis + ndim if axis < 0 else axis
     if not 0 <= position < leading:
-        raise ImageError(f"The channel axis {axis} is not one of the {leading} axes before y and x.")
+        raise ImageError(
+            f"The channel axis {axis} is not one of the {leading} axes before y and x."
+        )
     return position
 
 
@@ -363,11 +414,15 @@ def _checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
             f"A region is ((y start, y stop), (x start, x stop)) in whole pixels, not {region!r}."
         ) from None
     if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
-        raise ImageError(f"The region {region} does not lie within the image of {shape[0]} × {shape[1]} pixels.")
+        raise ImageError(
+            f"The region {region} does not lie within the image of {shape[0]} × {shape[1]} pixels."
+        )
     return (y0, y1), (x0, x1)
 
 
-def _per_axis(values: Sequence[float] | None, axes: int, default: float, name: str) -> tuple[float, ...]:
+def _per_axis(
+    values: Sequence[float] | None, axes: int, default: float, name: str
+) -> tuple[float, ...]:
     if values is None:
         return (default,) * axes
     if len(values) != axes:
@@ -376,12 +431,21 @@ def _per_axis(values: Sequence[float] | None, axes: int, default: float, name: s
 
 
 def _checked_tile(
-    tile: int | None, card: ModelCard, device: str, precision: str, memory_mb: int | None, *, quick: bool
+    tile: int | None,
+    card: ModelCard,
+    device: str,
+    precision: str,
+    memory_mb: int | None,
+    *,
+    quick: bool,
 ) -> int:
     if tile is None:
         return fitting_tile(card, device, precision, quick=quick, memory_mb=memory_mb)
     if not isinstance(tile, Integral) or tile < SMALLEST_TILE:
-        raise ImageError(f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} or more.")
+        raise ImageError(
+            f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} "
+            "or more."
+        )
     return int(tile)
 
 
@@ -392,13 +456,16 @@ def _given_windows(
         return None
     pairs = np.asarray(window, dtype=object)
     pairs = np.broadcast_to(pairs, (count, 2)) if pairs.shape == (2,) else pairs
-    if pairs.shape == (count, 2) and all(isinstance(value, Real) and math.isfinite(value) for value in pairs.flat):
+    if pairs.shape == (count, 2) and all(
+        isinstance(value, Real) and math.isfinite(value) for value in pairs.flat
+    ):
         smallest, largest = (0.0, 1.0) if dtype.kind == "b" else bounds(dtype)
         windows = tuple(Window(max(low, smallest), min(high, largest)) for low, high in pairs)
         if all(each.low <= each.high for each in windows):
             return windows
     raise ImageError(
-        f"The intensity range must be {count} pair(s) of a lower and a higher value of the image, not {window}."
+        f"The intensity range must be {count} pair(s) of a lower and a higher value of the image, "
+        f"not {window}."
     )
 
 
@@ -415,17 +482,22 @@ def _look_for_missing(image: np.ndarray, leading: int, region: Region) -> tuple[
     if missing in (0, total):
         return ()
     return (
-        f"{missing} values ({100 * missing / total:.2g} %) are NaN or infinite; they are NaN in the result and the pixels "
+        f"{missing} values ({100 * missing / total:.2g} %) are NaN or infinite; they are NaN in "
+        "the result and the pixels "
         "next to them are guesses.",
     )
 
 
-def _check_memory(shape: tuple[int, ...], leading: int, region: Region, factor: int, dtype: np.dtype) -> None:
+def _check_memory(
+    shape: tuple[int, ...], leading: int, region: Region, factor: int, dtype: np.dtype
+) -> None:
     area = math.prod((stop - start) * factor for start, stop in region)
     needed = math.prod(shape[:leading]) * area * math.prod(shape[leading + 2 :]) * dtype.itemsize
     free = psutil.virtual_memory().available
     if needed > SHARE * free:
         raise ImageError(
-            f"The result would take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are free; restore a part of it, "
-            "or pass the image as a dask array to `restore` and store the lazy result chunk by chunk."
+            f"The result would take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are "
+            "free; restore a part of it, "
+            "or pass the image as a dask array to `restore` and store the lazy result chunk by "
+            "chunk."
         )

@@ -12,7 +12,8 @@ class Progress:
     Attributes
     ----------
     done, total : int
-        Pixels of the result; those of a tile that is being worked on are guessed from how far it is.
+        Pixels of the result; those of a tile that is being worked on are guessed from how far it
+        is.
     seconds : float
         Since the start.
     before : int

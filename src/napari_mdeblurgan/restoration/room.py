@@ -50,12 +50,15 @@ def check_room(path: Path, shape: tuple[int, ...], dtype: np.dtype, missing: flo
     free = shutil.disk_usage(nearest(path.parent)).free
     if needed * BEST_COMPRESSION > free:
         raise FileError(
-            f"{path} would take up to {amount(needed)} and {amount(free)} are free there; make room, "
+            f"{path} would take up to {amount(needed)} and {amount(free)} are free there; make "
+            "room, "
             "choose another folder or restore a part of the image."
         )
 
 
-def check_memory(path: Path, image: Micrograph, factor: int, region: Region | None, *, assessed: bool) -> None:
+def check_memory(
+    path: Path, image: Micrograph, factor: int, region: Region | None, *, assessed: bool
+) -> None:
     """Make sure that an image, its result and its maps fit into memory together.
 
     Parameters
@@ -85,6 +88,7 @@ def check_memory(path: Path, image: Micrograph, factor: int, region: Region | No
     free = psutil.virtual_memory().available
     if needed > SHARE * free:
         raise FileError(
-            f"{path} would take {amount(needed)} of memory to make, and {amount(free)} are free; let it end in "
+            f"{path} would take {amount(needed)} of memory to make, and {amount(free)} are free; "
+            "let it end in "
             ".ome.zarr, which is made block by block."
         )

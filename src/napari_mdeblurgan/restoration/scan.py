@@ -1,4 +1,6 @@
-"""A scan of any size, restored block by block into an OME-Zarr on disk, in bounded memory; it can be gone on with."""
+"""A scan of any size, restored block by block into an OME-Zarr on disk, in bounded memory; it can
+be gone on with.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ class Block:
         return self.height * self.width
 
     def meets(self, index: Sequence[int], region: Region) -> bool:
-        """Whether the block shows in a view: an image of the stack, and start and stop along y and x in the source."""
+        """Whether the block shows in a view: an image of the stack, and start and stop along y and
+        x in the source.
+        """
         spans = zip(self.region, region, strict=True)
         return tuple(index) == self.index and all(a < d and c < b for (a, b), (c, d) in spans)
 
@@ -85,7 +89,8 @@ class Scan:
     levels : list of ArrayPart
         The result at every level of its pyramid as far as it is there, for a viewer.
     known : list of callable
-        For every level, reads some spans of it and tells which of their pixels are there, see `live_pyramid.known_level`.
+        For every level, reads some spans of it and tells which of their pixels are there, see
+        `live_pyramid.known_level`.
     store : ChunkStore
         Writes blocks from other processes and machines too, see `restore_block`.
     fraction : float
@@ -127,7 +132,10 @@ class Scan:
     def is_done(self, block: Block) -> bool:
         """Whether a block is on disk, from this run or an earlier one."""
         writers = [self._writer] if self._spread is None else [self._writer, self._spread]
-        return all(each.is_done(block.index, block.y, block.x, block.height, block.width) for each in writers)
+        return all(
+            each.is_done(block.index, block.y, block.x, block.height, block.width)
+            for each in writers
+        )
 
     def missing(self) -> list[Block]:
         """The blocks that are not on disk."""
@@ -139,21 +147,26 @@ class Scan:
         Parameters
         ----------
         index : sequence of int, optional
-            The image of the stack that is looked at: position along the axes before y. None ends the preference.
+            The image of the stack that is looked at: position along the axes before y. None ends
+            the preference.
         region : ((int, int), (int, int)), optional
-            Start and stop along y and x of what is seen of it, in pixels of the source; the whole image by default.
+            Start and stop along y and x of what is seen of it, in pixels of the source; the whole
+            image by default.
         """
         self._wanted = None if index is None else (tuple(index), region or self.plan.region)
 
     def steps(self) -> Generator[Progress, None, Path]:
-        """Restore what is missing; yields once at the start and after every block, and returns where the result is.
+        """Restore what is missing; yields once at the start and after every block, and returns
+        where the result is.
 
-        Closing the generator ends the work; what is done is kept, and `open_scan` with the same arguments goes on.
+        Closing the generator ends the work; what is done is kept, and `open_scan` with the same
+        arguments goes on.
 
         Raises
         ------
         FileError
-            If the disk is full, or the source cannot be read; where no block is done, nothing is left.
+            If the disk is full, or the source cannot be read; where no block is done, nothing is
+            left.
         OutOfMemory
             If not even the smallest tile fits.
         """
@@ -174,7 +187,9 @@ class Scan:
             raise
 
     def _walk(self, todo: Todo[Block]) -> Iterator[list[Block]]:
-        """Restore blocks, once or in eight orientations each; the spread of each is written before its mean."""
+        """Restore blocks, once or in eight orientations each; the spread of each is written before
+        its mean.
+        """
         image, plan, model = self._source.data, self.plan, self._model
         windows = plan.windows or ()
         operation: Operation
@@ -231,7 +246,8 @@ def opening(
     ensemble: bool = False,
     **wishes: Any,
 ) -> Generator[float, None, Scan]:
-    """Plan the restoration of an image of any size into an OME-Zarr, or go on with one that was begun and not finished.
+    """Plan the restoration of an image of any size into an OME-Zarr, or go on with one that was
+    begun and not finished.
 
     Parameters
     ----------
@@ -242,33 +258,37 @@ def opening(
     path : str or Path
         Of the result; ends in ".zarr".
     identity : str, optional
-        What tells the source from others, so that only the same one is gone on with; by default `source_identity`.
+        What tells the source from others, so that only the same one is gone on with; by default
+        `source_identity`.
     in_place : bool
-        Have the final name from the beginning; else ".partial" is added to it until the result is complete.
+        Have the final name from the beginning; else ".partial" is added to it until the result is
+        complete.
     ensemble : bool
-        The mean of eight orientations, at eight times the cost; how far they lie apart is kept as a map within the result.
+        The mean of eight orientations, at eight times the cost; how far they lie apart is kept as a
+        map within the result.
     **wishes
-        As in `make_plan`: ``channel_axis`` (by default the source's channels), ``window``, ``tile``, ``device``,
-        ``precision``, ``region``.
+        As in `make_plan`: ``channel_axis`` (by default the source's channels), ``window``,
+        ``tile``, ``device``, ``precision``, ``region``.
 
     Yields
     ------
     float
-        How much of the image has been read to measure its windows of intensity, see `measuring`. Closing the generator ends
-        that, and leaves nothing behind.
+        How much of the image has been read to measure its windows of intensity, see `measuring`.
+        Closing the generator ends that, and leaves nothing behind.
 
     Returns
     -------
     Scan
-        What an earlier run of the same source, model and wishes has done is done; it goes on with that run's windows of
-        intensity, tiles and precision.
+        What an earlier run of the same source, model and wishes has done is done; it goes on with
+        that run's windows of intensity, tiles and precision.
 
     Raises
     ------
     ImageError
         In one sentence, if the image cannot be restored.
     FileError
-        If there is something of that name already, it cannot be written there, or the disk is far too small.
+        If there is something of that name already, it cannot be written there, or the disk is far
+        too small.
     """
     path = at_home(path)
     plan, job = yield from settling(source, model, path, identity, in_place, wishes, ensemble)
@@ -284,7 +304,9 @@ def opening(
         name=source.name,
         job=job,
         in_place=in_place,
-        provenance=record_of([{"made": provenance_of(plan, model.card, source.name, ensemble=ensemble)}]),
+        provenance=record_of(
+            [{"made": provenance_of(plan, model.card, source.name, ensemble=ensemble)}]
+        ),
     )
     _check_room(writer, plan)
     spread = create_spread(source, writer.store.path, plan, job) if ensemble else None
@@ -296,8 +318,8 @@ def restore_block(
 ) -> np.ndarray:
     """Restore one block; in any process or machine that has the image and the model.
 
-    Write what comes back by ``scan.store.write_block(block.index, block.y, block.x, pixels)`` there, then tell the scan by
-    ``scan.arrived(block)`` here.
+    Write what comes back by ``scan.store.write_block(block.index, block.y, block.x, pixels)``
+    there, then tell the scan by ``scan.arrived(block)`` here.
 
     Parameters
     ----------
@@ -329,14 +351,21 @@ def restore_block(
 
 
 def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
-    """All blocks of a plan: image by image, and neighbours close together, so that coarser levels are soon complete."""
+    """All blocks of a plan: image by image, and neighbours close together, so that coarser levels
+    are soon complete.
+    """
     top, left = plan.origin
     rows, columns = plan.grid.spans
     order = sorted(np.ndindex(len(rows), len(columns)), key=lambda at: interleaved(*at))
     f = plan.factor
     return tuple(
         Block(
-            index, Tile(y, x), (y.start - top) * f, (x.start - left) * f, (y.stop - y.start) * f, (x.stop - x.start) * f
+            index,
+            Tile(y, x),
+            (y.start - top) * f,
+            (x.start - left) * f,
+            (y.stop - y.start) * f,
+            (x.stop - x.start) * f,
         )
         for index in np.ndindex(*plan.leading)
         for y, x in ((rows[j], columns[i]) for j, i in order)

@@ -1,4 +1,6 @@
-"""What makes a scan what it is: source, model and settings, kept with the result so that it is gone on with as begun."""
+"""What makes a scan what it is: source, model and settings, kept with the result so that it is gone
+on with as begun.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ from dask.base import tokenize
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.restoration.micrographs import planning_micrograph, restored_micrograph, with_known
+from napari_mdeblurgan.restoration.micrographs import (
+    planning_micrograph,
+    restored_micrograph,
+    with_known,
+)
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.storage.micrograph import Micrograph
@@ -23,7 +29,8 @@ if TYPE_CHECKING:
 
 
 def source_identity(image: Any) -> str:
-    """What tells an image from every other, also in another process: of an array in memory a digest of its pixels.
+    """What tells an image from every other, also in another process: of an array in memory a digest
+    of its pixels.
 
     That of an image from `storage.open_image` holds the file's path, size and time of change.
     """
@@ -43,10 +50,11 @@ def settling(
     wishes: Mapping[str, Any],
     ensemble: bool = False,
 ) -> Generator[float, None, tuple[RestorationPlan, str]]:
-    """The plan of a scan, and the job that `create_ome_zarr` is to know it by; yields as `planning` does.
+    """The plan of a scan, and the job that `create_ome_zarr` is to know it by; yields as `planning`
+    does.
 
-    Where the same job was begun before, its intensity windows, tile and precision are taken over, so that the rest of the
-    result fits to what is there.
+    Where the same job was begun before, its intensity windows, tile and precision are taken over,
+    so that the rest of the result fits to what is there.
 
     Raises
     ------
@@ -69,9 +77,15 @@ def settling(
 
 
 def plan_of_finished(
-    source: Micrograph, model: Model, path: Path, wishes: Mapping[str, Any], ensemble: bool = False, identity: str = ""
+    source: Micrograph,
+    model: Model,
+    path: Path,
+    wishes: Mapping[str, Any],
+    ensemble: bool = False,
+    identity: str = "",
 ) -> RestorationPlan | None:
-    """The plan that a finished scan was made by; None if there is none at `path`, or it is of another job or place.
+    """The plan that a finished scan was made by; None if there is none at `path`, or it is of
+    another job or place.
 
     Parameters
     ----------
@@ -95,12 +109,18 @@ def _identical(
     identical: dict[str, Any] = {
         "source": identity or source_identity(source.data),
         "model": model.card.weights_sha256,
-        "wishes": {name: repr(wish) for name, wish in sorted(wishes.items()) if name not in ("device", "whole")},
+        "wishes": {
+            name: repr(wish)
+            for name, wish in sorted(wishes.items())
+            if name not in ("device", "whole")
+        },
     }
     return identical | ({"ensemble": True} if ensemble else {})
 
 
-def _kept(job: str | None, identical: Mapping[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:
+def _kept(
+    job: str | None, identical: Mapping[str, Any], wishes: Mapping[str, Any]
+) -> dict[str, Any]:
     """What was settled when this very job was begun, as wishes; nothing where it was not."""
     try:
         found = json.loads(job or "{}")

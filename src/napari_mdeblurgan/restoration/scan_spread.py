@@ -1,4 +1,6 @@
-"""What a scan keeps that is the mean of eight orientations: how far the eight lie apart, as a map within the result."""
+"""What a scan keeps that is the mean of eight orientations: how far the eight lie apart, as a map
+within the result.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from napari_mdeblurgan.storage.ome_zarr_chunks import told
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 
 
-def create_spread(source: Micrograph, result: Path, plan: RestorationPlan, job: str) -> OmeZarrWriter | None:
+def create_spread(
+    source: Micrograph, result: Path, plan: RestorationPlan, job: str
+) -> OmeZarrWriter | None:
     """Begin the map, or go on with it; None if it is whole.
 
     Parameters

@@ -1,4 +1,6 @@
-"""What a viewer shows of a scan on its way: the result as far as it is there, and elsewhere the source, enlarged."""
+"""What a viewer shows of a scan on its way: the result as far as it is there, and elsewhere the
+source, enlarged.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +28,25 @@ MOST_WAITED_FOR = 512 * 2**20  # pixels of a source on disk that are read before
 
 
 class SourceView:
-    """The source of a scan, resampled to the levels of its result; nothing is read but what is asked for.
+    """The source of a scan, resampled to the levels of its result; nothing is read but what is
+    asked for.
 
     Parameters
     ----------
     image : array
         (..., y, x) or (..., y, x, colours), in memory or lazy.
     coarser : sequence of array
-        The same image with fewer pixels along y and x, where there is such a pyramid; the finest first.
+        The same image with fewer pixels along y and x, where there is such a pyramid; the finest
+        first.
     plan : RestorationPlan
         Of the scan.
     levels : sequence of ArrayPart
         Of the scan.
     """
 
-    def __init__(self, image: Any, coarser: Sequence[Any], plan: RestorationPlan, levels: Sequence[ArrayPart]) -> None:
+    def __init__(
+        self, image: Any, coarser: Sequence[Any], plan: RestorationPlan, levels: Sequence[ArrayPart]
+    ) -> None:
         self._plan, self._first = plan, len(plan.leading)
         self._images = [image, *(each for each in coarser if self._is_same(each, image))]
         self._in_memory = _is_in_memory(image)
@@ -64,7 +70,9 @@ class SourceView:
         return pixels
 
     def prepare(self, index: Sequence[int]) -> None:
-        """Read the coarsest level of a plane, so that `at_once` has it; not of a source on disk that is too large for that."""
+        """Read the coarsest level of a plane, so that `at_once` has it; not of a source on disk
+        that is too large for that.
+        """
         last = len(self._shapes) - 1
         spans: Spans = (*index, *(range(length) for length in self._shapes[last][self._first :]))
         number, _, _ = self._reduction(last, 0)
@@ -73,7 +81,9 @@ class SourceView:
             self.pixels(last, spans)
 
     def at_once(self, level: int, spans: Spans) -> np.ndarray:
-        """The same without waiting for a disk, as well as can be; middle grey where nothing is in memory."""
+        """The same without waiting for a disk, as well as can be; middle grey where nothing is in
+        memory.
+        """
         first, last = self._first, len(self._shapes) - 1
         with self._lock:
             kept = dict(self._parts)
@@ -91,24 +101,35 @@ class SourceView:
             for axis, span in enumerate(spans[first : first + 2], first)
         ]
         return _taken(
-            coarsest, places, spans[first + 2 :], len(coarsest.shape[: -2 - len(spans[first + 2 :])])
+            coarsest,
+            places,
+            spans[first + 2 :],
+            len(coarsest.shape[: -2 - len(spans[first + 2 :])]),
         ).reshape(shape)
 
     def _grey(self, shape: Sequence[int], spans: Spans) -> np.ndarray:
-        index = tuple(span if isinstance(span, int) else span.start for span in spans[: self._first])
+        index = tuple(
+            span if isinstance(span, int) else span.start for span in spans[: self._first]
+        )
         window = self._plan.window(index, self._plan.windows or ())
         return np.full(shape, (window.low + window.high) / 2).astype(self._plan.dtype)
 
     def _is_same(self, other: Any, image: Any) -> bool:
-        """Whether a level of the source differs from the finest one in its size along y and x alone."""
+        """Whether a level of the source differs from the finest one in its size along y and x
+        alone.
+        """
         y, x = self._first, self._first + 1
         alike = len(other.shape) == len(image.shape) and all(
-            n == m for axis, (n, m) in enumerate(zip(other.shape, image.shape, strict=True)) if axis not in (y, x)
+            n == m
+            for axis, (n, m) in enumerate(zip(other.shape, image.shape, strict=True))
+            if axis not in (y, x)
         )
         return alike and other.dtype == image.dtype
 
     def _centres(self, level: int, spans: Spans, axis: int) -> np.ndarray:
-        """Where the pixels of a span along y or x lie in the source, of which pixel i goes from i to i + 1."""
+        """Where the pixels of a span along y or x lie in the source, of which pixel i goes from i
+        to i + 1.
+        """
         span = spans[self._first + axis]
         at = (np.atleast_1d(np.asarray(span)) + 0.5) * 2**level / self._plan.factor
         start, stop = self._plan.region[axis]
@@ -120,7 +141,9 @@ class SourceView:
         places = [self._centres(level, spans, axis).astype(np.int64) for axis in (0, 1)]
         pixels = self._images[0][tuple(_key(span) for span in spans[:first])]
         leading = sum(isinstance(span, range) for span in spans[:first])
-        found = _taken(pixels, places, spans[first + 2 :], leading).astype(self._plan.dtype, copy=False)
+        found = _taken(pixels, places, spans[first + 2 :], leading).astype(
+            self._plan.dtype, copy=False
+        )
         return self._shaped(found, spans)
 
     def _resampled(self, level: int, spans: Spans) -> np.ndarray:
@@ -133,21 +156,31 @@ class SourceView:
         if not result.size:
             return self._shaped(result, spans)
         number, halvings, stride = self._reduction(level, ys.size * xs.size)
-        edge = max(self._plan.tile // (2**halvings * stride), 1)  # no more is read in one go than of a tile
+        edge = max(
+            self._plan.tile // (2**halvings * stride), 1
+        )  # no more is read in one go than of a tile
         colours: tuple[Any, ...] = tuple(map(_key, ranges[first + 2 :]))
         for at in np.ndindex(*sizes[:first]):
             index = tuple(span[i] for span, i in zip(ranges, at, strict=False))
             for y in range(0, len(ys), edge):
                 for x in range(0, len(xs), edge):
-                    piece = self._piece(number, index, ys[y : y + edge], xs[x : x + edge], halvings, stride)
+                    piece = self._piece(
+                        number, index, ys[y : y + edge], xs[x : x + edge], halvings, stride
+                    )
                     result[(*at, slice(y, y + edge), slice(x, x + edge))] = piece[(..., *colours)]
         return self._shaped(result, spans)
 
     def _reduction(self, level: int, pixels: int) -> tuple[int, int, int]:
-        """Which of the source's levels to read, how often to halve it, and every how manieth row and column to read."""
+        """Which of the source's levels to read, how often to halve it, and every how manieth row
+        and column to read.
+        """
         wanted = 2**level / self._plan.factor  # pixels of the source along a pixel of the level
-        steps = [self._images[0].shape[self._first] / each.shape[self._first] for each in self._images]
-        number = max((i for i, step in enumerate(steps) if step <= max(wanted, 1) * 1.01), default=0)
+        steps = [
+            self._images[0].shape[self._first] / each.shape[self._first] for each in self._images
+        ]
+        number = max(
+            (i for i, step in enumerate(steps) if step <= max(wanted, 1) * 1.01), default=0
+        )
         halvings = max(math.floor(math.log2(wanted / steps[number]) + 0.01), 0)
         stride = 1
         while halvings and pixels * 4**halvings > MOST_AVERAGED:
@@ -155,7 +188,13 @@ class SourceView:
         return number, halvings, stride
 
     def _piece(
-        self, number: int, index: tuple[int, ...], ys: np.ndarray, xs: np.ndarray, halvings: int, stride: int
+        self,
+        number: int,
+        index: tuple[int, ...],
+        ys: np.ndarray,
+        xs: np.ndarray,
+        halvings: int,
+        stride: int,
     ) -> np.ndarray:
         """One plane's pixels at some places along y and x, given in pixels of the source."""
         image, spans, places = self._images[number], [], []
@@ -182,7 +221,9 @@ class SourceView:
         return pixels.reshape([len(span) for span in spans if isinstance(span, range)])
 
 
-def _taken(pixels: np.ndarray, places: Sequence[np.ndarray], colours: Spans, leading: int) -> np.ndarray:
+def _taken(
+    pixels: np.ndarray, places: Sequence[np.ndarray], colours: Spans, leading: int
+) -> np.ndarray:
     """Pixels at some places along y and x, which follow on so many axes before them."""
     around: tuple[Any, ...] = (slice(None),) * leading
     taken = pixels[(*around, places[0][:, None], places[1][None])]
@@ -209,7 +250,9 @@ def _key(span: int | range) -> int | slice:
 
 
 def levels_over(scan: Scan, view: SourceView) -> list[ArrayPart]:
-    """The levels of a scan for a viewer: what is done of it, and the source enlarged where nothing is."""
+    """The levels of a scan for a viewer: what is done of it, and the source enlarged where nothing
+    is.
+    """
 
     def shown(level: int, spans: Spans) -> np.ndarray:
         pixels, there = scan.known[level](spans)
@@ -217,4 +260,7 @@ def levels_over(scan: Scan, view: SourceView) -> list[ArrayPart]:
             return pixels
         return np.where(there, pixels, view.pixels(level, spans))
 
-    return [ArrayPart(partial(shown, level), each.shape, each.dtype) for level, each in enumerate(scan.levels)]
+    return [
+        ArrayPart(partial(shown, level), each.shape, each.dtype)
+        for level, each in enumerate(scan.levels)
+    ]

@@ -1,8 +1,10 @@
-"""A finished result made softer: what the last stage of the network would have done, on the pixels that there are.
+"""A finished result made softer: what the last stage of the network would have done, on the pixels
+that there are.
 
-The blur is the same as that of `network/softening.py`. Here it acts on what was rounded to the type of the image, so a value can
-differ by half a grey level; less than four standard deviations from the edge of the image the network knows a little more.
-Pixels that are missing stay missing and pass nothing on.
+The blur is the same as that of `network/softening.py`. Here it acts on what was rounded to the type
+of the image, so a value can differ by half a grey level; less than four standard deviations from
+the edge of the image the network knows a little more. Pixels that are missing stay missing and pass
+nothing on.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
     Returns
     -------
     ndarray
-        A new array of the same shape and dtype. What is NaN or infinite stays so, and counts nowhere else.
+        A new array of the same shape and dtype. What is NaN or infinite stays so, and counts
+        nowhere else.
     """
     if not sigma:
         return plane.copy()
@@ -64,12 +67,17 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
 def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
     """Along y and x, the first two axes."""
     for axis in (0, 1):
-        values = ndimage.gaussian_filter1d(values, sigma, axis=axis, mode="mirror", radius=gaussian_radius(sigma))
+        values = ndimage.gaussian_filter1d(
+            values, sigma, axis=axis, mode="mirror", radius=gaussian_radius(sigma)
+        )
     return values
 
 
-def softened_part(data: Any, index: tuple[int, ...], y: range, x: range, sigma: float, *, rgb: bool) -> np.ndarray:
-    """A part of one image of a stack as it is in the whole once that is blurred; reads no more around it than the blur does.
+def softened_part(
+    data: Any, index: tuple[int, ...], y: range, x: range, sigma: float, *, rgb: bool
+) -> np.ndarray:
+    """A part of one image of a stack as it is in the whole once that is blurred; reads no more
+    around it than the blur does.
 
     Parameters
     ----------
@@ -87,13 +95,16 @@ def softened_part(data: Any, index: tuple[int, ...], y: range, x: range, sigma: 
         first, last = min(span[0], span[-1]), max(span[0], span[-1])
         start = max(first - gaussian_radius(sigma), 0)
         around.append(slice(start, min(last + gaussian_radius(sigma) + 1, length)))
-        inside.append(np.array(span) - start if abs(span.step) > 1 else slice(first - start, last - start + 1))
+        inside.append(
+            np.array(span) - start if abs(span.step) > 1 else slice(first - start, last - start + 1)
+        )
     plane = softened_plane(read(data, (*index, *around)), sigma, rgb=rgb)
     return plane[inside[0]][:, inside[1]]
 
 
 class SoftLevels:
-    """The levels of a result that lies on disk as the network gave it, to be shown as soft as is wanted now.
+    """The levels of a result that lies on disk as the network gave it, to be shown as soft as is
+    wanted now.
 
     Parameters
     ----------
@@ -107,7 +118,8 @@ class SoftLevels:
     Attributes
     ----------
     arrays : list of dask.array.Array
-        The levels softened: each reads and blurs what is asked for and no more, by the `sigma` that there is then.
+        The levels softened: each reads and blurs what is asked for and no more, by the `sigma` that
+        there is then.
     """
 
     def __init__(self, levels: Sequence[Any], *, rgb: bool, sigma: float = 0.0) -> None:
@@ -117,7 +129,9 @@ class SoftLevels:
         self.arrays = [self._lazy(number, lambda: self.sigma) for number in range(len(self.levels))]
 
     def prepare(self, sigma: float, level: int, index: tuple[int | slice, ...]) -> None:
-        """Have a part of a level ready for another `sigma`, so that it need not be waited for once that holds."""
+        """Have a part of a level ready for another `sigma`, so that it need not be waited for once
+        that holds.
+        """
         read(self._lazy(level, lambda: sigma), index)
 
     def _lazy(self, level: int, sigma: Callable[[], float]) -> da.Array:
@@ -141,7 +155,10 @@ class SoftLevels:
         pixels = _of_spans(self.levels[level], sigma / coarser, self.rgb, spans)
         with self._lock:
             self._kept[key] = pixels
-            while sum(each.nbytes for each in self._kept.values()) > KEPT_BYTES and len(self._kept) > 1:
+            while (
+                sum(each.nbytes for each in self._kept.values()) > KEPT_BYTES
+                and len(self._kept) > 1
+            ):
                 self._kept.popitem(last=False)
         return pixels
 
@@ -155,7 +172,11 @@ def _of_spans(data: Any, sigma: float, rgb: bool, spans: Spans) -> np.ndarray:
     if result.size:
         for place in np.ndindex(*shape[:first]):
             index = tuple(span[at] for span, at in zip(several[:first], place, strict=True))
-            result[place] = softened_part(data, index, several[first], several[first + 1], sigma, rgb=rgb)
+            result[place] = softened_part(
+                data, index, several[first], several[first + 1], sigma, rgb=rgb
+            )
     if rgb:
         result = result[..., spans[-1] if isinstance(spans[-1], int) else list(spans[-1])]
-    return result[tuple(slice(None) if isinstance(span, range) else 0 for span in spans[: first + 2])]
+    return result[
+        tuple(slice(None) if isinstance(span, range) else 0 for span in spans[: first + 2])
+    ]

@@ -22,8 +22,8 @@ class Softness:
     Attributes
     ----------
     sigma : float
-        Standard deviation of the Gaussian closest to the point-spread function, in pixels of the result; 0 for a result as
-        the network gives it.
+        Standard deviation of the Gaussian closest to the point-spread function, in pixels of the
+        result; 0 for a result as the network gives it.
     reason : str
         How that is known, such as "given" or "objective of NA 0.5, 0.53 µm".
     """
@@ -47,8 +47,9 @@ def chosen_softness(
 ) -> Softness:
     """Settle what "auto" means for an image.
 
-    The result is to look as if an objective of as many times the magnification and the numerical aperture had taken it as it
-    has times the pixels. In pixels of the result that is 0.21 λ / (NA · pixel size), with NA and pixel size of the image.
+    The result is to look as if an objective of as many times the magnification and the numerical
+    aperture had taken it as it has times the pixels. In pixels of the result that is 0.21 λ / (NA ·
+    pixel size), with NA and pixel size of the image.
 
     Parameters
     ----------
@@ -59,8 +60,8 @@ def chosen_softness(
     pixel_size_um : float or None
         Edge of a pixel of the image in the specimen, in µm.
     unknown : float or Softness
-        What "auto" means where the objective or the pixel size is not known: that of the model's card. A `Softness` is what it
-        means in any case: a model that was fine-tuned has learned it.
+        What "auto" means where the objective or the pixel size is not known: that of the model's
+        card. A `Softness` is what it means in any case: a model that was fine-tuned has learned it.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def chosen_softness(
         return Softness(float(wanted), "given")
     if wanted != AUTO:
         raise ImageError(
-            f"The softness is {wanted!r}; give 0 to {SOFTEST:g} pixels of the result, or auto for what follows from the "
+            f"The softness is {wanted!r}; give 0 to {SOFTEST:g} pixels of the result, or auto for "
+            "what follows from the "
             "objective."
         )
     if isinstance(unknown, Softness):
@@ -81,7 +83,8 @@ def chosen_softness(
     wavelength_um = objective.wavelength_um or GREEN_UM
     sigma = AIRY_SIGMA * wavelength_um / (objective.numerical_aperture * pixel_size_um)
     reason = (
-        f"objective of NA {objective.numerical_aperture:.3g}, {wavelength_um:.3g} µm, pixels of {pixel_size_um:.3g} µm"
+        f"objective of NA {objective.numerical_aperture:.3g}, {wavelength_um:.3g} µm, pixels "
+        f"of {pixel_size_um:.3g} µm"
     )
     return Softness(round(min(sigma, SOFTEST), 3), reason)
 

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 WORKING_BYTES = 1280 * 2**20  # of a processor's memory, for the maps of a network
 SHARE = 0.5  # of the memory that is free
-MAPS = {"cpu": 5.0, "mps": 14.0, "cuda": 14.0}  # of full size and the network's width that exist at a time, measured
+MAPS = {
+    "cpu": 5.0,
+    "mps": 14.0,
+    "cuda": 14.0,
+}  # of full size and the network's width that exist at a time, measured
 RESULTS = 3  # made, waiting and being written
 EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 LARGEST_BATCH = 8
@@ -29,7 +33,12 @@ def block_edge(device: str, precision: str) -> int | None:
 
 
 def fitting_tile(
-    card: ModelCard, device: str, precision: str, *, quick: bool = True, memory_mb: int | None = None
+    card: ModelCard,
+    device: str,
+    precision: str,
+    *,
+    quick: bool = True,
+    memory_mb: int | None = None,
 ) -> int:
     """The edge of the largest tiles that the memory at hand is enough for.
 
@@ -40,14 +49,20 @@ def fitting_tile(
     device, precision : str
         As in the plan.
     quick : bool
-        Tiles that take a second or so, for somebody who watches and may cancel; else larger ones, whose halo costs less.
+        Tiles that take a second or so, for somebody who watches and may cancel; else larger ones,
+        whose halo costs less.
     memory_mb : int, optional
         MiB that a tile may take, where that is less than what is at hand.
     """
     largest = (QUICK if quick else STEADY)[device.split(":")[0]]
     memory = _memory(device) if memory_mb is None else min(_memory(device), memory_mb * 2**20)
     return next(
-        (edge for edge in EDGES if edge <= largest and _needed(card, edge, device, precision) <= memory), SMALLEST_TILE
+        (
+            edge
+            for edge in EDGES
+            if edge <= largest and _needed(card, edge, device, precision) <= memory
+        ),
+        SMALLEST_TILE,
     )
 
 
@@ -55,12 +70,18 @@ def fitting_batch(card: ModelCard, tile: int, device: str, precision: str) -> in
     """How many tiles go through the network at a time: one on a processor, up to eight on a GPU."""
     if device == "cpu":
         return 1
-    return max(1, min(LARGEST_BATCH, int(_memory(device) // _needed(card, tile, device, precision))))
+    return max(
+        1, min(LARGEST_BATCH, int(_memory(device) // _needed(card, tile, device, precision)))
+    )
 
 
 def _needed(card: ModelCard, tile: int, device: str, precision: str) -> float:
     """Bytes for the maps of a tile and for its result."""
-    maps = MAPS[device.split(":")[0]] * card.architecture["width"] * (4 if precision == "float32" else 2)
+    maps = (
+        MAPS[device.split(":")[0]]
+        * card.architecture["width"]
+        * (4 if precision == "float32" else 2)
+    )
     return (maps + RESULTS * card.channels * card.scale**2 * 4) * (tile + 2 * card.halo) ** 2
 
 
@@ -77,7 +98,8 @@ def _memory(device: str) -> float:
 def halo_overhead(card: ModelCard, tile: int, device: str, precision: str) -> float:
     """How much more arithmetic a tile takes than its own pixels are worth: 0.1 for a tenth.
 
-    Counted, not estimated: the network runs on a tile without numbers in it, with all that it does on the halo.
+    Counted, not estimated: the network runs on a tile without numbers in it, with all that it does
+    on the halo.
     """
     return _overhead(json.dumps(card.architecture), tile, block_edge(device, precision))
 

@@ -1,9 +1,10 @@
 """Tile geometry: where to read, what to crop, where to write. Pure data, no network and no pixels.
 
-Coordinates along an axis are pixels of the input image. The image is thought to go on beyond its edges as its mirror
-image, up to the frame: `BORDER` pixels on each side, rounded up to the network's grid. A tile reads what it writes and a
-halo around it, cut off at the frame. As every tile reads from a multiple of the grid, and the network sees the same end of
-the world at the frame whether it is given the whole image or a tile, tiles fit together to what one piece would give.
+Coordinates along an axis are pixels of the input image. The image is thought to go on beyond its
+edges as its mirror image, up to the frame: `BORDER` pixels on each side, rounded up to the
+network's grid. A tile reads what it writes and a halo around it, cut off at the frame. As every
+tile reads from a multiple of the grid, and the network sees the same end of the world at the frame
+whether it is given the whole image or a tile, tiles fit together to what one piece would give.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Span:
 
     @property
     def indices(self) -> np.ndarray:
-        """Pixels of the image to read, in order; those beyond an edge are mirrored at the edge pixel."""
+        """Pixels of the image to read, in order; those beyond an edge are mirrored at the edge
+        pixel.
+        """
         period = max(1, 2 * (self.length - 1))
         folded = np.arange(self.read_start, self.read_stop) % period
         return np.minimum(folded, period - folded)
@@ -130,7 +133,9 @@ class TileGrid:
             raise ValueError("a tile has at least one pixel")
         for (start, stop), length in zip(self.region, self.shape, strict=True):
             if not 0 <= start < stop <= length:
-                raise ValueError(f"the region {self.region} does not lie within an image of {self.shape} pixels")
+                raise ValueError(
+                    f"the region {self.region} does not lie within an image of {self.shape} pixels"
+                )
 
     @property
     def spans(self) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
@@ -162,7 +167,9 @@ class TileGrid:
             yield from self.within(quarter, limit)
 
     def quarters(self, tile: Tile) -> tuple[Tile, ...]:
-        """The same rectangle in up to four tiles of half the edge; itself alone where it is too small to be cut."""
+        """The same rectangle in up to four tiles of half the edge; itself alone where it is too
+        small to be cut.
+        """
         cuts = []
         for axis, span in enumerate((tile.y, tile.x)):
             half = -(-(span.stop - span.start) // (2 * self.multiple)) * self.multiple

@@ -1,7 +1,9 @@
-"""The one way of every tile: read, worked on, finished, written; and cut smaller where memory runs out.
+"""The one way of every tile: read, worked on, finished, written; and cut smaller where memory runs
+out.
 
-What is done with a tile is an `Operation`, where it goes a function. Whole images in memory, scans on disk, lazy arrays,
-workers of a cluster, eight orientations, maps of trust and focus stacks all come through here.
+What is done with a tile is an `Operation`, where it goes a function. Whole images in memory, scans
+on disk, lazy arrays, workers of a cluster, eight orientations, maps of trust and focus stacks all
+come through here.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid, TileLimit
 from napari_mdeblurgan.stopping import Attended, Meter, portion, waiting
 
-Made = Mapping[str, np.ndarray]  # of a tile: arrays over it by name, each with its own pixels for one of the image
+Made = Mapping[
+    str, np.ndarray
+]  # of a tile: arrays over it by name, each with its own pixels for one of the image
 
 
 class DoesNotFit(Exception):
@@ -101,7 +105,9 @@ class Todo(Generic[P]):
         What was done so far of places that a walk has not yielded yet, in pixels of the image.
     """
 
-    def __init__(self, places: Iterable[P], most: int = 1, first: Callable[[P], bool] | None = None) -> None:
+    def __init__(
+        self, places: Iterable[P], most: int = 1, first: Callable[[P], bool] | None = None
+    ) -> None:
         self._places, self.most, self._first = list(places), most, first
         self.begun = 0.0
 
@@ -119,7 +125,10 @@ class Todo(Generic[P]):
 def alike(one: Tile, other: Tile) -> bool:
     """Whether two tiles can go through the network together."""
     pairs = ((one.y, other.y), (one.x, other.x))
-    return all(a.inside == b.inside and a.read_stop - a.read_start == b.read_stop - b.read_start for a, b in pairs)
+    return all(
+        a.inside == b.inside and a.read_stop - a.read_start == b.read_stop - b.read_start
+        for a, b in pairs
+    )
 
 
 def walk(
@@ -131,11 +140,13 @@ def walk(
     *,
     behind: int = 0,
 ) -> Generator[list[P], None, None]:
-    """Do an operation on every place; yields those that are written, turn by turn, and none as a sign of life in between.
+    """Do an operation on every place; yields those that are written, turn by turn, and none as a
+    sign of life in between.
 
-    While places are worked on, the next ones are read and those before are finished and written, in a thread each. A place is
-    only taken from `todo` when it is about to be read. What goes wrong anywhere is raised here, and ends it all. Closing ends
-    it, too, as soon as what is being read and worked on looks up; what is being written by then is still written.
+    While places are worked on, the next ones are read and those before are finished and written, in
+    a thread each. A place is only taken from `todo` when it is about to be read. What goes wrong
+    anywhere is raised here, and ends it all. Closing ends it, too, as soon as what is being read
+    and worked on looks up; what is being written by then is still written.
 
     Parameters
     ----------
@@ -201,7 +212,10 @@ def walk(
         ):
 
             def begin() -> tuple[list[P], Future[list[Any]]] | None:
-                return next(((places, attended.begin(reader, read, places)) for places in islice(turns, 1)), None)
+                return next(
+                    ((places, attended.begin(reader, read, places)) for places in islice(turns, 1)),
+                    None,
+                )
 
             try:
                 reading = begin()
@@ -244,7 +258,9 @@ def _written(writing: deque[tuple[list[P], Future[None]]], todo: Todo[P]) -> Ite
     yield places
 
 
-def made_of(place: Place, plan: Plan, operation: Operation, limit: TileLimit) -> dict[str, np.ndarray]:
+def made_of(
+    place: Place, plan: Plan, operation: Operation, limit: TileLimit
+) -> dict[str, np.ndarray]:
     """What an operation makes of one place, in this thread; in parts where memory runs out.
 
     Raises
@@ -278,7 +294,9 @@ def _joined(tile: Tile, parts: list[tuple[Tile, Made]]) -> dict[str, np.ndarray]
     part, piece = parts[0]
     factors = {name: len(array) // (part.y.stop - part.y.start) for name, array in piece.items()}
     whole = {
-        name: np.empty((height * factors[name], width * factors[name], *array.shape[2:]), array.dtype)
+        name: np.empty(
+            (height * factors[name], width * factors[name], *array.shape[2:]), array.dtype
+        )
         for name, array in piece.items()
     }
     for part, piece in parts:
@@ -292,7 +310,8 @@ def _smaller(tile: Tile, plan: Plan, error: DoesNotFit) -> tuple[Tile, ...]:
     quarters = plan.grid.quarters(tile)
     if len(quarters) == 1:
         raise OutOfMemory(
-            f"Memory on {plan.device} ran out even for the smallest tile; close other programs or use another device."
+            f"Memory on {plan.device} ran out even for the smallest tile; close other programs or "
+            "use another device."
         ) from error
     return quarters
 

@@ -1,4 +1,6 @@
-"""Blurred micrographs that come with the package, to try it on; where they are from is in ATTRIBUTION.md."""
+"""Blurred micrographs that come with the package, to try it on; where they are from is in
+ATTRIBUTION.md.
+"""
 
 from __future__ import annotations
 
@@ -39,26 +41,30 @@ SAMPLES: dict[str, Sample] = {
         Sample(
             "leaf_epidermis",
             "leaf_epidermis.png",
-            "Living leaf epidermis with stomata, brightfield; out of focus in part, as the microscope took it.",
+            "Living leaf epidermis with stomata, brightfield; out of focus in part, as the "
+            "microscope took it.",
             rgb=True,
         ),
         Sample(
             "nuclei",
             "nuclei.tif",
-            "U2OS nuclei, Hoechst, widefield ×20; a real image made coarser (×½), blurred (Gaussian, σ = 1.5 pixels) "
+            "U2OS nuclei, Hoechst, widefield ×20; a real image made coarser (×½), blurred "
+            "(Gaussian, σ = 1.5 pixels) "
             "and given camera noise by computer.",
             rgb=False,
         ),
         Sample(
             "smear",
             "smear.tif",
-            "Vaginal smear, brightfield; five steps out of focus, as the microscope took it, averaged 2 × 2.",
+            "Vaginal smear, brightfield; five steps out of focus, as the microscope took it, "
+            "averaged 2 × 2.",
             rgb=False,
         ),
         Sample(
             "smear_stack",
             "smear_stack.ome.tif",
-            "The same smear at its own pixels: 19 planes of a focus series, the tenth in focus, laid on each other.",
+            "The same smear at its own pixels: 19 planes of a focus series, the tenth in focus, "
+            "laid on each other.",
             rgb=False,
             stack=True,
         ),

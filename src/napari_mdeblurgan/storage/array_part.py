@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-Spans = tuple[int | range, ...]  # what of a whole array: along each of its axes one place, or several
+Spans = tuple[
+    int | range, ...
+]  # what of a whole array: along each of its axes one place, or several
 
 
 class ArrayPart:
@@ -18,13 +20,15 @@ class ArrayPart:
     Parameters
     ----------
     read : callable
-        Gives the pixels of some spans of the whole, without the axes of which these name but one place.
+        Gives the pixels of some spans of the whole, without the axes of which these name but one
+        place.
     shape, dtype
         Of the whole.
     spans : tuple of int or range, optional
         What of the whole this is; all of it by default.
     axes : tuple of int, optional
-        The axes of the whole which this has, in their order; by default those that are left by `spans`.
+        The axes of the whole which this has, in their order; by default those that are left by
+        `spans`.
     """
 
     def __init__(
@@ -53,7 +57,13 @@ class ArrayPart:
 
     def arranged(self, axes: Sequence[int]) -> ArrayPart:
         """The same with its axes in another order, as numpy's `transpose` takes it."""
-        return ArrayPart(self._read, self._whole, self.dtype, self._spans, tuple(self._axes[axis] for axis in axes))
+        return ArrayPart(
+            self._read,
+            self._whole,
+            self.dtype,
+            self._spans,
+            tuple(self._axes[axis] for axis in axes),
+        )
 
     def __getitem__(self, key: Any) -> ArrayPart:
         """A part, given by whole numbers, slices and an ellipsis."""
@@ -63,7 +73,9 @@ class ArrayPart:
             given[gap : gap + 1] = [slice(None)] * (self.ndim - len(given) + 1)
         spans = list(self._spans)
         for axis, wanted in zip(self._axes, given, strict=False):
-            spans[axis] = spans[axis][wanted if isinstance(wanted, slice) else operator.index(wanted)]  # type: ignore[index]
+            spans[axis] = spans[axis][
+                wanted if isinstance(wanted, slice) else operator.index(wanted)
+            ]  # type: ignore[index]
         axes = tuple(axis for axis in self._axes if isinstance(spans[axis], range))
         return ArrayPart(self._read, self._whole, self.dtype, tuple(spans), axes)
 

@@ -19,7 +19,9 @@ EDGES = range(128, 4097, 16)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A part of a plane: the position of the plane, the first row and column, and the pixels, (y, x) or (y, x, colours)."""
+    """A part of a plane: the position of the plane, the first row and column, and the pixels, (y,
+    x) or (y, x, colours).
+    """
 
     index: tuple[int, ...]
     y: int
@@ -28,12 +30,16 @@ class Block:
 
 
 def natural_edges(image: Micrograph) -> tuple[int, int]:
-    """Height and width of the blocks that a lazy image has itself, where they are regular; else 1024 × 1024."""
+    """Height and width of the blocks that a lazy image has itself, where they are regular; else
+    1024 × 1024.
+    """
     chunks = getattr(image.data, "chunks", None)
     if chunks is None:
         return USUAL_EDGE, USUAL_EDGE
     edges = [chunks[image.axes.index(axis)] for axis in "YX"]
-    regular = all(len(set(along[:-1])) <= 1 and along[-1] <= along[0] and along[0] in EDGES for along in edges)
+    regular = all(
+        len(set(along[:-1])) <= 1 and along[-1] <= along[0] and along[0] in EDGES for along in edges
+    )
     return (edges[0][0], edges[1][0]) if regular else (USUAL_EDGE, USUAL_EDGE)
 
 
@@ -41,7 +47,9 @@ def untold(share: float) -> None:
     """Tell nobody how much is done."""
 
 
-def blocks(image: Micrograph, edges: Sequence[int], tell: Callable[[float], None] = untold) -> Iterator[Block]:
+def blocks(
+    image: Micrograph, edges: Sequence[int], tell: Callable[[float], None] = untold
+) -> Iterator[Block]:
     """All blocks, plane by plane and row by row; of a lazy image eight are computed at a time.
 
     Parameters
@@ -61,7 +69,9 @@ def blocks(image: Micrograph, edges: Sequence[int], tell: Callable[[float], None
     for index in np.ndindex(data.shape[:leading]):
         for y in range(0, height, edges[0]):
             for x in range(0, width, edges[1]):
-                waiting.append((index, y, x, data[(*index, slice(y, y + edges[0]), slice(x, x + edges[1]))]))
+                waiting.append(
+                    (index, y, x, data[(*index, slice(y, y + edges[0]), slice(x, x + edges[1]))])
+                )
                 if len(waiting) == AT_ONCE:
                     for block in _computed(waiting):
                         tell(done / total)

@@ -13,7 +13,8 @@ from napari_mdeblurgan.storage.objective import Objective
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Where the pixels lie, names of channels, seconds between frames, how it is shown: as far as the file tells.
+    """Where the pixels lie, names of channels, seconds between frames, how it is shown: as far as
+    the file tells.
 
     The fields are those of `Micrograph`, with all that says where pixels lie in `geometry`.
     """
@@ -36,7 +37,9 @@ def telling(geometry: Geometry) -> Geometry:
 
 
 def time_document(image: Micrograph) -> dict[str, float]:
-    """What is known of the axis of time beyond a number of seconds from image to image, as JSON has it; mostly nothing."""
+    """What is known of the axis of time beyond a number of seconds from image to image, as JSON has
+    it; mostly nothing.
+    """
     if "T" not in image.axes:
         return {}
     known: dict[str, float] = {}
@@ -62,7 +65,9 @@ def with_time(calibration: Calibration, document: Any) -> Calibration:
 
 
 def labelled(data: Any, axes: str, calibration: Calibration, name: str) -> Micrograph:
-    """A micrograph of this name with what of a file's calibration belongs to the axes that it has."""
+    """A micrograph of this name with what of a file's calibration belongs to
+    the axes that it has.
+    """
     channels = data.shape[axes.index("C")] if "C" in axes else 1
     geometry = calibration.geometry.along(axes)
     return Micrograph(
@@ -70,14 +75,18 @@ def labelled(data: Any, axes: str, calibration: Calibration, name: str) -> Micro
         axes,
         pixel_size=geometry.scale,
         unit=geometry.unit,
-        channel_names=calibration.channel_names if len(calibration.channel_names) == channels else (),
+        channel_names=calibration.channel_names
+        if len(calibration.channel_names) == channels
+        else (),
         name=name,
         time_step_s=calibration.time_step_s if "T" in axes else None,
         time_step=calibration.time_step if "T" in axes else None,
         time_origin=calibration.time_origin if "T" in axes else 0.0,
         position=geometry.origin,
         unitless=geometry.unitless,
-        display=calibration.display if len(calibration.display) == channels and "S" not in axes else (),
+        display=calibration.display
+        if len(calibration.display) == channels and "S" not in axes
+        else (),
         grey_calibration=calibration.grey_calibration,
         remarks=calibration.remarks,
         objective=calibration.objective,

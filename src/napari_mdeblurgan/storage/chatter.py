@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def chatter(library: str) -> Iterator[list[str]]:
-    """What a library logs of this thread's file, which is kept from the screen: tifffile goes on with what is left of a file that
-    is cut short, and only says so there.
+    """What a library logs of this thread's file, which is kept from the screen: tifffile goes on
+    with what is left of a file that is cut short, and only says so there.
 
     Parameters
     ----------
@@ -32,7 +32,9 @@ def chatter(library: str) -> Iterator[list[str]]:
 
 
 class _Collector(logging.Handler):
-    """Keeps what is logged in the thread that made it. What others log goes the way that it would go without any collector."""
+    """Keeps what is logged in the thread that made it. What others log goes the way that it would
+    go without any collector.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -46,7 +48,9 @@ class _Collector(logging.Handler):
             return
         handlers = _handlers(logging.getLogger(record.name))
         collectors = [each for each in handlers if isinstance(each, _Collector)]
-        told = len(handlers) > len(collectors) or any(each.of_thread == thread for each in collectors)
+        told = len(handlers) > len(collectors) or any(
+            each.of_thread == thread for each in collectors
+        )
         if not told and collectors[:1] == [self] and logging.lastResort is not None:
             logging.lastResort.handle(record)
 

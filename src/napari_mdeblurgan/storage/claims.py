@@ -1,4 +1,6 @@
-"""What headers claim, held against the bytes that are there, or a stated limit, before anything is made of that size."""
+"""What headers claim, held against the bytes that are there, or a stated limit, before anything is
+made of that size.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,13 @@ from napari_mdeblurgan.errors import FileError
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
-SMALLEST_PLANE = 10  # bytes that a plane takes in a TIFF file at least: the shortest entry of a directory has 12
+SMALLEST_PLANE = (
+    10  # bytes that a plane takes in a TIFF file at least: the shortest entry of a directory has 12
+)
 SPARE_PLANES = 10_000
 MOST_BLOCKS = 10_000_000  # some 40 terapixels
-MOST_PIXELS = 178_956_970  # of a picture: what Pillow refuses by itself, unless somebody has told it otherwise
+# of a picture: what Pillow refuses by itself, unless somebody has told it otherwise
+MOST_PIXELS = 178_956_970
 PIXELS_PER_BYTE = 8500  # deflate makes 1032 bytes of one, each of which may be eight pixels
 SPARE_PIXELS = 2**24
 SMALLEST_FRAME = 12  # bytes of a chunk of PNG without content
@@ -27,7 +32,8 @@ PLACES = ("IFD", "PlaneCount", "NumPlanes", "FirstT", "FirstC", "FirstZ")
 
 
 def check_claims(path: Path, tif: TiffFile) -> None:
-    """Make sure that what a TIFF file says of its planes can be, before tifffile makes room for them.
+    """Make sure that what a TIFF file says of its planes can be, before tifffile makes room for
+    them.
 
     Raises
     ------
@@ -50,7 +56,10 @@ def check_ome_claims(path: Path, tif: TiffFile) -> None:
     if not xml:
         return
     if "<!ENTITY" in xml:
-        raise FileError(f"{path} is damaged: its OME-XML defines entities, which no microscope writes; save it again.")
+        raise FileError(
+            f"{path} is damaged: its OME-XML defines entities, which no microscope writes; save "
+            "it again."
+        )
     try:
         root = ElementTree.fromstring(xml.encode())
     except ElementTree.ParseError:  # which tifffile makes the best of
@@ -61,7 +70,8 @@ def check_ome_claims(path: Path, tif: TiffFile) -> None:
     for claim in _claims(root, tif):
         if claim > most:
             raise FileError(
-                f"{path} is damaged: its OME-XML claims to hold {claim:,.0f} planes in {size:,} bytes; copy it again."
+                f"{path} is damaged: its OME-XML claims to hold {claim:,.0f} planes in {size:,} "
+                "bytes; copy it again."
             )
 
 
@@ -74,7 +84,10 @@ def checked_xml(path: Path, text: str) -> ElementTree.Element | None:
         If it defines entities, which can be made to grow without end.
     """
     if "<!ENTITY" in text:
-        raise FileError(f"{path} is damaged: its XML defines entities, which no microscope writes; save it again.")
+        raise FileError(
+            f"{path} is damaged: its XML defines entities, which no microscope writes; save it "
+            "again."
+        )
     try:
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError):
@@ -91,7 +104,11 @@ def _named_files(root: ElementTree.Element) -> Iterator[str]:
 def _claims(root: ElementTree.Element, tif: TiffFile) -> Iterator[float]:
     """All numbers of planes that the document names, one way or another."""
     for pixels in root.iterfind("{*}Image/{*}Pixels"):
-        area = _number(pixels.get("SizeX")) * _number(pixels.get("SizeY")) / _pixels_of_a_page(pixels, tif)
+        area = (
+            _number(pixels.get("SizeX"))
+            * _number(pixels.get("SizeY"))
+            / _pixels_of_a_page(pixels, tif)
+        )
         yield math.prod(max(_number(pixels.get(count)), 1.0) for count in COUNTS) * max(area, 1.0)
         for data in pixels.iterfind("{*}TiffData"):
             yield from (_number(data.get(place)) for place in PLACES)
@@ -129,7 +146,8 @@ def check_blocks(path: Path, shape: Sequence[int], blocks: Sequence[int]) -> Non
     count = math.prod(-(-length // edge) for length, edge in zip(shape, blocks, strict=True))
     if count > MOST_BLOCKS:
         raise FileError(
-            f"{path} claims to have {' × '.join(f'{length:,}' for length in shape)} pixels, more than can be worked with; "
+            f"{path} claims to have {' × '.join(f'{length:,}' for length in shape)} pixels, more "
+            "than can be worked with; "
             "copy it again, or save it in parts."
         )
 
@@ -141,7 +159,8 @@ def too_many_pixels(path: Path, count: int | None) -> FileError:
 
 
 def check_picture(path: Path, size: tuple[int, int]) -> None:
-    """Make sure that a PNG or JPEG file is not far too small for its pixels, nor these too many; whatever limit Pillow has.
+    """Make sure that a PNG or JPEG file is not far too small for its pixels, nor these too many;
+    whatever limit Pillow has.
 
     Raises
     ------
@@ -153,7 +172,8 @@ def check_picture(path: Path, size: tuple[int, int]) -> None:
         raise too_many_pixels(path, count)
     if count > PIXELS_PER_BYTE * there + SPARE_PIXELS:
         raise FileError(
-            f"{path} is damaged: it claims to hold {size[0]:,} × {size[1]:,} pixels in {there:,} bytes; copy it again."
+            f"{path} is damaged: it claims to hold {size[0]:,} × {size[1]:,} pixels in {there:,} "
+            "bytes; copy it again."
         )
 
 
@@ -167,5 +187,6 @@ def check_frames(path: Path, count: int) -> None:
     """
     if count > max(path.stat().st_size // SMALLEST_FRAME, 1):
         raise FileError(
-            f"{path} is damaged: it claims to hold {count:,} pictures, more than its bytes can; copy it again."
+            f"{path} is damaged: it claims to hold {count:,} pictures, more than its bytes can; "
+            "copy it again."
         )

@@ -26,7 +26,12 @@ from napari_mdeblurgan.storage.czi_blocks import (
 from napari_mdeblurgan.storage.display import ChannelDisplay, color_of, limits_of
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.objective import Objective, labelled_objective, number_told, told_objective
+from napari_mdeblurgan.storage.objective import (
+    Objective,
+    labelled_objective,
+    number_told,
+    told_objective,
+)
 from napari_mdeblurgan.storage.planes import Planes, lazy_planes
 from napari_mdeblurgan.storage.several import ImageList, chosen, unique_names
 from napari_mdeblurgan.storage.stems import file_stem
@@ -52,9 +57,11 @@ def list_images(path: Path) -> ImageList:
 
 
 def open_image(path: Path, image: str | int | None = None) -> Micrograph:
-    """Open a scene at full resolution without reading its pixels; the first one where none is named.
+    """Open a scene at full resolution without reading its pixels; the first one where none is
+    named.
 
-    Tiles of a mosaic are put where they were taken, later ones over earlier ones; what lies between them is 0.
+    Tiles of a mosaic are put where they were taken, later ones over earlier ones; what lies between
+    them is 0.
 
     Raises
     ------
@@ -68,7 +75,9 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     number = chosen(path, names, image)
     mosaic = _Mosaic(path, scenes[list(scenes)[number]])
     arguments = (list(scenes)[number],)
-    data = lazy_planes(path, _opened, arguments, mosaic.axes, mosaic.shape, mosaic.dtype, mosaic.tile)
+    data = lazy_planes(
+        path, _opened, arguments, mosaic.axes, mosaic.shape, mosaic.dtype, mosaic.tile
+    )
     stem = file_stem(path)
     name = f"{stem} {names[number]}" if len(names) > 1 else stem
     return labelled(data, mosaic.axes, _calibration(root, mosaic, content.seconds), name)
@@ -81,7 +90,9 @@ def _opened(path: str, scene: int | None) -> Planes:
 
 
 def _scenes(path: Path, content: CziContent) -> dict[int | None, list[Block]]:
-    """The blocks of each scene at full resolution, by its number; of None where there are no scenes."""
+    """The blocks of each scene at full resolution, by its number; of None where there are no
+    scenes.
+    """
     blocks = [block for block in content.blocks if not block.reduced]
     if not blocks:
         raise FileError(f"{path} holds no image; save it again.")
@@ -94,7 +105,9 @@ def _scenes(path: Path, content: CziContent) -> dict[int | None, list[Block]]:
 
 def _scene_names(root: Element | None, scenes: Sequence[int | None]) -> tuple[str, ...]:
     told = {}
-    for each in () if root is None else root.iterfind(f"{INFORMATION}/Image/Dimensions/S/Scenes/Scene"):
+    for each in (
+        () if root is None else root.iterfind(f"{INFORMATION}/Image/Dimensions/S/Scenes/Scene")
+    ):
         told[each.get("Index", "")] = each.get("Name", "")
     return unique_names(told.get(str(number), "") for number in scenes)
 
@@ -107,14 +120,20 @@ class _Mosaic:
         kinds = {block.pixels for block in blocks}
         if not kinds <= PIXELS.keys() or len({PIXELS[kind][1] > 1 for kind in kinds}) > 1:
             raise FileError(
-                f"{path} has pixels of a kind that is not read, such as complex numbers; save it as OME-TIFF."
+                f"{path} has pixels of a kind that is not read, such as complex numbers; save it "
+                "as OME-TIFF."
             )
-        self.dtype = np.result_type(*(np.dtype(PIXELS[kind][0]) for kind in kinds)).newbyteorder("=")
+        self.dtype = np.result_type(*(np.dtype(PIXELS[kind][0]) for kind in kinds)).newbyteorder(
+            "="
+        )
         colours = PIXELS[next(iter(kinds))][1] > 1
         dimensions = {axis for block in blocks for axis in block.start} - {SCENE, TILE}
-        self.first = {axis: min(block.start.get(axis, 0) for block in blocks) for axis in dimensions}
+        self.first = {
+            axis: min(block.start.get(axis, 0) for block in blocks) for axis in dimensions
+        }
         ends = {
-            axis: max(block.start.get(axis, 0) + block.size.get(axis, 1) for block in blocks) for axis in dimensions
+            axis: max(block.start.get(axis, 0) + block.size.get(axis, 1) for block in blocks)
+            for axis in dimensions
         }
         sizes = {axis: ends[axis] - self.first[axis] for axis in dimensions}
         leading = [axis for axis in sorted(dimensions - set(USUAL)) if sizes[axis] > 1]
@@ -132,11 +151,22 @@ class _Mosaic:
         claimed = int(np.prod([float(sizes[axis]) for axis in (*self.leading, "Y", "X")]))
         if claimed > EMPTIEST * there:
             raise cut_short(path)
-        if any(block.size.get(axis, 1) != 1 for block in blocks for axis in block.size if axis not in "XY"):
-            raise FileError(f"{path} has blocks of several planes, which are not read; save it as OME-TIFF.")
+        if any(
+            block.size.get(axis, 1) != 1
+            for block in blocks
+            for axis in block.size
+            if axis not in "XY"
+        ):
+            raise FileError(
+                f"{path} has blocks of several planes, which are not read; save it as OME-TIFF."
+            )
 
-    def _by_plane(self, blocks: list[Block]) -> dict[tuple[int, ...], tuple[list[Block], np.ndarray]]:
-        """The blocks of each plane in the order in which they lie on each other, and their first and last rows and columns."""
+    def _by_plane(
+        self, blocks: list[Block]
+    ) -> dict[tuple[int, ...], tuple[list[Block], np.ndarray]]:
+        """The blocks of each plane in the order in which they lie on each other, and their first
+        and last rows and columns.
+        """
         planes: dict[tuple[int, ...], list[Block]] = {}
         for block in sorted(blocks, key=lambda block: block.start.get(TILE, 0)):
             index = tuple(block.start.get(axis, 0) - self.first[axis] for axis in self.leading)
@@ -169,26 +199,39 @@ class _Mosaic:
     def read(self, index: tuple[int, ...], rows: slice, columns: slice) -> np.ndarray:
         """A part of a plane, put together of the blocks that lie in it."""
         colours = self.axes.endswith("S")
-        found = np.zeros((rows.stop - rows.start, columns.stop - columns.start, *((3,) if colours else ())), self.dtype)
+        found = np.zeros(
+            (rows.stop - rows.start, columns.stop - columns.start, *((3,) if colours else ())),
+            self.dtype,
+        )
         if index not in self._planes:
             return found
         blocks, bounds = self._planes[index]
         y0, y1, x0, x1 = bounds.T
-        met = np.flatnonzero((y0 < rows.stop) & (y1 > rows.start) & (x0 < columns.stop) & (x1 > columns.start))
+        met = np.flatnonzero(
+            (y0 < rows.stop) & (y1 > rows.start) & (x0 < columns.stop) & (x1 > columns.start)
+        )
         with self.path.open("rb") as file:
             for number in met:
                 pixels = self._pixels(file, blocks[number])
                 top, bottom = max(y0[number], rows.start), min(y1[number], rows.stop)
                 left, right = max(x0[number], columns.start), min(x1[number], columns.stop)
-                part = pixels[top - y0[number] : bottom - y0[number], left - x0[number] : right - x0[number]]
-                place = slice(top - rows.start, bottom - rows.start), slice(left - columns.start, right - columns.start)
+                part = pixels[
+                    top - y0[number] : bottom - y0[number], left - x0[number] : right - x0[number]
+                ]
+                place = (
+                    slice(top - rows.start, bottom - rows.start),
+                    slice(left - columns.start, right - columns.start),
+                )
                 found[place] = part if colours else part[..., 0]
         return found
 
     def _pixels(self, file: Any, block: Block) -> np.ndarray:
         if (kept := self._decoded.get(block.position)) is None:
             kept = self._decoded[block.position] = read_block(self.path, file, block)
-            while len(self._decoded) > 1 and sum(each.nbytes for each in self._decoded.values()) > KEPT_BYTES:
+            while (
+                len(self._decoded) > 1
+                and sum(each.nbytes for each in self._decoded.values()) > KEPT_BYTES
+            ):
                 self._decoded.popitem(last=False)
         return kept
 
@@ -202,17 +245,24 @@ def _calibration(root: Element | None, mosaic: _Mosaic, seconds: tuple[float, ..
         size = number_told(each.findtext("Value")) * 1e6
         if is_size(size):
             steps[each.get("Id", "")] = Step(size, "µm")
-    step = number_told(root.findtext(f"{INFORMATION}/Image/Dimensions/T/Positions/Interval/Increment"))
+    step = number_told(
+        root.findtext(f"{INFORMATION}/Image/Dimensions/T/Positions/Interval/Increment")
+    )
     step = step if is_size(step) else apart
     channels = root.findall(f"{INFORMATION}/Image/Dimensions/Channels/Channel")
     shown = _shown(root)
-    mine = [channels[number] if number < len(channels) else Element("Channel") for number in mosaic.channels]
+    mine = [
+        channels[number] if number < len(channels) else Element("Channel")
+        for number in mosaic.channels
+    ]
     looks = [shown.get(each.get("Id", ""), Element("Channel")) for each in mine]
     names = tuple(
         own.get("Name") or look.get("Name") or own.findtext("Fluor") or ""
         for own, look in zip(mine, looks, strict=True)
     )
-    display = tuple(_display(own, look, mosaic.dtype) for own, look in zip(mine, looks, strict=True))
+    display = tuple(
+        _display(own, look, mosaic.dtype) for own, look in zip(mine, looks, strict=True)
+    )
     known = any(each.color or each.limits for each in display)
     return Calibration(
         Geometry.of(steps),
@@ -225,7 +275,10 @@ def _calibration(root: Element | None, mosaic: _Mosaic, seconds: tuple[float, ..
 
 def _shown(root: Element) -> dict[str, Element]:
     """How each channel is shown, by its identifier."""
-    return {each.get("Id", ""): each for each in root.iterfind("./Metadata/DisplaySetting/Channels/Channel")}
+    return {
+        each.get("Id", ""): each
+        for each in root.iterfind("./Metadata/DisplaySetting/Channels/Channel")
+    }
 
 
 def _display(own: Element, look: Element, dtype: np.dtype) -> ChannelDisplay:
@@ -252,6 +305,9 @@ def _objective(root: Element, channels: Sequence[Element]) -> Objective | None:
         return None
     one = found[0]
     told = told_objective(
-        one.findtext("LensNA"), waves, one.findtext("NominalMagnification"), one.findtext("Immersion")
+        one.findtext("LensNA"),
+        waves,
+        one.findtext("NominalMagnification"),
+        one.findtext("Immersion"),
     )
     return told or labelled_objective(one.get("Name") or one.findtext("Manufacturer/Model"), waves)

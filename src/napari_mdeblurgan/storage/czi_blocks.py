@@ -1,8 +1,8 @@
 """The blocks of a Zeiss CZI file: where each lies, in the file and in the image, and its pixels.
 
-Read by the published layout of the segments (ZISRAW), as the libraries libCZI and czifile do. Neither
-serves here: libCZI's Python package is under the LGPL, and czifile knows neither pyramids nor
-Zstandard, in which ZEN writes by now, unless Python is 3.12 or newer.
+Read by the published layout of the segments (ZISRAW), as the libraries libCZI and czifile do.
+Neither serves here: libCZI's Python package is under the LGPL, and czifile knows neither pyramids
+nor Zstandard, in which ZEN writes by now, unless Python is 3.12 or newer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 
-HEADER = struct.Struct("<16sqq")  # of every segment: what it is, bytes that are kept for it, and bytes that are used
+HEADER = struct.Struct(
+    "<16sqq"
+)  # of every segment: what it is, bytes that are kept for it, and bytes that are used
 FILE = struct.Struct("<iiii16s16siqqiq")
 ENTRY = struct.Struct("<2siqiiBB4si")
 DIMENSION = struct.Struct("<4siifi")
@@ -58,7 +60,8 @@ class Block:
     part : int
         Of a set of files the one that it lies in.
     start, size : dict of str to int
-        Where it lies, and how far it reaches, along each dimension: X, Y, C, Z, T, S for the scene, M for the tile, …
+        Where it lies, and how far it reaches, along each dimension: X, Y, C, Z, T, S for the scene,
+        M for the tile, …
     reduced : bool
         Whether it is a coarser copy of others.
     """
@@ -79,7 +82,9 @@ class Block:
 
 @dataclass(frozen=True)
 class CziContent:
-    """What a file holds: its blocks, its metadata, and seconds of the time points as far as they are kept apart from these."""
+    """What a file holds: its blocks, its metadata, and seconds of the time points as far as they
+    are kept apart from these.
+    """
 
     blocks: list[Block] = field(default_factory=list)
     xml: str = ""
@@ -103,7 +108,8 @@ def read_content(path: Path) -> CziContent:
         part, directory, metadata, pending, attachments = told[6:]
         if pending:
             raise FileError(
-                f"{path} is not finished: what was writing it has not ended; open it there, and save it again."
+                f"{path} is not finished: what was writing it has not ended; open it there, and "
+                "save it again."
             )
         if part:
             raise _of_a_set(path)
@@ -130,16 +136,25 @@ def _directory(path: Path, file: BinaryIO, at: int, size: int) -> list[Block]:
         raise cut_short(path)
     blocks = []
     for _ in range(count):
-        kind, pixels, position, part, compression, pyramid, _, _, dimensions = _unpacked(path, file, ENTRY, begin)
+        kind, pixels, position, part, compression, pyramid, _, _, dimensions = _unpacked(
+            path, file, ENTRY, begin
+        )
         if kind != b"DV" or not 0 <= dimensions <= MOST_DIMENSIONS or not 0 < position < size:
             raise cut_short(path)
         content = file.read(dimensions * DIMENSION.size)
         if len(content) < dimensions * DIMENSION.size:
             raise cut_short(path)
         begin += ENTRY.size + len(content)
-        along = {each[0].rstrip(b"\0").decode("latin-1"): each[1:] for each in DIMENSION.iter_unpack(content)}
+        along = {
+            each[0].rstrip(b"\0").decode("latin-1"): each[1:]
+            for each in DIMENSION.iter_unpack(content)
+        }
         known = all(len(axis) == 1 and "A" <= axis <= "Z" for axis in along)
-        if not known or not {"X", "Y"} <= along.keys() or any(each[1] <= 0 for each in along.values()):
+        if (
+            not known
+            or not {"X", "Y"} <= along.keys()
+            or any(each[1] <= 0 for each in along.values())
+        ):
             raise cut_short(path)
         stored = {axis: (each[3] or each[1]) for axis, each in along.items()}
         reduced = bool(pyramid) or any(stored[axis] != along[axis][1] for axis in "XY")
@@ -162,7 +177,9 @@ def _metadata(file: BinaryIO, at: int, size: int) -> str:
 
 
 def _time_stamps(file: BinaryIO, at: int, size: int) -> tuple[float, ...]:
-    """Seconds of the time points, from the attachment that holds them; none where there is no such."""
+    """Seconds of the time points, from the attachment that holds them; none
+    where there is no such.
+    """
     if not 0 < at < size:
         return ()
     file.seek(at)
@@ -196,7 +213,9 @@ def read_block(path: Path, file: BinaryIO, block: Block) -> np.ndarray:
     dtype, shape = np.dtype(PIXELS[block.pixels][0]), block.shape
     wanted = math.prod(shape) * dtype.itemsize
     entry = ENTRY.size + len(block.size) * DIMENSION.size
-    file.seek(block.position + HEADER.size + max(PIXELS_AT, SUBBLOCK.size + entry) + max(metadata, 0))
+    file.seek(
+        block.position + HEADER.size + max(PIXELS_AT, SUBBLOCK.size + entry) + max(metadata, 0)
+    )
     there = path.stat().st_size - file.tell()
     if not 0 <= length <= there or wanted > HIGHEST_COMPRESSION * length + SPARE_BYTES:
         raise cut_short(path)
@@ -204,7 +223,9 @@ def read_block(path: Path, file: BinaryIO, block: Block) -> np.ndarray:
     if block.compression in (JPEG, JPEG_XR):
         pixels = _decoded_picture(data, block.compression, shape, dtype)
     else:
-        pixels = np.frombuffer(_decoded(path, data, block.compression, wanted, dtype.itemsize), dtype)
+        pixels = np.frombuffer(
+            _decoded(path, data, block.compression, wanted, dtype.itemsize), dtype
+        )
     if pixels.size != math.prod(shape):
         raise cut_short(path)
     pixels = pixels.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
@@ -213,7 +234,9 @@ def read_block(path: Path, file: BinaryIO, block: Block) -> np.ndarray:
     return pixels
 
 
-def _decoded_picture(data: bytes, compression: int, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
+def _decoded_picture(
+    data: bytes, compression: int, shape: tuple[int, int, int], dtype: np.dtype
+) -> np.ndarray:
     """Pixels in a place of that size, whatever size the picture itself claims."""
     import imagecodecs
 
@@ -231,10 +254,15 @@ def _decoded(path: Path, data: bytes, compression: int, wanted: int, itemsize: i
         decoded = imagecodecs.lzw_decode(data, out=wanted)
     elif compression in (ZSTD, ZSTD_HEADED):
         begin = (data[0] if data else 0) if compression == ZSTD_HEADED else 0
-        apart = begin == 3 and data[1] == 1 and bool(data[2] & 1)  # low bytes come before high bytes
+        apart = (
+            begin == 3 and data[1] == 1 and bool(data[2] & 1)
+        )  # low bytes come before high bytes
         decoded = imagecodecs.zstd_decode(data[begin:], out=wanted)
     elif compression != RAW:
-        raise FileError(f"{path} has a compression that is not read (number {compression}); save it as OME-TIFF.")
+        raise FileError(
+            f"{path} has a compression that is not read (number {compression}); save it as "
+            "OME-TIFF."
+        )
     if len(decoded) < wanted:
         raise cut_short(path)
     if apart and itemsize == 2:
@@ -248,7 +276,10 @@ def cut_short(path: Path) -> FileError:
 
 
 def _of_a_set(path: Path) -> FileError:
-    return FileError(f"{path} is one of a set of files, which are not read together; save the image as a single file.")
+    return FileError(
+        f"{path} is one of a set of files, which are not read together; save the image as a "
+        "single file."
+    )
 
 
 def check_single(path: Path, blocks: list[Block]) -> None:

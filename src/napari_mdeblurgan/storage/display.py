@@ -1,4 +1,6 @@
-"""How a channel is shown, and what its greys stand for: what goes from a source to its result as it is."""
+"""How a channel is shown, and what its greys stand for: what goes from a source to its result as it
+is.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class ChannelDisplay:
         """The lookup table, (3, 256) uint8; grey where no colour is known."""
         if self.lut is not None:
             return np.frombuffer(self.lut, np.uint8).reshape(3, LEVELS)
-        return np.round(np.outer(self.color or (255, 255, 255), np.linspace(0, 1, LEVELS))).astype(np.uint8)
+        return np.round(np.outer(self.color or (255, 255, 255), np.linspace(0, 1, LEVELS))).astype(
+            np.uint8
+        )
 
     @property
     def grey(self) -> bool:
@@ -109,8 +113,14 @@ def display_document(display: tuple[ChannelDisplay, ...]) -> list[dict[str, Any]
     """As JSON has it: lists of what is known of each channel."""
     documents = []
     for channel in display:
-        known: dict[str, Any] = {"color": channel.hexadecimal, "limits": channel.limits and list(channel.limits)}
-        known |= {"lut": channel.lut and channel.lut.hex(), "active": None if channel.active else False}
+        known: dict[str, Any] = {
+            "color": channel.hexadecimal,
+            "limits": channel.limits and list(channel.limits),
+        }
+        known |= {
+            "lut": channel.lut and channel.lut.hex(),
+            "active": None if channel.active else False,
+        }
         documents.append({key: value for key, value in known.items() if value is not None})
     return documents
 
@@ -128,7 +138,10 @@ def display_from(documents: Any) -> tuple[ChannelDisplay, ...]:
         table = lut if len(lut) == 3 * LEVELS else None
         channels.append(
             ChannelDisplay(
-                color_of(each.get("color")), table, limits_of(each.get("limits")), each.get("active") is not False
+                color_of(each.get("color")),
+                table,
+                limits_of(each.get("limits")),
+                each.get("active") is not False,
             )
         )
     return tuple(channels)
@@ -147,6 +160,8 @@ def calibration_from(document: Any) -> GreyCalibration | None:
     """What `calibration_document` made; None where it is something else."""
     try:
         coefficients = tuple(float(each) for each in document["coefficients"])
-        return GreyCalibration(int(document["function"]), coefficients, str(document.get("unit", "")))
+        return GreyCalibration(
+            int(document["function"]), coefficients, str(document.get("unit", ""))
+        )
     except (TypeError, KeyError, ValueError, AttributeError):
         return None

@@ -20,7 +20,10 @@ from napari_mdeblurgan.storage.stems import file_stem
 
 LEADING = "TZC"
 HEADER_BYTES = 1024
-EXTENDED_AT, MARK_AT = 92, 96  # places of the length of the extended header, and of what tells the format
+EXTENDED_AT, MARK_AT = (
+    92,
+    96,
+)  # places of the length of the extended header, and of what tells the format
 BYTE_ORDERS = {b"\xa0\xc0": "<", b"\xc0\xa0": ">"}
 TIME_AT = 4 * (8 + 1)  # in what the extended header has for each plane
 INTEGERS, NUMBERS = 8, 14  # that the extended header has for each plane, as far as they have names
@@ -67,9 +70,13 @@ def _opened_file(path: Path) -> Any:
     except ValueError:  # of numpy, which maps more bytes than there are
         raise _cut_short(path) from None
     except KeyError:
-        raise FileError(f"{path} has pixels of a kind that is not read; save it as OME-TIFF.") from None
+        raise FileError(
+            f"{path} has pixels of a kind that is not read; save it as OME-TIFF."
+        ) from None
     if found.dtype.kind not in "uif":
-        raise FileError(f"{path} has pixels that are complex numbers; save it with integers or real numbers.")
+        raise FileError(
+            f"{path} has pixels that are complex numbers; save it with integers or real numbers."
+        )
     if math.prod(found.shape[:3]) != found.hdr.n_sections or min(found.shape) < 1:
         raise _cut_short(path)
     return found
@@ -121,9 +128,13 @@ def _objective(file: Any) -> Objective | None:
     from mrc.lenses import D
 
     header = file.hdr
-    waves = [getattr(header, f"wave{number}") / 1000 for number in range(1, 1 + min(file.sizes["C"], 5))]
+    waves = [
+        getattr(header, f"wave{number}") / 1000 for number in range(1, 1 + min(file.sizes["C"], 5))
+    ]
     lens = D.get(header.lens_num, {})
-    told = told_objective(lens.get("lensNA"), waves, lens.get("magnification"), lens.get("immersion"))
+    told = told_objective(
+        lens.get("lensNA"), waves, lens.get("magnification"), lens.get("immersion")
+    )
     return told or labelled_objective(lens.get("name"), waves)
 
 
@@ -131,13 +142,18 @@ def _seconds(file: Any) -> float | None:
     """From one time point to the next, by the times that stand with the planes."""
     header, count = file.hdr, file.sizes["T"]
     known = file.ext_hdr is not None and header.n_ints == INTEGERS and header.n_floats >= NUMBERS
-    if count < 2 or not known or len(file.ext_hdr.buffer) < 4 * header.n_sections * (header.n_ints + header.n_floats):
+    if (
+        count < 2
+        or not known
+        or len(file.ext_hdr.buffer) < 4 * header.n_sections * (header.n_ints + header.n_floats)
+    ):
         return None
     length = 4 * (header.n_ints + header.n_floats)
     apart = length * math.prod(file.shape[file.axes.index("T") + 1 : 3])
     layout = f"{_byte_order(Path(file.path))}f"  # which the library does not heed here
     first, last = (
-        struct.unpack_from(layout, file.ext_hdr.buffer, number * apart + TIME_AT)[0] for number in (0, count - 1)
+        struct.unpack_from(layout, file.ext_hdr.buffer, number * apart + TIME_AT)[0]
+        for number in (0, count - 1)
     )
     step = float(last - first) / (count - 1)
     return step if is_size(step) else None

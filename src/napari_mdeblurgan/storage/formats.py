@@ -3,12 +3,13 @@
 A format is a module with two functions, which take a path that exists and is not empty:
 
 ``open_image(path, image=None)``
-    the image of that name or number as a `Micrograph`, lazily where the file can be read in parts; None takes the default;
+    the image of that name or number as a `Micrograph`, lazily where the file can be read in parts;
+    None takes the default;
 ``list_images(path)``
     an `ImageList` of the names of all images, made unique by `unique_names`. No pixels are read.
 
-What they raise is turned into one sentence that names the file, unless it is a `FileError` already. Nothing of a format is
-imported before a file of it is opened.
+What they raise is turned into one sentence that names the file, unless it is a `FileError` already.
+Nothing of a format is imported before a file of it is opened.
 """
 
 from __future__ import annotations
@@ -41,12 +42,14 @@ class FileFormat:
     module : str
         Full name of the module with `open_image` and `list_images`.
     package : str
-        What has to be installed for it beside what the program always needs; empty where nothing has. It is a package of the
-        extra ``formats``, unless the format was registered from outside.
+        What has to be installed for it beside what the program always needs; empty where nothing
+        has. It is a package of the extra ``formats``, unless the format was registered from
+        outside.
     python : (int, int)
         The oldest Python that this package is made for.
     folders : tuple of str
-        Endings of folders that hold parts of such a file, in lower case; what is in them is no image of its own.
+        Endings of folders that hold parts of such a file, in lower case; what is in them is no
+        image of its own.
     """
 
     title: str
@@ -76,7 +79,10 @@ class FileFormat:
     def _mend(self) -> str:
         if sys.version_info < self.python:
             version = ".".join(map(str, self.python))
-            return f"the package {self.package}, which needs Python {version} or newer; save the image as OME-TIFF."
+            return (
+                f"the package {self.package}, which needs Python {version} or newer; save the "
+                "image as OME-TIFF."
+            )
         return f"the package {self.package}; install it with: {EXTRA}."
 
 
@@ -95,18 +101,27 @@ _formats: list[FileFormat] = [
     FileFormat("Leica LIF", (".lif", ".lof"), _ours("lif"), "liffile"),
     FileFormat("Nikon ND2", (".nd2",), _ours("nd2_file"), "nd2"),
     FileFormat("DeltaVision DV", (".dv", ".r3d"), _ours("dv"), "mrc"),
-    FileFormat("Olympus OIB and OIF", (".oib", ".oif"), _ours("oif"), "oiffile", folders=(".oif.files",)),
+    FileFormat(
+        "Olympus OIB and OIF", (".oib", ".oif"), _ours("oif"), "oiffile", folders=(".oif.files",)
+    ),
     FileFormat("Olympus OIR", (".oir",), _ours("oir"), "oirfile", python=(3, 12)),
     FileFormat("Aperio SVS", (".svs",), _ours("tiff_lazy")),
     FileFormat("Hamamatsu NDPI", (".ndpi",), _ours("tiff_lazy")),
 ]
 
 
-PLAIN = (".tif", ".png", ".jpg", ".zarr")  # an ending of each format that napari and other programs have readers for
+PLAIN = (
+    ".tif",
+    ".png",
+    ".jpg",
+    ".zarr",
+)  # an ending of each format that napari and other programs have readers for
 
 
 def is_of_a_microscope(file: Path) -> bool:
-    """Whether a file is of a format that only microscopes write, so that napari itself cannot read it."""
+    """Whether a file is of a format that only microscopes write, so that napari itself cannot read
+    it.
+    """
     found = format_of(file)
     return file.is_file() and found is not None and not set(found.endings) & set(PLAIN)
 
@@ -117,9 +132,11 @@ def formats() -> tuple[FileFormat, ...]:
 
 
 def register(new: FileFormat) -> None:
-    """Read a further format from now on, everywhere: in Python, on the command line, in batches and in the widgets.
+    """Read a further format from now on, everywhere: in Python, on the command line, in batches and
+    in the widgets.
 
-    Other processes, such as the workers of a cluster, know of it once they have registered it themselves.
+    Other processes, such as the workers of a cluster, know of it once they have registered it
+    themselves.
 
     Raises
     ------
@@ -128,7 +145,9 @@ def register(new: FileFormat) -> None:
     """
     taken = [ending for ending in new.endings if ending in readable()]
     if taken:
-        raise ValueError(f"Files ending in {taken[0]} are read as {_by_ending()[taken[0]].title} already.")
+        raise ValueError(
+            f"Files ending in {taken[0]} are read as {_by_ending()[taken[0]].title} already."
+        )
     _formats.append(new)
 
 
@@ -143,7 +162,9 @@ def readable() -> tuple[str, ...]:
 
 
 def format_of(path: Path) -> FileFormat | None:
-    """The format of a file or of an OME-Zarr by the ending of its name; None where that is of none."""
+    """The format of a file or of an OME-Zarr by the ending of its name; None
+    where that is of none.
+    """
     return _by_ending().get(path.suffix.lower())
 
 
@@ -153,12 +174,16 @@ def is_readable(name: str) -> bool:
 
 
 def holds_parts(folder: str) -> bool:
-    """Whether a folder of this name holds parts of a file that lies beside it, and no images of their own."""
+    """Whether a folder of this name holds parts of a file that lies beside it, and no images of
+    their own.
+    """
     return any(folder.lower().endswith(ending) for each in _formats for ending in each.folders)
 
 
 def ending_pattern() -> str:
-    """A regular expression, without regard to case, for the ending of a name of a file that is read, with OME's before it."""
+    """A regular expression, without regard to case, for the ending of a name of a file that is
+    read, with OME's before it.
+    """
     return f"{OME}(?:{'|'.join(map(re.escape, readable()))})"
 
 

@@ -1,4 +1,6 @@
-"""Arrays that stay in their file: nothing is read until a part is asked for, and then that part alone."""
+"""Arrays that stay in their file: nothing is read until a part is asked for, and then that part
+alone.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ MOST_PIECES = 65_536  # in a block: pieces are asked for all at once
 class StoredArray:
     """An array in a file, of which any part can be read.
 
-    It holds no open file, so that it can be sent to another thread, process or machine; each process opens the file when
-    it reads for the first time.
+    It holds no open file, so that it can be sent to another thread, process or machine; each
+    process opens the file when it reads for the first time.
 
     Attributes
     ----------
@@ -42,9 +44,11 @@ class StoredArray:
     shape, dtype
         Of the array.
     stamp : tuple of int
-        Of the file when it was opened, see `stamp_of`; where it has become another one, reading is refused.
+        Of the file when it was opened, see `stamp_of`; where it has become another one, reading is
+        refused.
     stamped : Path
-        The file that the stamp is of, with its whole path; of a folder one that is written anew with it.
+        The file that the stamp is of, with its whole path; of a folder one that is written anew
+        with it.
     """
 
     path: Path
@@ -75,9 +79,13 @@ class StoredArray:
         except FileError:
             raise
         except FileNotFoundError:
-            raise FileError(f"{self.path} is no longer there; put it back and start again.") from None
+            raise FileError(
+                f"{self.path} is no longer there; put it back and start again."
+            ) from None
         except MemoryError:
-            raise FileError(f"A part of {self.path} does not fit into memory; save it in smaller tiles.") from None
+            raise FileError(
+                f"A part of {self.path} does not fit into memory; save it in smaller tiles."
+            ) from None
         except Exception as error:  # the decoders raise whatever a damaged file leads them to
             raise unreadable(self.path, error, part=True) from error
 
@@ -94,7 +102,8 @@ def stamp_of(path: Path) -> tuple[int, int]:
 
 
 def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int]) -> da.Array:
-    """A dask array of blocks that are whole numbers of the pieces in the file, of some 4 megapixels.
+    """A dask array of blocks that are whole numbers of the pieces in the file, of some 4
+    megapixels.
 
     Parameters
     ----------
@@ -127,8 +136,8 @@ def lazily(stored: StoredArray, piece: tuple[int, ...], planes: tuple[int, int])
 def transposed(data: Any, order: Sequence[int]) -> Any:
     """A numpy or dask array with its axes in another order.
 
-    dask is told what comes out: where it finds out by itself it sets the filters of warnings. They belong to the whole process,
-    and threads that do so at the same time leave them changed.
+    dask is told what comes out: where it finds out by itself it sets the filters of warnings. They
+    belong to the whole process, and threads that do so at the same time leave them changed.
     """
     if isinstance(data, np.ndarray):
         return data.transpose(order)
@@ -138,11 +147,15 @@ def transposed(data: Any, order: Sequence[int]) -> Any:
 
     meta = np.empty((0,) * data.ndim, data.dtype)
     axes = tuple(order)
-    return da.blockwise(np.transpose, axes, data, tuple(range(data.ndim)), axes=axes, dtype=data.dtype, meta=meta)
+    return da.blockwise(
+        np.transpose, axes, data, tuple(range(data.ndim)), axes=axes, dtype=data.dtype, meta=meta
+    )
 
 
 def by_block(function: Callable[..., np.ndarray], data: Any, *arguments: Any) -> Any:
-    """What `function` makes of each value of a numpy or dask array; dask is told what comes out, as in `transposed`."""
+    """What `function` makes of each value of a numpy or dask array; dask is told what comes out, as
+    in `transposed`.
+    """
     if isinstance(data, np.ndarray):
         return function(data, *arguments)
     meta = function(np.empty((0,) * data.ndim, data.dtype), *arguments)

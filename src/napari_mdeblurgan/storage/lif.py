@@ -18,7 +18,12 @@ from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.display import ChannelDisplay
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, seconds_in
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.objective import Objective, labelled_objective, number_told, told_objective
+from napari_mdeblurgan.storage.objective import (
+    Objective,
+    labelled_objective,
+    number_told,
+    told_objective,
+)
 from napari_mdeblurgan.storage.planes import Planes, lazy_planes, plain_letters
 from napari_mdeblurgan.storage.several import ImageList, chosen, unique_names
 from napari_mdeblurgan.storage.stems import file_stem
@@ -40,7 +45,8 @@ SETTINGS = "./Data/Image/Attachment[@Name='HardwareSetting']"
 
 
 def list_images(path: Path) -> ImageList:
-    """The images of a file, called by their folders and names in it; those of lifetimes are left out.
+    """The images of a file, called by their folders and names in it; those of lifetimes are left
+    out.
 
     Raises
     ------
@@ -68,7 +74,12 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         _check(path, one)
         data = lazy_planes(path, _planes, (number,), axes, shape, one.dtype.newbyteorder("="))
         stem = file_stem(path)
-        return labelled(data, axes, _calibration(one, axes), f"{stem} {names[number]}" if len(names) > 1 else stem)
+        return labelled(
+            data,
+            axes,
+            _calibration(one, axes),
+            f"{stem} {names[number]}" if len(names) > 1 else stem,
+        )
 
 
 @contextmanager
@@ -77,7 +88,9 @@ def _opened_file(path: Path) -> Iterator[Any]:
 
     with chatter("liffile"), BoundedReader(path) as handle, LifFile(handle) as file:
         if file.type.name not in SINGLE:
-            raise FileError(f"{path} only tells of other files; name one of them, or save the images as LIF.")
+            raise FileError(
+                f"{path} only tells of other files; name one of them, or save the images as LIF."
+            )
         yield file
 
 
@@ -100,7 +113,9 @@ def _planes(path: str, number: int) -> Planes | np.ndarray:
         file = LifFile(handle)
         one = _images(Path(path), file)[number]
     leading, dtype = _leading(one), one.dtype.newbyteorder("=")
-    if set(one.frames.frame_dims) != {*one.dims} - set(leading):  # rows of a plane do not lie side by side
+    if set(one.frames.frame_dims) != {*one.dims} - set(
+        leading
+    ):  # rows of a plane do not lie side by side
         order = [one.dims.index(dim) for dim in (*leading, *_last(one))]
         return one.asarray().transpose(order).astype(dtype, copy=False)
 
@@ -136,7 +151,8 @@ def _check(path: Path, one: Any) -> None:
     there, claimed = one.memory_block.size, math.prod(_shape(one)) * one.dtype.itemsize
     if claimed > there:
         raise FileError(
-            f"{path} is damaged or cut short: {one.path} claims to hold {claimed:,} bytes of pixels, and {there:,} are there; "
+            f"{path} is damaged or cut short: {one.path} claims to hold {claimed:,} bytes of "
+            f"pixels, and {there:,} are there; "
             "copy it again."
         )
 
@@ -155,7 +171,9 @@ def _calibration(one: Any, axes: str) -> Calibration:
             steps[axis] = Step(abs(step) * (1e6 if in_um else 1), "µm" if in_um else unit)
     channels = root.findall(f"{DESCRIPTION}/Channels/ChannelDescription")
     names = tuple(_dye(each) for each in channels)
-    display = tuple(ChannelDisplay(COLOURS.get(each.get("LUTName", "").lower())) for each in channels)
+    display = tuple(
+        ChannelDisplay(COLOURS.get(each.get("LUTName", "").lower())) for each in channels
+    )
     plain = "S" in axes
     return Calibration(
         Geometry.of(steps),
@@ -169,7 +187,8 @@ def _calibration(one: Any, axes: str) -> Calibration:
 def _dye(channel: Element) -> str:
     """The name of a channel, of its properties."""
     told = {
-        each.findtext("Key", ""): each.findtext("Value", "").strip() for each in channel.iterfind("./ChannelProperty")
+        each.findtext("Key", ""): each.findtext("Value", "").strip()
+        for each in channel.iterfind("./ChannelProperty")
     }
     return next((told[key] for key in ("ChannelName", "DyeName") if told.get(key)), "")
 
@@ -182,15 +201,23 @@ def _objective(root: Element, channels: int) -> Objective | None:
             waves = _emitted_um(settings, channels) if settings is not None else []
             name = each.get("ObjectiveName")
             told = told_objective(
-                each.get("NumericalAperture"), waves, each.get("Magnification"), each.get("Immersion")
+                each.get("NumericalAperture"),
+                waves,
+                each.get("Magnification"),
+                each.get("Immersion"),
             )
             return told or labelled_objective(name, waves)
     return None
 
 
 def _emitted_um(settings: Element, channels: int) -> list[float]:
-    """The middle of what each channel detects, where there is a band for each, or else what filters let through."""
-    told = [number_told(each.get("EmissionWavelength")) / 1000 for each in settings.iter("WideFieldChannelInfo")]
+    """The middle of what each channel detects, where there is a band for each, or else what filters
+    let through.
+    """
+    told = [
+        number_told(each.get("EmissionWavelength")) / 1000
+        for each in settings.iter("WideFieldChannelInfo")
+    ]
     if any(wave > 0 for wave in told):
         return told
     bands = [

@@ -13,8 +13,8 @@ ZARR = ".zarr"
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in a folder and in the folders in it, by name; an OME-Zarr is one image. Hidden ones are left out,
-    and so are folders that hold parts of a file beside them.
+    """The images in a folder and in the folders in it, by name; an OME-Zarr is one image. Hidden
+    ones are left out, and so are folders that hold parts of a file beside them.
 
     Raises
     ------
@@ -34,13 +34,16 @@ def image_files(folder: Path) -> list[Path]:
         folders[:] = [
             name
             for name in within
-            if not name.lower().endswith(ZARR) and os.path.realpath(os.path.join(place, name)) not in seen  # noqa: PTH118
+            if not name.lower().endswith(ZARR)
+            and os.path.realpath(os.path.join(place, name)) not in seen  # noqa: PTH118
         ]
     return sorted(found)
 
 
 def folder_images(folder: Path, file: Path) -> list[tuple[str, FileImage]]:
-    """The images of a file in a folder, with the name of each there: mostly there is one. What cannot be read is one, too."""
+    """The images of a file in a folder, with the name of each there: mostly there is one. What
+    cannot be read is one, too.
+    """
     found = []
     for one in listed_images(file):
         place = one.path.relative_to(folder).as_posix()

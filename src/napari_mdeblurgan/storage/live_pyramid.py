@@ -1,4 +1,6 @@
-"""The pyramid of an image that is still being made: it shows at every level what there is so far."""
+"""The pyramid of an image that is still being made: it shows at every level
+what there is so far.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +44,12 @@ class OpenChunk:
 
 
 class LivePyramid:
-    """Makes the coarser levels, each chunk as soon as the chunks below it are there; safe to use in several threads.
+    """Makes the coarser levels, each chunk as soon as the chunks below it are there; safe to use in
+    several threads.
 
-    What is on disk decides: a chunk that is not whole is kept in memory, as far as `budget` goes, only to be shown and to
-    spare reading its parts again. The coarsest level of a single plane is one array that is filled in place, for viewers
-    keep hold of it.
+    What is on disk decides: a chunk that is not whole is kept in memory, as far as `budget` goes,
+    only to be shown and to spare reading its parts again. The coarsest level of a single plane is
+    one array that is filled in place, for viewers keep hold of it.
     """
 
     def __init__(self, store: ChunkStore, budget: int = BUDGET_BYTES) -> None:
@@ -59,7 +62,9 @@ class LivePyramid:
         self._open: OrderedDict[tuple[int, Chunk], OpenChunk] = OrderedDict()
         single = all(length == 1 for length in store.layout.planes)
         self._coarsest = np.asarray(store.array(self._last)[...]) if single else None
-        self._there = np.zeros(store.layout.levels[self._last], bool)  # of the coarsest, if it is a single plane
+        self._there = np.zeros(
+            store.layout.levels[self._last], bool
+        )  # of the coarsest, if it is a single plane
         for *_, row, column in np.argwhere(self._done[self._last]).tolist():
             self._there[self._place(Chunk((), row, column))] = True
 
@@ -89,7 +94,9 @@ class LivePyramid:
                 self._preview(level + 1, above, row, column, small)
 
     def finish(self) -> None:
-        """Make what is missing of the coarser levels, from the finest to the coarsest; level 0 must be complete."""
+        """Make what is missing of the coarser levels, from the finest to the coarsest; level 0 must
+        be complete.
+        """
         for level in range(1, self._last + 1):
             for *plane, row, column in np.argwhere(~self._done[level]).tolist():
                 with self.lock:
@@ -98,7 +105,9 @@ class LivePyramid:
                         self._complete(level, chunk)
 
     def revive(self) -> None:
-        """Show what an earlier process has left on disk: fill chunks that are not whole from their parts."""
+        """Show what an earlier process has left on disk: fill chunks that are not whole from their
+        parts.
+        """
         for level in range(1, self._last + 1):
             below = np.argwhere(self._done[level - 1]).tolist()
             for *plane, row, column in below:
@@ -108,7 +117,9 @@ class LivePyramid:
                         self.add(level - 1, chunk, self.store.read(level - 1, chunk))
 
     def read(self, level: int, region: tuple[slice, ...]) -> np.ndarray:
-        """A part of a level, of stored shape, with what is there so far and zeros elsewhere; not to be written to."""
+        """A part of a level, of stored shape, with what is there so far and zeros elsewhere; not to
+        be written to.
+        """
         if level == self._last and self._coarsest is not None:
             return self._coarsest[region]
         with self.lock:
@@ -130,7 +141,9 @@ class LivePyramid:
                 return pixels.copy(), there
             for chunk in self._done_in(level, region):
                 place = self.store.region(level, chunk)
-                _overlay(there, region, np.ones([edge.stop - edge.start for edge in place], bool), place)
+                _overlay(
+                    there, region, np.ones([edge.stop - edge.start for edge in place], bool), place
+                )
             for (its_level, chunk), block in self._open.items():
                 if its_level == level:
                     whole = np.broadcast_to(block.there, block.pixels.shape)
@@ -140,9 +153,14 @@ class LivePyramid:
     def _done_in(self, level: int, region: tuple[slice, ...]) -> Iterator[Chunk]:
         """The chunks of a level that are on disk and lie in a region at least in part."""
         edges = (*self.store.layout.stored_chunk(level)[:-2], *self.store.layout.chunk)
-        spans = tuple(slice(a.start // edge, -(-a.stop // edge)) for a, edge in zip(region, edges, strict=True))
+        spans = tuple(
+            slice(a.start // edge, -(-a.stop // edge))
+            for a, edge in zip(region, edges, strict=True)
+        )
         for position in np.argwhere(self._done[level][spans]).tolist():
-            *plane, row, column = (at + span.start for at, span in zip(position, spans, strict=True))
+            *plane, row, column = (
+                at + span.start for at, span in zip(position, spans, strict=True)
+            )
             yield Chunk(tuple(plane), row, column)
 
     def _complete(self, level: int, chunk: Chunk) -> None:
@@ -156,13 +174,20 @@ class LivePyramid:
         self.add(level, chunk, block.pixels)
 
     def _preview(self, level: int, chunk: Chunk, row: int, column: int, region: np.ndarray) -> None:
-        """Show a part of a chunk that is not whole in the levels above it, as far as it halves evenly."""
+        """Show a part of a chunk that is not whole in the levels above it, as far as it halves
+        evenly.
+        """
         while level < self._last:
             own_row, own_column = self._corner(chunk)
-            height, width = (edge.stop - edge.start for edge in self.store.region(level, chunk)[-2:])
+            height, width = (
+                edge.stop - edge.start for edge in self.store.region(level, chunk)[-2:]
+            )
             whole = [
                 start % 2 == 0 and (length % 2 == 0 or start + length == edge)
-                for start, length, edge in ((row, region.shape[-2], height), (column, region.shape[-1], width))
+                for start, length, edge in (
+                    (row, region.shape[-2], height),
+                    (column, region.shape[-1], width),
+                )
             ]
             if not all(whole):
                 return
@@ -191,7 +216,9 @@ class LivePyramid:
         key = (level, chunk)
         if key not in self._open:
             shape = [edge.stop - edge.start for edge in self.store.region(level, chunk)]
-            self._open[key] = OpenChunk(np.zeros(shape, self.store.layout.dtype), np.zeros(shape[-2:], bool))
+            self._open[key] = OpenChunk(
+                np.zeros(shape, self.store.layout.dtype), np.zeros(shape[-2:], bool)
+            )
             used = sum(block.pixels.nbytes + block.there.nbytes for block in self._open.values())
             while used > self._budget and len(self._open) > 1:
                 evicted = self._open.popitem(last=False)[1]
@@ -215,7 +242,9 @@ class LivePyramid:
 
 
 def live_level(pyramid: LivePyramid, level: int) -> ArrayPart:
-    """A level of an image that is still being made, with the image's axes: what there is of it, and zeros elsewhere."""
+    """A level of an image that is still being made, with the image's axes: what there is of it, and
+    zeros elsewhere.
+    """
     layout = pyramid.store.layout
     order, stored = _image_order(pyramid), layout.stored_shape(level)
 
@@ -226,8 +255,12 @@ def live_level(pyramid: LivePyramid, level: int) -> ArrayPart:
     return ArrayPart(read, [stored[axis] for axis in order], layout.dtype)
 
 
-def known_level(pyramid: LivePyramid, level: int) -> Callable[[Spans], tuple[np.ndarray, np.ndarray]]:
-    """Reads the same: some spans of a level, with zeros where nothing is there, and which pixels are there (bool)."""
+def known_level(
+    pyramid: LivePyramid, level: int
+) -> Callable[[Spans], tuple[np.ndarray, np.ndarray]]:
+    """Reads the same: some spans of a level, with zeros where nothing is there, and which pixels
+    are there (bool).
+    """
     order = _image_order(pyramid)
 
     def read(spans: Spans) -> tuple[np.ndarray, np.ndarray]:
@@ -244,8 +277,12 @@ def _image_order(pyramid: LivePyramid) -> list[int]:
     return [permutation.index(axis) for axis in range(len(permutation))]
 
 
-def _stored(pyramid: LivePyramid, spans: Spans) -> tuple[tuple[slice, ...], tuple[int | slice, ...]]:
-    """What to read of the stored axes for some spans of the image's, and what to take of that in the image's order."""
+def _stored(
+    pyramid: LivePyramid, spans: Spans
+) -> tuple[tuple[slice, ...], tuple[int | slice, ...]]:
+    """What to read of the stored axes for some spans of the image's, and what to take of that in
+    the image's order.
+    """
     reads = [_read(span) for span in spans]
     region = tuple(reads[axis][0] for axis in pyramid.store.layout.permutation)
     return region, tuple(inside for _, inside in reads)
@@ -262,11 +299,19 @@ def _overlay(
     place: tuple[slice, ...],
     where: np.ndarray | None = None,
 ) -> None:
-    """Copy into `pixels`, which lie at `region`, what a block that lies at `place` has of it; only `where` that is true."""
-    common = [(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region, place, strict=True)]
+    """Copy into `pixels`, which lie at `region`, what a block that lies at `place` has of it; only
+    `where` that is true.
+    """
+    common = [
+        (max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(region, place, strict=True)
+    ]
     if all(start < stop for start, stop in common):
-        into = tuple(slice(a - own.start, b - own.start) for (a, b), own in zip(common, region, strict=True))
-        of = tuple(slice(a - own.start, b - own.start) for (a, b), own in zip(common, place, strict=True))
+        into = tuple(
+            slice(a - own.start, b - own.start) for (a, b), own in zip(common, region, strict=True)
+        )
+        of = tuple(
+            slice(a - own.start, b - own.start) for (a, b), own in zip(common, place, strict=True)
+        )
         np.copyto(pixels[into], block[of], where=True if where is None else where[of])
 
 

@@ -13,7 +13,9 @@ from napari_mdeblurgan.storage.objective import Objective
 
 
 class Frame(TypedDict):
-    """How an image lies in space, time and channels, as keywords of `Micrograph` and of `create_ome_zarr`."""
+    """How an image lies in space, time and channels, as keywords of `Micrograph` and of
+    `create_ome_zarr`.
+    """
 
     pixel_size: dict[str, float]
     position: dict[str, float]
@@ -34,12 +36,14 @@ class Micrograph:
     data : ndarray or dask.array.Array
         Pixels, in memory or read when asked for, one dimension for every letter of `axes`.
     axes : str
-        tifffile's letters, ending in "YX" or, for colour, in "YXS" with S of length 3 (RGB) or 4 (RGBA): for example
-        "YX", "TZCYX", "YXS". I and Q are stacks of which nothing more is known.
+        tifffile's letters, ending in "YX" or, for colour, in "YXS" with S of length 3 (RGB) or 4
+        (RGBA): for example "YX", "TZCYX", "YXS". I and Q are stacks of which nothing more is known.
     pixel_size : dict of str to float
-        From one pixel to the next along X, Y and Z, as far as it is known, in `unit`; negative along a mirrored axis.
+        From one pixel to the next along X, Y and Z, as far as it is known, in `unit`; negative
+        along a mirrored axis.
     unit : str or None
-        "µm", "nm", …; None where sizes are not known, or are plain numbers without a unit of length.
+        "µm", "nm", …; None where sizes are not known, or are plain numbers without a unit of
+        length.
     channel_names : tuple of str
         One for each channel along C, or empty.
     name : str
@@ -47,11 +51,14 @@ class Micrograph:
     time_step_s : float or None
         Seconds from one image to the next along T; negative where time runs backwards.
     position : dict of str to float
-        Where the centre of the first pixel lies along X, Y and Z, in `unit`; 0 where it is not known.
+        Where the centre of the first pixel lies along X, Y and Z, in `unit`; 0 where it is not
+        known.
     unitless : frozenset of str
-        Axes of `pixel_size` and `position` whose numbers are in no unit of length, although `unit` is that of the others.
+        Axes of `pixel_size` and `position` whose numbers are in no unit of length, although `unit`
+        is that of the others.
     display : tuple of ChannelDisplay
-        How each channel is shown, one for each along C and one for an image without; empty where nothing is known.
+        How each channel is shown, one for each along C and one for an image without; empty where
+        nothing is known.
     grey_calibration : GreyCalibration or None
         What greys stand for, where they are not the measure itself.
     remarks : tuple of str
@@ -59,15 +66,17 @@ class Micrograph:
     objective : Objective or None
         What it was taken with, as far as the file tells.
     restored : bool
-        Whether it is a result of this program, which its file is then marked as; see `storage.provenance`. Reading an image
-        does not look for the mark.
+        Whether it is a result of this program, which its file is then marked as; see
+        `storage.provenance`. Reading an image does not look for the mark.
     time_step : float or None
         From one image to the next along T in no unit of time, where `time_step_s` is not known.
     time_origin : float
-        Where the first image lies along T, in seconds, or in no unit where `time_step_s` is not known.
+        Where the first image lies along T, in seconds, or in no unit where `time_step_s` is not
+        known.
     provenance : mapping
-        How it was made and how far it can be trusted, in values that JSON has, to be kept in its file; empty where there is
-        nothing to keep. Reading an image does not look for it either: `storage.provenance.read_provenance` does.
+        How it was made and how far it can be trusted, in values that JSON has, to be kept in its
+        file; empty where there is nothing to keep. Reading an image does not look for it either:
+        `storage.provenance.read_provenance` does.
 
     Raises
     ------
@@ -96,15 +105,24 @@ class Micrograph:
     def __post_init__(self) -> None:
         axes = self.axes
         if len(axes) != self.data.ndim or len(set(axes)) != len(axes):
-            raise ImageError(f"The axes {axes!r} do not name the {self.data.ndim} dimensions of the image, each once.")
+            raise ImageError(
+                f"The axes {axes!r} do not name the {self.data.ndim} dimensions of the image, "
+                "each once."
+            )
         if not axes.removesuffix("S").endswith("YX") or "S" in axes[:-1]:
             raise ImageError(f"The axes {axes!r} do not end in YX, or YXS for colour.")
         if axes[-1] == "S" and self.data.shape[-1] not in (3, 4):
-            raise ImageError(f"A colour image has 3 or 4 samples for each pixel, not {self.data.shape[-1]}.")
+            raise ImageError(
+                f"A colour image has 3 or 4 samples for each pixel, not {self.data.shape[-1]}."
+            )
         if self.channel_names and len(self.channel_names) != self.channels:
-            raise ImageError(f"{len(self.channel_names)} channel names are given for {self.channels} channels.")
+            raise ImageError(
+                f"{len(self.channel_names)} channel names are given for {self.channels} channels."
+            )
         if self.display and len(self.display) != self.channels:
-            raise ImageError(f"Colours of {len(self.display)} channels are given for {self.channels} channels.")
+            raise ImageError(
+                f"Colours of {len(self.display)} channels are given for {self.channels} channels."
+            )
 
     @property
     def rgb(self) -> bool:
@@ -123,11 +141,19 @@ class Micrograph:
 
     @property
     def geometry(self) -> Geometry:
-        """Where the pixels lie along X, Y and Z, as far as the image has these axes and it can be written to a file."""
+        """Where the pixels lie along X, Y and Z, as far as the image has these axes and it can be
+        written to a file.
+        """
         unit = unit_of_length(self.unit)
-        scale = {axis: float(self.pixel_size[axis]) for axis in "XYZ" if is_scale(self.pixel_size.get(axis))}
+        scale = {
+            axis: float(self.pixel_size[axis])
+            for axis in "XYZ"
+            if is_scale(self.pixel_size.get(axis))
+        }
         position = {axis: float(value) for axis, value in self.position.items() if is_scale(value)}
-        return Geometry(scale, unit, position, self.unitless if unit else frozenset()).along(self.axes)
+        return Geometry(scale, unit, position, self.unitless if unit else frozenset()).along(
+            self.axes
+        )
 
     @property
     def pixel_size_um(self) -> float | None:
@@ -138,20 +164,30 @@ class Micrograph:
         return (lengths["X"] + lengths["Y"]) / 2 * MICROMETRES[unit]
 
     def physical(self) -> tuple[dict[str, float], str | None]:
-        """Sizes of a pixel, all positive, along the axes that have a unit of length, and that unit."""
+        """Sizes of a pixel, all positive, along the axes that have a unit of
+        length, and that unit.
+        """
         geometry = self.geometry
         return geometry.lengths, geometry.unit
 
     @property
     def place(self) -> tuple[object, ...]:
-        """Where its pixels lie in space and time, comparable with that of another: what files of both would tell."""
+        """Where its pixels lie in space and time, comparable with that of another: what files of
+        both would tell.
+        """
         geometry = self.geometry
-        along = ((geometry.scale.get(a, 1.0), geometry.unit_of(a), geometry.origin.get(a, 0.0)) for a in "ZYX")
-        time = (self.time_step_s, self.time_step or 1.0, self.time_origin) if "T" in self.axes else ()
+        along = (
+            (geometry.scale.get(a, 1.0), geometry.unit_of(a), geometry.origin.get(a, 0.0))
+            for a in "ZYX"
+        )
+        time = (
+            (self.time_step_s, self.time_step or 1.0, self.time_origin) if "T" in self.axes else ()
+        )
         return (*(each for axis, each in zip("ZYX", along, strict=True) if axis in self.axes), time)
 
     def frame(self, density: float = 1.0, origin: tuple[int, int] = (0, 0)) -> Frame:
-        """How an image made of this one lies in space, time and channels, as far as it is worth writing to a file.
+        """How an image made of this one lies in space, time and channels, as far as it is worth
+        writing to a file.
 
         Parameters
         ----------
@@ -162,7 +198,8 @@ class Micrograph:
 
         Notes
         -----
-        A pixel's position is its centre's. That of the first pixel at twice the density lies a quarter of a pixel before.
+        A pixel's position is its centre's. That of the first pixel at twice the density lies a
+        quarter of a pixel before.
         """
         geometry = self.geometry.resampled(density, dict(zip("YX", origin, strict=True)))
         return Frame(

@@ -1,7 +1,8 @@
 """Stacks of Micro-Manager: an image for each position, of the planes that were recorded.
 
-An acquisition that was stopped early leaves fewer planes than its files promise. tifffile puts zeros in their place, and shows
-the positions of all files of an acquisition as one image; here an image has the planes of the file that is named.
+An acquisition that was stopped early leaves fewer planes than its files promise. tifffile puts
+zeros in their place, and shows the positions of all files of an acquisition as one image; here an
+image has the planes of the file that is named.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
 
 KIND = "micromanager"
 AXES = "TZC"  # in which order planes are put
-COLUMNS = {"C": 0, "Z": 1, "T": 2}  # of the map of planes in a file; then come the position and the place of the plane
+COLUMNS = {
+    "C": 0,
+    "Z": 1,
+    "T": 2,
+}  # of the map of planes in a file; then come the position and the place of the plane
 PLANNED = ("Frames", "Slices", "Channels")
 PLANE_METADATA = 51123  # number of a tag
 SUFFIX = re.compile(r"((\.ome)?\.tiff?)$", re.IGNORECASE)
@@ -45,12 +50,14 @@ class Position:
 
 
 def open_tiff_file(path: str | Path) -> TiffFile:
-    """Open a TIFF file by tifffile, with the series that this module finds in stacks of Micro-Manager.
+    """Open a TIFF file by tifffile, with the series that this module finds in stacks of
+    Micro-Manager.
 
     Raises
     ------
     FileError
-        If planes of a stack are missing so that no image is whole, or the file claims more than it can hold.
+        If planes of a stack are missing so that no image is whole, or the file claims more than it
+        can hold.
     """
     tif = _opened(path)
     try:
@@ -94,7 +101,9 @@ def is_stack(series: TiffPageSeries) -> bool:
 
 
 def calibration_of(tif: TiffFile, series: TiffPageSeries) -> Calibration:
-    """What the OME-XML and the summary of an acquisition say of a position; the first counts where both do."""
+    """What the OME-XML and the summary of an acquisition say of a position; the first counts where
+    both do.
+    """
     xml, number, channels = tif.ome_metadata, series.attr["position"], series.attr["channels"]
     ome = from_ome(xml, number, series.name, tif.filename) if xml else Calibration()
     summary = _summary(tif)
@@ -102,7 +111,9 @@ def calibration_of(tif: TiffFile, series: TiffPageSeries) -> Calibration:
         axis: Step(size, ome.geometry.unit_of(axis), ome.geometry.origin.get(axis, 0.0))
         for axis, size in ome.geometry.scale.items()
     }
-    edge = next((summary[key] for key in ("PixelSize_um", "PixelSizeUm") if is_size(summary.get(key))), None)
+    edge = next(
+        (summary[key] for key in ("PixelSize_um", "PixelSizeUm") if is_size(summary.get(key))), None
+    )
     if edge is not None:
         steps = {axis: Step(float(edge), "µm") for axis in "XY"} | steps
     depth = summary.get("z-step_um")
@@ -126,7 +137,10 @@ def calibration_of(tif: TiffFile, series: TiffPageSeries) -> Calibration:
 
 def _summary(tif: TiffFile) -> dict[str, Any]:
     """What Micro-Manager says of an acquisition, and of its first plane."""
-    metadata, plane = (tif.micromanager_metadata or {}).get("Summary"), tif.pages.first.tags.valueof(PLANE_METADATA)
+    metadata, plane = (
+        (tif.micromanager_metadata or {}).get("Summary"),
+        tif.pages.first.tags.valueof(PLANE_METADATA),
+    )
     if isinstance(plane, str | bytes):
         try:
             plane = json.loads(plane)
@@ -137,16 +151,28 @@ def _summary(tif: TiffFile) -> dict[str, Any]:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(value) if isinstance(value, list) and all(isinstance(each, str) and each for each in value) else ()
+    return (
+        tuple(value)
+        if isinstance(value, list) and all(isinstance(each, str) and each for each in value)
+        else ()
+    )
 
 
 def _display(summary: Mapping[str, Any]) -> tuple[ChannelDisplay, ...]:
-    """Colours, which are opacity, red, green and blue in one signed number, and limits of the channels."""
-    colours, darkest, brightest = (summary.get(key) for key in ("ChColors", "ChContrastMin", "ChContrastMax"))
+    """Colours, which are opacity, red, green and blue in one signed number, and limits of the
+    channels.
+    """
+    colours, darkest, brightest = (
+        summary.get(key) for key in ("ChColors", "ChContrastMin", "ChContrastMax")
+    )
     if not isinstance(colours, list) or not all(isinstance(each, int) for each in colours):
         return ()
     limits: list[Any] = [None] * len(colours)
-    if isinstance(darkest, list) and isinstance(brightest, list) and len(darkest) == len(brightest) == len(colours):
+    if (
+        isinstance(darkest, list)
+        and isinstance(brightest, list)
+        and len(darkest) == len(brightest) == len(colours)
+    ):
         limits = list(zip(darkest, brightest, strict=True))
     packed = [(each & 0xFFFFFF).to_bytes(3, "big") for each in colours]
     return tuple(
@@ -172,22 +198,37 @@ def _stack_series(path: Path, tif: TiffFile) -> list[TiffPageSeries] | None:
             more.close()
     return [
         _series(
-            path, tif, index, position, found, AXES, planned, several, f"Pos{position}" if len(positions) > 1 else ""
+            path,
+            tif,
+            index,
+            position,
+            found,
+            AXES,
+            planned,
+            several,
+            f"Pos{position}" if len(positions) > 1 else "",
         )
         for index, (position, found) in enumerate(sorted(positions.items()))
     ]
 
 
 def _check_index(path: Path, tif: TiffFile) -> None:
-    """Refuse a stack that ends before the index of its planes, unless all planes are there: which they are is not known."""
+    """Refuse a stack that ends before the index of its planes, unless all planes are there: which
+    they are is not known.
+    """
     metadata = tif.micromanager_metadata or {}
     summary = metadata.get("Summary")
-    if not isinstance(summary, Mapping) or metadata.get("MajorVersion", 1) != 0 or "IndexMap" in metadata:
+    if (
+        not isinstance(summary, Mapping)
+        or metadata.get("MajorVersion", 1) != 0
+        or "IndexMap" in metadata
+    ):
         return
     planned = prod(max(_whole(summary.get(key)), 1) for key in PLANNED)
     if planned > len(tif.pages):
         raise FileError(
-            f"{path} was cut short: the index of its planes is missing, and some of its {planned} planes; copy it again, or "
+            f"{path} was cut short: the index of its planes is missing, and some of its {planned} "
+            "planes; copy it again, or "
             "open it in Micro-Manager, which can mend it."
         )
 
@@ -205,7 +246,9 @@ def _ndtiff_series(path: Path, tif: TiffFile) -> list[TiffPageSeries] | None:
     kept = [axis for axis, letter in enumerate(leading) if letter != "R"]
     positions: dict[int, Position] = {}
     for index, page in zip(product(*map(range, shape[: len(leading)])), whole, strict=False):
-        position = positions.setdefault(index[leading.index("R")] if "R" in leading else 0, Position())
+        position = positions.setdefault(
+            index[leading.index("R")] if "R" in leading else 0, Position()
+        )
         if page is not None:
             position.planes[tuple(index[axis] for axis in kept)] = page
     names = "".join(leading[axis] for axis in kept)
@@ -226,13 +269,19 @@ def _ndtiff_series(path: Path, tif: TiffFile) -> list[TiffPageSeries] | None:
     ]
 
 
-def _add_planes(positions: dict[int, Position], tif: TiffFile, entries: Any, wanted: set[int] | None) -> None:
-    """Add the planes that are in a file, of all positions or of some; those that are cut off count as absent."""
+def _add_planes(
+    positions: dict[int, Position], tif: TiffFile, entries: Any, wanted: set[int] | None
+) -> None:
+    """Add the planes that are in a file, of all positions or of some; those that are cut off count
+    as absent.
+    """
     import tifffile
 
     keyframe = tif.pages.first
     ends = tif.filehandle.size
-    for number, (channel, plane, frame, position, offset) in enumerate(entries[entries[:, 4].argsort()].tolist()):
+    for number, (channel, plane, frame, position, offset) in enumerate(
+        entries[entries[:, 4].argsort()].tolist()
+    ):
         if wanted is not None and position not in wanted:
             continue
         found = positions.setdefault(position, Position())
@@ -243,7 +292,11 @@ def _add_planes(positions: dict[int, Position], tif: TiffFile, entries: Any, wan
             except (tifffile.TiffFileError, RuntimeError, ValueError, OSError, struct.error):
                 page = None  # type: ignore[assignment]
         parts = () if page is None else zip(page.dataoffsets, page.databytecounts, strict=False)
-        if page is None or not page.dataoffsets or any(start + length > ends for start, length in parts):
+        if (
+            page is None
+            or not page.dataoffsets
+            or any(start + length > ends for start, length in parts)
+        ):
             found.absent += 1
             continue
         found.planes[frame, plane, channel] = page
@@ -276,7 +329,8 @@ def _series(
     several: bool,
     name: str,
 ) -> TiffPageSeries:
-    """The series of a position: all its planes, or the whole time points or slices at its beginning.
+    """The series of a position: all its planes, or the whole time points or slices at its
+    beginning.
 
     Raises
     ------
@@ -292,7 +346,8 @@ def _series(
     if kept is None:
         missing = prod(map(len, values)) - len(position.planes)
         raise FileError(
-            f"{path} lacks {missing} of its {prod(map(len, values))} planes, and not at its end; put the files that belong to "
+            f"{path} lacks {missing} of its {prod(map(len, values))} planes, and not at its end; "
+            "put the files that belong to "
             "it beside it, or save what is there as an image of its own."
         )
     pages = [position.planes[place] for place in product(*kept)]
@@ -323,8 +378,12 @@ def _series(
     )
 
 
-def _whole_part(planes: Mapping[tuple[int, ...], Any], axes: str, values: list[list[int]]) -> list[list[int]] | None:
-    """The values of each axis at which all planes are there: all of them, or the first along T, or else along Z."""
+def _whole_part(
+    planes: Mapping[tuple[int, ...], Any], axes: str, values: list[list[int]]
+) -> list[list[int]] | None:
+    """The values of each axis at which all planes are there: all of them, or the first along T, or
+    else along Z.
+    """
     if len(planes) == prod(map(len, values)):
         return values
     for letter in "TZ":
@@ -333,26 +392,46 @@ def _whole_part(planes: Mapping[tuple[int, ...], Any], axes: str, values: list[l
         axis = axes.index(letter)
         others = prod(len(each) for number, each in enumerate(values) if number != axis)
         count = 0
-        while count < len(values[axis]) and sum(place[axis] == values[axis][count] for place in planes) == others:
+        while (
+            count < len(values[axis])
+            and sum(place[axis] == values[axis][count] for place in planes) == others
+        ):
             count += 1
-        if count and all(place[axis] <= values[axis][min(count, len(values[axis]) - 1)] for place in planes):
+        if count and all(
+            place[axis] <= values[axis][min(count, len(values[axis]) - 1)] for place in planes
+        ):
             return [each[:count] if number == axis else each for number, each in enumerate(values)]
     return None
 
 
 def _remarks(
-    path: Path, axes: str, kept: list[list[int]], values: list[list[int]], planned: int, position: Position
+    path: Path,
+    axes: str,
+    kept: list[list[int]],
+    values: list[list[int]],
+    planned: int,
+    position: Position,
 ) -> tuple[str, ...]:
     taken, there = prod(map(len, kept)), len(position.planes)
     if taken == planned:
         return ()
     words = {"T": "time points", "Z": "slices"}
     cut = next(
-        (number for number, (some, each) in enumerate(zip(kept, values, strict=True)) if len(some) < len(each)), None
+        (
+            number
+            for number, (some, each) in enumerate(zip(kept, values, strict=True))
+            if len(some) < len(each)
+        ),
+        None,
     )
-    which = "they are all read" if cut is None else f"the first {len(kept[cut])} whole {words[axes[cut]]} are read"
+    which = (
+        "they are all read"
+        if cut is None
+        else f"the first {len(kept[cut])} whole {words[axes[cut]]} are read"
+    )
     return (
-        f"{path.name} was stopped early, or files that belong to it are not beside it: {there} of {planned} planes are "
+        f"{path.name} was stopped early, or files that belong to it are not beside it: {there} of "
+        f"{planned} planes are "
         f"there, and {which}.",
     )
 

@@ -19,7 +19,12 @@ from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.display import ChannelDisplay
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.objective import labelled_objective, medium_of, number_told, told_objective
+from napari_mdeblurgan.storage.objective import (
+    labelled_objective,
+    medium_of,
+    number_told,
+    told_objective,
+)
 from napari_mdeblurgan.storage.planes import Planes, lazy_planes
 from napari_mdeblurgan.storage.several import ImageList, chosen, unique_names
 from napari_mdeblurgan.storage.stems import file_stem
@@ -61,7 +66,9 @@ class _Layout:
     def leading(self) -> str:
         """The axes before those of a plane."""
         there = [
-            letter for letter, count in zip(self.loops, self.counts, strict=True) if count > 1 and letter != POSITION
+            letter
+            for letter, count in zip(self.loops, self.counts, strict=True)
+            if count > 1 and letter != POSITION
         ]
         if self.shape[0] > 1:
             there.append("C")
@@ -158,7 +165,9 @@ def _planes(path: str, position: int) -> Planes:
         frame = file.read_frame(number).reshape(layout.shape)[channel, rows, columns]
         if layout.shape[3] == 1:
             return frame[..., 0]
-        return frame if file.is_legacy else frame[..., ::-1]  # NIS-Elements writes blue, green and red
+        return (
+            frame if file.is_legacy else frame[..., ::-1]
+        )  # NIS-Elements writes blue, green and red
 
     return Planes(layout.image_shape, layout.dtype, layout.shape[3] > 1, read, close)
 
@@ -167,37 +176,60 @@ def _layout(path: Path, file: Any) -> _Layout:
     told = file.attributes
     try:
         colours = 3 if file.components_per_channel == 3 else 1
-        shape = int(told.componentCount) // colours, int(told.heightPx), int(told.widthPx or 0), colours
+        shape = (
+            int(told.componentCount) // colours,
+            int(told.heightPx),
+            int(told.widthPx or 0),
+            colours,
+        )
         loops = [(LOOPS.get(loop.type, "Q"), int(loop.count)) for loop in file.experiment]
         frames = int(told.sequenceCount)
     except (TypeError, ValueError, AttributeError):  # something else stands where a number is to be
-        raise FileError(f"{path} is damaged: it does not tell how large it is; copy it again.") from None
+        raise FileError(
+            f"{path} is damaged: it does not tell how large it is; copy it again."
+        ) from None
     letters, counts = "".join(letter for letter, _ in loops), [count for _, count in loops]
     if len(set(letters)) != len(letters) or min(shape) < 1 or frames < 1:
         raise FileError(f"{path} has loops that are not read; save it as OME-TIFF.")
     size = math.prod(shape) * file.dtype.itemsize * frames
-    if size > path.stat().st_size * (HIGHEST_COMPRESSION if told.compressionType or file.is_legacy else 1):
+    if size > path.stat().st_size * (
+        HIGHEST_COMPRESSION if told.compressionType or file.is_legacy else 1
+    ):
         raise FileError(
-            f"{path} is damaged or cut short: it claims to hold {frames:,} frames, more than its bytes can; copy it again."
+            f"{path} is damaged or cut short: it claims to hold {frames:,} frames, more than its "
+            "bytes can; copy it again."
         )
-    if not file.is_legacy and (there := _frames_there(path, size // frames, told.compressionType)) < frames:
-        raise FileError(f"{path} is damaged or cut short: {there:,} of its {frames:,} frames are there; copy it again.")
+    if (
+        not file.is_legacy
+        and (there := _frames_there(path, size // frames, told.compressionType)) < frames
+    ):
+        raise FileError(
+            f"{path} is damaged or cut short: {there:,} of its {frames:,} frames are there; copy "
+            "it again."
+        )
     if counts and math.prod(counts) > frames:  # it was stopped early
         counts[0] = frames // math.prod(counts[1:])
         if not counts[0] or letters[0] == POSITION:
-            raise FileError(f"{path} lacks frames: {frames:,} are there; save what is there as an image of its own.")
+            raise FileError(
+                f"{path} lacks frames: {frames:,} are there; save what is there as an image of "
+                "its own."
+            )
     if not counts and frames > 1:
         letters, counts = "T", [frames]
     return _Layout(letters, tuple(counts), shape, file.dtype.newbyteorder("="), frames)
 
 
 def _frames_there(path: Path, size: int, compression: object) -> int:
-    """How many frames the map at the end of a file leads to; for others the library makes up zeros."""
+    """How many frames the map at the end of a file leads to; for others the
+    library makes up zeros.
+    """
     length = path.stat().st_size
     with path.open("rb") as file:
         file.seek(-8, 2)
         file.seek(min(int.from_bytes(file.read(8), "little"), length))
-        places = {match[1]: int.from_bytes(match[2], "little") for match in FRAME.finditer(file.read())}
+        places = {
+            match[1]: int.from_bytes(match[2], "little") for match in FRAME.finditer(file.read())
+        }
     least = 1 if compression else size
     return sum(place + FRAME_HEADER + least <= length for place in places.values())
 
@@ -207,7 +239,10 @@ def _remarks(file: Any, layout: _Layout) -> tuple[str, ...]:
     if not claimed or claimed == layout.counts[0]:
         return ()
     what = {"T": "time points", "Z": "slices"}.get(layout.loops[0], "parts")
-    return (f"The acquisition was stopped early: of {claimed:,} {what} {layout.counts[0]:,} are whole and are read.",)
+    return (
+        f"The acquisition was stopped early: of {claimed:,} {what} {layout.counts[0]:,} are whole "
+        "and are read.",
+    )
 
 
 def _names(file: Any, layout: _Layout) -> tuple[str, ...]:
@@ -215,7 +250,8 @@ def _names(file: Any, layout: _Layout) -> tuple[str, ...]:
         (loop.parameters.points for loop in file.experiment if LOOPS.get(loop.type) == POSITION), []
     )
     return unique_names(
-        (points[number].name or "") if number < len(points) else "" for number in range(layout.positions)
+        (points[number].name or "") if number < len(points) else ""
+        for number in range(layout.positions)
     )
 
 
@@ -243,7 +279,9 @@ def _calibration(file: Any, layout: _Layout) -> Calibration:
         Geometry.of(steps),
         names if all(names) and not plain else (),
         _seconds(file),
-        () if plain else tuple(ChannelDisplay((int(each.r), int(each.g), int(each.b))) for each in colours),
+        ()
+        if plain
+        else tuple(ChannelDisplay((int(each.r), int(each.g), int(each.b))) for each in colours),
         objective=objective or label,
     )
 

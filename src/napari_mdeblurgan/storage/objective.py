@@ -19,7 +19,12 @@ from napari_mdeblurgan.storage.geometry import MICROMETRES, unit_of_length
 LARGEST_NA = 1.7
 NAMES_APERTURE = re.compile(r"(?:\bNA\s*[:=]?\s*|\d\s*[x×]\s*/\s*)([01][.,]\d+)", re.IGNORECASE)
 NAMES_MAGNIFICATION = re.compile(r"\b(\d+(?:[.,]\d+)?)\s*[x×]", re.IGNORECASE)
-IMMERSIONS = {"Oil": r"\boil\b", "Water": r"\bwater\b|\bw\b", "Glycerol": r"\bgly", "Silicone": r"\bsil"}
+IMMERSIONS = {
+    "Oil": r"\boil\b",
+    "Water": r"\bwater\b|\bw\b",
+    "Glycerol": r"\bgly",
+    "Silicone": r"\bsil",
+}
 REFRACTIVE = {
     "Air": (1.0, 1.01),
     "Water": (1.33, 1.34),
@@ -27,8 +32,14 @@ REFRACTIVE = {
     "Glycerol": (1.44, 1.48),
     "Oil": (1.51, 1.53),
 }
-SHORTEST_UM, LONGEST_UM = 0.1, 3.0  # of light that is imaged; files write 0 and -1 for what they do not know
-HOLDERS = ("objective", "nosepiece")  # in what Micro-Manager calls the device that holds the objectives
+SHORTEST_UM, LONGEST_UM = (
+    0.1,
+    3.0,
+)  # of light that is imaged; files write 0 and -1 for what they do not know
+HOLDERS = (
+    "objective",
+    "nosepiece",
+)  # in what Micro-Manager calls the device that holds the objectives
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,10 @@ class Objective:
     def __post_init__(self) -> None:
         aperture, wave = self.numerical_aperture, self.wavelength_um
         if not 0 < aperture <= LARGEST_NA:
-            raise ImageError(f"A numerical aperture of {aperture:g} is impossible; give one up to {LARGEST_NA:g}.")
+            raise ImageError(
+                f"A numerical aperture of {aperture:g} is impossible; give one up to "
+                f"{LARGEST_NA:g}."
+            )
         if wave is not None and not (math.isfinite(wave) and wave > 0):
             raise ImageError(f"A wavelength of {wave:g} µm is impossible; give one above 0.")
 
@@ -81,16 +95,29 @@ def ome_objective(root: Element, image: Element) -> Objective | None:
     """
     settings = image.find("{*}ObjectiveSettings")
     wanted = None if settings is None else settings.get("ID")
-    lenses = [lens for lens in root.iterfind("{*}Instrument/{*}Objective") if wanted in (None, lens.get("ID"))]
+    lenses = [
+        lens
+        for lens in root.iterfind("{*}Instrument/{*}Objective")
+        if wanted in (None, lens.get("ID"))
+    ]
     if len(lenses) != 1:
         return None
-    waves = [wave for channel in image.iterfind("{*}Pixels/{*}Channel") if (wave := _wavelength_um(channel))]
+    waves = [
+        wave
+        for channel in image.iterfind("{*}Pixels/{*}Channel")
+        if (wave := _wavelength_um(channel))
+    ]
     lens = lenses[0]
-    return told_objective(lens.get("LensNA"), waves, lens.get("NominalMagnification"), lens.get("Immersion"))
+    return told_objective(
+        lens.get("LensNA"), waves, lens.get("NominalMagnification"), lens.get("Immersion")
+    )
 
 
 def told_objective(
-    aperture: object, wavelengths_um: Iterable[object] = (), magnification: object = None, immersion: object = None
+    aperture: object,
+    wavelengths_um: Iterable[object] = (),
+    magnification: object = None,
+    immersion: object = None,
 ) -> Objective | None:
     """An objective of what a file says, whatever that is: numbers, texts, nothing.
 
@@ -111,9 +138,13 @@ def told_objective(
     number, enlarged = number_told(aperture), number_told(magnification)
     if not 0 < number <= LARGEST_NA:
         return None
-    waves = [wave for each in wavelengths_um if SHORTEST_UM <= (wave := number_told(each)) <= LONGEST_UM]
+    waves = [
+        wave for each in wavelengths_um if SHORTEST_UM <= (wave := number_told(each)) <= LONGEST_UM
+    ]
     medium = " ".join(immersion.split()) if isinstance(immersion, str) else ""
-    return Objective(number, fmean(waves) if waves else None, enlarged if enlarged > 0 else None, medium)
+    return Objective(
+        number, fmean(waves) if waves else None, enlarged if enlarged > 0 else None, medium
+    )
 
 
 def labelled_objective(label: object, wavelengths_um: Iterable[object] = ()) -> Objective | None:
@@ -128,19 +159,26 @@ def labelled_objective(label: object, wavelengths_um: Iterable[object] = ()) -> 
     """
     text = label if isinstance(label, str) else ""
     found, enlarged = NAMES_APERTURE.search(text), NAMES_MAGNIFICATION.search(text)
-    medium = next((name for name, words in IMMERSIONS.items() if re.search(words, text, re.IGNORECASE)), "")
+    medium = next(
+        (name for name, words in IMMERSIONS.items() if re.search(words, text, re.IGNORECASE)), ""
+    )
     aperture = found[1].replace(",", ".") if found else None
-    return told_objective(aperture, wavelengths_um, enlarged and enlarged[1].replace(",", "."), medium)
+    return told_objective(
+        aperture, wavelengths_um, enlarged and enlarged[1].replace(",", "."), medium
+    )
 
 
 def medium_of(refractive_index: object) -> str:
-    """What an objective is immersed in that has this refractive index; empty where that is none of the usual."""
+    """What an objective is immersed in that has this refractive index; empty where that is none of
+    the usual.
+    """
     index = number_told(refractive_index)
     return next((name for name, (low, high) in REFRACTIVE.items() if low <= index <= high), "")
 
 
 def zarr_objective(path: Path) -> Objective | None:
-    """What is known of the objective of an image in a collection as bioformats2raw writes it: its OME-XML lies beside.
+    """What is known of the objective of an image in a collection as bioformats2raw writes it: its
+    OME-XML lies beside.
 
     OME-Zarr itself has no place for it.
 
@@ -155,7 +193,13 @@ def zarr_objective(path: Path) -> Objective | None:
     except (OSError, ElementTree.ParseError):
         return None
     images, names = root.findall("{*}Image"), _series(folder)
-    number = names.index(path.name) if path.name in names else int(path.name) if path.name.isdecimal() else -1
+    number = (
+        names.index(path.name)
+        if path.name in names
+        else int(path.name)
+        if path.name.isdecimal()
+        else -1
+    )
     return ome_objective(root, images[number]) if 0 <= number < len(images) else None
 
 
@@ -174,12 +218,14 @@ def _series(folder: Path) -> list[str]:
 
 
 def named_objective(properties: Mapping[str, Any]) -> Objective | None:
-    """What the properties that Micro-Manager keeps with a plane say: the label of the objective, where it tells the aperture.
+    """What the properties that Micro-Manager keeps with a plane say: the label of the objective,
+    where it tells the aperture.
 
     Parameters
     ----------
     properties : mapping
-        Such as {"TINosePiece-Label": "1-Plan Apo 20x/0.75"}; a value may also be a mapping with the value under "PropVal".
+        Such as {"TINosePiece-Label": "1-Plan Apo 20x/0.75"}; a value may also be a mapping with the
+        value under "PropVal".
 
     Returns
     -------
@@ -190,7 +236,11 @@ def named_objective(properties: Mapping[str, Any]) -> Objective | None:
     for name, value in properties.items():
         device, _, which = str(name).rpartition("-")
         text = value.get("PropVal") if isinstance(value, Mapping) else value
-        if which == "Label" and any(holder in device.lower() for holder in HOLDERS) and isinstance(text, str):
+        if (
+            which == "Label"
+            and any(holder in device.lower() for holder in HOLDERS)
+            and isinstance(text, str)
+        ):
             told = NAMES_APERTURE.search(text)
             found.add(number_told(told[1].replace(",", ".")) if told else math.nan)
     aperture = found.pop() if len(found) == 1 else math.nan
@@ -200,7 +250,9 @@ def named_objective(properties: Mapping[str, Any]) -> Objective | None:
 def _wavelength_um(channel: Element) -> float | None:
     for kind in ("Emission", "Excitation"):
         unit = unit_of_length(channel.get(f"{kind}WavelengthUnit", "nm"))
-        length = number_told(channel.get(f"{kind}Wavelength")) * MICROMETRES.get(unit or "", math.nan)
+        length = number_told(channel.get(f"{kind}Wavelength")) * MICROMETRES.get(
+            unit or "", math.nan
+        )
         if length > 0:
             return length
     return None

@@ -18,7 +18,12 @@ from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, seconds_in
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.objective import Objective, labelled_objective, number_told, told_objective
+from napari_mdeblurgan.storage.objective import (
+    Objective,
+    labelled_objective,
+    number_told,
+    told_objective,
+)
 from napari_mdeblurgan.storage.planes import Planes, lazy_planes
 from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.stems import file_stem
@@ -117,10 +122,13 @@ def _read(path: Path) -> tuple[_Content, Callable[[], object]]:
         folder = path.with_name(path.name + FOLDER)
         if not folder.is_dir():
             raise FileError(
-                f"{path} tells of planes in a folder {folder.name} that is not there; put it beside the file."
+                f"{path} tells of planes in a folder {folder.name} that is not there; put it "
+                "beside the file."
             )
         files = {each.name: each.name for each in folder.iterdir()}
-        return _content(path, SettingsFile(path), files, lambda name: (folder / name).open("rb")), lambda: None
+        return _content(
+            path, SettingsFile(path), files, lambda name: (folder / name).open("rb")
+        ), lambda: None
     check_chains(path)
     system = OibFileSystem(path)
     try:
@@ -132,16 +140,32 @@ def _read(path: Path) -> tuple[_Content, Callable[[], object]]:
 
 
 def _content(
-    path: Path, settings: Mapping[str, Any], files: Mapping[str, str], opener: Callable[[str], BinaryIO]
+    path: Path,
+    settings: Mapping[str, Any],
+    files: Mapping[str, str],
+    opener: Callable[[str], BinaryIO],
 ) -> _Content:
     order = str(settings.get("Axis Parameter Common", {}).get("AxisOrder", "XY"))
     if not order.startswith("XY"):
-        raise FileError(f"{path} is a scan along {order[:2]}, not of rows and columns; save it as OME-TIFF.")
-    places = {name: dict(PLACE.findall(match[1].upper())) for name in files if (match := PLANE.fullmatch(name))}
+        raise FileError(
+            f"{path} is a scan along {order[:2]}, not of rows and columns; save it as OME-TIFF."
+        )
+    places = {
+        name: dict(PLACE.findall(match[1].upper()))
+        for name in files
+        if (match := PLANE.fullmatch(name))
+    }
     if not places:
-        raise FileError(f"{path} holds no image; copy it again, with the folder beside it if it has one.")
-    letters = sorted({letter for each in places.values() for letter in each}, key=lambda letter: USUAL.find(letter))
-    numbers = {letter: sorted({int(each.get(letter, 1)) for each in places.values()}) for letter in letters}
+        raise FileError(
+            f"{path} holds no image; copy it again, with the folder beside it if it has one."
+        )
+    letters = sorted(
+        {letter for each in places.values() for letter in each},
+        key=lambda letter: USUAL.find(letter),
+    )
+    numbers = {
+        letter: sorted({int(each.get(letter, 1)) for each in places.values()}) for letter in letters
+    }
     leading = "".join(letter for letter in letters if len(numbers[letter]) > 1)
     planes = {
         tuple(numbers[letter].index(int(each.get(letter, 1))) for letter in leading): files[name]
@@ -149,7 +173,10 @@ def _content(
     }
     counts = tuple(len(numbers[letter]) for letter in leading)
     if len(planes) != math.prod(counts) or len(planes) != len(places):
-        raise FileError(f"{path} lacks planes: {len(planes):,} of {math.prod(counts):,} are there; copy it again.")
+        raise FileError(
+            f"{path} lacks planes: {len(planes):,} of {math.prod(counts):,} are there; copy it "
+            "again."
+        )
     with opener(next(iter(planes.values()))) as file:
         shape, dtype = _size(path, file)
     return _Content(settings, planes, leading, (*counts, *shape), dtype, opener)
@@ -186,7 +213,8 @@ def _cut_short(path: Path) -> FileError:
 
 
 def check_chains(path: Path) -> None:
-    """Make sure that the sectors of a compound file follow each other to an end, which the library takes for granted.
+    """Make sure that the sectors of a compound file follow each other to an end, which the library
+    takes for granted.
 
     Raises
     ------
@@ -200,7 +228,9 @@ def check_chains(path: Path) -> None:
     if shift not in (9, 12):
         raise _cut_short(path)
     size = 2**shift
-    count, _, _, _, small, small_count, more, more_count = struct.unpack("<8I", content[44:76].tobytes())
+    count, _, _, _, small, small_count, more, more_count = struct.unpack(
+        "<8I", content[44:76].tobytes()
+    )
     most = len(content) // size
     if max(count, small_count, more_count) > most:
         raise _cut_short(path)
@@ -216,7 +246,9 @@ def check_chains(path: Path) -> None:
         found = sector(int(more))
         numbers += list(found[:-1])
         more = int(found[-1])
-    table = np.concatenate([sector(int(number)) for number in numbers[:count]] or [np.empty(0, "<u4")])
+    table = np.concatenate(
+        [sector(int(number)) for number in numbers[:count]] or [np.empty(0, "<u4")]
+    )
     if not _ends(table):
         raise _cut_short(path)
     chain: list[np.ndarray] = []
@@ -228,7 +260,9 @@ def check_chains(path: Path) -> None:
 
 
 def _ends(table: np.ndarray) -> bool:
-    """Whether no chain of a table, each entry of which is the number of the next, goes round for ever."""
+    """Whether no chain of a table, each entry of which is the number of the next, goes round for
+    ever.
+    """
     end = len(table)
     following = np.append(np.minimum(table, end).astype(np.int64), end)
     for _ in range(max(end, 1).bit_length()):
@@ -272,7 +306,9 @@ def _channels(settings: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, An
     return [each for each in found if number_told(each.get("CH Activate", 1)) != 0]
 
 
-def _objective(settings: Mapping[str, Mapping[str, Any]], channels: list[Mapping[str, Any]]) -> Objective | None:
+def _objective(
+    settings: Mapping[str, Mapping[str, Any]], channels: list[Mapping[str, Any]]
+) -> Objective | None:
     told = settings.get("Acquisition Parameters Common", {})
     waves = [number_told(each.get("EmissionWavelength")) / 1000 for each in channels]
     label = labelled_objective(told.get("ObjectiveLens Name"), waves)

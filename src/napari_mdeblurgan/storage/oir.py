@@ -19,7 +19,12 @@ from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.claims import checked_xml
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.objective import Objective, labelled_objective, number_told, told_objective
+from napari_mdeblurgan.storage.objective import (
+    Objective,
+    labelled_objective,
+    number_told,
+    told_objective,
+)
 from napari_mdeblurgan.storage.planes import lazy_planes, plain_letters
 from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.stems import file_stem
@@ -76,7 +81,9 @@ def _check(path: Path, file: Any) -> None:
         raise _cut_short(path)
     if file.nbytes > psutil.virtual_memory().available:
         size = f"{file.nbytes / 2**30:,.1f} GiB"
-        raise FileError(f"{path} holds {size}, which does not fit into memory; save it as OME-TIFF.")
+        raise FileError(
+            f"{path} holds {size}, which does not fit into memory; save it as OME-TIFF."
+        )
 
 
 def _cut_short(path: Path) -> FileError:
@@ -104,7 +111,10 @@ def _calibration(path: Path, file: Any) -> Calibration:
     }
     seconds = number_told(scales.get("T"))
     names = tuple(str(each.name or "") for each in file.channels)
-    ends = [(number_told(each.start_wavelength), number_told(each.end_wavelength)) for each in file.channels]
+    ends = [
+        (number_told(each.start_wavelength), number_told(each.end_wavelength))
+        for each in file.channels
+    ]
     waves = [(low + high) / 2000 for low, high in ends]
     return Calibration(
         Geometry.of(steps),
@@ -115,7 +125,9 @@ def _calibration(path: Path, file: Any) -> Calibration:
 
 
 def _objective(path: Path, file: Any, waves: list[float]) -> Objective | None:
-    """What the settings of the microscope say of its objective lens, whatever namespaces they use."""
+    """What the settings of the microscope say of its objective lens, whatever
+    namespaces they use.
+    """
     for text in (text for texts in file.xml_metadata.values() for text in texts):
         root = checked_xml(path, text) if "objectiveLens" in text else None
         for lens in () if root is None else root.iter():
@@ -125,7 +137,12 @@ def _objective(path: Path, file: Any, waves: list[float]) -> Objective | None:
             name = told.get("displayName") or told.get("name") or lens.get("name")
             label = labelled_objective(name, waves)
             medium = told.get("immersion") or (label.immersion if label else "")
-            if found := told_objective(told.get("naValue"), waves, told.get("magnification"), medium) or label:
+            if (
+                found := told_objective(
+                    told.get("naValue"), waves, told.get("magnification"), medium
+                )
+                or label
+            ):
                 return found
     return None
 

@@ -35,7 +35,8 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
     Raises
     ------
     FileError
-        If it is no OME-Zarr image, or is stored in pieces that do not fit into memory; if it holds labels.
+        If it is no OME-Zarr image, or is stored in pieces that do not fit into memory; if it holds
+        labels.
     """
     found = zarr_images(path)
     if not found:
@@ -64,7 +65,9 @@ def _opened(path: Path, number: int = 0) -> Micrograph:
 
     group = zarr.open(FileStore(path), mode="r")
     if not isinstance(group, zarr.Group):
-        raise FileError(f"{path} is a zarr array without the metadata of OME-Zarr; name the folder of an image.")
+        raise FileError(
+            f"{path} is a zarr array without the metadata of OME-Zarr; name the folder of an image."
+        )
     attributes = group.attrs.asdict()
     refuse_labels(path, attributes)
     if path.name.endswith(PARTIAL) or unfinished(attributes):
@@ -72,14 +75,19 @@ def _opened(path: Path, number: int = 0) -> Micrograph:
     level0 = read_level0(path, attributes, number)
     array = group.get(level0.component)
     if not isinstance(array, zarr.Array):
-        raise FileError(f"{path} has no array {level0.component}, which its metadata name; copy it again.")
+        raise FileError(
+            f"{path} has no array {level0.component}, which its metadata name; copy it again."
+        )
     if array.ndim != len(level0.axes):
-        raise FileError(f"{path} has {array.ndim} dimensions, but {len(level0.axes)} axes; save it again.")
+        raise FileError(
+            f"{path} has {array.ndim} dimensions, but {len(level0.axes)} axes; save it again."
+        )
     return _micrograph(path, array, level0)
 
 
 def open_levels(path: Path) -> list[Any]:
-    """The levels of an image's pyramid as dask arrays, the finest first, with the image's axes; no pixels are read.
+    """The levels of an image's pyramid as dask arrays, the finest first, with the image's axes; no
+    pixels are read.
 
     Raises
     ------
@@ -106,18 +114,25 @@ def open_levels(path: Path) -> list[Any]:
 def _micrograph(path: Path, array: zarr.Array, level0: Level0) -> Micrograph:
     dtype = np.dtype(array.dtype)
     if dtype.kind not in "buif":
-        raise FileError(f"{path} has pixels of type {dtype}; save it with integers or real numbers.")
+        raise FileError(
+            f"{path} has pixels of type {dtype}; save it with integers or real numbers."
+        )
     piece = array.shards or array.chunks
     if 0 in array.shape or 0 in piece:
-        raise FileError(f"{path} has no pixels: its size is {' × '.join(map(str, array.shape))}; save it again.")
+        raise FileError(
+            f"{path} has no pixels: its size is {' × '.join(map(str, array.shape))}; save it again."
+        )
     size = math.prod(piece) * dtype.itemsize
     if size > psutil.virtual_memory().available:
         raise FileError(
-            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit into memory; save it in tiles."
+            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit "
+            "into memory; save it in tiles."
         )
     place = (path / level0.component).absolute()
     told = next(file for file in (place / "zarr.json", place / ".zarray") if file.is_file())
-    stored = StoredArray(path, _open_array, (str(place),), array.shape, dtype.newbyteorder("="), stamp_of(told), told)
+    stored = StoredArray(
+        path, _open_array, (str(place),), array.shape, dtype.newbyteorder("="), stamp_of(told), told
+    )
     data = lazily(stored, piece, (level0.axes.index("Y"), level0.axes.index("X")))
     axes, order = _orders(level0, array.shape)
     geometry = level0.geometry.along(order)

@@ -37,7 +37,8 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ChunkStore:
-    """The arrays of an OME-Zarr by their chunks; it can be sent to other processes, which may write at the same time.
+    """The arrays of an OME-Zarr by their chunks; it can be sent to other processes, which may write
+    at the same time.
 
     Attributes
     ----------
@@ -52,10 +53,20 @@ class ChunkStore:
 
     def region(self, level: int, chunk: Chunk) -> tuple[slice, ...]:
         """Where a chunk is in the array of its level."""
-        leading = zip(chunk.plane, self.layout.stored_shape(level), self.layout.stored_chunk(level), strict=False)
+        leading = zip(
+            chunk.plane,
+            self.layout.stored_shape(level),
+            self.layout.stored_chunk(level),
+            strict=False,
+        )
         planes = (slice(i * edge, min((i + 1) * edge, length)) for i, length, edge in leading)
-        spans = zip((chunk.row, chunk.column), self.layout.chunk, self.layout.levels[level], strict=True)
-        return (*planes, *(slice(i * edge, min((i + 1) * edge, length)) for i, edge, length in spans))
+        spans = zip(
+            (chunk.row, chunk.column), self.layout.chunk, self.layout.levels[level], strict=True
+        )
+        return (
+            *planes,
+            *(slice(i * edge, min((i + 1) * edge, length)) for i, edge, length in spans),
+        )
 
     def write(self, level: int, chunk: Chunk, pixels: np.ndarray) -> None:
         """Write a chunk of stored shape.
@@ -75,10 +86,15 @@ class ChunkStore:
     def array(self, level: int) -> zarr.Array:
         """The zarr array of a level."""
         return _array(
-            str(self.path / str(level)), self.layout.stored_shape(level), self.layout.chunk, self.layout.dtype
+            str(self.path / str(level)),
+            self.layout.stored_shape(level),
+            self.layout.chunk,
+            self.layout.dtype,
         )
 
-    def write_block(self, index: tuple[int, ...], y: int, x: int, pixels: np.ndarray) -> list[Chunk]:
+    def write_block(
+        self, index: tuple[int, ...], y: int, x: int, pixels: np.ndarray
+    ) -> list[Chunk]:
         """Write a block of the image at full resolution that is made of whole chunks.
 
         Parameters
@@ -107,18 +123,29 @@ class ChunkStore:
             self.write(0, chunk, part)
         return [chunk for chunk, _ in parts]
 
-    def parts(self, index: tuple[int, ...], y: int, x: int, pixels: np.ndarray) -> list[tuple[Chunk, np.ndarray]]:
+    def parts(
+        self, index: tuple[int, ...], y: int, x: int, pixels: np.ndarray
+    ) -> list[tuple[Chunk, np.ndarray]]:
         """The chunks that make up a block, each with its pixels as they are stored."""
-        planar = (np.moveaxis(pixels, -1, 0) if self.layout.rgb else pixels).astype(self.layout.dtype, copy=False)
+        planar = (np.moveaxis(pixels, -1, 0) if self.layout.rgb else pixels).astype(
+            self.layout.dtype, copy=False
+        )
         parts = []
         for chunk in self.chunks_in(index, y, x, *pixels.shape[:2]):
             region = self.region(0, chunk)
             rows, columns = region[-2:]
             part = planar[..., rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
-            parts.append((chunk, np.ascontiguousarray(part).reshape([edge.stop - edge.start for edge in region])))
+            parts.append(
+                (
+                    chunk,
+                    np.ascontiguousarray(part).reshape([edge.stop - edge.start for edge in region]),
+                )
+            )
         return parts
 
-    def chunks_in(self, index: tuple[int, ...], y: int, x: int, height: int, width: int) -> list[Chunk]:
+    def chunks_in(
+        self, index: tuple[int, ...], y: int, x: int, height: int, width: int
+    ) -> list[Chunk]:
         """The chunks that make up a block of the image at full resolution."""
         spans = []
         for start, length, edge, whole in zip(
@@ -126,18 +153,24 @@ class ChunkStore:
         ):
             stop = start + length
             if start % edge or (stop % edge and stop != whole) or not 0 <= start < stop <= whole:
-                raise ValueError(f"The block {start}:{stop} is not made of whole chunks of {edge} pixels in {whole}.")
+                raise ValueError(
+                    f"The block {start}:{stop} is not made of whole chunks of {edge} pixels in "
+                    f"{whole}."
+                )
             spans.append(range(start // edge, -(-stop // edge)))
         plane = self.plane(index)
         return [Chunk(plane, row, column) for row in spans[0] for column in spans[1]]
 
     def plane(self, index: tuple[int, ...]) -> tuple[int, ...]:
         """Position along the stored axes before y and x, of a position along the image's own."""
-        leading = dict(zip(self.layout.axes, index, strict=False)) | ({"C": 0} if self.layout.rgb else {})
+        leading = dict(zip(self.layout.axes, index, strict=False)) | (
+            {"C": 0} if self.layout.rgb else {}
+        )
         return tuple(leading[axis] for axis in self.layout.stored_axes[:-2])
 
     def done(self, level: int) -> np.ndarray:
-        """Which chunks of a level are on disk: bool, (planes..., rows, columns). Remains of interrupted writing go.
+        """Which chunks of a level are on disk: bool, (planes..., rows, columns). Remains of
+        interrupted writing go.
 
         Raises
         ------
@@ -195,7 +228,9 @@ def _files(folder: Path, depth: int) -> Iterator[tuple[int, ...]]:
             if entry.name.isdecimal():
                 refuse_links([Path(entry.path)])
                 if depth > 1:
-                    yield from ((int(entry.name), *rest) for rest in _files(Path(entry.path), depth - 1))
+                    yield from (
+                        (int(entry.name), *rest) for rest in _files(Path(entry.path), depth - 1)
+                    )
                 elif entry.stat().st_size:
                     yield (int(entry.name),)
             elif HALF_WRITTEN.fullmatch(entry.name):

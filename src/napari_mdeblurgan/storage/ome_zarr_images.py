@@ -1,4 +1,6 @@
-"""Which images an OME-Zarr holds: itself, the fields of a plate or a well, those of any other collection."""
+"""Which images an OME-Zarr holds: itself, the fields of a plate or a well, those of any other
+collection.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class ZarrImage:
     Attributes
     ----------
     name : str
-        Its path within the folder that was looked through; of a folder that is an image itself, what the metadata call it.
+        Its path within the folder that was looked through; of a folder that is an image itself,
+        what the metadata call it.
     path : Path
         Its own folder.
     number : int
@@ -47,7 +50,9 @@ def is_zarr(path: Path) -> bool:
 
 
 def is_image_folder(path: Path) -> bool:
-    """Whether a folder is to be read as OME-Zarr: also a part of one that has no metadata, such as the row of a plate."""
+    """Whether a folder is to be read as OME-Zarr: also a part of one that has no metadata, such as
+    the row of a plate.
+    """
     if is_zarr(path):
         return True
     named = any(each.suffix.lower() == ".zarr" for each in (path, *path.absolute().parents))
@@ -55,12 +60,16 @@ def is_image_folder(path: Path) -> bool:
 
 
 def zarr_images(path: Path) -> list[ZarrImage]:
-    """The images of a folder in the order of its metadata, or else by name; labels are none. Pixels are not looked at."""
+    """The images of a folder in the order of its metadata, or else by name; labels are none. Pixels
+    are not looked at.
+    """
     return list(_images(path, path, DEEPEST))
 
 
 def file_images(path: Path) -> list[FileImage]:
-    """The same, each named by its own folder, and by a name only where its folder describes several."""
+    """The same, each named by its own folder, and by a name only where its folder describes
+    several.
+    """
     found = zarr_images(path)
     return [FileImage(each.path, each.own, each.name if len(found) > 1 else "") for each in found]
 
@@ -68,7 +77,9 @@ def file_images(path: Path) -> list[FileImage]:
 def zarr_root(path: Path) -> Path:
     """The outermost OME-Zarr that a folder belongs to; itself where it lies in no other."""
     path = path.absolute()
-    outermost = next((parent for parent in reversed(path.parents) if parent.suffix.lower() == ".zarr"), None)
+    outermost = next(
+        (parent for parent in reversed(path.parents) if parent.suffix.lower() == ".zarr"), None
+    )
     if outermost is not None:
         return outermost
     while is_zarr(path.parent):
@@ -94,13 +105,18 @@ def refuse_labels(path: Path, attributes: Mapping[str, Any]) -> None:
     """
     if _is_label(path, attributes):
         raise FileError(
-            f"{path} holds labels, whose numbers are names of objects and no intensities; name the image that they belong to."
+            f"{path} holds labels, whose numbers are names of objects and no intensities; name "
+            "the image that they belong to."
         )
 
 
 def _is_label(path: Path, attributes: Mapping[str, Any]) -> bool:
     ome = _ome(attributes)
-    if "image-label" in ome or "image-label" in attributes or (_labels(attributes) and "multiscales" not in ome):
+    if (
+        "image-label" in ome
+        or "image-label" in attributes
+        or (_labels(attributes) and "multiscales" not in ome)
+    ):
         return True
     place = real_path(path)  # labels that a link leads to are labels
     listed = place.name in _labels(_attributes(place.parent))
@@ -132,30 +148,44 @@ def _own_images(path: Path, top: Path, multiscales: list[Any]) -> Iterator[ZarrI
     if len(multiscales) == 1 and place:
         yield ZarrImage(place, path)
         return
-    names = unique_names(str(each.get("name") or "") if isinstance(each, Mapping) else "" for each in multiscales)
+    names = unique_names(
+        str(each.get("name") or "") if isinstance(each, Mapping) else "" for each in multiscales
+    )
     for number, name in enumerate(names):
         own = name if len(names) > 1 else None
         yield ZarrImage(f"{place}/{name}" if place else name, path, number, own)
 
 
 def _children(path: Path, ome: Mapping[str, Any]) -> list[Path]:
-    """The folders that a group's metadata name, as far as they are there; all that may hold images, where they name none."""
+    """The folders that a group's metadata name, as far as they are there; all that may hold images,
+    where they name none.
+    """
     named = _named(path, ome)
     if named is not None:
-        return [child for child in (path / name for name in named if _within(name)) if child.is_dir()]
+        return [
+            child for child in (path / name for name in named if _within(name)) if child.is_dir()
+        ]
     try:
         folders = [child for child in path.iterdir() if child.is_dir()]
     except OSError:
         return []
-    kept = [child for child in folders if not child.name.startswith(".") and child.name not in NO_IMAGES]
+    kept = [
+        child for child in folders if not child.name.startswith(".") and child.name not in NO_IMAGES
+    ]
     return sorted((child for child in kept if not _is_array(child)), key=_counted)
 
 
 def _named(path: Path, ome: Mapping[str, Any]) -> list[str] | None:
-    """Paths of the wells of a plate, the fields of a well, the series of a conversion; None for anything else."""
+    """Paths of the wells of a plate, the fields of a well, the series of a conversion; None for
+    anything else.
+    """
     match ome:
         case {"plate": {"wells": list(entries)}} | {"well": {"images": list(entries)}}:
-            return [str(entry["path"]) for entry in entries if isinstance(entry, Mapping) and "path" in entry]
+            return [
+                str(entry["path"])
+                for entry in entries
+                if isinstance(entry, Mapping) and "path" in entry
+            ]
         case {"bioformats2raw.layout": _}:
             series = _ome(_attributes(path / "OME")).get("series")
             return [str(name) for name in series] if isinstance(series, list) else None
@@ -164,7 +194,12 @@ def _named(path: Path, ome: Mapping[str, Any]) -> list[str] | None:
 
 def _within(name: str) -> bool:
     place = PurePosixPath(name)
-    return not place.is_absolute() and ".." not in place.parts and "\\" not in name and bool(place.parts)
+    return (
+        not place.is_absolute()
+        and ".." not in place.parts
+        and "\\" not in name
+        and bool(place.parts)
+    )
 
 
 def _is_array(path: Path) -> bool:
@@ -197,4 +232,7 @@ def _ome(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _counted(path: Path) -> list[tuple[int, str]]:
     """Names as people sort them: 2 before 10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part)
+        for part in re.split(r"(\d+)", path.name)
+    ]

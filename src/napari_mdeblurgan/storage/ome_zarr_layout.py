@@ -46,13 +46,14 @@ class Layout:
 
     Attributes
     ----------
-    shape, axes, pixel_size, unit, channel_names, name, position, unitless, display, grey_calibration
-    time_step_s, time_step, time_origin, provenance
+    shape, axes, pixel_size, unit, channel_names, name, position, unitless, display,
+    grey_calibration time_step_s, time_step, time_origin, provenance
         As in `Micrograph`.
     dtype : str
         Name of the type of a pixel: bool, an integer or a real number.
     chunk : tuple of int
-        Height and width of a chunk, both even; along other axes a chunk has length 1, but colours are kept together.
+        Height and width of a chunk, both even; along other axes a chunk has length 1, but colours
+        are kept together.
     reduction : str
         How coarser levels are made of finer ones, a key of `pyramid.REDUCTIONS`.
     """
@@ -77,7 +78,9 @@ class Layout:
 
     @property
     def stored_axes(self) -> str:
-        """The letters in the order of OME-Zarr: time, then channels or what else there is, then space."""
+        """The letters in the order of OME-Zarr: time, then channels or what else there is, then
+        space.
+        """
         axes = self.axes.replace("S", "C")
         return "".join(sorted(axes, key=ORDER.index))
 
@@ -89,9 +92,14 @@ class Layout:
 
     @property
     def planes(self) -> tuple[int, ...]:
-        """Lengths of the stored dimensions before y and x, where chunks have length 1; colours count as one."""
+        """Lengths of the stored dimensions before y and x, where chunks have length 1; colours
+        count as one.
+        """
         lengths = [self.shape[axis] for axis in self.permutation[:-2]]
-        return tuple(1 if self.rgb and axis == "C" else n for axis, n in zip(self.stored_axes, lengths, strict=False))
+        return tuple(
+            1 if self.rgb and axis == "C" else n
+            for axis, n in zip(self.stored_axes, lengths, strict=False)
+        )
 
     @property
     def rgb(self) -> bool:
@@ -111,7 +119,9 @@ class Layout:
     def stored_chunk(self, level: int) -> tuple[int, ...]:
         """Shape of a chunk of a level."""
         leading = zip(self.stored_axes, self.stored_shape(level)[:-2], strict=False)
-        edges = (min(edge, length) for edge, length in zip(self.chunk, self.levels[level], strict=True))
+        edges = (
+            min(edge, length) for edge, length in zip(self.chunk, self.levels[level], strict=True)
+        )
         return (*(n if self.rgb and axis == "C" else 1 for axis, n in leading), *edges)
 
     def grid(self, level: int) -> tuple[int, int]:
@@ -159,10 +169,18 @@ def attributes(
             "type": layout.reduction,
         }
     )
-    omero = {"channels": _channels(layout, windows), "rdefs": {"model": "color"}} if _named(layout) else None
-    image = v05.Image.model_validate({"version": "0.5", "multiscales": [multiscale], "omero": omero})
+    omero = (
+        {"channels": _channels(layout, windows), "rdefs": {"model": "color"}}
+        if _named(layout)
+        else None
+    )
+    image = v05.Image.model_validate(
+        {"version": "0.5", "multiscales": [multiscale], "omero": omero}
+    )
     own: dict[str, Any] = {"axes": layout.axes, "job": job, "finished": finished}
-    if _named(layout) and not layout.rgb:  # what of the rendering is the source's; OME-Zarr has no place for tables
+    if (
+        _named(layout) and not layout.rgb
+    ):  # what of the rendering is the source's; OME-Zarr has no place for tables
         own["display"] = display_document(layout.display)
     if layout.grey_calibration:
         own["grey_calibration"] = calibration_document(layout.grey_calibration)
@@ -175,11 +193,17 @@ def _axis(axis: str, layout: Layout) -> dict[str, str]:
     described = {"name": axis.lower()}
     match axis:
         case "T":
-            described |= {"type": "time"} | ({"unit": "second"} if layout.time_step_s is not None else {})
+            described |= {"type": "time"} | (
+                {"unit": "second"} if layout.time_step_s is not None else {}
+            )
         case "C":
             described |= {"type": "channel"}
         case "X" | "Y" | "Z":
-            known = layout.unit is not None and axis in layout.pixel_size and axis not in layout.unitless
+            known = (
+                layout.unit is not None
+                and axis in layout.pixel_size
+                and axis not in layout.unitless
+            )
             described |= {"type": "space"} | ({"unit": UNITS[layout.unit or ""]} if known else {})
     return described
 
@@ -206,10 +230,17 @@ def _named(layout: Layout) -> bool:
 
 def _channels(layout: Layout, windows: list[tuple[float, float]] | None) -> list[dict[str, Any]]:
     dtype = np.dtype(layout.dtype)
-    whole = (0.0, 1.0) if dtype.kind in "bf" else (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
+    whole = (
+        (0.0, 1.0)
+        if dtype.kind in "bf"
+        else (float(np.iinfo(dtype).min), float(np.iinfo(dtype).max))
+    )
     named: list[tuple[str | None, ChannelDisplay]]
     if layout.rgb:
-        named, windows = [(name, ChannelDisplay(color_of(colour))) for name, colour in COLOURS.items()], None
+        named, windows = (
+            [(name, ChannelDisplay(color_of(colour))) for name, colour in COLOURS.items()],
+            None,
+        )
         named = named[: layout.shape[-1]]
     else:
         number = layout.shape[layout.axes.index("C")] if "C" in layout.axes else 1
@@ -219,7 +250,16 @@ def _channels(layout: Layout, windows: list[tuple[float, float]] | None) -> list
     channels = []
     for number, (name, display) in enumerate(named):
         start, end = display.limits or (windows[number] if windows else whole)
-        window = {"min": min(start, whole[0]), "max": max(end, whole[1]), "start": start, "end": end}
-        colour = display.hexadecimal or ("FFFFFF" if len(named) == 1 else PALETTE[number % len(PALETTE)])
-        channels.append({"label": name, "color": colour, "active": display.active, "window": window})
+        window = {
+            "min": min(start, whole[0]),
+            "max": max(end, whole[1]),
+            "start": start,
+            "end": end,
+        }
+        colour = display.hexadecimal or (
+            "FFFFFF" if len(named) == 1 else PALETTE[number % len(PALETTE)]
+        )
+        channels.append(
+            {"label": name, "color": colour, "active": display.active, "window": window}
+        )
     return channels

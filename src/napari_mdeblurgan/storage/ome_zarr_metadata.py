@@ -78,14 +78,20 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
 
     ome = attributes.get("ome", attributes)
     if not isinstance(ome, Mapping) or not ome.get("multiscales"):
-        kind = "a plate" if isinstance(ome, Mapping) and "plate" in ome else "without the metadata of an OME-Zarr image"
+        kind = (
+            "a plate"
+            if isinstance(ome, Mapping) and "plate" in ome
+            else "without the metadata of an OME-Zarr image"
+        )
         raise FileError(f"{path} is {kind}; name the folder of one of its images.")
     try:
         multiscale = _parsed(ome["multiscales"][number], modern="ome" in attributes)
     except (ValidationError, TypeError, KeyError, LookupError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         detail = " ".join(reason.split())[:120]
-        raise FileError(f"{path} is not OME-Zarr 0.4 or 0.5 ({detail}); convert it to one of them.") from None
+        raise FileError(
+            f"{path} is not OME-Zarr 0.4 or 0.5 ({detail}); convert it to one of them."
+        ) from None
     axes = _letters(path, multiscale)
     geometry, time = _geometry(multiscale, axes)
     own = attributes.get(OWN_KEY)
@@ -97,15 +103,23 @@ def read_level0(path: Path, attributes: Mapping[str, Any], number: int = 0) -> L
     display = display_from(own["display"]) if "display" in own else _display(ome)
     greys = calibration_from(own.get("grey_calibration"))
     return Level0(
-        multiscale.datasets[0].path, axes, order, geometry, names, display=display, grey_calibration=greys, **time
+        multiscale.datasets[0].path,
+        axes,
+        order,
+        geometry,
+        names,
+        display=display,
+        grey_calibration=greys,
+        **time,
     )
 
 
 def _parsed(document: Any, *, modern: bool) -> Multiscale04 | Multiscale05:
-    """The document, checked, and without a warning of what should be and need not be: units of a list, names without spaces.
+    """The document, checked, and without a warning of what should be and need not be: units of a
+    list, names without spaces.
 
-    Filters of warnings belong to the whole process, and other threads. So what would be warned of is left out while the
-    document is checked, and put back afterwards.
+    Filters of warnings belong to the whole process, and other threads. So what would be warned of
+    is left out while the document is checked, and put back afterwards.
     """
     from yaozarrs import v04, v05
 
@@ -142,10 +156,16 @@ def _plainly_named(dataset: Any) -> Any:
 
 
 def _letters(path: Path, multiscale: Multiscale04 | Multiscale05) -> str:
-    """One letter for each axis; the axes of space by their names, or else by their order, z before y before x."""
+    """One letter for each axis; the axes of space by their names, or else by their order, z before
+    y before x.
+    """
     space = [axis.name.lower() for axis in multiscale.axes if axis.type == "space"]
     by_order = dict(zip(space, "ZYX"[-len(space) :], strict=True))
-    named = {name: name.upper() for name in space} if set(space) in ({"x", "y"}, {"x", "y", "z"}) else by_order
+    named = (
+        {name: name.upper() for name in space}
+        if set(space) in ({"x", "y"}, {"x", "y", "z"})
+        else by_order
+    )
     letters = []
     for axis in multiscale.axes:
         match axis.type:
@@ -158,33 +178,55 @@ def _letters(path: Path, multiscale: Multiscale04 | Multiscale05) -> str:
             case _:
                 letters.append(axis.name.upper() if axis.name.upper() in ("I", "Q", "C") else "Q")
     if len(set(letters)) != len(letters):
-        raise FileError(f"{path} has more than one axis of a kind ({', '.join(letters)}); save one image of it alone.")
+        raise FileError(
+            f"{path} has more than one axis of a kind ({', '.join(letters)}); save one image of "
+            "it alone."
+        )
     return "".join(letters)
 
 
 def _transforms(multiscale: Multiscale04 | Multiscale05) -> tuple[Any, ...]:
     """From pixels of full resolution to space, in the order in which they are applied."""
-    return (*multiscale.datasets[0].coordinateTransformations, *(multiscale.coordinateTransformations or ()))
+    return (
+        *multiscale.datasets[0].coordinateTransformations,
+        *(multiscale.coordinateTransformations or ()),
+    )
 
 
 def _geometry(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[Geometry, Time]:
     """Where the pixels lie along X, Y and Z, and the images along T."""
-    factors = [transform.scale for transform in _transforms(multiscale) if transform.type == "scale"]
-    scale = dict(zip(axes, (math.prod(values) for values in zip(*factors, strict=True)), strict=True))
-    units = {letter: getattr(axis, "unit", None) for letter, axis in zip(axes, multiscale.axes, strict=True)}
+    factors = [
+        transform.scale for transform in _transforms(multiscale) if transform.type == "scale"
+    ]
+    scale = dict(
+        zip(axes, (math.prod(values) for values in zip(*factors, strict=True)), strict=True)
+    )
+    units = {
+        letter: getattr(axis, "unit", None)
+        for letter, axis in zip(axes, multiscale.axes, strict=True)
+    }
     begin = _position(multiscale, axes)
     steps = {axis: Step(scale[axis], units[axis], begin[axis]) for axis in "XYZ" if axis in scale}
-    return Geometry.of(steps), time_of(scale.get("T", math.nan), units.get("T"), begin.get("T", 0.0))
+    return Geometry.of(steps), time_of(
+        scale.get("T", math.nan), units.get("T"), begin.get("T", 0.0)
+    )
 
 
 def _position(multiscale: Multiscale04 | Multiscale05, axes: str) -> dict[str, float]:
-    """Where the first pixel lies along each axis, in the axis' unit: scale and translation are applied one after the other."""
+    """Where the first pixel lies along each axis, in the axis' unit: scale and translation are
+    applied one after the other.
+    """
     at = dict.fromkeys(axes, 0.0)
     for transform in _transforms(multiscale):
         if transform.type == "scale":
-            at = {axis: at[axis] * factor for axis, factor in zip(axes, transform.scale, strict=True)}
+            at = {
+                axis: at[axis] * factor for axis, factor in zip(axes, transform.scale, strict=True)
+            }
         elif transform.type == "translation":
-            at = {axis: at[axis] + shift for axis, shift in zip(axes, transform.translation, strict=True)}
+            at = {
+                axis: at[axis] + shift
+                for axis, shift in zip(axes, transform.translation, strict=True)
+            }
     return {axis: float(value) if math.isfinite(value) else 0.0 for axis, value in at.items()}
 
 
@@ -192,14 +234,18 @@ def _described(ome: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What the rendering settings say of each channel."""
     omero = ome.get("omero")
     channels = omero.get("channels") if isinstance(omero, Mapping) else None
-    described = isinstance(channels, list) and all(isinstance(channel, Mapping) for channel in channels)
+    described = isinstance(channels, list) and all(
+        isinstance(channel, Mapping) for channel in channels
+    )
     return channels if described and channels else []
 
 
 def _channels(ome: Mapping[str, Any]) -> tuple[tuple[str, ...], bool]:
     """Names of the channels, and whether these are the red, green and blue of one colour image."""
     names = tuple(str(channel.get("label") or "") for channel in _described(ome))
-    colours = len(names) == 3 and all(name.lower() in known for name, known in zip(names, COLOUR_NAMES, strict=True))
+    colours = len(names) == 3 and all(
+        name.lower() in known for name, known in zip(names, COLOUR_NAMES, strict=True)
+    )
     return (names if all(names) else ()), colours
 
 
@@ -208,6 +254,14 @@ def _display(ome: Mapping[str, Any]) -> tuple[ChannelDisplay, ...]:
     shown = []
     for channel in _described(ome):
         window = channel.get("window")
-        limits = limits_of((window.get("start"), window.get("end"))) if isinstance(window, Mapping) else None
-        shown.append(ChannelDisplay(color_of(channel.get("color")), None, limits, channel.get("active") is not False))
+        limits = (
+            limits_of((window.get("start"), window.get("end")))
+            if isinstance(window, Mapping)
+            else None
+        )
+        shown.append(
+            ChannelDisplay(
+                color_of(channel.get("color")), None, limits, channel.get("active") is not False
+            )
+        )
     return tuple(shown)

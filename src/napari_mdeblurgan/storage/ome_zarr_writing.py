@@ -1,4 +1,6 @@
-"""OME-Zarr 0.5 that is written block by block in any order, is resumed after an interruption, and has a pyramid."""
+"""OME-Zarr 0.5 that is written block by block in any order, is resumed after an interruption, and
+has a pyramid.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +38,13 @@ class OmeZarrWriter:
     path : Path
         Where it will be when it is finished.
     store : ChunkStore
-        Writes blocks from other processes too, without the pyramid: `writer.store.write_block(...)` there, then
-        `writer.arrived(...)` here.
+        Writes blocks from other processes too, without the pyramid: `writer.store.write_block(...)`
+        there, then `writer.arrived(...)` here.
     levels : list of ArrayPart
         The image at every level as far as it is there, for a viewer.
     known : list of callable
-        For every level, reads some spans of it and tells which of their pixels are there, see `known_level`.
+        For every level, reads some spans of it and tells which of their pixels are there, see
+        `known_level`.
     """
 
     def __init__(self, path: Path, store: ChunkStore, job: str) -> None:
@@ -54,7 +57,8 @@ class OmeZarrWriter:
         self.known = [known_level(self._pyramid, level) for level in numbers]
 
     def write(self, index: Sequence[int], y: int, x: int, pixels: np.ndarray) -> None:
-        """Write a block of the image, and what follows of it in the pyramid; safe to use in several threads.
+        """Write a block of the image, and what follows of it in the pyramid; safe to use in several
+        threads.
 
         Parameters
         ----------
@@ -104,18 +108,24 @@ class OmeZarrWriter:
         Raises
         ------
         FileError
-            If there are blocks missing, the disk is full, or the name has been taken in the meantime.
+            If there are blocks missing, the disk is full, or the name has been taken in the
+            meantime.
         """
         done, of = self.count()
         if done < of:
-            raise FileError(f"{self.path} is not complete: {of - done} of its {of} chunks are missing; resume it.")
+            raise FileError(
+                f"{self.path} is not complete: {of - done} of its {of} chunks are missing; resume "
+                "it."
+            )
         self._pyramid.finish()
         with told(self.path):
             _set_attributes(self.store, self._job, finished=True, windows=self._windows())
             _flush(self.store.path)
             if self.store.path != self.path:
                 if self.path.exists():
-                    raise FileError(f"{self.path} is there already; remove it, or choose another name.")
+                    raise FileError(
+                        f"{self.path} is there already; remove it, or choose another name."
+                    )
                 self.store.path.rename(self.path)
         return self.path
 
@@ -125,7 +135,9 @@ class OmeZarrWriter:
             shutil.rmtree(self.store.path)
 
     def abandon_empty(self) -> None:
-        """Remove what was begun under another name than its own if there is no pixel in it to go on with."""
+        """Remove what was begun under another name than its own if there is no pixel in it to go on
+        with.
+        """
         if self.store.path != self.path and not self.count()[0]:
             shutil.rmtree(self.store.path, ignore_errors=True)
 
@@ -138,8 +150,12 @@ class OmeZarrWriter:
         windows = []
         for channel in range(coarsest.shape[axis] if axis >= 0 else 1):
             low, high = np.inf, -np.inf
-            for index in np.ndindex(*(1 if i == axis else n for i, n in enumerate(coarsest.shape[:-2]))):
-                plane = np.asarray(coarsest[tuple(channel if i == axis else k for i, k in enumerate(index))])
+            for index in np.ndindex(
+                *(1 if i == axis else n for i, n in enumerate(coarsest.shape[:-2]))
+            ):
+                plane = np.asarray(
+                    coarsest[tuple(channel if i == axis else k for i, k in enumerate(index))]
+                )
                 finite = plane[np.isfinite(plane)]
                 if finite.size:
                     low, high = min(low, float(finite.min())), max(high, float(finite.max()))
@@ -170,41 +186,45 @@ def create_ome_zarr(
     reduction: str = "mean",
     provenance: Mapping[str, Any] | None = None,
 ) -> OmeZarrWriter:
-    """Begin an OME-Zarr, or go on with one that was begun with the same arguments and never finished.
+    """Begin an OME-Zarr, or go on with one that was begun with the same arguments and never
+    finished.
 
-    It grows under the name with ".partial" added, until `OmeZarrWriter.finish` gives it its own. What was begun with
-    other arguments under that name is removed.
+    It grows under the name with ".partial" added, until `OmeZarrWriter.finish` gives it its own.
+    What was begun with other arguments under that name is removed.
 
     Parameters
     ----------
     path : str or Path
         Ends in ".zarr".
-    shape, axes, pixel_size, unit, channel_names, position, unitless, name, display, grey_calibration
-    time_step_s, time_step, time_origin, provenance
+    shape, axes, pixel_size, unit, channel_names, position, unitless, name, display,
+    grey_calibration time_step_s, time_step, time_origin, provenance
         As in `Micrograph`.
     dtype : dtype
         bool, an integer or a real number.
     chunk : int or tuple of int
         Height and width of a chunk; even numbers. Whoever writes must write whole chunks.
     job : str
-        What makes the image (for example a digest of input, model and settings), so that it is only gone on with if that
-        is the same.
+        What makes the image (for example a digest of input, model and settings), so that it is only
+        gone on with if that is the same.
     in_place : bool
-        Have its own name from the beginning, as an image that is shown while it is made; `open_image` refuses it until it
-        is finished.
+        Have its own name from the beginning, as an image that is shown while it is made;
+        `open_image` refuses it until it is finished.
     reduction : str
         How coarser levels are made of finer ones: "mean", "largest" or "first" of 2 × 2 pixels.
 
     Raises
     ------
     FileError
-        If there is something of that name already, OME-Zarr cannot hold the image, or it cannot be written there.
+        If there is something of that name already, OME-Zarr cannot hold the image, or it cannot be
+        written there.
     """
     path = at_home(path)
     check_axes(axes)
     edges = (chunk, chunk) if isinstance(chunk, int) else chunk
     if any(edge < 2 or edge % 2 for edge in edges):
-        raise ValueError(f"Chunks of {edges[0]} × {edges[1]} pixels cannot be halved; take even numbers.")
+        raise ValueError(
+            f"Chunks of {edges[0]} × {edges[1]} pixels cannot be halved; take even numbers."
+        )
     name, channel_names = for_metadata(name), tuple(map(for_metadata, channel_names))
     layout = Layout(
         tuple(map(int, shape)),
@@ -232,14 +252,18 @@ def create_ome_zarr(
         if not _same(store, job):
             if store.path.exists():
                 if not _unfinished(store.path):
-                    raise FileError(f"{store.path} is in the way; remove it, or choose another name.")
+                    raise FileError(
+                        f"{store.path} is in the way; remove it, or choose another name."
+                    )
                 shutil.rmtree(store.path)
             create_arrays(store.path, layout, attributes(layout, job, finished=False, windows=None))
         return OmeZarrWriter(path, store, job)
 
 
 def begun_job(path: str | Path, *, in_place: bool = False) -> str | None:
-    """The `job` of an OME-Zarr that `create_ome_zarr` has begun there and that is not finished; None if there is none."""
+    """The `job` of an OME-Zarr that `create_ome_zarr` has begun there and that is not finished;
+    None if there is none.
+    """
     path = at_home(path)
     place = path if in_place else path.with_name(path.name + PARTIAL)
     found = _attributes(place)
@@ -253,7 +277,8 @@ def begun_fraction(path: str | Path) -> float | None:
     Parameters
     ----------
     path : str or Path
-        The folder itself, whose name ends in ".partial"; None comes back if `create_ome_zarr` has not begun it.
+        The folder itself, whose name ends in ".partial"; None comes back if `create_ome_zarr` has
+        not begun it.
     """
     import zarr
 
@@ -268,14 +293,20 @@ def begun_fraction(path: str | Path) -> float | None:
 
 
 def finished_job(path: str | Path) -> str | None:
-    """The `job` of an OME-Zarr that `create_ome_zarr` has begun and that is finished; None if there is none."""
+    """The `job` of an OME-Zarr that `create_ome_zarr` has begun and that is finished; None if there
+    is none.
+    """
     found = _attributes(at_home(path)).get(OWN_KEY)
     job = found.get("job") if isinstance(found, Mapping) and found.get("finished") is True else None
     return job if isinstance(job, str) else None
 
 
 def write_ome_zarr(
-    path: Path, image: Micrograph, *, reduction: str = "mean", tell: Callable[[float], None] = untold
+    path: Path,
+    image: Micrograph,
+    *,
+    reduction: str = "mean",
+    tell: Callable[[float], None] = untold,
 ) -> None:
     """Write an image, in memory or lazy, in bounded memory; whole or not at all.
 
@@ -293,7 +324,8 @@ def write_ome_zarr(
     Raises
     ------
     FileError
-        If there is something of that name already, OME-Zarr cannot hold the image, or it cannot be written there.
+        If there is something of that name already, OME-Zarr cannot hold the image, or it cannot be
+        written there.
     """
     chunk = natural_edges(image)
     writer = create_ome_zarr(
@@ -346,20 +378,33 @@ def _attributes(path: Path) -> dict[str, Any]:
 
 
 def _unfinished(path: Path) -> bool:
-    """Whether a folder was begun by this program: it has its mark, or is so young that there is nothing in it yet."""
+    """Whether a folder was begun by this program: it has its mark, or is so young that there is
+    nothing in it yet.
+    """
     return _begun(path, _attributes(path)) or (
         path.is_dir() and all(YOUNG.fullmatch(file.name) for file in path.iterdir())
     )
 
 
 def _begun(path: Path, attributes: Mapping[str, Any]) -> bool:
-    """Whether attributes are those of an OME-Zarr on its way; it may have been killed when it lacked but its name."""
-    return isinstance(attributes.get(OWN_KEY), Mapping) if path.name.endswith(PARTIAL) else unfinished(attributes)
+    """Whether attributes are those of an OME-Zarr on its way; it may have been killed when it
+    lacked but its name.
+    """
+    return (
+        isinstance(attributes.get(OWN_KEY), Mapping)
+        if path.name.endswith(PARTIAL)
+        else unfinished(attributes)
+    )
 
 
 def _same(store: ChunkStore, job: str) -> bool:
-    """Whether what is on disk was begun for the same job, image and chunks, and has all its arrays."""
-    found, expected = _attributes(store.path), attributes(store.layout, job, finished=False, windows=None)
+    """Whether what is on disk was begun for the same job, image and chunks, and
+    has all its arrays.
+    """
+    found, expected = (
+        _attributes(store.path),
+        attributes(store.layout, job, finished=False, windows=None),
+    )
     if not _begun(store.path, found) or _as_begun(found) != _as_begun(expected):
         return False
     levels = range(len(store.layout.levels))
@@ -369,16 +414,29 @@ def _same(store: ChunkStore, job: str) -> bool:
 
 
 def _as_begun(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the attributes does not change when the image is finished, nor with its name, nor with the date in its record."""
+    """What of the attributes does not change when the image is finished, nor with its name, nor
+    with the date in its record.
+    """
     ome, own = dict(attributes.get("ome", {})), dict(attributes.get(OWN_KEY, {}))
     own.pop(PROVENANCE_KEY, None)
-    multiscales = [{key: each[key] for key in each if key != "name"} for each in ome.pop("multiscales", [])]
+    multiscales = [
+        {key: each[key] for key in each if key != "name"} for each in ome.pop("multiscales", [])
+    ]
     channels = ome.pop("omero", {}).get("channels", [])
-    named = [{key: value for key, value in channel.items() if key != "window"} for channel in channels]
-    return {"ome": ome, "multiscales": multiscales, "own": own | {"finished": False}, "channels": named}
+    named = [
+        {key: value for key, value in channel.items() if key != "window"} for channel in channels
+    ]
+    return {
+        "ome": ome,
+        "multiscales": multiscales,
+        "own": own | {"finished": False},
+        "channels": named,
+    }
 
 
-def _set_attributes(store: ChunkStore, job: str, *, finished: bool, windows: list[tuple[float, float]] | None) -> None:
+def _set_attributes(
+    store: ChunkStore, job: str, *, finished: bool, windows: list[tuple[float, float]] | None
+) -> None:
     import zarr
 
     group = zarr.open_group(str(store.path), mode="r+")

@@ -1,4 +1,6 @@
-"""Arrays whose planes, or parts of them, are read one by one: what a format brings to be read lazily."""
+"""Arrays whose planes, or parts of them, are read one by one: what a format brings to be read
+lazily.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class ReadRegion(Protocol):
 
 
 class Planes:
-    """What is indexed by integers and slices as an array is, and reads what lies in there. One part is read at a time.
+    """What is indexed by integers and slices as an array is, and reads what lies in there. One part
+    is read at a time.
 
     Parameters
     ----------
@@ -73,7 +76,9 @@ class Planes:
         keys = key if isinstance(key, tuple) else (key,)
         keys += (slice(None),) * (len(self.shape) - len(keys))
         wanted = [
-            range(length)[each] if isinstance(each, slice) else range(length)[each : each + 1 or None]
+            range(length)[each]
+            if isinstance(each, slice)
+            else range(length)[each : each + 1 or None]
             for each, length in zip(keys, self.shape, strict=True)
         ]
         outer, (rows, columns), rest = (
@@ -88,7 +93,9 @@ class Planes:
                 index = tuple(each[at] for each, at in zip(outer, place, strict=True))
                 with self._lock:
                     pixels = self._read(index, *spans)
-                found[place] = pixels[(slice(None, None, rows.step), slice(None, None, columns.step), *rest)]
+                found[place] = pixels[
+                    (slice(None, None, rows.step), slice(None, None, columns.step), *rest)
+                ]
         return found[tuple(slice(None) if isinstance(each, slice) else 0 for each in keys)]
 
 
@@ -108,7 +115,8 @@ def lazy_planes(
     path : Path
         The file.
     opener : callable
-        A function of a module, called with the whole path and `arguments`, in whatever process reads; gives what is indexed.
+        A function of a module, called with the whole path and `arguments`, in whatever process
+        reads; gives what is indexed.
     arguments : tuple
         Hashable and picklable.
     axes : str
@@ -125,19 +133,31 @@ def lazy_planes(
     """
     y = axes.index("Y")
     height, width = piece or shape[y : y + 2]
-    edges = tuple({"Y": height, "X": width, "S": size}.get(axis, 1) for axis, size in zip(axes, shape, strict=True))
-    size = min(height, shape[y]) * min(width, shape[y + 1]) * (shape[-1] if axes.endswith("S") else 1) * dtype.itemsize
+    edges = tuple(
+        {"Y": height, "X": width, "S": size}.get(axis, 1)
+        for axis, size in zip(axes, shape, strict=True)
+    )
+    size = (
+        min(height, shape[y])
+        * min(width, shape[y + 1])
+        * (shape[-1] if axes.endswith("S") else 1)
+        * dtype.itemsize
+    )
     if size > psutil.virtual_memory().available:
         raise FileError(
-            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit into memory; save it in tiles."
+            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit "
+            "into memory; save it in tiles."
         )
     place = path.absolute()
-    stored = StoredArray(path, opener, (str(place), *arguments), shape, dtype, stamp_of(path), place)
+    stored = StoredArray(
+        path, opener, (str(place), *arguments), shape, dtype, stamp_of(path), place
+    )
     return lazily(stored, edges, (y, y + 1))
 
 
 def plain_letters(dimensions: Sequence[str]) -> str:
-    """Axes of an image whose dimensions a library calls otherwise: what is no capital letter is a stack, Q or I.
+    """Axes of an image whose dimensions a library calls otherwise: what is no capital letter is a
+    stack, Q or I.
 
     Raises
     ------
@@ -145,4 +165,6 @@ def plain_letters(dimensions: Sequence[str]) -> str:
         If there are more such dimensions than letters.
     """
     free = [letter for letter in STACKS if letter not in dimensions]
-    return "".join(name if len(name) == 1 and "A" <= name <= "Z" else free.pop(0) for name in dimensions)
+    return "".join(
+        name if len(name) == 1 and "A" <= name <= "Z" else free.pop(0) for name in dimensions
+    )

@@ -1,10 +1,12 @@
-"""Which files hold results of this program, and how these were made: what they carry in each format that it writes.
+"""Which files hold results of this program, and how these were made: what they carry in each format
+that it writes.
 
-A mark tells results from other images. Beside it OME-TIFF and OME-Zarr can keep a record, a dictionary of what JSON has: the
-`version` of its form and a list `layers` with an entry for the result, or one for each of its channels where these were layers of
-their own. An entry has
+A mark tells results from other images. Beside it OME-TIFF and OME-Zarr can keep a record, a
+dictionary of what JSON has: the `version` of its form and a list `layers` with an entry for the
+result, or one for each of its channels where these were layers of their own. An entry has
 
-- `made`: model, weights, version, source, intensity window, softness, averaging, orientations, …; see `restoration.made`;
+- `made`: model, weights, version, source, intensity window, softness, averaging, orientations, …;
+  see `restoration.made`;
 - `trust`: what was found out about it; see `trust.record`. It lacks where nothing was;
 - what a viewer adds, such as the name of a layer.
 """
@@ -41,7 +43,8 @@ def software_of(image: Micrograph) -> str:
 def is_result(path: Path) -> bool:
     """Whether a file or an OME-Zarr is a result of this program: a restored image, or a map of one.
 
-    Only the mark is read. What has none, or cannot be read, is no result: other programs keep no marks of ours.
+    Only the mark is read. What has none, or cannot be read, is no result: other programs keep no
+    marks of ours.
     """
     try:
         if path.is_dir():
@@ -57,7 +60,9 @@ def is_result(path: Path) -> bool:
 
             with tifffile.TiffFile(path) as tif:
                 return str(getattr(tif.pages.first, "software", "")) == RESTORED
-    except Exception:  # whatever a damaged file leads the decoders to; reading it says what is wrong
+    except (
+        Exception
+    ):  # whatever a damaged file leads the decoders to; reading it says what is wrong
         return False
     return False
 
@@ -68,7 +73,9 @@ def record_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def entries_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The entries of a record that was read from a file; none where it is something else, or of a later version."""
+    """The entries of a record that was read from a file; none where it is something else, or of a
+    later version.
+    """
     entries, version = record.get("layers"), record.get("version")
     if not isinstance(version, int) or version > VERSION or not isinstance(entries, list):
         return []
@@ -76,13 +83,17 @@ def entries_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """The record that an OME-TIFF or an OME-Zarr keeps; empty where it has none, or it cannot be read. Reads no pixels.
+    """The record that an OME-TIFF or an OME-Zarr keeps; empty where it has none, or it cannot be
+    read. Reads no pixels.
 
-    What comes back was in a file: nothing in it is to be relied on but that it is a dictionary of what JSON has.
+    What comes back was in a file: nothing in it is to be relied on but that it is a dictionary of
+    what JSON has.
     """
     try:
         found = (_in_zarr(path) if path.is_dir() else _in_ome_tiff(path)).get(PROVENANCE_KEY)
-    except Exception:  # whatever a damaged file leads the decoders to; reading it says what is wrong
+    except (
+        Exception
+    ):  # whatever a damaged file leads the decoders to; reading it says what is wrong
         return {}
     return dict(found) if isinstance(found, Mapping) else {}
 
@@ -106,7 +117,9 @@ def _in_ome_tiff(path: Path) -> dict[str, Any]:
 
 
 def json_values(value: Any) -> Any:
-    """The same as JSON has it: tuples are lists, numpy's numbers are numbers, and what it has no place for is None."""
+    """The same as JSON has it: tuples are lists, numpy's numbers are numbers, and what it has no
+    place for is None.
+    """
     match value:
         case Mapping():
             return {str(key): json_values(each) for key, each in value.items()}

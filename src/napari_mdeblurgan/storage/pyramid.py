@@ -10,7 +10,9 @@ COARSEST_EDGE = 1024
 
 
 def level_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    """Height and width of every level, from full resolution to one whose longer edge is at most 1024 pixels."""
+    """Height and width of every level, from full resolution to one whose longer edge is at most
+    1024 pixels.
+    """
     sizes = [(height, width)]
     while max(sizes[-1]) > COARSEST_EDGE:
         height, width = sizes[-1]
@@ -57,11 +59,17 @@ def first(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[..., 0::2, 0::2])
 
 
-REDUCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"mean": halved, "largest": largest, "first": first}
+REDUCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": halved,
+    "largest": largest,
+    "first": first,
+}
 
 
 def _shifted(pixels: np.ndarray, axis: int) -> np.ndarray:
-    """Every second row or column, beginning with the second; a last one without a neighbour is its own."""
+    """Every second row or column, beginning with the second; a last one without a neighbour is its
+    own.
+    """
     odd = pixels[..., 1::2, :] if axis == -2 else pixels[..., 1::2]
     if pixels.shape[axis] % 2 == 0:
         return odd
@@ -69,7 +77,9 @@ def _shifted(pixels: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _wider(dtype: np.dtype) -> np.dtype:
-    return np.dtype(np.uint8) if dtype.kind == "b" else np.dtype(f"{dtype.kind}{2 * dtype.itemsize}")
+    return (
+        np.dtype(np.uint8) if dtype.kind == "b" else np.dtype(f"{dtype.kind}{2 * dtype.itemsize}")
+    )
 
 
 def _mean(a: np.ndarray, b: np.ndarray) -> np.ndarray:

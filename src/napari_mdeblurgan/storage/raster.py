@@ -13,7 +13,13 @@ import numpy as np
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.claims import check_frames, check_picture, too_many_pixels
-from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, Step, proportions, size_from_density
+from napari_mdeblurgan.storage.geometry import (
+    MICROMETRES,
+    Geometry,
+    Step,
+    proportions,
+    size_from_density,
+)
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.provenance import PNG_KEY, software_of
 from napari_mdeblurgan.storage.several import ImageList, chosen
@@ -25,12 +31,14 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def open_image(path: Path, image: str | int | None = None) -> Micrograph:
-    """Read a PNG or JPEG file; of several pictures, as in an animation, that of the number, or else the first.
+    """Read a PNG or JPEG file; of several pictures, as in an animation, that of the number, or else
+    the first.
 
     Raises
     ------
     FileError
-        If it is neither, asks for absurd memory, or is a 16-bit colour PNG, which could only be read with a loss.
+        If it is neither, asks for absurd memory, or is a 16-bit colour PNG, which could only be
+        read with a loss.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -107,7 +115,9 @@ def _pixels(image: PILImage) -> np.ndarray:
 
 
 def _geometry(info: Mapping[Any, Any], turned: bool) -> Geometry:
-    """Sizes of pixels, where the density can be that of pixels on the object; without a unit, their proportions."""
+    """Sizes of pixels, where the density can be that of pixels on the object; without a unit, their
+    proportions.
+    """
     ratio = info.get("aspect") or (info.get("jfif_density") if info.get("jfif_unit") == 0 else None)
     density = info.get("dpi") or ratio
     if density is None or len(density) != 2:
@@ -126,12 +136,21 @@ def _geometry(info: Mapping[Any, Any], turned: bool) -> Geometry:
 def _refuse_deep_colour(path: Path) -> None:
     with path.open("rb") as file:
         header = file.read(26)
-    if header.startswith(PNG_SIGNATURE) and len(header) == 26 and header[24] == 16 and header[25] != 0:
-        raise FileError(f"{path} is a colour PNG of 16 bits, of which 8 would be lost; save it as TIFF.")
+    if (
+        header.startswith(PNG_SIGNATURE)
+        and len(header) == 26
+        and header[24] == 16
+        and header[25] != 0
+    ):
+        raise FileError(
+            f"{path} is a colour PNG of 16 bits, of which 8 would be lost; save it as TIFF."
+        )
 
 
 def write_png(path: Path, image: Micrograph) -> None:
-    """Write one plane as PNG; pixel sizes along X and Y go into its density, rounded to whole pixels per metre."""
+    """Write one plane as PNG; pixel sizes along X and Y go into its density, rounded to whole
+    pixels per metre.
+    """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 

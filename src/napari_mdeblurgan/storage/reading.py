@@ -1,9 +1,10 @@
 """Lazy pixels read into memory, in threads of their own.
 
-dask keeps a pool of threads for the whole process. A process that is forked inherits the pool but not its threads, and waits for
-them for ever; so every reading here brings its own and ends them.
+dask keeps a pool of threads for the whole process. A process that is forked inherits the pool but
+not its threads, and waits for them for ever; so every reading here brings its own and ends them.
 
-What runs a graph is given as a function: at a name dask imports all of distributed first, to see whether there is a cluster.
+What runs a graph is given as a function: at a name dask imports all of distributed first, to see
+whether there is a cluster.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class ImageList(NamedTuple):
     default : int
         Number of the one that is read where none is named.
     beginning : Path or None
-        The file that the images begin in, where that is another one, which the file only holds further planes for.
+        The file that the images begin in, where that is another one, which the file only holds
+        further planes for.
     """
 
     names: tuple[str, ...]
@@ -51,7 +52,8 @@ class FileImage:
     image : str or None
         Which image of the file; None where `path` holds no other.
     name : str
-        What tells it from the other images of the file that it was found in; empty where there are none.
+        What tells it from the other images of the file that it was found in; empty where there are
+        none.
     """
 
     path: Path
@@ -74,14 +76,17 @@ def local_path(given: str | Path) -> Path:
     if (address := ADDRESS.match(str(given))) and not path.exists():
         rest = str(given)[address.end() :]
         raise FileError(
-            f"{address[1]}://{rest} is an address, and only files and folders of this machine are read and written; "
+            f"{address[1]}://{rest} is an address, and only files and folders of this machine are "
+            "read and written; "
             "download it first, or name the folder where it is mounted."
         )
     return path
 
 
 def unique_names(names: Iterable[str]) -> tuple[str, ...]:
-    """A name for each image: its own, else its number from 0; the second of a name has "#2" added."""
+    """A name for each image: its own, else its number from 0; the second of a
+    name has "#2" added.
+    """
     found: list[str] = []
     for number, given in enumerate(names):
         plain = " ".join(given.split()) or str(number)
@@ -119,13 +124,20 @@ def chosen(path: Path, names: Sequence[str], image: str | int | None, default: i
     """
     if image is None:
         if len(names) > 1:
-            warnings.warn(told(path, names, default, "image="), SeveralImagesWarning, stacklevel=_callers_level())
+            warnings.warn(
+                told(path, names, default, "image="),
+                SeveralImagesWarning,
+                stacklevel=_callers_level(),
+            )
         return default
     if isinstance(image, str) and image in names:
         return names.index(image)
     number = int(image) if isinstance(image, int) or (image.isascii() and image.isdigit()) else -1
     if not 0 <= number < len(names):
-        raise FileError(f"{path} has no image {_quoted(str(image))}; name one of those that it has: {_listed(names)}.")
+        raise FileError(
+            f"{path} has no image {_quoted(str(image))}; name one of those that it has: "
+            f"{_listed(names)}."
+        )
     return number
 
 
@@ -138,7 +150,8 @@ def _callers_level() -> int:
 
 
 def told(path: Path, names: Sequence[str], taken: int, how: str) -> str:
-    """One sentence: which image of a file is taken, and how to take another; empty if there is but one.
+    """One sentence: which image of a file is taken, and how to take another; empty if there is but
+    one.
 
     Parameters
     ----------
@@ -155,7 +168,8 @@ def told(path: Path, names: Sequence[str], taken: int, how: str) -> str:
         return ""
     others = [name for number, name in enumerate(names) if number != taken]
     return (
-        f"{path} holds {len(names)} images, of which {_quoted(names[taken])} is taken; one of the others is taken by "
+        f"{path} holds {len(names)} images, of which {_quoted(names[taken])} is taken; one of the "
+        "others is taken by "
         f"{how}NAME: {_listed(others)}."
     )
 

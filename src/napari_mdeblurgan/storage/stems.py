@@ -21,7 +21,9 @@ def image_file(one: FileImage) -> Path:
 
 
 def image_stem(one: FileImage) -> str:
-    """A name for a file of the image alone: "plate-A-1-0" of plate.ome.zarr/A/1/0, "run-left" of the image "left" of run.tif."""
+    """A name for a file of the image alone: "plate-A-1-0" of plate.ome.zarr/A/1/0, "run-left" of
+    the image "left" of run.tif.
+    """
     file = image_file(one)
     inner = one.path.absolute().relative_to(file.absolute()).parts
     name = "-".join((file_stem(file), *inner))

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
 HIGHEST_COMPRESSION = 1500  # deflate's is 1032, LZW's 1370
-BOUNDED_COMPRESSIONS = frozenset({"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS"})  # others have no such limit
+BOUNDED_COMPRESSIONS = frozenset(
+    {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS"}
+)  # others have no such limit
 SPARE_PIECES = 1000  # that a damaged file may lack and is still opened
 SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
 JPEGS = (6, 7)  # numbers of compressions, of which the decoder makes RGB
@@ -29,8 +31,11 @@ CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
 
 
 @contextmanager
-def opened_tiff(path: Path, image: str | int | None = None) -> Iterator[tuple[TiffFile, int, TiffPageSeries]]:
-    """The file, and the number and the content of a series of it, once its colours and its size are known to be fine.
+def opened_tiff(
+    path: Path, image: str | int | None = None
+) -> Iterator[tuple[TiffFile, int, TiffPageSeries]]:
+    """The file, and the number and the content of a series of it, once its colours and its size are
+    known to be fine.
 
     Parameters
     ----------
@@ -42,8 +47,8 @@ def opened_tiff(path: Path, image: str | int | None = None) -> Iterator[tuple[Ti
     Raises
     ------
     FileError
-        If the file is no TIFF, cut short (known when the block ends), or in a colour space that is not read; if planes of it are
-        in other files that are not there.
+        If the file is no TIFF, cut short (known when the block ends), or in a colour space that is
+        not read; if planes of it are in other files that are not there.
     """
     with _opened_file(path) as tif:
         names, largest = tiff_images(path, tif)
@@ -57,7 +62,8 @@ def opened_tiff(path: Path, image: str | int | None = None) -> Iterator[tuple[Ti
 
 
 def list_images(path: Path) -> ImageList:
-    """The images in a TIFF file, of which the largest is the default, and the file that they begin in; mostly it is this.
+    """The images in a TIFF file, of which the largest is the default, and the file that they begin
+    in; mostly it is this.
 
     Raises
     ------
@@ -80,22 +86,36 @@ def _opened_file(path: Path) -> Iterator[TiffFile]:
                 yield tif
         except tifffile.TiffFileError as error:
             detail = " ".join(str(error).split())[:120]
-            raise FileError(f"{path} is not a TIFF file, or a damaged one ({detail}); save it again.") from error
+            raise FileError(
+                f"{path} is not a TIFF file, or a damaged one ({detail}); save it again."
+            ) from error
     if any(CUT_SHORT.search(complaint) for complaint in complaints):
-        raise FileError(f"{path} is damaged or cut short: some of its images are missing; copy it again.")
+        raise FileError(
+            f"{path} is damaged or cut short: some of its images are missing; copy it again."
+        )
 
 
 def _check_colours(path: Path, series: TiffPageSeries) -> None:
     from tifffile import PHOTOMETRIC
 
-    known = {PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE, PHOTOMETRIC.YCBCR}
+    known = {
+        PHOTOMETRIC.MINISWHITE,
+        PHOTOMETRIC.MINISBLACK,
+        PHOTOMETRIC.RGB,
+        PHOTOMETRIC.PALETTE,
+        PHOTOMETRIC.YCBCR,
+    }
     photometric = series.keyframe.photometric
-    as_it_is = photometric == PHOTOMETRIC.YCBCR and series.keyframe.compression not in JPEGS  # others are not converted
+    as_it_is = (
+        photometric == PHOTOMETRIC.YCBCR and series.keyframe.compression not in JPEGS
+    )  # others are not converted
     if photometric not in known or as_it_is:
         name = getattr(photometric, "name", str(photometric))
         raise FileError(f"{path} has colours of the kind {name}; save it as RGB or grey.")
     if np.dtype(series.dtype).kind not in "buif":
-        raise FileError(f"{path} has pixels of type {series.dtype}; save it with integers or real numbers.")
+        raise FileError(
+            f"{path} has pixels of type {series.dtype}; save it with integers or real numbers."
+        )
 
 
 def _check_planes(path: Path, series: TiffPageSeries) -> None:
@@ -104,13 +124,15 @@ def _check_planes(path: Path, series: TiffPageSeries) -> None:
         claimed, there = series.size // max(series.keyframe.size, 1), len(series)
         if claimed != there:
             raise FileError(
-                f"{path} is damaged or cut short: {there:,} of its {claimed:,} planes are there; copy it again."
+                f"{path} is damaged or cut short: {there:,} of its {claimed:,} planes are there; "
+                "copy it again."
             )
     if series.kind.lower() == "ome":
         missing = sum(page is None for page in series)
         if missing:
             raise FileError(
-                f"{path} lacks {missing} of its {len(series)} planes; put the files that belong to it beside it, or save what "
+                f"{path} lacks {missing} of its {len(series)} planes; put the files that belong "
+                "to it beside it, or save what "
                 "is there as an image of its own."
             )
 
@@ -121,18 +143,25 @@ def _size(series: TiffPageSeries) -> str:
 
 def _check_claim(path: Path, series: TiffPageSeries) -> None:
     file_bytes = path.stat().st_size
-    bounded = getattr(series.keyframe.compression, "name", None) in BOUNDED_COMPRESSIONS and not series.is_multifile
+    bounded = (
+        getattr(series.keyframe.compression, "name", None) in BOUNDED_COMPRESSIONS
+        and not series.is_multifile
+    )
     if bounded and series.nbytes > HIGHEST_COMPRESSION * file_bytes + SPARE_BYTES:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
     if len(set(series.axes)) != len(series.axes):
         raise FileError(
-            f"{path} has {len(series.axes)} axes ({series.axes[:20]}), not each of a kind; save it with fewer."
+            f"{path} has {len(series.axes)} axes ({series.axes[:20]}), not each of a kind; save "
+            "it with fewer."
         )
     page = series.keyframe
     there, claimed = len(page.dataoffsets), math.prod(page.chunked)
     if page.compression != 1 and claimed > 2 * there + SPARE_PIECES:
-        raise FileError(f"{path} is damaged: {there:,} of its {claimed:,} tiles or strips are there; copy it again.")
+        raise FileError(
+            f"{path} is damaged: {there:,} of its {claimed:,} tiles or strips are there; copy it "
+            "again."
+        )
 
 
 def check_compression(path: Path, series: TiffPageSeries) -> None:

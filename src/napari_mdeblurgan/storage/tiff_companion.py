@@ -1,4 +1,6 @@
-"""OME-TIFF sets whose OME-XML is in a file of its own, beside planes that only name it ("BinaryOnly")."""
+"""OME-TIFF sets whose OME-XML is in a file of its own, beside planes that only name it
+("BinaryOnly").
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,20 @@ if TYPE_CHECKING:
     from tifffile import TiffFile
 
 LARGEST_BYTES = 256 * 2**20
-DOCUMENTS, IMAGES = (".ome", ".xml"), (".tif", ".tiff", ".btf", ".tf2", ".tf8")  # endings of files that tell of a set
+DOCUMENTS, IMAGES = (
+    (".ome", ".xml"),
+    (".tif", ".tiff", ".btf", ".tf2", ".tf8"),
+)  # endings of files that tell of a set
 MARK = "BinaryOnly"
 
 
 def companion_xml(path: Path, tif: TiffFile) -> str | None:
-    """The OME-XML of the set that a file belongs to, as if it were this file's own; None where there is no other file.
+    """The OME-XML of the set that a file belongs to, as if it were this file's own; None where
+    there is no other file.
 
-    Only a file beside it is looked for. Other programs name a set by any of its files, so the document is given the
-    identity of this one, by which tifffile knows it among those that it opens.
+    Only a file beside it is looked for. Other programs name a set by any of its files, so the
+    document is given the identity of this one, by which tifffile knows it among those that it
+    opens.
 
     Raises
     ------
@@ -33,19 +40,28 @@ def companion_xml(path: Path, tif: TiffFile) -> str | None:
 
 
 def lacking_companion(path: Path, tif: TiffFile) -> tuple[str, ...]:
-    """What is to be said where the file that tells of a set is named, and is not beside it; nothing otherwise."""
+    """What is to be said where the file that tells of a set is named, and is not beside it; nothing
+    otherwise.
+    """
     name, identity = _named(path, tif)
     if name is None or _document(path, name, identity) is not None:
         return ()
-    told_by = f"{for_terminal(name)[:80]}, which is not beside it" if name else "another file, which it does not name"
+    told_by = (
+        f"{for_terminal(name)[:80]}, which is not beside it"
+        if name
+        else "another file, which it does not name"
+    )
     return (
-        f"{path} is only a part of an image that is described in {told_by}: it is taken by itself, without the sizes, names and "
+        f"{path} is only a part of an image that is described in {told_by}: it is taken by "
+        "itself, without the sizes, names and "
         "other planes that are told there.",
     )
 
 
 def _named(path: Path, tif: TiffFile) -> tuple[str | None, str | None]:
-    """The file that an image says tells of its set, and the identity of the image; None where it tells of itself."""
+    """The file that an image says tells of its set, and the identity of the image; None where it
+    tells of itself.
+    """
     own = tif.pages.first.description if tif.is_ome else ""
     root = checked_xml(path, own) if MARK in own else None
     mark = None if root is None else root.find(f"{{*}}{MARK}")

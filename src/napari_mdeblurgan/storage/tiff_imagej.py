@@ -1,4 +1,6 @@
-"""ImageJ's dialect of TIFF: sizes, times, colours and greys as ImageJ itself reads and writes them."""
+"""ImageJ's dialect of TIFF: sizes, times, colours and greys as ImageJ itself
+reads and writes them.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,19 @@ SMALLEST_UM = 1e-5  # a hundredth of a nanometre: finer than any microscope
 SCREEN_DPI = 72.0  # what programs write that know no density
 LARGEST_DENSITY = 2**32 - 1  # what the numerator of a tag can hold
 DTYPES = frozenset({"uint8", "int16", "uint16", "float32"})
-SIGNED_OFFSET = 32_768  # ImageJ holds signed numbers of 16 bits as unsigned ones that are so much larger
+SIGNED_OFFSET = (
+    32_768  # ImageJ holds signed numbers of 16 bits as unsigned ones that are so much larger
+)
 STRAIGHT_LINE = 0  # number of the calibration c0 + c1 · v
 NO_CALIBRATION = (20,)
 GREY_UNITS = ("", "Gray Value")
 CORNER = {"X": 0.5, "Y": 0.5, "Z": 0.0}  # from what ImageJ calls the place of a pixel to its centre
-UNTOLD = (0.0, -0.5, -1.0, -1.5)  # pixels: where a result of an image begins whose origin is not known
+UNTOLD = (
+    0.0,
+    -0.5,
+    -1.0,
+    -1.5,
+)  # pixels: where a result of an image begins whose origin is not known
 COMPOSITE_COLOURS = (
     (255, 0, 0),
     (0, 255, 0),
@@ -85,9 +94,11 @@ def _geometry(metadata: dict[str, Any], page: TiffPage) -> Geometry:
 
 
 def _step(metadata: dict[str, Any], page: TiffPage, axis: str, unit: str) -> Step:
-    """Of X or Y: pixels for one of the description's unit, whatever the tags say, but for what cannot be meant so.
+    """Of X or Y: pixels for one of the description's unit, whatever the tags say, but for what
+    cannot be meant so.
 
-    Programs other than ImageJ, Micro-Manager among them, give the density for the unit that the tags name.
+    Programs other than ImageJ, Micro-Manager among them, give the density for the unit that the
+    tags name.
     """
     density, of_tags = density_of(page, axis), page.tags.valueof("ResolutionUnit")
     named = str(metadata.get(f"{axis.lower()}unit", "")) or unit
@@ -104,19 +115,25 @@ def _step(metadata: dict[str, Any], page: TiffPage, axis: str, unit: str) -> Ste
 
 
 def _names(metadata: dict[str, Any], series: TiffPageSeries) -> tuple[str, ...]:
-    """Labels of slices as names of channels, where they repeat with every plane (channels run fastest in ImageJ)."""
+    """Labels of slices as names of channels, where they repeat with every plane (channels run
+    fastest in ImageJ).
+    """
     labels = metadata.get("Labels")
     if "C" not in series.axes or not isinstance(labels, list):
         return ()
     channels = series.shape[series.axes.index("C")]
     names = [str(label) for label in labels[:channels]]
     planes = int(metadata.get("images", 0) or 0)
-    whole = len(labels) == planes and all(str(label) == names[i % channels] for i, label in enumerate(labels))
+    whole = len(labels) == planes and all(
+        str(label) == names[i % channels] for i, label in enumerate(labels)
+    )
     return tuple(names) if whole and all(names) else ()
 
 
 def _display(metadata: dict[str, Any], series: TiffPageSeries) -> tuple[ChannelDisplay, ...]:
-    """Lookup tables and limits of the channels; where there are none and it is coloured, ImageJ's own colours."""
+    """Lookup tables and limits of the channels; where there are none and it is coloured, ImageJ's
+    own colours.
+    """
     if "S" in series.axes:
         return ()
     channels = series.shape[series.axes.index("C")] if "C" in series.axes else 1
@@ -127,32 +144,53 @@ def _display(metadata: dict[str, Any], series: TiffPageSeries) -> tuple[ChannelD
         limits = [ranges[2 * i : 2 * i + 2] for i in range(channels)]
     elif channels == 1:
         limits = [(metadata.get("min"), metadata.get("max"))]
-    offset = SIGNED_OFFSET if series.dtype == np.int16 or is_signed(metadata, np.dtype(series.dtype)) else 0
+    offset = (
+        SIGNED_OFFSET
+        if series.dtype == np.int16 or is_signed(metadata, np.dtype(series.dtype))
+        else 0
+    )
     bounds = [_moved(limits_of(each), -offset) for each in limits]
     if len(tables) != channels:
         tables = [page_table(series.keyframe)] if channels == 1 else []
     if not tables and channels > 1 and metadata.get("mode") in ("composite", "color"):
-        colours = [COMPOSITE_COLOURS[i] if i < len(COMPOSITE_COLOURS) else (255, 255, 255) for i in range(channels)]
-        return tuple(ChannelDisplay(colour, None, each) for colour, each in zip(colours, bounds, strict=True))
+        colours = [
+            COMPOSITE_COLOURS[i] if i < len(COMPOSITE_COLOURS) else (255, 255, 255)
+            for i in range(channels)
+        ]
+        return tuple(
+            ChannelDisplay(colour, None, each) for colour, each in zip(colours, bounds, strict=True)
+        )
     if not any(each is not None for each in tables) and not any(bounds):
         return ()
     return tuple(map(ChannelDisplay.of, tables or [None] * channels, bounds))
 
 
 def page_table(page: TiffPage) -> np.ndarray | None:
-    """The lookup table in a page's tags, (3, 256) uint8: a colour map, or the inverse greys of white-is-zero; else None."""
+    """The lookup table in a page's tags, (3, 256) uint8: a colour map, or the inverse greys of
+    white-is-zero; else None.
+    """
     from tifffile import PHOTOMETRIC
 
-    if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and page.colormap.shape == (3, 256):
-        return (np.asarray(page.colormap) >> (8 if page.colormap.max() > 255 else 0)).astype(np.uint8)
-    inverted = page.photometric == PHOTOMETRIC.MINISWHITE and "PhotometricInterpretation" in page.tags
+    if (
+        page.photometric == PHOTOMETRIC.PALETTE
+        and page.colormap is not None
+        and page.colormap.shape == (3, 256)
+    ):
+        return (np.asarray(page.colormap) >> (8 if page.colormap.max() > 255 else 0)).astype(
+            np.uint8
+        )
+    inverted = (
+        page.photometric == PHOTOMETRIC.MINISWHITE and "PhotometricInterpretation" in page.tags
+    )
     if inverted and page.bitspersample > 1:  # of bits, tifffile says so by itself
         return np.tile(np.arange(255, -1, -1, dtype=np.uint8), (3, 1))
     return None
 
 
 def _greys(metadata: dict[str, Any], dtype: np.dtype) -> GreyCalibration | None:
-    """What greys stand for; None where they stand for themselves, as signed numbers do once they are such."""
+    """What greys stand for; None where they stand for themselves, as signed numbers do once they
+    are such.
+    """
     function, unit = metadata.get("cf"), str(metadata.get("vunit", ""))
     if not isinstance(function, int) or isinstance(function, bool) or function in NO_CALIBRATION:
         return None
@@ -192,7 +230,10 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
     if geometry.scale:
         unit = geometry.unit or "pixel"
         metadata["unit"] = {"µm": "micron", "Å": "angstrom", "in": "inch"}.get(unit, unit)
-        options |= {"resolution": tuple(1 / geometry.scale[axis] for axis in "XY"), "resolutionunit": "NONE"}
+        options |= {
+            "resolution": tuple(1 / geometry.scale[axis] for axis in "XY"),
+            "resolutionunit": "NONE",
+        }
     if "Z" in geometry.scale:
         metadata["spacing"] = geometry.scale["Z"]
     first = {axis: begin / geometry.scale[axis] for axis, begin in geometry.origin.items()}
@@ -202,7 +243,9 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
         metadata["finterval"] = abs(float(image.time_step_s))
     if "C" in axes:
         metadata["mode"] = "composite"
-        planes = math.prod(image.data.shape[image.axes.index(axis)] for axis in "TZ" if axis in axes)
+        planes = math.prod(
+            image.data.shape[image.axes.index(axis)] for axis in "TZ" if axis in axes
+        )
         if image.channel_names:
             metadata["Labels"] = list(image.channel_names) * planes
     if greys := image.grey_calibration:
@@ -214,7 +257,9 @@ def imagej_options(image: Micrograph, axes: str) -> dict[str, Any]:
 def _told(first: dict[str, float]) -> list[str]:
     """The axes whose origin is known, by where the first pixel lies, in pixels."""
     plane = [first[axis] for axis in "XY" if axis in first]
-    untold = any(all(math.isclose(pixels, each, abs_tol=1e-6) for pixels in plane) for each in UNTOLD)
+    untold = any(
+        all(math.isclose(pixels, each, abs_tol=1e-6) for pixels in plane) for each in UNTOLD
+    )
     return [axis for axis, pixels in first.items() if (pixels != 0 if axis == "Z" else not untold)]
 
 
@@ -234,6 +279,9 @@ def _shown(image: Micrograph, metadata: dict[str, Any]) -> dict[str, Any]:
     if not image.display or image.display[0].grey:
         return {}
     if image.data.dtype == np.uint8 and "C" not in image.axes:
-        return {"photometric": "palette", "colormap": image.display[0].table.astype(np.uint16) * 257}
+        return {
+            "photometric": "palette",
+            "colormap": image.display[0].table.astype(np.uint16) * 257,
+        }
     metadata["LUTs"] = [image.display[0].table]
     return {}

@@ -1,4 +1,6 @@
-"""Which images a TIFF file holds: its series, without what is only a copy, a mask or a label of another."""
+"""Which images a TIFF file holds: its series, without what is only a copy, a mask or a label of
+another.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,16 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
-SLIDE = "Baseline"  # as tifffile calls the image of a whole-slide scan, beside its label, overview and map
+# as tifffile calls the image of a whole-slide scan, beside its label, overview and map
+SLIDE = "Baseline"
 
 
 def tiff_images(path: Path, tif: TiffFile) -> tuple[dict[int, str], int]:
-    """The images of a file: the name of each by the number of its series, and the number of the series of the largest.
+    """The images of a file: the name of each by the number of its series, and the number of the
+    series of the largest.
 
-    Of a set of files that tell of each other, those count that begin in this file, if any do. Of equally large images the first
-    is the largest.
+    Of a set of files that tell of each other, those count that begin in this file, if any do. Of
+    equally large images the first is the largest.
 
     Raises
     ------
@@ -30,21 +34,31 @@ def tiff_images(path: Path, tif: TiffFile) -> tuple[dict[int, str], int]:
     found = {number: series for number, series in enumerate(tif.series) if series.size}
     if not found:
         raise FileError(f"{path} is a TIFF file without an image; save it again.")
-    found = _only(found, lambda series: series.keyframe.parent.filehandle.path == tif.filehandle.path)
+    found = _only(
+        found, lambda series: series.keyframe.parent.filehandle.path == tif.filehandle.path
+    )
     found = _only(found, lambda series: not int(series.keyframe.subfiletype) & (REDUCED | MASK))
     found = _only(found, lambda series: series.name == SLIDE)
-    names = dict(zip(found, unique_names(series.name or "" for series in found.values()), strict=True))
+    names = dict(
+        zip(found, unique_names(series.name or "" for series in found.values()), strict=True)
+    )
     return names, max(found, key=lambda number: found[number].size)
 
 
 def begins_in(path: Path, tif: TiffFile) -> Path:
-    """The file that an image begins in of which this one holds further planes; itself, where an image begins here."""
+    """The file that an image begins in of which this one holds further planes; itself, where an
+    image begins here.
+    """
 
     own = tif.filehandle.path
     beginnings = [next(_files_of(series), own) for series in tif.series]
     if own in beginnings:  # which needs no look at further pages
         return path
-    holding = (first for first, series in zip(beginnings, tif.series, strict=True) if own in _files_of(series))
+    holding = (
+        first
+        for first, series in zip(beginnings, tif.series, strict=True)
+        if own in _files_of(series)
+    )
     return Path(next(holding, path))
 
 
@@ -52,6 +66,8 @@ def _files_of(series: TiffPageSeries) -> Iterator[str]:
     return (str(page.parent.filehandle.path) for page in series if page is not None)
 
 
-def _only(found: dict[int, TiffPageSeries], wanted: Callable[[TiffPageSeries], bool]) -> dict[int, TiffPageSeries]:
+def _only(
+    found: dict[int, TiffPageSeries], wanted: Callable[[TiffPageSeries], bool]
+) -> dict[int, TiffPageSeries]:
     """Those of which something is true; all, where it is true of none."""
     return {number: series for number, series in found.items() if wanted(series)} or found

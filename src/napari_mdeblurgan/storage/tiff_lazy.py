@@ -27,15 +27,17 @@ __all__ = ["list_images", "open_image"]
 
 
 def open_image(path: Path, image: str | int | None = None) -> Micrograph:
-    """Open the image of that name or number, or else the largest, of a TIFF file without reading its pixels.
+    """Open the image of that name or number, or else the largest, of a TIFF file without reading
+    its pixels.
 
-    Pixels that lie in the file as they would in memory are mapped; others are decoded strip by strip or tile by tile.
+    Pixels that lie in the file as they would in memory are mapped; others are decoded strip by
+    strip or tile by tile.
 
     Raises
     ------
     FileError
-        If the file is no TIFF, cut short, stored in pieces that do not fit into memory, or in a compression or colour
-        space that is not read.
+        If the file is no TIFF, cut short, stored in pieces that do not fit into memory, or in a
+        compression or colour space that is not read.
     """
     with opened_tiff(path, image) as (tif, index, series):
         stored, piece = _stored(path, index, series)
@@ -45,34 +47,52 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         calibration = read_calibration(tif, index, series)
         if is_on_its_side(series):
             calibration = replace(calibration, geometry=calibration.geometry.on_its_side())
-        calibration = replace(calibration, remarks=(*calibration.remarks, *lacking_companion(path, tif)))
+        calibration = replace(
+            calibration, remarks=(*calibration.remarks, *lacking_companion(path, tif))
+        )
         name = title(path, tif, index)
     return labelled(data, axes, calibration, name)
 
 
 def _stored(path: Path, index: int, series: TiffPageSeries) -> tuple[StoredArray, tuple[int, ...]]:
     """The pixels in the file, and the shape of the smallest part that can be read of them."""
-    shape, dtype, stamp, place = series.shape, np.dtype(series.dtype), stamp_of(path), path.absolute()
+    shape, dtype, stamp, place = (
+        series.shape,
+        np.dtype(series.dtype),
+        stamp_of(path),
+        path.absolute(),
+    )
     offset = series.dataoffset if series.transform is None and not series.is_multifile else None
     if offset is not None:
         if offset + series.nbytes > stamp[0]:
-            raise FileError(f"{path} is damaged or cut short: some of its images are missing; copy it again.")
+            raise FileError(
+                f"{path} is damaged or cut short: some of its images are missing; copy it again."
+            )
         dtype = dtype.newbyteorder(series.keyframe.parent.byteorder)
-        piece = tuple(length if axis == "S" else 1 for axis, length in zip(series.axes, shape, strict=True))
-        return StoredArray(path, _mapped, (str(place), offset, shape, dtype.str), shape, dtype, stamp, place), piece
+        piece = tuple(
+            length if axis == "S" else 1 for axis, length in zip(series.axes, shape, strict=True)
+        )
+        return StoredArray(
+            path, _mapped, (str(place), offset, shape, dtype.str), shape, dtype, stamp, place
+        ), piece
     others = _others(series)
     array = _decoder(str(path), index, others)
     check_compression(path, series)
     size = math.prod(array.chunks) * dtype.itemsize
     if size > psutil.virtual_memory().available:
         raise FileError(
-            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit into memory; save it in tiles."
+            f"{path} is stored in pieces of {size / 2**30:,.1f} GiB, each of which does not fit "
+            "into memory; save it in tiles."
         )
-    return StoredArray(path, _decoder, (str(place), index, others), shape, dtype, stamp, place), array.chunks
+    return StoredArray(
+        path, _decoder, (str(place), index, others), shape, dtype, stamp, place
+    ), array.chunks
 
 
 def _others(series: TiffPageSeries) -> tuple[tuple[str, int, int], ...]:
-    """The other files that planes are in, with the stamps of each: where these change, so does what is read."""
+    """The other files that planes are in, with the stamps of each: where these change, so does what
+    is read.
+    """
     if not series.is_multifile:
         return ()
     own = series.parent.filehandle.path if series.parent else ""

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calibration:
-    """Calibration of the series number `index`; nothing is made up where the file is silent or garbled."""
+    """Calibration of the series number `index`; nothing is made up where the file is silent or
+    garbled.
+    """
     kind = series.kind.lower()
     if kind in SCANNERS:
         return SCANNERS[kind](tif, series)
@@ -40,7 +42,9 @@ def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calib
     if kind == "shaped" and tif.shaped_metadata and index < len(tif.shaped_metadata):
         calibration = _from_json(tif.shaped_metadata[index])
         return (
-            calibration if calibration.geometry.scale else replace(calibration, geometry=sizes_in_tags(series.keyframe))
+            calibration
+            if calibration.geometry.scale
+            else replace(calibration, geometry=sizes_in_tags(series.keyframe))
         )
     return Calibration(sizes_in_tags(series.keyframe))
 
@@ -48,7 +52,12 @@ def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calib
 def _with_table(calibration: Calibration, series: TiffPageSeries) -> Calibration:
     """With the lookup table of a single channel that OME-TIFF keeps in the tags."""
     table = page_table(series.keyframe)
-    if table is None or "C" in series.axes or "S" in series.axes or any(each.lut for each in calibration.display):
+    if (
+        table is None
+        or "C" in series.axes
+        or "S" in series.axes
+        or any(each.lut for each in calibration.display)
+    ):
         return calibration
     limits = calibration.display[0].limits if calibration.display else None
     return replace(calibration, display=(ChannelDisplay.of(table, limits),))
@@ -66,7 +75,9 @@ def _from_json(metadata: dict[str, Any]) -> Calibration:
         bare = isinstance(unitless, list) and axis in unitless
         size = sizes.get(axis)
         if is_scale(size):
-            steps[axis] = Step(float(size), None if bare else str(unit), float(begin) if is_scale(begin) else 0.0)
+            steps[axis] = Step(
+                float(size), None if bare else str(unit), float(begin) if is_scale(begin) else 0.0
+            )
     calibration = Calibration(
         telling(Geometry.of(steps)),
         tuple(map(str, names)) if isinstance(names, list) else (),
@@ -89,7 +100,10 @@ def plain_options(image: Micrograph) -> dict[str, Any]:
         if geometry.unitless:
             metadata["unitless"] = sorted(geometry.unitless)
         if geometry.unit and {"X", "Y"} <= geometry.lengths.keys():
-            per_cm = [MICROMETRES["cm"] / (geometry.lengths[axis] * MICROMETRES[geometry.unit]) for axis in "XY"]
+            per_cm = [
+                MICROMETRES["cm"] / (geometry.lengths[axis] * MICROMETRES[geometry.unit])
+                for axis in "XY"
+            ]
             if max(per_cm) < LARGEST_DENSITY:
                 options |= {"resolution": tuple(per_cm), "resolutionunit": "CENTIMETER"}
     if image.time_step_s is not None:

@@ -68,7 +68,9 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
             sign = -1 if isinstance(mirrored, list) and axis in mirrored else 1
             unit = chosen.get(f"PhysicalSize{axis}Unit", "µm")
             own_begin = float(begin) if is_scale(begin) else 0.0
-            steps[axis] = Step(sign * size, unit, own_begin if own else _in_unit(stage.get(axis), unit))
+            steps[axis] = Step(
+                sign * size, unit, own_begin if own else _in_unit(stage.get(axis), unit)
+            )
     channels = chosen.findall("{*}Channel")
     names = tuple(channel.get("Name", "") for channel in channels)
     seconds = seconds_in(chosen.get("TimeIncrementUnit", "s"))
@@ -84,13 +86,24 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
     return with_time(calibration, own.get("time"))
 
 
-def _image(root: ElementTree.Element, index: int, name: str, file_name: str) -> ElementTree.Element | None:
-    """Of the image in that file or of that name, if there is one alone, else of that number; of those with pixels."""
-    images = [image for image in root.findall("{*}Image") if image.find("{*}Pixels/{*}TiffData") is not None]
+def _image(
+    root: ElementTree.Element, index: int, name: str, file_name: str
+) -> ElementTree.Element | None:
+    """Of the image in that file or of that name, if there is one alone, else of that number; of
+    those with pixels.
+    """
+    images = [
+        image
+        for image in root.findall("{*}Image")
+        if image.find("{*}Pixels/{*}TiffData") is not None
+    ]
     there = [
         image
         for image in images
-        if any(each.get("FileName") == file_name for each in image.findall("{*}Pixels/{*}TiffData/{*}UUID"))
+        if any(
+            each.get("FileName") == file_name
+            for each in image.findall("{*}Pixels/{*}TiffData/{*}UUID")
+        )
     ]
     named = [image for image in images if image.get("Name") == name]
     for only in (there, named):
@@ -100,20 +113,31 @@ def _image(root: ElementTree.Element, index: int, name: str, file_name: str) -> 
 
 
 def _stage(pixels: ElementTree.Element) -> dict[str, tuple[float, str]]:
-    """Where the stage was at the first plane, with its unit of length; nothing along axes where it is in another."""
+    """Where the stage was at the first plane, with its unit of length; nothing along axes where it
+    is in another.
+    """
     planes = pixels.findall("{*}Plane")
     if not planes:
         return {}
     first = min(planes, key=lambda plane: [_number(plane.get(f"The{axis}")) for axis in "TCZ"])
     told = {
-        axis: (_number(first.get(f"Position{axis}")), unit_of_length(first.get(f"Position{axis}Unit")))
+        axis: (
+            _number(first.get(f"Position{axis}")),
+            unit_of_length(first.get(f"Position{axis}Unit")),
+        )
         for axis in "XYZ"
     }
-    return {axis: (value, unit) for axis, (value, unit) in told.items() if unit is not None and math.isfinite(value)}
+    return {
+        axis: (value, unit)
+        for axis, (value, unit) in told.items()
+        if unit is not None and math.isfinite(value)
+    }
 
 
 def _in_unit(place: tuple[float, str] | None, unit: str) -> float:
-    """A place in another unit of length; 0 where there is none, or the other is no unit of length."""
+    """A place in another unit of length; 0 where there is none, or the other is
+    no unit of length.
+    """
     wanted = unit_of_length(unit)
     if place is None or wanted is None:
         return 0.0
@@ -156,7 +180,9 @@ def _number(text: str | None) -> float:
 
 
 def ome_options(image: Micrograph) -> dict[str, Any]:
-    """What tifffile is told of an OME-TIFF's metadata; what OME-XML has no place for goes into an annotation of our own."""
+    """What tifffile is told of an OME-TIFF's metadata; what OME-XML has no place for goes into an
+    annotation of our own.
+    """
     geometry = image.geometry
     metadata: dict[str, Any] = {"axes": image.axes}
     for axis, size in geometry.scale.items():

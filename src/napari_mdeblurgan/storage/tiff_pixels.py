@@ -1,4 +1,5 @@
-"""Pixels of a TIFF file as they are meant: palettes, opacity, inverted and signed greys, and the order of axes.
+"""Pixels of a TIFF file as they are meant: palettes, opacity, inverted and signed greys, and the
+order of axes.
 
 All functions take numpy or dask arrays, and give the same.
 """
@@ -16,19 +17,29 @@ from napari_mdeblurgan.storage.tiff_imagej import SIGNED_OFFSET, is_signed
 if TYPE_CHECKING:
     from tifffile import TiffPage, TiffPageSeries
 
-ASSOCIATED, UNASSOCIATED = 1, 2  # values of the tag ExtraSamples: colours are multiplied by opacity, or they are not
-TABLES = ("imagej", "ome")  # dialects in which a palette, or white-is-zero, is but a way to show greys
-UPRIGHT = 1  # values of the tag Orientation, and which of them mirror an image once it stands upright
+ASSOCIATED, UNASSOCIATED = (
+    1,
+    2,
+)  # values of the tag ExtraSamples: colours are multiplied by opacity, or they are not
+TABLES = (
+    "imagej",
+    "ome",
+)  # dialects in which a palette, or white-is-zero, is but a way to show greys
+UPRIGHT = (
+    1  # values of the tag Orientation, and which of them mirror an image once it stands upright
+)
 SIDEWAYS, BOTTOM_UP, RIGHT_TO_LEFT = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 SLAB_PIXELS = 2**22
 
 
 def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
-    """Pixels and axes with YX or YXS last, samples that are no colours as channels, and values as they are meant.
+    """Pixels and axes with YX or YXS last, samples that are no colours as channels, and values as
+    they are meant.
 
-    Palettes become colours, greys that run from white to black are turned round, colours that are multiplied by opacity are
-    divided by it, and numbers that ImageJ holds as unsigned ones become signed ones again. A plain TIFF is turned as its tag
-    Orientation says; OME and ImageJ do not know it.
+    Palettes become colours, greys that run from white to black are turned round, colours that are
+    multiplied by opacity are divided by it, and numbers that ImageJ holds as unsigned ones become
+    signed ones again. A plain TIFF is turned as its tag Orientation says; OME and ImageJ do not
+    know it.
 
     Parameters
     ----------
@@ -51,7 +62,9 @@ def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
     opacity = page.extrasamples[0] if samples in (2, 4) and page.extrasamples else None
     if page.photometric == PHOTOMETRIC.PALETTE and page.colormap is not None and kind not in TABLES:
         return _from_palette(data, axes, page, opacity)
-    inverted = page.photometric == PHOTOMETRIC.MINISWHITE and "PhotometricInterpretation" in page.tags
+    inverted = (
+        page.photometric == PHOTOMETRIC.MINISWHITE and "PhotometricInterpretation" in page.tags
+    )
     by_default = kind == "shaped" and data.dtype == bool  # tifffile says so of bits by itself
     if inverted and kind not in TABLES and not by_default:
         data = _turned_round(data, page, samples, opacity)
@@ -66,13 +79,17 @@ def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
         data = _upright(data, axes, series)
     if "S" in axes and (samples not in (3, 4) or greys):
         letter = "Q" if "C" in axes else "C"
-        data = transposed(data, [*range(data.ndim - 3), data.ndim - 1, data.ndim - 3, data.ndim - 2])
+        data = transposed(
+            data, [*range(data.ndim - 3), data.ndim - 1, data.ndim - 3, data.ndim - 2]
+        )
         axes = f"{axes.removesuffix('YXS')}{letter}YX"
     return data, axes
 
 
 def is_turned(series: TiffPageSeries) -> bool:
-    """Whether the first row that a plain TIFF holds is not the top one, or its first column not the left one."""
+    """Whether the first row that a plain TIFF holds is not the top one, or its first column not the
+    left one.
+    """
     return series.kind.lower() not in TABLES and _orientation(series) != UPRIGHT
 
 
@@ -116,7 +133,9 @@ def _turned_round(data: Any, page: TiffPage, samples: int, opacity: int | None) 
 
 
 def _inverse(data: Any, bits: int) -> Any:
-    """The largest value for the smallest, of as many bits as a pixel has: of signed numbers -1 - v."""
+    """The largest value for the smallest, of as many bits as a pixel has: of
+    signed numbers -1 - v.
+    """
     return data.dtype.type(2**bits - 1) - data if data.dtype.kind == "u" else ~data
 
 
@@ -127,12 +146,16 @@ def _turned_beside_opacity(data: np.ndarray, bits: int) -> np.ndarray:
 def _from_palette(data: Any, axes: str, page: TiffPage, opacity: int | None) -> tuple[Any, str]:
     """The colours that numbers stand for, of 8 bits, with the opacity that lies beside them."""
     assert page.colormap is not None
-    shift = 8 if page.colormap.max() > 255 else 0  # some programs write 8 bits where there are to be 16
+    shift = (
+        8 if page.colormap.max() > 255 else 0
+    )  # some programs write 8 bits where there are to be 16
     colours = (np.asarray(page.colormap) >> shift).astype(np.uint8).T
     if "S" not in axes:
         data, axes = data[..., None], f"{axes}S"
     beside = opacity in (ASSOCIATED, UNASSOCIATED) and data.shape[-1] == 2
-    return _by_pixel(_looked_up, data, colours, page.bitspersample if beside else 0, samples=4 if beside else 3), axes
+    return _by_pixel(
+        _looked_up, data, colours, page.bitspersample if beside else 0, samples=4 if beside else 3
+    ), axes
 
 
 def _looked_up(data: np.ndarray, colours: np.ndarray, bits: int) -> np.ndarray:
@@ -153,14 +176,18 @@ def _divided(data: np.ndarray, bits: int) -> np.ndarray:
     for start in range(0, len(flat), SLAB_PIXELS):
         part = flat[start : start + SLAB_PIXELS].astype(np.float64)
         opacity = part[:, 3:]
-        colours = np.divide(part[:, :3] * whole, opacity, out=np.zeros_like(part[:, :3]), where=opacity > 0)
+        colours = np.divide(
+            part[:, :3] * whole, opacity, out=np.zeros_like(part[:, :3]), where=opacity > 0
+        )
         if data.dtype.kind != "f":
             colours = np.minimum(np.round(colours), whole)
         out[start : start + SLAB_PIXELS, :3] = colours.astype(data.dtype)
     return result
 
 
-def _by_pixel(function: Callable[..., np.ndarray], data: Any, *arguments: Any, samples: int = 0) -> Any:
+def _by_pixel(
+    function: Callable[..., np.ndarray], data: Any, *arguments: Any, samples: int = 0
+) -> Any:
     """A function of all samples of a pixel, of an array or of the blocks of one that is lazy."""
     if isinstance(data, np.ndarray):
         return function(data, *arguments)
@@ -168,4 +195,6 @@ def _by_pixel(function: Callable[..., np.ndarray], data: Any, *arguments: Any, s
     number = samples or data.shape[-1]
     example = function(np.zeros((1,) * (data.ndim - 1) + (data.shape[-1],), data.dtype), *arguments)
     chunks = (*blocks.chunks[:-1], (number,))
-    return blocks.map_blocks(function, *arguments, dtype=example.dtype, chunks=chunks, meta=example[:0])
+    return blocks.map_blocks(
+        function, *arguments, dtype=example.dtype, chunks=chunks, meta=example[:0]
+    )

@@ -1,4 +1,6 @@
-"""What microscopes and slide scanners write into TIFF files beside the pixels: Zeiss LSM, Aperio SVS and Hamamatsu NDPI."""
+"""What microscopes and slide scanners write into TIFF files beside the pixels: Zeiss LSM, Aperio
+SVS and Hamamatsu NDPI.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def from_lsm(tif: TiffFile, _series: TiffPageSeries) -> Calibration:
-    """What the tag of Zeiss says: sizes in metres, colours, names, and the objective by its name."""
+    """What the tag of Zeiss says: sizes in metres, colours, names, and the
+    objective by its name.
+    """
     told: Mapping[str, Any] = tif.lsm_metadata or {}
     sizes = {axis: told.get(f"VoxelSize{axis}") for axis in "XYZ"}
     steps = {axis: Step(size * 1e6, "µm") for axis, size in sizes.items() if is_size(size)}
@@ -35,7 +39,9 @@ def from_lsm(tif: TiffFile, _series: TiffPageSeries) -> Calibration:
 
 
 def _detected_um(scan: Mapping[str, Any]) -> Iterator[float]:
-    """The middle of each spectral band that was detected; files tell it of spectral detectors alone."""
+    """The middle of each spectral band that was detected; files tell it of spectral detectors
+    alone.
+    """
     for track in scan.get("Tracks", ()):
         for channel in track.get("DetectionChannels", ()):
             ends = [channel.get(f"SpiWavelength{end}") for end in ("Start", "Stop")]
@@ -49,7 +55,9 @@ def from_svs(tif: TiffFile, series: TiffPageSeries) -> Calibration:
         name, _, value = entry.partition("=")
         if name.strip() == "MPP":
             size = _number(value)
-            return Calibration(Geometry.of({axis: Step(size, "µm") for axis in "XY"}) if size > 0 else Geometry())
+            return Calibration(
+                Geometry.of({axis: Step(size, "µm") for axis in "XY"}) if size > 0 else Geometry()
+            )
     return from_tags(tif, series)
 
 

@@ -19,8 +19,11 @@ from napari_mdeblurgan.storage.tiff_writing import CLASSIC_LIMIT_BYTES
 FAST = 1
 
 
-def stream_tiff(path: Path, image: Micrograph, *, ome: bool, tell: Callable[[float], None] = untold) -> None:
-    """Write an image, lazy or not, in tiles, compressed by zlib; BigTIFF beyond 4 GB; `tell` is as in `write_image`.
+def stream_tiff(
+    path: Path, image: Micrograph, *, ome: bool, tell: Callable[[float], None] = untold
+) -> None:
+    """Write an image, lazy or not, in tiles, compressed by zlib; BigTIFF beyond 4 GB; `tell` is as
+    in `write_image`.
 
     Raises
     ------

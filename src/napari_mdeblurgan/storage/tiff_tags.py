@@ -13,7 +13,9 @@ NO_UNIT, INCH, CENTIMETRE = 1, 2, 3  # values of the tag ResolutionUnit
 
 
 def sizes_in_tags(page: TiffPage) -> Geometry:
-    """Sizes of pixels, where the density can be that of pixels on the object; without a unit, their proportions."""
+    """Sizes of pixels, where the density can be that of pixels on the object; without a unit, their
+    proportions.
+    """
     unit = page.tags.valueof("ResolutionUnit", INCH)
     densities = {axis: density_of(page, axis) for axis in "XY"}
     if unit not in (INCH, CENTIMETRE):

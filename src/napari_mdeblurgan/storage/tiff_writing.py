@@ -33,17 +33,34 @@ def write_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
         order = [axis for axis in "TZCYXS" if axis in axes]
         data, axes = data.transpose([axes.index(axis) for axis in order]), "".join(order)
     data = np.ascontiguousarray(data.astype(data.dtype.newbyteorder("="), copy=False))
-    options: dict[str, Any] = {"photometric": "rgb" if image.rgb else "minisblack", "software": software_of(image)}
+    options: dict[str, Any] = {
+        "photometric": "rgb" if image.rgb else "minisblack",
+        "software": software_of(image),
+    }
     if image.rgb:
         options["planarconfig"] = "contig"
     if not imagej or axes in ("YX", "YXS"):
-        options |= {"compression": "zlib", "predictor": data.dtype.kind in "ui" and data.dtype.itemsize <= 4}
-    options |= imagej_options(image, axes) if imagej else ome_options(image) if ome else plain_options(image)
+        options |= {
+            "compression": "zlib",
+            "predictor": data.dtype.kind in "ui" and data.dtype.itemsize <= 4,
+        }
+    options |= (
+        imagej_options(image, axes)
+        if imagej
+        else ome_options(image)
+        if ome
+        else plain_options(image)
+    )
     try:
-        with replacing(path) as handle, tifffile.TiffWriter(handle, bigtiff=large, imagej=imagej, ome=ome) as tif:
+        with (
+            replacing(path) as handle,
+            tifffile.TiffWriter(handle, bigtiff=large, imagej=imagej, ome=ome) as tif,
+        ):
             tif.write(data, **options)
     except FileError:
         raise
     except (ValueError, struct.error) as error:
         detail = " ".join(str(error).split())[:120]
-        raise FileError(f"{path} cannot be written ({detail}); choose another type of file.") from error
+        raise FileError(
+            f"{path} cannot be written ({detail}); choose another type of file."
+        ) from error

@@ -1,4 +1,6 @@
-"""What it means that an image cannot be read: its file, what is known of its kind, or this program is at fault."""
+"""What it means that an image cannot be read: its file, what is known of its kind, or this program
+is at fault.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from napari_mdeblurgan.storage.formats import packages
 
 OURS = "napari_mdeblurgan"
 DECODERS = frozenset(
-    "imagecodecs tifffile PIL zarr numcodecs yaozarrs pydantic pydantic_core zlib lzma _lzma struct json xml".split()
+    "imagecodecs tifffile PIL zarr numcodecs yaozarrs pydantic pydantic_core zlib lzma _lzma "
+    "struct json xml".split()
 )
 OF_DATA = (OSError, EOFError, UnicodeError)
 
@@ -21,8 +24,9 @@ log = logging.getLogger(__name__)
 def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError:
     """Say in one sentence that an image cannot be read, and why.
 
-    A file is called damaged only where a decoder says so. What goes wrong in a decoder may be due to the file or to the decoder;
-    what goes wrong in this program is not due to the file, and is logged.
+    A file is called damaged only where a decoder says so. What goes wrong in a decoder may be due
+    to the file or to the decoder; what goes wrong in this program is not due to the file, and is
+    logged.
 
     Parameters
     ----------
@@ -37,18 +41,24 @@ def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError
     what = f"A part of {path}" if part else str(path)
     raised_in = _package(error.__traceback__)
     decoders = DECODERS.union(packages())
-    broken = isinstance(error, SyntaxError) and raised_in == "PIL"  # as Pillow calls what is no whole PNG
+    broken = (
+        isinstance(error, SyntaxError) and raised_in == "PIL"
+    )  # as Pillow calls what is no whole PNG
     if broken or isinstance(error, OF_DATA) or _root(type(error).__module__) in decoders:
-        return FileError(f"{what} cannot be read, it may be damaged or cut short ({detail}); copy it again.")
+        return FileError(
+            f"{what} cannot be read, it may be damaged or cut short ({detail}); copy it again."
+        )
     if raised_in in decoders:
         return FileError(
-            f"{what} cannot be read: either it is damaged, or {raised_in} does not know its kind ({detail}); open it in another "
+            f"{what} cannot be read: either it is damaged, or {raised_in} does not know its kind "
+            f"({detail}); open it in another "
             "program, and save it again as TIFF."
         )
     log.error("reading %s failed", path, exc_info=error)
     kind = type(error).__name__
     return FileError(
-        f"{what} cannot be read because of an error in this program, not in the file ({kind}: {detail}); see the log, and "
+        f"{what} cannot be read because of an error in this program, not in the file ({kind}: "
+        f"{detail}); see the log, and "
         "report it."
     )
 

@@ -14,7 +14,8 @@ from napari_mdeblurgan.folders import no_file
 
 
 class FileStore(LocalStore):
-    """A folder to be read, in which a pipe, a device or the like in the place of a file is refused rather than waited for.
+    """A folder to be read, in which a pipe, a device or the like in the place of a file is refused
+    rather than waited for.
 
     Parameters
     ----------
@@ -31,7 +32,10 @@ class FileStore(LocalStore):
         super().__init__(root, read_only=read_only)
 
     async def get(
-        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
     ) -> Buffer | None:
         """The bytes of a file, or a part of them; None where there is none."""
         self._check(key)
@@ -45,4 +49,6 @@ class FileStore(LocalStore):
     def _check(self, key: str) -> None:
         place = Path(self.root) / key
         if kind := no_file(place):
-            raise FileError(f"{place} is {kind} where a file of the image has to be; copy the image again.")
+            raise FileError(
+                f"{place} is {kind} where a file of the image has to be; copy the image again."
+            )

@@ -1,4 +1,6 @@
-"""Adam (Kingma and Ba 2015) as torch computes it, without the compiler that torch's optimizers import."""
+"""Adam (Kingma and Ba 2015) as torch computes it, without the compiler that torch's optimizers
+import.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ from torch.optim.optimizer import Optimizer
 class Adam(Optimizer):
     """Steps and state of `torch.optim.Adam`, to the last bit.
 
-    Around methods of `Optimizer` torch puts what keeps its compiler out of them, and imports it for that: a second and
-    1,000 modules for a training that compiles nothing. Here are these methods as they are written.
+    Around methods of `Optimizer` torch puts what keeps its compiler out of them, and imports it for
+    that: a second and 1,000 modules for a training that compiles nothing. Here are these methods as
+    they are written.
 
     Parameters
     ----------

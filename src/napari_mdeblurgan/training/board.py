@@ -7,7 +7,10 @@ from typing import Any
 
 from napari_mdeblurgan.training.metrics import SHARE, Row
 
-MISSING = "no TensorBoard files are written: tensorboardX is not installed (pip install 'napari-mdeblurgan[training]')"
+MISSING = (
+    "no TensorBoard files are written: tensorboardX is not installed (pip install "
+    "'napari-mdeblurgan[training]')"
+)
 
 
 def open_board(folder: Path, step: int) -> Any | None:
@@ -25,5 +28,7 @@ def show(board: Any, row: Row) -> None:
     for name, value in row.items():
         if name not in ("step", "epoch"):
             group = "validation" if name.startswith(("validation_", "bicubic_")) else "training"
-            group, name = ("shares", name.removeprefix(SHARE)) if name.startswith(SHARE) else (group, name)
+            group, name = (
+                ("shares", name.removeprefix(SHARE)) if name.startswith(SHARE) else (group, name)
+            )
             board.add_scalar(f"{group}/{name}", value, step)

@@ -15,17 +15,26 @@ from napari_mdeblurgan.training.validation import Validation
 
 
 def card_for_run(
-    config: TrainingConfig, images: Path, data: Data, training: Training, validation: Validation | None
+    config: TrainingConfig,
+    images: Path,
+    data: Data,
+    training: Training,
+    validation: Validation | None,
 ) -> ModelCard:
-    """What is known of the model: on what it was trained and how, and how it scores on held-out images."""
+    """What is known of the model: on what it was trained and how, and how it scores on held-out
+    images.
+    """
     network = training.averaged
     kind = "colour" if network.channels == 3 else "grey"
-    folder = "".join(letter if letter.isprintable() else "?" for letter in real_path(images).name)[:200]
+    folder = "".join(letter if letter.isprintable() else "?" for letter in real_path(images).name)[
+        :200
+    ]
     files = len({image.path for image in data.training})
     mixture = config.degradation
     return ModelCard(
         name=config.model.name,
-        description=config.model.description or f"Trained on {folder} ({kind} images); ×{network.scale}",
+        description=config.model.description
+        or f"Trained on {folder} ({kind} images); ×{network.scale}",
         architecture=network.architecture,
         scale=network.scale,
         channels=network.channels,
@@ -44,9 +53,14 @@ def described(mixture: Mixture) -> str:
     parts = (
         (mixture.gaussian, f"Gaussian blur (σ {low:g} to {high:g} px)"),
         (mixture.gaussian_noisy, "Gaussian blur with noise"),
-        (mixture.physical, f"objective and camera (defocus radius up to {mixture.defocus_radius[1]:g} px)"),
+        (
+            mixture.physical,
+            f"objective and camera (defocus radius up to {mixture.defocus_radius[1]:g} px)",
+        ),
     )
-    return "degraded by " + ", ".join(f"{share / whole:.0%} {what}" for share, what in parts if share)
+    return "degraded by " + ", ".join(
+        f"{share / whole:.0%} {what}" for share, what in parts if share
+    )
 
 
 def scores(data: Data, steps: int, validation: Validation | None) -> dict[str, Any]:
@@ -57,7 +71,11 @@ def scores(data: Data, steps: int, validation: Validation | None) -> dict[str, A
             "validation_images": len(data.judged),
             "validation_psnr_db": round(validation.psnr_db, 2),
             "validation_ssim": round(validation.ssim, 4),
-            "validation_psnr_gain_over_bicubic_db": round(validation.psnr_db - validation.bicubic_psnr_db, 2),
-            "validation_ssim_gain_over_bicubic": round(validation.ssim - validation.bicubic_ssim, 4),
+            "validation_psnr_gain_over_bicubic_db": round(
+                validation.psnr_db - validation.bicubic_psnr_db, 2
+            ),
+            "validation_ssim_gain_over_bicubic": round(
+                validation.ssim - validation.bicubic_ssim, 4
+            ),
         }
     return found

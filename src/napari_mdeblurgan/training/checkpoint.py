@@ -1,4 +1,6 @@
-"""Checkpoints: tensors and plain values in one safetensors file that is either whole or not there."""
+"""Checkpoints: tensors and plain values in one safetensors file that is either
+whole or not there.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], values: dict[str, An
         If the file cannot be written.
     """
     content = safetensors.torch.save(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {KEY: json.dumps(values)}
+        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+        {KEY: json.dumps(values)},
     )
     with replacing(path) as file:
         file.write(content)
@@ -65,7 +68,9 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if previous(path).exists()
             else ""
         )
-        raise FileError(f"{path} cannot be read ({' '.join(str(error).split())[:120]}){mend}.") from None
+        raise FileError(
+            f"{path} cannot be read ({' '.join(str(error).split())[:120]}){mend}."
+        ) from None
 
 
 def previous(path: Path) -> Path:
@@ -74,7 +79,9 @@ def previous(path: Path) -> Path:
 
 
 def latest(path: Path) -> Path | None:
-    """The checkpoint to go on from: the last, or the one before where writing the last was cut off; None where there is none."""
+    """The checkpoint to go on from: the last, or the one before where writing the last was cut off;
+    None where there is none.
+    """
     return next((each for each in (path, previous(path)) if each.exists()), None)
 
 

@@ -1,4 +1,6 @@
-"""What a training is asked to do: read from TOML, checked field by field, written back as it was resolved."""
+"""What a training is asked to do: read from TOML, checked field by field, written back as it was
+resolved.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         if self.name.casefold() in RESERVED_NAMES:
-            raise ConfigError(f"name is {self.name!r}, which a file of the run has already; choose another")
+            raise ConfigError(
+                f"name is {self.name!r}, which a file of the run has already; choose another"
+            )
         hints = get_type_hints(ModelCard, include_extras=True)
         for field in ("name", "description", "licence"):
             try:
@@ -58,7 +62,9 @@ class ModelConfig:
 class NetworkConfig:
     """The network that is trained."""
 
-    name: Annotated[str, AfterValidator(known_network), "m-deblurgan, or unet-sr to compare with"] = "m-deblurgan"
+    name: Annotated[
+        str, AfterValidator(known_network), "m-deblurgan, or unet-sr to compare with"
+    ] = "m-deblurgan"
     kind: Annotated[Kind, "images it takes: rgb, grey, or auto: what the folder holds"] = "auto"
     scale: Annotated[Literal[2, 4], "how many times the pixel density grows: 2 or 4"] = 2
     width: Annotated[Annotated[int, Field(ge=1, le=512)], "feature maps at full size"] = 16
@@ -68,10 +74,13 @@ class NetworkConfig:
     ] = "affine"
     slope: Annotated[Annotated[float, Field(ge=0, le=1)], "of the activations below zero"] = 0.1
     discriminator_width: Annotated[
-        Annotated[int, Field(ge=1, le=512)], "first feature maps of the discriminator, where the loss needs one"
+        Annotated[int, Field(ge=1, le=512)],
+        "first feature maps of the discriminator, where the loss needs one",
     ] = 24
     start: Annotated[
-        str, "model to start from, whose shape is taken over: a name or a .safetensors file; empty: untrained"
+        str,
+        "model to start from, whose shape is taken over: a name or a .safetensors file; empty: "
+        "untrained",
     ] = ""
 
 
@@ -80,11 +89,14 @@ class DataConfig:
     """Patches and how the images are split."""
 
     patch: Annotated[
-        Annotated[int, Field(ge=24, multiple_of=8)], "edge of a blurred patch in pixels, a multiple of 8"
+        Annotated[int, Field(ge=24, multiple_of=8)],
+        "edge of a blurred patch in pixels, a multiple of 8",
     ] = 64
     batch: Annotated[Annotated[int, Field(ge=1)], "patches in a step, over all devices"] = 8
     validation: Annotated[Share, "share of the images that is held out to validate on"] = 0.1
-    validation_folder: Annotated[str, "validate on the images of this folder instead; empty: hold some out"] = ""
+    validation_folder: Annotated[
+        str, "validate on the images of this folder instead; empty: hold some out"
+    ] = ""
     weights: Annotated[
         dict[str, Annotated[float, Field(ge=0)]],
         "how often sources are drawn, for example { nuclei = 3.0 }; 1 for those not named",
@@ -99,9 +111,9 @@ class DataConfig:
 class ScheduleConfig:
     """How long and how fast to learn."""
 
-    name: Annotated[Literal["paper", "cosine"], "paper: constant, then linear. cosine: warm-up, then a cosine"] = (
-        "paper"
-    )
+    name: Annotated[
+        Literal["paper", "cosine"], "paper: constant, then linear. cosine: warm-up, then a cosine"
+    ] = "paper"
     learning_rate: Annotated[Positive, "at its highest; some 3e-3 for muon"] = 1e-4
     constant_epochs: Annotated[Count, "epochs at that rate"] = 150
     falling_epochs: Annotated[Count, "epochs over which it falls"] = 50
@@ -109,24 +121,34 @@ class ScheduleConfig:
     steps_per_epoch: Annotated[
         Count, "0: as many as the training images hold batches of whole patches, at most the next"
     ] = 0
-    most_steps_per_epoch: Annotated[Annotated[int, Field(ge=1)], "limit where the length of an epoch is not given"] = (
-        1000
-    )
+    most_steps_per_epoch: Annotated[
+        Annotated[int, Field(ge=1)], "limit where the length of an epoch is not given"
+    ] = 1000
     steps: Annotated[Count, "steps in all, the rates stretched to fit; 0: all epochs"] = 0
-    discriminator_after: Annotated[Share, "share of the steps before the discriminator joins, where there is one"] = 0.1
-    warm_up: Annotated[Count, "steps of the cosine's rise; the loss's floor falls over three times as many"] = 200
+    discriminator_after: Annotated[
+        Share, "share of the steps before the discriminator joins, where there is one"
+    ] = 0.1
+    warm_up: Annotated[
+        Count, "steps of the cosine's rise; the loss's floor falls over three times as many"
+    ] = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimizerConfig:
     """How a step is taken."""
 
-    name: Annotated[Literal["adam", "muon"], "of the generator: adam, as in the paper, or muon"] = "adam"
+    name: Annotated[Literal["adam", "muon"], "of the generator: adam, as in the paper, or muon"] = (
+        "adam"
+    )
     momentum: Annotated[Share, "of Muon"] = 0.95
     betas: Annotated[tuple[Share, Share], "of Adam"] = (0.9, 0.99)
-    discriminator_rate: Annotated[Positive, "learning rate of the discriminator, as a share of the generator's"] = 1.0
+    discriminator_rate: Annotated[
+        Positive, "learning rate of the discriminator, as a share of the generator's"
+    ] = 1.0
     clip: Annotated[Positive, "largest norm of the gradient; longer ones are shortened to it"] = 5.0
-    averaging: Annotated[Share, "decay of the moving average of the weights, which is what is kept"] = 0.999
+    averaging: Annotated[
+        Share, "decay of the moving average of the weights, which is what is kept"
+    ] = 0.999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +159,18 @@ class RunConfig:
     device: Annotated[str, "auto, cpu, mps, cuda or cuda:N"] = "auto"
     precision: Annotated[
         Precision,
-        "of the convolutions: float32 (exact), bfloat16, float16 (CUDA), or auto: the fastest that is safe",
+        "of the convolutions: float32 (exact), bfloat16, float16 (CUDA), or auto: the fastest "
+        "that is safe",
     ] = "auto"
     threads: Annotated[Count, "of the CPU; 0: as many as torch takes"] = 0
-    metrics_every: Annotated[Annotated[int, Field(ge=1)], "steps from one row of metrics.csv to the next"] = 20
+    metrics_every: Annotated[
+        Annotated[int, Field(ge=1)], "steps from one row of metrics.csv to the next"
+    ] = 20
     validate_every: Annotated[Count, "steps from one validation to the next; 0: an epoch"] = 0
     checkpoint_seconds: Annotated[Positive, "from one checkpoint to the next"] = 60.0
-    checkpoint_steps: Annotated[Count, "also a checkpoint every so many steps; 0: by time alone"] = 0
+    checkpoint_steps: Annotated[
+        Count, "also a checkpoint every so many steps; 0: by time alone"
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +200,8 @@ class TrainingConfig:
         patch, border = self.data.patch, self.loss.border
         if patch - 2 * border < WINDOW:
             raise ConfigError(
-                f"loss.border = {border} leaves less than {WINDOW} pixels of data.patch = {patch}, too few to compare; "
+                f"loss.border = {border} leaves less than {WINDOW} pixels of data.patch = "
+                f"{patch}, too few to compare; "
                 "take a smaller border or larger patches."
             )
 
@@ -204,11 +232,15 @@ def parse_config(
         Naming the first unknown or unfit field, and how to mend it.
     """
     base = base or TrainingConfig()
-    sections = {field.name: getattr(base, field.name) for field in dataclasses.fields(TrainingConfig)}
+    sections = {
+        field.name: getattr(base, field.name) for field in dataclasses.fields(TrainingConfig)
+    }
     for section, fields in values.items():
         _known(section, sections, name, "section")
         if not isinstance(fields, Mapping):
-            raise ConfigError(f"{name}: {section} is a section; write [{section}] and its fields below.")
+            raise ConfigError(
+                f"{name}: {section} is a section; write [{section}] and its fields below."
+            )
         fields = dict(fields)
         present = sections[section]
         if section == "loss" and "preset" in fields:
@@ -225,7 +257,11 @@ def parse_config(
             where = ".".join(str(part) for part in (section, *first["loc"]))
             reason = first["msg"].removeprefix("Value error, ")
             reason = reason[:1].lower() + reason[1:]
-            default = f"; the default is {_plain(getattr(kind(), str(first['loc'][0])))!r}" if first["loc"] else ""
+            default = (
+                f"; the default is {_plain(getattr(kind(), str(first['loc'][0])))!r}"
+                if first["loc"]
+                else ""
+            )
             given = "" if isinstance(first["input"], dict) else f" is {first['input']!r}"
             raise ConfigError(f"{name}: {where}{given}: {reason.rstrip('.')}{default}.") from None
     return TrainingConfig(**sections)
@@ -262,7 +298,9 @@ def read_config(path: Path, base: TrainingConfig | None = None) -> TrainingConfi
             f"There is no file {path}; `mdeblurgan train --print-config` prints one to start from."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}); check that it is a text file.") from None
+        raise ConfigError(
+            f"{path} cannot be read ({error}); check that it is a text file."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no valid TOML: {error}; mend that line.") from None
     return parse_config(values, path.name, base)
@@ -282,7 +320,9 @@ def config_toml(config: TrainingConfig) -> str:
 
 
 def comments(kind: type) -> dict[str, str]:
-    """What each field of a section means, in one line: from its annotation, or else from the class's numpydoc."""
+    """What each field of a section means, in one line: from its annotation, or else from the
+    class's numpydoc.
+    """
     found: dict[str, str] = {}
     names: list[str] = []
     for line in (inspect.getdoc(kind) or "").partition("Attributes\n")[2].splitlines():
@@ -293,7 +333,9 @@ def comments(kind: type) -> dict[str, str]:
             found |= {name: f"{found.get(name, '')} {line.strip()}".strip() for name in names}
         else:
             names = []
-    first = {name: text[0].lower() + text[1:].split(". ")[0].rstrip(".") for name, text in found.items()}
+    first = {
+        name: text[0].lower() + text[1:].split(". ")[0].rstrip(".") for name, text in found.items()
+    }
     for name, hint in get_type_hints(kind, include_extras=True).items():
         for said in getattr(hint, "__metadata__", ()):
             if isinstance(said, str):
@@ -316,7 +358,9 @@ def _plain(value: Any) -> Any:
 
 
 def differences(old: TrainingConfig, new: TrainingConfig) -> Iterator[tuple[str, Any, Any]]:
-    """Fields in which two differ, as (section.field, old, new); those that do not change what is learned are left out."""
+    """Fields in which two differ, as (section.field, old, new); those that do not change what is
+    learned are left out.
+    """
     for part in dataclasses.fields(TrainingConfig):
         first, second = getattr(old, part.name), getattr(new, part.name)
         for field in dataclasses.fields(first):

@@ -1,4 +1,6 @@
-"""Where a large image shows something: small squares spread over it are looked at, and nothing else."""
+"""Where a large image shows something: small squares spread over it are looked at, and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def probes(lengths: Sequence[int]) -> Iterator[tuple[slice, slice]]:
 def rich_place(
     contrasts: np.ndarray, lengths: Sequence[int], edge: int, random: np.random.Generator
 ) -> tuple[int, int]:
-    """First row and column of a square: where the image shows much with the probability of its contrast, sometimes anywhere.
+    """First row and column of a square: where the image shows much with the probability of its
+    contrast, sometimes anywhere.
 
     Parameters
     ----------
@@ -58,7 +61,9 @@ def rich_place(
 
 
 def contrast_map(image: Sharp) -> np.ndarray:
-    """Standard deviations of up to 12 × 12 small squares spread evenly over an image: float32, (rows, columns)."""
+    """Standard deviations of up to 12 × 12 small squares spread evenly over an image: float32,
+    (rows, columns).
+    """
     lengths = image.shape[1:]
     found = [image[:, y, x].std() for y, x in probes(lengths)]
     return np.array(found, np.float32).reshape(grid(lengths))

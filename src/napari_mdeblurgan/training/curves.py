@@ -1,4 +1,6 @@
-"""Pictures of how a training goes: the loss, the shares of its terms, and the validation, step by step."""
+"""Pictures of how a training goes: the loss, the shares of its terms, and the validation, step by
+step.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def write_curves(path: Path, rows: Sequence[Row], plain: str = "bicubic") -> Non
     names = list(dict.fromkeys(name for row in rows for name in row))
     shares = [name for name in names if name.startswith(SHARE)]
     terms = [
-        name for name in names if name not in (*FIRST, *shares) and not name.startswith(("validation_", "bicubic_"))
+        name
+        for name in names
+        if name not in (*FIRST, *shares) and not name.startswith(("validation_", "bicubic_"))
     ]
     figure = Figure(figsize=(10, 9), layout="constrained")
     (loss, share), (psnr, ssim) = figure.subplots(2, 2)

@@ -35,12 +35,13 @@ HALVED = 0.2
 
 
 class Patches(NamedTuple):
-    """One batch: blurred low-resolution images, sharp low-resolution images, sharp high-resolution images.
+    """One batch: blurred low-resolution images, sharp low-resolution images, sharp high-resolution
+    images.
 
-    float32, contiguous, (batch, channels, y, x), in [0, 1]. `softness`, float32 (batch,), is the standard
-    deviation, in pixels of `sharp`, of the Gaussian blur that a restored image is to have before it is compared;
-    None stands for 0. `known`, float32 (batch, 1, y, x) of `sharp`, is 1 where that is the truth and 0 where it says
-    nothing; None stands for 1 everywhere.
+    float32, contiguous, (batch, channels, y, x), in [0, 1]. `softness`, float32 (batch,), is the
+    standard deviation, in pixels of `sharp`, of the Gaussian blur that a restored image is to have
+    before it is compared; None stands for 0. `known`, float32 (batch, 1, y, x) of `sharp`, is 1
+    where that is the truth and 0 where it says nothing; None stands for 1 everywhere.
     """
 
     blurred: Tensor
@@ -51,7 +52,9 @@ class Patches(NamedTuple):
 
     def to(self, device: torch.device) -> Patches:
         """The same on a device."""
-        softness, known = (None if each is None else each.to(device, non_blocking=True) for each in self[3:])
+        softness, known = (
+            None if each is None else each.to(device, non_blocking=True) for each in self[3:]
+        )
         blurred, sharp_low, sharp = (each.to(device, non_blocking=True) for each in self[:3])
         return Patches(blurred, sharp_low, sharp, softness, known)
 
@@ -60,8 +63,9 @@ class Patches(NamedTuple):
 class PatchSampler:
     """Draws batches without end; iterate `batches`.
 
-    A patch depends on the seed, the number of its batch and its place in the batch, and on nothing else: not on what was drawn
-    before, on what is held in memory, or on how many processes share the work.
+    A patch depends on the seed, the number of its batch and its place in the batch, and on nothing
+    else: not on what was drawn before, on what is held in memory, or on how many processes share
+    the work.
 
     Attributes
     ----------
@@ -78,8 +82,8 @@ class PatchSampler:
     seed : int
         Start of the random sequence.
     shard : (int, int)
-        Number of this process and how many there are: it draws its part of every batch. The parts, in the order of the processes,
-        make up the batch that one process would draw.
+        Number of this process and how many there are: it draws its part of every batch. The parts,
+        in the order of the processes, make up the batch that one process would draw.
 
     Raises
     ------
@@ -99,11 +103,14 @@ class PatchSampler:
 
     def __post_init__(self) -> None:
         if not any(source.images and source.weight > 0 for source in self.sources):
-            raise ImageError("There are no images to draw patches from; name a folder of sharp images.")
+            raise ImageError(
+                "There are no images to draw patches from; name a folder of sharp images."
+            )
         rank, world = self.shard
         if not 0 <= rank < world or self.batch % world:
             raise TrainingError(
-                f"A batch of {self.batch} cannot be shared evenly by {world} processes; choose a multiple of {world}."
+                f"A batch of {self.batch} cannot be shared evenly by {world} processes; choose a "
+                f"multiple of {world}."
             )
 
     def batches(self, start: int = 0) -> Batches:
@@ -115,7 +122,9 @@ class PatchSampler:
         rank, world = self.shard
         share = self.batch // world
         patches = [self._patch(number, place) for place in range(rank * share, (rank + 1) * share)]
-        blurred, sharp_low, sharp = map(torch.cat, zip(*(patch[:3] for patch in patches), strict=True))
+        blurred, sharp_low, sharp = map(
+            torch.cat, zip(*(patch[:3] for patch in patches), strict=True)
+        )
         softness = [patch.softness for patch in patches if patch.softness is not None]
         return Patches(blurred, sharp_low, sharp, torch.cat(softness) if softness else None)
 
@@ -134,7 +143,8 @@ class PatchSampler:
         )
 
     def _crop(self, random: np.random.Generator, edge: int) -> np.ndarray:
-        """A square of one image: the richest of several draws, flipped, turned and recoloured at random.
+        """A square of one image: the richest of several draws, flipped, turned and recoloured at
+        random.
 
         One that shows nothing at all is drawn again, twice at most.
         """
@@ -149,7 +159,8 @@ class PatchSampler:
         return np.ascontiguousarray(_recoloured(crop, random), dtype=np.float32)
 
     def _rich(self, random: np.random.Generator, edge: int) -> np.ndarray:
-        """The square with the highest contrast of one, two or four of an image; of a large image, one from where its map says.
+        """The square with the highest contrast of one, two or four of an image; of a large image,
+        one from where its map says.
 
         Some are averaged 2 × 2 from a larger one.
         """
@@ -162,7 +173,10 @@ class PatchSampler:
             y, x = rich_place(image.contrasts(), image.shape[1:], read, random)
         else:
             places = [_place(image, read, random) for _ in range(int(random.choice((1, 2, 4))))]
-            y, x = max(places, key=lambda at: image[:, at[0] : at[0] + read : 4, at[1] : at[1] + read : 4].std())
+            y, x = max(
+                places,
+                key=lambda at: image[:, at[0] : at[0] + read : 4, at[1] : at[1] + read : 4].std(),
+            )
         crop = _square(image, y, x, read)
         return _halved(crop) if halved else crop
 
@@ -192,7 +206,9 @@ class Batches(Iterator[Patches]):
 
 
 def _place(image: Sharp, edge: int, random: np.random.Generator) -> tuple[int, int]:
-    """First row and column of a square anywhere in an image; 0 along an axis that is too short for it."""
+    """First row and column of a square anywhere in an image; 0 along an axis that is too short for
+    it.
+    """
     y, x = (int(random.integers(max(0, length - edge) + 1)) for length in image.shape[1:])
     return y, x
 
@@ -202,7 +218,9 @@ def _square(image: Sharp, y: int, x: int, edge: int) -> np.ndarray:
     crop = image[:, y : y + edge, x : x + edge]
     short = [edge - length for length in crop.shape[1:]]
     if any(short):
-        crop = np.pad(crop, [(0, 0), *((gap // 2, gap - gap // 2) for gap in short)], mode="symmetric")
+        crop = np.pad(
+            crop, [(0, 0), *((gap // 2, gap - gap // 2) for gap in short)], mode="symmetric"
+        )
     return crop
 
 
@@ -213,7 +231,9 @@ def _halved(crop: np.ndarray) -> np.ndarray:
 
 
 def _recoloured(crop: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Channels shuffled, contrast lowered, sometimes inverted: so that no brightness or colour is taken for granted."""
+    """Channels shuffled, contrast lowered, sometimes inverted: so that no brightness or colour is
+    taken for granted.
+    """
     if len(crop) == 3 and random.random() < 0.5:
         crop = crop[random.permutation(3)]
     if random.random() < 0.1:

@@ -1,7 +1,7 @@
 """Training on several devices or hosts: one process for each, started by torchrun.
 
-Every process draws its share of each batch and keeps a copy of the network; gradients are averaged, so that all copies stay
-equal. Only the first process writes.
+Every process draws its share of each batch and keeps a copy of the network; gradients are averaged,
+so that all copies stay equal. Only the first process writes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ ALONE = Place()
 
 
 def place_from_environment() -> Place:
-    """What torchrun says in RANK, WORLD_SIZE and LOCAL_RANK; alone where it did not start this process.
+    """What torchrun says in RANK, WORLD_SIZE and LOCAL_RANK; alone where it did not start this
+    process.
 
     Raises
     ------
@@ -59,10 +60,13 @@ def place_from_environment() -> Place:
         rank, world, local_rank = (int(os.environ[name]) for name in names)
     except (KeyError, ValueError):
         raise ConfigError(
-            f"{', '.join(names)} must all be set, to whole numbers, where one is; start the processes with torchrun."
+            f"{', '.join(names)} must all be set, to whole numbers, where one is; start the "
+            "processes with torchrun."
         ) from None
     if not 0 <= rank < world:
-        raise ConfigError(f"RANK is {rank} and WORLD_SIZE {world}; start the processes with torchrun.")
+        raise ConfigError(
+            f"RANK is {rank} and WORLD_SIZE {world}; start the processes with torchrun."
+        )
     return Place(rank, world, local_rank)
 
 
@@ -82,11 +86,15 @@ def joined(place: Place, device: str) -> Iterator[None]:
 
 
 def synchronised(module: nn.Module, place: Place, device: str) -> nn.Module:
-    """The module with its gradients averaged over all processes; its `forward` must be what is called."""
+    """The module with its gradients averaged over all processes; its `forward` must be what is
+    called.
+    """
     if place.world == 1:
         return module
     devices = [torch.device(device)] if device.startswith("cuda") else None
-    return nn.parallel.DistributedDataParallel(module, device_ids=devices, find_unused_parameters=True)
+    return nn.parallel.DistributedDataParallel(
+        module, device_ids=devices, find_unused_parameters=True
+    )
 
 
 def averaged(values: Tensor, place: Place) -> Tensor:

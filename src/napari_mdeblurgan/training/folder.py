@@ -1,4 +1,6 @@
-"""A folder of sharp micrographs: what is in it, what cannot be used and why, what is trained on and what is held out."""
+"""A folder of sharp micrographs: what is in it, what cannot be used and why, what is trained on and
+what is held out.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,8 @@ class SharpFolder:
     training : tuple of Source
         What patches are drawn from.
     validation : tuple of SharpImage
-        Images of files that `training` has nothing of. ``image[:, :, :]`` reads one, (channels, y, x).
+        Images of files that `training` has nothing of. ``image[:, :, :]`` reads one, (channels, y,
+        x).
     skipped : tuple of (Path, str)
         Image files that are not used, each with one sentence that says why.
     """
@@ -76,7 +79,10 @@ def read_sharp(path: Path) -> np.ndarray:
     micrograph = read_image(path)
     image = micrograph.data[..., :3] if micrograph.rgb else micrograph.data
     if micrograph.axes not in ("YX", "YXS"):
-        raise ImageError(f"{path} is neither one grey nor one colour image ({micrograph.axes}); take a plane of it.")
+        raise ImageError(
+            f"{path} is neither one grey nor one colour image ({micrograph.axes}); take a plane "
+            "of it."
+        )
     if image.dtype == np.uint8:
         return image.astype(np.float32) / 255
     image = image.astype(np.float32)
@@ -94,14 +100,17 @@ def open_folder(
     smallest: int = SMALLEST,
     memory_bytes: int = MEMORY_BYTES,
 ) -> SharpFolder:
-    """Find the sharp images of a folder and split them by file into those to train on and those to judge by.
+    """Find the sharp images of a folder and split them by file into those to train on and those to
+    judge by.
 
-    TIFF, PNG, JPEG and OME-Zarr of any size, in nested folders, too. Every plane of a stack is an image, and every channel of a
-    fluorescence image is a grey one. For a grey model the colours of a colour image serve as grey images, less often than true
-    grey ones where there are both; for a colour model grey images are left out. Files that cannot be used are skipped and logged.
+    TIFF, PNG, JPEG and OME-Zarr of any size, in nested folders, too. Every plane of a stack is an
+    image, and every channel of a fluorescence image is a grey one. For a grey model the colours of
+    a colour image serve as grey images, less often than true grey ones where there are both; for a
+    colour model grey images are left out. Files that cannot be used are skipped and logged.
 
-    Images of one kind make a source: those whose file names begin with the same word before a hyphen, or, where there is no
-    hyphen, those of one folder. All sources have the same weight unless `weights` says otherwise.
+    Images of one kind make a source: those whose file names begin with the same word before a
+    hyphen, or, where there is no hyphen, those of one folder. All sources have the same weight
+    unless `weights` says otherwise.
 
     Parameters
     ----------
@@ -110,8 +119,8 @@ def open_folder(
     channels : {1, 3}
         Of the model: 1 for grey, 3 for colour.
     validation : float
-        Share of the files that is held out, in [0, 1). One at least if there are two or more files, unless it is 0. The names of
-        the files decide which: the same folder is always split alike.
+        Share of the files that is held out, in [0, 1). One at least if there are two or more files,
+        unless it is 0. The names of the files decide which: the same folder is always split alike.
     seed : int
         Another seed holds out others.
     weights : mapping of str to float, optional
@@ -129,33 +138,45 @@ def open_folder(
         If no image in it can be trained on.
     """
     if channels not in (1, 3) or not 0 <= validation < 1:
-        raise ValueError(f"channels must be 1 or 3 and validation in [0, 1), got {channels} and {validation}")
+        raise ValueError(
+            f"channels must be 1 or 3 and validation in [0, 1), got {channels} and {validation}"
+        )
     paths = image_files(folder)
     if not paths:
-        raise FileError(f"{folder} has no image in it; put TIFF, PNG, JPEG or OME-Zarr files there.")
+        raise FileError(
+            f"{folder} has no image in it; put TIFF, PNG, JPEG or OME-Zarr files there."
+        )
     store = ImageStore(memory_bytes)
     usable: dict[Path, list[SharpImage]] = {}
     skipped: list[tuple[Path, str]] = []
     for path in paths:
         for name, one in folder_images(folder, path):
             try:
-                usable[path] = usable.get(path, []) + sharp_images(one, name, channels, smallest, store)
+                usable[path] = usable.get(path, []) + sharp_images(
+                    one, name, channels, smallest, store
+                )
             except MdeblurganError as error:
                 skipped.append((one.path, str(error)))
                 log.info("Skipped: %s", error)
     if not usable:
         others = f", nor can {len(skipped) - 1} more" if len(skipped) > 1 else ""
-        raise ImageError(f"No image in {folder} can be trained on: {skipped[0][1].rstrip('.')}{others}.")
+        raise ImageError(
+            f"No image in {folder} can be trained on: {skipped[0][1].rstrip('.')}{others}."
+        )
     held_out = _held_out(folder, list(usable), validation, seed)
     return SharpFolder(
-        _sources({path: images for path, images in usable.items() if path not in held_out}, weights or {}),
+        _sources(
+            {path: images for path, images in usable.items() if path not in held_out}, weights or {}
+        ),
         tuple(image for path, images in usable.items() if path in held_out for image in images),
         tuple(skipped),
     )
 
 
 def _held_out(folder: Path, paths: Sequence[Path], share: float, seed: int) -> set[Path]:
-    """The files whose names, hashed, come first: another file more or less moves hardly any of them."""
+    """The files whose names, hashed, come first: another file more or less moves hardly any of
+    them.
+    """
     if share == 0 or len(paths) < 2:
         return set()
     count = min(len(paths) - 1, max(1, round(share * len(paths))))
@@ -166,19 +187,27 @@ def _held_out(folder: Path, paths: Sequence[Path], share: float, seed: int) -> s
     return set(sorted(paths, key=rank)[:count])
 
 
-def _sources(usable: Mapping[Path, Sequence[SharpImage]], weights: Mapping[str, float]) -> tuple[Source, ...]:
+def _sources(
+    usable: Mapping[Path, Sequence[SharpImage]], weights: Mapping[str, float]
+) -> tuple[Source, ...]:
     """Images grouped by kind; colours that serve as grey images make sources of their own."""
     grouped: dict[tuple[str, bool], list[SharpImage]] = {}
     for path, images in usable.items():
         grouped.setdefault((kind_of(path), images[0].colour is not None), []).extend(images)
     mixed = len({colour for _, colour in grouped}) == 2
     return tuple(
-        Source(name, tuple(images), weights.get(name, 1.0) * (COLOURS_AS_GREY if colour and mixed else 1.0))
+        Source(
+            name,
+            tuple(images),
+            weights.get(name, 1.0) * (COLOURS_AS_GREY if colour and mixed else 1.0),
+        )
         for (name, colour), images in grouped.items()
     )
 
 
 def kind_of(path: Path) -> str:
-    """What an image shows, by its name: the word before the first hyphen, or the name of its folder if there is none."""
+    """What an image shows, by its name: the word before the first hyphen, or the name of its folder
+    if there is none.
+    """
     word, hyphen, _ = path.name.partition("-")
     return word if hyphen and word else path.parent.name

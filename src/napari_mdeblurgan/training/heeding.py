@@ -1,4 +1,6 @@
-"""A step of training that can be stopped on its way back, too: on its way forth, every layer looks up by itself."""
+"""A step of training that can be stopped on its way back, too: on its way forth, every layer looks
+up by itself.
+"""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ Plane = tuple[FileImage, tuple[int, ...]]
 class ImageStore:
     """Planes of image files, shared by all images of a folder; several threads may use it at once.
 
-    Small planes (up to 32 MiB), and those of files that can only be read whole, are held in memory until the budget is spent,
-    in the dtype of the file. Further ones are read anew when they are asked for; of these, the last few are at hand. Large
-    planes are never held.
+    Small planes (up to 32 MiB), and those of files that can only be read whole, are held in memory
+    until the budget is spent, in the dtype of the file. Further ones are read anew when they are
+    asked for; of these, the last few are at hand. Large planes are never held.
 
     A copy in another process begins empty, with a budget of its own.
 
@@ -63,8 +63,11 @@ class ImageStore:
                     self._files.popitem(last=False)
         return image
 
-    def plane(self, one: FileImage, index: tuple[int, ...], opened: Micrograph | None = None) -> Any:
-        """(y, x) or (y, x, colours) in the file's dtype: an ndarray where the plane is small, else a dask array.
+    def plane(
+        self, one: FileImage, index: tuple[int, ...], opened: Micrograph | None = None
+    ) -> Any:
+        """(y, x) or (y, x, colours) in the file's dtype: an ndarray where the plane is small, else
+        a dask array.
 
         Parameters
         ----------
@@ -97,7 +100,10 @@ class ImageStore:
                     self._left -= plane.nbytes
                 else:
                     self._recent[key] = plane
-                    while len(self._recent) > 1 and sum(one.nbytes for one in self._recent.values()) > RECENT_BYTES:
+                    while (
+                        len(self._recent) > 1
+                        and sum(one.nbytes for one in self._recent.values()) > RECENT_BYTES
+                    ):
                         self._recent.popitem(last=False)
         return plane
 

@@ -38,25 +38,28 @@ class Numbered(Protocol):
 def prefetched(batches: Iterable[T], depth: int = DEPTH, workers: int = 1) -> Iterator[T]:
     """The same batches in the same order, some of them made ahead in the background.
 
-    One worker is a thread, which starts at once and shares what is held in memory. That is enough for a network on the processor.
-    Several workers are processes, for a device that is faster than one thread: drawing is many short operations, between which
-    threads would wait for each other, and would hold up the one that feeds the device. A process takes some seconds to
-    start and holds images in memory for itself. Nothing is begun before the first batch is asked for.
+    One worker is a thread, which starts at once and shares what is held in memory. That is enough
+    for a network on the processor. Several workers are processes, for a device that is faster than
+    one thread: drawing is many short operations, between which threads would wait for each other,
+    and would hold up the one that feeds the device. A process takes some seconds to start and holds
+    images in memory for itself. Nothing is begun before the first batch is asked for.
 
     Parameters
     ----------
     batches : iterable
         From `PatchSampler.batches`; with one worker any other, too.
     depth : int
-        Batches that are ready or being made, at least 1, and at least one for each process; each takes memory.
+        Batches that are ready or being made, at least 1, and at least one for each process; each
+        takes memory.
     workers : int
         At least 1.
 
     Yields
     ------
     T
-        What `batches` gives. What it raises is raised here, in its place. When this iterator is closed or dropped, what is being
-        made is finished or given up, and threads and processes end.
+        What `batches` gives. What it raises is raised here, in its place. When this iterator is
+        closed or dropped, what is being made is finished or given up, and threads and processes
+        end.
 
     Raises
     ------
@@ -64,7 +67,9 @@ def prefetched(batches: Iterable[T], depth: int = DEPTH, workers: int = 1) -> It
         If there are no workers, or several for an iterable whose items have no numbers.
     """
     if depth < 1 or workers < 1 or (workers > 1 and not isinstance(batches, Numbered)):
-        raise ValueError(f"{workers} workers cannot make batches {depth} ahead from a {type(batches).__name__}")
+        raise ValueError(
+            f"{workers} workers cannot make batches {depth} ahead from a {type(batches).__name__}"
+        )
     if workers > 1 and isinstance(batches, Numbered):
         drawn: Iterator[Any] = _by_processes(batches, depth, workers)
         return drawn
@@ -107,11 +112,15 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _by_a_thread(items: Iterator[T], depth: int) -> Iterator[T]:
-    yield from _ahead(ThreadPoolExecutor(1, "batches"), itertools.repeat(partial(next, items, _END)), depth)
+    yield from _ahead(
+        ThreadPoolExecutor(1, "batches"), itertools.repeat(partial(next, items, _END)), depth
+    )
 
 
 def _by_processes(batches: Numbered, depth: int, workers: int) -> Iterator[Patches]:
-    fresh = multiprocessing.get_context("spawn")  # a fork would take over locks in the state that threads left them in
+    fresh = multiprocessing.get_context(
+        "spawn"
+    )  # a fork would take over locks in the state that threads left them in
     pool = ProcessPoolExecutor(workers, fresh, _begin, (batches,))
     tasks = (partial(_drawn, number) for number in itertools.count(batches.number))
     for images in _ahead(pool, tasks, max(depth, workers)):
@@ -124,8 +133,12 @@ _batches: list[Numbered] = []  # of a process that draws
 
 
 def _begin(batches: Numbered) -> None:
-    """Make this process ready to draw, and see to it that it ends with its parent, even where that is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
+    """Make this process ready to draw, and see to it that it ends with its parent, even where that
+    is killed.
+    """
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the parent, which ends this process
     torch.set_num_threads(1)
     _batches[:] = [batches]
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -139,5 +152,7 @@ def _end_with_parent() -> None:
 
 
 def _drawn(number: int) -> tuple[np.ndarray | None, ...]:
-    """What is there, as arrays, which are copied to the other process; tensors would have to be kept for it."""
+    """What is there, as arrays, which are copied to the other process; tensors would have to be
+    kept for it.
+    """
     return tuple(None if each is None else each.numpy() for each in _batches[0].draw(number))

@@ -23,16 +23,19 @@ class LossConfig:
     Attributes
     ----------
     pixel : {"log-mse", "mse"}
-        The mean squared error itself, as the paper writes it, or the logarithm of each patch's, see `log_mse`.
+        The mean squared error itself, as the paper writes it, or the logarithm of each patch's, see
+        `log_mse`.
     output, deblurred, encoder_decoder : float
-        Weights of the pixel terms: the output against the sharp image, the deblurring module's two images
-        against its reduced version.
+        Weights of the pixel terms: the output against the sharp image, the deblurring module's two
+        images against its reduced version.
     passed_on : float
         Weight of the image that super-resolution starts from, against the same; 0 leaves it out.
     distances : float
-        Weight of `distance_loss`; 0 for a network whose optimal approximation module estimates none (reading "none").
+        Weight of `distance_loss`; 0 for a network whose optimal approximation module estimates none
+        (reading "none").
     border : int
-        Pixels of the low-resolution image that are left out on every side, where a patch lacks its surroundings.
+        Pixels of the low-resolution image that are left out on every side, where a patch lacks its
+        surroundings.
     ssim_share, perceptual_share, adversarial_share : float
         Share of the whole that each of these terms is kept at, 0 to below 1; 0 leaves the term out.
     perceptual : {"none", "vgg19", "feature-matching"}
@@ -83,22 +86,34 @@ class LossConfig:
                 raise TrainingError(f"{name} must be 0 or more, not {getattr(self, name)}.")
         if not self.output + self.deblurred + self.encoder_decoder > 0:
             raise TrainingError(
-                "One of output, deblurred and encoder_decoder must be above 0, or nothing holds the image to the truth."
+                "One of output, deblurred and encoder_decoder must be above 0, or nothing holds "
+                "the image to the truth."
             )
         for name in ("ssim_share", "perceptual_share", "adversarial_share"):
             if not 0 <= getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}.")
+                raise TrainingError(
+                    f"{name} must be at least 0 and below 1, not {getattr(self, name)}."
+                )
         if not 0 <= self.label_smoothing < 0.5:
-            raise TrainingError(f"label_smoothing must be at least 0 and below 0.5, not {self.label_smoothing}.")
+            raise TrainingError(
+                f"label_smoothing must be at least 0 and below 0.5, not {self.label_smoothing}."
+            )
         if self.perceptual != "none" and not self.perceptual_share:
-            raise TrainingError('perceptual_share must be above 0; to leave the term out, choose perceptual = "none".')
+            raise TrainingError(
+                "perceptual_share must be above 0; to leave the term out, choose perceptual = "
+                '"none".'
+            )
         Weighting(self.targets, self.memory)
 
     @property
     def targets(self) -> dict[str, float]:
         """The terms whose weights are steered, and their shares of the whole."""
         perceptual = 0.0 if self.perceptual == "none" else self.perceptual_share
-        wanted = {"ssim": self.ssim_share, "perceptual": perceptual, "adversarial": self.adversarial_share}
+        wanted = {
+            "ssim": self.ssim_share,
+            "perceptual": perceptual,
+            "adversarial": self.adversarial_share,
+        }
         return {name: share for name, share in wanted.items() if share}
 
     @property
@@ -109,15 +124,20 @@ class LossConfig:
 
 PRESETS = {
     "faithful": LossConfig(),
-    "perceptual": LossConfig(pixel="mse", deblurred=1.0, perceptual="vgg19", adversarial_share=0.02),
+    "perceptual": LossConfig(
+        pixel="mse", deblurred=1.0, perceptual="vgg19", adversarial_share=0.02
+    ),
 }
 PRESET_FIELDS = tuple(  # in which they differ
-    field.name for field in fields(LossConfig) if len({getattr(each, field.name) for each in PRESETS.values()}) > 1
+    field.name
+    for field in fields(LossConfig)
+    if len({getattr(each, field.name) for each in PRESETS.values()}) > 1
 )
 
 
 def preset(name: str) -> LossConfig:
-    """The losses called "faithful" (for measuring: no adversarial, no perceptual term) or "perceptual" (the paper's full loss).
+    """The losses called "faithful" (for measuring: no adversarial, no perceptual term) or
+    "perceptual" (the paper's full loss).
 
     Raises
     ------

@@ -11,7 +11,12 @@ from torch.nn import functional
 from napari_mdeblurgan.degradation import softened
 from napari_mdeblurgan.network import Restoration
 from napari_mdeblurgan.training.loss_config import PRESETS, LossConfig, preset
-from napari_mdeblurgan.training.perceptual import Trunk, feature_matching, perceptual_distance, trunk_for
+from napari_mdeblurgan.training.perceptual import (
+    Trunk,
+    feature_matching,
+    perceptual_distance,
+    trunk_for,
+)
 from napari_mdeblurgan.training.similarity import ssim_loss
 from napari_mdeblurgan.training.weighting import Weighting, shares
 
@@ -45,7 +50,8 @@ class GeneratorLoss:
     config : LossConfig
         Which terms.
     trunk : Trunk, optional
-        Network whose features the perceptual term compares; by default VGG19 from its published file, where `config` asks for it.
+        Network whose features the perceptual term compares; by default VGG19 from its published
+        file, where `config` asks for it.
 
     Attributes
     ----------
@@ -57,13 +63,15 @@ class GeneratorLoss:
     Raises
     ------
     ModelError
-        If VGG19 is asked for and its file is not there, not the published one, or may not be downloaded.
+        If VGG19 is asked for and its file is not there, not the published one, or may not be
+        downloaded.
 
     Notes
     -----
-    The size of a term says how much of the loss is left in it: it is not negative, and 0 if the restoration is perfect. For all
-    but the logarithmic terms it is the value. The logarithm of an error e, whose value can be negative, pulls at the image like
-    the error in units of itself; its size is the mean of e / (e + floor). The distances are estimated beside the image and change
+    The size of a term says how much of the loss is left in it: it is not negative, and 0 if the
+    restoration is perfect. For all but the logarithmic terms it is the value. The logarithm of an
+    error e, whose value can be negative, pulls at the image like the error in units of itself; its
+    size is the mean of e / (e + floor). The distances are estimated beside the image and change
     nothing in it, so they have no share.
     """
 
@@ -74,7 +82,10 @@ class GeneratorLoss:
         self.trunk = trunk
         if config.perceptual == "vgg19" and trunk is None:
             self.trunk = trunk_for(
-                config.vgg19_layer, config.vgg19_file, address=config.vgg19_address, consent=config.vgg19_download
+                config.vgg19_layer,
+                config.vgg19_file,
+                address=config.vgg19_address,
+                consent=config.vgg19_download,
             )
 
     def terms(
@@ -88,7 +99,8 @@ class GeneratorLoss:
         floor: float = NOISE_FLOOR,
         adapt: bool = True,
     ) -> dict[str, Tensor]:
-        """Weighted terms of one batch: "output", "deblurred", "ssim" and so on; training minimises their sum.
+        """Weighted terms of one batch: "output", "deblurred", "ssim" and so on; training minimises
+        their sum.
 
         Parameters
         ----------
@@ -97,18 +109,22 @@ class GeneratorLoss:
         patches : Patches
             The batch.
         fake_logits : Tensor, optional
-            (batch,): the discriminator's judgement of ``restored.output``; needed for the adversarial term.
+            (batch,): the discriminator's judgement of ``restored.output``; needed for the
+            adversarial term.
         fake_features, real_features : list of Tensor, optional
-            Its features of ``restored.output`` and of ``patches.sharp``; needed for feature matching.
+            Its features of ``restored.output`` and of ``patches.sharp``; needed for feature
+            matching.
         floor : float
             Mean squared error below which a patch counts as perfect, for the logarithmic terms.
         adapt : bool
-            Whether the weights follow this batch; not so in validation, which one process may do alone.
+            Whether the weights follow this batch; not so in validation, which one process may do
+            alone.
 
         Returns
         -------
         dict of str to Tensor
-            Scalars. Processes that train together have the same weights, which follow the mean over all of them.
+            Scalars. Processes that train together have the same weights, which follow the mean over
+            all of them.
 
         Raises
         ------
@@ -120,11 +136,19 @@ class GeneratorLoss:
         seen = _as_soft_as_known(restored, patches.softness, scale)
         known_low = None
         if patches.known is not None:
-            known_low = functional.avg_pool2d(patches.known, scale).floor()  # a pixel all of whose area is known
+            known_low = functional.avg_pool2d(
+                patches.known, scale
+            ).floor()  # a pixel all of whose area is known
             seen = _true_where_unknown(seen, patches, patches.known, known_low)
         compared = (
             ("output", config.output, seen.output, patches.sharp, scale * config.border),
-            ("encoder-decoder", config.encoder_decoder, seen.encoder_decoder, patches.sharp_low, config.border),
+            (
+                "encoder-decoder",
+                config.encoder_decoder,
+                seen.encoder_decoder,
+                patches.sharp_low,
+                config.border,
+            ),
             ("deblurred", config.deblurred, seen.deblurred, patches.sharp_low, config.border),
             ("passed on", config.passed_on, seen.approximated, patches.sharp_low, config.border),
         )
@@ -151,7 +175,9 @@ class GeneratorLoss:
         if adapt:
             self.weighting.observe(measured)
         weights = self.weighting.weights()
-        self.shares = shares({name: weights.get(name, 1.0) * size for name, size in measured.items()})
+        self.shares = shares(
+            {name: weights.get(name, 1.0) * size for name, size in measured.items()}
+        )
         terms = fixed | {name: weights[name] * value for name, value in steered.items()}
         if config.distances:
             terms["distances"] = config.distances * distance_loss(
@@ -175,11 +201,16 @@ class GeneratorLoss:
             steered["perceptual"] = perceptual_distance(self.trunk, output, sharp)
         elif self.config.perceptual == "feature-matching":
             if fake_features is None or real_features is None:
-                raise ValueError("feature matching needs the discriminator's features of the output and of the truth")
+                raise ValueError(
+                    "feature matching needs the discriminator's features of the output and of the "
+                    "truth"
+                )
             steered["perceptual"] = feature_matching(fake_features, real_features)
         if "adversarial" in self.weighting.targets:
             if fake_logits is None:
-                raise ValueError("the adversarial term needs the discriminator's logits of the output")
+                raise ValueError(
+                    "the adversarial term needs the discriminator's logits of the output"
+                )
             steered["adversarial"] = adversarial_loss(fake_logits)
         return steered
 
@@ -195,12 +226,19 @@ def _as_soft_as_known(restored: Restoration, softness: Tensor | None, scale: int
     )
 
 
-def _true_where_unknown(restored: Restoration, patches: Patches, known: Tensor, known_low: Tensor) -> Restoration:
-    """All images of a restoration with the truth itself where it says nothing, so that no error is seen and nothing learned."""
+def _true_where_unknown(
+    restored: Restoration, patches: Patches, known: Tensor, known_low: Tensor
+) -> Restoration:
+    """All images of a restoration with the truth itself where it says nothing, so that no error is
+    seen and nothing learned.
+    """
     low = ("encoder_decoder", "deblurred", "approximated")
     return restored._replace(
         output=torch.where(known > 0, restored.output, patches.sharp),
-        **{name: torch.where(known_low > 0, getattr(restored, name), patches.sharp_low) for name in low},
+        **{
+            name: torch.where(known_low > 0, getattr(restored, name), patches.sharp_low)
+            for name in low
+        },
     )
 
 
@@ -211,26 +249,38 @@ def without_border(image: Tensor, border: int) -> Tensor:
 
 def squared_errors(restored: Tensor, truth: Tensor, border: int = 0) -> Tensor:
     """Each image's mean squared error, (batch,), `border` pixels left out on every side."""
-    return (without_border(restored, border) - without_border(truth, border)).square().mean(dim=(1, 2, 3))
+    return (
+        (without_border(restored, border) - without_border(truth, border))
+        .square()
+        .mean(dim=(1, 2, 3))
+    )
 
 
 def mse(restored: Tensor, truth: Tensor, border: int = 0) -> Tensor:
-    """Mean squared error of a batch, as the paper's pixel loss is, `border` pixels left out on every side."""
+    """Mean squared error of a batch, as the paper's pixel loss is, `border` pixels left out on
+    every side.
+    """
     return squared_errors(restored, truth, border).mean()
 
 
 def log_mse(restored: Tensor, truth: Tensor, border: int, floor: float = NOISE_FLOOR) -> Tensor:
-    """Mean over the batch of each patch's log mean squared error, `border` pixels left out on every side.
+    """Mean over the batch of each patch's log mean squared error, `border` pixels left out on every
+    side.
 
-    The logarithm makes a dim patch count as much as a bright one; a gain of 1 dB is worth the same anywhere. Errors far below
-    `floor` count as none. Its final value lies near the rounding error of 8 bits. Training starts with a higher one: else
-    patches with nothing to sharpen, on which every correction is wrong at first, silence the branches that make corrections.
+    The logarithm makes a dim patch count as much as a bright one; a gain of 1 dB is worth the same
+    anywhere. Errors far below `floor` count as none. Its final value lies near the rounding error
+    of 8 bits. Training starts with a higher one: else patches with nothing to sharpen, on which
+    every correction is wrong at first, silence the branches that make corrections.
     """
     return torch.log(squared_errors(restored, truth, border) + floor).mean()
 
 
 def pixel_loss(
-    restored: Restoration, sharp_low: Tensor, sharp: Tensor, border: int = 6, floor: float = NOISE_FLOOR
+    restored: Restoration,
+    sharp_low: Tensor,
+    sharp: Tensor,
+    border: int = 6,
+    floor: float = NOISE_FLOOR,
 ) -> dict[str, Tensor]:
     """Weighted terms of the three supervised images: both sharpened candidates and the output.
 
@@ -248,12 +298,17 @@ def pixel_loss(
 
 
 def distance_loss(
-    restored: Restoration, blurred: Tensor, sharp_low: Tensor, border: int = 6, known: Tensor | None = None
+    restored: Restoration,
+    blurred: Tensor,
+    sharp_low: Tensor,
+    border: int = 6,
+    known: Tensor | None = None,
 ) -> Tensor:
-    """How well the distances of the three candidates to the truth are estimated: Laplace likelihood, relative, 0 if perfect-ish.
+    """How well the distances of the three candidates to the truth are estimated: Laplace
+    likelihood, relative, 0 if perfect-ish.
 
-    Its minimum over a neighbourhood is reached where the estimate is the mean absolute error there. Where `known`,
-    (batch, 1, y, x) of `sharp_low`, is 0, nothing is asked for.
+    Its minimum over a neighbourhood is reached where the estimate is the mean absolute error there.
+    Where `known`, (batch, 1, y, x) of `sharp_low`, is 0, nothing is asked for.
     """
     candidates = (blurred, restored.encoder_decoder, restored.deblurred)
     true = torch.stack([(c.detach() - sharp_low).abs().mean(dim=1) for c in candidates], dim=1)
@@ -263,22 +318,29 @@ def distance_loss(
 
 
 def adversarial_loss(fake_logits: Tensor) -> Tensor:
-    """The generator's: minus the mean log probability that its images are real (non-saturating, in the logit form); above 0."""
+    """The generator's: minus the mean log probability that its images are real (non-saturating, in
+    the logit form); above 0.
+    """
     return functional.softplus(-fake_logits).mean()
 
 
-def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """The discriminator's: cross-entropy of real images judged as real, plus that of made ones judged as made; 2 ln 2 by chance.
+def discriminator_loss(
+    real_logits: Tensor, fake_logits: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """The discriminator's: cross-entropy of real images judged as real, plus that of made ones
+    judged as made; 2 ln 2 by chance.
 
     Parameters
     ----------
     real_logits, fake_logits : Tensor
-        (batch,): its judgements of the truth and of the generator's output. The output must be detached: it is the
-        discriminator that learns from this.
+        (batch,): its judgements of the truth and of the generator's output. The output must be
+        detached: it is the discriminator that learns from this.
     label_smoothing : float
         Real images are asked for a probability of 1 less this.
     """
-    real = functional.binary_cross_entropy_with_logits(real_logits, torch.full_like(real_logits, 1 - label_smoothing))
+    real = functional.binary_cross_entropy_with_logits(
+        real_logits, torch.full_like(real_logits, 1 - label_smoothing)
+    )
     return real + functional.softplus(fake_logits).mean()
 
 

@@ -13,7 +13,15 @@ from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.training.trainer import Record
 from napari_mdeblurgan.training.validation import Validation
 
-FIRST = ("step", "epoch", "loss", "learning_rate", "gradient_norm", "seconds_per_step", "waiting_per_step")
+FIRST = (
+    "step",
+    "epoch",
+    "loss",
+    "learning_rate",
+    "gradient_norm",
+    "seconds_per_step",
+    "waiting_per_step",
+)
 SHARE = "share of "
 
 Row = dict[str, float]
@@ -33,7 +41,8 @@ def row_of(record: Record) -> Row:
 
 
 class Metrics:
-    """Gathers steps into rows, each the mean over the steps since the one before; validations stand in the row of their step.
+    """Gathers steps into rows, each the mean over the steps since the one before; validations stand
+    in the row of their step.
 
     Parameters
     ----------
@@ -65,7 +74,10 @@ class Metrics:
         new = [name for name in row if name not in self._columns]
         if new:
             rows = read_metrics(self.path) if self.path.exists() else []
-            self._columns = [*FIRST, *(name for name in [*self._columns, *new] if name not in FIRST)]
+            self._columns = [
+                *FIRST,
+                *(name for name in [*self._columns, *new] if name not in FIRST),
+            ]
             self._rewrite(rows)
         with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns).writerow(row)

@@ -1,4 +1,6 @@
-"""Muon: momentum whose direction is made orthogonal before it is stepped along (Jordan et al. 2024)."""
+"""Muon: momentum whose direction is made orthogonal before it is stepped along (Jordan et al.
+2024).
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,19 @@ from torch import Tensor, nn
 
 from napari_mdeblurgan.training.adam import Adam
 
-SMALLEST_MATRIX = 8  # inputs and outputs; layers that read or make an image of 1 or 3 channels stay with Adam
+SMALLEST_MATRIX = (
+    8  # inputs and outputs; layers that read or make an image of 1 or 3 channels stay with Adam
+)
 ADAM_LIKE = 0.2  # root mean square of Adam's steps, in learning rates (Liu et al. 2025)
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
-    """About U·Vᵀ of the singular value decomposition U·S·Vᵀ: every direction as strong as the others.
+    """About U·Vᵀ of the singular value decomposition U·S·Vᵀ: every direction as strong as the
+    others.
 
-    Five steps of a Newton-Schulz iteration bring all but vanishing singular values to between 0.7 and 1.2.
+    Five steps of a Newton-Schulz iteration bring all but vanishing singular values to between 0.7
+    and 1.2.
 
     Parameters
     ----------
@@ -39,8 +45,8 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
 class Muon(Adam):
     """Muon for the kernels of convolutions, Adam for all other parameters.
 
-    A kernel (outputs, inputs, y, x) is stepped as a matrix (outputs, inputs · y · x). Its steps are scaled to be as large as
-    Adam's usually are, so that one learning rate serves both.
+    A kernel (outputs, inputs, y, x) is stepped as a matrix (outputs, inputs · y · x). Its steps are
+    scaled to be as large as Adam's usually are, so that one learning rate serves both.
 
     Parameters
     ----------
@@ -67,7 +73,9 @@ class Muon(Adam):
             fits = parameter.ndim == 4 and min(parameter.shape[:2]) >= SMALLEST_MATRIX
             (kernels if fits else others).append(parameter)
         groups = [{"params": kernels, "orthogonal": True}, {"params": others, "orthogonal": False}]
-        super().__init__([group for group in groups if group["params"]], lr, betas, momentum=momentum)
+        super().__init__(
+            [group for group in groups if group["params"]], lr, betas, momentum=momentum
+        )
 
     def _move(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         if not group["orthogonal"]:

@@ -18,7 +18,8 @@ Autocast = Callable[[], AbstractContextManager]
 
 
 class GeneratorObjective(nn.Module):
-    """From patches to the terms of the generator's loss; an output of more pixels than the truth is averaged to those.
+    """From patches to the terms of the generator's loss; an output of more pixels than the truth is
+    averaged to those.
 
     Parameters
     ----------
@@ -31,14 +32,23 @@ class GeneratorObjective(nn.Module):
     def __init__(self, network: Network, discriminator: Discriminator | None) -> None:
         super().__init__()
         self.network = network
-        self._asked = (discriminator,)  # in a tuple, so that its weights are not taken for this module's
+        self._asked = (
+            discriminator,
+        )  # in a tuple, so that its weights are not taken for this module's
 
     def forward(
-        self, patches: Patches, loss: GeneratorLoss, floor: float, adversarial: bool, autocast: Autocast
+        self,
+        patches: Patches,
+        loss: GeneratorLoss,
+        floor: float,
+        adversarial: bool,
+        autocast: Autocast,
     ) -> tuple[dict[str, Tensor], Tensor]:
         """The weighted terms, and the generator's output without its history."""
         with autocast():
-            restored = self.network.explain(patches.blurred.contiguous(memory_format=torch.channels_last))
+            restored = self.network.explain(
+                patches.blurred.contiguous(memory_format=torch.channels_last)
+            )
         restored = restored._replace(output=averaged_to(restored.output, patches.sharp.shape[-1]))
         (discriminator,) = self._asked
         if not adversarial or discriminator is None:
@@ -47,9 +57,18 @@ class GeneratorObjective(nn.Module):
             fake = discriminator.features(restored.output)
             logits = discriminator.judge(fake)
             with torch.no_grad():
-                real = discriminator.features(patches.sharp) if loss.config.perceptual == "feature-matching" else None
+                real = (
+                    discriminator.features(patches.sharp)
+                    if loss.config.perceptual == "feature-matching"
+                    else None
+                )
         terms = loss.terms(
-            restored, patches, fake_logits=logits.float(), fake_features=fake, real_features=real, floor=floor
+            restored,
+            patches,
+            fake_logits=logits.float(),
+            fake_features=fake,
+            real_features=real,
+            floor=floor,
         )
         return terms, restored.output.detach()
 
@@ -65,6 +84,8 @@ class DiscriminatorObjective(nn.Module):
     def forward(self, sharp: Tensor, restored: Tensor, autocast: Autocast) -> Tensor:
         """One pass over both; both (batch, channels, y, x), `restored` without history."""
         with autocast():
-            logits = self.discriminator(torch.cat([sharp, restored]).contiguous(memory_format=torch.channels_last))
+            logits = self.discriminator(
+                torch.cat([sharp, restored]).contiguous(memory_format=torch.channels_last)
+            )
         real, fake = logits.float().split(len(sharp))
         return discriminator_loss(real, fake, self.label_smoothing)

@@ -1,4 +1,6 @@
-"""From what was asked for and what a folder holds to all that a training needs; nothing is written."""
+"""From what was asked for and what a folder holds to all that a training needs;
+nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,20 @@ from napari_mdeblurgan.network import Network, build_generator
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.network.registry import parameters_of
 from napari_mdeblurgan.restoration.device import pick_precision
-from napari_mdeblurgan.training.config import ConfigError, Kind, NetworkConfig, Precision, TrainingConfig
-from napari_mdeblurgan.training.dataset import PatchSampler, SharpFolder, SharpImage, Source, open_folder
+from napari_mdeblurgan.training.config import (
+    ConfigError,
+    Kind,
+    NetworkConfig,
+    Precision,
+    TrainingConfig,
+)
+from napari_mdeblurgan.training.dataset import (
+    PatchSampler,
+    SharpFolder,
+    SharpImage,
+    Source,
+    open_folder,
+)
 from napari_mdeblurgan.training.distributed import Place, device_of
 from napari_mdeblurgan.training.recipe import colour_network_from_grey
 from napari_mdeblurgan.training.schedule import Schedule
@@ -74,7 +88,8 @@ def kind_of_folder(folder: Path) -> Kind:
     colours = {image.colour is not None for image in images_of(open_folder(folder, 1, 0).training)}
     if len(colours) == 2:
         raise ConfigError(
-            f"{folder} holds both colour and grey images; say which kind of model is wanted with --kind rgb or --kind grey."
+            f"{folder} holds both colour and grey images; say which kind of model is wanted with "
+            "--kind rgb or --kind grey."
         )
     return "rgb" if colours == {True} else "grey"
 
@@ -89,7 +104,11 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
     """
     channels, data = CHANNELS[config.network.kind], config.data
     found = open_folder(
-        folder, channels, 0 if data.validation_folder else data.validation, config.run.seed, weights=data.weights
+        folder,
+        channels,
+        0 if data.validation_folder else data.validation,
+        config.run.seed,
+        weights=data.weights,
     )
     judged: tuple[SharpImage, ...] = found.validation
     if data.validation_folder:
@@ -98,7 +117,8 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
         for image in judged:
             if real_path(image.path) in learned:
                 raise ConfigError(
-                    f"{image.path} is among the images to train on and in data.validation_folder; name a folder of others."
+                    f"{image.path} is among the images to train on and in data.validation_folder; "
+                    "name a folder of others."
                 )
     if found.training and not any(source.weight for source in found.training):
         raise ConfigError(f"data.weights are 0 for all sources in {folder}; give one of them more.")
@@ -106,7 +126,8 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
     for name in data.weights:
         if name not in names:
             raise ConfigError(
-                f"data.weights names {name!r}, but the sources in {folder} are {', '.join(sorted(names))}."
+                f"data.weights names {name!r}, but the sources in {folder} are "
+                f"{', '.join(sorted(names))}."
             )
     smallest = smallest_image(config.network.scale, config.degradation.margin)
     return Data(found, tuple(image for image in judged if min(image.shape[1:]) >= smallest))
@@ -126,7 +147,8 @@ def resolved(
     place : Place
         Which of the processes this one is.
     earlier : TrainingConfig, optional
-        What the run was begun with, where it is one to go on with: it settles what the device would.
+        What the run was begun with, where it is one to go on with: it settles what the device
+        would.
 
     Raises
     ------
@@ -160,7 +182,8 @@ def _shape_of(start: str, config: TrainingConfig) -> Any:
     network = load_model(start).network
     if config.network.scale not in (NetworkConfig().scale, network.scale):
         raise ConfigError(
-            f"{start} is a ×{network.scale} model and cannot be the start of a ×{config.network.scale} one; leave "
+            f"{start} is a ×{network.scale} model and cannot be the start of a "
+            f"×{config.network.scale} one; leave "
             f"network.scale (--scale) out, or start from a ×{config.network.scale} model."
         )
     known = asdict(config.network).keys()
@@ -173,19 +196,28 @@ def _shape_of(start: str, config: TrainingConfig) -> Any:
 
 
 def with_lengths(config: TrainingConfig, data: Data) -> TrainingConfig:
-    """The same with the length of an epoch, the steps in all and the interval of validation as numbers."""
+    """The same with the length of an epoch, the steps in all and the interval of validation as
+    numbers.
+    """
     schedule, run = config.schedule, config.run
     epoch = schedule.steps_per_epoch
     if not epoch:
         edge = config.data.patch * config.network.scale
-        patches = sum(max(1, image.shape[1] // edge) * max(1, image.shape[2] // edge) for image in data.training)
+        patches = sum(
+            max(1, image.shape[1] // edge) * max(1, image.shape[2] // edge)
+            for image in data.training
+        )
         epoch = min(schedule.most_steps_per_epoch, max(1, math.ceil(patches / config.data.batch)))
     epochs = schedule.constant_epochs + schedule.falling_epochs
     steps = schedule.steps or epochs * epoch
     if not steps:
-        raise ConfigError("schedule.constant_epochs and falling_epochs are both 0; give one of them, or steps.")
+        raise ConfigError(
+            "schedule.constant_epochs and falling_epochs are both 0; give one of them, or steps."
+        )
     schedule = replace(schedule, steps_per_epoch=epoch, steps=steps)
-    return replace(config, schedule=schedule, run=replace(run, validate_every=run.validate_every or epoch))
+    return replace(
+        config, schedule=schedule, run=replace(run, validate_every=run.validate_every or epoch)
+    )
 
 
 def schedule_for(config: TrainingConfig) -> Schedule:
@@ -193,7 +225,9 @@ def schedule_for(config: TrainingConfig) -> Schedule:
     asked = config.schedule
     epochs = asked.constant_epochs + asked.falling_epochs
     constant = asked.constant_epochs / epochs if epochs else 1.0
-    return Schedule(asked.steps, asked.learning_rate, asked.name, constant, asked.last_rate, asked.warm_up)
+    return Schedule(
+        asked.steps, asked.learning_rate, asked.name, constant, asked.last_rate, asked.warm_up
+    )
 
 
 def method_for(config: TrainingConfig) -> Method:
@@ -212,7 +246,9 @@ def method_for(config: TrainingConfig) -> Method:
 
 
 def network_for(config: TrainingConfig, begun: bool) -> Network:
-    """The network to train: untrained, or the model to start from unless the run was begun before."""
+    """The network to train: untrained, or the model to start from unless the
+    run was begun before.
+    """
     asked = config.network
     channels = CHANNELS[asked.kind]
     if asked.start and not begun:
@@ -258,4 +294,6 @@ def prepare_torch(config: TrainingConfig) -> None:
 def check_images(data: Data, folder: Path) -> None:
     """Raise `ImageError` where nothing is left to train on."""
     if not data.training:
-        raise ImageError(f"No image in {folder} is left to train on; hold out fewer with data.validation.")
+        raise ImageError(
+            f"No image in {folder} is left to train on; hold out fewer with data.validation."
+        )

@@ -1,4 +1,6 @@
-"""The recipe that bundled models are trained by from now on: which micrographs, how often, and where a network starts from."""
+"""The recipe that bundled models are trained by from now on: which micrographs, how often, and
+where a network starts from.
+"""
 
 from __future__ import annotations
 
@@ -54,19 +56,22 @@ GREY_CREDITS = (
     "NEUBIAS training resources (CC BY 4.0)",
     "CellProfiler example images (BSD-3-Clause)",
     "MorphoLibJ plant tissue (CC BY 4.0)",
-    "single channels of Chula-RBC-12 (MIT), deepstomata (MIT), CMU-1 (CC0) and CellProfiler (BSD-3-Clause)",
+    "single channels of Chula-RBC-12 (MIT), deepstomata (MIT), CMU-1 (CC0) and CellProfiler "
+    "(BSD-3-Clause)",
 )
 
 
 def settings_for(kind: str, data: Path) -> dict[str, dict[str, Any]]:
-    """What a training of the bundled model of a kind ("rgb" or "grey") sets, for `parse_config`; how long is up to its user.
+    """What a training of the bundled model of a kind ("rgb" or "grey") sets, for `parse_config`;
+    how long is up to its user.
 
     Parameters
     ----------
     kind : {"rgb", "grey"}
         Of the model.
     data : Path
-        Has the subfolders ``validation/rgb`` and ``validation/grey``; `training_images` says what is trained on.
+        Has the subfolders ``validation/rgb`` and ``validation/grey``; `training_images` says what
+        is trained on.
     """
     return {
         "model": {"name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2", "licence": "BSD-3-Clause"},
@@ -84,12 +89,16 @@ def settings_for(kind: str, data: Path) -> dict[str, dict[str, Any]]:
 
 
 def training_images(kind: str, data: Path) -> Path:
-    """The folder that the bundled model of a kind learns from: colour micrographs, or those and grey ones."""
+    """The folder that the bundled model of a kind learns from: colour micrographs, or those and
+    grey ones.
+    """
     return data / "train" / "rgb" if kind == "rgb" else data / "train"
 
 
 def training_patches(data: Path, channels: int, seed: int = 0) -> PatchSampler:
-    """Patches for a model of `channels`, from a folder with the subfolders ``rgb`` and ``grey``, of which nothing is held out."""
+    """Patches for a model of `channels`, from a folder with the subfolders ``rgb`` and ``grey``, of
+    which nothing is held out.
+    """
     colour = open_folder(data / "rgb", channels, validation=0, weights=RGB_WEIGHTS).training
     if channels == 3:
         return PatchSampler(colour, mixture=MIXTURE, seed=seed)
@@ -99,7 +108,9 @@ def training_patches(data: Path, channels: int, seed: int = 0) -> PatchSampler:
 
 
 def colour_network_from_grey(grey: Generator) -> Generator:
-    """A colour network that does to every channel what `grey` does to the mean of them: a start for training."""
+    """A colour network that does to every channel what `grey` does to the mean of them: a start for
+    training.
+    """
     colour = Generator(3, grey.scale, grey.width, grey.approximation.reading, grey.slope)
     weights = colour.state_dict()
     for name, value in grey.state_dict().items():

@@ -12,7 +12,8 @@ class Diverged(TrainingError):
 
     def __init__(self, step: int, what: str) -> None:
         super().__init__(
-            f"Training diverged: in step {step} the {what} stopped being finite; lower schedule.learning_rate, set "
+            f"Training diverged: in step {step} the {what} stopped being finite; lower "
+            "schedule.learning_rate, set "
             "run.precision to float32, or look for images with broken pixels."
         )
 
@@ -34,7 +35,8 @@ class Method:
     averaging : float
         Decay of the exponential moving average of the weights.
     precision : {"float32", "bfloat16", "float16"}
-        Of the convolutions; images, losses and weights stay in float32. In float16 the loss is scaled.
+        Of the convolutions; images, losses and weights stay in float32. In float16 the loss is
+        scaled.
     discriminator_rate : float
         Learning rate of the discriminator, as a share of the generator's.
     discriminator_after : float
@@ -60,13 +62,15 @@ class Record:
     step : int
         Steps taken so far, this one included.
     terms : dict of str to float
-        Weighted terms of the generator's loss, and "discriminator", that network's own; the mean over all processes.
+        Weighted terms of the generator's loss, and "discriminator", that network's own; the mean
+        over all processes.
     shares : dict of str to float
         Of the generator's loss, see `GeneratorLoss.shares`.
     rate : float
         Learning rate.
     gradient_norm : float
-        Of the generator, before clipping; infinite where float16 overflowed and the step was left out.
+        Of the generator, before clipping; infinite where float16 overflowed and the step was left
+        out.
     seconds : float
         That the step took, waiting for its batch included.
     waited : float

@@ -1,4 +1,6 @@
-"""A training from a folder of images to a model file: a generator of steps that saves itself and goes on where it was."""
+"""A training from a folder of images to a model file: a generator of steps that saves itself and
+goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,12 @@ from napari_mdeblurgan.training.run_folder import (
 )
 from napari_mdeblurgan.training.sitting import Sitting, WorkingClock
 from napari_mdeblurgan.training.trainer import Diverged, Record, Training
-from napari_mdeblurgan.training.validation import Validation, validate, validation_crops, write_samples
+from napari_mdeblurgan.training.validation import (
+    Validation,
+    validate,
+    validation_crops,
+    write_samples,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,8 @@ class Progress:
 
 
 class Run(Sitting):
-    """A training in its folder; made by `open_run`. Iterate `steps`. See `Sitting` for what it has beside this.
+    """A training in its folder; made by `open_run`. Iterate `steps`. See `Sitting` for what it has
+    beside this.
 
     Attributes
     ----------
@@ -87,10 +95,13 @@ class Run(Sitting):
         self.images, self.folder, self.config, self.data = images, folder, config, data
         self.training, self.place = training, place
         self.metrics = Metrics(folder.metrics, config.schedule.steps_per_epoch)
-        self.crops = validation_crops(data.judged, config.degradation, config.network.scale, config.run.seed)
+        self.crops = validation_crops(
+            data.judged, config.degradation, config.network.scale, config.run.seed
+        )
         if not self.crops:
             self.notes.append(
-                "there is no image to validate on, so the model gets no scores; add images, or name a folder of them"
+                "there is no image to validate on, so the model gets no scores; add images, or "
+                "name a folder of them"
             )
         self._resume()
         self._board = boards.open_board(folder.tensorboard, self.resumed) if place.first else None
@@ -103,7 +114,8 @@ class Run(Sitting):
         return self.training.step >= self.config.schedule.steps
 
     def steps(self, minutes: float | None = None) -> Generator[Progress, None, None]:
-        """Take steps until the schedule ends, the time is up or `stop` is called; closing the generator saves, too.
+        """Take steps until the schedule ends, the time is up or `stop` is called; closing the
+        generator saves, too.
 
         Parameters
         ----------
@@ -131,7 +143,9 @@ class Run(Sitting):
                 for record in steps:
                     yield Progress(record, self.config.schedule.steps, self._after(record))
         except Diverged as error:
-            where = f"the last good checkpoint, after step {self._saved}, is {self.folder.checkpoint}"
+            where = (
+                f"the last good checkpoint, after step {self._saved}, is {self.folder.checkpoint}"
+            )
             raise TrainingError(f"{str(error).rstrip('.')}; {where}.") from error
         finally:
             if self._board is not None:
@@ -169,16 +183,22 @@ class Run(Sitting):
         if not self.crops:
             return None
         self.last_validation, restored = validate(self.training.averaged, self.crops)
-        write_samples(self.folder.samples / f"step-{self.training.step:07}.png", self.crops, restored)
+        write_samples(
+            self.folder.samples / f"step-{self.training.step:07}.png", self.crops, restored
+        )
         return self.last_validation
 
     def write_model(self) -> ModelCard | None:
-        """Write the averaged network as it is now, with its card; gives the card, or None in all but the first process."""
+        """Write the averaged network as it is now, with its card; gives the card, or None in all
+        but the first process.
+        """
         if not self.place.first:
             return None
         if self.last_validation is None or not self.finished:
             self.validate()
-        card = card_for_run(self.config, self.images, self.data, self.training, self.last_validation)
+        card = card_for_run(
+            self.config, self.images, self.data, self.training, self.last_validation
+        )
         return save_model(self.training.averaged, card, self.model_path)
 
     @property
@@ -225,8 +245,8 @@ def open_run(
     Raises
     ------
     MdeblurganError
-        If the images, the configuration or the folder cannot be used, the run was begun with others, or another process is at
-        work on it.
+        If the images, the configuration or the folder cannot be used, the run was begun with
+        others, or another process is at work on it.
     """
     folder = RunFolder(output)
     check_folder(folder)
@@ -242,7 +262,9 @@ def open_run(
     asked = prepare.with_lengths(asked, data)
     if begun:
         check_same(folder, asked, data.listing)
-    sampler = prepare.sampler_for(asked, data, place)  # before anything is written: the batch must suit the processes
+    sampler = prepare.sampler_for(
+        asked, data, place
+    )  # before anything is written: the batch must suit the processes
     device = device_of(place, asked.run.device)
     network = prepare.network_for(asked, begun and latest(folder.checkpoint) is not None).to(device)
     discriminator = prepare.discriminator_for(asked)

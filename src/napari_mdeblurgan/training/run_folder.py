@@ -1,11 +1,10 @@
 """The folder of a run: what lies where, and whether a training may go on in it.
 
-config.toml                      all that was asked for, as it was resolved
-images.json                      which images are trained on, validated on, and skipped
-checkpoint.safetensors           what the training goes on from; checkpoint-previous.safetensors is the one before
-metrics.csv, tensorboard/        the loss, its terms and their shares, the validation
-curves.png, samples/             the same as a picture; pieces of held-out images, restored
-<name>.safetensors               the model
+config.toml                      all that was asked for, as it was resolved images.json
+which images are trained on, validated on, and skipped checkpoint.safetensors           what the
+training goes on from; checkpoint-previous.safetensors is the one before metrics.csv, tensorboard/
+the loss, its terms and their shares, the validation curves.png, samples/             the same as a
+picture; pieces of held-out images, restored <name>.safetensors               the model
 """
 
 from __future__ import annotations
@@ -23,7 +22,13 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.outputs import check_output, nearest
 from napari_mdeblurgan.own_folder import is_link, refuse_links
-from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml, differences, read_config
+from napari_mdeblurgan.training.config import (
+    ConfigError,
+    TrainingConfig,
+    config_toml,
+    differences,
+    read_config,
+)
 from napari_mdeblurgan.training.work_folder import WorkFolder, remove_files
 
 SAMPLE = re.compile(r"step-\d{7,}\.png")
@@ -92,7 +97,8 @@ def check_apart(folder: RunFolder, images: Path) -> None:
     """
     if real_path(folder.path).is_relative_to(real_path(images)):
         raise ConfigError(
-            f"{folder.path} lies among the images, and the pictures of the run would be taken for some; choose an --output "
+            f"{folder.path} lies among the images, and the pictures of the run would be taken for "
+            "some; choose an --output "
             f"outside {images}."
         )
 
@@ -100,7 +106,9 @@ def check_apart(folder: RunFolder, images: Path) -> None:
 def clear(folder: RunFolder) -> None:
     """Remove what a run has written; files that are none of its own stay."""
     if folder.begun:
-        with contextlib.suppress(ConfigError):  # a damaged one does not say what the model is called
+        with contextlib.suppress(
+            ConfigError
+        ):  # a damaged one does not say what the model is called
             folder.model(read_config(folder.config).model.name).unlink(missing_ok=True)
     for inner, names in ((folder.samples, SAMPLE), (folder.tensorboard, EVENTS)):
         if not is_link(inner) and inner.is_dir():
@@ -111,7 +119,8 @@ def clear(folder: RunFolder) -> None:
 
 
 def sweep(folder: RunFolder) -> None:
-    """Remove half-written files that a killed process has left; and make sure that nothing is written through a link.
+    """Remove half-written files that a killed process has left; and make sure that nothing is
+    written through a link.
 
     Raises
     ------
@@ -123,7 +132,8 @@ def sweep(folder: RunFolder) -> None:
 
 
 def check_same(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]) -> None:
-    """Make sure that a training that was begun in this folder can go on with this configuration and these images.
+    """Make sure that a training that was begun in this folder can go on with this configuration and
+    these images.
 
     Raises
     ------
@@ -139,7 +149,8 @@ def check_same(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]
             for name in sorted(set(before[part]) ^ set(images[part])):
                 what = "is gone from" if name in before[part] else "is new in"
                 raise ConfigError(
-                    f"{name} {what} the {part} images that {folder.path} was begun with; put them back, choose another "
+                    f"{name} {what} the {part} images that {folder.path} was begun with; put them "
+                    "back, choose another "
                     "--output, or add --overwrite to begin anew."
                 )
 

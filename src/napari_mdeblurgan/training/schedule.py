@@ -24,14 +24,15 @@ class Schedule:
     learning_rate : float
         Of Adam, at its highest.
     name : {"paper", "cosine"}
-        "paper": constant, then linear to `last_rate`. "cosine": rises from zero over the warm-up and falls along a cosine to a
-        hundredth.
+        "paper": constant, then linear to `last_rate`. "cosine": rises from zero over the warm-up
+        and falls along a cosine to a hundredth.
     constant : float
         Share of the steps before the rate of "paper" falls; 150 of 200 epochs.
     last_rate : float
         Where "paper" ends.
     warm_up : int
-        Steps over which the rate of "cosine" rises; also a third of those over which the loss's floor falls, with either name.
+        Steps over which the rate of "cosine" rises; also a third of those over which the loss's
+        floor falls, with either name.
     """
 
     steps: int
@@ -52,6 +53,8 @@ class Schedule:
         return self.learning_rate * rise * (LAST_SHARE + (1 - LAST_SHARE) * wave)
 
     def floor(self, step: int) -> float:
-        """Mean squared error below which a patch counts as perfect: falls from 0.01 to the noise floor, see `log_mse`."""
+        """Mean squared error below which a patch counts as perfect: falls from 0.01 to the noise
+        floor, see `log_mse`.
+        """
         falls_over = FLOOR_FALLS_OVER * max(1, self.warm_up)
         return max(NOISE_FLOOR, FIRST_FLOOR * (NOISE_FLOOR / FIRST_FLOOR) ** (step / falls_over))

@@ -1,4 +1,6 @@
-"""One sharp micrograph for training: a plane of a file, scaled to [0, 1] and read piece by piece."""
+"""One sharp micrograph for training: a plane of a file, scaled to [0, 1] and
+read piece by piece.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ COLOURS = ("red", "green", "blue")
 
 
 class Sharp(Protocol):
-    """What patches are drawn from: an array, or anything that is cut like one. float32 in [0, 1], (channels, y, x)."""
+    """What patches are drawn from: an array, or anything that is cut like one. float32 in [0, 1],
+    (channels, y, x).
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -31,7 +35,8 @@ class Sharp(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharpImage:
-    """One plane of a file, cut like an array: ``image[:, 100:200, 50:90]`` is float32 in [0, 1] and reads no more than it must.
+    """One plane of a file, cut like an array: ``image[:, 100:200, 50:90]`` is float32 in [0, 1] and
+    reads no more than it must.
 
     Attributes
     ----------
@@ -48,7 +53,8 @@ class SharpImage:
     dtype : dtype
         Of the file. 8-bit values are divided by 255.
     window : Window
-        What becomes 0 and 1 for every other dtype; values beyond are clipped, what is no number becomes 0.
+        What becomes 0 and 1 for every other dtype; values beyond are clipped, what is no number
+        becomes 0.
     lazy : bool
         Whether it is too large to be held in memory.
     store : ImageStore
@@ -81,7 +87,9 @@ class SharpImage:
 
     def contrasts(self) -> np.ndarray:
         """Where the image shows something: measured the first time, see `contrast_map`."""
-        return self.store.map((self._file_image, self.index, self.colour), lambda: contrast_map(self))
+        return self.store.map(
+            (self._file_image, self.index, self.colour), lambda: contrast_map(self)
+        )
 
     @property
     def _file_image(self) -> FileImage:
@@ -97,9 +105,9 @@ class SharpImage:
 def training_window(samples: Iterable[np.ndarray]) -> Window:
     """The window of samples of an image: their extremes, unless these are far outliers.
 
-    It reaches from the lowest to the highest value, but no further than one span of the robust window (its 0.1 and 99.9
-    percentiles) below that and three above, so that a hot pixel does not darken the rest, and sparse bright spots keep their
-    shape.
+    It reaches from the lowest to the highest value, but no further than one span of the robust
+    window (its 0.1 and 99.9 percentiles) below that and three above, so that a hot pixel does not
+    darken the rest, and sparse bright spots keep their shape.
 
     Raises
     ------
@@ -115,18 +123,22 @@ def training_window(samples: Iterable[np.ndarray]) -> Window:
     return Window(max(lowest, window.low - span), min(highest, window.high + 3 * span))
 
 
-def sharp_images(one: FileImage, name: str, channels: int, smallest: int, store: ImageStore) -> list[SharpImage]:
-    """Every image that a file holds for a model of so many channels: planes of stacks, channels, colours.
+def sharp_images(
+    one: FileImage, name: str, channels: int, smallest: int, store: ImageStore
+) -> list[SharpImage]:
+    """Every image that a file holds for a model of so many channels: planes of stacks, channels,
+    colours.
 
-    Enough is read to find the window of what is not 8-bit, and to see that the file can be read: small single planes whole, of
-    others some squares spread over them.
+    Enough is read to find the window of what is not 8-bit, and to see that the file can be read:
+    small single planes whole, of others some squares spread over them.
 
     Parameters
     ----------
     one, name : FileImage and str
         The image in its file, and what to call it.
     channels : {1, 3}
-        Of the model. For 1 the three colours are an image each, unless they are all the same; for 3 only colour images will do.
+        Of the model. For 1 the three colours are an image each, unless they are all the same; for 3
+        only colour images will do.
     smallest : int
         Fewest pixels along y and x.
     store : ImageStore
@@ -141,19 +153,30 @@ def sharp_images(one: FileImage, name: str, channels: int, smallest: int, store:
     """
     file = store.opened(one)
     image_axes = 3 if file.rgb else 2
-    stack, sizes = file.data.shape[: file.data.ndim - image_axes], file.data.shape[file.data.ndim - image_axes :]
+    stack, sizes = (
+        file.data.shape[: file.data.ndim - image_axes],
+        file.data.shape[file.data.ndim - image_axes :],
+    )
     if file.data.dtype.kind not in "buif":
-        raise ImageError(f"{one} has pixels of type {file.data.dtype}; save it with integers or real numbers.")
+        raise ImageError(
+            f"{one} has pixels of type {file.data.dtype}; save it with integers or real numbers."
+        )
     if channels == 3 and not file.rgb:
-        raise ImageError(f"{one} is grey, which teaches a colour model nothing; train a grey model on it.")
+        raise ImageError(
+            f"{one} is grey, which teaches a colour model nothing; train a grey model on it."
+        )
     if min(sizes[:2]) < smallest or 0 in stack:
         size = " × ".join(map(str, (*stack, *sizes[:2])))
-        raise ImageError(f"{one} is too small ({size} pixels); {smallest} are needed along y and x.")
+        raise ImageError(
+            f"{one} is too small ({size} pixels); {smallest} are needed along y and x."
+        )
     images = []
     letters = file.axes[: len(stack)]
     for channel in range(file.channels):
         window, alike = _measured(one, file, channel, store)
-        colours = ((None,) if channels == 3 else (0,) if alike else (0, 1, 2)) if file.rgb else (None,)
+        colours = (
+            ((None,) if channels == 3 else (0,) if alike else (0, 1, 2)) if file.rgb else (None,)
+        )
         for index in np.ndindex(*stack):
             if file.channel_axis is not None and index[file.channel_axis] != channel:
                 continue
@@ -164,13 +187,28 @@ def sharp_images(one: FileImage, name: str, channels: int, smallest: int, store:
                 full = f"{name} [{', '.join(labels)}]" if labels else name
                 shape = (channels, int(sizes[0]), int(sizes[1]))
                 images.append(
-                    SharpImage(full, shape, one.path, index, colour, file.data.dtype, window, lazy, store, one.image)
+                    SharpImage(
+                        full,
+                        shape,
+                        one.path,
+                        index,
+                        colour,
+                        file.data.dtype,
+                        window,
+                        lazy,
+                        store,
+                        one.image,
+                    )
                 )
     return images
 
 
-def _measured(one: FileImage, file: Micrograph, channel: int, store: ImageStore) -> tuple[Window, bool]:
-    """The window of one channel of all planes of a file, and whether its three colours are the same everywhere."""
+def _measured(
+    one: FileImage, file: Micrograph, channel: int, store: ImageStore
+) -> tuple[Window, bool]:
+    """The window of one channel of all planes of a file, and whether its three colours are the same
+    everywhere.
+    """
     parts = [part[..., :3] if file.rgb else part for part in _samples(one, file, channel, store)]
     if file.data.dtype.kind == "b" or file.data.dtype == np.uint8:
         window = Window(0, 255 if file.data.dtype == np.uint8 else 1)
@@ -182,11 +220,17 @@ def _measured(one: FileImage, file: Micrograph, channel: int, store: ImageStore)
             raise ImageError(f"{one} holds nothing but NaN and infinity; leave it out.") from None
         empty = window.low == window.high
     if empty:
-        raise ImageError(f"{one} shows nothing: every pixel looked at has the same value; leave it out.")
-    return window, file.rgb and all(np.array_equal(part[..., 0], part[..., at]) for part in parts for at in (1, 2))
+        raise ImageError(
+            f"{one} shows nothing: every pixel looked at has the same value; leave it out."
+        )
+    return window, file.rgb and all(
+        np.array_equal(part[..., 0], part[..., at]) for part in parts for at in (1, 2)
+    )
 
 
-def _samples(one: FileImage, file: Micrograph, channel: int, store: ImageStore) -> Iterator[np.ndarray]:
+def _samples(
+    one: FileImage, file: Micrograph, channel: int, store: ImageStore
+) -> Iterator[np.ndarray]:
     image_axes = 3 if file.rgb else 2
     if file.data.ndim == image_axes and read_whole(file.data):
         yield from sample(store.plane(one, (), file), image_axes)

@@ -1,4 +1,6 @@
-"""Structural similarity of images, at one scale and at several: differentiable, and nothing but torch."""
+"""Structural similarity of images, at one scale and at several: differentiable, and nothing but
+torch.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,21 @@ from torch.nn import functional
 
 WINDOW = 11
 SIGMA = 1.5
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli & Bovik 2003, finest scale first
+SCALE_WEIGHTS = (
+    0.0448,
+    0.2856,
+    0.3001,
+    0.2363,
+    0.1333,
+)  # Wang, Simoncelli & Bovik 2003, finest scale first
 
 
 def ssim(image: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
     """Structural similarity of every image of a batch (Wang et al. 2004).
 
-    Gaussian window of 11 pixels and standard deviation 1.5, K1 = 0.01, K2 = 0.03, mean over the pixels whose window lies within
-    the image and over the channels: what scikit-image computes with ``gaussian_weights=True, use_sample_covariance=False``.
+    Gaussian window of 11 pixels and standard deviation 1.5, K1 = 0.01, K2 = 0.03, mean over the
+    pixels whose window lies within the image and over the channels: what scikit-image computes with
+    ``gaussian_weights=True, use_sample_covariance=False``.
 
     Parameters
     ----------
@@ -39,20 +48,25 @@ def ssim(image: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
     return (luminance * structure).mean(dim=(1, 2, 3))
 
 
-def ms_ssim(image: Tensor, truth: Tensor, data_range: float = 1.0, scales: int = len(SCALE_WEIGHTS)) -> Tensor:
+def ms_ssim(
+    image: Tensor, truth: Tensor, data_range: float = 1.0, scales: int = len(SCALE_WEIGHTS)
+) -> Tensor:
     """Multi-scale structural similarity of every image of a batch (Wang, Simoncelli & Bovik 2003).
 
-    Contrast and structure are compared at each of the scales, which 2 × 2 means make, and luminance at the coarsest. Every
-    scale's mean over the pixels, not below 0, is raised to the scale's weight. The mean over the channels is taken at the end.
+    Contrast and structure are compared at each of the scales, which 2 × 2 means make, and luminance
+    at the coarsest. Every scale's mean over the pixels, not below 0, is raised to the scale's
+    weight. The mean over the channels is taken at the end.
 
     Parameters
     ----------
     image, truth : Tensor
-        (batch, channels, y, x), floating point, y and x at least 11 · 2^(scales - 1): 176 for all five scales.
+        (batch, channels, y, x), floating point, y and x at least 11 · 2^(scales - 1): 176 for all
+        five scales.
     data_range : float
         Largest value minus smallest that an image can have.
     scales : int
-        How many scales, 1 to 5; the weights of the finest so many are made to sum to what all five do.
+        How many scales, 1 to 5; the weights of the finest so many are made to sum to what all five
+        do.
 
     Returns
     -------
@@ -81,18 +95,24 @@ def ms_ssim(image: Tensor, truth: Tensor, data_range: float = 1.0, scales: int =
 
 
 def ssim_loss(image: Tensor, truth: Tensor) -> Tensor:
-    """One minus the mean structural similarity of a batch; 0 for equal images, at most 2. See `ssim`."""
+    """One minus the mean structural similarity of a batch; 0 for equal images, at most 2. See
+    `ssim`.
+    """
     return 1 - ssim(image, truth).mean()
 
 
 def _check(image: Tensor, truth: Tensor, scales: int) -> None:
     if image.shape != truth.shape or image.ndim != 4:
         raise ValueError(
-            f"expected two batches of one shape (batch, channels, y, x), got {tuple(image.shape)} and {tuple(truth.shape)}"
+            f"expected two batches of one shape (batch, channels, y, x), got {tuple(image.shape)} "
+            f"and {tuple(truth.shape)}"
         )
     smallest = WINDOW * 2 ** (scales - 1)
     if min(image.shape[-2:]) < smallest:
-        raise ValueError(f"y and x must be at least {smallest} for {scales} scale(s), got {tuple(image.shape[-2:])}")
+        raise ValueError(
+            f"y and x must be at least {smallest} for {scales} scale(s), got "
+            f"{tuple(image.shape[-2:])}"
+        )
 
 
 def _comparisons(image: Tensor, truth: Tensor, data_range: float) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,6 @@
-"""A training in its folder, whatever it learns from: steps, metrics, checkpoints, working time, and how it is stopped."""
+"""A training in its folder, whatever it learns from: steps, metrics, checkpoints, working time, and
+how it is stopped.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from typing import Any, cast
 from torch import Tensor
 
 from napari_mdeblurgan.stopping import Stopped, stoppable
-from napari_mdeblurgan.training.checkpoint import latest, load_checkpoint, save_checkpoint, went_back_to
+from napari_mdeblurgan.training.checkpoint import (
+    latest,
+    load_checkpoint,
+    save_checkpoint,
+    went_back_to,
+)
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.loader import prefetched
 from napari_mdeblurgan.training.metrics import Metrics
@@ -36,7 +43,9 @@ class WorkingClock:
     @property
     def seconds(self) -> float:
         """Worked so far."""
-        return self._before + (time.monotonic() - self._started if self._started is not None else 0.0)
+        return self._before + (
+            time.monotonic() - self._started if self._started is not None else 0.0
+        )
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -88,7 +97,9 @@ class Sitting:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Let `steps` end after the step that is being taken, with a checkpoint; may be called from another thread."""
+        """Let `steps` end after the step that is being taken, with a checkpoint; may be called from
+        another thread.
+        """
         self._stopped = True
 
     def _ends(self) -> bool:
@@ -96,15 +107,24 @@ class Sitting:
         return self._stopped
 
     def _gives_up(self) -> bool:
-        """Whether the step that is being taken is left, as if it had not been begun. Several processes only take whole ones."""
+        """Whether the step that is being taken is left, as if it had not been begun. Several
+        processes only take whole ones.
+        """
         return False
 
-    def _records(self, batches: Iterable[Patches], workers: int = 1) -> Generator[Record, None, None]:
-        """Take steps until the end. However they end, what was learned by whole steps is in a checkpoint then."""
+    def _records(
+        self, batches: Iterable[Patches], workers: int = 1
+    ) -> Generator[Record, None, None]:
+        """Take steps until the end. However they end, what was learned by whole steps is in a
+        checkpoint then.
+        """
         ahead = cast("Generator[Patches, None, None]", prefetched(batches, workers=workers))
         whole = True  # whether the state is that between two steps
         try:
-            with closing(ahead), closing(self.training.run(ahead)) as records:  # so that threads end
+            with (
+                closing(ahead),
+                closing(self.training.run(ahead)) as records,
+            ):  # so that threads end
                 while not self.finished:
                     whole = False
                     try:

@@ -15,10 +15,13 @@ def optimizer_state(prefix: str, optimizer: torch.optim.Optimizer) -> dict[str, 
     }
 
 
-def restore_optimizer(prefix: str, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_optimizer(
+    prefix: str, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]
+) -> None:
     """Put back what `optimizer_state` gave.
 
-    Every tensor gets the memory layout of its parameter again: otherwise sums would run in another order.
+    Every tensor gets the memory layout of its parameter again: otherwise sums would run in another
+    order.
 
     Raises
     ------

@@ -1,4 +1,6 @@
-"""A network while it learns: batches in, one record per step out. Nothing is read or written here."""
+"""A network while it learns: batches in, one record per step out. Nothing is
+read or written here.
+"""
 
 from __future__ import annotations
 
@@ -85,20 +87,31 @@ class Training:
         if loss.distances and not network.explains:
             loss = replace(loss, distances=0.0)
         if loss.needs_discriminator and discriminator is None:
-            raise TrainingError("The loss has an adversarial term or matches features; give it a discriminator.")
-        self.network, self.discriminator = network, discriminator if loss.needs_discriminator else None
+            raise TrainingError(
+                "The loss has an adversarial term or matches features; give it a discriminator."
+            )
+        self.network, self.discriminator = (
+            network,
+            discriminator if loss.needs_discriminator else None,
+        )
         self.device = next(network.parameters()).device
         nn.utils.convert_conv2d_weight_memory_format(network, torch.channels_last)
         self.averaged = copy.deepcopy(network).eval().requires_grad_(False)
-        self.optimizer = self._muon(network) if self.method.optimizer == "muon" else self._adam(network)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.method.precision == "float16")
+        self.optimizer = (
+            self._muon(network) if self.method.optimizer == "muon" else self._adam(network)
+        )
+        self.scaler = torch.amp.GradScaler(
+            self.device.type, enabled=self.method.precision == "float16"
+        )
         self.loss = GeneratorLoss(loss, trunk)
         self.first_loss = self.loss
         if self.discriminator is not None:
             self.first_loss = GeneratorLoss(_without_discriminator(loss), self.loss.trunk)
         device = str(self.device)
         heed_backwards(network)
-        self._objective = synchronised(GeneratorObjective(network, self.discriminator), place, device)
+        self._objective = synchronised(
+            GeneratorObjective(network, self.discriminator), place, device
+        )
         if self.discriminator is not None:
             nn.utils.convert_conv2d_weight_memory_format(self.discriminator, torch.channels_last)
             self.discriminator_optimizer = self._adam(self.discriminator)
@@ -110,12 +123,20 @@ class Training:
         return Adam(network.parameters(), self.schedule.learning_rate, self.method.betas)
 
     def _muon(self, network: nn.Module) -> torch.optim.Optimizer:
-        return Muon(network.parameters(), self.schedule.learning_rate, self.method.momentum, self.method.betas)
+        return Muon(
+            network.parameters(),
+            self.schedule.learning_rate,
+            self.method.momentum,
+            self.method.betas,
+        )
 
     @property
     def adversarial(self) -> bool:
         """Whether the discriminator takes part in the next step."""
-        return self.discriminator is not None and self.step >= self.method.discriminator_after * self.schedule.steps
+        return (
+            self.discriminator is not None
+            and self.step >= self.method.discriminator_after * self.schedule.steps
+        )
 
     def run(self, batches: Iterable[Patches]) -> Generator[Record, None, None]:
         """Train until the schedule ends.
@@ -153,7 +174,9 @@ class Training:
 
     @contextmanager
     def _undone_if_stopped(self) -> Iterator[None]:
-        """A step that is stopped, which can only be before it touches the weights, leaves nothing else behind."""
+        """A step that is stopped, which can only be before it touches the weights, leaves nothing
+        else behind.
+        """
         random, weighting = torch.get_rng_state(), self.loss.weighting.state_dict()
         first_weighting = self.first_loss.weighting.state_dict()
         on_cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
@@ -172,9 +195,13 @@ class Training:
         """One step of the generator and, where it takes part, one of the discriminator."""
         rate, adversarial = self.schedule.rate(self.step), self.adversarial
         loss = self.loss if adversarial else self.first_loss
-        terms, output = self._objective(patches, loss, self.schedule.floor(self.step), adversarial, self._autocast)
+        terms, output = self._objective(
+            patches, loss, self.schedule.floor(self.step), adversarial, self._autocast
+        )
         values = self._finite({name: term.detach() for name, term in terms.items()})
-        norm = self._descend(self.network, self.optimizer, torch.stack(list(terms.values())).sum(), rate, "gradient")
+        norm = self._descend(
+            self.network, self.optimizer, torch.stack(list(terms.values())).sum(), rate, "gradient"
+        )
         if adversarial and self.discriminator is not None:
             wrong = self._discriminator_objective(patches.sharp, output, self._autocast)
             values |= self._finite({"discriminator": wrong.detach()})
@@ -186,7 +213,9 @@ class Training:
             raise self._diverged("gradient, in float16,")
         if math.isfinite(norm):
             decay = min(self.method.averaging, (2 + self.step) / (11 + self.step))
-            get_ema_multi_avg_fn(decay)(list(self.averaged.parameters()), list(self.network.parameters()), self.step)
+            get_ema_multi_avg_fn(decay)(
+                list(self.averaged.parameters()), list(self.network.parameters()), self.step
+            )
         return values, dict(loss.shares), norm, rate
 
     def _autocast(self) -> Any:
@@ -194,7 +223,12 @@ class Training:
         return torch.autocast(self.device.type, kind, enabled=kind is not None)
 
     def _descend(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float, what: str
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss: Tensor,
+        rate: float,
+        what: str,
     ) -> float:
         """One step against the gradient; gives its norm."""
         for group in optimizer.param_groups:
@@ -210,7 +244,9 @@ class Training:
 
     def _finite(self, terms: dict[str, Tensor]) -> dict[str, float]:
         """Terms as numbers, the mean over all processes."""
-        means = averaged(torch.stack([term.float() for term in terms.values()]), self.place).tolist()
+        means = averaged(
+            torch.stack([term.float() for term in terms.values()]), self.place
+        ).tolist()
         for name, value in zip(terms, means, strict=True):
             if not math.isfinite(value):
                 raise self._diverged(f"loss term {name!r}")
@@ -220,11 +256,17 @@ class Training:
         return Diverged(self.step + 1, what)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that the steps to come depend on, besides the batches: tensors, and what JSON can hold."""
+        """All that the steps to come depend on, besides the batches: tensors, and what JSON can
+        hold.
+        """
         tensors = {"random": torch.get_rng_state()}
         if self.device.type == "cuda":
             tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
-        parts = {"network": self.network, "averaged": self.averaged, "discriminator": self.discriminator}
+        parts = {
+            "network": self.network,
+            "averaged": self.averaged,
+            "discriminator": self.discriminator,
+        }
         for part, network in parts.items():
             if network is not None:
                 tensors |= {f"{part}/{name}": value for name, value in network.state_dict().items()}
@@ -248,7 +290,9 @@ class Training:
             If something in it is not finite.
         """
         tensors, values = self.state()
-        broken = next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)
+        broken = next(
+            (name for name, value in tensors.items() if not torch.isfinite(value).all()), None
+        )
         if broken is not None:
             raise Diverged(self.step, f"weights ({broken})")
         return tensors, values
@@ -261,11 +305,19 @@ class Training:
         TrainingError
             If it belongs to another network or loss.
         """
-        parts = {"network": self.network, "averaged": self.averaged, "discriminator": self.discriminator}
+        parts = {
+            "network": self.network,
+            "averaged": self.averaged,
+            "discriminator": self.discriminator,
+        }
         try:
             for part, network in parts.items():
                 if network is not None:
-                    found = {n.partition("/")[2]: value for n, value in tensors.items() if n.startswith(f"{part}/")}
+                    found = {
+                        n.partition("/")[2]: value
+                        for n, value in tensors.items()
+                        if n.startswith(f"{part}/")
+                    }
                     network.load_state_dict(found)
             restore_optimizer("optimizer", self.optimizer, tensors)
             if self.discriminator is not None:
@@ -279,7 +331,8 @@ class Training:
         except (KeyError, RuntimeError, ValueError) as error:
             detail = " ".join(str(error).split())[:160]
             raise TrainingError(
-                f"The checkpoint belongs to another training ({detail}); resume with the configuration that it was started with."
+                f"The checkpoint belongs to another training ({detail}); resume with the "
+                "configuration that it was started with."
             ) from None
         if self.device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self.device)

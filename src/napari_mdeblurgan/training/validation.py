@@ -29,7 +29,9 @@ LABEL_BAND, SMALLEST_COLUMN = 16, 72
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One piece of an image: float32 on the CPU, (1, channels, y, x); its softness as in `Degraded`."""
+    """One piece of an image: float32 on the CPU, (1, channels, y, x); its softness as in
+    `Degraded`.
+    """
 
     blurred: Tensor
     sharp: Tensor
@@ -39,7 +41,9 @@ class Crop:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Means over the pieces; bicubic enlargement beside the network. Peak signal-to-noise ratio and structural similarity."""
+    """Means over the pieces; bicubic enlargement beside the network. Peak signal-to-noise ratio and
+    structural similarity.
+    """
 
     psnr_db: float
     ssim: float
@@ -57,8 +61,11 @@ class Validation:
         }
 
 
-def validation_crops(images: Sequence[Sharp], mixture: Mixture, scale: int, seed: int) -> list[Crop]:
-    """The middle of up to 16 images, spread evenly over all there are, each degraded in its own way; the same every time.
+def validation_crops(
+    images: Sequence[Sharp], mixture: Mixture, scale: int, seed: int
+) -> list[Crop]:
+    """The middle of up to 16 images, spread evenly over all there are, each degraded in its own
+    way; the same every time.
 
     Parameters
     ----------
@@ -71,7 +78,9 @@ def validation_crops(images: Sequence[Sharp], mixture: Mixture, scale: int, seed
     seed : int
         Of the degradation.
     """
-    chosen = sorted(set(np.linspace(0, len(images) - 1, min(CROPS, len(images))).round().astype(int).tolist()))
+    chosen = sorted(
+        set(np.linspace(0, len(images) - 1, min(CROPS, len(images))).round().astype(int).tolist())
+    )
     return [_crop(images[number], mixture, scale, seed, number) for number in chosen]
 
 
@@ -86,13 +95,18 @@ def _crop(image: Sharp, mixture: Mixture, scale: int, seed: int, number: int) ->
     sharp = torch.from_numpy(np.ascontiguousarray(image[:, spans[0], spans[1]], np.float32))[None]
     degraded = mixture.draw(sharp, np.random.default_rng((seed, number)), scale)
     low, high = slice(margin, -margin), slice(margin * scale, -margin * scale)
-    blurred, truth = degraded.blurred[..., low, low].contiguous(), degraded.sharp[..., high, high].contiguous()
+    blurred, truth = (
+        degraded.blurred[..., low, low].contiguous(),
+        degraded.sharp[..., high, high].contiguous(),
+    )
     enlarged = BicubicUpsampling(scale)(blurred).clamp(0, 1)
     return Crop(blurred, truth, enlarged, degraded.softness)
 
 
 def smallest_image(scale: int, margin: int) -> int:
-    """Pixels that an image must have along y and x to be validated on, `margin` as `Mixture` has it."""
+    """Pixels that an image must have along y and x to be validated on, `margin` as `Mixture` has
+    it.
+    """
     return scale * (2 * margin + 2 * BORDER + 8 * -(-WINDOW // 8))
 
 
@@ -110,7 +124,9 @@ def validate(network: Network, crops: Sequence[Crop]) -> tuple[Validation, list[
     """
     device = next(network.parameters()).device
     raw = [network(crop.blurred.to(device)).float().cpu() for crop in crops]
-    restored = [softened(image, crop.softness).clamp(0, 1) for image, crop in zip(raw, crops, strict=True)]
+    restored = [
+        softened(image, crop.softness).clamp(0, 1) for image, crop in zip(raw, crops, strict=True)
+    ]
     own = [_scores(image, crop.sharp) for image, crop in zip(restored, crops, strict=True)]
     plain = [_scores(crop.bicubic, crop.sharp) for crop in crops]
     means = [float(value) for value in (*np.mean(own, axis=0), *np.mean(plain, axis=0))]
@@ -124,7 +140,9 @@ def _scores(image: Tensor, truth: Tensor) -> tuple[float, float]:
 
 
 def write_samples(path: Path, crops: Sequence[Crop], restored: Sequence[Tensor]) -> None:
-    """Draw the first pieces, one below the other: blurred (each pixel a square), bicubic, restored, truth; a PNG."""
+    """Draw the first pieces, one below the other: blurred (each pixel a square), bicubic, restored,
+    truth; a PNG.
+    """
     rows = [
         (squares(crop.blurred, crop.sharp), crop.bicubic, image, crop.sharp)
         for crop, image in zip(crops[:SHOWN], restored[:SHOWN], strict=True)
@@ -151,7 +169,9 @@ def write_panels(path: Path, rows: Sequence[Sequence[Tensor]], labels: Sequence[
         One for each column.
     """
     drawn = [np.concatenate([_panel(image) for image in row], axis=1) for row in rows]
-    times = max(1, -(-SMALLEST_COLUMN * len(labels) // min(row.shape[1] for row in drawn)))  # else the words overlap
+    times = max(
+        1, -(-SMALLEST_COLUMN * len(labels) // min(row.shape[1] for row in drawn))
+    )  # else the words overlap
     drawn = [row.repeat(times, axis=0).repeat(times, axis=1) for row in drawn]
     width = max(row.shape[1] for row in drawn)
     canvas = Image.new("RGB", (width, LABEL_BAND + sum(row.shape[0] for row in drawn)))
@@ -172,5 +192,11 @@ def _panel(image: Tensor) -> np.ndarray:
     for length in image.shape[-2:]:
         shown = min(length, 2 * SHOWN_EDGE)
         spans.append(slice((length - shown) // 2, (length - shown) // 2 + shown))
-    pixels = (image[0][:, spans[0], spans[1]].clamp(0, 1) * 255).round().byte().numpy().transpose(1, 2, 0)
+    pixels = (
+        (image[0][:, spans[0], spans[1]].clamp(0, 1) * 255)
+        .round()
+        .byte()
+        .numpy()
+        .transpose(1, 2, 0)
+    )
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))

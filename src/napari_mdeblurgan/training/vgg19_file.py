@@ -1,4 +1,6 @@
-"""The published file of VGG19's weights: what is in it, where it is kept, how it is fetched, and that it is the right one."""
+"""The published file of VGG19's weights: what is in it, where it is kept, how it is fetched, and
+that it is the right one.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +26,31 @@ CHUNK = 1 << 20
 PATIENCE_S = 30.0
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
-LAYERS = tuple(f"relu{block}_{layer}" for block, widths in enumerate(WIDTHS, 1) for layer in range(1, len(widths) + 1))
+LAYERS = tuple(
+    f"relu{block}_{layer}"
+    for block, widths in enumerate(WIDTHS, 1)
+    for layer in range(1, len(widths) + 1)
+)
 
 
 def vgg19_path() -> Path:
-    """Where the file is kept: in the folder MDEBLURGAN_CACHE of the environment, or in the user's cache folder."""
+    """Where the file is kept: in the folder MDEBLURGAN_CACHE of the environment, or in the user's
+    cache folder.
+    """
     return cache_folder() / NAME
 
 
 def published_address() -> str:
-    """Where an installed torchvision says that the file is; empty if there is no torchvision that can be imported."""
+    """Where an installed torchvision says that the file is; empty if there is no torchvision that
+    can be imported.
+    """
     try:
         from torchvision.models import VGG19_Weights
-    except (ImportError, OSError, RuntimeError):  # one built for another torch fails in several ways
+    except (
+        ImportError,
+        OSError,
+        RuntimeError,
+    ):  # one built for another torch fails in several ways
         return ""
     return str(VGG19_Weights.IMAGENET1K_V1.url)
 
@@ -73,18 +87,24 @@ def fetch_vgg19(
     source = address or published_address()
     if not consent:
         raise ModelError(
-            f"The perceptual loss needs VGG19's weights, {NAME} ({MEGABYTES} MB), which would be downloaded "
-            f"{f'from {source} ' if source else ''}to {target.parent}: agree with vgg19_download = true"
-            f"{'' if source else ' and give the address as vgg19_address'}, name a copy as vgg19_file (--vgg19 FILE), or compare "
+            f"The perceptual loss needs VGG19's weights, {NAME} ({MEGABYTES} MB), which would be "
+            "downloaded "
+            f"{f'from {source} ' if source else ''}to {target.parent}: agree with vgg19_download "
+            "= true"
+            f"{'' if source else ' and give the address as vgg19_address'}, name a copy as "
+            "vgg19_file (--vgg19 FILE), or compare "
             'the discriminator\'s features instead with perceptual = "feature-matching".'
         )
     if not source:
         raise ModelError(
-            f"Nobody has said where to download {NAME} from: give its address as vgg19_address, install torchvision, which "
+            f"Nobody has said where to download {NAME} from: give its address as vgg19_address, "
+            "install torchvision, which "
             'knows it, name a copy as vgg19_file, or choose perceptual = "feature-matching".'
         )
     if urlsplit(source).scheme not in ("http", "https"):
-        raise ModelError(f"{source} cannot be downloaded: the address must begin with https:// or http://.")
+        raise ModelError(
+            f"{source} cannot be downloaded: the address must begin with https:// or http://."
+        )
     with replacing(target, make_folders=True) as file:
         digest = hashlib.sha256()
         for chunk in _received(source, patience_s):
@@ -92,7 +112,8 @@ def fetch_vgg19(
             file.write(chunk)
         if not digest.hexdigest().startswith(sha256):
             raise ModelError(
-                f"What {source} gave is not {NAME} (its SHA-256 begins with {digest.hexdigest()[:8]}, not {sha256}); "
+                f"What {source} gave is not {NAME} (its SHA-256 begins with "
+                f"{digest.hexdigest()[:8]}, not {sha256}); "
                 "it was deleted. Try again, or give another address."
             )
     return target
@@ -104,7 +125,12 @@ def _received(source: str, patience_s: float) -> Iterator[bytes]:
         with urllib.request.urlopen(source, timeout=patience_s) as answer:
             size = answer.headers.get("Content-Length")
             with tqdm(
-                total=int(size) if size else None, desc=NAME, unit="B", unit_scale=True, unit_divisor=1000, disable=None
+                total=int(size) if size else None,
+                desc=NAME,
+                unit="B",
+                unit_scale=True,
+                unit_divisor=1000,
+                disable=None,
             ) as bar:
                 while chunk := answer.read(CHUNK):
                     bar.update(len(chunk))
@@ -112,7 +138,8 @@ def _received(source: str, patience_s: float) -> Iterator[bytes]:
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise ModelError(
-            f"{source} could not be downloaded ({reason}); check the address and the connection, or name a copy as vgg19_file."
+            f"{source} could not be downloaded ({reason}); check the address and the connection, "
+            "or name a copy as vgg19_file."
         ) from error
 
 
@@ -136,7 +163,8 @@ def checked(path: Path, sha256: str = HASH) -> Iterator[BinaryIO]:
         found = hashlib.file_digest(handle, "sha256").hexdigest()
         if not found.startswith(sha256):
             raise ModelError(
-                f"{path} is not torchvision's published file of VGG19: its SHA-256 begins with {found[:8]}, not {sha256}; "
+                f"{path} is not torchvision's published file of VGG19: its SHA-256 begins with "
+                f"{found[:8]}, not {sha256}; "
                 "delete it and take the published one."
             )
         handle.seek(0)

@@ -21,18 +21,20 @@ def shares(sizes: Mapping[str, float]) -> dict[str, float]:
 
 
 class Weighting:
-    """Steers the weights of some terms, so that each is a fixed share of the whole while the sizes of all of them change.
+    """Steers the weights of some terms, so that each is a fixed share of the whole while the sizes
+    of all of them change.
 
-    The other terms keep the weights they have. The first batch sets the weights; after it they follow a moving average of how
-    large each is beside those others. It is an average of logarithms, so that one odd batch hardly moves the weights.
+    The other terms keep the weights they have. The first batch sets the weights; after it they
+    follow a moving average of how large each is beside those others. It is an average of
+    logarithms, so that one odd batch hardly moves the weights.
 
     Parameters
     ----------
     targets : mapping of str to float
         Share of every steered term, above 0; together below 1.
     memory : float
-        Decay of the moving average per batch, 0 to below 1: 0.95 remembers some 20 batches. The first batches are
-        averaged evenly.
+        Decay of the moving average per batch, 0 to below 1: 0.95 remembers some 20 batches. The
+        first batches are averaged evenly.
 
     Raises
     ------
@@ -43,11 +45,14 @@ class Weighting:
     def __init__(self, targets: Mapping[str, float], memory: float = 0.95) -> None:
         if any(not 0 < share < 1 for share in targets.values()) or sum(targets.values()) >= 1:
             raise TrainingError(
-                f"The shares of the loss terms ({', '.join(f'{name} {share:g}' for name, share in targets.items())}) "
+                "The shares of the loss terms "
+                f"({', '.join(f'{name} {share:g}' for name, share in targets.items())}) "
                 "must each lie above 0 and together below 1, so that the pixel terms keep the rest."
             )
         if not 0 <= memory < 1:
-            raise TrainingError(f"The memory of the weights must be at least 0 and below 1, not {memory:g}.")
+            raise TrainingError(
+                f"The memory of the weights must be at least 0 and below 1, not {memory:g}."
+            )
         self.targets = dict(targets)
         self.memory = memory
         self._batches = 0
@@ -56,13 +61,15 @@ class Weighting:
     def observe(self, sizes: Mapping[str, float]) -> None:
         """Take one batch into the moving average.
 
-        A batch with a size that is not finite is left out: its loss is not finite either, which is for the trainer to see. So
-        is a term of size 0, or a batch in which all other terms are 0: no weight could give it its share.
+        A batch with a size that is not finite is left out: its loss is not finite either, which is
+        for the trainer to see. So is a term of size 0, or a batch in which all other terms are 0:
+        no weight could give it its share.
 
         Parameters
         ----------
         sizes : mapping of str to float
-            Sizes of all terms, not below 0: of a steered term before weighting, of any other term after it.
+            Sizes of all terms, not below 0: of a steered term before weighting, of any other term
+            after it.
         """
         if not all(map(math.isfinite, sizes.values())):
             return
@@ -83,8 +90,13 @@ class Weighting:
         }
 
     def state_dict(self) -> dict[str, float]:
-        """All that the weights depend on. Kept as 64-bit floats, it gives the same weights to the last bit."""
-        return {"batches": float(self._batches), **{f"ratio {name}": ratio for name, ratio in self._ratios.items()}}
+        """All that the weights depend on. Kept as 64-bit floats, it gives the same weights to the
+        last bit.
+        """
+        return {
+            "batches": float(self._batches),
+            **{f"ratio {name}": ratio for name, ratio in self._ratios.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Go on from a state that `state_dict` gave for the same terms.
@@ -94,14 +106,21 @@ class Weighting:
         TrainingError
             If the state is of other terms, or has values that cannot be.
         """
-        ratios = {name.removeprefix("ratio "): float(value) for name, value in state.items() if name != "batches"}
+        ratios = {
+            name.removeprefix("ratio "): float(value)
+            for name, value in state.items()
+            if name != "batches"
+        }
         if not ratios.keys() <= self.targets.keys():
             raise TrainingError(
-                f"The saved weights of the loss are of {', '.join(ratios)}, not of {', '.join(self.targets) or 'no terms'}; "
+                f"The saved weights of the loss are of {', '.join(ratios)}, not of "
+                f"{', '.join(self.targets) or 'no terms'}; "
                 "resume with the losses that the run was started with."
             )
         batches = state.get("batches", -1.0)
         if batches < 0 or not all(map(math.isfinite, state.values())):
-            raise TrainingError("The saved weights of the loss are damaged; resume from an earlier checkpoint.")
+            raise TrainingError(
+                "The saved weights of the loss are damaged; resume from an earlier checkpoint."
+            )
         self._batches = int(batches)
         self._ratios = ratios

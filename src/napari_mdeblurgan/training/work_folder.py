@@ -38,7 +38,8 @@ class WorkFolder:
 
 
 def remove_files(folder: Path, files: Iterable[Path]) -> None:
-    """Remove files that a training has written, and those half-written that a killed process has left; no others.
+    """Remove files that a training has written, and those half-written that a killed process has
+    left; no others.
 
     A link goes itself, and not what it leads to.
     """

@@ -1,4 +1,6 @@
-"""From a restoration to an assessment: what holds for the whole is estimated once, then the maps are made tile by tile."""
+"""From a restoration to an assessment: what holds for the whole is estimated once, then the maps
+are made tile by tile.
+"""
 
 from __future__ import annotations
 
@@ -41,17 +43,17 @@ class Assessment:
     maps : tuple of TrustMap
     estimates : tuple of Estimate
     consistency : float
-        Root mean square of what is left when the restored image, blurred again, is compared with the input, in units of the
-        noise; 1 is what noise alone gives.
+        Root mean square of what is left when the restored image, blurred again, is compared with
+        the input, in units of the noise; 1 is what noise alone gives.
     inconsistent : float
         Share of the pixels where it is more than three times the noise.
     error, large_error : float or None
-        Half-width of the interval that holds nine of ten errors, in grey levels: mean over the image, and what 95 % of the
-        pixels stay below; None without a calibration.
+        Half-width of the interval that holds nine of ten errors, in grey levels: mean over the
+        image, and what 95 % of the pixels stay below; None without a calibration.
     signal_error, signal_share : float or None
-        Mean half-width over what is not background, in grey levels, and as a share of its signal: of the median distance of
-        its brightness from the background's level. None without a calibration, and where no background, or nothing that
-        stands out of it, can be told.
+        Mean half-width over what is not background, in grey levels, and as a share of its signal:
+        of the median distance of its brightness from the background's level. None without a
+        calibration, and where no background, or nothing that stands out of it, can be told.
     calibrated : bool
         Whether the error bar was calibrated for these very weights.
     disagreement : float or None
@@ -77,7 +79,9 @@ class Assessment:
         return next((each for each in self.maps if each.name == name), None)
 
 
-def assess(image: Any, restored: Any, plan: RestorationPlan, model: Model, wishes: Wishes | None = None) -> Assessment:
+def assess(
+    image: Any, restored: Any, plan: RestorationPlan, model: Model, wishes: Wishes | None = None
+) -> Assessment:
     """Assess a restoration in one call; see `plan_trust` and `assess_steps`."""
     trust = plan_trust(image, restored, plan, model, wishes)
     return finished(assess_steps(image, restored, trust, model))
@@ -92,7 +96,9 @@ def assessing(
     explanation: Explanation | None = None,
     spread: Any = None,
 ) -> Generator[Progress, None, Assessment]:
-    """All of an assessment in memory: `plan_trust`, then `assess_steps`, whose arguments and yields it has."""
+    """All of an assessment in memory: `plan_trust`, then `assess_steps`, whose arguments and yields
+    it has.
+    """
     wishes = Wishes(disagreement=spread is not None)
     trust = yield from planning_trust(image, restored, plan, model, wishes, examinations)
     return (yield from assess_steps(image, restored, trust, model, explanation, spread))
@@ -102,7 +108,9 @@ class Maps(Protocol):
     """Where the maps of an assessment go, tile by tile."""
 
     def known(self, index: tuple[int, ...], tile: Tile) -> Mapping[str, np.ndarray] | None:
-        """All maps of a tile of one image of the stack, if they are there already from an earlier time."""
+        """All maps of a tile of one image of the stack, if they are there already from an earlier
+        time.
+        """
 
     def add(self, index: tuple[int, ...], tile: Tile, made: Mapping[str, np.ndarray]) -> None:
         """Keep the maps of a tile."""
@@ -122,7 +130,9 @@ class MapsInMemory:
 
     def __init__(self, trust: TrustPlan) -> None:
         self._plan = trust.restoration
-        self._arrays = {name: np.empty(map_shape(name, self._plan), MAPS[name].dtype) for name in trust.maps}
+        self._arrays = {
+            name: np.empty(map_shape(name, self._plan), MAPS[name].dtype) for name in trust.maps
+        }
 
     def known(self, index: tuple[int, ...], tile: Tile) -> None:  # noqa: ARG002
         """None: there is nothing from an earlier time."""
@@ -131,7 +141,10 @@ class MapsInMemory:
     def add(self, index: tuple[int, ...], tile: Tile, made: Mapping[str, np.ndarray]) -> None:
         """Keep the maps of a tile."""
         for name, values in made.items():
-            place: tuple[Any, ...] = (*index, *target(tile, self._plan, map_factor(name, self._plan)))
+            place: tuple[Any, ...] = (
+                *index,
+                *target(tile, self._plan, map_factor(name, self._plan)),
+            )
             self._arrays[name][place] = values
 
     def finish(self) -> tuple[TrustMap, ...]:
@@ -148,7 +161,8 @@ def assess_steps(
     spread: Any = None,
     maps: Maps | None = None,
 ) -> Generator[Progress, None, Assessment]:
-    """Make the maps; yields at the start, every half second and after every tile. Closing the generator ends the work.
+    """Make the maps; yields at the start, every half second and after every tile. Closing the
+    generator ends the work.
 
     Parameters
     ----------
@@ -159,11 +173,11 @@ def assess_steps(
     model : Model
         That restored the image.
     explanation : Explanation, optional
-        What the network said of itself while it restored the image. Without it the network is run once more, up to its
-        approximation module: less than half of the restoration's cost.
+        What the network said of itself while it restored the image. Without it the network is run
+        once more, up to its approximation module: less than half of the restoration's cost.
     spread : array, optional
-        In grey levels on the result's grid, from `ensemble_steps`, where `restored` is the mean of the eight orientations; else
-        they are made here if the disagreement is wished for.
+        In grey levels on the result's grid, from `ensemble_steps`, where `restored` is the mean of
+        the eight orientations; else they are made here if the disagreement is wished for.
     maps : Maps, optional
         Where they go: in memory, or on disk with `stored.StoredMaps`.
     """
@@ -186,7 +200,11 @@ def assess_steps(
 
     yield Progress(done, total, 0.0)
     todo = []
-    for place in (Spot(index, tile) for index in np.ndindex(*plan.leading) for tile in close_together(fine_grid(plan))):
+    for place in (
+        Spot(index, tile)
+        for index in np.ndindex(*plan.leading)
+        for tile in close_together(fine_grid(plan))
+    ):
         known = maps.known(place.index, place.tile)
         if known is None:
             todo.append(place)
@@ -206,7 +224,9 @@ def assess_steps(
     return assessment_of(trust, maps.finish(), sums.figures(), model)
 
 
-def assessment_of(trust: TrustPlan, maps: tuple[TrustMap, ...], figures: Figures, model: Model) -> Assessment:
+def assessment_of(
+    trust: TrustPlan, maps: tuple[TrustMap, ...], figures: Figures, model: Model
+) -> Assessment:
     """What comes of maps and figures, with its sentence."""
     found = Assessment(
         maps=maps,
@@ -220,7 +240,9 @@ def assessment_of(trust: TrustPlan, maps: tuple[TrustMap, ...], figures: Figures
 def _brightness(
     restored: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, estimate: Estimate
 ) -> np.ndarray:
-    """Of a tile of the result: (y, x) float32 in windows, mean over the colours, NaN where it has no number."""
+    """Of a tile of the result: (y, x) float32 in windows, mean over the colours, NaN where it has
+    no number.
+    """
     block = read(restored, (*index, *target(tile, plan)))
     colours = block[..., :3] if plan.rgb else block[..., None]
     return grey(estimate.window.normalise_finite(colours))

@@ -1,4 +1,5 @@
-"""How blurred an image is, place by place: the σ in pixels of the Gaussian blur that would look like it, from the image alone.
+"""How blurred an image is, place by place: the σ in pixels of the Gaussian blur that would look
+like it, from the image alone.
 
 Two kinds of energy are measured in cells of 8 pixels on the levels of a pyramid: that of gradients,
 whose fall from scale to scale gives the blur of edges (Zhuo & Sim 2011), and that of Laplacians,
@@ -31,9 +32,14 @@ FEWEST_CELLS = 4  # along y and x: of less nothing can be said
 LEVELS = 5
 REACH = 32  # pixels: beyond it nothing has an influence; a whole number of the coarsest pixels
 KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
-REFERENCE, BANDS = 4, (5, 7)  # gradients at a quarter of the size; Laplacians at a quarter and an eighth
+REFERENCE, BANDS = (
+    4,
+    (5, 7),
+)  # gradients at a quarter of the size; Laplacians at a quarter and an eighth
 STANDS_OUT = 5.0  # times the noise's share of a cell's energy
-LEAST_ENERGY = 6e-5  # of a Laplacian, in squared windows: less is dust, coloured noise or uneven light
+LEAST_ENERGY = (
+    6e-5  # of a Laplacian, in squared windows: less is dust, coloured noise or uneven light
+)
 LEAST_SHARE = 0.22  # of the cells of a tile that must stand out
 STEEPEST = 0.5  # of those that do, the share that counts
 NOISE_LEFT = 0.15  # of the noise's energy: what cannot be told from nothing
@@ -78,7 +84,9 @@ def blur_fit() -> BlurFit:
     """The network that comes with the package."""
     fields = json.loads(FITTED.read_text(encoding="utf-8"))
     layers = tuple((np.array(weights), np.array(offsets)) for weights, offsets in fields["layers"])
-    return BlurFit(np.array(fields["mean"]), np.array(fields["spread"]), layers, float(fields["error_px"]))
+    return BlurFit(
+        np.array(fields["mean"]), np.array(fields["spread"]), layers, float(fields["error_px"])
+    )
 
 
 def local_blur(plane: np.ndarray, noise: Noise) -> np.ndarray:
@@ -94,15 +102,20 @@ def local_blur(plane: np.ndarray, noise: Noise) -> np.ndarray:
     Returns
     -------
     ndarray
-        (⌈y / 32⌉, ⌈x / 32⌉) float32: σ in pixels of the Gaussian closest, from 0 to `LARGEST_PX`; NaN where nothing can be
-        judged.
+        (⌈y / 32⌉, ⌈x / 32⌉) float32: σ in pixels of the Gaussian closest, from 0 to `LARGEST_PX`;
+        NaN where nothing can be judged.
     """
     blocks = [range(-(-length // BLOCK)) for length in plane.shape]
-    return blur_of_blocks(lambda y, x: plane[y, x], (plane.shape[0], plane.shape[1]), (blocks[0], blocks[1]), noise)
+    return blur_of_blocks(
+        lambda y, x: plane[y, x], (plane.shape[0], plane.shape[1]), (blocks[0], blocks[1]), noise
+    )
 
 
-def blur_of_blocks(read: Read, shape: tuple[int, int], blocks: tuple[range, range], noise: Noise) -> np.ndarray:
-    """The same for some blocks of a large image, of which no more is read than counts; see `local_blur`.
+def blur_of_blocks(
+    read: Read, shape: tuple[int, int], blocks: tuple[range, range], noise: Noise
+) -> np.ndarray:
+    """The same for some blocks of a large image, of which no more is read than counts; see
+    `local_blur`.
 
     Parameters
     ----------
@@ -118,7 +131,9 @@ def blur_of_blocks(read: Read, shape: tuple[int, int], blocks: tuple[range, rang
     found = np.full((len(blocks[0]), len(blocks[1])), np.nan, np.float32)
     if min(shape) // CELL < FEWEST_CELLS or not found.size:
         return found
-    tiles = [_tile_starts(wanted, length // CELL) for wanted, length in zip(blocks, shape, strict=True)]
+    tiles = [
+        _tile_starts(wanted, length // CELL) for wanted, length in zip(blocks, shape, strict=True)
+    ]
     sizes = [min(TILE_CELLS, length // CELL) for length in shape]
     parts = []
     for starts, size, length in zip(tiles, sizes, shape, strict=True):
@@ -138,7 +153,8 @@ def blur_of_blocks(read: Read, shape: tuple[int, int], blocks: tuple[range, rang
 def features(
     plane: np.ndarray, noise: Noise, tiles: list[np.ndarray], sizes: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of the energies of tiles, relative to that of the gradients at a quarter of the size, and of the noise.
+    """Logarithms of the energies of tiles, relative to that of the gradients at a quarter of the
+    size, and of the noise.
 
     Parameters
     ----------
@@ -152,7 +168,8 @@ def features(
 
     Returns
     -------
-    (rows, columns, features) float64, and (rows, columns) bool: where enough stands out of the noise to be judged.
+    (rows, columns, features) float64, and (rows, columns) bool: where enough stands out of the
+    noise to be judged.
     """
     missing = ~np.isfinite(plane)
     whole = fill(plane, missing) if missing.any() else plane
@@ -167,13 +184,17 @@ def features(
     return _of_tiles(energy, floor, seen[0])
 
 
-def _of_tiles(energy: np.ndarray, floor: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _of_tiles(
+    energy: np.ndarray, floor: np.ndarray, seen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """From (energies, rows, columns, cells) to the medians over the cells with most contrast."""
     count = seen.sum(axis=-1)
     known = count >= math.ceil(LEAST_SHARE * seen.shape[-1])
     reference = energy[REFERENCE]
     fewest = math.ceil(LEAST_SHARE * seen.shape[-1])
-    kept = np.where(known, np.maximum(np.ceil(STEEPEST * count), np.minimum(fewest, count)), 1).astype(int)
+    kept = np.where(
+        known, np.maximum(np.ceil(STEEPEST * count), np.minimum(fewest, count)), 1
+    ).astype(int)
     ranked = -np.sort(-np.where(seen, reference, -1.0), axis=-1)
     least = np.take_along_axis(ranked, kept[..., None] - 1, axis=-1)
     chosen = seen & (reference >= least)
@@ -190,7 +211,9 @@ def _of_tiles(energy: np.ndarray, floor: np.ndarray, seen: np.ndarray) -> tuple[
 def _medians(values: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Over the last axis, of the `count` smallest values; the lower one of two in the middle."""
     middle = np.broadcast_to(np.maximum(count - 1, 0) // 2, values.shape[:-1])
-    found: np.ndarray = np.take_along_axis(np.sort(values, axis=-1), middle[..., None], axis=-1)[..., 0]
+    found: np.ndarray = np.take_along_axis(np.sort(values, axis=-1), middle[..., None], axis=-1)[
+        ..., 0
+    ]
     return found
 
 
@@ -208,7 +231,9 @@ def _tiled(cells: np.ndarray, tiles: list[np.ndarray], sizes: list[int]) -> np.n
 
 
 def _energies(plane: np.ndarray) -> np.ndarray:
-    """(2 · levels − 1, y, x) float32 for each cell: of gradients and Laplacians on each level, of gradients alone on the last."""
+    """(2 · levels − 1, y, x) float32 for each cell: of gradients and Laplacians on each level, of
+    gradients alone on the last.
+    """
     rows, columns = (length // CELL for length in plane.shape)
     level = np.ascontiguousarray(plane[: rows * CELL, : columns * CELL], dtype=np.float32)
     found = []
@@ -221,7 +246,11 @@ def _energies(plane: np.ndarray) -> np.ndarray:
             laplacian = np.zeros_like(level)
             inner = (slice(1, -1), slice(1, -1))
             laplacian[inner] = (
-                level[1:-1, 2:] + level[1:-1, :-2] + level[2:, 1:-1] + level[:-2, 1:-1] - 4 * level[inner]
+                level[1:-1, 2:]
+                + level[1:-1, :-2]
+                + level[2:, 1:-1]
+                + level[:-2, 1:-1]
+                - 4 * level[inner]
             )
             found.append(_cell_means(laplacian * laplacian, number)[:rows, :columns])
             level = _halved(level)
@@ -231,17 +260,23 @@ def _energies(plane: np.ndarray) -> np.ndarray:
 def _halved(level: np.ndarray) -> np.ndarray:
     """Every second pixel of the smoothed level; only these are made."""
     along_y = ndimage.correlate1d(level, KERNEL, axis=0, mode="reflect")[::2]
-    return np.ascontiguousarray(ndimage.correlate1d(along_y, KERNEL, axis=1, mode="reflect")[:, ::2])
+    return np.ascontiguousarray(
+        ndimage.correlate1d(along_y, KERNEL, axis=1, mode="reflect")[:, ::2]
+    )
 
 
 def _cell_means(values: np.ndarray, level: int = 0) -> np.ndarray:
-    """Mean over each cell of 8 pixels of the image; of a pixel that is larger, itself for each of its cells."""
+    """Mean over each cell of 8 pixels of the image; of a pixel that is larger, itself for each of
+    its cells.
+    """
     edge = CELL >> level
     if not edge:
         return values.repeat(2, axis=0).repeat(2, axis=1)
     height, width = (length // edge for length in values.shape)
     rows = values[: height * edge, : width * edge].reshape(height, edge, width * edge).sum(axis=1)
-    sums: np.ndarray = rows.reshape(height, width, edge).sum(axis=2)  # numpy is slow along both at once
+    sums: np.ndarray = rows.reshape(height, width, edge).sum(
+        axis=2
+    )  # numpy is slow along both at once
     return sums / np.float32(edge**2)
 
 

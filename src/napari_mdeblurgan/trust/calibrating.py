@@ -39,7 +39,8 @@ class Known(NamedTuple):
     features : ndarray
         (features, y, x), disagreement included.
     error, error_of_mean : ndarray
-        (y, x) absolute errors in windows, mean over the colours: of the restoration, and of the mean of its eight orientations.
+        (y, x) absolute errors in windows, mean over the colours: of the restoration, and of the
+        mean of its eight orientations.
     """
 
     features: np.ndarray
@@ -48,16 +49,22 @@ class Known(NamedTuple):
 
 
 def restore_known(
-    image: np.ndarray, truth: np.ndarray, model: Model, border: int = 8, output_scale: int | None = None
+    image: np.ndarray,
+    truth: np.ndarray,
+    model: Model,
+    border: int = 8,
+    output_scale: int | None = None,
 ) -> list[Known]:
-    """Restore an image that fits one tile, and compare it with the truth: as it was computed, and rounded to 8 bits.
+    """Restore an image that fits one tile, and compare it with the truth: as it was computed, and
+    rounded to 8 bits.
 
     Rounding makes small features larger, so both kinds are to be fitted to.
 
     Parameters
     ----------
     image, truth : ndarray
-        (y, x) or (y, x, 3), float32 in [0, 1], of 8 bits; and the same of the model's factor times as many pixels.
+        (y, x) or (y, x, 3), float32 in [0, 1], of 8 bits; and the same of the model's factor times
+        as many pixels.
     model : Model
         To calibrate.
     border : int
@@ -73,19 +80,30 @@ def restore_known(
     network = network_on(model, plan.device)
     limits = window.low, window.high
     restored = restore(levels.astype(np.float32), model, window=limits, output_scale=output_scale)
-    said = explained(levels[tile.y.source, tile.x.source], tile, plan, window, network) if network.explains else None
+    said = (
+        explained(levels[tile.y.source, tile.x.source], tile, plan, window, network)
+        if network.explains
+        else None
+    )
     eight = ensemble(read_for_all(levels, (), tile, plan), tile, plan, window, network)
     truth = block_means(np.atleast_3d(truth), binning=len(truth) // len(restored), y=0)
     sharp = (truth * 255 - window.low) / window.span
     f = plan.factor * border
     known = []
     for result in (restored, np.rint(restored.clip(0, 255))):
-        estimate = estimate_whole(levels, result, plan, window, examine(levels, plan, window, model.card))
+        estimate = estimate_whole(
+            levels, result, plan, window, examine(levels, plan, window, model.card)
+        )
         piece = read_piece(levels, result, (), tile, plan, window)
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
-        errors = (np.abs(each - sharp).mean(axis=-1) for each in (piece.restored[piece.result_inside], eight.mean))
+        errors = (
+            np.abs(each - sharp).mean(axis=-1)
+            for each in (piece.restored[piece.result_inside], eight.mean)
+        )
         error, error_of_mean = (each[f:-f, f:-f].astype(np.float32) for each in errors)
-        values = features(piece, difference, estimate.examination.noise, estimate.psf, said, eight.spread)
+        values = features(
+            piece, difference, estimate.examination.noise, estimate.psf, said, eight.spread
+        )
         values = np.stack([on_result(each, plan.factor) for each in values])[:, f:-f, f:-f]
         known.append(Known(values, error, error_of_mean))
     return known
@@ -164,7 +182,8 @@ def _rounded(fields: Any) -> Any:
 
 
 def fit_error_bar(names: tuple[str, ...], features: np.ndarray, errors: np.ndarray) -> ErrorBar:
-    """The quadratic form of the features under which the errors are likeliest, if they follow Laplace distributions.
+    """The quadratic form of the features under which the errors are likeliest, if they follow
+    Laplace distributions.
 
     Parameters
     ----------
@@ -180,10 +199,14 @@ def fit_error_bar(names: tuple[str, ...], features: np.ndarray, errors: np.ndarr
     errors = np.maximum(errors, LEAST_ERROR)
     truth = torch.from_numpy(np.asarray(errors, np.float32))
     count = len(names)
-    constant = torch.tensor(float(np.log(errors.mean())), dtype=z.dtype, device="cpu", requires_grad=True)
+    constant = torch.tensor(
+        float(np.log(errors.mean())), dtype=z.dtype, device="cpu", requires_grad=True
+    )
     linear = torch.zeros(count, dtype=z.dtype, device="cpu", requires_grad=True)
     square = torch.zeros(count, count, dtype=z.dtype, device="cpu", requires_grad=True)
-    optimizer = torch.optim.LBFGS([constant, linear, square], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        [constant, linear, square], max_iter=ITERATIONS, line_search_fn="strong_wolfe"
+    )
 
     def log_scale() -> torch.Tensor:
         symmetric = (square + square.T) / 2
@@ -215,10 +238,14 @@ def fit_error_bar(names: tuple[str, ...], features: np.ndarray, errors: np.ndarr
 
 
 def _widths(log_scale: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For eight groups of growing scale: its mean logarithm, and the multiple of the scale that nine of ten stay below."""
+    """For eight groups of growing scale: its mean logarithm, and the multiple of the scale that
+    nine of ten stay below.
+    """
     groups = np.array_split(np.argsort(log_scale), LEVELS)
     levels = np.array([log_scale[group].mean() for group in groups])
-    widths = np.array([np.quantile(errors[group] / np.exp(log_scale[group]), COVERED) for group in groups])
+    widths = np.array(
+        [np.quantile(errors[group] / np.exp(log_scale[group]), COVERED) for group in groups]
+    )
     return levels, widths
 
 
@@ -229,7 +256,8 @@ class Judged:
     Attributes
     ----------
     spearman : float
-        Rank correlation of the half-width with the absolute error, both as means over cells of 8 × 8 pixels.
+        Rank correlation of the half-width with the absolute error, both as means over cells of 8 ×
+        8 pixels.
     covered : float
         Share of the pixels whose error is within the half-width.
     width, error : float

@@ -14,7 +14,8 @@ LEGEND = {
 
 
 def choice(explanation: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """The candidate of the largest weight: 1, 2 or 3 in the order of `CANDIDATES`; 0 where the image has no number.
+    """The candidate of the largest weight: 1, 2 or 3 in the order of `CANDIDATES`; 0 where the
+    image has no number.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ def choice(explanation: np.ndarray, missing: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    What is passed on is a sum of all three, whose weights may be negative or above 1; the label tells which counts most.
+    What is passed on is a sum of all three, whose weights may be negative or above 1; the label
+    tells which counts most.
     """
     largest = explanation[..., :3].argmax(axis=-1).astype(np.uint8) + np.uint8(1)
     return np.where(missing, np.uint8(NOTHING), largest)

@@ -1,7 +1,7 @@
 """Is the restored image, blurred again, the image that it was made from?
 
-In the spirit of SQUIRREL (Culley et al. 2018): what was painted in, or taken away, leaves a difference that noise does not
-explain.
+In the spirit of SQUIRREL (Culley et al. 2018): what was painted in, or taken away, leaves a
+difference that noise does not explain.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ class Difference(NamedTuple):
     Attributes
     ----------
     values : ndarray
-        (y, x, colours) float32 in windows, with the piece's margin; NaN where the input has no number.
+        (y, x, colours) float32 in windows, with the piece's margin; NaN where the input has no
+        number.
     seen : ndarray
-        (y, x): share of the light of each pixel that comes from what was restored, 1 but for edges and gaps.
+        (y, x): share of the light of each pixel that comes from what was restored, 1 but for edges
+        and gaps.
     """
 
     values: np.ndarray
@@ -47,7 +49,8 @@ def compare(piece: Piece, psf: PointSpread, limits: tuple[float, float]) -> Diff
     psf : PointSpread
         From `estimate_psf`.
     limits : (float, float)
-        The darkest and brightest that the camera can show, in windows: there, more light makes no difference.
+        The darkest and brightest that the camera can show, in windows: there, more light makes no
+        difference.
     """
     restored = piece.filled().restored
     if not np.isfinite(restored[0, 0]).all():  # a colour without any number is not filled
@@ -59,17 +62,20 @@ def compare(piece: Piece, psf: PointSpread, limits: tuple[float, float]) -> Diff
 
 
 def in_noise(difference: Difference, piece: Piece, noise: Noise) -> np.ndarray:
-    """Root mean square of a difference over the neighbourhood, in units of the noise; (y, x) float32 with the margin.
+    """Root mean square of a difference over the neighbourhood, in units of the noise; (y, x)
+    float32 with the margin.
 
-    1 is what noise alone gives. NaN where the input has no number, and in the rim where more than a fiftieth of the light comes
-    from beyond what was restored.
+    1 is what noise alone gives. NaN where the input has no number, and in the rim where more than a
+    fiftieth of the light comes from beyond what was restored.
     """
     rms = local_rms(difference.values / noise.sigma(piece.blurred))
     return np.where(difference.seen < LEAST_SEEN, np.float32(np.nan), rms)
 
 
 def local_rms(values: np.ndarray) -> np.ndarray:
-    """Root mean square over the colours and a Gaussian neighbourhood of what is known of (y, x, colours)."""
+    """Root mean square over the colours and a Gaussian neighbourhood of what is known of (y, x,
+    colours).
+    """
     squares = grey(np.square(values))
     known = np.isfinite(squares)
     if known.all():
@@ -80,4 +86,6 @@ def local_rms(values: np.ndarray) -> np.ndarray:
 
 
 def _average(plane: np.ndarray) -> np.ndarray:
-    return ndimage.gaussian_filter(plane, AVERAGED_PX, mode="nearest", truncate=REACH_PX / AVERAGED_PX)
+    return ndimage.gaussian_filter(
+        plane, AVERAGED_PX, mode="nearest", truncate=REACH_PX / AVERAGED_PX
+    )

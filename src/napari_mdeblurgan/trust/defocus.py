@@ -19,7 +19,8 @@ from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.samples import grey, planes_of
 
 SHARP_PX = 0.45
-HALVED_PX = 2.0  # σ from which contrast is below 1 % for all that is finer than half of what pixels can hold
+# σ from which contrast is below 1 % for all that is finer than half of what pixels can hold
+HALVED_PX = 2.0
 HALVED_SHARE = 0.8  # of what can be judged
 WHOLE_BLOCKS = 32 * 32  # of a plane: up to here all are looked at
 SAMPLES, SAMPLE_BLOCKS = 5, 6  # along y and x of a larger plane, and of each of them
@@ -32,16 +33,17 @@ class FieldBlur:
     Attributes
     ----------
     sigma_px : float or None
-        Standard deviation of the Gaussian that would blur as much, in pixels of the image: median of all blocks that can be
-        judged; None if there is none.
+        Standard deviation of the Gaussian that would blur as much, in pixels of the image: median
+        of all blocks that can be judged; None if there is none.
     beyond, within, sharp, unknown : float
-        Shares of the field that are blurred beyond what the model learned, within it, already sharp, and that cannot be
-        judged; together 1. Without knowing what it learned, nothing is beyond it.
+        Shares of the field that are blurred beyond what the model learned, within it, already
+        sharp, and that cannot be judged; together 1. Without knowing what it learned, nothing is
+        beyond it.
     beyond_px : float or None
         Median of the blocks that are blurred beyond what the model learned; None if there is none.
     halves : bool
-        Whether nearly all of the field holds nothing finer than half of what its pixels can hold, so that binned 2 × 2 it
-        loses nothing.
+        Whether nearly all of the field holds nothing finer than half of what its pixels can hold,
+        so that binned 2 × 2 it loses nothing.
     """
 
     sigma_px: float | None
@@ -89,7 +91,8 @@ def field_blur(sigmas: np.ndarray, card: ModelCard) -> FieldBlur:
 def sampled_sigmas(
     image: Any, plan: RestorationPlan, window: Window, noise: Noise, channel: int | None = None
 ) -> np.ndarray:
-    """The blur of the blocks of a few planes, or of one channel's; of large planes some parts that are spread evenly.
+    """The blur of the blocks of a few planes, or of one channel's; of large planes some parts that
+    are spread evenly.
 
     Parameters
     ----------
@@ -111,19 +114,31 @@ def sampled_sigmas(
     for index in planes_of(plan, channel):
         for blocks in _sampled_blocks(shape):
             look_up()
-            found.append(blur_of_blocks(_reader(image, index, plan, window), shape, blocks, noise).ravel())
+            found.append(
+                blur_of_blocks(_reader(image, index, plan, window), shape, blocks, noise).ravel()
+            )
     return np.concatenate(found) if found else np.zeros(0, np.float32)
 
 
 def defocus_of_tile(
-    image: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window, noise: Noise
+    image: Any,
+    index: tuple[int, ...],
+    tile: Tile,
+    plan: RestorationPlan,
+    window: Window,
+    noise: Noise,
 ) -> np.ndarray:
-    """The map of local blur of one tile: (y, x) float32, σ in pixels on the image's grid, NaN where nothing can be judged."""
+    """The map of local blur of one tile: (y, x) float32, σ in pixels on the image's grid, NaN where
+    nothing can be judged.
+    """
     spans = [
-        (span.start - start, span.stop - start) for span, (start, _) in zip((tile.y, tile.x), plan.region, strict=True)
+        (span.start - start, span.stop - start)
+        for span, (start, _) in zip((tile.y, tile.x), plan.region, strict=True)
     ]
     blocks = [range(start // BLOCK, -(-stop // BLOCK)) for start, stop in spans]
-    found = blur_of_blocks(_reader(image, index, plan, window), _area(plan), (blocks[0], blocks[1]), noise)
+    found = blur_of_blocks(
+        _reader(image, index, plan, window), _area(plan), (blocks[0], blocks[1]), noise
+    )
     whole = found.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
     rows, columns = (
         slice(start - each.start * BLOCK, stop - each.start * BLOCK)
@@ -155,11 +170,16 @@ def _spread(blocks: int) -> list[range]:
 
 
 def _reader(image: Any, index: tuple[int, ...], plan: RestorationPlan, window: Window) -> Read:
-    """Reads parts of one plane of the plan's region: (y, x) float32 in windows, mean over the colours."""
+    """Reads parts of one plane of the plan's region: (y, x) float32 in windows, mean over the
+    colours.
+    """
     top, left = plan.origin
 
     def part(y: slice, x: slice) -> np.ndarray:
-        block = read(image, (*index, slice(y.start + top, y.stop + top), slice(x.start + left, x.stop + left)))
+        block = read(
+            image,
+            (*index, slice(y.start + top, y.stop + top), slice(x.start + left, x.stop + left)),
+        )
         return grey(window.normalise_finite(block[..., :3] if plan.rgb else block[..., None]))
 
     return part

@@ -1,4 +1,6 @@
-"""Is an image one of those that a model has learned to restore? Looked at before any work is done, and said in a sentence."""
+"""Is an image one of those that a model has learned to restore? Looked at before any work is done,
+and said in a sentence.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ class Examination:
 
     @property
     def blur_sigma_px(self) -> float | None:
-        """Median over the field of the Gaussian-equivalent σ, in pixels; None if there is nothing to see it by."""
+        """Median over the field of the Gaussian-equivalent σ, in pixels; None if there is nothing
+        to see it by.
+        """
         return self.blur.sigma_px
 
 
@@ -129,11 +133,15 @@ def examine(
 def examine_all(
     image: Any, plan: RestorationPlan, card: ModelCard, binning: int = 1, *, calibrated: bool = True
 ) -> tuple[Examination, ...]:
-    """Examine an image once for each of its windows of intensity; see `examine`, which need not be `calibrated`."""
+    """Examine an image once for each of its windows of intensity; see `examine`, which need not be
+    `calibrated`.
+    """
     windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
     calibration = calibration_of(card) if calibrated else None
     return tuple(
-        examine(image, plan, window, card, calibration, number if plan.window_axes else None, binning)
+        examine(
+            image, plan, window, card, calibration, number if plan.window_axes else None, binning
+        )
         for number, window in enumerate(windows)
     )
 
@@ -148,7 +156,10 @@ def halving_advised(image: Any, card: ModelCard) -> bool:
     card : ModelCard
         Of the model.
     """
-    return all(each.blur.halves for each in examine_all(image, make_plan(image, card), card, calibrated=False))
+    return all(
+        each.blur.halves
+        for each in examine_all(image, make_plan(image, card), card, calibrated=False)
+    )
 
 
 def judge(
@@ -172,19 +183,31 @@ def judge(
     saturated : float
         Share of the pixels.
     binning : int
-        By how many pixels the image was binned before: it is not advised to be halved once more, and what is advised is said
-        of the image before.
+        By how many pixels the image was binned before: it is not advised to be halved once more,
+        and what is advised is said of the image before.
     """
     fits, sentence = _judged(card, blur, noise, saturated, noise_limit, binning)
-    return fits, sentence + HALVE if blur.halves and binning == 1 and "--bin" not in sentence else sentence
+    return (
+        fits,
+        sentence + HALVE if blur.halves and binning == 1 and "--bin" not in sentence else sentence,
+    )
 
 
 def _judged(
-    card: ModelCard, blur: FieldBlur, noise: float, saturated: float, noise_limit: float | None, binning: int
+    card: ModelCard,
+    blur: FieldBlur,
+    noise: float,
+    saturated: float,
+    noise_limit: float | None,
+    binning: int,
 ) -> tuple[bool, str]:
     """The same, before it is said that the image can be halved."""
     if blur.sigma_px is None:
-        return False, "There is too little detail above the noise to tell how blurred this image is: judge by eye."
+        return (
+            False,
+            "There is too little detail above the noise to tell how blurred this image is: judge "
+            "by eye.",
+        )
     found = f"blur σ ≈ {_pixels(blur.sigma_px)}"
     if card.blur_sigma_px is not None:
         low, high = card.blur_sigma_px
@@ -194,37 +217,54 @@ def _judged(
         found += f" ({learned})"
     if noise_limit is not None and noise > NOISE_SLACK * noise_limit:
         return False, (
-            f"This image is noisier than the model knows: noise {noise:.0%} of the intensity range; {card.name} learned up to "
+            f"This image is noisier than the model knows: noise {noise:.0%} of the intensity "
+            f"range; {card.name} learned up to "
             f"{noise_limit:.0%}. Average several exposures, or bin the image 2×2 first."
         )
     if saturated > SATURATED:
         return False, (
-            f"{saturated:.1%} of the pixels looked at are saturated: what was there cannot be restored. Expose less if you can. "
+            f"{saturated:.1%} of the pixels looked at are saturated: what was there cannot be "
+            "restored. Expose less if you can. "
             f"Otherwise, {found}, noise {noise:.1%} of the intensity range."
         )
     if blur.sharp > MOST * blur.judged:
-        return True, f"This image is already sharp: {found}. Expect more pixels, not more detail.{_shares(blur)}"
+        return (
+            True,
+            f"This image is already sharp: {found}. Expect more pixels, not more "
+            f"detail.{_shares(blur)}",
+        )
     if card.blur_sigma_px is None:
         return (
             True,
-            f"What blur {card.name} learned is not on its card; this image: {found}, noise {noise:.1%} of its range.",
+            f"What blur {card.name} learned is not on its card; this image: {found}, noise "
+            f"{noise:.1%} of its range.",
         )
     return True, (
-        f"This image is in the model's domain: {found}, noise {noise:.1%} of the intensity range.{_shares(blur)}"
+        f"This image is in the model's domain: {found}, noise {noise:.1%} of the intensity "
+        f"range.{_shares(blur)}"
     )
 
 
 def _too_blurred(blur: FieldBlur, beyond_px: float, high: float, learned: str, binning: int) -> str:
-    """What to do with an image of which a part, or all, is blurred beyond what the model learned."""
+    """What to do with an image of which a part, or all, is blurred beyond what
+    the model learned.
+    """
     there = f"blur σ ≈ {_pixels(beyond_px)}"
     if blur.beyond >= NEARLY_ALL * blur.judged:
-        return f"This image is more blurred than the model knows: {there}; {learned}. {_less_blur(beyond_px, high, binning)}"
+        return (
+            f"This image is more blurred than the model knows: {there}; {learned}. "
+            f"{_less_blur(beyond_px, high, binning)}"
+        )
     rest = _listed(
-        (blur.within, "within what it learned"), (blur.sharp, "already sharp"), (blur.unknown, "cannot be judged")
+        (blur.within, "within what it learned"),
+        (blur.sharp, "already sharp"),
+        (blur.unknown, "cannot be judged"),
     )
     return (
-        f"{blur.beyond:.0%} of the field is blurred beyond what the model knows: {there}; {learned}. The rest: {rest}. Do not "
-        "trust the result where the defocus map is bright: take a focus stack, or use an objective of smaller aperture."
+        f"{blur.beyond:.0%} of the field is blurred beyond what the model knows: {there}; "
+        f"{learned}. The rest: {rest}. Do not "
+        "trust the result where the defocus map is bright: take a focus stack, or use an "
+        "objective of smaller aperture."
     )
 
 
@@ -235,7 +275,9 @@ def _shares(blur: FieldBlur) -> str:
 
 
 def in_shares(blur: FieldBlur) -> str:
-    """How much of the field is how blurred, beginning with what is within what the model learned."""
+    """How much of the field is how blurred, beginning with what is within what
+    the model learned.
+    """
     return _listed(
         (blur.within, "within what the model learned"),
         (blur.sharp, "already sharp"),
@@ -253,7 +295,9 @@ def _pixels(blur: float) -> str:
 
 
 def _less_blur(blur: float, high: float, binning: int) -> str:
-    enough = next((n * binning for n in BINS if blur / n <= high), None) if blur < LARGEST_PX else None
+    enough = (
+        next((n * binning for n in BINS if blur / n <= high), None) if blur < LARGEST_PX else None
+    )
     most = BINS[-1] * binning
     advice = (
         f"Bin it {enough}×{enough} first (--bin {enough})"
@@ -263,10 +307,13 @@ def _less_blur(blur: float, high: float, binning: int) -> str:
     return f"{advice}, use a model for stronger blur, or fine-tune one on such images."
 
 
-def _saturation(image: Any, places: Sequence[Place], plan: RestorationPlan, window: Window) -> tuple[float, float]:
+def _saturation(
+    image: Any, places: Sequence[Place], plan: RestorationPlan, window: Window
+) -> tuple[float, float]:
     """Share of saturated pixels, and the ceiling in windows.
 
-    The ceiling is the largest value of the type, or the largest there is where a good many pixels have it, as with 12 bits of 16.
+    The ceiling is the largest value of the type, or the largest there is where a good many pixels
+    have it, as with 12 bits of 16.
     """
     if plan.dtype.kind not in "iu" or not places:
         return 0.0, float("inf")
@@ -274,6 +321,8 @@ def _saturation(image: Any, places: Sequence[Place], plan: RestorationPlan, wind
     top = max(int(part.max()) for part in parts)
     share = float(np.mean([(part == top).mean() for part in parts]))
     largest = bounds(plan.dtype)[1]
-    if top == largest or (share > SATURATED and top > window.low and top.bit_count() == top.bit_length()):
+    if top == largest or (
+        share > SATURATED and top > window.low and top.bit_count() == top.bit_length()
+    ):
         return share, float(window.normalise(np.array([top], plan.dtype))[0])
     return 0.0, float("inf")

@@ -1,9 +1,11 @@
-"""How far a restored pixel may be off: a mean absolute error from the features, and the half-width that holds nine of ten.
+"""How far a restored pixel may be off: a mean absolute error from the features, and the half-width
+that holds nine of ten.
 
-The logarithm of the error's scale is a quadratic form of the features, fitted by the likelihood of a Laplace distribution to
-restorations whose truth is known; the width of the interval, a multiple of the scale, is the quantile that covers nine of ten of
-them (split conformal prediction, Papadopoulos et al. 2002), for small scales and for large ones. The numbers belong to one
-model's weights, and are kept by their digest.
+The logarithm of the error's scale is a quadratic form of the features, fitted by the likelihood of
+a Laplace distribution to restorations whose truth is known; the width of the interval, a multiple
+of the scale, is the quantile that covers nine of ten of them (split conformal prediction,
+Papadopoulos et al. 2002), for small scales and for large ones. The numbers belong to one model's
+weights, and are kept by their digest.
 """
 
 from __future__ import annotations
@@ -39,9 +41,11 @@ class ErrorBar:
     constant : float
     linear : tuple of float
     square : tuple of tuple of float
-        Symmetric. The logarithm of the scale is constant + linear · z + z · square · z for standardised features z.
+        Symmetric. The logarithm of the scale is constant + linear · z + z · square · z for
+        standardised features z.
     levels, widths : tuple of float
-        The half-width that covers nine of ten, as a multiple of the scale, at given logarithms of the scale.
+        The half-width that covers nine of ten, as a multiple of the scale, at given logarithms of
+        the scale.
     """
 
     names: tuple[str, ...]
@@ -66,7 +70,9 @@ class ErrorBar:
         return bounded
 
     def half_width(self, features: np.ndarray) -> np.ndarray:
-        """What nine of ten absolute errors stay below, in windows: (features, ...) to (...) float32."""
+        """What nine of ten absolute errors stay below, in windows: (features, ...) to (...)
+        float32.
+        """
         level = self.log_scale(features)
         width = np.interp(level, self.levels, self.widths)
         return (np.exp(level) * width).astype(np.float32)
@@ -85,7 +91,8 @@ class Calibration:
     noise_limit : float
         Largest standard deviation of the noise that the model learned, in windows.
     own : bool
-        Whether it was made for these very weights. If not, larger is still worse, but by how much nobody has measured.
+        Whether it was made for these very weights. If not, larger is still worse, but by how much
+        nobody has measured.
     """
 
     model: str
@@ -95,7 +102,9 @@ class Calibration:
     own: bool = True
 
 
-def standardised(features: np.ndarray, mean: Iterable[float], spread: Iterable[float]) -> np.ndarray:
+def standardised(
+    features: np.ndarray, mean: Iterable[float], spread: Iterable[float]
+) -> np.ndarray:
     """(features, n) less their mean, over their spread, within ± 4."""
     centre, width = (np.array(tuple(each), np.float32)[:, None] for each in (mean, spread))
     z: np.ndarray = features - centre
@@ -116,20 +125,33 @@ def calibration_of(card: ModelCard, factor: int | None = None) -> Calibration | 
     Returns
     -------
     Calibration or None
-        That of a bundled model of as many channels where there is none for this one; None if there is none at all.
+        That of a bundled model of as many channels where there is none for this one; None if there
+        is none at all.
     """
     known = _known(BUNDLED) | _known(user_model_folder() / USERS)
     averaged = None if factor in (None, card.scale) else factor
     own = known.get(card.weights_sha256)
     if own is not None and _bars(own, averaged):
         return read_calibration(own, averaged=averaged)
-    kin = (entry for entry in known.values() if entry["channels"] == card.channels and _bars(entry, averaged))
+    kin = (
+        entry
+        for entry in known.values()
+        if entry["channels"] == card.channels and _bars(entry, averaged)
+    )
     found = next((read_calibration(entry, own=False, averaged=averaged) for entry in kin), None)
-    return found if found is None or own is None else replace(found, noise_limit=float(own["noise_limit"]))
+    return (
+        found
+        if found is None or own is None
+        else replace(found, noise_limit=float(own["noise_limit"]))
+    )
 
 
-def read_calibration(entry: dict[str, Any], own: bool = True, averaged: int | None = None) -> Calibration:
-    """From plain JSON values; of results as the model makes them, or `averaged` to so many pixels for one of the image."""
+def read_calibration(
+    entry: dict[str, Any], own: bool = True, averaged: int | None = None
+) -> Calibration:
+    """From plain JSON values; of results as the model makes them, or `averaged` to so many pixels
+    for one of the image.
+    """
     bars = _bars(entry, averaged)
     return Calibration(
         model=str(entry["model"]),
@@ -141,7 +163,9 @@ def read_calibration(entry: dict[str, Any], own: bool = True, averaged: int | No
 
 
 def _bars(entry: dict[str, Any], averaged: int | None) -> dict[str, Any]:
-    """Where the two error bars of an entry are; nothing where it has none for results that are averaged so."""
+    """Where the two error bars of an entry are; nothing where it has none for results that are
+    averaged so.
+    """
     return entry if averaged is None else entry.get("averaged", {}).get(str(averaged), {})
 
 
@@ -149,7 +173,8 @@ def _read_bar(fields: dict[str, Any], names: tuple[str, ...]) -> ErrorBar:
     if tuple(fields["names"]) != names:
         raise ValueError("the calibration was made for other features")
     lines = {
-        name: tuple(float(value) for value in fields[name]) for name in ("mean", "spread", "linear", "levels", "widths")
+        name: tuple(float(value) for value in fields[name])
+        for name in ("mean", "spread", "linear", "levels", "widths")
     }
     square = tuple(tuple(float(value) for value in row) for row in fields["square"])
     return ErrorBar(names=names, constant=float(fields["constant"]), square=square, **lines)

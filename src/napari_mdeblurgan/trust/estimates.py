@@ -47,7 +47,9 @@ def estimate_whole(
     examination: Examination,
     channel: int | None = None,
 ) -> Estimate:
-    """From a few places of an image and of its restoration, or of one channel, to what holds for all of it."""
+    """From a few places of an image and of its restoration, or of one channel, to what holds for
+    all of it.
+    """
     places = rich_places(image, plan, channel)
     blurred = [normalised(place, image, plan, window) for place in places]
     result = [_in_result(place, restored, plan, window) for place in places]
@@ -73,7 +75,9 @@ def estimate_whole(
 
 
 def _in_result(place: Place, restored: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
-    """The same place in the restored image: (y, x, colours) float32 in windows, NaN where it has no number."""
+    """The same place in the restored image: (y, x, colours) float32 in windows, NaN where it has no
+    number.
+    """
     f = plan.factor
     area = (
         slice((part.start - start) * f, (part.stop - start) * f)

@@ -1,4 +1,6 @@
-"""What a page shows of an image and its restoration: a plane, or of a large one a part that is rich in detail."""
+"""What a page shows of an image and its restoration: a plane, or of a large one a part that is rich
+in detail.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,13 @@ def excerpt(image: Any, restored: Any, index: tuple[int, ...], region: Region) -
         slice((part.start - start) * factor, (part.stop - start) * factor)
         for part, (start, _) in zip((rows, columns), region, strict=True)
     )
-    where = f"pixels {rows.start}–{rows.stop - 1} along y and {columns.start}–{columns.stop - 1} along x of the image"
-    return Excerpt(read(image, (*index, rows, columns)), read(restored, (*index, *in_result)), where)
+    where = (
+        f"pixels {rows.start}–{rows.stop - 1} along y and {columns.start}–{columns.stop - 1} "
+        "along x of the image"
+    )
+    return Excerpt(
+        read(image, (*index, rows, columns)), read(restored, (*index, *in_result)), where
+    )
 
 
 def _around(part: slice, start: int, stop: int) -> slice:

@@ -1,4 +1,6 @@
-"""What the network says of itself: the weight of each candidate, and how far off it thinks they are."""
+"""What the network says of itself: the weight of each candidate, and how far off it thinks they
+are.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +45,14 @@ class Explanation:
 
     def _place(self, tile: Tile) -> tuple[slice, slice]:
         (y0, _), (x0, _) = self._plan.region
-        return slice(tile.y.start - y0, tile.y.stop - y0), slice(tile.x.start - x0, tile.x.stop - x0)
+        return slice(tile.y.start - y0, tile.y.stop - y0), slice(
+            tile.x.start - x0, tile.x.stop - x0
+        )
 
 
 class ExplainedAnew:
-    """The same where nothing was kept: the network is run once more, on four neighbouring tiles at a time where they fit.
+    """The same where nothing was kept: the network is run once more, on four neighbouring tiles at
+    a time where they fit.
 
     So the halo costs less. The last four are kept, so ask for tiles that lie close together.
 
@@ -90,13 +95,19 @@ class ExplainedAnew:
 
     def _around(self, tile: Tile) -> Tile:
         region = []
-        for span, edge, (start, stop) in zip((tile.y, tile.x), self._edges, self._plan.region, strict=True):
+        for span, edge, (start, stop) in zip(
+            (tile.y, tile.x), self._edges, self._plan.region, strict=True
+        ):
             first = start + (span.start - start) // edge * edge
             region.append((first, min(first + edge, stop)))
         return self._plan.grid.tile_over((region[0], region[1]))
 
 
-def explained(block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network) -> np.ndarray:
-    """The same for one tile where nothing was kept: `block` is the tile's `source` part of one image."""
+def explained(
+    block: np.ndarray, tile: Tile, plan: RestorationPlan, window: Window, network: Network
+) -> np.ndarray:
+    """The same for one tile where nothing was kept: `block` is the tile's `source` part of one
+    image.
+    """
     said = explanation(network, prepare(block, tile, plan, window), plan)
     return said.astype(np.float16).astype(np.float32)

@@ -1,5 +1,6 @@
-"""What tells how far a restored pixel may be off: one number per pixel of the image and feature, all
-logarithms of lengths in windows."""
+"""What tells how far a restored pixel may be off: one number per pixel of the image and feature,
+all logarithms of lengths in windows.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def features(
     explanation: np.ndarray | None,
     spread: np.ndarray | None,
 ) -> np.ndarray:
-    """Features of a tile on the image's grid: one value for all pixels of the result that one of the image has become.
+    """Features of a tile on the image's grid: one value for all pixels of the result that one of
+    the image has become.
 
     Parameters
     ----------
@@ -48,9 +50,11 @@ def features(
     noise, psf
         Of the image.
     explanation : ndarray or None
-        (y, x, 6) of the tile; None if the network has nothing to say, which then counts as distances of 0.
+        (y, x, 6) of the tile; None if the network has nothing to say, which then counts as
+        distances of 0.
     spread : ndarray or None
-        (factor · y, factor · x, colours) of the tile: standard deviation of the eight restorations, if they were made.
+        (factor · y, factor · x, colours) of the tile: standard deviation of the eight restorations,
+        if they were made.
 
     Returns
     -------
@@ -71,7 +75,9 @@ def features(
         grey(noise.sigma(piece.blurred)),
     ]
     found = [plane[inside] for plane in found]
-    distances = np.zeros((*found[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
+    distances = (
+        np.zeros((*found[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
+    )
     blur = np.float32(psf.sigma_px * LEAST)
     found += [np.broadcast_to(blur, found[0].shape), distances[..., 2], _least(distances)]
     if spread is not None:
@@ -83,7 +89,9 @@ def features(
 
 
 def on_result(plane: np.ndarray, factor: int) -> np.ndarray:
-    """Every value for all pixels of the result that its pixel has become: (y, x) to (factor · y, factor · x)."""
+    """Every value for all pixels of the result that its pixel has become: (y, x) to (factor · y,
+    factor · x).
+    """
     return plane.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
@@ -93,7 +101,9 @@ def _means(plane: np.ndarray, factor: int) -> np.ndarray:
         return plane
     rows, columns = (length // factor for length in plane.shape)
     total = np.zeros((rows, columns), plane.dtype)
-    for row, column in np.ndindex(factor, factor):  # several times as fast as numpy's mean over short axes
+    for row, column in np.ndindex(
+        factor, factor
+    ):  # several times as fast as numpy's mean over short axes
         total += plane[row::factor, column::factor]
     return total / np.float32(factor**2)
 
@@ -109,7 +119,9 @@ def _variance(plane: np.ndarray, level: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _least(values: np.ndarray) -> np.ndarray:
-    """The smallest of (y, x, 3) over the last axis; several times as fast as numpy's along a short one."""
+    """The smallest of (y, x, 3) over the last axis; several times as fast as numpy's along a short
+    one.
+    """
     return np.minimum(np.minimum(values[..., 0], values[..., 1]), values[..., 2])
 
 
@@ -128,7 +140,9 @@ def _curvature(plane: np.ndarray) -> np.ndarray:
 
 
 def _slope(plane: np.ndarray) -> np.ndarray:
-    """Length of the gradient, by the differences of neighbours on both sides; 0 at the rim, which is margin."""
+    """Length of the gradient, by the differences of neighbours on both sides; 0 at the rim, which
+    is margin.
+    """
     length = np.zeros_like(plane)
     inner = length[1:-1, 1:-1]
     off = plane[2:, 1:-1] - plane[:-2, 1:-1]

@@ -38,12 +38,16 @@ class Sums:
     errors: float = 0.0
     barred: int = 0
     histogram: dict[float, np.ndarray] = field(default_factory=dict)  # by grey levels in a window
-    seen: dict[int, tuple[Brightness, Estimate]] = field(default_factory=dict)  # by number of the window
+    seen: dict[int, tuple[Brightness, Estimate]] = field(
+        default_factory=dict
+    )  # by number of the window
     spreads: float = 0.0
     spread_pixels: int = 0
 
     def add(self, made: Mapping[str, np.ndarray], span: float, factor: int) -> None:
-        """Take the maps of one tile, whose window of intensity spans so many grey levels and whose pixels became factor²."""
+        """Take the maps of one tile, whose window of intensity spans so many grey levels and whose
+        pixels became factor².
+        """
         z = made["consistency"][np.isfinite(made["consistency"])].astype(np.float64)
         self.squares += float(np.square(z).sum())
         self.notable += int(np.count_nonzero(z > NOTABLE))
@@ -60,8 +64,12 @@ class Sums:
             self.spreads += float(known.sum(dtype=np.float64))
             self.spread_pixels += known.size
 
-    def add_signal(self, number: int, estimate: Estimate, values: np.ndarray, error: np.ndarray) -> None:
-        """Take the error bar of one tile with the result's brightness, in windows, for window `number`."""
+    def add_signal(
+        self, number: int, estimate: Estimate, values: np.ndarray, error: np.ndarray
+    ) -> None:
+        """Take the error bar of one tile with the result's brightness, in windows, for window
+        `number`.
+        """
         brightness, _ = self.seen.setdefault(number, (Brightness(), estimate))
         brightness.add(values, error / estimate.window.span)
 
@@ -79,7 +87,9 @@ class Sums:
         )
 
     def _of_signal(self) -> tuple[float | None, float | None]:
-        """Mean of the error bar over what is not background, in grey levels and in shares of its signal."""
+        """Mean of the error bar over what is not background, in grey levels and in shares of its
+        signal.
+        """
         pixels, errors, shares = 0, 0.0, 0.0
         for brightness, estimate in self.seen.values():
             found = brightness.foreground(estimate.examination.noise)
@@ -92,7 +102,9 @@ class Sums:
         return (errors / pixels, shares / pixels) if pixels else (None, None)
 
     def _quantile(self, share: float) -> float:
-        widths = np.concatenate([np.sqrt(ERROR_BINS[1:] * ERROR_BINS[:-1]) * span for span in self.histogram])
+        widths = np.concatenate(
+            [np.sqrt(ERROR_BINS[1:] * ERROR_BINS[:-1]) * span for span in self.histogram]
+        )
         counts = np.concatenate(list(self.histogram.values()))
         order = np.argsort(widths)
         reached = np.cumsum(counts[order])

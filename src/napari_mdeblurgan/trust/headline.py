@@ -1,4 +1,6 @@
-"""An assessment in one line, and how much doubt there is: what is said first. What shows it imports no torch."""
+"""An assessment in one line, and how much doubt there is: what is said first. What shows it imports
+no torch.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_mdeblurgan.trust.assess import Assessment
 
-SIGNS = {  # by level: a sign, and a colour of Okabe and Ito, which all eyes tell apart, to be behind it
+# by level: a sign, and a colour of Okabe and Ito, which all eyes tell apart, to be behind it
+SIGNS = {
     "good": ("✓", "#009E73"),
     "caution": ("!", "#E69F00"),
     "poor": ("✗", "#D55E00"),
@@ -26,8 +29,8 @@ class Headline:
     Attributes
     ----------
     level : str
-        "good"; "caution" if the result differs from the image or the image is none of those that the model knows; "poor" if both
-        are so.
+        "good"; "caution" if the result differs from the image or the image is none of those that
+        the model knows; "poor" if both are so.
     text : str
         The line.
     """
@@ -48,7 +51,9 @@ def headline_of(found: Assessment) -> Headline:
     agrees = compared and found.inconsistent <= FEW
     known = all(estimate.examination.fits for estimate in found.estimates)
     parts = [_agreement(found, compared=compared, agrees=agrees), _error(found)]
-    parts.append("blur within what the model knows" if known else "the image is outside what the model knows")
+    parts.append(
+        "blur within what the model knows" if known else "the image is outside what the model knows"
+    )
     doubts = (not agrees) + (not known)
     return Headline(LEVELS[doubts], SEPARATOR.join(parts))
 
@@ -64,7 +69,9 @@ def headline_from(document: Any) -> Headline | None:
 def headline_html(line: Headline) -> str:
     """The line with its sign, for a label that shows HTML."""
     sign, colour = SIGNS[line.level]
-    words = html.escape(line.text).replace(" %", "&nbsp;%")  # a line that is broken there tells a number of nothing
+    words = html.escape(line.text).replace(
+        " %", "&nbsp;%"
+    )  # a line that is broken there tells a number of nothing
     return f'<span style="background-color:{colour};color:black">&nbsp;{sign}&nbsp;</span> {words}'
 
 
@@ -76,7 +83,11 @@ def headline_in(trust: Any) -> Headline | None:
 def _agreement(found: Assessment, *, compared: bool, agrees: bool) -> str:
     if not compared:
         return "Too little of your image to compare"
-    return "Agrees with your image" if agrees else f"Differs from your image in {found.inconsistent:.1%} of its pixels"
+    return (
+        "Agrees with your image"
+        if agrees
+        else f"Differs from your image in {found.inconsistent:.1%} of its pixels"
+    )
 
 
 def _error(found: Assessment) -> str:

@@ -1,4 +1,6 @@
-"""What a walk does with a tile to assess it: all maps of it, from the image, the result and what the network says."""
+"""What a walk does with a tile to assess it: all maps of it, from the image, the result and what
+the network says.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,8 @@ class Mapped:
     said : Explanation, ExplainedAnew or None
         What the network says of itself, if it says anything.
     spread : array or None
-        How far the eight orientations lie apart, in grey levels on the result's grid, where that is known.
+        How far the eight orientations lie apart, in grey levels on the result's grid, where that is
+        known.
     """
 
     image: Any
@@ -84,11 +87,15 @@ class Mapped:
         look_up()
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
         look_up()
-        blur = defocus_of_tile(self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise)
+        blur = defocus_of_tile(
+            self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise
+        )
         look_up()
         around = apart = None
         if self.spread is not None:
-            apart = read(self.spread, (*index, *target(tile, plan)))[..., None] / np.float32(estimate.window.span)
+            apart = read(self.spread, (*index, *target(tile, plan)))[..., None] / np.float32(
+                estimate.window.span
+            )
         elif "disagreement" in self.trust.maps:
             around = read_for_all(self.image, index, tile, plan)
         return Given(place, piece, difference, blur, around, apart)
@@ -97,7 +104,11 @@ class Mapped:
         return [self._all_of(each) for each in given]
 
     def _all_of(self, given: Given) -> Made:
-        costs = (isinstance(self.said, ExplainedAnew), 16 * (given.around is not None), 1)  # those of the maps are 1
+        costs = (
+            isinstance(self.said, ExplainedAnew),
+            16 * (given.around is not None),
+            1,
+        )  # those of the maps are 1
         until = [sum(costs[:number]) / sum(costs) for number in range(4)]
         with portion(until[0], until[1]):
             said = self._said(given)
@@ -120,11 +131,17 @@ class Mapped:
             return given.apart
         plan, place = self.trust.restoration, given.place
         window = self.trust.estimate(place.index).window
-        return ensemble(given.around, place.tile, plan, window, network_on(self.model, plan.device)).spread
+        return ensemble(
+            given.around, place.tile, plan, window, network_on(self.model, plan.device)
+        ).spread
 
     def _maps(self, given: Given, said: np.ndarray | None, spread: np.ndarray | None) -> Made:
         piece, trust, estimate = given.piece, self.trust, self.trust.estimate(given.place.index)
-        noise, factor, span = estimate.examination.noise, trust.restoration.factor, np.float32(estimate.window.span)
+        noise, factor, span = (
+            estimate.examination.noise,
+            trust.restoration.factor,
+            np.float32(estimate.window.span),
+        )
         gap = piece.missing[piece.inside]
         maps = {"consistency": in_noise(given.difference, piece, noise)[piece.inside]}
         maps["defocus"] = np.where(gap, np.float32(np.nan), given.blur)
@@ -136,7 +153,9 @@ class Mapped:
             width = np.where(gap, np.float32(np.nan), bar.half_width(values) * span)
             maps["error"] = on_result(width, factor)
         if spread is not None:
-            maps["disagreement"] = np.where(on_result(gap, factor), np.float32(np.nan), spread.mean(axis=-1) * span)
+            maps["disagreement"] = np.where(
+                on_result(gap, factor), np.float32(np.nan), spread.mean(axis=-1) * span
+            )
         if said is not None:
             maps["choice"] = choice(said, gap)
             if "weights" in trust.maps:

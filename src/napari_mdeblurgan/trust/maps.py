@@ -1,4 +1,6 @@
-"""The maps of an assessment: what each is called, which grid it lies on, what its numbers mean and how they are shown."""
+"""The maps of an assessment: what each is called, which grid it lies on, what its numbers mean and
+how they are shown.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ class MapKind:
     limits : (float, float) or None
         Contrast limits that mean the same for every image; None: from the data.
     reduction : str
-        What stands for several pixels where it is shown smaller: their "mean", the "largest" or the "first".
+        What stands for several pixels where it is shown smaller: their "mean", the "largest" or the
+        "first".
     """
 
     title: str
@@ -51,14 +54,16 @@ class MapKind:
 MAPS = {
     "error": MapKind(
         "Error bar",
-        "Nine of ten pixels lie within this many grey levels of the truth, as far as can be predicted.",
+        "Nine of ten pixels lie within this many grey levels of the truth, as far as can be "
+        "predicted.",
         unit="grey levels",
         finer=True,
         colormap="magma",
     ),
     "consistency": MapKind(
         "Consistency",
-        "The restored image, blurred again, against the input, in units of the noise: 1 is what noise gives; above 3 "
+        "The restored image, blurred again, against the input, in units of the noise: 1 is what "
+        "noise gives; above 3 "
         "something was added, lost or moved.",
         unit="× noise",
         colormap="inferno",
@@ -67,7 +72,8 @@ MAPS = {
     ),
     "defocus": MapKind(
         "Defocus",
-        "How blurred the image is there: the σ of the Gaussian that would blur as much, in pixels of the image. Nothing is "
+        "How blurred the image is there: the σ of the Gaussian that would blur as much, in pixels "
+        "of the image. Nothing is "
         "said where there is too little detail to tell.",
         unit="px",
         colormap="cividis",
@@ -75,7 +81,8 @@ MAPS = {
     ),
     "disagreement": MapKind(
         "Disagreement",
-        "How far the results of the image, flipped and turned in eight ways, lie apart: standard deviation.",
+        "How far the results of the image, flipped and turned in eight ways, lie apart: standard "
+        "deviation.",
         unit="grey levels",
         finer=True,
         colormap="viridis",
@@ -91,7 +98,8 @@ MAPS = {
     ),
     "weights": MapKind(
         "Weights",
-        "With what weight each candidate was passed on; they sum to 1, and can be negative or above 1.",
+        "With what weight each candidate was passed on; they sum to 1, and can be negative or "
+        "above 1.",
         last_axis=(3,),
         colormap="cividis",
         limits=(-1.0, 2.0),
@@ -110,7 +118,8 @@ class TrustMap:
     data : array
         (..., y, x) of the plan's region, on the input's or the result's grid.
     coarser : tuple of array
-        Of a map on disk, the levels of its pyramid after the first, each half as large along y and x.
+        Of a map on disk, the levels of its pyramid after the first, each half as large along y and
+        x.
     """
 
     name: str

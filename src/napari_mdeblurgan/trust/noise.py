@@ -1,8 +1,10 @@
-"""How noisy an image is: the variance of its noise as a straight line over brightness, measured where little else varies.
+"""How noisy an image is: the variance of its noise as a straight line over brightness, measured
+where little else varies.
 
-What a 3×3 filter lets pass that is blind to planes and slopes (Immerkær 1996) is, in a blurred image, nearly all noise. It is
-looked at in small cells, and of those of similar brightness in the smoothest alone; how smooth a cell is, is judged by an
-average that the filter does not see. Photon noise makes the line rise (Foi et al. 2008).
+What a 3×3 filter lets pass that is blind to planes and slopes (Immerkær 1996) is, in a blurred
+image, nearly all noise. It is looked at in small cells, and of those of similar brightness in the
+smoothest alone; how smooth a cell is, is judged by an average that the filter does not see. Photon
+noise makes the line rise (Foi et al. 2008).
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from scipy import ndimage
 
 from napari_mdeblurgan.restoration.binning import block_means
 
-FILTER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6  # leaves the variance of white noise as it is
+FILTER = (
+    np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
+)  # leaves the variance of white noise as it is
 CELL = 8
 LEVELS = 8
 SMOOTHEST = 0.3
@@ -40,7 +44,9 @@ class Noise:
 
     def sigma(self, values: np.ndarray) -> np.ndarray:
         """Of `values`, (..., colours) in windows; float32 of the same shape."""
-        variance = np.asarray(self.constant, np.float32) + np.asarray(self.slope, np.float32) * np.maximum(values, 0)
+        variance = np.asarray(self.constant, np.float32) + np.asarray(
+            self.slope, np.float32
+        ) * np.maximum(values, 0)
         return np.sqrt(variance, dtype=np.float32)
 
     @property
@@ -58,25 +64,30 @@ def measure_noise(parts: Sequence[np.ndarray], step: float = 0.0) -> Noise:
     parts : sequence of ndarray
         (y, x, colours) float32 in windows; NaN where nothing is known.
     step : float
-        Between neighbouring grey levels, in windows; 0 for floats. Rounding to whole levels is noise as well.
+        Between neighbouring grey levels, in windows; 0 for floats. Rounding to whole levels is
+        noise as well.
 
     Notes
     -----
-    Never below a thousandth of the window. Where a camera has made colours from a mosaic, or a file was compressed, neighbouring
-    pixels are not independent and the noise is underestimated.
+    Never below a thousandth of the window. Where a camera has made colours from a mosaic, or a file
+    was compressed, neighbouring pixels are not independent and the noise is underestimated.
     """
     least = max(step**2 / 12, FLOOR)
     lines = (
-        [_line([part[..., c] for part in parts], least) for c in range(parts[0].shape[-1])] if parts else [(least, 0.0)]
+        [_line([part[..., c] for part in parts], least) for c in range(parts[0].shape[-1])]
+        if parts
+        else [(least, 0.0)]
     )
     return Noise(tuple(line[0] for line in lines), tuple(line[1] for line in lines))
 
 
 def measure_coarse_noise(parts: Sequence[np.ndarray], step: float = 0.0) -> Noise:
-    """The noise of a grey image as coarser structures meet it: larger where that of neighbouring pixels is not independent.
+    """The noise of a grey image as coarser structures meet it: larger where that of neighbouring
+    pixels is not independent.
 
-    A camera that makes colours from a mosaic, and a file that was compressed, move noise from fine to coarse structures. Binned
-    2 × 2, independent noise has a quarter of the variance; what is more is counted, up to `MOST_COLOURED` times.
+    A camera that makes colours from a mosaic, and a file that was compressed, move noise from fine
+    to coarse structures. Binned 2 × 2, independent noise has a quarter of the variance; what is
+    more is counted, up to `MOST_COLOURED` times.
 
     Parameters
     ----------
@@ -89,7 +100,9 @@ def measure_coarse_noise(parts: Sequence[np.ndarray], step: float = 0.0) -> Nois
     large = [part for part in parts if min(part.shape) >= 2 * CELL]
     if not large:
         return fine
-    coarse = measure_noise([block_means(part, binning=2, y=0)[..., None] for part in large], step / 2)
+    coarse = measure_noise(
+        [block_means(part, binning=2, y=0)[..., None] for part in large], step / 2
+    )
     times = min(max(4 * coarse.typical**2 / fine.typical**2, 1.0), MOST_COLOURED)
     return Noise((times * fine.constant[0],), (times * fine.slope[0],))
 
@@ -103,7 +116,11 @@ def _line(planes: Sequence[np.ndarray], least: float) -> tuple[float, float]:
     order = np.argsort(brightness, kind="stable")
     points = []
     for group in np.array_split(order, max(1, min(LEVELS, len(order) // FEWEST_CELLS))):
-        smooth = group[np.argsort(texture[group], kind="stable")[: max(FEWEST_CELLS, round(SMOOTHEST * len(group)))]]
+        smooth = group[
+            np.argsort(texture[group], kind="stable")[
+                : max(FEWEST_CELLS, round(SMOOTHEST * len(group)))
+            ]
+        ]
         sigma = MAD_TO_SIGMA * float(np.median(np.abs(response[smooth])))
         points.append((float(brightness[smooth].mean()), max(sigma**2, least)))
     level, variance = np.array(points).T
@@ -116,7 +133,9 @@ def _line(planes: Sequence[np.ndarray], least: float) -> tuple[float, float]:
 
 
 def _cells(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Brightness, texture and (cells, 36) responses of the filter in the cells of a plane in which noise can be seen."""
+    """Brightness, texture and (cells, 36) responses of the filter in the cells of a plane in which
+    noise can be seen.
+    """
     height, width = (n // CELL * CELL for n in plane.shape)
     if not height or not width:
         return np.zeros(0), np.zeros(0), np.zeros((0, (CELL - 2) ** 2))
@@ -129,10 +148,17 @@ def _cells(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     inner = inner.reshape(-1, CELL, CELL)[:, 1:-1, 1:-1].reshape(len(inner), -1)
     low, high = (np.nanmin(plane), np.nanmax(plane)) if np.isfinite(plane).any() else (0.0, 0.0)
     clipped = ((values <= low) | (values >= high)).mean(axis=1) > 0.1
-    seen = np.isfinite(values).all(axis=1) & np.isfinite(inner).all(axis=1) & ~clipped & (np.ptp(values, axis=1) > 0)
+    seen = (
+        np.isfinite(values).all(axis=1)
+        & np.isfinite(inner).all(axis=1)
+        & ~clipped
+        & (np.ptp(values, axis=1) > 0)
+    )
     return values[seen].mean(axis=1), slopes[seen].mean(axis=1), inner[seen]
 
 
 def _cut(plane: np.ndarray) -> np.ndarray:
     rows, columns = (n // CELL for n in plane.shape)
-    return plane.reshape(rows, CELL, columns, CELL).swapaxes(1, 2).reshape(rows * columns, CELL * CELL)
+    return (
+        plane.reshape(rows, CELL, columns, CELL).swapaxes(1, 2).reshape(rows * columns, CELL * CELL)
+    )

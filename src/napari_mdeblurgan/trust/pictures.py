@@ -17,7 +17,12 @@ from napari_mdeblurgan.trust.maps import TrustMap
 WIDTH_IN, DPI = 5.6, 110
 LARGEST = 640  # pixels that are drawn, along y and x
 READ_EDGE = 2048  # what is read for it
-CHOICE_COLOURS = ("#FFFFFF", "#E69F00", "#56B4E9", "#CC79A7")  # (Okabe & Ito) apart half transparent, too
+CHOICE_COLOURS = (
+    "#FFFFFF",
+    "#E69F00",
+    "#56B4E9",
+    "#CC79A7",
+)  # (Okabe & Ito) apart half transparent, too
 ABSENT = "#BBBBBB"
 
 
@@ -35,7 +40,9 @@ def picture(trust_map: TrustMap, index: tuple[int, ...] = ()) -> bytes:
     level = read(_small_enough(trust_map), index)
     plane = reduced(level, (), kind.last_axis, largest_counts=kind.reduction == "largest")
     aspect = plane.shape[0] / plane.shape[1]
-    figure = Figure(figsize=(WIDTH_IN, WIDTH_IN * 0.8 * min(max(aspect, 0.25), 2) + 0.3), layout="constrained")
+    figure = Figure(
+        figsize=(WIDTH_IN, WIDTH_IN * 0.8 * min(max(aspect, 0.25), 2) + 0.3), layout="constrained"
+    )
     axes = figure.subplots()
     axes.set_facecolor(ABSENT)
     axes.set(xticks=[], yticks=[])
@@ -45,7 +52,9 @@ def picture(trust_map: TrustMap, index: tuple[int, ...] = ()) -> bytes:
         figure.colorbar(drawn, ax=axes, label=kind.unit, extend="max", shrink=0.9)
     else:
         colours = ListedColormap(CHOICE_COLOURS)
-        drawn = axes.imshow(plane, cmap=colours, norm=BoundaryNorm(np.arange(-0.5, 4), 4), interpolation="nearest")
+        drawn = axes.imshow(
+            plane, cmap=colours, norm=BoundaryNorm(np.arange(-0.5, 4), 4), interpolation="nearest"
+        )
         bar = figure.colorbar(drawn, ax=axes, ticks=list(LEGEND), shrink=0.9)
         bar.ax.set_yticklabels(list(LEGEND.values()))
     file = io.BytesIO()
@@ -60,8 +69,12 @@ def _small_enough(trust_map: TrustMap) -> Any:
     return next((each for each in levels if max(each.shape[axis:][:2]) <= READ_EDGE), levels[-1])
 
 
-def reduced(data: Any, index: tuple[int, ...], last_axis: tuple[int, ...], largest_counts: bool = False) -> np.ndarray:
-    """One plane of a map in at most 640 × 640 pixels, read in bands: block means, or what is largest in each block."""
+def reduced(
+    data: Any, index: tuple[int, ...], last_axis: tuple[int, ...], largest_counts: bool = False
+) -> np.ndarray:
+    """One plane of a map in at most 640 × 640 pixels, read in bands: block means, or what is
+    largest in each block.
+    """
     height, width = data.shape[len(index) : len(index) + 2]
     step = max(1, math.ceil(max(height, width) / LARGEST))
     rows = []
@@ -73,7 +86,11 @@ def reduced(data: Any, index: tuple[int, ...], last_axis: tuple[int, ...], large
             continue
         padded = np.full((band.shape[0], -(-width // step) * step), np.nan, band.dtype)
         padded[:, :width] = band
-        blocks = padded.reshape(band.shape[0], -1, step).swapaxes(0, 1).reshape(padded.shape[1] // step, -1)
+        blocks = (
+            padded.reshape(band.shape[0], -1, step)
+            .swapaxes(0, 1)
+            .reshape(padded.shape[1] // step, -1)
+        )
         rows.append(_largest(blocks) if largest_counts else _mean(blocks))
     return np.stack(rows)
 

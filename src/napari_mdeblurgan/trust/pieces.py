@@ -1,4 +1,6 @@
-"""A tile of the input and of the restored image, with enough around them that every map looks as if made in one piece."""
+"""A tile of the input and of the restored image, with enough around them that every map looks as if
+made in one piece.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.trust.samples import grey
 
-MARGIN = 24  # pixels of the input: the point-spread function's 9, the widest average's 6, a gap's filling 8
+# pixels of the input: the point-spread function's 9, the widest average's 6, a gap's filling 8
+MARGIN = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,8 @@ class Piece:
     restored : ndarray
         The same of the restored image: factor times as many pixels along y and x.
     known : ndarray
-        (y, x) bool on the restored image's grid: real pixels, neither mirrored nor without a number.
+        (y, x) bool on the restored image's grid: real pixels, neither mirrored nor without a
+        number.
     factor : int
         Of the plan.
     """
@@ -40,7 +44,9 @@ class Piece:
     @property
     def inside(self) -> tuple[slice, slice]:
         """The tile itself, on the input's grid."""
-        return slice(MARGIN, self.blurred.shape[0] - MARGIN), slice(MARGIN, self.blurred.shape[1] - MARGIN)
+        return slice(MARGIN, self.blurred.shape[0] - MARGIN), slice(
+            MARGIN, self.blurred.shape[1] - MARGIN
+        )
 
     @property
     def result_inside(self) -> tuple[slice, slice]:
@@ -59,9 +65,16 @@ class Piece:
 
 
 def read_piece(
-    image: Any, restored: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window
+    image: Any,
+    restored: Any,
+    index: tuple[int, ...],
+    tile: Tile,
+    plan: RestorationPlan,
+    window: Window,
 ) -> Piece:
-    """Read a tile of one image of a stack from the input and from the result of `plan`; either may be lazy."""
+    """Read a tile of one image of a stack from the input and from the result of `plan`; either may
+    be lazy.
+    """
     blurred, _ = _read(image, index, tile, plan, window)
     result, real = _read(restored, index, tile, plan, window, plan.factor)
     if restored.dtype.kind == "f":
@@ -70,12 +83,21 @@ def read_piece(
 
 
 def _read(
-    array: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, window: Window, of_result: int = 0
+    array: Any,
+    index: tuple[int, ...],
+    tile: Tile,
+    plan: RestorationPlan,
+    window: Window,
+    of_result: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A tile and its margin in windows, and which pixels are not mirrored: of the input, or of a result of such a factor."""
+    """A tile and its margin in windows, and which pixels are not mirrored: of the input, or of a
+    result of such a factor.
+    """
     lines, real, factor = [], [], of_result or 1
     for span, (start, stop) in zip((tile.y, tile.x), plan.region, strict=True):
-        wanted = np.arange((span.start - start - MARGIN) * factor, (span.stop - start + MARGIN) * factor)
+        wanted = np.arange(
+            (span.start - start - MARGIN) * factor, (span.stop - start + MARGIN) * factor
+        )
         length = (stop - start) * factor
         folded = wanted % (2 * length)
         origin = 0 if of_result else start  # a result begins where its region does

@@ -1,4 +1,6 @@
-"""What is settled before a restoration is assessed: what holds for the whole, from a few places of it."""
+"""What is settled before a restoration is assessed: what holds for the whole, from a few places of
+it.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def planning_trust(
 ) -> Generator[Progress, None, TrustPlan]:
     """`plan_trust` with a sign of life every half second; closing it ends the work."""
     work = partial(plan_trust, image, restored, plan, model, *more)
-    start = Progress(0, int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)), 0.0)
+    start = Progress(
+        0, int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)), 0.0
+    )
     return (yield from told(attending(work), lambda _: start))
 
 
@@ -105,7 +109,8 @@ def plan_trust(
     wishes = wishes or Wishes()
     if tuple(restored.shape) != plan.output_shape:
         raise ImageError(
-            f"An image of shape {tuple(restored.shape)} is no result of this plan, which gives {plan.output_shape}; assess the "
+            f"An image of shape {tuple(restored.shape)} is no result of this plan, which gives "
+            f"{plan.output_shape}; assess the "
             "image that it was made for."
         )
     windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)

@@ -1,4 +1,6 @@
-"""The point-spread function that leads from a restored image back to its blurred one, estimated from the two."""
+"""The point-spread function that leads from a restored image back to its blurred one, estimated
+from the two.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ HUBER = 2.0  # robust standard deviations from which on a pixel counts less
 
 @dataclass(frozen=True, slots=True)
 class PointSpread:
-    """A round point-spread function on the restored image's grid, followed by averaging over the input's pixels.
+    """A round point-spread function on the restored image's grid, followed by averaging over the
+    input's pixels.
 
     Attributes
     ----------
@@ -36,7 +39,9 @@ class PointSpread:
 
     kernel: np.ndarray
     factor: int
-    _spectra: dict[Any, torch.Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _spectra: dict[Any, torch.Tensor] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __reduce__(self) -> tuple[type, tuple[np.ndarray, int]]:
         return PointSpread, (self.kernel, self.factor)
@@ -48,12 +53,15 @@ class PointSpread:
 
     @property
     def sigma_px(self) -> float:
-        """Standard deviation of the Gaussian that blurs as much, in pixels of the input; their own size included."""
+        """Standard deviation of the Gaussian that blurs as much, in pixels of the input; their own
+        size included.
+        """
         line = np.convolve(self.kernel.sum(axis=0), np.full(self.factor, 1 / self.factor))
         return gaussian_equivalent(line[None], self.factor)
 
     def applied(self, restored: np.ndarray) -> np.ndarray:
-        """Blur and reduce (y, x, colours), y and x multiples of the factor, to (y / factor, x / factor, colours) float32.
+        """Blur and reduce (y, x, colours), y and x multiples of the factor, to (y / factor, x /
+        factor, colours) float32.
 
         What lies within the radius of an edge is made of mirrored pixels, so read that much more.
         """
@@ -68,8 +76,8 @@ class PointSpread:
         Parameters
         ----------
         known : ndarray
-            (y, x) bool on the restored image's grid, y and x multiples of the factor. Beyond an edge whose pixels are known, all
-            is.
+            (y, x) bool on the restored image's grid, y and x multiples of the factor. Beyond an
+            edge whose pixels are known, all is.
 
         Returns
         -------
@@ -78,7 +86,8 @@ class PointSpread:
 
         Notes
         -----
-        Of a rectangle, as at the edges of an image, it is looked up in sums of the kernel; else the kernel is applied.
+        Of a rectangle, as at the edges of an image, it is looked up in sums of the kernel; else the
+        kernel is applied.
         """
         rows, columns = (np.asarray(known.any(axis=axis)) for axis in (1, 0))
         y, x = self._reached(rows), self._reached(columns)
@@ -86,14 +95,20 @@ class PointSpread:
             return self.applied(known[..., None].astype(np.float32))[..., 0]
         sums = self.kernel
         for axis in (0, 1):  # of the kernel averaged over a pixel of the input, up to each place
-            sums = np.apply_along_axis(np.convolve, axis, sums, np.full(self.factor, 1 / self.factor)).cumsum(axis)
+            sums = np.apply_along_axis(
+                np.convolve, axis, sums, np.full(self.factor, 1 / self.factor)
+            ).cumsum(axis)
         sums = np.pad(sums, ((1, 0), (1, 0)))
         (top, bottom), (left, right) = ((each[0][:, None], each[1][:, None]) for each in (y, x))
-        light = sums[bottom, right.T] - sums[top, right.T] - sums[bottom, left.T] + sums[top, left.T]
+        light = (
+            sums[bottom, right.T] - sums[top, right.T] - sums[bottom, left.T] + sums[top, left.T]
+        )
         return light.astype(np.float32)
 
     def _reached(self, line: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """From where to where the kernel of each pixel sees what is known; None if that has gaps, or is nothing."""
+        """From where to where the kernel of each pixel sees what is known; None if that has gaps,
+        or is nothing.
+        """
         places = np.flatnonzero(line)
         if not places.size or places[-1] - places[0] + 1 != places.size:
             return None
@@ -105,10 +120,11 @@ class PointSpread:
 
 
 def gaussian_equivalent(kernel: np.ndarray, factor: int) -> float:
-    """Standard deviation, in pixels `factor` times as large as the kernel's, of the Gaussian that blurs as much.
+    """Standard deviation, in pixels `factor` times as large as the kernel's, of the Gaussian that
+    blurs as much.
 
-    It is the one whose transfer falls to exp(-1/2) at the same frequency. The far rim of a kernel, which noise makes uncertain
-    and which counts most in a second moment, hardly matters.
+    It is the one whose transfer falls to exp(-1/2) at the same frequency. The far rim of a kernel,
+    which noise makes uncertain and which counts most in a second moment, hardly matters.
     """
     line = kernel.sum(axis=0) / kernel.sum()
     offsets = np.arange(len(line)) - (len(line) - 1) / 2
@@ -121,7 +137,10 @@ def gaussian_equivalent(kernel: np.ndarray, factor: int) -> float:
 
 
 def estimate_psf(
-    restored: Sequence[np.ndarray], blurred: Sequence[np.ndarray], sigma: Sequence[np.ndarray], factor: int
+    restored: Sequence[np.ndarray],
+    blurred: Sequence[np.ndarray],
+    sigma: Sequence[np.ndarray],
+    factor: int,
 ) -> PointSpread:
     """The round kernel that explains blurred images by restored ones best.
 
@@ -138,9 +157,10 @@ def estimate_psf(
 
     Notes
     -----
-    Least squares for the heights of concentric rings, half an input pixel wide but no narrower than a pixel of the
-    restored image, whose sum is 1. Pixels that no kernel explains,
-    such as those of something that was added to the restored image, count less (Huber 1964), so that they do not shape it.
+    Least squares for the heights of concentric rings, half an input pixel wide but no narrower than
+    a pixel of the restored image, whose sum is 1. Pixels that no kernel explains, such as those of
+    something that was added to the restored image, count less (Huber 1964), so that they do not
+    shape it.
     """
     edge = min(min(part.shape) for part in blurred)
     radius = min(RADIUS_PX, max(1, (edge - 1) // 3)) * factor
@@ -152,9 +172,13 @@ def estimate_psf(
     for seen in _applied(planes, rings, factor):
         look_up()
         parts = seen[:, 0].numpy()[:, inner, inner]
-        columns.append(np.concatenate([part[good] for part, good in zip(parts, known, strict=True)]))
+        columns.append(
+            np.concatenate([part[good] for part, good in zip(parts, known, strict=True)])
+        )
     target, spread = (
-        np.concatenate([part[inner, inner][good] for part, good in zip(each, known, strict=True)]).astype(np.float64)
+        np.concatenate(
+            [part[inner, inner][good] for part, good in zip(each, known, strict=True)]
+        ).astype(np.float64)
         for each in (blurred, sigma)
     )
     matrix = np.stack(columns, axis=1).astype(np.float64)
@@ -162,13 +186,21 @@ def estimate_psf(
     return PointSpread(np.tensordot(shares, rings, axes=1), factor)
 
 
-def _solve(matrix: np.ndarray, target: np.ndarray, spread: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    """Shares of the rings, sum 1: iteratively reweighted least squares with a penalty on a profile that is not smooth."""
+def _solve(
+    matrix: np.ndarray, target: np.ndarray, spread: np.ndarray, areas: np.ndarray
+) -> np.ndarray:
+    """Shares of the rings, sum 1: iteratively reweighted least squares with a penalty on a profile
+    that is not smooth.
+    """
     count = matrix.shape[1]
-    basis = np.eye(count)[:, 1:] - np.eye(count)[:, :1]  # ways to move light from the centre to a ring
+    basis = (
+        np.eye(count)[:, 1:] - np.eye(count)[:, :1]
+    )  # ways to move light from the centre to a ring
     moved = matrix @ basis
     start = np.eye(count)[0]
-    bends = np.diff(np.eye(count), n=min(2, count - 1), axis=0) / areas  # of the height over the rings
+    bends = (
+        np.diff(np.eye(count), n=min(2, count - 1), axis=0) / areas
+    )  # of the height over the rings
     bends *= areas[0]
     weights = 1 / spread**2
     shares = start
@@ -178,7 +210,9 @@ def _solve(matrix: np.ndarray, target: np.ndarray, spread: np.ndarray, areas: np
         strength = SMOOTHNESS * np.trace(normal) / count
         penalty = strength * (bends.T @ bends)
         right = moved.T @ (weights * apart) - basis.T @ penalty @ start
-        left = normal + basis.T @ penalty @ basis + 1e-9 * np.trace(normal) / count * np.eye(count - 1)
+        left = (
+            normal + basis.T @ penalty @ basis + 1e-9 * np.trace(normal) / count * np.eye(count - 1)
+        )
         shares = start + basis @ np.linalg.lstsq(left, right, rcond=None)[0]
         off = np.abs(target - matrix @ shares) / spread
         robust = max(1.4826 * float(np.median(off)), 1e-12)
@@ -191,17 +225,25 @@ def _rings(radius: int, factor: int) -> list[np.ndarray]:
     offsets = np.arange(-radius, radius + 1)
     distance = np.hypot(offsets[:, None], offsets[None, :])
     step = max(RING_PX * factor, 1.0)  # a ring between pixels would have none
-    rings = [np.maximum(0, 1 - np.abs(distance - step * ring) / step) for ring in range(int(radius / step))]
+    rings = [
+        np.maximum(0, 1 - np.abs(distance - step * ring) / step)
+        for ring in range(int(radius / step))
+    ]
     return [ring / ring.sum() for ring in rings]
 
 
 def _planes(image: np.ndarray) -> torch.Tensor:
     """(y, x, colours) to (colours, 1, y, x)."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))[:, None]
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))[
+        :, None
+    ]
 
 
 def _applied(
-    planes: torch.Tensor, kernels: Sequence[np.ndarray], factor: int, spectra: dict[Any, torch.Tensor] | None = None
+    planes: torch.Tensor,
+    kernels: Sequence[np.ndarray],
+    factor: int,
+    spectra: dict[Any, torch.Tensor] | None = None,
 ) -> Iterator[torch.Tensor]:
     """Each kernel's result; nothing stays set while they are looked at."""
     seen = blurs(planes, kernels, factor, spectra)

@@ -1,4 +1,6 @@
-"""How far a result can be trusted, in values that JSON has, as a layer and the record of a file keep it."""
+"""How far a result can be trusted, in values that JSON has, as a layer and the record of a file
+keep it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ def trust_record(
 ) -> dict[str, Any]:
     """What was found out about a result, and how it was made in the words of a report.
 
-    First the line that is said first, then the sentence, then the figures: bare, and as the report has them.
+    First the line that is said first, then the sentence, then the figures: bare, and as the report
+    has them.
 
     Parameters
     ----------
@@ -48,7 +51,9 @@ def trust_record(
 
 
 def verdict_of(trust: Any, softness: Any) -> str:
-    """The sentence of a trust record for a result that is shown with some softness; empty where there is none."""
+    """The sentence of a trust record for a result that is shown with some softness; empty where
+    there is none.
+    """
     sentence = trust.get("sentence") if isinstance(trust, Mapping) else None
     if not isinstance(sentence, str):
         return ""
@@ -58,7 +63,9 @@ def verdict_of(trust: Any, softness: Any) -> str:
 
 
 def found_for(assessed: float, shown: float) -> str:
-    """Where a result is shown softer or sharper by now than it was assessed, what to say before the sentence."""
+    """Where a result is shown softer or sharper by now than it was assessed, what to say before the
+    sentence.
+    """
     if assessed == shown:
         return ""
     return f"Found for softness {assessed:.2g} px, and it is shown with {shown:.2g} px now: "

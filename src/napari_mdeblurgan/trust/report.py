@@ -1,4 +1,6 @@
-"""One page for the lab book: what was restored, how, and how far it can be trusted. One file, nothing outside it."""
+"""One page for the lab book: what was restored, how, and how far it can be trusted. One file,
+nothing outside it.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +28,24 @@ from napari_mdeblurgan.trust.summary import UNCALIBRATED, short
 
 SUFFIXES = (".html", ".htm")
 STYLE = """
-body { font: 15px/1.45 sans-serif; color: #222; max-width: 1080px; margin: 24px auto; padding: 0 16px; }
+body { font: 15px/1.45 sans-serif; color: #222; max-width: 1080px; margin: 24px auto;
+  padding: 0 16px; }
 h1 { font-size: 24px; margin-bottom: 2px; } h2 { font-size: 18px; margin: 26px 0 6px; }
-p.date { color: #666; margin-top: 0; } p.said { background: #eef3f8; border-left: 5px solid #0072B2; padding: 10px 14px; }
-table { border-collapse: collapse; } td { padding: 3px 18px 3px 0; vertical-align: top; border-bottom: 1px solid #ddd; }
+p.date { color: #666; margin-top: 0; }
+p.said { background: #eef3f8; border-left: 5px solid #0072B2; padding: 10px 14px; }
+table { border-collapse: collapse; }
+td { padding: 3px 18px 3px 0; vertical-align: top; border-bottom: 1px solid #ddd; }
 td:first-child { color: #555; white-space: nowrap; } td { overflow-wrap: anywhere; }
-figure { display: inline-block; width: 49%; margin: 6px 0; vertical-align: top; } figure.wide { width: 100%; }
+figure { display: inline-block; width: 49%; margin: 6px 0; vertical-align: top; }
+figure.wide { width: 100%; }
 img { max-width: 100%; } figcaption { font-size: 13px; color: #444; padding-right: 12px; }
 @media print { body { margin: 0; } figure { break-inside: avoid; } }
 """
 LIMITS = (
-    "The consistency map sees what contradicts the input; detail finer than the blur leaves no trace in the input and cannot be "
-    "checked by it. The error bar is a prediction from restorations whose truth is known; for other images it can be wrong. "
+    "The consistency map sees what contradicts the input; detail finer than the blur leaves no "
+    "trace in the input and cannot be "
+    "checked by it. The error bar is a prediction from restorations whose truth is known; for "
+    "other images it can be wrong. "
     "The resolution after restoration says how fine the detail looks, not whether it was there."
 )
 
@@ -51,7 +59,8 @@ class Report:
     source : str
         Name of the image.
     before, after : ndarray
-        (y, x) or (y, x, 3 or 4): the plane that stands for the image, or a part of it, and its restoration.
+        (y, x) or (y, x, 3 or 4): the plane that stands for the image, or a part of it, and its
+        restoration.
     assessment : Assessment
     index : tuple of int
         Of that plane in the maps.
@@ -137,7 +146,9 @@ def report_html(report: Report) -> str:
     )
 
 
-def figures_in_words(found: Assessment, pixel_size: float | None, unit: str) -> Iterator[tuple[str, str]]:
+def figures_in_words(
+    found: Assessment, pixel_size: float | None, unit: str
+) -> Iterator[tuple[str, str]]:
     """What is measured of an image and its restoration: names and values.
 
     Parameters
@@ -153,17 +164,22 @@ def figures_in_words(found: Assessment, pixel_size: float | None, unit: str) -> 
         yield "Consistency", f"{found.consistency:.2f} × the noise; {share}"
     if found.error is not None and found.large_error is not None:
         words = "" if found.calibrated else f" ({UNCALIBRATED})"
-        bar = f"±{short(found.error)} grey levels on average; ±{short(found.large_error)} or less in 95 % of the pixels"
+        bar = (
+            f"±{short(found.error)} grey levels on average; ±{short(found.large_error)} or less "
+            "in 95 % of the pixels"
+        )
         yield "Error bar, 90 %", bar + words
     if found.signal_error is not None and found.signal_share is not None and found.calibrated:
         share = (
-            f"±{short(100 * found.signal_share)} % of the signal, ±{short(found.signal_error)} grey levels on average"
+            f"±{short(100 * found.signal_share)} % of the signal, "
+            f"±{short(found.signal_error)} grey levels on average"
         )
         yield "Error bar outside the background", share
     if found.disagreement is not None:
         yield (
             "Disagreement",
-            f"{short(found.disagreement)} grey levels on average, between the 8 results, flipped and turned",
+            f"{short(found.disagreement)} grey levels on average, between the 8 results, flipped "
+            "and turned",
         )
     for number, estimate in enumerate(found.estimates):
         channel = f", channel {number}" if len(found.estimates) > 1 else ""
@@ -171,10 +187,15 @@ def figures_in_words(found: Assessment, pixel_size: float | None, unit: str) -> 
             yield name + channel, words
 
 
-def _figures_of(estimate: Estimate, pixel_size: float | None, unit: str) -> Iterator[tuple[str, str]]:
+def _figures_of(
+    estimate: Estimate, pixel_size: float | None, unit: str
+) -> Iterator[tuple[str, str]]:
     seen = estimate.examination
     length = lambda pixels: _length(pixels, pixel_size, unit)  # noqa: E731
-    yield "Blur of the image", "not to be seen" if seen.blur_sigma_px is None else f"σ ≈ {length(seen.blur_sigma_px)}"
+    yield (
+        "Blur of the image",
+        "not to be seen" if seen.blur_sigma_px is None else f"σ ≈ {length(seen.blur_sigma_px)}",
+    )
     yield "Blur over the field", in_shares(seen.blur)
     yield "Blur between result and image", f"σ ≈ {length(estimate.psf.sigma_px)}"
     yield (
@@ -182,8 +203,14 @@ def _figures_of(estimate: Estimate, pixel_size: float | None, unit: str) -> Iter
         f"{short(seen.noise_sigma)} grey levels, {seen.noise_share:.1%} of the intensity range",
     )
     yield "Saturated", f"{seen.saturated:.2%} of the pixels looked at"
-    for name, period in (("before", estimate.resolution_before), ("after", estimate.resolution_after)):
-        yield f"Finest detail {name}", "none above the noise" if period is None else f"period of {length(period)}"
+    for name, period in (
+        ("before", estimate.resolution_before),
+        ("after", estimate.resolution_after),
+    ):
+        yield (
+            f"Finest detail {name}",
+            "none above the noise" if period is None else f"period of {length(period)}",
+        )
 
 
 def _length(pixels: float, pixel_size: float | None, unit: str) -> str:
@@ -202,7 +229,10 @@ def _figure(name: str, about: str, png: bytes, wide: bool = False) -> str:
     data = base64.b64encode(png).decode()
     caption = f"<figcaption><b>{html.escape(name)}.</b> {html.escape(about)}</figcaption>"
     kind = ' class="wide"' if wide else ""
-    return f'<figure{kind}><img alt="{html.escape(name)}" src="data:image/png;base64,{data}">{caption}</figure>'
+    return (
+        f'<figure{kind}><img alt="{html.escape(name)}" '
+        f'src="data:image/png;base64,{data}">{caption}</figure>'
+    )
 
 
 def _table(rows: dict[str, str]) -> str:

@@ -1,11 +1,13 @@
-"""The finest detail that stands out of the noise: decorrelation analysis (Descloux, Grußmayer & Radenovic 2019).
+"""The finest detail that stands out of the noise: decorrelation analysis (Descloux, Grußmayer &
+Radenovic 2019).
 
-An image is compared with itself after every frequency was given the same strength, within a circle of growing radius: while the
-circle takes in signal the two become more alike, once it takes in noise less so. The radius where they are most alike, at the
-best of several high-pass filters, is the highest frequency with signal.
+An image is compared with itself after every frequency was given the same strength, within a circle
+of growing radius: while the circle takes in signal the two become more alike, once it takes in
+noise less so. The radius where they are most alike, at the best of several high-pass filters, is
+the highest frequency with signal.
 
-Of an image that a network made, this tells how fine its detail looks, not whether the detail was there: what a network invents
-has no noise by which it could be told from signal.
+Of an image that a network made, this tells how fine its detail looks, not whether the detail was
+there: what a network invents has no noise by which it could be told from signal.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ SMALLEST = 64
 
 
 def resolution_px(parts: Sequence[np.ndarray]) -> float | None:
-    """Period of the finest detail in pixels, 2 or more: the finest of what the parts of an image hold.
+    """Period of the finest detail in pixels, 2 or more: the finest of what the parts of an image
+    hold.
 
     Parameters
     ----------
@@ -41,7 +44,9 @@ def resolution_px(parts: Sequence[np.ndarray]) -> float | None:
 
 
 def cut_off(plane: np.ndarray) -> float | None:
-    """Highest frequency with signal as a share of the highest that pixels can hold, in (0, 1]; None if there is none."""
+    """Highest frequency with signal as a share of the highest that pixels can hold, in (0, 1]; None
+    if there is none.
+    """
     strength, power, count, radius = _rings(plane)
     if not power.sum() > 0:
         return None
@@ -49,7 +54,9 @@ def cut_off(plane: np.ndarray) -> float | None:
     if whole is None:
         return None
     found = [whole]
-    for sigma in np.geomspace(0.15, 2 / max(whole, 0.02), FILTERS):  # of the Gaussian that is taken away, in pixels
+    for sigma in np.geomspace(
+        0.15, 2 / max(whole, 0.02), FILTERS
+    ):  # of the Gaussian that is taken away, in pixels
         kept = 1 - np.exp(-2 * (sigma * np.pi * radius / 2) ** 2)
         peak = _peak(_correlation(strength * kept, power * kept**2, count), radius)
         if peak is not None:
@@ -58,14 +65,20 @@ def cut_off(plane: np.ndarray) -> float | None:
 
 
 def _rings(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Sum of the magnitudes, of the squares and number of the frequencies in each ring, and its radius."""
+    """Sum of the magnitudes, of the squares and number of the frequencies in each ring, and its
+    radius.
+    """
     plane = np.asarray(plane, dtype=np.float64)
     plane = (plane - plane.mean()) * np.multiply.outer(*(_taper(length) for length in plane.shape))
     magnitude = np.abs(np.fft.rfft2(plane - plane.mean()))
-    radius = np.hypot(np.fft.fftfreq(plane.shape[0])[:, None], np.fft.rfftfreq(plane.shape[1])[None, :]) * 2
+    radius = (
+        np.hypot(np.fft.fftfreq(plane.shape[0])[:, None], np.fft.rfftfreq(plane.shape[1])[None, :])
+        * 2
+    )
     ring = np.minimum((radius * RINGS).astype(int), RINGS)  # beyond the circle nothing is looked at
     sums = [
-        np.bincount(ring.ravel(), v.ravel(), RINGS + 1)[:RINGS] for v in (magnitude, magnitude**2, np.ones_like(radius))
+        np.bincount(ring.ravel(), v.ravel(), RINGS + 1)[:RINGS]
+        for v in (magnitude, magnitude**2, np.ones_like(radius))
     ]
     return sums[0], sums[1], sums[2], (np.arange(RINGS) + 1) / RINGS
 
@@ -84,7 +97,9 @@ def _correlation(strength: np.ndarray, power: np.ndarray, count: np.ndarray) -> 
 
 
 def _peak(correlation: np.ndarray, radius: np.ndarray) -> float | None:
-    """Where the correlation is largest before it falls; None if it only ever falls, or never rises to anything."""
+    """Where the correlation is largest before it falls; None if it only ever falls, or never rises
+    to anything.
+    """
     end = len(correlation)
     while end > 1:
         at = int(correlation[:end].argmax())

@@ -1,4 +1,6 @@
-"""A few squares of an image, rich in detail and spread over all of it, from which what holds for the whole is estimated once."""
+"""A few squares of an image, rich in detail and spread over all of it, from which what holds for
+the whole is estimated once.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ class Place:
 
 
 def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -> list[Place]:
-    """Places of the plan's region, those with most contrast of a regular grid of them; always the same for one image.
+    """Places of the plan's region, those with most contrast of a regular grid of them; always the
+    same for one image.
 
     Parameters
     ----------
@@ -61,7 +64,9 @@ def normalised(place: Place, image: Any, plan: RestorationPlan, window: Window) 
 
 
 def grey(image: np.ndarray) -> np.ndarray:
-    """(y, x, colours) → (y, x): the mean, plane by plane, which is several times as fast as numpy's along a short axis."""
+    """(y, x, colours) → (y, x): the mean, plane by plane, which is several times as fast as numpy's
+    along a short axis.
+    """
     total = image[..., 0]
     for colour in range(1, image.shape[-1]):
         total = total + image[..., colour]
@@ -76,7 +81,9 @@ def planes_of(plan: RestorationPlan, channel: int | None) -> Iterator[tuple[int,
         fixed = {axis: int(number) for axis, number in zip(plan.window_axes, numbers, strict=True)}
     shape = tuple(1 if axis in fixed else length for axis, length in enumerate(plan.leading))
     planes = int(np.prod(shape, dtype=np.int64))
-    for plane in np.unique(np.linspace(0, planes - 1, min(planes, PLANES)).round().astype(np.int64)):
+    for plane in np.unique(
+        np.linspace(0, planes - 1, min(planes, PLANES)).round().astype(np.int64)
+    ):
         index = tuple(int(i) for i in np.unravel_index(int(plane), shape)) if shape else ()
         yield tuple(fixed.get(axis, number) for axis, number in enumerate(index))
 

@@ -21,7 +21,9 @@ from napari_mdeblurgan.storage.provenance import is_result, read_provenance, rec
 OME_TIFF, OME_ZARR = ".ome.tif", ".ome.zarr"
 ENDINGS = (OME_TIFF, ".ome.tiff", OME_ZARR, ".zarr")  # of the names of files that can keep a record
 TIFF = (".tif", ".tiff")
-ENDING = re.compile(r"\.[a-zA-Z][a-zA-Z0-9]{0,5}")  # what is meant as the type of a file: not ".5 µm"
+ENDING = re.compile(
+    r"\.[a-zA-Z][a-zA-Z0-9]{0,5}"
+)  # what is meant as the type of a file: not ".5 µm"
 HIDDEN = re.compile(r"[/\\]\.[0-9a-f]{16}\.part[/\\]new")
 
 
@@ -48,7 +50,8 @@ def result_path(chosen: str | Path, usual: str = OME_TIFF) -> Path:
         return path.with_name(f"{path.stem}.ome{path.suffix}")
     if ENDING.fullmatch(path.suffix):
         raise FileError(
-            f"{path} cannot keep the pixel size and how the result was made; let its name end in {OME_TIFF} or {OME_ZARR}."
+            f"{path} cannot keep the pixel size and how the result was made; let its name end in "
+            f"{OME_TIFF} or {OME_ZARR}."
         )
     return path.with_name(path.name + usual)
 
@@ -75,7 +78,9 @@ def map_image(
 
     frame = result.frame(1 if MAPS[name].finer else 1 / factor)
     title = f"{result.name} {MAPS[name].title.lower()}".strip()
-    return Micrograph(data, result.axes.removesuffix("S"), **frame, name=title, provenance=record_of(entries))
+    return Micrograph(
+        data, result.axes.removesuffix("S"), **frame, name=title, provenance=record_of(entries)
+    )
 
 
 def save_result(
@@ -99,7 +104,8 @@ def save_result(
     replace : bool
         Whether an earlier result of this name, with its maps, may be replaced.
     tell : callable
-        Called with the share that is written, from 0 to 1, again and again. What it raises ends the writing.
+        Called with the share that is written, from 0 to 1, again and again. What it raises ends the
+        writing.
 
     Returns
     -------
@@ -109,7 +115,8 @@ def save_result(
     Raises
     ------
     FileError
-        If there is something of such a name that may not be replaced, or a file cannot hold the image or be written.
+        If there is something of such a name that may not be replaced, or a file cannot hold the
+        image or be written.
     """
     beside = [] if _is_zarr(path) else [map_path(path, name) for name in maps]
     _check_free(path, beside, replace=replace)
@@ -146,11 +153,15 @@ def _check_free(path: Path, beside: Sequence[Path], *, replace: bool) -> None:
 def _check_type(path: Path, image: Micrograph) -> None:
     dtype = np.dtype(image.data.dtype).name
     if not _is_zarr(path) and dtype not in OME_DTYPES:
-        raise FileError(f"OME-TIFF cannot hold pixels of type {dtype}; let the name end in {OME_ZARR}.")
+        raise FileError(
+            f"OME-TIFF cannot hold pixels of type {dtype}; let the name end in {OME_ZARR}."
+        )
 
 
 def _bytes(image: Micrograph) -> int:
-    return max(int(np.prod(image.data.shape, dtype=np.int64)) * np.dtype(image.data.dtype).itemsize, 1)
+    return max(
+        int(np.prod(image.data.shape, dtype=np.int64)) * np.dtype(image.data.dtype).itemsize, 1
+    )
 
 
 def _scaled(tell: Callable[[float], None], begin: float, size: float) -> Callable[[float], None]:

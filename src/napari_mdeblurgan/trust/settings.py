@@ -11,14 +11,24 @@ from napari_mdeblurgan.restoration.softness import Softness
 
 
 def settings_of(
-    plan: RestorationPlan, card: ModelCard, ensemble: bool = False, binning: int = 1, softness: Softness | None = None
+    plan: RestorationPlan,
+    card: ModelCard,
+    ensemble: bool = False,
+    binning: int = 1,
+    softness: Softness | None = None,
 ) -> dict[str, str]:
-    """Names and values, in the order in which they are shown; `softness` is that of what was made of the result, if anything."""
+    """Names and values, in the order in which they are shown; `softness` is that of what was made
+    of the result, if anything.
+    """
     softness = softness or plan.softness
     size = " × ".join(str(length) for length in plan.shape)
     area = "" if plan.region == _whole(plan) else f", of it y {plan.region[0]}, x {plan.region[1]}"
     windows = "; ".join(f"{window.low:g} … {window.high:g}" for window in plan.windows or ())
-    learned = f"{card.blur_sigma_px[0]:g}–{card.blur_sigma_px[1]:g} px" if card.blur_sigma_px else "not on its card"
+    learned = (
+        f"{card.blur_sigma_px[0]:g}–{card.blur_sigma_px[1]:g} px"
+        if card.blur_sigma_px
+        else "not on its card"
+    )
     first = {"Binning": in_words(binning)} if binning > 1 else {}
     return {
         "Image": f"{size}, {plan.dtype}{area}",

@@ -1,4 +1,6 @@
-"""The error bar where there is something to see: over what stands out of the background, and in shares of its signal."""
+"""The error bar where there is something to see: over what stands out of the background, and in
+shares of its signal.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +41,17 @@ class Foreground:
 
 @dataclass(slots=True)
 class Brightness:
-    """How bright the pixels of a result are, and how wide the error bar is at each brightness, so far."""
+    """How bright the pixels of a result are, and how wide the error bar is at each brightness, so
+    far.
+    """
 
     counts: np.ndarray = field(default_factory=lambda: np.zeros(len(CENTRES)))
     errors: np.ndarray = field(default_factory=lambda: np.zeros(len(CENTRES)))
 
     def add(self, values: np.ndarray, widths: np.ndarray) -> None:
-        """Take pixels: brightness and half-width of the error bar, both in windows; NaN where nothing is known."""
+        """Take pixels: brightness and half-width of the error bar, both in windows; NaN where
+        nothing is known.
+        """
         known = np.isfinite(values) & np.isfinite(widths)
         if not known.all():
             values, widths = values[known], widths[known]
@@ -59,7 +65,8 @@ class Brightness:
             self.errors += np.bincount(number, widths[part], len(CENTRES))
 
     def foreground(self, noise: Noise) -> Foreground | None:
-        """What is not background, or None where no background can be told; 0 pixels where there is nothing else.
+        """What is not background, or None where no background can be told; 0 pixels where there is
+        nothing else.
 
         Parameters
         ----------
@@ -68,18 +75,28 @@ class Brightness:
 
         Notes
         -----
-        The background's level is the mode of the brightness. On its outer side, away from the signal, there is nothing but
-        background, so that its spread is measured there; uneven lighting is in it.
+        The background's level is the mode of the brightness. On its outer side, away from the
+        signal, there is nothing but background, so that its spread is measured there; uneven
+        lighting is in it.
         """
         total = self.counts.sum()
         if not total:
             return None
         step = CENTRES[1] - CENTRES[0]
-        at = int(np.argmax(ndimage.gaussian_filter1d(self.counts, max(2.0, noise.typical / step), mode="constant")))
+        at = int(
+            np.argmax(
+                ndimage.gaussian_filter1d(
+                    self.counts, max(2.0, noise.typical / step), mode="constant"
+                )
+            )
+        )
         level = CENTRES[at]
         sigma = max(step, float(noise.sigma(np.full(len(noise.constant), level)).mean()))
         reached = np.cumsum(self.counts) / total
-        low, high = (CENTRES[min(int(np.searchsorted(reached, share)), len(CENTRES) - 1)] for share in (TAIL, 1 - TAIL))
+        low, high = (
+            CENTRES[min(int(np.searchsorted(reached, share)), len(CENTRES) - 1)]
+            for share in (TAIL, 1 - TAIL)
+        )
         below, above = max(level - low, 0.0), max(high - level, 0.0)
         if max(below, above) <= BAND * sigma:
             return Foreground(0, 0.0, 0.0)

@@ -1,4 +1,6 @@
-"""The assessment of a result that is on disk: the maps are made in a folder within it, in bounded memory, and gone on with."""
+"""The assessment of a result that is on disk: the maps are made in a folder within it, in bounded
+memory, and gone on with.
+"""
 
 from __future__ import annotations
 
@@ -44,10 +46,11 @@ def assess_stored_steps(
     disagreement: bool = False,
     softness: float = 0.0,
 ) -> Generator[Progress, None, Assessment]:
-    """Assess a result in OME-Zarr; yields once at the start and after every tile. What an earlier run has done is done.
+    """Assess a result in OME-Zarr; yields once at the start and after every tile. What an earlier
+    run has done is done.
 
-    Closing the generator ends the work: the result is as it was, and the maps that are not whole have names that end in
-    ".partial".
+    Closing the generator ends the work: the result is as it was, and the maps that are not whole
+    have names that end in ".partial".
 
     Parameters
     ----------
@@ -62,11 +65,11 @@ def assess_stored_steps(
     examinations : tuple of Examination, optional
         As for `plan_trust`.
     disagreement : bool
-        Whether there is to be a map of it. Where the result is the mean of eight orientations it is there already; else they
-        are made for it.
+        Whether there is to be a map of it. Where the result is the mean of eight orientations it is
+        there already; else they are made for it.
     softness : float
-        Standard deviation, in pixels of the result, of a Gaussian that the result is blurred by before it is assessed: 0 for
-        what lies on disk.
+        Standard deviation, in pixels of the result, of a Gaussian that the result is blurred by
+        before it is assessed: 0 for what lies on disk.
 
     Raises
     ------
@@ -83,7 +86,9 @@ def assess_stored_steps(
     figures = maps.figures()
     if figures is not None:
         return assessment_of(trust, maps.finish(), figures, model)
-    found = yield from assess_steps(source.data, restored, trust, model, spread=maps.whole("disagreement"), maps=maps)
+    found = yield from assess_steps(
+        source.data, restored, trust, model, spread=maps.whole("disagreement"), maps=maps
+    )
     maps.keep_figures(Figures(*(getattr(found, each.name) for each in dataclasses.fields(Figures))))
     return found
 
@@ -96,7 +101,8 @@ def create_map(
     job: str,
     chunk: tuple[int, int],
 ) -> OmeZarrWriter | None:
-    """Begin a map, or go on with it; None if it is whole. One that was made for another job is removed.
+    """Begin a map, or go on with it; None if it is whole. One that was made for another job is
+    removed.
 
     Parameters
     ----------
@@ -148,7 +154,14 @@ class StoredMaps:
         As for `assess_stored_steps`.
     """
 
-    def __init__(self, source: Micrograph, result: Path, trust: TrustPlan, model: Model, softness: float = 0.0) -> None:
+    def __init__(
+        self,
+        source: Micrograph,
+        result: Path,
+        trust: TrustPlan,
+        model: Model,
+        softness: float = 0.0,
+    ) -> None:
         self._folder, self._trust = result / MAPS_FOLDER, trust
         self._plan = plan = trust.restoration
         self._job = _job(trust, model, softness)
@@ -158,10 +171,14 @@ class StoredMaps:
         self._whole: dict[str, TrustMap] = {}
         for name in trust.maps:
             path, factor = maps_path(result, name), map_factor(name, plan)
-            if name == "disagreement" and path.exists():  # made with the result, and of nothing but it
+            if (
+                name == "disagreement" and path.exists()
+            ):  # made with the result, and of nothing but it
                 writer = None
             else:
-                writer = create_map(name, source, result, plan, self._job, (edges[0] * factor, edges[1] * factor))
+                writer = create_map(
+                    name, source, result, plan, self._job, (edges[0] * factor, edges[1] * factor)
+                )
             if writer is None:
                 self._whole[name] = _opened(name, path)
             else:
@@ -173,7 +190,10 @@ class StoredMaps:
 
     def known(self, index: tuple[int, ...], tile: Tile) -> dict[str, np.ndarray] | None:
         """All maps of a tile, read from disk, if they are there."""
-        spans = {name: target(tile, self._plan, map_factor(name, self._plan)) for name in self._trust.maps}
+        spans = {
+            name: target(tile, self._plan, map_factor(name, self._plan))
+            for name in self._trust.maps
+        }
         for name, writer in self._writers.items():
             y, x = spans[name]
             if not writer.is_done(index, y.start, x.start, y.stop - y.start, x.stop - x.start):
@@ -208,7 +228,9 @@ class StoredMaps:
         return tuple(self._whole[name] for name in self._trust.maps)
 
     def figures(self) -> Figures | None:
-        """Those of an earlier run that came to its end; None if there was none, or a map is missing."""
+        """Those of an earlier run that came to its end; None if there was none, or a map is
+        missing.
+        """
         if self._writers:
             return None
         try:

@@ -28,7 +28,8 @@ def _consistency(assessment: Assessment) -> str:
     if assessment.inconsistent <= FEW:
         return f"Blurred again, the result agrees with the image ({figure})."
     return (
-        f"Blurred again, the result differs from the image in {assessment.inconsistent:.1%} of its pixels by more than "
+        f"Blurred again, the result differs from the image in {assessment.inconsistent:.1%} of "
+        "its pixels by more than "
         f"{NOTABLE:g} × the noise: see the consistency map ({figure} overall)."
     )
 
@@ -41,9 +42,13 @@ def _error(assessment: Assessment, card: ModelCard) -> str:
     if assessment.signal_error is not None and assessment.signal_share is not None:
         percent, levels = short(100 * assessment.signal_share), short(assessment.signal_error)
         return (
-            f"Error ±{percent} % of the signal (±{levels} grey levels), for nine of ten pixels outside the background."
+            f"Error ±{percent} % of the signal (±{levels} grey levels), for nine of ten pixels "
+            "outside the background."
         )
-    return f"Nine of ten pixels are predicted to lie within ±{short(assessment.error)} grey levels of the truth."
+    return (
+        f"Nine of ten pixels are predicted to lie within ±{short(assessment.error)} grey "
+        "levels of the truth."
+    )
 
 
 def _domain(assessment: Assessment) -> list[str]:

@@ -1,4 +1,6 @@
-"""What a table says of a result: the line that is said first, and a figure for each of the things that it rests on."""
+"""What a table says of a result: the line that is said first, and a figure for each of the things
+that it rests on.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,19 @@ class Verdict:
     level, text : str
         Of the headline, see `Headline`.
     blur_px : float or None
-        Gaussian-equivalent σ of the image's blur, in its pixels; None if there is nothing to see it by.
+        Gaussian-equivalent σ of the image's blur, in its pixels; None if there is nothing to see it
+        by.
     noise : float or None
-        Standard deviation of the image's noise at half brightness, as a share of the intensity range.
+        Standard deviation of the image's noise at half brightness, as a share of the intensity
+        range.
     error : float or None
-        Half-width of the error bar outside the background, as a share of the signal; None without a calibrated one, or where
-        no background can be told.
+        Half-width of the error bar outside the background, as a share of the signal; None without a
+        calibrated one, or where no background can be told.
     error_levels : float or None
         The same in grey levels; where no background can be told, over the whole image.
     inconsistent : float or None
-        Share of the pixels in which the result differs from the image; None where too little could be compared.
+        Share of the pixels in which the result differs from the image; None where too little could
+        be compared.
     """
 
     level: str
@@ -77,7 +82,9 @@ def verdict_from(document: Any) -> Verdict | None:
     if level not in SIGNS or not isinstance(text, str):
         return None
     figures = [each.name for each in fields(Verdict) if each.name not in ("level", "text")]
-    return Verdict(level=level, text=text, **{name: _number(document.get(name)) for name in figures})
+    return Verdict(
+        level=level, text=text, **{name: _number(document.get(name)) for name in figures}
+    )
 
 
 def _number(value: Any) -> float | None:

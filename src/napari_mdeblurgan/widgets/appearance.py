@@ -23,7 +23,9 @@ FOLLOWED = (
 
 
 def appearance_of(layer: Image) -> dict[str, Any]:
-    """Attributes that make another image look like `layer`; all but `contrast_limits_range` are keywords of `Image` too."""
+    """Attributes that make another image look like `layer`; all but `contrast_limits_range` are
+    keywords of `Image` too.
+    """
     look = {name: getattr(layer, name) for name in FOLLOWED}
     if not layer.rgb:
         look["colormap"] = layer.colormap
@@ -34,11 +36,17 @@ def appearance_of(layer: Image) -> dict[str, Any]:
 
 def hides_what_is_below(layer: Image) -> bool:
     """Whether nothing shines through `layer`, so that its source may stay visible below it."""
-    return layer.opacity == 1 and str(layer.blending) in ("opaque", "translucent", "translucent_no_depth")
+    return layer.opacity == 1 and str(layer.blending) in (
+        "opaque",
+        "translucent",
+        "translucent_no_depth",
+    )
 
 
 def show_name_and_colours(layer: Layer) -> None:
-    """Have the canvas tell a map's name, which has its unit, and by a bar what the colours of an image stand for."""
+    """Have the canvas tell a map's name, which has its unit, and by a bar what the colours of an
+    image stand for.
+    """
     from napari.layers import Image
 
     if isinstance(layer, Image):

@@ -1,4 +1,6 @@
-"""What comes back from a run of **Deblur + SR**: shown as layers while it is made, told in words, remembered with its source."""
+"""What comes back from a run of **Deblur + SR**: shown as layers while it is made, told in words,
+remembered with its source.
+"""
 
 from __future__ import annotations
 
@@ -75,11 +77,17 @@ class Arrivals:
         self._note = ""  # what the user should know of its result
         self._noted = ""  # and of its image, while it is restored
         self._doing = ""
-        self._whole: Callable[[], Image | None] | None = None  # a result on disk that is being assessed
-        self._tell_made: Callable[[], None] = lambda: None  # anew, with the time that has passed since
+        self._whole: Callable[[], Image | None] | None = (
+            None  # a result on disk that is being assessed
+        )
+        self._tell_made: Callable[[], None] = lambda: (
+            None
+        )  # anew, with the time that has passed since
 
     def begin(self, images: Sequence[Image], jobs: Sequence[Job], note: str) -> None:
-        """Note what is being restored, one image for each job, and what is to be said of the results as well."""
+        """Note what is being restored, one image for each job, and what is to be said of the
+        results as well.
+        """
         self.run_times.begin(jobs)
         self._went_on = False
         self._sources = [weakref.ref(image) for image in images]
@@ -130,12 +138,18 @@ class Arrivals:
         scans, whole = self._parts.scans, self._whole
         was_open = scans.open_path is not None
         self._whole, self._noted = None, ""
-        shown = scans.end(outcome if isinstance(outcome, Failed | Saved) and not whole else None, self._source)
+        shown = scans.end(
+            outcome if isinstance(outcome, Failed | Saved) and not whole else None, self._source
+        )
         if isinstance(outcome, Restored | Saved):
             self._keep_time(outcome)
         if outcome is None:
             self._told.append(
-                wording.NOT_ASSESSED if whole else wording.KEPT if was_open else "Cancelled; nothing was added."
+                wording.NOT_ASSESSED
+                if whole
+                else wording.KEPT
+                if was_open
+                else "Cancelled; nothing was added."
             )
         elif isinstance(outcome, Failed):
             source = self._source
@@ -153,7 +167,9 @@ class Arrivals:
         show_life(self._parts.controls)
         self._tell_end(" ".join(self._told))
 
-    def _show(self, made: Restored | Saved, result: Image | None, *, was_open: bool) -> Image | None:
+    def _show(
+        self, made: Restored | Saved, result: Image | None, *, was_open: bool
+    ) -> Image | None:
         """Show a result, and what is known of it; returns its layer, if there is one."""
         viewer, pairs, source = self._parts.viewer, self._parts.pairs, self._source
         if isinstance(made, Restored):
@@ -163,7 +179,9 @@ class Arrivals:
         if result is not None and not was_open:
             self._pair(result, preview=isinstance(made, Restored) and made.preview)
         if result is not None:
-            self._parts.sharpness.adopt(result, made.soft, () if isinstance(made, Restored) else made.levels)
+            self._parts.sharpness.adopt(
+                result, made.soft, () if isinstance(made, Restored) else made.levels
+            )
         name = result.name if result is not None else made.arguments["name"]
         self._tell_made = partial(self._tell_time, len(self._told), name, made)
         self._told.append("")
@@ -182,7 +200,9 @@ class Arrivals:
         self._went_on = False
 
     def _tell_time(self, number: int, name: str, made: Restored | Saved) -> None:
-        """Say how long a result took, from the click or the end of the one before: loading, looking and checking as well."""
+        """Say how long a result took, from the click or the end of the one before: loading, looking
+        and checking as well.
+        """
         elapsed = 0.0 if self.runner is None else self.runner.elapsed
         path: Any = getattr(made, "path", None)
         self._told[number] = wording.made(name, elapsed if made.seconds else 0.0, made.device, path)

@@ -1,7 +1,9 @@
-"""What a layer's axes stand for: which are y and x, and the letters, pixel sizes and channels that files and windows need.
+"""What a layer's axes stand for: which are y and x, and the letters, pixel sizes and channels that
+files and windows need.
 
-A layer's axes may be in any order. They are brought into that of an image, with y and x last, where a job is made of a layer,
-and back where a layer is made of a result; everything between knows the order of the image alone.
+A layer's axes may be in any order. They are brought into that of an image, with y and x last, where
+a job is made of a layer, and back where a layer is made of a result; everything between knows the
+order of the image alone.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ UNNAMED = "ZTC"  # what axes without a telling name are taken for, from y outwar
 
 
 def order_of(labels: Sequence[str]) -> tuple[int, ...]:
-    """A layer's axes in the order of an image: y and x, as far as the labels tell, or else the last two come last."""
+    """A layer's axes in the order of an image: y and x, as far as the labels tell, or else the last
+    two come last.
+    """
     named = [label.strip().lower() for label in labels]
     if named.count("y") == named.count("x") == 1:
         return planes_of(len(labels), named.index("y"), named.index("x"))
@@ -42,7 +46,9 @@ def is_natural(order: Sequence[int]) -> bool:
 
 
 def arranged(data: Any, order: Sequence[int]) -> Any:
-    """A layer's data with its axes in `order`, colours last: a view, or lazy, so that nothing is read here."""
+    """A layer's data with its axes in `order`, colours last: a view, or lazy, so that nothing is
+    read here.
+    """
     if is_natural(order):
         return data
     axes = (*order, *range(len(order), len(data.shape)))
@@ -57,7 +63,9 @@ def put_back(data: Any, order: Sequence[int]) -> Any:
 
 
 def lazy(data: Any) -> Any:
-    """A dask array of what is read on demand; the same for the same zarr array, also in another process."""
+    """A dask array of what is read on demand; the same for the same zarr array, also in another
+    process.
+    """
     if hasattr(data, "dask"):
         return data
     import dask.array as da
@@ -65,11 +73,15 @@ def lazy(data: Any) -> Any:
     from napari_mdeblurgan.restoration.scan_job import source_identity
 
     name = f"zarr-{source_identity(data)}" if hasattr(data, "store") else None
-    return da.from_array(data, chunks=getattr(data, "chunks", None) or "auto", name=name, asarray=True)
+    return da.from_array(
+        data, chunks=getattr(data, "chunks", None) or "auto", name=name, asarray=True
+    )
 
 
 def channel_axis(labels: Sequence[str]) -> int | None:
-    """Which of the axes before y and x, the last two, runs over the channels of fluorescence, as far as the labels tell."""
+    """Which of the axes before y and x, the last two, runs over the channels of fluorescence, as
+    far as the labels tell.
+    """
     leading = [letter_of(label) for label in labels[:-2]]
     return leading.index("C") if "C" in leading else None
 
@@ -80,7 +92,8 @@ def letter_of(label: str) -> str:
 
 
 def letters(labels: Sequence[str], rgb: bool) -> str:
-    """A letter for every axis, as `Micrograph` takes them; `labels` ends in y and x and has none for the colours.
+    """A letter for every axis, as `Micrograph` takes them; `labels` ends in y and x and has none
+    for the colours.
 
     Raises
     ------
@@ -88,11 +101,14 @@ def letters(labels: Sequence[str], rgb: bool) -> str:
         If there are more axes than an OME-Zarr has room for.
     """
     named = [letter_of(label) for label in labels[:-2]]
-    named = [letter if letter not in named[:position] else "" for position, letter in enumerate(named)]
+    named = [
+        letter if letter not in named[:position] else "" for position, letter in enumerate(named)
+    ]
     room = [letter for letter in UNNAMED if letter not in named and not (rgb and letter == "C")]
     if named.count("") > len(room) or (rgb and "C" in named):
         raise ImageError(
-            f"An OME-Zarr has no room for the {len(labels)} axes of this image; restore a range of its slices, or choose "
+            f"An OME-Zarr has no room for the {len(labels)} axes of this image; restore a range "
+            "of its slices, or choose "
             "one axis less."
         )
     for position in reversed(range(len(named))):
@@ -101,10 +117,11 @@ def letters(labels: Sequence[str], rgb: bool) -> str:
 
 
 def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Micrograph:
-    """An image with what its layer says about its axes; sizes and positions in no unit of length are plain numbers.
+    """An image with what its layer says about its axes; sizes and positions in no unit of length
+    are plain numbers.
 
-    A file can tell where an image lies, and whether it is mirrored, but not how it is turned or sheared: of a layer that is,
-    only the sizes are told.
+    A file can tell where an image lies, and whether it is mirrored, but not how it is turned or
+    sheared: of a layer that is, only the sizes are told.
 
     `data` has its axes in the order of `placement.order`.
 
@@ -138,7 +155,9 @@ def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Microgr
 
 
 def part_of(data: Any, planes: Sequence[slice]) -> Any:
-    """Some planes of an image: a view of one in memory, else a lazy array, so that nothing is read here."""
+    """Some planes of an image: a view of one in memory, else a lazy array, so that nothing is read
+    here.
+    """
     if all(span == slice(None) for span in planes):
         return data
     return (data if isinstance(data, np.ndarray | ArrayPart) else lazy(data))[tuple(planes)]

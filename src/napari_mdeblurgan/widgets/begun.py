@@ -1,4 +1,6 @@
-"""Interrupted results of an earlier session: looked for in the results folder, without making the viewer wait."""
+"""Interrupted results of an earlier session: looked for in the results folder, without making the
+viewer wait.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,11 @@ class Begun:
 
 
 def find_begun(job: Job, cards: Sequence[ModelCard]) -> Begun | None:
-    """Look in `job.folder` for an interrupted result of a job, also one that another model was making.
+    """Look in `job.folder` for an interrupted result of a job, also one that another model was
+    making.
 
-    All pixels of an image in memory are read if there is any interrupted result: call it on a worker thread. Nothing is
-    written or removed.
+    All pixels of an image in memory are read if there is any interrupted result: call it on a
+    worker thread. Nothing is written or removed.
 
     Parameters
     ----------
@@ -75,7 +78,8 @@ def find_begun(job: Job, cards: Sequence[ModelCard]) -> Begun | None:
 
 
 class BegunSearch:
-    """Looks for the interrupted results of layers and remembers what was found; lives on the main thread.
+    """Looks for the interrupted results of layers and remembers what was found; lives on the main
+    thread.
 
     Parameters
     ----------

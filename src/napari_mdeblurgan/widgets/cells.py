@@ -7,7 +7,9 @@ from qtpy.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 
 class EndLeftOut(QStyledItemDelegate):
-    """What is too long for its cell ends in three dots; of names it is the middle that is left out."""
+    """What is too long for its cell ends in three dots; of names it is the
+    middle that is left out.
+    """
 
     def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:
         """See Qt."""

@@ -22,12 +22,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen: the device, a model for each kind of image, and a folder for results (empty: none yet).
+    """What was chosen: the device, a model for each kind of image, and a folder for results (empty:
+    none yet).
 
-    And whether results are made on disk where they need not be, and assessed, and made of eight orientations, and images
-    halved first, and how many pixels results have, and how before and after are compared, which map of trust is shown, and
-    whether the details of a verdict are; and the name of the Shapes layer whose shapes alone are restored, empty for the
-    whole image.
+    And whether results are made on disk where they need not be, and assessed, and made of eight
+    orientations, and images halved first, and how many pixels results have, and how before and
+    after are compared, which map of trust is shown, and whether the details of a verdict are; and
+    the name of the Shapes layer whose shapes alone are restored, empty for the whole image.
     """
 
     device: str = "auto"
@@ -49,9 +50,13 @@ Kind = TypeVar("Kind", bound="DataclassInstance")
 
 
 def choices_path(kind: type = Choices) -> Path:
-    """The file for choices of a kind; the environment variable MDEBLURGAN_CONFIG names another folder for it."""
+    """The file for choices of a kind; the environment variable MDEBLURGAN_CONFIG names another
+    folder for it.
+    """
     folder = os.environ.get("MDEBLURGAN_CONFIG")
-    return (Path(folder) if folder else user_config_path("napari-mdeblurgan")) / f"{kind.__name__.lower()}.json"
+    return (
+        Path(folder) if folder else user_config_path("napari-mdeblurgan")
+    ) / f"{kind.__name__.lower()}.json"
 
 
 @overload
@@ -59,7 +64,9 @@ def read_choices() -> Choices: ...
 @overload
 def read_choices(kind: type[Kind]) -> Kind: ...
 def read_choices(kind: type = Choices) -> Any:
-    """Read the last choices, a dataclass of texts; anything missing or unreadable is as if nothing had been chosen."""
+    """Read the last choices, a dataclass of texts; anything missing or unreadable is as if nothing
+    had been chosen.
+    """
     try:
         stored = json.loads(choices_path(kind).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -67,7 +74,9 @@ def read_choices(kind: type = Choices) -> Any:
     if not isinstance(stored, dict):
         return kind()
     known = {field.name for field in fields(kind)}
-    return kind(**{name: text for name, text in stored.items() if name in known and isinstance(text, str)})
+    return kind(
+        **{name: text for name, text in stored.items() if name in known and isinstance(text, str)}
+    )
 
 
 def write_choices(choices: DataclassInstance) -> None:

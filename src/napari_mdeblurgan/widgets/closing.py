@@ -1,4 +1,6 @@
-"""Notices when a docked widget is shown, and when it is closed for good; tells who closes the window what is running."""
+"""Notices when a docked widget is shown, and when it is closed for good; tells who closes the
+window what is running.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ PROVIDER = "M-Deblurgan"
 
 
 class InWords(partial):
-    """A function for `create_worker` that is called by its words where napari lists what is running.
+    """A function for `create_worker` that is called by its words where napari lists what is
+    running.
 
-    napari's dialog at closing prints the function itself, which by default is its address in memory.
+    napari's dialog at closing prints the function itself, which by default is its address in
+    memory.
 
     Parameters
     ----------
@@ -66,9 +70,11 @@ def announced(viewer: Viewer, words: str, stop: Callable[[], object]) -> Callabl
 
 
 def worker_of(viewer: Viewer | None, work: InWords, *arguments: Any, **options: Any) -> Any:
-    """A worker of superqt's, not started yet, that the window of its own viewer tells of and ends when it is closed.
+    """A worker of superqt's, not started yet, that the window of its own viewer tells of and ends
+    when it is closed.
 
-    napari's own `create_worker` takes the window that is used last, so that closing another viewer would end the work.
+    napari's own `create_worker` takes the window that is used last, so that closing another viewer
+    would end the work.
 
     Parameters
     ----------
@@ -98,9 +104,13 @@ class LifeWatch(QObject):
         Called without arguments; `on_close` at most once.
     """
 
-    _widget: QWidget | None = None  # what is left when Python has cleared this object and Qt has not yet
+    _widget: QWidget | None = (
+        None  # what is left when Python has cleared this object and Qt has not yet
+    )
 
-    def __init__(self, widget: QWidget, on_show: Callable[[], None], on_close: Callable[[], None]) -> None:
+    def __init__(
+        self, widget: QWidget, on_show: Callable[[], None], on_close: Callable[[], None]
+    ) -> None:
         super().__init__(widget)
         self._widget, self._on_show, self._on_close = widget, on_show, on_close
         self._docked = self._closed = self._placed = False
@@ -113,7 +123,9 @@ class LifeWatch(QObject):
             if event.type() == QEvent.Type.Show:
                 if not self._placed:
                     self._placed = True
-                    QTimer.singleShot(0, self._place)  # napari has first to end what it does with the new dock
+                    QTimer.singleShot(
+                        0, self._place
+                    )  # napari has first to end what it does with the new dock
                 self._on_show()
             elif event.type() == QEvent.Type.ParentChange:
                 self._reparented(self._widget.parent() is not None)
@@ -122,7 +134,9 @@ class LifeWatch(QObject):
         return False
 
     def _place(self) -> None:
-        """Make the new dock a tab of an own dock that is there already, by a title that fits a tab."""
+        """Make the new dock a tab of an own dock that is there already, by a
+        title that fits a tab.
+        """
         if self._widget is not None and not self._closed:
             shorten_title(self._widget)
             tabify(self._widget, LifeWatch)

@@ -1,4 +1,6 @@
-"""The parts of the dock widget: what they are called, what their tooltips say and how they lie. No behaviour."""
+"""The parts of the dock widget: what they are called, what their tooltips say and how they lie. No
+behaviour.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +21,38 @@ if TYPE_CHECKING:
 
 COMPARE_KEY = "Alt-B"
 COMPARE_WAYS = BLINK, CURTAIN, SIDE_BY_SIDE = "Blink", "Curtain", "Side by side"
-COMPARE_TIP = f"Look at before and after, of all channels of a run. {COMPARE_KEY.replace('-', '+')} always blinks."
+COMPARE_TIP = (
+    "Look at before and after, of all channels of a run. "
+    f"{COMPARE_KEY.replace('-', '+')} always blinks."
+)
 PROFILE_TIP = (
-    "Plot before and after along a line, with the error bar as a band: along the selected line of a Shapes layer, or a new one "
+    "Plot before and after along a line, with the error bar as a band: along the selected line of "
+    "a Shapes layer, or a new one "
     "whose ends can be dragged."
 )
 COMPARE_BY_TIP = (
-    "Blink: switch between before and after. Curtain: a line to drag over the image, before on its left, after on its right. "
+    "Blink: switch between before and after. Curtain: a line to drag over the image, before on "
+    "its left, after on its right. "
     "Side by side: two views that move together. When it ends, all is shown as it was."
 )
 THIS_SLICE = "This slice only"
 HALVE_TIP = (
-    "Average the image over blocks of 2 × 2 pixels before it is restored; a ×2 model then gives back the image's own pixels. "
+    "Average the image over blocks of 2 × 2 pixels before it is restored; a ×2 model then gives "
+    "back the image's own pixels. "
     "Better where the image is blurred over more than two of its pixels."
 )
 AS_MODEL, SAME_PIXELS = "model", "Same pixels"  # how many pixels the result has
 OUTPUT_TIP = (
-    "How many pixels the result has: as many times those of the image, along y and x, as the model makes; or just as many, "
-    "where the blur is to go and the image is to grow no larger. A model that was fine-tuned for the image's own pixels "
+    "How many pixels the result has: as many times those of the image, along y and x, as the "
+    "model makes; or just as many, "
+    "where the blur is to go and the image is to grow no larger. A model that was fine-tuned for "
+    "the image's own pixels "
     "begins with these."
 )
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 SAVE_TIP = (
-    "Save the result as OME-TIFF or OME-Zarr, with its pixel size, unit, names, colours, and how it was made and how far it can "
+    "Save the result as OME-TIFF or OME-Zarr, with its pixel size, unit, names, colours, and how "
+    "it was made and how far it can "
     "be trusted; the channels of a run together. Its maps are saved with it."
 )
 HEADLINE_TIP = (
@@ -49,12 +60,15 @@ HEADLINE_TIP = (
     "✓ no doubt was found, ! one was, ✗ two were. Details tells all that was found."
 )
 MAPS_TIP = (
-    "Show or hide the maps of this result: where its error is large, where it contradicts the image, where the image is out of "
-    "focus, and where the network was guessing. A map is made a layer above the result when it is first shown."
+    "Show or hide the maps of this result: where its error is large, where it contradicts the "
+    "image, where the image is out of "
+    "focus, and where the network was guessing. A map is made a layer above the result when it is "
+    "first shown."
 )
 WHICH_MAP_TIP = "Which map is shown."
 TIME_TIP = (
-    "How long Deblur + SR will take, by what earlier runs with this model and these choices took on this computer."
+    "How long Deblur + SR will take, by what earlier runs with this model and these "
+    "choices took on this computer."
 )
 PROGRESS_STEPS = 1000
 SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
@@ -111,7 +125,9 @@ def show_choices(controls: Controls, last: Choices) -> None:
 
 
 def show_scale(controls: Controls, scale: int) -> None:
-    """Let the choice of the result's pixels say how many times those of the image the chosen model makes."""
+    """Let the choice of the result's pixels say how many times those of the image the chosen model
+    makes.
+    """
     box, entries = controls.output, _output_entries(scale)
     if box.native.itemText(0) != entries[0][0]:
         value = box.value
@@ -126,16 +142,23 @@ def _output_entries(scale: int) -> list[tuple[str, str]]:
 
 
 def chosen_output_scale(value: str | None, card: ModelCard | None = None) -> int | None:
-    """The same choice as `make_plan` takes it; `card` is that of the model whose factor the drop-down shows."""
+    """The same choice as `make_plan` takes it; `card` is that of the model whose factor the
+    drop-down shows.
+    """
     if value == SAME_PIXELS:
         return 1
     return card.scale if card is not None and card.output_scale is not None else None
 
 
 def make_controls(images: Entries, models: Entries, devices: Entries) -> Controls:
-    """Make the widgets, unconnected; each drop-down asks its function for its entries as (words, value)."""
+    """Make the widgets, unconnected; each drop-down asks its function for its entries as (words,
+    value).
+    """
     progress = ProgressBar(
-        value=0, min=0, max=PROGRESS_STEPS, tooltip="How far the work is, and how long it will last."
+        value=0,
+        min=0,
+        max=PROGRESS_STEPS,
+        tooltip="How far the work is, and how long it will last.",
     )
     cancel = PushButton(
         text="Cancel",
@@ -152,29 +175,35 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         model=ComboBox(
             label="Model",
             choices=models,
-            tooltip="The trained network. One for colour or one for grey images is picked by the layer.",
+            tooltip="The trained network. One for colour or one for grey images is picked by the "
+            "layer.",
         ),
         about=Label(value=""),
         device=ComboBox(
             label="Device",
             choices=devices,
-            tooltip="Where the network runs. Automatic takes a graphics card if there is one, else the CPU.",
+            tooltip="Where the network runs. Automatic takes a graphics card if there is one, "
+            "else the CPU.",
         ),
         output=ComboBox(label="Output", choices=_output_entries(2), tooltip=OUTPUT_TIP),
         halve=CheckBox(text="Halve first", value=False, tooltip=HALVE_TIP),
         this_slice=CheckBox(
             text=THIS_SLICE,
             value=False,
-            tooltip="Restore only the plane that the viewer shows now, not every plane of the stack.",
+            tooltip="Restore only the plane that the viewer shows now, not every plane of the "
+            "stack.",
         ),
         trust=CheckBox(text="Trust", value=True, tooltip=TRUST_TIP),
         ensemble=CheckBox(text="Average of 8 (8 × slower)", value=False, tooltip=ENSEMBLE_TIP),
         preview=PushButton(
-            text="Preview", tooltip="Restore only what the canvas shows now, to see in seconds what the model does."
+            text="Preview",
+            tooltip="Restore only what the canvas shows now, to see in seconds what the model "
+            "does.",
         ),
         run=PushButton(
             text="Deblur + SR",
-            tooltip="Restore the whole image and put the sharp one, of the pixels in Output, as a new layer on top of it.",
+            tooltip="Restore the whole image and put the sharp one, of the pixels in Output, as a "
+            "new layer on top of it.",
         ),
         time=Label(value="", tooltip=TIME_TIP),
         progress=progress,
@@ -224,14 +253,18 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
     ):  # napari makes those that are enabled lower
         button.min_height = BUTTON_HEIGHT
     policy = controls.working.native.sizePolicy()
-    policy.setRetainSizeWhenHidden(True)  # or what lies below would move to where Cancel was, under a late click
+    policy.setRetainSizeWhenHidden(
+        True
+    )  # or what lies below would move to where Cancel was, under a late click
     controls.working.native.setSizePolicy(policy)
     controls.progress.native.setAlignment(Qt.AlignmentFlag.AlignCenter)
     return controls
 
 
 def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widget) -> list[Widget]:
-    """Arrange the widgets in rows for a vertical container without labels of its own; `more` come before the buttons."""
+    """Arrange the widgets in rows for a vertical container without labels of its own; `more` come
+    before the buttons.
+    """
     return [
         *(named(box) for box in (controls.image, controls.model)),
         controls.about,
@@ -243,7 +276,11 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
         _row(controls.preview, controls.run),
         controls.time,
         controls.working,
-        _row(name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER), controls.compare_by, shares=(0, 1)),
+        _row(
+            name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER),
+            controls.compare_by,
+            shares=(0, 1),
+        ),
         _row(controls.compare, controls.profile, shares=(1, 1)),
         _row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
@@ -257,7 +294,9 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
 
 
 def scrolling(place: Container, rows: list[Widget]) -> Container:
-    """Lay the rows out in `place`, to be scrolled where the screen is too low for all of them, as at 200 % on many."""
+    """Lay the rows out in `place`, to be scrolled where the screen is too low for all of them, as
+    at 200 % on many.
+    """
     box: Container = Container(widgets=rows, labels=False, scrollable=True)
     box.native.layout().addStretch(1)
     box.root_native_widget.setFrameShape(QFrame.Shape.NoFrame)
@@ -283,7 +322,9 @@ def named(box: ComboBox, width: int = LABEL_WIDTH) -> Container:
 
 
 def name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:
-    """A label before something, as wide as the others; wider only where its words would be cut off."""
+    """A label before something, as wide as the others; wider only where its
+    words would be cut off.
+    """
     label = Label(value=words, tooltip=tooltip)
     label.min_width = width
     label.native.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
@@ -308,7 +349,9 @@ class Uncut(QObject):
 
 
 def show_image(controls: Controls, name: str) -> None:
-    """Let the tooltip tell the whole name of the chosen image, for the drop-down may be too narrow for it."""
+    """Let the tooltip tell the whole name of the chosen image, for the drop-down may be too narrow
+    for it.
+    """
     controls.image.tooltip = literal("\n".join(filter(None, (name, IMAGE_TIP))))
 
 
@@ -330,7 +373,9 @@ def show_progress(controls: Controls, fraction: float, time_left: str) -> None:
     bar = controls.progress
     bar.max = PROGRESS_STEPS
     bar.value = round(fraction * PROGRESS_STEPS)
-    bar.native.setFormat(" · ".join(words for words in (f"{round(100 * fraction)} %", time_left) if words))
+    bar.native.setFormat(
+        " · ".join(words for words in (f"{round(100 * fraction)} %", time_left) if words)
+    )
 
 
 def wrap(label: Label) -> None:
@@ -341,7 +386,9 @@ def wrap(label: Label) -> None:
 
 
 def describe_entries(box: QComboBox, descriptions: Sequence[str]) -> None:
-    """Give each entry of a drop-down a tooltip, and its list, however narrow the dock, the width of the longest one."""
+    """Give each entry of a drop-down a tooltip, and its list, however narrow the dock, the width of
+    the longest one.
+    """
     role = Qt.ItemDataRole.ToolTipRole
     for number, words in enumerate(descriptions):
         if box.itemData(number, role) != literal(words):
@@ -352,6 +399,8 @@ def describe_entries(box: QComboBox, descriptions: Sequence[str]) -> None:
 
 
 def let_shrink(box: QComboBox, letters: int = 12) -> None:
-    """Let a drop-down be narrower than its entries: a long name must not make the dock as wide as itself."""
+    """Let a drop-down be narrower than its entries: a long name must not make the dock as wide as
+    itself.
+    """
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(letters)

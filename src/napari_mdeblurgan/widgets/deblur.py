@@ -1,4 +1,6 @@
-"""The dock widget **Deblur + SR**: from an open image to a sharp one of more pixels lying exactly on it."""
+"""The dock widget **Deblur + SR**: from an open image to a sharp one of more pixels lying exactly
+on it.
+"""
 
 from __future__ import annotations
 
@@ -79,10 +81,18 @@ class DeblurWidget(Container):
         self._devices.box = self.controls.device
         self.only_here = OnlyHere(napari_viewer, self._remembered, self._on_choice, self._refresh)
         self.comparison = Comparison(
-            napari_viewer, self._pairs, self.controls, self._remembered, self._meant, self._tell_failure, self._refresh
+            napari_viewer,
+            self._pairs,
+            self.controls,
+            self._remembered,
+            self._meant,
+            self._tell_failure,
+            self._refresh,
         )
         self.sharpness = Sharpness(napari_viewer, self._refresh)
-        self._panel = VerdictPanel(napari_viewer, self._verdicts, self.controls, self._remembered, self._refresh)
+        self._panel = VerdictPanel(
+            napari_viewer, self._verdicts, self.controls, self._remembered, self._refresh
+        )
         parts = Parts(
             viewer=napari_viewer,
             controls=self.controls,
@@ -110,12 +120,24 @@ class DeblurWidget(Container):
         )
         show_choices(self.controls, self._remembered.choices)
         super().__init__(labels=False)
-        options = self.only_here.widget, self.slices.widget, self.results.widget, self.sharpness.group.widget
-        rows = laid_out(self.controls, *options, sharpness=self.sharpness.widget, details=self._panel.fold.widget)
+        options = (
+            self.only_here.widget,
+            self.slices.widget,
+            self.results.widget,
+            self.sharpness.group.widget,
+        )
+        rows = laid_out(
+            self.controls,
+            *options,
+            sharpness=self.sharpness.widget,
+            details=self._panel.fold.widget,
+        )
         self._rows = scrolling(self, rows)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         in_use, position = self.scans.paths, napari_viewer.layers.index
-        self.saver = ResultSaver(self.controls.save, self.native, self._say, self._tell_failure, in_use, position)
+        self.saver = ResultSaver(
+            self.controls.save, self.native, self._say, self._tell_failure, in_use, position
+        )
         self._connect()
         self._follow_active()
         self._models.choose_for(self.image)
@@ -126,13 +148,23 @@ class DeblurWidget(Container):
 
     def _image_entries(self, _: object = None) -> list[tuple[str, Image | None]]:
         """Sources, then results, of which none is chosen unless the user does it."""
-        images = [each for each in self._viewer.layers if isinstance(each, Image) and not trust.is_map(each)]
-        results = [(each.name, each) for each in images if is_result(each) and not self._pairs.is_preview(each)]
+        images = [
+            each
+            for each in self._viewer.layers
+            if isinstance(each, Image) and not trust.is_map(each)
+        ]
+        results = [
+            (each.name, each)
+            for each in images
+            if is_result(each) and not self._pairs.is_preview(each)
+        ]
         sources = [(each.name, each) for each in images if not is_result(each)]
         return [*(sources or [NO_CHOICE] * bool(results)), *results]
 
     def reset_choices(self, *_: Any) -> None:
-        """Offer the layers that there are now; napari calls this whenever a layer comes, goes or is renamed."""
+        """Offer the layers that there are now; napari calls this whenever a layer comes, goes or is
+        renamed.
+        """
         image = self.image
         with self.controls.image.changed.blocked(), self.only_here.box.changed.blocked():
             self._rows.reset_choices()
@@ -166,11 +198,19 @@ class DeblurWidget(Container):
         image, card = self.image, self.card
         if image is None:
             active = self._active()
-            return wording.nothing_to_restore(None if isinstance(active, Image) else active, self._viewer.layers)
+            return wording.nothing_to_restore(
+                None if isinstance(active, Image) else active, self._viewer.layers
+            )
         if card is None:
-            return f"There is no model for {'colour' if image.rgb else 'grey'} images: install or train one first."
+            return (
+                f"There is no model for {'colour' if image.rgb else 'grey'} images: install or "
+                "train one first."
+            )
         lacking = (layer for layer in self.images if self._card_for(layer) is None)
-        others = (f"There is no model for {layer.name!r}: train one, or deselect that layer." for layer in lacking)
+        others = (
+            f"There is no model for {layer.name!r}: train one, or deselect that layer."
+            for layer in lacking
+        )
         return next(others, None)
 
     def _active(self) -> Layer | None:
@@ -179,9 +219,13 @@ class DeblurWidget(Container):
 
     @property
     def images(self) -> list[Image]:
-        """The image layers that would be restored: all that are selected, if the chosen one is among them."""
+        """The image layers that would be restored: all that are selected, if the chosen one is
+        among them.
+        """
         selection = self._viewer.layers.selection
-        chosen = [each for _, each in self._image_entries() if each in selection and not is_result(each)]
+        chosen = [
+            each for _, each in self._image_entries() if each in selection and not is_result(each)
+        ]
         return chosen if self.image in chosen else [self.image] if self.image is not None else []
 
     def _connect(self) -> None:
@@ -191,7 +235,9 @@ class DeblurWidget(Container):
         controls.image.changed.connect(self._on_image)
         controls.model.changed.connect(self._on_model)
         controls.device.changed.connect(self._devices.remember)
-        controls.trust.changed.connect(lambda on: self._remembered.change(trust="yes" if on else "no"))
+        controls.trust.changed.connect(
+            lambda on: self._remembered.change(trust="yes" if on else "no")
+        )
         controls.ensemble.changed.connect(self._on_ensemble)
         controls.halve.changed.connect(self._on_halve)
         controls.output.changed.connect(self._on_output)
@@ -209,7 +255,9 @@ class DeblurWidget(Container):
 
     def _follow_active(self, _: object = None) -> None:
         active = self._active()
-        if isinstance(active, Image) and is_result(active):  # restored again only if it is chosen as the image
+        if isinstance(active, Image) and is_result(
+            active
+        ):  # restored again only if it is chosen as the image
             active = self._pairs.source_of(active)
         if active is not None and active in self.controls.image.choices:
             self.controls.image.value = active
@@ -233,8 +281,16 @@ class DeblurWidget(Container):
         image, card = self.image, self.card
         if self.running:
             return
-        one_plane = image is not None and image.ndim > 2 and self.controls.this_slice.value  # it may be left any time
-        if image is None or card is None or one_plane or self.only_here.layer is not None or self.problem is not None:
+        one_plane = (
+            image is not None and image.ndim > 2 and self.controls.this_slice.value
+        )  # it may be left any time
+        if (
+            image is None
+            or card is None
+            or one_plane
+            or self.only_here.layer is not None
+            or self.problem is not None
+        ):
             return
         try:
             job = self._orders.in_folder(image)
@@ -251,7 +307,9 @@ class DeblurWidget(Container):
         if image is None or not is_result(image):
             return ""
         source = self._pairs.source_of(image)
-        return wording.restored_again(image.name, source.name if source not in (None, image) else "")
+        return wording.restored_again(
+            image.name, source.name if source not in (None, image) else ""
+        )
 
     def _on_model(self, name: str | None) -> None:
         if name:
@@ -278,7 +336,9 @@ class DeblurWidget(Container):
     # ---- what is done
 
     def start(self) -> None:
-        """Restore the chosen layers: whole, some of their slices, or the plane that is shown if **This slice only** is ticked."""
+        """Restore the chosen layers: whole, some of their slices, or the plane that is shown if
+        **This slice only** is ticked.
+        """
         if not self._ready():
             return
         try:
@@ -306,8 +366,17 @@ class DeblurWidget(Container):
         """What an image would be restored by."""
         card, controls = self._card_for(image), self.controls
         factor = output_factor(self._output_scale_for(image), card) if card else 0
-        binning, orientations = 2 if controls.halve.value else 1, 8 if controls.ensemble.value else 1
-        return Wishes(card.name if card else "", factor, binning, orientations, self._orders.regions(image, binning))
+        binning, orientations = (
+            2 if controls.halve.value else 1,
+            8 if controls.ensemble.value else 1,
+        )
+        return Wishes(
+            card.name if card else "",
+            factor,
+            binning,
+            orientations,
+            self._orders.regions(image, binning),
+        )
 
     def start_preview(self) -> None:
         """Restore what the canvas shows."""
@@ -343,11 +412,15 @@ class DeblurWidget(Container):
             self.controls.cancel.enabled = False
 
     def compare(self) -> None:
-        """Blink: switch the chosen image between before and after, and with it all others of its run."""
+        """Blink: switch the chosen image between before and after, and with it all others of its
+        run.
+        """
         self.comparison.blink()
 
     def save_result(self) -> None:
-        """Ask where, and save the selected result, or the newest of the chosen image, with the channels of its run; or cancel."""
+        """Ask where, and save the selected result, or the newest of the chosen image, with the
+        channels of its run; or cancel.
+        """
         results = self._kept()
         self.saver.press(results, {each: trust.maps_of(each) for each in results})
 
@@ -358,7 +431,9 @@ class DeblurWidget(Container):
         return [each for each in found if each is active or not self._pairs.is_preview(each)]
 
     def save_report(self) -> None:
-        """Ask where, and save the report on the selected result, or on the chosen image's newest that was assessed."""
+        """Ask where, and save the report on the selected result, or on the chosen image's newest
+        that was assessed.
+        """
         self._verdicts.save_report(self._reported(), self.native, self._say, self._tell_failure)
 
     def _reported(self) -> tuple[Image, trust.Trusted] | None:
@@ -382,7 +457,9 @@ class DeblurWidget(Container):
         show_error(sentence)
 
     def _say(self, message: str) -> None:
-        """Show a message, and below it what is to be said besides, such as why nothing can be done; and the verdict."""
+        """Show a message, and below it what is to be said besides, such as why nothing can be done;
+        and the verdict.
+        """
         self._message = message
         self._panel.show(self._active(), self._compared(), self.image)
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
@@ -435,14 +512,22 @@ class DeblurWidget(Container):
         self._models.show_descriptions()
         show_scale(controls, card.scale if card is not None else 2)
         controls.this_slice.visible = image is not None and image.ndim > 2
-        self.slices.offer(image, one_plane=controls.this_slice.value or self.only_here.layer is not None)
-        self.results.require(problem is None and any(self._orders.is_large(layer) for layer in images))
+        self.slices.offer(
+            image, one_plane=controls.this_slice.value or self.only_here.layer is not None
+        )
+        self.results.require(
+            problem is None and any(self._orders.is_large(layer) for layer in images)
+        )
         resumable = not self.running and any(self.scans.can_resume(layer) for layer in images)
         controls.run.text = wording.run(len(images), resumable, self.only_here.count)
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
         controls.working.visible = self.running
         if not self.running:
-            controls.time.value = self._arrivals.run_times.told(self._orders.all_of(images)) if problem is None else ""
+            controls.time.value = (
+                self._arrivals.run_times.told(self._orders.all_of(images))
+                if problem is None
+                else ""
+            )
         elif controls.time.value in (wording.TIME_UNKNOWN, wording.TIME_OF_LARGER_UNKNOWN):
             controls.time.value = ""  # the bar tells by now
         self.sharpness.show(self._pairs.following(self._active(), self._compared()))

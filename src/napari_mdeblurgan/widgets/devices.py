@@ -45,7 +45,11 @@ def find_devices(automatic: str = "auto", model: str = "") -> Devices:
     if model:
         _get_ready(model)
     try:
-        from napari_mdeblurgan.restoration.device import available_devices, device_label, pick_device
+        from napari_mdeblurgan.restoration.device import (
+            available_devices,
+            device_label,
+            pick_device,
+        )
 
         found = available_devices()
         stands_for = pick_device("auto") if automatic == "auto" else automatic
@@ -59,7 +63,9 @@ def find_devices(automatic: str = "auto", model: str = "") -> Devices:
 
 
 def _get_ready(model: str) -> None:
-    """Import what a run takes, and load the model once: what torch does the first time is done then."""
+    """Import what a run takes, and load the model once: what torch does the first time is done
+    then.
+    """
     try:
         import napari_mdeblurgan.pipeline
         import napari_mdeblurgan.restoration.engine
@@ -92,7 +98,10 @@ class DeviceSearch:
             from napari.qt.threading import create_worker
 
             self._worker = create_worker(
-                InWords(find_devices, LOOKING), automatic, model, _connect={"returned": self._on_found}
+                InWords(find_devices, LOOKING),
+                automatic,
+                model,
+                _connect={"returned": self._on_found},
             )
 
     def abandon(self) -> None:
@@ -103,7 +112,8 @@ class DeviceSearch:
 
 
 class DeviceChoice:
-    """The drop-down **Device**: which devices are offered, and which was chosen last; lives on the main thread.
+    """The drop-down **Device**: which devices are offered, and which was chosen last; lives on the
+    main thread.
 
     Parameters
     ----------

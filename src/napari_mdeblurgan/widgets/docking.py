@@ -1,4 +1,6 @@
-"""The docks of this plugin as tabs of one place, so that together they need no more room than one."""
+"""The docks of this plugin as tabs of one place, so that together they need no
+more room than one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
 
 
 def shorten_title(widget: QWidget) -> None:
-    """Leave the plugin's name, which napari appends, out of the title of a widget's dock: on a tab it hides the widget's own.
+    """Leave the plugin's name, which napari appends, out of the title of a widget's dock: on a tab
+    it hides the widget's own.
 
     The bar above the dock goes on telling it.
     """
@@ -30,10 +33,12 @@ def shorten_title(widget: QWidget) -> None:
 
 
 def tabify(widget: QWidget, mark: type[QObject]) -> None:
-    """Make the dock of a widget a tab, the one in front, of the plugin's own docks of the same area.
+    """Make the dock of a widget a tab, the one in front, of the plugin's own docks of the same
+    area.
 
-    napari lays a plugin's dock below all others of its area, whatever their heights. Docks of others stay as they are,
-    as do own ones that float or lie in another area, where the user has put them.
+    napari lays a plugin's dock below all others of its area, whatever their heights. Docks of
+    others stay as they are, as do own ones that float or lie in another area, where the user has
+    put them.
 
     Parameters
     ----------

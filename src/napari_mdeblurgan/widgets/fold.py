@@ -26,7 +26,9 @@ class Fold:
         The title, the rows, and both, to be laid out.
     """
 
-    def __init__(self, rows: Sequence[Widget], tooltip: str, *, open_: bool, on_fold: Callable[[], None]) -> None:
+    def __init__(
+        self, rows: Sequence[Widget], tooltip: str, *, open_: bool, on_fold: Callable[[], None]
+    ) -> None:
         self._on_fold, self.open, self._title = on_fold, open_, ""
         self.button = PushButton(text="", tooltip=tooltip)
         self.button.native.setFlat(True)

@@ -1,6 +1,8 @@
-"""A job whose image is averaged over blocks of pixels before it is restored: from then on it is a job on those larger pixels.
+"""A job whose image is averaged over blocks of pixels before it is restored: from then on it is a
+job on those larger pixels.
 
-Everything that follows sees the averaged image alone: windows, tiles, maps, report, and where the result lies. No Qt in here.
+Everything that follows sees the averaged image alone: windows, tiles, maps, report, and where the
+result lies. No Qt in here.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ def averaged(job: Job) -> Job:
     Returns
     -------
     Job
-        Its data, placement and regions are those of the averaged image; `original` keeps the layer's data.
+        Its data, placement and regions are those of the averaged image; `original` keeps the
+        layer's data.
 
     Raises
     ------
@@ -69,13 +72,17 @@ def in_pixels(region: Region | None, binning: int) -> Region | None:
 
 
 def whole_blocks(region: Region, shape: tuple[int, ...], binning: int) -> Region:
-    """What is restored of a region of an image of so many rows and columns: of one that is averaged, whole blocks of pixels."""
+    """What is restored of a region of an image of so many rows and columns: of one that is
+    averaged, whole blocks of pixels.
+    """
     blocks = tuple(length // binning for length in shape)
     return in_pixels(_in_blocks(region, blocks, binning), binning) or region
 
 
 def _in_blocks(region: Region, shape: tuple[int, ...], binning: int) -> Region:
-    """The blocks that have a pixel in a region, at least one; a line that makes no whole block belongs to none."""
+    """The blocks that have a pixel in a region, at least one; a line that makes no whole block
+    belongs to none.
+    """
     spans = []
     for (start, stop), length in zip(region, shape, strict=True):
         last = min(-(-stop // binning), length)
@@ -84,11 +91,18 @@ def _in_blocks(region: Region, shape: tuple[int, ...], binning: int) -> Region:
 
 
 def _read_on_demand(data: Any) -> Any:
-    """A lazy array as it is; one in memory as an array of which parts are taken when they are asked for."""
+    """A lazy array as it is; one in memory as an array of which parts are taken when they are asked
+    for.
+    """
     if not isinstance(data, np.ndarray):
         return data
 
     def part(spans: Spans) -> np.ndarray:
-        return data[tuple(span if isinstance(span, int) else slice(span.start, span.stop, span.step) for span in spans)]
+        return data[
+            tuple(
+                span if isinstance(span, int) else slice(span.start, span.stop, span.step)
+                for span in spans
+            )
+        ]
 
     return ArrayPart(part, data.shape, data.dtype)

@@ -27,7 +27,9 @@ AT_ONCE = 2**21  # pixels of a result that are softened in one go, so that Cance
 
 
 def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
-    """Restore the image of a job into memory; yields and returns as `run_job` does, and raises as the engine does."""
+    """Restore the image of a job into memory; yields and returns as `run_job` does, and raises as
+    the engine does.
+    """
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.pipeline import restoring
@@ -36,7 +38,9 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     model = load_model(job.model)
     yield trust.LOOKING
     image, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
-    plan = yield from planned(planning(image, model.card, tile_memory_mb=memory, **cut.widened(job, model).options))
+    plan = yield from planned(
+        planning(image, model.card, tile_memory_mb=memory, **cut.widened(job, model).options)
+    )
     check = job.trust and trust.fits_in_memory(plan)
     examinations = (yield from trust.examining(image, plan, model, job.binning)) if check else ()
     if examinations:
@@ -47,12 +51,20 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     left = cut.cut_result(soft, plan, job)
     restored = _restored(job, cut.narrowed(plan, job), model, left, seconds)
     if not check:
-        return replace(restored, warnings=(*restored.warnings, trust.NO_ROOM)) if job.trust else restored
-    trusted = yield from trust.assessed(job, image, plan, model, soft, explanation, spread, examinations)
+        return (
+            replace(restored, warnings=(*restored.warnings, trust.NO_ROOM))
+            if job.trust
+            else restored
+        )
+    trusted = yield from trust.assessed(
+        job, image, plan, model, soft, explanation, spread, examinations
+    )
     return replace(restored, trusted=trusted)
 
 
-def _softened(job: Job, data: np.ndarray, unknown: float | Softness) -> Generator[str, None, SoftResult]:
+def _softened(
+    job: Job, data: np.ndarray, unknown: float | Softness
+) -> Generator[str, None, SoftResult]:
     """A result as soft as is known that it should be, with what the network gave beside it."""
     from napari_mdeblurgan.restoration.softened_result import softened_part
     from napari_mdeblurgan.widgets.soft_results import SoftResult
@@ -74,7 +86,9 @@ def _softened(job: Job, data: np.ndarray, unknown: float | Softness) -> Generato
     return SoftResult(data, job.rgb, job.placement.order, optics, unknown, softness, shown)
 
 
-def _restored(job: Job, plan: RestorationPlan, model: Model, soft: SoftResult, seconds: float) -> Restored:
+def _restored(
+    job: Job, plan: RestorationPlan, model: Model, soft: SoftResult, seconds: float
+) -> Restored:
     return Restored(
         data=soft.pixels,
         soft=soft,

@@ -1,4 +1,6 @@
-"""One run of the widget: what was chosen, copied when the button was pressed, and what comes of it. No Qt in here."""
+"""One run of the widget: what was chosen, copied when the button was pressed, and what comes of it.
+No Qt in here.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.trust import Trusted
 
 MEASURING = "Measuring the intensities…"
-SEEN_THROUGH = "translucent_no_depth"  # a blending, which is drawn like an opaque one but where nothing is
+SEEN_THROUGH = (
+    "translucent_no_depth"  # a blending, which is drawn like an opaque one but where nothing is
+)
 
 Made = TypeVar("Made")
 
@@ -47,9 +51,11 @@ class Job:
     rgb : bool
         Whether the last axis is colour.
     planes : tuple of slice
-        Which planes to restore: a start and stop for each axis before y and x, or `slice(None)` for all of it.
+        Which planes to restore: a start and stop for each axis before y and x, or `slice(None)` for
+        all of it.
     window_axes : tuple of int
-        Axes before y and x whose entries have an intensity window each; none: one window for the whole.
+        Axes before y and x whose entries have an intensity window each; none: one window for the
+        whole.
     region : ((y0, y1), (x0, x1)), optional
         Restore this part alone, in pixels of the source.
     part : Part, optional
@@ -65,9 +71,11 @@ class Job:
     tile_memory_mb : int
         What a tile may take, in MiB; 0 leaves it to the device.
     binning : int
-        By how many pixels along y and x the image is averaged first; 1 for not at all. See `averaged`, which does it.
+        By how many pixels along y and x the image is averaged first; 1 for not at all. See
+        `averaged`, which does it.
     output_scale : int, optional
-        1 for as many pixels as the image, averaged or not, has; by default as many as the model was trained for.
+        1 for as many pixels as the image, averaged or not, has; by default as many as the model was
+        trained for.
     original : array, optional
         The layer's data, where `data` are averaged already.
     placement : Placement
@@ -77,8 +85,8 @@ class Job:
     folder : Path, optional
         Where on disk the result is made; by default it is made in memory.
     seen : (tuple of int, ((y0, y1), (x0, x1))), optional
-        Which of its planes is looked at, counted from the first one, and which region of that in pixels of the source: on
-        disk that is done first.
+        Which of its planes is looked at, counted from the first one, and which region of that in
+        pixels of the source: on disk that is done first.
     file : str, optional
         What the source layer was opened from, which may tell of the objective.
     microscope : Microscope
@@ -118,27 +126,36 @@ class Job:
     @property
     def first_plane(self) -> tuple[int, ...]:
         """Where along the axes before y and x the part begins that is restored."""
-        return tuple(span.start or 0 for span in self.planes) or (0,) * (len(self.placement.scale) - 2)
+        return tuple(span.start or 0 for span in self.planes) or (0,) * (
+            len(self.placement.scale) - 2
+        )
 
     @property
     def options(self) -> dict[str, Any]:
-        """For `planning`, of the part that is restored: its intensity windows are those of the whole image, so that it equals a
-        cut-out of the full result; or of all of those entries of the window axes that are restored.
+        """For `planning`, of the part that is restored: its intensity windows are those of the
+        whole image, so that it equals a cut-out of the full result; or of all of those entries of
+        the window axes that are restored.
         """
-        whole = [span if axis in self.window_axes else slice(None) for axis, span in enumerate(self.planes)]
+        whole = [
+            span if axis in self.window_axes else slice(None)
+            for axis, span in enumerate(self.planes)
+        ]
         return {
             "rgb": self.rgb,
             "region": self.region,
             "device": self.device,
             "precision": self.precision,
             "channel_axis": self.window_axes,
-            "softness": 0,  # what is made is the bare network's result, and what is shown of it is made softer
+            # what is made is the bare network's result, and what is shown of it is made softer
+            "softness": 0,
             "whole": part_of(self.data, whole),
         } | ({} if self.output_scale is None else {"output_scale": self.output_scale})
 
     @property
     def identity(self) -> str:
-        """What tells the image from every other, also in another process; of one in memory all of it is looked at."""
+        """What tells the image from every other, also in another process; of one in memory all of
+        it is looked at.
+        """
         from napari_mdeblurgan.restoration.binning import in_words
         from napari_mdeblurgan.restoration.scan_job import source_identity
 
@@ -153,7 +170,9 @@ class Job:
 
     @property
     def values(self) -> int:
-        """How many values of the image, as `data` has it, are restored, colours counted one by one."""
+        """How many values of the image, as `data` has it, are restored, colours
+        counted one by one.
+        """
         shape = list(self.data.shape)
         for axis, span in enumerate(self.planes):
             shape[axis] = len(range(*span.indices(shape[axis])))
@@ -164,7 +183,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """A result, the attributes of the layer that it becomes, see `add_layer`, and how soft it is shown."""
+    """A result, the attributes of the layer that it becomes, see `add_layer`, and how soft it is
+    shown.
+    """
 
     data: np.ndarray
     soft: SoftResult
@@ -208,16 +229,24 @@ def planned(steps: Generator[float, None, Made]) -> Generator[str, None, Made]:
     """The steps of planning, told in words."""
     from napari_mdeblurgan.restoration.measuring import told
 
-    return (yield from told(steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING))
+    return (
+        yield from told(
+            steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING
+        )
+    )
 
 
 def layer_arguments(
     job: Job, plan: RestorationPlan, model: Model, seconds: float, softness: Softness
 ) -> dict[str, Any]:
-    """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was made."""
+    """Attributes of the result's layer: it lies on its source, looks like it, and knows how it was
+    made.
+    """
     placement = enlarged(job.placement, plan.factor, (*job.first_plane, *plan.origin))
     suffix = "preview" if job.preview else sharpened(job, plan.factor)
-    hides = job.part is not None and job.part.outline is not None  # where it is empty, if it is drawn as opaque
+    hides = (
+        job.part is not None and job.part.outline is not None
+    )  # where it is empty, if it is drawn as opaque
     return {
         "name": f"{job.source} [{suffix}]",
         "metadata": {"mdeblurgan": _provenance(job, plan, model, seconds) | noted(softness)},
@@ -242,11 +271,15 @@ def _provenance(job: Job, plan: RestorationPlan, model: Model, seconds: float) -
     """How the result was made, in plain values; regions are in pixels of the source."""
     from napari_mdeblurgan.restoration.made import provenance_of
 
-    made = provenance_of(plan, model.card, job.source, ensemble=job.ensemble, binning=job.binning, seconds=seconds)
+    made = provenance_of(
+        plan, model.card, job.source, ensemble=job.ensemble, binning=job.binning, seconds=seconds
+    )
     if job.part is not None:
         made |= {"part": job.part.name, "outline": job.part.told(job.binning)}
     return made | {
-        "slices": [(span.start, span.stop) for span in job.planes] if job.is_part and job.planes else None,
+        "slices": [(span.start, span.stop) for span in job.planes]
+        if job.is_part and job.planes
+        else None,
         "region": in_pixels(job.region, job.binning),
         "preview": job.preview,
     }

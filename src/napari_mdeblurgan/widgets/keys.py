@@ -34,12 +34,16 @@ _TAKEN: WeakKeyDictionary[Any, _Taken] = WeakKeyDictionary()
 def bind_key(viewer: Viewer, key: str, method: Callable[[], None]) -> None:
     """Call `method`, bound to an object that the viewer does not keep alive, when `key` is pressed.
 
-    With several of them, that of the widget that came last is called. Once all have gone, the key means again what it did before.
+    With several of them, that of the widget that came last is called. Once all have gone, the key
+    means again what it did before.
     """
     bound = viewer.bind_key(key, None)
     function = bound if _taken(bound) is not None else _function(bound)
     viewer.bind_key(key, function)
-    taken, window = _TAKEN[function], ref(getattr(viewer, "__wrapped__", viewer))  # a plugin gets a proxy of its own
+    taken, window = (
+        _TAKEN[function],
+        ref(getattr(viewer, "__wrapped__", viewer)),
+    )  # a plugin gets a proxy of its own
 
     def gone(reference: WeakMethod[Callable[[], None]]) -> None:
         if reference in taken.methods:
@@ -51,7 +55,9 @@ def bind_key(viewer: Viewer, key: str, method: Callable[[], None]) -> None:
 
 
 def release_key(viewer: Viewer, key: str, method: Callable[[], None]) -> None:
-    """Let `key` mean again what it did before `bind_key` was called with this method; what others have bound stays."""
+    """Let `key` mean again what it did before `bind_key` was called with this method; what others
+    have bound stays.
+    """
     taken = _taken(_bound(viewer, key))
     if taken is not None:
         taken.methods = [each for each in taken.methods if each() not in (method, None)]
@@ -60,7 +66,9 @@ def release_key(viewer: Viewer, key: str, method: Callable[[], None]) -> None:
 
 
 def _function(before: Any) -> Callable[[Viewer], None]:
-    """What napari is given: a function, for it asks every binding for its `__name__`, and acts by that name."""
+    """What napari is given: a function, for it asks every binding for its `__name__`, and acts by
+    that name.
+    """
 
     def mdeblurgan_take_key(_: Viewer) -> None:
         for reference in reversed(_TAKEN[mdeblurgan_take_key].methods):

@@ -1,4 +1,6 @@
-"""What is known of the optics that an image was taken with: from its layer, its file, and the user. No Qt in here."""
+"""What is known of the optics that an image was taken with: from its layer, its file, and the user.
+No Qt in here.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Microscope:
-    """The user's own microscope, in the user's words: texts as they are kept, empty where nothing was said.
+    """The user's own microscope, in the user's words: texts as they are kept, empty where nothing
+    was said.
 
     Attributes
     ----------
@@ -41,7 +44,9 @@ class Microscope:
     def objective(self) -> Objective | None:
         """Aperture and wavelength; None without an aperture."""
         aperture = _number(self.numerical_aperture)
-        return Objective(aperture, self.wavelength_um) if aperture and aperture <= LARGEST_NA else None
+        return (
+            Objective(aperture, self.wavelength_um) if aperture and aperture <= LARGEST_NA else None
+        )
 
     @property
     def wavelength_um(self) -> float | None:
@@ -95,7 +100,9 @@ def optics_of(placement: Placement, path: str | None, binning: int = 1) -> Optic
             told = open_image(Path(path))
         except (MdeblurganError, OSError):  # another reader of napari's may have opened it
             told = None
-    pixel = layer_pixel_um(placement.scale[placement.order[-1]], placement.units[placement.order[-1]])
+    pixel = layer_pixel_um(
+        placement.scale[placement.order[-1]], placement.units[placement.order[-1]]
+    )
     if told is None:
         return Optics(None, pixel, binning)
     return Optics(told.objective, pixel or _times(told.pixel_size_um, binning), binning)
@@ -109,7 +116,9 @@ def layer_pixel_um(scale: float, unit: object) -> float | None:
 
 
 def known_softness(optics: Optics, microscope: Microscope, unknown: float | Softness) -> Softness:
-    """How soft a result is to be by what the image tells, else by what the user says, else `unknown`, the model's own."""
+    """How soft a result is to be by what the image tells, else by what the user says, else
+    `unknown`, the model's own.
+    """
     from napari_mdeblurgan.restoration.softness import AUTO, Softness, chosen_softness
 
     objective = optics.objective or microscope.objective

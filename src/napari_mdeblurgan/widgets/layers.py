@@ -1,4 +1,6 @@
-"""From a layer to a job, and from a result to a layer, without disturbing what the user has selected."""
+"""From a layer to a job, and from a result to a layer, without disturbing what the user has
+selected.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
-def job_on(source: Image, model: str, device: str, *, order: Sequence[int] | None = None, **part: Any) -> Job:
+def job_on(
+    source: Image, model: str, device: str, *, order: Sequence[int] | None = None, **part: Any
+) -> Job:
     """The job of restoring `source` as it is now, with its axes in the order of an image.
 
     Parameters
@@ -51,10 +55,13 @@ def job_on(source: Image, model: str, device: str, *, order: Sequence[int] | Non
     )
 
 
-def add_layer(viewer: Viewer, data: Any, arguments: Mapping[str, Any], source: Layer | None) -> Image:
+def add_layer(
+    viewer: Viewer, data: Any, arguments: Mapping[str, Any], source: Layer | None
+) -> Image:
     """Add a result right above its source; at the top if the source is gone.
 
-    napari makes the name unique. The user's selection stays, so that the source can be restored again.
+    napari makes the name unique. The user's selection stays, so that the source can be restored
+    again.
 
     Parameters
     ----------
@@ -68,7 +75,9 @@ def add_layer(viewer: Viewer, data: Any, arguments: Mapping[str, Any], source: L
         What it was made from.
     """
     keywords = dict(arguments)
-    contrast_range = keywords.pop("contrast_limits_range", None)  # no keyword, and it follows the limits at first
+    contrast_range = keywords.pop(
+        "contrast_limits_range", None
+    )  # no keyword, and it follows the limits at first
     layer = Image(data, **keywords)
     if contrast_range is not None:
         layer.contrast_limits_range = contrast_range

@@ -1,4 +1,6 @@
-"""A layer that fills in while its image is being made: refreshed without making anybody wait, and the view made known."""
+"""A layer that fills in while its image is being made: refreshed without making anybody wait, and
+the view made known.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ Follow = Callable[[tuple[int, ...], "Region"], None]
 
 
 class LiveLayer(QObject):
-    """Keeps a layer up to date with the levels of an image that is being made; lives on the main thread.
+    """Keeps a layer up to date with the levels of an image that is being made; lives on the main
+    thread.
 
     Parameters
     ----------
@@ -43,10 +46,11 @@ class LiveLayer(QObject):
     rgb : bool
         Whether the last axis holds colours.
     follow : callable
-        Called with the index of the plane that is shown and the region of it, in pixels of the finest level, whenever the
-        view has moved and come to rest.
+        Called with the index of the plane that is shown and the region of it, in pixels of the
+        finest level, whenever the view has moved and come to rest.
     valid : callable
-        Whether the levels still lie where they were; what was read when they no longer do is not shown.
+        Whether the levels still lie where they were; what was read when they no longer do is not
+        shown.
     order : sequence of int
         The axes of the layer in the order of the levels, y and x last.
     """
@@ -68,7 +72,9 @@ class LiveLayer(QObject):
         self._shown = ShownLevels(levels, at_once, rgb, self._arrived.emit, valid)
         self._layer: Image | None = None
         self._thumbnail_at = self._refreshed_at = self._took = 0.0
-        self._look, self._refresh, self._rest = (self._timer(at) for at in (self._look_again, self._draw, self._tell))
+        self._look, self._refresh, self._rest = (
+            self._timer(at) for at in (self._look_again, self._draw, self._tell)
+        )
         self._arrived.connect(self._on_arrival)
 
     @property
@@ -160,7 +166,8 @@ class LiveLayer(QObject):
 def show_levels(layer: Image, levels: Sequence[Any]) -> None:
     """Let a multiscale layer show other levels, of the same shapes.
 
-    napari begins with the whole of the coarsest one, and would cut the part that is shown of the finer one out of it.
+    napari begins with the whole of the coarsest one, and would cut the part that is shown of the
+    finer one out of it.
     """
     corners = np.zeros((2, layer.ndim), int)
     corners[1] = layer.level_shapes[-1][: layer.ndim] - 1

@@ -17,10 +17,12 @@ Result = TypeVar("Result")
 
 
 def at_low_priority(steps: Generator[Step, Any, Result]) -> Generator[Step, None, Result]:
-    """The same steps, each done in one thread of low priority, where the system knows priorities of threads (Linux).
+    """The same steps, each done in one thread of low priority, where the system knows priorities of
+    threads (Linux).
 
-    The network's own threads start there and inherit it. Without that, they and the drawing share the processor evenly,
-    and the window stutters. Closing this generator closes `steps`, in the same thread.
+    The network's own threads start there and inherit it. Without that, they and the drawing share
+    the processor evenly, and the window stutters. Closing this generator closes `steps`, in the
+    same thread.
     """
     with ThreadPoolExecutor(1, "mdeblurgan-work", initializer=lower_priority) as thread:
         try:
@@ -30,7 +32,9 @@ def at_low_priority(steps: Generator[Step, Any, Result]) -> Generator[Step, None
                     return value
                 yield value
         finally:
-            with contextlib.suppress(RuntimeError):  # the interpreter is about to end, and starts nothing any more
+            with contextlib.suppress(
+                RuntimeError
+            ):  # the interpreter is about to end, and starts nothing any more
                 thread.submit(steps.close).result()
 
 
@@ -42,7 +46,9 @@ def lower_priority() -> None:
 
 
 def _next(steps: Generator[Any, Any, Any]) -> tuple[type | None, Any]:
-    """The next step; a `StopIteration` may not leave a future, so its value is handed out beside its type."""
+    """The next step; a `StopIteration` may not leave a future, so its value is handed out beside
+    its type.
+    """
     try:
         return None, next(steps)
     except StopIteration as end:

@@ -1,4 +1,6 @@
-"""The layers that show the maps of a result: made when they are asked for, and found again by what they show."""
+"""The layers that show the maps of a result: made when they are asked for, and found again by what
+they show.
+"""
 
 from __future__ import annotations
 
@@ -22,23 +24,34 @@ def maps_there(viewer: Viewer, result: Image, trusted: Trusted | None) -> dict[s
     viewer : Viewer
     result : Image
     trusted : Trusted or None
-        What is known of the result; without it maps count that tell the same source, as those from files do.
+        What is known of the result; without it maps count that tell the same source, as those from
+        files do.
     """
     there = [each for each in viewer.layers if is_map(each)]
     if trusted is None:
         source = _told(result).get("source")
-        return {_told(each)["map"]: each for each in there if source and _told(each).get("source") == source}
+        return {
+            _told(each)["map"]: each
+            for each in there
+            if source and _told(each).get("source") == source
+        }
     wanted = map_arguments(trusted)
-    return {_told(each)["map"]: each for each in there if _shows(each, wanted.get(_told(each)["map"]))}
+    return {
+        _told(each)["map"]: each for each in there if _shows(each, wanted.get(_told(each)["map"]))
+    }
 
 
 def map_arguments(trusted: Trusted) -> dict[str, dict[str, Any]]:
-    """What the layers of the maps are made from, by the names of the maps; the first is to lie on top."""
+    """What the layers of the maps are made from, by the names of the maps; the first is to lie on
+    top.
+    """
     return {arguments["metadata"]["mdeblurgan"]["map"]: arguments for arguments in trusted.layers}
 
 
 def add_map(viewer: Viewer, arguments: Mapping[str, Any], below: Sequence[Layer]) -> Layer:
-    """Add a map right above the layers `below`, with a bar that tells its colours, and its name and unit beside it."""
+    """Add a map right above the layers `below`, with a bar that tells its colours, and its name and
+    unit beside it.
+    """
     from napari.layers import Image, Labels
     from napari.utils.colormaps import DirectLabelColormap
 

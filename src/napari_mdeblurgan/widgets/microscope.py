@@ -1,4 +1,6 @@
-"""The group **Your microscope** of the dock widget: asked for once, kept between sessions, and optional."""
+"""The group **Your microscope** of the dock widget: asked for once, kept between sessions, and
+optional.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,20 @@ from napari_mdeblurgan.widgets.known_optics import Microscope
 
 TITLE = "Your microscope"
 TIP = (
-    "Optional: the objective, the light and the camera that you work with. Where a file says nothing of its objective, Sharpness "
+    "Optional: the objective, the light and the camera that you work with. Where a file says "
+    "nothing of its objective, Sharpness "
     "takes from here how sharp a result can be."
 )
 FIELDS = {  # name: label, tooltip, what stands before and after the number, largest, decimals, step
-    "magnification": ("Objective", "Magnification of the objective, times that of a tube lens.", "× ", "", 500, 1, 1),
+    "magnification": (
+        "Objective",
+        "Magnification of the objective, times that of a tube lens.",
+        "× ",
+        "",
+        500,
+        1,
+        1,
+    ),
     "numerical_aperture": (
         "",
         "Numerical aperture, as it is engraved on the objective.",
@@ -30,7 +41,15 @@ FIELDS = {  # name: label, tooltip, what stands before and after the number, lar
         2,
         0.05,
     ),
-    "wavelength_nm": ("Light", "Wavelength of the light that is seen; green where not known.", "", " nm", 2000, 0, 10),
+    "wavelength_nm": (
+        "Light",
+        "Wavelength of the light that is seen; green where not known.",
+        "",
+        " nm",
+        2000,
+        0,
+        10,
+    ),
     "camera_pixel_um": (
         "",
         "Edge of a pixel of the camera. Where a layer knows the size of its pixels, that counts.",
@@ -59,9 +78,16 @@ class MicroscopeGroup:
         self._on_change = on_change
         self.microscope = read_choices(Microscope)
         self.boxes = {name: self._box(name) for name in FIELDS}
-        rows = [self._row("magnification", "numerical_aperture"), self._row("wavelength_nm", "camera_pixel_um")]
+        rows = [
+            self._row("magnification", "numerical_aperture"),
+            self._row("wavelength_nm", "camera_pixel_um"),
+        ]
         self._fold = Fold(rows, TIP, open_=False, on_fold=self._tell)
-        self.fold, self.details, self.widget = self._fold.button, self._fold.details, self._fold.widget
+        self.fold, self.details, self.widget = (
+            self._fold.button,
+            self._fold.details,
+            self._fold.widget,
+        )
         self._tell()
 
     def _box(self, name: str) -> FloatSpinBox:
@@ -76,7 +102,9 @@ class MicroscopeGroup:
         box.native.setSuffix(after)
         box.native.setSpecialValueText(f"{before}{UNKNOWN}{after}")
         box.native.setKeyboardTracking(False)
-        policy = box.native.sizePolicy()  # or the first of a row would leave the second too little beside a scroll bar
+        policy = (
+            box.native.sizePolicy()
+        )  # or the first of a row would leave the second too little beside a scroll bar
         policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
         box.native.setSizePolicy(policy)
         box.native.setStyleSheet(f"min-width: {NARROWEST}px;")
@@ -88,7 +116,9 @@ class MicroscopeGroup:
         label = Label(value=FIELDS[names[0]][0], tooltip=FIELDS[names[0]][1])
         label.min_width = label.max_width = LABEL_WIDTH + WIDER
         row: Container = Container(
-            widgets=[label, *(self.boxes[name] for name in names)], layout="horizontal", labels=False
+            widgets=[label, *(self.boxes[name] for name in names)],
+            layout="horizontal",
+            labels=False,
         )
         row.margins = (0, 0, 0, 0)
         for place, share in enumerate(SHARES):

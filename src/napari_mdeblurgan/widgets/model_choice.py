@@ -1,4 +1,6 @@
-"""The drop-downs **Model** and **Output**: which models there are, which is chosen, and how many pixels its results have."""
+"""The drop-downs **Model** and **Output**: which models there are, which is chosen, and how many
+pixels its results have.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor
 from napari_mdeblurgan.widgets import models
-from napari_mdeblurgan.widgets.controls import SAME_PIXELS, Controls, chosen_output_scale, describe_entries
+from napari_mdeblurgan.widgets.controls import (
+    SAME_PIXELS,
+    Controls,
+    chosen_output_scale,
+    describe_entries,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -39,17 +46,25 @@ class ModelChoice:
         self._kind: int | None = None  # channels of the image that a model was last picked for
 
     def entries(self, _: object = None) -> list[tuple[str, str]]:
-        """What the drop-down offers: models for images of the chosen one's kind; all of them until an image was chosen."""
-        return [(card.name, card.name) for card in self.cards if self._kind in (None, card.channels)]
+        """What the drop-down offers: models for images of the chosen one's kind; all of them until
+        an image was chosen.
+        """
+        return [
+            (card.name, card.name) for card in self.cards if self._kind in (None, card.channels)
+        ]
 
     def reload(self, name: str = "") -> None:
-        """Take note of the models that there are now; the one called `name` is to be chosen for images of its kind."""
+        """Take note of the models that there are now; the one called `name` is to be chosen for
+        images of its kind.
+        """
         self.cards = list_models()
         self._remember(self._named(name))
 
     def show_descriptions(self) -> None:
         """Have each entry tell in its tooltip what its model is for."""
-        descriptions = [models.summary(card) for card in self.cards if self._kind in (None, card.channels)]
+        descriptions = [
+            models.summary(card) for card in self.cards if self._kind in (None, card.channels)
+        ]
         describe_entries(self.controls.model.native, descriptions)
 
     @property
@@ -58,7 +73,9 @@ class ModelChoice:
         return self._named(self.controls.model.value)
 
     def card_for(self, image: Image, chosen: Image | None) -> ModelCard | None:
-        """The chosen model; for an image of another kind than the chosen one that which would be offered for it."""
+        """The chosen model; for an image of another kind than the chosen one that which would be
+        offered for it.
+        """
         card, channels = self.card, models.channels_of(image)
         if image is chosen or (card is not None and card.channels == channels):
             return card
@@ -67,10 +84,15 @@ class ModelChoice:
     def alike(self, card: ModelCard, image: Image) -> list[ModelCard]:
         """A model, then the others for images of this kind."""
         channels = models.channels_of(image)
-        return [card, *(each for each in self.cards if each.channels == channels and each.name != card.name)]
+        return [
+            card,
+            *(each for each in self.cards if each.channels == channels and each.name != card.name),
+        ]
 
     def choose_for(self, image: Image | None) -> None:
-        """Offer the models for an image, and choose the one to start from, if it is of another kind than the last one."""
+        """Offer the models for an image, and choose the one to start from, if it is of another kind
+        than the last one.
+        """
         if image is None or (self._kind == models.channels_of(image) and self.card is not None):
             return
         self._kind = models.channels_of(image)
@@ -82,9 +104,15 @@ class ModelChoice:
         self.begin_with_pixels()
 
     def begin_with_pixels(self) -> None:
-        """Choose the pixels that the model was fine-tuned for; of another model those that were chosen last."""
+        """Choose the pixels that the model was fine-tuned for; of another model those that were
+        chosen last.
+        """
         box, card = self.controls.output, self.card
-        wanted = SAME_PIXELS if card is not None and card.output_scale == 1 else self._remembered.choices.output
+        wanted = (
+            SAME_PIXELS
+            if card is not None and card.output_scale == 1
+            else self._remembered.choices.output
+        )
         if wanted in box.choices:
             with box.changed.blocked():
                 box.value = wanted
@@ -95,7 +123,9 @@ class ModelChoice:
 
     def _remember(self, card: ModelCard | None) -> None:
         if card is not None:
-            self._remembered.change(**{"rgb_model" if card.channels == 3 else "grey_model": card.name})
+            self._remembered.change(
+                **{"rgb_model" if card.channels == 3 else "grey_model": card.name}
+            )
 
     def remember_output(self, output: str | None) -> None:
         """Keep the chosen pixels, unless the model has some of its own."""
@@ -104,7 +134,9 @@ class ModelChoice:
             self._remembered.change(output=output)
 
     def output_scale_for(self, image: Image, chosen: Image | None) -> int | None:
-        """What is chosen of the result's pixels; for images of another model than the one shown, what that one begins with."""
+        """What is chosen of the result's pixels; for images of another model than the one shown,
+        what that one begins with.
+        """
         card = self.card_for(image, chosen)
         return chosen_output_scale(self.controls.output.value, card if card is self.card else None)
 
@@ -113,7 +145,9 @@ class ModelChoice:
         card = self.card
         if card is None:
             return ""
-        return not_trained_for(output_factor(chosen_output_scale(self.controls.output.value, card), card), card)
+        return not_trained_for(
+            output_factor(chosen_output_scale(self.controls.output.value, card), card), card
+        )
 
     def _first_for(self, image: Image) -> str | None:
         last: Any = self._remembered.choices

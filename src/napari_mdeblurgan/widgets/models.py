@@ -14,12 +14,16 @@ BUNDLED = {3: "rgb-x2", 1: "gray-x2"}
 
 
 def channels_of(layer: Image) -> int:
-    """Channels that a model for `layer` has: 3 for colour, else 1, as every channel is restored on its own."""
+    """Channels that a model for `layer` has: 3 for colour, else 1, as every channel is restored on
+    its own.
+    """
     return 3 if layer.rgb else 1
 
 
 def default_model(cards: Sequence[ModelCard], channels: int, remembered: str = "") -> str | None:
-    """Name of the model to start from: the one used last, else the bundled one, else the first that fits."""
+    """Name of the model to start from: the one used last, else the bundled one, else the first that
+    fits.
+    """
     fitting = [card.name for card in cards if card.channels == channels]
     preferred = (name for name in (remembered, BUNDLED[channels]) if name in fitting)
     return next(preferred, fitting[0] if fitting else None)

@@ -63,7 +63,11 @@ class Orders:
     ) -> None:
         self._viewer, self._controls, self._slices = viewer, controls, slices
         self._results, self._scans, self._card_for = results, scans, card_for
-        self._output_scale_for, self._microscope, self._only_here = output_scale_for, microscope, only_here
+        self._output_scale_for, self._microscope, self._only_here = (
+            output_scale_for,
+            microscope,
+            only_here,
+        )
 
     def job(self, image: Image) -> Job:
         """Restore a layer: whole, some of its slices, or the plane that is shown.
@@ -80,7 +84,8 @@ class Orders:
         return self._made(image, **part)
 
     def jobs(self, images: Sequence[Image]) -> tuple[list[Image], list[Job], str]:
-        """Restore layers: each as in `job`, or each of the shapes on it that alone are to be restored.
+        """Restore layers: each as in `job`, or each of the shapes on it that alone are to be
+        restored.
 
         Returns
         -------
@@ -99,17 +104,23 @@ class Orders:
             part = self._slices.of(image)
             found = self._only_here.found(image, part["order"])
             part["planes"] = self._plane(image, part)
-            jobs += [self._made(image, **part, region=region, part=each) for region, each in found.parts]
+            jobs += [
+                self._made(image, **part, region=region, part=each) for region, each in found.parts
+            ]
             sources += [image] * len(found.parts)
             notes.append(found.note)
         notes.append(self._only_here.note(jobs))
         return sources, jobs, " ".join(dict.fromkeys(filter(None, notes)))
 
     def regions(self, image: Image, binning: int) -> frozenset[Region | None]:
-        """What of an image is to be restored, in its pixels: all of it, or the boxes around shapes, which may be none."""
+        """What of an image is to be restored, in its pixels: all of it, or the boxes around shapes,
+        which may be none.
+        """
         shape = image_shape(image, self._slices.order(image))[-2:]
         boxes = self._boxes(image)
-        return frozenset(None if box is None else whole_blocks(box, shape, binning) for box in boxes)
+        return frozenset(
+            None if box is None else whole_blocks(box, shape, binning) for box in boxes
+        )
 
     def _boxes(self, image: Image) -> list[Region | None]:
         if self._only_here.layer is None:
@@ -151,13 +162,18 @@ class Orders:
         return self._made(image, **part, region=region, preview=True), is_all
 
     def is_large(self, image: Image) -> bool:
-        """Whether a result has to be made on disk; one slice of it is looked at when it is started."""
+        """Whether a result has to be made on disk; one slice of it is looked at
+        when it is started.
+        """
         card, part = self._card_for(image), self._slices.of(image) | self._pixels(image)
         if card is None:
             return False
         if self._only_here.layer is not None:
             part["planes"] = self._plane(image, part)
-        made = (layers.job_on(image, card.name, "auto", **part, region=region) for region in self._boxes(image))
+        made = (
+            layers.job_on(image, card.name, "auto", **part, region=region)
+            for region in self._boxes(image)
+        )
         return any(is_large(job, card) for job in made)
 
     def _pixels(self, image: Image) -> dict[str, Any]:
@@ -168,7 +184,9 @@ class Orders:
         }
 
     def _plane(self, image: Image, part: dict[str, Any]) -> tuple[slice, ...]:
-        return tuple(slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"]))
+        return tuple(
+            slice(i, i + 1) for i in view.current_slice(image, self._viewer, part["order"])
+        )
 
     def _made(self, image: Image, **part: Any) -> Job:
         card, settings, preview = self._card_for(image), read_settings(), part.get("preview", False)
@@ -188,7 +206,9 @@ class Orders:
         return replace(job, folder=self._results.folder, seen=self._seen(image, job))
 
     def _seen(self, image: Image, job: Job) -> Any:
-        """Which plane of the job the canvas shows, and which region of it; None if it is not to be said."""
+        """Which plane of the job the canvas shows, and which region of it; None if it is not to be
+        said.
+        """
         order = job.placement.order
         try:
             region, _ = view.visible_region(image, self._viewer, 2**62, order)

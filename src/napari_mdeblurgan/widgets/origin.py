@@ -1,4 +1,6 @@
-"""Which layers this program has made: in this session, as their metadata tell, or earlier, by the mark in their files."""
+"""Which layers this program has made: in this session, as their metadata tell, or earlier, by the
+mark in their files.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Marks(QObject):
         self._readings: WeakKeyDictionary[Layer, _Reading] = WeakKeyDictionary()
 
     def of(self, layer: Layer, *, wait: bool) -> bool:
-        """Whether the layer's file has the mark; False as long as that is not known, unless it is waited for."""
+        """Whether the layer's file has the mark; False as long as that is not known, unless it is
+        waited for.
+        """
         if not layer.source.path:
             return False
         reading = self._readings.get(layer)
@@ -70,15 +74,18 @@ marks = Marks()
 
 
 def is_result(layer: Layer, *, wait: bool = False) -> bool:
-    """Whether a layer is a result of this program, made in this session or opened from a file that it has written.
+    """Whether a layer is a result of this program, made in this session or opened from a file that
+    it has written.
 
     Parameters
     ----------
     layer : Layer
-        Of any kind. A map that was made in this session is no result; nor is an image that was put together of the planes of a
-        focus stack, which has no values but theirs, unless they are results.
+        Of any kind. A map that was made in this session is no result; nor is an image that was put
+        together of the planes of a focus stack, which has no values but theirs, unless they are
+        results.
     wait : bool
-        Whether to wait for a file that is slow to answer; else a layer of such a file is none until `marks.found` is emitted.
+        Whether to wait for a file that is slow to answer; else a layer of such a file is none until
+        `marks.found` is emitted.
     """
     made = layer.metadata.get("mdeblurgan")
     if isinstance(made, dict):
@@ -88,7 +95,9 @@ def is_result(layer: Layer, *, wait: bool = False) -> bool:
 
 
 def is_ours(layer: Layer, *, wait: bool = False) -> bool:
-    """Whether a layer is a result or a map of this program, and so no truth to learn from; see `is_result`."""
+    """Whether a layer is a result or a map of this program, and so no truth to learn from; see
+    `is_result`.
+    """
     return is_map(layer) or is_result(layer, wait=wait)
 
 
@@ -99,7 +108,9 @@ def file_of(layer: Layer) -> str | None:
 
 
 def _focus(layer: Layer) -> dict[str, Any] | None:
-    """What is known of an image that was put together of a focus stack; None for every other layer."""
+    """What is known of an image that was put together of a focus stack; None
+    for every other layer.
+    """
     made = layer.metadata.get("mdeblurgan")
     focus = made.get("focus") if isinstance(made, dict) and "map" not in made else None
     return focus if isinstance(focus, dict) else None

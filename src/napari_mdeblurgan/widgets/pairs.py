@@ -29,9 +29,15 @@ class Pairs:
         self._layers = layers
         self._results: WeakKeyDictionary[Image, list[ref[Image]]] = WeakKeyDictionary()
         self._previews: WeakSet[Image] = WeakSet()
-        self._runs: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()  # by source, all of its last run
-        self._beside: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()  # by result, those of its order
-        self._parts: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()  # by source, of its last run
+        self._runs: WeakKeyDictionary[Image, WeakSet[Image]] = (
+            WeakKeyDictionary()
+        )  # by source, all of its last run
+        self._beside: WeakKeyDictionary[Image, WeakSet[Image]] = (
+            WeakKeyDictionary()
+        )  # by result, those of its order
+        self._parts: WeakKeyDictionary[Image, WeakSet[Image]] = (
+            WeakKeyDictionary()
+        )  # by source, of its last run
         self._take_up()
 
     def begin_run(self, sources: Iterable[Image]) -> None:
@@ -45,7 +51,10 @@ class Pairs:
     def run_of(self, source: Image) -> list[Image]:
         """`source`, and those of its last run that have results."""
         others = (each for each in self._runs.get(source, ()) if each is not source)
-        return [source, *(each for each in others if each in self._layers and self.results_of(each))]
+        return [
+            source,
+            *(each for each in others if each in self._layers and self.results_of(each)),
+        ]
 
     def is_open(self, layer: Image) -> bool:
         """Whether `layer` is in the viewer."""
@@ -62,7 +71,11 @@ class Pairs:
 
     def beside(self, result: Image) -> list[Image]:
         """Other parts of the same image that were restored in the same run and are still open."""
-        return [each for each in self._beside.get(result, ()) if each is not result and each in self._layers]
+        return [
+            each
+            for each in self._beside.get(result, ())
+            if each is not result and each in self._layers
+        ]
 
     def _take_up(self) -> None:
         """Remember what another widget has made, by what the layers tell of themselves."""
@@ -91,13 +104,20 @@ class Pairs:
         return [layer for layer in made if layer is not None and layer in self._layers]
 
     def source_of(self, layer: Image) -> Image | None:
-        """The source that `layer` was made from; `layer` itself if it has results; None if it has no part in this."""
+        """The source that `layer` was made from; `layer` itself if it has results; None if it has
+        no part in this.
+        """
         if self.results_of(layer):
             return layer
-        return next((s for s in list(self._results) if s in self._layers and layer in self.results_of(s)), None)
+        return next(
+            (s for s in list(self._results) if s in self._layers and layer in self.results_of(s)),
+            None,
+        )
 
     def together(self, active: Layer | None, source: Image | None) -> list[Image]:
-        """The result that is selected, else the newest of `source`; then the newest ones of the others of its run."""
+        """The result that is selected, else the newest of `source`; then the newest ones of the
+        others of its run.
+        """
         first = active if isinstance(active, Image) and is_result(active) else None
         own = source if first is None else self.source_of(first)
         run = [self.results_of(each) for each in (self.run_of(own) if own is not None else ())]
@@ -108,12 +128,18 @@ class Pairs:
     def following(self, active: Layer | None, source: Image | None) -> list[Image]:
         """The same, and the parts beside each of them."""
         found = self.together(active, source)
-        return found + [each for result in found for each in self.beside(result) if each not in found]
+        return found + [
+            each for result in found for each in self.beside(result) if each not in found
+        ]
 
     def compared(self, active: Layer | None, source: Image | None) -> list[Image]:
-        """The same, but for a selected result of which no source is open: then those of `source`."""
+        """The same, but for a selected result of which no source is open: then
+        those of `source`.
+        """
         found = self.together(active, source)
-        return found if found and self.source_of(found[0]) is not None else self.together(None, source)
+        return (
+            found if found and self.source_of(found[0]) is not None else self.together(None, source)
+        )
 
     def shows_after(self, source: Image) -> bool:
         """Whether any result of `source` is visible."""
@@ -126,7 +152,9 @@ class Pairs:
         source.visible = True
 
     def show_after(self, source: Image) -> None:
-        """Show the newest result; what lies below stays visible only where it cannot shine through."""
+        """Show the newest result; what lies below stays visible only where it
+        cannot shine through.
+        """
         *older, newest = self.results_of(source)
         shown = [newest, *self.beside(newest)]
         for layer in shown:
@@ -137,7 +165,9 @@ class Pairs:
 
 
 def part_of_image(result: Layer | None) -> tuple[Any, ...] | None:
-    """What tells a part of an image that was restored for a shape from every other part; None for all other layers."""
+    """What tells a part of an image that was restored for a shape from every other part; None for
+    all other layers.
+    """
     made = None if result is None else result.metadata.get("mdeblurgan")
     if not isinstance(made, dict) or made.get("part") is None:
         return None
@@ -145,6 +175,8 @@ def part_of_image(result: Layer | None) -> tuple[Any, ...] | None:
 
 
 def _like(meant: Image | None, made: list[Image]) -> Image:
-    """The newest of results, or of those of the same part of their images as is meant, if there are any."""
+    """The newest of results, or of those of the same part of their images as is meant, if there are
+    any.
+    """
     alike = [each for each in made if part_of_image(each) == part_of_image(meant)]
     return (alike or made)[-1]

@@ -1,4 +1,6 @@
-"""Where a restored layer lies: exactly on its source, whatever the source's scale, rotation, shear or affine."""
+"""Where a restored layer lies: exactly on its source, whatever the source's scale, rotation, shear
+or affine.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ STRAIGHT = 1e-6  # of a pixel for each: how far an image that counts as straight
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """How a layer's pixels lie in the world: world = affine (rotate · shear · scale · index + translate).
+    """How a layer's pixels lie in the world: world = affine (rotate · shear · scale · index +
+    translate).
 
     Attributes
     ----------
@@ -50,10 +53,12 @@ class Placement:
 
     @property
     def plain(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """A scale and a translation for each axis that say the whole of it, as files have them; the scale is negative along a
-        mirrored axis. None where the image is rotated or sheared.
+        """A scale and a translation for each axis that say the whole of it, as files have them; the
+        scale is negative along a mirrored axis. None where the image is rotated or sheared.
         """
-        linear = CompositeAffine(scale=self.scale, rotate=self.rotate, shear=self.shear).linear_matrix
+        linear = CompositeAffine(
+            scale=self.scale, rotate=self.rotate, shear=self.shear
+        ).linear_matrix
         matrix = self.affine[:-1, :-1] @ linear
         scale = np.diag(matrix).copy()
         least = np.minimum.outer(np.abs(scale), np.abs(scale))
@@ -66,14 +71,27 @@ class Placement:
         return {name: getattr(self, name) for name in self.__slots__ if name != "order"}
 
     def told(self) -> dict[str, Any]:
-        """The same in plain values, which are the same in another process: what tells a place from every other."""
-        numbers = {name: value for name, value in self.layer_arguments().items() if isinstance(value, np.ndarray)}
-        told: dict[str, Any] = {name: (value + 0.0).tolist() for name, value in numbers.items()}  # -0 is 0
-        return told | {"units": [str(unit) for unit in self.units], "axis_labels": list(self.axis_labels)}
+        """The same in plain values, which are the same in another process: what tells a place from
+        every other.
+        """
+        numbers = {
+            name: value
+            for name, value in self.layer_arguments().items()
+            if isinstance(value, np.ndarray)
+        }
+        told: dict[str, Any] = {
+            name: (value + 0.0).tolist() for name, value in numbers.items()
+        }  # -0 is 0
+        return told | {
+            "units": [str(unit) for unit in self.units],
+            "axis_labels": list(self.axis_labels),
+        }
 
 
 def placement_of(layer: Layer, order: Sequence[int] | None = None) -> Placement:
-    """Copy `layer`'s placement, so that it can change or vanish later; its order, if not given, is what the labels tell."""
+    """Copy `layer`'s placement, so that it can change or vanish later; its order, if not given, is
+    what the labels tell.
+    """
     return Placement(
         scale=np.array(layer.scale, dtype=float),
         translate=np.array(layer.translate, dtype=float),
@@ -94,32 +112,39 @@ def enlarged(source: Placement, factor: float, origin: Sequence[int] | None = No
     source : Placement
         Of the layer that was restored.
     factor : float
-        How many pixels of the result lie along one pixel of the source, along y and x; below 1 for larger pixels.
+        How many pixels of the result lie along one pixel of the source, along y and x; below 1 for
+        larger pixels.
     origin : sequence of int, optional
-        Index in the source of the restored part's first pixel, one per axis in the order of the image; all zero if the whole
-        was restored.
+        Index in the source of the restored part's first pixel, one per axis in the order of the
+        image; all zero if the whole was restored.
 
     Notes
     -----
-    Pixel centres sit at whole numbers, so the result's pixel i lies at source index i / f - (1 - 1/f) / 2 + origin. As
-    napari adds `translate` after rotation and shear, this shift goes through both; for an upright layer it comes to
-    -scale · (1 - 1/f) / 2.
+    Pixel centres sit at whole numbers, so the result's pixel i lies at source index i / f - (1 -
+    1/f) / 2 + origin. As napari adds `translate` after rotation and shear, this shift goes through
+    both; for an upright layer it comes to -scale · (1 - 1/f) / 2.
     """
     shift, plane = np.zeros(len(source.scale)), list(source.order[-2:])
     if origin is not None:
         shift[list(source.order)] = origin
     shift[plane] -= (1 - 1 / factor) / 2
-    linear = CompositeAffine(scale=source.scale, translate=source.translate, rotate=source.rotate, shear=source.shear)
+    linear = CompositeAffine(
+        scale=source.scale, translate=source.translate, rotate=source.rotate, shear=source.shear
+    )
     scale = source.scale.copy()
     scale[plane] /= factor
     return replace(source, scale=scale, translate=source.translate + linear.linear_matrix @ shift)
 
 
-def collapsed(source: Placement, lengths: Sequence[int], axes: Sequence[int]) -> tuple[Placement, tuple[int, ...]]:
-    """Place an image that has no extent along some axes of its source any more, such as one image made of a stack.
+def collapsed(
+    source: Placement, lengths: Sequence[int], axes: Sequence[int]
+) -> tuple[Placement, tuple[int, ...]]:
+    """Place an image that has no extent along some axes of its source any more, such as one image
+    made of a stack.
 
-    It is to be seen wherever the source is seen. Axes that are the first of all are left out, for napari lets an image of fewer
-    axes be seen all along those that it lacks in front. Others stay, of length 1, and as long as they were.
+    It is to be seen wherever the source is seen. Axes that are the first of all are left out, for
+    napari lets an image of fewer axes be seen all along those that it lacks in front. Others stay,
+    of length 1, and as long as they were.
 
     Parameters
     ----------
@@ -135,10 +160,14 @@ def collapsed(source: Placement, lengths: Sequence[int], axes: Sequence[int]) ->
     Placement, tuple of int
         And the axes that are left out.
     """
-    linear = CompositeAffine(scale=source.scale, rotate=source.rotate, shear=source.shear).linear_matrix
+    linear = CompositeAffine(
+        scale=source.scale, rotate=source.rotate, shear=source.shear
+    ).linear_matrix
     left_out: list[int] = []
     matrices = linear, source.affine[:-1, :-1]
-    while (first := len(left_out)) in axes and not any(_mixed(matrix, first) for matrix in matrices):
+    while (first := len(left_out)) in axes and not any(
+        _mixed(matrix, first) for matrix in matrices
+    ):
         left_out.append(first)
     kept = [axis for axis in axes if axis not in left_out]
     middle = np.zeros(len(source.scale))

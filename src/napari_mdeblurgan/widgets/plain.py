@@ -1,4 +1,6 @@
-"""Names of layers and files as they are: Qt takes a text with a tag in it for a page, which may show pictures from anywhere."""
+"""Names of layers and files as they are: Qt takes a text with a tag in it for a page, which may
+show pictures from anywhere.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The folder in which large results are made: where it is, how much lies there, and how it is emptied. No Qt in here."""
+"""The folder in which large results are made: where it is, how much lies there, and how it is
+emptied. No Qt in here.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A result in the folder: an OME-Zarr that this program has made or begun, and its size on disk."""
+    """A result in the folder: an OME-Zarr that this program has made or begun, and its size on
+    disk.
+    """
 
     path: Path
     bytes: int
@@ -39,17 +43,24 @@ class Result:
     @property
     def final_path(self) -> Path:
         """What it is called when it is finished."""
-        return self.path if self.finished else self.path.with_name(self.path.name.removesuffix(PARTIAL))
+        return (
+            self.path
+            if self.finished
+            else self.path.with_name(self.path.name.removesuffix(PARTIAL))
+        )
 
 
 def clean_name(name: str) -> str:
-    """A layer's name as part of a file's, on every system: with round brackets, and `_` for what may not be there."""
+    """A layer's name as part of a file's, on every system: with round brackets, and `_` for what
+    may not be there.
+    """
     name = name.translate(str.maketrans("[]{}", "()()"))
     return re.sub(r"[^\w.,() +×-]+", "_", name).strip(" ._")[:LONGEST_NAME].strip(" ._") or "image"
 
 
 def result_ending(job: Job, identity: str, card: ModelCard) -> str:
-    """How the name of a job's result ends: the same for the same image, place, model and settings, another for any other.
+    """How the name of a job's result ends: the same for the same image, place, model and settings,
+    another for any other.
 
     Parameters
     ----------
@@ -63,7 +74,13 @@ def result_ending(job: Job, identity: str, card: ModelCard) -> str:
     from dask.base import tokenize
 
     planes = [(span.start, span.stop) for span in job.planes] if job.is_part else None
-    settings: list[Any] = [planes, job.region, job.window_axes, job.rgb, *(["ensemble"] if job.ensemble else [])]
+    settings: list[Any] = [
+        planes,
+        job.region,
+        job.window_axes,
+        job.rgb,
+        *(["ensemble"] if job.ensemble else []),
+    ]
     settings += [job.precision] if job.precision != "auto" else []
     settings += [] if job.output_scale is None else [{"output_scale": job.output_scale}]
     settings.append(job.placement.told())
@@ -76,9 +93,13 @@ def cache_folder() -> Path:
 
 
 def results_in(folder: Path) -> list[Result]:
-    """The results in a folder; what this program has not made is none. Reads the sizes of all their files."""
+    """The results in a folder; what this program has not made is none. Reads the sizes of all their
+    files.
+    """
     try:
-        found = sorted(path for path in folder.iterdir() if path.name.removesuffix(PARTIAL).endswith(SUFFIX))
+        found = sorted(
+            path for path in folder.iterdir() if path.name.removesuffix(PARTIAL).endswith(SUFFIX)
+        )
     except OSError:
         return []
     return [Result(path, sum(_sizes(path))) for path in found if _is_ours(path)]
@@ -100,7 +121,9 @@ def remove_results(results: Collection[Result], kept: Collection[Path]) -> list[
         try:
             shutil.rmtree(result.path)
         except OSError as error:
-            raise FileError(f"{result.path} cannot be removed: {error.strerror}; close what has it open.") from error
+            raise FileError(
+                f"{result.path} cannot be removed: {error.strerror}; close what has it open."
+            ) from error
         removed.append(result)
     return removed
 
@@ -110,7 +133,9 @@ def _is_ours(path: Path) -> bool:
     if path.is_symlink() or not path.is_dir():
         return False
     try:
-        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
+        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8")).get(
+            "attributes", {}
+        )
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
     return isinstance(attributes, dict) and isinstance(attributes.get(OWN_KEY), dict)

@@ -1,4 +1,6 @@
-"""The controls **Save to disk** and **Results folder**: whether a result is made on disk, where, and what lies there."""
+"""The controls **Save to disk** and **Results folder**: whether a result is made on disk, where,
+and what lies there.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.choices import Remembered
 
 ASK_TIP = (
-    "Make the result on disk, as an OME-Zarr with a pyramid, and show it while it fills in. After Cancel, or when napari was "
+    "Make the result on disk, as an OME-Zarr with a pyramid, and show it while it fills in. After "
+    "Cancel, or when napari was "
     "closed, the same image and settings go on where it stopped."
 )
 MUST_TIP = "The result would not fit comfortably in memory, so it is made on disk. " + ASK_TIP
@@ -41,11 +44,15 @@ class ResultsFolder:
     on_folder : callable
         Called without arguments when another place was picked.
     in_use : callable
-        Gives the paths that must not be removed, because a layer shows them or a run is making them.
+        Gives the paths that must not be removed, because a layer shows them or a run is making
+        them.
     """
 
     def __init__(
-        self, remembered: Remembered, on_folder: Callable[[], None], in_use: Callable[[], Collection[Path]]
+        self,
+        remembered: Remembered,
+        on_folder: Callable[[], None],
+        in_use: Callable[[], Collection[Path]],
     ) -> None:
         self._remembered, self._on_folder, self._in_use = remembered, on_folder, in_use
         self._own = remembered.choices.results_folder
@@ -55,8 +62,12 @@ class ResultsFolder:
         self._wanted, self._must = remembered.choices.to_disk == "yes", False
         self.to_disk = CheckBox(text="Save to disk (OME-Zarr)", value=self._wanted, tooltip=ASK_TIP)
         self.place = Label(value="")
-        self.choose = PushButton(text="Choose…", tooltip="Pick the folder in which results are made.")
-        self.usual = PushButton(text="Default", tooltip="Go back to the cache folder of this plugin.")
+        self.choose = PushButton(
+            text="Choose…", tooltip="Pick the folder in which results are made."
+        )
+        self.usual = PushButton(
+            text="Default", tooltip="Go back to the cache folder of this plugin."
+        )
         self.open = PushButton(text="Open", tooltip="Show the folder in the file manager.")
         self.empty = PushButton(text="Empty…")
         self.buttons = _row(self.choose, self.usual, self.open, self.empty)
@@ -100,7 +111,9 @@ class ResultsFolder:
 
     def pick(self) -> None:
         """Let the user pick a folder."""
-        chosen = QFileDialog.getExistingDirectory(self.widget.native, "Results folder", str(self.folder))
+        chosen = QFileDialog.getExistingDirectory(
+            self.widget.native, "Results folder", str(self.folder)
+        )
         if chosen:
             self.use(chosen)
 
@@ -130,7 +143,9 @@ class ResultsFolder:
                 self._worker.returned.disconnect(self._found)
 
     def ask_to_empty(self) -> None:
-        """Remove the whole results in the cache folder that no layer shows, if the user says so; others can be resumed."""
+        """Remove the whole results in the cache folder that no layer shows, if the user says so;
+        others can be resumed.
+        """
         in_use = {real_path(path) for path in self._in_use()}
         whole = [result for result in self.results if result.finished]
         idle = [result for result in whole if real_path(result.final_path) not in in_use]
@@ -142,7 +157,9 @@ class ResultsFolder:
             QMessageBox.information(self.widget.native, "Empty results folder", words)
             return
         size = amount(sum(result.bytes for result in idle))
-        words = f"Remove {len(idle)} result{'s' * (len(idle) > 1)} ({size}) from {self.folder}?{kept}"
+        words = (
+            f"Remove {len(idle)} result{'s' * (len(idle) > 1)} ({size}) from {self.folder}?{kept}"
+        )
         answer = QMessageBox.question(self.widget.native, "Empty results folder", literal(words))
         if answer == QMessageBox.StandardButton.Yes:
             self.remove(idle)
@@ -186,7 +203,9 @@ class ResultsFolder:
         total = sum(result.bytes for result in self.results)
         count = sum(result.finished for result in self.results)
         half = len(self.results) - count
-        parts = [f"{count} result{'s' * (count != 1)}"] * bool(count) + [f"{half} interrupted"] * bool(half)
+        parts = [f"{count} result{'s' * (count != 1)}"] * bool(count) + [
+            f"{half} interrupted"
+        ] * bool(half)
         holds = f"{', '.join(parts)}, {amount(total)}" if parts else "empty"
         self.place.value = f"{self.folder} ({holds})"
         self.place.tooltip = literal(str(self.folder))
@@ -197,7 +216,8 @@ class ResultsFolder:
         self.empty.visible = not self._own
         self.empty.enabled = count > 0
         self.empty.tooltip = (
-            "Remove the results in the cache folder that no open layer shows; what was interrupted stays."
+            "Remove the results in the cache folder that no open layer shows; "
+            "what was interrupted stays."
         )
 
 

@@ -27,13 +27,15 @@ def run_job(job: Job) -> Steps:
     Yields
     ------
     str, Noted, Progress, Opened or Saved
-        What is being prepared, what is to be known of the image, and after every tile how far the work is; of a job on disk, the
-        scan once it is open, and the result once it is whole, if more is to be found out about it.
+        What is being prepared, what is to be known of the image, and after every tile how far the
+        work is; of a job on disk, the scan once it is open, and the result once it is whole, if
+        more is to be found out about it.
 
     Returns
     -------
     Restored, Saved or Failed
-        No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
+        No exception leaves this generator: an error becomes a sentence, and an unexpected one is
+        logged as well.
     """
     try:
         from napari_mdeblurgan.widgets.scan import restore_to_disk
@@ -45,8 +47,12 @@ def run_job(job: Job) -> Steps:
         return Failed(str(error))
     except MemoryError:
         return Failed(
-            "There is not enough memory for the result; close other programs, or restore a part of the image."
+            "There is not enough memory for the result; close other programs, or restore a part "
+            "of the image."
         )
     except Exception as error:
         log.exception("restoring %r failed", job.source)
-        return Failed(f"Restoring {job.source!r} failed unexpectedly ({type(error).__name__}: {error}); see the log.")
+        return Failed(
+            f"Restoring {job.source!r} failed unexpectedly ({type(error).__name__}: {error}); see "
+            "the log."
+        )

@@ -1,4 +1,6 @@
-"""How long a run will take, told before it is begun: by what finished runs on this computer took, which is kept."""
+"""How long a run will take, told before it is begun: by what finished runs on this computer took,
+which is kept.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.job import Job
 
 RUNS, KINDS = 5, 200  # that are kept: of one kind, and kinds
-ALIKE = 4  # times as many values, up to which runs are alike: of a small one, most of the time goes into getting ready
+# times as many values, up to which runs are alike: of a small one, most of the time goes into
+# getting ready
+ALIKE = 4
 ENOUGH = 250_000  # values of a run by which the time of a much larger one is judged
 APART = 2  # times as many values, from which on two runs tell what getting ready takes
 ORIENTATIONS, ASSESSED = 8, 2  # times as long, where no run tells
@@ -41,7 +45,8 @@ class Work:
     output_scale : int or None
         As in `Job`.
     ensemble, trust, on_disk : bool
-        Whether the mean of eight orientations is made, the result is assessed, and it is made on disk.
+        Whether the mean of eight orientations is made, the result is assessed, and it is made on
+        disk.
     """
 
     values: int
@@ -64,11 +69,15 @@ class Work:
     def kind(self) -> str:
         """What runs that take equally long for a value have in common."""
         boxes = [name for name in ("ensemble", "trust", "on_disk") if getattr(self, name)]
-        return " ".join([self.model, self.device, self.precision, str(self.output_scale or "model"), *boxes])
+        return " ".join(
+            [self.model, self.device, self.precision, str(self.output_scale or "model"), *boxes]
+        )
 
 
 class RunTimes:
-    """Tells how long jobs will take, and takes note of how long they took; lives on the main thread."""
+    """Tells how long jobs will take, and takes note of how long they took; lives on the main
+    thread.
+    """
 
     def __init__(self) -> None:
         self.read()
@@ -83,11 +92,15 @@ class RunTimes:
         self._begun = [Work.of(job) for job in jobs]
 
     def end(self, number: int, device: str, seconds: float) -> None:
-        """Keep how long a job of those that were begun took from its begin to its end, on the device that was chosen for it."""
+        """Keep how long a job of those that were begun took from its begin to its end, on the
+        device that was chosen for it.
+        """
         self.keep(self._begun[number], device, seconds)
 
     def keep(self, work: Work, device: str, seconds: float) -> None:
-        """Keep how long work took on the device that was chosen for it, beside what others have kept meanwhile."""
+        """Keep how long work took on the device that was chosen for it, beside what others have
+        kept meanwhile.
+        """
         if seconds <= 0 or work.values <= 0:
             return
         self.read()
@@ -99,7 +112,9 @@ class RunTimes:
         _write(_path(), self._runs, self._devices)
 
     def told(self, jobs: Sequence[Job]) -> str:
-        """How long the jobs will take, in words; that nobody knows, where no run on this computer tells."""
+        """How long the jobs will take, in words; that nobody knows, where no run on this computer
+        tells.
+        """
         return self.told_of([Work.of(job) for job in jobs])
 
     def told_of(self, works: Sequence[Work], share: float = 1.0) -> str:
@@ -111,7 +126,9 @@ class RunTimes:
         if len(known) < len(found):
             all_ran = {self._placed(work).kind for work in works} <= self._runs.keys()
             return wording.TIME_OF_LARGER_UNKNOWN if all_ran else wording.TIME_UNKNOWN
-        return wording.expected(share * sum(known), self._devices.get(works[0].device, works[0].device))
+        return wording.expected(
+            share * sum(known), self._devices.get(works[0].device, works[0].device)
+        )
 
     def seconds(self, work: Work) -> float | None:
         """How long a job will take; None if no run tells."""
@@ -135,16 +152,24 @@ class RunTimes:
         return replace(work, device=self._devices.get(work.device, work.device))
 
     def _took(self, work: Work) -> float | None:
-        """Seconds, by runs of about as many values, else of more, else by smaller ones without what getting ready takes."""
+        """Seconds, by runs of about as many values, else of more, else by smaller ones without what
+        getting ready takes.
+        """
         runs = self._runs.get(work.kind, [])
         if not runs:
             return None
         more = [run for run in runs if run[0] * ALIKE >= work.values]
         alike = [run for run in more if run[0] <= work.values * ALIKE] or more
         if alike:
-            return work.values * sum(seconds for _, seconds in alike) / sum(values for values, _ in alike)
+            return (
+                work.values
+                * sum(seconds for _, seconds in alike)
+                / sum(values for values, _ in alike)
+            )
         (few, short), (many, long) = min(runs), max(runs)
-        if many >= APART * few and long > short:  # the rest of the time passes before the first value
+        if (
+            many >= APART * few and long > short
+        ):  # the rest of the time passes before the first value
             return long + (long - short) / (many - few) * (work.values - many)
         return work.values * long / many if many >= ENOUGH else None
 
@@ -162,7 +187,15 @@ def _read(path: Path) -> tuple[Runs, dict[str, str]]:
         kept = json.loads(path.read_text(encoding="utf-8"))
         runs = {str(kind): [_run(*run) for run in found] for kind, found in kept["runs"].items()}
         return runs, {str(wish): str(device) for wish, device in kept["devices"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
         return {}, {}
 
 

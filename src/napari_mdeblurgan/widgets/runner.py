@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 class JobWorker(GeneratorWorker):
-    """Closes its generator at the end: napari keeps workers, and with a cancelled one its half-made result."""
+    """Closes its generator at the end: napari keeps workers, and with a cancelled one its half-made
+    result.
+    """
 
     def work(self) -> Any:
         """See superqt."""
@@ -39,11 +41,11 @@ class Runner:
     Parameters
     ----------
     on_step : callable
-        Called with a sentence, a `Progress`, a scan that was opened, or a result that is whole and still to be assessed; that
-        one even if the work is being cancelled.
+        Called with a sentence, a `Progress`, a scan that was opened, or a result that is whole and
+        still to be assessed; that one even if the work is being cancelled.
     on_end : callable
-        Called once for every job that has ended: with what it made, why it failed, or None if cancelled; with the last one,
-        others can be started.
+        Called once for every job that has ended: with what it made, why it failed, or None if
+        cancelled; with the last one, others can be started.
     work : callable
         What is done with a job: a generator function.
     words : str
@@ -63,7 +65,9 @@ class Runner:
         self._on_step = on_step
         self._on_end = on_end
         self._work, self._words, self._viewer = work, words, viewer
-        self._jobs: list[Any] = []  # None for those that have ended, whose images nothing is to keep
+        self._jobs: list[
+            Any
+        ] = []  # None for those that have ended, whose images nothing is to keep
         self.position = 0  # of the job that runs, or has just ended
         self._worker: JobWorker | None = None
         self._outcome: Outcome = None
@@ -76,7 +80,9 @@ class Runner:
 
     @property
     def running(self) -> bool:
-        """Whether there are jobs that have not ended yet; a cancelled one ends within a second or two."""
+        """Whether there are jobs that have not ended yet; a cancelled one ends within a second or
+        two.
+        """
         return self._worker is not None or self.waiting > 0
 
     @property
@@ -127,7 +133,9 @@ class Runner:
         del self._jobs[self.position + 1 :]
 
     def _step(self, step: Step) -> None:
-        if self._worker is not None and (isinstance(step, Saved) or not self._worker.abort_requested):
+        if self._worker is not None and (
+            isinstance(step, Saved) or not self._worker.abort_requested
+        ):
             self._on_step(step)
 
     def _keep(self, outcome: Outcome) -> None:

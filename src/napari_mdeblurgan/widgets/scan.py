@@ -1,4 +1,6 @@
-"""A run of the widget whose result is made on disk, shown while it is made, and gone on with after an interruption."""
+"""A run of the widget whose result is made on disk, shown while it is made, and gone on with after
+an interruption.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
-TILE = 1024  # larger ones would be a little faster, but the view would wait for them, and so would Cancel
+# larger ones would be a little faster, but the view would wait for them, and so would Cancel
+TILE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +113,11 @@ def is_large(job: Job, card: ModelCard) -> bool:
 
 
 def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Saved, None, Saved]:
-    """Do a job whose result is made in `job.folder`, or go on with what an earlier run has left there.
+    """Do a job whose result is made in `job.folder`, or go on with what an earlier run has left
+    there.
 
-    If it is to be known how far the result can be trusted, the result is yielded when it is whole, and the maps are made then.
-    Closing the generator ends the work and keeps what is done.
+    If it is to be known how far the result can be trusted, the result is yielded when it is whole,
+    and the maps are made then. Closing the generator ends the work and keeps what is done.
 
     Raises
     ------
@@ -140,7 +144,9 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
         saved = _saved(job, model, plan, path, 0.0)
     else:
         yield "Opening the result…"
-        scan = yield from planned(opening(source, model, path, identity=identity, ensemble=job.ensemble, **options))
+        scan = yield from planned(
+            opening(source, model, path, identity=identity, ensemble=job.ensemble, **options)
+        )
         plan = scan.plan
         examinations = yield from _examined(job, source, plan, model)
         saved = yield from _filled_in(job, source, model, scan, path)
@@ -148,7 +154,9 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
         return saved
     yield saved
     softness = saved.soft.softness
-    trusted = yield from trust.assessed_on_disk(job, source, path, plan, model, softness, examinations)
+    trusted = yield from trust.assessed_on_disk(
+        job, source, path, plan, model, softness, examinations
+    )
     return replace(saved, trusted=trusted)
 
 
@@ -166,14 +174,22 @@ def _examined(
 def _filled_in(
     job: Job, source: Micrograph, model: Model, scan: Scan, path: Path
 ) -> Generator[Progress | Opened, None, Saved]:
-    if job.seen is not None:  # before the first block is chosen: the layer comes later, and its view later still
+    if (
+        job.seen is not None
+    ):  # before the first block is chosen: the layer comes later, and its view later still
         scan.want(*job.seen)
     steps = scan.steps()
     try:
         start = next(steps)
         arguments = _arguments(job, model, scan.plan, path, 0.0, scan.plan.softness)
         view = _source_view(job, source, scan)
-        yield Opened(scan=scan, view=view, arguments=arguments, order=job.placement.order, done=start.fraction)
+        yield Opened(
+            scan=scan,
+            view=view,
+            arguments=arguments,
+            order=job.placement.order,
+            done=start.fraction,
+        )
         made, seconds = yield from timed(steps)
         return _saved(job, model, scan.plan, made, seconds)
     finally:
@@ -194,9 +210,11 @@ def _source_view(job: Job, source: Micrograph, scan: Scan) -> SourceView:
 
 
 def _result_path(job: Job, model: Model, identity: str) -> Path:
-    """Where the result of a job lies: the same for the same image, place, model and settings, another for any other.
+    """Where the result of a job lies: the same for the same image, place, model and settings,
+    another for any other.
 
-    The name of the layer does not count. Its place does: an earlier result stays what it is, and lies where it lay.
+    The name of the layer does not count. Its place does: an earlier result stays what it is, and
+    lies where it lay.
 
     Raises
     ------
@@ -209,11 +227,16 @@ def _result_path(job: Job, model: Model, identity: str) -> Path:
         job.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(
-            f"The folder {job.folder} cannot be made ({error.strerror}); choose another results folder."
+            f"The folder {job.folder} cannot be made ({error.strerror}); choose another results "
+            "folder."
         ) from error
     begun = (path.name.removesuffix(PARTIAL) for path in job.folder.iterdir())
-    earlier = next((name for name in begun if name.endswith(ending)), None)  # the layer may have been renamed since
-    return job.folder / (earlier or f"{clean_name(job.source)} {sharpened(job, job.factor(model.card))}{ending}")
+    earlier = next(
+        (name for name in begun if name.endswith(ending)), None
+    )  # the layer may have been renamed since
+    return job.folder / (
+        earlier or f"{clean_name(job.source)} {sharpened(job, job.factor(model.card))}{ending}"
+    )
 
 
 def _tile(job: Job, model: Model) -> int:

@@ -1,4 +1,6 @@
-"""The layers of scans: the one that fills in, those that can be gone on with, and the files that layers show."""
+"""The layers of scans: the one that fills in, those that can be gone on with, and the files that
+layers show.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 
 class Wishes(NamedTuple):
-    """What the user chooses that makes another result of an image: where one of them changes, nothing is resumed."""
+    """What the user chooses that makes another result of an image: where one of them changes,
+    nothing is resumed.
+    """
 
     model: str
     factor: int
@@ -54,7 +58,9 @@ class ScanLayers:
         Gives the wishes that an image would be restored by now.
     """
 
-    def __init__(self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], Wishes]) -> None:
+    def __init__(
+        self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], Wishes]
+    ) -> None:
         self._viewer, self._begun, self._chosen = viewer, begun, chosen
         self._opened: Opened | None = None
         self._live: LiveLayer | None = None
@@ -70,9 +76,11 @@ class ScanLayers:
         return self._opened.scan.path if self._opened is not None else None
 
     def can_resume(self, source: Image) -> bool:
-        """Whether the last scan of `source`, or its assessment, was interrupted, and is still there.
+        """Whether the last scan of `source`, or its assessment, was interrupted, and is still
+        there.
 
-        A source that has been placed elsewhere since has another result, and so has one of other wishes.
+        A source that has been placed elsewhere since has another result, and so has one of other
+        wishes.
         """
         begun, chosen = self._begun.of(source), self._chosen(source)
         if begun is not None and begun.model == chosen.model:
@@ -82,7 +90,10 @@ class ScanLayers:
             path is not None
             and chosen.allow(made)
             and place == placement_of(source).told()
-            and any((place / "zarr.json").is_file() for place in (path, path.with_name(path.name + PARTIAL)))
+            and any(
+                (place / "zarr.json").is_file()
+                for place in (path, path.with_name(path.name + PARTIAL))
+            )
         )
 
     def paths(self) -> list[Path]:
@@ -94,10 +105,14 @@ class ScanLayers:
         """Show a scan from now on; in the layer that has shown it before, if it is still there."""
         scan, rgb = opened.scan, opened.scan.plan.rgb
         there, at_once = scan.store.path.exists, opened.view.at_once
-        self._live = LiveLayer(self._viewer, opened.shown, at_once, rgb, follow(scan), there, opened.order)
+        self._live = LiveLayer(
+            self._viewer, opened.shown, at_once, rgb, follow(scan), there, opened.order
+        )
         self._opened = opened
         layer = self._interrupted.pop(scan.path, None)
-        if layer is None or layer not in self._viewer.layers:  # it may be that of a widget that was closed
+        if (
+            layer is None or layer not in self._viewer.layers
+        ):  # it may be that of a widget that was closed
             layer = next((each for each in self._viewer.layers if _shows(each, scan.path)), None)
         if layer is not None:
             show_levels(layer, self._live.arrays)
@@ -106,7 +121,11 @@ class ScanLayers:
             layer = add_layer(self._viewer, self._live.arrays, opened.arguments, source)
         self._live.attach(layer)
         if source is not None:
-            self._unfinished[source] = scan.path, placement_of(source).told(), _made_by(opened.arguments)
+            self._unfinished[source] = (
+                scan.path,
+                placement_of(source).told(),
+                _made_by(opened.arguments),
+            )
         return layer
 
     def touch(self) -> None:
@@ -115,15 +134,23 @@ class ScanLayers:
             self._live.touch()
 
     def saved(self, made: Saved, source: Image | None) -> Image | None:
-        """Let the layer show the result, which is whole and still to be assessed; returns it, as `end` does."""
+        """Let the layer show the result, which is whole and still to be assessed; returns it, as
+        `end` does.
+        """
         layer = self.end(made, source)
         self._assessed = made.path
         if source is not None:
-            self._unfinished[source] = made.path, placement_of(source).told(), _made_by(made.arguments)
+            self._unfinished[source] = (
+                made.path,
+                placement_of(source).told(),
+                _made_by(made.arguments),
+            )
         return layer
 
     def assessed(self, source: Image | None) -> None:
-        """It is known how far the result can be trusted, and there is nothing to be gone on with."""
+        """It is known how far the result can be trusted, and there is nothing
+        to be gone on with.
+        """
         if source is not None:
             self._unfinished.pop(source, None)
 
@@ -145,7 +172,9 @@ class ScanLayers:
                 self._unfinished.pop(source, None)
             if live is None:
                 shown = (each for each in self._viewer.layers if _shows(each, outcome.path))
-                return next(shown, None) or add_layer(self._viewer, outcome.levels, outcome.arguments, source)
+                return next(shown, None) or add_layer(
+                    self._viewer, outcome.levels, outcome.arguments, source
+                )
             if layer is not None:
                 layer.metadata = outcome.arguments["metadata"]
             live.finish(outcome.levels)
@@ -165,11 +194,15 @@ class ScanLayers:
 def _made_by(arguments: dict[str, Any]) -> Wishes:
     made = arguments["metadata"]["mdeblurgan"]
     regions = frozenset([made["region"]])
-    return Wishes(made["model"], made["scale"], made.get("binning", 1), made["orientations"], regions)
+    return Wishes(
+        made["model"], made["scale"], made.get("binning", 1), made["orientations"], regions
+    )
 
 
 def _interrupt(live: LiveLayer, opened: Opened) -> None:
-    """Let the layer show for good what there is of the result, with the source where there is nothing; its name says so."""
+    """Let the layer show for good what there is of the result, with the source where there is
+    nothing; its name says so.
+    """
     layer = live.layer
     live.finish(opened.levels)
     if layer is not None:

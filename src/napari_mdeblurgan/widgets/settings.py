@@ -1,4 +1,6 @@
-"""What the user set on napari's settings page, under M-Deblurgan; the manifest's `configurations` say what there is."""
+"""What the user set on napari's settings page, under M-Deblurgan; the manifest's `configurations`
+say what there is.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +45,11 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Read what is set now; the defaults where napari does not know the plugin. Call it on the main thread.
+    """Read what is set now; the defaults where napari does not know the plugin. Call it on the main
+    thread.
 
-    A cache folder that is set is made known to all that runs, processes it starts included, through MDEBLURGAN_CACHE, unless
-    the environment names one itself.
+    A cache folder that is set is made known to all that runs, processes it starts included, through
+    MDEBLURGAN_CACHE, unless the environment names one itself.
     """
     stored = _stored()
     set_there: dict[str, Any] = {

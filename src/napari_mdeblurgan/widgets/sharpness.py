@@ -1,4 +1,6 @@
-"""The slider **Sharpness**: how sharp the selected result is shown, at once and without another run."""
+"""The slider **Sharpness**: how sharp the selected result is shown, at once and without another
+run.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,14 @@ STEPS = 60
 DRAW_MS = 30
 REST = 2  # times as long as refreshing and drawing has taken, nothing is refreshed
 TIP = (
-    "How sharp the selected result is shown, at once: at the right the bare network's result, at the left blurred by a Gaussian "
-    f"of σ = {SOFTEST:g} pixels of the result. All channels of its run follow. Double-click for Auto."
+    "How sharp the selected result is shown, at once: at the right the bare network's result, at "
+    "the left blurred by a Gaussian "
+    f"of σ = {SOFTEST:g} pixels of the result. All channels of its run follow. Double-click for "
+    "Auto."
 )
 AUTO_TIP = (
-    "As sharp as an objective of twice the magnification and aperture would show it: from the objective that the file tells, or "
+    "As sharp as an objective of twice the magnification and aperture would show it: from the "
+    "objective that the file tells, or "
     "else from Your microscope. Where neither is known, the bare network's result."
 )
 NO_RESULT = "There is no result yet, or it was not made in this session."
@@ -93,21 +98,27 @@ class Sharpness(QObject):
         self._layers: list[ref[Image]] = []  # the one that is shown here, then those that follow it
         self._softener = Softener(self._done.emit)
         self._done.connect(self._on_done)
-        self._stale: dict[ref[Image], bool] = {}  # what is to be drawn anew, and whether with its thumbnail
+        self._stale: dict[
+            ref[Image], bool
+        ] = {}  # what is to be drawn anew, and whether with its thumbnail
         self._drawn_at = self._took = 0.0
         self._draw = QTimer(self)
         self._draw.setSingleShot(True)
         self._draw.timeout.connect(self._refresh)
         self.group = MicroscopeGroup(self._on_microscope)
         self.slider = Slider(min=0, max=STEPS, value=STEPS, readout=False, tooltip=TIP)
-        for part in self.slider.native.findChildren(QWidget):  # also the hidden field for its number
+        for part in self.slider.native.findChildren(
+            QWidget
+        ):  # also the hidden field for its number
             part.setToolTip(TIP)
         self.auto = CheckBox(text="Auto", value=True, tooltip=AUTO_TIP)
         self.told = Label(value="", tooltip=TIP)
         wrap(self.told)
         label = Label(value="Sharpness", tooltip=TIP)
         label.min_width = LABEL_WIDTH
-        row: Container = Container(widgets=[label, self.slider, self.auto], layout="horizontal", labels=False)
+        row: Container = Container(
+            widgets=[label, self.slider, self.auto], layout="horizontal", labels=False
+        )
         row.margins = (0, 0, 0, 0)
         self.widget: Container = Container(widgets=[row, self.told], labels=False)
         self.widget.margins = (0, 0, 0, 0)
@@ -120,7 +131,9 @@ class Sharpness(QObject):
     # ---- which results
 
     def adopt(self, layer: Image, result: SoftResult, levels: Sequence[Any] = ()) -> None:
-        """Take a new result up, as it is shown; `levels` are those of one on disk, which an earlier layer may show already."""
+        """Take a new result up, as it is shown; `levels` are those of one on disk, which an earlier
+        layer may show already.
+        """
         if levels and layer.data[0] is not levels[0]:
             if of_layer(layer) is not None:
                 return
@@ -136,12 +149,20 @@ class Sharpness(QObject):
         self._layers = [ref(layer) for layer in mine]
         for layer in mine:
             result = of_layer(layer)
-            if result is not None and result.settled is None and not (result.problem or self._softener.is_at(result)):
+            if (
+                result is not None
+                and result.settled is None
+                and not (result.problem or self._softener.is_at(result))
+            ):
                 self._ask(layer, result)
         self._tell()
 
     def _results(self) -> list[tuple[Image, SoftResult]]:
-        there = [layer for each in self._layers if (layer := each()) is not None and layer in self._viewer.layers]
+        there = [
+            layer
+            for each in self._layers
+            if (layer := each()) is not None and layer in self._viewer.layers
+        ]
         return [(layer, result) for layer in there if (result := of_layer(layer)) is not None]
 
     def _tell(self) -> None:
@@ -183,7 +204,11 @@ class Sharpness(QObject):
     def _on_microscope(self) -> None:
         """Let all results that follow what is known follow it."""
         layers = [layer for layer in list(KNOWN) if layer in self._viewer.layers]
-        found = [(layer, result) for layer in layers if (result := of_layer(layer)) is not None and result.auto]
+        found = [
+            (layer, result)
+            for layer in layers
+            if (result := of_layer(layer)) is not None and result.auto
+        ]
         self._want([(each, self.known(each[1]), True) for each in found])
 
     def known(self, result: SoftResult) -> Softness:
@@ -213,7 +238,11 @@ class Sharpness(QObject):
             show_error(done.problem)
         if layer is None or of_layer(layer) is not done.result:
             return
-        if done.result.shown is not None and layer.data is not None and not _shows(layer, done.result):
+        if (
+            done.result.shown is not None
+            and layer.data is not None
+            and not _shows(layer, done.result)
+        ):
             layer.data = done.result.pixels
         if done.whole:
             self._note(layer, done.softness)
@@ -258,7 +287,9 @@ def _shows(layer: Image, result: SoftResult) -> bool:
 
 
 def seen_of(layer: Image, viewer: Viewer, result: SoftResult) -> Seen | None:
-    """What of a result is on the canvas; None where it shows no planes of y and x, or nothing of it."""
+    """What of a result is on the canvas; None where it shows no planes of y and x, or nothing of
+    it.
+    """
     try:
         region, _ = view.visible_region(layer, viewer, 2**62, result.order)
     except ImageError:
@@ -270,10 +301,16 @@ def seen_of(layer: Image, viewer: Viewer, result: SoftResult) -> Seen | None:
     low, high = (corner[list(result.order[-2:])] for corner in layer.corner_pixels)
     here = tuple(slice(int(first), int(last) + 1, 1) for first, last in zip(low, high, strict=True))
     index = _on_level(plane, layer, level, result.order)
-    return Seen(plane, region, ((level, (*index, *here)), (coarsest, _on_level(plane, layer, coarsest, result.order))))
+    return Seen(
+        plane,
+        region,
+        ((level, (*index, *here)), (coarsest, _on_level(plane, layer, coarsest, result.order))),
+    )
 
 
-def _on_level(plane: tuple[int, ...], layer: Image, level: int, order: Sequence[int]) -> tuple[int, ...]:
+def _on_level(
+    plane: tuple[int, ...], layer: Image, level: int, order: Sequence[int]
+) -> tuple[int, ...]:
     factors = layer.downsample_factors[level]
     return tuple(int(at / factors[axis]) for at, axis in zip(plane, order, strict=False))
 
@@ -289,5 +326,11 @@ def in_words(softness: Softness, pixel: float | None) -> str:
     if not softness.sigma:
         return f"Sharpest: the bare network's result ({softness.reason})."
     length = softness.sigma * pixel if pixel else None
-    told = "" if length is None else f" = {length * 1000:.0f} nm" if length < 1 else f" = {length:.2f} µm"
+    told = (
+        ""
+        if length is None
+        else f" = {length * 1000:.0f} nm"
+        if length < 1
+        else f" = {length:.2f} µm"
+    )
     return f"σ = {softness.sigma:.2f} px{told} ({softness.reason})."

@@ -1,8 +1,9 @@
 """The levels of an image that is still being made, as arrays that never make the viewer wait.
 
-napari cuts what it shows out of a layer's arrays on the main thread, and there a chunk of zarr takes too long to read. So
-these arrays answer at once with what has been read already, enlarged from a coarser level where need be, or with something
-that stands in for it, and a thread of their own reads the rest.
+napari cuts what it shows out of a layer's arrays on the main thread, and there a chunk of zarr
+takes too long to read. So these arrays answer at once with what has been read already, enlarged
+from a coarser level where need be, or with something that stands in for it, and a thread of their
+own reads the rest.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 2  # what napari shows of a layer: a part of one level, and the whole coarsest for the thumbnail
+AT_ONCE = (
+    2  # what napari shows of a layer: a part of one level, and the whole coarsest for the thumbnail
+)
 LARGEST_VALUES = 64 * 2**20  # more than any canvas shows
 
 AtOnce = Callable[[int, Spans], np.ndarray]
@@ -37,13 +40,15 @@ class ShownLevels:
     levels : sequence of array
         The finest first, (..., y, x) or (..., y, x, colours); `np.asarray` of a part may take long.
     at_once : callable
-        Gives an array that stands in for some spans of a level until these have been read, without taking long.
+        Gives an array that stands in for some spans of a level until these have been read, without
+        taking long.
     rgb : bool
         Whether the last axis holds colours.
     on_change : callable
         Called without arguments, in the reading thread, when there is something new to be shown.
     valid : callable
-        Whether the levels still lie where they were; what was read when they no longer do is not shown.
+        Whether the levels still lie where they were; what was read when they no longer do is not
+        shown.
     """
 
     def __init__(
@@ -55,7 +60,9 @@ class ShownLevels:
         valid: Callable[[], bool],
     ) -> None:
         self.levels = list(levels)
-        self.axes = tuple(range(levels[0].ndim))[-3:-1] if rgb else tuple(range(levels[0].ndim))[-2:]
+        self.axes = (
+            tuple(range(levels[0].ndim))[-3:-1] if rgb else tuple(range(levels[0].ndim))[-2:]
+        )
         self._at_once, self._on_change, self._valid = at_once, on_change, valid
         self._read: dict[int, tuple[Spans, np.ndarray]] = {}  # of each level, what was read last
         self._asked: OrderedDict[int, Spans] = OrderedDict()  # of the levels asked for last, what
@@ -65,9 +72,12 @@ class ShownLevels:
         self._last = len(levels) - 1
         first, whole = self.axes[0], levels[-1].shape
         self._whole: Spans = (*(0,) * first, *(range(length) for length in whole[first:]))
-        self._coarsest: np.ndarray | None = None  # of a single plane; filled in place, as napari may keep hold of it
+        self._coarsest: np.ndarray | None = (
+            None  # of a single plane; filled in place, as napari may keep hold of it
+        )
         self.arrays = [
-            ArrayPart(partial(self.pixels, level), each.shape, each.dtype) for level, each in enumerate(levels)
+            ArrayPart(partial(self.pixels, level), each.shape, each.dtype)
+            for level, each in enumerate(levels)
         ]
         if all(length == 1 for length in whole[:first]):
             self._coarsest = np.array(at_once(self._last, self._whole)).reshape(whole)
@@ -114,7 +124,10 @@ class ShownLevels:
     def _work(self) -> None:
         while True:
             with self._lock:
-                asked = {**({self._last: self._whole} if self._coarsest is not None else {}), **self._asked}
+                asked = {
+                    **({self._last: self._whole} if self._coarsest is not None else {}),
+                    **self._asked,
+                }
                 level = next((level for level in reversed(asked) if level in self._pending), None)
                 if level is None or self._closed:
                     self._pending.clear()
@@ -142,8 +155,12 @@ class ShownLevels:
         if changed:
             self._on_change()
 
-    def _makeshift(self, level: int, spans: Spans, have: dict[int, tuple[Spans, np.ndarray]]) -> np.ndarray:
-        """A part of a level put together from what has been read of all of them, the coarsest first."""
+    def _makeshift(
+        self, level: int, spans: Spans, have: dict[int, tuple[Spans, np.ndarray]]
+    ) -> np.ndarray:
+        """A part of a level put together from what has been read of all of them, the coarsest
+        first.
+        """
         result = np.array(self._at_once(level, spans))
         y, x = self.axes
         if any(isinstance(span, range) for span in spans[:y]) or not isinstance(spans[y], range):
@@ -157,7 +174,13 @@ class ShownLevels:
         return result
 
     def _lay_over(
-        self, result: np.ndarray, level: int, spans: Spans, known_level: int, known: Spans, pixels: np.ndarray
+        self,
+        result: np.ndarray,
+        level: int,
+        spans: Spans,
+        known_level: int,
+        known: Spans,
+        pixels: np.ndarray,
     ) -> None:
         """Put what is known of a level over what is asked for of another one."""
         places = []
@@ -166,7 +189,9 @@ class ShownLevels:
             assert isinstance(wanted, range)
             assert isinstance(there, range)
             ratio = self.levels[known_level].shape[axis] / self.levels[level].shape[axis]
-            at = ((np.arange(wanted.start, wanted.stop) + 0.5) * ratio).astype(np.int64) - there.start
+            at = ((np.arange(wanted.start, wanted.stop) + 0.5) * ratio).astype(
+                np.int64
+            ) - there.start
             inside = np.flatnonzero((at >= 0) & (at < len(there)))
             if not inside.size:
                 return
@@ -181,4 +206,7 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _index(spans: Spans) -> tuple[int | slice, ...]:
     """The same as an index of a whole array."""
-    return tuple(span if isinstance(span, int) else slice(span.start, max(span.stop, 0), span.step) for span in spans)
+    return tuple(
+        span if isinstance(span, int) else slice(span.start, max(span.stop, 0), span.step)
+        for span in spans
+    )

@@ -1,4 +1,6 @@
-"""The controls for stacks: which axes make a plane, which slices are restored, and what has an intensity window of its own."""
+"""The controls for stacks: which axes make a plane, which slices are restored, and what has an
+intensity window of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,20 @@ from napari_mdeblurgan.widgets.controls import name_of
 from napari_mdeblurgan.widgets.view import image_shape
 
 WINDOW_TIP = (
-    "What the intensity range is measured over. One for the stack keeps its planes comparable; one per channel suits "
+    "What the intensity range is measured over. One for the stack keeps its planes comparable; "
+    "one per channel suits "
     "fluorescence; one per slice evens out bleaching, but blows up the noise of empty planes."
 )
 PLANES_TIP = (
-    "Which two axes are y and x: they make a plane, and the stack is restored plane by plane. Axes that are labelled y and x are "
+    "Which two axes are y and x: they make a plane, and the stack is restored plane by plane. "
+    "Axes that are labelled y and x are "
     "chosen by themselves, else the last two."
 )
 KIND_TIP = (
-    "Nothing tells what the first axis of this layer runs over. Each channel has an intensity range of its own; slices of a "
-    "stack share one. The answer becomes the axis's label, z or c, which stays with the layer and its results."
+    "Nothing tells what the first axis of this layer runs over. Each channel has an intensity "
+    "range of its own; slices of a "
+    "stack share one. The answer becomes the axis's label, z or c, which stays with the layer and "
+    "its results."
 )
 UNTOLD, SLICES, CHANNELS = "slices or channels?", "slices", "channels"
 LABEL_OF = {SLICES: "z", CHANNELS: "c"}
@@ -51,11 +57,18 @@ class Slices:
         self._windows: list[tuple[str, Any]] = [(WHOLE, WHOLE)]
         self.window = ComboBox(choices=self._window_entries, label="Intensity", tooltip=WINDOW_TIP)
         self.kind = ComboBox(choices=[UNTOLD, SLICES, CHANNELS], label="Stack of", tooltip=KIND_TIP)
-        self._asked: weakref.WeakSet[Image] = weakref.WeakSet()  # what the first axis is, and answered or not
+        self._asked: weakref.WeakSet[Image] = (
+            weakref.WeakSet()
+        )  # what the first axis is, and answered or not
         self._kind_row = _named("Stack of", self.kind)
         self._rows: Container = Container(widgets=[], labels=False)
         self._rows.margins = (0, 0, 0, 0)
-        rows = [self._kind_row, _named("Planes", self.axes), self._rows, _named("Intensity", self.window)]
+        rows = [
+            self._kind_row,
+            _named("Planes", self.axes),
+            self._rows,
+            _named("Intensity", self.window),
+        ]
         self.widget = Container(widgets=rows, labels=False)
         self.widget.margins = (0, 0, 0, 0)
         self.widget.visible = False
@@ -71,13 +84,18 @@ class Slices:
             return
         self._ask(image)
         if (id(image), image.axis_labels, image_shape(image)) != self._shown:
-            self._shown, self._image = (id(image), image.axis_labels, image_shape(image)), weakref.ref(image)
+            self._shown, self._image = (
+                (id(image), image.axis_labels, image_shape(image)),
+                weakref.ref(image),
+            )
             self._offer_planes(image.axis_labels)
             self._offer_slices(image)
         self._rows.visible = not one_plane and bool(self.ranges)
 
     def _ask(self, image: Image) -> None:
-        """Let the user say what the first axis is, once, where nothing tells; the answer can be changed."""
+        """Let the user say what the first axis is, once, where nothing tells; the answer can be
+        changed.
+        """
         if is_untold(image):
             self._asked.add(image)
         self._kind_row.visible = image in self._asked
@@ -94,12 +112,16 @@ class Slices:
             self._ask(image)
 
     def order(self, image: Image) -> tuple[int, ...]:
-        """The image's axes, those that make a plane last: as they are chosen, or by the labels of one that is not offered."""
+        """The image's axes, those that make a plane last: as they are chosen, or by the labels of
+        one that is not offered.
+        """
         offered = image.ndim > 2 and self._image is not None and self._image() is image
         return tuple(self.axes.value) if offered else order_of(image.axis_labels)
 
     def planes(self, image: Image) -> tuple[slice, ...]:
-        """The chosen slices along each axis before y and x, in the order of the image; empty for all."""
+        """The chosen slices along each axis before y and x, in the order of the image; empty for
+        all.
+        """
         spans = [slice(None)] * (image.ndim - 2)
         for axis, slider in self.ranges.items():
             first, last = (int(value) for value in slider.value)
@@ -111,15 +133,23 @@ class Slices:
         """The axes whose entries have an intensity window each."""
         if image.ndim == 2 or self.window.value == WHOLE:
             return ()
-        return tuple(range(image.ndim - 2)) if self.window.value == EACH else (int(self.window.value),)
+        return (
+            tuple(range(image.ndim - 2)) if self.window.value == EACH else (int(self.window.value),)
+        )
 
     def of(self, image: Image) -> dict[str, Any]:
-        """What a job takes from here; another image than the one that is offered is done whole, in the usual way."""
+        """What a job takes from here; another image than the one that is offered is done whole, in
+        the usual way.
+        """
         order = self.order(image)
         if self._image is None or self._image() is not image:
             own = channel_axis(_in_order(image, order))
             return {"order": order, "planes": (), "window_axes": () if own is None else (own,)}
-        return {"order": order, "planes": self.planes(image), "window_axes": self.window_axes(image)}
+        return {
+            "order": order,
+            "planes": self.planes(image),
+            "window_axes": self.window_axes(image),
+        }
 
     def _plane_entries(self, _: object = None) -> list[tuple[str, tuple[int, ...]]]:
         return list(self._planes)
@@ -132,8 +162,13 @@ class Slices:
 
     def _offer_planes(self, labels: tuple[str, ...]) -> None:
         told, ndim = order_of(labels), len(labels)
-        pairs = [told[-2:], *(pair for pair in combinations(range(ndim), 2) if set(pair) != set(told[-2:]))]
-        self._planes = [(f"{spoken(labels[y])}, {spoken(labels[x])}", planes_of(ndim, y, x)) for y, x in pairs]
+        pairs = [
+            told[-2:],
+            *(pair for pair in combinations(range(ndim), 2) if set(pair) != set(told[-2:])),
+        ]
+        self._planes = [
+            (f"{spoken(labels[y])}, {spoken(labels[x])}", planes_of(ndim, y, x)) for y, x in pairs
+        ]
         with self.axes.changed.blocked():
             self.axes.reset_choices()
             self.axes.value = told
@@ -156,14 +191,18 @@ class Slices:
                     min=0,
                     max=length - 1,
                     value=(0, length - 1),
-                    tooltip=f"First and last slice along the slider {spoken(label)} that are restored.",
+                    tooltip=f"First and last slice along the slider {spoken(label)} that are "
+                    "restored.",
                 )
                 slider.changed.connect(self._on_change)
                 self.ranges[axis] = slider
                 self._rows.append(_named(spoken(label), slider))
 
     def _offer_windows(self, labels: tuple[str, ...], channels: int | None) -> None:
-        per_axis = [(f"One per {_entry(label, axis == channels)}", axis) for axis, label in enumerate(labels)]
+        per_axis = [
+            (f"One per {_entry(label, axis == channels)}", axis)
+            for axis, label in enumerate(labels)
+        ]
         several = [(EACH, EACH)] if len(labels) > 1 else []
         if not several:  # the only axis: an entry of it is a slice
             per_axis = [("One per channel" if channels == 0 else EACH, 0)]
@@ -173,7 +212,9 @@ class Slices:
 
 
 def is_untold(image: Image) -> bool:
-    """Whether the first axis of a layer may run over channels or slices: there are a few planes, and no label tells."""
+    """Whether the first axis of a layer may run over channels or slices: there are a few planes,
+    and no label tells.
+    """
     named = any(not label.lstrip("-").isdecimal() for label in image.axis_labels)
     return image.ndim == 3 and not image.rgb and not named and image_shape(image)[0] in FEW
 
@@ -193,6 +234,8 @@ def _entry(label: str, channels: bool) -> str:
 
 
 def _named(words: str, widget: Any) -> Container:
-    row = Container(widgets=[name_of(words, widget.tooltip), widget], layout="horizontal", labels=False)
+    row = Container(
+        widgets=[name_of(words, widget.tooltip), widget], layout="horizontal", labels=False
+    )
     row.margins = (0, 0, 0, 0)
     return row

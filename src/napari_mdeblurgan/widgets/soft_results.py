@@ -1,7 +1,8 @@
 """Results made softer or sharper after they were made, on a thread of their own. No Qt in here.
 
-What the network gave is kept beside what is shown. Of a result in memory the shown pixels are written anew, what is on the canvas
-first; one that lies on disk stays as it is there, and what is read of it is blurred on the way.
+What the network gave is kept beside what is shown. Of a result in memory the shown pixels are
+written anew, what is on the canvas first; one that lies on disk stays as it is there, and what is
+read of it is blurred on the way.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class SoftResult:
     softness : Softness
         That is wanted.
     shown : ndarray or None
-        Of a result in memory: what its layer shows, in the order of an image. `bare` itself as long as nothing was blurred.
+        Of a result in memory: what its layer shows, in the order of an image. `bare` itself as long
+        as nothing was blurred.
     auto : bool
         Whether the softness is the one that is known.
     settled : Softness or None
@@ -77,7 +79,9 @@ class SoftResult:
         return None if self.shown is None else put_back(self.shown, self.order)
 
 
-KNOWN: WeakKeyDictionary[Image, SoftResult] = WeakKeyDictionary()  # beyond the life of one dock widget
+KNOWN: WeakKeyDictionary[Image, SoftResult] = (
+    WeakKeyDictionary()
+)  # beyond the life of one dock widget
 
 
 class Seen(NamedTuple):
@@ -129,7 +133,9 @@ class Softener:
 
     def __init__(self, on_change: Callable[[Done], None]) -> None:
         self._on_change = on_change
-        self._asked: dict[SoftResult, tuple[int, Softness, Generator[bool]]] = {}  # with the steps that are done
+        self._asked: dict[
+            SoftResult, tuple[int, Softness, Generator[bool]]
+        ] = {}  # with the steps that are done
         self._changed = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -141,7 +147,9 @@ class Softener:
             self._asked[result] = 0, result.softness, _steps(result, result.softness.sigma, seen)
             self._changed.notify()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="mdeblurgan-softness", daemon=True)
+            self._thread = threading.Thread(
+                target=self._work, name="mdeblurgan-softness", daemon=True
+            )
             self._thread.start()
 
     def is_at(self, result: SoftResult) -> bool:
@@ -161,7 +169,9 @@ class Softener:
                 self._changed.wait_for(lambda: self._asked or self._closed)
                 if self._closed:
                     return
-                result = min(self._asked, key=lambda each: self._asked[each][0])  # all that are seen, before the rest
+                result = min(
+                    self._asked, key=lambda each: self._asked[each][0]
+                )  # all that are seen, before the rest
                 count, softness, steps = self._asked[result]
             tell, whole, problem = False, False, ""
             try:
@@ -169,10 +179,15 @@ class Softener:
             except StopIteration:
                 whole = True
             except MemoryError:
-                problem = "There is not enough memory to show the result softer; close other images."
+                problem = (
+                    "There is not enough memory to show the result softer; close other images."
+                )
             except Exception as error:
                 log.exception("a result could not be softened")
-                problem = f"The result cannot be shown softer ({type(error).__name__}: {error}); see the log."
+                problem = (
+                    f"The result cannot be shown softer ({type(error).__name__}: {error}); "
+                    "see the log."
+                )
             with self._changed:
                 current = self._asked.get(result)
                 if self._closed or current is None or current[2] is not steps:
@@ -208,8 +223,12 @@ def _steps(result: SoftResult, sigma: float, seen: Seen | None) -> Generator[boo
         yield tell
 
 
-def _pieces(data: np.ndarray, rgb: bool, seen: Seen | None) -> Iterator[tuple[tuple[int, ...], range, range, bool]]:
-    """Index, rows and columns of parts of a stack, what is seen first; and whether that is done with this part."""
+def _pieces(
+    data: np.ndarray, rgb: bool, seen: Seen | None
+) -> Iterator[tuple[tuple[int, ...], range, range, bool]]:
+    """Index, rows and columns of parts of a stack, what is seen first; and whether that is done
+    with this part.
+    """
     leading = data.shape[: data.ndim - (3 if rgb else 2)]
     height, width = data.shape[len(leading) : len(leading) + 2]
     if seen is not None:
@@ -230,9 +249,15 @@ def _tiles(rows: tuple[int, int], columns: tuple[int, int]) -> Iterator[tuple[ra
 
 
 def of_layer(layer: Image | None) -> SoftResult | None:
-    """What is known of how soft a layer is shown; None where it is no such result, or its pixels were replaced since."""
+    """What is known of how soft a layer is shown; None where it is no such result, or its pixels
+    were replaced since.
+    """
     found = KNOWN.get(layer) if layer is not None else None
     if found is None or layer is None or not isinstance(found.bare, np.ndarray):
         return found
     ours = (found.bare, found.shown)
-    return found if any(each is not None and np.may_share_memory(layer.data, each) for each in ours) else None
+    return (
+        found
+        if any(each is not None and np.may_share_memory(layer.data, each) for each in ours)
+        else None
+    )

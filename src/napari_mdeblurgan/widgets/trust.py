@@ -1,4 +1,6 @@
-"""Trust in the dock widget: assessing a job's result, the maps as layers, the report. Qt only where a file name is asked for."""
+"""Trust in the dock widget: assessing a job's result, the maps as layers, the report. Qt only where
+a file name is asked for.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,19 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 TRUST_TIP = (
-    "Also find out how far the result can be trusted: an error bar, a check against the image and which estimate was used, which "
+    "Also find out how far the result can be trusted: an error bar, a check against the image and "
+    "which estimate was used, which "
     "Trust maps shows, and a line that sums it up. On the CPU it takes about as long again."
 )
 ENSEMBLE_TIP = (
-    "Restore the image eight times, flipped and turned, and take the average: a little better, and eight times as "
-    "long. With Trust, one more map tells where the eight disagree, because the network was guessing. Previews are made once."
+    "Restore the image eight times, flipped and turned, and take the average: a little better, "
+    "and eight times as "
+    "long. With Trust, one more map tells where the eight disagree, because the network was "
+    "guessing. Previews are made once."
 )
-REPORT_TIP = "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
+REPORT_TIP = (
+    "Save a page for the lab book: pictures, maps, figures, settings and model in one file."
+)
 LOOKING = "Looking at the image…"
 CHECKING = "Finding out how far the result can be trusted…"
 NO_ROOM = (
@@ -52,7 +59,10 @@ NO_ROOM = (
 SAMPLED_PLANES = 8
 SHARE_OF_MEMORY = 0.5
 OVER_GREY = {"blending": "additive"}  # dark is nothing to see, so what is below stays in view
-OVER_COLOURS = {"blending": "translucent_no_depth", "opacity": 0.85}  # on what is bright nothing could be added
+OVER_COLOURS = {
+    "blending": "translucent_no_depth",
+    "opacity": 0.85,
+}  # on what is bright nothing could be added
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +73,8 @@ class Trusted:
     ----------
     assessment : Assessment
     layers : tuple of dict
-        Arguments of the layers that show the maps, with "data" and "kind", see `map_layers.add_map`.
+        Arguments of the layers that show the maps, with "data" and "kind", see
+        `map_layers.add_map`.
     source : str
         Name of the restored layer.
     order : tuple of int
@@ -97,9 +108,15 @@ class Trusted:
 
     @property
     def better_halved(self) -> bool:
-        """Whether the image, in all of its channels, holds nothing finer than two of its pixels, and was not averaged."""
+        """Whether the image, in all of its channels, holds nothing finer than two of its pixels,
+        and was not averaged.
+        """
         estimates = self.assessment.estimates
-        return self.binning == 1 and bool(estimates) and all(each.examination.blur.halves for each in estimates)
+        return (
+            self.binning == 1
+            and bool(estimates)
+            and all(each.examination.blur.halves for each in estimates)
+        )
 
 
 # ---- within a job, on its thread
@@ -109,14 +126,17 @@ def fits_in_memory(plan: RestorationPlan) -> bool:
     """Whether there is room for the maps beside the result."""
     from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
 
-    pixels = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)) // plan.factor**2
+    pixels = (
+        int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)) // plan.factor**2
+    )
     return pixels * ASSESSED_BYTES < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
 def examining(
     image: Any, plan: RestorationPlan, model: Model, binning: int
 ) -> Generator[str, None, tuple[Examination, ...]]:
-    """Look at an image, which was binned before, before it is restored: once for each of its windows of intensity.
+    """Look at an image, which was binned before, before it is restored: once for each of its
+    windows of intensity.
 
     Yields a sign of life every half second; closing it ends the work.
     """
@@ -124,11 +144,17 @@ def examining(
     from napari_mdeblurgan.stopping import attending
     from napari_mdeblurgan.trust.domain import examine_all
 
-    return (yield from told(attending(partial(examine_all, image, plan, model.card, binning)), lambda _: LOOKING))
+    return (
+        yield from told(
+            attending(partial(examine_all, image, plan, model.card, binning)), lambda _: LOOKING
+        )
+    )
 
 
 def in_words(examinations: Sequence[Examination]) -> str:
-    """What is to be known of an image before it is restored: of several channels, of those that do not fit the model."""
+    """What is to be known of an image before it is restored: of several channels, of those that do
+    not fit the model.
+    """
     odd = [(number, each.sentence) for number, each in enumerate(examinations) if not each.fits]
     if len(examinations) == 1 or not odd:
         return examinations[0].sentence if examinations else ""
@@ -150,7 +176,9 @@ def assessed(
 
     assert soft.shown is not None
     yield CHECKING
-    assessment = yield from assessing(image, soft.shown, plan, model, examinations, explanation, spread)
+    assessment = yield from assessing(
+        image, soft.shown, plan, model, examinations, explanation, spread
+    )
     left = cut.cut_maps(assessment, plan, job)
     return _trusted(job, image, cut.narrowed(plan, job), model, left, soft.softness)
 
@@ -164,7 +192,8 @@ def assessed_on_disk(
     softness: Softness,
     examinations: tuple[Examination, ...],
 ) -> Generator[str | Progress, None, Trusted]:
-    """Assess the result of a job that is on disk, or go on with it; the maps are kept within the result.
+    """Assess the result of a job that is on disk, or go on with it; the maps are kept within the
+    result.
 
     It is assessed as soft as it is shown; what lies on disk is the bare network's result.
     """
@@ -172,7 +201,9 @@ def assessed_on_disk(
 
     yield CHECKING
     sigma = softness.sigma
-    assessment = yield from assess_stored_steps(source, path, plan, model, examinations, job.ensemble, sigma)
+    assessment = yield from assess_stored_steps(
+        source, path, plan, model, examinations, job.ensemble, sigma
+    )
     return _trusted(job, source.data, plan, model, assessment, softness, path)
 
 
@@ -209,7 +240,9 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
     from napari_mdeblurgan.trust.choice import LEGEND
 
     kind, part = made.kind, job.part.name if job.part is not None else ""
-    placement = enlarged(job.placement, plan.factor if kind.finer else 1, (*job.first_plane, *plan.origin))
+    placement = enlarged(
+        job.placement, plan.factor if kind.finer else 1, (*job.first_plane, *plan.origin)
+    )
     levels = [put_back(level, job.placement.order) for level in (made.data, *made.coarser)]
     arguments: dict[str, Any] = {
         "kind": "image" if kind.colormap else "labels",
@@ -233,7 +266,10 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
             | {"colormap": kind.colormap, "contrast_limits": _limits(made), "rgb": False}
             | (OVER_COLOURS if job.rgb else OVER_GREY)
         )
-    return arguments | {"opacity": 0.5, "features": {"index": list(LEGEND), "candidate": list(LEGEND.values())}}
+    return arguments | {
+        "opacity": 0.5,
+        "features": {"index": list(LEGEND), "candidate": list(LEGEND.values())},
+    }
 
 
 def _limits(made: TrustMap) -> tuple[float, float]:
@@ -244,9 +280,13 @@ def _limits(made: TrustMap) -> tuple[float, float]:
         return made.kind.limits
     level = (made.data, *made.coarser)[-1]
     planes = int(np.prod(level.shape[:-2], dtype=np.int64))
-    chosen = np.unique(np.linspace(0, planes - 1, min(planes, SAMPLED_PLANES)).round().astype(np.int64))
+    chosen = np.unique(
+        np.linspace(0, planes - 1, min(planes, SAMPLED_PLANES)).round().astype(np.int64)
+    )
     step = max(1, round((level.shape[-2] * level.shape[-1] * len(chosen) / 1e6) ** 0.5))
-    values = np.stack([read(level, np.unravel_index(n, level.shape[:-2]))[::step, ::step] for n in chosen])
+    values = np.stack(
+        [read(level, np.unravel_index(n, level.shape[:-2]))[::step, ::step] for n in chosen]
+    )
     values = values[np.isfinite(values)]
     high = float(np.percentile(values, 99.5)) if values.size else 1.0
     return 0.0, high if high > 0 else 1.0
@@ -262,11 +302,15 @@ def _physical(job: Job) -> tuple[float | None, str]:
 
 # ---- in the viewer, on the main thread
 
-KNOWN: WeakKeyDictionary[Image, Trusted] = WeakKeyDictionary()  # by results, beyond the life of one dock widget
+KNOWN: WeakKeyDictionary[Image, Trusted] = (
+    WeakKeyDictionary()
+)  # by results, beyond the life of one dock widget
 
 
 def maps_of(result: Image | None) -> dict[str, Any]:
-    """The arrays of a result's maps by name, with the axes of the image; empty where none were made, or nobody knows."""
+    """The arrays of a result's maps by name, with the axes of the image; empty where none were
+    made, or nobody knows.
+    """
     found = None if result is None else KNOWN.get(result)
     return {} if found is None else {each.name: each.data for each in found.assessment.maps}
 
@@ -279,7 +323,10 @@ def is_map(layer: Layer) -> bool:
 
 def shows_choice(layers: Iterable[Layer]) -> bool:
     """Whether a layer of the choice is seen."""
-    return any(layer.visible and is_map(layer) and layer.metadata["mdeblurgan"]["map"] == "choice" for layer in layers)
+    return any(
+        layer.visible and is_map(layer) and layer.metadata["mdeblurgan"]["map"] == "choice"
+        for layer in layers
+    )
 
 
 def legend() -> str:
@@ -289,7 +336,8 @@ def legend() -> str:
 
     candidates = ((CHOICE_COLOURS[number], name) for number, name in LEGEND.items() if number)
     return "Choice: " + " ".join(
-        f'<nobr><span style="color:{colour}">\u25a0</span>\u00a0{name}</nobr>' for colour, name in candidates
+        f'<nobr><span style="color:{colour}">\u25a0</span>\u00a0{name}</nobr>'
+        for colour, name in candidates
     )
 
 
@@ -328,11 +376,15 @@ def record(trusted: Trusted) -> dict[str, Any]:
 
     found = trusted.assessment
     sigma = trusted.softness.sigma
-    return trust_record(found, trusted.settings, sigma, trusted.pixel_size, trusted.unit, trusted.date)
+    return trust_record(
+        found, trusted.settings, sigma, trusted.pixel_size, trusted.unit, trusted.date
+    )
 
 
 def as_shown(trusted: Trusted, result: Layer) -> Trusted:
-    """An assessment that says so where its result is shown softer or sharper by now than it was assessed."""
+    """An assessment that says so where its result is shown softer or sharper by now than it was
+    assessed.
+    """
     from napari_mdeblurgan.trust.record import found_for
 
     made = result.metadata["mdeblurgan"]
@@ -341,7 +393,11 @@ def as_shown(trusted: Trusted, result: Layer) -> Trusted:
     if sigma == assessed.sigma:
         return trusted
     words = found_for(assessed.sigma, sigma)
-    settings = {**trusted.settings, "Softness": f"{sigma:.2g} px ({reason})", "Assessed with": str(assessed)}
+    settings = {
+        **trusted.settings,
+        "Softness": f"{sigma:.2g} px ({reason})",
+        "Assessed with": str(assessed),
+    }
     assessment = replace(trusted.assessment, sentence=f"{words}{trusted.assessment.sentence}")
     return replace(trusted, assessment=assessment, settings=settings)
 

@@ -1,4 +1,6 @@
-"""What the dock says of how far a result can be trusted: one line, its maps, and the details folded away below it."""
+"""What the dock says of how far a result can be trusted: one line, its maps, and the details folded
+away below it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 DETAILS = "Details"
 DETAILS_TIP = (
-    "All that was found out: how well the result agrees with the image, its error, the image's blur and noise."
+    "All that was found out: how well the result agrees with the image, its error, the "
+    "image's blur and noise."
 )
 
 
@@ -54,7 +57,10 @@ class VerdictPanel:
         self._changing = False
         self._result: ref[Image] | None = None
         self.fold = Fold(
-            [controls.details], DETAILS_TIP, open_=remembered.choices.details == "open", on_fold=self._on_fold
+            [controls.details],
+            DETAILS_TIP,
+            open_=remembered.choices.details == "open",
+            on_fold=self._on_fold,
         )
         self.fold.tell(DETAILS)
         controls.maps.changed.connect(self._on_maps)
@@ -68,7 +74,9 @@ class VerdictPanel:
     # ---- what is said
 
     def show(self, active: Layer | None, source: Image | None, chosen: Image | None = None) -> None:
-        """Say what is known of the result that is selected, or else of the newest one of the chosen image, or of the last."""
+        """Say what is known of the result that is selected, or else of the newest one of the chosen
+        image, or of the last.
+        """
         controls = self._controls
         result = self._verdicts.told_of(active, source)
         self._result = None if result is None else ref(result)
@@ -77,7 +85,9 @@ class VerdictPanel:
         self.fold.widget.visible = bool(controls.details.value)
         controls.halve_again.visible = self._verdicts.advises_halving(active, source)
         self._show_maps()
-        show_line(controls.legend, trust.legend() if trust.shows_choice(self._viewer.layers) else "")
+        show_line(
+            controls.legend, trust.legend() if trust.shows_choice(self._viewer.layers) else ""
+        )
 
     def _on_fold(self) -> None:
         self._remembered.change(details="open" if self.fold.open else "folded")
@@ -86,12 +96,18 @@ class VerdictPanel:
     # ---- its maps
 
     def _maps(self) -> tuple[Image | None, dict[str, Any], dict[str, Layer]]:
-        """The result that is told of, what its maps are made from, and those that are layers already, by their names."""
+        """The result that is told of, what its maps are made from, and those that are layers
+        already, by their names.
+        """
         result = None if self._result is None else self._result()
         if result is None or result not in self._viewer.layers:
             return None, {}, {}
         trusted = trust.KNOWN.get(result)
-        return result, map_arguments(trusted) if trusted else {}, maps_there(self._viewer, result, trusted)
+        return (
+            result,
+            map_arguments(trusted) if trusted else {},
+            maps_there(self._viewer, result, trusted),
+        )
 
     def _show_maps(self) -> None:
         from napari_mdeblurgan.trust.maps import MAPS

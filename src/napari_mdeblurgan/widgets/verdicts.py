@@ -1,4 +1,6 @@
-"""How far results can be trusted: remembered with each of them, said as long as it is open, and saved as a report."""
+"""How far results can be trusted: remembered with each of them, said as long as it is open, and
+saved as a report.
+"""
 
 from __future__ import annotations
 
@@ -37,23 +39,36 @@ class Verdicts:
         """Note what was found out about `result`."""
         KNOWN[result] = trusted
         made = result.metadata.get("mdeblurgan", {})
-        result.metadata = {**result.metadata, "mdeblurgan": {**made, "trust": trust.record(trusted)}}
+        result.metadata = {
+            **result.metadata,
+            "mdeblurgan": {**made, "trust": trust.record(trusted)},
+        }
         self._last = ref(result)
 
     def told_of(self, active: Layer | None, source: Image | None) -> Image | None:
         """The result that `sentence` and `headline` tell of."""
         found = self._said(active, source)
-        return found[0] if found is not None else active if isinstance(active, Image) and is_result(active) else None
+        return (
+            found[0]
+            if found is not None
+            else active
+            if isinstance(active, Image) and is_result(active)
+            else None
+        )
 
     def of(self, active: Layer | None, source: Image | None) -> tuple[Image, trust.Trusted] | None:
-        """What is known of the result that is selected; else of the newest one of the chosen image."""
+        """What is known of the result that is selected; else of the newest one
+        of the chosen image.
+        """
         if isinstance(active, Image) and is_result(active) and not self._pairs.is_preview(active):
             return (active, KNOWN[active]) if active in KNOWN else None
         results = [] if source is None else self._pairs.results_of(source)
         return next(((each, KNOWN[each]) for each in reversed(results) if each in KNOWN), None)
 
     def sentence(self, active: Layer | None, source: Image | None) -> str:
-        """The same in words; what was said last stays where nothing else is known, as long as its result is open."""
+        """The same in words; what was said last stays where nothing else is known, as long as its
+        result is open.
+        """
         found = self._said(active, source)
         if found is not None:
             result, trusted = found
@@ -62,7 +77,9 @@ class Verdicts:
         words = _kept_sentence(active)
         return f"{active.name}: {words}" if active is not None and words else ""
 
-    def headline(self, active: Layer | None, source: Image | None, chosen: Image | None = None) -> str:
+    def headline(
+        self, active: Layer | None, source: Image | None, chosen: Image | None = None
+    ) -> str:
         """What is said first of it, with its sign, as HTML; empty where nothing is known.
 
         It names the result where that is of another image than the one that is `chosen`.
@@ -75,17 +92,27 @@ class Verdicts:
         line = headline_in(made.get("trust")) if isinstance(made, dict) else None
         if line is None or layer is None:
             return ""
-        others = chosen is not None and layer is not chosen and self._pairs.source_of(layer) not in (None, chosen)
-        return f"{html.escape(layer.name)}: {headline_html(line)}" if others else headline_html(line)
+        others = (
+            chosen is not None
+            and layer is not chosen
+            and self._pairs.source_of(layer) not in (None, chosen)
+        )
+        return (
+            f"{html.escape(layer.name)}: {headline_html(line)}" if others else headline_html(line)
+        )
 
     def advises_halving(self, active: Layer | None, source: Image | None) -> bool:
-        """Whether what is said is of a result of the chosen image, which is better halved before it is restored."""
+        """Whether what is said is of a result of the chosen image, which is better halved before it
+        is restored.
+        """
         found = self._said(active, source)
         if found is None or source is None or self._pairs.source_of(found[0]) is not source:
             return False
         return found[1].better_halved
 
-    def _said(self, active: Layer | None, source: Image | None) -> tuple[Image, trust.Trusted] | None:
+    def _said(
+        self, active: Layer | None, source: Image | None
+    ) -> tuple[Image, trust.Trusted] | None:
         """Of which result something is said, and what."""
         found = self.of(active, source)
         if found is None and not (active is not None and is_result(active)):

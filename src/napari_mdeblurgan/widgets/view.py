@@ -1,6 +1,7 @@
 """Which part of an image the canvas shows now.
 
-`order` names a layer's axes in the order of the image, y and x last; by default as the labels tell, see `axes`.
+`order` names a layer's axes in the order of the image, y and x last; by default as the labels tell,
+see `axes`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def image_shape(layer: Image, order: Order = None) -> tuple[int, ...]:
 
 
 def current_slice(layer: Image, viewer: Viewer, order: Order = None) -> tuple[int, ...]:
-    """Index of the plane that the viewer shows, one value per axis before y and x; empty for a 2-D image."""
+    """Index of the plane that the viewer shows, one value per axis before y and x; empty for a 2-D
+    image.
+    """
     order = order or order_of(layer.axis_labels)
     position = np.asarray(layer.world_to_data(viewer.dims.point))[list(order[:-2])]
     last = np.array(image_shape(layer, order)[:-2]) - 1
@@ -42,7 +45,8 @@ def current_slice(layer: Image, viewer: Viewer, order: Order = None) -> tuple[in
 
 
 def check_plane_shown(layer: Image, viewer: Viewer, wish: str, order: Order = None) -> None:
-    """Make sure that the canvas shows a plane of y and x, which `wish`, the subject of the sentence, needs.
+    """Make sure that the canvas shows a plane of y and x, which `wish`, the subject of the
+    sentence, needs.
 
     Raises
     ------
@@ -50,16 +54,22 @@ def check_plane_shown(layer: Image, viewer: Viewer, wish: str, order: Order = No
         If the viewer is in 3-D or shows other axes than y and x.
     """
     if viewer.dims.ndisplay != 2:
-        raise ImageError(f"{wish} needs the 2-D view: switch 3-D off with the button below the layer list.")
+        raise ImageError(
+            f"{wish} needs the 2-D view: switch 3-D off with the button below the layer list."
+        )
     displayed = sorted(axis - (viewer.dims.ndim - layer.ndim) for axis in viewer.dims.displayed)
     if displayed != sorted((order or order_of(layer.axis_labels))[-2:]):
         raise ImageError(
-            f"{wish} needs y and x on the canvas: roll or transpose the axes back, or choose other planes."
+            f"{wish} needs y and x on the canvas: roll or transpose the axes back, or choose "
+            "other planes."
         )
 
 
-def visible_region(layer: Image, viewer: Viewer, limit: int, order: Order = None) -> tuple[Region, bool]:
-    """Pixels of `layer` within the canvas, no more than `limit` of them, around the middle of the view.
+def visible_region(
+    layer: Image, viewer: Viewer, limit: int, order: Order = None
+) -> tuple[Region, bool]:
+    """Pixels of `layer` within the canvas, no more than `limit` of them, around the middle of the
+    view.
 
     Returns
     -------
@@ -77,7 +87,9 @@ def visible_region(layer: Image, viewer: Viewer, limit: int, order: Order = None
     low, high = layer.corner_pixels[:, plane]
     thin = np.ceil(np.array(image_shape(layer, order)[-2:]) / step) <= 1
     if np.any((high <= low) & ~thin):
-        raise ImageError(f"Nothing of {layer.name!r} is on the canvas: press the home button to see it.")
+        raise ImageError(
+            f"Nothing of {layer.name!r} is on the canvas: press the home button to see it."
+        )
     start = np.floor(low * step).astype(int)
     stop = np.minimum(np.ceil((high + 1) * step).astype(int), image_shape(layer, order)[-2:])
     region = _middle(start, stop, limit)
@@ -85,7 +97,9 @@ def visible_region(layer: Image, viewer: Viewer, limit: int, order: Order = None
 
 
 def _middle(start: np.ndarray, stop: np.ndarray, limit: int) -> Region:
-    """Shrink a region about its middle to at most `limit` pixels; a side that is short already stays."""
+    """Shrink a region about its middle to at most `limit` pixels; a side that is short already
+    stays.
+    """
     size = stop - start
     side = int(np.sqrt(limit))
     short = int(size.min())

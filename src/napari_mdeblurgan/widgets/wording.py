@@ -19,7 +19,9 @@ UNBROKEN = "\N{NO-BREAK SPACE}"
 CUT_PREVIEW = "It shows the middle of the view; zoom in to preview all of it."
 STILL_THERE = "What is done is kept on disk: press Resume to go on."
 KEPT = "Cancelled; what is done is kept on disk: press Resume to go on."
-NOT_ASSESSED = "Cancelled; the result is whole. Press Resume to go on finding out how far it can be trusted."
+NOT_ASSESSED = (
+    "Cancelled; the result is whole. Press Resume to go on finding out how far it can be trusted."
+)
 WHOLE = "The result itself is whole."
 RUN, RESUME = "Deblur + SR", "Resume"
 TIME_UNKNOWN = "Time: known after the first run."
@@ -30,19 +32,32 @@ OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
 def begun(fraction: float, model: str) -> str:
-    """That an earlier session has left a result of the image, so much of it done; `model` is another one than is chosen."""
+    """That an earlier session has left a result of the image, so much of it done; `model` is
+    another one than is chosen.
+    """
     if model:
-        return f"An interrupted result with the model {model!r} is {percent(fraction)} done: choose that model to resume it."
-    return f"An interrupted result of this image is {percent(fraction)} done: press Resume to go on."
+        return (
+            f"An interrupted result with the model {model!r} is {percent(fraction)} done: "
+            "choose that model to resume it."
+        )
+    return (
+        f"An interrupted result of this image is {percent(fraction)} done: press Resume to go on."
+    )
 
 
 def nothing_to_restore(active: Layer | None, layers: Sequence[Layer]) -> str:
     """What to do when no image is chosen."""
     if active is not None:
         kind = type(active).__name__
-        return f"{active.name!r} is a {kind} layer, which holds no picture to sharpen: open an image, or try {OPEN_SAMPLE}."
+        return (
+            f"{active.name!r} is a {kind} layer, which holds no picture to sharpen: open an "
+            f"image, or try {OPEN_SAMPLE}."
+        )
     if any(type(each).__name__ == "Image" for each in layers):
-        return "All images here are results of restorations: open another image, or choose one of them in Image."
+        return (
+            "All images here are results of restorations: open another image, or choose one of "
+            "them in Image."
+        )
     if len(layers):
         return f"There is no image among the layers: open one, or try {OPEN_SAMPLE}."
     return f"Open an image first, or try {OPEN_SAMPLE}."
@@ -93,13 +108,19 @@ def amount(size: float) -> str:
     """A size on disk, given in bytes."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
-            return f"{size:.0f}{UNBROKEN}{unit}" if size >= 10 or unit == "B" else f"{size:.1f}{UNBROKEN}{unit}"
+            return (
+                f"{size:.0f}{UNBROKEN}{unit}"
+                if size >= 10 or unit == "B"
+                else f"{size:.1f}{UNBROKEN}{unit}"
+            )
         size /= 1000
     return f"{size:.1f}{UNBROKEN}TB"
 
 
 def run(images: int, resume: bool, shapes: str = "") -> str:
-    """What the button says that starts the work; `shapes` is how many of them are restored, if not the whole."""
+    """What the button says that starts the work; `shapes` is how many of them are restored, if not
+    the whole.
+    """
     words = RESUME if resume else RUN
     counts = ", ".join(filter(None, [f"{images} layers" * (images > 1), shapes]))
     return f"{words} ({counts})" if counts else words
@@ -112,7 +133,10 @@ def restoring(number: int, of: int, what: str = "image") -> str:
 
 def restored_again(name: str, source: str) -> str:
     """A warning, where a result has been chosen to be restored."""
-    words = f"{name!r} is a result already: restored once more, it will show detail that was never in the image."
+    words = (
+        f"{name!r} is a result already: restored once more, it will show detail that was "
+        "never in the image."
+    )
     return f"{words} Choose {source!r} for its source." if source else words
 
 
@@ -125,7 +149,9 @@ def made(name: str, seconds: float, device: str, path: Path | None) -> str:
 
 
 def unfinished_name(name: str, fraction: float) -> str:
-    """What the layer of a result is called that is not whole, of which so much is done, from 0 to 1."""
+    """What the layer of a result is called that is not whole, of which so much is done, from 0 to
+    1.
+    """
     return f"{finished_name(name)} – unfinished, {percent(fraction)}"
 
 
@@ -163,12 +189,17 @@ def waiting(done: int, missed: int, growing: int, trouble: str) -> str:
     """What has become of a folder that is watched, while there is nothing to do."""
     if trouble:
         return trouble
-    coming = f"; {growing} file{'s are' if growing != 1 else ' is'} still being written" if growing else ""
+    coming = (
+        f"; {growing} file{'s are' if growing != 1 else ' is'} still being written"
+        if growing
+        else ""
+    )
     return f"Watching: {done} image{'s' * (done != 1)} done{failed(missed)}{coming}."
 
 
 def reason_first(reason: str, name: str, folder: Path) -> str:
-    """Why an image failed, with what it is called at the end, and results by their names within the output folder.
+    """Why an image failed, with what it is called at the end, and results by their names within the
+    output folder.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Focus series and pairs whose blur and magnification are known: registered, and judged where they should be."""
+"""Focus series and pairs whose blur and magnification are known: registered, and judged where they
+should be.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,15 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from napari_mdeblurgan.evaluation.real.cases import BORDER, Case, LeftOut, binned, cases, count, read_plane
+from napari_mdeblurgan.evaluation.real.cases import (
+    BORDER,
+    Case,
+    LeftOut,
+    binned,
+    cases,
+    count,
+    read_plane,
+)
 from napari_mdeblurgan.evaluation.real.sets import find_sets
 from napari_mdeblurgan.focus import registering
 from napari_mdeblurgan.focus.registering import onto, resampled, series
@@ -27,13 +37,19 @@ def specimen(edge: int = 200) -> np.ndarray:
     return np.clip(128 + image, 0, 255)
 
 
-def magnified(image: np.ndarray, magnification: float, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An image seen larger about its middle and moved, and the transform from its pixels to those of the original."""
+def magnified(
+    image: np.ndarray, magnification: float, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """An image seen larger about its middle and moved, and the transform from its pixels to those
+    of the original.
+    """
     middle = (np.array(image.shape) - 1) / 2
     transform = np.eye(3)
     transform[:2, :2] /= magnification
     transform[:2, 2] = middle - transform[:2, :2] @ (middle + shift)
-    return ndimage.affine_transform(image, transform[:2, :2], transform[:2, 2], order=3, mode="mirror"), transform
+    return ndimage.affine_transform(
+        image, transform[:2, :2], transform[:2, 2], order=3, mode="mirror"
+    ), transform
 
 
 def save(path: Path, image: np.ndarray) -> None:
@@ -82,14 +98,17 @@ def test_large_planes_are_laid_on_each_other_at_half_their_size_without_a_shift(
     assert np.abs(place @ [100, 100, 1] - [94, 104, 1]).max() < 0.1
 
 
-def test_a_series_with_a_plane_in_focus_is_judged_against_that_plane_resampled_on_the_others(tmp_path: Path) -> None:
+def test_a_series_with_a_plane_in_focus_is_judged_against_that_plane_resampled_on_the_others(
+    tmp_path: Path,
+) -> None:
     sharp = specimen()
     moved, transform = magnified(sharp, MAGNIFICATION, SHIFT)
     save(tmp_path / "0.png", sharp)
     save(tmp_path / "3.png", ndimage.gaussian_filter(moved, 2.0))
     save(tmp_path / "-1.png", ndimage.gaussian_filter(sharp, 0.5))
     (tmp_path / "real.toml").write_text(
-        '[[set]]\nname = "cells"\nkind = "focus-series"\nimages = ["*.png"]\nin_focus = 0\nunit = "steps"\n'
+        '[[set]]\nname = "cells"\nkind = "focus-series"\nimages = ["*.png"]\nin_focus = 0\nunit = '
+        '"steps"\n'
     )
     near, far = only(tmp_path)
     assert isinstance(near, Case)
@@ -106,7 +125,7 @@ def test_a_series_with_a_plane_in_focus_is_judged_against_that_plane_resampled_o
     )  # less what is near to the plane's own edge
 
 
-def test_without_one_in_focus_the_truth_is_the_sharpest_plane_and_judged_where_that_is_clearly_sharper(
+def test_without_one_in_focus_the_truth_is_the_sharpest_plane_where_that_is_clearly_sharper(
     tmp_path: Path,
 ) -> None:
     sharp = specimen()
@@ -136,14 +155,20 @@ def test_a_folder_of_planes_is_one_series_counted_from_its_sharpest(tmp_path: Pa
     first, *others = only(tmp_path)
     assert isinstance(first, LeftOut)
     assert first.name == "plane_04.png"
-    assert [case.name for case in others if isinstance(case, Case)] == ["plane_05.png", "plane_06.png"]
+    assert [case.name for case in others if isinstance(case, Case)] == [
+        "plane_05.png",
+        "plane_06.png",
+    ]
 
 
 def test_a_plane_that_shows_another_place_is_left_out_by_name(tmp_path: Path) -> None:
     sharp = specimen(120)
     for number, sigma in ((1, 0.0), (2, 2.0)):
         save(tmp_path / f"{number}.png", ndimage.gaussian_filter(sharp, sigma))
-    save(tmp_path / "3.png", ndimage.gaussian_filter(np.random.default_rng(9).uniform(0, 255, (120, 120)), 2) * 3 % 255)
+    save(
+        tmp_path / "3.png",
+        ndimage.gaussian_filter(np.random.default_rng(9).uniform(0, 255, (120, 120)), 2) * 3 % 255,
+    )
     found = only(tmp_path)
     assert isinstance(found[1], Case)
     assert isinstance(found[2], LeftOut)
@@ -155,7 +180,8 @@ def test_equal_pixels_of_a_pair_keep_the_image_as_it_is(tmp_path: Path) -> None:
     save(tmp_path / "wide.png", ndimage.gaussian_filter(sharp, 1.5))
     save(tmp_path / "sim.png", sharp)
     (tmp_path / "real.toml").write_text(
-        '[[set]]\nname = "sim"\nkind = "pairs"\nimages = ["wide.png"]\ntruth = "sim.png"\nregistered = true\n'
+        '[[set]]\nname = "sim"\nkind = "pairs"\nimages = ["wide.png"]\ntruth = '
+        '"sim.png"\nregistered = true\n'
     )
     (case,) = only(tmp_path)
     assert isinstance(case, Case)
@@ -165,9 +191,15 @@ def test_equal_pixels_of_a_pair_keep_the_image_as_it_is(tmp_path: Path) -> None:
 
 def test_the_ratio_of_a_pair_is_that_of_the_pixel_sizes(tmp_path: Path) -> None:
     sharp = specimen()
-    for name, image, size in (("low", binned(sharp.astype(np.float32)), 1.0), ("high", sharp.astype(np.float32), 0.5)):
+    for name, image, size in (
+        ("low", binned(sharp.astype(np.float32)), 1.0),
+        ("high", sharp.astype(np.float32), 0.5),
+    ):
         write_image(tmp_path / f"{name}.tif", Micrograph(image, "YX", {"Y": size, "X": size}, "µm"))
-    description = '[[set]]\nname = "two"\nkind = "pairs"\nimages = ["low.tif"]\ntruth = "high.tif"\nregistered = true\n'
+    description = (
+        '[[set]]\nname = "two"\nkind = "pairs"\nimages = ["low.tif"]\ntruth = '
+        '"high.tif"\nregistered = true\n'
+    )
     (tmp_path / "real.toml").write_text(description)
     (case,) = only(tmp_path)
     assert isinstance(case, Case)
@@ -184,7 +216,8 @@ def test_a_pair_of_two_objectives_has_its_truth_on_twice_the_pixels(tmp_path: Pa
     save(tmp_path / "low.png", low)
     save(tmp_path / "high.png", sharp[60:340, 70:350])
     (tmp_path / "real.toml").write_text(
-        '[[set]]\nname = "two"\nkind = "pairs"\nimages = ["low.png"]\ntruth = "high.png"\nratio = 2\n'
+        '[[set]]\nname = "two"\nkind = "pairs"\nimages = ["low.png"]\ntruth = "high.png"\nratio = '
+        "2\n"
     )
     (case,) = only(tmp_path)
     assert isinstance(case, Case)

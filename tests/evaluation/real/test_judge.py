@@ -15,12 +15,19 @@ from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.real.cases import Case
 from napari_mdeblurgan.evaluation.real.contenders import Contender, baselines, on_grid
 from napari_mdeblurgan.evaluation.real.gains import gains, mean_gain
-from napari_mdeblurgan.evaluation.real.scoring import RealScore, best_setting, case_digest, closeness_of
+from napari_mdeblurgan.evaluation.real.scoring import (
+    RealScore,
+    best_setting,
+    case_digest,
+    closeness_of,
+)
 
 
 def truth(edge: int = 128) -> np.ndarray:
     random = np.random.default_rng(2)
-    return np.clip(128 + 400 * ndimage.gaussian_filter(random.normal(size=(edge, edge)), 2), 0, 255).astype(np.float32)
+    return np.clip(
+        128 + 400 * ndimage.gaussian_filter(random.normal(size=(edge, edge)), 2), 0, 255
+    ).astype(np.float32)
 
 
 def case(blur: float = 1.2) -> Case:
@@ -34,7 +41,8 @@ def case(blur: float = 1.2) -> Case:
 def test_the_best_of_a_grid_is_the_setting_that_comes_closest_to_the_truth() -> None:
     known = case()
     runs = {
-        f"{gain}": (lambda image, gain=gain: gain * known.truth + image.mean() * 0 + noise(gain)) for gain in (1, 2, 3)
+        f"{gain}": (lambda image, gain=gain: gain * known.truth + image.mean() * 0 + noise(gain))
+        for gain in (1, 2, 3)
     }
     setting, close = best_setting(known, Contender("any", "any", None, runs))
     assert setting == "1"
@@ -58,12 +66,17 @@ def test_colours_are_sharpened_each_on_its_own() -> None:
     for contender in baselines():
         for run in contender.runs.values():
             assert np.allclose(run(colours)[..., 0], run(grey.image), atol=1.5)
-            assert np.abs(run(colours)[..., 0] - run(grey.image)).mean() < 0.5 or "Lucy" in contender.name
+            assert (
+                np.abs(run(colours)[..., 0] - run(grey.image)).mean() < 0.5
+                or "Lucy" in contender.name
+            )
 
 
 def test_results_of_any_density_are_brought_to_the_pixels_of_the_truth() -> None:
     image = np.arange(64.0).reshape(8, 8)
-    assert (on_grid(bicubic(image.astype(np.float32)), (16, 16)) == bicubic(image.astype(np.float32))).all()
+    assert (
+        on_grid(bicubic(image.astype(np.float32)), (16, 16)) == bicubic(image.astype(np.float32))
+    ).all()
     assert np.allclose(on_grid(np.kron(image, np.ones((2, 2))), (8, 8)), image)
     assert (on_grid(image, (16, 16)) == bicubic(image.astype(np.float32))).all()
     assert on_grid(np.zeros((16, 16, 3)), (8, 8, 3)).shape == (8, 8, 3)
@@ -77,12 +90,19 @@ def test_the_digest_of_a_case_changes_with_what_is_judged() -> None:
 
 
 def score(method: str, psnr: float, frc: float | None, image: str = "a") -> RealScore:
-    return RealScore("set", image, 1.0, "", 1.0, method, "", psnr, 0.5, 0.1, frc, frc, image, method)
+    return RealScore(
+        "set", image, 1.0, "", 1.0, method, "", psnr, 0.5, 0.1, frc, frc, image, method
+    )
 
 
 def test_gains_are_over_bicubic_of_the_same_image_and_left_out_where_nothing_was_measured() -> None:
     found = gains(
-        [score("bicubic", 30, 0.5), score("m", 31, 0.75), score("bicubic", 20, 0.5, "b"), score("m", 19.5, None, "b")]
+        [
+            score("bicubic", 30, 0.5),
+            score("m", 31, 0.75),
+            score("bicubic", 20, 0.5, "b"),
+            score("m", 19.5, None, "b"),
+        ]
     )
     assert [gain.psnr_db for gain in found] == [1, -0.5]
     assert mean_gain(found, "psnr_db") == 0.25
@@ -103,7 +123,9 @@ def test_the_command_judges_a_folder_of_planes_and_measures_only_what_is_new(
     series: Path, tmp_path: Path, tiny_defaults: None, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     model, output = "tiny-1-x2", tmp_path / "report"
-    code, out, err = run("evaluate", series, "--real", "--models", model, "--output", output, "--halve", "--advised")
+    code, out, err = run(
+        "evaluate", series, "--real", "--models", model, "--output", output, "--halve", "--advised"
+    )
     assert (code, err) == (0, "")
     assert "series (2 images), gains over bicubic enlargement:" in out
     assert "halved first" in out
@@ -111,7 +133,9 @@ def test_the_command_judges_a_folder_of_planes_and_measures_only_what_is_new(
     with (output / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["image"] for row in rows} == {"1.png", "2.png"}
-    assert len(rows) == 2 * 6  # bicubic, unsharp, Richardson-Lucy, the model, halved first, as advised
+    assert (
+        len(rows) == 2 * 6
+    )  # bicubic, unsharp, Richardson-Lucy, the model, halved first, as advised
     assert all(float(row["psnr_db"]) > 0 and 0 < float(row["judged"]) < 1 for row in rows)
     page = (output / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 2  # the median and the worst of two images

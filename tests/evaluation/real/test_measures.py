@@ -26,7 +26,9 @@ def random() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-def test_linear_fit_finds_gain_and_offset_of_each_colour_where_it_is_judged(random: np.random.Generator) -> None:
+def test_linear_fit_finds_gain_and_offset_of_each_colour_where_it_is_judged(
+    random: np.random.Generator,
+) -> None:
     truth = random.uniform(0, 255, (40, 40, 3))
     judged = np.zeros((40, 40), bool)
     judged[5:30, 8:33] = True
@@ -39,7 +41,9 @@ def test_linear_fit_finds_gain_and_offset_of_each_colour_where_it_is_judged(rand
 
 def test_linear_fit_of_one_value_is_the_mean_of_the_truth(random: np.random.Generator) -> None:
     truth = random.uniform(0, 1, (20, 20))
-    assert np.allclose(linearly_fitted(np.full((20, 20), 7), truth, np.ones((20, 20), bool)), truth.mean())
+    assert np.allclose(
+        linearly_fitted(np.full((20, 20), 7), truth, np.ones((20, 20), bool)), truth.mean()
+    )
 
 
 def test_psnr_counts_only_what_is_judged() -> None:
@@ -57,7 +61,9 @@ def test_ssim_of_shifted_constants_is_the_luminance_term() -> None:
     assert ssim_where(one, other, np.ones((40, 40), bool), 1.0) == pytest.approx(expected, abs=1e-9)
 
 
-def test_gmsd_is_nothing_for_the_same_image_and_for_another_offset(random: np.random.Generator) -> None:
+def test_gmsd_is_nothing_for_the_same_image_and_for_another_offset(
+    random: np.random.Generator,
+) -> None:
     image = random.uniform(0, 200, (64, 64))
     everywhere = np.ones((64, 64), bool)
     assert gmsd_where(image, image, everywhere, 255) == pytest.approx(0, abs=1e-12)
@@ -72,7 +78,9 @@ def test_gmsd_of_a_lost_ramp_beside_a_kept_one_is_half_of_the_loss() -> None:
     judged = np.ones((64, 64), bool)
     judged[[0, 1, 30, 31, 32, 33, 62, 63]] = False  # where the two meet, and at the edge
     judged[:, [0, 1, 62, 63]] = False
-    gradient = 2 * (2 * slope)  # Prewitt's of the image reduced 2 × 2: the difference over two of its pixels
+    gradient = 2 * (
+        2 * slope
+    )  # Prewitt's of the image reduced 2 × 2: the difference over two of its pixels
     constant = 170 / 255**2
     lost = 1 - constant / (gradient**2 + constant)
     assert gmsd_where(result, ramp, judged, 1.0) == pytest.approx(lost / 2, rel=1e-6)
@@ -90,7 +98,9 @@ def test_ring_correlation_of_two_noisy_exposures_is_the_share_of_signal(
     assert rings[4:].mean() == pytest.approx(share, abs=0.03)
 
 
-def test_ring_correlation_does_not_mind_blur_but_noise_that_covers_it(random: np.random.Generator) -> None:
+def test_ring_correlation_does_not_mind_blur_but_noise_that_covers_it(
+    random: np.random.Generator,
+) -> None:
     truth = random.normal(size=(256, 256))
     soft = gaussian_filter(truth, 1.0, mode="wrap")
     rings = ring_correlation(soft, truth, EVERYWHERE)

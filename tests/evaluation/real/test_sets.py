@@ -54,7 +54,10 @@ def test_a_known_folder_is_found_by_its_name_and_files(tmp_path: Path) -> None:
 def test_sets_are_chosen_by_a_part_of_their_name(tmp_path: Path) -> None:
     for name in ("a1", "a2", "b1", "b2"):
         image(tmp_path / f"{name}.png")
-    sets = (f'[[set]]\nname = "{n} planes"\nkind = "focus-series"\nimages = ["{n}*.png"]\n' for n in "ab")
+    sets = (
+        f'[[set]]\nname = "{n} planes"\nkind = "focus-series"\nimages = ["{n}*.png"]\n'
+        for n in "ab"
+    )
     (tmp_path / "real.toml").write_text("".join(sets))
     assert [real.name for real in find_sets(tmp_path)[0]] == ["a planes", "b planes"]
     assert [real.name for real in find_sets(tmp_path, ["B pl"])[0]] == ["b planes"]
@@ -68,14 +71,25 @@ def test_sets_are_chosen_by_a_part_of_their_name(tmp_path: Path) -> None:
         ("[[set", "no valid TOML"),
         ("name = 1", "begin each with the line"),
         ('[[set]]\nname = "a"\nkind = "stack"\nimages = ["*"]', "kind"),
-        ('[[set]]\nname = "a"\nkind = "pairs"\nimages = ["*.png"]\nfocus = 1', "no field called 'focus'"),
+        (
+            '[[set]]\nname = "a"\nkind = "pairs"\nimages = ["*.png"]\nfocus = 1',
+            "no field called 'focus'",
+        ),
         ('[[set]]\nname = "a"\nkind = "pairs"\nimages = ["*.png"]', "truth"),
-        ('[[set]]\nname = "a"\nkind = "pairs"\nimages = ["b*.png"]\ntruth = "a.png"', "is called b"),
+        (
+            '[[set]]\nname = "a"\nkind = "pairs"\nimages = ["b*.png"]\ntruth = "a.png"',
+            "is called b",
+        ),
         ('[[set]]\nname = "a"\nkind = "focus-series"\nimages = ["a.png"]', "only one plane"),
-        ('[[set]]\nname = "a"\nkind = "focus-series"\nimages = ["*.png"]\nin_focus = 7', "no plane has the number 7"),
+        (
+            '[[set]]\nname = "a"\nkind = "focus-series"\nimages = ["*.png"]\nin_focus = 7',
+            "no plane has the number 7",
+        ),
     ],
 )
-def test_a_description_that_cannot_be_used_is_refused_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+def test_a_description_that_cannot_be_used_is_refused_in_one_sentence(
+    tmp_path: Path, text: str, words: str
+) -> None:
     image(tmp_path / "a.png")
     image(tmp_path / "c1.png")
     (tmp_path / "real.toml").write_text(text)

@@ -1,4 +1,6 @@
-"""A shown window with sources and results of even brightness, so that a pixel of the canvas tells which of them it shows."""
+"""A shown window with sources and results of even brightness, so that a pixel of the canvas tells
+which of them it shows.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,16 @@ LEFT = Qt.MouseButton.LeftButton
 
 @pytest.fixture
 def pair(viewer: Viewer) -> Callable[..., tuple[Image, Image]]:
-    """``pair(name, **look)``: a source, and right above it what tells of itself to be its result."""
+    """``pair(name, **look)``: a source, and right above it what tells of itself
+    to be its result.
+    """
 
     def add(name: str, **look: Any) -> tuple[Image, Image]:
         look = {"contrast_limits": (0, 255), **look}
         made = {"source": name, "preview": False, "scale": 2, "model": "tiny-grey"}
-        source = viewer.add_image(np.full((40, 60), BEFORE, np.uint8), name=name, scale=(2, 2), **look)
+        source = viewer.add_image(
+            np.full((40, 60), BEFORE, np.uint8), name=name, scale=(2, 2), **look
+        )
         pixels = np.full((80, 120), AFTER, np.uint8)
         place = {"scale": (1, 1), "translate": (-0.5, -0.5)}
         return source, viewer.add_image(
@@ -40,7 +46,9 @@ def pair(viewer: Viewer) -> Callable[..., tuple[Image, Image]]:
 
 @pytest.fixture
 def docked(viewer: Viewer) -> Generator[Callable[[], DeblurWidget], None, None]:
-    """``docked()``: show the window, and the widget in it, which takes up the results that there are."""
+    """``docked()``: show the window, and the widget in it, which takes up the results that there
+    are.
+    """
     made: list[DeblurWidget] = []
 
     def dock() -> DeblurWidget:

@@ -1,4 +1,6 @@
-"""Curtain and side by side, by clicks, keys and drags in a real window: what is seen, and that nothing of it stays."""
+"""Curtain and side by side, by clicks, keys and drags in a real window: what is seen, and that
+nothing of it stays.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def state(viewer: Viewer) -> dict[str, Any]:
     """All that a comparison may touch."""
     grid, camera = viewer.canvas.grid, viewer.scene.camera
     return {
-        "layers": [(each.name, each.visible, each.opacity, str(each.blending)) for each in viewer.layers],
+        "layers": [
+            (each.name, each.visible, each.opacity, str(each.blending)) for each in viewer.layers
+        ],
         "grid": (grid.enabled, grid.stride, grid.shape, grid.spacing),
         "camera": (tuple(camera.center), camera.zoom),
     }
@@ -40,14 +44,18 @@ def left_on(viewer: Viewer) -> list[QWidget]:
     """What is left of a comparison on the canvas."""
     canvas = viewer.window._qt_viewer.canvas.native
     return [
-        each for each in canvas.findChildren(QWidget) if isinstance(each, CurtainLine | QLabel) and each.isVisible()
+        each
+        for each in canvas.findChildren(QWidget)
+        if isinstance(each, CurtainLine | QLabel) and each.isVisible()
     ]
 
 
 def clips(viewer: Viewer) -> int:
     """How many filters of ours are attached to nodes of napari's."""
     nodes = viewer.window._qt_viewer.canvas.layer_to_visual.values()
-    return sum(type(each).__name__ == "ColumnClip" for node in nodes for each in node.node._vshare.filters)
+    return sum(
+        type(each).__name__ == "ColumnClip" for node in nodes for each in node.node._vshare.filters
+    )
 
 
 @pytest.fixture
@@ -79,7 +87,9 @@ def test_a_curtain_cannot_be_dragged_off_the_canvas(viewer: Viewer, curtain: Cur
     assert row(viewer)[len(row(viewer)) // 2, 0] == BEFORE
 
 
-def test_the_image_is_moved_beside_the_curtain_and_the_curtain_stays(viewer: Viewer, curtain: CurtainLine) -> None:
+def test_the_image_is_moved_beside_the_curtain_and_the_curtain_stays(
+    viewer: Viewer, curtain: CurtainLine
+) -> None:
     canvas, center = viewer.window._qt_viewer.canvas.native, viewer.scene.camera.center
     place = curtain.place
     drag(canvas, QPoint(canvas.width() // 4, canvas.height() // 2), 30)
@@ -143,7 +153,10 @@ def test_side_by_side_shows_all_before_left_and_all_after_right_at_the_same_plac
     assert not labels.visible
     seen = row(viewer)[:, 0]
     quarter = len(seen) // 4
-    assert seen[[quarter, 3 * quarter]].tolist() == [min(channels * BEFORE, 255), min(channels * AFTER, 255)]
+    assert seen[[quarter, 3 * quarter]].tolist() == [
+        min(channels * BEFORE, 255),
+        min(channels * AFTER, 255),
+    ]
     choose(widget, "Blink")
     assert state(viewer) == before
 
@@ -182,9 +195,13 @@ def test_all_is_as_it_was_when_a_comparison_ends(
     elif end == "choice":
         choose(widget, "Blink")
     elif end == "key":
-        QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_B, Qt.KeyboardModifier.AltModifier)
+        QTest.keyClick(
+            viewer.window._qt_viewer.canvas.native, Qt.Key.Key_B, Qt.KeyboardModifier.AltModifier
+        )
         assert not viewer.layers[1].visible
-        QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_B, Qt.KeyboardModifier.AltModifier)
+        QTest.keyClick(
+            viewer.window._qt_viewer.canvas.native, Qt.Key.Key_B, Qt.KeyboardModifier.AltModifier
+        )
     else:
         viewer.window.remove_dock_widget(widget.native)
     assert state(viewer) == before
@@ -209,7 +226,9 @@ def test_a_comparison_ends_where_one_of_its_layers_is_deleted(
     assert left_on(viewer) == []
     assert clips(viewer) == 0
     assert (left.visible, points.visible) == (True, True)
-    assert {name: state(viewer)[name] for name in ("grid", "camera")} == {n: before[n] for n in ("grid", "camera")}
+    assert {name: state(viewer)[name] for name in ("grid", "camera")} == {
+        n: before[n] for n in ("grid", "camera")
+    }
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -234,16 +253,22 @@ def test_a_curtain_in_a_grid_puts_the_grid_back(viewer: Viewer, pair: Pair, dock
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_who_turns_the_grid_on_or_off_ends_a_comparison(viewer: Viewer, pair: Pair, docked: Docked, way: str) -> None:
+def test_who_turns_the_grid_on_or_off_ends_a_comparison(
+    viewer: Viewer, pair: Pair, docked: Docked, way: str
+) -> None:
     pair("nuclei")
     widget = docked()
     choose(widget, way)
-    QTest.mouseClick(viewer.window._qt_viewer.viewerButtons.gridViewButton, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(
+        viewer.window._qt_viewer.viewerButtons.gridViewButton, Qt.MouseButton.LeftButton
+    )
     assert widget.comparison.shown is None
     assert left_on(viewer) == []
 
 
-def test_side_by_side_ends_when_another_layer_is_to_be_seen(viewer: Viewer, pair: Pair, docked: Docked) -> None:
+def test_side_by_side_ends_when_another_layer_is_to_be_seen(
+    viewer: Viewer, pair: Pair, docked: Docked
+) -> None:
     pair("nuclei")
     widget = docked()
     choose(widget, "Side by side")
@@ -266,7 +291,9 @@ def test_layers_in_an_order_that_cannot_be_shown_side_by_side_are_refused_in_a_s
     assert state(viewer) == before
 
 
-def test_the_result_that_is_selected_is_the_one_that_is_compared(viewer: Viewer, pair: Pair, docked: Docked) -> None:
+def test_the_result_that_is_selected_is_the_one_that_is_compared(
+    viewer: Viewer, pair: Pair, docked: Docked
+) -> None:
     source, older = pair("nuclei")
     metadata = older.metadata
     newer = viewer.add_image(
@@ -286,7 +313,9 @@ def test_the_result_that_is_selected_is_the_one_that_is_compared(viewer: Viewer,
 def test_maps_are_hidden_meanwhile(viewer: Viewer, pair: Pair, docked: Docked, way: str) -> None:
     pair("nuclei")
     made = {"map": "error", "source": "nuclei"}
-    shown = viewer.add_image(np.full((80, 120), 255, np.uint8), name="a map", metadata={"mdeblurgan": made})
+    shown = viewer.add_image(
+        np.full((80, 120), 255, np.uint8), name="a map", metadata={"mdeblurgan": made}
+    )
     widget = docked()
     choose(widget, way)
     assert not shown.visible

@@ -32,7 +32,9 @@ def tuner(viewer: Viewer) -> FineTuneWidget:
     return widget
 
 
-def test_maps_of_trust_are_not_offered_as_images_of_a_pair(viewer: Viewer, tuner: FineTuneWidget) -> None:
+def test_maps_of_trust_are_not_offered_as_images_of_a_pair(
+    viewer: Viewer, tuner: FineTuneWidget
+) -> None:
     image = np.zeros((8, 8), np.uint8)
     viewer.add_image(image, name="x5")
     viewer.add_image(image, name="x10")
@@ -41,14 +43,19 @@ def test_maps_of_trust_are_not_offered_as_images_of_a_pair(viewer: Viewer, tuner
         assert [box.itemText(row) for row in range(box.count())] == ["x5", "x10"]
 
 
-def test_what_is_written_beside_the_curves_can_be_read_in_either_theme(viewer: Viewer, tuner: FineTuneWidget) -> None:
+def test_what_is_written_beside_the_curves_can_be_read_in_either_theme(
+    viewer: Viewer, tuner: FineTuneWidget
+) -> None:
     lightness = {}
     for theme in ("light", "dark", "light"):
         viewer.theme = theme
         curves = tuner.training.curves
         colours = [plot.getAxis("left").textPen().color() for plot in (curves._loss, curves._psnr)]
         for legend in (curves._loss_legend, curves._psnr_legend):
-            colours += [QColor(re.search(r"color: ?(#\w+)", label.item.toHtml())[1]) for _, label in legend.items]
+            colours += [
+                QColor(re.search(r"color: ?(#\w+)", label.item.toHtml())[1])
+                for _, label in legend.items
+            ]
         assert len(colours) == 7
         lightness[theme] = [colour.lightness() for colour in colours]
     assert max(lightness["light"]) < 90
@@ -85,25 +92,33 @@ def test_results_are_not_offered_as_truth_whether_made_now_or_opened_from_a_file
     write_image(tmp_path / "opened.tif", Micrograph(image, "YX", restored=True))
     write_image(tmp_path / "other.tif", Micrograph(image, "YX"))
     viewer.add_image(image, name="x5")
-    viewer.add_image(image, name="x5 [sharp ×2]", metadata={"mdeblurgan": {"model": "tiny-grey", "source": "x5"}})
+    viewer.add_image(
+        image, name="x5 [sharp ×2]", metadata={"mdeblurgan": {"model": "tiny-grey", "source": "x5"}}
+    )
     viewer.open(tmp_path / "opened.tif")
     viewer.open(tmp_path / "other.tif")
     assert [layer.name for layer in viewer.layers] == ["x5", "x5 [sharp ×2]", "opened", "other"]
     assert offered(tuner) == ["x5", "other"]
 
 
-def test_the_menu_entry_refuses_a_result_by_its_name(viewer: Viewer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_menu_entry_refuses_a_result_by_its_name(
+    viewer: Viewer, capsys: pytest.CaptureFixture[str]
+) -> None:
     from napari_mdeblurgan.widgets.fine_tune.menu import register_pair
 
     image = np.zeros((16, 16), np.uint8)
-    result = viewer.add_image(image, name="x5 [sharp ×2]", metadata={"mdeblurgan": {"model": "tiny-grey"}})
+    result = viewer.add_image(
+        image, name="x5 [sharp ×2]", metadata={"mdeblurgan": {"model": "tiny-grey"}}
+    )
     viewer.layers.selection = {viewer.add_image(image, name="x5"), result}
     register_pair(viewer)
     assert "'x5 [sharp ×2]' is a result of M-Deblurgan and no truth" in capsys.readouterr().out
     assert not viewer.window.dock_widgets
 
 
-def test_a_folder_of_results_is_refused_when_it_is_named(tuner: FineTuneWidget, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_folder_of_results_is_refused_when_it_is_named(
+    tuner: FineTuneWidget, tmp_path: Path, qtbot: QtBot
+) -> None:
     image = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
     for folder, restored in (("low", False), ("high", True)):
         (tmp_path / folder).mkdir()
@@ -150,7 +165,9 @@ def test_curves_without_data_have_no_numbers_at_their_axes(tuner: FineTuneWidget
     assert all(axis.style["showValues"] for axis in axes)
 
 
-def test_the_label_of_the_time_is_not_cut_off(viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot) -> None:
+def test_the_label_of_the_time_is_not_cut_off(
+    viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
     viewer.window._qt_window.show()
     tuner.tabs.setCurrentIndex(1)
     qtbot.wait(100)
@@ -165,7 +182,13 @@ def test_a_long_name_of_a_pair_leaves_room_for_its_score_and_remarks(
 ) -> None:
     viewer.window._qt_window.show()
     table = tuner.pairs.table
-    table.add(Outcome("a name of a pair that is longer than the table is wide " * 3, None, "The file cannot be read."))
+    table.add(
+        Outcome(
+            "a name of a pair that is longer than the table is wide " * 3,
+            None,
+            "The file cannot be read.",
+        )
+    )
     qtbot.wait(100)
     assert table.horizontalScrollBar().maximum() == 0
     assert table.columnViewportPosition(3) + 60 < table.viewport().width()
@@ -189,18 +212,26 @@ def outcome_of(steps: int) -> dict[str, Any]:
     }
 
 
-def test_a_handful_of_steps_shows_that_it_is_too_little_and_recommends_the_base_model(tuner: FineTuneWidget) -> None:
+def test_a_handful_of_steps_shows_that_it_is_too_little_and_recommends_the_base_model(
+    tuner: FineTuneWidget,
+) -> None:
     tuner.result.show_outcome(outcome_of(4), Path("none.png"))
     assert "Trained too little to judge" in tuner.result.verdict.text()
     assert tuner.result.recommended == "gray-x2"
     assert tuner.result.details.text().startswith("4 steps in 3.0\N{NO-BREAK SPACE}s;")
 
 
-def test_no_button_moves_whatever_is_said(viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot) -> None:
+def test_no_button_moves_whatever_is_said(
+    viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
     viewer.window._qt_window.show()
     buttons = (tuner.start_button, tuner.stop_button, tuner.resume_button)
     places = []
-    for words, progress in (("", 0), ("A long sentence that takes its room. " * 8, 500), ("Done.", 0)):
+    for words, progress in (
+        ("", 0),
+        ("A long sentence that takes its room. " * 8, 500),
+        ("Done.", 0),
+    ):
         tuner._say(words)
         tuner.bar.setValue(progress)
         tuner._refresh()

@@ -1,4 +1,6 @@
-"""The whole way on a (virtual) screen: two layers → registered → a few steps → the model is used in Deblur + SR."""
+"""The whole way on a (virtual) screen: two layers → registered → a few steps → the model is used in
+Deblur + SR.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def scene(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     sharp = np.zeros((384, 384))
-    for y, x, radius in zip(*random.integers(0, 384, (2, 160)), random.uniform(2, 9, 160), strict=True):
+    for y, x, radius in zip(
+        *random.integers(0, 384, (2, 160)), random.uniform(2, 9, 160), strict=True
+    ):
         rows, columns = np.ogrid[:384, :384]
         sharp += np.hypot(rows - y, columns - x) < radius
     sharp = gaussian_filter(sharp, 0.7)
@@ -85,7 +89,9 @@ def test_from_two_layers_to_a_model_in_the_drop_down(viewer, tuner, registered_p
     qtbot.mouseClick(tuner.start_button, Qt.MouseButton.LeftButton)
     assert tuner.running
     assert not tuner.start_button.isEnabled()
-    qtbot.waitUntil(lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS)
+    qtbot.waitUntil(
+        lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS
+    )
     assert tuner.training.curves.losses
     assert not tuner.training.preview.empty
     assert tuner.result.table.rowCount() == 3
@@ -131,7 +137,9 @@ def start_with_long_steps(tuner: FineTuneWidget, qtbot: QtBot) -> None:
     qtbot.mouseClick(tuner.start_button, Qt.MouseButton.LeftButton)
 
 
-def test_stop_is_heeded_in_the_middle_of_a_long_step_and_what_was_learned_is_whole(tuner, registered_pair, qtbot):
+def test_stop_is_heeded_in_the_middle_of_a_long_step_and_what_was_learned_is_whole(
+    tuner, registered_pair, qtbot
+):
     registered_pair()
     start_with_long_steps(tuner, qtbot)
     qtbot.waitUntil(lambda: bool(tuner.training.curves.losses), timeout=PATIENCE_MS)
@@ -146,10 +154,14 @@ def test_stop_is_heeded_in_the_middle_of_a_long_step_and_what_was_learned_is_who
     assert load_model("stopped").card.scores["fine_tuned_from"] == "gray-x2"
 
 
-def test_stop_while_the_time_is_estimated_or_the_base_model_is_judged_leaves_at_once(tuner, registered_pair, qtbot):
+def test_stop_while_the_time_is_estimated_or_the_base_model_is_judged_leaves_at_once(
+    tuner, registered_pair, qtbot
+):
     registered_pair()
     start_with_long_steps(tuner, qtbot)
-    qtbot.waitUntil(lambda: tuner._process is not None and tuner._process._begun, timeout=PATIENCE_MS)
+    qtbot.waitUntil(
+        lambda: tuner._process is not None and tuner._process._begun, timeout=PATIENCE_MS
+    )
     qtbot.mouseClick(tuner.stop_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not tuner.running, timeout=2000)
     assert tuner.status.text() == NOT_BEGUN
@@ -157,7 +169,9 @@ def test_stop_while_the_time_is_estimated_or_the_base_model_is_judged_leaves_at_
     assert "stopped" not in [card.name for card in list_models()]
 
 
-def test_stopped_keeps_the_best_and_goes_on_in_another_widget(viewer, tuner, registered_pair, qtbot):
+def test_stopped_keeps_the_best_and_goes_on_in_another_widget(
+    viewer, tuner, registered_pair, qtbot
+):
     registered_pair()
     tuner.training.batch.setValue(1)
     tuner.training.patch.setValue(24)
@@ -165,7 +179,9 @@ def test_stopped_keeps_the_best_and_goes_on_in_another_widget(viewer, tuner, reg
     qtbot.waitUntil(lambda: bool(tuner.training.curves.losses), timeout=PATIENCE_MS)
     assert tuner.tabs.currentIndex() == TRAINING
     running = "\n".join(viewer.window._task_status_manager.get_status())
-    assert "Fine-tuning 'tiny-grey-tuned'; it saves what it has reached and can be resumed" in running
+    assert (
+        "Fine-tuning 'tiny-grey-tuned'; it saves what it has reached and can be resumed" in running
+    )
     assert " at 0x" not in running
     tuner.stop()
     qtbot.waitUntil(lambda: not tuner.running, timeout=PATIENCE_MS)
@@ -271,7 +287,10 @@ def test_the_menu_entry_takes_no_map_for_an_image(viewer, capsys):
     from napari_mdeblurgan.widgets.fine_tune.menu import register_pair
 
     low, high = scene()
-    layers = {viewer.add_image(high), viewer.add_image(low, metadata={"mdeblurgan": {"map": "error"}})}
+    layers = {
+        viewer.add_image(high),
+        viewer.add_image(low, metadata={"mdeblurgan": {"map": "error"}}),
+    }
     viewer.layers.selection = layers
     register_pair(viewer)
     assert "Select two image layers" in capsys.readouterr().out
@@ -281,7 +300,9 @@ def test_the_menu_entry_takes_no_map_for_an_image(viewer, capsys):
 def test_a_renamed_layer_is_offered_by_its_new_name(viewer, tuner):
     layer = viewer.add_image(scene()[0], name="x5")
     layer.name = "field"
-    assert "field" in [tuner.pairs.sources.low.itemText(n) for n in range(tuner.pairs.sources.low.count())]
+    assert "field" in [
+        tuner.pairs.sources.low.itemText(n) for n in range(tuner.pairs.sources.low.count())
+    ]
 
 
 def test_nothing_is_trained_after_the_widget_was_closed(viewer, tuner, registered_pair, qtbot):
@@ -296,6 +317,8 @@ def test_nothing_is_trained_after_the_widget_was_closed(viewer, tuner, registere
 def test_every_control_has_a_tooltip(tuner):
     from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QPushButton
 
-    controls = [w for kind in (QComboBox, QPushButton, QAbstractSpinBox) for w in tuner.findChildren(kind)]
+    controls = [
+        w for kind in (QComboBox, QPushButton, QAbstractSpinBox) for w in tuner.findChildren(kind)
+    ]
     assert len(controls) > 15
     assert [type(w).__name__ for w in controls if not w.toolTip()] == []

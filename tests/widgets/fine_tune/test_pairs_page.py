@@ -1,4 +1,6 @@
-"""Pairs by clicks in a window: which image is which, swapped, cancelled, enlarged, counted; and Resume."""
+"""Pairs by clicks in a window: which image is which, swapped, cancelled, enlarged, counted; and
+Resume.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +69,13 @@ def test_it_is_said_which_image_is_which_at_the_choosers_in_the_table_and_at_the
     sources = tuner.pairs.sources
     for box in (sources.low, sources.low_folder, sources.high, sources.high_folder):
         label = box.parentWidget().layout().labelForField(box)
-        assert label.text() == ("Low: blurred" if box in (sources.low, sources.low_folder) else "High: sharp")
-    assert (sources.low_objective.text(), sources.high_objective.text()) == ("low ×5.0", "high ×10.0")
+        assert label.text() == (
+            "Low: blurred" if box in (sources.low, sources.low_folder) else "High: sharp"
+        )
+    assert (sources.low_objective.text(), sources.high_objective.text()) == (
+        "low ×5.0",
+        "high ×10.0",
+    )
     low, high = scene()
     viewer.add_image(low, name="leaf x5")
     viewer.add_image(high, name="leaf x10")
@@ -87,7 +94,9 @@ def test_it_is_said_which_image_is_which_at_the_choosers_in_the_table_and_at_the
     ]
 
 
-def test_swap_exchanges_two_layers_and_registers_them_anew(viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot) -> None:
+def test_swap_exchanges_two_layers_and_registers_them_anew(
+    viewer: Viewer, tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
     low, high = scene()
     viewer.add_image(high, name="x10")
     viewer.add_image(low, name="x5")
@@ -101,7 +110,10 @@ def test_swap_exchanges_two_layers_and_registers_them_anew(viewer: Viewer, tuner
     (outcome,) = tuner.pairs.table.outcomes
     assert outcome.name == "x5 + x10"
     assert outcome.accepted, outcome.problems
-    assert (tuner.pairs.sources.low.currentText(), tuner.pairs.sources.high.currentText()) == ("x5", "x10")
+    assert (tuner.pairs.sources.low.currentText(), tuner.pairs.sources.high.currentText()) == (
+        "x5",
+        "x10",
+    )
     assert not tuner.pairs.swap_button.isVisible()
     assert tuner.status.text() == "Registered 1 of 1."
     assert tuner.start_button.isEnabled()
@@ -111,7 +123,8 @@ def test_swap_all_exchanges_the_pairs_of_two_folders_in_their_rows(
     tuner: FineTuneWidget, tmp_path: Path, qtbot: QtBot
 ) -> None:
     sized = [
-        Micrograph(image, "YX", {"Y": size, "X": size}, "µm") for image, size in zip(scene(), (1, 0.5), strict=True)
+        Micrograph(image, "YX", {"Y": size, "X": size}, "µm")
+        for image, size in zip(scene(), (1, 0.5), strict=True)
     ]
     for side, image in zip(("x5", "x10"), sized, strict=True):
         (tmp_path / side).mkdir()
@@ -160,8 +173,12 @@ def test_registering_is_cancelled_within_two_seconds_and_what_was_registered_sta
     click(qtbot, sources.cancel)
     assert time.perf_counter() - begun < 2
     assert tuner._registering is None
-    qtbot.waitUntil(lambda: not worker.is_running, timeout=10_000)  # nor does the thread go on to the third
-    assert tuner.status.text().startswith("Cancelled. Registered 1 of 3; 2 not looked at. What was registered is kept.")
+    qtbot.waitUntil(
+        lambda: not worker.is_running, timeout=10_000
+    )  # nor does the thread go on to the third
+    assert tuner.status.text().startswith(
+        "Cancelled. Registered 1 of 3; 2 not looked at. What was registered is kept."
+    )
     assert [outcome.accepted for outcome in tuner.pairs.table.outcomes] == [True]
     assert len(tuner.pairs.table.used) == 1
     assert not sources.cancel.isEnabled()
@@ -196,7 +213,9 @@ def test_a_click_on_a_picture_enlarges_it_until_esc_or_another_click(
             qtbot.mouseClick(large, Qt.MouseButton.LeftButton)
 
 
-def test_an_enlarged_overlay_has_all_pixels_though_the_small_one_has_fewer(tuner: FineTuneWidget, qtbot: QtBot) -> None:
+def test_an_enlarged_overlay_has_all_pixels_though_the_small_one_has_fewer(
+    tuner: FineTuneWidget, qtbot: QtBot
+) -> None:
     tuner.pairs.overlay.show_array(np.zeros((40, 3000, 3), np.uint8))
     assert tuner.pairs.overlay._pixmap.width() < 3000
     assert shown_large(tuner.pairs.overlay, qtbot).pixmap().width() == 3000
@@ -212,7 +231,9 @@ def test_resume_is_there_only_where_there_is_something_to_resume(
     assert not tuner.resume_button.isVisible()
     assert not tuner.resume_button.isEnabled()
     places = [each.geometry() for each in (tuner.start_button, tuner.stop_button)]
-    pair = tuning_pairs([make_pair()], next(card for card in tuner._cards if card.name == "tiny-grey"))
+    pair = tuning_pairs(
+        [make_pair()], next(card for card in tuner._cards if card.name == "tiny-grey")
+    )
     folder = begin(FineTuneSettings(base="tiny-grey", name="leaves", minutes=3.0), pair)
     tuner.tabs.setCurrentIndex(1)
     assert tuner.resume_button.isVisible()

@@ -1,4 +1,6 @@
-"""Pairs of one objective on a (virtual) screen: two layers of the same pixels → a model → **Same pixels** in the docks."""
+"""Pairs of one objective on a (virtual) screen: two layers of the same pixels → a model → **Same
+pixels** in the docks.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def registered(tuner: FineTuneWidget, qtbot: QtBot) -> None:
 def open_pair(viewer: Viewer, seed: int = 0) -> None:
     """A blurred layer and a sharp one of the same pixels."""
     sharp = scene(seed)[1]
-    viewer.add_image(gaussian_filter(sharp, 2.0), name=f"widefield {seed}", scale=(0.5, 0.5), units="µm")
+    viewer.add_image(
+        gaussian_filter(sharp, 2.0), name=f"widefield {seed}", scale=(0.5, 0.5), units="µm"
+    )
     viewer.add_image(sharp, name=f"confocal {seed}", scale=(0.5, 0.5), units="µm")
 
 
@@ -61,9 +65,14 @@ def test_from_two_layers_of_the_same_pixels_to_a_result_of_these_pixels(
     tuner.training.batch.setValue(1)
     tuner.training.patch.setValue(24)
     qtbot.mouseClick(tuner.start_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS)
+    qtbot.waitUntil(
+        lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS
+    )
     assert tuner.result.table.item(0, 0).text() == "Blurred image"
-    assert tuner.training.curves._psnr_legend.getLabel(tuner.training.curves._bicubic).text == "blurred image"
+    assert (
+        tuner.training.curves._psnr_legend.getLabel(tuner.training.curves._bicubic).text
+        == "blurred image"
+    )
     tuner.result.recommended = "tiny-grey-tuned"  # as if it had been better
     qtbot.mouseClick(tuner.result.use, Qt.MouseButton.LeftButton)
     deblur = next(w for w in viewer.window.dock_widgets.values() if isinstance(w, DeblurWidget))
@@ -74,11 +83,18 @@ def test_from_two_layers_of_the_same_pixels_to_a_result_of_these_pixels(
     assert deblur.controls.output.native.currentText() == "Same pixels"
     qtbot.mouseClick(deblur.controls.run.native, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not deblur.running, timeout=PATIENCE_MS)
-    assert viewer.layers["widefield 0 [sharp ×1]"].data.shape == viewer.layers["widefield 0"].data.shape
+    assert (
+        viewer.layers["widefield 0 [sharp ×1]"].data.shape
+        == viewer.layers["widefield 0"].data.shape
+    )
 
 
 def test_twice_the_pixels_can_be_chosen_and_it_is_said_that_they_were_not_trained(
-    viewer: Viewer, widget: DeblurWidget, own_pixels: str, qtbot: QtBot, wait_for_end: Callable[[], None]
+    viewer: Viewer,
+    widget: DeblurWidget,
+    own_pixels: str,
+    qtbot: QtBot,
+    wait_for_end: Callable[[], None],
 ) -> None:
     viewer.add_image(scene()[0], name="cells")
     box = widget.controls.output.native

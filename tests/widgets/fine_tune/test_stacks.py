@@ -47,7 +47,9 @@ def pressed(tuner: FineTuneWidget, qtbot: QtBot) -> list[str]:
     return [outcome.name for outcome in tuner.pairs.table.outcomes]
 
 
-def test_from_a_layer_with_planes_to_a_model(viewer: Viewer, tuner: FineTuneWidget, planes: np.ndarray, qtbot: QtBot):
+def test_from_a_layer_with_planes_to_a_model(
+    viewer: Viewer, tuner: FineTuneWidget, planes: np.ndarray, qtbot: QtBot
+):
     viewer.add_image(planes[0], name="flat")
     viewer.add_image(planes, name="pollen")
     stack = tuner.pairs.sources.stacks.stack
@@ -62,7 +64,9 @@ def test_from_a_layer_with_planes_to_a_model(viewer: Viewer, tuner: FineTuneWidg
     tuner.training.batch.setValue(1)
     tuner.training.patch.setValue(24)
     qtbot.mouseClick(tuner.start_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS)
+    qtbot.waitUntil(
+        lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS
+    )
     card = next(card for card in tuner._cards if card.name == "tiny-grey-tuned")
     assert "fine-tuned on the focus stack pollen (5 planes)" in card.trained_on
 
@@ -89,7 +93,11 @@ def test_files_and_a_folder_of_planes_are_typed(
 
 
 def test_a_stack_through_time_is_told_and_nothing_is_registered(
-    viewer: Viewer, tuner: FineTuneWidget, planes: np.ndarray, qtbot: QtBot, capsys: pytest.CaptureFixture[str]
+    viewer: Viewer,
+    tuner: FineTuneWidget,
+    planes: np.ndarray,
+    qtbot: QtBot,
+    capsys: pytest.CaptureFixture[str],
 ):
     viewer.add_image(planes, name="film", axis_labels=("t", "y", "x"))
     assert pressed(tuner, qtbot) == []
@@ -105,7 +113,9 @@ def test_of_a_layer_with_time_the_stack_that_is_shown_is_taken(
     assert len(tuner.pairs.table.used) == 5
 
 
-def test_what_is_no_stack_is_named_and_said(tuner: FineTuneWidget, planes: np.ndarray, tmp_path: Path, qtbot: QtBot):
+def test_what_is_no_stack_is_named_and_said(
+    tuner: FineTuneWidget, planes: np.ndarray, tmp_path: Path, qtbot: QtBot
+):
     page = tuner.pairs.sources.stacks
     pressed(tuner, qtbot)
     assert "Choose a layer with planes, or files" in tuner.status.text()

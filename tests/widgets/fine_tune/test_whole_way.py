@@ -1,4 +1,6 @@
-"""The whole way of a user with one objective, by clicks and keys: a stack → all in focus → a model learned from it → used."""
+"""The whole way of a user with one objective, by clicks and keys: a stack → all in focus → a model
+learned from it → used.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,13 @@ def choose(qtbot: QtBot, box: QComboBox, words: str) -> None:
     assert box.currentText() == words
 
 
-def test_from_a_stack_to_a_model_learned_from_it_and_its_result(viewer: Viewer, qtbot: QtBot) -> None:
+def test_from_a_stack_to_a_model_learned_from_it_and_its_result(
+    viewer: Viewer, qtbot: QtBot
+) -> None:
     planes = (two_halves(texture(160)).clip(0, 1) * 250).astype(np.uint8)
-    viewer.add_image(planes, name="pollen", axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5), units="µm")
+    viewer.add_image(
+        planes, name="pollen", axis_labels=("z", "y", "x"), scale=(2, 0.5, 0.5), units="µm"
+    )
 
     focus = FocusStackWidget(viewer)
     viewer.window.add_dock_widget(focus, name="Focus stack")
@@ -61,7 +67,9 @@ def test_from_a_stack_to_a_model_learned_from_it_and_its_result(viewer: Viewer, 
     viewer.window.add_dock_widget(tuner, name="Fine-tune")
     sources = tuner.pairs.sources
     choose(qtbot, sources.kind, "Focus stacks")
-    names = [sources.stacks.stack.itemText(number) for number in range(sources.stacks.stack.count())]
+    names = [
+        sources.stacks.stack.itemText(number) for number in range(sources.stacks.stack.count())
+    ]
     assert names == ["pollen", "Files or a folder"]
     press(qtbot, sources.stacks.registered)
     press(qtbot, sources.register)
@@ -73,11 +81,17 @@ def test_from_a_stack_to_a_model_learned_from_it_and_its_result(viewer: Viewer, 
     for box, text in (("steps", "40"), ("batch", "2"), ("patch", "24"), ("learning_rate", "0.05")):
         type_into(qtbot, getattr(tuner.training, box), text)
     press(qtbot, tuner.start_button)
-    qtbot.waitUntil(lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS)
-    assert tuner.result.verdict.text().startswith("Better than the base model")  # whose weights are random
+    qtbot.waitUntil(
+        lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS
+    )
+    assert tuner.result.verdict.text().startswith(
+        "Better than the base model"
+    )  # whose weights are random
     press(qtbot, tuner.result.use)
 
-    deblur = next(each for each in viewer.window.dock_widgets.values() if isinstance(each, DeblurWidget))
+    deblur = next(
+        each for each in viewer.window.dock_widgets.values() if isinstance(each, DeblurWidget)
+    )
     assert deblur.controls.model.value == "tiny-grey-tuned"
     choose(qtbot, deblur.controls.image.native, IN_FOCUS)
     press(qtbot, deblur.controls.trust.native)

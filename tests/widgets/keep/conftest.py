@@ -46,7 +46,9 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def save(widget: DeblurWidget, qtbot: QtBot, answer: Callable[..., None]) -> Callable[..., str]:
-    """``save(path, filter)``: click **Save result…**, give that answer, and wait; what the dock says then."""
+    """``save(path, filter)``: click **Save result…**, give that answer, and wait; what the dock
+    says then.
+    """
 
     def click_and_wait(path: Path | str, chosen: str = "") -> str:
         answer(path, chosen)
@@ -59,7 +61,9 @@ def save(widget: DeblurWidget, qtbot: QtBot, answer: Callable[..., None]) -> Cal
 
 @pytest.fixture
 def reopened(viewer: Viewer) -> Callable[[Path], list[Any]]:
-    """``reopened(path)``: the layers of a file, opened by this plugin in a viewer that has no others any more."""
+    """``reopened(path)``: the layers of a file, opened by this plugin in a viewer that has no
+    others any more.
+    """
 
     def open_alone(path: Path) -> list[Any]:
         viewer.layers.clear()
@@ -85,6 +89,15 @@ def assert_same(layer: Image, again: Image) -> None:
         assert again.colormap == layer.colormap
     made, kept = layer.metadata["mdeblurgan"], again.metadata["mdeblurgan"]
     assert set(made) - set(kept) <= {"preview", "file"}
-    for name in ("model", "sha256", "version", "source", "scale", "softness", "orientations", "trust"):
+    for name in (
+        "model",
+        "sha256",
+        "version",
+        "source",
+        "scale",
+        "softness",
+        "orientations",
+        "trust",
+    ):
         assert kept.get(name) == made.get(name), name
     assert [tuple(window) for window in kept["window"]] == made["window"]

@@ -1,4 +1,6 @@
-"""napari's own menus, dialogs and drops: results keep what they are, and layers and files of others are left to others."""
+"""napari's own menus, dialogs and drops: results keep what they are, and layers and files of others
+are left to others.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,14 @@ def result(
             viewer.add_layer(Layer.create(data, copy.deepcopy(attributes), kind))
     else:
         widget.controls.trust.value = True
-        viewer.add_image(noise(24, 32), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), units="µm", colormap="cyan")
+        viewer.add_image(
+            noise(24, 32),
+            name="nuclei",
+            scale=(0.5, 0.25),
+            translate=(3, 4),
+            units="µm",
+            colormap="cyan",
+        )
         run()
         show_each_map(widget)
         layers_of_a_run += copy.deepcopy([layer.as_layer_data_tuple() for layer in viewer.layers])
@@ -82,7 +91,12 @@ def filters_of(viewer: Viewer) -> str:
 
 @pytest.mark.parametrize(("kind", "ending"), [(TIFF, ".ome.tif"), (ZARR, ".ome.zarr")])
 def test_naparis_save_dialog_keeps_all_that_save_result_keeps(
-    viewer: Viewer, result: Image, answer: Callable[..., None], tmp_path: Path, kind: str, ending: str
+    viewer: Viewer,
+    result: Image,
+    answer: Callable[..., None],
+    tmp_path: Path,
+    kind: str,
+    ending: str,
 ) -> None:
     chosen = next(each for each in filters_of(viewer).split(";;") if each.startswith(kind))
     answer(tmp_path / "sharp", chosen)
@@ -118,8 +132,12 @@ def test_maps_that_are_selected_with_their_result_are_saved_beside_it(
     path = tmp_path / "a.ome.tif"
     written = viewer.layers.save(str(path), selected=True)
     assert written == [str(path), *(str(map_path(path, name)) for name in ("error", "choice"))]
-    np.testing.assert_array_equal(read_image(written[1]).data, viewer.layers["nuclei [error bar, grey levels]"].data)
-    np.testing.assert_array_equal(read_image(written[2]).data, viewer.layers["nuclei [estimate used]"].data)
+    np.testing.assert_array_equal(
+        read_image(written[1]).data, viewer.layers["nuclei [error bar, grey levels]"].data
+    )
+    np.testing.assert_array_equal(
+        read_image(written[2]).data, viewer.layers["nuclei [estimate used]"].data
+    )
 
 
 def test_what_belongs_to_no_file_together_is_refused_in_a_sentence(
@@ -187,7 +205,9 @@ def test_while_napari_saves_the_window_lives_and_the_user_can_cancel(
         return kept(*arguments, tell=tell, **more)
 
     def press() -> None:
-        (dialog,) = (each for each in QApplication.topLevelWidgets() if isinstance(each, QProgressDialog))
+        (dialog,) = (
+            each for each in QApplication.topLevelWidgets() if isinstance(each, QProgressDialog)
+        )
         qtbot.waitUntil(dialog.isVisible)
         qtbot.mouseClick(dialog.findChild(QPushButton), Qt.MouseButton.LeftButton)
         pressed.set()
@@ -210,7 +230,11 @@ def test_a_file_dropped_on_the_window_is_the_result_again(
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(path))])
     event = QDropEvent(
-        QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        QPointF(5, 5),
+        Qt.DropAction.CopyAction,
+        mime,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
     )
     viewer.window._qt_viewer.dropEvent(event)
     plugins.enable("napari")
@@ -218,7 +242,9 @@ def test_a_file_dropped_on_the_window_is_the_result_again(
     assert_same(result, again)
 
 
-def test_a_preference_for_another_reader_stays_and_is_followed(viewer: Viewer, result: Image, tmp_path: Path) -> None:
+def test_a_preference_for_another_reader_stays_and_is_followed(
+    viewer: Viewer, result: Image, tmp_path: Path
+) -> None:
     path = tmp_path / "a.ome.tif"
     viewer.layers.save(str(path), selected=True)
     preferences = {"*.tif": "napari"}
@@ -237,7 +263,14 @@ def test_the_reader_refuses_what_it_would_not_read_right(tmp_path: Path) -> None
     write_plate(tmp_path / "plate.ome.zarr")
     (tmp_path / "damaged.ome.tif").write_bytes(b"II*\0garbage")
     (tmp_path / "empty.ome.tif").write_bytes(b"")
-    names = ("pictures", "several.ome.tif", "plate.ome.zarr", "damaged.ome.tif", "empty.ome.tif", "missing.ome.tif")
+    names = (
+        "pictures",
+        "several.ome.tif",
+        "plate.ome.zarr",
+        "damaged.ome.tif",
+        "empty.ome.tif",
+        "missing.ome.tif",
+    )
     for name in names:
         assert get_reader(str(tmp_path / name)) is None, name
     assert get_reader([str(folder / "a.tif")]) is None
@@ -251,7 +284,14 @@ def test_an_image_that_the_command_has_written_opens_as_its_channels_with_scale_
 
     shown = (ChannelDisplay((0, 0, 255), limits=(3, 90)), ChannelDisplay((0, 255, 0)))
     image = Micrograph(
-        noise(2, 24, 32), "CYX", {"X": 0.25, "Y": 0.5}, "µm", ("DAPI", "GFP"), "cells", display=shown, restored=True
+        noise(2, 24, 32),
+        "CYX",
+        {"X": 0.25, "Y": 0.5},
+        "µm",
+        ("DAPI", "GFP"),
+        "cells",
+        display=shown,
+        restored=True,
     )
     found = {"made": {"model": "m", "source": "cells"}, "trust": {"sentence": "Channel 0: fine."}}
     image = replace(image, provenance=record_of([found]))
@@ -268,13 +308,17 @@ def test_an_image_that_the_command_has_written_opens_as_its_channels_with_scale_
     assert DeblurWidget(viewer).controls.details.value.endswith("GFP: Channel 0: fine.")
 
 
-def test_a_pixel_size_that_was_corrected_in_the_file_counts(viewer: Viewer, result: Image, tmp_path: Path) -> None:
+def test_a_pixel_size_that_was_corrected_in_the_file_counts(
+    viewer: Viewer, result: Image, tmp_path: Path
+) -> None:
     import json
 
     path = tmp_path / "a.ome.zarr"
     viewer.layers.save(str(path), selected=True)
     described = json.loads((path / "zarr.json").read_text())
-    described["attributes"]["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"] = [
+    described["attributes"]["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"][0][
+        "scale"
+    ] = [
         7.0,
         8.0,
     ]
@@ -292,15 +336,29 @@ def test_a_pixel_size_that_was_corrected_in_the_file_counts(viewer: Viewer, resu
         {"version": 1, "layers": "none"},
         {
             "version": 1,
-            "layers": [{"name": 7, "axes": "YXQ", "placement": {"scale": "wide"}, "look": {"gamma": "dark"}}],
+            "layers": [
+                {
+                    "name": 7,
+                    "axes": "YXQ",
+                    "placement": {"scale": "wide"},
+                    "look": {"gamma": "dark"},
+                }
+            ],
         },
-        {"version": 1, "layers": [{"made": [1], "trust": "yes", "colormap": ["red"], "axes": "ZZYX", "look": 3}]},
+        {
+            "version": 1,
+            "layers": [
+                {"made": [1], "trust": "yes", "colormap": ["red"], "axes": "ZZYX", "look": 3}
+            ],
+        },
     ],
 )
 def test_a_record_that_is_something_else_does_no_harm(
     viewer: Viewer, noise: Noise, tmp_path: Path, record: dict[str, Any]
 ) -> None:
-    image = Micrograph(noise(24, 32), "YX", {"X": 0.25, "Y": 0.5}, "µm", name="a", provenance=record)
+    image = Micrograph(
+        noise(24, 32), "YX", {"X": 0.25, "Y": 0.5}, "µm", name="a", provenance=record
+    )
     write_image(tmp_path / "a.ome.tif", image)
     assert read_provenance(tmp_path / "a.ome.tif") == record
     (layer,) = viewer.open(tmp_path / "a.ome.tif", plugin="napari-mdeblurgan")
@@ -315,6 +373,8 @@ def test_the_command_palette_cannot_call_the_reader_and_the_writers(viewer: View
     palette = QCommandPalette(viewer.window._qt_window)
     palette.update_context(viewer.window._qt_window)
     found = {command.id: command for command in palette._list.all_commands}
-    assert _enabled(found["napari-mdeblurgan.sharpen.super-resolution.deblur"], palette._list._app_model_context)
+    assert _enabled(
+        found["napari-mdeblurgan.sharpen.super-resolution.deblur"], palette._list._app_model_context
+    )
     for name in ("get_reader", "write_ome_tiff", "write_ome_zarr"):
         assert not _enabled(found[f"napari-mdeblurgan.{name}"], palette._list._app_model_context)

@@ -1,4 +1,6 @@
-"""Layers of every kind through a file and back, in memory and read when they are shown, without a window."""
+"""Layers of every kind through a file and back, in memory and read when they are shown, without a
+window.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ PLANE = {"scale": (0.25, 0.5), "translate": (3, 4.1), "units": "µm"}
 LAYERS: dict[str, list[tuple[tuple[int, ...], str, dict[str, Any]]]] = {
     "grey": [((80, 96), "uint8", PLANE | {"colormap": "magenta", "contrast_limits": (10, 200)})],
     "mirrored": [
-        ((80, 96), "uint8", {"scale": (0.25, -0.5), "translate": (3, 4.1), "units": "nm", "colormap": "viridis"})
+        (
+            (80, 96),
+            "uint8",
+            {"scale": (0.25, -0.5), "translate": (3, 4.1), "units": "nm", "colormap": "viridis"},
+        )
     ],
     "turned": [((80, 96), "uint8", {"rotate": 30, "scale": (2, 2), "units": "µm"})],
     "sheared": [((80, 96), "uint8", {"shear": (0.2,), "scale": (2, 2)})],
@@ -37,10 +43,20 @@ LAYERS: dict[str, list[tuple[tuple[int, ...], str, dict[str, Any]]]] = {
         (
             (3, 80, 96),
             "uint8",
-            {"scale": (1, 0.25, 0.5), "units": ("pixel", "µm", "µm"), "axis_labels": ("c", "y", "x")},
+            {
+                "scale": (1, 0.25, 0.5),
+                "units": ("pixel", "µm", "µm"),
+                "axis_labels": ("c", "y", "x"),
+            },
         )
     ],
-    "stack": [((3, 80, 96), "uint8", {"scale": (2, 0.25, 0.5), "units": "µm", "axis_labels": ("z", "y", "x")})],
+    "stack": [
+        (
+            (3, 80, 96),
+            "uint8",
+            {"scale": (2, 0.25, 0.5), "units": "µm", "axis_labels": ("z", "y", "x")},
+        )
+    ],
     "one plane": [((1, 80, 96), "uint8", {"scale": (2, 0.25, 0.5), "translate": (8, 0, 0)})],
     "time": [
         (
@@ -54,9 +70,19 @@ LAYERS: dict[str, list[tuple[tuple[int, ...], str, dict[str, Any]]]] = {
             },
         )
     ],
-    "other order": [((80, 3, 96), "uint8", {"scale": (0.25, 2, 0.5), "axis_labels": ("y", "z", "x"), "units": "µm"})],
+    "other order": [
+        (
+            (80, 3, 96),
+            "uint8",
+            {"scale": (0.25, 2, 0.5), "axis_labels": ("y", "z", "x"), "units": "µm"},
+        )
+    ],
     "channels of a run": [
-        ((80, 96), "uint8", PLANE | {"colormap": colour, "contrast_limits": (number, 200), "blending": "additive"})
+        (
+            (80, 96),
+            "uint8",
+            PLANE | {"colormap": colour, "contrast_limits": (number, 200), "blending": "additive"},
+        )
         for number, colour in enumerate(("blue", "green", "magma"))
     ],
 }
@@ -65,7 +91,9 @@ LAYERS: dict[str, list[tuple[tuple[int, ...], str, dict[str, Any]]]] = {
 @pytest.mark.parametrize("in_memory_bytes", [0, 2**28])
 @pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr"])
 @pytest.mark.parametrize("kind", LAYERS)
-def test_layers_come_back_as_they_were_saved(tmp_path: Path, kind: str, ending: str, in_memory_bytes: int) -> None:
+def test_layers_come_back_as_they_were_saved(
+    tmp_path: Path, kind: str, ending: str, in_memory_bytes: int
+) -> None:
     random = np.random.default_rng(0)
     saved = [
         Image(

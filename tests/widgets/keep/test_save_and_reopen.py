@@ -1,4 +1,6 @@
-"""**Save result…**: what is saved and opened again is what it was, in both formats; and what goes wrong is said."""
+"""**Save result…**: what is saved and opened again is what it was, in both formats; and what goes
+wrong is said.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,25 @@ if TYPE_CHECKING:
 FORMATS = pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr"])
 RESULT = "nuclei [sharp ×2]"
 KINDS = {
-    "grey": ((24, 32), {"scale": (0.5, 0.25), "translate": (3, -4.1), "units": "µm", "colormap": "magenta"}),
-    "grey without a unit": ((24, 32), {"colormap": "viridis", "contrast_limits": (5, 200), "gamma": 0.7}),
+    "grey": (
+        (24, 32),
+        {"scale": (0.5, 0.25), "translate": (3, -4.1), "units": "µm", "colormap": "magenta"},
+    ),
+    "grey without a unit": (
+        (24, 32),
+        {"colormap": "viridis", "contrast_limits": (5, 200), "gamma": 0.7},
+    ),
     "colour": ((24, 32, 3), {"scale": (0.5, 0.5), "units": "nm", "translate": (7, 8)}),
     "stack": ((3, 24, 32), {"scale": (2, 0.5, 0.5), "units": "µm", "axis_labels": ("z", "y", "x")}),
     "stack without a unit": ((3, 24, 32), {"scale": (2, 0.5, 0.5)}),
     "channels": (
         (2, 24, 32),
-        {"scale": (1, 0.5, 0.5), "units": ("pixel", "µm", "µm"), "axis_labels": ("c", "y", "x"), "colormap": "green"},
+        {
+            "scale": (1, 0.5, 0.5),
+            "units": ("pixel", "µm", "µm"),
+            "axis_labels": ("c", "y", "x"),
+            "colormap": "green",
+        },
     ),
     "mirrored": ((24, 32), {"scale": (0.5, -0.25), "translate": (3, 40), "units": "µm"}),
     "turned": ((24, 32), {"scale": (0.5, 0.25), "rotate": 30, "units": "µm"}),
@@ -98,7 +111,9 @@ def test_channels_of_a_run_are_one_file_and_become_the_same_layers(
     look = {"scale": (0.5, 0.25), "translate": (3, 4), "units": "µm", "blending": "additive"}
     sources = [
         viewer.add_image(noise(24, 32) // (n + 1), name=name, colormap=colour, **look)
-        for n, (name, colour) in enumerate([("DAPI", "blue"), ("GFP", "green"), ("tubulin", "inferno")])
+        for n, (name, colour) in enumerate(
+            [("DAPI", "blue"), ("GFP", "green"), ("tubulin", "inferno")]
+        )
     ]
     viewer.layers.selection = set(sources)
     run()
@@ -116,7 +131,13 @@ def test_channels_of_a_run_are_one_file_and_become_the_same_layers(
 
 
 def test_layers_of_a_run_that_are_no_channels_of_one_image_are_saved_alone(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run, save: Save, reopened: Reopened, tmp_path: Path
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    reopened: Reopened,
+    tmp_path: Path,
 ) -> None:
     sources = [viewer.add_image(noise(24, 32), name="a"), viewer.add_image(noise(16, 32), name="b")]
     viewer.layers.selection = set(sources)
@@ -129,7 +150,13 @@ def test_layers_of_a_run_that_are_no_channels_of_one_image_are_saved_alone(
 
 @FORMATS
 def test_maps_are_saved_with_their_result_and_lie_on_it(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, run: Run, save: Save, tmp_path: Path, ending: str
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    save: Save,
+    tmp_path: Path,
+    ending: str,
 ) -> None:
     widget.controls.trust.value = True
     viewer.add_image(noise(24, 32), name="nuclei", scale=(0.5, 0.25), translate=(3, 4), units="µm")
@@ -164,7 +191,9 @@ def test_a_softer_result_is_saved_as_it_is_shown_and_its_verdict_says_so(
     run()
     result = viewer.layers[RESULT]
     widget.sharpness.slider.value -= 40
-    qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness_reason"] == "by hand", timeout=10_000)
+    qtbot.waitUntil(
+        lambda: result.metadata["mdeblurgan"]["softness_reason"] == "by hand", timeout=10_000
+    )
     save(tmp_path / "soft.ome.tif")
     (again,) = reopened(tmp_path / "soft.ome.tif")
     assert_same(result, again)
@@ -173,7 +202,8 @@ def test_a_softer_result_is_saved_as_it_is_shown_and_its_verdict_says_so(
 
 
 @pytest.mark.parametrize(
-    ("shape", "labels"), [((40, 48), None), ((40, 48, 3), None), ((2, 40, 48), None), ((40, 2, 48), ("y", "z", "x"))]
+    ("shape", "labels"),
+    [((40, 48), None), ((40, 48, 3), None), ((2, 40, 48), None), ((40, 2, 48), ("y", "z", "x"))],
 )
 def test_a_large_result_in_memory_is_saved_from_what_no_slider_changes(
     viewer: Viewer,
@@ -251,7 +281,9 @@ def test_a_result_on_disk_is_saved_block_by_block_and_elsewhere_than_it_lies(
     assert shares[0] == 0
     assert shares[-1] == 1
     (again,) = reopened(path)
-    np.testing.assert_array_equal(np.asarray(again.data[0] if again.multiscale else again.data), pixels)
+    np.testing.assert_array_equal(
+        np.asarray(again.data[0] if again.multiscale else again.data), pixels
+    )
     assert again.scale.tolist() == [0.25, 0.25]
 
 
@@ -305,7 +337,11 @@ def test_cancel_leaves_nothing_and_the_earlier_file_as_it_was(
 
 
 def test_the_dialog_proposes_a_name_and_a_type_can_be_chosen_there(
-    widget: DeblurWidget, result: Image, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    widget: DeblurWidget,
+    result: Image,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[tuple[Any, ...]] = []
 
@@ -321,14 +357,22 @@ def test_the_dialog_proposes_a_name_and_a_type_can_be_chosen_there(
 
 
 @pytest.mark.parametrize(
-    ("typed", "name"), [("a", "a.ome.tif"), ("a.tif", "a.ome.tif"), ("a 0.5 µm", "a 0.5 µm.ome.tif")]
+    ("typed", "name"),
+    [("a", "a.ome.tif"), ("a.tif", "a.ome.tif"), ("a 0.5 µm", "a 0.5 µm.ome.tif")],
 )
 def test_a_name_without_the_ending_gets_it_and_replaces_only_after_a_question(
-    result: Image, save: Save, tmp_path: Path, typed: str, name: str, monkeypatch: pytest.MonkeyPatch
+    result: Image,
+    save: Save,
+    tmp_path: Path,
+    typed: str,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     questions: list[str] = []
     answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
-    monkeypatch.setattr(QMessageBox, "question", lambda *_: (questions.append(_[2]), answers[len(questions) - 1])[1])
+    monkeypatch.setattr(
+        QMessageBox, "question", lambda *_: (questions.append(_[2]), answers[len(questions) - 1])[1]
+    )
     (tmp_path / name).write_bytes(b"precious")
     save(tmp_path / typed)
     assert (tmp_path / name).read_bytes() == b"precious"
@@ -347,7 +391,12 @@ def test_a_name_without_the_ending_gets_it_and_replaces_only_after_a_question(
     ],
 )
 def test_what_cannot_be_saved_so_is_said_in_a_sentence(
-    result: Image, save: Save, tmp_path: Path, name: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+    result: Image,
+    save: Save,
+    tmp_path: Path,
+    name: str,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
     (tmp_path / "file").write_text("")
@@ -376,7 +425,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 
 
 def test_a_saved_result_is_a_result_whose_source_nobody_takes_for_another_image(
-    viewer: Viewer, widget: DeblurWidget, result: Image, save: Save, reopened: Reopened, noise: Noise, tmp_path: Path
+    viewer: Viewer,
+    widget: DeblurWidget,
+    result: Image,
+    save: Save,
+    reopened: Reopened,
+    noise: Noise,
+    tmp_path: Path,
 ) -> None:
     save(tmp_path / "a.ome.zarr")
     (again,) = reopened(tmp_path / "a.ome.zarr")

@@ -1,4 +1,6 @@
-"""What was restored of a polygon or an ellipse alone: saved and opened again it is as empty around, in both formats."""
+"""What was restored of a polygon or an ellipse alone: saved and opened again it is as empty around,
+in both formats.
+"""
 
 from __future__ import annotations
 

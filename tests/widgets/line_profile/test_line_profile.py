@@ -32,7 +32,9 @@ FINE = np.tile(np.arange(120) / 2 - 0.25, (80, 1)).astype(np.float32)
 PLACE = {"scale": (0.5, 0.5), "units": "µm"}
 
 
-def made(viewer: Viewer, before: Any, after: Any, name: str = "ramp", **place: Any) -> tuple[Image, Image]:
+def made(
+    viewer: Viewer, before: Any, after: Any, name: str = "ramp", **place: Any
+) -> tuple[Image, Image]:
     """A source, and what tells of itself to be its result of twice the pixels."""
     place = place or PLACE
     source = viewer.add_image(before, name=name, **place)
@@ -141,7 +143,9 @@ def test_any_selected_line_is_taken_and_nothing_but_lines(
     made(viewer, RAMP, FINE)
     widget = docked()
     lines = [np.array([[5.0, x], [15.0, x]]) for x in (5, 20)]
-    shapes = viewer.add_shapes([lines[0], np.array([[1, 1], [1, 3], [3, 3], [3, 1]])], shape_type=["line", "rectangle"])
+    shapes = viewer.add_shapes(
+        [lines[0], np.array([[1, 1], [1, 3], [3, 3], [3, 1]])], shape_type=["line", "rectangle"]
+    )
     plot = press(widget, qtbot)
     assert plot.profiles[0].before == pytest.approx(10)
     shapes.add(lines[1], shape_type="line")
@@ -167,18 +171,28 @@ def test_the_error_bar_is_drawn_as_a_band_around_after(
     error = trust.maps_of(result)["error"]
     ends = [result.world_to_data(each) for each in ((5, 2), (5, 20))]
     y, first, last = ends[0][0], ends[0][1], ends[1][1]
-    between = (error[int(y)] + error[int(y) + 1]) / 2  # the line lies between two rows of the result
+    between = (
+        error[int(y)] + error[int(y) + 1]
+    ) / 2  # the line lies between two rows of the result
     expected = np.interp(np.linspace(first, last, len(found.share)), np.arange(64), between)
     np.testing.assert_allclose(found.error, expected, rtol=1e-4)
     assert "band: error bar (relative only)" in plot.legend.text()
-    low, high = next(each.curves for each in plot.plot.items() if type(each).__name__ == "FillBetweenItem")
+    low, high = next(
+        each.curves for each in plot.plot.items() if type(each).__name__ == "FillBetweenItem"
+    )
     np.testing.assert_allclose(high.yData - low.yData, 2 * found.error, rtol=1e-6)
 
 
 def test_another_plane_of_a_stack_is_another_profile(
     viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot
 ) -> None:
-    made(viewer, np.stack([RAMP, RAMP + 100]), np.stack([FINE, FINE + 100]), scale=(2, 0.5, 0.5), units="µm")
+    made(
+        viewer,
+        np.stack([RAMP, RAMP + 100]),
+        np.stack([FINE, FINE + 100]),
+        scale=(2, 0.5, 0.5),
+        units="µm",
+    )
     viewer.dims.set_current_step(0, 0)
     plot = press(docked(), qtbot)
     low = plot.profiles[0].before
@@ -259,7 +273,9 @@ def test_a_line_that_was_deleted_is_asked_for_and_a_press_draws_a_new_one(
     assert "Line profile" in viewer.layers
 
 
-def test_in_3d_a_sentence_says_what_is_needed(viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot) -> None:
+def test_in_3d_a_sentence_says_what_is_needed(
+    viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot
+) -> None:
     made(viewer, np.stack([RAMP] * 3), np.stack([FINE] * 3), scale=(2, 0.5, 0.5), units="µm")
     plot = press(docked(), qtbot)
     viewer.dims.ndisplay = 3
@@ -284,7 +300,9 @@ def test_a_closed_dock_leaves_nothing_behind(
         press(widget, qtbot)
 
 
-def test_the_window_can_be_closed_with_it(viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot) -> None:
+def test_the_window_can_be_closed_with_it(
+    viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot
+) -> None:
     made(viewer, RAMP, FINE)
     press(docked(), qtbot)
     viewer.close()
@@ -302,7 +320,10 @@ def test_it_fits_a_screen_of_1366_by_768_with_the_tools_for_lines_open(
 
 
 def test_on_a_screen_that_is_too_low_it_is_a_window_of_its_own(
-    viewer: Viewer, docked: Callable[[], DeblurWidget], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    viewer: Viewer,
+    docked: Callable[[], DeblurWidget],
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made(viewer, RAMP, FINE)
     widget = docked()

@@ -16,7 +16,9 @@ Y, X = np.mgrid[:40, :60]
 PLANE = 3.0 * Y + X
 
 
-def line(data: Any, ends: list[tuple[float, float]], *, rgb: bool = False, plane: tuple[int, ...] = ()) -> Line:
+def line(
+    data: Any, ends: list[tuple[float, float]], *, rgb: bool = False, plane: tuple[int, ...] = ()
+) -> Line:
     return Line((data,), rgb, plane, np.array(ends, float))
 
 
@@ -48,15 +50,21 @@ def test_of_a_stack_the_plane_that_is_shown_is_read() -> None:
     assert along(line(stack, [(0, 0), (0, 1)], plane=(1,)), 2).tolist() == [100, 101]
 
 
-def test_of_a_pyramid_a_coarser_level_is_read_for_a_long_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_pyramid_a_coarser_level_is_read_for_a_long_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sampling, "MOST_SAMPLES", 32)
     coarser = PLANE.reshape(20, 2, 30, 2).mean(axis=(1, 3))
-    fine = da.from_array(PLANE).map_blocks(lambda _: pytest.fail("the finest level was read"), meta=np.empty((0, 0)))
+    fine = da.from_array(PLANE).map_blocks(
+        lambda _: pytest.fail("the finest level was read"), meta=np.empty((0, 0))
+    )
     found = along(Line((fine, coarser), False, (), np.array([(10.5, 4.5), (10.5, 44.5)])), 11)
     np.testing.assert_allclose(found, 31.5 + np.linspace(4.5, 44.5, 11))
 
 
-def test_a_line_for_which_too_much_would_be_read_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_for_which_too_much_would_be_read_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sampling, "LARGEST_VALUES", 100)
     with pytest.raises(ImageError, match="draw a shorter one"):
         along(line(da.from_array(PLANE), [(0, 0), (30, 30)]), 5)

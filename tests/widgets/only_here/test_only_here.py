@@ -70,8 +70,12 @@ def whole_result(viewer: Viewer, choose: Callable[[str], None], press: Run, name
 def test_rectangles_become_layers_in_place_that_equal_the_same_place_of_the_whole(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
 ) -> None:
-    source = viewer.add_image(noise(90, 100), name="scan", scale=(0.5, 0.5), translate=(3, -2), units="um")
-    viewer.add_shapes([box(5, 20, 10, 35), box(40, 60, 30, 70)], scale=(0.5, 0.5), translate=(3, -2), units="um")
+    source = viewer.add_image(
+        noise(90, 100), name="scan", scale=(0.5, 0.5), translate=(3, -2), units="um"
+    )
+    viewer.add_shapes(
+        [box(5, 20, 10, 35), box(40, 60, 30, 70)], scale=(0.5, 0.5), translate=(3, -2), units="um"
+    )
     choose("Shapes")
     assert widget.controls.run.text == "Deblur + SR (2 shapes)"
     press()
@@ -79,7 +83,9 @@ def test_rectangles_become_layers_in_place_that_equal_the_same_place_of_the_whol
     assert first.data.shape == (32, 52)
     assert first.data.dtype == np.uint8
     np.testing.assert_allclose(first.data_to_world((-0.5, -0.5)), source.data_to_world((4.5, 9.5)))
-    np.testing.assert_allclose(second.data_to_world((41.5, 81.5)), source.data_to_world((60.5, 70.5)))
+    np.testing.assert_allclose(
+        second.data_to_world((41.5, 81.5)), source.data_to_world((60.5, 70.5))
+    )
     assert first.metadata["mdeblurgan"]["region"] == ((5, 21), (10, 36))
     whole = whole_result(viewer, choose, press, "scan [sharp ×2]")
     assert whole.data.shape == (180, 200)
@@ -88,7 +94,12 @@ def test_rectangles_become_layers_in_place_that_equal_the_same_place_of_the_whol
 
 
 def test_selected_shapes_alone_are_restored_and_keep_their_numbers(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run, qtbot: QtBot
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    choose: Callable[[str], None],
+    press: Run,
+    qtbot: QtBot,
 ) -> None:
     viewer.add_image(noise(), name="scan")
     shapes = viewer.add_shapes([box(2, 9, 2, 9), box(12, 19, 12, 19), box(22, 29, 2, 9)])
@@ -132,7 +143,11 @@ def test_list_follows_shapes_layers_that_come_go_and_are_renamed(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None]
 ) -> None:
     viewer.add_image(noise(), name="scan")
-    offered = lambda: [widget.only_here.box.native.itemText(n) for n in range(widget.only_here.box.native.count())]  # noqa: E731
+    choices = widget.only_here.box.native
+
+    def offered() -> list[str]:
+        return [choices.itemText(number) for number in range(choices.count())]
+
     assert offered() == ["Whole image"]
     first = viewer.add_shapes([box(2, 9, 2, 9)], name="cells")
     viewer.add_shapes([box(2, 9, 2, 9)], name="nuclei")
@@ -159,7 +174,12 @@ def test_choice_is_there_again_in_the_next_dock(
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_a_polygon_has_no_value_outside_and_the_values_of_the_whole_inside(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run, dtype: Any
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    choose: Callable[[str], None],
+    press: Run,
+    dtype: Any,
 ) -> None:
     viewer.add_image(noise(90, 100, dtype=dtype), name="scan")
     viewer.add_shapes([np.array([[10.0, 20], [60, 30], [30, 80]])], shape_type="polygon")
@@ -198,7 +218,9 @@ def test_an_ellipse_in_colour_is_transparent_around(
 def test_shapes_with_their_own_scale_and_rotation_are_found_in_a_rotated_image(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
 ) -> None:
-    source = viewer.add_image(noise(60, 64), name="scan", scale=(0.5, 0.25), rotate=90, translate=(7, 9))
+    source = viewer.add_image(
+        noise(60, 64), name="scan", scale=(0.5, 0.25), rotate=90, translate=(7, 9)
+    )
     wanted = box(10, 20, 30, 42)
     world = np.array([source.data_to_world(corner) for corner in wanted])
     viewer.add_shapes([world / 4], scale=(4, 4), shape_type="polygon")
@@ -206,8 +228,12 @@ def test_shapes_with_their_own_scale_and_rotation_are_found_in_a_rotated_image(
     press()
     part = viewer.layers["scan [sharp ×2, region 1]"]
     assert part.data.shape == (22, 26)
-    np.testing.assert_allclose(part.data_to_world((-0.5, -0.5)), source.data_to_world((9.5, 29.5)), atol=1e-9)
-    np.testing.assert_allclose(part.data_to_world((21.5, 25.5)), source.data_to_world((20.5, 42.5)), atol=1e-9)
+    np.testing.assert_allclose(
+        part.data_to_world((-0.5, -0.5)), source.data_to_world((9.5, 29.5)), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        part.data_to_world((21.5, 25.5)), source.data_to_world((20.5, 42.5)), atol=1e-9
+    )
 
 
 def test_shapes_in_millimetres_are_found_in_an_image_in_micrometres(
@@ -217,7 +243,10 @@ def test_shapes_in_millimetres_are_found_in_an_image_in_micrometres(
     viewer.add_shapes([box(10, 20, 30, 42) * 0.5e-3], units="mm")
     choose("Shapes")
     press()
-    assert viewer.layers["scan [sharp ×2, region 1]"].metadata["mdeblurgan"]["region"] == ((10, 21), (30, 43))
+    assert viewer.layers["scan [sharp ×2, region 1]"].metadata["mdeblurgan"]["region"] == (
+        (10, 21),
+        (30, 43),
+    )
 
 
 def test_shapes_are_found_in_a_pyramid_and_in_a_layer_whose_axes_are_x_and_y(
@@ -230,7 +259,10 @@ def test_shapes_are_found_in_a_pyramid_and_in_a_layer_whose_axes_are_x_and_y(
     choose("Shapes")
     viewer.layers.selection = {viewer.layers["pyramid"], viewer.layers["turned"]}
     press()
-    assert viewer.layers["pyramid [sharp ×2, region 1]"].metadata["mdeblurgan"]["region"] == ((10, 21), (30, 43))
+    assert viewer.layers["pyramid [sharp ×2, region 1]"].metadata["mdeblurgan"]["region"] == (
+        (10, 21),
+        (30, 43),
+    )
     part = viewer.layers["turned [sharp ×2, region 1]"]
     assert part.metadata["mdeblurgan"]["region"] == ((30, 43), (10, 21))
     assert part.data.shape == (22, 26)
@@ -240,16 +272,22 @@ def test_shapes_are_found_in_a_pyramid_and_in_a_layer_whose_axes_are_x_and_y(
 def test_of_a_stack_the_plane_that_is_shown_is_restored_with_the_range_of_the_whole(
     viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run
 ) -> None:
-    source = viewer.add_image(noise(3, 40, 48) // np.array([4, 2, 1], np.uint8)[:, None, None], name="stack")
+    source = viewer.add_image(
+        noise(3, 40, 48) // np.array([4, 2, 1], np.uint8)[:, None, None], name="stack"
+    )
     viewer.add_shapes([box(5, 20, 10, 35)])
     viewer.dims.set_current_step(0, 1)
     choose("Shapes")
     press()
     part = viewer.layers["stack [sharp ×2, region 1]"]
     assert part.data.shape == (1, 32, 52)
-    np.testing.assert_allclose(part.data_to_world((0, -0.5, -0.5)), source.data_to_world((1, 4.5, 9.5)))
+    np.testing.assert_allclose(
+        part.data_to_world((0, -0.5, -0.5)), source.data_to_world((1, 4.5, 9.5))
+    )
     whole = whole_result(viewer, choose, press, "stack [sharp ×2]")
-    np.testing.assert_allclose(part.data[0].astype(int), whole.data[1, 10:42, 20:72], atol=HALO_SEEN)
+    np.testing.assert_allclose(
+        part.data[0].astype(int), whole.data[1, 10:42, 20:72], atol=HALO_SEEN
+    )
 
 
 def test_shapes_in_other_planes_are_left_out_with_a_sentence(
@@ -336,13 +374,19 @@ def test_halved_parts_lie_in_place_and_equal_the_halved_whole(
 
 
 def test_every_part_has_a_verdict_and_maps_that_lie_on_it(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run, tmp_path: Path
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    choose: Callable[[str], None],
+    press: Run,
+    tmp_path: Path,
 ) -> None:
     from napari_mdeblurgan.widgets import trust
 
     viewer.add_image(noise(90, 100), name="scan")
     viewer.add_shapes(
-        [box(10, 50, 10, 60), np.array([[10.0, 20], [60, 30], [30, 80]])], shape_type=["rectangle", "polygon"]
+        [box(10, 50, 10, 60), np.array([[10.0, 20], [60, 30], [30, 80]])],
+        shape_type=["rectangle", "polygon"],
     )
     widget.controls.trust.native.click()
     choose("Shapes")
@@ -361,13 +405,20 @@ def test_every_part_has_a_verdict_and_maps_that_lie_on_it(
             np.testing.assert_array_equal(np.isnan(part.data), np.isnan(error.data))
         for arguments in trusted.layers:
             corner = np.asarray(arguments["translate"]) - np.asarray(arguments["scale"]) / 2
-            np.testing.assert_allclose(corner, np.asarray(part.data_to_world((-0.5, -0.5))), atol=1e-9)
+            np.testing.assert_allclose(
+                corner, np.asarray(part.data_to_world((-0.5, -0.5))), atol=1e-9
+            )
         trust.save_report(tmp_path / f"{number}.html", trusted, part.data)
         assert (tmp_path / f"{number}.html").stat().st_size > 1000
 
 
 def test_compare_blinks_all_parts_of_a_run_and_the_curtain_shows_them_together(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], press: Run, qtbot: QtBot
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    choose: Callable[[str], None],
+    press: Run,
+    qtbot: QtBot,
 ) -> None:
     source = viewer.add_image(noise(), name="scan", blending="additive")
     viewer.add_shapes([box(2, 9, 2, 9), box(12, 19, 12, 19)])
@@ -397,18 +448,28 @@ def test_channels_of_a_run_go_with_the_same_part_of_each_other(
     choose("Shapes")
     press()
     viewer.layers.selection.active = viewer.layers["dapi [sharp ×2, region 1]"]
-    assert [each.name for each in widget._kept()] == ["dapi [sharp ×2, region 1]", "gfp [sharp ×2, region 1]"]
+    assert [each.name for each in widget._kept()] == [
+        "dapi [sharp ×2, region 1]",
+        "gfp [sharp ×2, region 1]",
+    ]
 
 
 def test_cancel_keeps_the_parts_that_are_done(
-    viewer: Viewer, widget: DeblurWidget, noise: Noise, choose: Callable[[str], None], qtbot: QtBot, gate: Any
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    choose: Callable[[str], None],
+    qtbot: QtBot,
+    gate: Any,
 ) -> None:
     viewer.add_image(noise(), name="scan")
     viewer.add_shapes([box(2, 9, 2, 9), box(12, 19, 12, 19), box(22, 29, 2, 9)])
     choose("Shapes")
     qtbot.mouseClick(widget.controls.run.native, Qt.MouseButton.LeftButton)
     gate.let_on(gate.TILES)
-    qtbot.waitUntil(lambda: widget.controls.status.value.startswith("Restoring region 2 of 3"), timeout=30_000)
+    qtbot.waitUntil(
+        lambda: widget.controls.status.value.startswith("Restoring region 2 of 3"), timeout=30_000
+    )
     qtbot.mouseClick(widget.controls.cancel.native, Qt.MouseButton.LeftButton)
     gate.let_on()
     qtbot.waitUntil(lambda: not widget.running, timeout=30_000)
@@ -426,7 +487,8 @@ def test_on_disk_every_part_is_a_result_of_its_own_and_none_is_taken_for_the_who
 ) -> None:
     viewer.add_image(noise(90, 100), name="scan")
     viewer.add_shapes(
-        [box(5, 20, 10, 35), np.array([[10.0, 20], [60, 30], [30, 80]])], shape_type=["rectangle", "polygon"]
+        [box(5, 20, 10, 35), np.array([[10.0, 20], [60, 30], [30, 80]])],
+        shape_type=["rectangle", "polygon"],
     )
     choose("Shapes")
     widget.controls.trust.native.click()
@@ -439,7 +501,9 @@ def test_on_disk_every_part_is_a_result_of_its_own_and_none_is_taken_for_the_who
     widget._say("Something else.")  # before which it is to be known all the same
     assert sentence in widget.controls.status.value
     names_on_disk = sorted(path.name for path in cache_folder.iterdir())
-    assert [name.rsplit(" ", 1)[0] for name in names_on_disk] == [f"scan sharp ×2, region {n}" for n in (1, 2)]
+    assert [name.rsplit(" ", 1)[0] for name in names_on_disk] == [
+        f"scan sharp ×2, region {n}" for n in (1, 2)
+    ]
     first, second = (viewer.layers[f"scan [sharp ×2, region {n}]"] for n in (1, 2))
     for part in (first, second):
         viewer.layers.selection.active = part
@@ -449,7 +513,9 @@ def test_on_disk_every_part_is_a_result_of_its_own_and_none_is_taken_for_the_who
     whole = whole_result(viewer, choose, press, "scan [sharp ×2]")
     assert whole.data[0].shape == (180, 200)
     assert len(list(cache_folder.iterdir())) == 3
-    np.testing.assert_allclose(np.asarray(first.data[0]).astype(int), np.asarray(whole.data[0])[10:42, 20:72], atol=1)
+    np.testing.assert_allclose(
+        np.asarray(first.data[0]).astype(int), np.asarray(whole.data[0])[10:42, 20:72], atol=1
+    )
 
 
 def test_an_interrupted_part_is_resumed_only_as_long_as_its_shape_is_chosen(

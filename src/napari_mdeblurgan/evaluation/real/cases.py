@@ -1,4 +1,6 @@
-"""From images to what can be judged: an input, the truth on the grid of its own or twice the pixels, and where it counts."""
+"""From images to what can be judged: an input, the truth on the grid of its own or twice the
+pixels, and where it counts.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ LEAST_JUDGED = 0.01  # of the field: less says nothing about it
 WHOLE = 4  # edges are multiples of it, so that an image can be halved twice
 SMALLEST = 64
 LARGEST_RATIO = 4.0
-EQUAL = 1.05  # pixels of the sharper image for one of the other: up to here they are held to be equal
+EQUAL = (
+    1.05  # pixels of the sharper image for one of the other: up to here they are held to be equal
+)
 STILL = 0.05  # pixels: what moves by less at every corner is left as it is
 
 
@@ -44,7 +48,8 @@ class Case:
     image : ndarray
         (y, x) or (y, x, 3), in the type of the file: what methods are given.
     truth : ndarray
-        (factor · y, factor · x) or with colours, float32, in units of the file; `factor` is 2, or 1 for images of equal pixels.
+        (factor · y, factor · x) or with colours, float32, in units of the file; `factor` is 2, or 1
+        for images of equal pixels.
     judged : ndarray
         bool, (y, x) of the truth.
     peak : float
@@ -118,13 +123,19 @@ def read_plane(path: Path) -> np.ndarray:
     MdeblurganError
         If it cannot be read or is too small.
     """
-    data = _bitmap(path) if path.suffix.lower() == BITMAP else np.asarray(middle_plane(open_image(path)))
+    data = (
+        _bitmap(path)
+        if path.suffix.lower() == BITMAP
+        else np.asarray(middle_plane(open_image(path)))
+    )
     if data.ndim == 3:
         data = data[..., :3]
         if (data == data[..., :1]).all():
             data = data[..., 0]
     if min(data.shape[:2]) < SMALLEST:
-        raise ImageError(f"{path} has {data.shape[0]} × {data.shape[1]} pixels, too few to be judged by.")
+        raise ImageError(
+            f"{path} has {data.shape[0]} × {data.shape[1]} pixels, too few to be judged by."
+        )
     if data.dtype.kind not in "uif" or not np.isfinite(data).all():
         raise ImageError(f"{path} has values that are no finite numbers; take it out of the set.")
     return np.ascontiguousarray(data)
@@ -142,7 +153,9 @@ def _bitmap(path: Path) -> np.ndarray:
 
 
 def binned(image: np.ndarray, factor: int = 2) -> np.ndarray:
-    """Means over blocks of factor × factor pixels, in the image's own type, as a camera would bin them."""
+    """Means over blocks of factor × factor pixels, in the image's own type, as a camera would bin
+    them.
+    """
     return block_means(image, binning=factor, y=0)
 
 
@@ -157,7 +170,9 @@ class _Series:
 
 
 @functools.lru_cache(maxsize=1)
-def _laid_on_each_other(files: tuple[tuple[Path, int], ...], focus: int | None, *, registered: bool) -> _Series:
+def _laid_on_each_other(
+    files: tuple[tuple[Path, int], ...], focus: int | None, *, registered: bool
+) -> _Series:
     """Read planes and find how they lie; kept, for one series is often judged in several ways.
 
     Parameters
@@ -175,7 +190,11 @@ def _laid_on_each_other(files: tuple[tuple[Path, int], ...], focus: int | None, 
     energies = [local_energy(plane) for plane in planes]
     strengths = [float(energy.mean()) for energy in energies]
     reference = int(np.argmax(strengths)) if focus is None else focus
-    places = [np.eye(3)] * len(planes) if registered else registering.series(planes, strengths, reference)
+    places = (
+        [np.eye(3)] * len(planes)
+        if registered
+        else registering.series(planes, strengths, reference)
+    )
     return _Series(tuple(planes), tuple(energies), tuple(places), reference)
 
 
@@ -193,10 +212,25 @@ def _of_series(real: RealSet, only: Collection[str] | None) -> Iterator[Case | L
         if place is None:
             yield LeftOut(each.name, "it shows no place of the others that stands out.")
             continue
-        others = [found.reference] if known else [other for other in range(len(numbers)) if other != index]
-        there = {other: np.linalg.inv(at) @ place for other in others if (at := found.places[other]) is not None}
+        others = (
+            [found.reference]
+            if known
+            else [other for other in range(len(numbers)) if other != index]
+        )
+        there = {
+            other: np.linalg.inv(at) @ place
+            for other in others
+            if (at := found.places[other]) is not None
+        }
         truth, judged = _sharpest(index, found, there, known=known)
-        case = _case(real, each, _distance(each, numbers[found.reference]), found.planes[index], truth, judged)
+        case = _case(
+            real,
+            each,
+            _distance(each, numbers[found.reference]),
+            found.planes[index],
+            truth,
+            judged,
+        )
         if case.share < LEAST_JUDGED:
             yield LeftOut(each.name, "hardly any other plane is clearly sharper anywhere.")
         else:
@@ -206,7 +240,9 @@ def _of_series(real: RealSet, only: Collection[str] | None) -> Iterator[Case | L
 def _sharpest(
     index: int, found: _Series, there: dict[int, np.ndarray], *, known: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The sharpest of other planes at every place of one, and where it is clearly sharper; anywhere if that is `known`."""
+    """The sharpest of other planes at every place of one, and where it is clearly sharper; anywhere
+    if that is `known`.
+    """
     plane = found.planes[index]
     shape = plane.shape[0], plane.shape[1]
     best = np.full(shape, -1.0)
@@ -232,7 +268,9 @@ def _distance(image: RealImage, focus: float | None) -> float | None:
     return None if image.number is None or focus is None else image.number - focus
 
 
-def _of_pairs(real: RealSet, truth_path: Path, only: Collection[str] | None) -> Iterator[Case | LeftOut]:
+def _of_pairs(
+    real: RealSet, truth_path: Path, only: Collection[str] | None
+) -> Iterator[Case | LeftOut]:
     description = real.description
     whole = read_plane(truth_path)
     for each in real.images:
@@ -240,9 +278,13 @@ def _of_pairs(real: RealSet, truth_path: Path, only: Collection[str] | None) -> 
             continue
         image, other = read_plane(each.path), whole
         if image.ndim != other.ndim:
-            image, other = (greyed(one).astype(one.dtype) if one.ndim == 3 else one for one in (image, other))
+            image, other = (
+                greyed(one).astype(one.dtype) if one.ndim == 3 else one for one in (image, other)
+            )
         try:
-            ratio = _ratio(each.path, truth_path) if description.ratio is None else description.ratio
+            ratio = (
+                _ratio(each.path, truth_path) if description.ratio is None else description.ratio
+            )
             truth, judged = _on_grid(image, other, ratio, registered=description.registered)
         except MdeblurganError as error:
             yield LeftOut(each.name, str(error))
@@ -255,20 +297,25 @@ def _of_pairs(real: RealSet, truth_path: Path, only: Collection[str] | None) -> 
 
 
 def _ratio(path: Path, sharper: Path) -> float:
-    """Pixels of the sharper image for one of the other, by the pixel sizes that the files say; 1 where they say none.
+    """Pixels of the sharper image for one of the other, by the pixel sizes that the files say; 1
+    where they say none.
 
     Raises
     ------
     ImageError
         If it is none that can be judged by.
     """
-    sizes = [pixel_size_um(open_image(each)) if each.suffix.lower() != BITMAP else None for each in (path, sharper)]
+    sizes = [
+        pixel_size_um(open_image(each)) if each.suffix.lower() != BITMAP else None
+        for each in (path, sharper)
+    ]
     if sizes[0] is None or sizes[1] is None:
         return 1.0
     ratio = sizes[0] / sizes[1]
     if not 1 / EQUAL <= ratio <= LARGEST_RATIO:
         raise ImageError(
-            f"its pixels are {ratio:.3g} times those of the sharper image; 1 to {LARGEST_RATIO:g} can be used."
+            f"its pixels are {ratio:.3g} times those of the sharper image; 1 to {LARGEST_RATIO:g} "
+            "can be used."
         )
     return max(ratio, 1.0)
 
@@ -276,14 +323,17 @@ def _ratio(path: Path, sharper: Path) -> float:
 def _on_grid(
     image: np.ndarray, sharper: np.ndarray, ratio: float, *, registered: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The sharper image of a pair on the pixels of the other, or on twice as many if it has more; and where it shows anything."""
+    """The sharper image of a pair on the pixels of the other, or on twice as many if it has more;
+    and where it shows anything.
+    """
     factor = 1 if ratio <= EQUAL else 2
     shape = image.shape[0] * factor, image.shape[1] * factor
     if registered:
         if sharper.shape[:2] != shape:
             sizes = [" × ".join(map(str, each)) for each in (sharper.shape[:2], shape)]
             raise ImageError(
-                f"the sharper image has {sizes[0]} pixels where {sizes[1]} belong to it; say registered = false."
+                f"the sharper image has {sizes[0]} pixels where {sizes[1]} belong to it; say "
+                "registered = false."
             )
         return sharper.astype(np.float32), np.ones(shape, bool)
     transform = registering.onto(image, sharper, ratio=ratio) @ reduction(factor)
@@ -317,5 +367,7 @@ def _case(
         image=binned(plane[:height, :width], binning) if binning > 1 else plane[:height, :width],
         truth=kept,
         judged=judged[part] & inner,
-        peak=255.0 if plane.dtype == np.uint8 else float(np.subtract(*np.percentile(kept, (99.9, 0.1)))),
+        peak=255.0
+        if plane.dtype == np.uint8
+        else float(np.subtract(*np.percentile(kept, (99.9, 0.1)))),
     )

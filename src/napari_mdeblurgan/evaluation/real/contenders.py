@@ -1,4 +1,6 @@
-"""What is compared on real images: bicubic enlargement, unsharp masking, Richardson-Lucy, and models."""
+"""What is compared on real images: bicubic enlargement, unsharp masking, Richardson-Lucy, and
+models.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +45,9 @@ class Contender:
     channels : int or None
         1 for grey images, 3 for colour, None for any.
     runs : mapping of str to callable
-        For each setting, from (y, x) or (y, x, 3) to a result of a whole number of times the pixels, or as many. Where there are
-        several, the one that comes closest to the truth counts: more than anyone could choose who does not know the truth.
+        For each setting, from (y, x) or (y, x, 3) to a result of a whole number of times the
+        pixels, or as many. Where there are several, the one that comes closest to the truth counts:
+        more than anyone could choose who does not know the truth.
     """
 
     name: str
@@ -56,7 +59,8 @@ class Contender:
 def restored(
     image: np.ndarray, model: Model, *, halve: bool = False, device: str = "auto", **options: Any
 ) -> np.ndarray:
-    """What a model makes of an image, as it would for a user: in the image's own type, at the default precision.
+    """What a model makes of an image, as it would for a user: in the image's own type, at the
+    default precision.
 
     Parameters
     ----------
@@ -65,7 +69,8 @@ def restored(
     model : Model
         For its kind.
     halve : bool
-        The image is binned 2 × 2 first, so that a ×2 model gives back as many pixels as the image has.
+        The image is binned 2 × 2 first, so that a ×2 model gives back as many pixels as the image
+        has.
     device : str
         For the network.
     **options
@@ -76,11 +81,17 @@ def restored(
 
 
 def baselines(*, sharpened: bool = True) -> list[Contender]:
-    """What needs no learning: bicubic enlargement first; if `sharpened`, unsharp masking and Richardson-Lucy, too."""
-    found = [Contender(BICUBIC, BICUBIC, None, {"": lambda image: bicubic(image.astype(np.float32))})]
+    """What needs no learning: bicubic enlargement first; if `sharpened`, unsharp masking and
+    Richardson-Lucy, too.
+    """
+    found = [
+        Contender(BICUBIC, BICUBIC, None, {"": lambda image: bicubic(image.astype(np.float32))})
+    ]
     if sharpened:
         unsharp = {
-            f"σ {sigma:g} px, amount {amount:g}": _unsharp(sigma, amount) for sigma in SIGMAS for amount in AMOUNTS
+            f"σ {sigma:g} px, amount {amount:g}": _unsharp(sigma, amount)
+            for sigma in SIGMAS
+            for amount in AMOUNTS
         }
         lucy = {
             f"σ {sigma:g} px, {iterations} iterations": _lucy(sigma, iterations)
@@ -129,7 +140,8 @@ def model_contenders(
     device: str = "auto",
     options: Mapping[str, Any] | None = None,
 ) -> list[Contender]:
-    """Models, each once; if `halved`, also with the image halved first; if `advised`, also as the program advises.
+    """Models, each once; if `halved`, also with the image halved first; if `advised`, also as the
+    program advises.
 
     Parameters
     ----------
@@ -150,13 +162,21 @@ def model_contenders(
     for name, model in named:
         card = model.card
         identity, channels = f"{card.weights_sha256}{told} auto {card.softness:g}", card.channels
-        found.append(Contender(name, identity, channels, {"": _model(model, device, False, options)}))
+        found.append(
+            Contender(name, identity, channels, {"": _model(model, device, False, options)})
+        )
         if halved:
             run = _model(model, device, True, options)
-            found.append(Contender(f"{name}, halved first", f"{identity} halved", channels, {"": run}))
+            found.append(
+                Contender(f"{name}, halved first", f"{identity} halved", channels, {"": run})
+            )
         if advised:
             run = _advised(model, device, options)
-            found.append(Contender(f"{name}, {ADVISED}", f"{identity} advised {_rules()}", channels, {"": run}))
+            found.append(
+                Contender(
+                    f"{name}, {ADVISED}", f"{identity} advised {_rules()}", channels, {"": run}
+                )
+            )
     return found
 
 
@@ -177,11 +197,15 @@ def _advised(model: Model, device: str, options: Mapping[str, Any]) -> Run:
 
 def _rules() -> str:
     """A digest of what the advice follows from."""
-    return hashlib.sha256(FITTED.read_bytes() + repr((HALVED_PX, HALVED_SHARE)).encode()).hexdigest()[:8]
+    return hashlib.sha256(
+        FITTED.read_bytes() + repr((HALVED_PX, HALVED_SHARE)).encode()
+    ).hexdigest()[:8]
 
 
 def on_grid(result: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """A result on the pixels of the truth: reduced by means, or enlarged by bicubic interpolation; float."""
+    """A result on the pixels of the truth: reduced by means, or enlarged by bicubic interpolation;
+    float.
+    """
     if result.shape[0] > shape[0]:
         return block_means(result.astype(np.float32), binning=result.shape[0] // shape[0], y=0)
     if result.shape[0] < shape[0]:

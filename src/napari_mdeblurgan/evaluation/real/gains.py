@@ -1,4 +1,6 @@
-"""What the scores on real images say: gains over bicubic enlargement, by set and by distance from focus."""
+"""What the scores on real images say: gains over bicubic enlargement, by set and by distance from
+focus.
+"""
 
 from __future__ import annotations
 
@@ -62,19 +64,24 @@ def mean_gain(found: Sequence[Gain], measure: str) -> float:
 
 
 def summary_lines(scores: Sequence[RealScore]) -> list[str]:
-    """A table in words for a terminal: for each set and contender the mean gains, and the worst image."""
+    """A table in words for a terminal: for each set and contender the mean gains, and the worst
+    image.
+    """
     lines = []
     found = gains(scores)
     for name in dict.fromkeys(score.set for score in scores):
         of_set = [gain for gain in found if gain.score.set == name]
         images = len({gain.score.image_id for gain in of_set})
-        lines.append(f"{name} ({images} image{'s' if images != 1 else ''}), gains over bicubic enlargement:")
+        lines.append(
+            f"{name} ({images} image{'s' if images != 1 else ''}), gains over bicubic enlargement:"
+        )
         width = max(len(gain.score.method) for gain in of_set)
         for method in dict.fromkeys(gain.score.method for gain in of_set):
             own = [gain for gain in of_set if gain.score.method == method]
             worst = min(own, key=lambda gain: gain.psnr_db)
             lines.append(
-                f"  {method:{width}}  PSNR {mean_gain(own, 'psnr_db'):+.2f} dB  SSIM {mean_gain(own, 'ssim'):+.4f}  "
+                f"  {method:{width}}  PSNR {mean_gain(own, 'psnr_db'):+.2f} dB  SSIM "
+                f"{mean_gain(own, 'ssim'):+.4f}  "
                 f"GMSD {mean_gain(own, 'gmsd'):+.4f}  FRC {mean_gain(own, 'frc'):+.3f}  "
                 f"worst {worst.psnr_db:+.2f} dB ({worst.score.image})"
             )

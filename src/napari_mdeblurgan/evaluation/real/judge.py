@@ -39,7 +39,8 @@ class RealOptions:
     halve : bool or None
         Whether models are also judged with the image halved first; None does what the sets ask for.
     advised : bool
-        Whether models are also judged as the program advises: the image halved first where it says so.
+        Whether models are also judged as the program advises: the image halved first where it says
+        so.
     sharpened : bool
         Whether to compare with unsharp masking and Richardson-Lucy, which takes longest.
     device : str
@@ -141,7 +142,10 @@ def evaluate_real(options: RealOptions) -> Generator[RealStep, None, RealEvaluat
         if model.card.weights_sha256 not in used
     ]
     if not any(model.card.weights_sha256 in used for _, model in models):
-        raise ModelError("The models are not for the kind of images that there are here (colour or grey); name others.")
+        raise ModelError(
+            "The models are not for the kind of images that there are here (colour or grey); name "
+            "others."
+        )
     return RealEvaluation(
         folder=real_path(options.folder).name,
         device=device_label(device),
@@ -158,7 +162,9 @@ def contenders(
     """All that is compared on a set: what needs no learning, then the models."""
     plain = baselines(sharpened=options.sharpened)
     halved = _halved(real, options)
-    own = model_contenders(models, halved=halved, advised=options.advised, device=device, options=options.restoring)
+    own = model_contenders(
+        models, halved=halved, advised=options.advised, device=device, options=options.restoring
+    )
     return (*plain, *own)
 
 

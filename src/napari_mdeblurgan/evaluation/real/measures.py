@@ -1,4 +1,6 @@
-"""How close a result is to a real truth, where it is judged: PSNR, SSIM, GMSD and Fourier ring correlation."""
+"""How close a result is to a real truth, where it is judged: PSNR, SSIM, GMSD and Fourier ring
+correlation.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from skimage.metrics import structural_similarity
 GRADIENT_CONSTANT = 170 / 255**2  # of GMSD, for a peak of 1
 TILE = 64  # pixels: edge of the tiles that are compared ring by ring
 TILE_JUDGED = 0.5  # share of a tile that must be judged
-THRESHOLD = 1 / 7  # correlation below which detail is not held to be true (Rosenthal & Henderson 2003)
+THRESHOLD = (
+    1 / 7
+)  # correlation below which detail is not held to be true (Rosenthal & Henderson 2003)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,11 @@ class Closeness:
     gmsd : float
         Gradient magnitude similarity deviation; 0 is best.
     frc : float or None
-        Fourier ring correlation, mean over all frequencies up to the limit of the truth's pixels; None where no tile of
-        64 pixels is judged.
+        Fourier ring correlation, mean over all frequencies up to the limit of the truth's pixels;
+        None where no tile of 64 pixels is judged.
     frc_limit : float or None
-        Frequency from which the correlation is below 1/7, as a share of the limit of the truth's pixels.
+        Frequency from which the correlation is below 1/7, as a share of the limit of the truth's
+        pixels.
     """
 
     psnr_db: float
@@ -64,7 +69,9 @@ def closeness(result: np.ndarray, truth: np.ndarray, judged: np.ndarray, peak: f
 
 
 def linearly_fitted(result: np.ndarray, truth: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    """gain · result + offset, for each colour those that come closest to the truth where it is judged; float64."""
+    """gain · result + offset, for each colour those that come closest to the truth where it is
+    judged; float64.
+    """
     fitted = np.empty(result.shape)
     colours = result.shape[2] if result.ndim == 3 else 1
     for colour in range(colours):
@@ -83,7 +90,9 @@ def psnr_where(result: np.ndarray, truth: np.ndarray, judged: np.ndarray, peak: 
 
 
 def ssim_where(result: np.ndarray, truth: np.ndarray, judged: np.ndarray, peak: float) -> float:
-    """Structural similarity (Wang et al. 2004), Gaussian weights of 1.5 pixels, mean of what is judged and of the colours."""
+    """Structural similarity (Wang et al. 2004), Gaussian weights of 1.5 pixels, mean of what is
+    judged and of the colours.
+    """
     _, similarity = structural_similarity(
         result.astype(np.float64),
         truth.astype(np.float64),
@@ -98,7 +107,9 @@ def ssim_where(result: np.ndarray, truth: np.ndarray, judged: np.ndarray, peak: 
 
 
 def gmsd_where(result: np.ndarray, truth: np.ndarray, judged: np.ndarray, peak: float) -> float:
-    """Gradient magnitude similarity deviation (Xue et al. 2014): of the mean of all colours, reduced 2 × 2; 0 is best."""
+    """Gradient magnitude similarity deviation (Xue et al. 2014): of the mean of all colours,
+    reduced 2 × 2; 0 is best.
+    """
     height, width = (length // 2 * 2 for length in judged.shape)
     slopes = []
     for image in (result, truth):
@@ -117,11 +128,15 @@ def greyed(image: np.ndarray) -> np.ndarray:
     return image.mean(axis=-1, dtype=np.float64) if image.ndim == 3 else image.astype(np.float64)
 
 
-def ring_correlation(result: np.ndarray, truth: np.ndarray, judged: np.ndarray) -> np.ndarray | None:
-    """Fourier ring correlation (Saxton & Baumeister 1982) of two images: how much of the detail of each fineness is true.
+def ring_correlation(
+    result: np.ndarray, truth: np.ndarray, judged: np.ndarray
+) -> np.ndarray | None:
+    """Fourier ring correlation (Saxton & Baumeister 1982) of two images: how much of the detail of
+    each fineness is true.
 
-    The images are cut into overlapping tiles of 64 pixels under a Hann window; those that are judged for the larger part add to
-    each ring. What is only brighter or dimmer at a frequency changes nothing; noise and invented detail do.
+    The images are cut into overlapping tiles of 64 pixels under a Hann window; those that are
+    judged for the larger part add to each ring. What is only brighter or dimmer at a frequency
+    changes nothing; noise and invented detail do.
 
     Parameters
     ----------
@@ -133,7 +148,8 @@ def ring_correlation(result: np.ndarray, truth: np.ndarray, judged: np.ndarray) 
     Returns
     -------
     ndarray or None
-        (32,) float64: correlation from the lowest frequency to the highest that pixels can hold; None where no tile counts.
+        (32,) float64: correlation from the lowest frequency to the highest that pixels can hold;
+        None where no tile counts.
     """
     one, other = greyed(result), greyed(truth)
     window = np.multiply.outer(*(np.hanning(TILE + 2)[1:-1],) * 2)
@@ -165,7 +181,9 @@ def _starts(length: int) -> list[int]:
 
 
 def ring_limit(rings: np.ndarray) -> float:
-    """The frequency from which the correlation is below 1/7, as a share of the highest; 1 where it never is."""
+    """The frequency from which the correlation is below 1/7, as a share of the highest; 1 where it
+    never is.
+    """
     below = np.nonzero(rings < THRESHOLD)[0]
     if not below.size:
         return 1.0

@@ -26,7 +26,8 @@ def drawn(
 ) -> list[tuple[str, str]]:
     """Draw what a set comes to.
 
-    Shown are the images of the median and of the smallest gain of the first model, and the gains over the distance from focus.
+    Shown are the images of the median and of the smallest gain of the first model, and the gains
+    over the distance from focus.
 
     Parameters
     ----------
@@ -48,25 +49,38 @@ def drawn(
     if not of_models:
         return []
     judge = of_models[0].score.method
-    own = sorted((gain for gain in of_models if gain.score.method == judge), key=lambda gain: gain.psnr_db)
-    wanted = {own[len(own) // 2].score.image: "is the median of the images", own[0].score.image: "is smallest"}
+    own = sorted(
+        (gain for gain in of_models if gain.score.method == judge), key=lambda gain: gain.psnr_db
+    )
+    wanted = {
+        own[len(own) // 2].score.image: "is the median of the images",
+        own[0].score.image: "is smallest",
+    }
     slug = re.sub(r"[^a-z0-9]+", "-", own[0].score.set.lower()).strip("-")
     pictures = []
     distances = {gain.score.defocus for gain in found}
     if None not in distances and len(distances) >= CURVE:
         _over_distance(output / f"{slug}-gains.png", found)
-        pictures.append((f"{slug}-gains.png", "Gain in PSNR over bicubic enlargement, by distance from focus"))
+        pictures.append(
+            (f"{slug}-gains.png", "Gain in PSNR over bicubic enlargement, by distance from focus")
+        )
     for real, listed in group.items():
         for case in cases(real, set(wanted)):
             if isinstance(case, Case):
                 name = f"{slug}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', Path(case.name).stem)}.png"
                 title = _side_by_side(output / name, case, listed, scores)
-                pictures.append((name, f"{title}: where {judge}'s gain over bicubic {wanted[case.name]}"))
+                pictures.append(
+                    (name, f"{title}: where {judge}'s gain over bicubic {wanted[case.name]}")
+                )
     return pictures
 
 
-def _side_by_side(path: Path, case: Case, listed: Sequence[Contender], scores: Sequence[RealScore]) -> str:
-    """Draw all results for one image, each fitted to the truth as it was judged; returns the title."""
+def _side_by_side(
+    path: Path, case: Case, listed: Sequence[Contender], scores: Sequence[RealScore]
+) -> str:
+    """Draw all results for one image, each fitted to the truth as it was
+    judged; returns the title.
+    """
     known = {score.method: score for score in scores if score.image == case.name}
     low, high = (0.0, 255.0) if case.colour else np.percentile(case.truth[case.judged], (0.1, 99.9))
 
@@ -80,7 +94,9 @@ def _side_by_side(path: Path, case: Case, listed: Sequence[Contender], scores: S
         if score is not None:
             figures = f"{score.psnr_db:.2f} dB / {score.ssim:.3f}"
             figures += "" if score.frc is None else f"\nFRC {score.frc:.3f}"
-            columns.append((contender.name, shown(contender.runs[score.setting](case.image)), figures))
+            columns.append(
+                (contender.name, shown(contender.runs[score.setting](case.image)), figures)
+            )
     truth = np.clip((case.truth - low) / max(high - low, 1e-6), 0, 1)
     columns.append(("truth", marked(truth, case), "PSNR / SSIM\ndark: not judged"))
     distance = "" if case.defocus is None else f", {case.defocus:+g} {case.unit}"
@@ -103,13 +119,18 @@ def _over_distance(path: Path, found: Sequence[Gain]) -> None:
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
     for index, method in enumerate(dict.fromkeys(gain.score.method for gain in found)):
-        points = sorted((gain.score.defocus, gain.psnr_db) for gain in found if gain.score.method == method)
+        points = sorted(
+            (gain.score.defocus, gain.psnr_db) for gain in found if gain.score.method == method
+        )
         distances, db = zip(*points, strict=True)
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         axes.plot(distances, db, color=colour, marker=marker, markersize=5, label=method)
     axes.axhline(0, color="#666666", linewidth=1)
     unit = found[0].score.unit
-    axes.set(xlabel=f"distance from focus ({unit})" if unit else "distance from focus", ylabel="gain in PSNR (dB)")
+    axes.set(
+        xlabel=f"distance from focus ({unit})" if unit else "distance from focus",
+        ylabel="gain in PSNR (dB)",
+    )
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     with replacing(path, make_folders=True) as file:

@@ -1,4 +1,6 @@
-"""One contender on one real image: its best setting, how close it comes to the truth, and the record of that."""
+"""One contender on one real image: its best setting, how close it comes to the truth, and the
+record of that.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class RealScore:
 REAL_KEYS = ("image_id", "method_id")
 
 
-def scores_of(case: Case, contenders: Sequence[Contender], table: Ledger[RealScore]) -> Iterator[RealScore]:
+def scores_of(
+    case: Case, contenders: Sequence[Contender], table: Ledger[RealScore]
+) -> Iterator[RealScore]:
     """The scores of one image; what stands in the table already is taken from there."""
     fitting = [each for each in contenders if each.channels in (None, 3 if case.colour else 1)]
     identity = case_digest(case)
@@ -72,7 +76,9 @@ def scores_of(case: Case, contenders: Sequence[Contender], table: Ledger[RealSco
 
 def best_setting(case: Case, contender: Contender) -> tuple[str, Closeness]:
     """The setting whose result has the highest PSNR, and how close that comes."""
-    tried = {setting: closeness_of(case, run(case.image)) for setting, run in contender.runs.items()}
+    tried = {
+        setting: closeness_of(case, run(case.image)) for setting, run in contender.runs.items()
+    }
     setting = max(tried, key=lambda each: tried[each].psnr_db)
     return setting, tried[setting]
 
@@ -90,7 +96,9 @@ def case_digest(case: Case) -> str:
     return digest.hexdigest()[:16]
 
 
-def _record(case: Case, contender: Contender, setting: str, close: Closeness, identity: str) -> RealScore:
+def _record(
+    case: Case, contender: Contender, setting: str, close: Closeness, identity: str
+) -> RealScore:
     return RealScore(
         set=case.set_name,
         image=case.name,

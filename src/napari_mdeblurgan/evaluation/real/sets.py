@@ -1,4 +1,6 @@
-"""Which real images there are to judge by: described in a `real.toml`, known to the package, or simply a folder of planes."""
+"""Which real images there are to judge by: described in a `real.toml`, known to the package, or
+simply a folder of planes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ KNOWN = Path(__file__).with_name("sets.toml")
 BITMAP = ".bmp"  # read for this purpose alone
 DEEP = 2  # folders within folders that are looked into
 FEWEST = 2  # planes of a focus series
-NUMBER = re.compile(r"(?:(minus|plus)[_ ]?|(?:^|(?<=[_ ,;=(]))([-+]))?(\d+(?:\.\d+)?)", re.IGNORECASE)
+NUMBER = re.compile(
+    r"(?:(minus|plus)[_ ]?|(?:^|(?<=[_ ,;=(]))([-+]))?(\d+(?:\.\d+)?)", re.IGNORECASE
+)
 
 
 class Description(BaseModel):
@@ -32,7 +36,8 @@ class Description(BaseModel):
     name : str
         What tables call it.
     kind : {"focus-series", "pairs"}
-        Planes of one field at several distances from focus; or images, each with a sharper one of the same place.
+        Planes of one field at several distances from focus; or images, each with a sharper one of
+        the same place.
     images : tuple of str
         Names or patterns of the planes, or of the blurred images of pairs, within the folder.
     truth : str
@@ -40,17 +45,20 @@ class Description(BaseModel):
     folder : str
         Name of the folder that they lie in; empty for the one of the description.
     in_focus : float or None
-        Number of the plane that is in focus and the truth everywhere; without it the truth at each place is the sharpest plane.
+        Number of the plane that is in focus and the truth everywhere; without it the truth at each
+        place is the sharpest plane.
     unit : str
-        What the numbers in the names count, from focus: steps or µm, for example. Empty where they are no distances.
+        What the numbers in the names count, from focus: steps or µm, for example. Empty where they
+        are no distances.
     registered : bool
         Whether the images lie on each other already.
     ratio : float or None
-        Pixels of the sharper image of pairs for one of the other, along an edge; None takes it from the pixel sizes in the
-        files, and 1 where these say none.
+        Pixels of the sharper image of pairs for one of the other, along an edge; None takes it from
+        the pixel sizes in the files, and 1 where these say none.
     binned : bool or None
-        Whether methods are given the image binned 2 × 2 and the truth keeps its pixels; else they are given the image, and their
-        results are reduced to its pixels. None: planes of a focus series are binned, images of pairs are not.
+        Whether methods are given the image binned 2 × 2 and the truth keeps its pixels; else they
+        are given the image, and their results are reduced to its pixels. None: planes of a focus
+        series are binned, images of pairs are not.
     halve : bool
         Whether the models are also judged with what they are given halved first.
     """
@@ -118,8 +126,9 @@ class RealSet:
 def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], list[str]]:
     """The sets of a folder and the folders in it.
 
-    A folder with a `real.toml` holds what that says; one whose name and files are known to the package is described by it; any
-    other folder that is named itself is one focus series of all images in it.
+    A folder with a `real.toml` holds what that says; one whose name and files are known to the
+    package is described by it; any other folder that is named itself is one focus series of all
+    images in it.
 
     Parameters
     ----------
@@ -132,7 +141,8 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
     -------
     list of RealSet
     list of str
-        A sentence that names the folders of images that are left out because nothing says what they hold.
+        A sentence that names the folders of images that are left out because nothing says what they
+        hold.
 
     Raises
     ------
@@ -140,7 +150,9 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
         If there is nothing to judge by, or a description cannot be used.
     """
     if not folder.is_dir():
-        raise FileError(f"{folder} is not a folder; name one that holds a focus series, or several.")
+        raise FileError(
+            f"{folder} is not a folder; name one that holds a focus series, or several."
+        )
     found: list[RealSet] = []
     unknown = []
     for place in _places(folder):
@@ -153,7 +165,8 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
         found += here
     if not found:
         raise FileError(
-            f"{folder} has no images to judge by; put the planes of a focus series there, or a {DESCRIPTION} that "
+            f"{folder} has no images to judge by; put the planes of a focus series there, or a "
+            f"{DESCRIPTION} that "
             "says which images belong together."
         )
     kept = [each for each in found if not wanted or any(_called(each, word) for word in wanted)]
@@ -166,11 +179,15 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
 
 
 def _called(each: RealSet, word: str) -> bool:
-    return word.lower() in each.name.lower() or word.lower() == each.images[0].path.parent.name.lower()
+    return (
+        word.lower() in each.name.lower() or word.lower() == each.images[0].path.parent.name.lower()
+    )
 
 
 def _places(folder: Path) -> Iterator[Path]:
-    """The folder and those in it, as deep as is looked; hidden ones are left out, and OME-Zarr, which is an image."""
+    """The folder and those in it, as deep as is looked; hidden ones are left out, and OME-Zarr,
+    which is an image.
+    """
     level = [real_path(folder)]
     for _ in range(DEEP + 1):
         yield from level
@@ -183,7 +200,11 @@ def _places(folder: Path) -> Iterator[Path]:
 
 
 def _images(place: Path) -> list[Path]:
-    return [path for path in sorted(place.iterdir()) if _is_image(path) and not path.name.startswith(".")]
+    return [
+        path
+        for path in sorted(place.iterdir())
+        if _is_image(path) and not path.name.startswith(".")
+    ]
 
 
 def _is_image(path: Path) -> bool:
@@ -197,7 +218,9 @@ def _described(place: Path) -> Iterator[RealSet]:
             yield _resolved(description, place / description.folder, path.as_posix())
         return
     for description in _known():
-        if description.folder == place.name and all(any(place.glob(pattern)) for pattern in description.images):
+        if description.folder == place.name and all(
+            any(place.glob(pattern)) for pattern in description.images
+        ):
             yield _resolved(description, place, KNOWN.name)
 
 
@@ -211,30 +234,44 @@ def _resolved(description: Description, place: Path, source: str) -> RealSet:
     for pattern in description.images:
         matched = [path for path in place.glob(pattern) if _is_image(path)]
         if not matched:
-            raise FileError(f"{source}: {description.name}: no image in {place} is called {pattern}; correct its name.")
+            raise FileError(
+                f"{source}: {description.name}: no image in {place} is called {pattern}; correct "
+                "its name."
+            )
         paths += matched
     images = _sorted(dict.fromkeys(paths))
     if description.kind == "focus-series":
         if len(images) < FEWEST:
-            raise FileError(f"{source}: {description.name} has only one plane; a focus series has two or more.")
-        if description.in_focus is not None and description.in_focus not in {each.number for each in images}:
-            raise FileError(f"{source}: {description.name}: no plane has the number {description.in_focus:g}.")
+            raise FileError(
+                f"{source}: {description.name} has only one plane; a focus series has two or more."
+            )
+        if description.in_focus is not None and description.in_focus not in {
+            each.number for each in images
+        }:
+            raise FileError(
+                f"{source}: {description.name}: no plane has the number {description.in_focus:g}."
+            )
         return RealSet(description, images)
     truth = place / description.truth
     if not description.truth or not truth.is_file():
         raise FileError(
-            f"{source}: {description.name}: truth = {description.truth!r} is no image in {place}; name one."
+            f"{source}: {description.name}: truth = {description.truth!r} is no image in {place}; "
+            "name one."
         )
     return RealSet(description, images, truth)
 
 
 def _sorted(paths: Sequence[Path] | dict[Path, None]) -> tuple[RealImage, ...]:
     images = [RealImage(path, number_in(path.stem)) for path in paths]
-    return tuple(sorted(images, key=lambda each: (each.number is None, each.number or 0.0, each.name)))
+    return tuple(
+        sorted(images, key=lambda each: (each.number is None, each.number or 0.0, each.name))
+    )
 
 
 def number_in(name: str) -> float | None:
-    """The last number in a name: "z_-3" is −3, "z-3" is 3, "minus_0.3um" is −0.3; None where there is none."""
+    """The last number in a name: "z_-3" is −3, "z-3" is 3, "minus_0.3um" is −0.3; None where there
+    is none.
+    """
     matches = list(NUMBER.finditer(name))
     if not matches:
         return None
@@ -259,7 +296,9 @@ def read_descriptions(path: Path) -> tuple[Description, ...]:
         raise FileError(f"{path} is no valid TOML: {error}; mend that line.") from None
     sets = values.pop("set", None)
     if values or not isinstance(sets, list) or not sets:
-        raise FileError(f"{path} must hold sets and nothing else; begin each with the line [[set]].")
+        raise FileError(
+            f"{path} must hold sets and nothing else; begin each with the line [[set]]."
+        )
     return tuple(_description(each, path) for each in sets)
 
 
@@ -271,8 +310,12 @@ def _description(values: Any, path: Path) -> Description:
         where = ".".join(str(part) for part in first["loc"])
         fields = ", ".join(Description.model_fields)
         if first["type"] == "extra_forbidden":
-            raise FileError(f"{path}: there is no field called {where!r}; there are {fields}.") from None
-        raise FileError(f"{path}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}; correct it.") from None
+            raise FileError(
+                f"{path}: there is no field called {where!r}; there are {fields}."
+            ) from None
+        raise FileError(
+            f"{path}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}; correct it."
+        ) from None
 
 
 @functools.cache

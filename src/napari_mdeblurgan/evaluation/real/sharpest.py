@@ -1,4 +1,6 @@
-"""Where an image is sharp: local energy of the Laplacian of a Gaussian, and the truth that a focus series holds."""
+"""Where an image is sharp: local energy of the Laplacian of a Gaussian, and the truth that a focus
+series holds.
+"""
 
 from __future__ import annotations
 

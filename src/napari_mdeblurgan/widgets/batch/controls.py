@@ -1,4 +1,6 @@
-"""The parts of the Batch widget: what they are called, what their tooltips say and how they lie. No behaviour."""
+"""The parts of the Batch widget: what they are called, what their tooltips say and how they lie. No
+behaviour.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,27 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from magicgui.widgets import CheckBox, ComboBox, Container, Label, LineEdit, ProgressBar, PushButton, SpinBox, Widget
+from magicgui.widgets import (
+    CheckBox,
+    ComboBox,
+    Container,
+    Label,
+    LineEdit,
+    ProgressBar,
+    PushButton,
+    SpinBox,
+    Widget,
+)
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QStackedWidget, QWidget
 
-from napari_mdeblurgan.widgets.controls import HALVE_TIP, OUTPUT_TIP, PROGRESS_STEPS, SAME_PIXELS, let_shrink
+from napari_mdeblurgan.widgets.controls import (
+    HALVE_TIP,
+    OUTPUT_TIP,
+    PROGRESS_STEPS,
+    SAME_PIXELS,
+    let_shrink,
+)
 from napari_mdeblurgan.widgets.plain import plain
 from napari_mdeblurgan.widgets.settings import read_settings
 
@@ -24,7 +42,9 @@ FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"),
 
 @dataclass(frozen=True, slots=True)
 class BatchControls:
-    """The widgets that the user sees, in their order from top to bottom; the list of images comes after `progress`."""
+    """The widgets that the user sees, in their order from top to bottom; the list of images comes
+    after `progress`.
+    """
 
     add_files: PushButton
     add_folder: PushButton
@@ -88,29 +108,46 @@ def chosen_before(name: str, value: str) -> Any:
 
 
 def make_batch_controls(
-    rgb_models: Callable[[Any], list], grey_models: Callable[[Any], list], devices: Callable[[Any], list]
+    rgb_models: Callable[[Any], list],
+    grey_models: Callable[[Any], list],
+    devices: Callable[[Any], list],
 ) -> BatchControls:
-    """Make the widgets, unconnected; each drop-down asks its function for its entries as (words, value)."""
+    """Make the widgets, unconnected; each drop-down asks its function for its entries as (words,
+    value).
+    """
     controls = BatchControls(
-        add_files=PushButton(text="Files…", tooltip="Add image files: TIFF, OME-TIFF, PNG, JPEG, CZI, ND2, LIF, …"),
+        add_files=PushButton(
+            text="Files…", tooltip="Add image files: TIFF, OME-TIFF, PNG, JPEG, CZI, ND2, LIF, …"
+        ),
         add_folder=PushButton(
             text="Folder…",
-            tooltip="Add a folder with all the images that are in it; or an OME-Zarr, which is a folder.",
+            tooltip="Add a folder with all the images that are in it; or an OME-Zarr, which is a "
+            "folder.",
         ),
-        add_layers=PushButton(text="Layers", tooltip="Add the image layers that are selected in the layer list."),
+        add_layers=PushButton(
+            text="Layers", tooltip="Add the image layers that are selected in the layer list."
+        ),
         clear=PushButton(text="Clear", tooltip="Empty the list; no file is touched."),
         output=LineEdit(
-            label="Output", tooltip="The folder for the results. The images themselves are never overwritten."
+            label="Output",
+            tooltip="The folder for the results. The images themselves are never overwritten.",
         ),
         choose=PushButton(text="…", tooltip="Pick the folder for the results."),
-        format=ComboBox(label="Format", choices=list(FORMATS), tooltip="Of the results. OME-Zarr has a pyramid."),
-        rgb_model=ComboBox(label="Colour", choices=rgb_models, tooltip="The model for colour images."),
-        grey_model=ComboBox(label="Grey", choices=grey_models, tooltip="The model for grey images and stacks."),
+        format=ComboBox(
+            label="Format", choices=list(FORMATS), tooltip="Of the results. OME-Zarr has a pyramid."
+        ),
+        rgb_model=ComboBox(
+            label="Colour", choices=rgb_models, tooltip="The model for colour images."
+        ),
+        grey_model=ComboBox(
+            label="Grey", choices=grey_models, tooltip="The model for grey images and stacks."
+        ),
         device=ComboBox(label="Device", choices=devices, tooltip="Where the network runs."),
         place=ComboBox(
             label="Run on",
             choices=[HERE, WORKERS, SCHEDULER],
-            tooltip="This napari, several processes of this computer, or a dask.distributed cluster that is running.",
+            tooltip="This napari, several processes of this computer, or a dask.distributed "
+            "cluster that is running.",
         ),
         workers=SpinBox(
             label="Workers",
@@ -119,25 +156,34 @@ def make_batch_controls(
             max=max(os.cpu_count() or 1, 2),
             tooltip="How many processes; on GPUs one for each.",
         ),
-        scheduler=LineEdit(label="Address", tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786."),
+        scheduler=LineEdit(
+            label="Address",
+            tooltip="Address of the cluster's scheduler, such as tcp://10.0.0.1:8786.",
+        ),
         halve=CheckBox(text="Halve first", value=False, tooltip=HALVE_TIP),
         same_pixels=CheckBox(text=SAME_PIXELS, value=False, tooltip=OUTPUT_TIP),
         trust=CheckBox(
             text="Trust",
             value=False,
-            tooltip="Assess each result: a verdict in the list, in the table and in the result, with a report and maps.",
+            tooltip="Assess each result: a verdict in the list, in the table and in the result, "
+            "with a report and maps.",
         ),
         watch=CheckBox(
             text="Watch",
             value=False,
-            tooltip="Then restore what is written into the folders of the list, as soon as it is whole, until Cancel.",
+            tooltip="Then restore what is written into the folders of the list, as soon as it is "
+            "whole, until Cancel.",
         ),
         overwrite=CheckBox(
             text="Overwrite",
             value=False,
-            tooltip="Replace files in the output folder that have the name of a result, and results of other settings.",
+            tooltip="Replace files in the output folder that have the name of a result, and "
+            "results of other settings.",
         ),
-        run=PushButton(text="Start", tooltip="Restore all images whose results are not in the output folder yet."),
+        run=PushButton(
+            text="Start",
+            tooltip="Restore all images whose results are not in the output folder yet.",
+        ),
         cancel=PushButton(
             text="Cancel",
             tooltip="Stop within a second or two; what is done is kept, and can be resumed.",
@@ -146,7 +192,8 @@ def make_batch_controls(
         open=PushButton(text="Open", tooltip="Show the folder of the results in the file manager."),
         table=PushButton(
             text="Table",
-            tooltip="Show the table of all images, the worst first: blur, noise, error and verdict of each, with its report.",
+            tooltip="Show the table of all images, the worst first: blur, noise, error and "
+            "verdict of each, with its report.",
         ),
         reason=Label(value="", tooltip="Why nothing can be started, or how long it will take."),
         progress=ProgressBar(
@@ -164,13 +211,21 @@ def make_batch_controls(
     plain(controls.status.native).setWordWrap(True)
     controls.status.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     controls.status.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    for box in (controls.rgb_model, controls.grey_model, controls.device, controls.format, controls.place):
+    for box in (
+        controls.rgb_model,
+        controls.grey_model,
+        controls.device,
+        controls.format,
+        controls.place,
+    ):
         let_shrink(box.native, 10)
     return controls
 
 
 def rows_above(controls: BatchControls) -> list[QWidget]:
-    """What lies above the list of images: all that can be pressed, which so never moves while the words below change."""
+    """What lies above the list of images: all that can be pressed, which so never moves while the
+    words below change.
+    """
     rows = [
         _row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear),
         _named(controls.output, controls.choose, controls.open),
@@ -185,16 +240,27 @@ def rows_above(controls: BatchControls) -> list[QWidget]:
         _row(controls.trust, controls.watch, controls.overwrite),
         _row(controls.run, controls.cancel, controls.retry, controls.table),
     ]
-    return [*(row.native for row in rows), OnePlace(controls.reason.native, controls.progress.native)]
+    return [
+        *(row.native for row in rows),
+        OnePlace(controls.reason.native, controls.progress.native),
+    ]
 
 
 def gathering_controls(controls: BatchControls) -> tuple[Widget, ...]:
     """What changes the list of images and where they go."""
-    return controls.add_files, controls.add_folder, controls.add_layers, controls.clear, controls.output
+    return (
+        controls.add_files,
+        controls.add_folder,
+        controls.add_layers,
+        controls.clear,
+        controls.output,
+    )
 
 
 def lacking(controls: BatchControls, inputs: Sequence[Any]) -> str:
-    """What a batch of these inputs still needs before it can begin, in one sentence; empty if there is all."""
+    """What a batch of these inputs still needs before it can begin, in one sentence; empty if there
+    is all.
+    """
     if not inputs:
         return "Add images first: drop files or folders here."
     if controls.watch.value and not all(isinstance(each, str) for each in inputs):
@@ -208,7 +274,9 @@ def lacking(controls: BatchControls, inputs: Sequence[Any]) -> str:
     return ""
 
 
-def wished(controls: BatchControls, output_scale: int | None, *, retry_failed: bool) -> dict[str, Any]:
+def wished(
+    controls: BatchControls, output_scale: int | None, *, retry_failed: bool
+) -> dict[str, Any]:
     """What is chosen, as `BatchSettings` takes it."""
     place, standing = controls.place.value, read_settings()
     return {
@@ -228,14 +296,18 @@ def wished(controls: BatchControls, output_scale: int | None, *, retry_failed: b
 
 
 def show_running(controls: BatchControls, running: bool, reason: str) -> None:
-    """Show below the buttons how far the work is, or why it cannot begin or how long it will take."""
+    """Show below the buttons how far the work is, or why it cannot begin or how
+    long it will take.
+    """
     place = controls.progress.native.parentWidget()
     place.setCurrentWidget(controls.progress.native if running else controls.reason.native)
     controls.reason.value = "" if running else reason
 
 
 class OnePlace(QStackedWidget):
-    """A place for two lines of text or another widget, so that nothing below moves under the mouse."""
+    """A place for two lines of text or another widget, so that nothing below
+    moves under the mouse.
+    """
 
     def __init__(self, text: QWidget, other: QWidget) -> None:
         super().__init__()
@@ -274,7 +346,9 @@ def _named(first: Any, *others: Widget) -> Container:
 
 
 class RowLabel(QLabel):
-    """The word before a control: as wide as the widest of `LABELS` in any size of letters, so that the controls are aligned."""
+    """The word before a control: as wide as the widest of `LABELS` in any size of letters, so that
+    the controls are aligned.
+    """
 
     def __init__(self, text: str, tooltip: str) -> None:
         super().__init__(text)

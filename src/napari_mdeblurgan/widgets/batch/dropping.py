@@ -9,7 +9,12 @@ from qtpy.QtCore import QEvent, QMimeData, QObject, Qt
 from qtpy.QtWidgets import QWidget
 
 ELSEWHERE = "Only files and folders of this computer can be dropped here."
-ENTER, MOVE, LEAVE, DROP = QEvent.Type.DragEnter, QEvent.Type.DragMove, QEvent.Type.DragLeave, QEvent.Type.Drop
+ENTER, MOVE, LEAVE, DROP = (
+    QEvent.Type.DragEnter,
+    QEvent.Type.DragMove,
+    QEvent.Type.DragLeave,
+    QEvent.Type.Drop,
+)
 
 
 class DropTarget(QObject):
@@ -20,7 +25,8 @@ class DropTarget(QObject):
     widget : QWidget
         What they are dropped on; it owns this.
     take : callable
-        Called with the paths that were dropped, in their order; empty where none is on this computer.
+        Called with the paths that were dropped, in their order; empty where none is on this
+        computer.
     is_open : callable
         Whether something may be dropped now.
     hover : callable
@@ -61,7 +67,9 @@ class DropTarget(QObject):
 
 
 def _answer(event: Any, welcome: bool) -> None:
-    """Tell who drags whether it is taken, and never that it is moved: who moves removes what was dragged."""
+    """Tell who drags whether it is taken, and never that it is moved: who moves removes what was
+    dragged.
+    """
     if welcome:
         event.setDropAction(Qt.DropAction.CopyAction)
     event.setAccepted(welcome)

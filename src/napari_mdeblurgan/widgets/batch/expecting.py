@@ -1,4 +1,6 @@
-"""How long a batch will take, told before it is begun; and how long its images took, kept for that."""
+"""How long a batch will take, told before it is begun; and how long its images
+took, kept for that.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,17 @@ class Expecting(QObject):
         """How long it will take, in words; empty while that is not known yet."""
         if settings["workers"] is not None or settings["scheduler"] is not None:
             return wording.TIME_TOLD_THEN
-        kept = {name: value for name, value in settings.items() if name not in ("device", "retry_failed")}
-        asked = [id(each) if isinstance(each, Micrograph) else each for each in inputs], output, kept, list(inputs)
+        kept = {
+            name: value
+            for name, value in settings.items()
+            if name not in ("device", "retry_failed")
+        }
+        asked = (
+            [id(each) if isinstance(each, Micrograph) else each for each in inputs],
+            output,
+            kept,
+            list(inputs),
+        )
         if self._asked is None or self._asked[:3] != asked[:3]:
             self.forget()
             self._asked = asked
@@ -60,10 +71,17 @@ class Expecting(QObject):
             return ""
         if not self._found.images:
             return "" if self._found.files else wording.NOTHING_MISSING
-        works = [_work(each.values, settings, rgb=each.rgb, on_disk=each.on_disk) for each in self._found.images]
+        works = [
+            _work(each.values, settings, rgb=each.rgb, on_disk=each.on_disk)
+            for each in self._found.images
+        ]
         words = self._times.told_of(works, self._found.share)
         known = words not in (wording.TIME_UNKNOWN, wording.TIME_OF_LARGER_UNKNOWN)
-        return f"{words} {wording.judged_by(self._found.looked_at, self._found.files)}".strip() if known else words
+        return (
+            f"{words} {wording.judged_by(self._found.looked_at, self._found.files)}".strip()
+            if known
+            else words
+        )
 
     def forget(self) -> None:
         """Look again when it is asked for."""
@@ -79,7 +97,9 @@ class Expecting(QObject):
         if self._asked is None:
             return
         *_, output, settings, inputs = self._asked
-        self._worker = create_worker(InWords(_extents, LOOKING), inputs, output, settings, _start_thread=False)
+        self._worker = create_worker(
+            InWords(_extents, LOOKING), inputs, output, settings, _start_thread=False
+        )
         self._worker.returned.connect(self._on_found)
         self._worker.start()
 
@@ -91,13 +111,17 @@ class Expecting(QObject):
     # ---- what a run tells
 
     def took(self, made: Success, settings: Mapping[str, Any]) -> None:
-        """Note how long an image took that was restored in this process, from its beginning to its end."""
+        """Note how long an image took that was restored in this process, from its beginning to its
+        end.
+        """
         on_disk = made.output.suffix == ".zarr"
         work = _work(made.values, settings, rgb=made.rgb, on_disk=on_disk)
         self._took.append((work, made.device, made.seconds))
 
     def end(self) -> None:
-        """Keep what the images of a run took on an average; the first waited for what is loaded once."""
+        """Keep what the images of a run took on an average; the first waited for what is loaded
+        once.
+        """
         took, self._took = self._took, []
         kinds = dict.fromkeys((work.kind, device) for work, device, _ in took)
         for kind in kinds:
@@ -123,7 +147,9 @@ def _work(values: int, settings: Mapping[str, Any], *, rgb: bool, on_disk: bool)
     )
 
 
-def _extents(inputs: list[Any], output: str, settings: dict[str, Any]) -> Generator[None, None, Extents | None]:
+def _extents(
+    inputs: list[Any], output: str, settings: dict[str, Any]
+) -> Generator[None, None, Extents | None]:
     """See `extents`; None where a batch would not begin, which says why."""
     from napari_mdeblurgan.batch import BatchSettings
     from napari_mdeblurgan.batch.extent import extents

@@ -30,7 +30,9 @@ class FileList(QTreeWidget):
         self._end_left_out = EndLeftOut(self)
         self.setItemDelegateForColumn(1, self._end_left_out)
         self.setMinimumHeight(80)
-        self.setToolTip("The images of the batch and what has become of them; select one to read its reason.")
+        self.setToolTip(
+            "The images of the batch and what has become of them; select one to read its reason."
+        )
         header = self.header()
         if header is not None:
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
@@ -42,10 +44,16 @@ class FileList(QTreeWidget):
         self._hovered = False
 
     def offer(self, names: Iterable[str]) -> None:
-        """List these images and no others; what was said of one of them stays, and nothing has been done about the rest."""
+        """List these images and no others; what was said of one of them stays, and nothing has been
+        done about the rest.
+        """
         listed = list(dict.fromkeys(names))
         wanted = set(listed)
-        kept = {name: (row.text(1), row.data(1, IN_FULL)) for name, row in self._rows.items() if name in wanted}
+        kept = {
+            name: (row.text(1), row.data(1, IN_FULL))
+            for name, row in self._rows.items()
+            if name in wanted
+        }
         self._reasons = {name: why for name, why in self._reasons.items() if name in kept}
         self.clear()
         self._rows, self._working = {}, set()
@@ -59,7 +67,11 @@ class FileList(QTreeWidget):
 
     def insert_before(self, name: str, names: Iterable[str]) -> None:
         """List these images before the row `name`; at the end, where there is none."""
-        at = self.indexOfTopLevelItem(self._rows[name]) if name in self._rows else self.topLevelItemCount()
+        at = (
+            self.indexOfTopLevelItem(self._rows[name])
+            if name in self._rows
+            else self.topLevelItemCount()
+        )
         self._add(names, at)
 
     def remove(self, name: str) -> None:
@@ -74,7 +86,11 @@ class FileList(QTreeWidget):
             _write(self._rows[name], f"{SIGNS[WAITING]} {words}", words)
 
     def _add(self, names: Iterable[str], at: int) -> None:
-        new = {name: QTreeWidgetItem([short_name(name), ""]) for name in names if name not in self._rows}
+        new = {
+            name: QTreeWidgetItem([short_name(name), ""])
+            for name in names
+            if name not in self._rows
+        }
         for name, row in new.items():
             row.setToolTip(0, literal(name))
             _write(row, f"{SIGNS[WAITING]} {WAITING}", WAITING)
@@ -108,7 +124,9 @@ class FileList(QTreeWidget):
             view.update()
 
     def tell(self, name: str, state: str, why: str = "") -> None:
-        """Say what has become of an image. One that failed and waits for another try goes on saying why it failed."""
+        """Say what has become of an image. One that failed and waits for another try goes on saying
+        why it failed.
+        """
         row = self._rows.get(name)
         if row is None:
             return

@@ -1,4 +1,6 @@
-"""What a batch is to restore, as the user gathers it: picked, dropped, chosen among the images of a file."""
+"""What a batch is to restore, as the user gathers it: picked, dropped, chosen among the images of a
+file.
+"""
 
 from __future__ import annotations
 
@@ -83,19 +85,27 @@ class Gathering:
         self.looking: list[Any] = []
 
     def add(self, *inputs: Given) -> None:
-        """Put paths, patterns, images of files and micrographs on the list; of a folder the files that are in it."""
+        """Put paths, patterns, images of files and micrographs on the list; of a folder the files
+        that are in it.
+        """
         new = [each for each in inputs if isinstance(each, Micrograph) or each not in self.inputs]
         self.inputs += new
-        self._files.offer_also([each.name if isinstance(each, Micrograph) else str(each) for each in new])
+        self._files.offer_also(
+            [each.name if isinstance(each, Micrograph) else str(each) for each in new]
+        )
         folders = [each for each in new if isinstance(each, str) and Path(each).is_dir()]
         self._changed("")
         for folder in folders:
             self._list(folder)
 
     def add_paths(self, paths: Sequence[str]) -> None:
-        """Put files and folders on the list, and let the user choose among the images of those that hold several."""
+        """Put files and folders on the list, and let the user choose among the images of those that
+        hold several.
+        """
         self.add(*paths)
-        self._look_into([path for path in paths if not Path(path).is_dir() or is_image_folder(Path(path))])
+        self._look_into(
+            [path for path in paths if not Path(path).is_dir() or is_image_folder(Path(path))]
+        )
 
     def take_dropped(self, paths: list[str]) -> None:
         """The same for what was dropped."""
@@ -108,15 +118,21 @@ class Gathering:
         """Ask for files in the system's dialog."""
         patterns = " ".join(f"*{suffix}" for suffix in readable() if suffix != ".zarr")
         kinds = f"Images ({patterns});;All files (*)"
-        self.add_paths(QFileDialog.getOpenFileNames(self._widget, "Images to restore", "", kinds)[0])
+        self.add_paths(
+            QFileDialog.getOpenFileNames(self._widget, "Images to restore", "", kinds)[0]
+        )
 
     def pick_folder(self) -> None:
         """Ask for a folder in the system's dialog."""
-        if folder := QFileDialog.getExistingDirectory(self._widget, "Folder with images, or OME-Zarr"):
+        if folder := QFileDialog.getExistingDirectory(
+            self._widget, "Folder with images, or OME-Zarr"
+        ):
             self.add_paths([folder])
 
     def add_selected_layers(self) -> None:
-        """Put the selected image layers on the list, as they are now; a multiscale one at full resolution."""
+        """Put the selected image layers on the list, as they are now; a multiscale one at full
+        resolution.
+        """
         chosen = [layer for layer in self._viewer.layers if layer in self._viewer.layers.selection]
         images = [layer for layer in chosen if isinstance(layer, Image)]
         if not images:
@@ -134,7 +150,9 @@ class Gathering:
         self._files.offer(())
 
     def look_no_more(self) -> None:
-        """End all looking. Who goes on without an answer means all images of the files, and a batch lists folders itself."""
+        """End all looking. Who goes on without an answer means all images of the files, and a batch
+        lists folders itself.
+        """
         for worker in self.looking:
             for signal in ("yielded", "returned"):
                 with suppress(TypeError, RuntimeError, AttributeError):  # it has returned already
@@ -168,9 +186,15 @@ class Gathering:
             else:
                 self._files.note(folder, "no image in it yet")
 
-        self._look(create_worker(InWords(files_in, LISTING), folder, output, _start_thread=False), show, end)
+        self._look(
+            create_worker(InWords(files_in, LISTING), folder, output, _start_thread=False),
+            show,
+            end,
+        )
 
-    def _look(self, worker: Any, show: Callable[[Any], None] | None, end: Callable[[Any], None]) -> None:
+    def _look(
+        self, worker: Any, show: Callable[[Any], None] | None, end: Callable[[Any], None]
+    ) -> None:
         """Have a worker look in the background, until `look_no_more`."""
 
         def forget() -> None:
@@ -189,7 +213,9 @@ class Gathering:
     def _look_into(self, paths: Sequence[str]) -> None:
         """Find out which files hold several images, and let the user choose among these."""
         if paths:
-            worker = create_worker(InWords(several_in, LOOKING_INTO), tuple(paths), _start_thread=False)
+            worker = create_worker(
+                InWords(several_in, LOOKING_INTO), tuple(paths), _start_thread=False
+            )
             self._look(worker, None, self._offer_images)
 
     def _offer_images(self, files: dict[str, tuple[FileImage, ...]]) -> None:
@@ -211,20 +237,24 @@ class Gathering:
 
 
 def files_in(folder: str, output: str) -> Generator[list[str], None, bool]:
-    """The images that a folder seems to hold, a few hundred at a time; whether it is a folder of files at all.
+    """The images that a folder seems to hold, a few hundred at a time; whether it is a folder of
+    files at all.
 
     Parameters
     ----------
     folder : str
         A folder; an OME-Zarr is one image.
     output : str
-        Folder for the results, if one is chosen: neither what lies in it nor what batches have made there is listed.
+        Folder for the results, if one is chosen: neither what lies in it nor what batches have made
+        there is listed.
     """
     if is_image_folder(Path(folder)):
         return False
     try:
         found = list(candidates([folder], Path(output) if output else None))
-        made = results_in(Manifest(at_home(output) / MANIFEST), at_home(output)) if output else set()
+        made = (
+            results_in(Manifest(at_home(output) / MANIFEST), at_home(output)) if output else set()
+        )
     except (MdeblurganError, OSError):  # the batch says why
         return False
     names = [str(path) for path in found if os.path.realpath(path) not in made]
@@ -236,4 +266,9 @@ def files_in(folder: str, output: str) -> Generator[list[str], None, bool]:
 def _micrograph_of(layer: Image) -> Micrograph:
     """A layer's image as it is now, with y and x where its labels say."""
     placement = placement_of(layer)
-    return micrograph(arranged(as_array(full_resolution(layer)), placement.order), layer.name, layer.rgb, placement)
+    return micrograph(
+        arranged(as_array(full_resolution(layer)), placement.order),
+        layer.name,
+        layer.rgb,
+        placement,
+    )

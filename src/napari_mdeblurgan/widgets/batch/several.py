@@ -1,4 +1,6 @@
-"""Which images of files that hold several are to be restored: looked for in the background, chosen in a window."""
+"""Which images of files that hold several are to be restored: looked for in the background, chosen
+in a window.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ CHECKED, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
 
 def several_in(paths: Iterable[str]) -> dict[str, tuple[FileImage, ...]]:
-    """The images of those files that hold several; what cannot be read is left to the batch, which says why."""
+    """The images of those files that hold several; what cannot be read is left to the batch, which
+    says why.
+    """
     found: dict[str, tuple[FileImage, ...]] = {}
     for path in paths:
         try:
@@ -40,7 +44,8 @@ def several_in(paths: Iterable[str]) -> dict[str, tuple[FileImage, ...]]:
 
 
 class ImageChooser(QDialog):
-    """Lists the images of files, all ticked. It is accepted for those that are ticked, and rejected for all.
+    """Lists the images of files, all ticked. It is accepted for those that are ticked, and rejected
+    for all.
 
     Parameters
     ----------
@@ -57,7 +62,8 @@ class ImageChooser(QDialog):
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("Show only names with…")
         self.filter.setToolTip(
-            "Show only images whose names hold these letters, such as A/1 for the fields of the well A1."
+            "Show only images whose names hold these letters, such as A/1 for the fields of the "
+            "well A1."
         )
         self.all, self.none = QPushButton("All"), QPushButton("None")
         self.all.setToolTip("Tick all images that are shown.")
@@ -99,7 +105,9 @@ class ImageChooser(QDialog):
         """Rows for a file and its images; those of the images."""
         file = QTreeWidgetItem([PurePath(path).name])
         file.setToolTip(0, path)
-        file.setFlags(file.flags() | Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsAutoTristate)
+        file.setFlags(
+            file.flags() | Qt.ItemFlag.ItemIsUserCheckable | Qt.ItemFlag.ItemIsAutoTristate
+        )
         rows = [QTreeWidgetItem([each.name]) for each in images]
         for row in rows:
             row.setFlags(row.flags() | Qt.ItemFlag.ItemIsUserCheckable)
@@ -112,7 +120,11 @@ class ImageChooser(QDialog):
     def chosen(self) -> dict[str, list[FileImage]]:
         """The ticked images of each file."""
         return {
-            path: [image for image, row in zip(images, rows, strict=True) if row.checkState(0) == CHECKED]
+            path: [
+                image
+                for image, row in zip(images, rows, strict=True)
+                if row.checkState(0) == CHECKED
+            ]
             for (path, images), rows in zip(self._files.items(), self._rows, strict=True)
         }
 

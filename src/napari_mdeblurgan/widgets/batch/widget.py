@@ -1,4 +1,6 @@
-"""The dock widget **Batch**: a list of images, a folder for the results, and the work on them in the background."""
+"""The dock widget **Batch**: a list of images, a folder for the results, and the work on them in
+the background.
+"""
 
 from __future__ import annotations
 
@@ -78,10 +80,17 @@ class BatchWidget(QWidget):
         self._so_far = (0, 0)  # results and failures of the work that runs
         self._settings: dict[str, Any] = {}  # of the work that runs
         self._expecting = Expecting(self._refresh)
-        self.controls = make_batch_controls(self._colour_models, self._grey_models, self._device_entries)
+        self.controls = make_batch_controls(
+            self._colour_models, self._grey_models, self._device_entries
+        )
         self.files = FileList()
         self.gathering = Gathering(
-            self, napari_viewer, self.files, lambda: self.controls.output.value, self._on_inputs, self._tell_failure
+            self,
+            napari_viewer,
+            self.files,
+            lambda: self.controls.output.value,
+            self._on_inputs,
+            self._tell_failure,
         )
         layout = QVBoxLayout(self)
         for row in rows_above(self.controls):
@@ -135,11 +144,15 @@ class BatchWidget(QWidget):
         self.gathering.add(*inputs)
 
     def add_selected_layers(self) -> None:
-        """Put the selected image layers on the list, as they are now; a multiscale one at full resolution."""
+        """Put the selected image layers on the list, as they are now; a multiscale one at full
+        resolution.
+        """
         self.gathering.add_selected_layers()
 
     def _pick_output(self) -> None:
-        if folder := QFileDialog.getExistingDirectory(self, "Folder for the results", self.controls.output.value):
+        if folder := QFileDialog.getExistingDirectory(
+            self, "Folder for the results", self.controls.output.value
+        ):
             self.controls.output.value = folder
 
     def _on_inputs(self, words: str) -> None:
@@ -168,7 +181,10 @@ class BatchWidget(QWidget):
 
     def _remember(self) -> None:
         chosen = BatchChoices(
-            **{field.name: str(getattr(self.controls, field.name).value or "") for field in fields(BatchChoices)}
+            **{
+                field.name: str(getattr(self.controls, field.name).value or "")
+                for field in fields(BatchChoices)
+            }
         )
         if self._devices == Devices():  # not looked for yet: the last choice cannot be shown
             chosen = replace(chosen, device=self._choices.device)
@@ -211,7 +227,9 @@ class BatchWidget(QWidget):
         return [card for card in self._cards if card.name in names]
 
     def _begin_with_pixels(self) -> None:
-        """Tick **Same pixels** where a model was fine-tuned for these, and take the tick away with that model."""
+        """Tick **Same pixels** where a model was fine-tuned for these, and take the tick away with
+        that model.
+        """
         own = any(card.output_scale == 1 for card in self._chosen_cards)
         if own != self._own_pixels:
             self._own_pixels = own
@@ -239,7 +257,9 @@ class BatchWidget(QWidget):
         watch = self.controls.watch.value and not retry_failed
         self._settings = wished(self.controls, self._output_scale, retry_failed=retry_failed)
         output = self.controls.output.value.strip()
-        order = Order(inputs=tuple(self.inputs), output=output, settings=self._settings, watch=watch)
+        order = Order(
+            inputs=tuple(self.inputs), output=output, settings=self._settings, watch=watch
+        )
         self._outcome, self._stopped, self._retrying, self._notes = None, False, retry_failed, ()
         self._so_far, self._watching = (0, 0), watch
         if watch:
@@ -247,7 +267,9 @@ class BatchWidget(QWidget):
         else:
             self.gathering.look_no_more()
         self._expecting.forget()
-        worker = self._worker = worker_of(self._viewer, InWords(run_order, RUNNING), order, _worker_class=JobWorker)
+        worker = self._worker = worker_of(
+            self._viewer, InWords(run_order, RUNNING), order, _worker_class=JobWorker
+        )
         worker.yielded.connect(self._on_step)
         worker.returned.connect(self._keep)
         worker.finished.connect(self._on_end)
@@ -305,7 +327,9 @@ class BatchWidget(QWidget):
             self._on_news(step.news)
         self._bar(step.fraction, wording.rate(step.mpix_per_s), wording.time_left(step.remaining_s))
         waiting = "Waiting for workers… " if step.workers == 0 else ""
-        self._say(f"{waiting}{wording.counted(step.done, step.total)}{wording.failed(step.failed)}.")
+        self._say(
+            f"{waiting}{wording.counted(step.done, step.total)}{wording.failed(step.failed)}."
+        )
 
     def _list(self, step: Listed | Found) -> None:
         """Show the images that were found."""
@@ -323,7 +347,9 @@ class BatchWidget(QWidget):
         from napari_mdeblurgan.batch import Failure
 
         if isinstance(news, Failure):
-            self.files.tell(news.name, FAILED, wording.reason_first(news.reason, news.name, self._results))
+            self.files.tell(
+                news.name, FAILED, wording.reason_first(news.reason, news.name, self._results)
+            )
         else:
             self.files.tell(news.name, DONE, wording.verdict(news.verdict))
             if self._settings["workers"] is None and self._settings["scheduler"] is None:
@@ -342,13 +368,21 @@ class BatchWidget(QWidget):
             self._tell_failure(outcome.sentence)
         elif isinstance(outcome, Finished):
             words = f"{outcome.done} result{'s' * (outcome.done != 1)} in {outcome.folder}"
-            words = f"{words}{wording.failed(outcome.failed)}, after {wording.duration(outcome.seconds)}."
-            self._say("\n".join(filter(None, [words, outcome.problem, *self.files.reasons()[:REASONS]])))
+            words = (
+                f"{words}{wording.failed(outcome.failed)}, after "
+                f"{wording.duration(outcome.seconds)}."
+            )
+            self._say(
+                "\n".join(filter(None, [words, outcome.problem, *self.files.reasons()[:REASONS]]))
+            )
             if outcome.failed:
                 show_error(f"{outcome.failed} of the images failed; the Batch widget says why.")
         elif self._watching:
             done, failed = self._so_far
-            words = f"Stopped watching: {done} result{'s' * (done != 1)} in {self._results}{wording.failed(failed)}."
+            words = (
+                f"Stopped watching: {done} result{'s' * (done != 1)} in "
+                f"{self._results}{wording.failed(failed)}."
+            )
             self._say("\n".join([words, *self.files.reasons()[:REASONS]]))
         else:
             self._say("Cancelled; what is done is kept: press Resume to go on.")
@@ -368,12 +402,17 @@ class BatchWidget(QWidget):
 
     def _show_words(self) -> None:
         """What was said last, and what the run noticed."""
-        untrained = (not_trained_for(output_factor(self._output_scale, card), card) for card in self._chosen_cards)
+        untrained = (
+            not_trained_for(output_factor(self._output_scale, card), card)
+            for card in self._chosen_cards
+        )
         said = (self._said, *self._notes, *(() if self.running else untrained))
         self.controls.status.value = "\n".join(filter(None, said))
 
     def _bar(self, fraction: float | None, *words: str) -> None:
-        """How far the work is, from 0 to 1, or that there is work; and what else there is to say."""
+        """How far the work is, from 0 to 1, or that there is work; and what
+        else there is to say.
+        """
         bar = self.controls.progress
         bar.min, bar.max = 0, PROGRESS_STEPS if fraction is not None else 0
         if fraction is not None:
@@ -424,7 +463,9 @@ class BatchWidget(QWidget):
         controls.cancel.enabled = running and not self._stopped
         controls.retry.enabled = ready and failed > 0
         controls.open.enabled = bool(controls.output.value.strip()) and self._folder().is_dir()
-        controls.table.enabled = bool(controls.output.value.strip()) and (self._folder() / PAGE).is_file()
+        controls.table.enabled = (
+            bool(controls.output.value.strip()) and (self._folder() / PAGE).is_file()
+        )
         show_running(controls, running, self.problem or self._expected())
         show_place(controls)
         self._show_words()

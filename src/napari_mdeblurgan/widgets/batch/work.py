@@ -1,4 +1,6 @@
-"""A batch as the widget runs it: what was chosen, and the events of the work on it. No Qt in here."""
+"""A batch as the widget runs it: what was chosen, and the events of the work on
+it. No Qt in here.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The images that were found: the name of each, and whether its result is there already; and the output folder.
+    """The images that were found: the name of each, and whether its result is there already; and
+    the output folder.
 
-    `notes` say, in a sentence each, what was noticed when the work began. `verdicts` has those on results that are there, by the
-    names of their images.
+    `notes` say, in a sentence each, what was noticed when the work began. `verdicts` has those on
+    results that are there, by the names of their images.
     """
 
     images: tuple[tuple[str, bool], ...]
@@ -59,7 +62,8 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A batch that has come to its end: how many results are there, how many images have failed, and where they are.
+    """A batch that has come to its end: how many results are there, how many images have failed,
+    and where they are.
 
     `seconds` have passed from the start of the work to its end.
     """
@@ -78,13 +82,16 @@ class Stopped:
     sentence: str
 
 
-def run_order(order: Order) -> Generator[Listed | Found | BatchProgress | Waiting, None, Finished | Stopped]:
+def run_order(
+    order: Order,
+) -> Generator[Listed | Found | BatchProgress | Waiting, None, Finished | Stopped]:
     """Do what is wanted; closing the generator ends the work and keeps what is done.
 
     Returns
     -------
     Finished or Stopped
-        No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
+        No exception leaves this generator: an error becomes a sentence, and an unexpected one is
+        logged as well.
     """
     try:
         return (yield from at_low_priority(_watch(order) if order.watch else _run(order)))
@@ -92,7 +99,9 @@ def run_order(order: Order) -> Generator[Listed | Found | BatchProgress | Waitin
         return Stopped(str(error))
     except Exception as error:
         log.exception("the batch failed")
-        return Stopped(f"The batch failed unexpectedly ({type(error).__name__}: {error}); see the log.")
+        return Stopped(
+            f"The batch failed unexpectedly ({type(error).__name__}: {error}); see the log."
+        )
 
 
 def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
@@ -110,7 +119,13 @@ def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
         with closing(batch.steps()) as steps:
             yield from steps
         seconds = time.perf_counter() - began
-        return Finished(len(batch.outputs), len(batch.failures), batch.folder.path, seconds, batch.summary_problem)
+        return Finished(
+            len(batch.outputs),
+            len(batch.failures),
+            batch.folder.path,
+            seconds,
+            batch.summary_problem,
+        )
 
 
 def _watch(order: Order) -> Generator[Any, None, Finished]:

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 EVERYWHERE = 1e9
-NOTHING = {  # by blending, the colour that changes nothing below it; the others have none, and draw no pixel at all
+# by blending, the colour that changes nothing below it; the others have none, and draw no pixel at
+# all
+NOTHING = {
     "additive": 0.0,
     "minimum": 1.0,
     "multiplicative": 1.0,
@@ -21,8 +23,9 @@ DRAW_NOTHING = -1.0
 class ColumnClip(Filter):
     """Draws only columns of pixels from `low` to `high`.
 
-    The lowest layer of a canvas is laid over its background, whatever its blending; the layers above count on that. So where
-    it is cut off, the colour that changes nothing is drawn in its stead.
+    The lowest layer of a canvas is laid over its background, whatever its blending; the layers
+    above count on that. So where it is cut off, the colour that changes nothing is drawn in its
+    stead.
     """
 
     SHADER = """
@@ -64,7 +67,9 @@ class ClippedLayer:
     def draw(self, low: float, high: float) -> None:
         """Draw columns from `low` to `high` from now on; to be called before each drawing."""
         there = self._visuals()
-        if [visual for visual, _ in self._clips] != there:  # a larger image, or one in 3-D, has another node
+        if [
+            visual for visual, _ in self._clips
+        ] != there:  # a larger image, or one in 3-D, has another node
             self.release()
             self._clips = [(visual, ColumnClip()) for visual in there]
             for visual, clip in self._clips:

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-TOLD = {"removed", "inserted", "reordered", "visible", "enabled"}  # events that can put an end to a comparison
+TOLD = {
+    "removed",
+    "inserted",
+    "reordered",
+    "visible",
+    "enabled",
+}  # events that can put an end to a comparison
 
 
 class Comparison:
-    """Shows before and after of the chosen image, and of all others of its run; lives on the main thread.
+    """Shows before and after of the chosen image, and of all others of its run; lives on the main
+    thread.
 
     Parameters
     ----------
@@ -85,7 +92,11 @@ class Comparison:
         found = self._meant()
         source = self._pairs.source_of(found[0]) if found else None
         if source is not None:
-            show = self._pairs.show_before if self._pairs.shows_after(source) else self._pairs.show_after
+            show = (
+                self._pairs.show_before
+                if self._pairs.shows_after(source)
+                else self._pairs.show_after
+            )
             for each in self._pairs.run_of(source):
                 show(each)
             self._refresh()
@@ -102,10 +113,14 @@ class Comparison:
 
     def _meant_pairs(self) -> list[ImagePair]:
         found = [(self._pairs.source_of(each), each) for each in self._meant()]
-        return [(source, each) for source, each in found if source is not None and source is not each]
+        return [
+            (source, each) for source, each in found if source is not None and source is not each
+        ]
 
     def _shown_pairs(self) -> list[ImagePair]:
-        """The same; behind a curtain, the parts of an image that were restored beside each other are seen together."""
+        """The same; behind a curtain, the parts of an image that were restored beside each other
+        are seen together.
+        """
         pairs = self._meant_pairs()
         if self._way.value != CURTAIN:
             return pairs
@@ -123,7 +138,9 @@ class Comparison:
         self._changing = True
         try:
             if self._way.value == CURTAIN:
-                others: set[Layer] = {each for source, _ in pairs for each in self._pairs.results_of(source)}
+                others: set[Layer] = {
+                    each for source, _ in pairs for each in self._pairs.results_of(source)
+                }
                 others |= {each for each in self._viewer.layers if is_map(each)}
                 self.shown = Curtain(self._viewer, canvas, pairs, others)
             else:
@@ -156,7 +173,9 @@ class Comparison:
     # ---- what happens meanwhile
 
     def _on_layers(self, event: Any) -> None:
-        """Leave where a layer that is compared has gone, or something else is to be seen; all events of all layers come here."""
+        """Leave where a layer that is compared has gone, or something else is to be seen; all
+        events of all layers come here.
+        """
         if self.shown is None or self._changing or event.type not in TOLD:
             return
         there = all(each in self._viewer.layers for pair in self.shown.pairs for each in pair)

@@ -1,4 +1,6 @@
-"""A line to drag over the canvas: before on its left, after on its right, all channels of a run together."""
+"""A line to drag over the canvas: before on its left, after on its right, all channels of a run
+together.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ class Curtain:
         Other results of these sources, and maps, which are hidden meanwhile.
     """
 
-    def __init__(self, viewer: Viewer, canvas: Any, pairs: Sequence[ImagePair], others: set[Layer]) -> None:
+    def __init__(
+        self, viewer: Viewer, canvas: Any, pairs: Sequence[ImagePair], others: set[Layer]
+    ) -> None:
         self.pairs = list(pairs)
         self._canvas, self._grid = canvas, viewer.canvas.grid
         self._kept = Arrangement(viewer)
@@ -37,8 +41,12 @@ class Curtain:
         self._kept.set_grid(enabled=False)
         self._kept.show(shown, shown | others)
         nodes = canvas.layer_to_visual
-        sides = (dict.fromkeys(pair[side] for pair in pairs) for side in (0, 1))  # a source may have several results
-        self._before, self._after = ([ClippedLayer(each, nodes) for each in layers] for layers in sides)
+        sides = (
+            dict.fromkeys(pair[side] for pair in pairs) for side in (0, 1)
+        )  # a source may have several results
+        self._before, self._after = (
+            [ClippedLayer(each, nodes) for each in layers] for layers in sides
+        )
         self.line = CurtainLine(canvas.native)
         self._captions = Captions(canvas.native, beside=True)
         self.line.moved.connect(self._on_moved)
@@ -47,7 +55,9 @@ class Curtain:
 
     @property
     def holds(self) -> bool:
-        """Whether it can stay: where the user puts every layer into a square of its own, there is nothing to be drawn over it."""
+        """Whether it can stay: where the user puts every layer into a square of its own, there is
+        nothing to be drawn over it.
+        """
         return not self._grid.enabled
 
     def leave(self) -> None:

@@ -1,4 +1,6 @@
-"""What lies over the canvas while before and after are compared: the line of the curtain, and what is on which side."""
+"""What lies over the canvas while before and after are compared: the line of the curtain, and what
+is on which side.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,23 @@ REACH = 15  # pixels that can be taken hold of
 GRIP = 13, 34
 MARGIN = 8
 TIP = "Drag: before on the left, after on the right."
-CAPTION = "background-color: rgba(20, 20, 20, 190); color: white; padding: 2px 6px; border-radius: 3px;"
+CAPTION = (
+    "background-color: rgba(20, 20, 20, 190); color: white; padding: 2px 6px; border-radius: 3px;"
+)
 BEFORE, AFTER = "Before", "After"
 
 
 class Captions(QObject):
-    """**Before** and **After** at the bottom of a canvas, where no names of layers are, to the left and right of a place.
+    """**Before** and **After** at the bottom of a canvas, where no names of layers are, to the left
+    and right of a place.
 
     Parameters
     ----------
     canvas : QWidget
         On which they lie.
     beside : bool
-        Whether they lie close to the place, on both sides of it; else at the left of what is before and after it.
+        Whether they lie close to the place, on both sides of it; else at the left of what is before
+        and after it.
     """
 
     def __init__(self, canvas: QWidget, *, beside: bool) -> None:
@@ -64,7 +70,8 @@ class Captions(QObject):
 
 
 class CurtainLine(QWidget):
-    """An upright line over a canvas that can be dragged from side to side; everything beside it still goes to the canvas.
+    """An upright line over a canvas that can be dragged from side to side; everything beside it
+    still goes to the canvas.
 
     Parameters
     ----------
@@ -109,7 +116,11 @@ class CurtainLine(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Drag it, within the canvas."""
-        if event is not None and event.buttons() & Qt.MouseButton.LeftButton and self._canvas.width():
+        if (
+            event is not None
+            and event.buttons() & Qt.MouseButton.LeftButton
+            and self._canvas.width()
+        ):
             x = self.mapToParent(event.pos()).x() - self._held
             self.place = min(max(x / self._canvas.width(), 0.0), 1.0)
             self._lie()

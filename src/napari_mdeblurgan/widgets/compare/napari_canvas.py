@@ -1,4 +1,6 @@
-"""napari's canvas, of which plugins are told nothing: looked up in one place, and done without where it is not found."""
+"""napari's canvas, of which plugins are told nothing: looked up in one place, and done without
+where it is not found.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +10,26 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 NO_CANVAS = (
-    "This version of napari does not let the plugin draw on its canvas: choose Blink, or update napari-mdeblurgan."
+    "This version of napari does not let the plugin draw on its canvas: choose Blink, or "
+    "update napari-mdeblurgan."
 )
 
 
 def canvas_of(viewer: Viewer) -> Any:
-    """The canvas of a viewer: its Qt widget (`native`), its events, and the nodes of its layers (`layer_to_visual`).
+    """The canvas of a viewer: its Qt widget (`native`), its events, and the nodes of its layers
+    (`layer_to_visual`).
 
-    This is private to napari. There is no other way to its canvas, and its clipping planes do nothing in 2-D.
+    This is private to napari. There is no other way to its canvas, and its clipping planes do
+    nothing in 2-D.
 
     Returns
     -------
     napari._vispy.canvas.VispyCanvas or None
         None where there is none, or it is another one than is known here.
     """
-    window = getattr(getattr(viewer, "__wrapped__", viewer), "window", None)  # a plugin gets a proxy of the viewer
+    window = getattr(
+        getattr(viewer, "__wrapped__", viewer), "window", None
+    )  # a plugin gets a proxy of the viewer
     canvas = getattr(getattr(window, "_qt_viewer", None), "canvas", None)
     known = all(hasattr(canvas, name) for name in ("native", "events", "layer_to_visual"))
     return canvas if known else None

@@ -1,4 +1,6 @@
-"""Before in the left half of the canvas, after in the right half, at the same place and magnification: by napari's grid."""
+"""Before in the left half of the canvas, after in the right half, at the same place and
+magnification: by napari's grid.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,17 @@ if TYPE_CHECKING:
 HALVES = (1, 2)
 GAP = 4  # pixels between them
 OUT_OF_ORDER = (
-    "Side by side needs every result right above its source: drag them there in the layer list, or choose Curtain."
+    "Side by side needs every result right above its source: drag them there in the "
+    "layer list, or choose Curtain."
 )
 
 
 class SideBySide:
     """Is there from when it is made until `leave`. Nothing but the pairs is shown.
 
-    napari lays the visible layers into the squares of its grid one after the other, and begins anew in the first one when it
-    has come to the last: of two squares, sources go into the left one, and the results above them into the right one.
+    napari lays the visible layers into the squares of its grid one after the other, and begins anew
+    in the first one when it has come to the last: of two squares, sources go into the left one, and
+    the results above them into the right one.
 
     Parameters
     ----------
@@ -56,10 +60,16 @@ class SideBySide:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing but the pairs is shown, each on its side; the user may have done something else to the layers."""
+        """Whether nothing but the pairs is shown, each on its side; the user may have done
+        something else to the layers.
+        """
         shown = {layer for pair in self.pairs for layer in pair}
         grid = self._viewer.canvas.grid
-        return {each for each in self._viewer.layers if each.visible} == shown and grid.enabled and self._fits(grid)
+        return (
+            {each for each in self._viewer.layers if each.visible} == shown
+            and grid.enabled
+            and self._fits(grid)
+        )
 
     def leave(self) -> None:
         """Put back all as it was."""
@@ -69,7 +79,9 @@ class SideBySide:
             self._kept.put_back()
 
     def _stride(self) -> int | None:
-        """How many layers in a row napari has to put into a half; a negative one begins with the topmost layer."""
+        """How many layers in a row napari has to put into a half; a negative one begins with the
+        topmost layer.
+        """
         from napari.components.grid import GridCanvas
 
         for stride in range(1, len(self._viewer.layers) + 1):
@@ -81,5 +93,7 @@ class SideBySide:
     def _fits(self, grid: GridCanvas) -> bool:
         layers = self._viewer.layers
         return all(
-            grid.position(layers.index(each[side]), layers) == (0, side) for each in self.pairs for side in (0, 1)
+            grid.position(layers.index(each[side]), layers) == (0, side)
+            for each in self.pairs
+            for side in (0, 1)
         )

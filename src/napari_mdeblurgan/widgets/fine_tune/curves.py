@@ -24,7 +24,9 @@ UNITS = (
 
 
 class Curves(QWidget):
-    """Two plots over the working time. All that is told is in minutes; shown is what suits its length."""
+    """Two plots over the working time. All that is told is in minutes; shown is what suits its
+    length.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +49,9 @@ class Curves(QWidget):
         plot = pyqtgraph.PlotWidget(background=None)  # that of the window, in any theme
         plot.setFixedHeight(HEIGHT)
         for name in ("left", "bottom"):
-            plot.getAxis(name).enableAutoSIPrefix(False)  # else 0.003 min would be written as 3 (x0.001)
+            plot.getAxis(name).enableAutoSIPrefix(
+                False
+            )  # else 0.003 min would be written as 3 (x0.001)
         plot.getPlotItem().layout.setContentsMargins(0, 0, 0, BELOW_LABEL)
         plot.setMenuEnabled(False)
         plot.hideButtons()
@@ -57,15 +61,23 @@ class Curves(QWidget):
 
     def _line(self, plot: pyqtgraph.PlotWidget, colour: str, name: str) -> pyqtgraph.PlotDataItem:
         pen = pyqtgraph.mkPen(colour, width=2)
-        return plot.plot(pen=pen, symbol="o", symbolSize=4, symbolBrush=colour, symbolPen=None, name=name)
+        return plot.plot(
+            pen=pen, symbol="o", symbolSize=4, symbolBrush=colour, symbolPen=None, name=name
+        )
 
     def _dashed(self, colour: str, name: str) -> pyqtgraph.PlotDataItem:
-        return self._psnr.plot(pen=pyqtgraph.mkPen(colour, width=1.2, style=Qt.PenStyle.DashLine), name=name)
+        return self._psnr.plot(
+            pen=pyqtgraph.mkPen(colour, width=1.2, style=Qt.PenStyle.DashLine), name=name
+        )
 
     def changeEvent(self, event: QEvent | None) -> None:
         """See Qt; another theme has another colour for what is written."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.StyleChange and hasattr(self, "_psnr_legend"):
+        if (
+            event is not None
+            and event.type() == QEvent.Type.StyleChange
+            and hasattr(self, "_psnr_legend")
+        ):
             self._write()
 
     def _write(self) -> None:
@@ -88,7 +100,9 @@ class Curves(QWidget):
         self._smooth: float | None = None
         self._draw()
 
-    def recall(self, losses: list[tuple[float, float]], validations: list[tuple[float, float]]) -> None:
+    def recall(
+        self, losses: list[tuple[float, float]], validations: list[tuple[float, float]]
+    ) -> None:
         """What earlier sittings have left: (minutes, loss) and (minutes, PSNR in dB)."""
         self.losses = [(minutes, loss) for minutes, loss in losses]
         self.validations = [(minutes, psnr_db) for minutes, psnr_db in validations]
@@ -96,7 +110,9 @@ class Curves(QWidget):
         self._draw()
 
     def begin(self, base_db: float, bicubic_db: float, plain: str = "bicubic") -> None:
-        """What the held-out part starts from, and what bicubic enlargement makes of it, or what else `plain` is called."""
+        """What the held-out part starts from, and what bicubic enlargement makes of it, or what
+        else `plain` is called.
+        """
         self._psnr_legend.getLabel(self._bicubic).setText(plain)
         self._levels = base_db, bicubic_db
         if not self.validations:
@@ -105,7 +121,9 @@ class Curves(QWidget):
 
     def add(self, minutes: float, loss: float, psnr_db: float | None) -> None:
         """One step."""
-        self._smooth = loss if self._smooth is None else SMOOTHING * self._smooth + (1 - SMOOTHING) * loss
+        self._smooth = (
+            loss if self._smooth is None else SMOOTHING * self._smooth + (1 - SMOOTHING) * loss
+        )
         self.losses.append((minutes, self._smooth))
         if len(self.losses) > MOST_POINTS:
             self.losses = self.losses[::2]
@@ -126,12 +144,16 @@ class Curves(QWidget):
         self._held_out.setData(*_columns([(at, percent_of_psnr(psnr)) for at, psnr in validations]))
         self._psnr_line.setData(*_columns(validations))
         end *= times
-        for line, level in zip((self._base, self._bicubic), self._levels or (None, None), strict=True):
+        for line, level in zip(
+            (self._base, self._bicubic), self._levels or (None, None), strict=True
+        ):
             line.setData(*_columns([(0.0, level), (end, level)] if level is not None else []))
 
 
 def percent_of_log_mse(loss: float) -> float:
-    """Root mean square error in % of the intensity range, of the natural logarithm of a mean squared error."""
+    """Root mean square error in % of the intensity range, of the natural logarithm of a mean
+    squared error.
+    """
     return 100 * math.exp(min(loss, 0.0) / 2)
 
 

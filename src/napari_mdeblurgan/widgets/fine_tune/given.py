@@ -1,4 +1,6 @@
-"""What a row of the table was made of: kept, so that it can be swapped and registered anew. No Qt in here."""
+"""What a row of the table was made of: kept, so that it can be swapped and registered anew. No Qt
+in here.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,10 @@ class GivenPair:
         files = (self.pair.low, self.pair.low_image), (self.pair.high, self.pair.high_image)
         low, high = (f"{path.name}, {image}" if image else path.name for path, image in files)
         if low == high:  # of two folders
-            low, high = (f"{path.parent.name}/{name}" for (path, _), name in zip(files, (low, high), strict=True))
+            low, high = (
+                f"{path.parent.name}/{name}"
+                for (path, _), name in zip(files, (low, high), strict=True)
+            )
         return low, high
 
     @property
@@ -70,7 +75,9 @@ class Step:
 
 
 def sides(given: GivenPair | None, pair: RegisteredPair | None) -> tuple[str, str]:
-    """What is blurred and what is sharp, in words for a picture; with names where they are known."""
+    """What is blurred and what is sharp, in words for a picture; with names
+    where they are known.
+    """
     if given is not None:
         return f"low (blurred) {given.names[0]}", f"high (sharp) {given.names[1]}"
     if pair is not None and pair.stack:
@@ -79,7 +86,10 @@ def sides(given: GivenPair | None, pair: RegisteredPair | None) -> tuple[str, st
 
 
 def all_of_folders(
-    chosen: Sequence[GivenPair], others: Sequence[GivenPair | None], low: Path | None, high: Path | None
+    chosen: Sequence[GivenPair],
+    others: Sequence[GivenPair | None],
+    low: Path | None,
+    high: Path | None,
 ) -> bool:
     """Whether these pairs are all that the table has of two folders, and at least one."""
     from napari_mdeblurgan.pairs import PairFiles

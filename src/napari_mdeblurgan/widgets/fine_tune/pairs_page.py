@@ -1,11 +1,21 @@
-"""The page **Pairs**: where they come from, how well they fit, and what to look at before they are learned from."""
+"""The page **Pairs**: where they come from, how well they fit, and what to look at before they are
+learned from.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_mdeblurgan.widgets.fine_tune.given import sides
 from napari_mdeblurgan.widgets.fine_tune.pairs_table import PairsTable
@@ -18,7 +28,8 @@ if TYPE_CHECKING:
 
 OVERLAYS = ("Magenta and green", "Checkerboard", "Side by side")
 OVERLAY_TIP = (
-    "The chosen pair, laid on each other. Magenta and green: grey where they fit, coloured where they do not. Checkerboard: "
+    "The chosen pair, laid on each other. Magenta and green: grey where they fit, coloured where "
+    "they do not. Checkerboard: "
     "lines must go on across the squares."
 )
 SWAP_TIP = "Exchange the low and the high image of the chosen pairs, and register them anew."
@@ -31,7 +42,9 @@ CAPTIONS = (
 
 
 class PairsPage(QWidget):
-    """Sources, the table, and the overlay of the chosen pair. `swap` is emitted with rows that are to be swapped."""
+    """Sources, the table, and the overlay of the chosen pair. `swap` is emitted with rows that are
+    to be swapped.
+    """
 
     swap = Signal(list)
 
@@ -70,7 +83,9 @@ class PairsPage(QWidget):
         self.overlay_kind.currentIndexChanged.connect(self._show)
         self.table.chosen.connect(self._show)
         self.table.changed.connect(self._show)
-        self.swap_button.clicked.connect(lambda: self.swap.emit(self.table.swappable(chosen_only=True)))
+        self.swap_button.clicked.connect(
+            lambda: self.swap.emit(self.table.swappable(chosen_only=True))
+        )
         self.swap_all_button.clicked.connect(lambda: self.swap.emit(self.table.swappable()))
         self.busy = False
         self._show()
@@ -82,7 +97,9 @@ class PairsPage(QWidget):
             button.setEnabled(not busy)
 
     def show_swapped(self) -> None:
-        """Choose the first pair that is swapped, if there is any, so that what mends it is in sight."""
+        """Choose the first pair that is swapped, if there is any, so that what mends it is in
+        sight.
+        """
         rows = self.table.swappable()
         if rows and not self.table.swappable(chosen_only=True):
             self.table.selectRow(rows[0])

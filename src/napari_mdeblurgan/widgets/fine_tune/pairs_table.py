@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.fine_tune.given import GivenPair
 
 COLUMNS = ("", "Pair", "Score", "Remarks")
-USED_TIP = "Learn from this pair. One that was not registered is only learned from if you tick it yourself."
-TABLE_TIP = "The pairs, how well they fit, and which are learned from. Arrow keys choose one; the space key ticks it."
+USED_TIP = (
+    "Learn from this pair. One that was not registered is only learned from if you tick it "
+    "yourself."
+)
+TABLE_TIP = (
+    "The pairs, how well they fit, and which are learned from. Arrow keys choose one; the "
+    "space key ticks it."
+)
 HEIGHT = 130
 NAME_WIDTH = 110  # so that a long name leaves room for the score and the remarks
 
@@ -54,8 +60,12 @@ class PairsTable(QTableWidget):
         self.itemSelectionChanged.connect(self.chosen.emit)
 
     def add(self, outcome: Outcome, given: GivenPair | None = None, instead_of: str = "") -> None:
-        """Add what became of one pair; it replaces one of the same name, or of another one's where it was swapped."""
-        taken = [n for n, each in enumerate(self.outcomes) if each.name in (outcome.name, instead_of)]
+        """Add what became of one pair; it replaces one of the same name, or of another one's where
+        it was swapped.
+        """
+        taken = [
+            n for n, each in enumerate(self.outcomes) if each.name in (outcome.name, instead_of)
+        ]
         self.blockSignals(True)
         for row in reversed(taken):
             self._drop(row)
@@ -92,15 +102,23 @@ class PairsTable(QTableWidget):
             item.setCheckState(Qt.CheckState.Checked if value else Qt.CheckState.Unchecked)
 
     def swappable(self, chosen_only: bool = False) -> list[int]:
-        """Rows whose two images only need to be exchanged; of those that are selected, or of all."""
-        rows = sorted({index.row() for index in self.selectedIndexes()}) if chosen_only else range(len(self.outcomes))
+        """Rows whose two images only need to be exchanged; of those that are
+        selected, or of all.
+        """
+        rows = (
+            sorted({index.row() for index in self.selectedIndexes()})
+            if chosen_only
+            else range(len(self.outcomes))
+        )
         return [row for row in rows if self.outcomes[row].swapped and self.given[row] is not None]
 
     @property
     def used(self) -> list[RegisteredPair]:
         """The pairs that are ticked."""
         return [
-            outcome.pair for row, outcome in enumerate(self.outcomes) if outcome.pair is not None and self.ticked(row)
+            outcome.pair
+            for row, outcome in enumerate(self.outcomes)
+            if outcome.pair is not None and self.ticked(row)
         ]
 
     @property

@@ -40,7 +40,9 @@ class FineTunePanel(QWidget):
         super().__init__()
         self.base = QComboBox()
         let_shrink(self.base)
-        self.base.setToolTip("The model to start from: for colour or for grey images, as the pairs are.")
+        self.base.setToolTip(
+            "The model to start from: for colour or for grey images, as the pairs are."
+        )
         self.name = QLineEdit()
         self.name.setToolTip("What the new model is called in the drop-down of Deblur + SR.")
         self.pairs, self.training, self.result = (
@@ -62,7 +64,9 @@ class FineTunePanel(QWidget):
         self.start_button, self.stop_button = QPushButton("Fine-tune"), QPushButton("Stop")
         self.resume_button = ResumeButton()
         self.start_button.setToolTip(START_TIP)
-        self.stop_button.setToolTip("End after the step that is being taken. The best so far becomes the model.")
+        self.stop_button.setToolTip(
+            "End after the step that is being taken. The best so far becomes the model."
+        )
         self.bar = QProgressBar()
         self.bar.setRange(0, BAR_STEPS)
         kept = self.bar.sizePolicy()
@@ -78,7 +82,9 @@ class FineTunePanel(QWidget):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addLayout(buttons)  # above all that grows and shrinks, so that they never move under the mouse
+        layout.addLayout(
+            buttons
+        )  # above all that grows and shrinks, so that they never move under the mouse
         layout.addWidget(self.bar)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.status)

@@ -18,7 +18,9 @@ KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
 
 class Picture(QWidget):
-    """Shows a file or an array, as wide as there is room; a click shows it in a window of its own."""
+    """Shows a file or an array, as wide as there is room; a click shows it in a
+    window of its own.
+    """
 
     def __init__(self, tip: str) -> None:
         super().__init__()
@@ -81,7 +83,11 @@ class Picture(QWidget):
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
         """See Qt."""
-        if event is not None and event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.pos()):
+        if (
+            event is not None
+            and event.button() == Qt.MouseButton.LeftButton
+            and self.rect().contains(event.pos())
+        ):
             self.enlarge()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
@@ -101,7 +107,8 @@ class Picture(QWidget):
         if self.empty:
             return 0
         return min(
-            LARGEST_HEIGHT, round(min(width, self._pixmap.width()) * self._pixmap.height() / self._pixmap.width())
+            LARGEST_HEIGHT,
+            round(min(width, self._pixmap.width()) * self._pixmap.height() / self._pixmap.width()),
         )
 
     def hasHeightForWidth(self) -> bool:
@@ -115,7 +122,10 @@ class Picture(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """See Qt."""
-        return QSize(SMALLEST_WIDTH, 0 if self.empty else min(SMALLEST_HEIGHT, self.heightForWidth(SMALLEST_WIDTH)))
+        return QSize(
+            SMALLEST_WIDTH,
+            0 if self.empty else min(SMALLEST_HEIGHT, self.heightForWidth(SMALLEST_WIDTH)),
+        )
 
     def paintEvent(self, _: QPaintEvent | None) -> None:
         """See Qt."""
@@ -133,7 +143,8 @@ class Picture(QWidget):
 
 
 class Enlarged(QDialog):
-    """A picture at full size: each of its pixels is one of the screen, or a square of as many as fit.
+    """A picture at full size: each of its pixels is one of the screen, or a square of as many as
+    fit.
 
     Esc or a click closes it; one that is larger than the screen can be scrolled.
 
@@ -155,7 +166,13 @@ class Enlarged(QDialog):
         ratio = self.devicePixelRatioF()
         screen = parent.screen()
         room = screen.availableSize() * OF_THE_SCREEN if screen is not None else QSize(1024, 768)
-        times = max(1, min(int(room.width() * ratio) // pixmap.width(), int(room.height() * ratio) // pixmap.height()))
+        times = max(
+            1,
+            min(
+                int(room.width() * ratio) // pixmap.width(),
+                int(room.height() * ratio) // pixmap.height(),
+            ),
+        )
         if times > 1:
             pixmap = pixmap.scaled(pixmap.size() * times)
         pixmap = QPixmap(pixmap)

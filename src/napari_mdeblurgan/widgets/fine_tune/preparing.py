@@ -16,8 +16,8 @@ from napari_mdeblurgan.widgets.closing import InWords
 class Preparing(QObject):
     """One preparation at a time.
 
-    `made` is emitted with what the work returns, `failed` with an exception, and `left` when the thread of one that was left has
-    ended.
+    `made` is emitted with what the work returns, `failed` with an exception, and `left` when the
+    thread of one that was left has ended.
     """
 
     made = Signal(object)
@@ -41,7 +41,9 @@ class Preparing(QObject):
         return self._leaving
 
     def begin(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Begin; `work` takes, last, a callable that says whether it was left, and then takes away what it has written."""
+        """Begin; `work` takes, last, a callable that says whether it was left, and then takes away
+        what it has written.
+        """
         self._stopped, self._leaving = threading.Event(), False
         words = InWords(work, "the start of a fine-tuning")
         self._worker = create_worker(words, *arguments, self._stopped.is_set, _start_thread=False)

@@ -21,8 +21,9 @@ LOG = "worker.log"
 class TuningProcess(QObject):
     """Starts the process, passes on what it says, and asks it to stop.
 
-    The process outlives neither the viewer nor the widget for long: when its standard input ends, it writes a checkpoint and the
-    best model so far and is gone. It is no child of Qt's, which would kill it.
+    The process outlives neither the viewer nor the widget for long: when its standard input ends,
+    it writes a checkpoint and the best model so far and is gone. It is no child of Qt's, which
+    would kill it.
 
     Parameters
     ----------
@@ -54,7 +55,9 @@ class TuningProcess(QObject):
         return self._process.pid
 
     def stop(self) -> None:
-        """Ask it to end after its step, with a checkpoint and the best so far; before it has done anything, end it at once."""
+        """Ask it to end after its step, with a checkpoint and the best so far; before it has done
+        anything, end it at once.
+        """
         if not self._begun:
             self._ended_early = True
             self._process.terminate()
@@ -83,12 +86,15 @@ class TuningProcess(QObject):
         self._emit(self.ended)
 
     def _emit(self, signal: Any, *values: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # Qt has deleted the object already: the application ends
+        with contextlib.suppress(
+            RuntimeError
+        ):  # Qt has deleted the object already: the application ends
             signal.emit(*values)
 
     def _obituary(self, code: int) -> str:
         why = f"signal {-code}" if code < 0 else f"code {code}"
         return (
-            f"The training process ended ({why}), perhaps for want of memory; what it had reached is kept: press Resume. Its "
+            f"The training process ended ({why}), perhaps for want of memory; what it had reached "
+            "is kept: press Resume. Its "
             f"messages are in {self._folder.path / LOG}."
         )

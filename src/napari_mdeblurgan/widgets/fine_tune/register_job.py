@@ -21,8 +21,8 @@ NAMED = 3  # of those that were left out
 class RegisterJob(QObject):
     """One registration at a time.
 
-    `told` is emitted with a sentence of what was left out or went wrong, `found` with a `Step`, and `ended` with the sentence
-    that sums it up, which is empty where no pair was looked at.
+    `told` is emitted with a sentence of what was left out or went wrong, `found` with a `Step`, and
+    `ended` with the sentence that sums it up, which is empty where no pair was looked at.
     """
 
     told = Signal(str)
@@ -41,7 +41,9 @@ class RegisterJob(QObject):
         self._stop = threading.Event()
 
     def begin(self, work: Callable[..., Any], *arguments: Any) -> None:
-        """Begin; `work` is a generator function that takes, last, a callable that says whether to stop."""
+        """Begin; `work` is a generator function that takes, last, a callable that says whether to
+        stop.
+        """
         self._clear()
         words = InWords(work, "the registration of pairs")
         self.worker = create_worker(words, *arguments, self._stop.is_set, _start_thread=False)
@@ -50,10 +52,16 @@ class RegisterJob(QObject):
         self.worker.start()
 
     def cancel(self) -> None:
-        """End at once for the user; the thread ends when it looks up next, and what it still finds is not heard."""
+        """End at once for the user; the thread ends when it looks up next, and what it still finds
+        is not heard.
+        """
         if self.worker is not None:
             self.abandon()
-            words = f"{self.summary} What was registered is kept." if self._count else "Nothing was registered."
+            words = (
+                f"{self.summary} What was registered is kept."
+                if self._count
+                else "Nothing was registered."
+            )
             self.ended.emit(f"Cancelled. {words}")
 
     def abandon(self) -> None:

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 
 def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
-    """A layer's shown plane as a micrograph, with its pixel size where the layer has a unit of length.
+    """A layer's shown plane as a micrograph, with its pixel size where the layer has a unit of
+    length.
 
     Parameters
     ----------
@@ -53,12 +54,18 @@ def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
         }
         unit = "µm"
     return Micrograph(
-        image, "YXS" if layer.rgb else "YX", sizes, unit, name=layer.name, restored=is_ours(layer, wait=True)
+        image,
+        "YXS" if layer.rgb else "YX",
+        sizes,
+        unit,
+        name=layer.name,
+        restored=is_ours(layer, wait=True),
     )
 
 
 def stack_micrograph(layer: Image, shown: tuple[int, ...]) -> Micrograph:
-    """A layer's focus stack, its planes first and not read yet; along axes but z and the channels, at what is shown.
+    """A layer's focus stack, its planes first and not read yet; along axes but z and the channels,
+    at what is shown.
 
     Parameters
     ----------
@@ -84,8 +91,13 @@ def stack_micrograph(layer: Image, shown: tuple[int, ...]) -> Micrograph:
     kept = [letter in "ZC" or "Z" not in axes for letter in axes[: len(shown)]]
     index = tuple(slice(None) if keep else at for keep, at in zip(kept, shown, strict=True))
     data = (data if isinstance(data, np.ndarray) else lazy(data))[index]
-    own = "".join(letter for letter, keep in zip(axes, kept, strict=False) if keep) + axes[len(shown) :]
-    return with_planes_first(Micrograph(data, own, name=layer.name, restored=is_ours(layer, wait=True)))
+    own = (
+        "".join(letter for letter, keep in zip(axes, kept, strict=False) if keep)
+        + axes[len(shown) :]
+    )
+    return with_planes_first(
+        Micrograph(data, own, name=layer.name, restored=is_ours(layer, wait=True))
+    )
 
 
 def layers_of(source: Source, viewer: Viewer) -> ImagePair | Micrograph | None:
@@ -107,7 +119,9 @@ def layers_of(source: Source, viewer: Viewer) -> ImagePair | Micrograph | None:
         return None
     from napari_mdeblurgan.pairs import ImagePair
 
-    low, high = (micrograph_of(layer, current_slice(layer, viewer)) for layer in (source.low, source.high))
+    low, high = (
+        micrograph_of(layer, current_slice(layer, viewer)) for layer in (source.low, source.high)
+    )
     return ImagePair(f"{source.low.name} + {source.high.name}", low, high)
 
 
@@ -138,12 +152,18 @@ def registered(
 def registered_anew(
     swapped: Sequence[tuple[str, GivenPair]], scale: int, asked: Callable[[], bool]
 ) -> Iterator[Step | str]:
-    """Register pairs whose low and high were exchanged; each takes the place of the row that is named before it."""
-    yield from _in_sentences(_all([each for _, each in swapped], scale, asked, [name for name, _ in swapped]))
+    """Register pairs whose low and high were exchanged; each takes the place of the row that is
+    named before it.
+    """
+    yield from _in_sentences(
+        _all([each for _, each in swapped], scale, asked, [name for name, _ in swapped])
+    )
 
 
 def _in_sentences(steps: Iterator[Step | str]) -> Iterator[Step | str]:
-    """The same steps; an error is said in a sentence and ends them, and so does being asked to stop."""
+    """The same steps; an error is said in a sentence and ends them, and so does being asked to
+    stop.
+    """
     try:
         yield from steps
     except Stopped:
@@ -166,7 +186,11 @@ def _registered(
     todo: list[Any] = [layers] if layers is not None else []
     if layers is None:
         assert source.table is not None or isinstance(source.low, Path)
-        matched = read_table(source.table) if source.table is not None else match_folders(source.low, source.high)
+        matched = (
+            read_table(source.table)
+            if source.table is not None
+            else match_folders(source.low, source.high)
+        )
         todo = list(matched.pairs)
         yield from matched.left_out
     yield from _all([GivenPair(each, source.objectives) for each in todo], scale, asked)
@@ -185,9 +209,16 @@ def _all(
         yield Step(len(todo), outcome, given, places[number] if places else "")
 
 
-def _planes(source: ChosenStacks, layer: Any, scale: int, asked: Callable[[], bool]) -> Iterator[Step | str]:
+def _planes(
+    source: ChosenStacks, layer: Any, scale: int, asked: Callable[[], bool]
+) -> Iterator[Step | str]:
     """The planes of stacks, one stack after the other; a bad one is named and the rest goes on."""
-    from napari_mdeblurgan.fine_tuning.stacks import read_stack, stack_names, stack_pairs, stack_paths
+    from napari_mdeblurgan.fine_tuning.stacks import (
+        read_stack,
+        stack_names,
+        stack_pairs,
+        stack_paths,
+    )
 
     paths = stack_paths(source.paths)
     stacks: list[tuple[str, Any]] = list(zip(stack_names(paths), paths, strict=True))

@@ -44,7 +44,9 @@ def read_remembered() -> Remembered:
     if not isinstance(stored, dict):
         return Remembered()
     known = {field.name: type(field.default) for field in fields(Remembered)}
-    fitting: dict[str, Any] = {name: value for name, value in stored.items() if type(value) is known.get(name)}
+    fitting: dict[str, Any] = {
+        name: value for name, value in stored.items() if type(value) is known.get(name)
+    }
     return Remembered(**fitting)
 
 

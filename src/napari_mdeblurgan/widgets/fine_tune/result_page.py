@@ -1,4 +1,6 @@
-"""The page **Result**: before and after, panels to look at, a plain verdict, and the way to use the model."""
+"""The page **Result**: before and after, panels to look at, a plain verdict, and the way to use the
+model.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHeaderView, QPushButton, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHeaderView,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_mdeblurgan.widgets.fine_tune.pairs_page import wrapped
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
@@ -16,7 +25,8 @@ COLUMNS = ("Held-out parts", "PSNR", "SSIM")
 UNKNOWN = "#8a8a8a"
 COLOURS = {"better": "#0072B2", "no better": "#E69F00"}  # for any eyes; what cannot be told is grey
 PANEL_TIP = (
-    "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, by the base model, by the new "
+    "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, "
+    "by the base model, by the new "
     "one, and the truth."
 )
 
@@ -78,7 +88,8 @@ class ResultPage(QWidget):
         verdict = Verdict(**outcome["verdict"])
         self.verdict.setText(verdict.sentence)
         self.verdict.setStyleSheet(
-            f"border-left: 4px solid {COLOURS.get(verdict.answer, UNKNOWN)}; padding: 4px; font-weight: bold;"
+            f"border-left: 4px solid {COLOURS.get(verdict.answer, UNKNOWN)}; padding: 4px; "
+            "font-weight: bold;"
         )
         self.table.setRowCount(0)
         plain = outcome["methods"][0]["name"]
@@ -87,17 +98,22 @@ class ResultPage(QWidget):
         for name, method in zip(names, outcome["methods"], strict=True):
             row = self.table.rowCount()
             self.table.insertRow(row)
-            for column, text in enumerate((name, f"{method['psnr_db']:.2f} dB", f"{method['ssim']:.4f}")):
+            for column, text in enumerate(
+                (name, f"{method['psnr_db']:.2f} dB", f"{method['ssim']:.4f}")
+            ):
                 cell = QTableWidgetItem(text)
                 if column:
-                    cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                    cell.setTextAlignment(
+                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                    )
                 self.table.setItem(row, column, cell)
         self._fit_table()
         self.panels.show_file(comparison)
         worse = [part["name"] for part in outcome["parts"] if part["tuned_db"] < part["base_db"]]
         passed = duration(60 * outcome["minutes"])
         said = [
-            f"{outcome['steps']:,} steps in {passed}; the best was reached after {outcome['best_step']:,}.",
+            f"{outcome['steps']:,} steps in {passed}; the best was reached after "
+            f"{outcome['best_step']:,}.",
             f"Worse than the base model on {', '.join(worse)}."
             if worse
             else "No held-out part is worse than by the base model.",
@@ -106,7 +122,9 @@ class ResultPage(QWidget):
         ]
         self.details.setText(" ".join(said))
         self.recommended = (
-            outcome["base"] if verdict.answer in ("no better", "trained too little") else outcome["model"]
+            outcome["base"]
+            if verdict.answer in ("no better", "trained too little")
+            else outcome["model"]
         )
         self.use.setText(f"Use {self.recommended} in Deblur + SR")
         for widget in (self.table, self.details, self.use):

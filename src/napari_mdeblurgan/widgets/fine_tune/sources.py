@@ -34,19 +34,25 @@ SOURCES = ("Two layers", "Two folders", "A table (CSV)", "Focus stacks")
 LAYERS, FOLDERS, TABLE, STACKS = range(4)
 LOW, HIGH = "Low: blurred", "High: sharp"
 LOW_TIP = (
-    "The image of the weaker objective, such as ×5: blurred, of a larger field. Or the blurred one of two with the same pixels, "
+    "The image of the weaker objective, such as ×5: blurred, of a larger field. Or the blurred "
+    "one of two with the same pixels, "
     "such as widefield."
 )
 HIGH_TIP = (
-    "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the other. Or the sharp one of two "
+    "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the "
+    "other. Or the sharp one of two "
     "with the same pixels, such as confocal or SIM. "
     "Results of M-Deblurgan are not offered: they are no truth."
 )
 OBJECTIVES_TIP = (
-    "Magnifications of the two objectives; the same twice where both images have the same pixels. Where the images know their "
+    "Magnifications of the two objectives; the same twice where both images have the same pixels. "
+    "Where the images know their "
     "pixel sizes, those are used instead."
 )
-MATCH_TIP = "Files belong together that are named alike but for x5 and x10, low and high …; else in their order."
+MATCH_TIP = (
+    "Files belong together that are named alike but for x5 and x10, low and high …; else "
+    "in their order."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,12 @@ class Sources(QWidget):
         self.kind.setToolTip("Where the pairs of images are, or the focus stacks.")
         self.low, self.high = _layer_box(LOW_TIP), _layer_box(HIGH_TIP)
         self.low_folder, self.high_folder = (
-            PathEdit("folder", f"A folder of images. {tip} {MATCH_TIP}") for tip in (LOW_TIP, HIGH_TIP)
+            PathEdit("folder", f"A folder of images. {tip} {MATCH_TIP}")
+            for tip in (LOW_TIP, HIGH_TIP)
         )
-        self.table = PathEdit("file", "A text file with a row for each pair: columns low and high, and perhaps name.")
+        self.table = PathEdit(
+            "file", "A text file with a row for each pair: columns low and high, and perhaps name."
+        )
         self.stacks = StackPage()
         pages = QStackedWidget()
         pages.addWidget(_form((LOW, self.low), (HIGH, self.high)))
@@ -97,7 +106,8 @@ class Sources(QWidget):
         self.register, self.cancel = QPushButton("Register"), QPushButton("Cancel")
         self.cancel.setToolTip("Stop registering; what was registered so far stays in the table.")
         self.register.setToolTip(
-            "Find each high-magnification image in the other, or the planes of a stack in each other, and add them to the table."
+            "Find each high-magnification image in the other, or the planes of a stack in each "
+            "other, and add them to the table."
         )
         self.register.clicked.connect(self._ask)
         self._chosen = False  # whether the two layers are the user's choice
@@ -141,7 +151,9 @@ class Sources(QWidget):
         self._on_choice()
 
     def exchange(self, names: tuple[str, str]) -> None:
-        """Choose the two layers the other way round, if it is those of these names, low first, that are chosen."""
+        """Choose the two layers the other way round, if it is those of these names, low first, that
+        are chosen.
+        """
         if (self.low.currentText(), self.high.currentText()) == names:
             low, high = self.low.currentIndex(), self.high.currentIndex()
             self.low.setCurrentIndex(high)
@@ -155,7 +167,9 @@ class Sources(QWidget):
         self.high_folder.setText(low)
 
     def _recall(self, remembered: Remembered) -> None:
-        self.kind.setCurrentIndex(remembered.source if remembered.source in range(len(SOURCES)) else LAYERS)
+        self.kind.setCurrentIndex(
+            remembered.source if remembered.source in range(len(SOURCES)) else LAYERS
+        )
         self.low_folder.setText(remembered.low_folder)
         self.high_folder.setText(remembered.high_folder)
         self.table.setText(remembered.table)
@@ -179,7 +193,9 @@ class Sources(QWidget):
         )
 
     def offer(self, images: list[Image]) -> None:
-        """Offer these layers; two different ones that the user chose stay chosen, else it is the two that are newest."""
+        """Offer these layers; two different ones that the user chose stay chosen, else it is the
+        two that are newest.
+        """
         self.stacks.offer(images)
         undecided = not self._chosen or self.low.currentData() is self.high.currentData()
         for box, default in ((self.low, -2), (self.high, -1)):
@@ -190,7 +206,9 @@ class Sources(QWidget):
                 box.addItem(image.name, image)
                 box.setItemData(box.count() - 1, literal(image.name), Qt.ItemDataRole.ToolTipRole)
             at = next((n for n, image in enumerate(images) if image is chosen), None)
-            box.setCurrentIndex(at if at is not None else max(0, len(images) + default) if images else -1)
+            box.setCurrentIndex(
+                at if at is not None else max(0, len(images) + default) if images else -1
+            )
             box.blockSignals(False)
 
     @property
@@ -213,7 +231,10 @@ class Sources(QWidget):
         if source.stack is not None:
             return self.stacks.problem
         if source.objectives[0] > source.objectives[1]:
-            return "The objective of the low (blurred) images must not be the stronger one: exchange the two numbers."
+            return (
+                "The objective of the low (blurred) images must not be the stronger one: "
+                "exchange the two numbers."
+            )
         match self.kind.currentIndex():
             case 0:
                 if source.low is None or source.high is None or source.low is source.high:
@@ -262,7 +283,9 @@ class PathEdit(QWidget):
         if self._what == "folder":
             found = QFileDialog.getExistingDirectory(self, "A folder of images", self.text())
         else:
-            found, _ = QFileDialog.getOpenFileName(self, "A table of pairs", self.text(), "Tables (*.csv *.tsv *.txt)")
+            found, _ = QFileDialog.getOpenFileName(
+                self, "A table of pairs", self.text(), "Tables (*.csv *.tsv *.txt)"
+            )
         if found:
             self.setText(found)
 
@@ -279,7 +302,9 @@ def _objective(side: str) -> QDoubleSpinBox:
     box.setRange(0.5, 200)
     box.setDecimals(1)
     box.setPrefix(f"{side} ×")
-    box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)  # at 200 % they would cut the number off
+    box.setButtonSymbols(
+        QDoubleSpinBox.ButtonSymbols.NoButtons
+    )  # at 200 % they would cut the number off
     box.setToolTip(OBJECTIVES_TIP)
     return box
 

@@ -29,13 +29,17 @@ if TYPE_CHECKING:
 FILES = "Files or a folder"
 SEPARATOR = ";"
 STACK_TIP = (
-    "A layer with a slider through focus; or files. Its planes are what is learned from, and what is sharp in any of them is "
+    "A layer with a slider through focus; or files. Its planes are what is learned from, and what "
+    "is sharp in any of them is "
     "the truth. Results of M-Deblurgan are not offered."
 )
 PATHS_TIP = (
-    "Stacks, each in a file; or a folder of stacks, or of the planes of one. Several are separated by semicolons."
+    "Stacks, each in a file; or a folder of stacks, or of the planes of one. Several are "
+    "separated by semicolons."
 )
-REGISTERED_TIP = "The planes lie on each other already: do not move them. Otherwise they are registered."
+REGISTERED_TIP = (
+    "The planes lie on each other already: do not move them. Otherwise they are registered."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,9 @@ class StackPage(QWidget):
         self.stack.clear()
         for image in (each for each in images if each.ndim > 2):
             self.stack.addItem(image.name, image)
-            self.stack.setItemData(self.stack.count() - 1, literal(image.name), Qt.ItemDataRole.ToolTipRole)
+            self.stack.setItemData(
+                self.stack.count() - 1, literal(image.name), Qt.ItemDataRole.ToolTipRole
+            )
         self.stack.addItem(FILES)
         last = self.stack.count() - 1
         at = next((row for row in range(last) if self.stack.itemData(row) is chosen), None)
@@ -111,7 +117,11 @@ class StackPage(QWidget):
     def source(self) -> ChosenStacks:
         """What is pointed at now."""
         layer = self.stack.currentData()
-        typed = () if layer is not None else (text.strip() for text in self.paths.text().split(SEPARATOR))
+        typed = (
+            ()
+            if layer is not None
+            else (text.strip() for text in self.paths.text().split(SEPARATOR))
+        )
         paths = tuple(at_home(text) for text in typed if text)
         return ChosenStacks(layer, paths, self.registered.isChecked())
 
@@ -124,7 +134,11 @@ class StackPage(QWidget):
         if not source.paths:
             return "Choose a layer with planes, or files of a focus stack."
         missing = next((path for path in source.paths if not path.exists()), None)
-        return f"{missing} does not exist: choose the files of a focus stack." if missing is not None else ""
+        return (
+            f"{missing} does not exist: choose the files of a focus stack."
+            if missing is not None
+            else ""
+        )
 
     def _on_choice(self, _: int = 0) -> None:
         self._chosen = True
@@ -134,11 +148,15 @@ class StackPage(QWidget):
             widget.setEnabled(self.stack.currentData() is None)
 
     def _look_for_files(self) -> None:
-        found, _ = QFileDialog.getOpenFileNames(self, "Focus stacks", self.paths.text().partition(SEPARATOR)[0])
+        found, _ = QFileDialog.getOpenFileNames(
+            self, "Focus stacks", self.paths.text().partition(SEPARATOR)[0]
+        )
         if found:
             self.paths.setText(f"{SEPARATOR} ".join(found))
 
     def _look_for_folder(self) -> None:
-        found = QFileDialog.getExistingDirectory(self, "A folder of focus stacks, or of planes", self.paths.text())
+        found = QFileDialog.getExistingDirectory(
+            self, "A folder of focus stacks, or of planes", self.paths.text()
+        )
         if found:
             self.paths.setText(found)

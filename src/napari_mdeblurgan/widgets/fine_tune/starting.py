@@ -18,7 +18,10 @@ NOT_BEGUN = "Stopped before anything was learned."
 
 
 def begun_with(
-    settings: FineTuneSettings, card: ModelCard, pairs: list[RegisteredPair], stopped: Callable[[], bool]
+    settings: FineTuneSettings,
+    card: ModelCard,
+    pairs: list[RegisteredPair],
+    stopped: Callable[[], bool],
 ) -> FineTuneFolder | str:
     """Write what the process needs; a sentence where that fails. The ticks are the user's word.
 

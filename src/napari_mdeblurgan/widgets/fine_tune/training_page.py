@@ -22,11 +22,14 @@ from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.curves import Curves
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 
-DEFAULTS: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(FineTuneSettings)}
+DEFAULTS: dict[str, Any] = {
+    field.name: field.default for field in dataclasses.fields(FineTuneSettings)
+}
 PARTS = {"all": "All", "super-resolution": "Super-resolution only", "deblurring": "Deblurring only"}
 LONGEST_MINUTES = 10_080.0
 PREVIEW_TIP = (
-    "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, restored by the network as it "
+    "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, "
+    "restored by the network as it "
     "is now, and the truth."
 )
 

@@ -1,4 +1,6 @@
-"""The dock widget **Fine-tune**: gathers what the user chose, hands it to a process of its own, and shows what comes back."""
+"""The dock widget **Fine-tune**: gathers what the user chose, hands it to a process of its own, and
+shows what comes back.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,25 @@ from napari_mdeblurgan.widgets import models, wording
 from napari_mdeblurgan.widgets.closing import LifeWatch, announced
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.fine_tune.given import all_of_folders
-from napari_mdeblurgan.widgets.fine_tune.panel import BAR_STEPS, PAIRS, RESULT, START_TIP, TRAINING, FineTunePanel
+from napari_mdeblurgan.widgets.fine_tune.panel import (
+    BAR_STEPS,
+    PAIRS,
+    RESULT,
+    START_TIP,
+    TRAINING,
+    FineTunePanel,
+)
 from napari_mdeblurgan.widgets.fine_tune.preparing import Preparing
 from napari_mdeblurgan.widgets.fine_tune.process import TuningProcess
 from napari_mdeblurgan.widgets.fine_tune.register_job import RegisterJob
 from napari_mdeblurgan.widgets.fine_tune.registering import layers_of, registered, registered_anew
 from napari_mdeblurgan.widgets.fine_tune.remembered import read_remembered, write_remembered
-from napari_mdeblurgan.widgets.fine_tune.starting import NOT_BEGUN, STOPPING, begun_with, resumed_with
+from napari_mdeblurgan.widgets.fine_tune.starting import (
+    NOT_BEGUN,
+    STOPPING,
+    begun_with,
+    resumed_with,
+)
 from napari_mdeblurgan.widgets.origin import is_ours, marks
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
@@ -95,7 +109,9 @@ class FineTuneWidget(FineTunePanel):
         return events.inserted, events.removed, events.renamed
 
     def _offer_layers(self, _: object = None) -> None:
-        images = [each for each in self._viewer.layers if isinstance(each, Image) and not is_ours(each)]
+        images = [
+            each for each in self._viewer.layers if isinstance(each, Image) and not is_ours(each)
+        ]
         self.pairs.sources.offer(images)
 
     def _offer_models(self) -> None:
@@ -104,7 +120,9 @@ class FineTuneWidget(FineTunePanel):
         self.base.clear()
         for card in self._cards:
             self.base.addItem(card.name, card.name)
-            self.base.setItemData(self.base.count() - 1, literal(models.summary(card)), 3)  # Qt's role of a tooltip
+            self.base.setItemData(
+                self.base.count() - 1, literal(models.summary(card)), 3
+            )  # Qt's role of a tooltip
         at = self.base.findData(chosen)
         self.base.setCurrentIndex(at if at >= 0 else 0)
         self.base.blockSignals(False)
@@ -146,13 +164,21 @@ class FineTuneWidget(FineTunePanel):
         if card is None:
             return "There is no model to start from: install or train one first."
         if not self.pairs.table.outcomes:
-            return "Add pairs first: choose two layers, two folders, a table or focus stacks, and press Register."
+            return (
+                "Add pairs first: choose two layers, two folders, a table or focus stacks, and "
+                "press Register."
+            )
         if not used:
             return "Tick at least one pair to learn from."
         if any(pair.scale not in (card.scale, 1) for pair in used):
-            return f"The pairs were registered for another enlargement than {card.name}'s ×{card.scale}: register them again."
+            return (
+                f"The pairs were registered for another enlargement than {card.name}'s "
+                f"×{card.scale}: register them again."
+            )
         if card.channels == 3 and not all(pair.rgb for pair in used):
-            return f"{card.name} is for colour images, but a pair is grey: choose another base model."
+            return (
+                f"{card.name} is for colour images, but a pair is grey: choose another base model."
+            )
         if not self.name.text().strip():
             return "Give the new model a name."
         from napari_mdeblurgan.pairs.pair import mixed
@@ -179,7 +205,11 @@ class FineTuneWidget(FineTunePanel):
     def swap(self, rows: list[int]) -> None:
         """Exchange low and high of the pairs in these rows, and register them anew."""
         table, sources, card = self.pairs.table, self.pairs.sources, self.card
-        chosen = [(table.outcomes[row].name, given) for row in rows if (given := table.given[row]) is not None]
+        chosen = [
+            (table.outcomes[row].name, given)
+            for row in rows
+            if (given := table.given[row]) is not None
+        ]
         if not chosen or card is None or self._registering is not None:
             return
         for _, given in chosen:
@@ -188,7 +218,9 @@ class FineTuneWidget(FineTunePanel):
         if all_of_folders([given for _, given in chosen], table.given, *folders):
             sources.exchange_folders()
         self._keep()
-        self._begin_registering(registered_anew, [(name, given.swapped) for name, given in chosen], card.scale)
+        self._begin_registering(
+            registered_anew, [(name, given.swapped) for name, given in chosen], card.scale
+        )
 
     def _begin_registering(self, work: Any, *arguments: Any) -> None:
         self._say("Registering…")
@@ -235,7 +267,8 @@ class FineTuneWidget(FineTunePanel):
             check_name(settings)
             if (free := free_name(settings.name)) != settings.name:
                 raise MdeblurganError(
-                    f"{settings.name} was begun before: press Resume to go on with it, or call the new model {free}."
+                    f"{settings.name} was begun before: press Resume to go on with it, or call "
+                    f"the new model {free}."
                 )
         except MdeblurganError as error:
             self._fail(str(error))
@@ -244,12 +277,16 @@ class FineTuneWidget(FineTunePanel):
         self._prepare("Writing the pairs…", begun_with, settings, card, self.pairs.table.used)
 
     def resume(self, begun: Begun) -> None:
-        """Go on with one that was begun; one whose time is over gets the time that is set now on top."""
+        """Go on with one that was begun; one whose time is over gets the time that is set now on
+        top.
+        """
         if self.running:
             return
         settings = begun.settings
         if begun.finished:
-            settings = replace(settings, minutes=begun.seconds / 60 + self.training.minutes.value(), steps=0)
+            settings = replace(
+                settings, minutes=begun.seconds / 60 + self.training.minutes.value(), steps=0
+            )
         self._prepare("Going on…", resumed_with, begun.folder, settings)
 
     def _prepare(self, words: str, work: Any, *arguments: Any) -> None:
@@ -287,7 +324,9 @@ class FineTuneWidget(FineTunePanel):
         self._refresh()
 
     def stop(self) -> None:
-        """End after the step that is being taken, and the best so far becomes the model; or before anything was begun."""
+        """End after the step that is being taken, and the best so far becomes the model; or before
+        anything was begun.
+        """
         if self._preparing.running:
             self._preparing.leave()
             self._working = ""
@@ -341,7 +380,8 @@ class FineTuneWidget(FineTunePanel):
             over = "bicubic enlargement" if self._plain == "bicubic" else f"the {self._plain}"
             gain = validation["psnr_db"] - validation["bicubic_psnr_db"]
             self._say(
-                f"Step {event['step']:,}: {validation['psnr_db']:.2f} dB on the held-out part, {gain:+.2f} dB over "
+                f"Step {event['step']:,}: {validation['psnr_db']:.2f} dB on the held-out part, "
+                f"{gain:+.2f} dB over "
                 f"{over}; the best so far after step {event['best_step']:,}."
             )
 
@@ -407,7 +447,9 @@ class FineTuneWidget(FineTunePanel):
 
     def _keep(self) -> None:
         chosen = self.pairs.sources.remembered(self._remembered)
-        chosen = replace(chosen, base=self.base.currentData() or "", minutes=self.training.minutes.value())
+        chosen = replace(
+            chosen, base=self.base.currentData() or "", minutes=self.training.minutes.value()
+        )
         if chosen != self._remembered:
             self._remembered = chosen
             write_remembered(chosen)

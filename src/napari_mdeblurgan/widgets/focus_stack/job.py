@@ -92,18 +92,22 @@ def run_focus(job: FocusJob) -> Generator[FocusProgress, None, Focused | Failed]
     Returns
     -------
     Focused or Failed
-        No exception leaves this generator: an error becomes a sentence, and an unexpected one is logged as well.
+        No exception leaves this generator: an error becomes a sentence, and an unexpected one is
+        logged as well.
     """
     try:
         return (yield from at_low_priority(_made(job)))
     except MdeblurganError as error:
         return Failed(str(error))
     except MemoryError:
-        return Failed("There is not enough memory for this stack; close other programs, or take a part of it.")
+        return Failed(
+            "There is not enough memory for this stack; close other programs, or take a part of it."
+        )
     except Exception as error:
         log.exception("putting %r together failed", job.source)
         return Failed(
-            f"Putting {job.source!r} together failed unexpectedly ({type(error).__name__}: {error}); see the log."
+            f"Putting {job.source!r} together failed unexpectedly ({type(error).__name__}: "
+            f"{error}); see the log."
         )
 
 
@@ -114,7 +118,9 @@ def _made(job: FocusJob) -> Generator[FocusProgress, None, Focused]:
     _check_memory(stack)
     if job.choices is not None:
         choices = job.choices()
-        image = yield from many_followed_steps(choices, stack.planes, stack.further, stack.channel_axis)
+        image = yield from many_followed_steps(
+            choices, stack.planes, stack.further, stack.channel_axis
+        )
         return Focused(image=_image(job, image, choices[0].reference))
     found = yield from many_in_focus_steps(
         stack.planes,
@@ -147,7 +153,8 @@ def _check_memory(stack: StackSource) -> None:
     free = psutil.virtual_memory().available
     if needed > SHARE_OF_MEMORY * free:
         raise ImageError(
-            f"The result of {stack.name!r} needs {wording.amount(needed)} of memory, and {wording.amount(free)} are free: "
+            f"The result of {stack.name!r} needs {wording.amount(needed)} of memory, and "
+            f"{wording.amount(free)} are free: "
             "close other programs, or crop the stack."
         )
 
@@ -163,7 +170,12 @@ def _limits(height: np.ndarray, confidence: np.ndarray, step: float) -> tuple[fl
 def _image(job: FocusJob, data: np.ndarray, reference: int) -> dict[str, Any]:
     stack = job.stack
     shown, place = stack.placed(data, reference, channels=True)
-    focus = {"source": job.source, "restored": stack.restored, "preview": job.preview, "file": stack.file}
+    focus = {
+        "source": job.source,
+        "restored": stack.restored,
+        "preview": job.preview,
+        "file": stack.file,
+    }
     return {
         "data": shown,
         "name": f"{job.source} [{'focus preview' if job.preview else 'all in focus'}]",

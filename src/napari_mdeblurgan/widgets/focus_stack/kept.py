@@ -1,4 +1,6 @@
-"""What was chosen of a stack, kept in the metadata of its height map for other layers to follow. No Qt in here."""
+"""What was chosen of a stack, kept in the metadata of its height map for other layers to follow. No
+Qt in here.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.focus_stack.source import StackSource
 
 
-def kept_choices(choices: Sequence[FocusChoice], stack: StackSource, step_um: float) -> dict[str, Any]:
+def kept_choices(
+    choices: Sequence[FocusChoice], stack: StackSource, step_um: float
+) -> dict[str, Any]:
     """All but the heights, in plain values; those are the pixels of the map."""
     return {
         "planes": len(stack.planes),
@@ -29,7 +33,9 @@ def kept_choices(choices: Sequence[FocusChoice], stack: StackSource, step_um: fl
         "step": step_um or 1.0,
         "places": [
             {
-                "transforms": [None if each is None else each.tolist() for each in choice.transforms],
+                "transforms": [
+                    None if each is None else each.tolist() for each in choice.transforms
+                ],
                 "reference": choice.reference,
                 "order": list(choice.order),
                 "depth": choice.depth,
@@ -47,7 +53,11 @@ def _kept(layer: Layer) -> dict[str, Any] | None:
 
 def height_maps(layers: Iterable[Layer]) -> list[Image]:
     """The height maps among layers, whose choices others can follow; the topmost first."""
-    return [layer for layer in reversed(list(layers)) if isinstance(layer, Image) and _kept(layer) is not None]
+    return [
+        layer
+        for layer in reversed(list(layers))
+        if isinstance(layer, Image) and _kept(layer) is not None
+    ]
 
 
 def source_name(heights: Image) -> str:
@@ -84,9 +94,16 @@ def choices_of(heights: Image) -> tuple[FocusChoice, ...]:
 
 
 def fitting_axis(heights: Image, layer: Layer) -> int | None:
-    """The axis of a layer along which it has as many planes, of the same size, as the stack that a height map was made of."""
+    """The axis of a layer along which it has as many planes, of the same size, as the stack that a
+    height map was made of.
+    """
     kept = _kept(heights)
-    if kept is None or not isinstance(layer, Image) or layer.ndim < 3 or list(image_shape(layer)[-2:]) != kept["size"]:
+    if (
+        kept is None
+        or not isinstance(layer, Image)
+        or layer.ndim < 3
+        or list(image_shape(layer)[-2:]) != kept["size"]
+    ):
         return None
     if layer.name == source_name(heights) or "mdeblurgan" in layer.metadata:
         return None

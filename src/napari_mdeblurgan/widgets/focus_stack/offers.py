@@ -21,17 +21,26 @@ CHOOSE_AXIS = "Choose an axis"
 
 
 def stacks_of(viewer: Viewer) -> list[tuple[str, tuple[Image, ...]]]:
-    """Layers with more axes than y and x, and all single planes together that are selected, if there are several."""
+    """Layers with more axes than y and x, and all single planes together that are selected, if
+    there are several.
+    """
     images = [layer for layer in viewer.layers if isinstance(layer, Image) and not is_map(layer)]
     found = [(layer.name, (layer,)) for layer in images if layer.ndim > 2]
-    planes = tuple(layer for layer in images if layer.ndim == 2 and layer in viewer.layers.selection)
-    return [*found, (f"The {len(planes)} selected layers", planes)] if len(planes) > 1 else list(found)
+    planes = tuple(
+        layer for layer in images if layer.ndim == 2 and layer in viewer.layers.selection
+    )
+    return (
+        [*found, (f"The {len(planes)} selected layers", planes)] if len(planes) > 1 else list(found)
+    )
 
 
 def axes_of(layer: Image) -> tuple[list[tuple[str, int | None]], int | None]:
     """The axes along which the focus may change, and the one that it is."""
     lengths = image_shape(layer, range(layer.ndim))
-    entries = [(f"{spoken(layer.axis_labels[axis])} ({lengths[axis]} planes)", axis) for axis in leading_axes(layer)]
+    entries = [
+        (f"{spoken(layer.axis_labels[axis])} ({lengths[axis]} planes)", axis)
+        for axis in leading_axes(layer)
+    ]
     chosen = depth_axis(layer)
     return ([] if chosen is not None else [(CHOOSE_AXIS, None)]) + list(entries), chosen
 
@@ -39,10 +48,17 @@ def axes_of(layer: Image) -> tuple[list[tuple[str, int | None]], int | None]:
 def channels_of(layer: Image, axis: int | None) -> list[tuple[str, int | None]]:
     """The channels that may decide; none where the layer has no axis of channels."""
     lengths = image_shape(layer, range(layer.ndim))
-    named = [each for each in leading_axes(layer) if each != axis and letter_of(layer.axis_labels[each]) == "C"]
+    named = [
+        each
+        for each in leading_axes(layer)
+        if each != axis and letter_of(layer.axis_labels[each]) == "C"
+    ]
     if not named:
         return []
-    return [(MOST_DETAIL, None), *((f"Channel {number}", number) for number in range(lengths[named[0]]))]
+    return [
+        (MOST_DETAIL, None),
+        *((f"Channel {number}", number) for number in range(lengths[named[0]])),
+    ]
 
 
 def problem_of(viewer: Viewer, layers: tuple[Image, ...], axis: int | None) -> str:
@@ -51,26 +67,34 @@ def problem_of(viewer: Viewer, layers: tuple[Image, ...], axis: int | None) -> s
         return _nothing(viewer)
     if len(layers) > 1:
         kinds = {layer.rgb for layer in layers}
-        return "Some of the selected layers are in colour and others are not: select planes of one kind." * (
-            len(kinds) > 1
+        return (
+            "Some of the selected layers are in colour and others are not: select planes of one "
+            "kind." * (len(kinds) > 1)
         )
     (layer,) = layers
     if axis is None:
         names = " and ".join(spoken(layer.axis_labels[each]) for each in leading_axes(layer))
         return (
-            f"{layer.name!r} has no axis that is called z, and {names} is not for focus but for time or channels. If its planes "
+            f"{layer.name!r} has no axis that is called z, and {names} is not for focus but for "
+            "time or channels. If its planes "
             f"are at different focus all the same, choose the axis."
         )
     if image_shape(layer, range(layer.ndim))[axis] < 2:
-        return f"Along {spoken(layer.axis_labels[axis])} {layer.name!r} has a single plane; a focus stack has at least two."
+        return (
+            f"Along {spoken(layer.axis_labels[axis])} {layer.name!r} has a single plane; a "
+            "focus stack has at least two."
+        )
     return ""
 
 
 def _nothing(viewer: Viewer) -> str:
-    active = next((layer for layer in viewer.layers if layer == viewer.layers.selection.active), None)
+    active = next(
+        (layer for layer in viewer.layers if layer == viewer.layers.selection.active), None
+    )
     if isinstance(active, Image) and not is_map(active):
         return (
-            f"{active.name!r} is a single plane; a focus stack has at least two. Open one with a z axis, or select all of its "
+            f"{active.name!r} is a single plane; a focus stack has at least two. Open one with a "
+            "z axis, or select all of its "
             "planes together in the layer list."
         )
     return f"Open a focus stack first, or try {wording.OPEN_SAMPLE}."

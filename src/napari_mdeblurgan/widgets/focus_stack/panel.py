@@ -1,4 +1,6 @@
-"""The parts of the dock widget **Focus stack**: what they are called, what their tooltips say, how they lie. No behaviour."""
+"""The parts of the dock widget **Focus stack**: what they are called, what their tooltips say, how
+they lie. No behaviour.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ from napari_mdeblurgan.widgets.plain import plain
 UNKNOWN_STEP = "unknown"
 LARGEST_STEP_UM = 10_000.0
 STACK_TIP = (
-    "The image layer whose planes are a focus stack. Where several single planes are selected in the layer list, they are "
+    "The image layer whose planes are a focus stack. Where several single planes are selected in "
+    "the layer list, they are "
     "offered as a stack too, from the lowest to the topmost."
 )
 
@@ -36,7 +39,9 @@ class FocusStackPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.stack = _drop_down(STACK_TIP)
-        self.axis = _drop_down("Along which axis the focus changes. The one called z is chosen by itself.")
+        self.axis = _drop_down(
+            "Along which axis the focus changes. The one called z is chosen by itself."
+        )
         self.step = QDoubleSpinBox()
         self.step.setDecimals(3)
         self.step.setRange(0, LARGEST_STEP_UM)
@@ -44,31 +49,39 @@ class FocusStackPanel(QWidget):
         self.step.setSuffix(" µm")
         self.step.setSpecialValueText(UNKNOWN_STEP)
         self.step.setToolTip(
-            "How far the planes are apart, as the layer tells. With it heights are in µm. At 0 it is unknown, and heights are in "
+            "How far the planes are apart, as the layer tells. With it heights are in µm. At 0 it "
+            "is unknown, and heights are in "
             "planes."
         )
         self.channel = _drop_down(
-            "The channel that decides which plane is sharp; the others follow it. By itself the one with most detail does."
+            "The channel that decides which plane is sharp; the others follow it. By itself the "
+            "one with most detail does."
         )
         self.register = QCheckBox("Register planes")
         self.register.setToolTip(
-            "Lay the planes on each other first: moved, turned and evenly enlarged, for drift and for a magnification that "
+            "Lay the planes on each other first: moved, turned and evenly enlarged, for drift and "
+            "for a magnification that "
             "changes with focus. Untick it where they lie on each other already; it saves time."
         )
         self.ordered = QCheckBox("In order of depth")
         self.ordered.setToolTip(
-            "The planes come from top to bottom, or the other way. Unticked, their order is found by how alike they are."
+            "The planes come from top to bottom, or the other way. Unticked, their order is found "
+            "by how alike they are."
         )
         self.onward = QCheckBox("Then Deblur + SR")
         self.onward.setToolTip(
-            "Go straight on with the sharp image in Deblur + SR, with the model and all else that is chosen there, Trust "
+            "Go straight on with the sharp image in Deblur + SR, with the model and all else that "
+            "is chosen there, Trust "
             "included."
         )
         self.preview = QPushButton("Preview")
-        self.preview.setToolTip("Put together only what the canvas shows, to see in seconds what comes of it.")
+        self.preview.setToolTip(
+            "Put together only what the canvas shows, to see in seconds what comes of it."
+        )
         self.run = QPushButton("Focus stack")
         self.run.setToolTip(
-            "Make one image that is sharp wherever a plane is, as a new layer on the stack. The height of every place, and how "
+            "Make one image that is sharp wherever a plane is, as a new layer on the stack. The "
+            "height of every place, and how "
             "sure it is, come as hidden layers."
         )
         self.time = plain(QLabel())
@@ -81,9 +94,13 @@ class FocusStackPanel(QWidget):
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop at once; nothing is added.")
         self.heights = _drop_down("The height map of the stack whose choice is followed.")
-        self.follower = _drop_down("Stacks with as many planes of the same size, such as the other channels.")
+        self.follower = _drop_down(
+            "Stacks with as many planes of the same size, such as the other channels."
+        )
         self.follow = QPushButton("Apply")
-        self.follow.setToolTip("Make an image of the other stack by the same choice: each place from the same plane.")
+        self.follow.setToolTip(
+            "Make an image of the other stack by the same choice: each place from the same plane."
+        )
         self.status = plain(QLabel())
         self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -117,7 +134,9 @@ class FocusStackPanel(QWidget):
         working.setContentsMargins(0, 0, 0, 0)
         self.working.setLayout(working)
         kept = self.working.sizePolicy()
-        kept.setRetainSizeWhenHidden(True)  # or what lies below would move to where Cancel was, under a late click
+        kept.setRetainSizeWhenHidden(
+            True
+        )  # or what lies below would move to where Cancel was, under a late click
         self.working.setSizePolicy(kept)
         rows.addWidget(self.working)
         self.following = QGroupBox("The same choice for other layers")

@@ -19,7 +19,8 @@ SMALLEST = 128  # pixels of an edge: in less than that planes cannot be register
 
 
 def preview_part(layers: Sequence[Image], viewer: Viewer, axis: int | None) -> tuple[Part, bool]:
-    """What the canvas shows of a stack, with all planes and channels; and whether that is all that it shows.
+    """What the canvas shows of a stack, with all planes and channels; and whether that is all that
+    it shows.
 
     Parameters
     ----------

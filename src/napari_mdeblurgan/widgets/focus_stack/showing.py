@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Image:
-    """Add an image right above its stack, and its maps, hidden, above that; returns the layer of the image.
+    """Add an image right above its stack, and its maps, hidden, above that; returns the layer of
+    the image.
 
     Parameters
     ----------

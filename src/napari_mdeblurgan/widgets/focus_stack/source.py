@@ -1,4 +1,6 @@
-"""The layer, or the layers, whose planes are a focus stack, copied when a button is pressed. No Qt in here."""
+"""The layer, or the layers, whose planes are a focus stack, copied when a button is pressed. No Qt
+in here.
+"""
 
 from __future__ import annotations
 
@@ -67,13 +69,17 @@ class StackSource:
     @property
     def other(self) -> tuple[int, ...]:
         """Lengths of the further axes but that of the channels."""
-        return tuple(length for number, length in enumerate(self.further) if number != self.channel_axis)
+        return tuple(
+            length for number, length in enumerate(self.further) if number != self.channel_axis
+        )
 
     def look(self, reference: int) -> dict[str, Any]:
         """Attributes of an image on the pixels of a plane."""
         return self.looks[reference if self.axis is None else 0]
 
-    def placed(self, data: np.ndarray, reference: int, *, channels: bool) -> tuple[np.ndarray, Placement]:
+    def placed(
+        self, data: np.ndarray, reference: int, *, channels: bool
+    ) -> tuple[np.ndarray, Placement]:
         """An image on the pixels of a plane, with its axes as in the layer, and where it lies.
 
         Parameters
@@ -139,7 +145,9 @@ def stack_of(layer: Image, axis: int, part: Part | None = None) -> StackSource:
 
 
 def stack_of_layers(layers: Sequence[Image], part: Part | None = None) -> StackSource:
-    """Layers that are a plane each, as a stack in their order; the arguments are those of `stack_of`."""
+    """Layers that are a plane each, as a stack in their order; the arguments are those of
+    `stack_of`.
+    """
     planes, places = [], []
     for layer in layers:
         place = placement_of(layer)
@@ -180,7 +188,8 @@ def leading_axes(layer: Image) -> tuple[int, ...]:
 
 
 def depth_axis(layer: Image) -> int | None:
-    """The axis that counts the planes: the one called z, or else of those without a telling name the one next to y.
+    """The axis that counts the planes: the one called z, or else of those without a telling name
+    the one next to y.
 
     None where all of them are called something else, such as t for time.
     """

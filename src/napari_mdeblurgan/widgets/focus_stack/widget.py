@@ -1,4 +1,6 @@
-"""The dock widget **Focus stack**: from the planes of a stack to one image that is sharp everywhere, and its heights."""
+"""The dock widget **Focus stack**: from the planes of a stack to one image that is sharp
+everywhere, and its heights.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari.layers import Image
 from napari.utils.notifications import show_error
@@ -18,7 +20,12 @@ from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.focus_stack.job import Focused, FocusJob, run_focus
-from napari_mdeblurgan.widgets.focus_stack.kept import choices_of, fitting_axis, height_maps, source_name
+from napari_mdeblurgan.widgets.focus_stack.kept import (
+    choices_of,
+    fitting_axis,
+    height_maps,
+    source_name,
+)
 from napari_mdeblurgan.widgets.focus_stack.offers import axes_of, channels_of, problem_of, stacks_of
 from napari_mdeblurgan.widgets.focus_stack.panel import STACK_TIP, FocusStackPanel
 from napari_mdeblurgan.widgets.focus_stack.preview import preview_part
@@ -42,7 +49,9 @@ CANCELLED, CANCELLED_REST = "Cancelled; nothing was added.", "Cancelled the rest
 
 @dataclass(frozen=True, slots=True)
 class FocusStackChoices:
-    """What the user chose last: whether planes are registered and in order, and whether Deblur + SR follows."""
+    """What the user chose last: whether planes are registered and in order, and whether Deblur + SR
+    follows.
+    """
 
     register: str = "yes"
     ordered: str = "yes"
@@ -61,7 +70,8 @@ class FocusStackWidget(FocusStackPanel):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:  # type: ignore[name-defined]  # noqa: F821
         super().__init__()
         self._viewer = napari_viewer
-        self._runner = Runner(self._on_progress, self._on_end, run_focus, "the focus stack", self._viewer)  # type: ignore[arg-type]
+        step, end, work = cast(Any, (self._on_progress, self._on_end, run_focus))
+        self._runner = Runner(step, end, work, "the focus stack", self._viewer)
         self._stacks: list[tuple[weakref.ref[Image], ...]] = []
         self._axes: list[int | None] = []
         self._maps: list[weakref.ref[Image]] = []
@@ -83,7 +93,11 @@ class FocusStackWidget(FocusStackPanel):
     @property
     def _remembered(self) -> tuple[tuple[Any, str], ...]:
         kept = self._choices
-        return (self.register, kept.register), (self.ordered, kept.ordered), (self.onward, kept.onward)
+        return (
+            (self.register, kept.register),
+            (self.ordered, kept.ordered),
+            (self.onward, kept.onward),
+        )
 
     def _connect(self) -> None:
         for event in self._changes:
@@ -114,9 +128,14 @@ class FocusStackWidget(FocusStackPanel):
 
     def _follow(self, _: object = None) -> None:
         """Choose the stack that is selected in the layer list, or the planes that are."""
-        active = next((each for each in self._viewer.layers if each == self._viewer.layers.selection.active), None)
+        active = next(
+            (each for each in self._viewer.layers if each == self._viewer.layers.selection.active),
+            None,
+        )
         chosen = self.layers
-        self._choose(next((layers for _, layers in stacks_of(self._viewer) if active in layers), chosen))
+        self._choose(
+            next((layers for _, layers in stacks_of(self._viewer) if active in layers), chosen)
+        )
 
     def _choose(self, chosen: tuple[Image, ...]) -> None:
         """Offer the stacks that there are now, and choose one of them."""
@@ -126,7 +145,9 @@ class FocusStackWidget(FocusStackPanel):
             chosen = stacks[0] if stacks else ()
         self._stacks = [tuple(map(weakref.ref, layers)) for layers in stacks]
         _fill(self.stack, [name for name, _ in found], stacks.index(chosen) if stacks else -1)
-        self.stack.setToolTip(literal("\n".join(filter(None, (self.stack.currentText(), STACK_TIP)))))
+        self.stack.setToolTip(
+            literal("\n".join(filter(None, (self.stack.currentText(), STACK_TIP))))
+        )
         self._offer_maps()
         self._on_stack()
 
@@ -137,7 +158,13 @@ class FocusStackWidget(FocusStackPanel):
         shown = (
             ()
             if layer is None
-            else (id(layer), layer.axis_labels, image_shape(layer), tuple(layer.units), *layer.scale)
+            else (
+                id(layer),
+                layer.axis_labels,
+                image_shape(layer),
+                tuple(layer.units),
+                *layer.scale,
+            )
         )
         if layer is None:
             self._axes = []
@@ -180,7 +207,11 @@ class FocusStackWidget(FocusStackPanel):
         heights = self._chosen_map
         layers = [] if heights is None else list(self._viewer.layers)
         fitting = [(layer, fitting_axis(heights, layer)) for layer in layers if heights is not None]
-        there = [(layer, axis) for layer, axis in fitting if isinstance(layer, Image) and axis is not None]
+        there = [
+            (layer, axis)
+            for layer, axis in fitting
+            if isinstance(layer, Image) and axis is not None
+        ]
         before = self.follower.currentText()
         self._fitting = [(weakref.ref(layer), axis) for layer, axis in there]
         names = [layer.name for layer, _ in there]
@@ -192,14 +223,18 @@ class FocusStackWidget(FocusStackPanel):
 
     @property
     def layers(self) -> tuple[Image, ...]:
-        """The chosen layer with a stack, or several that are a plane each; none if there is no stack."""
+        """The chosen layer with a stack, or several that are a plane each; none if there is no
+        stack.
+        """
         at = self.stack.currentIndex()
         return self._there(self._stacks[at]) if 0 <= at < len(self._stacks) else ()
 
     def _there(self, references: Sequence[weakref.ref[Image]]) -> tuple[Image, ...]:
         """Those of some layers that are still in the viewer."""
         layers = (reference() for reference in references)
-        return tuple(layer for layer in layers if layer is not None and layer in self._viewer.layers)
+        return tuple(
+            layer for layer in layers if layer is not None and layer in self._viewer.layers
+        )
 
     @property
     def depth_axis(self) -> int | None:
@@ -261,7 +296,9 @@ class FocusStackWidget(FocusStackPanel):
     def _stack(self, *, preview: bool) -> tuple[StackSource, str]:
         layers, axis = self.layers, self.depth_axis
         part, is_all = preview_part(layers, self._viewer, axis) if preview else (None, True)
-        stack = stack_of(layers[0], axis, part) if axis is not None else stack_of_layers(layers, part)
+        stack = (
+            stack_of(layers[0], axis, part) if axis is not None else stack_of_layers(layers, part)
+        )
         return stack, "" if is_all else wording.CUT_PREVIEW
 
     def start_following(self) -> None:
@@ -273,7 +310,11 @@ class FocusStackWidget(FocusStackPanel):
         pairs = [(self._there([reference]), axis) for reference, axis in wanted]
         choices = partial(choices_of, heights)
         try:
-            jobs = [FocusJob(stack=stack_of(layers[0], axis), choices=choices) for layers, axis in pairs if layers]
+            jobs = [
+                FocusJob(stack=stack_of(layers[0], axis), choices=choices)
+                for layers, axis in pairs
+                if layers
+            ]
         except MdeblurganError as error:
             self._fail(str(error))
             return
@@ -281,13 +322,23 @@ class FocusStackWidget(FocusStackPanel):
 
     def _expected(self) -> Work:
         """What the time of putting the chosen stack together depends on."""
-        values = sum(math.prod(image_shape(layer)) * (3 if layer.rgb else 1) for layer in self.layers)
-        ways = [name for name, box in (("registered", self.register), ("ordered", self.ordered)) if box.isChecked()]
+        values = sum(
+            math.prod(image_shape(layer)) * (3 if layer.rgb else 1) for layer in self.layers
+        )
+        ways = [
+            name
+            for name, box in (("registered", self.register), ("ordered", self.ordered))
+            if box.isChecked()
+        ]
         named = " ".join(["focus stack", *ways]), "cpu", "", None
         return Work(values, *named, ensemble=False, trust=False, on_disk=False)
 
     def _begin(
-        self, jobs: list[FocusJob], sources: list[tuple[Image, ...]], note: str, work: Work | None = None
+        self,
+        jobs: list[FocusJob],
+        sources: list[tuple[Image, ...]],
+        note: str,
+        work: Work | None = None,
     ) -> None:
         self._work = work
         self._sources = [tuple(map(weakref.ref, layers)) for layers in sources]
@@ -361,7 +412,9 @@ class FocusStackWidget(FocusStackPanel):
     def _refresh(self, _: object = None) -> None:
         """Bring everything that depends on the choices and on the work in line with them."""
         self.time.setText(
-            self._times.told_of([self._expected()]) if self.layers and not self.running and not self.problem else ""
+            self._times.told_of([self._expected()])
+            if self.layers and not self.running and not self.problem
+            else ""
         )
         running, ready = self.running, not self.running and not self.problem
         several = len(self.layers) > 1

@@ -1,1 +1,3 @@
-"""Results kept in files: saved from the dock or by napari, and opened again. No torch is imported for it."""
+"""Results kept in files: saved from the dock or by napari, and opened again. No torch is imported
+for it.
+"""

@@ -11,7 +11,13 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.stems import file_stem
 from napari_mdeblurgan.widgets.axes import arranged, order_of
-from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, image_of, made_of, map_name, stacked
+from napari_mdeblurgan.widgets.keep.layer_images import (
+    LayerTuple,
+    image_of,
+    made_of,
+    map_name,
+    stacked,
+)
 
 FINE = "weights"  # has an axis more than an image
 
@@ -44,7 +50,8 @@ def kept_result(
     place : Path
         What they will be called.
     maps : sequence of mapping, optional
-        For every result the arrays of its maps by name, with the axes of the image; by default those among the layers.
+        For every result the arrays of its maps by name, with the axes of the image; by default
+        those among the layers.
 
     Raises
     ------
@@ -54,7 +61,9 @@ def kept_result(
     results = [layer for layer in layers if not map_name(layer)]
     shown = [layer for layer in layers if map_name(layer)]
     if not results:
-        raise ImageError(f"{shown[0][1]['name']!r} is a map: select its result as well, or save the map as .tif.")
+        raise ImageError(
+            f"{shown[0][1]['name']!r} is a map: select its result as well, or save the map as .tif."
+        )
     image = image_of(results)
     if not image.name:
         image = replace(image, name=file_stem(place))
@@ -62,7 +71,9 @@ def kept_result(
     return KeptResult(image, dict(_map_images(image, results, found)))
 
 
-def save_kept(kept: KeptResult, place: Path, *, replace: bool, tell: Callable[[float], None]) -> list[Path]:
+def save_kept(
+    kept: KeptResult, place: Path, *, replace: bool, tell: Callable[[float], None]
+) -> list[Path]:
     """Write it; see `trust.saving.save_result`."""
     from napari_mdeblurgan.trust.saving import save_result
 
@@ -98,5 +109,8 @@ def _map_images(
         data = stacked(arrays) if len(arrays) > 1 else arrays[0]
         size = tuple(length // (1 if MAPS[name].finer else factor) for length in shape[-2:])
         if data.shape == (*shape[:-2], *size):
-            entries = [{"made": {"map": name, "source": (made_of(each) or {}).get("source")}} for each in results]
+            entries = [
+                {"made": {"map": name, "source": (made_of(each) or {}).get("source")}}
+                for each in results
+            ]
             yield name, map_image(name, data, image, factor, entries)

@@ -1,6 +1,7 @@
 """From layers of this program to one image with its record, for a file. No Qt in here.
 
-Layers are what napari hands to writers and takes from readers: pixels, attributes by name, and the kind of the layer.
+Layers are what napari hands to writers and takes from readers: pixels, attributes by name, and the
+kind of the layer.
 """
 
 from __future__ import annotations
@@ -40,13 +41,18 @@ def map_name(layer: LayerTuple) -> str:
 
 
 def is_restored(made: Mapping[str, Any]) -> bool:
-    """Whether what was made so is a restoration: no map, and of images put together of a focus stack one of restored planes."""
+    """Whether what was made so is a restoration: no map, and of images put together of a focus
+    stack one of restored planes.
+    """
     focus = made.get("focus")
-    return "map" not in made and (bool(focus.get("restored")) if isinstance(focus, Mapping) else True)
+    return "map" not in made and (
+        bool(focus.get("restored")) if isinstance(focus, Mapping) else True
+    )
 
 
 def image_of(layers: Sequence[LayerTuple]) -> Micrograph:
-    """One image of one layer, or of the channels of an image that are a layer each; with a record of all of them.
+    """One image of one layer, or of the channels of an image that are a layer each; with a record
+    of all of them.
 
     Raises
     ------
@@ -60,7 +66,8 @@ def image_of(layers: Sequence[LayerTuple]) -> Micrograph:
     for layer, image in zip(layers[1:], images[1:], strict=True):
         if not fits(first, image):
             raise ImageError(
-                f"{layers[0][1]['name']!r} and {layer[1]['name']!r} are no channels of one image (grey, of one size, type and "
+                f"{layers[0][1]['name']!r} and {layer[1]['name']!r} are no channels of one image "
+                "(grey, of one size, type and "
                 "place): save them one by one."
             )
     made = [made_of(layer) or {} for layer in layers]
@@ -69,7 +76,9 @@ def image_of(layers: Sequence[LayerTuple]) -> Micrograph:
         first,
         data=stacked([image.data for image in images]),
         axes=f"C{first.axes}",
-        channel_names=tuple(str(each.get("source") or image.name) for each, image in zip(made, images, strict=True)),
+        channel_names=tuple(
+            str(each.get("source") or image.name) for each, image in zip(made, images, strict=True)
+        ),
         display=tuple(image.display[0] for image in images),
         name="",
         provenance=record_of(entries),
@@ -77,13 +86,27 @@ def image_of(layers: Sequence[LayerTuple]) -> Micrograph:
 
 
 def fits(one: Micrograph, other: Micrograph) -> bool:
-    """Whether two images can be channels of one: grey, of the same size and type, and lying on each other."""
-    alike = one.axes == other.axes and one.data.shape == other.data.shape and one.data.dtype == other.data.dtype
-    return alike and not one.rgb and "C" not in one.axes and one.place == other.place and one.restored == other.restored
+    """Whether two images can be channels of one: grey, of the same size and type, and lying on each
+    other.
+    """
+    alike = (
+        one.axes == other.axes
+        and one.data.shape == other.data.shape
+        and one.data.dtype == other.data.dtype
+    )
+    return (
+        alike
+        and not one.rgb
+        and "C" not in one.axes
+        and one.place == other.place
+        and one.restored == other.restored
+    )
 
 
 def joinable(layers: Sequence[LayerTuple]) -> list[int]:
-    """Numbers of the layers that can be saved as channels of one image with the first, which is always one of them."""
+    """Numbers of the layers that can be saved as channels of one image with the first, which is
+    always one of them.
+    """
     if len(layers) < 2:
         return list(range(len(layers)))
     first = _image_of(layers[0])
@@ -98,7 +121,9 @@ def joinable(layers: Sequence[LayerTuple]) -> list[int]:
 
 def placement_in(attributes: Mapping[str, Any], ndim: int) -> Placement:
     """Where a layer of so many axes lies, as its attributes tell."""
-    labels = tuple(attributes.get("axis_labels") or (f"axis {number - ndim}" for number in range(ndim)))
+    labels = tuple(
+        attributes.get("axis_labels") or (f"axis {number - ndim}" for number in range(ndim))
+    )
     scale, translate = attributes.get("scale"), attributes.get("translate")
     rotate, shear, affine = (attributes.get(name) for name in ("rotate", "shear", "affine"))
     return Placement(
@@ -117,7 +142,9 @@ def _image_of(layer: LayerTuple) -> Micrograph:
     data, attributes, _ = layer
     finest = data[0] if attributes.get("multiscale") else data
     if isinstance(finest, ArrayPart):  # of a result that fills in
-        raise ImageError(f"{attributes['name']!r} is not finished yet: press Resume and save it then.")
+        raise ImageError(
+            f"{attributes['name']!r} is not finished yet: press Resume and save it then."
+        )
     rgb, made = bool(attributes.get("rgb")), made_of(layer) or {}
     placement = placement_in(attributes, finest.ndim - rgb)
     pixels = finest if isinstance(finest, np.ndarray) else lazy(finest)
@@ -131,14 +158,18 @@ def _image_of(layer: LayerTuple) -> Micrograph:
     )
 
 
-def _entry(attributes: Mapping[str, Any], axes: str, made: Mapping[str, Any], placement: Placement) -> dict[str, Any]:
+def _entry(
+    attributes: Mapping[str, Any], axes: str, made: Mapping[str, Any], placement: Placement
+) -> dict[str, Any]:
     """What the record keeps of a layer beyond what formats have a place for."""
     colormap = attributes.get("colormap")
     return {
         "name": attributes["name"],
         "axes": axes,
         "placement": placement.told(),
-        "colormap": colormap.get("name") if isinstance(colormap, Mapping) else getattr(colormap, "name", colormap),
+        "colormap": colormap.get("name")
+        if isinstance(colormap, Mapping)
+        else getattr(colormap, "name", colormap),
         "look": {name: attributes[name] for name in LOOK if name in attributes},
         "made": {name: value for name, value in made.items() if name != "trust"},
         "trust": made.get("trust"),
@@ -146,7 +177,9 @@ def _entry(attributes: Mapping[str, Any], axes: str, made: Mapping[str, Any], pl
 
 
 def _display(attributes: Mapping[str, Any]) -> ChannelDisplay:
-    return ChannelDisplay.of(colour_table(attributes["colormap"]), attributes.get("contrast_limits"))
+    return ChannelDisplay.of(
+        colour_table(attributes["colormap"]), attributes.get("contrast_limits")
+    )
 
 
 def colour_table(colormap: Any) -> np.ndarray | None:
@@ -157,7 +190,11 @@ def colour_table(colormap: Any) -> np.ndarray | None:
     colours = np.asarray(known["colors"], dtype=float)[:, :3]
     at = np.linspace(0, 1, LEVELS)
     controls = known.get("controls")
-    steps = np.linspace(0, 1, len(colours)) if controls is None or not len(controls) else np.asarray(controls, float)
+    steps = (
+        np.linspace(0, 1, len(colours))
+        if controls is None or not len(controls)
+        else np.asarray(controls, float)
+    )
     if str(known.get("interpolation")) == "zero":  # a colour from each step to the next
         number = np.clip(np.searchsorted(steps, at, side="right") - 1, 0, len(colours) - 1)
         table = colours[number].T
@@ -167,7 +204,9 @@ def colour_table(colormap: Any) -> np.ndarray | None:
 
 
 def stacked(channels: Sequence[Any]) -> Any:
-    """Channels along an axis of their own, which comes first; lazy, so that nothing is copied here."""
+    """Channels along an axis of their own, which comes first; lazy, so that
+    nothing is copied here.
+    """
     return da.stack([in_blocks(channel) for channel in channels])
 
 

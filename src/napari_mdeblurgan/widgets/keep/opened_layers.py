@@ -19,7 +19,13 @@ from napari_mdeblurgan.storage.formats import is_of_a_microscope
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.storage.reading import loaded
 from napari_mdeblurgan.widgets.axes import micrograph, put_back
-from napari_mdeblurgan.widgets.keep.layer_images import KEY, LOOK, LayerTuple, colour_table, placement_in
+from napari_mdeblurgan.widgets.keep.layer_images import (
+    KEY,
+    LOOK,
+    LayerTuple,
+    colour_table,
+    placement_in,
+)
 
 MOST_IMAGES = 32  # of a file that become layers
 ALIKE = 1e-6  # relative: what formats and units round off
@@ -28,7 +34,9 @@ UNNAMED_AXIS = {"I": "i", "Q": "q"}
 
 @dataclass(frozen=True)
 class _Part:
-    """What becomes a layer: levels with axes named by letters, the image that they are of, and its entry in the record."""
+    """What becomes a layer: levels with axes named by letters, the image that they are of, and its
+    entry in the record.
+    """
 
     levels: list[Any]
     axes: str
@@ -44,15 +52,17 @@ def layers_in(path: Path, in_memory_bytes: int) -> list[LayerTuple]:
     Parameters
     ----------
     path : Path
-        An OME-TIFF, the folder of an OME-Zarr, or a file of a microscope, all images of which are opened.
+        An OME-TIFF, the folder of an OME-Zarr, or a file of a microscope, all images of which are
+        opened.
     in_memory_bytes : int
-        How large an image may be, with its pyramid, to be read into memory; of a larger one pixels are read when they are shown.
+        How large an image may be, with its pyramid, to be read into memory; of a larger one pixels
+        are read when they are shown.
 
     Raises
     ------
     FileError
-        In one sentence, if it cannot be read, or holds more images than are opened at once, or planes
-        that are too large to be shown.
+        In one sentence, if it cannot be read, or holds more images than are opened at once, or
+        planes that are too large to be shown.
     """
     if path.is_dir():
         from napari_mdeblurgan.storage.ome_zarr import open_levels
@@ -60,12 +70,23 @@ def layers_in(path: Path, in_memory_bytes: int) -> list[LayerTuple]:
         return _layers_of(path, open_image(path), open_levels(path), in_memory_bytes)
     names = images_in(path)
     if len(names) > MOST_IMAGES:
-        raise FileError(f"{path} holds {len(names):,} images, more than are opened at once; restore them by Batch.")
-    images = [open_image(path, number) for number in range(len(names))] if len(names) > 1 else [open_image(path)]
+        raise FileError(
+            f"{path} holds {len(names):,} images, more than are opened at once; restore them by "
+            "Batch."
+        )
+    images = (
+        [open_image(path, number) for number in range(len(names))]
+        if len(names) > 1
+        else [open_image(path)]
+    )
     if is_of_a_microscope(path):
         for image in images:
             _check_planes(path, image, in_memory_bytes)
-    return [layer for image in images for layer in _layers_of(path, image, [image.data], in_memory_bytes)]
+    return [
+        layer
+        for image in images
+        for layer in _layers_of(path, image, [image.data], in_memory_bytes)
+    ]
 
 
 def _check_planes(path: Path, image: Micrograph, most: int) -> None:
@@ -73,12 +94,15 @@ def _check_planes(path: Path, image: Micrograph, most: int) -> None:
     size = image.data.nbytes // max(math.prod(image.data.shape[: image.axes.index("Y")]), 1)
     if size > most:
         raise FileError(
-            f"{path} has planes of {size / 2**20:,.0f} MiB, too large to be shown without a pyramid; restore it by Batch, or as "
+            f"{path} has planes of {size / 2**20:,.0f} MiB, too large to be shown without a "
+            "pyramid; restore it by Batch, or as "
             "`mdeblurgan restore FILE RESULT.ome.zarr`, which makes one."
         )
 
 
-def _layers_of(path: Path, image: Micrograph, levels: list[Any], in_memory_bytes: int) -> list[LayerTuple]:
+def _layers_of(
+    path: Path, image: Micrograph, levels: list[Any], in_memory_bytes: int
+) -> list[LayerTuple]:
     """The layers of one image."""
     if sum(level.nbytes for level in levels) <= in_memory_bytes:
         levels = [loaded(level) for level in levels]
@@ -86,13 +110,19 @@ def _layers_of(path: Path, image: Micrograph, levels: list[Any], in_memory_bytes
     return [_layer(part, path) for part in _parts(image, levels, entries)]
 
 
-def _parts(image: Micrograph, levels: list[Any], entries: Sequence[Mapping[str, Any]]) -> list[_Part]:
-    """One for each layer that was saved; of an image without a record, one for each channel of which something is known."""
+def _parts(
+    image: Micrograph, levels: list[Any], entries: Sequence[Mapping[str, Any]]
+) -> list[_Part]:
+    """One for each layer that was saved; of an image without a record, one for each channel of
+    which something is known.
+    """
     channels = image.channels
     told = bool(entries) and (len(entries) == channels > 1)
     common = entries[0] if len(entries) == 1 else {}
     named = channels > 1 and bool(image.channel_names or image.display)
-    if not told and ("axes" in common or not named):  # which a layer has, and what the command line writes has not
+    if not told and (
+        "axes" in common or not named
+    ):  # which a layer has, and what the command line writes has not
         entry = common
         shown = image.display[0] if image.display else None
         return [_Part(levels, image.axes, image, entry, image.name, shown)]
@@ -133,7 +163,9 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
 
 
 def _as_saved(part: _Part) -> tuple[list[Any], str]:
-    """The levels with the axes that the layer had: TIFF may bring them in another order, and leave out those of length 1."""
+    """The levels with the axes that the layer had: TIFF may bring them in another order, and leave
+    out those of length 1.
+    """
     wanted, levels, axes = part.entry.get("axes"), part.levels, part.axes
     known = isinstance(wanted, str) and len(set(wanted)) == len(wanted) and set(axes) <= set(wanted)
     if not known or not isinstance(wanted, str) or not wanted.removesuffix("S").endswith("YX"):
@@ -149,7 +181,9 @@ def _as_saved(part: _Part) -> tuple[list[Any], str]:
 def _placement(
     entry: Mapping[str, Any], axes: str, shape: Sequence[int], image: Micrograph
 ) -> Mapping[str, Any] | None:
-    """The place of the layer that was saved, unless the file says by now that the image lies elsewhere."""
+    """The place of the layer that was saved, unless the file says by now that the image lies
+    elsewhere.
+    """
     told, count = entry.get("placement"), len(axes.removesuffix("S"))
     if not isinstance(told, Mapping):
         return None
@@ -190,7 +224,9 @@ def _alike(one: Micrograph, other: Micrograph) -> bool:
         if axis not in one.axes or axis not in other.axes:
             continue
         scale, unit = mine.scale.get(axis, 1.0), mine.unit_of(axis)
-        if unit != theirs.unit_of(axis) or not np.isclose(scale, theirs.scale.get(axis, 1.0), rtol=ALIKE, atol=0):
+        if unit != theirs.unit_of(axis) or not np.isclose(
+            scale, theirs.scale.get(axis, 1.0), rtol=ALIKE, atol=0
+        ):
             return False
         begins = mine.origin.get(axis, 0.0), theirs.origin.get(axis, 0.0)
         if not np.isclose(*begins, rtol=ALIKE, atol=ALIKE * abs(scale)):
@@ -203,7 +239,9 @@ def _told_by_file(axes: str, image: Micrograph) -> dict[str, Any]:
     geometry, letters = image.geometry, axes.removesuffix("S")
     scale = {**geometry.scale, "T": image.time_step_s or image.time_step or 1.0}
     begin = {**geometry.origin, "T": image.time_origin}
-    units = {axis: geometry.unit_of(axis) for axis in geometry.scale} | {"T": "s" if image.time_step_s else None}
+    units = {axis: geometry.unit_of(axis) for axis in geometry.scale} | {
+        "T": "s" if image.time_step_s else None
+    }
     return {
         "scale": [scale.get(axis, 1.0) for axis in letters],
         "translate": [begin.get(axis, 0.0) for axis in letters],
@@ -213,7 +251,8 @@ def _told_by_file(axes: str, image: Micrograph) -> dict[str, Any]:
 
 
 def _metadata(entry: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
-    """How it was made, as the metadata of its layer told; which layer its source is, nobody knows any more.
+    """How it was made, as the metadata of its layer told; which layer its source is, nobody knows
+    any more.
 
     `path` is the file that the layer goes on to be read from, if it does.
     """
@@ -232,7 +271,11 @@ def _colormap(display: ChannelDisplay, name: Any) -> str | Colormap:
     table = None if known is None else colour_table(known.model_dump())
     if known is not None and table is not None and np.array_equal(table, display.table):
         return known
-    return "gray" if display.grey else Colormap(display.table.T / 255, name=_text(name) or "of the file")
+    return (
+        "gray"
+        if display.grey
+        else Colormap(display.table.T / 255, name=_text(name) or "of the file")
+    )
 
 
 def _look(told: Any) -> dict[str, Any]:

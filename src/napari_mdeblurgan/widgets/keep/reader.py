@@ -1,4 +1,6 @@
-"""napari's reader of what this program writes: a result opened again is the layers that were saved, and what is known of them."""
+"""napari's reader of what this program writes: a result opened again is the layers that were saved,
+and what is known of them.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,11 @@ IN_MEMORY_BYTES = 256 * 2**20
 def get_reader(path: Any) -> Callable[[Any], list[LayerTuple]] | None:
     """A reader for an OME-TIFF or an OME-Zarr; None for what other readers know better.
 
-    It is for what this program has written. napari's list of readers names this one for every file of that kind, and every
-    folder, and chosen there it is to read what it can: a single image of others, with its pixel size, names and colours, if it
-    fits in memory or has a pyramid. Only metadata are looked at. Of files of microscopes it reads all
-    images. Files that are to become a stack are left to others.
+    It is for what this program has written. napari's list of readers names this one for every file
+    of that kind, and every folder, and chosen there it is to read what it can: a single image of
+    others, with its pixel size, names and colours, if it fits in memory or has a pyramid. Only
+    metadata are looked at. Of files of microscopes it reads all images. Files that are to become a
+    stack are left to others.
     """
     if not isinstance(path, str | Path) or not Path(path).exists():
         return None
@@ -45,6 +48,8 @@ def _is_one_image(file: Path) -> bool:
     from napari_mdeblurgan.storage import images_in, open_image
 
     try:
-        return len(images_in(file)) == 1 and (file.is_dir() or open_image(file).data.nbytes <= IN_MEMORY_BYTES)
+        return len(images_in(file)) == 1 and (
+            file.is_dir() or open_image(file).data.nbytes <= IN_MEMORY_BYTES
+        )
     except MdeblurganError:
         return False

@@ -1,4 +1,6 @@
-"""The button **Save result…** of the dock: asks where, saves on a thread of its own, tells how far that is, and cancels it."""
+"""The button **Save result…** of the dock: asks where, saves on a thread of its own, tells how far
+that is, and cancels it.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ from napari_mdeblurgan.widgets.results import clean_name
 from napari_mdeblurgan.widgets.wording import percent
 
 SAVE = "Save result…"
-FILTERS = {".ome.tif": "OME-TIFF (*.ome.tif *.ome.tiff)", ".ome.zarr": "OME-Zarr (*.ome.zarr *.zarr)"}
+FILTERS = {
+    ".ome.tif": "OME-TIFF (*.ome.tif *.ome.tiff)",
+    ".ome.zarr": "OME-Zarr (*.ome.zarr *.zarr)",
+}
 LOOK_MS = 100
 COPIED_BYTES = 64 * 2**20  # of a result in memory that may be made softer while it is saved
 
@@ -69,7 +74,13 @@ class ResultSaver(QObject):
         position: Callable[[Image], int],
     ) -> None:
         super().__init__()
-        self._button, self._parent, self._say, self._fail, self._in_use = button, parent, say, fail, in_use
+        self._button, self._parent, self._say, self._fail, self._in_use = (
+            button,
+            parent,
+            say,
+            fail,
+            in_use,
+        )
         self._position = position
         self._job: _Job | None = None
         self._timer = QTimer(self)
@@ -86,9 +97,11 @@ class ResultSaver(QObject):
         Parameters
         ----------
         layers : sequence of Image
-            The result that is meant, then those of the same run: those that are channels of one image with it are saved with it.
+            The result that is meant, then those of the same run: those that are channels of one
+            image with it are saved with it.
         maps : mapping
-            The arrays of the maps of each result that has some, by name, with the axes of the image.
+            The arrays of the maps of each result that has some, by name, with the axes of the
+            image.
         """
         if self._job is not None:
             self.cancel()
@@ -96,7 +109,9 @@ class ResultSaver(QObject):
         unsettled = next((each for each in layers[:1] if _is_changing(each)), None)
         if not layers or unsettled is not None:
             if unsettled is not None:
-                self._fail(f"{unsettled.name!r} is being made as sharp as was asked: save it in a moment.")
+                self._fail(
+                    f"{unsettled.name!r} is being made as sharp as was asked: save it in a moment."
+                )
             return
         try:
             layers = [each for each in layers if not _is_changing(each)]
@@ -105,7 +120,9 @@ class ResultSaver(QObject):
             place = self._ask(layers[0].name)
             if place is None:
                 return
-            kept = kept_result([tuples[n] for n in chosen], place, [maps.get(layers[n], {}) for n in chosen])
+            kept = kept_result(
+                [tuples[n] for n in chosen], place, [maps.get(layers[n], {}) for n in chosen]
+            )
         except MdeblurganError as error:
             self._fail(str(error))
             return
@@ -130,11 +147,15 @@ class ResultSaver(QObject):
             self._button.text, self._button.enabled = SAVE, possible
 
     def _ask(self, name: str) -> Path | None:
-        """Where to, in a file dialog; None if the user would rather not, or not replace what is there."""
+        """Where to, in a file dialog; None if the user would rather not, or not replace what is
+        there.
+        """
         from napari_mdeblurgan.trust.saving import OME_TIFF, OME_ZARR, result_path
 
         usual = f"{clean_name(name)}{OME_TIFF}"
-        text, wanted = QFileDialog.getSaveFileName(self._parent, "Save result", usual, ";;".join(FILTERS.values()))
+        text, wanted = QFileDialog.getSaveFileName(
+            self._parent, "Save result", usual, ";;".join(FILTERS.values())
+        )
         if not text:
             return None
         ending = OME_ZARR if wanted == FILTERS[OME_ZARR] else OME_TIFF
@@ -176,7 +197,9 @@ class ResultSaver(QObject):
         self._say(f"Saving {name}…")
         worker = create_worker(InWords(work, f"the saving of {name}"), _start_thread=False)
         worker.returned.connect(lambda outcome: self._end(job, outcome))
-        worker.errored.connect(lambda error: self._end(job, f"{place} could not be saved ({error})."))
+        worker.errored.connect(
+            lambda error: self._end(job, f"{place} could not be saved ({error}).")
+        )
         worker.start()
 
     def _show_share(self) -> None:
@@ -207,7 +230,9 @@ def _is_changing(layer: Image) -> bool:
 
 
 def _fixed(layer: Image) -> LayerTuple:
-    """A layer as napari hands it to writers, with pixels that stay what they are, also if the user moves the slider."""
+    """A layer as napari hands it to writers, with pixels that stay what they are, also if the user
+    moves the slider.
+    """
     data, attributes, kind = layer.as_layer_data_tuple()
     found = soft_results.of_layer(layer)
     if found is None:

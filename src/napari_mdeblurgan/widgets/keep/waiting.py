@@ -1,4 +1,6 @@
-"""Work that napari wants to have done when a function returns: on a thread of its own, with a dialog to watch and cancel it."""
+"""Work that napari wants to have done when a function returns: on a thread of its own, with a
+dialog to watch and cancel it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class Cancelled(Exception):
 
 
 def saved_while_waiting(work: Work[Made], place: Path) -> Made:
-    """Do work that writes a file; where there is a window, its event loop goes on, and a dialog tells how far the work is.
+    """Do work that writes a file; where there is a window, its event loop goes on, and a dialog
+    tells how far the work is.
 
     Parameters
     ----------
@@ -84,16 +87,23 @@ def saved_while_waiting(work: Work[Made], place: Path) -> Made:
 
 
 def _dialog(place: Path):  # type: ignore[no-untyped-def]
-    """A dialog over the window that the user is in; None where there is none, or this is not its thread."""
+    """A dialog over the window that the user is in; None where there is none, or this is not its
+    thread.
+    """
     try:
         from qtpy.QtCore import Qt, QThread
         from qtpy.QtWidgets import QApplication, QProgressDialog
     except ImportError:  # there is no Qt
         return None
     application = QApplication.instance()
-    if not isinstance(application, QApplication) or QThread.currentThread() is not application.thread():
+    if (
+        not isinstance(application, QApplication)
+        or QThread.currentThread() is not application.thread()
+    ):
         return None
-    dialog = QProgressDialog(f"Saving {place.name}…", "Cancel", 0, STEPS, QApplication.activeWindow())
+    dialog = QProgressDialog(
+        f"Saving {place.name}…", "Cancel", 0, STEPS, QApplication.activeWindow()
+    )
     dialog.setWindowTitle("Saving the result")
     dialog.setWindowModality(Qt.WindowModality.ApplicationModal)
     dialog.setMinimumDuration(SHOWN_AFTER_MS)

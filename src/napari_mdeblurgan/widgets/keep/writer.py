@@ -1,7 +1,7 @@
 """napari's writers of results: *File → Save Selected Layers…* keeps what **Save result…** keeps.
 
-napari chooses a writer by the ending of the name alone, so layers that this program has not made come here too. They are handed
-on to the writer that napari would have taken without this one.
+napari chooses a writer by the ending of the name alone, so layers that this program has not made
+come here too. They are handed on to the writer that napari would have taken without this one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def write_ome_zarr(path: str, layers: list[LayerTuple]) -> list[str]:
 
 
 def _in_words(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
-    """Write results; what goes wrong is no `ValueError`, which napari would take for "there is no such writer"."""
+    """Write results; what goes wrong is no `ValueError`, which napari would take for "there is no
+    such writer".
+    """
     try:
         return write_layers(path, layers, usual)
     except MdeblurganError as error:
@@ -40,7 +42,8 @@ def _in_words(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
 
 
 def write_layers(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
-    """Write results, which are channels of one image if they are several, with those of their maps that are among the layers.
+    """Write results, which are channels of one image if they are several, with those of their maps
+    that are among the layers.
 
     Parameters
     ----------
@@ -65,7 +68,9 @@ def write_layers(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
         return _handed_on(path, layers)
     others = [str(layer[1].get("name")) for layer in layers if not made_of(layer)]
     if others:
-        raise FileError(f"{others[0]!r} is no result: save it by itself, and the results without it.")
+        raise FileError(
+            f"{others[0]!r} is no result: save it by itself, and the results without it."
+        )
     from napari_mdeblurgan.trust.saving import result_path
     from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
     from napari_mdeblurgan.widgets.keep.waiting import saved_while_waiting
@@ -75,26 +80,40 @@ def write_layers(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
     agreed = place == at_home(path).absolute() and not place.is_dir()
     kept = kept_result(layers, place)
     return [
-        str(each) for each in saved_while_waiting(lambda tell: save_kept(kept, place, replace=agreed, tell=tell), place)
+        str(each)
+        for each in saved_while_waiting(
+            lambda tell: save_kept(kept, place, replace=agreed, tell=tell), place
+        )
     ]
 
 
 def _handed_on(path: str, layers: Sequence[LayerTuple]) -> list[str]:
-    """Let the writer do it that napari would have taken without this plugin: that of the longest ending, or the first."""
+    """Let the writer do it that napari would have taken without this plugin: that of the longest
+    ending, or the first.
+    """
     from npe2 import PluginManager
 
     kinds = [layer[2] for layer in layers]
-    writers = [w for w in PluginManager.instance().iter_compatible_writers(kinds) if w.plugin_name != PLUGIN]
+    writers = [
+        w
+        for w in PluginManager.instance().iter_compatible_writers(kinds)
+        if w.plugin_name != PLUGIN
+    ]
     best, length = None, 0
     if not Path(path).suffix and len(layers) == 1 and writers and writers[0].filename_extensions:
         best, path = writers[0], path + writers[0].filename_extensions[0]
     for writer in writers:
-        fitting = [len(ending) for ending in writer.filename_extensions if path.lower().endswith(ending.lower())]
+        fitting = [
+            len(ending)
+            for ending in writer.filename_extensions
+            if path.lower().endswith(ending.lower())
+        ]
         if fitting and max(fitting) > length:
             best, length = writer, max(fitting)
     if best is None:
         raise FileError(
-            f"{path} cannot be written: only results of M-Deblurgan are saved so here, and no other plugin does; choose .tif."
+            f"{path} cannot be written: only results of M-Deblurgan are saved so here, and no "
+            "other plugin does; choose .tif."
         )
     several = sum(each.max() for each in best.layer_type_constraints()) > 1
     arguments: tuple[Any, ...] = (path, list(layers)) if several else (path, *layers[0][:2])

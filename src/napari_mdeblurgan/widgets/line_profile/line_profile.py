@@ -1,4 +1,6 @@
-"""The button **Line profile** and its dock: before and after along a line on the canvas, while the line is moved."""
+"""The button **Line profile** and its dock: before and after along a line on the canvas, while the
+line is moved.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class LineProfile(QObject):
         Gives the sources that are meant, with their results.
     """
 
-    def __init__(self, viewer: Viewer, button: PushButton, pairs: Callable[[], Sequence[ImagePair]]) -> None:
+    def __init__(
+        self, viewer: Viewer, button: PushButton, pairs: Callable[[], Sequence[ImagePair]]
+    ) -> None:
         super().__init__()
         self._viewer, self._button, self._pairs = viewer, button, pairs
         self.plot: ProfilePlot | None = None
@@ -76,10 +80,14 @@ class LineProfile(QObject):
         if self._line is None or self._line.ends(self._viewer) is None:
             self._line = line_meant(own_line(self._viewer, pairs[0][0]))
         if self.plot is None:
-            from napari_mdeblurgan.widgets.line_profile.plot import ProfilePlot  # pyqtgraph takes a while to load
+            from napari_mdeblurgan.widgets.line_profile.plot import (
+                ProfilePlot,
+            )  # pyqtgraph takes a while to load
 
             self.plot = ProfilePlot()
-            self._watch = LifeWatch(self.plot, lambda: None, self._on_close)  # sees how it is docked
+            self._watch = LifeWatch(
+                self.plot, lambda: None, self._on_close
+            )  # sees how it is docked
             self._dock(self.plot)
             self._viewer.layers.events.connect(self._on_change)
             self._viewer.layers.selection.events.connect(self._on_change)
@@ -88,7 +96,9 @@ class LineProfile(QObject):
         self._on_change()
 
     def _dock(self, plot: ProfilePlot) -> None:
-        """Dock it below the image; where the screen is too low for that, as at 200 % on many, as a window of its own."""
+        """Dock it below the image; where the screen is too low for that, as at 200 % on many, as a
+        window of its own.
+        """
         dock = self._viewer.window.add_dock_widget(plot, name=NAME, area="bottom")
         window = dock.parentWidget()
         screen = None if window is None else window.screen()
@@ -109,7 +119,9 @@ class LineProfile(QObject):
         plot = self.plot
         if plot is not None:
             self._on_close()
-            with suppress(AttributeError, LookupError, RuntimeError):  # the window itself is being closed
+            with suppress(
+                AttributeError, LookupError, RuntimeError
+            ):  # the window itself is being closed
                 self._viewer.window.remove_dock_widget(plot)
 
     def _on_close(self) -> None:
@@ -140,7 +152,9 @@ class LineProfile(QObject):
         try:
             tracks = [self._track(source, result, ends) for source, result in pairs]
             first = pairs[0][0]
-            length, unit = length_of(first, ends[:, -first.ndim :] / in_units_of_the_viewer(first, self._viewer))
+            length, unit = length_of(
+                first, ends[:, -first.ndim :] / in_units_of_the_viewer(first, self._viewer)
+            )
         except ImageError as error:
             self.plot.say(str(error))
             return
@@ -153,7 +167,11 @@ class LineProfile(QObject):
         calibrated = trusted is None or trusted.assessment.calibrated
         if trusted is not None:
             made = next((each for each in trusted.assessment.maps if each.name == "error"), None)
-            error = None if made is None else Line((made.data, *made.coarser), False, after.plane, after.ends)
+            error = (
+                None
+                if made is None
+                else Line((made.data, *made.coarser), False, after.plane, after.ends)
+            )
         elif (layer := maps_there(self._viewer, result, None).get("error")) is not None:
             error = self._line_across(layer, ends)
         return Track(source.name, self._line_across(source, ends), after, error, calibrated)
@@ -163,7 +181,9 @@ class LineProfile(QObject):
         order = order_of(layer.axis_labels)
         own = ends[:, -layer.ndim :] / in_units_of_the_viewer(layer, self._viewer)
         places = np.array([layer.world_to_data(point) for point in own])
-        levels = tuple(arranged(level, order) for level in (layer.data if layer.multiscale else (layer.data,)))
+        levels = tuple(
+            arranged(level, order) for level in (layer.data if layer.multiscale else (layer.data,))
+        )
         plane = view.current_slice(layer, self._viewer)
         return Line(levels, bool(getattr(layer, "rgb", False)), plane, places[:, list(order[-2:])])
 
@@ -183,7 +203,9 @@ class LineProfile(QObject):
             return
         (tracks, length, distance), self._asked = self._asked, None
         self._busy = True
-        worker = create_worker(InWords(measured, "the reading of a line profile"), tracks, _start_thread=False)
+        worker = create_worker(
+            InWords(measured, "the reading of a line profile"), tracks, _start_thread=False
+        )
         worker.returned.connect(lambda found: self._show(found, length, distance, tracks))
         worker.errored.connect(self._tell)
         worker.finished.connect(self._on_read)
@@ -195,17 +217,24 @@ class LineProfile(QObject):
 
     def _tell(self, error: Exception) -> None:
         """Say why a line was not read."""
-        words = str(error) if isinstance(error, MdeblurganError) else f"The line could not be read ({error!r})."
+        words = (
+            str(error)
+            if isinstance(error, MdeblurganError)
+            else f"The line could not be read ({error!r})."
+        )
         if self.plot is not None:
             self.plot.say(words)
 
-    def _show(self, found: list[Profile], length: float, distance: str, tracks: list[Track]) -> None:
+    def _show(
+        self, found: list[Profile], length: float, distance: str, tracks: list[Track]
+    ) -> None:
         if self.plot is not None:
             self.plot.show_profiles(found, length, distance, colours=tracks[0].before.rgb)
 
 
 def length_of(layer: Image, ends: np.ndarray) -> tuple[float, str]:
-    """How long a line is, and in what unit: in pixels of the layer, where it tells no unit of length.
+    """How long a line is, and in what unit: in pixels of the layer, where it tells no unit of
+    length.
 
     Parameters
     ----------

@@ -34,11 +34,15 @@ class ShapesLine:
     number: int
 
     def ends(self, viewer: Viewer) -> np.ndarray | None:
-        """Both ends in world coordinates of the plane that is shown, (2, ndim of the viewer); None where it is gone."""
+        """Both ends in world coordinates of the plane that is shown, (2, ndim of the viewer); None
+        where it is gone.
+        """
         layer = self.layer()
         if layer is None or layer not in viewer.layers or not _is_line(layer, self.number):
             return None
-        world = np.array([layer.data_to_world(point) for point in np.asarray(layer.data[self.number])])
+        world = np.array(
+            [layer.data_to_world(point) for point in np.asarray(layer.data[self.number])]
+        )
         world *= in_units_of_the_viewer(layer, viewer)
         ends = np.tile(np.asarray(viewer.dims.point, float), (2, 1))
         for axis in viewer.dims.displayed:
@@ -51,13 +55,16 @@ class ShapesLine:
 def in_units_of_the_viewer(layer: Layer, viewer: Viewer) -> np.ndarray:
     """By what a layer's world coordinates are multiplied to be those of its viewer, (ndim,).
 
-    Layers may tell the same length in different units, which napari converts, as long as all of them can be.
+    Layers may tell the same length in different units, which napari converts, as long as all of
+    them can be.
     """
     common = viewer.layers.extent.units
     if common is None:
         return np.ones(layer.ndim)
     units = common[-layer.ndim :]
-    return np.array([float((1 * own).to(unit).magnitude) for own, unit in zip(layer.units, units, strict=True)])
+    return np.array(
+        [float((1 * own).to(unit).magnitude) for own, unit in zip(layer.units, units, strict=True)]
+    )
 
 
 def line_meant(active: Layer | None) -> ShapesLine | None:
@@ -71,7 +78,9 @@ def line_meant(active: Layer | None) -> ShapesLine | None:
 
 
 def own_line(viewer: Viewer, source: Image) -> Shapes:
-    """A Shapes layer with a line across the middle of what is seen, selected, so that its ends can be dragged at once."""
+    """A Shapes layer with a line across the middle of what is seen, selected, so that its ends can
+    be dragged at once.
+    """
     displayed = list(viewer.dims.displayed)[-2:]
     camera, (_, width) = viewer.scene.camera, viewer.canvas.size
     half = (SHARE[1] - SHARE[0]) / 2 * width / camera.zoom

@@ -58,7 +58,11 @@ class ProfilePlot(QWidget):
     def changeEvent(self, event: QEvent | None) -> None:
         """See Qt; another theme has another colour for what is written."""
         super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.StyleChange and hasattr(self, "profiles"):
+        if (
+            event is not None
+            and event.type() == QEvent.Type.StyleChange
+            and hasattr(self, "profiles")
+        ):
             self._write()
 
     def say(self, message: str) -> None:
@@ -95,7 +99,9 @@ class ProfilePlot(QWidget):
             style = Qt.PenStyle.DashLine if several else Qt.PenStyle.SolidLine
             pen = pyqtgraph.mkPen(colour if several else BEFORE, width=1.6, style=style)
             self.plot.plot(place, profile.before, pen=pen, connect="finite")
-            self.plot.plot(place, profile.after, pen=pyqtgraph.mkPen(colour, width=2), connect="finite")
+            self.plot.plot(
+                place, profile.after, pen=pyqtgraph.mkPen(colour, width=2), connect="finite"
+            )
         self.legend.setText(_legend(profiles) + " &nbsp; mean of red, green and blue" * colours)
         self._write()
 
@@ -103,7 +109,9 @@ class ProfilePlot(QWidget):
         known = np.isfinite(profile.after) & np.isfinite(profile.error)
         none = pyqtgraph.mkPen(None)
         edges = [
-            pyqtgraph.PlotCurveItem(place[known], (profile.after + sign * profile.error)[known], pen=none)
+            pyqtgraph.PlotCurveItem(
+                place[known], (profile.after + sign * profile.error)[known], pen=none
+            )
             for sign in (-1, 1)
         ]
         shade = QColor(colour)
@@ -128,10 +136,19 @@ def _legend(profiles: Sequence[Profile]) -> str:
     if not profiles:
         return ""
     bar = any(np.isfinite(profile.error).any() for profile in profiles)
-    band = "error bar" if all(profile.calibrated for profile in profiles) else "error bar (relative only)"
+    band = (
+        "error bar"
+        if all(profile.calibrated for profile in profiles)
+        else "error bar (relative only)"
+    )
     if len(profiles) == 1:
-        return f"{_sign(BEFORE)} before &nbsp; {_sign(AFTER[0])} after" + f" &nbsp; band: {band}" * bar
-    names = (f"{_sign(AFTER[n % len(AFTER)])} {html.escape(each.name)}" for n, each in enumerate(profiles))
+        return (
+            f"{_sign(BEFORE)} before &nbsp; {_sign(AFTER[0])} after" + f" &nbsp; band: {band}" * bar
+        )
+    names = (
+        f"{_sign(AFTER[n % len(AFTER)])} {html.escape(each.name)}"
+        for n, each in enumerate(profiles)
+    )
     return " &nbsp; ".join([*names, "dashed: before, solid: after" + f", band: {band}" * bar])
 
 

@@ -28,7 +28,8 @@ class Line:
     plane : tuple of int
         Index of the axes before y and x.
     ends : ndarray
-        (2, 2): y and x of both ends, in pixels of the finest level, whose centres are whole numbers.
+        (2, 2): y and x of both ends, in pixels of the finest level, whose centres are whole
+        numbers.
     """
 
     levels: tuple[Any, ...]
@@ -71,7 +72,9 @@ class Track:
     @property
     def in_memory(self) -> bool:
         """Whether nothing has to be read from a file."""
-        return all(each.in_memory for each in (self.before, self.after, self.error) if each is not None)
+        return all(
+            each.in_memory for each in (self.before, self.after, self.error) if each is not None
+        )
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class Profile:
     share : ndarray
         (n,): where along the line, from 0 to 1.
     before, after, error : ndarray
-        (n,) float64 each, NaN where the image is not; the error is NaN throughout where no map is known.
+        (n,) float64 each, NaN where the image is not; the error is NaN throughout where no map is
+        known.
     calibrated : bool
         As in `Track`.
     """
@@ -110,12 +114,16 @@ def measured(tracks: Sequence[Track]) -> list[Profile]:
         count = int(np.clip(np.ceil(track.after.length_px) + 1, 2, MOST_SAMPLES))
         before, after = along(track.before, count), along(track.after, count)
         error = np.full(count, np.nan) if track.error is None else along(track.error, count)
-        found.append(Profile(track.name, np.linspace(0, 1, count), before, after, error, track.calibrated))
+        found.append(
+            Profile(track.name, np.linspace(0, 1, count), before, after, error, track.calibrated)
+        )
     return found
 
 
 def along(line: Line, count: int) -> np.ndarray:
-    """Values at so many places of a line, both ends among them, interpolated linearly; of colours their mean."""
+    """Values at so many places of a line, both ends among them, interpolated linearly; of colours
+    their mean.
+    """
     level = line.levels[_level_for(line)]
     y = len(line.plane)
     ratio = np.array([level.shape[y + axis] / line.levels[0].shape[y + axis] for axis in (0, 1)])
@@ -134,7 +142,8 @@ def along(line: Line, count: int) -> np.ndarray:
         and np.prod([float(span.stop - span.start) for span in spans]) > LARGEST_VALUES
     ):
         raise ImageError(
-            "The line is too long for an image that is read from a file without a pyramid: draw a shorter one."
+            "The line is too long for an image that is read from a file without a pyramid: draw a "
+            "shorter one."
         )
     part = np.asarray(level[(*line.plane, *spans)])
     if line.rgb:
@@ -142,7 +151,9 @@ def along(line: Line, count: int) -> np.ndarray:
     if part.dtype.kind == "f":
         part = part.astype(np.float64)
     begin = np.array([span.start for span in spans])[:, None]
-    return ndimage.map_coordinates(part, points - begin, output=np.float64, order=1, mode="constant", cval=np.nan)
+    return ndimage.map_coordinates(
+        part, points - begin, output=np.float64, order=1, mode="constant", cval=np.nan
+    )
 
 
 def _level_for(line: Line) -> int:

@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 ONLY_HERE, WHOLE = "Only here", "Whole image"
 TIP = (
-    "Restore only the shapes of a Shapes layer: the selected ones, or all if none is selected. Each becomes a layer of its own, "
-    "which lies in its place and is what it would be in the whole; of a stack, in the plane that is shown. What is in the box "
+    "Restore only the shapes of a Shapes layer: the selected ones, or all if none is selected. "
+    "Each becomes a layer of its own, "
+    "which lies in its place and is what it would be in the whole; of a stack, in the plane that "
+    "is shown. What is in the box "
     "around an ellipse or a polygon and not in the shape stays empty."
 )
-EACH_A_FILE = "Each shape is saved to disk as a result of its own; of an ellipse or a polygon, the whole box around it."
+EACH_A_FILE = (
+    "Each shape is saved to disk as a result of its own; of an ellipse or a polygon, "
+    "the whole box around it."
+)
 SOON_MS = 30
 DRAWING = "add_"  # how the modes of a Shapes layer begin in which shapes are drawn
 
@@ -45,7 +50,8 @@ class OnlyHere:
     on_choice : callable
         Called without arguments when another layer is chosen, or none.
     on_change : callable
-        Called without arguments when there are other shapes in the chosen one, or others are selected.
+        Called without arguments when there are other shapes in the chosen one, or others are
+        selected.
     """
 
     def __init__(
@@ -60,7 +66,9 @@ class OnlyHere:
         )  # a plugin may get a proxy of it, whose layers are proxies too
         self._remembered, self._on_choice = remembered, on_choice
         self._chosen: Shapes | None = None
-        self._modes: WeakKeyDictionary[Shapes, str] = WeakKeyDictionary()  # of all Shapes layers, the last
+        self._modes: WeakKeyDictionary[Shapes, str] = (
+            WeakKeyDictionary()
+        )  # of all Shapes layers, the last
         self._drawn: WeakSet[Shapes] = WeakSet()  # in which napari has selected what was drawn last
         self._soon = QTimer()
         self._soon.setSingleShot(True)
@@ -92,7 +100,9 @@ class OnlyHere:
         return EACH_A_FILE if to_disk and self._chosen is not None else ""
 
     def follow(self) -> None:
-        """Offer the layers that there are now, by their names; choose the one of the last time as soon as it is there."""
+        """Offer the layers that there are now, by their names; choose the one of the last time as
+        soon as it is there.
+        """
         for each in self._offered():
             if each not in self._modes:
                 self._modes[each] = ""
@@ -123,7 +133,9 @@ class OnlyHere:
 
     def note(self, jobs: Iterable[Job]) -> str:
         """What is to be known of the results of jobs; empty if nothing is."""
-        on_disk = any(job.folder and job.part is not None and job.part.outline is not None for job in jobs)
+        on_disk = any(
+            job.folder and job.part is not None and job.part.outline is not None for job in jobs
+        )
         return EACH_A_FILE if on_disk else ""
 
     def close(self) -> None:
@@ -158,7 +170,9 @@ class OnlyHere:
             layer.selected_data.events.items_changed.connect(self._on_selected)
 
     def _meant(self, layer: Shapes) -> list[int]:
-        """Indices of the shapes that are selected, but by drawing them; or else of all. Those that enclose nothing are none."""
+        """Indices of the shapes that are selected, but by drawing them; or else of all. Those that
+        enclose nothing are none.
+        """
         numbers = with_an_area(layer)
         if not layer.selected_data or layer in self._drawn:
             return numbers
@@ -174,8 +188,13 @@ class OnlyHere:
         self._change_soon()
 
     def _note_mode(self, layer: Shapes) -> None:
-        """Who draws a shape and then moves the view has selected nothing, though napari has; the tools for it show it."""
-        mode, drawn = str(layer.mode), layer in self._drawn or self._modes[layer].startswith(DRAWING)
+        """Who draws a shape and then moves the view has selected nothing, though napari has; the
+        tools for it show it.
+        """
+        mode, drawn = (
+            str(layer.mode),
+            layer in self._drawn or self._modes[layer].startswith(DRAWING),
+        )
         if mode.startswith(DRAWING) or (mode == "pan_zoom" and drawn):
             self._drawn.add(layer)
         else:

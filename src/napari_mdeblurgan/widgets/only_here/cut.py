@@ -1,8 +1,10 @@
-"""A shape cut out of what was restored around it: numbers only, on the thread of the job. No Qt in here.
+"""A shape cut out of what was restored around it: numbers only, on the thread of the job. No Qt in
+here.
 
-Outside of a shape that does not fill its box there is no value: colours are transparent there, grey values are not a number,
-which napari leaves transparent and measurements leave out. Integers have no such value: they become floating-point numbers that
-are equal to them. A zero would be a dark pixel that was never measured, and would hide the image below.
+Outside of a shape that does not fill its box there is no value: colours are transparent there, grey
+values are not a number, which napari leaves transparent and measurements leave out. Integers have
+no such value: they become floating-point numbers that are equal to them. A zero would be a dark
+pixel that was never measured, and would hide the image below.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ COLOURS = 3
 
 
 def widened(job: Job, model: Model) -> Job:
-    """The job with a wider region where its result is softened afterwards, which looks beyond the edge of a shape."""
+    """The job with a wider region where its result is softened afterwards, which looks beyond the
+    edge of a shape.
+    """
     from napari_mdeblurgan.restoration.output_scale import softness_at
     from napari_mdeblurgan.restoration.softness import softening_margin
     from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
@@ -39,7 +43,10 @@ def widened(job: Job, model: Model) -> Job:
     axes = len(job.placement.scale)
     (y0, y1), (x0, x1) = job.region
     height, width = job.data.shape[axes - 2 : axes]
-    wide = (max(y0 - margin, 0), min(y1 + margin, height)), (max(x0 - margin, 0), min(x1 + margin, width))
+    wide = (
+        (max(y0 - margin, 0), min(y1 + margin, height)),
+        (max(x0 - margin, 0), min(x1 + margin, width)),
+    )
     return replace(job, region=wide)
 
 
@@ -75,12 +82,16 @@ def _cut_map(made: TrustMap, plan: RestorationPlan, job: Job) -> TrustMap:
     data, inside = _within(made.data, plan, job.region, factor), inside_of(job, factor)
     if inside is not None:
         data = data.copy()
-        data[(slice(None),) * len(plan.leading) + (~inside,)] = np.nan if data.dtype.kind == "f" else 0
+        data[(slice(None),) * len(plan.leading) + (~inside,)] = (
+            np.nan if data.dtype.kind == "f" else 0
+        )
     return replace(made, data=data)
 
 
 def inside_of(job: Job, factor: int) -> np.ndarray | None:
-    """(y, x) bool: which pixels of the result, `factor` for one of the image, have their centre in the shape; None for all."""
+    """(y, x) bool: which pixels of the result, `factor` for one of the image, have their centre in
+    the shape; None for all.
+    """
     from skimage.draw import polygon2mask
 
     assert job.part is not None
@@ -107,20 +118,27 @@ def emptied(data: np.ndarray, inside: np.ndarray | None, *, rgb: bool) -> np.nda
     Returns
     -------
     ndarray
-        Colours get opacity as a fourth value. Grey integers become float32 where that holds all of their values, else float64.
+        Colours get opacity as a fourth value. Grey integers become float32 where that holds all of
+        their values, else float64.
     """
     if inside is None:
         return data
     if rgb:
         opaque: Any = np.iinfo(data.dtype).max if data.dtype.kind in "iu" else 1
-        opacity = data[..., COLOURS] if data.shape[-1] > COLOURS else np.full(data.shape[:-1], opaque, data.dtype)
+        opacity = (
+            data[..., COLOURS]
+            if data.shape[-1] > COLOURS
+            else np.full(data.shape[:-1], opaque, data.dtype)
+        )
         opacity = np.where(inside, opacity, 0).astype(data.dtype)
         return np.concatenate([data[..., :COLOURS], opacity[..., None]], axis=-1)
     kind = data.dtype if data.dtype.kind == "f" else np.result_type(data.dtype, np.float32)
     return np.where(inside, data, np.nan).astype(kind)
 
 
-def _within(data: np.ndarray, plan: RestorationPlan, region: Region | None, factor: int) -> np.ndarray:
+def _within(
+    data: np.ndarray, plan: RestorationPlan, region: Region | None, factor: int
+) -> np.ndarray:
     """The part of a result, or a map, of a plan that lies in a region of the image."""
     assert region is not None
     if region == plan.region:

@@ -35,8 +35,8 @@ class Part:
     number : int
         Which of the shapes of its layer, from 1.
     outline : ndarray or None
-        (n, 2) float64: y and x of its corners in pixels of the image, whose centres are whole numbers; None where it fills its
-        region, as an upright rectangle does.
+        (n, 2) float64: y and x of its corners in pixels of the image, whose centres are whole
+        numbers; None where it fills its region, as an upright rectangle does.
     """
 
     number: int
@@ -49,10 +49,16 @@ class Part:
 
     def binned(self, binning: int) -> Part:
         """The same in pixels of the image averaged over so many pixels along y and x."""
-        return self if self.outline is None else replace(self, outline=(self.outline + 0.5) / binning - 0.5)
+        return (
+            self
+            if self.outline is None
+            else replace(self, outline=(self.outline + 0.5) / binning - 0.5)
+        )
 
     def told(self, binning: int) -> list[list[float]] | None:
-        """The outline in plain values, in pixels of the image before it was averaged over so many pixels; None without one."""
+        """The outline in plain values, in pixels of the image before it was averaged over so many
+        pixels; None without one.
+        """
         return None if self.outline is None else ((self.outline + 0.5) * binning - 0.5).tolist()
 
 
@@ -77,7 +83,9 @@ def with_an_area(layer: Shapes) -> list[int]:
     return [number for number, kind in enumerate(layer.shape_type) if kind in WITH_AN_AREA]
 
 
-def parts_on(layer: Shapes, numbers: Sequence[int], image: Image, viewer: Viewer, order: Sequence[int]) -> Found:
+def parts_on(
+    layer: Shapes, numbers: Sequence[int], image: Image, viewer: Viewer, order: Sequence[int]
+) -> Found:
     """Where shapes of a layer lie in an image, whatever the scale, rotation and units of both.
 
     Parameters
@@ -103,7 +111,9 @@ def parts_on(layer: Shapes, numbers: Sequence[int], image: Image, viewer: Viewer
     data, kinds, in_pixels = layer.data, layer.shape_type, _to_pixels(layer, image, viewer)
     parts, elsewhere, outside = [], 0, 0
     for number in numbers:
-        places = in_pixels(_corners(np.asarray(data[number], dtype=np.float64), kinds[number]))[:, list(order)]
+        places = in_pixels(_corners(np.asarray(data[number], dtype=np.float64), kinds[number]))[
+            :, list(order)
+        ]
         at = np.clip(np.round(places[:, :-2]), 0, np.array(shape[:-2]) - 1)
         if np.any(at != np.array(plane)):
             elsewhere += 1
@@ -117,7 +127,9 @@ def parts_on(layer: Shapes, numbers: Sequence[int], image: Image, viewer: Viewer
     if not parts:
         where = "the plane that is shown" if elsewhere else "it"
         raise ImageError(f"No shape of {layer.name!r} lies on {image.name!r}: {DRAW} over {where}.")
-    return Found(tuple(parts), " ".join(_left_out(outside, f"outside of {image.name!r}", elsewhere)))
+    return Found(
+        tuple(parts), " ".join(_left_out(outside, f"outside of {image.name!r}", elsewhere))
+    )
 
 
 def _why_none(layer: Shapes) -> str:
@@ -130,20 +142,33 @@ def _why_none(layer: Shapes) -> str:
 def _left_out(outside: int, of_what: str, elsewhere: int) -> Iterable[str]:
     for count, where in ((outside, of_what), (elsewhere, "in another plane than is shown")):
         if count:
-            yield f"{count} shape{'s' * (count > 1)} {where} {'were' if count > 1 else 'was'} left out."
+            yield (
+                f"{count} shape{'s' * (count > 1)} {where} {'were' if count > 1 else 'was'} "
+                "left out."
+            )
 
 
 def _corners(corners: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
-    """Corners of a shape in its layer's own coordinates; of an ellipse, which napari keeps as the box around it, many points."""
+    """Corners of a shape in its layer's own coordinates; of an ellipse, which napari keeps as the
+    box around it, many points.
+    """
     if kind != "ellipse":
         return corners
-    middle, down, across = corners.mean(axis=0), (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+    middle, down, across = (
+        corners.mean(axis=0),
+        (corners[1] - corners[0]) / 2,
+        (corners[3] - corners[0]) / 2,
+    )
     angles = np.linspace(0, 2 * np.pi, ELLIPSE_POINTS, endpoint=False)[:, None]
     return np.asarray(middle + np.sin(angles) * down + np.cos(angles) * across)
 
 
-def _to_pixels(layer: Shapes, image: Image, viewer: Viewer) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    """From a layer's coordinates, (n, ndim), to the image's; along axes that the layer lacks, to where the viewer is."""
+def _to_pixels(
+    layer: Shapes, image: Image, viewer: Viewer
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """From a layer's coordinates, (n, ndim), to the image's; along axes that the layer lacks, to
+    where the viewer is.
+    """
     to_world, from_world = _affine(layer.data_to_world, layer), _affine(image.world_to_data, image)
     own, images = (in_units_of_the_viewer(each, viewer) for each in (layer, image))
     here, first = np.asarray(viewer.dims.point, dtype=np.float64), viewer.dims.ndim - layer.ndim
