@@ -148,9 +148,8 @@ def main() -> None:
         print(
             f"| {reading} | {gain.mean():+.2f} ± {gain.std(ddof=min(1, len(gain) - 1)):.2f} dB | "
             f"{', '.join(f'{value:+.2f}' for value in gain)} | {mean['noisy_gain_db']:+.2f} dB | "
-            f"{mean['deblurred_gain_db']:+.2f} dB | "
-            f"{mean['passed_gain_db']:+.2f} dB | {mean['by_weight']:.0%} | "
-            f"{mean['by_distance']:.0%} |"
+            f"{mean['deblurred_gain_db']:+.2f} dB | {mean['passed_gain_db']:+.2f} dB | "
+            f"{mean['by_weight']:.0%} | {mean['by_distance']:.0%} |"
         )
 
 

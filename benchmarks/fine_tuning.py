@@ -250,8 +250,7 @@ def main() -> None:
         if progress.validation is not None:
             print(
                 f"{progress.seconds:6.0f} s, step {progress.step:5}, rate "
-                f"{progress.record.rate:.1e}, "
-                f"held out {progress.validation.psnr_db:.3f} dB",
+                f"{progress.record.rate:.1e}, held out {progress.validation.psnr_db:.3f} dB",
                 flush=True,
             )
     for note in tuning.notes:

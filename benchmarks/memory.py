@@ -109,8 +109,7 @@ def main() -> None:
         return
     lines = [
         "| network | precision | tile | scan, gigapixels | done, % | peak memory, MB | seconds "
-        "per megapixel of the scan "
-        "| of the processor |",
+        "per megapixel of the scan | of the processor |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for size in wishes.gigapixels:

@@ -123,8 +123,7 @@ class Routes:
         yield ""
         yield (
             f"{self.wishes.workers} local workers of one thread: {rate:.2f} MPix/s, {times:.2f} × "
-            "one, "
-            "their start included."
+            "one, their start included."
         )
 
     def eightfold(self, plan: RestorationPlan) -> Iterator[str]:

@@ -121,9 +121,8 @@ def soak(root: Path, kills: int, seed: int, workers: int | None = None) -> str:
     seconds = time.perf_counter() - start
     return (
         f"{killed} kills in {rounds} batches of {len(cases[0].expected)} images, {seconds:.0f} s: "
-        "all results equal those of "
-        f"undisturbed runs ({finished} results were there when the batch was killed, {unfinished} "
-        "were not)"
+        f"all results equal those of undisturbed runs ({finished} results were there when the "
+        f"batch was killed, {unfinished} were not)"
     )
 
 

@@ -62,8 +62,7 @@ def main() -> None:
             added = (watched + planned + mapped) / plain - 1
             print(
                 f"{name:8} {edge:5} × {edge:<5} {plain:7.1f} s {watched:6.1f} s {planned:6.1f} s "
-                f"{mapped:5.1f} s "
-                f"{added:6.0%} {most:8.0f} MB",
+                f"{mapped:5.1f} s {added:6.0%} {most:8.0f} MB",
                 flush=True,
             )
 

@@ -28,8 +28,7 @@ UV = "uv>=0.8"
 CERTIFIED = {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"}
 NO_BUILD = (
     "No build of torch for the CPU could be fetched: check the network, or put its wheel into a "
-    "folder and set "
-    "PIP_FIND_LINKS to that folder; then run this again."
+    "folder and set PIP_FIND_LINKS to that folder; then run this again."
 )
 
 

@@ -357,8 +357,8 @@ def test_an_unknown_name_where_there_is_no_model_names_the_folder(models_folder:
 def test_listing_and_reading_cards_does_not_import_torch(saved: Path) -> None:
     program = (
         "import sys; from napari_mdeblurgan.model import list_models, read_card; from pathlib "
-        "import Path;"
-        f"read_card(Path({str(saved)!r})); list_models(); sys.exit('torch' in sys.modules)"
+        f"import Path;read_card(Path({str(saved)!r})); list_models(); sys.exit('torch' in "
+        "sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0
 

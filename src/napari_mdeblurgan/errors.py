@@ -62,7 +62,6 @@ def need_torch() -> None:
 def _broken(error: Exception) -> NoTorch:
     reason = " ".join(str(error).split())[:160].rstrip(".") or type(error).__name__
     return NoTorch(
-        f"PyTorch, which the models run on, cannot be loaded ({reason}); install it again, as "
-        "`pip install "
-        "--force-reinstall torch` does, and start anew."
+        f"PyTorch, which the models run on, cannot be loaded ({reason}); install it again, as `pip "
+        "install --force-reinstall torch` does, and start anew."
     )

@@ -142,8 +142,7 @@ def _empty_network(card: ModelCard, header: Header, file_name: str) -> Network:
     if outline.halo != card.halo:
         raise ModelError(
             f"{file_name} has a card that contradicts itself: a halo of {card.halo} pixels where "
-            "its architecture "
-            f"needs {outline.halo}; save the model again."
+            f"its architecture needs {outline.halo}; save the model again."
         )
     expected = {name: tuple(tensor.shape) for name, tensor in outline.state_dict().items()}
     found = {name: entry.shape for name, entry in header.tensors.items()}

@@ -185,8 +185,7 @@ def card_of(header: Header, file_name: str) -> ModelCard:
         if version > FORMAT:
             raise ModelError(
                 f"{file_name} was written by a newer napari-mdeblurgan (format "
-                f"{str(version)[:20]}, this version reads "
-                f"up to {FORMAT}); update the plugin."
+                f"{str(version)[:20]}, this version reads up to {FORMAT}); update the plugin."
             )
         sealed = fields.pop("sha256", None)
         if sealed != hashlib.sha256(_canonical(fields).encode()).hexdigest():

@@ -74,8 +74,7 @@ def _refuse_as_pickle(path: Path) -> NoReturn:
         )
     raise ModelError(
         f"{path.name} is a PyTorch checkpoint (a pickle), which could run any program when it is "
-        "opened; "
-        f"use a model saved as {SUFFIX}."
+        f"opened; use a model saved as {SUFFIX}."
     )
 
 
@@ -142,8 +141,7 @@ def read_header(file: BinaryIO, name: str) -> Header:
     if length > MAX_HEADER_BYTES:
         raise ModelError(
             f"{name} claims a header of {length} bytes where at most {MAX_HEADER_BYTES} are "
-            "allowed; "
-            f"it is damaged or no {SUFFIX} file."
+            f"allowed; it is damaged or no {SUFFIX} file."
         )
     try:
         content = parse_json(_read(file, length))

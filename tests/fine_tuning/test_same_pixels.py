@@ -138,9 +138,9 @@ def test_pairs_of_the_same_pixels_and_others_are_not_learned_from_together(tiny_
         with pytest.raises(TrainingError) as refused:
             tuning_pairs([same_pixels(name="confocal"), other], card)
         assert str(refused.value) == (
-            f"Both images of confocal have pixels of the same size, but x5 and x10 is {kind}, "
-            "from which ×2 is learned: one "
-            "model cannot learn both, so make two, each from images of one kind."
+            f"Both images of confocal have pixels of the same size, but x5 and x10 is {kind}, from "
+            "which ×2 is learned: one model cannot learn both, so make two, each from images of "
+            "one kind."
         )
 
 

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
 SEEN_S = 60
 UNASSESSED = (
     "it was restored but not assessed, for workers cannot read an image of this size that is in "
-    "no file; save it first, or run "
-    "the batch on this computer."
+    "no file; save it first, or run the batch on this computer."
 )
 
 Answer = Product | Judged | Refusal | None
@@ -219,9 +218,8 @@ def _wait_until_seen(scan: Scan, block: Block) -> None:
         while not path.exists():
             if time.monotonic() > end:
                 raise FileError(
-                    f"What the workers have written to {store.path} is not seen here; results "
-                    "must be in a folder that has the "
-                    "same path on all machines."
+                    f"What the workers have written to {store.path} is not seen here; results must "
+                    "be in a folder that has the same path on all machines."
                 )
             if path.parent.exists():
                 list(path.parent.iterdir())  # has NFS look again

@@ -198,8 +198,7 @@ def _loaded(file: ModelFile) -> Model:
     model = load_model(file.name)
     if model.card.weights_sha256 != file.weights_sha256:
         raise ModelError(
-            f"The model {file.name} is another one than when the batch began; start it again, "
-            "with the same model "
-            "everywhere."
+            f"The model {file.name} is another one than when the batch began; start it again, with "
+            "the same model everywhere."
         )
     return model

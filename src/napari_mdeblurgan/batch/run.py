@@ -448,8 +448,7 @@ def _planned(
     if others and not settings.overwrite:
         raise FileError(
             f"{folder.path} holds {others} results of another model or other settings; choose "
-            "another folder, or let them be "
-            "overwritten (--overwrite)."
+            "another folder, or let them be overwritten (--overwrite)."
         )
     return items, todo, outputs
 

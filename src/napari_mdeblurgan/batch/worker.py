@@ -196,8 +196,7 @@ def _at_work(source: Path | None, folder: Path) -> Iterator[None]:
         if path is not None and not path.exists():
             raise FileError(
                 f"The worker on {socket.gethostname()} does not see {path}; inputs and results "
-                "must be in folders that have "
-                "the same path on all machines."
+                "must be in folders that have the same path on all machines."
             )
     _use_threads()
     with dask.config.set(scheduler="threads"):

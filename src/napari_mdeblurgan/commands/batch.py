@@ -184,8 +184,7 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
         if work.failures:
             raise Unfinished(
                 f"{len(work.failures)} of {_count(len(work.items), 'image')} failed, as said "
-                "above; mend them and run it "
-                "again with --retry-failed."
+                "above; mend them and run it again with --retry-failed."
             )
         if work.items:
             print(f"{_count(len(work.outputs), 'result')} in {output}")

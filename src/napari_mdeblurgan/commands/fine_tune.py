@@ -288,8 +288,8 @@ def _registered(
     if refused and not trust:
         raise PairError(
             f"{len(refused)} of {len(outcomes)} pairs were not registered "
-            f"({', '.join(refused[:5])}): take them out, or add "
-            "--trust-unregistered if you have looked at their overlays (mdeblurgan pairs)."
+            f"({', '.join(refused[:5])}): take them out, or add --trust-unregistered if you have "
+            "looked at their overlays (mdeblurgan pairs)."
         )
     return [each.pair for each in outcomes if each.pair is not None]
 

@@ -266,8 +266,8 @@ def _describe(run: Run) -> None:
     weights = sum(each.numel() for each in network.parameters())
     print(
         f"{len(run.data.training)} {config.network.kind} images to train on, "
-        f"{len(run.data.judged)} to validate on; "
-        f"{config.network.name} ×{network.scale} of {weights:,} weights"
+        f"{len(run.data.judged)} to validate on; {config.network.name} ×{network.scale} of "
+        f"{weights:,} weights"
     )
     device = device_label(str(run.training.device))
     print(
@@ -322,7 +322,7 @@ def _conclude(run: Run) -> None:
     if scores := run.last_validation:
         print(
             f"on images that this training did not see: PSNR {scores.psnr_db:.2f} dB, SSIM "
-            f"{scores.ssim:.4f}; "
-            f"bicubic enlargement: {scores.bicubic_psnr_db:.2f} dB, {scores.bicubic_ssim:.4f}"
+            f"{scores.ssim:.4f}; bicubic enlargement: {scores.bicubic_psnr_db:.2f} dB, "
+            f"{scores.bicubic_ssim:.4f}"
         )
     print(f"use it: mdeblurgan restore blurred.tif sharp.tif --model {quoted(run.model_path)}")

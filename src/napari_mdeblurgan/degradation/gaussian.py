@@ -49,8 +49,7 @@ def gaussian_blur(image: Tensor, sigma: Tensor) -> Tensor:
     if min(height, width) <= radius:
         raise ImageError(
             f"an image of {height} × {width} pixels is too small for a blur of "
-            f"{float(sigma.max()):.2f} pixels; "
-            "take a larger image or less blur."
+            f"{float(sigma.max()):.2f} pixels; take a larger image or less blur."
         )
     offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-3)[:, None]) ** 2)

@@ -78,9 +78,9 @@ class Optics:
                 raise OpticsError(f"the {name} is {value:g}; give a positive number.")
         if not 0 < self.numerical_aperture < self.refractive_index:
             raise OpticsError(
-                f"a numerical aperture of {self.numerical_aperture:g} is impossible in a medium "
-                "of refractive index "
-                f"{self.refractive_index:g}; give one between 0 and the refractive index."
+                f"a numerical aperture of {self.numerical_aperture:g} is impossible in a medium of "
+                f"refractive index {self.refractive_index:g}; give one between 0 and the "
+                "refractive index."
             )
 
 
@@ -246,8 +246,7 @@ def margin_of(image: Tensor, radius: int, scale: int = 1) -> int:
     if min(height, width) <= margin:
         raise ImageError(
             f"an image of {height} × {width} pixels is too small for a blur that reaches {margin} "
-            "pixels; "
-            "take a larger image or less blur."
+            "pixels; take a larger image or less blur."
         )
     return margin
 

@@ -152,8 +152,8 @@ def _radius(optics: Optics, defocus_um: float) -> int:
     if not max(reach_um, optics.pixel_size_um) <= MOST_POINTS * step_um:
         raise OpticsError(
             f"a blur that reaches {reach_um:,.0f} µm cannot be computed in pixels of "
-            f"{optics.pixel_size_um:g} µm; give a "
-            "smaller defocus, or check the aperture, the wavelength and the pixel size."
+            f"{optics.pixel_size_um:g} µm; give a smaller defocus, or check the aperture, the "
+            "wavelength and the pixel size."
         )
     return max(1, math.ceil(reach_um / optics.pixel_size_um))
 

@@ -136,8 +136,8 @@ def _of_comparison(comparison: Comparison, evaluation: Evaluation) -> list[str]:
         parts += [
             "### A flat noisy background",
             "A flat field, seen by the camera of the physical protocol: the standard deviation of "
-            "the result over that of the "
-            "input, before clipping. Above 1 noise was amplified, or structure invented.",
+            "the result over that of the input, before clipping. Above 1 noise was amplified, or "
+            "structure invented.",
             tables.backgrounds(comparison.backgrounds),
         ]
     return [*parts, "### Pictures", *_pictures(evaluation.figures.get(comparison.slug, []))]

@@ -41,8 +41,7 @@ def check_agreement(run: Callable[[np.ndarray], np.ndarray], model: Model, kind:
         if found.shape != expected.shape or not np.abs(found - expected).max() <= TOLERANCE:
             raise ExportError(
                 f"{model.card.name} as {kind} does not give what it gives in PyTorch, so it was "
-                "not written; "
-                "update torch and the libraries of the extra 'export'."
+                "not written; update torch and the libraries of the extra 'export'."
             )
 
 

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 PAPER = (
     "M-Deblurgan: large depth-of-field, super-resolved microscopy with a generative adversarial "
-    "network. "
-    "International Journal of Optics, 2021, article 6493130."
+    "network. International Journal of Optics, 2021, article 6493130."
 )
 PAPER_DOI = "10.1155/2021/6493130"
 
@@ -39,8 +38,7 @@ def documentation(card: ModelCard, example: Example, licence: str, files: dict[s
         f"# {card.name}",
         card.description,
         f"An M-Deblurgan network for {kind}: it removes blur and gives {card.scale} times the "
-        "pixel density along y and x. "
-        f"Architecture: {_pairs(card.architecture)}.",
+        f"pixel density along y and x. Architecture: {_pairs(card.architecture)}.",
         "## Input and output",
         f"- Input: batch, channel ({card.channels}), y, x; y and x are multiples of 8. Output: "
         f"the same axes, {card.scale} "
@@ -78,16 +76,14 @@ def documentation(card: ModelCard, example: Example, licence: str, files: dict[s
         if card.scores
         else "The model's card records no scores.",
         "To validate it on images of your own, make them coarser and blurred, restore them, and "
-        "compare with what they "
-        "were: `mdeblurgan evaluate FOLDER --model FILE` does that and writes a report. Do not "
-        "count or measure on a restored "
-        "image what cannot be seen in the original.",
+        "compare with what they were: `mdeblurgan evaluate FOLDER --model FILE` does that and "
+        "writes a report. Do not count or measure on a restored image what cannot be seen in the "
+        "original.",
         "## Files",
         "\n".join(f"- `{name}`: {what}" for name, what in files.items()),
         f"The test input and the cover show: {example.attribution}.",
         f"Licence of the weights: {licence}. Written by napari-mdeblurgan; the model was made on "
-        f"{card.created or 'a day'} by "
-        f"version {card.version or 'unknown'}.",
+        f"{card.created or 'a day'} by version {card.version or 'unknown'}.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -105,8 +101,8 @@ def _own_pixels(card: ModelCard) -> list[str]:
     edge = card.scale // card.output_scale
     return [
         f"- **The pixels.** The network was fine-tuned for ×{card.output_scale}: average the "
-        "output over blocks of "
-        f"{edge} × {edge} pixels. Finer detail of it was not trained. The plugin does this."
+        f"output over blocks of {edge} × {edge} pixels. Finer detail of it was not trained. The "
+        "plugin does this."
     ]
 
 

@@ -121,8 +121,7 @@ def _model_in(archive: zipfile.ZipFile, file: str) -> zipfile.ZipInfo:
     if len(models) != 1:
         raise ExportError(
             f"{file} holds {len(models) or 'no'} {SUFFIX} files; only a package that `mdeblurgan "
-            "export` wrote, of one "
-            "model, can be imported."
+            "export` wrote, of one model, can be imported."
         )
     (model,) = models
     if model.flag_bits & 1:

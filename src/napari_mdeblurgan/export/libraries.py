@@ -49,9 +49,8 @@ def check_together() -> None:
     spec, pydantic = version("bioimageio.spec"), version("pydantic")
     if Version(spec).release[:3] <= LAST_OLD_SPEC.release and Version(pydantic) >= NEW_PYDANTIC:
         raise ExportError(
-            f"bioimageio.spec {spec} does not work with pydantic {pydantic}; install one that "
-            "does with: python -m pip "
-            f"install 'pydantic<{NEW_PYDANTIC}'."
+            f"bioimageio.spec {spec} does not work with pydantic {pydantic}; install one that does "
+            f"with: python -m pip install 'pydantic<{NEW_PYDANTIC}'."
         )
 
 

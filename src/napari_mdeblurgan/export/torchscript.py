@@ -43,8 +43,7 @@ def torchscript_content(model: Model) -> bytes:
     except (AttributeError, RuntimeError) as error:
         raise ExportError(
             f"This version of torch ({torch.__version__}) makes no TorchScript "
-            f"({type(error).__name__}); export to an "
-            ".onnx file instead, or use an older Python."
+            f"({type(error).__name__}); export to an .onnx file instead, or use an older Python."
         ) from error
 
     def run(image: np.ndarray) -> np.ndarray:

@@ -47,8 +47,7 @@ class Estimate:
         """For the user."""
         text = (
             f"{self.device}: {self.seconds_per_step:.2g} s a step, so about {self.steps:,} steps "
-            "in "
-            f"{self.minutes:.3g} min, which cover the pairs {self.passes:.2g} times"
+            f"in {self.minutes:.3g} min, which cover the pairs {self.passes:.2g} times"
         )
         if self.taken + self.steps < FEWEST_STEPS:
             return f"{text}; fewer than {FEWEST_STEPS} steps in all are too little to judge."

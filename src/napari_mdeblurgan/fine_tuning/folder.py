@@ -146,9 +146,8 @@ def begin(
         for field in differences(old, settings):
             raise TrainingError(
                 f"{settings.name} was begun with {field.replace('_', ' ')} "
-                f"{getattr(old, field)!r}, not "
-                f"{getattr(settings, field)!r}; ask for the same, choose another name, or begin "
-                "anew."
+                f"{getattr(old, field)!r}, not {getattr(settings, field)!r}; ask for the same, "
+                "choose another name, or begin anew."
             )
         keep_settings(folder, settings)
         return folder

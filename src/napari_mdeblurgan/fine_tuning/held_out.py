@@ -138,14 +138,13 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
     if found is None and all(pair.stack for pair in pairs):
         raise ImageError(
             "Too little of the stack's field is sharp in one plane and blurred in another to "
-            "learn from one end and judge by the "
-            "other; take a larger field, or more planes."
+            "learn from one end and judge by the other; take a larger field, or more planes."
         )
     if found is None:
         raise ImageError(
             "The parts that both images of a pair show are too small to learn from one end and "
-            "judge by the other: at least "
-            f"{3 * SMALLEST_PATCH} low-magnification pixels are needed along an edge."
+            f"judge by the other: at least {3 * SMALLEST_PATCH} low-magnification pixels are "
+            "needed along an edge."
         )
     return found
 

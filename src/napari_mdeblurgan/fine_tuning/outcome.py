@@ -212,8 +212,7 @@ def _card(
         name=settings.name,
         description=(
             f"{base.name} fine-tuned{pixels} on {_counted(len(names), len(stacks))}: "
-            f"{verdict.gain_db:+.2f} dB on held-out parts "
-            f"({verdict.answer})"
+            f"{verdict.gain_db:+.2f} dB on held-out parts ({verdict.answer})"
         ),
         architecture=network.architecture,
         scale=network.scale,

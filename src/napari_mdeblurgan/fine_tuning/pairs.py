@@ -106,8 +106,8 @@ def tuning_pairs(
         if not pair.accepted and not trust:
             raise TrainingError(
                 f"{pair.name} was not registered "
-                f"({'; '.join(pair.registration.reasons) or 'no reason given'}): leave it out, "
-                "or say that it is to be trusted all the same."
+                f"({'; '.join(pair.registration.reasons) or 'no reason given'}): leave it out, or "
+                "say that it is to be trusted all the same."
             )
         if pair.scale not in (card.scale, 1):
             raise ImageError(
@@ -135,8 +135,7 @@ def output_scale(pairs: Sequence[TuningPair], card: ModelCard) -> int | None:
         if pair.low.shape[0] != card.channels or pair.scale not in (card.scale, 1):
             raise ModelError(
                 f"{pair.name} has {pair.low.shape[0]} channels and ×{pair.scale}, but {card.name} "
-                f"takes {card.channels} and "
-                f"makes ×{card.scale}; choose a model that fits."
+                f"takes {card.channels} and makes ×{card.scale}; choose a model that fits."
             )
     return pairs[0].scale if pairs[0].scale != card.scale else None
 

@@ -47,8 +47,7 @@ class FineTuneSettings:
     part: Annotated[
         Part,
         "what is learned: all of the network, the super-resolution module alone, or the "
-        "deblurring (and the choice among its "
-        "results) alone",
+        "deblurring (and the choice among its results) alone",
     ] = "all"
     learning_rate: Annotated[
         Positive, "at its highest; a lower one changes the base model less"

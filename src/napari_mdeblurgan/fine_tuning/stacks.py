@@ -114,8 +114,7 @@ def stack_pairs(
     if not any(outcome.pair is not None for outcome in outcomes):
         raise ImageError(
             f"{name}: hardly any plane is clearly less sharp than another one anywhere, so there "
-            "is nothing to learn from; "
-            "take planes farther from focus."
+            "is nothing to learn from; take planes farther from focus."
         )
     return outcomes
 
@@ -285,8 +284,7 @@ def _size(
     if min(y, x) < least or max(y, x) < 3 * least:
         raise ImageError(
             f"{truth.name}: the planes share {common[0]} × {common[1]} pixels, too few to learn "
-            "from one end and judge by the "
-            f"other; {least} × {3 * least} are needed."
+            f"from one end and judge by the other; {least} × {3 * least} are needed."
         )
     return y, x
 

@@ -158,8 +158,8 @@ class FineTuning(Sitting):
         if self.split.gap is not None and self.split.gap < self.base.card.halo:
             self.notes.append(
                 f"the pairs are small: {self.split.gap} pixels lie between what is learned from "
-                "and what is held out, fewer "
-                f"than the {self.base.card.halo} that the network looks around"
+                f"and what is held out, fewer than the {self.base.card.halo} that the network "
+                "looks around"
             )
 
     # ---- how it is set up
@@ -402,8 +402,7 @@ class FineTuning(Sitting):
         self._write_row(step, None)
         self.notes.append(
             f"stopped before what was learned after step {self.best_step} could be judged: the "
-            "model is without it, but it is "
-            f"kept and can be resumed from step {step}"
+            f"model is without it, but it is kept and can be resumed from step {step}"
         )
 
     def _draw_curves(self) -> None:
@@ -438,8 +437,8 @@ class FineTuning(Sitting):
         self._go_back_to(path, slower, retries)
         self.notes.append(
             f"{str(error).rstrip('.')}; going on from step {self.training.step} with a learning "
-            "rate of "
-            f"{self.training.schedule.learning_rate:.1g}, {seconds / 60:.0f} min into the work"
+            f"rate of {self.training.schedule.learning_rate:.1g}, {seconds / 60:.0f} min into the "
+            "work"
         )
 
     def _go_back_to(self, path: Any, slower: float, retries: int) -> None:

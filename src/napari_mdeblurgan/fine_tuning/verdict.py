@@ -59,8 +59,7 @@ class Verdict:
             steps = f"{self.steps} step{'s' * (self.steps != 1)}"
             return (
                 f"Trained too little to judge: {steps}, and at least {FEWEST_STEPS} are needed "
-                f"({span}). Go on with more time, "
-                "and use the base model until then."
+                f"({span}). Go on with more time, and use the base model until then."
             )
         return (
             f"Too little data to tell whether it is better ({span}, {self.squares} squares): "

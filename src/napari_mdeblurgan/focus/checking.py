@@ -26,8 +26,7 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
         if plane.ndim not in (2, 3) or (plane.ndim == 3 and plane.shape[-1] != 3):
             raise ImageError(
                 "A focus stack has the axes (planes, y, x), or with three colours at the end; a "
-                "plane of this one has the shape "
-                f"{' × '.join(map(str, plane.shape))}."
+                f"plane of this one has the shape {' × '.join(map(str, plane.shape))}."
             )
         if plane.ndim != stack[0].ndim:
             raise ImageError(

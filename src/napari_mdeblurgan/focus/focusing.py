@@ -122,8 +122,7 @@ class Focusing:
         if len(order) < 2:
             raise ImageError(
                 "No two planes of this stack show the same place, so they cannot be registered; "
-                "if they lie on each other "
-                "already, leave them where they are."
+                "if they lie on each other already, leave them where they are."
             )
         looked = yield from overviews_steps(stack, transforms, reference)
         bright = gains(looked, reference)

@@ -246,8 +246,7 @@ def _notes(transforms: Sequence[np.ndarray | None], share: float) -> list[str]:
     if share < FEW:
         notes.append(
             f"only {100 * share:.0f} % of the field is clearly sharper in one plane than in the "
-            "others; heights elsewhere are "
-            "guesses. So it is where nothing is in focus, and with planes through time instead of "
-            "focus."
+            "others; heights elsewhere are guesses. So it is where nothing is in focus, and with "
+            "planes through time instead of focus."
         )
     return notes

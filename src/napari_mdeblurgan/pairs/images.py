@@ -65,8 +65,7 @@ def _unmatched(
     if not matched:
         return [
             f"{pair.low} holds {_count(low)} and {pair.high} {_count(high)}, and neither their "
-            "names nor their order tell which "
-            "belong together; save each as a file of its own."
+            "names nor their order tell which belong together; save each as a file of its own."
         ]
     taken = {each for couple in matched for each in couple}
     sides = ((low, pair.high), (high, pair.low))

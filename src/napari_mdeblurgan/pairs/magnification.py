@@ -103,10 +103,9 @@ def check_scale(ratio: float, scale: int, name: str) -> None:
     )
     raise PairError(
         f"{name}: {ratio:.3g} pixels of the high-magnification image make one of the other, but "
-        "the model to learn from them "
-        f"makes ×{scale}; {other}, average the high-magnification images over {edge} × {edge} "
-        f"pixels for ×{scale}, or take "
-        f"pairs such as ×10 and ×{10 * scale}."
+        f"the model to learn from them makes ×{scale}; {other}, average the high-magnification "
+        f"images over {edge} × {edge} pixels for ×{scale}, or take pairs such as ×10 and "
+        f"×{10 * scale}."
     )
 
 

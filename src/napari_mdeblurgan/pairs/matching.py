@@ -96,8 +96,7 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
         )
         raise PairError(
             f"{said}{low} has {counts[0]} images and {high} has {counts[1]}; name them alike but "
-            "for x5 and x10, or list them "
-            "in a CSV."
+            "for x5 and x10, or list them in a CSV."
         )
     ordered = [sorted(each, key=counted) for each in files]
     names = unique([file_stem(one) for one in ordered[0]])

@@ -261,6 +261,6 @@ def mixed(pairs: Sequence[RegisteredPair]) -> str:
     kind = "a plane of a focus stack" if other.stack else "a pair by two objectives"
     return (
         f"Both images of {same.name} have pixels of the same size, but {other.name} is {kind}, "
-        f"from which ×{other.scale} is "
-        "learned: one model cannot learn both, so make two, each from images of one kind."
+        f"from which ×{other.scale} is learned: one model cannot learn both, so make two, each "
+        "from images of one kind."
     )

@@ -73,8 +73,7 @@ def register(
     if pair.high.restored:
         raise PairError(
             f"{pair.name}: the high-magnification image is a result of this program and no truth "
-            "to learn from; take what the "
-            "stronger objective has seen."
+            "to learn from; take what the stronger objective has seen."
         )
     given = magnification(pair, objectives, ratio)
     check_scale(given, scale, pair.name)
@@ -221,9 +220,8 @@ def _warnings(pair: RegisteredPair, images: ImagePair) -> list[str]:
             )
     if registration.ratio < 0.75 * pair.scale:
         warnings.append(
-            f"The high-magnification image has only {registration.ratio:.2g} pixels for one of "
-            "the other, too few to teach a "
-            f"×{pair.scale} model its finest detail."
+            f"The high-magnification image has only {registration.ratio:.2g} pixels for one of the "
+            f"other, too few to teach a ×{pair.scale} model its finest detail."
         )
     return warnings
 

@@ -159,14 +159,12 @@ def _reasons(alignment: Alignment, evidence: Evidence) -> tuple[str, ...]:
     if evidence.parts and (evidence.agreement < AGREEMENT or evidence.correlation < CORRELATION):
         reasons.append(
             f"The images do not seem to show the same place: {fitting} of the {evidence.parts} "
-            "parts of the overlap that "
-            "have any structure fit each other."
+            "parts of the overlap that have any structure fit each other."
         )
     elif by_chance > CHANCE:
         reasons.append(
             f"There is too little to see in the overlap to be sure of the place: {evidence.parts} "
-            "of its parts have any "
-            f"structure, and {fitting} fit."
+            f"of its parts have any structure, and {fitting} fit."
         )
     elif alignment.fit.residual > RESIDUAL:
         reasons.append(

@@ -70,8 +70,7 @@ def _without_mask(image: np.ndarray) -> np.ndarray:
     if image.dtype.kind != "f":
         raise ImageError(
             f"{np.ma.count_masked(image)} pixels of the image are masked, and its type "
-            f"{image.dtype} cannot say that a "
-            "pixel is missing; convert it to float32 first."
+            f"{image.dtype} cannot say that a pixel is missing; convert it to float32 first."
         )
     return image.filled(np.nan)
 

@@ -109,8 +109,7 @@ def measure_window(parts: Iterable[np.ndarray]) -> Window:
     if not values.size:
         raise ImageError(
             "Every pixel of the image, or of one of its channels or slices, is NaN or infinite; "
-            "there is nothing to restore, so "
-            "choose another image, or leave that one out."
+            "there is nothing to restore, so choose another image, or leave that one out."
         )
     if values.dtype.kind == "b":
         return Window(0, 1)

@@ -61,9 +61,8 @@ def refuse_label_map(image: Any) -> None:
     ):
         raise ImageError(
             f"The image looks like a label map: large areas of one number each ({dtype.name}), "
-            "which name objects and are no "
-            "intensities. Restore the image that it was made of; or convert it to float32, if "
-            "they are intensities."
+            "which name objects and are no intensities. Restore the image that it was made of; or "
+            "convert it to float32, if they are intensities."
         )
 
 

@@ -50,8 +50,7 @@ def output_factor(output_scale: int | None, model: Scaled) -> int:
         default = model.output_scale or model.scale
         raise ImageError(
             f"The model {model.name} makes {model.scale} pixels of one, and the output scale is "
-            f"{output_scale!r}; give 1 for "
-            f"the image's own pixels, or nothing for ×{default}."
+            f"{output_scale!r}; give 1 for the image's own pixels, or nothing for ×{default}."
         )
     return int(output_scale)
 
@@ -70,9 +69,8 @@ def not_trained_for(factor: int, model: Scaled) -> str:
     if model.output_scale is None or factor <= model.output_scale:
         return ""
     return (
-        f"{model.name} was fine-tuned for results with the image's own pixels; at ×{factor} it "
-        "was not trained, so do not rely "
-        "on its finest detail."
+        f"{model.name} was fine-tuned for results with the image's own pixels; at ×{factor} it was "
+        "not trained, so do not rely on its finest detail."
     )
 
 

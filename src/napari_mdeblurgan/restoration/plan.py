@@ -348,8 +348,7 @@ def _check_dtype(dtype: np.dtype) -> None:
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise ImageError(
             f"An image of type {dtype} cannot be restored; convert it to an integer or "
-            "floating-point type of at most 64 "
-            "bits first."
+            "floating-point type of at most 64 bits first."
         )
 
 
@@ -366,15 +365,13 @@ def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bo
         if rgb is False or not looks_rgb:
             raise ImageError(
                 f"The model {card.name} is for RGB images and this image is grey; choose a model "
-                "for grey images, such as "
-                "gray-x2."
+                "for grey images, such as gray-x2."
             )
         return True
     if rgb or (rgb is None and looks_rgb):
         raise ImageError(
             f"The model {card.name} is for grey images and this image is RGB; choose a model for "
-            "RGB images, such as "
-            "rgb-x2."
+            "RGB images, such as rgb-x2."
         )
     return False
 
@@ -483,8 +480,7 @@ def _look_for_missing(image: np.ndarray, leading: int, region: Region) -> tuple[
         return ()
     return (
         f"{missing} values ({100 * missing / total:.2g} %) are NaN or infinite; they are NaN in "
-        "the result and the pixels "
-        "next to them are guesses.",
+        "the result and the pixels next to them are guesses.",
     )
 
 
@@ -497,7 +493,6 @@ def _check_memory(
     if needed > SHARE * free:
         raise ImageError(
             f"The result would take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are "
-            "free; restore a part of it, "
-            "or pass the image as a dask array to `restore` and store the lazy result chunk by "
-            "chunk."
+            "free; restore a part of it, or pass the image as a dask array to `restore` and store "
+            "the lazy result chunk by chunk."
         )

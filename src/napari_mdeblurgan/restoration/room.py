@@ -51,8 +51,7 @@ def check_room(path: Path, shape: tuple[int, ...], dtype: np.dtype, missing: flo
     if needed * BEST_COMPRESSION > free:
         raise FileError(
             f"{path} would take up to {amount(needed)} and {amount(free)} are free there; make "
-            "room, "
-            "choose another folder or restore a part of the image."
+            "room, choose another folder or restore a part of the image."
         )
 
 
@@ -89,6 +88,5 @@ def check_memory(
     if needed > SHARE * free:
         raise FileError(
             f"{path} would take {amount(needed)} of memory to make, and {amount(free)} are free; "
-            "let it end in "
-            ".ome.zarr, which is made block by block."
+            "let it end in .ome.zarr, which is made block by block."
         )

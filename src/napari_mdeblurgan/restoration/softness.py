@@ -73,8 +73,7 @@ def chosen_softness(
     if wanted != AUTO:
         raise ImageError(
             f"The softness is {wanted!r}; give 0 to {SOFTEST:g} pixels of the result, or auto for "
-            "what follows from the "
-            "objective."
+            "what follows from the objective."
         )
     if isinstance(unknown, Softness):
         return unknown

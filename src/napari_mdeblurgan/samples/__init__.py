@@ -49,8 +49,7 @@ SAMPLES: dict[str, Sample] = {
             "nuclei",
             "nuclei.tif",
             "U2OS nuclei, Hoechst, widefield ×20; a real image made coarser (×½), blurred "
-            "(Gaussian, σ = 1.5 pixels) "
-            "and given camera noise by computer.",
+            "(Gaussian, σ = 1.5 pixels) and given camera noise by computer.",
             rgb=False,
         ),
         Sample(

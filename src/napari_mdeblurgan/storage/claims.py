@@ -147,8 +147,7 @@ def check_blocks(path: Path, shape: Sequence[int], blocks: Sequence[int]) -> Non
     if count > MOST_BLOCKS:
         raise FileError(
             f"{path} claims to have {' × '.join(f'{length:,}' for length in shape)} pixels, more "
-            "than can be worked with; "
-            "copy it again, or save it in parts."
+            "than can be worked with; copy it again, or save it in parts."
         )
 
 

@@ -152,8 +152,7 @@ def _check(path: Path, one: Any) -> None:
     if claimed > there:
         raise FileError(
             f"{path} is damaged or cut short: {one.path} claims to hold {claimed:,} bytes of "
-            f"pixels, and {there:,} are there; "
-            "copy it again."
+            f"pixels, and {there:,} are there; copy it again."
         )
 
 

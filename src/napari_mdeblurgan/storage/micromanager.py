@@ -228,8 +228,7 @@ def _check_index(path: Path, tif: TiffFile) -> None:
     if planned > len(tif.pages):
         raise FileError(
             f"{path} was cut short: the index of its planes is missing, and some of its {planned} "
-            "planes; copy it again, or "
-            "open it in Micro-Manager, which can mend it."
+            "planes; copy it again, or open it in Micro-Manager, which can mend it."
         )
 
 
@@ -347,8 +346,8 @@ def _series(
         missing = prod(map(len, values)) - len(position.planes)
         raise FileError(
             f"{path} lacks {missing} of its {prod(map(len, values))} planes, and not at its end; "
-            "put the files that belong to "
-            "it beside it, or save what is there as an image of its own."
+            "put the files that belong to it beside it, or save what is there as an image of its "
+            "own."
         )
     pages = [position.planes[place] for place in product(*kept)]
     keyframe = next(page.keyframe for page in pages if page.keyframe is not None)
@@ -431,8 +430,7 @@ def _remarks(
     )
     return (
         f"{path.name} was stopped early, or files that belong to it are not beside it: {there} of "
-        f"{planned} planes are "
-        f"there, and {which}.",
+        f"{planned} planes are there, and {which}.",
     )
 
 

@@ -77,8 +77,7 @@ def local_path(given: str | Path) -> Path:
         rest = str(given)[address.end() :]
         raise FileError(
             f"{address[1]}://{rest} is an address, and only files and folders of this machine are "
-            "read and written; "
-            "download it first, or name the folder where it is mounted."
+            "read and written; download it first, or name the folder where it is mounted."
         )
     return path
 
@@ -169,8 +168,7 @@ def told(path: Path, names: Sequence[str], taken: int, how: str) -> str:
     others = [name for number, name in enumerate(names) if number != taken]
     return (
         f"{path} holds {len(names)} images, of which {_quoted(names[taken])} is taken; one of the "
-        "others is taken by "
-        f"{how}NAME: {_listed(others)}."
+        f"others is taken by {how}NAME: {_listed(others)}."
     )
 
 

@@ -131,9 +131,8 @@ def _check_planes(path: Path, series: TiffPageSeries) -> None:
         missing = sum(page is None for page in series)
         if missing:
             raise FileError(
-                f"{path} lacks {missing} of its {len(series)} planes; put the files that belong "
-                "to it beside it, or save what "
-                "is there as an image of its own."
+                f"{path} lacks {missing} of its {len(series)} planes; put the files that belong to "
+                "it beside it, or save what is there as an image of its own."
             )
 
 

@@ -52,9 +52,8 @@ def lacking_companion(path: Path, tif: TiffFile) -> tuple[str, ...]:
         else "another file, which it does not name"
     )
     return (
-        f"{path} is only a part of an image that is described in {told_by}: it is taken by "
-        "itself, without the sizes, names and "
-        "other planes that are told there.",
+        f"{path} is only a part of an image that is described in {told_by}: it is taken by itself, "
+        "without the sizes, names and other planes that are told there.",
     )
 
 

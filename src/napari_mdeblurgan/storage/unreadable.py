@@ -51,15 +51,13 @@ def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError
     if raised_in in decoders:
         return FileError(
             f"{what} cannot be read: either it is damaged, or {raised_in} does not know its kind "
-            f"({detail}); open it in another "
-            "program, and save it again as TIFF."
+            f"({detail}); open it in another program, and save it again as TIFF."
         )
     log.error("reading %s failed", path, exc_info=error)
     kind = type(error).__name__
     return FileError(
         f"{what} cannot be read because of an error in this program, not in the file ({kind}: "
-        f"{detail}); see the log, and "
-        "report it."
+        f"{detail}); see the log, and report it."
     )
 
 

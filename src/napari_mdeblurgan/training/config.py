@@ -200,9 +200,8 @@ class TrainingConfig:
         patch, border = self.data.patch, self.loss.border
         if patch - 2 * border < WINDOW:
             raise ConfigError(
-                f"loss.border = {border} leaves less than {WINDOW} pixels of data.patch = "
-                f"{patch}, too few to compare; "
-                "take a smaller border or larger patches."
+                f"loss.border = {border} leaves less than {WINDOW} pixels of data.patch = {patch}, "
+                "too few to compare; take a smaller border or larger patches."
             )
 
 

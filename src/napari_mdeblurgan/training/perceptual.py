@@ -155,8 +155,7 @@ def load_trunk(
         ):
             raise ModelError(
                 f"{path} does not hold the weights of VGG19: {name} is missing or not of shape "
-                f"{tuple(value.shape)}; "
-                "take torchvision's published file."
+                f"{tuple(value.shape)}; take torchvision's published file."
             )
     trunk.load_state_dict({name: weights[name] for name in expected})
     return trunk

@@ -183,8 +183,8 @@ def _shape_of(start: str, config: TrainingConfig) -> Any:
     if config.network.scale not in (NetworkConfig().scale, network.scale):
         raise ConfigError(
             f"{start} is a ×{network.scale} model and cannot be the start of a "
-            f"×{config.network.scale} one; leave "
-            f"network.scale (--scale) out, or start from a ×{config.network.scale} model."
+            f"×{config.network.scale} one; leave network.scale (--scale) out, or start from a "
+            f"×{config.network.scale} model."
         )
     known = asdict(config.network).keys()
     fields = {name: value for name, value in network.architecture.items() if name in known}

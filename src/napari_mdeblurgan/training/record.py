@@ -13,8 +13,8 @@ class Diverged(TrainingError):
     def __init__(self, step: int, what: str) -> None:
         super().__init__(
             f"Training diverged: in step {step} the {what} stopped being finite; lower "
-            "schedule.learning_rate, set "
-            "run.precision to float32, or look for images with broken pixels."
+            "schedule.learning_rate, set run.precision to float32, or look for images with broken "
+            "pixels."
         )
 
 

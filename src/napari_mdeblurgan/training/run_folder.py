@@ -98,8 +98,7 @@ def check_apart(folder: RunFolder, images: Path) -> None:
     if real_path(folder.path).is_relative_to(real_path(images)):
         raise ConfigError(
             f"{folder.path} lies among the images, and the pictures of the run would be taken for "
-            "some; choose an --output "
-            f"outside {images}."
+            f"some; choose an --output outside {images}."
         )
 
 
@@ -150,8 +149,7 @@ def check_same(folder: RunFolder, config: TrainingConfig, images: dict[str, Any]
                 what = "is gone from" if name in before[part] else "is new in"
                 raise ConfigError(
                     f"{name} {what} the {part} images that {folder.path} was begun with; put them "
-                    "back, choose another "
-                    "--output, or add --overwrite to begin anew."
+                    "back, choose another --output, or add --overwrite to begin anew."
                 )
 
 

@@ -88,11 +88,9 @@ def fetch_vgg19(
     if not consent:
         raise ModelError(
             f"The perceptual loss needs VGG19's weights, {NAME} ({MEGABYTES} MB), which would be "
-            "downloaded "
-            f"{f'from {source} ' if source else ''}to {target.parent}: agree with vgg19_download "
-            "= true"
-            f"{'' if source else ' and give the address as vgg19_address'}, name a copy as "
-            "vgg19_file (--vgg19 FILE), or compare "
+            f"downloaded {f'from {source} ' if source else ''}to {target.parent}: agree with "
+            f"vgg19_download = true{'' if source else ' and give the address as vgg19_address'}, "
+            "name a copy as vgg19_file (--vgg19 FILE), or compare "
             'the discriminator\'s features instead with perceptual = "feature-matching".'
         )
     if not source:
@@ -113,8 +111,8 @@ def fetch_vgg19(
         if not digest.hexdigest().startswith(sha256):
             raise ModelError(
                 f"What {source} gave is not {NAME} (its SHA-256 begins with "
-                f"{digest.hexdigest()[:8]}, not {sha256}); "
-                "it was deleted. Try again, or give another address."
+                f"{digest.hexdigest()[:8]}, not {sha256}); it was deleted. Try again, or give "
+                "another address."
             )
     return target
 
@@ -164,8 +162,7 @@ def checked(path: Path, sha256: str = HASH) -> Iterator[BinaryIO]:
         if not found.startswith(sha256):
             raise ModelError(
                 f"{path} is not torchvision's published file of VGG19: its SHA-256 begins with "
-                f"{found[:8]}, not {sha256}; "
-                "delete it and take the published one."
+                f"{found[:8]}, not {sha256}; delete it and take the published one."
             )
         handle.seek(0)
         yield handle

@@ -46,8 +46,8 @@ class Weighting:
         if any(not 0 < share < 1 for share in targets.values()) or sum(targets.values()) >= 1:
             raise TrainingError(
                 "The shares of the loss terms "
-                f"({', '.join(f'{name} {share:g}' for name, share in targets.items())}) "
-                "must each lie above 0 and together below 1, so that the pixel terms keep the rest."
+                f"({', '.join(f'{name} {share:g}' for name, share in targets.items())}) must each "
+                "lie above 0 and together below 1, so that the pixel terms keep the rest."
             )
         if not 0 <= memory < 1:
             raise TrainingError(
@@ -114,8 +114,8 @@ class Weighting:
         if not ratios.keys() <= self.targets.keys():
             raise TrainingError(
                 f"The saved weights of the loss are of {', '.join(ratios)}, not of "
-                f"{', '.join(self.targets) or 'no terms'}; "
-                "resume with the losses that the run was started with."
+                f"{', '.join(self.targets) or 'no terms'}; resume with the losses that the run was "
+                "started with."
             )
         batches = state.get("batches", -1.0)
         if batches < 0 or not all(map(math.isfinite, state.values())):

@@ -218,14 +218,14 @@ def _judged(
     if noise_limit is not None and noise > NOISE_SLACK * noise_limit:
         return False, (
             f"This image is noisier than the model knows: noise {noise:.0%} of the intensity "
-            f"range; {card.name} learned up to "
-            f"{noise_limit:.0%}. Average several exposures, or bin the image 2×2 first."
+            f"range; {card.name} learned up to {noise_limit:.0%}. Average several exposures, or "
+            "bin the image 2×2 first."
         )
     if saturated > SATURATED:
         return False, (
             f"{saturated:.1%} of the pixels looked at are saturated: what was there cannot be "
-            "restored. Expose less if you can. "
-            f"Otherwise, {found}, noise {noise:.1%} of the intensity range."
+            f"restored. Expose less if you can. Otherwise, {found}, noise {noise:.1%} of the "
+            "intensity range."
         )
     if blur.sharp > MOST * blur.judged:
         return (
@@ -262,9 +262,8 @@ def _too_blurred(blur: FieldBlur, beyond_px: float, high: float, learned: str, b
     )
     return (
         f"{blur.beyond:.0%} of the field is blurred beyond what the model knows: {there}; "
-        f"{learned}. The rest: {rest}. Do not "
-        "trust the result where the defocus map is bright: take a focus stack, or use an "
-        "objective of smaller aperture."
+        f"{learned}. The rest: {rest}. Do not trust the result where the defocus map is bright: "
+        "take a focus stack, or use an objective of smaller aperture."
     )
 
 

@@ -63,8 +63,7 @@ MAPS = {
     "consistency": MapKind(
         "Consistency",
         "The restored image, blurred again, against the input, in units of the noise: 1 is what "
-        "noise gives; above 3 "
-        "something was added, lost or moved.",
+        "noise gives; above 3 something was added, lost or moved.",
         unit="× noise",
         colormap="inferno",
         limits=(0.0, 6.0),
@@ -73,8 +72,7 @@ MAPS = {
     "defocus": MapKind(
         "Defocus",
         "How blurred the image is there: the σ of the Gaussian that would blur as much, in pixels "
-        "of the image. Nothing is "
-        "said where there is too little detail to tell.",
+        "of the image. Nothing is said where there is too little detail to tell.",
         unit="px",
         colormap="cividis",
         limits=(0.0, LARGEST_PX),

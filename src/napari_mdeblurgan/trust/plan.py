@@ -110,8 +110,7 @@ def plan_trust(
     if tuple(restored.shape) != plan.output_shape:
         raise ImageError(
             f"An image of shape {tuple(restored.shape)} is no result of this plan, which gives "
-            f"{plan.output_shape}; assess the "
-            "image that it was made for."
+            f"{plan.output_shape}; assess the image that it was made for."
         )
     windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
     calibration = calibration_of(model.card, plan.factor)

@@ -43,10 +43,9 @@ img { max-width: 100%; } figcaption { font-size: 13px; color: #444; padding-righ
 """
 LIMITS = (
     "The consistency map sees what contradicts the input; detail finer than the blur leaves no "
-    "trace in the input and cannot be "
-    "checked by it. The error bar is a prediction from restorations whose truth is known; for "
-    "other images it can be wrong. "
-    "The resolution after restoration says how fine the detail looks, not whether it was there."
+    "trace in the input and cannot be checked by it. The error bar is a prediction from "
+    "restorations whose truth is known; for other images it can be wrong. The resolution after "
+    "restoration says how fine the detail looks, not whether it was there."
 )
 
 

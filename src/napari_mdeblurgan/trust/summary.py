@@ -28,9 +28,8 @@ def _consistency(assessment: Assessment) -> str:
     if assessment.inconsistent <= FEW:
         return f"Blurred again, the result agrees with the image ({figure})."
     return (
-        f"Blurred again, the result differs from the image in {assessment.inconsistent:.1%} of "
-        "its pixels by more than "
-        f"{NOTABLE:g} × the noise: see the consistency map ({figure} overall)."
+        f"Blurred again, the result differs from the image in {assessment.inconsistent:.1%} of its "
+        f"pixels by more than {NOTABLE:g} × the noise: see the consistency map ({figure} overall)."
     )
 
 

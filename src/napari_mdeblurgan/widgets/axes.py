@@ -107,9 +107,8 @@ def letters(labels: Sequence[str], rgb: bool) -> str:
     room = [letter for letter in UNNAMED if letter not in named and not (rgb and letter == "C")]
     if named.count("") > len(room) or (rgb and "C" in named):
         raise ImageError(
-            f"An OME-Zarr has no room for the {len(labels)} axes of this image; restore a range "
-            "of its slices, or choose "
-            "one axis less."
+            f"An OME-Zarr has no room for the {len(labels)} axes of this image; restore a range of "
+            "its slices, or choose one axis less."
         )
     for position in reversed(range(len(named))):
         named[position] = named[position] or room.pop(0)

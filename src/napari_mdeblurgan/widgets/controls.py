@@ -27,33 +27,30 @@ COMPARE_TIP = (
 )
 PROFILE_TIP = (
     "Plot before and after along a line, with the error bar as a band: along the selected line of "
-    "a Shapes layer, or a new one "
-    "whose ends can be dragged."
+    "a Shapes layer, or a new one whose ends can be dragged."
 )
 COMPARE_BY_TIP = (
     "Blink: switch between before and after. Curtain: a line to drag over the image, before on "
-    "its left, after on its right. "
-    "Side by side: two views that move together. When it ends, all is shown as it was."
+    "its left, after on its right. Side by side: two views that move together. When it ends, all "
+    "is shown as it was."
 )
 THIS_SLICE = "This slice only"
 HALVE_TIP = (
     "Average the image over blocks of 2 × 2 pixels before it is restored; a ×2 model then gives "
-    "back the image's own pixels. "
-    "Better where the image is blurred over more than two of its pixels."
+    "back the image's own pixels. Better where the image is blurred over more than two of its "
+    "pixels."
 )
 AS_MODEL, SAME_PIXELS = "model", "Same pixels"  # how many pixels the result has
 OUTPUT_TIP = (
     "How many pixels the result has: as many times those of the image, along y and x, as the "
-    "model makes; or just as many, "
-    "where the blur is to go and the image is to grow no larger. A model that was fine-tuned for "
-    "the image's own pixels "
-    "begins with these."
+    "model makes; or just as many, where the blur is to go and the image is to grow no larger. A "
+    "model that was fine-tuned for the image's own pixels begins with these."
 )
 IMAGE_TIP = "The image layer to sharpen. It follows the layer that you select in the layer list."
 SAVE_TIP = (
     "Save the result as OME-TIFF or OME-Zarr, with its pixel size, unit, names, colours, and how "
-    "it was made and how far it can "
-    "be trusted; the channels of a run together. Its maps are saved with it."
+    "it was made and how far it can be trusted; the channels of a run together. Its maps are "
+    "saved with it."
 )
 HEADLINE_TIP = (
     "How far the result can be trusted, in one line: "
@@ -61,9 +58,8 @@ HEADLINE_TIP = (
 )
 MAPS_TIP = (
     "Show or hide the maps of this result: where its error is large, where it contradicts the "
-    "image, where the image is out of "
-    "focus, and where the network was guessing. A map is made a layer above the result when it is "
-    "first shown."
+    "image, where the image is out of focus, and where the network was guessing. A map is made a "
+    "layer above the result when it is first shown."
 )
 WHICH_MAP_TIP = "Which map is shown."
 TIME_TIP = (

@@ -19,8 +19,7 @@ from napari_mdeblurgan.widgets.known_optics import Microscope
 TITLE = "Your microscope"
 TIP = (
     "Optional: the objective, the light and the camera that you work with. Where a file says "
-    "nothing of its objective, Sharpness "
-    "takes from here how sharp a result can be."
+    "nothing of its objective, Sharpness takes from here how sharp a result can be."
 )
 FIELDS = {  # name: label, tooltip, what stands before and after the number, largest, decimals, step
     "magnification": (

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 ASK_TIP = (
     "Make the result on disk, as an OME-Zarr with a pyramid, and show it while it fills in. After "
-    "Cancel, or when napari was "
-    "closed, the same image and settings go on where it stopped."
+    "Cancel, or when napari was closed, the same image and settings go on where it stopped."
 )
 MUST_TIP = "The result would not fit comfortably in memory, so it is made on disk. " + ASK_TIP
 

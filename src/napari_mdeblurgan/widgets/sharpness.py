@@ -36,14 +36,13 @@ DRAW_MS = 30
 REST = 2  # times as long as refreshing and drawing has taken, nothing is refreshed
 TIP = (
     "How sharp the selected result is shown, at once: at the right the bare network's result, at "
-    "the left blurred by a Gaussian "
-    f"of σ = {SOFTEST:g} pixels of the result. All channels of its run follow. Double-click for "
-    "Auto."
+    f"the left blurred by a Gaussian of σ = {SOFTEST:g} pixels of the result. All channels of its "
+    "run follow. Double-click for Auto."
 )
 AUTO_TIP = (
     "As sharp as an objective of twice the magnification and aperture would show it: from the "
-    "objective that the file tells, or "
-    "else from Your microscope. Where neither is known, the bare network's result."
+    "objective that the file tells, or else from Your microscope. Where neither is known, the "
+    "bare network's result."
 )
 NO_RESULT = "There is no result yet, or it was not made in this session."
 BY_HAND = "by hand"

@@ -18,19 +18,17 @@ from napari_mdeblurgan.widgets.view import image_shape
 
 WINDOW_TIP = (
     "What the intensity range is measured over. One for the stack keeps its planes comparable; "
-    "one per channel suits "
-    "fluorescence; one per slice evens out bleaching, but blows up the noise of empty planes."
+    "one per channel suits fluorescence; one per slice evens out bleaching, but blows up the "
+    "noise of empty planes."
 )
 PLANES_TIP = (
     "Which two axes are y and x: they make a plane, and the stack is restored plane by plane. "
-    "Axes that are labelled y and x are "
-    "chosen by themselves, else the last two."
+    "Axes that are labelled y and x are chosen by themselves, else the last two."
 )
 KIND_TIP = (
     "Nothing tells what the first axis of this layer runs over. Each channel has an intensity "
-    "range of its own; slices of a "
-    "stack share one. The answer becomes the axis's label, z or c, which stays with the layer and "
-    "its results."
+    "range of its own; slices of a stack share one. The answer becomes the axis's label, z or c, "
+    "which stays with the layer and its results."
 )
 UNTOLD, SLICES, CHANNELS = "slices or channels?", "slices", "channels"
 LABEL_OF = {SLICES: "z", CHANNELS: "c"}

@@ -38,14 +38,13 @@ if TYPE_CHECKING:
 
 TRUST_TIP = (
     "Also find out how far the result can be trusted: an error bar, a check against the image and "
-    "which estimate was used, which "
-    "Trust maps shows, and a line that sums it up. On the CPU it takes about as long again."
+    "which estimate was used, which Trust maps shows, and a line that sums it up. On the CPU it "
+    "takes about as long again."
 )
 ENSEMBLE_TIP = (
     "Restore the image eight times, flipped and turned, and take the average: a little better, "
-    "and eight times as "
-    "long. With Trust, one more map tells where the eight disagree, because the network was "
-    "guessing. Previews are made once."
+    "and eight times as long. With Trust, one more map tells where the eight disagree, because "
+    "the network was guessing. Previews are made once."
 )
 REPORT_TIP = (
     "Save a page for the lab book: pictures, maps, figures, settings and model in one file."

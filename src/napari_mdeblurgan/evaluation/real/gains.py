@@ -81,8 +81,7 @@ def summary_lines(scores: Sequence[RealScore]) -> list[str]:
             worst = min(own, key=lambda gain: gain.psnr_db)
             lines.append(
                 f"  {method:{width}}  PSNR {mean_gain(own, 'psnr_db'):+.2f} dB  SSIM "
-                f"{mean_gain(own, 'ssim'):+.4f}  "
-                f"GMSD {mean_gain(own, 'gmsd'):+.4f}  FRC {mean_gain(own, 'frc'):+.3f}  "
-                f"worst {worst.psnr_db:+.2f} dB ({worst.score.image})"
+                f"{mean_gain(own, 'ssim'):+.4f}  GMSD {mean_gain(own, 'gmsd'):+.4f}  FRC "
+                f"{mean_gain(own, 'frc'):+.3f}  worst {worst.psnr_db:+.2f} dB ({worst.score.image})"
             )
     return lines

@@ -36,21 +36,18 @@ TITLES = {
 }
 HOW = (
     "Every image shows a place of which there is a sharper image: the truth. None of them was "
-    "trained on. The truth was laid on "
-    "the image, which was never resampled. They are compared where the truth is clearly sharper, "
-    "after a linear fit of the grey "
-    "values. Of a focus series methods get the plane binned 2 × 2 and the truth keeps its pixels, "
-    "unless the set says otherwise; "
-    "of images of equal pixels they get the image, and their results are reduced to its pixels.",
+    "trained on. The truth was laid on the image, which was never resampled. They are compared "
+    "where the truth is clearly sharper, after a linear fit of the grey values. Of a focus series "
+    "methods get the plane binned 2 × 2 and the truth keeps its pixels, unless the set says "
+    "otherwise; of images of equal pixels they get the image, and their results are reduced to "
+    "its pixels.",
     "PSNR in dB; SSIM with Gaussian weights of 1.5 pixels; GMSD, the deviation of gradient "
-    "similarity; FRC, the mean Fourier "
-    "ring correlation with the truth over all frequencies: two exposures share no noise, so it "
-    "counts only detail that is true. "
-    "FRC limit: the frequency from which it is below 1/7, as a share of the limit of the truth's "
-    "pixels.",
+    "similarity; FRC, the mean Fourier ring correlation with the truth over all frequencies: two "
+    "exposures share no noise, so it counts only detail that is true. FRC limit: the frequency "
+    "from which it is below 1/7, as a share of the limit of the truth's pixels.",
     "Unsharp masking and Richardson-Lucy are shown with the setting out of nine that comes "
-    "closest to the truth. Nobody who does "
-    "not have the truth can choose it: it is the most that they can do, not what they do in use.",
+    "closest to the truth. Nobody who does not have the truth can choose it: it is the most that "
+    "they can do, not what they do in use.",
 )
 
 

@@ -166,8 +166,7 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
     if not found:
         raise FileError(
             f"{folder} has no images to judge by; put the planes of a focus series there, or a "
-            f"{DESCRIPTION} that "
-            "says which images belong together."
+            f"{DESCRIPTION} that says which images belong together."
         )
     kept = [each for each in found if not wanted or any(_called(each, word) for word in wanted)]
     if not kept:

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 OVERLAYS = ("Magenta and green", "Checkerboard", "Side by side")
 OVERLAY_TIP = (
     "The chosen pair, laid on each other. Magenta and green: grey where they fit, coloured where "
-    "they do not. Checkerboard: "
-    "lines must go on across the squares."
+    "they do not. Checkerboard: lines must go on across the squares."
 )
 SWAP_TIP = "Exchange the low and the high image of the chosen pairs, and register them anew."
 SWAP_ALL_TIP = "The same for all pairs that are swapped."

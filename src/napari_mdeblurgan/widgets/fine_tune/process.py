@@ -95,6 +95,5 @@ class TuningProcess(QObject):
         why = f"signal {-code}" if code < 0 else f"code {code}"
         return (
             f"The training process ended ({why}), perhaps for want of memory; what it had reached "
-            "is kept: press Resume. Its "
-            f"messages are in {self._folder.path / LOG}."
+            f"is kept: press Resume. Its messages are in {self._folder.path / LOG}."
         )

@@ -26,8 +26,7 @@ UNKNOWN = "#8a8a8a"
 COLOURS = {"better": "#0072B2", "no better": "#E69F00"}  # for any eyes; what cannot be told is grey
 PANEL_TIP = (
     "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, "
-    "by the base model, by the new "
-    "one, and the truth."
+    "by the base model, by the new one, and the truth."
 )
 
 

@@ -35,19 +35,16 @@ LAYERS, FOLDERS, TABLE, STACKS = range(4)
 LOW, HIGH = "Low: blurred", "High: sharp"
 LOW_TIP = (
     "The image of the weaker objective, such as ×5: blurred, of a larger field. Or the blurred "
-    "one of two with the same pixels, "
-    "such as widefield."
+    "one of two with the same pixels, such as widefield."
 )
 HIGH_TIP = (
     "The in-focus image of the stronger objective, such as ×10: anywhere within the field of the "
-    "other. Or the sharp one of two "
-    "with the same pixels, such as confocal or SIM. "
-    "Results of M-Deblurgan are not offered: they are no truth."
+    "other. Or the sharp one of two with the same pixels, such as confocal or SIM. Results of "
+    "M-Deblurgan are not offered: they are no truth."
 )
 OBJECTIVES_TIP = (
     "Magnifications of the two objectives; the same twice where both images have the same pixels. "
-    "Where the images know their "
-    "pixel sizes, those are used instead."
+    "Where the images know their pixel sizes, those are used instead."
 )
 MATCH_TIP = (
     "Files belong together that are named alike but for x5 and x10, low and high …; else "

@@ -30,8 +30,7 @@ FILES = "Files or a folder"
 SEPARATOR = ";"
 STACK_TIP = (
     "A layer with a slider through focus; or files. Its planes are what is learned from, and what "
-    "is sharp in any of them is "
-    "the truth. Results of M-Deblurgan are not offered."
+    "is sharp in any of them is the truth. Results of M-Deblurgan are not offered."
 )
 PATHS_TIP = (
     "Stacks, each in a file; or a folder of stacks, or of the planes of one. Several are "

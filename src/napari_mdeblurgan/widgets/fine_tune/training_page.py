@@ -29,8 +29,7 @@ PARTS = {"all": "All", "super-resolution": "Super-resolution only", "deblurring"
 LONGEST_MINUTES = 10_080.0
 PREVIEW_TIP = (
     "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, "
-    "restored by the network as it "
-    "is now, and the truth."
+    "restored by the network as it is now, and the truth."
 )
 
 

@@ -381,8 +381,7 @@ class FineTuneWidget(FineTunePanel):
             gain = validation["psnr_db"] - validation["bicubic_psnr_db"]
             self._say(
                 f"Step {event['step']:,}: {validation['psnr_db']:.2f} dB on the held-out part, "
-                f"{gain:+.2f} dB over "
-                f"{over}; the best so far after step {event['best_step']:,}."
+                f"{gain:+.2f} dB over {over}; the best so far after step {event['best_step']:,}."
             )
 
     def _on_end(self) -> None:

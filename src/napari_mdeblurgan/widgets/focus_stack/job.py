@@ -154,8 +154,7 @@ def _check_memory(stack: StackSource) -> None:
     if needed > SHARE_OF_MEMORY * free:
         raise ImageError(
             f"The result of {stack.name!r} needs {wording.amount(needed)} of memory, and "
-            f"{wording.amount(free)} are free: "
-            "close other programs, or crop the stack."
+            f"{wording.amount(free)} are free: close other programs, or crop the stack."
         )
 
 

@@ -76,8 +76,7 @@ def problem_of(viewer: Viewer, layers: tuple[Image, ...], axis: int | None) -> s
         names = " and ".join(spoken(layer.axis_labels[each]) for each in leading_axes(layer))
         return (
             f"{layer.name!r} has no axis that is called z, and {names} is not for focus but for "
-            "time or channels. If its planes "
-            f"are at different focus all the same, choose the axis."
+            "time or channels. If its planes are at different focus all the same, choose the axis."
         )
     if image_shape(layer, range(layer.ndim))[axis] < 2:
         return (
@@ -93,8 +92,7 @@ def _nothing(viewer: Viewer) -> str:
     )
     if isinstance(active, Image) and not is_map(active):
         return (
-            f"{active.name!r} is a single plane; a focus stack has at least two. Open one with a "
-            "z axis, or select all of its "
-            "planes together in the layer list."
+            f"{active.name!r} is a single plane; a focus stack has at least two. Open one with a z "
+            "axis, or select all of its planes together in the layer list."
         )
     return f"Open a focus stack first, or try {wording.OPEN_SAMPLE}."

@@ -28,8 +28,7 @@ UNKNOWN_STEP = "unknown"
 LARGEST_STEP_UM = 10_000.0
 STACK_TIP = (
     "The image layer whose planes are a focus stack. Where several single planes are selected in "
-    "the layer list, they are "
-    "offered as a stack too, from the lowest to the topmost."
+    "the layer list, they are offered as a stack too, from the lowest to the topmost."
 )
 
 
@@ -50,8 +49,7 @@ class FocusStackPanel(QWidget):
         self.step.setSpecialValueText(UNKNOWN_STEP)
         self.step.setToolTip(
             "How far the planes are apart, as the layer tells. With it heights are in µm. At 0 it "
-            "is unknown, and heights are in "
-            "planes."
+            "is unknown, and heights are in planes."
         )
         self.channel = _drop_down(
             "The channel that decides which plane is sharp; the others follow it. By itself the "
@@ -60,8 +58,8 @@ class FocusStackPanel(QWidget):
         self.register = QCheckBox("Register planes")
         self.register.setToolTip(
             "Lay the planes on each other first: moved, turned and evenly enlarged, for drift and "
-            "for a magnification that "
-            "changes with focus. Untick it where they lie on each other already; it saves time."
+            "for a magnification that changes with focus. Untick it where they lie on each other "
+            "already; it saves time."
         )
         self.ordered = QCheckBox("In order of depth")
         self.ordered.setToolTip(
@@ -71,8 +69,7 @@ class FocusStackPanel(QWidget):
         self.onward = QCheckBox("Then Deblur + SR")
         self.onward.setToolTip(
             "Go straight on with the sharp image in Deblur + SR, with the model and all else that "
-            "is chosen there, Trust "
-            "included."
+            "is chosen there, Trust included."
         )
         self.preview = QPushButton("Preview")
         self.preview.setToolTip(
@@ -81,8 +78,7 @@ class FocusStackPanel(QWidget):
         self.run = QPushButton("Focus stack")
         self.run.setToolTip(
             "Make one image that is sharp wherever a plane is, as a new layer on the stack. The "
-            "height of every place, and how "
-            "sure it is, come as hidden layers."
+            "height of every place, and how sure it is, come as hidden layers."
         )
         self.time = plain(QLabel())
         self.time.setWordWrap(True)

@@ -67,8 +67,7 @@ def image_of(layers: Sequence[LayerTuple]) -> Micrograph:
         if not fits(first, image):
             raise ImageError(
                 f"{layers[0][1]['name']!r} and {layer[1]['name']!r} are no channels of one image "
-                "(grey, of one size, type and "
-                "place): save them one by one."
+                "(grey, of one size, type and place): save them one by one."
             )
     made = [made_of(layer) or {} for layer in layers]
     entries = [image.provenance["layers"][0] for image in images]

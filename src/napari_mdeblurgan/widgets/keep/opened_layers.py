@@ -95,8 +95,8 @@ def _check_planes(path: Path, image: Micrograph, most: int) -> None:
     if size > most:
         raise FileError(
             f"{path} has planes of {size / 2**20:,.0f} MiB, too large to be shown without a "
-            "pyramid; restore it by Batch, or as "
-            "`mdeblurgan restore FILE RESULT.ome.zarr`, which makes one."
+            "pyramid; restore it by Batch, or as `mdeblurgan restore FILE RESULT.ome.zarr`, which "
+            "makes one."
         )
 
 

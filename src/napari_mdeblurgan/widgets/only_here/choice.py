@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 ONLY_HERE, WHOLE = "Only here", "Whole image"
 TIP = (
     "Restore only the shapes of a Shapes layer: the selected ones, or all if none is selected. "
-    "Each becomes a layer of its own, "
-    "which lies in its place and is what it would be in the whole; of a stack, in the plane that "
-    "is shown. What is in the box "
-    "around an ellipse or a polygon and not in the shape stays empty."
+    "Each becomes a layer of its own, which lies in its place and is what it would be in the "
+    "whole; of a stack, in the plane that is shown. What is in the box around an ellipse or a "
+    "polygon and not in the shape stays empty."
 )
 EACH_A_FILE = (
     "Each shape is saved to disk as a result of its own; of an ellipse or a polygon, "
