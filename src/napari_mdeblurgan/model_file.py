@@ -1,8 +1,9 @@
 """The container of a model: a safetensors file, read without trust and in little memory.
 
 Layout of safetensors: the header's length as eight bytes, little-endian; the header, JSON; the
-tensors' bytes, one after the other. Everything that the header claims is checked before anything is
-allocated for it.
+tensors' bytes, one after the other. safetensors itself checks what the header claims, before
+anything is allocated; here are checked what it lets pass (a key that stands twice, headers of up to
+100 MB, types that no model has), and the values are read in little memory.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
 from napari_mdeblurgan.errors import ModelError
 
@@ -143,30 +145,42 @@ def read_header(file: BinaryIO, name: str) -> Header:
             f"{name} claims a header of {length} bytes where at most {MAX_HEADER_BYTES} are "
             f"allowed; it is damaged or no {SUFFIX} file."
         )
+    text = _read(file, length)
     try:
-        content = parse_json(_read(file, length))
-        if not isinstance(content, dict):
-            raise ValueError("it is not an object")
-        metadata = content.pop("__metadata__", {})
-        if not isinstance(metadata, dict) or not all(
-            isinstance(value, str) for value in metadata.values()
-        ):
-            raise ValueError("its metadata are not text")
-        tensors = _entries(content, 8 + length)
+        with safe_open(file.name, framework="numpy") as opened:
+            parse_json(text)  # for safetensors lets a key stand twice
+            return Header(_entries(opened, 8 + length), opened.metadata() or {})
+    except SafetensorError as error:
+        wrong = _in_words(str(error), text, size - 8 - length)
     except ValueError as error:
-        raise ModelError(
-            f"{name} has a damaged header ({error}); fetch or save it again."
-        ) from None
-    end = max(
-        (each.start + each.values * DTYPES[each.dtype].itemsize for each in tensors.values()),
-        default=8 + length,
-    )
-    if end != size:
-        wrong = "is cut short" if size < end else "has something after its end"
-        raise ModelError(
-            f"{name} {wrong} ({size} bytes where {end} belong); fetch or save it again."
+        wrong = f"has a damaged header ({error})"
+    except OSError as error:
+        wrong = f"cannot be read ({_reason(error)})"
+    raise ModelError(f"{name} {wrong}; fetch or save it again.")
+
+
+def _in_words(problem: str, header: bytes, data_bytes: int) -> str:
+    """What safetensors refused, as the rest of a sentence about the file.
+
+    Its versions name the same problems as words or as one word: "invalid offset", "InvalidOffset".
+    """
+    kind = problem.lower().replace(" ", "")
+    if "notfullycovered" in kind or "incompletebuffer" in kind:
+        content = json.loads(header)  # which safetensors has found to be in order
+        content.pop("__metadata__", None)
+        end = max((facts["data_offsets"][1] for facts in content.values()), default=0)
+        short = "is cut short" if data_bytes < end else "has something after its end"
+        return f"{short} ({data_bytes} bytes of weights where {end} belong)"
+    if "invalidoffset" in kind:
+        why = "the bytes of a tensor overlap others or leave a gap"
+    elif "invalidshape" in kind or "tensorinvalid" in kind or "overflow" in kind:
+        why = "a tensor has a shape that does not fit its bytes"
+    else:
+        why = (
+            "metadata must be text, and tensors described by shape, data_offsets and the type that "
+            f"they are stored as: {' '.join(problem.rpartition('header: ')[2].split())[:120]}"
         )
-    return Header(tensors, metadata)
+    return f"has a damaged header ({why})"
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -198,37 +212,19 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it is not valid JSON") from None
 
 
-def _entries(content: dict[str, Any], data_start: int) -> dict[str, TensorEntry]:
-    """Tensors in the order of their bytes; these must follow each other without gap or overlap."""
-    entries, spans = {}, []
-    for name, facts in content.items():
-        if not isinstance(facts, dict) or set(facts) != {"dtype", "shape", "data_offsets"}:
-            raise ValueError(
-                f"tensor {name[:60]!r} is not described by dtype, shape and data_offsets"
-            )
-        dtype, shape, offsets = facts["dtype"], facts["shape"], facts["data_offsets"]
-        if not isinstance(dtype, str) or dtype not in DTYPES:
+def _entries(opened: Any, data_start: int) -> dict[str, TensorEntry]:
+    """Tensors in the order of their bytes, which follow each other without gap or overlap."""
+    entries = {}
+    for name in opened.offset_keys():
+        part = opened.get_slice(name)
+        dtype, shape = str(part.get_dtype()), tuple(part.get_shape())
+        if dtype not in DTYPES:
             raise ValueError(f"tensor {name[:60]!r} is not stored as {' or '.join(DTYPES)}")
-        if not _whole_numbers(shape) or len(shape) > MAX_DIMENSIONS:
+        if len(shape) > MAX_DIMENSIONS:
             raise ValueError(f"tensor {name[:60]!r} has no valid shape")
-        if not _whole_numbers(offsets) or len(offsets) != 2:
-            raise ValueError(f"tensor {name[:60]!r} has no valid offsets")
-        if offsets[1] - offsets[0] != math.prod(shape) * DTYPES[dtype].itemsize:
-            raise ValueError(f"tensor {name[:60]!r} has a shape that does not fit its bytes")
-        entries[name] = TensorEntry(name, dtype, tuple(shape), data_start + offsets[0])
-        spans.append((offsets[0], offsets[1], name))
-    position = 0
-    for begin, end, name in sorted(spans):
-        if begin != position:
-            raise ValueError(f"the bytes of tensor {name[:60]!r} overlap others or leave a gap")
-        position = end
-    return {name: entries[name] for _, _, name in sorted(spans)}
-
-
-def _whole_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        type(each) is int and 0 <= each < 1 << 62 for each in value
-    )
+        entries[name] = TensorEntry(name, dtype, shape, data_start)
+        data_start += entries[name].values * DTYPES[dtype].itemsize
+    return entries
 
 
 class WeightsDigest:
