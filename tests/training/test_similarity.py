@@ -1,6 +1,4 @@
-"""Structural similarity against scikit-image's, and at several scales against a slow one written
-out.
-"""
+"""Structural similarity against scikit-image's, and its gradient."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from napari_mdeblurgan.training.similarity import SCALE_WEIGHTS, ms_ssim, ssim, ssim_loss
+from napari_mdeblurgan.training.similarity import ssim, ssim_loss
 
 
 def pair(*shape: int, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
@@ -82,47 +80,6 @@ def test_going_down_its_gradient_brings_an_image_closer() -> None:
     assert ssim(image, truth).item() > ssim(start, truth).item() + 0.3
 
 
-def slow_ms_ssim(image: np.ndarray, truth: np.ndarray) -> float:
-    """Of one channel, with scipy's filters and skimage's similarity at the coarsest scale."""
-    product = 1.0
-    for scale, weight in enumerate(SCALE_WEIGHTS):
-        if scale:
-            image, truth = (
-                each.reshape(len(each) // 2, 2, -1, 2).mean(axis=(1, 3)) for each in (image, truth)
-            )
-        if scale == len(SCALE_WEIGHTS) - 1:
-            return float(product * max(0, library_ssim(image, truth)) ** weight)
-        blur = [gaussian_filter(each, 1.5, radius=5)[5:-5, 5:-5] for each in (image, truth)]
-        squares = [gaussian_filter(each**2, 1.5, radius=5)[5:-5, 5:-5] for each in (image, truth)]
-        cross = gaussian_filter(image * truth, 1.5, radius=5)[5:-5, 5:-5] - blur[0] * blur[1]
-        variances = sum(square - mean**2 for square, mean in zip(squares, blur, strict=True))
-        product *= max(0, np.mean((2 * cross + 0.03**2) / (variances + 0.03**2))) ** weight
-    raise AssertionError
-
-
-@pytest.mark.parametrize("noise", [0.02, 0.3])
-def test_several_scales_equal_the_formula_written_out(noise: float) -> None:
-    image, truth = pair(176, 192, noise=noise)
-    ours = ms_ssim(torch.from_numpy(image)[None, None], torch.from_numpy(truth)[None, None])
-    assert ours.item() == pytest.approx(slow_ms_ssim(image, truth), abs=1e-9)
-
-
-def test_one_scale_is_plain_similarity() -> None:
-    image, truth = (torch.from_numpy(each) for each in pair(1, 1, 20, 20))
-    expected = ssim(image, truth).item() ** sum(SCALE_WEIGHTS)  # which is 1.0001
-    assert ms_ssim(image, truth, scales=1).item() == pytest.approx(expected)
-
-
-def test_opposite_of_an_image_has_multi_scale_similarity_zero_and_a_finite_gradient() -> None:
-    truth = torch.from_numpy(pair(1, 1, 44, 44)[1])
-    image = (1 - truth).requires_grad_()
-    value = ms_ssim(image, truth, scales=3)
-    value.sum().backward()
-    assert value.item() == 0
-    assert image.grad is not None
-    assert image.grad.isfinite().all()
-
-
 def shapes(image: tuple[int, ...], truth: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return torch.zeros(image), torch.zeros(truth)
 
@@ -132,7 +89,3 @@ def test_what_cannot_be_compared_is_refused() -> None:
         ssim(*shapes((1, 1, 20, 20), (1, 1, 20, 21)))
     with pytest.raises(ValueError, match="at least 11"):
         ssim(*shapes((1, 1, 10, 20), (1, 1, 10, 20)))
-    with pytest.raises(ValueError, match="at least 176"):
-        ms_ssim(*shapes((1, 1, 175, 200), (1, 1, 175, 200)))
-    with pytest.raises(ValueError, match="scales must be 1 to 5"):
-        ms_ssim(*shapes((1, 1, 20, 20), (1, 1, 20, 20)), scales=6)

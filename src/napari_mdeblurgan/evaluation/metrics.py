@@ -7,9 +7,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import correlate1d
 
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-RADIUS, SIGMA = 5, 1.5  # of the window that similarity looks through
-MS_SSIM_EDGE = (2 * RADIUS + 1) * 2 ** (len(SCALE_WEIGHTS) - 1)
+from napari_mdeblurgan.training.structural import SIGMA, WINDOW, similarity_terms
+
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of MS-SSIM, finest scale first
+MS_SSIM_EDGE = WINDOW * 2 ** (len(SCALE_WEIGHTS) - 1)
 
 
 def cropped(image: np.ndarray, border: int) -> np.ndarray:
@@ -77,17 +78,13 @@ def _compared(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     windows within the image.
     """
     one, other = pair
-    mean, mean_other, square, square_other, cross = (
-        _window_means(values) for values in (one, other, one * one, other * other, one * other)
-    )
-    c1, c2 = 0.01**2, 0.03**2
-    variances = square - mean**2 + square_other - mean_other**2
-    structure = (2 * (cross - mean * mean_other) + c2) / (variances + c2)
-    luminance = (2 * mean * mean_other + c1) / (mean**2 + mean_other**2 + c1)
+    products = (one, other, one * one, other * other, one * other)
+    luminance, structure = similarity_terms(_window_means(values) for values in products)
     return (luminance * structure).mean(axis=(0, 1)), structure.mean(axis=(0, 1))
 
 
 def _window_means(values: np.ndarray) -> np.ndarray:
-    kernel = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
+    radius = WINDOW // 2
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / SIGMA) ** 2)
     kernel /= kernel.sum()
-    return cropped(correlate1d(correlate1d(values, kernel, axis=0), kernel, axis=1), RADIUS)
+    return cropped(correlate1d(correlate1d(values, kernel, axis=0), kernel, axis=1), radius)

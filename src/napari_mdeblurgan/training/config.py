@@ -21,7 +21,7 @@ from napari_mdeblurgan.errors import MdeblurganError, TrainingError
 from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.network.registry import known_network
 from napari_mdeblurgan.training.loss_config import PRESET_FIELDS, LossConfig, preset
-from napari_mdeblurgan.training.similarity import WINDOW
+from napari_mdeblurgan.training.structural import WINDOW
 
 
 class ConfigError(MdeblurganError):

@@ -17,7 +17,8 @@ from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.training.sharp_image import Sharp
-from napari_mdeblurgan.training.similarity import WINDOW, ssim
+from napari_mdeblurgan.training.similarity import ssim
+from napari_mdeblurgan.training.structural import WINDOW
 
 CROPS = 16
 EDGE = 192

@@ -91,7 +91,7 @@ def psnr_where(result: np.ndarray, truth: np.ndarray, judged: np.ndarray, peak: 
 
 def ssim_where(result: np.ndarray, truth: np.ndarray, judged: np.ndarray, peak: float) -> float:
     """Structural similarity (Wang et al. 2004), Gaussian weights of 1.5 pixels, mean of what is
-    judged and of the colours.
+    judged and of the colours. From scikit-image, which gives it at every pixel, up to the border.
     """
     _, similarity = structural_similarity(
         result.astype(np.float64),
