@@ -43,6 +43,11 @@ def _shown(text: str) -> Iterator[str]:
         yield ascii(letter)[1:-1] if harmful or letter in TURNING else letter
 
 
+def on_one_line(text: str) -> str:
+    r"""Text that stays on one line: a line break, as names of files may have, is shown as "\n"."""
+    return text.replace("\n", "\\n")
+
+
 def for_spreadsheet(text: str) -> str:
     """The text of a cell, with a quote before it where a spreadsheet might take it for a formula;
     numbers stay.

@@ -248,3 +248,14 @@ def test_an_interruption_says_what_is_kept_and_the_command_goes_on_from_there(
     (folder / "long.tif").unlink()
     code, out, _ = run(folder, "--output", tmp_path / "out", *arguments)
     assert (code, out.splitlines()[0]) == (0, "1 image, 1 of them done by earlier runs")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_line_break_in_a_name_breaks_no_line(run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_image(tmp_path / "in" / "a\nb.tif", Micrograph(np.eye(24, dtype=np.uint8), "YX"))
+    code, out, error = run(tmp_path / "in", "--output", tmp_path / "out")
+    assert (code, error) == (0, "")
+    lines = out.splitlines()
+    assert len(lines) == 3
+    assert f"a\\nb.tif → {tmp_path / 'out'}/a_b.ome.tif" in lines[1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -310,3 +312,12 @@ def test_planes_that_ndtiff_lacks_are_no_zeros(tmp_path: Path, read: Callable) -
     del planes[5]
     with pytest.raises(FileError, match="lacks 1 of its 12 planes, and not at its end"):
         read(write_ndtiff(tmp_path, planes))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes with names of files")
+def test_a_pipe_in_the_place_of_the_index_of_ndtiff_is_not_waited_for(tmp_path: Path) -> None:
+    path = write_ndtiff(tmp_path, grid(2, 2, 3))
+    (tmp_path / "NDTiff.index").unlink()
+    os.mkfifo(tmp_path / "NDTiff.index")
+    with pytest.raises(FileError, match=r"tells of NDTiff\.index, which is a pipe and no file"):
+        open_image(path)

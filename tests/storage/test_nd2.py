@@ -245,3 +245,10 @@ def test_a_claim_of_more_than_there_is_takes_no_memory(
         assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_what_the_library_says_of_a_file_names_it_as_users_do(tmp_path: Path) -> None:
+    (tmp_path / "a.nd2").write_bytes(b"no nd2" * 100)
+    with pytest.raises(FileError, match=rf"\(file '?{tmp_path}/a\.nd2'? not recognized") as caught:
+        open_image(tmp_path / "a.nd2")
+    assert "Path(" not in str(caught.value)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_mdeblurgan.batch import BatchSettings, open_batch
 from napari_mdeblurgan.errors import FileError
@@ -121,3 +122,26 @@ def test_a_pipe_in_the_place_of_a_result_is_not_replaced_by_a_batch(tmp_path: Pa
         (failure,) = batch.failures
     assert "it is a pipe and no file" in failure.reason
     assert stat.S_ISFIFO(os.lstat(tmp_path / "out" / "a.ome.tif").st_mode)
+
+
+def test_a_pipe_among_the_files_of_an_ome_tiff_is_not_waited_for(tmp_path: Path) -> None:
+    place = '<UUID FileName="b.ome.tif">urn:uuid:00000001-0000-0000-0000-000000000000</UUID>'
+    pixels = (
+        '<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="48" SizeY="40" '
+        'SizeZ="2" SizeC="1" SizeT="1"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+        '<TiffData FirstZ="0" IFD="0" PlaneCount="1"/>'
+        f'<TiffData FirstZ="1" IFD="0" PlaneCount="1">{place}</TiffData></Pixels>'
+    )
+    xml = (
+        '<?xml version="1.0" encoding="UTF-8"?><OME '
+        'xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+        'UUID="urn:uuid:00000000-0000-0000-0000-000000000000">'
+        f'<Image ID="Image:0" Name="a">{pixels}</Image></OME>'
+    )
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=False) as file:
+        file.write(IMAGE.data, description=xml.encode(), metadata=None)
+    pipe(tmp_path / "b.ome.tif")
+    with pytest.raises(
+        FileError, match=r"a\.ome\.tif tells of b\.ome\.tif, which is a pipe and no file; copy both"
+    ):
+        open_image(tmp_path / "a.ome.tif")

@@ -5,7 +5,9 @@ file; read by oiffile.
 from __future__ import annotations
 
 import io
+import os
 import struct
+import sys
 import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -258,3 +260,15 @@ def test_another_file_of_that_name_is_refused(tmp_path: Path, ending: str) -> No
     with pytest.raises(FileError, match=rf"a{ending} .*\.$") as told:
         read_image(tmp_path / f"a{ending}")
     assert "error in this program" not in str(told.value)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes with names of files")
+def test_a_pipe_among_the_planes_of_an_oif_is_not_waited_for(tmp_path: Path) -> None:
+    path = write_oif(tmp_path / "a.oif")
+    plane = tmp_path / "a.oif.files" / "s_C001Z002T002.tif"
+    plane.unlink()
+    os.mkfifo(plane)
+    with pytest.raises(
+        FileError, match=r"a\.oif tells of s_C001Z002T002\.tif, which is a pipe and no file"
+    ):
+        open_image(path)

@@ -27,6 +27,7 @@ from napari_mdeblurgan.commands.options import (
     Tile,
 )
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.plain_text import on_one_line
 from napari_mdeblurgan.trust.headline import SIGNS
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
         raise WrongUse(str(error)) from error
     with opened as work:
         for note in work.notes:
-            print(f"mdeblurgan: {note}", file=sys.stderr)
+            print(f"mdeblurgan: {on_one_line(note)}", file=sys.stderr)
         _describe(work)
         show = _with_bar if sys.stderr.isatty() else _with_lines
         try:
@@ -187,7 +188,7 @@ def restore_all(inputs: list[str], output: Path, settings: BatchSettings) -> str
                 "above; mend them and run it again with --retry-failed."
             )
         if work.items:
-            print(f"{_count(len(work.outputs), 'result')} in {output}")
+            print(on_one_line(f"{_count(len(work.outputs), 'result')} in {output}"))
     return ""
 
 
@@ -221,8 +222,8 @@ def watch_all(inputs: list[str], output: Path, settings: BatchSettings) -> None:
     with opened as watch:
         work = watch.batch
         for note in work.notes:
-            print(f"mdeblurgan: {note}", file=sys.stderr)
-        print(f"watching {', '.join(inputs)}; Ctrl-C ends it", flush=True)
+            print(f"mdeblurgan: {on_one_line(note)}", file=sys.stderr)
+        print(on_one_line(f"watching {', '.join(inputs)}; Ctrl-C ends it"), flush=True)
         show = _with_bar if sys.stderr.isatty() else _with_lines
         with contextlib.suppress(KeyboardInterrupt), closing(watch.steps()) as steps:
             show(_without_waiting(steps))
@@ -231,7 +232,7 @@ def watch_all(inputs: list[str], output: Path, settings: BatchSettings) -> None:
         sentence = f"stopped watching: {_count(len(work.outputs), 'result')} in {output}{failed}."
         if work.failures:
             raise Unfinished(sentence)
-        print(sentence)
+        print(on_one_line(sentence))
 
 
 def _without_waiting(steps: Iterator[Any]) -> Iterator[BatchProgress]:
@@ -269,7 +270,7 @@ def _tell_summary(work: Batch) -> None:
     if work.summary_problem:
         print(f"mdeblurgan: {work.summary_problem}", file=sys.stderr)
     elif work.summary is not None and work.settings.trust:
-        print(f"table of all: {work.summary}")
+        print(on_one_line(f"table of all: {work.summary}"))
 
 
 def _quieten() -> None:
@@ -298,7 +299,7 @@ def _with_lines(steps: Iterator[BatchProgress]) -> None:
         if _report_failure(step) or (step.news is None and time.monotonic() - shown < LINE_EVERY_S):
             continue
         shown = time.monotonic()
-        print(f"{_numbers(step)}: {_news(step) or _current(step)}", flush=True)
+        print(on_one_line(f"{_numbers(step)}: {_news(step) or _current(step)}"), flush=True)
 
 
 def _with_bar(steps: Iterator[BatchProgress]) -> None:
@@ -308,11 +309,12 @@ def _with_bar(steps: Iterator[BatchProgress]) -> None:
         total=1.0, bar_format="{percentage:3.0f}%|{bar}| {desc}", dynamic_ncols=True, leave=False
     ) as bar:
         for step in steps:
-            bar.set_description_str(f"{_numbers(step)}, {_current(step)}", refresh=False)
+            told = on_one_line(f"{_numbers(step)}, {_current(step)}")
+            bar.set_description_str(told, refresh=False)
             bar.update(step.fraction - bar.n)
             with bar.external_write_mode(file=sys.stderr):
                 if not _report_failure(step) and (text := _news(step)):
-                    print(text, file=sys.stderr)
+                    print(on_one_line(text), file=sys.stderr)
 
 
 def _report_failure(step: BatchProgress) -> bool:
@@ -321,7 +323,8 @@ def _report_failure(step: BatchProgress) -> bool:
 
     if isinstance(step.news, Success):
         for warning in step.news.warnings:
-            print(f"mdeblurgan: {step.news.name}: {warning}", file=sys.stderr)
+            told = on_one_line(f"{step.news.name}: {warning}")
+            print(f"mdeblurgan: {told}", file=sys.stderr)
     if isinstance(step.news, Failure):
         print(f"mdeblurgan: {' '.join(step.news.reason.split())}", file=sys.stderr)
         return True

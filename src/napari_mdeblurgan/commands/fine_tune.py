@@ -23,6 +23,7 @@ from napari_mdeblurgan.commands.common import (
 )
 from napari_mdeblurgan.commands.options import Device, Registered, Unordered
 from napari_mdeblurgan.commands.pairs import Match, _matched
+from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.outcome import Outcome
@@ -213,7 +214,7 @@ def _planes(
         for outcome in stack_pairs(
             name, read_stack(path), scale=scale, registered=registered, ordered=ordered
         ):
-            print(f"{outcome.name}: {' '.join(outcome.problems)}", flush=True)
+            print(on_one_line(f"{outcome.name}: {' '.join(outcome.problems)}"), flush=True)
             found += [outcome.pair] if outcome.pair is not None else []
     return found
 
@@ -283,7 +284,8 @@ def _registered(
         print(line, flush=True)
     useless = [each for each in outcomes if each.pair is None]
     for each in useless:
-        print(f"mdeblurgan: left out: {each.name}: {each.error}", file=sys.stderr)
+        told = on_one_line(f"{each.name}: {each.error}")
+        print(f"mdeblurgan: left out: {told}", file=sys.stderr)
     refused = [each.name for each in outcomes if each.pair is not None and not each.accepted]
     if refused and not trust:
         raise PairError(

@@ -18,6 +18,7 @@ from napari_mdeblurgan.commands.common import WrongUse, check_output, check_sour
 from napari_mdeblurgan.commands.options import Registered, Unordered
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.folders import real_path
+from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.focus import ManyInFocus
@@ -89,7 +90,7 @@ def focus_stack(
         for line in made.steps(
             stack, channel, registered=registered, ordered=not unordered, reference=reference
         ):
-            print(line, flush=True)
+            print(on_one_line(line), flush=True)
 
 
 def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: bool) -> None:

@@ -15,6 +15,7 @@ import typer
 from napari_mdeblurgan.commands.common import WrongUse, one_line_errors
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.outputs import check_output
+from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.pairs import Matched, Outcome
@@ -106,7 +107,7 @@ def pairs(
         _check(low, high, csv, output)
         matched = _matched(low, high, csv, match)
         for sentence in matched.left_out:
-            print(f"mdeblurgan: {sentence}", file=sys.stderr)
+            print(f"mdeblurgan: {on_one_line(sentence)}", file=sys.stderr)
         outcomes = _registered(matched, output, int(scale), objectives, ratio)
         from napari_mdeblurgan.pairs.table import printed
 
@@ -182,7 +183,8 @@ def _registered(
                     if outcome.pair is not None
                     else "failed"
                 )
-                print(f"{number} of {len(matched.pairs)}: {outcome.name}, {said}", flush=True)
+                told = on_one_line(f"{number} of {len(matched.pairs)}: {outcome.name}, {said}")
+                print(told, flush=True)
     return outcomes
 
 

@@ -16,6 +16,7 @@ import typer
 from napari_mdeblurgan.commands.common import WrongUse, check_source, one_line_errors
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, need_torch
 from napari_mdeblurgan.outputs import make_folder
+from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -198,7 +199,7 @@ def simulate(
         }
         wishes = Wishes(protocol.value, sigma, physical, config)
         for line in make_pairs(inputs, output, wishes, scale, seed, overwrite):
-            print(line, flush=True)
+            print(on_one_line(line), flush=True)
 
 
 def make_pairs(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.folders import no_file
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
@@ -65,6 +66,8 @@ def check_ome_claims(path: Path, tif: TiffFile) -> None:
     except ElementTree.ParseError:  # which tifffile makes the best of
         return
     files = {path, *(path.parent / name for name in _named_files(root))}
+    for file in files:
+        check_member(path, file)
     size = sum(file.stat().st_size for file in files if file.is_file())
     most = max(size // SMALLEST_PLANE, SPARE_PLANES)
     for claim in _claims(root, tif):
@@ -73,6 +76,20 @@ def check_ome_claims(path: Path, tif: TiffFile) -> None:
                 f"{path} is damaged: its OME-XML claims to hold {claim:,.0f} planes in {size:,} "
                 "bytes; copy it again."
             )
+
+
+def check_member(path: Path, member: Path) -> None:
+    """Make sure that another file of the image at `path` is none that may be waited for in vain.
+
+    Raises
+    ------
+    FileError
+        If it is a pipe, a device or the like.
+    """
+    if kind := no_file(member):
+        raise FileError(
+            f"{path} tells of {member.name}, which is {kind} and no file; copy both again."
+        )
 
 
 def checked_xml(path: Path, text: str) -> ElementTree.Element | None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration
-from napari_mdeblurgan.storage.claims import check_claims
+from napari_mdeblurgan.storage.claims import check_claims, check_member
 from napari_mdeblurgan.storage.display import ChannelDisplay, limits_of
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size
 from napari_mdeblurgan.storage.objective import named_objective
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffFrame, TiffPage, TiffPageSeries
 
 KIND = "micromanager"
+INDEX = "NDTiff.index"
 AXES = "TZC"  # in which order planes are put
 COLUMNS = {
     "C": 0,
@@ -234,6 +235,12 @@ def _check_index(path: Path, tif: TiffFile) -> None:
 
 def _ndtiff_series(path: Path, tif: TiffFile) -> list[TiffPageSeries] | None:
     """One series for each position of NDTiff, whose files share one index."""
+    from tifffile import read_ndtiff_index
+
+    listed = path.with_name(INDEX)
+    check_member(path, listed)
+    for name in {entry[1] for entry in read_ndtiff_index(listed)}:
+        check_member(path, path.with_name(name))
     found = tif.series
     if len(found) != 1 or found[0].kind != "ndtiff":
         return None

@@ -16,6 +16,7 @@ import numpy as np
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.chatter import chatter
+from napari_mdeblurgan.storage.claims import check_member
 from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, seconds_in
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import (
@@ -126,6 +127,8 @@ def _read(path: Path) -> tuple[_Content, Callable[[], object]]:
                 "beside the file."
             )
         files = {each.name: each.name for each in folder.iterdir()}
+        for name in files:
+            check_member(path, folder / name)
         return _content(
             path, SettingsFile(path), files, lambda name: (folder / name).open("rb")
         ), lambda: None

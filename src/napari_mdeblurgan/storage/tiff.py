@@ -16,6 +16,7 @@ from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.tiff_images import begins_in, tiff_images
+from napari_mdeblurgan.storage.unreadable import detail_of
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
@@ -85,9 +86,8 @@ def _opened_file(path: Path) -> Iterator[TiffFile]:
             with open_tiff_file(path) as tif:
                 yield tif
         except tifffile.TiffFileError as error:
-            detail = " ".join(str(error).split())[:120]
             raise FileError(
-                f"{path} is not a TIFF file, or a damaged one ({detail}); save it again."
+                f"{path} is not a TIFF file, or a damaged one ({detail_of(error)}); save it again."
             ) from error
     if any(CUT_SHORT.search(complaint) for complaint in complaints):
         raise FileError(

@@ -5,6 +5,7 @@ is at fault.
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from types import TracebackType
 
@@ -17,8 +18,18 @@ DECODERS = frozenset(
     "struct json xml".split()
 )
 OF_DATA = (OSError, EOFError, UnicodeError)
+MOST = 120  # letters of what somebody else says
+# as Python writes a path for programmers, with quotes and the name of its class
+PATH = re.compile(r"""\b(?:Pure)?(?:Posix|Windows)Path\((['"])(.*?)\1\)""")
 
 log = logging.getLogger(__name__)
+
+
+def detail_of(error: Exception) -> str:
+    """What an error of a decoder says, on one line and not too long, with paths as users know
+    them.
+    """
+    return " ".join(PATH.sub(r"\2", str(error)).split())[:MOST] or type(error).__name__
 
 
 def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError:
@@ -37,7 +48,7 @@ def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError
     part : bool
         Whether a part of it was read.
     """
-    detail = " ".join(str(error).split())[:120] or type(error).__name__
+    detail = detail_of(error)
     what = f"A part of {path}" if part else str(path)
     raised_in = _package(error.__traceback__)
     decoders = DECODERS.union(packages())
