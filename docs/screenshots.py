@@ -41,7 +41,7 @@ SAMPLES = {
 }  # what to look at, as a share of the height and width
 ZOOM = 2.5
 TILE = 128  # the samples are small, and the bar shall have some way to go
-WINDOW = (1080, 660)
+WINDOW = (1080, 720)
 PATIENCE_S = 600.0
 IMAGES = Path(__file__).resolve().with_name("images")
 DOCUMENTED = {

@@ -93,7 +93,7 @@ def picture_scan(folder: Path) -> None:
     shoot(viewer, folder / "scan-4-done.png")
     wait_until(lambda: progress_of(widget) > 0.4)
     shoot(viewer, folder / "scan-5-assessed.png", 0.2)
-    wait_until(lambda: not widget.running)
+    wait_until(lambda: not widget.running and bool(widget.results.results))
     widget.controls.which_map.value = "consistency"
     widget.controls.maps.native.click()
     shoot(viewer, folder / "scan-6-trust.png")
