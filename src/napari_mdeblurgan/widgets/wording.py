@@ -212,5 +212,6 @@ def reason_first(reason: str, name: str, folder: Path) -> str:
     """
     rest = reason.removeprefix(f"{name} ")
     if rest == reason:
+        reason = re.sub(rf"{re.escape(name)}(?=[\s,;)]|$)", "it", reason)
         return f"{reason.replace(f'{folder}{os.sep}', '')} — {name}"
     return f"{rest[:1].upper()}{rest[1:]} — {name}"

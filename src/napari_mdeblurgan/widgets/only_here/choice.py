@@ -31,7 +31,8 @@ TIP = (
 )
 EACH_A_FILE = (
     "Each shape is saved to disk as a result of its own; of an ellipse or a polygon, "
-    "the whole box around it."
+    "the whole box around it. For the shape alone, untick Save to disk and press Save result… "
+    "afterwards."
 )
 SOON_MS = 30
 DRAWING = "add_"  # how the modes of a Shapes layer begin in which shapes are drawn
