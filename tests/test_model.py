@@ -4,6 +4,7 @@ refused.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib.util
 import json
@@ -162,9 +163,23 @@ def test_a_loaded_network_is_ready_for_work(saved: Path, network: Generator) -> 
     assert not loaded.training
     assert {values.dtype for values in loaded.parameters()} == {torch.float32}
     assert not any(values.requires_grad for values in loaded.parameters())
-    image = torch.rand(1, 3, 16, 24)
+    image = torch.rand(1, 3, 16, 24, dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(loaded(image), network.eval()(image))
+        torch.testing.assert_close(loaded.double()(image), network.eval().double()(image))
+
+
+def test_maps_of_a_loaded_network_have_the_features_of_a_pixel_side_by_side(
+    tiny_model: Callable[..., Model],
+) -> None:
+    loaded, maps = copy.deepcopy(tiny_model(1).network), list[torch.Tensor]()
+    for module in loaded.modules():
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+            module.register_forward_hook(lambda *given: maps.append(given[-1]))
+    with torch.inference_mode():
+        loaded.stages.run(torch.rand(1, 1, 64, 64), ((0, 64), (0, 64)))
+    wide = [each for each in maps if each.shape[1] > 1]
+    assert len(wide) > 20
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in wide)
 
 
 def test_loading_leaves_the_random_numbers_alone(saved: Path) -> None:

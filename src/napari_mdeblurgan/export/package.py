@@ -114,7 +114,9 @@ def _safetensors(model: Model) -> bytes:
     """The model file with its card as it is, date and version of its making included."""
     from safetensors.numpy import save
 
-    tensors = {name: tensor.numpy() for name, tensor in model.network.state_dict().items()}
+    tensors = {
+        name: tensor.contiguous().numpy() for name, tensor in model.network.state_dict().items()
+    }
     card = asdict(replace(model.card, weights_sha256=weights_digest(tensors)))
     return save(tensors, {CARD_KEY: seal(card)})
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.network.averaging import averaged
@@ -66,7 +67,10 @@ def network_on(model: Model, device: str) -> Network:
     copies = _COPIES.setdefault(model.network, {})
     if device not in copies:
         try:
-            copies[device] = copy.deepcopy(model.network).to(device)
+            network = copy.deepcopy(model.network)
+            if device.startswith("mps"):  # features side by side were never tried there
+                convert_conv2d_weight_memory_format(network, torch.contiguous_format)
+            copies[device] = network.to(device)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
