@@ -31,7 +31,8 @@ from napari_mdeblurgan.storage import (
     write_image,
 )
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, begun_job, create_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr_begun import begun_job
+from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.storage.pyramid import halved
 
 PLANE = np.random.default_rng(0).integers(0, 255, (300, 410), np.uint8)

@@ -89,7 +89,7 @@ def test_a_result_and_its_maps_lie_on_each_other(tmp_path: Path, ending: str) ->
 def test_the_share_grows_from_nothing_to_all_with_the_maps(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
     image, shares = result(), list[float]()
     save_result(tmp_path / f"a{ending}", image, maps_of(image), replace=False, tell=shares.append)
     assert shares == sorted(shares)
@@ -101,7 +101,7 @@ def test_the_share_grows_from_nothing_to_all_with_the_maps(
 def test_a_large_lazy_result_is_never_whole_in_memory(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
     monkeypatch.setattr("napari_mdeblurgan.storage._whole", lambda _: pytest.fail("it was loaded"))
     read: list[float] = []
     blocks = da.ones((8, 256, 512), chunks=(1, 128, 128), dtype=np.uint8)
@@ -125,7 +125,7 @@ def test_a_large_lazy_result_is_never_whole_in_memory(
 def test_what_is_raised_on_the_way_leaves_nothing_and_what_was_there(
     tmp_path: Path, ending: str, after: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
     path, image = tmp_path / f"a{ending}", result()
     save_result(path, image, maps_of(image), replace=False)
     before = {each.name for each in tmp_path.iterdir()}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from napari_mdeblurgan.batch.inputs import Input, Source, candidates, find_sources, sources_in
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
+from napari_mdeblurgan.batch.planned import results_in
 from napari_mdeblurgan.batch.recipe import Recipe
-from napari_mdeblurgan.batch.run import results_in
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import at_home

@@ -19,7 +19,7 @@ from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Request
 from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
-from napari_mdeblurgan.storage import STREAMED_BYTES
+from napari_mdeblurgan.storage.writing import STREAMED_BYTES
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch.inputs import Source

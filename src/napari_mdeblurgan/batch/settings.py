@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from napari_mdeblurgan.batch.recipe import FORMATS, Recipe, model_file
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.storage import STREAMED_BYTES
+from napari_mdeblurgan.storage.writing import STREAMED_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, path_fingerprint
 from napari_mdeblurgan.batch.inputs import Source, candidates, sources_in
+from napari_mdeblurgan.batch.planned import results_in
 from napari_mdeblurgan.batch.progress import BatchProgress
-from napari_mdeblurgan.batch.run import Batch, open_empty_batch, results_in
+from napari_mdeblurgan.batch.run import Batch, open_empty_batch
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.storage.provenance import is_result

@@ -316,7 +316,7 @@ def _check_files(source: Path, request: Request, overwrite: bool) -> None:
 
 
 def _check_report(report: Path | None) -> None:
-    from napari_mdeblurgan.storage import check_place
+    from napari_mdeblurgan.storage.writing import check_place
 
     if report is None:
         return
@@ -350,7 +350,7 @@ def _files_beside(request: Request) -> list[Path]:
 
 
 def _was_made_on_disk(path: Path) -> bool:
-    from napari_mdeblurgan.storage.ome_zarr_writing import finished_job
+    from napari_mdeblurgan.storage.ome_zarr_begun import finished_job
 
     return path.suffix.lower() == ".zarr" and finished_job(path) is not None
 

@@ -17,9 +17,10 @@ import numpy as np
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.focus.many import ManyInFocus, many_in_focus_steps
 from napari_mdeblurgan.focus.progress import FocusProgress
-from napari_mdeblurgan.storage import STREAMED_BYTES, open_image, write_image
+from napari_mdeblurgan.storage import open_image, write_image
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.storage.provenance import RESTORED_JOB
+from napari_mdeblurgan.storage.writing import STREAMED_BYTES
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph

@@ -13,6 +13,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.arrays import as_array, is_masked
 from napari_mdeblurgan.restoration.binning import binned, checked_binning
+from napari_mdeblurgan.restoration.checking import has_colours
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
@@ -24,7 +25,7 @@ from napari_mdeblurgan.restoration.operations import (
     Eightfold,
     restoring,
 )
-from napari_mdeblurgan.restoration.plan import RestorationPlan, has_colours, make_plan, planning
+from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, planning
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid

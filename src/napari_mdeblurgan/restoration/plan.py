@@ -7,21 +7,31 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
+from napari_mdeblurgan.restoration.checking import (
+    check_dtype,
+    check_memory,
+    check_shape,
+    checked_region,
+    checked_tile,
+    given_windows,
+    has_colours,
+    leading_axis,
+    look_for_missing,
+    per_axis,
+)
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
-from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, bounds
+from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window
 from napari_mdeblurgan.restoration.measuring import finished, measuring
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor, softness_at
-from napari_mdeblurgan.restoration.room import SHARE, check_room
+from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.softness import (
     AUTO,
     BARE,
@@ -29,8 +39,7 @@ from napari_mdeblurgan.restoration.softness import (
     chosen_softness,
     softening_margin,
 )
-from napari_mdeblurgan.restoration.tile_size import fitting_tile
-from napari_mdeblurgan.restoration.tiling import GRID, SMALLEST_TILE, Region, TileGrid
+from napari_mdeblurgan.restoration.tiling import GRID, Region, TileGrid
 from napari_mdeblurgan.storage.objective import Objective
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
 
@@ -276,9 +285,9 @@ def planning(
             "The size of the lazy image is not known; call its `compute_chunk_sizes()` first."
         )
     shape, dtype = tuple(int(length) for length in image.shape), np.dtype(image.dtype)
-    _check_dtype(dtype)
+    check_dtype(dtype)
     colour = has_colours(shape, card, rgb)
-    _check_shape(shape, colour)
+    check_shape(shape, colour)
     leading = len(shape) - (3 if colour else 2)
     axes_given = (
         ()
@@ -287,11 +296,11 @@ def planning(
         if isinstance(channel_axis, Sequence)
         else (channel_axis,)
     )
-    window_axes = tuple(sorted({_leading_axis(axis, leading, len(shape)) for axis in axes_given}))
-    area = _checked_region(region, (shape[leading], shape[leading + 1]))
+    window_axes = tuple(sorted({leading_axis(axis, leading, len(shape)) for axis in axes_given}))
+    area = checked_region(region, (shape[leading], shape[leading + 1]))
     axes = leading + 2
-    given_scale = _per_axis(scale, axes, 1.0, "scale")
-    given_translate = _per_axis(translate, axes, 0.0, "translate")
+    given_scale = per_axis(scale, axes, 1.0, "scale")
+    given_translate = per_axis(translate, axes, 0.0, "translate")
     factor = output_factor(output_scale, card)
     new_scale, new_translate = list(given_scale), list(given_translate)
     for axis, (start, _) in zip((leading, leading + 1), area, strict=True):
@@ -300,14 +309,14 @@ def planning(
             start - (1 - 1 / factor) / 2
         )
     if in_memory:
-        _check_memory(shape, leading, area, factor, dtype)
-    windows = _given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
-    missing = () if is_lazy(image) else _look_for_missing(image, leading, area)
+        check_memory(shape, leading, area, factor, dtype)
+    windows = given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
+    missing = () if is_lazy(image) else look_for_missing(image, leading, area)
     chosen = pick_device(device)
     accuracy = pick_precision(precision, chosen)
     wanted = chosen_softness(softness, objective, pixel_size_um, softness_at(card, factor))
     around = softening_margin(wanted.sigma, factor)
-    edge = _checked_tile(tile, card, chosen, accuracy, tile_memory_mb, quick=on_disk is None)
+    edge = checked_tile(tile, card, chosen, accuracy, tile_memory_mb, quick=on_disk is None)
     edge = min(edge, fitting.LARGEST_TILE) if eightfold else edge
     output_shape = (
         *shape[:leading],
@@ -342,157 +351,3 @@ def planning(
         model=card.name,
         warnings=(*remarks, *missing, *filter(None, [not_trained_for(factor, card)])),
     )
-
-
-def _check_dtype(dtype: np.dtype) -> None:
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise ImageError(
-            f"An image of type {dtype} cannot be restored; convert it to an integer or "
-            "floating-point type of at most 64 bits first."
-        )
-
-
-def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bool:
-    """Whether the last axis of an image holds colours.
-
-    Raises
-    ------
-    ImageError
-        If the model is for the other kind of images.
-    """
-    looks_rgb = len(shape) >= 3 and shape[-1] in (3, 4)
-    if card.channels == 3:
-        if rgb is False or not looks_rgb:
-            raise ImageError(
-                f"The model {card.name} is for RGB images and this image is grey; choose a model "
-                "for grey images, such as gray-x2."
-            )
-        return True
-    if rgb or (rgb is None and looks_rgb):
-        raise ImageError(
-            f"The model {card.name} is for grey images and this image is RGB; choose a model for "
-            "RGB images, such as rgb-x2."
-        )
-    return False
-
-
-def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:
-    if rgb and shape[-1] not in (3, 4):
-        raise ImageError(
-            f"An RGB image has 3 or 4 colours along its last axis, but the shape is {shape}."
-        )
-    if len(shape) < (3 if rgb else 2):
-        raise ImageError(f"An image needs the axes y and x, but the shape is {shape}.")
-    if 0 in shape:
-        raise ImageError(f"The image is empty: its shape is {shape}; choose one with pixels in it.")
-    height, width = shape[-3:-1] if rgb else shape[-2:]
-    if min(height, width) < 2:
-        raise ImageError(
-            f"The image is {height} × {width} pixels; at least 2 are needed along y and along x."
-        )
-
-
-def _leading_axis(axis: int, leading: int, ndim: int) -> int:
-    position = axis + ndim if axis < 0 else axis
-    if not 0 <= position < leading:
-        raise ImageError(
-            f"The channel axis {axis} is not one of the {leading} axes before y and x."
-        )
-    return position
-
-
-def _checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
-    if region is None:
-        return (0, shape[0]), (0, shape[1])
-    try:
-        (y0, y1), (x0, x1) = ((int(start), int(stop)) for start, stop in region)
-    except (TypeError, ValueError):
-        raise ImageError(
-            f"A region is ((y start, y stop), (x start, x stop)) in whole pixels, not {region!r}."
-        ) from None
-    if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
-        raise ImageError(
-            f"The region {region} does not lie within the image of {shape[0]} × {shape[1]} pixels."
-        )
-    return (y0, y1), (x0, x1)
-
-
-def _per_axis(
-    values: Sequence[float] | None, axes: int, default: float, name: str
-) -> tuple[float, ...]:
-    if values is None:
-        return (default,) * axes
-    if len(values) != axes:
-        raise ImageError(f"The {name} has {len(values)} values, but the image has {axes} axes.")
-    return tuple(float(value) for value in values)
-
-
-def _checked_tile(
-    tile: int | None,
-    card: ModelCard,
-    device: str,
-    precision: str,
-    memory_mb: int | None,
-    *,
-    quick: bool,
-) -> int:
-    if tile is None:
-        return fitting_tile(card, device, precision, quick=quick, memory_mb=memory_mb)
-    if not isinstance(tile, Integral) or tile < SMALLEST_TILE:
-        raise ImageError(
-            f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} "
-            "or more."
-        )
-    return int(tile)
-
-
-def _given_windows(
-    window: tuple[float, float] | Sequence[tuple[float, float]] | None, count: int, dtype: np.dtype
-) -> tuple[Window, ...] | None:
-    if window is None:
-        return None
-    pairs = np.asarray(window, dtype=object)
-    pairs = np.broadcast_to(pairs, (count, 2)) if pairs.shape == (2,) else pairs
-    if pairs.shape == (count, 2) and all(
-        isinstance(value, Real) and math.isfinite(value) for value in pairs.flat
-    ):
-        smallest, largest = (0.0, 1.0) if dtype.kind == "b" else bounds(dtype)
-        windows = tuple(Window(max(low, smallest), min(high, largest)) for low, high in pairs)
-        if all(each.low <= each.high for each in windows):
-            return windows
-    raise ImageError(
-        f"The intensity range must be {count} pair(s) of a lower and a higher value of the image, "
-        f"not {window}."
-    )
-
-
-def _look_for_missing(image: np.ndarray, leading: int, region: Region) -> tuple[str, ...]:
-    """A warning if some pixels of the region are NaN or infinite."""
-    if image.dtype.kind != "f":
-        return ()
-    area = tuple(slice(start, stop) for start, stop in region)
-    missing = total = 0
-    for index in np.ndindex(*image.shape[:leading]):
-        plane = image[(*index, *area)]
-        missing += plane.size - int(np.count_nonzero(np.isfinite(plane)))
-        total += plane.size
-    if missing in (0, total):
-        return ()
-    return (
-        f"{missing} values ({100 * missing / total:.2g} %) are NaN or infinite; they are NaN in "
-        "the result and the pixels next to them are guesses.",
-    )
-
-
-def _check_memory(
-    shape: tuple[int, ...], leading: int, region: Region, factor: int, dtype: np.dtype
-) -> None:
-    area = math.prod((stop - start) * factor for start, stop in region)
-    needed = math.prod(shape[:leading]) * area * math.prod(shape[leading + 2 :]) * dtype.itemsize
-    free = psutil.virtual_memory().available
-    if needed > SHARE * free:
-        raise ImageError(
-            f"The result would take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are "
-            "free; restore a part of it, or pass the image as a dask array to `restore` and store "
-            "the lazy result chunk by chunk."
-        )

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +21,11 @@ from napari_mdeblurgan.storage.blocks import blocks, natural_edges, untold
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid, known_level, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
+from napari_mdeblurgan.storage.ome_zarr_begun import begun_for, is_unfinished
 from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
-from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, PROVENANCE_KEY, unfinished
+from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, PROVENANCE_KEY
 from napari_mdeblurgan.storage.provenance import RESTORED_JOB
-
-YOUNG = re.compile(r"zarr\.[0-9a-f]+\.partial")  # metadata that zarr was writing
 
 
 class OmeZarrWriter:
@@ -247,58 +245,17 @@ def create_ome_zarr(
     )
     store = ChunkStore(path if in_place else path.with_name(path.name + PARTIAL), layout)
     with told(path):
-        if path.exists() and not (in_place and _unfinished(path)):
+        if path.exists() and not (in_place and is_unfinished(path)):
             raise FileError(f"{path} is there already; remove it, or choose another name.")
-        if not _same(store, job):
+        if not begun_for(store, job):
             if store.path.exists():
-                if not _unfinished(store.path):
+                if not is_unfinished(store.path):
                     raise FileError(
                         f"{store.path} is in the way; remove it, or choose another name."
                     )
                 shutil.rmtree(store.path)
             create_arrays(store.path, layout, attributes(layout, job, finished=False, windows=None))
         return OmeZarrWriter(path, store, job)
-
-
-def begun_job(path: str | Path, *, in_place: bool = False) -> str | None:
-    """The `job` of an OME-Zarr that `create_ome_zarr` has begun there and that is not finished;
-    None if there is none.
-    """
-    path = at_home(path)
-    place = path if in_place else path.with_name(path.name + PARTIAL)
-    found = _attributes(place)
-    job = found[OWN_KEY].get("job") if _begun(place, found) else None
-    return job if isinstance(job, str) else None
-
-
-def begun_fraction(path: str | Path) -> float | None:
-    """How much of an unfinished OME-Zarr is on disk at full resolution, from 0 to 1; only reads.
-
-    Parameters
-    ----------
-    path : str or Path
-        The folder itself, whose name ends in ".partial"; None comes back if `create_ome_zarr` has
-        not begun it.
-    """
-    import zarr
-
-    place = Path(path)
-    if place.is_symlink() or not _begun(place, _attributes(place)):
-        return None
-    try:
-        array = zarr.open_array(str(place / "0"), mode="r")
-    except (OSError, ValueError, KeyError, RecursionError):
-        return None
-    return array.nchunks_initialized / array.nchunks if array.nchunks else None
-
-
-def finished_job(path: str | Path) -> str | None:
-    """The `job` of an OME-Zarr that `create_ome_zarr` has begun and that is finished; None if there
-    is none.
-    """
-    found = _attributes(at_home(path)).get(OWN_KEY)
-    job = found.get("job") if isinstance(found, Mapping) and found.get("finished") is True else None
-    return job if isinstance(job, str) else None
 
 
 def write_ome_zarr(
@@ -366,72 +323,6 @@ def keep_provenance(path: Path, provenance: Mapping[str, Any]) -> None:
         group = zarr.open_group(str(path), mode="r+")
         own: Any = group.attrs[OWN_KEY]
         group.attrs[OWN_KEY] = {**own, PROVENANCE_KEY: dict(provenance)}
-
-
-def _attributes(path: Path) -> dict[str, Any]:
-    import zarr
-
-    try:
-        return zarr.open_group(str(path), mode="r").attrs.asdict()
-    except (OSError, ValueError, KeyError, RecursionError):
-        return {}
-
-
-def _unfinished(path: Path) -> bool:
-    """Whether a folder was begun by this program: it has its mark, or is so young that there is
-    nothing in it yet.
-    """
-    return _begun(path, _attributes(path)) or (
-        path.is_dir() and all(YOUNG.fullmatch(file.name) for file in path.iterdir())
-    )
-
-
-def _begun(path: Path, attributes: Mapping[str, Any]) -> bool:
-    """Whether attributes are those of an OME-Zarr on its way; it may have been killed when it
-    lacked but its name.
-    """
-    return (
-        isinstance(attributes.get(OWN_KEY), Mapping)
-        if path.name.endswith(PARTIAL)
-        else unfinished(attributes)
-    )
-
-
-def _same(store: ChunkStore, job: str) -> bool:
-    """Whether what is on disk was begun for the same job, image and chunks, and
-    has all its arrays.
-    """
-    found, expected = (
-        _attributes(store.path),
-        attributes(store.layout, job, finished=False, windows=None),
-    )
-    if not _begun(store.path, found) or _as_begun(found) != _as_begun(expected):
-        return False
-    levels = range(len(store.layout.levels))
-    if not all((store.path / str(level) / "zarr.json").is_file() for level in levels):
-        return False
-    return all(store.array(level).chunks == store.layout.stored_chunk(level) for level in levels)
-
-
-def _as_begun(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the attributes does not change when the image is finished, nor with its name, nor
-    with the date in its record.
-    """
-    ome, own = dict(attributes.get("ome", {})), dict(attributes.get(OWN_KEY, {}))
-    own.pop(PROVENANCE_KEY, None)
-    multiscales = [
-        {key: each[key] for key in each if key != "name"} for each in ome.pop("multiscales", [])
-    ]
-    channels = ome.pop("omero", {}).get("channels", [])
-    named = [
-        {key: value for key, value in channel.items() if key != "window"} for channel in channels
-    ]
-    return {
-        "ome": ome,
-        "multiscales": multiscales,
-        "own": own | {"finished": False},
-        "channels": named,
-    }
 
 
 def _set_attributes(

@@ -13,11 +13,14 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import dask
 import numpy as np
 from dask import threaded
+
+from napari_mdeblurgan.storage.micrograph import Micrograph
 
 
 @contextmanager
@@ -38,7 +41,12 @@ def loaded(data: Any) -> np.ndarray:
         return np.ascontiguousarray(data)
     import dask.array as da  # takes half a second
 
-    whole = np.empty(data.shape, data.dtype)
+    pixels = np.empty(data.shape, data.dtype)
     with _threads() as options:
-        da.store(data, whole, lock=False, **options)
-    return whole
+        da.store(data, pixels, lock=False, **options)
+    return pixels
+
+
+def whole(image: Micrograph) -> Micrograph:
+    """The image with its pixels in memory."""
+    return image if isinstance(image.data, np.ndarray) else replace(image, data=loaded(image.data))

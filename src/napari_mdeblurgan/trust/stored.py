@@ -22,9 +22,10 @@ from napari_mdeblurgan.restoration.tiling import Span, Tile
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.map_places import MAPS_FOLDER, maps_path
 from napari_mdeblurgan.storage.ome_zarr import open_levels
+from napari_mdeblurgan.storage.ome_zarr_begun import finished_job
 from napari_mdeblurgan.storage.ome_zarr_chunks import told
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr, finished_job
+from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.trust.assess import Assessment, assess_steps, assessment_of
 from napari_mdeblurgan.trust.domain import Examination
 from napari_mdeblurgan.trust.figures import Figures

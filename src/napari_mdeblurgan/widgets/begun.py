@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import QTimer
 
+from napari_mdeblurgan.storage.ome_zarr_begun import begun_fraction
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
-from napari_mdeblurgan.storage.ome_zarr_writing import begun_fraction
 from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.closing import InWords
 from napari_mdeblurgan.widgets.placement import placement_of

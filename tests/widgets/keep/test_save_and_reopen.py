@@ -225,7 +225,7 @@ def test_a_large_result_in_memory_is_saved_from_what_no_slider_changes(
     qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness"] > 0.5, timeout=10_000)
     monkeypatch.setattr(saver, "COPIED_BYTES", 0)
     monkeypatch.setattr("napari_mdeblurgan.widgets.keep.layer_images.EDGE", 32)
-    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
     save(tmp_path / "a.ome.tif")
     (again,) = reopened(tmp_path / "a.ome.tif")
     assert_same(result, again)
@@ -257,7 +257,7 @@ def test_a_result_on_disk_is_saved_block_by_block_and_elsewhere_than_it_lies(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
     viewer.add_image(noise(96, 64), name="scan", scale=(0.5, 0.5), units="µm")
     widget.results.to_disk.value = True
     run()
@@ -322,7 +322,7 @@ def test_cancel_leaves_nothing_and_the_earlier_file_as_it_was(
 
     monkeypatch.setattr(saver, "save_kept", slow)
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
-    monkeypatch.setattr("napari_mdeblurgan.storage.TOLD_BYTES", 0)
+    monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
     answer(path)
     click(qtbot, widget)
     qtbot.waitUntil(begun.is_set)

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_mdeblurgan.batch.inputs import candidates
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
-from napari_mdeblurgan.batch.run import results_in
+from napari_mdeblurgan.batch.planned import results_in
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.restoration.arrays import as_array

@@ -1,0 +1,232 @@
+"""What can be wrong with an image, a region or a wish: found while a restoration is planned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+
+from napari_mdeblurgan.errors import ImageError
+from napari_mdeblurgan.restoration.intensity import Window, bounds
+from napari_mdeblurgan.restoration.room import SHARE
+from napari_mdeblurgan.restoration.tile_size import fitting_tile
+from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region
+
+if TYPE_CHECKING:
+    from napari_mdeblurgan.model import ModelCard
+
+
+def check_dtype(dtype: np.dtype) -> None:
+    """Make sure that pixels of this type can be restored.
+
+    Raises
+    ------
+    ImageError
+        If they are no whole or real numbers of at most 64 bits.
+    """
+    if dtype.kind not in "biuf" or dtype.itemsize > 8:
+        raise ImageError(
+            f"An image of type {dtype} cannot be restored; convert it to an integer or "
+            "floating-point type of at most 64 bits first."
+        )
+
+
+def has_colours(shape: tuple[int, ...], card: ModelCard, rgb: bool | None) -> bool:
+    """Whether the last axis of an image holds colours.
+
+    Raises
+    ------
+    ImageError
+        If the model is for the other kind of images.
+    """
+    looks_rgb = len(shape) >= 3 and shape[-1] in (3, 4)
+    if card.channels == 3:
+        if rgb is False or not looks_rgb:
+            raise ImageError(
+                f"The model {card.name} is for RGB images and this image is grey; choose a model "
+                "for grey images, such as gray-x2."
+            )
+        return True
+    if rgb or (rgb is None and looks_rgb):
+        raise ImageError(
+            f"The model {card.name} is for grey images and this image is RGB; choose a model for "
+            "RGB images, such as rgb-x2."
+        )
+    return False
+
+
+def check_shape(shape: tuple[int, ...], rgb: bool) -> None:
+    """Make sure that an image has the axes and the pixels that it needs.
+
+    Raises
+    ------
+    ImageError
+        If it has not, or 3 or 4 colours are missing where it is `rgb`.
+    """
+    if rgb and shape[-1] not in (3, 4):
+        raise ImageError(
+            f"An RGB image has 3 or 4 colours along its last axis, but the shape is {shape}."
+        )
+    if len(shape) < (3 if rgb else 2):
+        raise ImageError(f"An image needs the axes y and x, but the shape is {shape}.")
+    if 0 in shape:
+        raise ImageError(f"The image is empty: its shape is {shape}; choose one with pixels in it.")
+    height, width = shape[-3:-1] if rgb else shape[-2:]
+    if min(height, width) < 2:
+        raise ImageError(
+            f"The image is {height} × {width} pixels; at least 2 are needed along y and along x."
+        )
+
+
+def leading_axis(axis: int, leading: int, ndim: int) -> int:
+    """An axis of an image of `ndim` axes, counted from the first one; -1 is the last.
+
+    Raises
+    ------
+    ImageError
+        If it is none of the `leading` ones.
+    """
+    position = axis + ndim if axis < 0 else axis
+    if not 0 <= position < leading:
+        raise ImageError(
+            f"The channel axis {axis} is not one of the {leading} axes before y and x."
+        )
+    return position
+
+
+def checked_region(region: Region | None, shape: tuple[int, int]) -> Region:
+    """A region in whole pixels, of an image of this height and width; all of it for None.
+
+    Raises
+    ------
+    ImageError
+        If it is none, or does not lie within the image.
+    """
+    if region is None:
+        return (0, shape[0]), (0, shape[1])
+    try:
+        (y0, y1), (x0, x1) = ((int(start), int(stop)) for start, stop in region)
+    except (TypeError, ValueError):
+        raise ImageError(
+            f"A region is ((y start, y stop), (x start, x stop)) in whole pixels, not {region!r}."
+        ) from None
+    if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
+        raise ImageError(
+            f"The region {region} does not lie within the image of {shape[0]} × {shape[1]} pixels."
+        )
+    return (y0, y1), (x0, x1)
+
+
+def per_axis(
+    values: Sequence[float] | None, axes: int, default: float, name: str
+) -> tuple[float, ...]:
+    """A value for each of the axes, all of them `default` where none are given.
+
+    Raises
+    ------
+    ImageError
+        If there are more or fewer than axes.
+    """
+    if values is None:
+        return (default,) * axes
+    if len(values) != axes:
+        raise ImageError(f"The {name} has {len(values)} values, but the image has {axes} axes.")
+    return tuple(float(value) for value in values)
+
+
+def checked_tile(
+    tile: int | None,
+    card: ModelCard,
+    device: str,
+    precision: str,
+    memory_mb: int | None,
+    *,
+    quick: bool,
+) -> int:
+    """The largest edge of a tile in pixels: the one that is given, or else what fits.
+
+    Raises
+    ------
+    ImageError
+        If the one that is given is no whole number, or too small.
+    """
+    if tile is None:
+        return fitting_tile(card, device, precision, quick=quick, memory_mb=memory_mb)
+    if not isinstance(tile, Integral) or tile < SMALLEST_TILE:
+        raise ImageError(
+            f"A tile of {tile!r} pixels is too small or no whole number; choose {SMALLEST_TILE} "
+            "or more."
+        )
+    return int(tile)
+
+
+def given_windows(
+    window: tuple[float, float] | Sequence[tuple[float, float]] | None, count: int, dtype: np.dtype
+) -> tuple[Window, ...] | None:
+    """`count` windows of intensity within the range of `dtype`; None where none are given.
+
+    One pair of values stands for all.
+
+    Raises
+    ------
+    ImageError
+        If it is not one for each, or not a lower and a higher value of the image.
+    """
+    if window is None:
+        return None
+    pairs = np.asarray(window, dtype=object)
+    pairs = np.broadcast_to(pairs, (count, 2)) if pairs.shape == (2,) else pairs
+    if pairs.shape == (count, 2) and all(
+        isinstance(value, Real) and math.isfinite(value) for value in pairs.flat
+    ):
+        smallest, largest = (0.0, 1.0) if dtype.kind == "b" else bounds(dtype)
+        windows = tuple(Window(max(low, smallest), min(high, largest)) for low, high in pairs)
+        if all(each.low <= each.high for each in windows):
+            return windows
+    raise ImageError(
+        f"The intensity range must be {count} pair(s) of a lower and a higher value of the image, "
+        f"not {window}."
+    )
+
+
+def look_for_missing(image: np.ndarray, leading: int, region: Region) -> tuple[str, ...]:
+    """A warning if some pixels of the region are NaN or infinite."""
+    if image.dtype.kind != "f":
+        return ()
+    area = tuple(slice(start, stop) for start, stop in region)
+    missing = total = 0
+    for index in np.ndindex(*image.shape[:leading]):
+        plane = image[(*index, *area)]
+        missing += plane.size - int(np.count_nonzero(np.isfinite(plane)))
+        total += plane.size
+    if missing in (0, total):
+        return ()
+    return (
+        f"{missing} values ({100 * missing / total:.2g} %) are NaN or infinite; they are NaN in "
+        "the result and the pixels next to them are guesses.",
+    )
+
+
+def check_memory(
+    shape: tuple[int, ...], leading: int, region: Region, factor: int, dtype: np.dtype
+) -> None:
+    """Make sure that there is memory for the result as one array.
+
+    Raises
+    ------
+    ImageError
+        If there is not.
+    """
+    area = math.prod((stop - start) * factor for start, stop in region)
+    needed = math.prod(shape[:leading]) * area * math.prod(shape[leading + 2 :]) * dtype.itemsize
+    free = psutil.virtual_memory().available
+    if needed > SHARE * free:
+        raise ImageError(
+            f"The result would take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are "
+            "free; restore a part of it, or pass the image as a dask array to `restore` and store "
+            "the lazy result chunk by chunk."
+        )
