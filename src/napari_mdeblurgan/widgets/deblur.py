@@ -4,7 +4,7 @@ on it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from magicgui.widgets import Container
 from napari.layers import Image
@@ -12,11 +12,11 @@ from napari.utils.notifications import show_error, show_warning
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.model import ModelCard
-from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.widgets import models, trust, wording
 from napari_mdeblurgan.widgets.arrivals import Arrivals, Parts
 from napari_mdeblurgan.widgets.begun import BegunSearch
 from napari_mdeblurgan.widgets.choices import Remembered
+from napari_mdeblurgan.widgets.chosen import Chosen
 from napari_mdeblurgan.widgets.closing import LifeWatch
 from napari_mdeblurgan.widgets.compare.comparison import Comparison
 from napari_mdeblurgan.widgets.controls import (
@@ -41,17 +41,12 @@ from napari_mdeblurgan.widgets.origin import is_result, marks
 from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.results_folder import ResultsFolder
 from napari_mdeblurgan.widgets.runner import Runner
-from napari_mdeblurgan.widgets.scan_layers import ScanLayers, Wishes
+from napari_mdeblurgan.widgets.scan_layers import ScanLayers
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.sharpness import Sharpness
 from napari_mdeblurgan.widgets.slices import Slices
 from napari_mdeblurgan.widgets.verdict_panel import VerdictPanel
 from napari_mdeblurgan.widgets.verdicts import Verdicts
-
-if TYPE_CHECKING:
-    from napari.layers import Layer
-
-NO_CHOICE = ("Choose an image", None)
 
 
 class DeblurWidget(Container):
@@ -69,14 +64,17 @@ class DeblurWidget(Container):
         self._models = ModelChoice(self._remembered)
         self._devices = DeviceChoice(self._remembered)
         self._pairs = Pairs(napari_viewer.layers)
+        self._chosen = Chosen(napari_viewer, self._pairs, self._models)
         self._verdicts = Verdicts(self._pairs)
         self._message = ""  # what is going on or has come of it, before what else is to be said
         self._begun = BegunSearch(self._look_for_begun, self._refresh)
-        self.scans = ScanLayers(napari_viewer, self._begun, self._chosen_for)
+        self.scans = ScanLayers(
+            napari_viewer, self._begun, lambda image: self._orders.wishes(image)
+        )
         self.slices = Slices(self._on_choice)
         self.results = ResultsFolder(self._remembered, self._on_choice, self.scans.paths)
-        self.controls = self._models.controls = make_controls(
-            self._image_entries, self._models.entries, self._devices.entries
+        self.controls = self._models.controls = self._chosen.controls = make_controls(
+            self._chosen.entries, self._models.entries, self._devices.entries
         )
         self._devices.box = self.controls.device
         self.only_here = OnlyHere(napari_viewer, self._remembered, self._on_choice, self._refresh)
@@ -85,7 +83,7 @@ class DeblurWidget(Container):
             self._pairs,
             self.controls,
             self._remembered,
-            self._meant,
+            lambda: self._chosen.compared,
             self._tell_failure,
             self._refresh,
         )
@@ -146,21 +144,6 @@ class DeblurWidget(Container):
 
     # ---- what is offered
 
-    def _image_entries(self, _: object = None) -> list[tuple[str, Image | None]]:
-        """Sources, then results, of which none is chosen unless the user does it."""
-        images = [
-            each
-            for each in self._viewer.layers
-            if isinstance(each, Image) and not trust.is_map(each)
-        ]
-        results = [
-            (each.name, each)
-            for each in images
-            if is_result(each) and not self._pairs.is_preview(each)
-        ]
-        sources = [(each.name, each) for each in images if not is_result(each)]
-        return [*(sources or [NO_CHOICE] * bool(results)), *results]
-
     def reset_choices(self, *_: Any) -> None:
         """Offer the layers that there are now; napari calls this whenever a layer comes, goes or is
         renamed.
@@ -180,7 +163,7 @@ class DeblurWidget(Container):
     @property
     def image(self) -> Image | None:
         """The chosen image layer."""
-        return self.controls.image.value
+        return self._chosen.image
 
     @property
     def card(self) -> ModelCard | None:
@@ -195,38 +178,14 @@ class DeblurWidget(Container):
     @property
     def problem(self) -> str | None:
         """Why nothing can be restored now, in one sentence; None if something can."""
-        image, card = self.image, self.card
-        if image is None:
-            active = self._active()
-            return wording.nothing_to_restore(
-                None if isinstance(active, Image) else active, self._viewer.layers
-            )
-        if card is None:
-            return (
-                f"There is no model for {'colour' if image.rgb else 'grey'} images: install or "
-                "train one first."
-            )
-        lacking = (layer for layer in self.images if self._card_for(layer) is None)
-        others = (
-            f"There is no model for {layer.name!r}: train one, or deselect that layer."
-            for layer in lacking
-        )
-        return next(others, None)
-
-    def _active(self) -> Layer | None:
-        active = self._viewer.layers.selection.active
-        return next((layer for layer in self._viewer.layers if layer == active), None)
+        return self._chosen.problem
 
     @property
     def images(self) -> list[Image]:
         """The image layers that would be restored: all that are selected, if the chosen one is
         among them.
         """
-        selection = self._viewer.layers.selection
-        chosen = [
-            each for _, each in self._image_entries() if each in selection and not is_result(each)
-        ]
-        return chosen if self.image in chosen else [self.image] if self.image is not None else []
+        return self._chosen.images
 
     def _connect(self) -> None:
         controls = self.controls
@@ -238,8 +197,8 @@ class DeblurWidget(Container):
         controls.trust.changed.connect(
             lambda on: self._remembered.change(trust="yes" if on else "no")
         )
-        controls.ensemble.changed.connect(self._on_ensemble)
-        controls.halve.changed.connect(self._on_halve)
+        controls.ensemble.changed.connect(lambda on: self._on_tick(ensemble=on))
+        controls.halve.changed.connect(lambda on: self._on_tick(halve=on))
         controls.output.changed.connect(self._on_output)
         controls.halve_again.changed.connect(self.halve_and_start)
         controls.report.changed.connect(self.save_report)
@@ -254,7 +213,7 @@ class DeblurWidget(Container):
         self._watch = LifeWatch(self.native, self._on_show, self._on_close)
 
     def _follow_active(self, _: object = None) -> None:
-        active = self._active()
+        active = self._chosen.active
         if isinstance(active, Image) and is_result(
             active
         ):  # restored again only if it is chosen as the image
@@ -266,7 +225,7 @@ class DeblurWidget(Container):
     def _on_image(self, _: object = None) -> None:
         self._models.choose_for(self.image)
         self._message = ""
-        if warning := self._warning():
+        if warning := self._chosen.warning:
             show_warning(warning)
         self._on_choice()
 
@@ -279,18 +238,9 @@ class DeblurWidget(Container):
     def _look_for_begun(self) -> None:
         """See whether an earlier session has left an interrupted result of the chosen image."""
         image, card = self.image, self.card
-        if self.running:
+        if self.running or image is None or card is None or self.problem is not None:
             return
-        one_plane = (
-            image is not None and image.ndim > 2 and self.controls.this_slice.value
-        )  # it may be left any time
-        if (
-            image is None
-            or card is None
-            or one_plane
-            or self.only_here.layer is not None
-            or self.problem is not None
-        ):
+        if self._orders.may_be_left(image):
             return
         try:
             job = self._orders.in_folder(image)
@@ -298,28 +248,15 @@ class DeblurWidget(Container):
             return  # it is said when the job is to be started
         self._begun.begin(image, job, self._models.alike(card, image))
 
-    def _on_ensemble(self, on: bool) -> None:
-        self._remembered.change(ensemble="yes" if on else "no")
+    def _on_tick(self, **ticked: bool) -> None:
+        self._remembered.change(**{name: "yes" if on else "no" for name, on in ticked.items()})
         self._on_choice()
-
-    def _warning(self) -> str:
-        image = self.image
-        if image is None or not is_result(image):
-            return ""
-        source = self._pairs.source_of(image)
-        return wording.restored_again(
-            image.name, source.name if source not in (None, image) else ""
-        )
 
     def _on_model(self, name: str | None) -> None:
         if name:
             self._models.remember_model()
         self._models.begin_with_pixels()
         self._message = "" if not self.running else self._message
-        self._on_choice()
-
-    def _on_halve(self, on: bool) -> None:
-        self._remembered.change(halve="yes" if on else "no")
         self._on_choice()
 
     def _on_output(self, output: str | None) -> None:
@@ -361,22 +298,6 @@ class DeblurWidget(Container):
         """Tick **Halve first**, and do as `start` does."""
         self.controls.halve.value = True
         self.start()
-
-    def _chosen_for(self, image: Image) -> Wishes:
-        """What an image would be restored by."""
-        card, controls = self._card_for(image), self.controls
-        factor = output_factor(self._output_scale_for(image), card) if card else 0
-        binning, orientations = (
-            2 if controls.halve.value else 1,
-            8 if controls.ensemble.value else 1,
-        )
-        return Wishes(
-            card.name if card else "",
-            factor,
-            binning,
-            orientations,
-            self._orders.regions(image, binning),
-        )
 
     def start_preview(self) -> None:
         """Restore what the canvas shows."""
@@ -421,14 +342,8 @@ class DeblurWidget(Container):
         """Ask where, and save the selected result, or the newest of the chosen image, with the
         channels of its run; or cancel.
         """
-        results = self._kept()
+        results = self._chosen.kept
         self.saver.press(results, {each: trust.maps_of(each) for each in results})
-
-    def _kept(self) -> list[Image]:
-        """The results that are meant; a preview only where it is selected."""
-        active = self._active()
-        found = self._pairs.together(active, self._compared())
-        return [each for each in found if each is active or not self._pairs.is_preview(each)]
 
     def save_report(self) -> None:
         """Ask where, and save the report on the selected result, or on the chosen image's newest
@@ -437,13 +352,7 @@ class DeblurWidget(Container):
         self._verdicts.save_report(self._reported(), self.native, self._say, self._tell_failure)
 
     def _reported(self) -> tuple[Image, trust.Trusted] | None:
-        return self._verdicts.of(self._active(), self._compared())
-
-    def _meant(self) -> list[Image]:
-        return self._pairs.compared(self._active(), self._compared())
-
-    def _compared(self) -> Image | None:
-        return None if self.image is None else self._pairs.source_of(self.image)
+        return self._verdicts.of(self._chosen.active, self._chosen.source)
 
     # ---- what comes back
 
@@ -461,12 +370,14 @@ class DeblurWidget(Container):
         and the verdict.
         """
         self._message = message
-        self._panel.show(self._active(), self._compared(), self.image)
+        self._panel.show(self._chosen.active, self._chosen.source, self.image)
         begun = "" if message or self.running else self._begun.sentence(self.image, self.card)
         here = "" if self.running else self.only_here.sentence(to_disk=bool(self.results.wanted))
         untrained = "" if self.running else self._models.untrained()
         here = "" if here in message else here  # it was said of the run that has ended
-        said = filter(None, (message, self.problem or "", begun, here, self._warning(), untrained))
+        said = filter(
+            None, (message, self.problem or "", begun, here, self._chosen.warning, untrained)
+        )
         self.controls.status.value = "\n".join(said)
 
     # ---- the widget's life
@@ -530,9 +441,9 @@ class DeblurWidget(Container):
             )
         elif controls.time.value in (wording.TIME_UNKNOWN, wording.TIME_OF_LARGER_UNKNOWN):
             controls.time.value = ""  # the bar tells by now
-        self.sharpness.show(self._pairs.following(self._active(), self._compared()))
+        self.sharpness.show(self._pairs.following(self._chosen.active, self._chosen.source))
         self.comparison.follow()
         controls.report.enabled = self._reported() is not None
-        self.saver.refresh(possible=bool(self._kept()))
+        self.saver.refresh(possible=bool(self._chosen.kept))
         controls.halve_again.enabled = controls.run.enabled
         self._say(self._message)

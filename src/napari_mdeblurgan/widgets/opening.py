@@ -13,15 +13,24 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 
-def deblur_widget(viewer: Viewer) -> DeblurWidget:
-    """The dock **Deblur + SR**, in front; it is opened if need be."""
+def deblur_widgets(viewer: Viewer) -> list[DeblurWidget]:
+    """All docks **Deblur + SR** that are open in a viewer."""
     from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
     docked = viewer.window.dock_widgets.values()
-    widget = next((each for each in docked if isinstance(each, DeblurWidget)), None)
+    return [widget for widget in docked if isinstance(widget, DeblurWidget)]
+
+
+def deblur_widget(viewer: Viewer, *, tabify: bool = False) -> DeblurWidget:
+    """The dock **Deblur + SR**, in front; it is opened if need be, with `tabify` as a tab of the
+    docks that are there.
+    """
+    from napari_mdeblurgan.widgets.deblur import DeblurWidget
+
+    widget = next(iter(deblur_widgets(viewer)), None)
     if widget is None:
         widget = DeblurWidget(viewer)
-        viewer.window.add_dock_widget(widget, name=RUN)
+        viewer.window.add_dock_widget(widget, name=RUN, tabify=tabify)
     dock = dock_of(widget.native)
     if dock is not None:
         dock.show()

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
+from napari_mdeblurgan.restoration.output_scale import output_factor
 from napari_mdeblurgan.widgets import layers, view
 from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls
 from napari_mdeblurgan.widgets.halving import whole_blocks
 from napari_mdeblurgan.widgets.scan import is_large
+from napari_mdeblurgan.widgets.scan_layers import Wishes
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.view import image_shape
 
@@ -68,6 +70,25 @@ class Orders:
             microscope,
             only_here,
         )
+
+    def wishes(self, image: Image) -> Wishes:
+        """What an image would be restored by."""
+        card = self._card_for(image)
+        binning = 2 if self._controls.halve.value else 1
+        return Wishes(
+            card.name if card else "",
+            output_factor(self._output_scale_for(image), card) if card else 0,
+            binning,
+            8 if self._controls.ensemble.value else 1,
+            self.regions(image, binning),
+        )
+
+    def may_be_left(self, image: Image) -> bool:
+        """Whether only a plane or shapes of an image would be restored, which may be left any
+        time, so that nothing is resumed.
+        """
+        one_plane = image.ndim > 2 and self._controls.this_slice.value
+        return one_plane or self._only_here.layer is not None
 
     def job(self, image: Image) -> Job:
         """Restore a layer: whole, some of its slices, or the plane that is shown.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_mdeblurgan.trust.verdict import Verdict
+    from napari_mdeblurgan.widgets.batch.work import Finished
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
 CUT_PREVIEW = "It shows the middle of the view; zoom in to preview all of it."
@@ -28,6 +29,7 @@ TIME_UNKNOWN = "Time: known after the first run."
 TIME_OF_LARGER_UNKNOWN = "Time: known after the first large run."
 TIME_TOLD_THEN = "Time: known once it runs."
 NOTHING_MISSING = "All results are there already."
+MOST_REASONS = 3  # why images of a batch failed; the list has them all
 OPEN_SAMPLE = "File → Open Sample → M-Deblurgan"
 
 
@@ -215,3 +217,31 @@ def reason_first(reason: str, name: str, folder: Path) -> str:
         reason = re.sub(rf"{re.escape(name)}(?=[\s,;)]|$)", "it", reason)
         return f"{reason.replace(f'{folder}{os.sep}', '')} — {name}"
     return f"{rest[:1].upper()}{rest[1:]} — {name}"
+
+
+def ended(
+    outcome: Finished | None, watched: tuple[int, int, Path] | None, reasons: Sequence[str]
+) -> str:
+    """What is said when a batch has ended.
+
+    Parameters
+    ----------
+    outcome : Finished or None
+        What came of it; None where it was cancelled.
+    watched : (int, int, Path), or None
+        Results, failures and their folder, where it watched until it was cancelled.
+    reasons : sequence of str
+        Why images failed, of which the first few are said.
+    """
+    told = reasons[:MOST_REASONS]
+    if outcome is not None:
+        words = (
+            f"{outcome.done} result{'s' * (outcome.done != 1)} in {outcome.folder}"
+            f"{failed(outcome.failed)}, after {duration(outcome.seconds)}."
+        )
+        return "\n".join(filter(None, [words, outcome.problem, *told]))
+    if watched is not None:
+        done, missed, folder = watched
+        words = f"Stopped watching: {done} result{'s' * (done != 1)} in {folder}{failed(missed)}."
+        return "\n".join([words, *told])
+    return "Cancelled; what is done is kept: press Resume to go on."

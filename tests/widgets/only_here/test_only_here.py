@@ -448,7 +448,7 @@ def test_channels_of_a_run_go_with_the_same_part_of_each_other(
     choose("Shapes")
     press()
     viewer.layers.selection.active = viewer.layers["dapi [sharp ×2, region 1]"]
-    assert [each.name for each in widget._kept()] == [
+    assert [each.name for each in widget._chosen.kept] == [
         "dapi [sharp ×2, region 1]",
         "gfp [sharp ×2, region 1]",
     ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from magicgui.widgets import (
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QStackedWidget, QWidget
 
+from napari_mdeblurgan.batch.manifest import MANIFEST
+from napari_mdeblurgan.batch.summary import PAGE
+from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.widgets.controls import (
     HALVE_TIP,
     OUTPUT_TIP,
@@ -105,6 +109,18 @@ def chosen_before(name: str, value: str) -> Any:
     if name == "workers":
         return int(value)
     return value == str(True) if name in ("halve", "same_pixels", "trust") else value
+
+
+def recall(controls: BatchControls, choices: BatchChoices) -> None:
+    """Choose what was chosen last, as far as it is still offered."""
+    for name in REMEMBERED:
+        with suppress(ValueError):  # a model or a number that is no longer offered
+            getattr(controls, name).value = chosen_before(name, getattr(choices, name))
+
+
+def chosen_now(controls: BatchControls) -> BatchChoices:
+    """What is chosen, as it is remembered."""
+    return BatchChoices(**{name: str(getattr(controls, name).value or "") for name in REMEMBERED})
 
 
 def make_batch_controls(
@@ -293,6 +309,21 @@ def wished(
         "scheduler": controls.scheduler.value.strip() if place == SCHEDULER else None,
         "workers": controls.workers.value if place == WORKERS else None,
     }
+
+
+def show_buttons(
+    controls: BatchControls, *, ready: bool, cancellable: bool, stopped: bool, failed: int
+) -> None:
+    """Enable what can be pressed now, and name it."""
+    output = controls.output.value.strip()
+    folder = at_home(output)
+    begun = bool(output) and (folder / MANIFEST).is_file()
+    controls.run.enabled = ready
+    controls.run.text = "Resume" if begun and (stopped or not failed) else "Start"
+    controls.cancel.enabled = cancellable
+    controls.retry.enabled = ready and failed > 0
+    controls.open.enabled = bool(output) and folder.is_dir()
+    controls.table.enabled = bool(output) and (folder / PAGE).is_file()
 
 
 def show_running(controls: BatchControls, running: bool, reason: str) -> None:

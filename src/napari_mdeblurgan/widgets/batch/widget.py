@@ -4,8 +4,7 @@ the background.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,6 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.summary import PAGE
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.model import ModelCard, list_models
@@ -25,10 +23,13 @@ from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.batch.controls import (
     REMEMBERED,
     BatchChoices,
-    chosen_before,
+    chosen_now,
+    gathering_controls,
     lacking,
     make_batch_controls,
+    recall,
     rows_above,
+    show_buttons,
     show_place,
     show_running,
     wished,
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.batch.watching import Found, Waiting
 
 RUNNING = "the restoration of many images; what is done is kept and can be resumed"
-REASONS = 3  # that are said at the end; the list has them all
 
 
 class BatchWidget(QWidget):
@@ -99,7 +99,7 @@ class BatchWidget(QWidget):
         layout.addWidget(self.controls.status.native)
         self.setMinimumWidth(SMALLEST_WIDTH)
         self._choices = read_choices(BatchChoices)
-        self._recall()
+        recall(self.controls, self._choices)
         self._connect()
         self._refresh()
 
@@ -173,19 +173,8 @@ class BatchWidget(QWidget):
         self._said = ""
         self._refresh()
 
-    def _recall(self) -> None:
-        for name in REMEMBERED:
-            control, value = getattr(self.controls, name), getattr(self._choices, name)
-            with suppress(ValueError):  # a model or a number that is no longer offered
-                control.value = chosen_before(name, value)
-
     def _remember(self) -> None:
-        chosen = BatchChoices(
-            **{
-                field.name: str(getattr(self.controls, field.name).value or "")
-                for field in fields(BatchChoices)
-            }
-        )
+        chosen = chosen_now(self.controls)
         if self._devices == Devices():  # not looked for yet: the last choice cannot be shown
             chosen = replace(chosen, device=self._choices.device)
         if chosen != self._choices:
@@ -366,26 +355,11 @@ class BatchWidget(QWidget):
         self.files.work_on(())
         if isinstance(outcome, Stopped):
             self._tell_failure(outcome.sentence)
-        elif isinstance(outcome, Finished):
-            words = f"{outcome.done} result{'s' * (outcome.done != 1)} in {outcome.folder}"
-            words = (
-                f"{words}{wording.failed(outcome.failed)}, after "
-                f"{wording.duration(outcome.seconds)}."
-            )
-            self._say(
-                "\n".join(filter(None, [words, outcome.problem, *self.files.reasons()[:REASONS]]))
-            )
-            if outcome.failed:
-                show_error(f"{outcome.failed} of the images failed; the Batch widget says why.")
-        elif self._watching:
-            done, failed = self._so_far
-            words = (
-                f"Stopped watching: {done} result{'s' * (done != 1)} in "
-                f"{self._results}{wording.failed(failed)}."
-            )
-            self._say("\n".join([words, *self.files.reasons()[:REASONS]]))
         else:
-            self._say("Cancelled; what is done is kept: press Resume to go on.")
+            watched = (*self._so_far, self._results) if self._watching else None
+            self._say(wording.ended(outcome, watched, self.files.reasons()))
+        if isinstance(outcome, Finished) and outcome.failed:
+            show_error(f"{outcome.failed} of the images failed; the Batch widget says why.")
         self._refresh()
 
     def _tell_failure(self, sentence: str) -> None:
@@ -455,26 +429,15 @@ class BatchWidget(QWidget):
         """Bring everything that depends on the choices and on the work in line with them."""
         self._begin_with_pixels()
         controls, running = self.controls, self.running
-        ready = self._ready
-        failed = len(self.files.reasons())
-        begun = bool(controls.output.value.strip()) and (self._folder() / MANIFEST).is_file()
-        controls.run.enabled = ready
-        controls.run.text = "Resume" if begun and (self._stopped or not failed) else "Start"
-        controls.cancel.enabled = running and not self._stopped
-        controls.retry.enabled = ready and failed > 0
-        controls.open.enabled = bool(controls.output.value.strip()) and self._folder().is_dir()
-        controls.table.enabled = (
-            bool(controls.output.value.strip()) and (self._folder() / PAGE).is_file()
+        show_buttons(
+            controls,
+            ready=self._ready,
+            cancellable=running and not self._stopped,
+            stopped=self._stopped,
+            failed=len(self.files.reasons()),
         )
         show_running(controls, running, self.problem or self._expected())
         show_place(controls)
         self._show_words()
-        for control in (
-            controls.add_files,
-            controls.add_folder,
-            controls.add_layers,
-            controls.clear,
-            controls.output,
-            controls.watch,
-        ):
+        for control in (*gathering_controls(controls), controls.watch):
             control.enabled = not running

@@ -1,9 +1,11 @@
-"""What is written before a fine-tuning starts, on a thread. No Qt in here."""
+"""What a fine-tuning needs before it can begin, what is written then, on a thread, and how it
+goes, in words. No Qt in here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, begin, discard, keep_settings
@@ -15,6 +17,64 @@ if TYPE_CHECKING:
 
 STOPPING = "Stopping; the best so far becomes the model…"
 NOT_BEGUN = "Stopped before anything was learned."
+
+
+def lacking(
+    card: ModelCard | None, registered: bool, used: Sequence[RegisteredPair], name: str
+) -> str:
+    """Why no fine-tuning can begin, in one sentence; empty if one can.
+
+    Parameters
+    ----------
+    card : ModelCard or None
+        The base model's.
+    registered : bool
+        Whether there are pairs, ticked or not.
+    used : sequence of RegisteredPair
+        Those that are ticked.
+    name : str
+        The new model's.
+    """
+    if card is None:
+        return "There is no model to start from: install or train one first."
+    if not registered:
+        return (
+            "Add pairs first: choose two layers, two folders, a table or focus stacks, and "
+            "press Register."
+        )
+    if not used:
+        return "Tick at least one pair to learn from."
+    if any(pair.scale not in (card.scale, 1) for pair in used):
+        return (
+            f"The pairs were registered for another enlargement than {card.name}'s "
+            f"×{card.scale}: register them again."
+        )
+    if card.channels == 3 and not all(pair.rgb for pair in used):
+        return f"{card.name} is for colour images, but a pair is grey: choose another base model."
+    if not name:
+        return "Give the new model a name."
+    from napari_mdeblurgan.pairs.pair import mixed
+
+    return mixed(used)
+
+
+def validated(event: Mapping[str, Any], plain: str) -> str:
+    """How good a step was that was judged, in one sentence.
+
+    Parameters
+    ----------
+    event : mapping
+        Of kind "step", with a validation.
+    plain : str
+        What the network is compared with besides the base model.
+    """
+    validation = event["validation"]
+    over = "bicubic enlargement" if plain == "bicubic" else f"the {plain}"
+    gain = validation["psnr_db"] - validation["bicubic_psnr_db"]
+    return (
+        f"Step {event['step']:,}: {validation['psnr_db']:.2f} dB on the held-out part, "
+        f"{gain:+.2f} dB over {over}; the best so far after step {event['best_step']:,}."
+    )
 
 
 def begun_with(

@@ -37,16 +37,17 @@ from napari_mdeblurgan.widgets.fine_tune.starting import (
     NOT_BEGUN,
     STOPPING,
     begun_with,
+    lacking,
     resumed_with,
+    validated,
 )
+from napari_mdeblurgan.widgets.opening import deblur_widget, deblur_widgets
 from napari_mdeblurgan.widgets.origin import is_ours, marks
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.fine_tune.given import Step
-
-DEBLUR = "Deblur + SR"
 
 
 class FineTuneWidget(FineTunePanel):
@@ -160,30 +161,8 @@ class FineTuneWidget(FineTunePanel):
     @property
     def problem(self) -> str:
         """Why no fine-tuning can begin now, in one sentence; empty if one can."""
-        used, card = self.pairs.table.used, self.card
-        if card is None:
-            return "There is no model to start from: install or train one first."
-        if not self.pairs.table.outcomes:
-            return (
-                "Add pairs first: choose two layers, two folders, a table or focus stacks, and "
-                "press Register."
-            )
-        if not used:
-            return "Tick at least one pair to learn from."
-        if any(pair.scale not in (card.scale, 1) for pair in used):
-            return (
-                f"The pairs were registered for another enlargement than {card.name}'s "
-                f"×{card.scale}: register them again."
-            )
-        if card.channels == 3 and not all(pair.rgb for pair in used):
-            return (
-                f"{card.name} is for colour images, but a pair is grey: choose another base model."
-            )
-        if not self.name.text().strip():
-            return "Give the new model a name."
-        from napari_mdeblurgan.pairs.pair import mixed
-
-        return mixed(used)
+        table = self.pairs.table
+        return lacking(self.card, bool(table.outcomes), table.used, self.name.text().strip())
 
     # ---- registering
 
@@ -362,7 +341,7 @@ class FineTuneWidget(FineTunePanel):
                 self.bar.setFormat("done" if event["finished"] else "stopped")
                 self.result.show_outcome(event["outcome"], self._folder.comparison)
                 self.tabs.setCurrentIndex(RESULT)
-                self._say(f"{event['outcome']['model']!r} is ready in {DEBLUR}.")
+                self._say(f"{event['outcome']['model']!r} is ready in {wording.RUN}.")
                 self._announce()
             case "failed":
                 self._fail(event["sentence"])
@@ -377,12 +356,7 @@ class FineTuneWidget(FineTunePanel):
         left = min(by_time, event["seconds"] * (1 - way) / way) if way > 0 else by_time
         self.bar.setFormat(f"{100 * way:.0f} % · {wording.time_left(left)}")
         if validation:
-            over = "bicubic enlargement" if self._plain == "bicubic" else f"the {self._plain}"
-            gain = validation["psnr_db"] - validation["bicubic_psnr_db"]
-            self._say(
-                f"Step {event['step']:,}: {validation['psnr_db']:.2f} dB on the held-out part, "
-                f"{gain:+.2f} dB over {over}; the best so far after step {event['best_step']:,}."
-            )
+            self._say(validated(event, self._plain))
 
     def _on_end(self) -> None:
         self._process = None
@@ -396,26 +370,16 @@ class FineTuneWidget(FineTunePanel):
 
     def _announce(self) -> None:
         """Let every open Deblur + SR, and this widget, offer the new model."""
-        from napari_mdeblurgan.widgets.deblur import DeblurWidget
-
         self._cards = list_models()
         self._offer_models()
-        for widget in self._viewer.window.dock_widgets.values():
-            if isinstance(widget, DeblurWidget):
-                widget.offer_models()
+        for widget in deblur_widgets(self._viewer):
+            widget.offer_models()
 
     def use(self) -> None:
         """Open Deblur + SR with the recommended model."""
-        from napari_mdeblurgan.widgets.deblur import DeblurWidget
-
         name = self.result.recommended
-        docked = self._viewer.window.dock_widgets.values()
-        widget = next((each for each in docked if isinstance(each, DeblurWidget)), None)
-        if widget is None:
-            widget = DeblurWidget(self._viewer)
-            self._viewer.window.add_dock_widget(widget, name=DEBLUR, tabify=True)
-        widget.offer_models(name)
-        self._say(f"{name!r} is chosen in {DEBLUR}.")
+        deblur_widget(self._viewer, tabify=True).offer_models(name)
+        self._say(f"{name!r} is chosen in {wording.RUN}.")
 
     # ---- the widget's life
 
