@@ -27,8 +27,9 @@ from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.outcome import Outcome
+    from napari_mdeblurgan.fine_tuning.progress import Progress
     from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
-    from napari_mdeblurgan.fine_tuning.tuning import FineTuning, Progress
+    from napari_mdeblurgan.fine_tuning.tuning import FineTuning
     from napari_mdeblurgan.pairs import RegisteredPair
 
 LINE_EVERY_S = 15.0

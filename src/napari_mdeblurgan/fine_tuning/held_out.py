@@ -88,6 +88,15 @@ class Split:
         """The held-out box that a square lies in."""
         return next(box for box in self.held_out if box.contains(square))
 
+    def notes(self, halo: int) -> list[str]:
+        """What the user should know of it where the network looks `halo` pixels around."""
+        if self.gap is None or self.gap >= halo:
+            return []
+        return [
+            f"the pairs are small: {self.gap} pixels lie between what is learned from and what is "
+            f"held out, fewer than the {halo} that the network looks around"
+        ]
+
 
 def split(pairs: Sequence[TuningPair], halo: int) -> Split:
     """Hold out about a fifth: whole pairs where there are at least four, else a strip at the end of

@@ -9,22 +9,24 @@ import math
 import time
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from napari_mdeblurgan.errors import OutOfMemory, TrainingError
+from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.fine_tuning.between import between
 from napari_mdeblurgan.fine_tuning.clock import UNLIMITED, TimedSchedule
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, read_pairs, read_settings
-from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH, split
+from napari_mdeblurgan.fine_tuning.held_out import split
 from napari_mdeblurgan.fine_tuning.judged import KEPT, HeldOutParts, Judged, kept, taken_up
+from napari_mdeblurgan.fine_tuning.pace import Pace
 from napari_mdeblurgan.fine_tuning.pairs import output_scale
 from napari_mdeblurgan.fine_tuning.parts import learn_only
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
 from napari_mdeblurgan.fine_tuning.preview import write_pieces
+from napari_mdeblurgan.fine_tuning.progress import BaseAndBest, Progress, history
 from napari_mdeblurgan.fine_tuning.scores import Scores, plain_name
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
@@ -45,51 +47,9 @@ LOSS = LossConfig(ssim_share=0.0)
 VALIDATIONS, FEWEST_VALIDATIONS = 30, 6  # in the whole budget
 VALIDATION_COST = 20  # a validation at most every so many times what one takes
 STEPS_FOR_ROW = 10
-HISTORY_POINTS = 500
-MOST_RETRIES = 4
-WAYS = (
-    0.25,
-    0.5,
-    1.0,
-)  # from the base model to the tuned one, that are judged where planes of a stack are learned from
+# from the base model to the tuned one, that are judged where planes of a stack are learned from
+WAYS = (0.25, 0.5, 1.0)
 PATIENCE_S = 1.0  # after a stop, for judging what was learned last
-SLOWER = 0.3  # the learning rate after a divergence, as a share of the one before
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One step.
-
-    Attributes
-    ----------
-    record : Record
-        The step itself.
-    seconds, budget_s : float
-        Worked so far, and in all.
-    validation : Validation or None
-        Where one was made after this step: means over the held-out squares that the best is chosen
-        by.
-    best : bool
-        Whether that was the best so far.
-    """
-
-    record: Record
-    seconds: float
-    budget_s: float
-    validation: Validation | None
-    best: bool
-
-    @property
-    def step(self) -> int:
-        """Steps taken so far."""
-        return self.record.step
-
-
-class BaseAndBest(NamedTuple):
-    """How the base model does on the held-out parts, and how the best weights so far do."""
-
-    base: Judged
-    best: Judged
 
 
 class FineTuning(Sitting):
@@ -138,7 +98,7 @@ class FineTuning(Sitting):
         self.split = split(self.pairs, self.base.card.halo)
         self.device = pick_device(asked.device)
         self.precision = pick_precision(asked.precision, self.device)
-        self._batch, self._patch, self._slower, self._retries = asked.batch, asked.patch, 1.0, 0
+        self._pace = Pace(asked.batch, asked.patch)
         self.training = self._new_training()
         self.output_scale = output_scale(self.pairs, self.base.card)
         self.sampler = self._new_sampler()
@@ -155,12 +115,7 @@ class FineTuning(Sitting):
         self._best_judged: Judged | None = None
         self._validate_at, self._validated_at, self._give_up_at = 0.0, -1, math.inf
         self._resume()
-        if self.split.gap is not None and self.split.gap < self.base.card.halo:
-            self.notes.append(
-                f"the pairs are small: {self.split.gap} pixels lie between what is learned from "
-                f"and what is held out, fewer than the {self.base.card.halo} that the network "
-                "looks around"
-            )
+        self.notes += self.split.notes(self.base.card.halo)
 
     # ---- how it is set up
 
@@ -170,7 +125,7 @@ class FineTuning(Sitting):
         asked = self.settings
         return TimedSchedule(
             asked.steps or UNLIMITED,
-            asked.learning_rate * self._slower,
+            asked.learning_rate * self._pace.slower,
             budget_s=60 * asked.minutes,
             clock=self.clock,
         )
@@ -188,17 +143,17 @@ class FineTuning(Sitting):
         sampler = PairSampler(
             self.pairs,
             self.split.training,
-            batch=self._batch,
-            patch=self._patch,
+            batch=self._pace.batch,
+            patch=self._pace.patch,
             turns=self.settings.turns,
             seed=self.settings.seed,
         )
-        if sampler.patch < self._patch:
+        if sampler.patch < self._pace.patch:
             self.notes.append(
-                f"the pairs have no room for patches of {self._patch} pixels; patches of "
+                f"the pairs have no room for patches of {self._pace.patch} pixels; patches of "
                 f"{sampler.patch} are used"
             )
-            self._patch = sampler.patch
+            self._pace = replace(self._pace, patch=sampler.patch)
         return sampler
 
     def _take_up(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -211,8 +166,7 @@ class FineTuning(Sitting):
         self._base_judged, self._best_judged = (
             taken_up(each, judged, self.bicubic_judged) for each in ("base", "best")
         )
-        self._batch, self._patch = values["batch"], values["patch"]
-        self._slower, self._retries = values["slower"], values["retries"]
+        self._pace = Pace(**{each.name: values[each.name] for each in fields(Pace)})
         self.clock = WorkingClock(values["seconds"])
         self.training.schedule = self.schedule
         super()._take_up(tensors, values)
@@ -425,25 +379,15 @@ class FineTuning(Sitting):
 
     def _step_back(self, error: Diverged) -> None:
         """Go on from the last checkpoint, more slowly."""
-        if self._retries >= MOST_RETRIES:
+        if self._pace.is_exhausted:
             self.notes.append(f"{str(error).rstrip('.')}; it stopped with the best so far")
             self._stopped = True
             return
         path = latest(self.folder.checkpoint)
         if path is None:
             raise TrainingError(str(error)) from error
-        slower, retries = self._slower * SLOWER, self._retries + 1
-        seconds = self.clock.seconds
-        self._go_back_to(path, slower, retries)
-        self.notes.append(
-            f"{str(error).rstrip('.')}; going on from step {self.training.step} with a learning "
-            f"rate of {self.training.schedule.learning_rate:.1g}, {seconds / 60:.0f} min into the "
-            "work"
-        )
-
-    def _go_back_to(self, path: Any, slower: float, retries: int) -> None:
         tensors, values = load_checkpoint(path)
-        self._slower, self._retries = slower, retries
+        self._pace = self._pace.slowed()
         self.training = self._new_training()
         self.training.restore(
             {n: t for n, t in tensors.items() if not n.startswith(("best/", KEPT))},
@@ -451,25 +395,22 @@ class FineTuning(Sitting):
         )
         self.metrics.restore(values["metrics"], self.training.step)
         self._saved = self.training.step
+        self.notes.append(
+            f"{str(error).rstrip('.')}; going on from step {self.training.step} with a learning "
+            f"rate of {self.training.schedule.learning_rate:.1g}, {self.clock.seconds / 60:.0f} "
+            "min into the work"
+        )
 
     def _make_smaller(self) -> None:
         """Fewer patches in a step; then smaller ones."""
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
-        if self._batch > 1:
-            self._batch //= 2
-        elif self._patch > SMALLEST_PATCH:
-            self._patch = max(SMALLEST_PATCH, self._patch // 2 // 8 * 8)
-        else:
-            raise OutOfMemory(
-                "Not even one small patch fits into the memory; close other programs, or use "
-                "another device."
-            )
+        self._pace = self._pace.smaller()
         self.sampler = self._new_sampler()
         self.training.optimizer.zero_grad(set_to_none=True)
         self.notes.append(
-            f"the memory was too small: going on with {self._batch} patches of {self._patch} "
-            "pixels in a step"
+            f"the memory was too small: going on with {self._pace.batch} patches of "
+            f"{self._pace.patch} pixels in a step"
         )
 
     # ---- what is written
@@ -478,18 +419,8 @@ class FineTuning(Sitting):
         self.metrics.write(step, validation, minutes=self.clock.seconds / 60)
 
     def history(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-        """What earlier sittings have written: (minutes, loss) thinned out, and (minutes, PSNR in
-        dB) of the held-out part.
-        """
-        rows = read_metrics(self.folder.metrics) if self.resumed else []
-        rows = [row for row in rows if "minutes" in row]
-        losses = [(row["minutes"], row["output"]) for row in rows if "output" in row]
-        validations = [
-            (row["minutes"], row["validation_psnr_db"])
-            for row in rows
-            if "validation_psnr_db" in row
-        ]
-        return losses[:: max(1, len(losses) // HISTORY_POINTS)], validations
+        """What earlier sittings have written, see `progress.history`."""
+        return history(self.folder.metrics) if self.resumed else ([], [])
 
     def _more(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         best: dict[str, Tensor] = {f"best/{name}": value for name, value in self.best.items()}
@@ -498,10 +429,7 @@ class FineTuning(Sitting):
         )
         return best, {
             "seconds": self.clock.seconds,
-            "batch": self._batch,
-            "patch": self._patch,
-            "slower": self._slower,
-            "retries": self._retries,
+            **asdict(self._pace),
             "best_step": self.best_step,
             "best_way": self.best_way,
             "best_psnr_db": self.best_psnr_db,
