@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,22 +18,11 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import engine
 from napari_mdeblurgan.samples import SAMPLES, sample_path
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
+from tests.one_line import assert_one_line, grey
+
+__all__ = ["grey"]  # fixtures
 
 pytestmark = pytest.mark.usefixtures("tiny_defaults")
-
-
-@pytest.fixture
-def grey(tmp_path: Path) -> Path:
-    data = np.random.default_rng(0).integers(100, 4000, (20, 24)).astype(np.uint16)
-    write_image(tmp_path / "grey.tif", Micrograph(data, "YX", {"X": 0.5, "Y": 0.4}, "µm"))
-    return tmp_path / "grey.tif"
-
-
-def assert_one_line(error: str, *words: str) -> None:
-    assert error.startswith("mdeblurgan: ")
-    assert error.count("\n") == 1
-    for word in words:
-        assert word in error
 
 
 def test_a_grey_image_is_restored_with_half_the_pixel_size(run, grey: Path, tmp_path: Path) -> None:
@@ -167,176 +154,6 @@ def test_the_input_is_never_overwritten(run, grey: Path, tmp_path: Path) -> None
         assert code == 2
         assert_one_line(error, "is the input itself")
     assert grey.read_bytes() == content
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("missing.tif", "b.tif"), "missing.tif does not exist"),
-        (("grey.tif", "b.tif", "--compare", "both.jpg"), "PNG"),
-        (("grey.tif", "b.png", "--compare", "b.png"), "cannot be both"),
-        (("grey.tif", "b.jpg"), "kind that is written"),
-        (("grey.tif", "nowhere/b.tif"), "no folder"),
-        (("grey.tif", "b.tif", "--model", "no-such-model"), "no-such-model"),
-        (("grey.tif", "b.tif", "--model", "no-such-file.safetensors"), "no-such-file.safetensors"),
-        (("grey.tif", "b.tif", "--device", "cuda:99"), "cuda:99"),
-        (("grey.tif", "b.tif", "--device", "cpu", "--precision", "float16"), "float16"),
-        (("stack.tif", "b.png"), "single plane"),
-    ],
-)
-@pytest.mark.usefixtures("grey")
-def test_wrong_use_ends_with_code_2_and_one_line(
-    run, tmp_path, monkeypatch, arguments, words
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_image("stack.tif", Micrograph(np.zeros((2, 20, 20), np.uint8), "ZYX"))
-    before = set(tmp_path.iterdir())
-    code, out, error = run("restore", *arguments)
-    assert (code, out) == (2, "")
-    assert_one_line(error, words)
-    assert set(tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize("option", [("--gray-model", "no-such-model"), ("--device", "cuda:99")])
-def test_wrong_use_of_the_demo_leaves_nothing(run, tmp_path: Path, option: tuple[str, str]) -> None:
-    models = ("--rgb-model", "tiny-3-x2", "--gray-model", "tiny-1-x2")
-    code, out, error = run("demo", "--output", tmp_path / "out", *models, *option)
-    assert (code, out) == (2, "")
-    assert_one_line(error, option[1])
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        (),
-        ("grey.tif",),
-        ("grey.tif", "b.tif", "--tile", "3"),
-        ("grey.tif", "b.tif", "--device", "abacus"),
-    ],
-)
-@pytest.mark.usefixtures("grey")
-def test_arguments_that_are_missing_or_senseless_end_with_code_2(
-    run, tmp_path, monkeypatch, arguments
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, _, error = run("restore", *arguments)
-    assert code == 2
-    assert "Usage: mdeblurgan restore" in error
-    assert "Traceback" not in error
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("broken.tif", "b.tif"), "broken.tif"),
-        (("grey.tif", "b.tif", "--model", "weights.pth"), "weights.pth"),
-        (("grey.tif", "b.tif", "--model", "damaged"), "damaged.safetensors"),
-        (("grey.tif", "b.tif", "--model", "tiny-3-x2"), "grey"),
-    ],
-)
-@pytest.mark.usefixtures("grey")
-def test_work_that_fails_ends_with_code_1_and_one_line(
-    run, tmp_path, monkeypatch, models_folder, arguments, words
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (models_folder / "damaged.safetensors").write_bytes(b"rubbish")
-    Path("broken.tif").write_bytes(b"II*\0rubbish")
-    Path("weights.pth").write_bytes(b"pickle")
-    before = set(tmp_path.iterdir())
-    code, _, error = run("restore", *arguments)
-    assert code == 1
-    assert_one_line(error, words)
-    assert set(tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize(
-    ("trouble", "code", "words"),
-    [
-        (KeyboardInterrupt(), 130, "interrupted"),
-        (OSError(5, "Input/output error", "disk"), 1, "disk: input/output error"),
-        (MemoryError(), 1, "not enough memory"),
-        (
-            RuntimeError("kernel 7\nfailed"),
-            1,
-            "restore failed unexpectedly (RuntimeError: kernel 7 failed); run",
-        ),
-        (
-            AssertionError(),
-            1,
-            "restore failed unexpectedly (AssertionError); run `mdeblurgan --debug restore …`",
-        ),
-    ],
-)
-def test_trouble_on_the_way_is_one_line_and_leaves_nothing(
-    run, grey, tmp_path, monkeypatch, trouble, code, words
-) -> None:
-    def troubled(*_: object, **__: object) -> None:
-        raise trouble
-
-    monkeypatch.setattr(engine, "restore_steps", troubled)
-    before = set(tmp_path.iterdir())
-    ended, _, error = run("restore", grey, tmp_path / "b.tif")
-    assert ended == code
-    assert_one_line(error, words)
-    assert set(tmp_path.iterdir()) == before
-
-
-def test_debug_shows_where_an_error_came_from(run, grey: Path, tmp_path: Path, monkeypatch) -> None:
-    def troubled(*_: object, **__: object) -> None:
-        raise RuntimeError("kernel 7")
-
-    monkeypatch.setattr(engine, "restore_steps", troubled)
-    code, _, error = run("--debug", "restore", grey, tmp_path / "b.tif")
-    assert code == 1
-    assert "Traceback" in error
-    assert ", in troubled" in error
-    assert error.splitlines()[-1].startswith(
-        "mdeblurgan: restore failed unexpectedly (RuntimeError: kernel 7)"
-    )
-
-
-def test_an_interruption_while_writing_leaves_nothing(
-    run, grey: Path, tmp_path: Path, monkeypatch
-) -> None:
-    def interrupted(_: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupted)
-    before = set(tmp_path.iterdir())
-    code, _, error = run("restore", grey, tmp_path / "b.tif")
-    assert code == 130
-    assert_one_line(error, "interrupted")
-    assert set(tmp_path.iterdir()) == before
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.usefixtures("signals_of_a_terminal")
-def test_an_interrupted_command_ends_with_code_130(tmp_path: Path, number: signal.Signals) -> None:
-    write_image(tmp_path / "a.tif", Micrograph(np.zeros((2000, 64, 64), np.uint8), "TYX"))
-    command = [
-        sys.executable,
-        "-m",
-        "napari_mdeblurgan",
-        "restore",
-        str(tmp_path / "a.tif"),
-        str(tmp_path / "b.tif"),
-    ]
-    before = set(tmp_path.iterdir())
-    process = subprocess.Popen(
-        [*command, "--model", "tiny-1-x2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert "tiny-1-x2" in process.stdout.readline()
-    time.sleep(0.2)
-    process.send_signal(number)
-    _, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert_one_line(error, "interrupted")
-    assert set(tmp_path.iterdir()) == before
 
 
 def test_models_are_listed_with_factor_kind_and_description(run) -> None:

@@ -14,6 +14,8 @@ from napari_mdeblurgan.batch.summary import PAGE, TABLE
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.storage import Micrograph, write_image
 
+LARGE = {"large_bytes": 1000, "tile": 64}
+
 
 @pytest.fixture
 def settings(tiny_model: Callable[..., Model], models_folder: Path) -> Callable[..., BatchSettings]:
@@ -71,3 +73,7 @@ def names_in(folder: Path) -> list[str]:
     return sorted(
         p.as_posix() for p in found if not p.parts[0].startswith(".") and p.name not in own
     )
+
+
+def reasons(batch: Batch) -> str:
+    return " ".join(failure.reason for failure in batch.failures)

@@ -18,8 +18,8 @@ from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from tests.widgets.maps_shown import show_each_map
+from tests.widgets.scan_blocks import Blocks, begin, blocks, small_tiles
 from tests.widgets.test_halving import PLACED, lies_on
-from tests.widgets.test_scan import Blocks, begin, blocks, small_tiles
 
 if TYPE_CHECKING:
     from magicgui.widgets import ComboBox

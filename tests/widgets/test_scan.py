@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,90 +11,22 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_mdeblurgan import load_model, restore, stopping
-from napari_mdeblurgan.restoration import operations, scan
-from napari_mdeblurgan.stopping import look_up
+from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.storage import read_image
-from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from tests.widgets.event_loop import watched
+from tests.widgets.scan_blocks import BLOCK, Blocks, begin, blocks, on_disk, small_tiles, stop
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image
     from pytestqt.qtbot import QtBot
 
     Noise = Callable[..., np.ndarray]
     Run = Callable[[], None]
 
-BLOCK = 512  # pixels of the source along a side
+__all__ = ["blocks", "on_disk", "small_tiles"]  # fixtures
+
 READ_AHEAD = 4
-
-
-class Blocks:
-    """Lets the network do batches of one block one by one, and notes which blocks are written."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[tuple[int, ...], int, int]] = []
-        self._open = threading.Semaphore(0)
-        self._apply, self._write = operations.apply, OmeZarrWriter.write
-        self.waiting = 0
-
-    def let_on(self, count: int = 1000) -> None:
-        if count:
-            self._open.release(count)
-
-    def apply(self, *arguments: Any) -> Any:
-        self.waiting += 1
-        while not self._open.acquire(timeout=0.01):
-            look_up()
-        return self._apply(*arguments)
-
-    def write(
-        self, writer: OmeZarrWriter, index: tuple[int, ...], y: int, x: int, pixels: np.ndarray
-    ) -> None:
-        self._write(writer, index, y, x, pixels)
-        self.done.append((index, y, x))
-
-
-@pytest.fixture(autouse=True)
-def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.TILE", BLOCK)
-
-
-@pytest.fixture
-def blocks(monkeypatch: pytest.MonkeyPatch) -> Generator[Blocks, None, None]:
-    blocks = Blocks()
-    monkeypatch.setattr(operations, "apply", blocks.apply)
-    monkeypatch.setattr(OmeZarrWriter, "write", lambda writer, *block: blocks.write(writer, *block))
-    monkeypatch.setattr(scan, "fitting_batch", lambda *_: 1)
-    monkeypatch.setattr(stopping, "HEARTBEAT_S", 0.02)
-    yield blocks
-    blocks.let_on()
-
-
-@pytest.fixture
-def on_disk(widget: DeblurWidget) -> DeblurWidget:
-    widget.results.to_disk.value = True
-    return widget
-
-
-def begin(qtbot: QtBot, widget: DeblurWidget, blocks: Blocks, done: int = 0) -> Image:
-    """Press the button, and let so many blocks be done; returns the layer that fills in."""
-    layers = list(widget._viewer.layers)
-    blocks.let_on(done)
-    widget.controls.run.native.click()
-    qtbot.waitUntil(lambda: len(blocks.done) == done and blocks.waiting > done, timeout=60_000)
-    qtbot.waitUntil(lambda: widget.scans.open_path is not None, timeout=60_000)
-    return next((layer for layer in widget._viewer.layers if layer not in layers), layers[-1])
-
-
-def stop(qtbot: QtBot, widget: DeblurWidget, blocks: Blocks) -> None:
-    """Press Cancel while a block is being done, which is left."""
-    done = len(blocks.done)
-    widget.controls.cancel.native.click()
-    qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
-    assert len(blocks.done) == done
 
 
 # ---- where it is made
@@ -382,148 +312,3 @@ def test_event_loop_is_never_late_for_long_while_a_scan_is_restored(
     assert np.percentile(late, 95) <= 0.05
     widget.controls.cancel.native.click()
     qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
-
-
-# ---- cancelled, and gone on with
-
-
-def test_cancel_keeps_what_is_done_and_resume_goes_on_in_the_same_layer(
-    viewer: Viewer,
-    on_disk: DeblurWidget,
-    noise: Noise,
-    blocks: Blocks,
-    qtbot: QtBot,
-    wait_for_end: Run,
-) -> None:
-    image = noise(1000, 1000)
-    viewer.add_image(image, name="scan")
-    layer = begin(qtbot, on_disk, blocks, done=2)
-    stop(qtbot, on_disk, blocks)
-    assert "kept" in on_disk.controls.status.value
-    assert layer.name == "scan [sharp ×2] – unfinished, 50 %"
-    assert on_disk.controls.run.text == "Resume"
-    assert np.asarray(layer.data[0]).any()
-    kept = set(blocks.done)
-    blocks.done.clear()
-    blocks.let_on()
-    on_disk.controls.run.native.click()
-    wait_for_end()
-    assert kept.isdisjoint(blocks.done)
-    assert len(kept) + len(blocks.done) == 4
-    assert viewer.layers[1:] == [layer]
-    assert layer.name == "scan [sharp ×2]"
-    assert on_disk.controls.run.text == "Deblur + SR"
-    np.testing.assert_allclose(
-        np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1
-    )
-
-
-def test_scan_is_gone_on_with_after_napari_was_closed(
-    make_napari_viewer: Callable[..., Viewer],
-    noise: Noise,
-    blocks: Blocks,
-    qtbot: QtBot,
-    tmp_path: Path,
-) -> None:
-    stored = str(tmp_path / "source.zarr")
-    zarr.create_array(stored, data=noise(1000, 1000), chunks=(256, 256))
-
-    def opened() -> DeblurWidget:
-        viewer = make_napari_viewer()
-        widget = DeblurWidget(viewer)
-        viewer.window.add_dock_widget(widget)
-        widget.results.to_disk.value = True
-        widget.controls.trust.value = False
-        viewer.add_image(da.from_zarr(stored), name="scan", contrast_limits=(0, 255))
-        return widget
-
-    first = opened()
-    begin(qtbot, first, blocks, done=2)
-    first._viewer.close()
-    qtbot.wait(500)
-    assert len(blocks.done) == 2  # what was in the network is left
-    kept = set(blocks.done)
-    blocks.done.clear()
-    blocks.let_on()
-    second = opened()
-    second.controls.run.native.click()
-    qtbot.waitUntil(lambda: not second.running, timeout=60_000)
-    assert kept.isdisjoint(blocks.done)
-    assert len(kept) + len(blocks.done) == 4
-    assert np.asarray(second._viewer.layers[1].data[0]).all(axis=0).any()
-
-
-def test_finished_scan_is_shown_again_without_work(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, run: Run, blocks: Blocks
-) -> None:
-    viewer.add_image(noise(), name="scan")
-    blocks.let_on()
-    run()
-    del viewer.layers[1]
-    blocks.done.clear()
-    run()
-    assert not blocks.done
-    assert "had been made before" in on_disk.controls.status.value
-    assert viewer.layers[1].data.shape == (80, 96)
-
-
-def test_scan_is_gone_on_with_after_its_source_was_renamed(
-    viewer: Viewer,
-    on_disk: DeblurWidget,
-    noise: Noise,
-    blocks: Blocks,
-    qtbot: QtBot,
-    wait_for_end: Run,
-    cache_folder: Path,
-) -> None:
-    source = viewer.add_image(noise(1000, 1000), name="scan")
-    layer = begin(qtbot, on_disk, blocks, done=1)
-    stop(qtbot, on_disk, blocks)
-    kept = len(blocks.done)
-    source.name = "leaf"
-    blocks.let_on()
-    on_disk.controls.run.native.click()
-    wait_for_end()
-    assert (kept > 0, len(blocks.done)) == (True, 4)
-    assert viewer.layers[1:] == [layer]
-    assert len(list(cache_folder.iterdir())) == 1
-
-
-def test_reopened_widget_goes_on_in_the_layer_that_is_there(
-    viewer: Viewer, on_disk: DeblurWidget, noise: Noise, blocks: Blocks, qtbot: QtBot
-) -> None:
-    image = noise(1000, 1000)
-    viewer.add_image(image, name="scan")
-    layer = begin(qtbot, on_disk, blocks, done=1)
-    viewer.window.remove_dock_widget(on_disk.native)
-    qtbot.wait(500)
-    assert len(blocks.done) == 1
-    again = DeblurWidget(viewer)
-    again.controls.trust.value = False
-    again.results.to_disk.value = True
-    viewer.window.add_dock_widget(again)
-    blocks.let_on()
-    again.controls.run.native.click()
-    qtbot.waitUntil(lambda: not again.running, timeout=60_000)
-    assert viewer.layers[1:] == [layer]
-    np.testing.assert_allclose(
-        np.asarray(layer.data[0]), restore(image, load_model("tiny-grey")), atol=1
-    )
-
-
-def test_failure_of_which_nothing_is_left_offers_no_resuming(
-    viewer: Viewer,
-    on_disk: DeblurWidget,
-    noise: Noise,
-    blocks: Blocks,
-    qtbot: QtBot,
-    cache_folder: Path,
-) -> None:
-    viewer.add_image(noise(1000, 1000), name="scan")
-    begin(qtbot, on_disk, blocks, done=1)
-    shutil.rmtree(cache_folder)
-    blocks.let_on()
-    qtbot.waitUntil(lambda: not on_disk.running, timeout=60_000)
-    assert "Cancelled" not in on_disk.controls.status.value
-    assert "Resume" not in on_disk.controls.status.value
-    assert on_disk.controls.run.text == "Deblur + SR"

@@ -19,7 +19,7 @@ from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.model import save_model
 from napari_mdeblurgan.restoration import scan_job
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from tests.widgets.test_scan import Blocks, begin, blocks, small_tiles
+from tests.widgets.scan_blocks import Blocks, begin, blocks, small_tiles
 
 if TYPE_CHECKING:
     from napari import Viewer

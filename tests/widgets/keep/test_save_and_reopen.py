@@ -4,7 +4,6 @@ wrong is said.
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
 from napari_mdeblurgan.storage.provenance import is_result, read_provenance
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.keep import saver
+from tests.widgets.keep.clicks import FORMATS, RESULT, result
 from tests.widgets.keep.conftest import assert_same
 from tests.widgets.maps_shown import show_each_map
 
@@ -34,8 +32,8 @@ if TYPE_CHECKING:
     Save = Callable[..., str]
     Reopened = Callable[[Path], list[Any]]
 
-FORMATS = pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr"])
-RESULT = "nuclei [sharp ×2]"
+__all__ = ["result"]  # fixtures
+
 KINDS = {
     "grey": (
         (24, 32),
@@ -60,10 +58,6 @@ KINDS = {
     "mirrored": ((24, 32), {"scale": (0.5, -0.25), "translate": (3, 40), "units": "µm"}),
     "turned": ((24, 32), {"scale": (0.5, 0.25), "rotate": 30, "units": "µm"}),
 }
-
-
-def click(qtbot: QtBot, widget: DeblurWidget) -> None:
-    qtbot.mouseClick(widget.controls.save.native, Qt.MouseButton.LeftButton)
 
 
 @FORMATS
@@ -285,143 +279,6 @@ def test_a_result_on_disk_is_saved_block_by_block_and_elsewhere_than_it_lies(
         np.asarray(again.data[0] if again.multiscale else again.data), pixels
     )
     assert again.scale.tolist() == [0.25, 0.25]
-
-
-@pytest.fixture
-def result(viewer: Viewer, noise: Noise, run: Run) -> Image:
-    viewer.add_image(noise(24, 32), name="nuclei")
-    run()
-    return viewer.layers[RESULT]
-
-
-@FORMATS
-def test_cancel_leaves_nothing_and_the_earlier_file_as_it_was(
-    widget: DeblurWidget,
-    result: Image,
-    qtbot: QtBot,
-    answer: Callable[..., None],
-    tmp_path: Path,
-    ending: str,
-    monkeypatch: pytest.MonkeyPatch,
-    save: Save,
-) -> None:
-    path, begun, kept = tmp_path / "out" / f"sharp{ending}", threading.Event(), saver.save_kept
-    path.parent.mkdir()
-    save(path)
-    before = read_image(path).data
-    result.data = result.data[::-1].copy()
-    go_on = threading.Event()
-
-    def slow(*arguments: Any, tell: Callable[[float], None], **more: Any) -> Any:
-        def held(share: float) -> None:
-            begun.set()
-            assert go_on.wait(30)
-            tell(share)
-
-        return kept(*arguments, tell=held, **more)
-
-    monkeypatch.setattr(saver, "save_kept", slow)
-    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
-    monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
-    answer(path)
-    click(qtbot, widget)
-    qtbot.waitUntil(begun.is_set)
-    assert widget.controls.save.text.startswith("Cancel · ")
-    click(qtbot, widget)
-    go_on.set()
-    qtbot.waitUntil(lambda: not widget.saver.saving)
-    assert widget.controls.status.value.startswith("Cancelled; sharp")
-    assert widget.controls.save.text == "Save result…"
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
-    np.testing.assert_array_equal(read_image(path).data, before)
-
-
-def test_the_dialog_proposes_a_name_and_a_type_can_be_chosen_there(
-    widget: DeblurWidget,
-    result: Image,
-    qtbot: QtBot,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[tuple[Any, ...]] = []
-
-    def dialog(*arguments: Any) -> tuple[str, str]:
-        asked.append(arguments)
-        return str(tmp_path / arguments[2]), saver.FILTERS[".ome.zarr"]
-
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", dialog)
-    click(qtbot, widget)
-    qtbot.waitUntil(lambda: not widget.saver.saving)
-    assert asked[0][2] == "nuclei (sharp ×2).ome.tif"
-    assert [each.name for each in tmp_path.glob("*sharp*")] == ["nuclei (sharp ×2).ome.zarr"]
-
-
-@pytest.mark.parametrize(
-    ("typed", "name"),
-    [("a", "a.ome.tif"), ("a.tif", "a.ome.tif"), ("a 0.5 µm", "a 0.5 µm.ome.tif")],
-)
-def test_a_name_without_the_ending_gets_it_and_replaces_only_after_a_question(
-    result: Image,
-    save: Save,
-    tmp_path: Path,
-    typed: str,
-    name: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    questions: list[str] = []
-    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
-    monkeypatch.setattr(
-        QMessageBox, "question", lambda *_: (questions.append(_[2]), answers[len(questions) - 1])[1]
-    )
-    (tmp_path / name).write_bytes(b"precious")
-    save(tmp_path / typed)
-    assert (tmp_path / name).read_bytes() == b"precious"
-    assert questions == [f"{name} is there already. Replace it?"]
-    save(tmp_path / typed)
-    assert is_result(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("a.png", "let its name end in .ome.tif or .ome.zarr"),
-        ("nowhere/a.ome.tif", "there is no folder"),
-        ("file/a.ome.tif", "is a file; choose another folder"),
-        ("full.ome.zarr", "is a folder that holds something else than a result"),
-    ],
-)
-def test_what_cannot_be_saved_so_is_said_in_a_sentence(
-    result: Image,
-    save: Save,
-    tmp_path: Path,
-    name: str,
-    sentence: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
-    (tmp_path / "file").write_text("")
-    (tmp_path / "full.ome.zarr").mkdir()
-    (tmp_path / "full.ome.zarr" / "thesis.txt").write_text("words")
-    before = sorted(tmp_path.rglob("*"))
-    said = save(tmp_path / name)
-    assert sentence in said
-    assert ".part" not in said
-    assert [each for each in sorted(tmp_path.rglob("*")) if each not in before] == []
-
-
-@FORMATS
-def test_a_full_disk_is_said_and_leaves_nothing(
-    result: Image, save: Save, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("tifffile.TiffWriter.write", full)
-    monkeypatch.setattr("napari_mdeblurgan.storage.ome_zarr_chunks.ChunkStore.write", full)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    assert "the disk is full; make room or choose another folder" in save(folder / f"a{ending}")
-    assert list(folder.iterdir()) == []
 
 
 def test_a_saved_result_is_a_result_whose_source_nobody_takes_for_another_image(
