@@ -15,7 +15,6 @@ import yaozarrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_mdeblurgan import storage
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, tiff_writing, write_image
 from napari_mdeblurgan.storage.writing import OME_DTYPES, TIFF_DTYPES
@@ -114,7 +113,7 @@ def test_a_large_lazy_image_goes_into_tiff_and_back(
         whole, chunks=[chunk[axis - y] if axis in (y, y + 1) else -1 for axis in range(whole.ndim)]
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "STREAMED_BYTES", 0)
+        patch.setattr("napari_mdeblurgan.storage.writing.STREAMED_BYTES", 0)
         assert_round_trip(replace(image, data=lazy), ".ome.tif" if ome else ".tif")
 
 
@@ -285,7 +284,8 @@ def test_an_image_without_pixels_is_refused(tmp_path: Path) -> None:
 LARGE = """
 import dask.array as da, tifffile, zarr, yaozarrs
 from napari_mdeblurgan import storage
-storage.STREAMED_BYTES = 0
+from napari_mdeblurgan.storage import writing
+writing.STREAMED_BYTES = 0
 small = storage.Micrograph(da.zeros((64, 64), dtype=np.uint8), "YX")
 storage.write_image(sys.argv[1].replace("a.", "small."), small)
 image = da.random.default_rng(0).integers(0, 9, (14_000, 14_000), np.uint8, chunks=(1024, 1024))

@@ -102,7 +102,7 @@ def test_a_large_lazy_result_is_never_whole_in_memory(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
-    monkeypatch.setattr("napari_mdeblurgan.storage._whole", lambda _: pytest.fail("it was loaded"))
+    monkeypatch.setattr("napari_mdeblurgan.storage.reading.whole", lambda _: pytest.fail("loaded"))
     read: list[float] = []
     blocks = da.ones((8, 256, 512), chunks=(1, 128, 128), dtype=np.uint8)
     counted = blocks.map_blocks(
