@@ -31,6 +31,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from napari_mdeblurgan import load_model
 from napari_mdeblurgan.degradation import gaussian_protocol
@@ -128,6 +129,7 @@ def main() -> None:
     torch.set_num_threads(wishes.threads)
     model = load_model("gray-x2")
     narrow = Generator(1, width=16).eval().requires_grad_(False)
+    convert_conv2d_weight_memory_format(narrow, torch.channels_last)
     with tempfile.TemporaryDirectory() as folder:
         content = onnx_content(model)
         ways: dict[str, Run] = {

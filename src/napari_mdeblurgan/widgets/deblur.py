@@ -59,27 +59,25 @@ class DeblurWidget(Container):
     """
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:  # type: ignore[name-defined]  # noqa: F821
-        self._viewer = napari_viewer
+        viewer = self._viewer = napari_viewer
         self._remembered = Remembered()
         self._models = ModelChoice(self._remembered)
         self._devices = DeviceChoice(self._remembered)
-        self._pairs = Pairs(napari_viewer.layers)
-        self._chosen = Chosen(napari_viewer, self._pairs, self._models)
+        self._pairs = Pairs(viewer.layers)
+        self._chosen = Chosen(viewer, self._pairs, self._models)
         self._verdicts = Verdicts(self._pairs)
         self._message = ""  # what is going on or has come of it, before what else is to be said
         self._begun = BegunSearch(self._look_for_begun, self._refresh)
-        self.scans = ScanLayers(
-            napari_viewer, self._begun, lambda image: self._orders.wishes(image)
-        )
+        self.scans = ScanLayers(viewer, self._begun, lambda image: self._orders.wishes(image))
         self.slices = Slices(self._on_choice)
         self.results = ResultsFolder(self._remembered, self._on_choice, self.scans.paths)
         self.controls = self._models.controls = self._chosen.controls = make_controls(
             self._chosen.entries, self._models.entries, self._devices.entries
         )
         self._devices.box = self.controls.device
-        self.only_here = OnlyHere(napari_viewer, self._remembered, self._on_choice, self._refresh)
+        self.only_here = OnlyHere(viewer, self._remembered, self._on_choice, self._refresh)
         self.comparison = Comparison(
-            napari_viewer,
+            viewer,
             self._pairs,
             self.controls,
             self._remembered,
@@ -87,12 +85,12 @@ class DeblurWidget(Container):
             self._tell_failure,
             self._refresh,
         )
-        self.sharpness = Sharpness(napari_viewer, self._refresh)
+        self.sharpness = Sharpness(viewer, self._refresh)
         self._panel = VerdictPanel(
-            napari_viewer, self._verdicts, self.controls, self._remembered, self._refresh
+            viewer, self._verdicts, self.controls, self._remembered, self._refresh
         )
         parts = Parts(
-            viewer=napari_viewer,
+            viewer=viewer,
             controls=self.controls,
             pairs=self._pairs,
             verdicts=self._verdicts,
@@ -103,10 +101,10 @@ class DeblurWidget(Container):
             refresh=self.reset_choices,
         )
         self._arrivals = Arrivals(parts, self._on_job_end)
-        self._runner = Runner(self._arrivals.on_step, self._arrivals.on_end, viewer=self._viewer)
+        self._runner = Runner(self._arrivals.on_step, self._arrivals.on_end, viewer=viewer)
         self._arrivals.runner = self._runner
         self._orders = Orders(
-            napari_viewer,
+            viewer,
             self.controls,
             self.slices,
             self.results,
@@ -132,7 +130,7 @@ class DeblurWidget(Container):
         )
         self._rows = scrolling(self, rows)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
-        in_use, position = self.scans.paths, napari_viewer.layers.index
+        in_use, position = self.scans.paths, viewer.layers.index
         self.saver = ResultSaver(
             self.controls.save, self.native, self._say, self._tell_failure, in_use, position
         )
