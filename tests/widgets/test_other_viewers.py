@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+import napari_mdeblurgan.widgets
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     Noise = Callable[..., np.ndarray]
+
+WIDGETS = Path(napari_mdeblurgan.widgets.__file__).parent
 
 
 def test_a_run_goes_on_when_another_viewer_that_was_used_since_is_closed(
@@ -66,6 +70,44 @@ def test_a_batch_is_told_by_its_own_window_and_by_no_other(
     qtbot.waitUntil(lambda: not dock.running, timeout=60_000)
     assert not viewer.window._task_status_manager.is_busy()
     assert (tmp_path / "out" / "a.ome.tif").exists()
+
+
+def test_a_folder_is_listed_to_its_end_when_another_viewer_is_closed(
+    make_napari_viewer: Callable[..., Viewer],
+    viewer: Viewer,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch,
+) -> None:
+    shown = threading.Event()
+
+    def slowly(folder: str, _: str) -> Generator[list[str], None, bool]:
+        yield [f"{folder}/a.tif"]
+        assert shown.wait(20)
+        yield [f"{folder}/b.tif"]
+        return True
+
+    monkeypatch.setattr("napari_mdeblurgan.widgets.batch.gathering.files_in", slowly)
+    dock = BatchWidget(viewer)
+    viewer.window.add_dock_widget(dock, name="Batch")
+    other = make_napari_viewer()
+    monkeypatch.setattr("napari._qt.qthreading.current_viewer", lambda: other)
+    dock.gathering.take_dropped([str(tmp_path)])
+    qtbot.waitUntil(lambda: f"{tmp_path}/a.tif" in dock.files.states(), timeout=20_000)
+    assert not other.window._task_status_manager.is_busy()
+    other.window._task_status_manager.cancel_all()  # as napari does at closing
+    shown.set()
+    names = [str(tmp_path / "a.tif"), str(tmp_path / "b.tif")]
+    qtbot.waitUntil(lambda: list(dock.files.states()) == names, timeout=20_000)
+
+
+def test_all_workers_of_the_widgets_are_told_by_their_own_window() -> None:
+    places = [
+        path.relative_to(WIDGETS).as_posix()
+        for path in WIDGETS.rglob("*.py")
+        if "create_worker(" in path.read_text(encoding="utf-8")
+    ]
+    assert places == ["closing.py"]
 
 
 def test_without_torch_the_dock_says_so(

@@ -14,13 +14,14 @@ from qtpy.QtCore import QTimer
 from napari_mdeblurgan.storage.ome_zarr_begun import begun_fraction
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.results import result_ending
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari import Viewer
     from napari.layers import Image
 
     from napari_mdeblurgan.model import ModelCard
@@ -83,14 +84,18 @@ class BegunSearch:
 
     Parameters
     ----------
+    viewer : Viewer
+        Whose layers they are.
     look : callable
         Called without arguments when the choices have come to rest; calls `begin`.
     on_found : callable
         Called without arguments when a look has ended.
     """
 
-    def __init__(self, look: Callable[[], None], on_found: Callable[[], None]) -> None:
-        self._on_found = on_found
+    def __init__(
+        self, viewer: Viewer, look: Callable[[], None], on_found: Callable[[], None]
+    ) -> None:
+        self._viewer, self._on_found = viewer, on_found
         self._rest = QTimer()
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(look)
@@ -105,8 +110,6 @@ class BegunSearch:
 
     def begin(self, image: Image, job: Job, cards: Sequence[ModelCard]) -> None:
         """Look for the results of a layer, on a worker thread."""
-        from napari.qt.threading import create_worker
-
         self._number += 1
         number, layer, place = self._number, ref(image), placement_of(image).told()
 
@@ -119,7 +122,7 @@ class BegunSearch:
             self._on_found()
 
         work = InWords(find_begun, "a look for interrupted results")
-        create_worker(work, job, cards, _connect={"returned": found})
+        worker_of(self._viewer, work, job, cards, _connect={"returned": found}).start()
 
     def forget(self, image: Image | None) -> None:
         """Say nothing more of what was found for a layer."""

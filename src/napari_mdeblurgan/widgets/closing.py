@@ -1,17 +1,20 @@
 """Notices when a docked widget is shown, and when it is closed for good; tells who closes the
-window what is running.
+window what is running; ends all of it with the process.
 """
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from napari.utils.task_status import Status
-from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QThreadPool, QTimer
 from qtpy.QtWidgets import QWidget
-from superqt.utils import create_worker
+from superqt.utils import WorkerBase, create_worker
 
 from napari_mdeblurgan.widgets.docking import shorten_title, tabify
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 PROVIDER = "M-Deblurgan"
+LOOK_MS = 100  # between two looks at whether a wait was interrupted
 
 
 class InWords(partial):
@@ -65,6 +69,7 @@ def announced(viewer: Viewer, words: str, stop: Callable[[], object]) -> Callabl
         To be called when the work has ended.
     """
     window = viewer.window
+    window = getattr(window, "__wrapped__", window)  # a plugin gets a proxy, which would warn
     task = window._register_task_status(PROVIDER, Status.BUSY, words, stop)
     return lambda: window._update_task_status(task, Status.COMPLETED, words)
 
@@ -114,6 +119,7 @@ class LifeWatch(QObject):
         super().__init__(widget)
         self._widget, self._on_show, self._on_close = widget, on_show, on_close
         self._docked = self._closed = self._placed = False
+        _watches.add(self)
         widget.installEventFilter(self)
         widget.destroyed.connect(self._close)
 
@@ -134,8 +140,8 @@ class LifeWatch(QObject):
         return False
 
     def _place(self) -> None:
-        """Make the new dock a tab of an own dock that is there already, by a
-        title that fits a tab.
+        """Make the new dock a tab of an own dock that is there already, by a title that fits a
+        tab.
         """
         if self._widget is not None and not self._closed:
             shorten_title(self._widget)
@@ -150,3 +156,27 @@ class LifeWatch(QObject):
         if not self._closed:
             self._closed = True
             self._on_close()
+
+
+_watches: WeakSet[LifeWatch] = WeakSet()
+
+
+def end_with_the_process() -> None:
+    """Close what is open, and wait until no worker runs any more, as napari does when its event
+    loop ends.
+
+    A script may end without that loop. Qt's objects go next, and a worker that would then tell what
+    it has found, or a widget that would stop a timer, brings the process down.
+    """
+    if QCoreApplication.instance() is None:
+        return
+    for watch in tuple(_watches):
+        watch._close()
+    with suppress(RuntimeError):  # they are not through yet
+        WorkerBase.await_workers(0)
+    pool = QThreadPool.globalInstance()
+    while pool is not None and not pool.waitForDone(LOOK_MS):
+        pass  # Python looks for Ctrl+C in between
+
+
+atexit.register(end_with_the_process)  # after Qt's own, which was imported before: runs first

@@ -62,15 +62,15 @@ class DeblurWidget(Container):
         viewer = self._viewer = napari_viewer
         self._remembered = Remembered()
         self._models = ModelChoice(self._remembered)
-        self._devices = DeviceChoice(self._remembered)
+        self._devices = DeviceChoice(viewer, self._remembered)
         self._pairs = Pairs(viewer.layers)
         self._chosen = Chosen(viewer, self._pairs, self._models)
-        self._verdicts = Verdicts(self._pairs)
+        self._verdicts = Verdicts(viewer, self._pairs)
         self._message = ""  # what is going on or has come of it, before what else is to be said
-        self._begun = BegunSearch(self._look_for_begun, self._refresh)
+        self._begun = BegunSearch(viewer, self._look_for_begun, self._refresh)
         self.scans = ScanLayers(viewer, self._begun, lambda image: self._orders.wishes(image))
         self.slices = Slices(self._on_choice)
-        self.results = ResultsFolder(self._remembered, self._on_choice, self.scans.paths)
+        self.results = ResultsFolder(viewer, self._remembered, self._on_choice, self.scans.paths)
         self.controls = self._models.controls = self._chosen.controls = make_controls(
             self._chosen.entries, self._models.entries, self._devices.entries
         )
@@ -130,10 +130,8 @@ class DeblurWidget(Container):
         )
         self._rows = scrolling(self, rows)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
-        in_use, position = self.scans.paths, viewer.layers.index
-        self.saver = ResultSaver(
-            self.controls.save, self.native, self._say, self._tell_failure, in_use, position
-        )
+        told = self._say, self._tell_failure, self.scans.paths, viewer.layers.index
+        self.saver = ResultSaver(viewer, self.controls.save, self.native, *told)
         self._connect()
         self._follow_active()
         self._models.choose_for(self.image)

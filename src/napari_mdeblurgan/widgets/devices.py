@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import NoTorch
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 
 if TYPE_CHECKING:
     from magicgui.widgets import ComboBox
+    from napari import Viewer
 
     from napari_mdeblurgan.widgets.choices import Remembered
 
@@ -84,25 +85,27 @@ class DeviceSearch:
 
     Parameters
     ----------
+    viewer : Viewer
+        For whose dock.
     on_found : callable
         Called with the devices, on the main thread.
     """
 
-    def __init__(self, on_found: Callable[[Devices], None]) -> None:
-        self._on_found = on_found
+    def __init__(self, viewer: Viewer, on_found: Callable[[Devices], None]) -> None:
+        self._viewer, self._on_found = viewer, on_found
         self._worker: Any = None
 
     def begin(self, automatic: str, model: str = "") -> None:
         """Look for them, if that was not begun before; see `find_devices`."""
         if self._worker is None:
-            from napari.qt.threading import create_worker
-
-            self._worker = create_worker(
+            self._worker = worker_of(
+                self._viewer,
                 InWords(find_devices, LOOKING),
                 automatic,
                 model,
                 _connect={"returned": self._on_found},
             )
+            self._worker.start()
 
     def abandon(self) -> None:
         """Hear nothing more of it."""
@@ -117,6 +120,8 @@ class DeviceChoice:
 
     Parameters
     ----------
+    viewer : Viewer
+        For whose dock.
     remembered : Remembered
         What was chosen last.
 
@@ -128,9 +133,9 @@ class DeviceChoice:
 
     box: ComboBox
 
-    def __init__(self, remembered: Remembered) -> None:
+    def __init__(self, viewer: Viewer, remembered: Remembered) -> None:
         self._remembered, self._devices = remembered, Devices()
-        self.search = DeviceSearch(self._offer)
+        self.search = DeviceSearch(viewer, self._offer)
 
     def entries(self, _: object = None) -> list[tuple[str, str]]:
         """What the drop-down offers."""

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, Container, Label, PushButton
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
@@ -18,12 +17,14 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QSizePolicy
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.results import Result, cache_folder, remove_results, results_in
 from napari_mdeblurgan.widgets.wording import amount
 
 if TYPE_CHECKING:
+    from napari import Viewer
+
     from napari_mdeblurgan.widgets.choices import Remembered
 
 ASK_TIP = (
@@ -38,6 +39,8 @@ class ResultsFolder:
 
     Parameters
     ----------
+    viewer : Viewer
+        For whose results.
     remembered : Remembered
         What was chosen last: whether to disk, and the user's own place; empty for the cache folder.
     on_folder : callable
@@ -49,10 +52,12 @@ class ResultsFolder:
 
     def __init__(
         self,
+        viewer: Viewer,
         remembered: Remembered,
         on_folder: Callable[[], None],
         in_use: Callable[[], Collection[Path]],
     ) -> None:
+        self._viewer = viewer
         self._remembered, self._on_folder, self._in_use = remembered, on_folder, in_use
         self._own = remembered.choices.results_folder
         self._worker: Any = None
@@ -127,7 +132,8 @@ class ResultsFolder:
         self._refresh()
         folder = self.folder
         work = InWords(results_in, "a look at the results on disk")
-        self._worker = create_worker(work, folder, _connect={"returned": self._found})
+        self._worker = worker_of(self._viewer, work, folder, _connect={"returned": self._found})
+        self._worker.start()
 
     def look_if_shown(self) -> None:
         """The same, if the user sees it."""
@@ -175,9 +181,12 @@ class ResultsFolder:
             return None
 
         self.empty.enabled = False
-        self._worker = create_worker(
-            InWords(work, "the removal of results on disk"), _connect={"returned": self._removed}
+        self._worker = worker_of(
+            self._viewer,
+            InWords(work, "the removal of results on disk"),
+            _connect={"returned": self._removed},
         )
+        self._worker.start()
 
     def _removed(self, error: FileError | None) -> None:
         if error is not None:

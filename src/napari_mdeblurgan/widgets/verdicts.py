@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from napari.layers import Image
-from napari.qt.threading import create_worker
 
 from napari_mdeblurgan.widgets import trust, view
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.origin import is_result
 from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.trust import KNOWN
 
 if TYPE_CHECKING:
+    from napari import Viewer
     from napari.layers import Layer
 
 
@@ -27,12 +27,14 @@ class Verdicts:
 
     Parameters
     ----------
+    viewer : Viewer
+        Whose results they are.
     pairs : Pairs
         Which results belong to which source.
     """
 
-    def __init__(self, pairs: Pairs) -> None:
-        self._pairs = pairs
+    def __init__(self, viewer: Viewer, pairs: Pairs) -> None:
+        self._viewer, self._pairs = viewer, pairs
         self._last: ref[Image] | None = None
 
     def remember(self, result: Image, trusted: trust.Trusted) -> None:
@@ -132,7 +134,8 @@ class Verdicts:
         if found is None or path is None:
             return
         say("Saving the report…")
-        create_worker(
+        worker_of(
+            self._viewer,
             InWords(trust.save_report, "the writing of a report"),
             path,
             trust.as_shown(found[1], found[0]),
@@ -141,7 +144,7 @@ class Verdicts:
                 "returned": lambda _: say(f"The report was saved as {path}."),
                 "errored": lambda error: fail(str(error)),
             },
-        )
+        ).start()
 
 
 def _kept_sentence(layer: Layer | None) -> str:

@@ -9,16 +9,17 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, QTimer
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.run_times import RunTimes, Work
 
 if TYPE_CHECKING:
+    from napari import Viewer
+
     from napari_mdeblurgan.batch import Success
     from napari_mdeblurgan.batch.extent import Extents
 
@@ -31,13 +32,15 @@ class Expecting(QObject):
 
     Parameters
     ----------
+    viewer : Viewer
+        For whose dock.
     changed : callable
         Called without arguments once it is known how much there is to do.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, viewer: Viewer, changed: Callable[[], None]) -> None:
         super().__init__()
-        self._changed = changed
+        self._viewer, self._changed = viewer, changed
         self._times = RunTimes()
         self._asked: tuple[Any, ...] | None = None  # what is looked at, or was
         self._found: Extents | None = None
@@ -97,9 +100,7 @@ class Expecting(QObject):
         if self._asked is None:
             return
         *_, output, settings, inputs = self._asked
-        self._worker = create_worker(
-            InWords(_extents, LOOKING), inputs, output, settings, _start_thread=False
-        )
+        self._worker = worker_of(self._viewer, InWords(_extents, LOOKING), inputs, output, settings)
         self._worker.returned.connect(self._on_found)
         self._worker.start()
 

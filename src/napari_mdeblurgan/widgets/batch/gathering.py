@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from napari.qt.threading import create_worker
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_mdeblurgan.batch.inputs import candidates
@@ -27,7 +26,7 @@ from napari_mdeblurgan.widgets.axes import arranged, micrograph
 from napari_mdeblurgan.widgets.batch.dropping import ELSEWHERE
 from napari_mdeblurgan.widgets.batch.file_list import FileList
 from napari_mdeblurgan.widgets.batch.several import ImageChooser, several_in
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.view import full_resolution
 
@@ -187,7 +186,7 @@ class Gathering:
                 self._files.note(folder, "no image in it yet")
 
         self._look(
-            create_worker(InWords(files_in, LISTING), folder, output, _start_thread=False),
+            worker_of(self._viewer, InWords(files_in, LISTING), folder, output),
             show,
             end,
         )
@@ -213,9 +212,7 @@ class Gathering:
     def _look_into(self, paths: Sequence[str]) -> None:
         """Find out which files hold several images, and let the user choose among these."""
         if paths:
-            worker = create_worker(
-                InWords(several_in, LOOKING_INTO), tuple(paths), _start_thread=False
-            )
+            worker = worker_of(self._viewer, InWords(several_in, LOOKING_INTO), tuple(paths))
             self._look(worker, None, self._offer_images)
 
     def _offer_images(self, files: dict[str, tuple[FileImage, ...]]) -> None:

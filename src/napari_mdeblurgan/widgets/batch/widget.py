@@ -67,7 +67,7 @@ class BatchWidget(QWidget):
         self._viewer = napari_viewer
         self._cards = list_models()
         self._devices = Devices()
-        self._search = DeviceSearch(self._offer_devices)
+        self._search = DeviceSearch(napari_viewer, self._offer_devices)
         self._worker: JobWorker | None = None
         self._outcome: Finished | Stopped | None = None
         self._stopped = False  # whether the last run was cancelled
@@ -79,7 +79,7 @@ class BatchWidget(QWidget):
         self._results = Path()  # the output folder of the work that runs
         self._so_far = (0, 0)  # results and failures of the work that runs
         self._settings: dict[str, Any] = {}  # of the work that runs
-        self._expecting = Expecting(self._refresh)
+        self._expecting = Expecting(napari_viewer, self._refresh)
         self.controls = make_batch_controls(
             self._colour_models, self._grey_models, self._device_entries
         )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 
 class Preparing(QObject):
-    """One preparation at a time.
+    """One preparation at a time, for a dock of `viewer`.
 
     `made` is emitted with what the work returns, `failed` with an exception, and `left` when the
     thread of one that was left has ended.
@@ -24,8 +26,9 @@ class Preparing(QObject):
     failed = Signal(object)
     left = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
+        self._viewer = viewer
         self._worker: Any = None
         self._stopped = threading.Event()
         self._leaving = False
@@ -46,7 +49,7 @@ class Preparing(QObject):
         """
         self._stopped, self._leaving = threading.Event(), False
         words = InWords(work, "the start of a fine-tuning")
-        self._worker = create_worker(words, *arguments, self._stopped.is_set, _start_thread=False)
+        self._worker = worker_of(self._viewer, words, *arguments, self._stopped.is_set)
         self._worker.returned.connect(self._on_made)
         self._worker.errored.connect(self._on_failed)
         self._worker.start()

@@ -7,19 +7,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 
 if TYPE_CHECKING:
+    from napari import Viewer
+
     from napari_mdeblurgan.widgets.fine_tune.given import Step
 
 NAMED = 3  # of those that were left out
 
 
 class RegisterJob(QObject):
-    """One registration at a time.
+    """One registration at a time, for a dock of `viewer`.
 
     `told` is emitted with a sentence of what was left out or went wrong, `found` with a `Step`, and
     `ended` with the sentence that sums it up, which is empty where no pair was looked at.
@@ -29,8 +30,9 @@ class RegisterJob(QObject):
     found = Signal(object)
     ended = Signal(str)
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
+        self._viewer = viewer
         self.worker: Any = None
         self._clear()
 
@@ -46,7 +48,7 @@ class RegisterJob(QObject):
         """
         self._clear()
         words = InWords(work, "the registration of pairs")
-        self.worker = create_worker(words, *arguments, self._stop.is_set, _start_thread=False)
+        self.worker = worker_of(self._viewer, words, *arguments, self._stop.is_set)
         self.worker.yielded.connect(self._on_step)
         self.worker.finished.connect(self._on_end)
         self.worker.start()

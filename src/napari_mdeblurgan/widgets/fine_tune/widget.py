@@ -65,14 +65,14 @@ class FineTuneWidget(FineTunePanel):
         self._viewer = napari_viewer
         self._cards: list[ModelCard] = list_models()
         self._process: TuningProcess | None = None
-        self._register_job = RegisterJob()
+        self._register_job = RegisterJob(napari_viewer)
         self._not_running_any_more: Callable[[], None] = lambda: None  # tells napari
         self._said = ""  # what is to be read, but for why nothing can begin
         self._working = ""  # what is being prepared on a thread
-        self._preparing = Preparing()
+        self._preparing = Preparing(napari_viewer)
         self._folder: FineTuneFolder | None = None
         self._plain = "bicubic"  # what the network is compared with besides the base model
-        self._search = DeviceSearch(self._offer_devices)
+        self._search = DeviceSearch(napari_viewer, self._offer_devices)
         self._connect()
         self._offer_models()
         self._offer_layers()

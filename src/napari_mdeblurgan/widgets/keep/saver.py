@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import PushButton
 from napari.layers import Image
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
@@ -19,13 +18,16 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import at_home, real_path
 from napari_mdeblurgan.widgets import soft_results
 from napari_mdeblurgan.widgets.axes import put_back
-from napari_mdeblurgan.widgets.closing import InWords
+from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
 from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, in_blocks, joinable
 from napari_mdeblurgan.widgets.keep.waiting import Cancelled
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.results import clean_name
 from napari_mdeblurgan.widgets.wording import percent
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 SAVE = "Save result…"
 FILTERS = {
@@ -52,6 +54,8 @@ class ResultSaver(QObject):
 
     Parameters
     ----------
+    viewer : Viewer
+        Whose results they are.
     button : PushButton
         Which asks for it, and cancels it while something is saved.
     parent : QWidget
@@ -66,6 +70,7 @@ class ResultSaver(QObject):
 
     def __init__(
         self,
+        viewer: Viewer,
         button: PushButton,
         parent: Any,
         say: Callable[[str], None],
@@ -81,7 +86,7 @@ class ResultSaver(QObject):
             fail,
             in_use,
         )
-        self._position = position
+        self._viewer, self._position = viewer, position
         self._job: _Job | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._show_share)
@@ -195,7 +200,7 @@ class ResultSaver(QObject):
         self._show_share()
         self._timer.start(LOOK_MS)
         self._say(f"Saving {name}…")
-        worker = create_worker(InWords(work, f"the saving of {name}"), _start_thread=False)
+        worker = worker_of(self._viewer, InWords(work, f"the saving of {name}"))
         worker.returned.connect(lambda outcome: self._end(job, outcome))
         worker.errored.connect(
             lambda error: self._end(job, f"{place} could not be saved ({error}).")

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from magicgui.widgets import PushButton
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, QTimer
 
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
 from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets import view
 from napari_mdeblurgan.widgets.axes import arranged, order_of
-from napari_mdeblurgan.widgets.closing import InWords, LifeWatch
+from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, worker_of
 from napari_mdeblurgan.widgets.compare.arrangement import ImagePair
 from napari_mdeblurgan.widgets.line_profile.lines import (
     NAME,
@@ -203,9 +202,8 @@ class LineProfile(QObject):
             return
         (tracks, length, distance), self._asked = self._asked, None
         self._busy = True
-        worker = create_worker(
-            InWords(measured, "the reading of a line profile"), tracks, _start_thread=False
-        )
+        work = InWords(measured, "the reading of a line profile")
+        worker = worker_of(self._viewer, work, tracks)
         worker.returned.connect(lambda found: self._show(found, length, distance, tracks))
         worker.errored.connect(self._tell)
         worker.finished.connect(self._on_read)
