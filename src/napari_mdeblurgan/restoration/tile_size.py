@@ -24,12 +24,12 @@ RESULTS = 3  # made, waiting and being written
 EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 LARGEST_BATCH = 8
 QUICK, STEADY = {"cpu": 1024, "mps": 1024, "cuda": 2048}, {"cpu": 1536, "mps": 1536, "cuda": 2048}
-BLOCK_EDGE = {"float32": 384, "bfloat16": 512}  # of what the processor works on at a time
+BLOCK_EDGE = 384  # of what the processor works on at a time
 
 
 def block_edge(device: str, precision: str) -> int | None:
     """Edge of the blocks in which a tile goes through the network; None for all of it at once."""
-    return BLOCK_EDGE.get(precision) if device == "cpu" else None
+    return BLOCK_EDGE if device == "cpu" and precision in ("float32", "bfloat16") else None
 
 
 def fitting_tile(
