@@ -57,18 +57,14 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+def to_mine(folders, base):
+    """The words of a fine-tuning of the pairs in `folders` to the model "mine"."""
+    words = "fine-tune", "--low", folders / "low", "--high", folders / "high"
+    return [*words, "--model", base, "--output", "mine"]
+
+
 def test_from_two_folders_to_a_model_and_on_from_there(folders, base):
-    command = [
-        "fine-tune",
-        "--low",
-        folders / "low",
-        "--high",
-        folders / "high",
-        "--model",
-        base,
-        "--output",
-        "mine",
-    ]
+    command = to_mine(folders, base)
     command += ["--batch", 1, "--patch", 24, "--device", "cpu"]
     result = run(*command, "--steps", 2)
     assert result.exit_code == 0, result.output
@@ -85,17 +81,7 @@ def test_from_two_folders_to_a_model_and_on_from_there(folders, base):
 
 def test_a_pair_of_two_places_is_refused_and_learned_from_only_if_it_is_trusted(folders, base):
     tifffile.imwrite(folders / "high" / "field1.tif", field(7)[40:240, 50:250].astype(np.uint8))
-    command = [
-        "fine-tune",
-        "--low",
-        folders / "low",
-        "--high",
-        folders / "high",
-        "--model",
-        base,
-        "--output",
-        "mine",
-    ]
+    command = to_mine(folders, base)
     refused = run(*command, "--steps", 1)
     assert refused.exit_code == 1
     assert "field1" in refused.output
@@ -291,17 +277,7 @@ def test_pairs_of_one_objective_and_of_two_are_not_learned_from_together(
 
 
 def test_pairs_of_four_times_the_magnification_are_refused_in_a_sentence(folders, base):
-    words = [
-        "fine-tune",
-        "--low",
-        folders / "low",
-        "--high",
-        folders / "high",
-        "--model",
-        base,
-        "--output",
-        "mine",
-    ]
+    words = to_mine(folders, base)
     result = run(*words, "--low-objective", 5, "--high-objective", 20)
     assert result.exit_code == 1
     assert (
