@@ -31,7 +31,7 @@ from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.training.loss_config import LossConfig
 from napari_mdeblurgan.training.recipe import training_patches
 from napari_mdeblurgan.training.schedule import Schedule
-from napari_mdeblurgan.training.trainer import Method, Training
+from napari_mdeblurgan.training.trainer import StepMethod, Training
 
 EDGE = 256
 SIGMAS = (0.7, 1.2, 2.0)
@@ -119,7 +119,7 @@ def main() -> None:
             torch.manual_seed(seed)
             start = time.perf_counter()
             schedule = Schedule(wishes.steps, 2e-3, "cosine", warm_up=100)
-            method = Method(averaging=0.99, precision="bfloat16")
+            method = StepMethod(averaging=0.99, precision="bfloat16")
             training = Training(
                 Generator(1, approximation=reading), schedule, method, LossConfig(ssim_share=0.0)
             )

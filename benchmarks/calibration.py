@@ -26,8 +26,8 @@ from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.assess import assess
-from napari_mdeblurgan.trust.calibrating import Judged, judge
-from napari_mdeblurgan.trust.plan import Wishes
+from napari_mdeblurgan.trust.calibrating import BarScore, score_bar
+from napari_mdeblurgan.trust.plan import AssessmentOptions
 
 MODELS = {"rgb": "rgb-x2", "grey": "gray-x2"}
 CONDITIONS = (*GAUSSIAN, *PHYSICAL)
@@ -36,7 +36,7 @@ BINS = np.geomspace(3e-4, 1, 24)  # of half-widths in windows
 COLOURS = {"rgb": "#D55E00", "grey": "#0072B2"}
 NAMES = {"rgb": "colour", "grey": "grey"}
 
-Row = tuple[str, str, str, Judged]
+Row = tuple[str, str, str, BarScore]
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     for kind, name in MODELS.items():
         model = load_model(name)
         for image, condition, width, error in _judged(wishes.data / kind, model, wishes):
-            rows.append((kind, image, condition, judge(width, error)))
+            rows.append((kind, image, condition, score_bar(width, error)))
             place = np.digitize(width, BINS).ravel()
             for line, value in enumerate((np.ones_like(width), error <= width)):
                 counts[kind][line] += np.bincount(place, np.ravel(value), len(BINS) + 1)
@@ -95,7 +95,7 @@ def _judged(
             plan = make_plan(levels, model.card)
             restored = restore(levels, model)
             found = assess(
-                levels, restored, plan, model, Wishes(disagreement=wishes.disagreement)
+                levels, restored, plan, model, AssessmentOptions(disagreement=wishes.disagreement)
             ).map("error")
             if found is None:
                 raise SystemExit(

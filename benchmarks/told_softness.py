@@ -30,7 +30,7 @@ from napari_mdeblurgan.training.dataset import Patches, image_files, read_sharp
 from napari_mdeblurgan.training.loss_config import LossConfig
 from napari_mdeblurgan.training.recipe import MIXTURE, training_patches
 from napari_mdeblurgan.training.schedule import Schedule
-from napari_mdeblurgan.training.trainer import Method, Training
+from napari_mdeblurgan.training.trainer import StepMethod, Training
 
 SOFT = {"soft": 0.6, "softness": (0.0, 3.5), "told": 1.0}
 SIGMAS = (0.7, 1.2, 2.0, 3.0, 4.5)
@@ -85,7 +85,7 @@ def _functions(softness: Tensor) -> Tensor:
 def trained(network: Generator, batches: Iterable[Patches], steps: int) -> Generator:
     """`network` after so many steps, with its averaged weights."""
     schedule = Schedule(steps, 5e-4, "cosine", warm_up=200)
-    method = Method(optimizer="muon", averaging=0.999, precision="bfloat16")
+    method = StepMethod(optimizer="muon", averaging=0.999, precision="bfloat16")
     training = Training(network, schedule, method, LossConfig(ssim_share=0.0, passed_on=0.15))
     for record in training.run(batches):
         if record.step % 250 == 0:

@@ -63,7 +63,7 @@ def _parameters(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-Line = Annotated[str, Field(max_length=1000), AfterValidator(_one_line)]
+_Line = Annotated[str, Field(max_length=1000), AfterValidator(_one_line)]
 Sigma = Annotated[float, Field(ge=0)]
 
 
@@ -115,19 +115,19 @@ class ModelCard:
     )
 
     name: Annotated[str, AfterValidator(_safe_name)]
-    description: Line
+    description: _Line
     architecture: Annotated[dict[str, Any], AfterValidator(_parameters)]
     scale: Annotated[int, Field(ge=1, le=64)]
     channels: Annotated[int, Field(ge=1, le=64)]
     halo: Annotated[int, Field(ge=0, le=4096)]
-    trained_on: tuple[Line, ...] = ()
+    trained_on: tuple[_Line, ...] = ()
     blur_sigma_px: tuple[Sigma, Sigma] | None = None
     output_scale: Annotated[int, Field(ge=1, le=64)] | None = None
     softness: Annotated[float, Field(ge=0, le=SOFTEST)] = 0.0
     scores: dict[str, Any] = dataclasses.field(default_factory=dict)
-    licence: Line = ""
-    version: Line = ""
-    created: Line = ""
+    licence: _Line = ""
+    version: _Line = ""
+    created: _Line = ""
     weights_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     format: int = FORMAT
 

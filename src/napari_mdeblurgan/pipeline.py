@@ -102,10 +102,10 @@ class Written:
 
 
 Event = Planned | Assessing | Written
-Steps = Generator[Progress | Event, None, tuple["RestorationPlan", "Assessment | None"]]
+PipelineSteps = Generator[Progress | Event, None, tuple["RestorationPlan", "Assessment | None"]]
 
 
-def carry_out(image: Micrograph, model: Model, request: Request) -> Steps:
+def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineSteps:
     """Make the result of an image, and what else is asked for; closing the generator ends the work.
 
     Parameters
@@ -139,7 +139,7 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> Steps:
     return (yield from (_on_disk if request.on_disk else _in_memory)(image, model, request))
 
 
-def _in_memory(image: Micrograph, model: Model, request: Request) -> Steps:
+def _in_memory(image: Micrograph, model: Model, request: Request) -> PipelineSteps:
     from napari_mdeblurgan.restoration.micrographs import planning_micrograph, restored_micrograph
     from napari_mdeblurgan.restoration.output_scale import output_factor
     from napari_mdeblurgan.restoration.room import check_memory
@@ -196,7 +196,7 @@ def restoring(
     return (yield from restore_steps(image, plan, model, said.keep if said else None)), said, None
 
 
-def _on_disk(image: Micrograph, model: Model, request: Request) -> Steps:
+def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps:
     from napari_mdeblurgan.restoration.scan import opening
     from napari_mdeblurgan.restoration.scan_job import plan_of_finished
     from napari_mdeblurgan.storage import open_image

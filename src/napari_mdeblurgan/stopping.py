@@ -11,7 +11,7 @@ from contextvars import ContextVar, copy_context
 from threading import Event
 from typing import Any, TypeVar
 
-Made = TypeVar("Made")
+_Made = TypeVar("_Made")
 
 HEARTBEAT_S = 0.5  # from one sign of life to the next
 # of what is left of a portion, by which every look up goes on: how many will come is not known
@@ -126,7 +126,7 @@ def looking_up() -> Callable[[], None]:
     return heed
 
 
-def heeding(steps: Generator[Any, None, Made]) -> Generator[Any, None, Made]:
+def heeding(steps: Generator[Any, None, _Made]) -> Generator[Any, None, _Made]:
     """The same steps, which end with `Stopped` between two of them if they are asked to."""
     while True:
         look_up()
@@ -148,8 +148,8 @@ class Attended:
         self._stop.set()
 
     def begin(
-        self, thread: Executor, work: Callable[..., Made], *given: Any, meter: Meter | None = None
-    ) -> Future[Made]:
+        self, thread: Executor, work: Callable[..., _Made], *given: Any, meter: Meter | None = None
+    ) -> Future[_Made]:
         """Begin a piece of work in a thread; it can be stopped by whoever could stop it here as
         well.
         """
@@ -158,7 +158,7 @@ class Attended:
         def asked() -> bool:
             return self._stop.is_set() or (around is not None and around())
 
-        def watched() -> Made:
+        def watched() -> _Made:
             with stoppable(asked), metered(meter or Meter()):
                 return work(*given)
 
@@ -171,7 +171,7 @@ def waiting(future: Future[Any]) -> Iterator[None]:
         yield
 
 
-def attending(work: Callable[[], Made]) -> Generator[float, None, Made]:
+def attending(work: Callable[[], _Made]) -> Generator[float, None, _Made]:
     """Do work without steps in a thread of its own, and see to it from here.
 
     Yields

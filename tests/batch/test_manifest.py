@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from napari_mdeblurgan.batch.manifest import Failed, Made, Manifest
+from napari_mdeblurgan.batch.manifest import FailedEntry, MadeEntry, Manifest
 from napari_mdeblurgan.errors import FileError
 
 KEY = ("/in/a.tif", "a.ome.tif")
-FAILED = Failed(input=KEY[0], output=KEY[1], reason="it is damaged.")
+FAILED = FailedEntry(input=KEY[0], output=KEY[1], reason="it is damaged.")
 
 
-def made(mark: str = "10", output: str = "a.ome.tif", work: str = "f0/a.ome.tif") -> Made:
-    return Made(
+def made(mark: str = "10", output: str = "a.ome.tif", work: str = "f0/a.ome.tif") -> MadeEntry:
+    return MadeEntry(
         input="/in/a.tif",
         output=output,
         job="j",

@@ -21,7 +21,7 @@ from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.evaluation import evaluate as module
 from napari_mdeblurgan.evaluation.comparison import Comparison
 from napari_mdeblurgan.evaluation.cost import Cost, measure, probe
-from napari_mdeblurgan.evaluation.evaluate import Wishes, evaluate
+from napari_mdeblurgan.evaluation.evaluate import EvaluationOptions, evaluate
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.methods import Method, bicubic_method
 from napari_mdeblurgan.evaluation.protocol import Score
@@ -35,7 +35,7 @@ from .conftest import discs, write
 Rows = list[dict[str, str]]
 
 
-def finished(wishes: Wishes) -> Evaluation:
+def finished(wishes: EvaluationOptions) -> Evaluation:
     """Run to the end."""
     steps = evaluate(wishes)
     while True:
@@ -79,7 +79,7 @@ def evaluated(
         rows = [f"{epoch * 10},{epoch},{20 + rise * epoch}" for epoch in range(1, 4)]
         text = "\n".join(["step,epoch,validation_psnr_db", *rows, ""])
         (folder / run / "metrics.csv").write_text(text, encoding="utf-8")
-    wishes = Wishes(
+    wishes = EvaluationOptions(
         folder=folder / "images",
         output=folder / "report",
         models=(str(folder / "ours.safetensors"), str(folder / "u.safetensors")),
@@ -237,7 +237,7 @@ def test_the_same_command_again_measures_nothing_and_gives_the_same_report(
     monkeypatch.setattr(module, "draw", lambda *_: evaluated[1].figures)
     before = (evaluated[0] / "scores.csv").read_bytes()
     again = finished(
-        Wishes(
+        EvaluationOptions(
             folder=folder / "images", output=evaluated[0], models=models, runs=runs, device="cpu"
         )
     )
@@ -256,7 +256,9 @@ def test_a_model_is_called_what_it_is_called_now(
     monkeypatch.setattr(module, "draw", lambda *_: evaluated[1].figures)
     models = (str(tmp_path / "renamed.safetensors"),)
     found = finished(
-        Wishes(folder=folder / "images", output=tmp_path / "report", models=models, device="cpu")
+        EvaluationOptions(
+            folder=folder / "images", output=tmp_path / "report", models=models, device="cpu"
+        )
     )
     (grey,) = found.comparisons
     assert (
@@ -274,7 +276,9 @@ def test_a_model_without_images_of_its_kind_is_refused(
     models = (str(evaluated[0].parent / "ours.safetensors"),)
     with pytest.raises(ModelError, match="grey images, of which there are none"):
         finished(
-            Wishes(folder=tmp_path / "in", output=tmp_path / "out", models=models, device="cpu")
+            EvaluationOptions(
+                folder=tmp_path / "in", output=tmp_path / "out", models=models, device="cpu"
+            )
         )
 
 
@@ -311,7 +315,7 @@ def test_runs_of_one_name_are_told_apart_by_the_folders_above(
 def test_the_limit_takes_images_from_all_over_the_folder(tmp_path: Path) -> None:
     for index in range(5):
         write(tmp_path / f"{index}.png", discs(64))
-    wishes = Wishes(folder=tmp_path, output=tmp_path / "out", models=(), limit=3)
+    wishes = EvaluationOptions(folder=tmp_path, output=tmp_path / "out", models=(), limit=3)
     assert [image.name for image in module._images(wishes)[0]] == ["0.png", "2.png", "4.png"]
 
 

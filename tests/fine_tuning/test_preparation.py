@@ -21,7 +21,7 @@ from napari_mdeblurgan.fine_tuning.settings import (
     settings_json,
     told,
 )
-from napari_mdeblurgan.fine_tuning.verdict import FEWEST_STEPS, judge
+from napari_mdeblurgan.fine_tuning.verdict import FEWEST_STEPS, judge_gain
 
 # ---- pairs
 
@@ -215,7 +215,7 @@ def test_settings_survive_their_file_and_every_field_is_explained():
 
 def test_a_clear_gain_is_better():
     base = np.linspace(25, 30, 16)
-    found = judge(base, base + 1.5 + 0.2 * np.sin(np.arange(16)))
+    found = judge_gain(base, base + 1.5 + 0.2 * np.sin(np.arange(16)))
     assert found.answer == "better"
     assert 1.3 < found.low_db < found.gain_db < found.high_db < 1.7
     assert "Better" in found.sentence
@@ -224,30 +224,30 @@ def test_a_clear_gain_is_better():
 @pytest.mark.parametrize("shift", [0.0, -0.5, 0.02])
 def test_no_gain_recommends_the_base_model(shift):
     base = np.linspace(25, 30, 16)
-    found = judge(base, base + shift)
+    found = judge_gain(base, base + shift)
     assert found.answer == "no better"
     assert "base model" in found.sentence
 
 
 def test_few_squares_or_wide_scatter_are_too_little_to_tell():
-    assert judge([25.0, 26.0], [27.0, 28.0]).answer == "too little data"
+    assert judge_gain([25.0, 26.0], [27.0, 28.0]).answer == "too little data"
     scattered = 25 + 3 * np.sin(np.arange(12) * 2.0)
-    assert judge([25.0] * 12, scattered).answer == "too little data"
+    assert judge_gain([25.0] * 12, scattered).answer == "too little data"
 
 
 @pytest.mark.parametrize("steps", [0, 4, FEWEST_STEPS - 1])
 def test_a_handful_of_steps_is_too_little_to_judge(steps):
     base = np.linspace(25, 30, 16)
-    found = judge(base, base + 0.001, steps=steps)
+    found = judge_gain(base, base + 0.001, steps=steps)
     assert found.answer == "trained too little"
     assert found.sentence.startswith("Trained too little to judge")
     assert f"at least {FEWEST_STEPS} are needed" in found.sentence
-    assert judge(base, base + 0.001, steps=FEWEST_STEPS).answer == "no better"
+    assert judge_gain(base, base + 0.001, steps=FEWEST_STEPS).answer == "no better"
 
 
 def test_a_gain_that_is_clear_after_few_steps_is_one():
     base = np.linspace(25, 30, 16)
-    assert judge(base, base + 1.5, steps=60).answer == "better"
+    assert judge_gain(base, base + 1.5, steps=60).answer == "better"
 
 
 def test_the_documentation_tells_the_same_fewest_steps():

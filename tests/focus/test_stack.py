@@ -13,7 +13,7 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus import AllInFocus, all_in_focus, followed, most_detailed
 from napari_mdeblurgan.focus import focusing as module
 from napari_mdeblurgan.focus.choice import aligned_steps
-from napari_mdeblurgan.focus.focusing import Steps
+from napari_mdeblurgan.focus.focusing import FocusSteps
 
 PLANES = 5
 LEFT, RIGHT = 1, 3  # the planes in which the two halves are in focus
@@ -175,7 +175,7 @@ def test_where_memory_runs_out_tiles_are_quartered_and_leave_no_seams(
 ) -> None:
     tried: list[int] = []
 
-    def little_memory(*given: Any) -> Steps:
+    def little_memory(*given: Any) -> FocusSteps:
         tried.append(1)
         if len(tried) == 1:
             raise MemoryError

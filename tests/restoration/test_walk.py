@@ -16,7 +16,7 @@ from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.tiling import TileLimit
-from napari_mdeblurgan.restoration.walk import DoesNotFit, Made, Place, Spot, Todo, walk
+from napari_mdeblurgan.restoration.walk import DoesNotFit, Spot, TileArrays, TilePlace, Todo, walk
 from napari_mdeblurgan.stopping import look_up, portion
 
 COUNT = 20
@@ -29,17 +29,17 @@ class Operation:
     def __init__(self, read: Callable = int, work: Callable = int) -> None:
         self._read, self._work = read, work
 
-    def read(self, place: Place) -> int:
+    def read(self, place: TilePlace) -> int:
         return self._read(number(place))
 
     def work(self, given: Sequence[int]) -> Sequence[int]:
         return [self._work(each) for each in given]
 
-    def finish(self, place: Place, given: int, made: int) -> Made:
+    def finish(self, place: TilePlace, given: int, made: int) -> TileArrays:
         return {"made": np.full((2 * EDGE, 2 * EDGE), made)}
 
 
-def number(place: Place) -> int:
+def number(place: TilePlace) -> int:
     return place.tile.y.start // EDGE
 
 
@@ -59,7 +59,7 @@ def flat(turns: Iterator[list[Spot]]) -> list[int]:
 def test_everything_is_read_worked_on_and_written_in_order(plan: RestorationPlan) -> None:
     written: list[tuple[int, int]] = []
 
-    def write(place: Spot, made: Made) -> None:
+    def write(place: Spot, made: TileArrays) -> None:
         written.append((number(place), int(made["made"][0, 0])))
 
     operation = Operation(lambda n: 10 * n, lambda n: n + 1)
@@ -153,7 +153,7 @@ class Small(Operation):
     def __init__(self, rows: int, at_once: int = 1) -> None:
         self.rows, self.at_once, self.tried = rows, at_once, []
 
-    def read(self, place: Place) -> Any:
+    def read(self, place: TilePlace) -> Any:
         return place.tile
 
     def work(self, given: Sequence[Any]) -> Sequence[Any]:
@@ -163,7 +163,7 @@ class Small(Operation):
             raise DoesNotFit
         return given
 
-    def finish(self, place: Place, given: Any, made: Any) -> Made:
+    def finish(self, place: TilePlace, given: Any, made: Any) -> TileArrays:
         y, x = given.y, given.x
         rows = np.arange(y.start, y.stop)[:, None] + np.zeros(x.stop - x.start, int)
         return {
@@ -181,7 +181,7 @@ def test_where_memory_runs_out_pieces_are_made_in_parts_and_come_whole(
     whole = {"fine": np.zeros((2048, 512), int), "coarse": np.zeros((1024, 256), int)}
     whole["colours"] = np.zeros((1024, 256, 3), int)
 
-    def write(place: Spot, made: Made) -> None:
+    def write(place: Spot, made: TileArrays) -> None:
         for name, array in whole.items():
             f = 2 if name == "fine" else 1
             array[place.tile.y.start * f : place.tile.y.stop * f] = made[name]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.geometry import (
     MICROMETRES,
+    AxisStep,
     Geometry,
-    Step,
     seconds_in,
     unit_of_length,
 )
@@ -22,7 +22,11 @@ from napari_mdeblurgan.storage.ome_zarr_layout import UNITS
 
 def test_steps_and_origins_are_brought_to_the_unit_of_the_first_axis_that_has_one() -> None:
     found = Geometry.of(
-        {"X": Step(200, "nm", 1000), "Y": Step(0.25, "micron", 2), "Z": Step(-0.001, "mm", 0.5)}
+        {
+            "X": AxisStep(200, "nm", 1000),
+            "Y": AxisStep(0.25, "micron", 2),
+            "Z": AxisStep(-0.001, "mm", 0.5),
+        }
     )
     assert found.unit == "nm"
     assert found.scale == pytest.approx({"X": 200, "Y": 250, "Z": -1000})
@@ -32,7 +36,7 @@ def test_steps_and_origins_are_brought_to_the_unit_of_the_first_axis_that_has_on
 
 def test_plain_numbers_are_kept_beside_lengths_and_told_apart() -> None:
     found = Geometry.of(
-        {"Z": Step(2.0, None, 4.0), "Y": Step(0.5, "µm"), "X": Step(0.5, "pixel", 3.0)}
+        {"Z": AxisStep(2.0, None, 4.0), "Y": AxisStep(0.5, "µm"), "X": AxisStep(0.5, "pixel", 3.0)}
     )
     assert (found.scale, found.unit) == ({"Z": 2.0, "Y": 0.5, "X": 0.5}, "µm")
     assert found.unitless == {"Z", "X"}
@@ -43,7 +47,7 @@ def test_plain_numbers_are_kept_beside_lengths_and_told_apart() -> None:
 
 
 def test_a_scale_that_no_unit_goes_with_is_one_all_the_same() -> None:
-    found = Geometry.of({"Y": Step(0.5, None, 10), "X": Step(0.25, "", 20)})
+    found = Geometry.of({"Y": AxisStep(0.5, None, 10), "X": AxisStep(0.25, "", 20)})
     assert (found.scale, found.unit, found.origin) == (
         {"Y": 0.5, "X": 0.25},
         None,
@@ -54,7 +58,7 @@ def test_a_scale_that_no_unit_goes_with_is_one_all_the_same() -> None:
 
 @pytest.mark.parametrize("scale", [0.0, math.nan, math.inf, True])
 def test_what_cannot_be_a_scale_is_left_out(scale: float) -> None:
-    assert Geometry.of({"X": Step(scale, "µm"), "Y": Step(1, "µm", math.nan)}) == Geometry(
+    assert Geometry.of({"X": AxisStep(scale, "µm"), "Y": AxisStep(1, "µm", math.nan)}) == Geometry(
         {"Y": 1}, "µm"
     )
 

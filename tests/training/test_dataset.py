@@ -17,7 +17,7 @@ from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.training.dataset import (
     Patches,
     PatchSampler,
-    Source,
+    WeightedImages,
     open_folder,
     read_sharp,
 )
@@ -33,7 +33,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 def sampler() -> PatchSampler:
     images = (noise(3, 90, 120), noise(3, 300, 200, seed=1))
     return PatchSampler(
-        (Source("noise", images), Source("more", images[:1], 2.0)), size=16, batch=4
+        (WeightedImages("noise", images), WeightedImages("more", images[:1], 2.0)), size=16, batch=4
     )
 
 
@@ -84,11 +84,11 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused(sampler: PatchSampler) 
 
 def test_a_sampler_without_images_is_refused() -> None:
     with pytest.raises(MdeblurganError, match="no images"):
-        PatchSampler((Source("none", ()),))
+        PatchSampler((WeightedImages("none", ()),))
 
 
 def test_a_patch_may_be_larger_than_the_image() -> None:
-    small = Source("small", (noise(1, 20, 25),))
+    small = WeightedImages("small", (noise(1, 20, 25),))
     assert next(PatchSampler((small,), size=32, batch=2).batches()).sharp.shape == (2, 1, 64, 64)
 
 
@@ -98,7 +98,7 @@ def test_sources_are_drawn_by_their_weights() -> None:
         noise(1, 200, 200),
         np.repeat(np.repeat(noise(1, 20, 20), 10, axis=1), 10, axis=2),
     )
-    sources = (Source("rough", (rough,), 3.0), Source("smooth", (smooth,), 1.0))
+    sources = (WeightedImages("rough", (rough,), 3.0), WeightedImages("smooth", (smooth,), 1.0))
     sharp = PatchSampler(sources, size=16, batch=80, mixture=PLAIN).draw(0).sharp
     grain = (sharp[..., 1:] - sharp[..., :-1]).abs().mean(dim=(1, 2, 3)) / sharp.std(dim=(1, 2, 3))
     assert 0.6 < float((grain > 0.5).float().mean()) < 0.9
@@ -111,13 +111,15 @@ def test_of_several_draws_the_richest_is_taken() -> None:
     image = np.zeros((1, 400, 400), np.float32)
     image[:, 100:300, 100:300] = noise(1, 200, 200)
     sharp = (
-        PatchSampler((Source("spot", (image,)),), size=16, batch=80, mixture=PLAIN).draw(0).sharp
+        PatchSampler((WeightedImages("spot", (image,)),), size=16, batch=80, mixture=PLAIN)
+        .draw(0)
+        .sharp
     )
     assert float((sharp.std(dim=(1, 2, 3)) < 1e-3).float().mean()) < 0.3
 
 
 def test_an_image_that_shows_nothing_does_not_stop_the_drawing() -> None:
-    blank = Source("blank", (np.full((1, 100, 100), 0.5, np.float32),))
+    blank = WeightedImages("blank", (np.full((1, 100, 100), 0.5, np.float32),))
     assert (
         float(
             PatchSampler((blank,), size=16, batch=2, mixture=PLAIN)
@@ -131,7 +133,7 @@ def test_an_image_that_shows_nothing_does_not_stop_the_drawing() -> None:
 
 def test_some_patches_are_averaged_from_twice_the_field_of_a_large_image() -> None:
     """White noise loses half its standard deviation by that."""
-    large = Source("large", (noise(1, 300, 300),))
+    large = WeightedImages("large", (noise(1, 300, 300),))
     sharp = PatchSampler((large,), size=16, batch=120, mixture=PLAIN).draw(0).sharp
     step = (sharp - sharp.mean(dim=(2, 3), keepdim=True)).flatten(1)
     flatness = (
@@ -142,7 +144,11 @@ def test_some_patches_are_averaged_from_twice_the_field_of_a_large_image() -> No
 
 def test_images_are_flipped_and_turned() -> None:
     ramp = np.broadcast_to(np.linspace(0, 1, 200, dtype=np.float32), (1, 200, 200))
-    sharp = PatchSampler((Source("ramp", (ramp,)),), size=16, batch=60, mixture=PLAIN).draw(0).sharp
+    sharp = (
+        PatchSampler((WeightedImages("ramp", (ramp,)),), size=16, batch=60, mixture=PLAIN)
+        .draw(0)
+        .sharp
+    )
     along_y = (sharp[..., -1, 16] - sharp[..., 0, 16]).ravel()
     along_x = (sharp[..., 16, -1] - sharp[..., 16, 0]).ravel()
     for slope in (along_y, along_x):
@@ -153,7 +159,11 @@ def test_images_are_flipped_and_turned() -> None:
 def test_colours_are_shuffled() -> None:
     image = np.zeros((3, 200, 200), np.float32)
     image[0] = noise(200, 200)
-    sharp = PatchSampler((Source("red", (image,)),), size=16, batch=40, mixture=PLAIN).draw(0).sharp
+    sharp = (
+        PatchSampler((WeightedImages("red", (image,)),), size=16, batch=40, mixture=PLAIN)
+        .draw(0)
+        .sharp
+    )
     assert set(sharp.std(dim=(2, 3)).argmax(dim=1).tolist()) == {0, 1, 2}
 
 

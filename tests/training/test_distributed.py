@@ -13,7 +13,7 @@ import pytest
 
 from napari_mdeblurgan.training.checkpoint import load_checkpoint
 from napari_mdeblurgan.training.config import ConfigError, TrainingConfig, config_toml
-from napari_mdeblurgan.training.distributed import ALONE, Place, place_from_environment
+from napari_mdeblurgan.training.distributed import ALONE, ProcessRank, place_from_environment
 from napari_mdeblurgan.training.metrics import read_metrics
 from napari_mdeblurgan.training.run import open_run
 
@@ -86,7 +86,7 @@ def test_a_batch_that_the_processes_cannot_share_is_refused(
     config = tiny_config()
     data = preparation.open_data(sharp_folder, preparation.resolved(config, sharp_folder, ALONE))
     with pytest.raises(ValueError, match="multiple of 3"):
-        preparation.sampler_for(config, data, Place(1, 3))
+        preparation.sampler_for(config, data, ProcessRank(1, 3))
 
 
 def test_the_place_is_what_torchrun_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_the_place_is_what_torchrun_says(monkeypatch: pytest.MonkeyPatch) -> Non
         place_from_environment()
     monkeypatch.setenv("RANK", "3")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert place_from_environment() == Place(3, 4, 1)
+    assert place_from_environment() == ProcessRank(3, 4, 1)
     assert not place_from_environment().first
     monkeypatch.setenv("RANK", "4")
     with pytest.raises(ConfigError, match="RANK is 4 and WORLD_SIZE 4"):

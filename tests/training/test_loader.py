@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.training.dataset import Patches, PatchSampler, Source, open_folder
+from napari_mdeblurgan.training.dataset import Patches, PatchSampler, WeightedImages, open_folder
 from napari_mdeblurgan.training.loader import prefetched
 
 
@@ -77,7 +77,7 @@ def test_any_iterable_is_walked_to_its_end() -> None:
 
 def test_batches_equal_those_of_the_sampler_from_any_start() -> None:
     image = np.random.default_rng(0).random((1, 100, 100), dtype=np.float32)
-    sampler = PatchSampler((Source("noise", (image,)),), size=16, batch=2)
+    sampler = PatchSampler((WeightedImages("noise", (image,)),), size=16, batch=2)
     ahead = prefetched(sampler.batches(3), depth=3)
     assert all(map(same, itertools.islice(ahead, 4), sampler.batches(3)))
     ahead.close()

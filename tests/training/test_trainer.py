@@ -19,10 +19,10 @@ from napari_mdeblurgan.network import Generator, UNetSuperResolution
 from napari_mdeblurgan.network.approximation import READINGS
 from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.training.checkpoint import load_checkpoint, save_checkpoint
-from napari_mdeblurgan.training.dataset import Patches, PatchSampler, Source
+from napari_mdeblurgan.training.dataset import Patches, PatchSampler, WeightedImages
 from napari_mdeblurgan.training.loss_config import LossConfig
 from napari_mdeblurgan.training.schedule import Schedule
-from napari_mdeblurgan.training.trainer import Diverged, Method, Record, Training
+from napari_mdeblurgan.training.trainer import Diverged, Record, StepMethod, Training
 
 FULL_LOSS = LossConfig(pixel="mse", perceptual="feature-matching", adversarial_share=0.05)
 
@@ -32,7 +32,7 @@ def sampler() -> PatchSampler:
     grain = gaussian_filter(np.random.default_rng(0).random((200, 200)), 1)
     image = ((grain - grain.min()) / np.ptp(grain)).astype(np.float32)[None]
     return PatchSampler(
-        (Source("grain", (image,), 1.0),), size=24, batch=2, mixture=Mixture(physical=0)
+        (WeightedImages("grain", (image,), 1.0),), size=24, batch=2, mixture=Mixture(physical=0)
     )
 
 
@@ -51,7 +51,7 @@ def tiny(
     return Training(
         Generator(1, width=width, approximation=reading),
         schedule,
-        Method(**method),
+        StepMethod(**method),
         loss,
         discriminator=judge,
     )

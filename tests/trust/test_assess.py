@@ -23,7 +23,7 @@ from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, assess, assess_steps
 from napari_mdeblurgan.trust.explanation import Explanation
 from napari_mdeblurgan.trust.pieces import read_piece
-from napari_mdeblurgan.trust.plan import Wishes, plan_trust
+from napari_mdeblurgan.trust.plan import AssessmentOptions, plan_trust
 
 Models = Callable[..., Model]
 
@@ -33,7 +33,7 @@ def plan_for(image: np.ndarray, model: Model, **wishes: Any) -> RestorationPlan:
 
 
 def assessed(
-    image: np.ndarray, model: Model, wishes: Wishes | None = None, **plan: Any
+    image: np.ndarray, model: Model, wishes: AssessmentOptions | None = None, **plan: Any
 ) -> Assessment:
     made = plan_for(image, model, **plan)
     return assess(image, finished(restore_steps(image, made, model)), made, model, wishes)
@@ -125,7 +125,7 @@ def test_tiled_equals_whole_for_every_map(
     shape = (80, 67, 3) if channels == 3 else (80, 67)
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     model = tiny_model(channels)
-    wishes = Wishes(disagreement=True, weights=True)
+    wishes = AssessmentOptions(disagreement=True, weights=True)
     plan = plan_for(image, model)
     restored = finished(restore_steps(image, plan, model))
     whole = assess(image, restored, plan, model, wishes)
@@ -170,7 +170,7 @@ def test_tiled_equals_whole_for_the_map_of_defocus(
 
 def test_what_was_kept_on_the_way_is_what_the_network_says_afterwards(tiny_model: Models) -> None:
     image = np.random.default_rng(0).random((2, 90, 70)).astype(np.float32)
-    model, wishes = tiny_model(), Wishes(weights=True)
+    model, wishes = tiny_model(), AssessmentOptions(weights=True)
     plan = plan_for(image, model, tile=64)
     kept = Explanation(plan)
     restored = finished(restore_steps(image, plan, model, kept.keep))
@@ -212,7 +212,7 @@ def test_a_lazy_image_is_assessed_like_one_in_memory(tiny_model: Models) -> None
 def test_gaps_stay_gaps_in_every_map(tiny_model: Models) -> None:
     image = np.random.default_rng(0).random((120, 100)).astype(np.float32)
     image[30:40, 50:70] = np.nan
-    found = assessed(image, tiny_model(), Wishes(disagreement=True))
+    found = assessed(image, tiny_model(), AssessmentOptions(disagreement=True))
     gap = np.isnan(image)
     for each in found.maps:
         mask = gap.repeat(2, 0).repeat(2, 1) if each.kind.finer else gap
@@ -250,7 +250,7 @@ def test_tiny_and_flat_images_are_assessed_without_trouble(
         if value is None
         else np.full(shape, value)
     )
-    found = assessed(image.astype(np.uint8), tiny_model(), Wishes(disagreement=True))
+    found = assessed(image.astype(np.uint8), tiny_model(), AssessmentOptions(disagreement=True))
     assert np.isfinite(found.map("error").data).all()
     assert found.sentence
 

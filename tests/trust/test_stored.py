@@ -28,7 +28,7 @@ from napari_mdeblurgan.trust import explanation, mapped
 from napari_mdeblurgan.trust import plan as planning
 from napari_mdeblurgan.trust.assess import Assessment, assess
 from napari_mdeblurgan.trust.mapped import Mapped
-from napari_mdeblurgan.trust.plan import Wishes
+from napari_mdeblurgan.trust.plan import AssessmentOptions
 from napari_mdeblurgan.trust.stored import assess_stored_steps
 
 Models = Callable[..., Model]
@@ -68,7 +68,7 @@ def in_one_piece(
     scan: Scan,
     model: Model,
     monkeypatch: pytest.MonkeyPatch,
-    wishes: Wishes | None = None,
+    wishes: AssessmentOptions | None = None,
 ) -> Assessment:
     monkeypatch.setattr(fitting, "LARGEST_TILE", 4096)
     plan = replace(scan.plan, tile=4096)
@@ -102,7 +102,9 @@ def test_every_map_on_disk_equals_one_made_in_one_piece(
         "disagreement",
         "choice",
     }
-    same(stored, in_one_piece(small, scan, model, monkeypatch, Wishes(disagreement=True)))
+    same(
+        stored, in_one_piece(small, scan, model, monkeypatch, AssessmentOptions(disagreement=True))
+    )
 
 
 @pytest.mark.parametrize("kind", ["channels", "colours", "gaps", "region"])
@@ -205,12 +207,12 @@ def test_what_is_whole_is_not_made_again_unless_the_calibration_is_another(
     np.testing.assert_array_equal(
         np.asarray(second.map("error").data), np.asarray(first.map("error").data)
     )
-    calibration = planning.calibration_of(model.card)
+    calibration = planning.error_calibration(model.card)
     assert calibration is not None
     wider = replace(
         calibration.plain, widths=tuple(2 * width for width in calibration.plain.widths)
     )
-    monkeypatch.setattr(planning, "calibration_of", lambda *_: replace(calibration, plain=wider))
+    monkeypatch.setattr(planning, "error_calibration", lambda *_: replace(calibration, plain=wider))
     third = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     assert third.error == pytest.approx(2 * first.error, rel=1e-3)
 
@@ -223,7 +225,9 @@ def test_the_mean_of_eight_keeps_its_disagreement_and_is_not_made_again_for_it(
     monkeypatch.setattr(mapped, "ensemble", lambda *_: pytest.fail("the eight were made again"))
     stored = finished(assess_stored_steps(small, scan.path, scan.plan, model, disagreement=True))
     monkeypatch.undo()
-    same(stored, in_one_piece(small, scan, model, monkeypatch, Wishes(disagreement=True)))
+    same(
+        stored, in_one_piece(small, scan, model, monkeypatch, AssessmentOptions(disagreement=True))
+    )
 
 
 def test_memory_that_runs_out_quarters_the_tiles(

@@ -22,7 +22,7 @@ from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.widgets import halving
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.halving import averaged
-from napari_mdeblurgan.widgets.known_optics import Microscope, Optics, known_softness
+from napari_mdeblurgan.widgets.known_optics import KnownOptics, Microscope, known_softness
 from napari_mdeblurgan.widgets.layers import job_on
 from tests.widgets.maps_shown import show_each_map
 
@@ -318,6 +318,8 @@ def test_too_few_pixels_are_said_in_a_sentence(
 
 def test_softness_is_of_the_averaged_pixels() -> None:
     microscope = Microscope("20", "0.5", "550", "6.5")
-    once, halved = (known_softness(Optics(binning=binning), microscope, 0.5) for binning in (1, 2))
+    once, halved = (
+        known_softness(KnownOptics(binning=binning), microscope, 0.5) for binning in (1, 2)
+    )
     assert once.sigma == pytest.approx(2 * halved.sigma, abs=2e-3)  # each is rounded
     assert halved.sigma > 0

@@ -12,7 +12,7 @@ from napari.layers import Image
 
 from napari_mdeblurgan.restoration import plan
 from napari_mdeblurgan.restoration.tiling import Region
-from napari_mdeblurgan.widgets.job import Failed, Job, Restored
+from napari_mdeblurgan.widgets.job import Job, JobFailed, Restored
 from napari_mdeblurgan.widgets.layers import job_on
 from napari_mdeblurgan.widgets.run_job import run_job
 
@@ -22,7 +22,7 @@ def job_for(data: np.ndarray, **part: Any) -> Job:
     return job_on(layer, "tiny-grey", "cpu", **part)
 
 
-def outcome_of(job: Job) -> Restored | Failed:
+def outcome_of(job: Job) -> Restored | JobFailed:
     steps = run_job(job)
     while True:
         try:
@@ -101,7 +101,7 @@ def test_an_image_of_a_type_that_cannot_be_restored_is_refused_before_it_is_meas
     outcome = outcome_of(
         replace(job_for(stack, planes=(slice(2, 3),)), data=stack.astype(np.complex64))
     )
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, JobFailed)
     assert "complex64 cannot be restored" in outcome.sentence
 
 

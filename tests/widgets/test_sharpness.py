@@ -307,11 +307,11 @@ def test_the_verdict_says_for_which_softness_it_was_found(
 
 def test_what_a_model_has_learned_of_sharpness_counts_whatever_the_microscope() -> None:
     from napari_mdeblurgan.restoration.softness import LEARNED, Softness
-    from napari_mdeblurgan.widgets.known_optics import Microscope, Optics, known_softness
+    from napari_mdeblurgan.widgets.known_optics import KnownOptics, Microscope, known_softness
 
     told = Microscope(
         magnification="20", numerical_aperture="0.5", wavelength_nm="530", camera_pixel_um="6.5"
     )
     learned = Softness(0.0, LEARNED)
-    assert known_softness(Optics(), told, 0.5).sigma > 0.5
-    assert known_softness(Optics(), told, learned) == learned
+    assert known_softness(KnownOptics(), told, 0.5).sigma > 0.5
+    assert known_softness(KnownOptics(), told, learned) == learned

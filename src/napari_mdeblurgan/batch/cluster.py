@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.batch.cluster_images import Answer, Call, ClusterImage
-from napari_mdeblurgan.batch.item import Advanced, Begun, Ended, Item, Refusal, Step, refusal
+from napari_mdeblurgan.batch.item import Advanced, BatchStep, Begun, Ended, Item, Refusal, refusal
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import OtherVersionError, done_alike
@@ -96,7 +96,7 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
 
 def make_there(
     items: list[Item], recipe: Recipe, folder: OutputFolder, client: Client
-) -> Generator[Step, None, None]:
+) -> Generator[BatchStep, None, None]:
     """Make the results on a cluster; closing the generator calls off what has not begun.
 
     Raises
@@ -130,7 +130,7 @@ class Hand:
         self._workers, self._counted = 0, -math.inf
         self._alike: set[str] = set()  # addresses of workers of our version
 
-    def steps(self) -> Generator[Step, None, None]:
+    def steps(self) -> Generator[BatchStep, None, None]:
         """Until all is done."""
         try:
             yield from self._hand_out()
@@ -151,7 +151,7 @@ class Hand:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 self._client.cancel(list(self._pending), force=True)
 
-    def _hand_out(self) -> Generator[Step, None, None]:
+    def _hand_out(self) -> Generator[BatchStep, None, None]:
         """First of what is under way, then of the next image."""
         while len(self._pending) < AHEAD * max(self._count(), 1):
             for image in self._images:
@@ -171,7 +171,7 @@ class Hand:
                 self._images.append(ClusterImage(item, self._recipe, self._folder, self._run))
         yield from self._ended()
 
-    def _ended(self) -> Generator[Step, None, None]:
+    def _ended(self) -> Generator[BatchStep, None, None]:
         for image in list(self._images):
             if image.outcome is not None:
                 self._images.remove(image)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.batch.item import Item, Judged, Product, Refusal
+from napari_mdeblurgan.batch.item import Assessed, Item, Product, Refusal
 from napari_mdeblurgan.batch.making import (
     known_product,
     open_work,
@@ -25,14 +25,14 @@ from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import assess_large, make_block, make_image, write_large
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.restoration.arrays import Part
+from napari_mdeblurgan.restoration.arrays import ArrayPart
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.storage import FileImage
 from napari_mdeblurgan.storage.reading import loaded
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.progress import Progress
-    from napari_mdeblurgan.restoration.scan import Block, Scan
+    from napari_mdeblurgan.restoration.scan import Scan, ScanBlock
     from napari_mdeblurgan.storage import Micrograph
 
 SEEN_S = 60
@@ -41,7 +41,7 @@ UNASSESSED = (
     "no file; save it first, or run the batch on this computer."
 )
 
-Answer = Product | Judged | Refusal | None
+Answer = Product | Assessed | Refusal | None
 Arrival = Callable[[Answer], None]
 
 
@@ -161,12 +161,12 @@ class ClusterImage:
         model = self._recipe.model_for(image)
         for block in missing:
             path = self.item.source.path
-            source: FileImage | Part
+            source: FileImage | ArrayPart
             if path is not None:
                 source = FileImage(path, self.item.source.within)
             else:
                 rows, columns = block.tile.y.source, block.tile.x.source
-                source = Part(
+                source = ArrayPart(
                     np.asarray(image.data[(*block.index, rows, columns)]), rows.start, columns.start
                 )
 
@@ -190,7 +190,7 @@ class ClusterImage:
         """A large result in one go: one worker reads the image and the result from their files."""
 
         def arrived(answer: Answer) -> None:
-            assert isinstance(answer, Judged)
+            assert isinstance(answer, Assessed)
             self._trust = answer.trust
 
         yield Call(
@@ -204,7 +204,7 @@ class ClusterImage:
         yield Call(write_large, (path, self._place, name), lambda _: None)
 
 
-def _wait_until_seen(scan: Scan, block: Block) -> None:
+def _wait_until_seen(scan: Scan, block: ScanBlock) -> None:
     """Wait until what a worker has written is seen here: file systems of networks take a while.
 
     Raises

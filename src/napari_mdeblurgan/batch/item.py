@@ -94,7 +94,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Assessed:
     """A large result that was assessed.
 
     Attributes
@@ -146,7 +146,7 @@ class Ended:
     outcome: Product | Refusal
 
 
-Step = Begun | Advanced | Ended
+BatchStep = Begun | Advanced | Ended
 
 
 def refusal(error: Exception, name: str) -> Refusal:

@@ -18,18 +18,18 @@ import numpy as np
 
 from napari_mdeblurgan.batch.item import (
     Advanced,
+    BatchStep,
     Begun,
     Ended,
     Item,
     Product,
     Refusal,
-    Step,
     refusal,
 )
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_maps
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.errors import need_torch
-from napari_mdeblurgan.pipeline import Assessing, Planned, Steps, carry_out
+from napari_mdeblurgan.pipeline import Assessing, PipelineSteps, Planned, carry_out
 from napari_mdeblurgan.restoration.measuring import told
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.stopping import attending, looking_up
@@ -48,7 +48,7 @@ ASSESSING = 0.4  # of the work on a result that is assessed, about
 
 def make_here(
     items: list[Item], recipe: Recipe, folder: OutputFolder
-) -> Generator[Step, None, None]:
+) -> Generator[BatchStep, None, None]:
     """Make the results one after the other in this process; closing the generator ends the work.
 
     Raises
@@ -142,7 +142,7 @@ def with_maps(made: Product, place: Path) -> Product:
 
 
 def _made(
-    steps: Steps, recipe: Recipe, place: Path, made: Product
+    steps: PipelineSteps, recipe: Recipe, place: Path, made: Product
 ) -> Generator[Progress, None, Product]:
     """The progress of a pipeline, of which an assessment is a part; and what it has made."""
     begin, share = 0.0, 1 - ASSESSING if recipe.trust else 1.0

@@ -27,7 +27,7 @@ FORMAT = {"event": "manifest", "program": "napari-mdeblurgan", "version": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class MadeEntry:
     """A result that is whole, under its name or about to get it.
 
     Attributes
@@ -75,13 +75,13 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class FailedEntry:
     """An image that could not be restored, and why.
 
     Attributes
     ----------
     input, output
-        As in `Made`.
+        As in `MadeEntry`.
     reason : str
         One sentence.
     """
@@ -94,14 +94,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ManifestRecord:
     """All that a manifest says of one input and one output.
 
     Attributes
     ----------
-    last : Made or Failed
+    last : MadeEntry or FailedEntry
         What was said last.
-    made : Made or None
+    made : MadeEntry or None
         The last result.
     marks : frozenset of str
         Of all results that were ever made under the name.
@@ -111,18 +111,18 @@ class Record:
         Names of the maps that one of them had.
     """
 
-    last: Made | Failed
-    made: Made | None = None
+    last: MadeEntry | FailedEntry
+    made: MadeEntry | None = None
     marks: frozenset[str] = field(default_factory=frozenset)
     reported: bool = False
     maps: frozenset[str] = field(default_factory=frozenset)
 
-    def and_then(self, entry: Made | Failed) -> Record:
+    def and_then(self, entry: MadeEntry | FailedEntry) -> ManifestRecord:
         """With one more entry."""
-        if isinstance(entry, Failed):
+        if isinstance(entry, FailedEntry):
             return replace(self, last=entry)
         reported, maps = self.reported or bool(entry.trust), self.maps | set(entry.maps)
-        return Record(entry, entry, self.marks | {entry.mark}, reported, maps)
+        return ManifestRecord(entry, entry, self.marks | {entry.mark}, reported, maps)
 
 
 class Manifest:
@@ -145,7 +145,7 @@ class Manifest:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.records: dict[tuple[str, str], Record] = {}
+        self.records: dict[tuple[str, str], ManifestRecord] = {}
         self.begun: set[str] = set()
         self._torn = False
         for document in self._read():
@@ -164,7 +164,7 @@ class Manifest:
             if output.endswith(suffix) and not (longer and output.endswith(longer))
         }
 
-    def add(self, entry: Made | Failed) -> None:
+    def add(self, entry: MadeEntry | FailedEntry) -> None:
         """Append a line; when this returns it is safe on disk.
 
         Raises
@@ -204,10 +204,10 @@ class Manifest:
                 f"{self.path} cannot be written: {reason_of(error, self.path.parent)}."
             ) from error
 
-    def _take(self, entry: Made | Failed) -> None:
+    def _take(self, entry: MadeEntry | FailedEntry) -> None:
         key = entry.input, entry.output
         self.begun.add(entry.output)
-        self.records[key] = self.records.get(key, Record(entry)).and_then(entry)
+        self.records[key] = self.records.get(key, ManifestRecord(entry)).and_then(entry)
 
     def _read(self) -> Iterator[dict[str, Any]]:
         refuse_links([self.path])
@@ -237,8 +237,10 @@ class Manifest:
             yield document
 
 
-def _entry(document: dict[str, Any]) -> Made | Failed:
-    kind: type[Made] | type[Failed] = {"made": Made, "failed": Failed}[document["event"]]
+def _entry(document: dict[str, Any]) -> MadeEntry | FailedEntry:
+    kind: type[MadeEntry] | type[FailedEntry] = {"made": MadeEntry, "failed": FailedEntry}[
+        document["event"]
+    ]
     told = {
         each.name: document[each.name]
         for each in fields(kind)
@@ -247,21 +249,21 @@ def _entry(document: dict[str, Any]) -> Made | Failed:
     return _checked(kind(**told))
 
 
-def _checked(entry: Made | Failed) -> Made | Failed:
+def _checked(entry: MadeEntry | FailedEntry) -> MadeEntry | FailedEntry:
     """Refuse what would lead out of the output folder, or is not what it should be."""
     if not isinstance(entry.input, str):
         raise ValueError("not a name")
-    if isinstance(entry, Made) and not (
+    if isinstance(entry, MadeEntry) and not (
         isinstance(entry.mark, str) and isinstance(entry.size, int)
     ):
         raise ValueError("not a mark")
-    if isinstance(entry, Made) and not isinstance(entry.trust, dict | None):
+    if isinstance(entry, MadeEntry) and not isinstance(entry.trust, dict | None):
         raise ValueError("not a verdict")
-    if isinstance(entry, Made):
+    if isinstance(entry, MadeEntry):
         if any(len(PurePosixPath(_within(name)).parts) > 1 for name in entry.maps):
             raise ValueError("not beside the result")
         entry = replace(entry, maps=tuple(entry.maps))
-    for name in [entry.output, entry.work] if isinstance(entry, Made) else [entry.output]:
+    for name in [entry.output, entry.work] if isinstance(entry, MadeEntry) else [entry.output]:
         _within(name)
     return entry
 

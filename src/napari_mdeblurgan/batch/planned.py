@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from napari_mdeblurgan.batch.fingerprint import Fingerprint, fingerprint
 from napari_mdeblurgan.batch.inputs import Source
 from napari_mdeblurgan.batch.item import Item
-from napari_mdeblurgan.batch.manifest import Failed, Made, Manifest, Record
+from napari_mdeblurgan.batch.manifest import FailedEntry, MadeEntry, Manifest, ManifestRecord
 from napari_mdeblurgan.batch.naming import name_results
 from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
@@ -42,7 +42,7 @@ def planned(
     for source in sources:
         name = names[source.key]
         record = records.get((source.key, name))
-        if settings.retry_failed and not (record and isinstance(record.last, Failed)):
+        if settings.retry_failed and not (record and isinstance(record.last, FailedEntry)):
             continue
         try:
             seen = fingerprint(source)
@@ -73,13 +73,17 @@ def has_changed(item: Item) -> bool:
         return True
 
 
-def _is_there(record: Record, item: Item, folder: OutputFolder, recipe: Recipe) -> bool:
+def _is_there(record: ManifestRecord, item: Item, folder: OutputFolder, recipe: Recipe) -> bool:
     """Whether an earlier run has made this very result, and assessed it if that is wished.
 
     One that lacks but its name gets it.
     """
     made = record.last
-    if not isinstance(made, Made) or made.job != item.job or (recipe.trust and made.trust is None):
+    if (
+        not isinstance(made, MadeEntry)
+        or made.job != item.job
+        or (recipe.trust and made.trust is None)
+    ):
         return False
     if folder.has(item.output, frozenset({made.mark})):
         return True

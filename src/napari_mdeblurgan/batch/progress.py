@@ -110,7 +110,7 @@ class BatchProgress:
 
 
 @dataclass
-class Meter:
+class BatchMeter:
     """Keeps count of the work, by the sizes of the images.
 
     Attributes

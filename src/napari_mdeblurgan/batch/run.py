@@ -16,16 +16,16 @@ from napari_mdeblurgan.batch.fingerprint import fingerprint
 from napari_mdeblurgan.batch.inputs import Input, Source, find_sources
 from napari_mdeblurgan.batch.item import (
     Advanced,
+    BatchStep,
     Begun,
     Ended,
     Item,
     Product,
     Refusal,
-    Step,
     refusal,
 )
 from napari_mdeblurgan.batch.making import make_here
-from napari_mdeblurgan.batch.manifest import Failed, Made
+from napari_mdeblurgan.batch.manifest import FailedEntry, MadeEntry
 from napari_mdeblurgan.batch.marks import mark_of
 from napari_mdeblurgan.batch.output_folder import (
     OutputFolder,
@@ -34,7 +34,7 @@ from napari_mdeblurgan.batch.output_folder import (
     workplace_name,
 )
 from napari_mdeblurgan.batch.planned import has_changed, planned, results_in
-from napari_mdeblurgan.batch.progress import BatchProgress, Failure, Meter, Success
+from napari_mdeblurgan.batch.progress import BatchMeter, BatchProgress, Failure, Success
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.batch.summary import write_summary
@@ -155,7 +155,7 @@ class Batch:
         before = sum(item.seen.size for item in self.items) - sum(
             item.seen.size for item in self.todo
         )
-        meter = Meter(sum(item.seen.size for item in self.items), before)
+        meter = BatchMeter(sum(item.seen.size for item in self.items), before)
         current: dict[str, str] = {}
         began: dict[str, float] = {}
         workers: int | None = None
@@ -209,7 +209,7 @@ class Batch:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _made(self) -> Generator[Step, None, None]:
+    def _made(self) -> Generator[BatchStep, None, None]:
         """Results, one after the other or on a cluster; what may not be replaced is refused before
         it is made.
         """
@@ -302,7 +302,7 @@ class Batch:
             )
         self.folder.tidy(item.output)
         self.folder.manifest.add(
-            Failed(input=item.source.key, output=item.output, reason=outcome.reason)
+            FailedEntry(input=item.source.key, output=item.output, reason=outcome.reason)
         )
         self.failures.append(Failure(name, outcome.reason))
         return self.failures[-1]
@@ -315,7 +315,7 @@ class Batch:
         if reason := self._in_the_way(item):
             raise FileError(reason)
         replacing = self.folder.is_there(item.output)
-        entry = Made(
+        entry = MadeEntry(
             input=item.source.key,
             output=item.output,
             job=item.job,

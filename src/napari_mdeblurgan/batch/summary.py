@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_mdeblurgan.batch.manifest import Made, Manifest
+from napari_mdeblurgan.batch.manifest import MadeEntry, Manifest
 from napari_mdeblurgan.batch.output_folder import OutputFolder, report_name
 from napari_mdeblurgan.plain_text import for_metadata, for_spreadsheet
 from napari_mdeblurgan.trust.headline import LEVELS, SIGNS
@@ -35,12 +35,12 @@ COLUMNS = {
     "seconds": "that it took",
 }
 FAILED = "failed"
-Figures = tuple[float | None, float | None, float | None, float | None, float | None]
+_Figures = tuple[float | None, float | None, float | None, float | None, float | None]
 UNASSESSED = "not assessed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SummaryRow:
     """What became of an image.
 
     Attributes
@@ -79,7 +79,7 @@ class Row:
         return f"{SIGNS[self.verdict.level][0]} {self.verdict.text}" if self.verdict else UNASSESSED
 
     @property
-    def figures(self) -> Figures:
+    def figures(self) -> _Figures:
         """Blur in px, noise and error in percent, error in grey levels, what differs in percent;
         None where one is not known.
         """
@@ -97,7 +97,7 @@ class Row:
         return ranks.index(self.level), -(error or 0.0), -(differing or 0.0)
 
 
-def rows_of(manifest: Manifest, folder: Path, images: Iterable[str] = ()) -> list[Row]:
+def rows_of(manifest: Manifest, folder: Path, images: Iterable[str] = ()) -> list[SummaryRow]:
     """A row for every result that is there, and for every image that failed last; the worst first.
 
     Parameters
@@ -112,14 +112,14 @@ def rows_of(manifest: Manifest, folder: Path, images: Iterable[str] = ()) -> lis
     rows, known = [], set(images)
     for (file, output), record in manifest.records.items():
         last = record.last
-        if isinstance(last, Made):
+        if isinstance(last, MadeEntry):
             if not os.path.lexists(folder / output):
                 continue
             page = report_name(output)
             report = page if last.trust and (folder / page).is_file() else ""
             seconds = float(last.seconds) if isinstance(last.seconds, int | float) else None
             rows.append(
-                Row(
+                SummaryRow(
                     file=file,
                     result=output,
                     report=report,
@@ -128,11 +128,11 @@ def rows_of(manifest: Manifest, folder: Path, images: Iterable[str] = ()) -> lis
                 )
             )
         elif file in known or os.path.lexists(file) or file.endswith("]"):
-            rows.append(Row(file=file, reason=str(last.reason) or FAILED))
+            rows.append(SummaryRow(file=file, reason=str(last.reason) or FAILED))
     return sorted(rows, key=lambda row: (row.badness, row.file))
 
 
-def table_text(rows: Sequence[Row]) -> str:
+def table_text(rows: Sequence[SummaryRow]) -> str:
     """The table as CSV; no cell is one that a spreadsheet computes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -168,7 +168,7 @@ def write_summary(folder: OutputFolder, images: Iterable[str] = ()) -> Path | No
     return folder.write(PAGE, page_of(rows, folder.path).encode())
 
 
-def _cells(row: Row) -> Iterator[str]:
+def _cells(row: SummaryRow) -> Iterator[str]:
     yield from (row.file, row.result, row.report)
     for figure, digits in zip(row.figures, (2, 2, 2, 2, 3), strict=True):
         yield "" if figure is None else f"{figure:.{digits}f}"

@@ -19,7 +19,7 @@ from napari_mdeblurgan.plain_text import for_metadata
 from napari_mdeblurgan.trust.headline import SIGNS
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.batch.summary import Row
+    from napari_mdeblurgan.batch.summary import SummaryRow
 
 HEADINGS = (  # words, unit, what they mean
     ("File", "", "The image; the whole path is shown when the mouse rests on it"),
@@ -90,12 +90,12 @@ heads.forEach((head, at) => head.firstElementChild.addEventListener("click", () 
 """
 
 
-def page_of(rows: Sequence[Row], folder: Path) -> str:
+def page_of(rows: Sequence[SummaryRow], folder: Path) -> str:
     """The page.
 
     Parameters
     ----------
-    rows : sequence of Row
+    rows : sequence of SummaryRow
         In the order in which they are shown first.
     folder : Path
         The output folder, to which all links lead.
@@ -120,7 +120,7 @@ def page_of(rows: Sequence[Row], folder: Path) -> str:
     return "\n".join(parts)
 
 
-def common_folder(rows: Sequence[Row]) -> str:
+def common_folder(rows: Sequence[SummaryRow]) -> str:
     """The folder that all files lie in; empty where there is none, or a layer is among them."""
     try:
         files = [row.file for row in rows if os.path.isabs(row.file)]  # noqa: PTH117
@@ -140,7 +140,7 @@ def _headings() -> Iterator[str]:
         )
 
 
-def _row(row: Row, where: str, number: int) -> str:
+def _row(row: SummaryRow, where: str, number: int) -> str:
     name = row.file[len(where) + 1 :] if where and row.file.startswith(where + os.sep) else row.file
     blur, noise, error, _, differing = row.figures
     cells = [
@@ -156,7 +156,7 @@ def _row(row: Row, where: str, number: int) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: SummaryRow) -> str:
     if row.reason:
         return (
             f'<span class="s" style="background:{FAILED_COLOUR}">failed</span>{_shown(row.reason)}'
@@ -181,7 +181,7 @@ def _link(path: str, words: str) -> str:
     return f'<a href="./{quote(os.fsencode(path))}">{_shown(words)}</a>' if path else ""
 
 
-def _counted(rows: Sequence[Row]) -> str:
+def _counted(rows: Sequence[SummaryRow]) -> str:
     """How many there are of each level."""
     counts = Counter(row.level for row in rows)
     found = [f"{len(rows):,} image{'s' * (len(rows) != 1)}"]

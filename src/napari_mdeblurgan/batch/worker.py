@@ -25,14 +25,14 @@ import dask
 
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.batch.inputs import Source
-from napari_mdeblurgan.batch.item import Judged, Product, Refusal, refusal
+from napari_mdeblurgan.batch.item import Assessed, Product, Refusal, refusal
 from napari_mdeblurgan.batch.making import make_result, write_from_zarr
 from napari_mdeblurgan.batch.recipe import ModelFile, Recipe
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, Lock, locked
 from napari_mdeblurgan.own_folder import make_own
 from napari_mdeblurgan.pipeline import carry_out
-from napari_mdeblurgan.restoration.arrays import Part
+from napari_mdeblurgan.restoration.arrays import ArrayPart
 from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import TileLimit
@@ -42,7 +42,7 @@ from napari_mdeblurgan.trust.verdict import verdict_on
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
-    from napari_mdeblurgan.restoration.scan import Block
+    from napari_mdeblurgan.restoration.scan import ScanBlock
     from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore
 
 PRIVATE = 0o700
@@ -83,9 +83,9 @@ def make_image(source: Source, recipe: Recipe, place: Path, job: str) -> Product
 
 
 def make_block(
-    source: FileImage | Part,
+    source: FileImage | ArrayPart,
     name: str,
-    block: Block,
+    block: ScanBlock,
     plan: RestorationPlan,
     wish: str,
     model: ModelFile,
@@ -97,7 +97,7 @@ def make_block(
 
     try:
         with _at_work(source.path if isinstance(source, FileImage) else None, store.path):
-            image = source if isinstance(source, Part) else _opened(source, binning).data
+            image = source if isinstance(source, ArrayPart) else _opened(source, binning).data
             pixels = restore_block(
                 block, image, plan.on(own_device(wish)), model.load(), _limit_of(store.path)
             )
@@ -125,7 +125,7 @@ def write_large(path: Path, place: Path, name: str) -> Refusal | None:
 
 def assess_large(
     source: Source, recipe: Recipe, path: Path, place: Path, job: str
-) -> Judged | Refusal:
+) -> Assessed | Refusal:
     """Assess the result of a large image, in the OME-Zarr that it grew in."""
     try:
         with _at_work(source.path, path):
@@ -136,7 +136,7 @@ def assess_large(
             )
             _, found = finished(steps)
             assert found is not None
-            return Judged(verdict_on(found).document())
+            return Assessed(verdict_on(found).document())
     except Exception as error:
         return refusal(error, source.name)
 

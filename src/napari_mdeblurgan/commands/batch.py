@@ -17,14 +17,14 @@ import typer
 from napari_mdeblurgan.commands import common
 from napari_mdeblurgan.commands.common import WrongUse, check_device, fail, one_line_errors
 from napari_mdeblurgan.commands.options import (
-    Binning,
-    Device,
-    Model,
-    OutputScale,
-    Precision,
+    BinningOption,
+    DeviceOption,
+    ModelOption,
+    OutputScaleOption,
+    PrecisionName,
     PrecisionOption,
-    Softness,
-    Tile,
+    SoftnessOption,
+    TileOption,
 )
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.plain_text import on_one_line
@@ -57,7 +57,7 @@ def batch(
     output: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the results and their manifest.")
     ],
-    model: Model = None,
+    model: ModelOption = None,
     image: Annotated[
         str | None,
         typer.Option(
@@ -67,12 +67,12 @@ def batch(
         ),
     ] = None,
     format_: Annotated[Format, typer.Option("--format", help="Of the results.")] = Format.ome_tiff,
-    device: Device = "auto",
-    tile: Tile = None,
-    precision: PrecisionOption = Precision.auto,
-    softness: Softness = "auto",
-    binning: Binning = 1,
-    output_scale: OutputScale = None,
+    device: DeviceOption = "auto",
+    tile: TileOption = None,
+    precision: PrecisionOption = PrecisionName.auto,
+    softness: SoftnessOption = "auto",
+    binning: BinningOption = 1,
+    output_scale: OutputScaleOption = None,
     trust: Annotated[
         bool,
         typer.Option(

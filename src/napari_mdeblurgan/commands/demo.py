@@ -15,8 +15,8 @@ from napari_mdeblurgan.commands.common import (
     check_model,
     one_line_errors,
 )
-from napari_mdeblurgan.commands.options import Device
-from napari_mdeblurgan.commands.restore import Settings, make
+from napari_mdeblurgan.commands.options import DeviceOption
+from napari_mdeblurgan.commands.restore import RestoreOptions, make
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Request
 
@@ -31,7 +31,7 @@ def demo(
     ),
     rgb_model: Annotated[str, typer.Option(help="Model for the colour sample.")] = COLOUR_MODEL,
     gray_model: Annotated[str, typer.Option(help="Model for the grey sample.")] = GREY_MODEL,
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Restore the bundled sample micrographs.
 
@@ -61,7 +61,7 @@ def restore_samples(output: Path, rgb_model: str, gray_model: str, device: str) 
         if sample.stack:
             _in_focus(before, output / sample.name)
             continue
-        settings = Settings(model=rgb_model if sample.rgb else gray_model, device=device)
+        settings = RestoreOptions(model=rgb_model if sample.rgb else gray_model, device=device)
         sharp, picture = (
             real_path(output) / f"{sample.name}-{name}"
             for name in ("restored.tif", "before-after.png")

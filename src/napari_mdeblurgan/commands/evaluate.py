@@ -17,7 +17,7 @@ from napari_mdeblurgan.commands.common import (
     check_model,
     one_line_errors,
 )
-from napari_mdeblurgan.commands.options import Device
+from napari_mdeblurgan.commands.options import DeviceOption
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.errors import FileError, need_torch
 from napari_mdeblurgan.outputs import check_output
@@ -119,7 +119,7 @@ def evaluate(
             help="With --real, also (or never) models on images halved first. [as the sets say]",
         ),
     ] = None,
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Judge models beside bicubic enlargement, Richardson-Lucy deconvolution and each other.
 
@@ -220,7 +220,7 @@ def judge(
     _check_output(output)
     from napari_mdeblurgan.evaluation import evaluate as evaluation
 
-    wishes = evaluation.Wishes(
+    wishes = evaluation.EvaluationOptions(
         folder=folder,
         output=output,
         models=tuple(models) or (COLOUR_MODEL, GREY_MODEL),

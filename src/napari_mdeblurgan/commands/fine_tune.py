@@ -21,13 +21,13 @@ from napari_mdeblurgan.commands.common import (
     one_line_errors,
     stopped_by_signals,
 )
-from napari_mdeblurgan.commands.options import Device, Registered, Unordered
+from napari_mdeblurgan.commands.options import DeviceOption, RegisteredOption, UnorderedOption
 from napari_mdeblurgan.commands.pairs import Match, _matched
 from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.fine_tuning.outcome import Outcome
-    from napari_mdeblurgan.fine_tuning.progress import Progress
+    from napari_mdeblurgan.fine_tuning.outcome import TuningOutcome
+    from napari_mdeblurgan.fine_tuning.progress import TuningStep
     from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
     from napari_mdeblurgan.fine_tuning.tuning import FineTuning
     from napari_mdeblurgan.pairs import RegisteredPair
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 15.0
 
 
-class Part(StrEnum):
+class PartChoice(StrEnum):
     """What is learned."""
 
     all = "all"
@@ -65,8 +65,8 @@ def fine_tune(
             show_default=False,
         ),
     ] = None,
-    registered: Registered = False,
-    unordered: Unordered = False,
+    registered: RegisteredOption = False,
+    unordered: UnorderedOption = False,
     model: Annotated[
         str,
         typer.Option(
@@ -83,7 +83,9 @@ def fine_tune(
     ] = "",
     minutes: Annotated[float, typer.Option(min=0, help="Working time, over all sittings.")] = 10.0,
     steps: Annotated[int, typer.Option(min=0, help="At most so many; 0: as the time allows.")] = 0,
-    part: Annotated[Part, typer.Option(help="Of the network, to be changed.")] = Part.all,
+    part: Annotated[
+        PartChoice, typer.Option(help="Of the network, to be changed.")
+    ] = PartChoice.all,
     learning_rate: Annotated[
         float | None,
         typer.Option(min=1e-9, help="Lower: nearer to the base model.", show_default=False),
@@ -94,7 +96,7 @@ def fine_tune(
     patch: Annotated[
         int | None, typer.Option(min=24, help="Edge of one, a multiple of 8.", show_default=False)
     ] = None,
-    device: Device = "auto",
+    device: DeviceOption = "auto",
     low_objective: Annotated[
         float | None,
         typer.Option(min=0.1, help="For files without a pixel size. [5]", show_default=False),
@@ -131,7 +133,7 @@ def fine_tune(
     """
     interrupted = ""
     with one_line_errors(context):
-        sources = Sources(
+        sources = LearnedFrom(
             low, high, csv, match, tuple(stack or ()), registered=registered, ordered=not unordered
         )
         sources.check()
@@ -150,7 +152,7 @@ def fine_tune(
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class LearnedFrom:
     """Where there is something to learn from."""
 
     low: Path | None
@@ -221,7 +223,7 @@ def _planes(
 
 
 def _begun(
-    sources: Sources,
+    sources: LearnedFrom,
     model: str,
     output: str,
     given: dict[str, Any],
@@ -326,7 +328,7 @@ def _tuned(tuning: FineTuning) -> str:
     return ""
 
 
-def _show(outcome: Outcome, rows: list[tuple[str, str, str]]) -> None:
+def _show(outcome: TuningOutcome, rows: list[tuple[str, str, str]]) -> None:
     width = max(len(name) for name, _, _ in rows)
     print(f"\non parts that it never saw ({outcome.verdict.squares} squares):")
     for name, psnr, ssim in rows:
@@ -335,7 +337,7 @@ def _show(outcome: Outcome, rows: list[tuple[str, str, str]]) -> None:
     print(f"model: {outcome.path}")
 
 
-def _numbers(progress: Progress, plain: str) -> str:
+def _numbers(progress: TuningStep, plain: str) -> str:
     text = f"loss {progress.record.loss:.3f}"
     found = progress.validation
     return text + (
@@ -345,7 +347,7 @@ def _numbers(progress: Progress, plain: str) -> str:
     )
 
 
-def _with_lines(tuning: FineTuning) -> Iterator[Progress]:
+def _with_lines(tuning: FineTuning) -> Iterator[TuningStep]:
     from napari_mdeblurgan.fine_tuning.scores import plain_name
 
     told, plain = -LINE_EVERY_S, plain_name(tuning.pairs)
@@ -360,7 +362,7 @@ def _with_lines(tuning: FineTuning) -> Iterator[Progress]:
         yield progress
 
 
-def _with_bar(tuning: FineTuning) -> Iterator[Progress]:
+def _with_bar(tuning: FineTuning) -> Iterator[TuningStep]:
     from tqdm import tqdm
 
     from napari_mdeblurgan.fine_tuning.scores import plain_name

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_output, check_source, one_line_errors
-from napari_mdeblurgan.commands.options import Registered, Unordered
+from napari_mdeblurgan.commands.options import RegisteredOption, UnorderedOption
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.plain_text import on_one_line
@@ -55,8 +55,8 @@ def focus_stack(
             metavar="NAME|NUMBER", help="That decides, from 0; the others follow [most detail]."
         ),
     ] = None,
-    registered: Registered = False,
-    unordered: Unordered = False,
+    registered: RegisteredOption = False,
+    unordered: UnorderedOption = False,
     reference: Annotated[
         int | None,
         typer.Option(min=0, help="Plane that the others are laid on, from 0 [the sharpest]."),

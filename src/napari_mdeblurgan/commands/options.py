@@ -11,7 +11,7 @@ from napari_mdeblurgan.commands.common import COLOUR_MODEL, GREY_MODEL, device_o
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE
 
 
-class Precision(StrEnum):
+class PrecisionName(StrEnum):
     """How exactly the network computes."""
 
     auto = "auto"
@@ -20,22 +20,22 @@ class Precision(StrEnum):
     float16 = "float16"
 
 
-Model = Annotated[
+ModelOption = Annotated[
     str | None,
     typer.Option(
         help=f"Name or .safetensors file; {COLOUR_MODEL} for RGB and {GREY_MODEL} for grey images."
     ),
 ]
-Device = Annotated[
+DeviceOption = Annotated[
     str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.", callback=device_option)
 ]
-Tile = Annotated[
+TileOption = Annotated[
     int | None,
     typer.Option(
         min=SMALLEST_TILE, help="Largest edge of a tile in pixels; smaller ones take less memory."
     ),
 ]
-Softness = Annotated[
+SoftnessOption = Annotated[
     str,
     typer.Option(
         metavar="PIXELS",
@@ -43,7 +43,7 @@ Softness = Annotated[
         "auto: as its objective has it.",
     ),
 ]
-Binning = Annotated[
+BinningOption = Annotated[
     int,
     typer.Option(
         "--bin",
@@ -53,7 +53,7 @@ Binning = Annotated[
         help="Bin images N × N first; 2 where the blur is much larger than a pixel.",
     ),
 ]
-OutputScale = Annotated[
+OutputScaleOption = Annotated[
     int | None,
     typer.Option(
         "--output-scale",
@@ -64,7 +64,7 @@ OutputScale = Annotated[
         show_default=False,
     ),
 ]
-Region = Annotated[
+RegionOption = Annotated[
     str | None,
     typer.Option(
         metavar="Y:Y,X:X",
@@ -72,25 +72,25 @@ Region = Annotated[
         "is left out is the edge.",
     ),
 ]
-Aperture = Annotated[
+ApertureOption = Annotated[
     float | None,
     typer.Option(
         metavar="NA", help="Numerical aperture of the objective, where the file does not tell it."
     ),
 ]
-Wavelength = Annotated[
+WavelengthOption = Annotated[
     float | None, typer.Option(metavar="NM", help="Wavelength of the light in nm, likewise.")
 ]
 PrecisionOption = Annotated[
-    Precision, typer.Option(help="float32 is exact; the others are faster on some devices.")
+    PrecisionName, typer.Option(help="float32 is exact; the others are faster on some devices.")
 ]
-Registered = Annotated[
+RegisteredOption = Annotated[
     bool,
     typer.Option(
         "--registered", help="Planes of a focus stack lie on each other: do not move them."
     ),
 ]
-Unordered = Annotated[
+UnorderedOption = Annotated[
     bool,
     typer.Option("--unordered", help="Planes of a focus stack are not in order of depth: find it."),
 ]

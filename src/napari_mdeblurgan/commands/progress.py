@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Protocol, TypeVar
 
 
-class Step(Protocol):
+class ShownStep(Protocol):
     """Where the work is."""
 
     @property
@@ -24,7 +24,7 @@ class Step(Protocol):
         ...
 
 
-S = TypeVar("S", bound=Step)
+S = TypeVar("S", bound=ShownStep)
 R = TypeVar("R")
 
 

@@ -22,23 +22,23 @@ from napari_mdeblurgan.commands.common import (
     resumed_by,
 )
 from napari_mdeblurgan.commands.options import (
-    Aperture,
-    Binning,
-    Device,
-    Model,
-    OutputScale,
-    Precision,
+    ApertureOption,
+    BinningOption,
+    DeviceOption,
+    ModelOption,
+    OutputScaleOption,
+    PrecisionName,
     PrecisionOption,
-    Region,
-    Softness,
-    Tile,
-    Wavelength,
+    RegionOption,
+    SoftnessOption,
+    TileOption,
+    WavelengthOption,
 )
 from napari_mdeblurgan.commands.progress import shown
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.exclusive import Busy, locked
 from napari_mdeblurgan.folders import real_path
-from napari_mdeblurgan.pipeline import Event, Planned, Request, Steps, Written, carry_out
+from napari_mdeblurgan.pipeline import Event, PipelineSteps, Planned, Request, Written, carry_out
 from napari_mdeblurgan.restoration.progress import Progress
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ LINE_EVERY = 0.1  # of the work, where progress goes into a pipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class RestoreOptions:
     """How images are restored.
 
     Attributes
@@ -111,22 +111,22 @@ def restore(
     output: Annotated[
         Path, typer.Argument(metavar="OUTPUT", help="Ends in .tif, .ome.tif, .png or .ome.zarr.")
     ],
-    model: Model = None,
+    model: ModelOption = None,
     image: Annotated[
         str | None,
         typer.Option(
             metavar="NAME", help="Of a file of several images: a name, or a number from 0."
         ),
     ] = None,
-    device: Device = "auto",
-    tile: Tile = None,
-    precision: PrecisionOption = Precision.auto,
-    softness: Softness = "auto",
-    binning: Binning = 1,
-    region: Region = None,
-    output_scale: OutputScale = None,
-    numerical_aperture: Aperture = None,
-    wavelength: Wavelength = None,
+    device: DeviceOption = "auto",
+    tile: TileOption = None,
+    precision: PrecisionOption = PrecisionName.auto,
+    softness: SoftnessOption = "auto",
+    binning: BinningOption = 1,
+    region: RegionOption = None,
+    output_scale: OutputScaleOption = None,
+    numerical_aperture: ApertureOption = None,
+    wavelength: WavelengthOption = None,
     compare: Annotated[
         Path | None, typer.Option(metavar="PICTURE", help="Also draw before and after: a .png.")
     ] = None,
@@ -173,7 +173,7 @@ def restore(
             report=report,
             picture=compare,
         )
-        settings = Settings(
+        settings = RestoreOptions(
             model=model,
             image=image,
             device=device,
@@ -188,7 +188,9 @@ def restore(
         restore_file(source, settings, request, overwrite=overwrite)
 
 
-def restore_file(source: Path, settings: Settings, request: Request, *, overwrite: bool) -> None:
+def restore_file(
+    source: Path, settings: RestoreOptions, request: Request, *, overwrite: bool
+) -> None:
     """Restore an image, and write it and what else is asked for.
 
     Raises
@@ -217,7 +219,7 @@ def restore_file(source: Path, settings: Settings, request: Request, *, overwrit
         make(opened, settings, replace(request, options=options))
 
 
-def make(image: Micrograph, settings: Settings, request: Request) -> None:
+def make(image: Micrograph, settings: RestoreOptions, request: Request) -> None:
     """Carry out a request, and show how far it is and what is there."""
     from napari_mdeblurgan.model import load_model
 
@@ -233,7 +235,7 @@ def make(image: Micrograph, settings: Settings, request: Request) -> None:
         print(done[1].sentence)
 
 
-def _until_told(steps: Steps) -> Generator[Progress, None, tuple[Event | None, Any]]:
+def _until_told(steps: PipelineSteps) -> Generator[Progress, None, tuple[Event | None, Any]]:
     """Progress until something else is told, or all is done: that, or what came of it."""
     while True:
         try:
@@ -355,11 +357,11 @@ def _was_made_on_disk(path: Path) -> bool:
     return path.suffix.lower() == ".zarr" and finished_job(path) is not None
 
 
-def _model_name(image: Micrograph, settings: Settings) -> str:
+def _model_name(image: Micrograph, settings: RestoreOptions) -> str:
     return settings.model or (common.COLOUR_MODEL if image.rgb else common.GREY_MODEL)
 
 
-def _check_factor(image: Micrograph, settings: Settings) -> None:
+def _check_factor(image: Micrograph, settings: RestoreOptions) -> None:
     """Make sure that the model can give as many pixels as are asked for."""
     from napari_mdeblurgan.model import find_model, read_card
     from napari_mdeblurgan.restoration.output_scale import output_factor

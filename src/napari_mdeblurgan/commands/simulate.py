@@ -44,7 +44,7 @@ class Protocol(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SimulateOptions:
     """Which degradation is wanted.
 
     Attributes
@@ -194,7 +194,7 @@ def simulate(
             "offset": offset,
             "bits": bits,
         }
-        wishes = Wishes(protocol.value, sigma, physical, config)
+        wishes = SimulateOptions(protocol.value, sigma, physical, config)
         for line in make_pairs(inputs, output, wishes, scale, seed, overwrite):
             print(on_one_line(line), flush=True)
 
@@ -202,7 +202,7 @@ def simulate(
 def make_pairs(
     inputs: Sequence[Path],
     output: Path,
-    wishes: Wishes,
+    wishes: SimulateOptions,
     scale: int,
     seed: int,
     overwrite: bool,
@@ -218,7 +218,7 @@ def make_pairs(
         Sharp images, or folders of them. Of a file that holds several images all are taken.
     output : Path
         Folder for low/NAME.tif, high/NAME.tif and NAME.png; made if need be.
-    wishes : Wishes
+    wishes : SimulateOptions
         Which degradation.
     scale : int
         Reduction along y and x.

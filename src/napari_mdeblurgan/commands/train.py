@@ -25,12 +25,12 @@ from napari_mdeblurgan.errors import need_torch
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.training.config import TrainingConfig
-    from napari_mdeblurgan.training.run import Progress, Run
+    from napari_mdeblurgan.training.run import Run, TrainingStep
 
 LINE_EVERY = 0.05  # of the steps, where progress goes into a pipe
 
 
-class Kind(StrEnum):
+class KindChoice(StrEnum):
     """What images a model takes."""
 
     rgb = "rgb"
@@ -46,7 +46,7 @@ class Perceptual(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class TrainOptions:
     """The options of the command; None and "" where one was not given."""
 
     config: Path | None = None
@@ -75,7 +75,8 @@ def train(
     ] = None,
     model_name: Annotated[str | None, typer.Option(help="What the model is called.")] = None,
     kind: Annotated[
-        Kind | None, typer.Option(help="Of the model; by default what all images of FOLDER are.")
+        KindChoice | None,
+        typer.Option(help="Of the model; by default what all images of FOLDER are."),
     ] = None,
     scale: Annotated[int | None, typer.Option(help="2 or 4.")] = None,
     steps: Annotated[
@@ -115,7 +116,7 @@ def train(
     """
     interrupted = ""
     with one_line_errors(context):
-        wishes = Wishes(
+        wishes = TrainOptions(
             config=config,
             model_name=model_name,
             kind=kind,
@@ -136,7 +137,7 @@ def train(
         fail(interrupted, 130)
 
 
-def config_for(wishes: Wishes, output: Path | None) -> TrainingConfig:
+def config_for(wishes: TrainOptions, output: Path | None) -> TrainingConfig:
     """The options over the configuration file; or over what the run was begun with; or over the
     defaults.
 
@@ -178,7 +179,7 @@ def config_for(wishes: Wishes, output: Path | None) -> TrainingConfig:
         raise WrongUse(str(error)) from error
 
 
-def _loss(wishes: Wishes) -> dict[str, Any]:
+def _loss(wishes: TrainOptions) -> dict[str, Any]:
     """What --perceptual and --vgg19 mean in the section [loss]."""
     if wishes.vgg19 and wishes.perceptual != "vgg19":
         raise WrongUse(
@@ -194,14 +195,14 @@ def _loss(wishes: Wishes) -> dict[str, Any]:
     return chosen | ({"vgg19_file": wishes.vgg19} if wishes.vgg19 else {})
 
 
-def _print_config(wishes: Wishes) -> None:
+def _print_config(wishes: TrainOptions) -> None:
     """Print the configuration that the options ask for, as TOML with comments."""
     from napari_mdeblurgan.training.config import config_toml
 
     print(config_toml(config_for(wishes, None)), end="")
 
 
-def run_training(folder: Path | None, output: Path | None, wishes: Wishes) -> str:
+def run_training(folder: Path | None, output: Path | None, wishes: TrainOptions) -> str:
     """Train, and show how it goes.
 
     Returns
@@ -278,7 +279,7 @@ def _describe(run: Run) -> None:
     sys.stdout.flush()
 
 
-def _with_lines(run: Run, minutes: float | None) -> Iterator[Progress]:
+def _with_lines(run: Run, minutes: float | None) -> Iterator[TrainingStep]:
     start, every = time.perf_counter(), max(1, round(LINE_EVERY * run.config.schedule.steps))
     for progress in run.steps(minutes):
         if progress.validation or progress.step % every == 0 or progress.step == progress.steps:
@@ -291,7 +292,7 @@ def _with_lines(run: Run, minutes: float | None) -> Iterator[Progress]:
         yield progress
 
 
-def _with_bar(run: Run, minutes: float | None) -> Iterator[Progress]:
+def _with_bar(run: Run, minutes: float | None) -> Iterator[TrainingStep]:
     from tqdm import tqdm
 
     with tqdm(
@@ -303,7 +304,7 @@ def _with_bar(run: Run, minutes: float | None) -> Iterator[Progress]:
             yield progress
 
 
-def _numbers(run: Run, progress: Progress) -> str:
+def _numbers(run: Run, progress: TrainingStep) -> str:
     text = f"loss {progress.record.loss:.3f}"
     found = run.last_validation
     return text + (

@@ -42,7 +42,7 @@ KINDS = {1: "grey", 3: "colour"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class EvaluationOptions:
     """What is to be evaluated.
 
     Attributes
@@ -79,7 +79,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class EvaluationStep:
     """How far the work has come, and what it is at."""
 
     done: int
@@ -87,7 +87,7 @@ class Step:
     at: str
 
 
-def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
+def evaluate(wishes: EvaluationOptions) -> Generator[EvaluationStep, None, Evaluation]:
     """Measure and write `report.md`, its pictures and its CSV files; yields after everything that
     takes time.
 
@@ -119,7 +119,7 @@ def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
         for score in scores(comparison.images, comparison.methods, conditions, table):
             found.append(score)
             done += 1
-            yield Step(done, total, f"{score.image}, {score.condition}, {score.method}")
+            yield EvaluationStep(done, total, f"{score.image}, {score.condition}, {score.method}")
         channels = 3 if comparison.kind == "colour" else 1
         noise = [
             each
@@ -137,7 +137,7 @@ def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
             expenses.add(cost)
         costs.append(replace(cost, method=method.name))
         done += 1
-        yield Step(done, total, f"cost of {method.name}")
+        yield EvaluationStep(done, total, f"cost of {method.name}")
     evaluation = Evaluation(
         data=data,
         device=device_label(device),
@@ -151,7 +151,7 @@ def evaluate(wishes: Wishes) -> Generator[Step, None, Evaluation]:
     return evaluation
 
 
-def _images(wishes: Wishes) -> tuple[list[SharpPart], list[str], str]:
+def _images(wishes: EvaluationOptions) -> tuple[list[SharpPart], list[str], str]:
     if wishes.fundus:
         images, skipped, data = fundus_squares(wishes.folder)
         data = f"squares of 512² pixels from {data}"
@@ -177,7 +177,7 @@ def _spread(images: list[SharpPart], limit: int | None) -> list[SharpPart]:
 
 
 def _comparisons(
-    images: Sequence[SharpPart], loaded: Sequence[Method], wishes: Wishes
+    images: Sequence[SharpPart], loaded: Sequence[Method], wishes: EvaluationOptions
 ) -> list[Comparison]:
     """One for every kind of image and scale for which there are both images and models."""
     found = []

@@ -17,7 +17,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.own_folder import open_own, refuse_links
 from napari_mdeblurgan.plain_text import for_spreadsheet, from_spreadsheet
 
-Record = TypeVar("Record")
+_Record = TypeVar("_Record")
 
 
 def _reader(kind: Any) -> Any:
@@ -29,7 +29,7 @@ def _reader(kind: Any) -> Any:
     return kind
 
 
-class Ledger(Generic[Record]):
+class Ledger(Generic[_Record]):
     """Records of one dataclass in a CSV file.
 
     Parameters
@@ -47,12 +47,12 @@ class Ledger(Generic[Record]):
         If the file has other columns, or is a link.
     """
 
-    def __init__(self, path: Path, kind: type[Record], keys: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, kind: type[_Record], keys: tuple[str, ...]) -> None:
         self.path, self.kind, self.keys = path, kind, keys
         hints = typing.get_type_hints(kind)
         fields = dataclasses.fields(kind)  # type: ignore[arg-type]
         self._readers = {field.name: _reader(hints[field.name]) for field in fields}
-        self._records: dict[Hashable, Record] = {}
+        self._records: dict[Hashable, _Record] = {}
         refuse_links([path])
         if path.exists():
             self._load()
@@ -84,14 +84,14 @@ class Ledger(Generic[Record]):
         if broken:
             self._rewrite()
 
-    def _key(self, record: Record) -> Hashable:
+    def _key(self, record: _Record) -> Hashable:
         return tuple(getattr(record, name) for name in self.keys)
 
-    def find(self, **facts: Any) -> Record | None:
+    def find(self, **facts: Any) -> _Record | None:
         """The record whose key is `facts`, or None."""
         return self._records.get(tuple(facts[name] for name in self.keys))
 
-    def add(self, record: Record) -> None:
+    def add(self, record: _Record) -> None:
         """Write a record down."""
         self._records[self._key(record)] = record
         text = io.StringIO()

@@ -16,7 +16,7 @@ FEW_PASSES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class TimeEstimate:
     """What the rest of a fine-tuning will take.
 
     Attributes
@@ -54,7 +54,7 @@ class Estimate:
         return f"{text}; more time would pay." if self.passes < FEW_PASSES else f"{text}."
 
 
-def estimate(tuning: FineTuning) -> Estimate:
+def estimate(tuning: FineTuning) -> TimeEstimate:
     """Time some steps on a copy of the network; nothing of the fine-tuning changes."""
     trial = tuning.trial()
     seconds = [record.seconds for record in itertools.islice(trial, UNTIMED + TIMED)]
@@ -67,6 +67,6 @@ def estimate(tuning: FineTuning) -> Estimate:
         steps = min(steps, max(0, asked.steps - taken))
     area = sum((box.y1 - box.y0) * (box.x1 - box.x0) for box in tuning.split.training)
     drawn = steps * tuning.sampler.batch * tuning.sampler.patch**2
-    return Estimate(
+    return TimeEstimate(
         each, steps, steps * each / 60, drawn / area, device_label(tuning.device), taken
     )

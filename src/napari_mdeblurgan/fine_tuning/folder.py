@@ -282,7 +282,7 @@ def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BegunTuning:
     """A fine-tuning that can go on.
 
     Attributes
@@ -309,7 +309,7 @@ class Begun:
         return self.seconds >= 60 * asked.minutes or bool(asked.steps and self.step >= asked.steps)
 
 
-def all_begun() -> list[Begun]:
+def all_begun() -> list[BegunTuning]:
     """Fine-tunings among the user's models that nothing works on now, the latest first; damaged
     ones are left out.
     """
@@ -324,7 +324,7 @@ def all_begun() -> list[Begun]:
             continue
         try:
             seconds, step = _worked(folder)
-            found.append(Begun(folder, read_settings(folder), seconds, step))
+            found.append(BegunTuning(folder, read_settings(folder), seconds, step))
         except (
             MdeblurganError,
             OSError,

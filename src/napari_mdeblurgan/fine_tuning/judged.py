@@ -26,7 +26,7 @@ KEPT = "judged/"  # how the names of tensors in a checkpoint begin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class JudgedNetwork:
     """What one network does.
 
     Attributes
@@ -65,7 +65,7 @@ class HeldOutParts:
         self.shown = pieces(pairs, parts, parts.choosing, PIECES)
         self.panels = pieces(pairs, parts, parts.judging, PANELS)
 
-    def judged(self, network: Network | BicubicUpsampling) -> Judged:
+    def judged(self, network: Network | BicubicUpsampling) -> JudgedNetwork:
         """Restore every held-out box once, and compare its squares with the truth.
 
         Raises
@@ -92,7 +92,7 @@ class HeldOutParts:
                     ).clone()[None]
         tensors = [drawn[number] for number in range(len(every))]
         split_at = len(self.shown)
-        return Judged(
+        return JudgedNetwork(
             Scores.of(found[square] for square in parts.choosing),
             Scores.of(found[square] for square in parts.judging),
             tuple(tensors[:split_at]),
@@ -100,7 +100,7 @@ class HeldOutParts:
         )
 
 
-def kept(name: str, judged: Judged | None) -> dict[str, Tensor]:
+def kept(name: str, judged: JudgedNetwork | None) -> dict[str, Tensor]:
     """As tensors for a checkpoint, named ``judged/name/…``; none where nothing was judged."""
     if judged is None:
         return {}
@@ -110,13 +110,13 @@ def kept(name: str, judged: Judged | None) -> dict[str, Tensor]:
     return {f"{KEPT}{name}/{key}": value for key, value in tensors.items()}
 
 
-def taken_up(name: str, tensors: Mapping[str, Tensor], like: Judged) -> Judged | None:
+def taken_up(name: str, tensors: Mapping[str, Tensor], like: JudgedNetwork) -> JudgedNetwork | None:
     """What `kept` gave, of the same squares and pieces as `like`; None where a checkpoint has
     nothing of the kind.
     """
     own = {key.removeprefix(f"{KEPT}{name}/"): value for key, value in tensors.items()}
     try:
-        found = Judged(
+        found = JudgedNetwork(
             Scores.of(own["choosing"].tolist()),
             Scores.of(own["judging"].tolist()),
             tuple(own[f"shown.{number}"] for number in range(len(like.shown))),
@@ -127,6 +127,6 @@ def taken_up(name: str, tensors: Mapping[str, Tensor], like: Judged) -> Judged |
     return found if _shapes(found) == _shapes(like) else None
 
 
-def _shapes(judged: Judged) -> list[Any]:
+def _shapes(judged: JudgedNetwork) -> list[Any]:
     counts = [len(scores.psnr_db) for scores in (judged.choosing, judged.judging)]
     return [*counts, *(piece.shape for piece in (*judged.shown, *judged.panels))]

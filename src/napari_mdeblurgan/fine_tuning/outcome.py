@@ -20,7 +20,7 @@ from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, check_name, out
 from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 from napari_mdeblurgan.fine_tuning.scores import Scores, plain_name
 from napari_mdeblurgan.fine_tuning.tuning import FineTuning
-from napari_mdeblurgan.fine_tuning.verdict import Verdict, judge
+from napari_mdeblurgan.fine_tuning.verdict import GainVerdict, judge_gain
 from napari_mdeblurgan.model import ModelCard, read_card, save_model
 from napari_mdeblurgan.model_card import FINE_TUNED_FROM
 from napari_mdeblurgan.network import Network
@@ -31,7 +31,7 @@ MOST_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class MethodScore:
     """How one way of restoring does on the held-out squares, on average."""
 
     name: str
@@ -51,7 +51,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TuningOutcome:
     """What came of it.
 
     Attributes
@@ -62,12 +62,12 @@ class Outcome:
         Its file.
     base : str
         Name of the base model.
-    methods : tuple of Method
+    methods : tuple of MethodScore
         Bicubic enlargement, or the blurred image where nothing is enlarged; the base model; the new
         one.
     parts : tuple of HeldOut
         Part by part.
-    verdict : Verdict
+    verdict : GainVerdict
         What that says.
     steps, best_step : int
         Taken, and after how many the kept weights were reached; 0 are the base model's.
@@ -80,22 +80,22 @@ class Outcome:
     model: str
     path: str
     base: str
-    methods: tuple[Method, ...]
+    methods: tuple[MethodScore, ...]
     parts: tuple[HeldOut, ...]
-    verdict: Verdict
+    verdict: GainVerdict
     steps: int
     best_step: int
     minutes: float
     notes: tuple[str, ...]
 
 
-def conclude(tuning: FineTuning) -> Outcome:
+def conclude(tuning: FineTuning) -> TuningOutcome:
     """Judge the best weights on the squares that they were not chosen by, and write the model, the
     figures and the panels.
 
     Returns
     -------
-    Outcome
+    TuningOutcome
         Also written as result.json. The model is there at once for everybody who lists the models.
 
     Raises
@@ -113,18 +113,18 @@ def conclude(tuning: FineTuning) -> Outcome:
         "base": judged.base.judging,
         "tuned": judged.best.judging,
     }
-    verdict = judge(found["base"].psnr_db, found["tuned"].psnr_db, steps=tuning.training.step)
+    verdict = judge_gain(found["base"].psnr_db, found["tuned"].psnr_db, steps=tuning.training.step)
     card = _card(tuning, network, found, verdict)
     output = output_of(settings)
     if not _own(tuning.folder, output):
         check_name(settings)
     written = save_model(network, card, output)
-    outcome = Outcome(
+    outcome = TuningOutcome(
         model=settings.name,
         path=str(output),
         base=base.card.name,
         methods=tuple(
-            Method(name, scores.mean_psnr_db, scores.mean_ssim)
+            MethodScore(name, scores.mean_psnr_db, scores.mean_ssim)
             for name, scores in zip(
                 (plain_name(pairs), base.card.name, settings.name), found.values(), strict=True
             )
@@ -146,19 +146,19 @@ def conclude(tuning: FineTuning) -> Outcome:
     return outcome
 
 
-def read_outcome(folder: FineTuneFolder) -> Outcome | None:
+def read_outcome(folder: FineTuneFolder) -> TuningOutcome | None:
     """What came of the fine-tuning in a folder, the last time that it was concluded; None if it was
     not.
     """
     try:
         values: dict[str, Any] = json.loads(folder.result.read_text(encoding="utf-8"))
         values.pop("sha256")
-        return Outcome(
+        return TuningOutcome(
             **values
             | {
-                "methods": tuple(Method(**each) for each in values["methods"]),
+                "methods": tuple(MethodScore(**each) for each in values["methods"]),
                 "parts": tuple(HeldOut(**each) for each in values["parts"]),
-                "verdict": Verdict(**values["verdict"]),
+                "verdict": GainVerdict(**values["verdict"]),
                 "notes": tuple(values["notes"]),
             }
         )
@@ -166,7 +166,7 @@ def read_outcome(folder: FineTuneFolder) -> Outcome | None:
         return None
 
 
-def table(outcome: Outcome) -> list[tuple[str, str, str]]:
+def table(outcome: TuningOutcome) -> list[tuple[str, str, str]]:
     """Rows for the user: what, PSNR, SSIM."""
     return [
         (method.name, f"{method.psnr_db:.2f} dB", f"{method.ssim:.4f}")
@@ -199,7 +199,7 @@ def _by_part(tuning: FineTuning, found: dict[str, Scores]) -> tuple[HeldOut, ...
 
 
 def _card(
-    tuning: FineTuning, network: Network, found: dict[str, Scores], verdict: Verdict
+    tuning: FineTuning, network: Network, found: dict[str, Scores], verdict: GainVerdict
 ) -> ModelCard:
     base, settings = tuning.base.card, tuning.settings
     names = [_printable(pair.name) for pair in tuning.pairs if not pair.stack]

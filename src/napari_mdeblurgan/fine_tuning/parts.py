@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from napari_mdeblurgan.errors import TrainingError
-from napari_mdeblurgan.fine_tuning.settings import Part
+from napari_mdeblurgan.fine_tuning.settings import NetworkPart
 from napari_mdeblurgan.network import Network
 
 
-def learn_only(network: Network, part: Part) -> None:
+def learn_only(network: Network, part: NetworkPart) -> None:
     """Let only one part of the network change.
 
     Raises

@@ -22,7 +22,7 @@ EDGE = 80  # low-resolution pixels that are shown at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Piece:
+class PreviewPiece:
     """What is shown, and the held-out box that it is restored within."""
 
     pair: TuningPair
@@ -38,7 +38,7 @@ class Piece:
 
 def pieces(
     pairs: Sequence[TuningPair], parts: Split, squares: Sequence[Box], count: int = PIECES
-) -> list[Piece]:
+) -> list[PreviewPiece]:
     """The surroundings of the squares that show the most, of different pairs as
     far as there are.
     """
@@ -64,14 +64,16 @@ def _span(start: int, stop: int, first: int, last: int) -> tuple[int, int]:
     return begin, begin + length
 
 
-def _piece(pair: TuningPair, box: Box, square: Box) -> Piece:
+def _piece(pair: TuningPair, box: Box, square: Box) -> PreviewPiece:
     low, high = pair.low[:, *square.spans], pair.high[:, *square.enlarged(pair.scale)]
     blurred, sharp = (torch.from_numpy(np.ascontiguousarray(each))[None] for each in (low, high))
     bicubic = cut(restored_box(BicubicUpsampling(pair.scale), pair, box), box, square, pair.scale)
-    return Piece(pair, box, square, Crop(blurred, sharp, torch.from_numpy(bicubic)[None]))
+    return PreviewPiece(pair, box, square, Crop(blurred, sharp, torch.from_numpy(bicubic)[None]))
 
 
-def write_pieces(path: Path, shown: Sequence[Piece], restored: Sequence[torch.Tensor]) -> None:
+def write_pieces(
+    path: Path, shown: Sequence[PreviewPiece], restored: Sequence[torch.Tensor]
+) -> None:
     """Draw the squares below each other: blurred, bicubic, restored, truth; a PNG.
 
     Where nothing is enlarged, bicubic enlargement is left out.

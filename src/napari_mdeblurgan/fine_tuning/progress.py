@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from napari_mdeblurgan.fine_tuning.judged import Judged
+from napari_mdeblurgan.fine_tuning.judged import JudgedNetwork
 from napari_mdeblurgan.training.metrics import read_metrics
 from napari_mdeblurgan.training.trainer import Record
 from napari_mdeblurgan.training.validation import Validation
@@ -15,7 +15,7 @@ HISTORY_POINTS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TuningStep:
     """One step.
 
     Attributes
@@ -46,8 +46,8 @@ class Progress:
 class BaseAndBest(NamedTuple):
     """How the base model does on the held-out parts, and how the best weights so far do."""
 
-    base: Judged
-    best: Judged
+    base: JudgedNetwork
+    best: JudgedNetwork
 
 
 def history(path: Path) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:

@@ -11,11 +11,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.model_card import ModelCard
+from napari_mdeblurgan.training.field_types import Count, Positive, Precision
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Part = Literal["all", "super-resolution", "deblurring"]
+NetworkPart = Literal["all", "super-resolution", "deblurring"]
 MAY_CHANGE = {"minutes", "steps", "device", "threads"}  # from one sitting to the next
 
 
@@ -45,7 +43,7 @@ class FineTuneSettings:
     ] = 10.0
     steps: Annotated[Count, "most steps to take; 0: as many as the time allows"] = 0
     part: Annotated[
-        Part,
+        NetworkPart,
         "what is learned: all of the network, the super-resolution module alone, or the "
         "deblurring (and the choice among its results) alone",
     ] = "all"

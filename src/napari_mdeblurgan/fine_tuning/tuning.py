@@ -20,13 +20,13 @@ from napari_mdeblurgan.fine_tuning.between import between
 from napari_mdeblurgan.fine_tuning.clock import UNLIMITED, TimedSchedule
 from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, read_pairs, read_settings
 from napari_mdeblurgan.fine_tuning.held_out import split
-from napari_mdeblurgan.fine_tuning.judged import KEPT, HeldOutParts, Judged, kept, taken_up
+from napari_mdeblurgan.fine_tuning.judged import KEPT, HeldOutParts, JudgedNetwork, kept, taken_up
 from napari_mdeblurgan.fine_tuning.pace import Pace
 from napari_mdeblurgan.fine_tuning.pairs import output_scale
 from napari_mdeblurgan.fine_tuning.parts import learn_only
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
 from napari_mdeblurgan.fine_tuning.preview import write_pieces
-from napari_mdeblurgan.fine_tuning.progress import BaseAndBest, Progress, history
+from napari_mdeblurgan.fine_tuning.progress import BaseAndBest, TuningStep, history
 from napari_mdeblurgan.fine_tuning.scores import Scores, plain_name
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.network import Network
@@ -40,7 +40,7 @@ from napari_mdeblurgan.training.losses import LossConfig
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
 from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.sitting import Sitting, WorkingClock
-from napari_mdeblurgan.training.trainer import Diverged, Method, Record, Training
+from napari_mdeblurgan.training.trainer import Diverged, Record, StepMethod, Training
 from napari_mdeblurgan.training.validation import Validation
 
 LOSS = LossConfig(ssim_share=0.0)
@@ -77,7 +77,7 @@ class FineTuning(Sitting):
         How they did, and how the base model did.
     parts : HeldOutParts
         What is held out, to be judged by and drawn.
-    bicubic_judged : Judged
+    bicubic_judged : JudgedNetwork
         How bicubic enlargement does there; the blurred image itself where nothing is enlarged.
     output_scale : int or None
         Pixels of a result for one of the image that are learned, where these are not the base
@@ -111,8 +111,8 @@ class FineTuning(Sitting):
         self._ways = WAYS if any(pair.stack for pair in self.pairs) else WAYS[-1:]
         self.parts = HeldOutParts(self.pairs, self.split)
         self.bicubic_judged = self.parts.judged(BicubicUpsampling(self.pairs[0].scale))
-        self._base_judged: Judged | None = None
-        self._best_judged: Judged | None = None
+        self._base_judged: JudgedNetwork | None = None
+        self._best_judged: JudgedNetwork | None = None
         self._validate_at, self._validated_at, self._give_up_at = 0.0, -1, math.inf
         self._resume()
         self.notes += self.split.notes(self.base.card.halo)
@@ -134,7 +134,7 @@ class FineTuning(Sitting):
         asked = self.settings
         network = copy.deepcopy(self.base.network).train().requires_grad_(True)
         learn_only(network, asked.part)
-        method = Method(
+        method = StepMethod(
             optimizer=asked.optimizer, averaging=asked.averaging, precision=self.precision
         )
         return Training(network.to(self.device), self.schedule, method, LOSS)
@@ -187,7 +187,7 @@ class FineTuning(Sitting):
         """How much of the time, or of the steps, is behind: 0 to 1."""
         return self.schedule.way(self.training.step)
 
-    def steps(self) -> Generator[Progress, None, None]:
+    def steps(self) -> Generator[TuningStep, None, None]:
         """Take steps until the time is up or `stop` is called; closing the generator saves, too.
 
         A stop gives up the step that is being taken, or, before the first step, everything. What
@@ -196,7 +196,7 @@ class FineTuning(Sitting):
 
         Yields
         ------
-        Progress
+        TuningStep
             After every step.
 
         Raises
@@ -237,7 +237,7 @@ class FineTuning(Sitting):
         """Whether it was stopped so long ago that judging is given up, too."""
         return self._stopped and time.monotonic() > self._give_up_at
 
-    def _sitting(self) -> Generator[Progress, None, None]:
+    def _sitting(self) -> Generator[TuningStep, None, None]:
         """Steps until the end, or until one fails in a way that can be mended."""
         try:
             with closing(self._records(self.sampler.batches(self.training.step))) as records:
@@ -250,7 +250,7 @@ class FineTuning(Sitting):
                 raise
             self._make_smaller()
 
-    def _after(self, record: Record) -> Progress:
+    def _after(self, record: Record) -> TuningStep:
         """What is due after a step."""
         validation, best = None, False
         if self.clock.seconds >= self._validate_at:
@@ -259,7 +259,7 @@ class FineTuning(Sitting):
             self._write_row(record.step, None)
         if self._unsaved_s() >= self.settings.checkpoint_seconds:
             self.save()
-        return Progress(record, self.clock.seconds, 60 * self.settings.minutes, validation, best)
+        return TuningStep(record, self.clock.seconds, 60 * self.settings.minutes, validation, best)
 
     def trial(self) -> Generator[Record, None, None]:
         """Steps of a copy, which change nothing; where memory is too small, that is mended here

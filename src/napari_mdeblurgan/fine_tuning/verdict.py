@@ -16,11 +16,11 @@ CONFIDENCE = 0.95
 WORTH_DB = 0.1  # less than that nobody sees
 FEWEST_STEPS = 100  # with less nothing is found out about a gain that is not there yet
 
-Answer = Literal["better", "no better", "too little data", "trained too little"]
+GainAnswer = Literal["better", "no better", "too little data", "trained too little"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GainVerdict:
     """What the held-out squares say.
 
     Attributes
@@ -37,7 +37,7 @@ class Verdict:
         How many were taken; None where that was not noted.
     """
 
-    answer: Answer
+    answer: GainAnswer
     gain_db: float
     low_db: float
     high_db: float
@@ -67,9 +67,9 @@ class Verdict:
         )
 
 
-def judge(
+def judge_gain(
     base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0, steps: int | None = None
-) -> Verdict:
+) -> GainVerdict:
     """Compare two models on the same squares.
 
     Better: the interval lies above zero, and the gain is worth 0.1 dB. No better: the interval has
@@ -91,11 +91,11 @@ def judge(
     tails = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(gains[picks].mean(axis=1), (tails, 100 - tails))
     mean = float(gains.mean())
-    answer: Answer = "too little data"
+    answer: GainAnswer = "too little data"
     if not gains.any() or high <= 0 or (len(gains) >= FEWEST and high < WORTH_DB):
         answer = "no better"
     elif len(gains) >= FEWEST and low > 0:
         answer = "better" if mean >= WORTH_DB else "no better"
     if answer != "better" and steps is not None and steps < FEWEST_STEPS:
         answer = "trained too little"
-    return Verdict(answer, mean, float(low), float(high), len(gains), steps)
+    return GainVerdict(answer, mean, float(low), float(high), len(gains), steps)

@@ -45,8 +45,8 @@ PART = (
     128  # pixels of an edge of the parts in which it is looked how many planes show the same detail
 )
 PARTS = 9
-Steps = Generator[None, None, Any]
-Part = tuple[slice, slice]
+FocusSteps = Generator[None, None, Any]
+PlanePart = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,7 +156,7 @@ class Focusing:
         """What it is made on."""
         return "cpu"
 
-    def around(self, tile: Tile) -> Part:
+    def around(self, tile: Tile) -> PlanePart:
         """A tile with all that it depends on, as far as the image goes."""
         height, width = self.shape
         rows, columns = tile.y, tile.x
@@ -165,7 +165,9 @@ class Focusing:
             slice(max(0, columns.read_start), min(columns.read_stop, width)),
         )
 
-    def shares_steps(self, planes: np.ndarray, seen: np.ndarray, scales: int = SCALES) -> Steps:
+    def shares_steps(
+        self, planes: np.ndarray, seen: np.ndarray, scales: int = SCALES
+    ) -> FocusSteps:
         """How the detail of a part is divided among the planes, how far there is any, and the
         planes as greys.
 
@@ -196,7 +198,7 @@ class Focusing:
         share[~seen] = 0
         return share, belief, greys
 
-    def _depth_steps(self) -> Steps:
+    def _depth_steps(self) -> FocusSteps:
         """How many planes show the same detail, by parts spread over the field."""
         shares, beliefs = [], []
         for part in _spread(self.shape):
@@ -206,13 +208,13 @@ class Focusing:
             beliefs.append(belief.reshape(-1))
         return depth(np.concatenate(shares, axis=1), np.concatenate(beliefs))
 
-    def planes(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
+    def planes(self, part: PlanePart) -> tuple[np.ndarray, np.ndarray]:
         """The usable planes on the reference's pixels, equally bright, float32; and where each
         shows anything.
         """
         return finished(self.planes_steps(part))
 
-    def planes_steps(self, part: Part) -> Steps:
+    def planes_steps(self, part: PlanePart) -> FocusSteps:
         """The same, step by step: one for each plane."""
         shape = tuple(span.stop - span.start for span in part)
         whole = np.empty(
@@ -240,7 +242,7 @@ class Focusing:
         return whole, there
 
 
-def _moved(plane: Any, back: np.ndarray, part: Part) -> tuple[np.ndarray, np.ndarray]:
+def _moved(plane: Any, back: np.ndarray, part: PlanePart) -> tuple[np.ndarray, np.ndarray]:
     """A plane on the pixels of a part of the reference, and where it shows anything; `back` leads
     to its own pixels.
     """
@@ -276,7 +278,7 @@ def _grid(shape: tuple[int, int], planes: int) -> TileGrid:
     )
 
 
-def _spread(shape: Sequence[int]) -> Iterator[Part]:
+def _spread(shape: Sequence[int]) -> Iterator[PlanePart]:
     """Nine small parts, or fewer of a small image."""
     rows, columns = (
         [

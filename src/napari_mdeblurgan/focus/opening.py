@@ -15,7 +15,7 @@ from napari_mdeblurgan.storage.geometry import MICROMETRES
 from napari_mdeblurgan.storage.listing import ZARR, image_files
 
 
-class Planes(list):
+class UnevenPlanes(list):
     """Planes that may differ in size, which no array can hold."""
 
     @property
@@ -63,7 +63,9 @@ def open_stack(paths: Sequence[Path], z_step: float | None = None) -> Micrograph
                 "Several files must be single planes, all grey, all in colour, or all of the same "
                 "channels."
             )
-        stack = replace(first, data=Planes(image.data for image in images), axes="Z" + first.axes)
+        stack = replace(
+            first, data=UnevenPlanes(image.data for image in images), axes="Z" + first.axes
+        )
     if z_step:
         sizes, unit = stack.physical()
         unit = unit or "µm"

@@ -12,11 +12,11 @@ import numpy as np
 
 from napari_mdeblurgan.focus.choice import aligned_steps, filled, heights
 from napari_mdeblurgan.focus.energy import SCALES
-from napari_mdeblurgan.focus.focusing import Focusing, Part, Steps
+from napari_mdeblurgan.focus.focusing import Focusing, FocusSteps, PlanePart
 from napari_mdeblurgan.focus.fusing import fused_steps
 from napari_mdeblurgan.focus.progress import attended
 from napari_mdeblurgan.restoration.tiling import Tile
-from napari_mdeblurgan.restoration.walk import DoesNotFit, Place
+from napari_mdeblurgan.restoration.walk import DoesNotFit, TilePlace
 
 IMAGE, HEIGHT, CONFIDENCE = "image", "height", "confidence"
 
@@ -33,7 +33,7 @@ class Choose:
 
     focusing: Focusing
 
-    def read(self, place: Place) -> Any:
+    def read(self, place: TilePlace) -> Any:
         part = self.focusing.around(place.tile)
         return _within(place.tile, part), *attended(
             self.focusing.planes_steps(part), len(self.focusing.order)
@@ -43,11 +43,11 @@ class Choose:
         steps = 3 * len(self.focusing.order) + SCALES
         return [_as_far_as_memory_goes(self._made_steps(*each), steps) for _, *each in given]
 
-    def finish(self, place: Place, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it
+    def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it
         image, height, confidence = (each[given[0]] for each in made)
         return {IMAGE: _as_type(image, self.focusing.dtype), HEIGHT: height, CONFIDENCE: confidence}
 
-    def _made_steps(self, planes: np.ndarray, seen: np.ndarray) -> Steps:
+    def _made_steps(self, planes: np.ndarray, seen: np.ndarray) -> FocusSteps:
         """What is made of a tile and all around it: three steps for each plane, and one for each
         scale.
         """
@@ -78,7 +78,7 @@ class Follow:
     height: Any
     confidence: Any = None
 
-    def read(self, place: Place) -> Any:
+    def read(self, place: TilePlace) -> Any:
         part = self.focusing.around(place.tile)
         planes, _ = attended(self.focusing.planes_steps(part), len(self.focusing.order))
         sure = 1.0 if self.confidence is None else np.asarray(self.confidence[part])
@@ -91,18 +91,18 @@ class Follow:
             for _, planes, height, sure in given
         ]
 
-    def finish(self, place: Place, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it
+    def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:  # noqa: ARG002 - the walk names it
         return {IMAGE: _as_type(made[given[0]], self.focusing.dtype)}
 
 
-def _as_far_as_memory_goes(steps: Steps, total: int) -> Any:
+def _as_far_as_memory_goes(steps: FocusSteps, total: int) -> Any:
     try:
         return attended(steps, total)
     except MemoryError as error:
         raise DoesNotFit(str(error)) from error
 
 
-def _within(tile: Tile, outer: Part) -> Part:
+def _within(tile: Tile, outer: PlanePart) -> PlanePart:
     """Where a tile lies in what surrounds it."""
     rows, columns = (
         slice(s.start - o.start, s.stop - o.start)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from napari_mdeblurgan.restoration.measuring import told
 from napari_mdeblurgan.stopping import look_up, portion
 
-Made = TypeVar("Made")
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class FocusProgress:
 
 
 def counted(
-    steps: Generator[Any, None, Made], words: str, total: int, begin: float, end: float
-) -> Generator[FocusProgress, None, Made]:
+    steps: Generator[Any, None, _Made], words: str, total: int, begin: float, end: float
+) -> Generator[FocusProgress, None, _Made]:
     """Steps that say nothing, told as progress from `begin` to `end`; `total` is how many there
     are, about.
     """
@@ -58,7 +58,7 @@ def counted(
     )
 
 
-def attended(steps: Generator[Any, None, Made], total: int) -> Made:
+def attended(steps: Generator[Any, None, _Made], total: int) -> _Made:
     """Carry out steps that say nothing in one go, which can be stopped between them; `total` is how
     many there are, about.
     """

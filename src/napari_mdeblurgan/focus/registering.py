@@ -17,7 +17,7 @@ from napari_mdeblurgan.focus.reading import reduced_plane
 from napari_mdeblurgan.focus.side_by_side import side_by_side
 from napari_mdeblurgan.pairs.align import align
 from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
-from napari_mdeblurgan.pairs.refine import Fit, Sharp, fit, likeness, seen, warped
+from napari_mdeblurgan.pairs.refine import Fit, HighMagnification, fit, likeness, seen, warped
 from napari_mdeblurgan.pairs.search import reduced
 from napari_mdeblurgan.pairs.structure import blurred
 from napari_mdeblurgan.pairs.structure import plane as structure
@@ -73,7 +73,7 @@ def onto(image: np.ndarray, sharper: np.ndarray, *, ratio: float = 1.0) -> np.nd
     low, high = (structure(channels(each)) for each in (image, sharper))
     if not low.any() or not high.any():
         raise ImageError("An image of one value cannot be laid on another one.")
-    found = align(low, Sharp(high, ratio), stretch=False)
+    found = align(low, HighMagnification(high, ratio), stretch=False)
     if found is None or found.fit.correlation < LEAST_ALIKE:
         raise ImageError("The two images show no place in common that stands out.")
     return found.fit.transform
@@ -212,7 +212,7 @@ def _colours(plane: Any, factor: int) -> list[np.ndarray]:
 
 def _adjusted(low: np.ndarray, sharp: np.ndarray, begin: np.ndarray) -> np.ndarray | None:
     """A place adjusted to two structures; None where they are too unlike."""
-    best = _fitted(low, Sharp(sharp, 1.0), begin, BLUR, STEPS[-1][1])
+    best = _fitted(low, HighMagnification(sharp, 1.0), begin, BLUR, STEPS[-1][1])
     return None if best is None or best.correlation < DOUBTFUL else best.transform
 
 
@@ -231,7 +231,7 @@ def _directly(
     """A place that was found by way of others, adjusted to the reference itself where the two are
     alike enough.
     """
-    sharp, low = Sharp(structures[reference], 1.0), structures[index]
+    sharp, low = HighMagnification(structures[reference], 1.0), structures[index]
     if likeness(low, sharp, place, BLUR) < DOUBTFUL:
         return place
     best = _fitted(low, sharp, place, BLUR, STEPS[-1][1])
@@ -281,7 +281,7 @@ def _laid(
     low, high, begin = (one, other, start) if sharper else (other, one, np.linalg.inv(start))
     best = _step_by_step(low, high, begin)
     if best is None or best.correlation < DOUBTFUL or not _likely(best.transform):
-        searched = align(low, Sharp(high, 1.0), stretch=False)
+        searched = align(low, HighMagnification(high, 1.0), stretch=False)
         if searched is not None and _likely(searched.fit.transform):
             usable = best is not None and _likely(best.transform)
             if not usable or best is None or searched.fit.correlation > best.correlation:
@@ -303,7 +303,7 @@ def _step_by_step(low: np.ndarray, high: np.ndarray, start: np.ndarray) -> Fit |
         down = reduction(factor)
         small = [reduced(each, factor) for each in (low, high)]
         begin = down @ transform @ np.linalg.inv(down)
-        best = _fitted(small[0], Sharp(small[1], 1.0), begin, blur / factor, smooth)
+        best = _fitted(small[0], HighMagnification(small[1], 1.0), begin, blur / factor, smooth)
         if best is None:
             return None
         transform, blur = np.linalg.inv(down) @ best.transform @ down, best.blur * factor
@@ -311,7 +311,7 @@ def _step_by_step(low: np.ndarray, high: np.ndarray, start: np.ndarray) -> Fit |
 
 
 def _fitted(
-    low: np.ndarray, sharp: Sharp, place: np.ndarray, blur: float, smooth: float
+    low: np.ndarray, sharp: HighMagnification, place: np.ndarray, blur: float, smooth: float
 ) -> Fit | None:
     """One structure adjusted to another as exactly as planes need it; see `fit`."""
     return fit(

@@ -12,13 +12,13 @@ import psutil
 
 MOST = 2  # planes at a time: with more, the memory is what takes the time
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
 
 def side_by_side(
-    work: Callable[[Item], Made], items: Iterable[Item]
-) -> Generator[Made, None, None]:
+    work: Callable[[_Item], _Made], items: Iterable[_Item]
+) -> Generator[_Made, None, None]:
     """What is made of each, in their order; closing it ends the work with those that are being
     made.
 
@@ -31,7 +31,7 @@ def side_by_side(
     """
     workers = min(MOST, _processors())
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[Made]] = deque()
+        waiting: deque[Future[_Made]] = deque()
         for item in items:
             waiting.append(pool.submit(work, item))
             if len(waiting) > workers:

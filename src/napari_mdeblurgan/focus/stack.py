@@ -16,7 +16,7 @@ from napari_mdeblurgan.focus.operations import CONFIDENCE, HEIGHT, IMAGE, Choose
 from napari_mdeblurgan.focus.progress import FocusProgress, counted
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import Tile
-from napari_mdeblurgan.restoration.walk import Made, Operation, Spot, Todo, walk
+from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
 
 SURE = 0.5  # confidence above which a height is that of its place
 LOOKING, FUSING = "Looking at the planes…", "Putting the planes together…"
@@ -163,7 +163,7 @@ def put_together_steps(
     """
     sure = 0
 
-    def write(at: Spot, piece: Made) -> None:
+    def write(at: Spot, piece: TileArrays) -> None:
         nonlocal sure
         part = _part(at.tile)
         image[(*index, *part)], height[(*place, *part)] = piece[IMAGE], piece[HEIGHT]
@@ -175,7 +175,7 @@ def put_together_steps(
 
 
 def _walked(
-    focusing: Focusing, operation: Operation, write: Callable[[Spot, Made], None]
+    focusing: Focusing, operation: Operation, write: Callable[[Spot, TileArrays], None]
 ) -> Generator[FocusProgress, None, None]:
     """Walk over all tiles, after what was looked at."""
     begin = share_of_looking(focusing.shape, len(focusing.order))
@@ -251,7 +251,7 @@ def follow_steps(
         depth=found.depth,
     )
 
-    def write(at: Spot, piece: Made) -> None:
+    def write(at: Spot, piece: TileArrays) -> None:
         image[(*index, *_part(at.tile))] = piece[IMAGE]
 
     yield from _walked(focusing, Follow(focusing, found.height, found.confidence), write)

@@ -21,7 +21,7 @@ from napari_mdeblurgan.network.pages import empty_map
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.stopping import portion
 
-Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
+_Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
 FAR = (
     1 / 16
@@ -95,7 +95,7 @@ class Stages:
         made = stage.reach(*(Reach(stride=int(strides[name])) for name in stage.inputs))
         return -(-max(reach.radius for reach in made) // stage.grid) * stage.grid
 
-    def needed(self, wanted: Mapping[str, Spans], shape: tuple[int, int]) -> dict[str, Spans]:
+    def needed(self, wanted: Mapping[str, _Spans], shape: tuple[int, int]) -> dict[str, _Spans]:
         """Where each map is needed for the places that are wanted of some, in an image of `shape`
         pixels.
         """
@@ -108,14 +108,14 @@ class Stages:
             spans |= {name: _hull([around, spans.get(name, around)]) for name in stage.inputs}
         return spans
 
-    def run(self, image: Tensor, wanted: Spans, edge: int | None = None) -> Tensor:
+    def run(self, image: Tensor, wanted: _Spans, edge: int | None = None) -> Tensor:
         """The place `wanted` of the last map, as it would be if the whole image went through all
         stages; see `maps`.
         """
         return self.maps(image, {self.result: wanted}, edge)[self.result]
 
     def maps(
-        self, image: Tensor, wanted: Mapping[str, Spans], edge: int | None = None
+        self, image: Tensor, wanted: Mapping[str, _Spans], edge: int | None = None
     ) -> dict[str, Tensor]:
         """Places of some maps, as they would be if the whole image went through all stages.
 
@@ -168,7 +168,7 @@ class Stages:
         return {name: maps[name] for name in wanted}
 
 
-def _around(spans: Spans, margin: int, grid: int, shape: tuple[int, int]) -> Spans:
+def _around(spans: _Spans, margin: int, grid: int, shape: tuple[int, int]) -> _Spans:
     """A place and what is around it, on the grid and within the image."""
     (y0, y1), (x0, x1) = (
         (max(0, (start - margin) // grid * grid), min(length, -(-(stop + margin) // grid) * grid))
@@ -177,7 +177,7 @@ def _around(spans: Spans, margin: int, grid: int, shape: tuple[int, int]) -> Spa
     return (y0, y1), (x0, x1)
 
 
-def _hull(places: Iterator[Spans] | Sequence[Spans]) -> Spans:
+def _hull(places: Iterator[_Spans] | Sequence[_Spans]) -> _Spans:
     """The smallest place that holds all of them."""
     along_y, along_x = zip(*places, strict=True)
     starts_y, stops_y = zip(*along_y, strict=True)
@@ -185,13 +185,13 @@ def _hull(places: Iterator[Spans] | Sequence[Spans]) -> Spans:
     return (min(starts_y), max(stops_y)), (min(starts_x), max(stops_x))
 
 
-def _common(one: Spans, other: Spans) -> Spans | None:
+def _common(one: _Spans, other: _Spans) -> _Spans | None:
     """What two places have in common."""
     (y0, y1), (x0, x1) = ((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
     return ((y0, y1), (x0, x1)) if y0 < y1 and x0 < x1 else None
 
 
-def _blocks(spans: Spans, edge: int | None, grid: int) -> Iterator[Spans]:
+def _blocks(spans: _Spans, edge: int | None, grid: int) -> Iterator[_Spans]:
     """A place cut into blocks of one size, for which kernels are made once; the last of a row may
     overlap the one before.
     """
@@ -204,7 +204,7 @@ def _blocks(spans: Spans, edge: int | None, grid: int) -> Iterator[Spans]:
     return ((y, x) for y in cuts[0] for x in cuts[1])
 
 
-def _slices(spans: Spans, origin: Spans, stride: float) -> tuple[slice, slice]:
+def _slices(spans: _Spans, origin: _Spans, stride: float) -> tuple[slice, slice]:
     """Where a place is in a map that begins at `origin`."""
     y, x = (
         slice(round((start - first) / stride), round((stop - first) / stride))
@@ -213,12 +213,12 @@ def _slices(spans: Spans, origin: Spans, stride: float) -> tuple[slice, slice]:
     return y, x
 
 
-def _part(values: Tensor, origin: Spans, spans: Spans, stride: float) -> Tensor:
+def _part(values: Tensor, origin: _Spans, spans: _Spans, stride: float) -> Tensor:
     return values[(..., *_slices(spans, origin, stride))]
 
 
 def _keep(
-    maps: dict[str, Tensor], name: str, part: Tensor, spans: Spans, place: Spans, stride: float
+    maps: dict[str, Tensor], name: str, part: Tensor, spans: _Spans, place: _Spans, stride: float
 ) -> None:
     """Put a part of a map, that lies at `spans`, into the map, that is to fill `place`."""
     if spans == place:

@@ -9,8 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from napari_mdeblurgan.pairs.geometry import box
-from napari_mdeblurgan.pairs.refine import BLURS, Fit, Sharp, enough, fit, likeness, seen
-from napari_mdeblurgan.pairs.search import Place, places
+from napari_mdeblurgan.pairs.refine import (
+    BLURS,
+    Fit,
+    HighMagnification,
+    enough,
+    fit,
+    likeness,
+    seen,
+)
+from napari_mdeblurgan.pairs.search import CandidatePlace, places
 
 RIVALS = 3  # places that are looked at more closely where the best does not stand out
 OUTSTANDING = 1.3  # times the next best: no doubt
@@ -37,14 +45,14 @@ class Alignment:
     uniqueness: float
 
 
-def align(low: np.ndarray, sharp: Sharp, *, stretch: bool = True) -> Alignment | None:
+def align(low: np.ndarray, sharp: HighMagnification, *, stretch: bool = True) -> Alignment | None:
     """Find the high-magnification image in the low-magnification one.
 
     Parameters
     ----------
     low : ndarray
         (y, x) float32, see `structure.plane`.
-    sharp : Sharp
+    sharp : HighMagnification
         The high-magnification image.
     stretch : bool
         Whether the transform may shear and stretch (affine); else it moves, turns and enlarges
@@ -74,7 +82,7 @@ def align(low: np.ndarray, sharp: Sharp, *, stretch: bool = True) -> Alignment |
     return Alignment(best, "affine" if stretch else "similarity", uniqueness)
 
 
-def _closer(low: np.ndarray, sharp: Sharp, found: list[Place]) -> Fit | None:
+def _closer(low: np.ndarray, sharp: HighMagnification, found: list[CandidatePlace]) -> Fit | None:
     """The place that correlates best once it is adjusted."""
     if not found:
         return None
@@ -87,7 +95,7 @@ def _closer(low: np.ndarray, sharp: Sharp, found: list[Place]) -> Fit | None:
     return best
 
 
-def _with_blur(low: np.ndarray, sharp: Sharp, start: Fit) -> Fit:
+def _with_blur(low: np.ndarray, sharp: HighMagnification, start: Fit) -> Fit:
     """The same place, with the blur under which the two are most alike."""
     alike = [likeness(low, sharp, start.transform, blur) for blur in BLURS]
     best = max(range(len(BLURS)), key=lambda number: alike[number])

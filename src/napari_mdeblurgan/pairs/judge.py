@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_mdeblurgan.pairs.geometry import box
-from napari_mdeblurgan.pairs.refine import COARSE, Fit, Sharp, enough, seen
+from napari_mdeblurgan.pairs.refine import COARSE, Fit, HighMagnification, enough, seen
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, correlation
 from napari_mdeblurgan.stopping import look_up
 
@@ -42,7 +42,7 @@ class Evidence:
     parts: int
 
 
-def judge(low: np.ndarray, sharp: Sharp, found: Fit) -> Evidence:
+def judge(low: np.ndarray, sharp: HighMagnification, found: Fit) -> Evidence:
     """Look at the parts of the overlap one by one."""
     smooth = float(np.clip(found.blur, 0.7, 2.0))
     where = box(found.transform, sharp.image.shape, low.shape)

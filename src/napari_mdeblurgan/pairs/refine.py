@@ -30,7 +30,7 @@ SMOOTH = 0.5  # low-resolution pixels: against the noise
 
 
 @dataclass(slots=True)
-class Sharp:
+class HighMagnification:
     """The high-magnification image, ready to be looked at at any blur.
 
     Attributes
@@ -119,7 +119,7 @@ class Fit:
 
 def fit(
     low: np.ndarray,
-    sharp: Sharp,
+    sharp: HighMagnification,
     transform: np.ndarray,
     blur: float,
     smooth: float,
@@ -139,7 +139,7 @@ def fit(
     ----------
     low : ndarray
         (y, x) float32.
-    sharp : Sharp
+    sharp : HighMagnification
         The high-magnification image.
     transform : ndarray
         Start, (3, 3).
@@ -201,7 +201,9 @@ def enough(mask: np.ndarray) -> bool:
     return min(mask.shape) >= SMALLEST and int(mask.sum()) >= SMALLEST**2
 
 
-def likeness(low: np.ndarray, sharp: Sharp, transform: np.ndarray, blur: float) -> float:
+def likeness(
+    low: np.ndarray, sharp: HighMagnification, transform: np.ndarray, blur: float
+) -> float:
     """Correlation of the structures of both at a place, if the low-magnification image is blurred
     so much.
     """
@@ -226,7 +228,7 @@ class _Problem:
 
     def __init__(
         self,
-        sharp: Sharp,
+        sharp: HighMagnification,
         transform: np.ndarray,
         blur: float,
         where: tuple[slice, slice],

@@ -25,7 +25,7 @@ APART = 0.12  # of the high-magnification image's edge: nearer peaks are one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class CandidatePlace:
     """Where the high-magnification image may lie.
 
     Attributes
@@ -51,7 +51,7 @@ def reduced(image: np.ndarray, factor: int) -> np.ndarray:
     return blocks.mean(axis=(1, 3), dtype=np.float32)
 
 
-def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place], float]:
+def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[CandidatePlace], float]:
     """The likeliest places, the best first, and by how many standard deviations of all places it
     exceeds the second.
 
@@ -117,7 +117,8 @@ def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Place]
     ahead = kept[0][0] - (kept[1][0] if len(kept) > 1 else 0.0)
     to_search = reduction(factor)
     return [
-        Place(affine(linear, templates.centre, at) @ to_search, peak) for peak, at, linear in kept
+        CandidatePlace(affine(linear, templates.centre, at) @ to_search, peak)
+        for peak, at, linear in kept
     ], ahead / max(spread, 1e-6)
 
 

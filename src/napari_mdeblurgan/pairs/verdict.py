@@ -11,7 +11,7 @@ import numpy as np
 from napari_mdeblurgan.pairs.align import Alignment, align
 from napari_mdeblurgan.pairs.geometry import reduction
 from napari_mdeblurgan.pairs.judge import Evidence, judge
-from napari_mdeblurgan.pairs.refine import Fit, Sharp
+from napari_mdeblurgan.pairs.refine import Fit, HighMagnification
 from napari_mdeblurgan.pairs.search import places, reduced
 
 AGREEMENT = 0.6  # of the parts
@@ -43,7 +43,7 @@ TOO_LITTLE = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Verdict:
+class PlaceVerdict:
     """The best place, and what is to be thought of it.
 
     Attributes
@@ -61,7 +61,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def look(low: np.ndarray, high: np.ndarray, ratio: float) -> Verdict | None:
+def look(low: np.ndarray, high: np.ndarray, ratio: float) -> PlaceVerdict | None:
     """Find the high-magnification image in the low-magnification one, and judge the place.
 
     Parameters
@@ -73,14 +73,17 @@ def look(low: np.ndarray, high: np.ndarray, ratio: float) -> Verdict | None:
 
     Returns
     -------
-    Verdict or None
+    PlaceVerdict or None
         None where there is nothing to hold on to.
     """
     coarser = 1
     while min(high.shape) / (2 * coarser * ratio) >= ENOUGH:
         coarser *= 2
     factor = coarser * max(1, int(ratio / FINE))
-    fewer, sharp = reduced(low, coarser), Sharp(reduced(high, factor), ratio * coarser / factor)
+    fewer, sharp = (
+        reduced(low, coarser),
+        HighMagnification(reduced(high, factor), ratio * coarser / factor),
+    )
     alignment = align(fewer, sharp)
     if alignment is None:
         return None
@@ -92,7 +95,7 @@ def look(low: np.ndarray, high: np.ndarray, ratio: float) -> Verdict | None:
         alignment.fit.residual * coarser,
     )
     alignment = replace(alignment, fit=whole)
-    return Verdict(alignment, evidence, _reasons(alignment, evidence))
+    return PlaceVerdict(alignment, evidence, _reasons(alignment, evidence))
 
 
 def misplaced(low: np.ndarray, high: np.ndarray, ratio: float) -> str:
@@ -115,7 +118,7 @@ def misplaced(low: np.ndarray, high: np.ndarray, ratio: float) -> str:
     return ""
 
 
-def sharper_one_is_low(low: np.ndarray, high: np.ndarray, found: Verdict) -> bool:
+def sharper_one_is_low(low: np.ndarray, high: np.ndarray, found: PlaceVerdict) -> bool:
     """Whether of two images with pixels of the same size the one given as blurred is the sharper
     one.
 
@@ -123,7 +126,7 @@ def sharper_one_is_low(low: np.ndarray, high: np.ndarray, found: Verdict) -> boo
     ----------
     low, high : ndarray
         As in `look`.
-    found : Verdict
+    found : PlaceVerdict
         What that has found.
     """
     blur = found.alignment.fit.blur
@@ -133,7 +136,7 @@ def sharper_one_is_low(low: np.ndarray, high: np.ndarray, found: Verdict) -> boo
     return other is not None and not other.reasons and other.alignment.fit.blur > blur + SHARPER
 
 
-def look_at_the_same_size(low: np.ndarray, high: np.ndarray) -> Verdict | None:
+def look_at_the_same_size(low: np.ndarray, high: np.ndarray) -> PlaceVerdict | None:
     """The place of one image in the other if their pixels are of the same size; None where they do
     not fit so.
     """

@@ -84,7 +84,7 @@ def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArrayPart:
     """A part of an array that stands for the whole, for a tile that reads nothing else.
 
     Attributes

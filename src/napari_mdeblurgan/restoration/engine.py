@@ -29,7 +29,7 @@ from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, plann
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
-from napari_mdeblurgan.restoration.walk import Made, Operation, Spot, Todo, walk
+from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.storage.lazy import by_block
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _in_memory(
     """
     start, done, total = time.perf_counter(), 0, _pixels(plan)
 
-    def write(place: Spot, made: Made) -> None:
+    def write(place: Spot, made: TileArrays) -> None:
         for name, array in arrays.items():
             where: tuple[int | slice, ...] = (*place.index, *target(place.tile, plan))
             array[where] = made[name]

@@ -10,7 +10,7 @@ import dask
 import numpy as np
 from dask.utils import SerializableLock
 
-from napari_mdeblurgan.restoration.arrays import Part
+from napari_mdeblurgan.restoration.arrays import ArrayPart
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.operations import RESULT, restoring
@@ -131,6 +131,6 @@ def _restore_chunk(
         )
         for line, cuts in zip(parts, crops, strict=True)
     ]
-    image = Part(np.concatenate(rows, axis=0), tile.y.source.start, tile.x.source.start)
+    image = ArrayPart(np.concatenate(rows, axis=0), tile.y.source.start, tile.x.source.start)
     operation = restoring(image, plan, windows.get(), model)
     return made_of(Spot(index, tile), plan, operation, limit)[RESULT][(None,) * len(index)]

@@ -22,12 +22,12 @@ from napari_mdeblurgan.restoration.intensity import (
 )
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 
-Step = TypeVar("Step")
-Told = TypeVar("Told")
-Result = TypeVar("Result")
+_Step = TypeVar("_Step")
+_Told = TypeVar("_Told")
+_Result = TypeVar("_Result")
 
 
-def finished(steps: Generator[Any, None, Result]) -> Result:
+def finished(steps: Generator[Any, None, _Result]) -> _Result:
     """Go through all steps; what they return in the end."""
     while True:
         try:
@@ -37,8 +37,8 @@ def finished(steps: Generator[Any, None, Result]) -> Result:
 
 
 def told(
-    steps: Generator[Step, None, Result], say: Callable[[Step], Told]
-) -> Generator[Told, None, Result]:
+    steps: Generator[_Step, None, _Result], say: Callable[[_Step], _Told]
+) -> Generator[_Told, None, _Result]:
     """The same steps, each told in another way; closing it closes them."""
     with closing(steps):
         while True:

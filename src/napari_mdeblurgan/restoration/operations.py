@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import Part, read
+from napari_mdeblurgan.restoration.arrays import ArrayPart, read
 from napari_mdeblurgan.restoration.ensemble import Ensemble, ensemble, read_for_all
 from napari_mdeblurgan.restoration.inference import (
     Prepared,
@@ -22,7 +22,7 @@ from napari_mdeblurgan.restoration.inference import (
 )
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
-from napari_mdeblurgan.restoration.walk import Place
+from napari_mdeblurgan.restoration.walk import TilePlace
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -50,7 +50,7 @@ class Once:
     windows: tuple[Window, ...]
     model: Model
 
-    def read(self, place: Place) -> Any:
+    def read(self, place: TilePlace) -> Any:
         tile = place.tile
         pixels = read(self.image, (*place.index, tile.y.source, tile.x.source))
         return prepare(pixels, tile, self.plan, self.window(place))
@@ -58,10 +58,10 @@ class Once:
     def work(self, given: Sequence[Any]) -> Sequence[Any]:
         return apply(network_on(self.model, self.plan.device), given, self.plan)
 
-    def finish(self, place: Place, given: Any, made: Any) -> dict[str, np.ndarray]:
+    def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:
         return {RESULT: finish(made, given, self.plan, self.window(place))}
 
-    def window(self, place: Place) -> Window:
+    def window(self, place: TilePlace) -> Window:
         return self.plan.window(place.index, self.windows)
 
 
@@ -76,7 +76,7 @@ class Explained(Once):
         network = network_on(self.model, self.plan.device)
         return explained(network, given, self.plan)
 
-    def finish(self, place: Place, given: Any, made: Any) -> dict[str, np.ndarray]:
+    def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:
         output, told = made
         return {RESULT: finish(output, given, self.plan, self.window(place)), EXPLANATION: told}
 
@@ -90,7 +90,7 @@ class Eightfold(Once):
 
     __slots__ = ()
 
-    def read(self, place: Place) -> tuple[Place, Part, Prepared]:
+    def read(self, place: TilePlace) -> tuple[TilePlace, ArrayPart, Prepared]:
         around = read_for_all(self.image, place.index, place.tile, self.plan)
         tile = place.tile
         upright = around[(tile.y.source, tile.x.source)]
@@ -103,7 +103,7 @@ class Eightfold(Once):
             for place, around, _ in given
         ]
 
-    def finish(self, place: Place, given: Any, made: Ensemble) -> dict[str, np.ndarray]:
+    def finish(self, place: TilePlace, given: Any, made: Ensemble) -> dict[str, np.ndarray]:
         window, upright = self.window(place), given[2]
         spread: np.ndarray = made.spread.mean(axis=-1) * np.float32(window.span)
         if upright.missing is not None:

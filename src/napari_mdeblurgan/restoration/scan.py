@@ -25,7 +25,7 @@ from napari_mdeblurgan.restoration.scan_job import settling
 from napari_mdeblurgan.restoration.scan_spread import create_spread
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Region, Tile, TileLimit
-from napari_mdeblurgan.restoration.walk import Made, Operation, Todo, made_of, walk
+from napari_mdeblurgan.restoration.walk import Operation, TileArrays, Todo, made_of, walk
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.storage.provenance import record_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ScanBlock:
     """A part of one image of the stack that is restored in one go; whole chunks of the result.
 
     Attributes
@@ -84,7 +84,7 @@ class Scan:
         With the windows of intensity measured.
     path : Path
         Where the result will be when it is finished.
-    blocks : tuple of Block
+    blocks : tuple of ScanBlock
         All of them, in the order in which they are done if nobody wants another.
     levels : list of ArrayPart
         The result at every level of its pyramid as far as it is there, for a viewer.
@@ -129,7 +129,7 @@ class Scan:
         done, of = self._writer.count()
         return done / of
 
-    def is_done(self, block: Block) -> bool:
+    def is_done(self, block: ScanBlock) -> bool:
         """Whether a block is on disk, from this run or an earlier one."""
         writers = [self._writer] if self._spread is None else [self._writer, self._spread]
         return all(
@@ -137,7 +137,7 @@ class Scan:
             for each in writers
         )
 
-    def missing(self) -> list[Block]:
+    def missing(self) -> list[ScanBlock]:
         """The blocks that are not on disk."""
         return [block for block in self.blocks if not self.is_done(block)]
 
@@ -186,7 +186,7 @@ class Scan:
             self._writer.abandon_empty()
             raise
 
-    def _walk(self, todo: Todo[Block]) -> Iterator[list[Block]]:
+    def _walk(self, todo: Todo[ScanBlock]) -> Iterator[list[ScanBlock]]:
         """Restore blocks, once or in eight orientations each; the spread of each is written before
         its mean.
         """
@@ -199,14 +199,14 @@ class Scan:
             behind, todo.most = 1, fitting_batch(model.card, plan.tile, plan.device, plan.precision)
             operation = restoring(image, plan, windows, model)
 
-        def write(block: Block, made: Made) -> None:
+        def write(block: ScanBlock, made: TileArrays) -> None:
             if self._spread is not None:
                 self._spread.write(block.index, block.y, block.x, made[DISAGREEMENT])
             self._writer.write(block.index, block.y, block.x, made[RESULT])
 
         return walk(todo, plan, operation, write, behind=behind)
 
-    def arrived(self, block: Block) -> None:
+    def arrived(self, block: ScanBlock) -> None:
         """Take note of a block that another process has written with `store.write_block`."""
         self._writer.arrived(block.index, block.y, block.x, block.height, block.width)
 
@@ -226,7 +226,7 @@ class Scan:
         """Remove all that was written."""
         self._writer.abandon()
 
-    def _is_wanted(self, block: Block) -> bool:
+    def _is_wanted(self, block: ScanBlock) -> bool:
         wanted = self._wanted
         return wanted is not None and block.meets(*wanted)
 
@@ -314,7 +314,11 @@ def opening(
 
 
 def restore_block(
-    block: Block, image: Any, plan: RestorationPlan, model: Model, limit: TileLimit | None = None
+    block: ScanBlock,
+    image: Any,
+    plan: RestorationPlan,
+    model: Model,
+    limit: TileLimit | None = None,
 ) -> np.ndarray:
     """Restore one block; in any process or machine that has the image and the model.
 
@@ -323,7 +327,7 @@ def restore_block(
 
     Parameters
     ----------
-    block : Block
+    block : ScanBlock
         One of `Scan.blocks`.
     image : array
         The data of the source, in memory or lazy.
@@ -350,7 +354,7 @@ def restore_block(
     return made_of(block, plan, operation, limit or TileLimit())[RESULT]
 
 
-def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
+def blocks_of(plan: RestorationPlan) -> tuple[ScanBlock, ...]:
     """All blocks of a plan: image by image, and neighbours close together, so that coarser levels
     are soon complete.
     """
@@ -359,7 +363,7 @@ def blocks_of(plan: RestorationPlan) -> tuple[Block, ...]:
     order = sorted(np.ndindex(len(rows), len(columns)), key=lambda at: interleaved(*at))
     f = plan.factor
     return tuple(
-        Block(
+        ScanBlock(
             index,
             Tile(y, x),
             (y.start - top) * f,

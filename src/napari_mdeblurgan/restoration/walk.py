@@ -23,7 +23,7 @@ from napari_mdeblurgan.restoration import memory
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid, TileLimit
 from napari_mdeblurgan.stopping import Attended, Meter, portion, waiting
 
-Made = Mapping[
+TileArrays = Mapping[
     str, np.ndarray
 ]  # of a tile: arrays over it by name, each with its own pixels for one of the image
 
@@ -32,7 +32,7 @@ class DoesNotFit(Exception):
     """Memory ran out on a tile."""
 
 
-class Place(Protocol):
+class TilePlace(Protocol):
     """A tile of one image of a stack."""
 
     @property
@@ -46,7 +46,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A `Place` and nothing else."""
+    """A `TilePlace` and nothing else."""
 
     index: tuple[int, ...]
     tile: Tile
@@ -67,7 +67,7 @@ class Plan(Protocol):
 class Operation(Protocol):
     """What is done with a tile."""
 
-    def read(self, place: Place) -> Any:
+    def read(self, place: TilePlace) -> Any:
         """Get what a tile needs; in a thread of its own, while another tile is worked on."""
 
     def work(self, given: Sequence[Any]) -> Sequence[Any]:
@@ -79,11 +79,11 @@ class Operation(Protocol):
             If memory runs out.
         """
 
-    def finish(self, place: Place, given: Any, made: Any) -> Made:
+    def finish(self, place: TilePlace, given: Any, made: Any) -> TileArrays:
         """Make a piece of it; in a thread of its own."""
 
 
-P = TypeVar("P", bound=Place)
+P = TypeVar("P", bound=TilePlace)
 
 
 class Todo(Generic[P]):
@@ -91,7 +91,7 @@ class Todo(Generic[P]):
 
     Parameters
     ----------
-    places : iterable of Place
+    places : iterable of TilePlace
         In the order in which they come if nobody wants another.
     most : int
         How many may be worked on together.
@@ -135,7 +135,7 @@ def walk(
     todo: Todo[P],
     plan: Plan,
     operation: Operation,
-    write: Callable[[P, Made], None],
+    write: Callable[[P, TileArrays], None],
     limit: TileLimit | None = None,
     *,
     behind: int = 0,
@@ -173,8 +173,8 @@ def walk(
     def read(places: list[P]) -> list[Any]:
         return [operation.read(place) for place in places]
 
-    def work(places: list[P], given: list[Any]) -> list[Callable[[], Made]]:
-        finishing: list[Callable[[], Made]] = []
+    def work(places: list[P], given: list[Any]) -> list[Callable[[], TileArrays]]:
+        finishing: list[Callable[[], TileArrays]] = []
         while len(finishing) < len(places):
             now = slice(len(finishing), len(finishing) + todo.most)
             some, tile = places[now], places[now.start].tile
@@ -193,7 +193,7 @@ def walk(
             finishing += [partial(operation.finish, *each) for each in made]
         return finishing
 
-    def put(places: list[P], finishing: list[Callable[[], Made]]) -> None:
+    def put(places: list[P], finishing: list[Callable[[], TileArrays]]) -> None:
         for place, finish in zip(places, finishing, strict=True):
             write(place, finish())
 
@@ -242,7 +242,7 @@ def walk(
         memory.release()
 
 
-def _pixels(places: Sequence[Place]) -> int:
+def _pixels(places: Sequence[TilePlace]) -> int:
     return sum(place.tile.pixels for place in places)
 
 
@@ -259,7 +259,7 @@ def _written(writing: deque[tuple[list[P], Future[None]]], todo: Todo[P]) -> Ite
 
 
 def made_of(
-    place: Place, plan: Plan, operation: Operation, limit: TileLimit
+    place: TilePlace, plan: Plan, operation: Operation, limit: TileLimit
 ) -> dict[str, np.ndarray]:
     """What an operation makes of one place, in this thread; in parts where memory runs out.
 
@@ -268,7 +268,7 @@ def made_of(
     OutOfMemory
         If not even the smallest tile fits.
     """
-    parts: list[tuple[Tile, Made]] = []
+    parts: list[tuple[Tile, TileArrays]] = []
     todo, done = [place.tile], 0.0
     while todo:
         tile, *smaller = plan.grid.within(todo.pop(), limit)
@@ -288,7 +288,7 @@ def made_of(
     return dict(parts[0][1]) if len(parts) == 1 else _joined(place.tile, parts)
 
 
-def _joined(tile: Tile, parts: list[tuple[Tile, Made]]) -> dict[str, np.ndarray]:
+def _joined(tile: Tile, parts: list[tuple[Tile, TileArrays]]) -> dict[str, np.ndarray]:
     """The piece of a tile from those of its parts."""
     height, width = tile.y.stop - tile.y.start, tile.x.stop - tile.x.start
     part, piece = parts[0]

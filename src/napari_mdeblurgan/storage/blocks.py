@@ -18,7 +18,7 @@ EDGES = range(128, 4097, 16)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class PlaneBlock:
     """A part of a plane: the position of the plane, the first row and column, and the pixels, (y,
     x) or (y, x, colours).
     """
@@ -49,7 +49,7 @@ def untold(share: float) -> None:
 
 def blocks(
     image: Micrograph, edges: Sequence[int], tell: Callable[[float], None] = untold
-) -> Iterator[Block]:
+) -> Iterator[PlaneBlock]:
     """All blocks, plane by plane and row by row; of a lazy image eight are computed at a time.
 
     Parameters
@@ -84,7 +84,7 @@ def blocks(
         done += 1
 
 
-def _computed(waiting: list[tuple[tuple[int, ...], int, int, Any]]) -> Iterator[Block]:
+def _computed(waiting: list[tuple[tuple[int, ...], int, int, Any]]) -> Iterator[PlaneBlock]:
     parts = read_parts(tuple(part for *_, part in waiting))
     for (index, y, x, _), pixels in zip(waiting, parts, strict=True):
-        yield Block(index, y, x, np.asarray(pixels))
+        yield PlaneBlock(index, y, x, np.asarray(pixels))

@@ -16,7 +16,7 @@ from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.claims import checked_xml
 from napari_mdeblurgan.storage.czi_blocks import (
     PIXELS,
-    Block,
+    CziBlock,
     CziContent,
     check_single,
     cut_short,
@@ -24,7 +24,7 @@ from napari_mdeblurgan.storage.czi_blocks import (
     read_content,
 )
 from napari_mdeblurgan.storage.display import ChannelDisplay, color_of, limits_of
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_size
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import (
     Objective,
@@ -89,7 +89,7 @@ def _opened(path: str, scene: int | None) -> Planes:
     return Planes(mosaic.shape, mosaic.dtype, mosaic.axes.endswith("S"), mosaic.read)
 
 
-def _scenes(path: Path, content: CziContent) -> dict[int | None, list[Block]]:
+def _scenes(path: Path, content: CziContent) -> dict[int | None, list[CziBlock]]:
     """The blocks of each scene at full resolution, by its number; of None where there are no
     scenes.
     """
@@ -97,7 +97,7 @@ def _scenes(path: Path, content: CziContent) -> dict[int | None, list[Block]]:
     if not blocks:
         raise FileError(f"{path} holds no image; save it again.")
     check_single(path, blocks)
-    found: dict[int | None, list[Block]] = {}
+    found: dict[int | None, list[CziBlock]] = {}
     for block in blocks:
         found.setdefault(block.start.get(SCENE), []).append(block)
     return dict(sorted(found.items(), key=lambda item: -1 if item[0] is None else item[0]))
@@ -115,7 +115,7 @@ def _scene_names(root: Element | None, scenes: Sequence[int | None]) -> tuple[st
 class _Mosaic:
     """The blocks of a scene, and what image they make."""
 
-    def __init__(self, path: Path, blocks: list[Block]) -> None:
+    def __init__(self, path: Path, blocks: list[CziBlock]) -> None:
         self.path = path
         kinds = {block.pixels for block in blocks}
         if not kinds <= PIXELS.keys() or len({PIXELS[kind][1] > 1 for kind in kinds}) > 1:
@@ -146,7 +146,7 @@ class _Mosaic:
         self._planes = self._by_plane(blocks)
         self._decoded: OrderedDict[int, np.ndarray] = OrderedDict()
 
-    def _check(self, path: Path, blocks: list[Block], sizes: dict[str, int]) -> None:
+    def _check(self, path: Path, blocks: list[CziBlock], sizes: dict[str, int]) -> None:
         there = sum(block.size["Y"] * block.size["X"] for block in blocks)
         claimed = int(np.prod([float(sizes[axis]) for axis in (*self.leading, "Y", "X")]))
         if claimed > EMPTIEST * there:
@@ -162,12 +162,12 @@ class _Mosaic:
             )
 
     def _by_plane(
-        self, blocks: list[Block]
-    ) -> dict[tuple[int, ...], tuple[list[Block], np.ndarray]]:
+        self, blocks: list[CziBlock]
+    ) -> dict[tuple[int, ...], tuple[list[CziBlock], np.ndarray]]:
         """The blocks of each plane in the order in which they lie on each other, and their first
         and last rows and columns.
         """
-        planes: dict[tuple[int, ...], list[Block]] = {}
+        planes: dict[tuple[int, ...], list[CziBlock]] = {}
         for block in sorted(blocks, key=lambda block: block.start.get(TILE, 0)):
             index = tuple(block.start.get(axis, 0) - self.first[axis] for axis in self.leading)
             planes.setdefault(index, []).append(block)
@@ -225,7 +225,7 @@ class _Mosaic:
                 found[place] = part if colours else part[..., 0]
         return found
 
-    def _pixels(self, file: Any, block: Block) -> np.ndarray:
+    def _pixels(self, file: Any, block: CziBlock) -> np.ndarray:
         if (kept := self._decoded.get(block.position)) is None:
             kept = self._decoded[block.position] = read_block(self.path, file, block)
             while (
@@ -244,7 +244,7 @@ def _calibration(root: Element | None, mosaic: _Mosaic, seconds: tuple[float, ..
     for each in root.iterfind("./Metadata/Scaling/Items/Distance"):
         size = number_told(each.findtext("Value")) * 1e6
         if is_size(size):
-            steps[each.get("Id", "")] = Step(size, "µm")
+            steps[each.get("Id", "")] = AxisStep(size, "µm")
     step = number_told(
         root.findtext(f"{INFORMATION}/Image/Dimensions/T/Positions/Interval/Increment")
     )

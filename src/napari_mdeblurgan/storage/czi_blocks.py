@@ -46,7 +46,7 @@ MOST_DIMENSIONS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class CziBlock:
     """A rectangle of one plane.
 
     Attributes
@@ -86,7 +86,7 @@ class CziContent:
     are kept apart from these.
     """
 
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[CziBlock] = field(default_factory=list)
     xml: str = ""
     seconds: tuple[float, ...] = ()
 
@@ -126,7 +126,7 @@ def _unpacked(path: Path, file: BinaryIO, layout: struct.Struct, at: int) -> tup
     return layout.unpack(found)
 
 
-def _directory(path: Path, file: BinaryIO, at: int, size: int) -> list[Block]:
+def _directory(path: Path, file: BinaryIO, at: int, size: int) -> list[CziBlock]:
     if not 0 < at < size:
         raise cut_short(path)
     name, _, _ = _unpacked(path, file, HEADER, at)
@@ -159,7 +159,7 @@ def _directory(path: Path, file: BinaryIO, at: int, size: int) -> list[Block]:
         stored = {axis: (each[3] or each[1]) for axis, each in along.items()}
         reduced = bool(pyramid) or any(stored[axis] != along[axis][1] for axis in "XY")
         start, sizes = ({axis: each[n] for axis, each in along.items()} for n in (0, 1))
-        blocks.append(Block(position, pixels, compression, part, start, sizes, reduced))
+        blocks.append(CziBlock(position, pixels, compression, part, start, sizes, reduced))
     return blocks
 
 
@@ -198,7 +198,7 @@ def _time_stamps(file: BinaryIO, at: int, size: int) -> tuple[float, ...]:
     return ()
 
 
-def read_block(path: Path, file: BinaryIO, block: Block) -> np.ndarray:
+def read_block(path: Path, file: BinaryIO, block: CziBlock) -> np.ndarray:
     """The pixels of a block: (y, x, samples), colours in the order red, green, blue.
 
     Raises
@@ -282,7 +282,7 @@ def _of_a_set(path: Path) -> FileError:
     )
 
 
-def check_single(path: Path, blocks: list[Block]) -> None:
+def check_single(path: Path, blocks: list[CziBlock]) -> None:
     """Make sure that all blocks lie in the file itself.
 
     Raises

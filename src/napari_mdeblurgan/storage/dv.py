@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_size
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import Objective, labelled_objective, told_objective
 from napari_mdeblurgan.storage.planes import Planes, lazy_planes
@@ -119,7 +119,7 @@ def _planes(path: str) -> Planes:
 
 def _calibration(file: Any) -> Calibration:
     sizes = dict(zip("XYZ", map(float, file.voxel_size), strict=True))
-    steps = {axis: Step(size, "µm") for axis, size in sizes.items() if is_size(size)}
+    steps = {axis: AxisStep(size, "µm") for axis, size in sizes.items() if is_size(size)}
     return Calibration(Geometry.of(steps), time_step_s=_seconds(file), objective=_objective(file))
 
 

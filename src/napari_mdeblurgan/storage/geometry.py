@@ -138,7 +138,7 @@ COARSEST_UM = 100.0
 SQUARE = 1e-3  # densities that differ by less are the same
 
 
-class Step(NamedTuple):
+class AxisStep(NamedTuple):
     """What is said of one axis: the way from a pixel to the next, its unit as it is spelled, and
     where the first lies.
     """
@@ -182,13 +182,13 @@ class Geometry:
     unitless: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, steps: Mapping[str, Step]) -> Geometry:
+    def of(cls, steps: Mapping[str, AxisStep]) -> Geometry:
         """What is said of each axis, brought to one unit: that of the first axis which has a unit
         of length.
 
         Parameters
         ----------
-        steps : mapping of str to Step
+        steps : mapping of str to AxisStep
             By axis. Scales that are 0 or not finite are left out, with their axis; an origin that
             is not finite is 0.
         """

@@ -16,7 +16,7 @@ from napari_mdeblurgan.storage.bounded import BoundedReader
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.display import ChannelDisplay
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, seconds_in
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_size, seconds_in
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import (
     Objective,
@@ -167,7 +167,7 @@ def _calibration(one: Any, axes: str) -> Calibration:
             seconds = step * (seconds_in(unit) or math.nan)
         elif axis is not None and math.isfinite(step) and step:
             in_um = unit == "m"
-            steps[axis] = Step(abs(step) * (1e6 if in_um else 1), "µm" if in_um else unit)
+            steps[axis] = AxisStep(abs(step) * (1e6 if in_um else 1), "µm" if in_um else unit)
     channels = root.findall(f"{DESCRIPTION}/Channels/ChannelDescription")
     names = tuple(_dye(each) for each in channels)
     display = tuple(

@@ -21,7 +21,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration
 from napari_mdeblurgan.storage.claims import check_claims, check_member
 from napari_mdeblurgan.storage.display import ChannelDisplay, limits_of
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_scale, is_size
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_scale, is_size
 from napari_mdeblurgan.storage.objective import named_objective
 from napari_mdeblurgan.storage.tiff_companion import companion_xml
 from napari_mdeblurgan.storage.tiff_ome import from_ome
@@ -101,7 +101,7 @@ def is_stack(series: TiffPageSeries) -> bool:
     return series.kind == KIND
 
 
-def calibration_of(tif: TiffFile, series: TiffPageSeries) -> Calibration:
+def _calibration_of_acquisition(tif: TiffFile, series: TiffPageSeries) -> Calibration:
     """What the OME-XML and the summary of an acquisition say of a position; the first counts where
     both do.
     """
@@ -109,17 +109,17 @@ def calibration_of(tif: TiffFile, series: TiffPageSeries) -> Calibration:
     ome = from_ome(xml, number, series.name, tif.filename) if xml else Calibration()
     summary = _summary(tif)
     steps = {
-        axis: Step(size, ome.geometry.unit_of(axis), ome.geometry.origin.get(axis, 0.0))
+        axis: AxisStep(size, ome.geometry.unit_of(axis), ome.geometry.origin.get(axis, 0.0))
         for axis, size in ome.geometry.scale.items()
     }
     edge = next(
         (summary[key] for key in ("PixelSize_um", "PixelSizeUm") if is_size(summary.get(key))), None
     )
     if edge is not None:
-        steps = {axis: Step(float(edge), "µm") for axis in "XY"} | steps
+        steps = {axis: AxisStep(float(edge), "µm") for axis in "XY"} | steps
     depth = summary.get("z-step_um")
     if is_scale(depth) and "Z" not in steps:
-        steps["Z"] = Step(float(depth), "µm")
+        steps["Z"] = AxisStep(float(depth), "µm")
     elif is_scale(depth) and depth < 0:
         steps["Z"] = steps["Z"]._replace(scale=-abs(steps["Z"].scale))
     interval = summary.get("Interval_ms")

@@ -17,7 +17,7 @@ from napari_mdeblurgan.storage.bounded import BoundedReader
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.display import ChannelDisplay
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_size
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import (
     labelled_objective,
@@ -263,7 +263,7 @@ def _calibration(file: Any, layout: _Layout) -> Calibration:
     steps = {}
     for axis, size, known in zip("XYZ", volume.axesCalibration, volume.axesCalibrated, strict=True):
         if known and is_size(size):
-            steps[axis] = Step(size, "µm")
+            steps[axis] = AxisStep(size, "µm")
     waves = [number_told(each.channel.emissionLambdaNm) / 1000 for each in channels]
     label = labelled_objective(microscope.objectiveName, waves)
     objective = told_objective(

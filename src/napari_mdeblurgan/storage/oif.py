@@ -17,7 +17,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.claims import check_member
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size, seconds_in
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_size, seconds_in
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import (
     Objective,
@@ -280,7 +280,7 @@ def _calibration(content: _Content) -> Calibration:
     for letter, name in (("X", "Width"), ("Y", "Height")):
         size = number_told(reference.get(f"{name}ConvertValue"))
         if is_size(size):
-            steps[letter] = Step(size, str(reference.get(f"{name}Unit", "")))
+            steps[letter] = AxisStep(size, str(reference.get(f"{name}Unit", "")))
     for number in range(8):
         axis = settings.get(f"Axis {number} Parameters Common", {})
         letter, unit = str(axis.get("AxisCode", "")), str(axis.get("UnitName", ""))
@@ -288,7 +288,7 @@ def _calibration(content: _Content) -> Calibration:
         begin, end = (number_told(axis.get(f"{which}Position")) for which in ("Start", "End"))
         step = abs(end - begin) / (count - 1) if count > 1 else math.nan
         if letter == "Z" and is_size(step):
-            steps["Z"] = Step(step, unit)
+            steps["Z"] = AxisStep(step, unit)
         if letter == "T":
             seconds = step * (seconds_in(unit) or math.nan)
     channels = _channels(settings)

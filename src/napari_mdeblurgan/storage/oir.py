@@ -17,7 +17,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.chatter import chatter
 from napari_mdeblurgan.storage.claims import checked_xml
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_size
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.objective import (
     Objective,
@@ -105,7 +105,7 @@ def _pixels(path: str) -> np.ndarray:
 def _calibration(path: Path, file: Any) -> Calibration:
     scales, units = file.coord_scales, file.coord_units
     steps = {
-        axis: Step(float(scales[axis]), units.get(axis, ""))
+        axis: AxisStep(float(scales[axis]), units.get(axis, ""))
         for axis in "XYZ"
         if axis in scales and is_size(abs(float(scales[axis])))
     }

@@ -18,7 +18,7 @@ from napari_mdeblurgan.storage.display import (
     display_from,
     limits_of,
 )
-from napari_mdeblurgan.storage.geometry import Geometry, Step, Time, time_of
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, Time, time_of
 
 if TYPE_CHECKING:
     from yaozarrs.v04 import Multiscale as Multiscale04
@@ -206,7 +206,9 @@ def _geometry(multiscale: Multiscale04 | Multiscale05, axes: str) -> tuple[Geome
         for letter, axis in zip(axes, multiscale.axes, strict=True)
     }
     begin = _position(multiscale, axes)
-    steps = {axis: Step(scale[axis], units[axis], begin[axis]) for axis in "XYZ" if axis in scale}
+    steps = {
+        axis: AxisStep(scale[axis], units[axis], begin[axis]) for axis in "XYZ" if axis in scale
+    }
     return Geometry.of(steps), time_of(
         scale.get("T", math.nan), units.get("T"), begin.get("T", 0.0)
     )

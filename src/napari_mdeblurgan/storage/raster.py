@@ -15,8 +15,8 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.claims import check_frames, check_picture, too_many_pixels
 from napari_mdeblurgan.storage.geometry import (
     MICROMETRES,
+    AxisStep,
     Geometry,
-    Step,
     proportions,
     size_from_density,
 )
@@ -127,7 +127,7 @@ def _geometry(info: Mapping[Any, Any], turned: bool) -> Geometry:
         return proportions(densities)
     sizes = {axis: size_from_density(value) for axis, value in densities.items()}
     return (
-        Geometry.of({axis: Step(size or math.nan, "µm") for axis, size in sizes.items()})
+        Geometry.of({axis: AxisStep(size or math.nan, "µm") for axis, size in sizes.items()})
         if all(sizes.values())
         else Geometry()
     )

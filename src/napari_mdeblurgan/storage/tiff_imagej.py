@@ -13,8 +13,8 @@ from napari_mdeblurgan.storage.calibration import Calibration, telling, time_doc
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration, limits_of
 from napari_mdeblurgan.storage.geometry import (
     MICROMETRES,
+    AxisStep,
     Geometry,
-    Step,
     is_scale,
     is_size,
     seconds_in,
@@ -77,15 +77,15 @@ def _geometry(metadata: dict[str, Any], page: TiffPage) -> Geometry:
     """Sizes and origins as ImageJ reads them; an origin is the pixel whose corner lies at zero."""
     unit = str(metadata.get("unit", ""))
     if not unit.strip() and page.tags.valueof("ResolutionUnit") in (INCH, CENTIMETRE):
-        plane = {axis: Step(size, "µm") for axis, size in sizes_in_tags(page).scale.items()}
+        plane = {axis: AxisStep(size, "µm") for axis, size in sizes_in_tags(page).scale.items()}
     else:
         plane = {axis: _step(metadata, page, axis, unit) for axis in "XY"}
     steps = {axis: step for axis, step in plane.items() if is_scale(step.scale)}
     spacing = metadata.get("spacing")
     if is_scale(spacing):
         if not unit_of_length(unit):
-            steps = {axis: Step(1.0) for axis in "XY"} | steps
-        steps["Z"] = Step(float(spacing), str(metadata.get("zunit", "")) or unit)
+            steps = {axis: AxisStep(1.0) for axis in "XY"} | steps
+        steps["Z"] = AxisStep(float(spacing), str(metadata.get("zunit", "")) or unit)
     for axis, step in steps.items():
         begin = metadata.get(f"{axis.lower()}origin")
         if is_scale(begin):
@@ -93,7 +93,7 @@ def _geometry(metadata: dict[str, Any], page: TiffPage) -> Geometry:
     return telling(Geometry.of(steps))
 
 
-def _step(metadata: dict[str, Any], page: TiffPage, axis: str, unit: str) -> Step:
+def _step(metadata: dict[str, Any], page: TiffPage, axis: str, unit: str) -> AxisStep:
     """Of X or Y: pixels for one of the description's unit, whatever the tags say, but for what
     cannot be meant so.
 
@@ -104,14 +104,14 @@ def _step(metadata: dict[str, Any], page: TiffPage, axis: str, unit: str) -> Ste
     named = str(metadata.get(f"{axis.lower()}unit", "")) or unit
     size, length = 1 / density if is_size(density) else math.nan, unit_of_length(named)
     if length is None:
-        return Step(size if of_tags in (None, NO_UNIT) else math.nan)
+        return AxisStep(size if of_tags in (None, NO_UNIT) else math.nan)
     if of_tags == INCH and density == SCREEN_DPI and length != "in":
-        return Step(math.nan)
+        return AxisStep(math.nan)
     impossible = size * MICROMETRES[length] < SMALLEST_UM
     if of_tags == CENTIMETRE or (of_tags == INCH and impossible):
         metric = "cm" if of_tags == CENTIMETRE else "in"
-        return Step(size * MICROMETRES[metric] / MICROMETRES[length], length)
-    return Step(size, length)
+        return AxisStep(size * MICROMETRES[metric] / MICROMETRES[length], length)
+    return AxisStep(size, length)
 
 
 def _names(metadata: dict[str, Any], series: TiffPageSeries) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from napari_mdeblurgan.storage.display import (
     display_document,
     display_from,
 )
-from napari_mdeblurgan.storage.geometry import MICROMETRES, Geometry, Step, is_scale, is_size
+from napari_mdeblurgan.storage.geometry import MICROMETRES, AxisStep, Geometry, is_scale, is_size
 from napari_mdeblurgan.storage.tiff_imagej import LARGEST_DENSITY, from_imagej, page_table
 from napari_mdeblurgan.storage.tiff_ome import from_ome
 from napari_mdeblurgan.storage.tiff_scanners import SCANNERS
@@ -34,7 +34,7 @@ def read_calibration(tif: TiffFile, index: int, series: TiffPageSeries) -> Calib
     if kind in SCANNERS:
         return SCANNERS[kind](tif, series)
     if micromanager.is_stack(series):
-        return micromanager.calibration_of(tif, series)
+        return micromanager._calibration_of_acquisition(tif, series)
     if kind == "ome" and tif.ome_metadata:
         return _with_table(from_ome(tif.ome_metadata, index, series.name), series)
     if tif.imagej_metadata:
@@ -75,7 +75,7 @@ def _from_json(metadata: dict[str, Any]) -> Calibration:
         bare = isinstance(unitless, list) and axis in unitless
         size = sizes.get(axis)
         if is_scale(size):
-            steps[axis] = Step(
+            steps[axis] = AxisStep(
                 float(size), None if bare else str(unit), float(begin) if is_scale(begin) else 0.0
             )
     calibration = Calibration(

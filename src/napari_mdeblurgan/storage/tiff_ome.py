@@ -17,8 +17,8 @@ from napari_mdeblurgan.storage.display import (
 )
 from napari_mdeblurgan.storage.geometry import (
     MICROMETRES,
+    AxisStep,
     Geometry,
-    Step,
     is_scale,
     is_size,
     seconds_in,
@@ -68,7 +68,7 @@ def from_ome(xml: str, index: int, name: str, file_name: str = "") -> Calibratio
             sign = -1 if isinstance(mirrored, list) and axis in mirrored else 1
             unit = chosen.get(f"PhysicalSize{axis}Unit", "µm")
             own_begin = float(begin) if is_scale(begin) else 0.0
-            steps[axis] = Step(
+            steps[axis] = AxisStep(
                 sign * size, unit, own_begin if own else _in_unit(stage.get(axis), unit)
             )
     channels = chosen.findall("{*}Channel")

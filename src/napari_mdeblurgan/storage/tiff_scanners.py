@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.storage.calibration import Calibration
 from napari_mdeblurgan.storage.display import ChannelDisplay
-from napari_mdeblurgan.storage.geometry import Geometry, Step, is_size
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, is_size
 from napari_mdeblurgan.storage.objective import labelled_objective
 from napari_mdeblurgan.storage.tiff_tags import sizes_in_tags
 
@@ -24,7 +24,7 @@ def from_lsm(tif: TiffFile, _series: TiffPageSeries) -> Calibration:
     """
     told: Mapping[str, Any] = tif.lsm_metadata or {}
     sizes = {axis: told.get(f"VoxelSize{axis}") for axis in "XYZ"}
-    steps = {axis: Step(size * 1e6, "µm") for axis, size in sizes.items() if is_size(size)}
+    steps = {axis: AxisStep(size * 1e6, "µm") for axis, size in sizes.items() if is_size(size)}
     step = told.get("TimeIntervall")
     colours, scan = told.get("ChannelColors") or {}, told.get("ScanInformation") or {}
     names = tuple(str(name).strip("\0 ") for name in colours.get("ColorNames", ()))
@@ -56,7 +56,9 @@ def from_svs(tif: TiffFile, series: TiffPageSeries) -> Calibration:
         if name.strip() == "MPP":
             size = _number(value)
             return Calibration(
-                Geometry.of({axis: Step(size, "µm") for axis in "XY"}) if size > 0 else Geometry()
+                Geometry.of({axis: AxisStep(size, "µm") for axis in "XY"})
+                if size > 0
+                else Geometry()
             )
     return from_tags(tif, series)
 

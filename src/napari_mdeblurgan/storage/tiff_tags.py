@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.storage.geometry import Geometry, Step, proportions, size_from_density
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, proportions, size_from_density
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
@@ -26,7 +26,7 @@ def sizes_in_tags(page: TiffPage) -> Geometry:
         size = size_from_density(density * per_inch)
         if size is None:
             return Geometry()
-        steps[axis] = Step(size, "µm")
+        steps[axis] = AxisStep(size, "µm")
     return Geometry.of(steps)
 
 

@@ -20,6 +20,7 @@ from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import MdeblurganError, TrainingError
 from napari_mdeblurgan.model_card import ModelCard
 from napari_mdeblurgan.network.registry import known_network
+from napari_mdeblurgan.training.field_types import Count, Positive, Precision
 from napari_mdeblurgan.training.loss_config import PRESET_FIELDS, LossConfig, preset
 from napari_mdeblurgan.training.structural import WINDOW
 
@@ -29,9 +30,6 @@ class ConfigError(MdeblurganError):
 
 
 Kind = Literal["auto", "rgb", "grey"]
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 RESERVED_NAMES = ("checkpoint", "checkpoint-previous")  # files of a run, see `WorkFolder`
 

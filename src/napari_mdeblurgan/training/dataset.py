@@ -14,7 +14,7 @@ from napari_mdeblurgan.degradation import Mixture
 from napari_mdeblurgan.errors import ImageError, TrainingError
 from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.training.content import rich_place
-from napari_mdeblurgan.training.folder import SharpFolder, Source, open_folder, read_sharp
+from napari_mdeblurgan.training.folder import SharpFolder, WeightedImages, open_folder, read_sharp
 from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "Patches",
     "SharpFolder",
     "SharpImage",
-    "Source",
+    "WeightedImages",
     "image_files",
     "open_folder",
     "read_sharp",
@@ -69,7 +69,7 @@ class PatchSampler:
 
     Attributes
     ----------
-    sources : tuple of Source
+    sources : tuple of WeightedImages
         Where patches come from.
     size : int
         Edge of a low-resolution patch in pixels.
@@ -93,7 +93,7 @@ class PatchSampler:
         If a batch cannot be divided evenly among the processes.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[WeightedImages, ...]
     size: int = 64
     batch: int = 8
     scale: int = 2

@@ -18,7 +18,7 @@ from napari_mdeblurgan.training.config import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ProcessRank:
     """Which of the processes this one is.
 
     Attributes
@@ -41,10 +41,10 @@ class Place:
         return self.rank == 0
 
 
-ALONE = Place()
+ALONE = ProcessRank()
 
 
-def place_from_environment() -> Place:
+def place_from_environment() -> ProcessRank:
     """What torchrun says in RANK, WORLD_SIZE and LOCAL_RANK; alone where it did not start this
     process.
 
@@ -67,11 +67,11 @@ def place_from_environment() -> Place:
         raise ConfigError(
             f"RANK is {rank} and WORLD_SIZE {world}; start the processes with torchrun."
         )
-    return Place(rank, world, local_rank)
+    return ProcessRank(rank, world, local_rank)
 
 
 @contextmanager
-def joined(place: Place, device: str) -> Iterator[None]:
+def joined(place: ProcessRank, device: str) -> Iterator[None]:
     """Meet the other processes, over NCCL on GPUs and gloo on processors; leave them at the end."""
     if place.world == 1:
         yield
@@ -85,7 +85,7 @@ def joined(place: Place, device: str) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def synchronised(module: nn.Module, place: Place, device: str) -> nn.Module:
+def synchronised(module: nn.Module, place: ProcessRank, device: str) -> nn.Module:
     """The module with its gradients averaged over all processes; its `forward` must be what is
     called.
     """
@@ -97,7 +97,7 @@ def synchronised(module: nn.Module, place: Place, device: str) -> nn.Module:
     )
 
 
-def averaged(values: Tensor, place: Place) -> Tensor:
+def averaged(values: Tensor, place: ProcessRank) -> Tensor:
     """Mean over all processes; the same in each."""
     if place.world > 1:
         distributed.all_reduce(values)
@@ -105,7 +105,7 @@ def averaged(values: Tensor, place: Place) -> Tensor:
     return values
 
 
-def any_says(value: bool, place: Place, device: torch.device) -> bool:
+def any_says(value: bool, place: ProcessRank, device: torch.device) -> bool:
     """Whether it is true in any of the processes; the same in each."""
     if place.world == 1:
         return value
@@ -114,13 +114,13 @@ def any_says(value: bool, place: Place, device: torch.device) -> bool:
     return bool(told.item())
 
 
-def wait_for_all(place: Place) -> None:
+def wait_for_all(place: ProcessRank) -> None:
     """Go on only when every process has come here."""
     if place.world > 1:
         distributed.barrier()
 
 
-def device_of(place: Place, wish: str) -> str:
+def device_of(place: ProcessRank, wish: str) -> str:
     """The device of this process: its own GPU where several processes share a host."""
     from napari_mdeblurgan.restoration.device import pick_device
 

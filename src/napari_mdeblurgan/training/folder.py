@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class WeightedImages:
     """Images of one kind and how often patches are drawn from them.
 
     Attributes
@@ -50,7 +50,7 @@ class SharpFolder:
 
     Attributes
     ----------
-    training : tuple of Source
+    training : tuple of WeightedImages
         What patches are drawn from.
     validation : tuple of SharpImage
         Images of files that `training` has nothing of. ``image[:, :, :]`` reads one, (channels, y,
@@ -59,7 +59,7 @@ class SharpFolder:
         Image files that are not used, each with one sentence that says why.
     """
 
-    training: tuple[Source, ...]
+    training: tuple[WeightedImages, ...]
     validation: tuple[SharpImage, ...]
     skipped: tuple[tuple[Path, str], ...]
 
@@ -189,14 +189,14 @@ def _held_out(folder: Path, paths: Sequence[Path], share: float, seed: int) -> s
 
 def _sources(
     usable: Mapping[Path, Sequence[SharpImage]], weights: Mapping[str, float]
-) -> tuple[Source, ...]:
+) -> tuple[WeightedImages, ...]:
     """Images grouped by kind; colours that serve as grey images make sources of their own."""
     grouped: dict[tuple[str, bool], list[SharpImage]] = {}
     for path, images in usable.items():
         grouped.setdefault((kind_of(path), images[0].colour is not None), []).extend(images)
     mixed = len({colour for _, colour in grouped}) == 2
     return tuple(
-        Source(
+        WeightedImages(
             name,
             tuple(images),
             weights.get(name, 1.0) * (COLOURS_AS_GREY if colour and mixed else 1.0),

@@ -23,20 +23,20 @@ from napari_mdeblurgan.training.config import (
     ConfigError,
     Kind,
     NetworkConfig,
-    Precision,
     TrainingConfig,
 )
 from napari_mdeblurgan.training.dataset import (
     PatchSampler,
     SharpFolder,
     SharpImage,
-    Source,
+    WeightedImages,
     open_folder,
 )
-from napari_mdeblurgan.training.distributed import Place, device_of
+from napari_mdeblurgan.training.distributed import ProcessRank, device_of
+from napari_mdeblurgan.training.field_types import Precision
 from napari_mdeblurgan.training.recipe import colour_network_from_grey
 from napari_mdeblurgan.training.schedule import Schedule
-from napari_mdeblurgan.training.trainer import Method
+from napari_mdeblurgan.training.trainer import StepMethod
 from napari_mdeblurgan.training.validation import smallest_image
 
 CHANNELS = {"grey": 1, "rgb": 3}
@@ -72,7 +72,7 @@ class Data:
         }
 
 
-def images_of(sources: Iterable[Source]) -> list[SharpImage]:
+def images_of(sources: Iterable[WeightedImages]) -> list[SharpImage]:
     """The images of all sources that come from files."""
     return [image for source in sources for image in source.images if isinstance(image, SharpImage)]
 
@@ -134,7 +134,7 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
 
 
 def resolved(
-    config: TrainingConfig, folder: Path, place: Place, earlier: TrainingConfig | None = None
+    config: TrainingConfig, folder: Path, place: ProcessRank, earlier: TrainingConfig | None = None
 ) -> TrainingConfig:
     """The same with nothing left open but what may change from sitting to sitting.
 
@@ -144,7 +144,7 @@ def resolved(
         As it was asked for.
     folder : Path
         The images.
-    place : Place
+    place : ProcessRank
         Which of the processes this one is.
     earlier : TrainingConfig, optional
         What the run was begun with, where it is one to go on with: it settles what the device
@@ -230,10 +230,10 @@ def schedule_for(config: TrainingConfig) -> Schedule:
     )
 
 
-def method_for(config: TrainingConfig) -> Method:
+def method_for(config: TrainingConfig) -> StepMethod:
     """How steps are taken, by the sections [optimizer], [run] and [schedule]."""
     asked = config.optimizer
-    return Method(
+    return StepMethod(
         optimizer=asked.name,
         momentum=asked.momentum,
         betas=asked.betas,
@@ -271,7 +271,7 @@ def discriminator_for(config: TrainingConfig) -> Discriminator | None:
     return Discriminator(CHANNELS[config.network.kind], config.network.discriminator_width)
 
 
-def sampler_for(config: TrainingConfig, data: Data, place: Place) -> PatchSampler:
+def sampler_for(config: TrainingConfig, data: Data, place: ProcessRank) -> PatchSampler:
     """Draws this process's patches."""
     return PatchSampler(
         data.folder.training,

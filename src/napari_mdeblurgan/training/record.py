@@ -19,7 +19,7 @@ class Diverged(TrainingError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class StepMethod:
     """How steps are taken.
 
     Attributes

@@ -20,7 +20,13 @@ from napari_mdeblurgan.training.card import card_for_run
 from napari_mdeblurgan.training.checkpoint import latest
 from napari_mdeblurgan.training.config import TrainingConfig, read_config
 from napari_mdeblurgan.training.curves import write_curves
-from napari_mdeblurgan.training.distributed import ALONE, Place, any_says, device_of, wait_for_all
+from napari_mdeblurgan.training.distributed import (
+    ALONE,
+    ProcessRank,
+    any_says,
+    device_of,
+    wait_for_all,
+)
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
 from napari_mdeblurgan.training.perceptual import Trunk
 from napari_mdeblurgan.training.run_folder import (
@@ -43,7 +49,7 @@ from napari_mdeblurgan.training.validation import (
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingStep:
     """One step of a run.
 
     Attributes
@@ -87,7 +93,7 @@ class Run(Sitting):
         config: TrainingConfig,
         data: prepare.Data,
         training: Training,
-        place: Place,
+        place: ProcessRank,
         lock: Lock | None = None,
     ) -> None:
         super().__init__([lock.note] if lock is not None and lock.note else (), writes=place.first)
@@ -113,7 +119,7 @@ class Run(Sitting):
         """Whether the schedule has come to its end."""
         return self.training.step >= self.config.schedule.steps
 
-    def steps(self, minutes: float | None = None) -> Generator[Progress, None, None]:
+    def steps(self, minutes: float | None = None) -> Generator[TrainingStep, None, None]:
         """Take steps until the schedule ends, the time is up or `stop` is called; closing the
         generator saves, too.
 
@@ -124,7 +130,7 @@ class Run(Sitting):
 
         Yields
         ------
-        Progress
+        TrainingStep
             After every step.
 
         Raises
@@ -141,7 +147,7 @@ class Run(Sitting):
         try:
             with self.clock.running(), closing(steps):
                 for record in steps:
-                    yield Progress(record, self.config.schedule.steps, self._after(record))
+                    yield TrainingStep(record, self.config.schedule.steps, self._after(record))
         except Diverged as error:
             where = (
                 f"the last good checkpoint, after step {self._saved}, is {self.folder.checkpoint}"
@@ -220,7 +226,7 @@ def open_run(
     config: TrainingConfig | None = None,
     *,
     overwrite: bool = False,
-    place: Place = ALONE,
+    place: ProcessRank = ALONE,
     trunk: Trunk | None = None,
 ) -> Run:
     """Begin a training in a folder, or go on with the one that was begun there.
@@ -237,7 +243,7 @@ def open_run(
         What to do; by default what the run was begun with, or else the defaults.
     overwrite : bool
         Begin anew, and remove what a run has left in `output`.
-    place : Place
+    place : ProcessRank
         Which of the processes this one is; inside `joined` where there are several.
     trunk : Trunk, optional
         Network of the perceptual term; by default VGG19 where the loss asks for it.

@@ -23,17 +23,17 @@ from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.stopping import Stopped
 from napari_mdeblurgan.training.adam import Adam
 from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.distributed import ALONE, Place, averaged, synchronised
+from napari_mdeblurgan.training.distributed import ALONE, ProcessRank, averaged, synchronised
 from napari_mdeblurgan.training.heeding import heed_backwards
 from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
 from napari_mdeblurgan.training.muon import Muon
 from napari_mdeblurgan.training.objectives import DiscriminatorObjective, GeneratorObjective
 from napari_mdeblurgan.training.perceptual import Trunk
-from napari_mdeblurgan.training.record import Diverged, Method, Record
+from napari_mdeblurgan.training.record import Diverged, Record, StepMethod
 from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.state import optimizer_state, restore_optimizer
 
-__all__ = ["Diverged", "Method", "Record", "Training"]
+__all__ = ["Diverged", "Record", "StepMethod", "Training"]
 
 SMALLEST_LOSS_SCALE = 2.0**-10
 
@@ -47,7 +47,7 @@ class Training:
         Trained in place, on the device that it is on.
     schedule : Schedule
         Length and rates.
-    method : Method
+    method : StepMethod
         How steps are taken.
     loss : LossConfig
         What is minimised.
@@ -55,7 +55,7 @@ class Training:
         Trained along, on the same device; needed where the loss needs one.
     trunk : Trunk, optional
         Network of the perceptual term; by default VGG19 where `loss` asks for it.
-    place : Place
+    place : ProcessRank
         Which of the processes this one is, where several train together.
 
     Attributes
@@ -75,14 +75,14 @@ class Training:
         self,
         network: Network,
         schedule: Schedule,
-        method: Method | None = None,
+        method: StepMethod | None = None,
         loss: LossConfig | None = None,
         *,
         discriminator: Discriminator | None = None,
         trunk: Trunk | None = None,
-        place: Place = ALONE,
+        place: ProcessRank = ALONE,
     ) -> None:
-        self.schedule, self.method, self.place = schedule, method or Method(), place
+        self.schedule, self.method, self.place = schedule, method or StepMethod(), place
         loss = loss or LossConfig()
         if loss.distances and not network.explains:
             loss = replace(loss, distances=0.0)

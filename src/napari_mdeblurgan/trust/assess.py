@@ -19,13 +19,13 @@ from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tiling import Tile
-from napari_mdeblurgan.restoration.walk import Made, Spot, Todo, walk
+from napari_mdeblurgan.restoration.walk import Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.trust.estimates import Estimate
 from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
 from napari_mdeblurgan.trust.figures import Figures, Sums
 from napari_mdeblurgan.trust.mapped import Mapped
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
-from napari_mdeblurgan.trust.plan import TrustPlan, Wishes, plan_trust, planning_trust
+from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, plan_trust, planning_trust
 from napari_mdeblurgan.trust.samples import grey
 from napari_mdeblurgan.trust.summary import summarise
 
@@ -80,7 +80,11 @@ class Assessment:
 
 
 def assess(
-    image: Any, restored: Any, plan: RestorationPlan, model: Model, wishes: Wishes | None = None
+    image: Any,
+    restored: Any,
+    plan: RestorationPlan,
+    model: Model,
+    wishes: AssessmentOptions | None = None,
 ) -> Assessment:
     """Assess a restoration in one call; see `plan_trust` and `assess_steps`."""
     trust = plan_trust(image, restored, plan, model, wishes)
@@ -99,7 +103,7 @@ def assessing(
     """All of an assessment in memory: `plan_trust`, then `assess_steps`, whose arguments and yields
     it has.
     """
-    wishes = Wishes(disagreement=spread is not None)
+    wishes = AssessmentOptions(disagreement=spread is not None)
     trust = yield from planning_trust(image, restored, plan, model, wishes, examinations)
     return (yield from assess_steps(image, restored, trust, model, explanation, spread))
 
@@ -187,14 +191,14 @@ def assess_steps(
     total = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64))
     done = 0
 
-    def count(place: Spot, made: Made) -> None:
+    def count(place: Spot, made: TileArrays) -> None:
         estimate = trust.estimate(place.index)
         sums.add(made, estimate.window.span, plan.factor)
         if "error" in made:
             values = _brightness(restored, place.index, place.tile, plan, estimate)
             sums.add_signal(plan.window_number(place.index), estimate, values, made["error"])
 
-    def write(place: Spot, made: Made) -> None:
+    def write(place: Spot, made: TileArrays) -> None:
         maps.add(place.index, place.tile, made)
         count(place, made)
 

@@ -250,7 +250,7 @@ def _widths(log_scale: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class BarScore:
     """An error bar on one image.
 
     Attributes
@@ -270,12 +270,12 @@ class Judged:
     error: float
 
 
-def judge(half_width: np.ndarray, error: np.ndarray) -> Judged:
+def score_bar(half_width: np.ndarray, error: np.ndarray) -> BarScore:
     """Judge half-widths, (y, x) in windows, by the absolute errors there."""
     from scipy import stats  # takes half a second to import
 
     cells = [_cells(each) for each in (half_width, error)]
-    return Judged(
+    return BarScore(
         spearman=float(stats.spearmanr(*cells).statistic),
         covered=float((error <= half_width).mean()),
         width=float(half_width.mean()),

@@ -17,9 +17,9 @@ from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.blur import LARGEST_PX
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
-from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
+from napari_mdeblurgan.trust.error_bar import ErrorCalibration, error_calibration
 from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise, measure_noise
-from napari_mdeblurgan.trust.samples import Place, grey, normalised, rich_places
+from napari_mdeblurgan.trust.samples import SamplePlace, grey, normalised, rich_places
 
 SATURATED = 0.002
 NOISE_SLACK = 1.2  # times the largest noise learned: what an estimate may be off by
@@ -82,7 +82,7 @@ def examine(
     plan: RestorationPlan,
     window: Window,
     card: ModelCard,
-    calibration: Calibration | None = None,
+    calibration: ErrorCalibration | None = None,
     channel: int | None = None,
     binning: int = 1,
 ) -> Examination:
@@ -98,7 +98,7 @@ def examine(
         Of the image, or of the channel.
     card : ModelCard
         Of the model that is to restore it.
-    calibration : Calibration, optional
+    calibration : ErrorCalibration, optional
         Of the model; without it nothing is said of how much noise is too much.
     channel : int, optional
         Number of its window of intensity.
@@ -137,7 +137,7 @@ def examine_all(
     `calibrated`.
     """
     windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
-    calibration = calibration_of(card) if calibrated else None
+    calibration = error_calibration(card) if calibrated else None
     return tuple(
         examine(
             image, plan, window, card, calibration, number if plan.window_axes else None, binning
@@ -307,7 +307,7 @@ def _less_blur(blur: float, high: float, binning: int) -> str:
 
 
 def _saturation(
-    image: Any, places: Sequence[Place], plan: RestorationPlan, window: Window
+    image: Any, places: Sequence[SamplePlace], plan: RestorationPlan, window: Window
 ) -> tuple[float, float]:
     """Share of saturated pixels, and the ceiling in windows.
 

@@ -79,7 +79,7 @@ class ErrorBar:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class ErrorCalibration:
     """What is known of the errors of one model.
 
     Attributes
@@ -112,7 +112,7 @@ def standardised(
     return np.clip(z, -CLIP, CLIP, out=z)
 
 
-def calibration_of(card: ModelCard, factor: int | None = None) -> Calibration | None:
+def error_calibration(card: ModelCard, factor: int | None = None) -> ErrorCalibration | None:
     """The calibration of a model for results of so many pixels.
 
     Parameters
@@ -124,7 +124,7 @@ def calibration_of(card: ModelCard, factor: int | None = None) -> Calibration | 
 
     Returns
     -------
-    Calibration or None
+    ErrorCalibration or None
         That of a bundled model of as many channels where there is none for this one; None if there
         is none at all.
     """
@@ -132,13 +132,13 @@ def calibration_of(card: ModelCard, factor: int | None = None) -> Calibration | 
     averaged = None if factor in (None, card.scale) else factor
     own = known.get(card.weights_sha256)
     if own is not None and _bars(own, averaged):
-        return read_calibration(own, averaged=averaged)
+        return _read_calibration(own, averaged=averaged)
     kin = (
         entry
         for entry in known.values()
         if entry["channels"] == card.channels and _bars(entry, averaged)
     )
-    found = next((read_calibration(entry, own=False, averaged=averaged) for entry in kin), None)
+    found = next((_read_calibration(entry, own=False, averaged=averaged) for entry in kin), None)
     return (
         found
         if found is None or own is None
@@ -146,14 +146,14 @@ def calibration_of(card: ModelCard, factor: int | None = None) -> Calibration | 
     )
 
 
-def read_calibration(
+def _read_calibration(
     entry: dict[str, Any], own: bool = True, averaged: int | None = None
-) -> Calibration:
+) -> ErrorCalibration:
     """From plain JSON values; of results as the model makes them, or `averaged` to so many pixels
     for one of the image.
     """
     bars = _bars(entry, averaged)
-    return Calibration(
+    return ErrorCalibration(
         model=str(entry["model"]),
         plain=_read_bar(bars["plain"], FEATURES),
         with_disagreement=_read_bar(bars["with_disagreement"], WITH_DISAGREEMENT),
@@ -185,7 +185,7 @@ def _read(path: Path, changed_ns: int) -> dict[str, dict[str, Any]]:  # noqa: AR
     entries = json.loads(path.read_text(encoding="utf-8"))
     for entry in entries.values():
         for averaged in (None, *map(int, entry.get("averaged", {}))):
-            read_calibration(entry, averaged=averaged)
+            _read_calibration(entry, averaged=averaged)
     return dict(entries)
 
 

@@ -14,7 +14,7 @@ from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.domain import Examination
 from napari_mdeblurgan.trust.psf import PointSpread, estimate_psf
 from napari_mdeblurgan.trust.resolution import resolution_px
-from napari_mdeblurgan.trust.samples import Place, normalised, rich_places
+from napari_mdeblurgan.trust.samples import SamplePlace, normalised, rich_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,9 @@ def estimate_whole(
     )
 
 
-def _in_result(place: Place, restored: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
+def _in_result(
+    place: SamplePlace, restored: Any, plan: RestorationPlan, window: Window
+) -> np.ndarray:
     """The same place in the restored image: (y, x, colours) float32 in windows, NaN where it has no
     number.
     """

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import Part, read
+from napari_mdeblurgan.restoration.arrays import ArrayPart, read
 from napari_mdeblurgan.restoration.ensemble import ensemble, read_for_all
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.inference import network_on
-from napari_mdeblurgan.restoration.walk import Made, Place
+from napari_mdeblurgan.restoration.walk import TileArrays, TilePlace
 from napari_mdeblurgan.stopping import look_up, portion
 from napari_mdeblurgan.trust.choice import choice
 from napari_mdeblurgan.trust.consistency import Difference, compare, in_noise
@@ -34,24 +34,24 @@ class Given:
 
     Attributes
     ----------
-    place : Place
+    place : TilePlace
     piece : Piece
         Of the image and of the result.
     difference : Difference
         What sets them apart.
     blur : ndarray
         The defocus map.
-    around : Part or None
+    around : ArrayPart or None
         Of the image, where the eight orientations are to be made.
     apart : ndarray or None
         How far they lie apart, (y, x, 1) in windows, where that is known.
     """
 
-    place: Place
+    place: TilePlace
     piece: Piece
     difference: Difference
     blur: np.ndarray
-    around: Part | None
+    around: ArrayPart | None
     apart: np.ndarray | None
 
 
@@ -80,7 +80,7 @@ class Mapped:
     said: Explanation | ExplainedAnew | None
     spread: Any
 
-    def read(self, place: Place) -> Given:
+    def read(self, place: TilePlace) -> Given:
         index, tile = place.index, place.tile
         plan, estimate = self.trust.restoration, self.trust.estimate(index)
         piece = read_piece(self.image, self.restored, index, tile, plan, estimate.window)
@@ -100,10 +100,10 @@ class Mapped:
             around = read_for_all(self.image, index, tile, plan)
         return Given(place, piece, difference, blur, around, apart)
 
-    def work(self, given: Sequence[Given]) -> Sequence[Made]:
+    def work(self, given: Sequence[Given]) -> Sequence[TileArrays]:
         return [self._all_of(each) for each in given]
 
-    def _all_of(self, given: Given) -> Made:
+    def _all_of(self, given: Given) -> TileArrays:
         costs = (
             isinstance(self.said, ExplainedAnew),
             16 * (given.around is not None),
@@ -117,7 +117,7 @@ class Mapped:
         with portion(until[2], until[3]):
             return self._maps(given, said, apart)
 
-    def finish(self, place: Place, given: Given, made: Made) -> Made:  # noqa: ARG002
+    def finish(self, place: TilePlace, given: Given, made: TileArrays) -> TileArrays:  # noqa: ARG002
         return made
 
     def _said(self, given: Given) -> np.ndarray | None:
@@ -135,7 +135,7 @@ class Mapped:
             given.around, place.tile, plan, window, network_on(self.model, plan.device)
         ).spread
 
-    def _maps(self, given: Given, said: np.ndarray | None, spread: np.ndarray | None) -> Made:
+    def _maps(self, given: Given, said: np.ndarray | None, spread: np.ndarray | None) -> TileArrays:
         piece, trust, estimate = given.piece, self.trust, self.trust.estimate(given.place.index)
         noise, factor, span = (
             estimate.examination.noise,

@@ -17,7 +17,7 @@ from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.stopping import attending
 from napari_mdeblurgan.trust.domain import Examination, examine_all
-from napari_mdeblurgan.trust.error_bar import Calibration, calibration_of
+from napari_mdeblurgan.trust.error_bar import ErrorCalibration, error_calibration
 from napari_mdeblurgan.trust.estimates import Estimate, estimate_whole
 from napari_mdeblurgan.trust.maps import MAPS
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class AssessmentOptions:
     """What is to be assessed beyond what costs little.
 
     Attributes
@@ -51,7 +51,7 @@ class TrustPlan:
         That the result came from, with its windows.
     estimates : tuple of Estimate
         One, or one for each channel that has a window of its own.
-    calibration : Calibration or None
+    calibration : ErrorCalibration or None
         Of the error bar; without one there is none.
     maps : tuple of str
         Names of the maps, keys of `MAPS`.
@@ -59,7 +59,7 @@ class TrustPlan:
 
     restoration: RestorationPlan
     estimates: tuple[Estimate, ...]
-    calibration: Calibration | None
+    calibration: ErrorCalibration | None
     maps: tuple[str, ...]
 
     def estimate(self, index: tuple[int, ...]) -> Estimate:
@@ -83,7 +83,7 @@ def plan_trust(
     restored: Any,
     plan: RestorationPlan,
     model: Model,
-    wishes: Wishes | None = None,
+    wishes: AssessmentOptions | None = None,
     examinations: tuple[Examination, ...] | None = None,
 ) -> TrustPlan:
     """Estimate from a few places what holds for the whole, and settle what will be made.
@@ -96,7 +96,7 @@ def plan_trust(
         From `make_plan`.
     model : Model
         That restored the image.
-    wishes : Wishes, optional
+    wishes : AssessmentOptions, optional
         Beyond what costs little.
     examinations : tuple of Examination, optional
         Of the image, one for each window, if it was looked at before.
@@ -106,14 +106,14 @@ def plan_trust(
     ImageError
         If the restored image is no result of the plan.
     """
-    wishes = wishes or Wishes()
+    wishes = wishes or AssessmentOptions()
     if tuple(restored.shape) != plan.output_shape:
         raise ImageError(
             f"An image of shape {tuple(restored.shape)} is no result of this plan, which gives "
             f"{plan.output_shape}; assess the image that it was made for."
         )
     windows = plan.windows or measured_windows(image, plan.rgb, plan.window_axes)
-    calibration = calibration_of(model.card, plan.factor)
+    calibration = error_calibration(model.card, plan.factor)
     channels = range(len(windows)) if plan.window_axes else (None,)
     if examinations is None:
         examinations = examine_all(image, plan, model.card)

@@ -21,7 +21,7 @@ KEPT = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SamplePlace:
     """A rectangle of one image of a stack, in pixels of the image."""
 
     index: tuple[int, ...]
@@ -34,7 +34,7 @@ class Place:
         return part[..., :3] if plan.rgb else part[..., None]
 
 
-def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -> list[Place]:
+def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -> list[SamplePlace]:
     """Places of the plan's region, those with most contrast of a regular grid of them; always the
     same for one image.
 
@@ -58,7 +58,7 @@ def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -
     return [place for _, place in found[:KEPT]]
 
 
-def normalised(place: Place, image: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
+def normalised(place: SamplePlace, image: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
     """The pixels of a place in windows: (y, x, colours) float32, NaN where they are not finite."""
     return window.normalise_finite(place.read(image, plan))
 
@@ -88,10 +88,10 @@ def planes_of(plan: RestorationPlan, channel: int | None) -> Iterator[tuple[int,
         yield tuple(fixed.get(axis, number) for axis, number in enumerate(index))
 
 
-def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[Place]:
+def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[SamplePlace]:
     rows, columns = (list(spread_over(start, stop)) for start, stop in plan.region)
     for index in planes_of(plan, channel):
-        yield from (Place(index, y, x) for y in rows for x in columns)
+        yield from (SamplePlace(index, y, x) for y in rows for x in columns)
 
 
 def spread_over(start: int, stop: int) -> Iterator[slice]:

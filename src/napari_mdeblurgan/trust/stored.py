@@ -30,7 +30,7 @@ from napari_mdeblurgan.trust.assess import Assessment, assess_steps, assessment_
 from napari_mdeblurgan.trust.domain import Examination
 from napari_mdeblurgan.trust.figures import Figures
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
-from napari_mdeblurgan.trust.plan import TrustPlan, Wishes, planning_trust
+from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, planning_trust
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -81,7 +81,7 @@ def assess_stored_steps(
     """
     bare = open_image(result).data
     restored = SoftLevels([bare], rgb=plan.rgb, sigma=softness).arrays[0] if softness else bare
-    wishes = Wishes(disagreement=disagreement)
+    wishes = AssessmentOptions(disagreement=disagreement)
     trust = yield from planning_trust(source.data, restored, plan, model, wishes, examinations)
     maps = StoredMaps(source, result, trust, model, softness)
     figures = maps.figures()

@@ -14,7 +14,7 @@ from napari.utils.notifications import show_warning
 
 from napari_mdeblurgan.widgets import layers, trust, wording
 from napari_mdeblurgan.widgets.controls import Controls, show_life, show_progress
-from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
+from napari_mdeblurgan.widgets.job import Job, JobFailed, Noted, Restored
 from napari_mdeblurgan.widgets.run_times import RunTimes
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
@@ -133,13 +133,13 @@ class Arrivals:
     def _say_what_is_done(self) -> None:
         self._parts.say(f"{self._doing} {self._noted}".strip())
 
-    def on_end(self, outcome: Restored | Saved | Failed | None) -> None:
+    def on_end(self, outcome: Restored | Saved | JobFailed | None) -> None:
         """Show what a job has made, or say why there is nothing."""
         scans, whole = self._parts.scans, self._whole
         was_open = scans.open_path is not None
         self._whole, self._noted = None, ""
         shown = scans.end(
-            outcome if isinstance(outcome, Failed | Saved) and not whole else None, self._source
+            outcome if isinstance(outcome, JobFailed | Saved) and not whole else None, self._source
         )
         if isinstance(outcome, Restored | Saved):
             self._keep_time(outcome)
@@ -151,7 +151,7 @@ class Arrivals:
                 if was_open
                 else "Cancelled; nothing was added."
             )
-        elif isinstance(outcome, Failed):
+        elif isinstance(outcome, JobFailed):
             source = self._source
             there = was_open and source is not None and scans.can_resume(source)
             kept = wording.WHOLE if whole else wording.STILL_THERE if there else ""

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage.array_part import ArrayPart
-from napari_mdeblurgan.storage.geometry import Geometry, Step, Time, time_of
+from napari_mdeblurgan.storage.geometry import AxisStep, Geometry, Time, time_of
 from napari_mdeblurgan.storage.micrograph import Micrograph
 
 if TYPE_CHECKING:
@@ -131,13 +131,13 @@ def micrograph(data: Any, name: str, rgb: bool, placement: Placement) -> Microgr
     """
     order = list(placement.order)
     axes = letters([placement.axis_labels[axis] for axis in order], rgb)
-    steps: dict[str, Step] = {}
+    steps: dict[str, AxisStep] = {}
     scale, begin = placement.plain or (np.abs(placement.scale), np.zeros(len(order)))
     time: Time | dict[str, float] = {}
     for letter, axis in zip(axes, order, strict=False):
         size, unit = float(scale[axis]), str(placement.units[axis])
         if letter in "XYZ":
-            steps[letter] = Step(size, unit, float(begin[axis]))
+            steps[letter] = AxisStep(size, unit, float(begin[axis]))
         elif letter == "T":
             time = time_of(size, unit, float(begin[axis]))
     found = Geometry.of(dict(reversed(steps.items())))

@@ -31,7 +31,7 @@ REST_MS = 200  # after the last choice: a slider makes many
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BegunResult:
     """An interrupted result.
 
     Attributes
@@ -49,7 +49,7 @@ class Begun:
     fraction: float
 
 
-def find_begun(job: Job, cards: Sequence[ModelCard]) -> Begun | None:
+def find_begun(job: Job, cards: Sequence[ModelCard]) -> BegunResult | None:
     """Look in `job.folder` for an interrupted result of a job, also one that another model was
     making.
 
@@ -74,7 +74,7 @@ def find_begun(job: Job, cards: Sequence[ModelCard]) -> Begun | None:
         path = next((path for path in begun if path.name.endswith(ending)), None)
         fraction = None if path is None else begun_fraction(path)
         if path is not None and fraction is not None:
-            return Begun(path, card.name, fraction)
+            return BegunResult(path, card.name, fraction)
     return None
 
 
@@ -99,7 +99,9 @@ class BegunSearch:
         self._rest = QTimer()
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(look)
-        self._found: WeakKeyDictionary[Image, tuple[Begun, dict[str, Any]]] = WeakKeyDictionary()
+        self._found: WeakKeyDictionary[Image, tuple[BegunResult, dict[str, Any]]] = (
+            WeakKeyDictionary()
+        )
         self._number = 0
         self._abandoned = False
 
@@ -113,7 +115,7 @@ class BegunSearch:
         self._number += 1
         number, layer, place = self._number, ref(image), placement_of(image).told()
 
-        def found(begun: Begun | None) -> None:
+        def found(begun: BegunResult | None) -> None:
             source = layer()
             if self._abandoned or number != self._number or source is None:
                 return
@@ -130,7 +132,7 @@ class BegunSearch:
         if image is not None:
             self._found.pop(image, None)
 
-    def of(self, image: Image | None) -> Begun | None:
+    def of(self, image: Image | None) -> BegunResult | None:
         """What was found for a layer, if it and the layer are still where they were."""
         begun, place = self._found.get(image, (None, None)) if image is not None else (None, None)
         if begun is None or image is None or place != placement_of(image).told():

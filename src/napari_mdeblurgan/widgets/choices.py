@@ -46,7 +46,7 @@ class Choices:
     to_disk: str = "no"
 
 
-Kind = TypeVar("Kind", bound="DataclassInstance")
+_Kind = TypeVar("_Kind", bound="DataclassInstance")
 
 
 def choices_path(kind: type = Choices) -> Path:
@@ -62,7 +62,7 @@ def choices_path(kind: type = Choices) -> Path:
 @overload
 def read_choices() -> Choices: ...
 @overload
-def read_choices(kind: type[Kind]) -> Kind: ...
+def read_choices(kind: type[_Kind]) -> _Kind: ...
 def read_choices(kind: type = Choices) -> Any:
     """Read the last choices, a dataclass of texts; anything missing or unreadable is as if nothing
     had been chosen.

@@ -18,7 +18,7 @@ from napari_mdeblurgan.widgets.begun import BegunSearch
 from napari_mdeblurgan.widgets.choices import Remembered
 from napari_mdeblurgan.widgets.chosen import Chosen
 from napari_mdeblurgan.widgets.closing import LifeWatch
-from napari_mdeblurgan.widgets.compare.comparison import Comparison
+from napari_mdeblurgan.widgets.compare.comparison import CompareView
 from napari_mdeblurgan.widgets.controls import (
     COMPARE_KEY,
     SMALLEST_WIDTH,
@@ -76,7 +76,7 @@ class DeblurWidget(Container):
         )
         self._devices.box = self.controls.device
         self.only_here = OnlyHere(viewer, self._remembered, self._on_choice, self._refresh)
-        self.comparison = Comparison(
+        self.comparison = CompareView(
             viewer,
             self._pairs,
             self.controls,

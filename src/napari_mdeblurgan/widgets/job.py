@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
-    from napari_mdeblurgan.widgets.only_here.parts import Part
+    from napari_mdeblurgan.widgets.only_here.parts import ShapePart
     from napari_mdeblurgan.widgets.soft_results import SoftResult
     from napari_mdeblurgan.widgets.trust import Trusted
 
@@ -33,7 +33,7 @@ SEEN_THROUGH = (
     "translucent_no_depth"  # a blending, which is drawn like an opaque one but where nothing is
 )
 
-Made = TypeVar("Made")
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Job:
         whole.
     region : ((y0, y1), (x0, x1)), optional
         Restore this part alone, in pixels of the source.
-    part : Part, optional
+    part : ShapePart, optional
         The shape that it is restored for, whose box the region is.
     preview : bool
         Whether the result is a passing look.
@@ -100,7 +100,7 @@ class Job:
     planes: tuple[slice, ...] = ()
     window_axes: tuple[int, ...] = ()
     region: Region | None = None
-    part: Part | None = None
+    part: ShapePart | None = None
     preview: bool = False
     trust: bool = False
     ensemble: bool = False
@@ -198,7 +198,7 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class JobFailed:
     """Why there is no result, in one sentence."""
 
     sentence: str
@@ -211,7 +211,9 @@ class Noted:
     sentence: str
 
 
-def timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, tuple[Made, float]]:
+def timed(
+    steps: Generator[Progress, None, _Made],
+) -> Generator[Progress, None, tuple[_Made, float]]:
     """The same steps; returns what they make, and the seconds that they said it took."""
     seconds = 0.0
     try:
@@ -225,7 +227,7 @@ def timed(steps: Generator[Progress, None, Made]) -> Generator[Progress, None, t
         steps.close()
 
 
-def planned(steps: Generator[float, None, Made]) -> Generator[str, None, Made]:
+def planned(steps: Generator[float, None, _Made]) -> Generator[str, None, _Made]:
     """The steps of planning, told in words."""
     from napari_mdeblurgan.restoration.measuring import told
 

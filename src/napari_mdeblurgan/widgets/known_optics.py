@@ -62,7 +62,7 @@ class Microscope:
 
 
 @dataclass(frozen=True, slots=True)
-class Optics:
+class KnownOptics:
     """What an image tells of them.
 
     Attributes
@@ -80,7 +80,7 @@ class Optics:
     binning: int = 1
 
 
-def optics_of(placement: Placement, path: str | None, binning: int = 1) -> Optics:
+def optics_of(placement: Placement, path: str | None, binning: int = 1) -> KnownOptics:
     """What the layer and its file tell; of a file that cannot be read, nothing.
 
     Parameters
@@ -104,8 +104,8 @@ def optics_of(placement: Placement, path: str | None, binning: int = 1) -> Optic
         placement.scale[placement.order[-1]], placement.units[placement.order[-1]]
     )
     if told is None:
-        return Optics(None, pixel, binning)
-    return Optics(told.objective, pixel or _times(told.pixel_size_um, binning), binning)
+        return KnownOptics(None, pixel, binning)
+    return KnownOptics(told.objective, pixel or _times(told.pixel_size_um, binning), binning)
 
 
 def layer_pixel_um(scale: float, unit: object) -> float | None:
@@ -115,7 +115,9 @@ def layer_pixel_um(scale: float, unit: object) -> float | None:
     return size if math.isfinite(size) and size > 0 else None
 
 
-def known_softness(optics: Optics, microscope: Microscope, unknown: float | Softness) -> Softness:
+def known_softness(
+    optics: KnownOptics, microscope: Microscope, unknown: float | Softness
+) -> Softness:
     """How soft a result is to be by what the image tells, else by what the user says, else
     `unknown`, the model's own.
     """

@@ -28,7 +28,7 @@ THUMBNAIL_S = 2.0
 DRAW_MS = 15
 FOLLOW_MS = 120  # after the view has come to rest
 
-Follow = Callable[[tuple[int, ...], "Region"], None]
+_Follow = Callable[[tuple[int, ...], "Region"], None]
 
 
 class LiveLayer(QObject):
@@ -63,7 +63,7 @@ class LiveLayer(QObject):
         levels: Sequence[Any],
         at_once: AtOnce,
         rgb: bool,
-        follow: Follow,
+        follow: _Follow,
         valid: Callable[[], bool],
         order: Sequence[int],
     ) -> None:

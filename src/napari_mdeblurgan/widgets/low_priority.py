@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 NICENESS = 10
 
-Step = TypeVar("Step")
-Result = TypeVar("Result")
+_Step = TypeVar("_Step")
+_Result = TypeVar("_Result")
 
 
-def at_low_priority(steps: Generator[Step, Any, Result]) -> Generator[Step, None, Result]:
+def at_low_priority(steps: Generator[_Step, Any, _Result]) -> Generator[_Step, None, _Result]:
     """The same steps, each done in one thread of low priority, where the system knows priorities of
     threads (Linux).
 

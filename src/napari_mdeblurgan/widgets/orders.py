@@ -12,7 +12,7 @@ from napari_mdeblurgan.widgets import layers, view
 from napari_mdeblurgan.widgets.controls import THIS_SLICE, Controls
 from napari_mdeblurgan.widgets.halving import whole_blocks
 from napari_mdeblurgan.widgets.scan import is_large
-from napari_mdeblurgan.widgets.scan_layers import Wishes
+from napari_mdeblurgan.widgets.scan_layers import ScanOptions
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.view import image_shape
 
@@ -71,11 +71,11 @@ class Orders:
             only_here,
         )
 
-    def wishes(self, image: Image) -> Wishes:
+    def wishes(self, image: Image) -> ScanOptions:
         """What an image would be restored by."""
         card = self._card_for(image)
         binning = 2 if self._controls.halve.value else 1
-        return Wishes(
+        return ScanOptions(
             card.name if card else "",
             output_factor(self._output_scale_for(image), card) if card else 0,
             binning,

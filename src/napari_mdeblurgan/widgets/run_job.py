@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets.halving import averaged
 from napari_mdeblurgan.widgets.in_memory import restore_in_memory
-from napari_mdeblurgan.widgets.job import Failed, Job, Noted, Restored
+from napari_mdeblurgan.widgets.job import Job, JobFailed, Noted, Restored
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.widgets.scan import Opened, Saved
 
-    Steps = Generator[str | Noted | Progress | Opened | Saved, None, Restored | Saved | Failed]
+    _Steps = Generator[str | Noted | Progress | Opened | Saved, None, Restored | Saved | JobFailed]
 
 log = logging.getLogger(__name__)
 
 
-def run_job(job: Job) -> Steps:
+def run_job(job: Job) -> _Steps:
     """Do the job, step by step; `close()` cancels it.
 
     Yields
@@ -33,7 +33,7 @@ def run_job(job: Job) -> Steps:
 
     Returns
     -------
-    Restored, Saved or Failed
+    Restored, Saved or JobFailed
         No exception leaves this generator: an error becomes a sentence, and an unexpected one is
         logged as well.
     """
@@ -41,18 +41,18 @@ def run_job(job: Job) -> Steps:
         from napari_mdeblurgan.widgets.scan import restore_to_disk
 
         job = averaged(job)
-        steps: Steps = restore_to_disk(job) if job.folder else restore_in_memory(job)
+        steps: _Steps = restore_to_disk(job) if job.folder else restore_in_memory(job)
         return (yield from at_low_priority(steps))
     except MdeblurganError as error:
-        return Failed(str(error))
+        return JobFailed(str(error))
     except MemoryError:
-        return Failed(
+        return JobFailed(
             "There is not enough memory for the result; close other programs, or restore a part "
             "of the image."
         )
     except Exception as error:
         log.exception("restoring %r failed", job.source)
-        return Failed(
+        return JobFailed(
             f"Restoring {job.source!r} failed unexpectedly ({type(error).__name__}: {error}); see "
             "the log."
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari.qt.threading import GeneratorWorker
 
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
-from napari_mdeblurgan.widgets.job import Failed, Noted, Restored
+from napari_mdeblurgan.widgets.job import JobFailed, Noted, Restored
 from napari_mdeblurgan.widgets.run_job import run_job
 from napari_mdeblurgan.widgets.scan import Opened, Saved
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.restoration.progress import Progress
 
-    Step = str | Noted | Progress | Opened | Saved
-    Outcome = Restored | Saved | Failed | None
+    _Step = str | Noted | Progress | Opened | Saved
+    _Outcome = Restored | Saved | JobFailed | None
 
 
 class JobWorker(GeneratorWorker):
@@ -56,8 +56,8 @@ class Runner:
 
     def __init__(
         self,
-        on_step: Callable[[Step], None],
-        on_end: Callable[[Outcome], None],
+        on_step: Callable[[_Step], None],
+        on_end: Callable[[_Outcome], None],
         work: Callable[[Any], Generator[Any, None, Any]] = run_job,
         words: str = "the restoration",
         viewer: Viewer | None = None,
@@ -70,7 +70,7 @@ class Runner:
         ] = []  # None for those that have ended, whose images nothing is to keep
         self.position = 0  # of the job that runs, or has just ended
         self._worker: JobWorker | None = None
-        self._outcome: Outcome = None
+        self._outcome: _Outcome = None
         self._began = 0.0
 
     @property
@@ -132,13 +132,13 @@ class Runner:
     def _forget_waiting(self) -> None:
         del self._jobs[self.position + 1 :]
 
-    def _step(self, step: Step) -> None:
+    def _step(self, step: _Step) -> None:
         if self._worker is not None and (
             isinstance(step, Saved) or not self._worker.abort_requested
         ):
             self._on_step(step)
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _keep(self, outcome: _Outcome) -> None:
         self._outcome = outcome
 
     def _end(self) -> None:

@@ -13,7 +13,7 @@ from napari.layers import Image
 
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.job import Failed
+from napari_mdeblurgan.widgets.job import JobFailed
 from napari_mdeblurgan.widgets.layers import add_layer
 from napari_mdeblurgan.widgets.live_layer import LiveLayer, show_levels
 from napari_mdeblurgan.widgets.placement import placement_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.begun import BegunSearch
 
 
-class Wishes(NamedTuple):
+class ScanOptions(NamedTuple):
     """What the user chooses that makes another result of an image: where one of them changes,
     nothing is resumed.
     """
@@ -40,7 +40,7 @@ class Wishes(NamedTuple):
     orientations: int
     regions: frozenset[Region | None] = frozenset([None])
 
-    def allow(self, made: Wishes) -> bool:
+    def allow(self, made: ScanOptions) -> bool:
         """Whether a result is one of those that are wished for."""
         return made._replace(regions=self.regions) == self and made.regions <= self.regions
 
@@ -59,15 +59,15 @@ class ScanLayers:
     """
 
     def __init__(
-        self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], Wishes]
+        self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], ScanOptions]
     ) -> None:
         self._viewer, self._begun, self._chosen = viewer, begun, chosen
         self._opened: Opened | None = None
         self._live: LiveLayer | None = None
         self._interrupted: weakref.WeakValueDictionary[Path, Image] = weakref.WeakValueDictionary()
-        self._unfinished: weakref.WeakKeyDictionary[Image, tuple[Path, dict[str, Any], Wishes]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._unfinished: weakref.WeakKeyDictionary[
+            Image, tuple[Path, dict[str, Any], ScanOptions]
+        ] = weakref.WeakKeyDictionary()
         self._assessed: Path | None = None
 
     @property
@@ -154,12 +154,12 @@ class ScanLayers:
         if source is not None:
             self._unfinished.pop(source, None)
 
-    def end(self, outcome: Saved | Failed | None, source: Image | None) -> Image | None:
+    def end(self, outcome: Saved | JobFailed | None, source: Image | None) -> Image | None:
         """Let the layer show what there is now, for good; returns it, if there is one.
 
         Parameters
         ----------
-        outcome : Saved, Failed or None
+        outcome : Saved, JobFailed or None
             How the scan came to its end; None if it was cancelled.
         source : Image or None
             What it was made from, if that is still there.
@@ -191,10 +191,10 @@ class ScanLayers:
         self._live = self._opened = None
 
 
-def _made_by(arguments: dict[str, Any]) -> Wishes:
+def _made_by(arguments: dict[str, Any]) -> ScanOptions:
     made = arguments["metadata"]["mdeblurgan"]
     regions = frozenset([made["region"]])
-    return Wishes(
+    return ScanOptions(
         made["model"], made["scale"], made.get("binning", 1), made["orientations"], regions
     )
 

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from napari_mdeblurgan.widgets.axes import put_back
-from napari_mdeblurgan.widgets.known_optics import Optics
+from napari_mdeblurgan.widgets.known_optics import KnownOptics
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -45,7 +45,7 @@ class SoftResult:
         Whether the last axis holds colours.
     order : tuple of int
         The axes of its layer in the order of an image.
-    optics : Optics
+    optics : KnownOptics
         What its image tells of them.
     unknown : float or Softness
         Its softness in pixels where the objective is not known.
@@ -65,7 +65,7 @@ class SoftResult:
     bare: np.ndarray | SoftLevels
     rgb: bool
     order: tuple[int, ...]
-    optics: Optics
+    optics: KnownOptics
     unknown: float | Softness
     softness: Softness
     shown: np.ndarray | None = None

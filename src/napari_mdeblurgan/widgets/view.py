@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 
-Order = Sequence[int] | None
+_Order = Sequence[int] | None
 
 
 def full_resolution(layer: Image) -> object:
@@ -28,13 +28,13 @@ def full_resolution(layer: Image) -> object:
     return layer.data[0] if layer.multiscale else layer.data
 
 
-def image_shape(layer: Image, order: Order = None) -> tuple[int, ...]:
+def image_shape(layer: Image, order: _Order = None) -> tuple[int, ...]:
     """Shape of the layer's array at full resolution without the colour axis."""
     shape = full_resolution(layer).shape  # type: ignore[attr-defined]
     return tuple(shape[axis] for axis in order or order_of(layer.axis_labels))
 
 
-def current_slice(layer: Image, viewer: Viewer, order: Order = None) -> tuple[int, ...]:
+def current_slice(layer: Image, viewer: Viewer, order: _Order = None) -> tuple[int, ...]:
     """Index of the plane that the viewer shows, one value per axis before y and x; empty for a 2-D
     image.
     """
@@ -44,7 +44,7 @@ def current_slice(layer: Image, viewer: Viewer, order: Order = None) -> tuple[in
     return tuple(int(i) for i in np.clip(np.round(position), 0, last))
 
 
-def check_plane_shown(layer: Image, viewer: Viewer, wish: str, order: Order = None) -> None:
+def check_plane_shown(layer: Image, viewer: Viewer, wish: str, order: _Order = None) -> None:
     """Make sure that the canvas shows a plane of y and x, which `wish`, the subject of the
     sentence, needs.
 
@@ -66,7 +66,7 @@ def check_plane_shown(layer: Image, viewer: Viewer, wish: str, order: Order = No
 
 
 def visible_region(
-    layer: Image, viewer: Viewer, limit: int, order: Order = None
+    layer: Image, viewer: Viewer, limit: int, order: _Order = None
 ) -> tuple[Region, bool]:
     """Pixels of `layer` within the canvas, no more than `limit` of them, around the middle of the
     view.

@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 
-from napari_mdeblurgan.fine_tuning.verdict import judge
+from napari_mdeblurgan.fine_tuning.verdict import judge_gain
 from napari_mdeblurgan.pairs import Outcome
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
@@ -196,7 +196,7 @@ def test_a_long_name_of_a_pair_leaves_room_for_its_score_and_remarks(
 
 def outcome_of(steps: int) -> dict[str, Any]:
     methods = [{"name": name, "psnr_db": 25.0, "ssim": 0.7} for name in ("bicubic", "a", "b")]
-    verdict = judge([25.0] * 8, [25.001] * 8, steps=steps)
+    verdict = judge_gain([25.0] * 8, [25.001] * 8, steps=steps)
     name = "a-model-with-quite-a-long-name-of-its-own-tuned-2"
     return {
         "model": name,

@@ -20,7 +20,7 @@ from napari_mdeblurgan.trust.blur import FITTED
 from napari_mdeblurgan.trust.defocus import HALVED_PX, HALVED_SHARE
 from napari_mdeblurgan.trust.domain import halving_advised
 
-Run = Callable[[np.ndarray], np.ndarray]
+_Run = Callable[[np.ndarray], np.ndarray]
 
 BICUBIC = "bicubic"
 ADVISED = "as advised"
@@ -53,7 +53,7 @@ class Contender:
     name: str
     identity: str
     channels: int | None
-    runs: Mapping[str, Run]
+    runs: Mapping[str, _Run]
 
 
 def restored(
@@ -105,7 +105,7 @@ def baselines(*, sharpened: bool = True) -> list[Contender]:
     return found
 
 
-def _unsharp(sigma: float, amount: float) -> Run:
+def _unsharp(sigma: float, amount: float) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
         values = image.astype(np.float32)
         blurred = ndimage.gaussian_filter(values, sigma, axes=(0, 1))
@@ -114,7 +114,7 @@ def _unsharp(sigma: float, amount: float) -> Run:
     return run
 
 
-def _lucy(sigma: float, iterations: int) -> Run:
+def _lucy(sigma: float, iterations: int) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
         low, high = np.percentile(image, (DARKEST, 100))
         light = (image.astype(np.float32) - low) / max(high - low, 1e-6)
@@ -180,14 +180,14 @@ def model_contenders(
     return found
 
 
-def _model(model: Model, device: str, halve: bool, options: Mapping[str, Any]) -> Run:
+def _model(model: Model, device: str, halve: bool, options: Mapping[str, Any]) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
         return restored(image, model, halve=halve, device=device, **options)
 
     return run
 
 
-def _advised(model: Model, device: str, options: Mapping[str, Any]) -> Run:
+def _advised(model: Model, device: str, options: Mapping[str, Any]) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
         halve = halving_advised(image, model.card)
         return restored(image, model, halve=halve, device=device, **options)

@@ -33,7 +33,7 @@ from napari_mdeblurgan.widgets.view import full_resolution
 if TYPE_CHECKING:
     from napari import Viewer
 
-Given = str | FileImage | Micrograph
+_Given = str | FileImage | Micrograph
 LOOKING_INTO = "a look for files of several images"
 LISTING = "a look for the images of a folder"
 AT_ONCE = 500  # rows that are added in one go, so that the window stays alive
@@ -79,11 +79,11 @@ class Gathering:
     ) -> None:
         self._widget, self._viewer, self._files, self._output = widget, viewer, files, output
         self._changed, self._refused = changed, refused
-        self.inputs: list[Given] = []
+        self.inputs: list[_Given] = []
         self.chooser: ImageChooser | None = None
         self.looking: list[Any] = []
 
-    def add(self, *inputs: Given) -> None:
+    def add(self, *inputs: _Given) -> None:
         """Put paths, patterns, images of files and micrographs on the list; of a folder the files
         that are in it.
         """
@@ -226,7 +226,7 @@ class Gathering:
 
     def _restrict(self, chosen: dict[str, list[FileImage]]) -> None:
         """Put images of files in the place of the files."""
-        kept: list[Given] = []
+        kept: list[_Given] = []
         for each in self.inputs:
             kept += chosen[each] if isinstance(each, str) and each in chosen else [each]
         self.clear()

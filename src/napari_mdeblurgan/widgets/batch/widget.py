@@ -38,7 +38,13 @@ from napari_mdeblurgan.widgets.batch.dropping import DropTarget
 from napari_mdeblurgan.widgets.batch.expecting import Expecting
 from napari_mdeblurgan.widgets.batch.file_list import DONE, FAILED, WAITING, FileList
 from napari_mdeblurgan.widgets.batch.gathering import Gathering
-from napari_mdeblurgan.widgets.batch.work import Finished, Listed, Order, Stopped, run_order
+from napari_mdeblurgan.widgets.batch.work import (
+    BatchOrder,
+    BatchStopped,
+    Finished,
+    Listed,
+    run_order,
+)
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, worker_of
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH
@@ -69,7 +75,7 @@ class BatchWidget(QWidget):
         self._devices = Devices()
         self._search = DeviceSearch(napari_viewer, self._offer_devices)
         self._worker: JobWorker | None = None
-        self._outcome: Finished | Stopped | None = None
+        self._outcome: Finished | BatchStopped | None = None
         self._stopped = False  # whether the last run was cancelled
         self._retrying = False
         self._watching = False  # whether the last run goes on until it is stopped
@@ -246,7 +252,7 @@ class BatchWidget(QWidget):
         watch = self.controls.watch.value and not retry_failed
         self._settings = wished(self.controls, self._output_scale, retry_failed=retry_failed)
         output = self.controls.output.value.strip()
-        order = Order(
+        order = BatchOrder(
             inputs=tuple(self.inputs), output=output, settings=self._settings, watch=watch
         )
         self._outcome, self._stopped, self._retrying, self._notes = None, False, retry_failed, ()
@@ -346,14 +352,14 @@ class BatchWidget(QWidget):
             for warning in news.warnings:
                 show_warning(f"{news.name}: {warning}")
 
-    def _keep(self, outcome: Finished | Stopped) -> None:
+    def _keep(self, outcome: Finished | BatchStopped) -> None:
         self._outcome = outcome
 
     def _on_end(self) -> None:
         outcome, self._worker = self._outcome, None
         self._expecting.end()
         self.files.work_on(())
-        if isinstance(outcome, Stopped):
+        if isinstance(outcome, BatchStopped):
             self._tell_failure(outcome.sentence)
         else:
             watched = (*self._so_far, self._results) if self._watching else None

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class BatchOrder:
     """What the user wants done.
 
     Attributes
@@ -76,35 +76,35 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class BatchStopped:
     """Why a batch did not begin, or could not go on, in one sentence."""
 
     sentence: str
 
 
 def run_order(
-    order: Order,
-) -> Generator[Listed | Found | BatchProgress | Waiting, None, Finished | Stopped]:
+    order: BatchOrder,
+) -> Generator[Listed | Found | BatchProgress | Waiting, None, Finished | BatchStopped]:
     """Do what is wanted; closing the generator ends the work and keeps what is done.
 
     Returns
     -------
-    Finished or Stopped
+    Finished or BatchStopped
         No exception leaves this generator: an error becomes a sentence, and an unexpected one is
         logged as well.
     """
     try:
         return (yield from at_low_priority(_watch(order) if order.watch else _run(order)))
     except MdeblurganError as error:
-        return Stopped(str(error))
+        return BatchStopped(str(error))
     except Exception as error:
         log.exception("the batch failed")
-        return Stopped(
+        return BatchStopped(
             f"The batch failed unexpectedly ({type(error).__name__}: {error}); see the log."
         )
 
 
-def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
+def _run(order: BatchOrder) -> Generator[Listed | BatchProgress, None, Finished]:
     from napari_mdeblurgan.batch import BatchSettings, open_batch
 
     began = time.perf_counter()
@@ -128,7 +128,7 @@ def _run(order: Order) -> Generator[Listed | BatchProgress, None, Finished]:
         )
 
 
-def _watch(order: Order) -> Generator[Any, None, Finished]:
+def _watch(order: BatchOrder) -> Generator[Any, None, Finished]:
     """Goes on until it is closed."""
     from napari_mdeblurgan.batch import BatchSettings, open_watch
 

@@ -10,7 +10,7 @@ from napari.layers import Image, Layer
 if TYPE_CHECKING:
     from napari import Viewer
 
-ImagePair = tuple[Image, Image]  # a source and its result
+LayerPair = tuple[Image, Image]  # a source and its result
 GRID = ("stride", "shape", "spacing", "enabled")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets.choices import Remembered
-from napari_mdeblurgan.widgets.compare.arrangement import ImagePair
+from napari_mdeblurgan.widgets.compare.arrangement import LayerPair
 from napari_mdeblurgan.widgets.compare.curtain import Curtain
 from napari_mdeblurgan.widgets.compare.napari_canvas import NO_CANVAS, canvas_of
 from napari_mdeblurgan.widgets.compare.side_by_side import SideBySide
@@ -29,7 +29,7 @@ TOLD = {
 }  # events that can put an end to a comparison
 
 
-class Comparison:
+class CompareView:
     """Shows before and after of the chosen image, and of all others of its run; lives on the main
     thread.
 
@@ -111,13 +111,13 @@ class Comparison:
 
     # ---- what is shown
 
-    def _meant_pairs(self) -> list[ImagePair]:
+    def _meant_pairs(self) -> list[LayerPair]:
         found = [(self._pairs.source_of(each), each) for each in self._meant()]
         return [
             (source, each) for source, each in found if source is not None and source is not each
         ]
 
-    def _shown_pairs(self) -> list[ImagePair]:
+    def _shown_pairs(self) -> list[LayerPair]:
         """The same; behind a curtain, the parts of an image that were restored beside each other
         are seen together.
         """
@@ -194,7 +194,7 @@ class Comparison:
         self._button.text = self._words(found)
         self.profile.follow()
 
-    def _words(self, found: Sequence[ImagePair]) -> str:
+    def _words(self, found: Sequence[LayerPair]) -> str:
         if self.shown is not None:
             return "End"
         if not found or self._way.value != BLINK:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.widgets.compare.arrangement import Arrangement, ImagePair
+from napari_mdeblurgan.widgets.compare.arrangement import Arrangement, LayerPair
 from napari_mdeblurgan.widgets.compare.clip import EVERYWHERE, ClippedLayer
 from napari_mdeblurgan.widgets.compare.line import Captions, CurtainLine
 
@@ -32,7 +32,7 @@ class Curtain:
     """
 
     def __init__(
-        self, viewer: Viewer, canvas: Any, pairs: Sequence[ImagePair], others: set[Layer]
+        self, viewer: Viewer, canvas: Any, pairs: Sequence[LayerPair], others: set[Layer]
     ) -> None:
         self.pairs = list(pairs)
         self._canvas, self._grid = canvas, viewer.canvas.grid

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.widgets.compare.arrangement import Arrangement, ImagePair
+from napari_mdeblurgan.widgets.compare.arrangement import Arrangement, LayerPair
 from napari_mdeblurgan.widgets.compare.line import Captions
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class SideBySide:
         If the layers are in an order that cannot be laid out so.
     """
 
-    def __init__(self, viewer: Viewer, canvas: Any, pairs: Sequence[ImagePair]) -> None:
+    def __init__(self, viewer: Viewer, canvas: Any, pairs: Sequence[LayerPair]) -> None:
         self.pairs = list(pairs)
         self._viewer = viewer
         self._kept = Arrangement(viewer)

@@ -53,7 +53,7 @@ class GivenPair:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class PairStep:
     """What became of one pair, and how many there are.
 
     Attributes

@@ -24,7 +24,7 @@ from napari_mdeblurgan.widgets.fine_tune.sources import Sources
 from napari_mdeblurgan.widgets.plain import plain
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
+    from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 
 OVERLAYS = ("Magenta and green", "Checkerboard", "Side by side")
 OVERLAY_TIP = (
@@ -47,7 +47,7 @@ class PairsPage(QWidget):
 
     swap = Signal(list)
 
-    def __init__(self, remembered: Remembered) -> None:
+    def __init__(self, remembered: RememberedTuning) -> None:
         super().__init__()
         self.sources, self.table = Sources(remembered), PairsTable()
         self.overlay_kind = QComboBox()

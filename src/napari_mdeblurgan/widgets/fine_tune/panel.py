@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 
 from napari_mdeblurgan.widgets.controls import SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.fine_tune.pairs_page import PairsPage, wrapped
-from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
+from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
 from napari_mdeblurgan.widgets.fine_tune.resuming import ResumeButton
 from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
@@ -32,11 +32,11 @@ class FineTunePanel(QWidget):
 
     Parameters
     ----------
-    remembered : Remembered
+    remembered : RememberedTuning
         What was chosen the last time.
     """
 
-    def __init__(self, remembered: Remembered) -> None:
+    def __init__(self, remembered: RememberedTuning) -> None:
         super().__init__()
         self.base = QComboBox()
         let_shrink(self.base)

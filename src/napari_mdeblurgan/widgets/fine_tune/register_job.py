@@ -14,7 +14,7 @@ from napari_mdeblurgan.widgets.closing import InWords, worker_of
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_mdeblurgan.widgets.fine_tune.given import Step
+    from napari_mdeblurgan.widgets.fine_tune.given import PairStep
 
 NAMED = 3  # of those that were left out
 
@@ -22,8 +22,8 @@ NAMED = 3  # of those that were left out
 class RegisterJob(QObject):
     """One registration at a time, for a dock of `viewer`.
 
-    `told` is emitted with a sentence of what was left out or went wrong, `found` with a `Step`, and
-    `ended` with the sentence that sums it up, which is empty where no pair was looked at.
+    `told` is emitted with a sentence of what was left out or went wrong, `found` with a `PairStep`,
+    and `ended` with the sentence that sums it up, which is empty where no pair was looked at.
     """
 
     told = Signal(str)
@@ -84,7 +84,7 @@ class RegisterJob(QObject):
         parts += [f"{refused} refused"] * bool(refused) + [f"{rest} not looked at"] * bool(rest)
         return "; ".join(parts) + "."
 
-    def _on_step(self, step: Step | str) -> None:
+    def _on_step(self, step: PairStep | str) -> None:
         if isinstance(step, str):
             self._sentences.append(step)
             self.told.emit(step)

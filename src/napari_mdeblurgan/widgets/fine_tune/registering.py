@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.stopping import Stopped, look_up, stoppable
-from napari_mdeblurgan.widgets.fine_tune.given import GivenPair, Step
+from napari_mdeblurgan.widgets.fine_tune.given import GivenPair, PairStep
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.pairs import ImagePair
     from napari_mdeblurgan.storage import Micrograph
-    from napari_mdeblurgan.widgets.fine_tune.sources import Source
+    from napari_mdeblurgan.widgets.fine_tune.sources import ChosenSource
     from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def stack_micrograph(layer: Image, shown: tuple[int, ...]) -> Micrograph:
     )
 
 
-def layers_of(source: Source, viewer: Viewer) -> ImagePair | Micrograph | None:
+def layers_of(source: ChosenSource, viewer: Viewer) -> ImagePair | Micrograph | None:
     """The images of the layers that are pointed at, at what the viewer shows; None for files.
 
     Raises
@@ -126,13 +126,16 @@ def layers_of(source: Source, viewer: Viewer) -> ImagePair | Micrograph | None:
 
 
 def registered(
-    source: Source, layers: ImagePair | Micrograph | None, scale: int, asked: Callable[[], bool]
-) -> Iterator[Step | str]:
+    source: ChosenSource,
+    layers: ImagePair | Micrograph | None,
+    scale: int,
+    asked: Callable[[], bool],
+) -> Iterator[PairStep | str]:
     """Register what the user pointed at.
 
     Parameters
     ----------
-    source : Source
+    source : ChosenSource
         Folders, a table or files of stacks; of layers only the objectives.
     layers : ImagePair or Micrograph or None
         The two layers, where it is two, or the stack of a layer.
@@ -143,7 +146,7 @@ def registered(
 
     Yields
     ------
-    str or Step
+    str or PairStep
         A sentence for the user, or what became of a pair. No exception leaves this generator.
     """
     yield from _in_sentences(_registered(source, layers, scale, asked))
@@ -151,7 +154,7 @@ def registered(
 
 def registered_anew(
     swapped: Sequence[tuple[str, GivenPair]], scale: int, asked: Callable[[], bool]
-) -> Iterator[Step | str]:
+) -> Iterator[PairStep | str]:
     """Register pairs whose low and high were exchanged; each takes the place of the row that is
     named before it.
     """
@@ -160,7 +163,7 @@ def registered_anew(
     )
 
 
-def _in_sentences(steps: Iterator[Step | str]) -> Iterator[Step | str]:
+def _in_sentences(steps: Iterator[PairStep | str]) -> Iterator[PairStep | str]:
     """The same steps; an error is said in a sentence and ends them, and so does being asked to
     stop.
     """
@@ -176,8 +179,11 @@ def _in_sentences(steps: Iterator[Step | str]) -> Iterator[Step | str]:
 
 
 def _registered(
-    source: Source, layers: ImagePair | Micrograph | None, scale: int, asked: Callable[[], bool]
-) -> Iterator[Step | str]:
+    source: ChosenSource,
+    layers: ImagePair | Micrograph | None,
+    scale: int,
+    asked: Callable[[], bool],
+) -> Iterator[PairStep | str]:
     from napari_mdeblurgan.pairs import match_folders, read_table
 
     if source.stack is not None:
@@ -198,7 +204,7 @@ def _registered(
 
 def _all(
     todo: Sequence[GivenPair], scale: int, asked: Callable[[], bool], places: Sequence[str] = ()
-) -> Iterator[Step]:
+) -> Iterator[PairStep]:
     """One pair after the other, until asked to stop."""
     from napari_mdeblurgan.pairs import register_all
 
@@ -206,12 +212,12 @@ def _all(
         with stoppable(asked):
             look_up()
             (outcome,) = register_all([given.pair], scale=scale, objectives=given.objectives)
-        yield Step(len(todo), outcome, given, places[number] if places else "")
+        yield PairStep(len(todo), outcome, given, places[number] if places else "")
 
 
 def _planes(
     source: ChosenStacks, layer: Any, scale: int, asked: Callable[[], bool]
-) -> Iterator[Step | str]:
+) -> Iterator[PairStep | str]:
     """The planes of stacks, one stack after the other; a bad one is named and the rest goes on."""
     from napari_mdeblurgan.fine_tuning.stacks import (
         read_stack,
@@ -236,4 +242,4 @@ def _planes(
             continue
         count += len(outcomes)
         for outcome in outcomes:
-            yield Step(count, outcome)
+            yield PairStep(count, outcome)

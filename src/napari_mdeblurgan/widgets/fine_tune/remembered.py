@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class RememberedTuning:
     """Where pairs were taken from, and the main knobs."""
 
     source: int = 0
@@ -35,22 +35,22 @@ def _path() -> Path:
     return choices_path().with_name("fine-tune.json")
 
 
-def read_remembered() -> Remembered:
+def read_remembered() -> RememberedTuning:
     """The last choices; anything missing or unreadable is as if nothing had been chosen."""
     try:
         stored = json.loads(_path().read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Remembered()
+        return RememberedTuning()
     if not isinstance(stored, dict):
-        return Remembered()
-    known = {field.name: type(field.default) for field in fields(Remembered)}
+        return RememberedTuning()
+    known = {field.name: type(field.default) for field in fields(RememberedTuning)}
     fitting: dict[str, Any] = {
         name: value for name, value in stored.items() if type(value) is known.get(name)
     }
-    return Remembered(**fitting)
+    return RememberedTuning(**fitting)
 
 
-def write_remembered(choices: Remembered) -> None:
+def write_remembered(choices: RememberedTuning) -> None:
     """Keep them; a folder that cannot be written costs only the memory of them."""
     try:
         with replacing(_path(), make_folders=True) as file:

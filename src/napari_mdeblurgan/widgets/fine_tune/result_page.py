@@ -82,9 +82,9 @@ class ResultPage(QWidget):
 
     def show_outcome(self, outcome: dict[str, Any], comparison: Path) -> None:
         """Show an `Outcome`, as plain values, and the picture beside it."""
-        from napari_mdeblurgan.fine_tuning.verdict import Verdict
+        from napari_mdeblurgan.fine_tuning.verdict import GainVerdict
 
-        verdict = Verdict(**outcome["verdict"])
+        verdict = GainVerdict(**outcome["verdict"])
         self.verdict.setText(verdict.sentence)
         self.verdict.setStyleSheet(
             f"border-left: 4px solid {COLOURS.get(verdict.answer, UNKNOWN)}; padding: 4px; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QMenu, QPushButton
 
-from napari_mdeblurgan.fine_tuning.folder import Begun, all_begun
+from napari_mdeblurgan.fine_tuning.folder import BegunTuning, all_begun
 from napari_mdeblurgan.widgets.plain import literal
 
 TIP = "Go on with a fine-tuning that was stopped, also one of an earlier session."
@@ -21,7 +21,7 @@ class ResumeButton(QPushButton):
         kept = self.sizePolicy()
         kept.setRetainSizeWhenHidden(True)  # so that the other buttons never move under the mouse
         self.setSizePolicy(kept)
-        self.begun: list[Begun] = []
+        self.begun: list[BegunTuning] = []
         self._running = False
         self.clicked.connect(self._ask_which)
         self.offer(running=False)
@@ -51,6 +51,6 @@ class ResumeButton(QPushButton):
             menu.exec(self.mapToGlobal(self.rect().bottomLeft()))
 
 
-def _words(begun: Begun) -> str:
+def _words(begun: BegunTuning) -> str:
     worked = f"{begun.seconds / 60:.1f} of {begun.settings.minutes:g} min"
     return f"{begun.settings.name} ({'finished: more time' if begun.finished else worked})"

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.widgets.controls import let_shrink
-from napari_mdeblurgan.widgets.fine_tune.remembered import Remembered
+from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks, StackPage
 from napari_mdeblurgan.widgets.plain import literal
 
@@ -53,7 +53,7 @@ MATCH_TIP = (
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ChosenSource:
     """What the user pointed at.
 
     Attributes
@@ -80,7 +80,7 @@ class Sources(QWidget):
 
     asked = Signal()
 
-    def __init__(self, remembered: Remembered) -> None:
+    def __init__(self, remembered: RememberedTuning) -> None:
         super().__init__()
         self.kind = QComboBox()
         self.kind.addItems(SOURCES)
@@ -163,7 +163,7 @@ class Sources(QWidget):
         self.low_folder.setText(high)
         self.high_folder.setText(low)
 
-    def _recall(self, remembered: Remembered) -> None:
+    def _recall(self, remembered: RememberedTuning) -> None:
         self.kind.setCurrentIndex(
             remembered.source if remembered.source in range(len(SOURCES)) else LAYERS
         )
@@ -175,7 +175,7 @@ class Sources(QWidget):
         self.low_objective.setValue(remembered.low_objective)
         self.high_objective.setValue(remembered.high_objective)
 
-    def remembered(self, before: Remembered) -> Remembered:
+    def remembered(self, before: RememberedTuning) -> RememberedTuning:
         """The same with what is chosen now."""
         return replace(
             before,
@@ -209,17 +209,17 @@ class Sources(QWidget):
             box.blockSignals(False)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> ChosenSource:
         """What is pointed at now."""
         kind = self.kind.currentIndex()
         objectives = self.low_objective.value(), self.high_objective.value()
         if kind == LAYERS:
-            return Source(self.low.currentData(), self.high.currentData(), None, objectives)
+            return ChosenSource(self.low.currentData(), self.high.currentData(), None, objectives)
         if kind == FOLDERS:
-            return Source(self.low_folder.path, self.high_folder.path, None, objectives)
+            return ChosenSource(self.low_folder.path, self.high_folder.path, None, objectives)
         if kind == STACKS:
-            return Source(None, None, None, objectives, self.stacks.source)
-        return Source(None, None, self.table.path, objectives)
+            return ChosenSource(None, None, None, objectives, self.stacks.source)
+        return ChosenSource(None, None, self.table.path, objectives)
 
     @property
     def problem(self) -> str:

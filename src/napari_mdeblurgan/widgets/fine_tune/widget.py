@@ -13,7 +13,7 @@ from napari.layers import Image
 from napari.utils.notifications import show_error
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.fine_tuning.folder import Begun, FineTuneFolder, check_name, free_name
+from napari_mdeblurgan.fine_tuning.folder import BegunTuning, FineTuneFolder, check_name, free_name
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.widgets import models, wording
@@ -47,7 +47,7 @@ from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.settings import read_settings
 
 if TYPE_CHECKING:
-    from napari_mdeblurgan.widgets.fine_tune.given import Step
+    from napari_mdeblurgan.widgets.fine_tune.given import PairStep
 
 
 class FineTuneWidget(FineTunePanel):
@@ -221,7 +221,7 @@ class FineTuneWidget(FineTunePanel):
         self._say(sentence)
         show_error(sentence)
 
-    def _on_registered(self, step: Step) -> None:
+    def _on_registered(self, step: PairStep) -> None:
         self.pairs.table.add(step.outcome, step.given, step.instead_of)
         self._say(self._register_job.summary)
 
@@ -255,7 +255,7 @@ class FineTuneWidget(FineTunePanel):
         self._keep()
         self._prepare("Writing the pairs…", begun_with, settings, card, self.pairs.table.used)
 
-    def resume(self, begun: Begun) -> None:
+    def resume(self, begun: BegunTuning) -> None:
         """Go on with one that was begun; one whose time is over gets the time that is set now on
         top.
         """

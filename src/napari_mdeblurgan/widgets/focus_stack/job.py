@@ -13,7 +13,7 @@ import psutil
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
 from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.focus_stack.kept import kept_choices
-from napari_mdeblurgan.widgets.job import Failed
+from napari_mdeblurgan.widgets.job import JobFailed
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
 
 if TYPE_CHECKING:
@@ -86,26 +86,26 @@ class Focused:
     notes: tuple[str, ...] = ()
 
 
-def run_focus(job: FocusJob) -> Generator[FocusProgress, None, Focused | Failed]:
+def run_focus(job: FocusJob) -> Generator[FocusProgress, None, Focused | JobFailed]:
     """Do the job, step by step; `close()` cancels it.
 
     Returns
     -------
-    Focused or Failed
+    Focused or JobFailed
         No exception leaves this generator: an error becomes a sentence, and an unexpected one is
         logged as well.
     """
     try:
         return (yield from at_low_priority(_made(job)))
     except MdeblurganError as error:
-        return Failed(str(error))
+        return JobFailed(str(error))
     except MemoryError:
-        return Failed(
+        return JobFailed(
             "There is not enough memory for this stack; close other programs, or take a part of it."
         )
     except Exception as error:
         log.exception("putting %r together failed", job.source)
-        return Failed(
+        return JobFailed(
             f"Putting {job.source!r} together failed unexpectedly ({type(error).__name__}: "
             f"{error}); see the log."
         )

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
-    from napari_mdeblurgan.widgets.focus_stack.source import Part
+    from napari_mdeblurgan.widgets.focus_stack.source import CutRanges
 
 PIXELS = 512 * 512
 SMALLEST = 128  # pixels of an edge: in less than that planes cannot be registered well
 
 
-def preview_part(layers: Sequence[Image], viewer: Viewer, axis: int | None) -> tuple[Part, bool]:
+def preview_part(
+    layers: Sequence[Image], viewer: Viewer, axis: int | None
+) -> tuple[CutRanges, bool]:
     """What the canvas shows of a stack, with all planes and channels; and whether that is all that
     it shows.
 

@@ -22,7 +22,9 @@ from napari_mdeblurgan.widgets.view import full_resolution, image_shape
 if TYPE_CHECKING:
     from napari.layers import Image
 
-Part = tuple[tuple[int, int], ...]  # a start and a stop along each axis, in the order of the image
+CutRanges = tuple[
+    tuple[int, int], ...
+]  # a start and a stop along each axis, in the order of the image
 
 COLOURS = 3  # transparency is left out
 
@@ -103,7 +105,7 @@ class StackSource:
         return put_back(data, found.order), found
 
 
-def stack_of(layer: Image, axis: int, part: Part | None = None) -> StackSource:
+def stack_of(layer: Image, axis: int, part: CutRanges | None = None) -> StackSource:
     """The planes of a layer, or of a part of it.
 
     Parameters
@@ -144,7 +146,7 @@ def stack_of(layer: Image, axis: int, part: Part | None = None) -> StackSource:
     )
 
 
-def stack_of_layers(layers: Sequence[Image], part: Part | None = None) -> StackSource:
+def stack_of_layers(layers: Sequence[Image], part: CutRanges | None = None) -> StackSource:
     """Layers that are a plane each, as a stack in their order; the arguments are those of
     `stack_of`.
     """

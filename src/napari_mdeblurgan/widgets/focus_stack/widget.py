@@ -31,7 +31,7 @@ from napari_mdeblurgan.widgets.focus_stack.panel import STACK_TIP, FocusStackPan
 from napari_mdeblurgan.widgets.focus_stack.preview import preview_part
 from napari_mdeblurgan.widgets.focus_stack.showing import add_focused
 from napari_mdeblurgan.widgets.focus_stack.source import stack_of, stack_of_layers, step_um
-from napari_mdeblurgan.widgets.job import Failed
+from napari_mdeblurgan.widgets.job import JobFailed
 from napari_mdeblurgan.widgets.layers import remove_layers
 from napari_mdeblurgan.widgets.opening import deblur_widget
 from napari_mdeblurgan.widgets.plain import literal
@@ -364,10 +364,10 @@ class FocusStackWidget(FocusStackPanel):
         which = f"Stack {self._runner.position + 1} of {count}: " if count > 1 else ""
         self._say(f"{which}{step.words}")
 
-    def _on_end(self, outcome: Focused | Failed | None) -> None:
+    def _on_end(self, outcome: Focused | JobFailed | None) -> None:
         if isinstance(outcome, Focused):
             self._show(outcome)
-        elif isinstance(outcome, Failed):
+        elif isinstance(outcome, JobFailed):
             show_error(outcome.sentence)
             self._told.append(outcome.sentence)
         else:

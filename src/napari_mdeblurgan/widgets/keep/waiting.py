@@ -12,8 +12,8 @@ from typing import TypeVar
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.blocks import untold
 
-Made = TypeVar("Made")
-Work = Callable[[Callable[[float], None]], Made]
+_Made = TypeVar("_Made")
+_Work = Callable[[Callable[[float], None]], _Made]
 
 STEPS = 1000
 SHOWN_AFTER_MS = 500
@@ -23,7 +23,7 @@ class Cancelled(Exception):
     """The user did not want it any more."""
 
 
-def saved_while_waiting(work: Work[Made], place: Path) -> Made:
+def saved_while_waiting(work: _Work[_Made], place: Path) -> _Made:
     """Do work that writes a file; where there is a window, its event loop goes on, and a dialog
     tells how far the work is.
 
@@ -47,7 +47,7 @@ def saved_while_waiting(work: Work[Made], place: Path) -> Made:
     from qtpy.QtCore import QEventLoop, QTimer
 
     stop, share = threading.Event(), [0.0]
-    outcome: list[Made | BaseException] = []
+    outcome: list[_Made | BaseException] = []
 
     def tell(done: float) -> None:
         share[0] = done

@@ -17,7 +17,7 @@ from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets import view
 from napari_mdeblurgan.widgets.axes import arranged, order_of
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, worker_of
-from napari_mdeblurgan.widgets.compare.arrangement import ImagePair
+from napari_mdeblurgan.widgets.compare.arrangement import LayerPair
 from napari_mdeblurgan.widgets.line_profile.lines import (
     NAME,
     ShapesLine,
@@ -54,7 +54,7 @@ class LineProfile(QObject):
     """
 
     def __init__(
-        self, viewer: Viewer, button: PushButton, pairs: Callable[[], Sequence[ImagePair]]
+        self, viewer: Viewer, button: PushButton, pairs: Callable[[], Sequence[LayerPair]]
     ) -> None:
         super().__init__()
         self._viewer, self._button, self._pairs = viewer, button, pairs

@@ -14,7 +14,7 @@ from qtpy.QtCore import QTimer
 from napari_mdeblurgan.widgets import view
 from napari_mdeblurgan.widgets.choices import Remembered
 from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER, let_shrink, named
-from napari_mdeblurgan.widgets.only_here.parts import Found, parts_on, with_an_area
+from napari_mdeblurgan.widgets.only_here.parts import FoundParts, parts_on, with_an_area
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -119,7 +119,7 @@ class OnlyHere:
             self.box.value = layer or WHOLE
         self._choose(layer)
 
-    def found(self, image: Image, order: Sequence[int]) -> Found:
+    def found(self, image: Image, order: Sequence[int]) -> FoundParts:
         """Where the shapes lie in an image whose axes are y and x last in `order`.
 
         Raises

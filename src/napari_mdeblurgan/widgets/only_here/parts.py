@@ -27,7 +27,7 @@ DRAW = "draw a rectangle, an ellipse or a polygon"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
+class ShapePart:
     """A shape that is restored.
 
     Attributes
@@ -47,7 +47,7 @@ class Part:
         """What it is called in the names of layers and files."""
         return f"region {self.number}"
 
-    def binned(self, binning: int) -> Part:
+    def binned(self, binning: int) -> ShapePart:
         """The same in pixels of the image averaged over so many pixels along y and x."""
         return (
             self
@@ -63,18 +63,18 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundParts:
     """The shapes that are on an image.
 
     Attributes
     ----------
-    parts : tuple of (((y0, y1), (x0, x1)), Part)
+    parts : tuple of (((y0, y1), (x0, x1)), ShapePart)
         The box around each, in pixels of the image and clipped to it, and the shape.
     note : str
         How many were left out, and why, in a sentence; empty if none.
     """
 
-    parts: tuple[tuple[Region, Part], ...]
+    parts: tuple[tuple[Region, ShapePart], ...]
     note: str
 
 
@@ -85,7 +85,7 @@ def with_an_area(layer: Shapes) -> list[int]:
 
 def parts_on(
     layer: Shapes, numbers: Sequence[int], image: Image, viewer: Viewer, order: Sequence[int]
-) -> Found:
+) -> FoundParts:
     """Where shapes of a layer lie in an image, whatever the scale, rotation and units of both.
 
     Parameters
@@ -123,11 +123,11 @@ def parts_on(
             outside += 1
             continue
         outline = None if _is_upright(places[:, -2:]) else places[:, -2:]
-        parts.append((region, Part(number + 1, outline)))
+        parts.append((region, ShapePart(number + 1, outline)))
     if not parts:
         where = "the plane that is shown" if elsewhere else "it"
         raise ImageError(f"No shape of {layer.name!r} lies on {image.name!r}: {DRAW} over {where}.")
-    return Found(
+    return FoundParts(
         tuple(parts), " ".join(_left_out(outside, f"outside of {image.name!r}", elsewhere))
     )
 
