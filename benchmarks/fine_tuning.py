@@ -35,7 +35,7 @@ from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import Model, load_model
-from napari_mdeblurgan.pairs import ImagePair, RegisteredPair, Registration, register
+from napari_mdeblurgan.pairs import ImagePair, RegisteredPair, Registration, register_images
 from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.storage import Micrograph
@@ -152,7 +152,7 @@ def found_pair(name: str, sharp: np.ndarray, number: int) -> RegisteredPair:
         Micrograph(np.squeeze((image.clip(0, 1) * 255).round().astype(np.uint8)), axes, name=name)
         for image in (degraded(sharp[:height, :width], number), np.stack(planes, axis=-1))
     )
-    pair = register(ImagePair(name, low, high), scale=SCALE, objectives=(5.0, 10.0))
+    pair = register_images(ImagePair(name, low, high), scale=SCALE, objectives=(5.0, 10.0))
     print(
         f"{name}: {'accepted' if pair.accepted else 'refused'}, "
         f"{' '.join(pair.registration.problems)}",

@@ -18,7 +18,7 @@ import numpy as np
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.evaluation.baselines import bicubic
-from napari_mdeblurgan.evaluation.protocol import evaluate
+from napari_mdeblurgan.evaluation.protocol import evaluate_functions
 from napari_mdeblurgan.model import Model
 
 
@@ -48,7 +48,7 @@ def main() -> None:
         "×2, then bicubic": by(load_model(wishes.twice)),
     }
     found: dict[tuple[str, str], dict[str, tuple[float, float]]] = defaultdict(dict)
-    for score in evaluate(wishes.validation, ways, scale=4):
+    for score in evaluate_functions(wishes.validation, ways, scale=4):
         found[score.image, score.condition][score.method] = score.psnr_db, score.ssim
     for name in list(ways)[1:]:
         gains = np.array([np.subtract(each[name], each["bicubic"]) for each in found.values()])

@@ -22,7 +22,7 @@ from napari_mdeblurgan.fine_tuning.outcome import conclude
 from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
-from napari_mdeblurgan.pairs import ImagePair, register
+from napari_mdeblurgan.pairs import ImagePair, register_images
 from napari_mdeblurgan.storage import Micrograph, read_image
 
 LEARNED = 2 / 3  # of the columns
@@ -37,7 +37,7 @@ def learned(
     blurred: np.ndarray, sharp: np.ndarray, output: Path, minutes: float, base: str
 ) -> Path:
     """The file of a model fine-tuned on a pair."""
-    pair = register(
+    pair = register_images(
         ImagePair("pair", *(Micrograph(image, "YX") for image in (blurred, sharp))),
         objectives=(1.0, 1.0),
     )

@@ -29,7 +29,13 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage, signal
 
-from napari_mdeblurgan.pairs import ImagePair, PairError, RegisteredPair, Registration, register
+from napari_mdeblurgan.pairs import (
+    ImagePair,
+    PairError,
+    RegisteredPair,
+    Registration,
+    register_images,
+)
 from napari_mdeblurgan.pairs.geometry import affine, corners, moved, turned
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.listing import image_files
@@ -236,7 +242,7 @@ def registered(pair: ImagePair, ratio: int) -> tuple[RegisteredPair | str, float
     """The pair or why there is none, and processor seconds."""
     start = time.process_time()
     try:
-        found: RegisteredPair | str = register(pair, scale=2, ratio=ratio)
+        found: RegisteredPair | str = register_images(pair, scale=2, ratio=ratio)
     except PairError as error:
         found = str(error)
     return found, time.process_time() - start

@@ -26,8 +26,13 @@ from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.ledger import Ledger
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr
 from napari_mdeblurgan.evaluation.real.cases import LeftOut, cases
-from napari_mdeblurgan.evaluation.real.contenders import BICUBIC, Contender, baselines, restored
-from napari_mdeblurgan.evaluation.real.gains import gains
+from napari_mdeblurgan.evaluation.real.contenders import (
+    BICUBIC,
+    Contender,
+    baselines,
+    restored_for_user,
+)
+from napari_mdeblurgan.evaluation.real.gains import real_gains
 from napari_mdeblurgan.evaluation.real.scoring import REAL_KEYS, RealScore, scores_of
 from napari_mdeblurgan.evaluation.real.sets import find_sets
 from napari_mdeblurgan.model import Model
@@ -95,7 +100,7 @@ def real(
                 if not isinstance(case, LeftOut):
                     scores += list(scores_of(case, listed, table))
         by_way: dict[str, dict[str, list[float]]] = {}
-        for gain in gains(scores):
+        for gain in real_gains(scores):
             way, softness = gain.score.method.rsplit(" at ", 1)
             by_way.setdefault(way, {}).setdefault(softness, []).append(gain.psnr_db)
         for way, figures in by_way.items():
@@ -109,7 +114,7 @@ def _ways(name: str, model: Model, halve: bool, priors: Sequence[float]) -> Iter
     def bare(image: np.ndarray) -> np.ndarray:
         if id(image) not in kept:
             kept.clear()
-            kept[id(image)] = image, restored(image, model, halve=halve, softness=0)
+            kept[id(image)] = image, restored_for_user(image, model, halve=halve, softness=0)
         return kept[id(image)][1]
 
     def softened(softness: float) -> Callable[[np.ndarray], np.ndarray]:

@@ -54,7 +54,7 @@ __all__ = [
 FOLDER_VARIABLE = "MDEBLURGAN_MODELS"
 BUNDLED_FOLDER = Path(__file__).parent / "models"
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +277,7 @@ def model_files() -> dict[str, Path]:
             if path.name.startswith("."):
                 continue
             if path.stem in found:
-                logger.warning(
-                    "%s is left out: a bundled model has its name; rename the file.", path
-                )
+                log.warning("%s is left out: a bundled model has its name; rename the file.", path)
             else:
                 found[path.stem] = path
     return found
@@ -332,5 +330,5 @@ def list_models() -> list[ModelCard]:
         try:
             cards.append(dataclasses.replace(read_card(path), name=name))
         except ModelError as error:
-            logger.warning("%s", error)
+            log.warning("%s", error)
     return cards

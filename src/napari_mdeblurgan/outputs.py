@@ -13,7 +13,7 @@ def nearest(folder: Path) -> Path:
     return next(place for place in (folder, *folder.absolute().parents) if place.exists())
 
 
-def check_output(folder: Path, purpose: str, *, ours: bool) -> None:
+def check_output_folder(folder: Path, purpose: str, *, ours: bool) -> None:
     """Make sure that a folder holds earlier results of the same kind, is empty, or can be made.
 
     Parameters

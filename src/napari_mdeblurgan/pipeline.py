@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.restoration.measuring import told
+from napari_mdeblurgan.restoration.measuring import map_steps
 from napari_mdeblurgan.restoration.progress import Progress
 
 if TYPE_CHECKING:
@@ -151,12 +151,14 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> PipelineSte
     region = request.options.get("region")
     check_memory(request.output, image, factor, region, assessed=request.assesses)
     image = dataclasses.replace(image, data=loaded(image.data))
-    plan = yield from told(
+    plan = yield from map_steps(
         planning_micrograph(image, model.card, **request.options), _unmoved(image, factor)
     )
     examinations = _examined(image, plan, model, request)
     yield Planned(plan, examinations)
-    steps = restoring(image.data, plan, model, ensemble=request.ensemble, explain=request.assesses)
+    steps = restoring_to_memory(
+        image.data, plan, model, ensemble=request.ensemble, explain=request.assesses
+    )
     data, explanation, spread = yield from steps
     found = None
     if request.assesses:
@@ -174,7 +176,7 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> PipelineSte
     return plan, found
 
 
-def restoring(
+def restoring_to_memory(
     image: Any, plan: RestorationPlan, model: Model, *, ensemble: bool, explain: bool
 ) -> Generator[Progress, None, tuple[np.ndarray, Explanation | None, np.ndarray | None]]:
     """Restore an image to memory, once or in eight orientations, with what `assessing` would have
@@ -210,7 +212,7 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
         plan = plan_of_finished(image, model, path, options, ensemble, request.identity)
     if plan is None:
         steps = opening(image, model, path, identity=request.identity, ensemble=ensemble, **options)
-        scan = yield from told(steps, _unmoved(image, model.card.scale))
+        scan = yield from map_steps(steps, _unmoved(image, model.card.scale))
         plan = scan.plan
         examinations = _examined(image, plan, model, request)
         yield Planned(plan, examinations)

@@ -95,7 +95,7 @@ def test_the_opposite_of_an_image_has_multi_scale_similarity_zero() -> None:
 def test_a_training_goes_by_the_same_similarity() -> None:
     image, truth = noisy(0.2, 60, 57, 3)
     batches = [torch.from_numpy(each.transpose(2, 0, 1))[None] for each in (image, truth)]
-    assert ssim(image, truth) == pytest.approx(float(similarity.ssim(*batches)), abs=1e-14)
+    assert ssim(image, truth) == pytest.approx(float(similarity.batch_ssim(*batches)), abs=1e-14)
 
 
 def test_an_image_too_small_for_five_scales_has_no_ms_ssim() -> None:

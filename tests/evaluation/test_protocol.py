@@ -18,7 +18,13 @@ from napari_mdeblurgan.evaluation.methods import (
     model_method,
     richardson_lucy_method,
 )
-from napari_mdeblurgan.evaluation.protocol import SCORE_KEYS, Score, degraded, evaluate, scores
+from napari_mdeblurgan.evaluation.protocol import (
+    SCORE_KEYS,
+    Score,
+    degraded,
+    evaluate_functions,
+    scores,
+)
 
 from .conftest import discs, write
 
@@ -56,7 +62,8 @@ def test_richardson_lucy_takes_the_cameras_offset_for_no_light() -> None:
 def test_more_blur_is_harder(tmp_path: Path) -> None:
     write(tmp_path / "discs.png", discs())
     db = [
-        score.psnr_db for score in evaluate(tmp_path, {"bicubic": lambda image, _: bicubic(image)})
+        score.psnr_db
+        for score in evaluate_functions(tmp_path, {"bicubic": lambda image, _: bicubic(image)})
     ]
     assert db == sorted(db, reverse=True)
 

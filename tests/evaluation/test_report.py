@@ -21,7 +21,7 @@ from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.evaluation import evaluate as module
 from napari_mdeblurgan.evaluation.comparison import Comparison
 from napari_mdeblurgan.evaluation.cost import Cost, measure, probe
-from napari_mdeblurgan.evaluation.evaluate import EvaluationOptions, evaluate
+from napari_mdeblurgan.evaluation.evaluate import EvaluationOptions, evaluation_steps
 from napari_mdeblurgan.evaluation.images import find_images
 from napari_mdeblurgan.evaluation.methods import Method, bicubic_method
 from napari_mdeblurgan.evaluation.protocol import Score
@@ -37,7 +37,7 @@ Rows = list[dict[str, str]]
 
 def finished(wishes: EvaluationOptions) -> Evaluation:
     """Run to the end."""
-    steps = evaluate(wishes)
+    steps = evaluation_steps(wishes)
     while True:
         try:
             step = next(steps)

@@ -11,15 +11,15 @@ from napari_mdeblurgan.errors import ImageError, TrainingError
 from napari_mdeblurgan.fine_tuning.clock import TimedSchedule, WorkingClock
 from napari_mdeblurgan.fine_tuning.folder import free_name, read_pairs
 from napari_mdeblurgan.fine_tuning.held_out import split
-from napari_mdeblurgan.fine_tuning.pairs import reduced, tuning_pairs
+from napari_mdeblurgan.fine_tuning.pairs import reduced_truth, tuning_pairs
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
 from napari_mdeblurgan.fine_tuning.residual import without_residual_shifts
 from napari_mdeblurgan.fine_tuning.settings import (
     FineTuneSettings,
     SettingsError,
+    field_help,
     settings_from_json,
     settings_json,
-    told,
 )
 from napari_mdeblurgan.fine_tuning.verdict import FEWEST_STEPS, judge_gain
 
@@ -51,7 +51,7 @@ def test_uneven_light_of_the_blurred_image_falls_on_the_truth_too(pair, tiny_mod
     lit, even = (
         tuning_pairs([pair(edge=160, light=light)], tiny_model(1).card)[0] for light in (ramp, 1.0)
     )
-    difference = reduced(lit.high, 2) - reduced(even.high, 2) * ramp
+    difference = reduced_truth(lit.high, 2) - reduced_truth(even.high, 2) * ramp
     assert np.abs(difference[:, 16:-16, 16:-16]).mean() < 0.01
 
 
@@ -205,7 +205,7 @@ def test_settings_that_cannot_be_meant_are_named(field, value):
 def test_settings_survive_their_file_and_every_field_is_explained():
     settings = FineTuneSettings(base="gray-x2", name="mine", minutes=2.5, turns=True)
     assert settings_from_json(settings_json(settings)) == settings
-    assert all(told(field.name) for field in dataclasses.fields(FineTuneSettings))
+    assert all(field_help(field.name) for field in dataclasses.fields(FineTuneSettings))
     with pytest.raises(SettingsError, match="begin it anew"):
         settings_from_json("{")
 

@@ -11,7 +11,12 @@ import torch
 
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.fine_tuning.estimate import estimate
-from napari_mdeblurgan.fine_tuning.folder import all_begun, keep_settings, owned, read_settings
+from napari_mdeblurgan.fine_tuning.folder import (
+    all_begun,
+    keep_settings,
+    owned,
+    read_tuning_settings,
+)
 from napari_mdeblurgan.fine_tuning.outcome import conclude, read_outcome
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
@@ -303,7 +308,7 @@ def test_more_minutes_let_a_finished_one_go_on(begun):
     list(open_fine_tuning(folder).steps())
     (found,) = all_begun()
     assert found.finished
-    old = read_settings(folder)
+    old = read_tuning_settings(folder)
     keep_settings(
         folder,
         FineTuneSettings(**{name: getattr(old, name) for name in old.__slots__} | {"steps": 4}),

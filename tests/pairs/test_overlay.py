@@ -14,8 +14,8 @@ from napari_mdeblurgan.pairs import (
     RegisteredPair,
     checkerboard,
     magenta_green,
-    register,
     register_all,
+    register_images,
     side_by_side,
 )
 from napari_mdeblurgan.pairs.table import COLUMNS, overlay_stems, write_overlays, write_table
@@ -24,7 +24,7 @@ from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
 @pytest.fixture(scope="module")
 def pair(make) -> RegisteredPair:
-    return register(make(20).pair)
+    return register_images(make(20).pair)
 
 
 def difference(picture: np.ndarray, where: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_mdeblurgan.pairs import ImagePair, PairError, register
+from napari_mdeblurgan.pairs import ImagePair, PairError, register_images
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.storage import Micrograph
 
@@ -19,7 +19,7 @@ from napari_mdeblurgan.storage import Micrograph
 )
 def test_a_field_is_found_to_a_quarter_of_a_pixel(make, blur, degrees, enlarged, centre) -> None:
     made = make(1, blur=blur, degrees=degrees, enlarged=enlarged, centre=centre)
-    found = register(made.pair).registration
+    found = register_images(made.pair).registration
     assert found.accepted, found.reasons
     assert made.error(found.transform) < 0.25
     assert found.residual_px < 0.25
@@ -30,7 +30,7 @@ def test_a_field_is_found_to_a_quarter_of_a_pixel(make, blur, degrees, enlarged,
 
 def test_another_specimen_is_refused(make) -> None:
     one, other = make(1).pair, make(2).pair
-    found = register(ImagePair("mixed up", one.low, other.high)).registration
+    found = register_images(ImagePair("mixed up", one.low, other.high)).registration
     assert not found.accepted
     assert "same place" in found.reasons[0]
 
@@ -38,13 +38,13 @@ def test_another_specimen_is_refused(make) -> None:
 def test_another_place_of_the_same_specimen_is_refused(make) -> None:
     pair = make(3, centre=(180, 95)).pair
     elsewhere = replace(pair.low, data=pair.low.data[:, 95:])
-    found = register(ImagePair("moved on", elsewhere, pair.high)).registration
+    found = register_images(ImagePair("moved on", elsewhere, pair.high)).registration
     assert not found.accepted
 
 
 def test_colours_are_registered_and_matched_one_by_one(make) -> None:
     made = make(4, gain=(0.9, 0.5, 1.2), offset=(0.0, 0.2, 0.1), dtypes=(np.uint8, np.uint16))
-    pair = register(made.pair)
+    pair = register_images(made.pair)
     assert pair.accepted, pair.registration.reasons
     assert pair.rgb
     assert made.error(pair.registration.transform) < 0.25
@@ -60,7 +60,7 @@ def test_colours_are_registered_and_matched_one_by_one(make) -> None:
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_the_high_image_lies_on_the_low_one_as_the_output_of_a_network(make, scale) -> None:
-    pair = register(make(5, blur=0.4, noise=0.0).pair, scale=scale)
+    pair = register_images(make(5, blur=0.4, noise=0.0).pair, scale=scale)
     y, x = pair.low.shape[1:]
     assert y % 8 == x % 8 == 0
     assert pair.high.shape == (1, scale * y, scale * x)
@@ -83,13 +83,13 @@ def test_the_high_image_lies_on_the_low_one_as_the_output_of_a_network(make, sca
 
 def test_the_low_part_is_the_image_seen_through_the_window_of_the_whole(make) -> None:
     made = make(6)
-    pair = register(made.pair)
+    pair = register_images(made.pair)
     window = measured_windows(made.pair.low.data, False, None)[0]
     np.testing.assert_array_equal(pair.low[0], window.normalise(made.pair.low.data[pair.low_crop]))
 
 
 def test_intensities_are_matched(make) -> None:
-    pair = register(make(7, gain=(0.6,), offset=(0.2,), blur=1.0).pair)
+    pair = register_images(make(7, gain=(0.6,), offset=(0.2,), blur=1.0).pair)
     blurred = ndimage.gaussian_filter(pair.high[0], 2 * pair.registration.blur_px)
     small = blurred.reshape(pair.low.shape[1], 2, -1, 2).mean(axis=(1, 3))
     inside = np.s_[8:-8, 8:-8]
@@ -100,7 +100,7 @@ def test_intensities_are_matched(make) -> None:
 
 def test_a_field_that_reaches_beyond_the_other_is_valid_only_within(make) -> None:
     made = make(8, centre=(60, 180), degrees=3)
-    pair = register(made.pair)
+    pair = register_images(made.pair)
     assert pair.accepted, pair.registration.reasons
     assert made.error(pair.registration.transform) < 0.25
     assert pair.registration.overlap == pytest.approx(0.83, abs=0.05)
@@ -114,7 +114,7 @@ def test_channels_keep_windows_of_their_own(make) -> None:
         Micrograph(np.stack([a.data, b.data]), "CYX", a.pixel_size, a.unit)
         for a, b in ((one.low, other.low), (one.high, other.high))
     ]
-    pair = register(ImagePair("two channels", *images))
+    pair = register_images(ImagePair("two channels", *images))
     assert pair.accepted, pair.registration.reasons
     assert not pair.rgb
     assert pair.windows == measured_windows(images[0].data, False, (0,))
@@ -125,7 +125,7 @@ def test_pixels_without_a_value_are_not_valid(make) -> None:
     pair = make(10).pair
     data = pair.high.data.astype(np.float32)
     data[60:70, 80:90] = np.nan
-    found = register(ImagePair("gap", pair.low, replace(pair.high, data=data)))
+    found = register_images(ImagePair("gap", pair.low, replace(pair.high, data=data)))
     assert found.accepted, found.registration.reasons
     assert np.isfinite(found.high).all()
     assert 0.95 < found.valid.mean() < 0.998
@@ -133,7 +133,7 @@ def test_pixels_without_a_value_are_not_valid(make) -> None:
 
 def test_swapped_images_without_pixel_sizes_are_noticed(make) -> None:
     pair = make(11, pixel_sizes=None).pair
-    found = register(ImagePair("swapped", pair.high, pair.low))
+    found = register_images(ImagePair("swapped", pair.high, pair.low))
     assert not found.accepted
     assert "swapped" in found.registration.reasons[0]
 
@@ -147,7 +147,9 @@ def test_swapped_images_without_pixel_sizes_are_noticed(make) -> None:
 )
 def test_a_camera_that_is_mounted_otherwise_is_noticed(make, change, words) -> None:
     pair = make(12).pair
-    found = register(ImagePair("camera", pair.low, replace(pair.high, data=change(pair.high.data))))
+    found = register_images(
+        ImagePair("camera", pair.low, replace(pair.high, data=change(pair.high.data)))
+    )
     assert not found.accepted
     assert words in found.registration.reasons[0]
 
@@ -155,7 +157,9 @@ def test_a_camera_that_is_mounted_otherwise_is_noticed(make, change, words) -> N
 def test_saturation_is_named_but_not_refused(make) -> None:
     pair = make(13).pair
     bright = np.minimum(pair.high.data.astype(float) * 1.8, 65535).astype(np.uint16)
-    found = register(ImagePair("bright", pair.low, replace(pair.high, data=bright))).registration
+    found = register_images(
+        ImagePair("bright", pair.low, replace(pair.high, data=bright))
+    ).registration
     assert found.accepted, found.reasons
     assert any("saturated" in warning and "high" in warning for warning in found.warnings)
 
@@ -163,7 +167,7 @@ def test_saturation_is_named_but_not_refused(make) -> None:
 def test_an_empty_image_is_named(make) -> None:
     pair = make(14).pair
     with pytest.raises(PairError, match="high-magnification image is empty"):
-        register(
+        register_images(
             ImagePair("dark", pair.low, replace(pair.high, data=np.full_like(pair.high.data, 7)))
         )
 
@@ -174,18 +178,18 @@ def test_noise_alone_is_refused() -> None:
         Micrograph(random.normal(500, 10, (size, size)).astype(np.float32), "YX")
         for size in (160, 160)
     ]
-    assert not register(ImagePair("noise", *images)).accepted
+    assert not register_images(ImagePair("noise", *images)).accepted
 
 
 def test_grey_and_colour_make_no_pair(make) -> None:
     pair = make(15).pair
     colour = Micrograph(np.stack([pair.high.data] * 3, axis=-1), "YXS", pair.high.pixel_size, "µm")
     with pytest.raises(PairError, match="one image is grey, the other colour"):
-        register(ImagePair("kinds", pair.low, colour))
+        register_images(ImagePair("kinds", pair.low, colour))
 
 
 def test_a_stack_is_refused_with_the_mend(make) -> None:
     pair = make(16).pair
     stack = Micrograph(np.stack([pair.high.data] * 2), "ZYX", pair.high.pixel_size, "µm")
     with pytest.raises(PairError, match="take one plane"):
-        register(ImagePair("stack", pair.low, stack))
+        register_images(ImagePair("stack", pair.low, stack))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_mdeblurgan.pairs import ImagePair, PairError, register
+from napari_mdeblurgan.pairs import ImagePair, PairError, register_images
 from napari_mdeblurgan.pairs.geometry import affine
 from tests.pairs.conftest import micrograph, specimen
 
@@ -42,7 +42,7 @@ def test_images_of_the_same_pixels_are_laid_on_each_other_as_they_are(
     size, objectives, said
 ) -> None:
     images, transform = same_pixels(size)
-    found = register(images, objectives=objectives)
+    found = register_images(images, objectives=objectives)
     assert found.accepted, found.registration.reasons
     assert found.scale == 1
     assert found.high.shape == found.low.shape
@@ -64,7 +64,7 @@ def test_images_of_the_same_pixels_are_laid_on_each_other_as_they_are(
 def test_a_ratio_that_no_model_bridges_is_refused_with_what_to_do(make, objectives, scale) -> None:
     ratio = objectives[1] / objectives[0]
     with pytest.raises(PairError) as refused:
-        register(make(0, pixel_sizes=None).pair, objectives=objectives, scale=scale)
+        register_images(make(0, pixel_sizes=None).pair, objectives=objectives, scale=scale)
     (sentence,) = str(refused.value).splitlines()
     assert f"{ratio:.3g} pixels of the high-magnification image make one of the other" in sentence
     way = "start from gray-x4 or rgb-x4" if scale == 2 else "none for ×8 comes with this program"
@@ -73,14 +73,14 @@ def test_a_ratio_that_no_model_bridges_is_refused_with_what_to_do(make, objectiv
 
 
 def test_a_ratio_that_is_nearer_to_the_models_is_taken(make) -> None:
-    found = register(make(0, pixel_sizes=None).pair, objectives=(4.0, 8.0))
+    found = register_images(make(0, pixel_sizes=None).pair, objectives=(4.0, 8.0))
     assert found.accepted
     assert found.scale == 2
 
 
 def test_the_sharper_image_given_as_the_blurred_one_is_noticed() -> None:
     images, _ = same_pixels(0.65)
-    found = register(ImagePair("cells", images.high, images.low))
+    found = register_images(ImagePair("cells", images.high, images.low))
     assert not found.accepted
     assert found.registration.reasons == (
         "Low and high are swapped: the image given as low is the sharper one; exchange them.",
@@ -90,4 +90,4 @@ def test_the_sharper_image_given_as_the_blurred_one_is_noticed() -> None:
 
 def test_two_images_that_are_equally_sharp_are_not_called_swapped() -> None:
     images, _ = same_pixels(0.65)
-    assert register(ImagePair("cells", images.high, images.high)).accepted
+    assert register_images(ImagePair("cells", images.high, images.high)).accepted

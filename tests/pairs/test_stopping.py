@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from napari_mdeblurgan.pairs import register
+from napari_mdeblurgan.pairs import register_images
 from napari_mdeblurgan.stopping import Stopped, look_up, stoppable
 
 
@@ -14,7 +14,7 @@ from napari_mdeblurgan.stopping import Stopped, look_up, stoppable
 def test_registering_ends_when_it_looks_up_next_and_can_be_done_again(make, after: int) -> None:
     number = count()
     with pytest.raises(Stopped), stoppable(lambda: next(number) >= after):
-        register(make().pair)
+        register_images(make().pair)
     assert next(number) == after + 1  # it was asked no more
     look_up()  # nobody asks any more
 
@@ -22,5 +22,5 @@ def test_registering_ends_when_it_looks_up_next_and_can_be_done_again(make, afte
 def test_what_is_not_asked_to_stop_is_registered_as_ever(make) -> None:
     pair = make().pair
     with stoppable(lambda: False):
-        found = register(pair)
-    assert found.registration.score == register(pair).registration.score
+        found = register_images(pair)
+    assert found.registration.score == register_images(pair).registration.score

@@ -295,7 +295,7 @@ class Usage(NamedTuple):
     ("size", "said"), [(2.5e12, "2,500.0 GB"), (1e8, "0.1 GB"), (4e5, "0.4 MB")]
 )
 def test_small_amounts_are_not_nothing(size: float, said: str) -> None:
-    assert room.amount(size) == said
+    assert room.size_in_words(size) == said
 
 
 def test_a_disk_that_is_far_too_small_is_told_of_before_any_work(

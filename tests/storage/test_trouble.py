@@ -223,7 +223,7 @@ def test_an_error_of_this_program_is_told_as_one_and_logged(
         np.zeros(3)[np.zeros(4, bool)]
 
     tifffile.imwrite(tmp_path / "a.tif", STACK[0])
-    monkeypatch.setattr(tiff_lazy, "arranged", faulty)
+    monkeypatch.setattr(tiff_lazy, "arranged_pixels", faulty)
     with pytest.raises(
         FileError,
         match=r"an error in this program, not in the file \(IndexError: .*\); see the log",

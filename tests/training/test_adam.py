@@ -19,12 +19,12 @@ from napari_mdeblurgan.network.discriminator import Discriminator
 from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.loss_config import LossConfig
 from napari_mdeblurgan.training.schedule import Schedule
-from napari_mdeblurgan.training.trainer import Method, Training
+from napari_mdeblurgan.training.trainer import StepMethod, Training
 
 loss = LossConfig(pixel="mse", perceptual="feature-matching", adversarial_share=0.05)
 patches = Patches(torch.rand(2, 1, 24, 24), torch.rand(2, 1, 24, 24), torch.rand(2, 1, 48, 48))
 for optimizer in "adam", "muon":
-    method = Method(optimizer=optimizer, discriminator_after=0)
+    method = StepMethod(optimizer=optimizer, discriminator_after=0)
     judge = Discriminator(1, 8)
     training = Training(Generator(1, width=8), Schedule(3, 1e-3), method, loss, discriminator=judge)
     assert [record.step for record in training.run([patches] * 3)] == [1, 2, 3]

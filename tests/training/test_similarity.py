@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
-from napari_mdeblurgan.training.similarity import ssim, ssim_loss
+from napari_mdeblurgan.training.similarity import batch_ssim, ssim_loss
 
 
 def pair(*shape: int, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +34,7 @@ def test_it_equals_scikit_image_also_in_float32(noise: float, shape: tuple[int, 
     image, truth = pair(*shape, noise=noise)
     expected = library_ssim(image, truth)
     for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-4)):
-        ours = ssim(
+        ours = batch_ssim(
             torch.tensor(image, dtype=dtype)[None, None],
             torch.tensor(truth, dtype=dtype)[None, None],
         )
@@ -43,7 +43,7 @@ def test_it_equals_scikit_image_also_in_float32(noise: float, shape: tuple[int, 
 
 def test_channels_are_averaged_and_images_are_not() -> None:
     image, truth = pair(2, 3, 20, 24)
-    ours = ssim(torch.from_numpy(image), torch.from_numpy(truth))
+    ours = batch_ssim(torch.from_numpy(image), torch.from_numpy(truth))
     expected = [
         np.mean([library_ssim(a, b) for a, b in zip(*both, strict=True)])
         for both in zip(image, truth, strict=True)
@@ -53,14 +53,16 @@ def test_channels_are_averaged_and_images_are_not() -> None:
 
 def test_equal_images_have_similarity_one_and_loss_zero() -> None:
     image = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(ssim(image, image), torch.ones(2))
+    torch.testing.assert_close(batch_ssim(image, image), torch.ones(2))
     assert ssim_loss(image, image).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_change_of_level_costs_what_the_luminance_term_says() -> None:
     low, high, c1 = 0.2, 0.6, 0.01**2
     flat = [torch.full((1, 1, 11, 11), level, dtype=torch.float64) for level in (low, high)]
-    assert ssim(*flat).item() == pytest.approx((2 * low * high + c1) / (low**2 + high**2 + c1))
+    assert batch_ssim(*flat).item() == pytest.approx(
+        (2 * low * high + c1) / (low**2 + high**2 + c1)
+    )
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
@@ -77,7 +79,7 @@ def test_going_down_its_gradient_brings_an_image_closer() -> None:
         optimizer.zero_grad()
         ssim_loss(image, truth).backward()
         optimizer.step()
-    assert ssim(image, truth).item() > ssim(start, truth).item() + 0.3
+    assert batch_ssim(image, truth).item() > batch_ssim(start, truth).item() + 0.3
 
 
 def shapes(image: tuple[int, ...], truth: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -86,6 +88,6 @@ def shapes(image: tuple[int, ...], truth: tuple[int, ...]) -> tuple[Tensor, Tens
 
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ValueError, match="of one shape"):
-        ssim(*shapes((1, 1, 20, 20), (1, 1, 20, 21)))
+        batch_ssim(*shapes((1, 1, 20, 20), (1, 1, 20, 21)))
     with pytest.raises(ValueError, match="at least 11"):
-        ssim(*shapes((1, 1, 10, 20), (1, 1, 10, 20)))
+        batch_ssim(*shapes((1, 1, 10, 20), (1, 1, 10, 20)))

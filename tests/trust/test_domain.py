@@ -13,7 +13,7 @@ from napari_mdeblurgan.model import ModelCard, model_path, read_card
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust import defocus
 from napari_mdeblurgan.trust.defocus import FieldBlur, field_blur, sampled_sigmas
-from napari_mdeblurgan.trust.domain import Examination, examine, halving_advised, judge
+from napari_mdeblurgan.trust.domain import Examination, examine, halving_advised, judge_domain
 from napari_mdeblurgan.trust.noise import Noise
 
 CARD = read_card(model_path("gray-x2"))
@@ -47,20 +47,20 @@ def of(*sigmas: float, card: ModelCard = KNOWING) -> FieldBlur:
 def test_the_sentence_names_what_was_found_and_what_was_learned(
     blur: float, noise: float, saturated: float, fits: bool, words: str
 ) -> None:
-    found, sentence = judge(KNOWING, of(blur, blur, blur), noise, saturated, 0.1)
+    found, sentence = judge_domain(KNOWING, of(blur, blur, blur), noise, saturated, 0.1)
     assert found is fits
     assert words in sentence
 
 
 def test_a_card_that_says_nothing_of_blur_is_no_reason_to_refuse() -> None:
-    fits, sentence = judge(UNKNOWN, of(3.0, card=UNKNOWN), 0.01, 0.0, None)
+    fits, sentence = judge_domain(UNKNOWN, of(3.0, card=UNKNOWN), 0.01, 0.0, None)
     assert fits
     assert "is not on its card" in sentence
     assert "blur σ ≈ 3.0 px" in sentence
 
 
 def test_the_sentence_tells_how_much_of_the_field_is_blurred_and_what_to_do() -> None:
-    fits, sentence = judge(
+    fits, sentence = judge_domain(
         KNOWING, of(5.0, 5.0, 4.0, 4.0, 4.0, 1.0, 1.0, 1.0, 0.2, np.nan), 0.01, 0.0, 0.1
     )
     assert not fits
@@ -72,7 +72,7 @@ def test_the_sentence_tells_how_much_of_the_field_is_blurred_and_what_to_do() ->
 
 
 def test_what_is_blurred_beyond_it_in_a_small_part_alone_is_told_and_no_reason_to_refuse() -> None:
-    fits, sentence = judge(KNOWING, of(*[1.0] * 18, 5.0, np.nan), 0.01, 0.0, 0.1)
+    fits, sentence = judge_domain(KNOWING, of(*[1.0] * 18, 5.0, np.nan), 0.01, 0.0, 0.1)
     assert fits
     assert sentence.endswith(
         "Of the field: 90% within what the model learned, 5% blurred beyond it, 5% cannot be "
@@ -89,15 +89,17 @@ def test_a_model_that_learned_the_strongest_blur_that_can_be_told_has_its_bounds
 def test_where_nearly_all_of_the_field_is_soft_halving_is_advised() -> None:
     soft = of(*[2.3] * 9, 1.0)
     assert soft.halves
-    assert "halve it first (Halve first, or --bin 2)" in judge(KNOWING, soft, 0.01, 0.0, 0.1)[1]
+    assert (
+        "halve it first (Halve first, or --bin 2)" in judge_domain(KNOWING, soft, 0.01, 0.0, 0.1)[1]
+    )
     for other in (of(*[2.3] * 7, *[1.0] * 3), of(*[1.5] * 10), of(np.nan)):
         assert not other.halves
-        assert "--bin" not in judge(KNOWING, other, 0.01, 0.0, 0.1)[1]
+        assert "--bin" not in judge_domain(KNOWING, other, 0.01, 0.0, 0.1)[1]
 
 
 def test_what_is_advised_of_a_binned_image_is_said_of_the_image_before() -> None:
-    assert "--bin" not in judge(KNOWING, of(*[2.3] * 10), 0.01, 0.0, 0.1, binning=2)[1]
-    assert "(--bin 4)" in judge(KNOWING, of(*[4.4] * 10), 0.01, 0.0, 0.1, binning=2)[1]
+    assert "--bin" not in judge_domain(KNOWING, of(*[2.3] * 10), 0.01, 0.0, 0.1, binning=2)[1]
+    assert "(--bin 4)" in judge_domain(KNOWING, of(*[4.4] * 10), 0.01, 0.0, 0.1, binning=2)[1]
 
 
 def examined(image: np.ndarray, card: ModelCard = KNOWING) -> Examination:

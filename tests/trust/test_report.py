@@ -18,7 +18,7 @@ from napari_mdeblurgan.restoration.engine import restore
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap
-from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS, LARGEST, picture, reduced
+from napari_mdeblurgan.trust.pictures import CHOICE_COLOURS, LARGEST, picture, reduced_map
 from napari_mdeblurgan.trust.report import Report, report_html, write_report
 from napari_mdeblurgan.trust.settings import settings_of
 
@@ -105,8 +105,8 @@ def test_a_hot_spot_survives_reduction() -> None:
     plane = np.zeros((3 * LARGEST, 2 * LARGEST), np.float32)
     plane[1001, 777] = 9
     plane[:3] = np.nan
-    small = reduced(plane, (), (), largest_counts=True)
+    small = reduced_map(plane, (), (), largest_counts=True)
     assert max(small.shape) <= LARGEST
     assert np.nanmax(small) == 9
     assert np.isnan(small[0]).all()
-    assert np.nanmax(reduced(plane, (), ())) == pytest.approx(1)
+    assert np.nanmax(reduced_map(plane, (), ())) == pytest.approx(1)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QAbstractButton
 from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
-from napari_mdeblurgan.widgets.origin import is_result
+from napari_mdeblurgan.widgets.origin import is_result_layer
 from napari_mdeblurgan.widgets.runner import Runner
 from napari_mdeblurgan.widgets.trust import is_map
 from tests.focus.test_stack import texture, two_halves
@@ -91,7 +91,7 @@ def test_an_image_in_focus_may_be_restored_and_learned_from_unless_its_stack_was
     viewer.add_image(stack, name="stack")
     run()
     _, image, confidence, height = viewer.layers
-    assert not is_result(image)
+    assert not is_result_layer(image)
     assert not is_map(image)
     assert is_map(confidence)
     assert is_map(height)
@@ -100,7 +100,7 @@ def test_an_image_in_focus_may_be_restored_and_learned_from_unless_its_stack_was
         stack, name="restored", metadata={"mdeblurgan": {"model": "gray-x2", "scale": 2}}
     )
     run()
-    assert is_result(viewer.layers[1])
+    assert is_result_layer(viewer.layers[1])
 
 
 def test_what_was_ticked_is_ticked_the_next_time(

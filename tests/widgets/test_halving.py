@@ -21,7 +21,7 @@ from napari_mdeblurgan.restoration.binning import binned
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.widgets import halving
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.halving import averaged
+from napari_mdeblurgan.widgets.halving import averaged_job
 from napari_mdeblurgan.widgets.known_optics import KnownOptics, Microscope, known_softness
 from napari_mdeblurgan.widgets.layers import job_on
 from tests.widgets.maps_shown import show_each_map
@@ -204,7 +204,7 @@ def test_a_part_of_nothing_but_the_line_that_is_left_out_is_the_block_beside_it(
     from napari.layers import Image
 
     job = job_on(Image(noise(65, 81)), "tiny-grey", "cpu", region=((64, 65), (80, 81)), binning=2)
-    assert averaged(job).region == ((31, 32), (39, 40))
+    assert averaged_job(job).region == ((31, 32), (39, 40))
 
 
 def test_several_layers_are_all_halved(
@@ -310,7 +310,7 @@ def test_too_few_pixels_are_said_in_a_sentence(
 ) -> None:
     viewer.add_image(noise(3, 40), name="strip")
     with pytest.raises(ImageError, match="too few to be binned 2 × 2"):
-        averaged(job_on(viewer.layers["strip"], "tiny-grey", "cpu", binning=2))
+        averaged_job(job_on(viewer.layers["strip"], "tiny-grey", "cpu", binning=2))
     run()
     assert "too few to be binned 2 × 2" in halving_widget.controls.status.value
     assert len(viewer.layers) == 1

@@ -73,7 +73,7 @@ def test_a_map_is_neither_restored_nor_learned_from(
     assert widget.image is None
     assert shown not in widget.controls.image.choices
     assert origin.is_ours(shown)
-    assert not origin.is_result(shown)
+    assert not origin.is_result_layer(shown)
 
 
 def test_a_file_is_looked_at_once_however_often_its_layer_is_selected(
@@ -87,7 +87,7 @@ def test_a_file_is_looked_at_once_however_often_its_layer_is_selected(
         (opened,) = viewer.open(saved)
         for active in (source, opened, source):
             viewer.layers.selection.active = active
-        assert origin.is_result(opened)
+        assert origin.is_result_layer(opened)
     assert looked_at == [saved]
 
 
@@ -97,12 +97,12 @@ def test_a_file_that_was_overwritten_by_a_result_is_looked_at_anew(
     path = tmp_path / "image.tif"
     write_image(path, Micrograph(noise(), "YX"))
     (before,) = viewer.open(path)
-    assert not origin.is_result(before)
+    assert not origin.is_result_layer(before)
     path.unlink()
     time.sleep(0.01)  # the clock of the file system is coarse
     write_image(path, Micrograph(noise(), "YX", restored=True))
     (after,) = viewer.open(path)
-    assert origin.is_result(after)
+    assert origin.is_result_layer(after)
 
 
 def test_a_share_that_does_not_answer_holds_nobody_up_and_is_heard_later(
@@ -121,13 +121,13 @@ def test_a_share_that_does_not_answer_holds_nobody_up_and_is_heard_later(
     viewer.window.add_dock_widget(tuner, name="Fine-tune")
     viewer.add_image(noise(), name="nuclei")
     (opened,) = viewer.open(saved)
-    assert not origin.is_result(opened)
+    assert not origin.is_result_layer(opened)
     low = tuner.pairs.sources.low
     assert [low.itemText(row) for row in range(low.count())] == ["nuclei", "opened"]
     answer.set()
     qtbot.waitUntil(lambda: low.count() == 1, timeout=10_000)
     assert low.itemText(0) == "nuclei"
-    assert origin.is_result(opened)
+    assert origin.is_result_layer(opened)
     widget.reset_choices()
     assert (
         "'opened' is a result already" in widget.controls.status.value or widget.image is not opened

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_mdeblurgan.storage.ome_zarr_writing import create_ome_zarr
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.results import remove_results, results_in
+from napari_mdeblurgan.widgets.results import listed_results, remove_results
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -42,7 +42,7 @@ def test_only_what_this_program_has_made_counts(folder: Path) -> None:
     (folder / "other.ome.zarr" / "zarr.json").write_text('{"attributes": {"ome": {}}}')
     (folder / "letter.txt").write_text("not ours")
     (folder / "link.ome.zarr").symlink_to(folder / "a.ome.zarr")
-    found = results_in(folder)
+    found = listed_results(folder)
     assert [(result.path.name, result.finished) for result in found] == [
         ("a.ome.zarr", True),
         ("b.ome.zarr.partial", False),
@@ -56,13 +56,13 @@ def test_emptying_keeps_what_is_open_and_what_is_not_ours(folder: Path) -> None:
     make(folder, "half.ome.zarr", finished=False)
     make(folder, "running.ome.zarr", finished=False)
     (folder / "letter.txt").write_text("not ours")
-    remove_results(results_in(folder), [folder / "open.ome.zarr", folder / "running.ome.zarr"])
+    remove_results(listed_results(folder), [folder / "open.ome.zarr", folder / "running.ome.zarr"])
     left = sorted(path.name for path in folder.iterdir())
     assert left == ["letter.txt", "open.ome.zarr", "running.ome.zarr.partial"]
 
 
 def test_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    assert results_in(tmp_path / "nothing") == []
+    assert listed_results(tmp_path / "nothing") == []
 
 
 @pytest.mark.parametrize("answer", [QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No])

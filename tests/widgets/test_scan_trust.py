@@ -22,7 +22,7 @@ from napari_mdeblurgan.trust.assess import assess
 from napari_mdeblurgan.trust.mapped import Mapped
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.results import results_in
+from napari_mdeblurgan.widgets.results import listed_results
 from tests.widgets.event_loop import watched
 from tests.widgets.maps_shown import show_each_map, show_map
 
@@ -165,7 +165,7 @@ def test_cancelled_assessment_leaves_the_result_whole_and_resume_goes_on(
     np.testing.assert_allclose(
         np.asarray(result.data[0]), restore(image, load_model("tiny-grey")), atol=1
     )
-    (found,) = results_in(cache_folder)
+    (found,) = listed_results(cache_folder)
     assert found.finished
     assert not maps_path(found.path, "error").exists()
     monkeypatch.setattr(
@@ -217,7 +217,7 @@ def test_emptying_the_folder_removes_the_maps_and_keeps_a_result_whose_map_is_sh
     del viewer.layers[1:-1]
     assert names(viewer) == ["scan", "scan [error bar, grey levels]"]
     for left in (1, 0):
-        trusting.results.remove(results_in(cache_folder))
+        trusting.results.remove(listed_results(cache_folder))
         qtbot.waitUntil(lambda left=left: len(list(cache_folder.iterdir())) == left, timeout=30_000)
         qtbot.waitUntil(lambda left=left: len(trusting.results.results) == left, timeout=30_000)
         del viewer.layers[1:]

@@ -25,7 +25,7 @@ from napari_mdeblurgan.batch.output_folder import OutputFolder
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import assess_large, make_block, make_image, write_large
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.restoration.arrays import ArrayPart
+from napari_mdeblurgan.restoration.arrays import Cutout
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.storage import FileImage
 from napari_mdeblurgan.storage.reading import loaded
@@ -161,12 +161,12 @@ class ClusterImage:
         model = self._recipe.model_for(image)
         for block in missing:
             path = self.item.source.path
-            source: FileImage | ArrayPart
+            source: FileImage | Cutout
             if path is not None:
                 source = FileImage(path, self.item.source.within)
             else:
                 rows, columns = block.tile.y.source, block.tile.x.source
-                source = ArrayPart(
+                source = Cutout(
                     np.asarray(image.data[(*block.index, rows, columns)]), rows.start, columns.start
                 )
 

@@ -30,7 +30,7 @@ from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_map
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.errors import need_torch
 from napari_mdeblurgan.pipeline import Assessing, PipelineSteps, Planned, carry_out
-from napari_mdeblurgan.restoration.measuring import told
+from napari_mdeblurgan.restoration.measuring import map_steps
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.stopping import attending, looking_up
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
@@ -67,7 +67,7 @@ def make_here(
             item = waiting.looked_at(recipe)
             folder.prepare(item.output)
             steps = make_result(recipe.opened(item.source), recipe, place, item.job)
-            outcome = yield from told(steps, partial(Advanced, item))
+            outcome = yield from map_steps(steps, partial(Advanced, item))
         except Exception as error:
             outcome = refused(error, item, place, folder)
         yield Ended(item, outcome)
@@ -124,7 +124,7 @@ def make_result(
         )
     if path != place:
         whole = Progress(made.pixels, made.pixels, 0.0, made.pixels)
-        yield from told(
+        yield from map_steps(
             attending(partial(write_from_zarr, path, place, image.name)), lambda _: whole
         )
     return with_maps(made, place)

@@ -32,7 +32,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.exclusive import Busy, Lock, locked
 from napari_mdeblurgan.own_folder import make_own
 from napari_mdeblurgan.pipeline import carry_out
-from napari_mdeblurgan.restoration.arrays import ArrayPart
+from napari_mdeblurgan.restoration.arrays import Cutout
 from napari_mdeblurgan.restoration.binning import binned_micrograph
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import TileLimit
@@ -83,7 +83,7 @@ def make_image(source: Source, recipe: Recipe, place: Path, job: str) -> Product
 
 
 def make_block(
-    source: FileImage | ArrayPart,
+    source: FileImage | Cutout,
     name: str,
     block: ScanBlock,
     plan: RestorationPlan,
@@ -97,7 +97,7 @@ def make_block(
 
     try:
         with _at_work(source.path if isinstance(source, FileImage) else None, store.path):
-            image = source if isinstance(source, ArrayPart) else _opened(source, binning).data
+            image = source if isinstance(source, Cutout) else _opened(source, binning).data
             pixels = restore_block(
                 block, image, plan.on(own_device(wish)), model.load(), _limit_of(store.path)
             )

@@ -234,7 +234,7 @@ def objective_options(
         raise WrongUse(str(error)) from None
 
 
-def check_source(path: Path) -> None:
+def check_source_path(path: Path) -> None:
     """Raise `WrongUse` if a file or folder that is to be read is not there, or is an address."""
     from napari_mdeblurgan.storage import local_path
 
@@ -253,7 +253,7 @@ def device_option(text: str | None) -> str | None:
     return text
 
 
-def check_output(path: Path, axes: str, dtype: np.dtype | str) -> None:
+def check_output_file(path: Path, axes: str, dtype: np.dtype | str) -> None:
     """Make sure that an image of these axes and this type can be written there."""
     from napari_mdeblurgan.storage import check_writable
 

@@ -18,9 +18,9 @@ from napari_mdeblurgan.commands.common import (
     one_line_errors,
 )
 from napari_mdeblurgan.commands.options import DeviceOption
-from napari_mdeblurgan.commands.progress import shown
+from napari_mdeblurgan.commands.progress import with_progress
 from napari_mdeblurgan.errors import FileError, need_torch
-from napari_mdeblurgan.outputs import check_output
+from napari_mdeblurgan.outputs import check_output_folder
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.evaluation.report import Evaluation
@@ -155,7 +155,7 @@ def evaluate(
             return
         if sets or halve is not None or advised:
             raise WrongUse("--sets, --halve and --advised are for real blur; add --real.")
-        judge(
+        _judge(
             folder,
             output,
             models or (),
@@ -168,7 +168,7 @@ def evaluate(
         )
 
 
-def judge(
+def _judge(
     folder: Path | None,
     output: Path,
     models: Sequence[str],
@@ -231,10 +231,13 @@ def judge(
         device=device,
         fundus=fundus,
     )
-    found = shown(
-        evaluation.evaluate(wishes), unit="result", every=LINE_EVERY, at=lambda step: step.at
+    found = with_progress(
+        evaluation.evaluation_steps(wishes),
+        unit="result",
+        every=LINE_EVERY,
+        at=lambda step: step.at,
     )
-    for line in summary(found):
+    for line in _summary(found):
         print(line)
     print(output / "report.md")
 
@@ -297,7 +300,9 @@ def judge_by_real_blur(
         sharpened=sharpened,
         device=device,
     )
-    found = shown(evaluation(options), unit="result", every=LINE_EVERY, at=lambda step: step.at)
+    found = with_progress(
+        evaluation(options), unit="result", every=LINE_EVERY, at=lambda step: step.at
+    )
     for note in found.notes:
         print(f"mdeblurgan: {note}")
     for line in summary_lines(found.scores):
@@ -308,12 +313,14 @@ def judge_by_real_blur(
 
 def _check_output(output: Path) -> None:
     try:
-        check_output(output, "the report", ours=any((output / name).exists() for name in OURS))
+        check_output_folder(
+            output, "the report", ours=any((output / name).exists() for name in OURS)
+        )
     except FileError as error:
         raise WrongUse(str(error)) from error
 
 
-def summary(found: Evaluation) -> list[str]:
+def _summary(found: Evaluation) -> list[str]:
     """One line for every network: its mean gains over bicubic under each protocol."""
     lines = [f"mdeblurgan: {note}" for note in found.notes]
     for comparison in found.comparisons:

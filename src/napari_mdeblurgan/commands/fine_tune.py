@@ -16,7 +16,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import (
     WrongUse,
-    check_source,
+    check_source_path,
     fail,
     one_line_errors,
     stopped_by_signals,
@@ -184,7 +184,7 @@ class LearnedFrom:
             if folder is not None and not folder.is_dir():
                 raise WrongUse(f"{folder} is no folder; name one that holds images.")
         for path in self.stacks:
-            check_source(path)
+            check_source_path(path)
 
     def read(
         self, scale: int, objectives: tuple[float, float] | None, *, trust: bool
@@ -234,7 +234,12 @@ def _begun(
     """Read what is learned from and put all into the folder; or go on with what was put there
     before.
     """
-    from napari_mdeblurgan.fine_tuning.folder import begin, check_name, folder_for, read_settings
+    from napari_mdeblurgan.fine_tuning.folder import (
+        begin,
+        check_name,
+        folder_for,
+        read_tuning_settings,
+    )
     from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
     from napari_mdeblurgan.fine_tuning.settings import SettingsError
     from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
@@ -246,7 +251,7 @@ def _begun(
         raise WrongUse(str(error)) from error
     folder = folder_for(settings)
     if folder.begun and not overwrite:
-        before = read_settings(folder)
+        before = read_tuning_settings(folder)
         print(f"going on with {settings.name}, with what it was begun with")
         begin(_settings(model or before.base, output, given), ())
         return open_fine_tuning(folder)
@@ -303,7 +308,7 @@ def _tuned(tuning: FineTuning) -> str:
     """Tune, and show how it goes; a sentence where it was interrupted."""
     from napari_mdeblurgan.fine_tuning.estimate import estimate
     from napari_mdeblurgan.fine_tuning.folder import owned
-    from napari_mdeblurgan.fine_tuning.outcome import conclude, table
+    from napari_mdeblurgan.fine_tuning.outcome import conclude, score_table
     from napari_mdeblurgan.stopping import Stopped, stoppable
 
     with owned(tuning.folder) as lock, stopped_by_signals(tuning.stop) as signals:
@@ -319,7 +324,7 @@ def _tuned(tuning: FineTuning) -> str:
         for note in tuning.notes:
             print(f"mdeblurgan: {note}", file=sys.stderr)
         outcome = conclude(tuning)
-    _show(outcome, table(outcome))
+    _show(outcome, score_table(outcome))
     if signals and not tuning.finished:
         return (
             f"interrupted after step {tuning.training.step}; the best so far is the model, and "

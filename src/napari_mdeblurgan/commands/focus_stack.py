@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, check_output, check_source, one_line_errors
+from napari_mdeblurgan.commands.common import (
+    WrongUse,
+    check_output_file,
+    check_source_path,
+    one_line_errors,
+)
 from napari_mdeblurgan.commands.options import RegisteredOption, UnorderedOption
-from napari_mdeblurgan.commands.progress import shown
+from napari_mdeblurgan.commands.progress import with_progress
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.plain_text import on_one_line
 
@@ -83,9 +88,9 @@ def focus_stack(
         from napari_mdeblurgan.focus.opening import open_stack
 
         stack = open_stack(planes, z_step)
-        check_output(output, stack.axes.replace("Z", ""), stack.data[0].dtype)
+        check_output_file(output, stack.axes.replace("Z", ""), stack.data[0].dtype)
         for path in outputs[1:]:
-            check_output(path, "YX", "float32")
+            check_output_file(path, "YX", "float32")
         made = _Files(output, height, confidence)
         for line in made.steps(
             stack, channel, registered=registered, ordered=not unordered, reference=reference
@@ -95,7 +100,7 @@ def focus_stack(
 
 def _check_files(planes: Sequence[Path], outputs: Sequence[Path], *, overwrite: bool) -> None:
     for path in planes:
-        check_source(path)
+        check_source_path(path)
     for path in outputs:
         if any(path.exists() and path.samefile(plane) for plane in planes):
             raise WrongUse(f"{path} is an input itself; choose another name.")
@@ -177,7 +182,7 @@ class _Files:
 
 def _shown(steps: Generator[FocusProgress, None, ManyInFocus]) -> ManyInFocus:
     with closing(steps):
-        return shown(steps, unit="%", every=LINE_EVERY, at=lambda step: step.words)
+        return with_progress(steps, unit="%", every=LINE_EVERY, at=lambda step: step.words)
 
 
 def _notes(found: ManyInFocus, stack: Micrograph) -> list[str]:

@@ -14,7 +14,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, one_line_errors
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.outputs import check_output
+from napari_mdeblurgan.outputs import check_output_folder
 from napari_mdeblurgan.plain_text import on_one_line
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _check(low: Path | None, high: Path | None, csv: Path | None, output: Path) 
     if csv is not None and not csv.is_file():
         raise WrongUse(f"{csv} does not exist; check its name.")
     try:
-        check_output(output, "the overlays", ours=(output / OURS).exists())
+        check_output_folder(output, "the overlays", ours=(output / OURS).exists())
     except FileError as error:
         raise WrongUse(str(error)) from error
 

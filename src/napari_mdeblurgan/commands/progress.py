@@ -28,7 +28,7 @@ S = TypeVar("S", bound=ShownStep)
 R = TypeVar("R")
 
 
-def shown(
+def with_progress(
     steps: Generator[S, None, R], *, unit: str, every: float, at: Callable[[S], str] = lambda _: ""
 ) -> R:
     """Carry out `steps` to their end, and give what they return.

@@ -16,8 +16,8 @@ from napari_mdeblurgan.commands.common import (
     WrongUse,
     check_device,
     check_model,
-    check_output,
-    check_source,
+    check_output_file,
+    check_source_path,
     one_line_errors,
     resumed_by,
 )
@@ -34,7 +34,7 @@ from napari_mdeblurgan.commands.options import (
     TileOption,
     WavelengthOption,
 )
-from napari_mdeblurgan.commands.progress import shown
+from napari_mdeblurgan.commands.progress import with_progress
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.exclusive import Busy, locked
 from napari_mdeblurgan.folders import real_path
@@ -214,7 +214,7 @@ def restore_file(
     opened, options = binned_micrograph(found, settings.binning), settings.options(found)
     _check_factor(opened, settings)
     if not request.on_disk:  # one that is there may be gone on with
-        check_output(request.output, opened.axes, opened.data.dtype)
+        check_output_file(request.output, opened.axes, opened.data.dtype)
     with _claimed(request):
         make(opened, settings, replace(request, options=options))
 
@@ -226,7 +226,7 @@ def make(image: Micrograph, settings: RestoreOptions, request: Request) -> None:
     model = load_model(_model_name(image, settings))
     with closing(carry_out(image, model, request)) as steps:
         while True:
-            event, done = shown(_until_told(steps), unit="px", every=LINE_EVERY)
+            event, done = with_progress(_until_told(steps), unit="px", every=LINE_EVERY)
             if event is not None:
                 _say(event)
             elif done is not None:
@@ -291,7 +291,7 @@ def _claimed(request: Request) -> Iterator[None]:
 def _check_files(source: Path, request: Request, overwrite: bool) -> None:
     """Find out, before any work is done, whether the files can be meant so."""
     output, picture, report = request.output, request.picture, request.report
-    check_source(source)
+    check_source_path(source)
     if picture is not None and picture.suffix.lower() != ".png":
         raise WrongUse(f"the before/after picture is a PNG; let {picture} end in .png.")
     _check_report(report)
@@ -310,7 +310,7 @@ def _check_files(source: Path, request: Request, overwrite: bool) -> None:
                 )
             raise WrongUse(f"{path} is there already; {mend}.")
         if path != report:
-            check_output(path, "YX", "uint8")
+            check_output_file(path, "YX", "uint8")
     if picture is not None and real_path(picture) == real_path(output):
         raise WrongUse(
             f"{output} cannot be both the result and the before/after picture; choose two names."

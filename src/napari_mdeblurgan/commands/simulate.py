@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_mdeblurgan.commands.common import WrongUse, check_source, one_line_errors
+from napari_mdeblurgan.commands.common import WrongUse, check_source_path, one_line_errors
 from napari_mdeblurgan.errors import FileError, ImageError, MdeblurganError, need_torch
 from napari_mdeblurgan.outputs import make_folder
 from napari_mdeblurgan.plain_text import on_one_line
@@ -299,7 +299,7 @@ def _sources(inputs: Sequence[Path]) -> dict[FileImage, bool]:
 
     sources: dict[FileImage, bool] = {}
     for path in inputs:
-        check_source(path)
+        check_source_path(path)
         if path.is_dir() and not is_readable(path.name) and not is_image_folder(path):
             found = sorted(file for file in path.iterdir() if is_readable(file.name))
             if not found:

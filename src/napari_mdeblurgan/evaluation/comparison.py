@@ -100,14 +100,16 @@ def typical(comparison: Comparison, conditions: Sequence[Condition]) -> int:
     )
 
 
-def worst(comparison: Comparison, conditions: Sequence[Condition]) -> tuple[int, int]:
+def worst_example(comparison: Comparison, conditions: Sequence[Condition]) -> tuple[int, int]:
     """Image and condition with the smallest gain over bicubic, of the same method."""
-    gains = comparison.gains(shown(comparison), comparison.methods[0], "psnr_db", conditions)
+    gains = comparison.gains(
+        example_method(comparison), comparison.methods[0], "psnr_db", conditions
+    )
     image, condition = np.unravel_index(int(np.nanargmin(gains)), gains.shape)
     return int(image), int(condition)
 
 
-def shown(comparison: Comparison) -> Method:
+def example_method(comparison: Comparison) -> Method:
     """The method that examples are chosen by: the first M-Deblurgan, or the last method where there
     is none.
     """
@@ -115,6 +117,6 @@ def shown(comparison: Comparison) -> Method:
 
 
 def _gain_per_image(comparison: Comparison, conditions: Sequence[Condition]) -> np.ndarray:
-    return comparison.gains(shown(comparison), comparison.methods[0], "psnr_db", conditions).mean(
-        axis=1
-    )
+    return comparison.gains(
+        example_method(comparison), comparison.methods[0], "psnr_db", conditions
+    ).mean(axis=1)

@@ -14,7 +14,12 @@ from napari_mdeblurgan.degradation import Condition
 from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.evaluation import figures
 from napari_mdeblurgan.evaluation.background import BACKGROUND_KEYS, Background, backgrounds
-from napari_mdeblurgan.evaluation.comparison import Comparison, shown, typical, worst
+from napari_mdeblurgan.evaluation.comparison import (
+    Comparison,
+    example_method,
+    typical,
+    worst_example,
+)
 from napari_mdeblurgan.evaluation.cost import COST_KEYS, Cost, measure
 from napari_mdeblurgan.evaluation.images import SharpPart, find_images, fundus_squares
 from napari_mdeblurgan.evaluation.ledger import Ledger
@@ -29,11 +34,11 @@ from napari_mdeblurgan.evaluation.protocol import (
     PROTOCOLS,
     SCORE_KEYS,
     Score,
+    clipped_result,
     degraded,
-    restored,
     scores,
 )
-from napari_mdeblurgan.evaluation.report import Evaluation, write_report
+from napari_mdeblurgan.evaluation.report import Evaluation, write_evaluation
 from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.restoration.device import device_label, pick_device
@@ -87,7 +92,7 @@ class EvaluationStep:
     at: str
 
 
-def evaluate(wishes: EvaluationOptions) -> Generator[EvaluationStep, None, Evaluation]:
+def evaluation_steps(wishes: EvaluationOptions) -> Generator[EvaluationStep, None, Evaluation]:
     """Measure and write `report.md`, its pictures and its CSV files; yields after everything that
     takes time.
 
@@ -147,7 +152,7 @@ def evaluate(wishes: EvaluationOptions) -> Generator[EvaluationStep, None, Evalu
         figures=draw(wishes.output, finished, protocols, curves),
         notes=(*skipped, *same, *_unused(loaded, finished)),
     )
-    write_report(wishes.output / "report.md", evaluation)
+    write_evaluation(wishes.output / "report.md", evaluation)
     return evaluation
 
 
@@ -222,11 +227,11 @@ def draw(
     """
     pictures: dict[str, list[tuple[str, str]]] = {"": []}
     for comparison in comparisons:
-        slug, judge = comparison.slug, shown(comparison).name
+        slug, judge = comparison.slug, example_method(comparison).name
         found: list[tuple[str, str]] = []
         for protocol, conditions in protocols.items():
             usual = typical(comparison, conditions), len(conditions) // 2
-            lowest = worst(comparison, conditions)
+            lowest = worst_example(comparison, conditions)
             wanted = {usual: (f"side-by-side-{slug}-{protocol}.png", "is the median of the images")}
             if lowest != usual:
                 wanted[lowest] = f"worst-{slug}-{protocol}.png", "is smallest"
@@ -265,9 +270,9 @@ def _side_by_side(path: Path, comparison: Comparison, index: int, condition: Con
             for measure in ("psnr_db", "ssim")
         )
         columns.append(
-            (method.name, restored(method, low, condition), f"{db:.2f} dB / {similarity:.4f}")
+            (method.name, clipped_result(method, low, condition), f"{db:.2f} dB / {similarity:.4f}")
         )
     columns.append(("truth", truth, "PSNR / SSIM"))
     title = f"{image.name}, {condition.protocol.capitalize()} protocol, {condition.label}"
-    figures.side_by_side(path, columns, title)
+    figures.comparison_figure(path, columns, title)
     return title

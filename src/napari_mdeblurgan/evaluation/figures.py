@@ -23,7 +23,7 @@ COLUMN_IN = 2.0
 DPI = 110
 
 
-def side_by_side(
+def comparison_figure(
     path: Path,
     columns: Sequence[tuple[str, np.ndarray, str]],
     title: str,

@@ -92,7 +92,7 @@ def degraded(sharp: np.ndarray, condition: Condition, scale: int) -> tuple[np.nd
     return np.ascontiguousarray(low), np.ascontiguousarray(truth)
 
 
-def restored(method: Method, low: np.ndarray, condition: Condition) -> np.ndarray:
+def clipped_result(method: Method, low: np.ndarray, condition: Condition) -> np.ndarray:
     """A method's result, clipped to [0, 1]."""
     return np.clip(method.restore(low, condition), 0, 1)
 
@@ -138,7 +138,7 @@ def scores(
                     pair = pair or degraded(sharp, condition, scale)
                     result, truth = (
                         cropped(each, BORDER)
-                        for each in (restored(method, pair[0], condition), pair[1])
+                        for each in (clipped_result(method, pair[0], condition), pair[1])
                     )
                     one, many = similarities(result, truth)
                     known = Score(
@@ -160,7 +160,7 @@ def scores(
                 )
 
 
-def evaluate(
+def evaluate_functions(
     folder: Path,
     methods: Mapping[str, Restore],
     conditions: Sequence[Condition] = GAUSSIAN,

@@ -83,7 +83,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
 
 
-def write_report(path: Path, evaluation: Evaluation) -> None:
+def write_evaluation(path: Path, evaluation: Evaluation) -> None:
     """Write the report as Markdown; pictures are looked for beside it.
 
     Raises
@@ -127,10 +127,10 @@ def _of_comparison(comparison: Comparison, evaluation: Evaluation) -> list[str]:
             f"### {protocol.capitalize()} protocol (as the paper's Table 1)",
             "PSNR in dB / SSIM / MS-SSIM, means over the images; the best PSNR of a column is "
             "bold.",
-            tables.scores(comparison, conditions),
+            tables.scores_table(comparison, conditions),
             f"### {protocol.capitalize()} protocol: gains",
-            tables.gains(comparison, conditions),
-            tables.worst(comparison, conditions),
+            tables.gains_table(comparison, conditions),
+            tables.worst_table(comparison, conditions),
         ]
     if comparison.backgrounds:
         parts += [
@@ -138,7 +138,7 @@ def _of_comparison(comparison: Comparison, evaluation: Evaluation) -> list[str]:
             "A flat field, seen by the camera of the physical protocol: the standard deviation of "
             "the result over that of the input, before clipping. Above 1 noise was amplified, or "
             "structure invented.",
-            tables.backgrounds(comparison.backgrounds),
+            tables.backgrounds_table(comparison.backgrounds),
         ]
     return [*parts, "### Pictures", *_pictures(evaluation.figures.get(comparison.slug, []))]
 

@@ -15,7 +15,7 @@ from napari_mdeblurgan.evaluation.methods import OURS, Method
 NONE = "–"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
     """Markdown; the first `words` columns hold words, the others numbers."""
     marks = ["---" if index < words else "---:" for index in range(len(head))]
     cells = ([cell.replace("|", "\\|") for cell in row] for row in [head, marks, *rows])
@@ -42,10 +42,10 @@ def methods(comparisons: Iterable[Comparison]) -> str:
     """What each method is."""
     found = {method.identity: method for comparison in comparisons for method in comparison.methods}
     rows = [(m.name, m.what, m.identity[:12] if m.parameters else NONE) for m in found.values()]
-    return table(["method", "what it is", "weights"], rows, words=3)
+    return _table(["method", "what it is", "weights"], rows, words=3)
 
 
-def scores(comparison: Comparison, conditions: Sequence[Condition]) -> str:
+def scores_table(comparison: Comparison, conditions: Sequence[Condition]) -> str:
     """The paper's Table 1 for one protocol."""
     columns = [[condition] for condition in conditions]
     columns += [list(conditions)] if len(conditions) > 1 else []
@@ -70,10 +70,10 @@ def scores(comparison: Comparison, conditions: Sequence[Condition]) -> str:
             shown = f"**{shown}**" if db == highest else shown
             cells.append(f"{shown} / {number(one, 4)} / {number(many, 4)}")
         rows.append([method.name, *cells])
-    return table(head, rows)
+    return _table(head, rows)
 
 
-def gains(comparison: Comparison, conditions: Sequence[Condition]) -> str:
+def gains_table(comparison: Comparison, conditions: Sequence[Condition]) -> str:
     """How much better than each of the baselines, on average and on the worst image."""
     others = (each for each in comparison.networks if each.family != OURS)
     over = [comparison.methods[0], *comparison.family("richardson-lucy"), *others]
@@ -102,10 +102,10 @@ def gains(comparison: Comparison, conditions: Sequence[Condition]) -> str:
             ]
             lowest = float(comparison.gains(method, over[0], measure, conditions).min())
             rows.append([method.name, words, *cells, number(lowest, digits, sign=True, unit=unit)])
-    return table(head, rows, words=2)
+    return _table(head, rows, words=2)
 
 
-def worst(comparison: Comparison, conditions: Sequence[Condition]) -> str:
+def worst_table(comparison: Comparison, conditions: Sequence[Condition]) -> str:
     """The worst image of every network, and every result that is worse than bicubic."""
     return bullets(_worst(comparison, conditions, method) for method in comparison.networks)
 
@@ -135,7 +135,7 @@ def _worst(comparison: Comparison, conditions: Sequence[Condition], method: Meth
     )
 
 
-def backgrounds(found: Sequence[Background]) -> str:
+def backgrounds_table(found: Sequence[Background]) -> str:
     """Standard deviations of restored flat fields, over those of the input."""
     levels = sorted({each.level for each in found})
     inputs = {each.level: each.input_std for each in found}
@@ -146,7 +146,7 @@ def backgrounds(found: Sequence[Background]) -> str:
         [name, *(f"× {ratios[name, level]:.3f}" for level in levels)]
         for name in dict.fromkeys(e.method for e in found)
     ]
-    return table(head, rows)
+    return _table(head, rows)
 
 
 def costs(found: Sequence[Cost]) -> str:
@@ -166,4 +166,4 @@ def costs(found: Sequence[Cost]) -> str:
         ]
         for each in found
     ]
-    return table(head, rows)
+    return _table(head, rows)

@@ -28,7 +28,7 @@ from napari_mdeblurgan.errors import FileError, MdeblurganError, TrainingError
 from napari_mdeblurgan.exclusive import Busy, Lock, is_held, locked
 from napari_mdeblurgan.fine_tuning.settings import (
     FineTuneSettings,
-    differences,
+    changed_fields,
     settings_from_json,
     settings_json,
 )
@@ -43,7 +43,7 @@ RUNS = "fine-tuning"
 KEY, STACKS = "pairs", "stacks"
 PATIENCE_S = 1  # for those who only look whether anybody works there
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ def begin(
     """
     folder = folder_for(settings)
     if folder.begun and not overwrite:
-        old = read_settings(folder)
-        for field in differences(old, settings):
+        old = read_tuning_settings(folder)
+        for field in changed_fields(old, settings):
             raise TrainingError(
                 f"{settings.name} was begun with {field.replace('_', ' ')} "
                 f"{getattr(old, field)!r}, not {getattr(settings, field)!r}; ask for the same, "
@@ -233,7 +233,7 @@ def keep_settings(folder: FineTuneFolder, settings: FineTuneSettings) -> None:
         file.write(settings_json(settings).encode())
 
 
-def read_settings(folder: FineTuneFolder) -> FineTuneSettings:
+def read_tuning_settings(folder: FineTuneFolder) -> FineTuneSettings:
     """What was asked for.
 
     Raises
@@ -324,7 +324,7 @@ def all_begun() -> list[BegunTuning]:
             continue
         try:
             seconds, step = _worked(folder)
-            found.append(BegunTuning(folder, read_settings(folder), seconds, step))
+            found.append(BegunTuning(folder, read_tuning_settings(folder), seconds, step))
         except (
             MdeblurganError,
             OSError,
@@ -332,7 +332,7 @@ def all_begun() -> list[BegunTuning]:
             ValueError,
             KeyError,
         ) as error:
-            logger.warning("the fine-tuning in %s is left out: %s", folder.path, error)
+            log.warning("the fine-tuning in %s is left out: %s", folder.path, error)
     return sorted(found, key=lambda each: -each.folder.settings.stat().st_mtime)
 
 

@@ -206,12 +206,12 @@ def _room(pair: TuningPair, box: Box) -> bool:
 
 def patch_places(pair: TuningPair, box: Box, edge: int) -> np.ndarray:
     """Where a patch can begin: all of it is valid, or a quarter in a plane of a focus stack; see
-    `places`.
+    `_places`.
     """
-    return places(pair.valid_low(), box, edge, PARTLY if pair.stack else 1.0)
+    return _places(pair.valid_low(), box, edge, PARTLY if pair.stack else 1.0)
 
 
-def places(valid: np.ndarray, box: Box, edge: int, share: float = 1.0) -> np.ndarray:
+def _places(valid: np.ndarray, box: Box, edge: int, share: float = 1.0) -> np.ndarray:
     """Where a square of valid pixels can begin.
 
     Parameters

@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_mdeblurgan.fine_tuning.held_out import Box, Split
 from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 from napari_mdeblurgan.fine_tuning.preview import PIECES, pieces
-from napari_mdeblurgan.fine_tuning.scores import Scores, compared, cut, restored_box
+from napari_mdeblurgan.fine_tuning.scores import Scores, compared, cut_square, restored_box
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 
@@ -88,7 +88,7 @@ class HeldOutParts:
             for number, piece in enumerate(every):
                 if piece.box == box:
                     drawn[number] = torch.from_numpy(
-                        cut(restored, box, piece.square, pair.scale)
+                        cut_square(restored, box, piece.square, pair.scale)
                     ).clone()[None]
         tensors = [drawn[number] for number in range(len(every))]
         split_at = len(self.shown)

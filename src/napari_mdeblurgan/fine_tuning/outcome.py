@@ -166,7 +166,7 @@ def read_outcome(folder: FineTuneFolder) -> TuningOutcome | None:
         return None
 
 
-def table(outcome: TuningOutcome) -> list[tuple[str, str, str]]:
+def score_table(outcome: TuningOutcome) -> list[tuple[str, str, str]]:
     """Rows for the user: what, PSNR, SSIM."""
     return [
         (method.name, f"{method.psnr_db:.2f} dB", f"{method.ssim:.4f}")

@@ -58,7 +58,7 @@ class TuningPair:
         return np.asarray(self.valid.reshape(y, self.scale, x, self.scale).all(axis=(1, 3)))
 
 
-def reduced(high: np.ndarray, scale: int) -> np.ndarray:
+def reduced_truth(high: np.ndarray, scale: int) -> np.ndarray:
     """The truth on the low-resolution grid, reduced as for the training of the base models.
 
     Parameters
@@ -151,7 +151,7 @@ def _planes(pair: RegisteredPair, channels: int) -> list[TuningPair]:
         pair.stack
     )  # a truth out of the planes is lit alike
     black = np.array([-window.low / ((window.high - window.low) or 1) for window in pair.windows])
-    high = under_the_light_of(low, reduced(high, pair.scale), high, lit, black)
+    high = under_the_light_of(low, reduced_truth(high, pair.scale), high, lit, black)
     if channels == pair.channels:
         return [TuningPair(pair.name, low, high, valid, pair.stack)]
     return [

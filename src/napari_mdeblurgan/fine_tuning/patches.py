@@ -10,7 +10,7 @@ import torch
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH, Box, patch_places
-from napari_mdeblurgan.fine_tuning.pairs import TuningPair, reduced
+from napari_mdeblurgan.fine_tuning.pairs import TuningPair, reduced_truth
 from napari_mdeblurgan.training.dataset import Patches
 
 GAIN = (0.8, 1.25)
@@ -152,7 +152,7 @@ def _weights(places: Sequence[_Place]) -> np.ndarray:
 
 def _place(pair: TuningPair, box: Box, edge: int) -> _Place | None:
     starts = np.argwhere(patch_places(pair, box, edge)) + np.array([box.y0, box.x0])
-    return _Place(pair, reduced(pair.high, pair.scale), starts) if len(starts) else None
+    return _Place(pair, reduced_truth(pair.high, pair.scale), starts) if len(starts) else None
 
 
 def _changed(

@@ -13,7 +13,7 @@ import torch
 
 from napari_mdeblurgan.fine_tuning.held_out import Box, Split
 from napari_mdeblurgan.fine_tuning.pairs import TuningPair
-from napari_mdeblurgan.fine_tuning.scores import cut, restored_box
+from napari_mdeblurgan.fine_tuning.scores import cut_square, restored_box
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.training.validation import LABELS, Crop, squares, write_panels
 
@@ -67,7 +67,9 @@ def _span(start: int, stop: int, first: int, last: int) -> tuple[int, int]:
 def _piece(pair: TuningPair, box: Box, square: Box) -> PreviewPiece:
     low, high = pair.low[:, *square.spans], pair.high[:, *square.enlarged(pair.scale)]
     blurred, sharp = (torch.from_numpy(np.ascontiguousarray(each))[None] for each in (low, high))
-    bicubic = cut(restored_box(BicubicUpsampling(pair.scale), pair, box), box, square, pair.scale)
+    bicubic = cut_square(
+        restored_box(BicubicUpsampling(pair.scale), pair, box), box, square, pair.scale
+    )
     return PreviewPiece(pair, box, square, Crop(blurred, sharp, torch.from_numpy(bicubic)[None]))
 
 

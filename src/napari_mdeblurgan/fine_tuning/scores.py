@@ -14,7 +14,7 @@ from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.averaging import averaged_to
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
-from napari_mdeblurgan.training.similarity import ssim
+from napari_mdeblurgan.training.similarity import batch_ssim
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def restored_box(network: Network | BicubicUpsampling, pair: TuningPair, box: Bo
     return np.asarray(made[0].clamp(0, 1).cpu().numpy())
 
 
-def cut(restored: np.ndarray, box: Box, square: Box, scale: int) -> np.ndarray:
+def cut_square(restored: np.ndarray, box: Box, square: Box, scale: int) -> np.ndarray:
     """The part of a restored box that shows a square within it."""
     own = Box(
         square.pair, square.y0 - box.y0, square.y1 - box.y0, square.x0 - box.x0, square.x1 - box.x0
@@ -79,14 +79,14 @@ def compared(restored: np.ndarray, pair: TuningPair, box: Box, square: Box) -> t
     """
     at = square.enlarged(pair.scale)
     truth, valid = pair.high[:, *at], pair.valid[at]
-    made = np.where(valid, cut(restored, box, square, pair.scale), truth)
+    made = np.where(valid, cut_square(restored, box, square, pair.scale), truth)
     image, sharp = (
         torch.from_numpy(np.ascontiguousarray(np.clip(each, 0, 1)))[None] for each in (made, truth)
     )
     error = float(
         ((image.double() - sharp.double()).square().mean() / valid.mean()).clamp_min(1e-12)
     )
-    return float(-10 * np.log10(error)), float(ssim(image, sharp))
+    return float(-10 * np.log10(error)), float(batch_ssim(image, sharp))
 
 
 def plain_name(pairs: Sequence[TuningPair]) -> str:

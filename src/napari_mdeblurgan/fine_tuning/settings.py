@@ -92,7 +92,7 @@ class FineTuneSettings:
                 ) from None
 
 
-def told(field: str) -> str:
+def field_help(field: str) -> str:
     """What a user is told of a field of `FineTuneSettings`."""
     hint = get_type_hints(FineTuneSettings, include_extras=True)[field]
     return next(said for said in hint.__metadata__ if isinstance(said, str))
@@ -122,7 +122,7 @@ def settings_from_json(text: str) -> FineTuneSettings:
         ) from None
 
 
-def differences(old: FineTuneSettings, new: FineTuneSettings) -> list[str]:
+def changed_fields(old: FineTuneSettings, new: FineTuneSettings) -> list[str]:
     """Fields in which two differ, without those that may change from one sitting to the next."""
     names = (field.name for field in dataclasses.fields(FineTuneSettings))
     return [

@@ -22,7 +22,7 @@ from napari_mdeblurgan.fine_tuning.held_out import SMALLEST_PATCH
 from napari_mdeblurgan.focus import followed, most_detailed
 from napari_mdeblurgan.focus.energy import energies
 from napari_mdeblurgan.focus.opening import open_stack, plane_files
-from napari_mdeblurgan.focus.registering import by_colour, channels, resampled
+from napari_mdeblurgan.focus.registering import by_colour, channels_first, resampled
 from napari_mdeblurgan.focus.stack import all_in_focus_steps
 from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
 from napari_mdeblurgan.pairs.many import Outcome
@@ -216,7 +216,7 @@ def _truth(
         found.image if number == decides else followed(found, each)
         for number, each in enumerate(by_channel)
     ]
-    return _Truth(name, np.concatenate([channels(image) for image in images]), sure, places)
+    return _Truth(name, np.concatenate([channels_first(image) for image in images]), sure, places)
 
 
 def _common(truth: _Truth, shapes: Sequence[tuple[int, ...]]) -> tuple[slice, slice]:
@@ -327,7 +327,7 @@ def _pair(
     windows = [
         window for plane in planes for window in measured_windows(plane, rgb) * (3 if rgb else 1)
     ]
-    seen = np.concatenate([channels(plane[part]) for plane in planes])
+    seen = np.concatenate([channels_first(plane[part]) for plane in planes])
     places = truth.places[index]
     laid = [_laid(image, place, part) for image, place in zip(truth.image, places, strict=True)]
     gains = [_gain(*each) for each in zip(laid, seen, strict=True)]

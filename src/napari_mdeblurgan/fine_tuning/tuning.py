@@ -18,7 +18,7 @@ from torch import Tensor
 from napari_mdeblurgan.errors import TrainingError
 from napari_mdeblurgan.fine_tuning.between import between
 from napari_mdeblurgan.fine_tuning.clock import UNLIMITED, TimedSchedule
-from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, read_pairs, read_settings
+from napari_mdeblurgan.fine_tuning.folder import FineTuneFolder, read_pairs, read_tuning_settings
 from napari_mdeblurgan.fine_tuning.held_out import split
 from napari_mdeblurgan.fine_tuning.judged import KEPT, HeldOutParts, JudgedNetwork, kept, taken_up
 from napari_mdeblurgan.fine_tuning.pace import Pace
@@ -88,7 +88,7 @@ class FineTuning(Sitting):
 
     def __init__(self, folder: FineTuneFolder) -> None:
         super().__init__()
-        self.folder, self.settings = folder, read_settings(folder)
+        self.folder, self.settings = folder, read_tuning_settings(folder)
         asked = self.settings
         if asked.threads:
             torch.set_num_threads(asked.threads)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_mdeblurgan.focus.energy import SURE, doubled, spread
-from napari_mdeblurgan.focus.side_by_side import side_by_side
+from napari_mdeblurgan.focus.side_by_side import in_parallel
 
 RADIUS = 5  # pixels: of the squares in which heights are brought in line with edges
 EDGE = 0.02  # of the contrast: smaller differences are no edge
@@ -114,7 +114,7 @@ def aligned_steps(
         return (mean(slope) * guide + mean(of_plane - slope * of_guide)).clip(0, 1)
 
     found = np.empty_like(share)
-    with closing(side_by_side(aligned, share)) as planes:
+    with closing(in_parallel(aligned, share)) as planes:
         for index, plane in enumerate(planes):
             found[index] = plane
             yield

@@ -22,15 +22,15 @@ from napari_mdeblurgan.focus.choice import (
 from napari_mdeblurgan.focus.energy import SCALES, energies
 from napari_mdeblurgan.focus.looking import (
     WHOLE,
+    brightness_gains,
     contrast,
     details_steps,
-    gains,
-    grey,
+    grey_plane,
     overviews_steps,
 )
 from napari_mdeblurgan.focus.ordering import depth_order
-from napari_mdeblurgan.focus.registering import resampled, series_steps, shown
-from napari_mdeblurgan.focus.side_by_side import side_by_side
+from napari_mdeblurgan.focus.registering import resampled, series_steps, shown_pixels
+from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.geometry import corners, moved
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
@@ -125,7 +125,7 @@ class Focusing:
                 "if they lie on each other already, leave them where they are."
             )
         looked = yield from overviews_steps(stack, transforms, reference)
-        bright = gains(looked, reference)
+        bright = brightness_gains(looked, reference)
         variances = [variance * gain**2 for variance, gain in zip(known, bright, strict=True)]
         if not ordered:
             order = [order[at] for at in depth_order([looked[index] for index in order])]
@@ -175,7 +175,7 @@ class Focusing:
         """
         height, width = planes.shape[1:3]
         edges = (-height % WHOLE, -width % WHOLE)
-        greys = planes if planes.ndim == 3 else np.stack([grey(plane) for plane in planes])
+        greys = planes if planes.ndim == 3 else np.stack([grey_plane(plane) for plane in planes])
 
         def measured_in(row: int) -> list[tuple[np.ndarray, float]]:
             padding = [(0, edge) for edge in edges]
@@ -189,7 +189,7 @@ class Focusing:
             return found
 
         measured = []
-        with closing(side_by_side(measured_in, range(len(self.order)))) as found:
+        with closing(in_parallel(measured_in, range(len(self.order)))) as found:
             for each in found:
                 measured.append(each)
                 yield
@@ -233,7 +233,7 @@ class Focusing:
                 whole[row], there[row] = _moved(plane, back, part)
             whole[row] *= np.float32(self.gains[index])
 
-        with closing(side_by_side(fill, range(len(self.order)))) as filling:
+        with closing(in_parallel(fill, range(len(self.order)))) as filling:
             for _ in filling:
                 yield
         known = whole[self.order.index(self.reference)]
@@ -258,7 +258,7 @@ def _moved(plane: Any, back: np.ndarray, part: PlanePart) -> tuple[np.ndarray, n
     own = np.asarray(plane[first[0] : stop[0], first[1] : stop[1]])
     offset = np.eye(3)
     offset[:2, 2] = -first
-    seen = shown(offset @ place, shape, (own.shape[0], own.shape[1]))
+    seen = shown_pixels(offset @ place, shape, (own.shape[0], own.shape[1]))
     return resampled(own, offset @ place, shape), seen
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from napari_mdeblurgan.focus.energy import energies
 from napari_mdeblurgan.focus.reading import reduced_plane
-from napari_mdeblurgan.focus.registering import resampled, shown
-from napari_mdeblurgan.focus.side_by_side import side_by_side
+from napari_mdeblurgan.focus.registering import resampled, shown_pixels
+from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.geometry import reduction
 from napari_mdeblurgan.trust.noise import measure_noise
 
@@ -27,7 +27,7 @@ BRIGHTER = 2.0  # times: planes that differ by more in brightness are no planes 
 def details_steps(stack: Any) -> Generator[None, None, tuple[list[float], list[float]]]:
     """How strong the detail of every plane is, and the variance of its noise."""
     strengths, variances = [], []
-    with closing(side_by_side(_detail, stack)) as details:
+    with closing(in_parallel(_detail, stack)) as details:
         for strength, variance in details:
             strengths.append(strength)
             variances.append(variance)
@@ -56,16 +56,16 @@ def overviews_steps(
         if transform is None:
             found.append(np.full(shape, np.nan, np.float32))
             continue
-        small = grey(reduced_plane(plane, factor))
+        small = grey_plane(reduced_plane(plane, factor))
         place = down @ np.linalg.inv(transform) @ np.linalg.inv(down)
         laid = resampled(small, place, shape)
-        laid[~shown(place, shape, (small.shape[0], small.shape[1]))] = np.nan
+        laid[~shown_pixels(place, shape, (small.shape[0], small.shape[1]))] = np.nan
         found.append(laid)
         yield
     return found
 
 
-def gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]:
+def brightness_gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]:
     """By which planes are made as bright as the reference: by least squares, so that what is bright
     decides.
     """
@@ -80,7 +80,7 @@ def gains(overviews: Sequence[np.ndarray], reference: int) -> tuple[float, ...]:
     return tuple(found)
 
 
-def grey(image: np.ndarray) -> np.ndarray:
+def grey_plane(image: np.ndarray) -> np.ndarray:
     """(y, x) float32: of colours the mean."""
     return image.mean(axis=-1, dtype=np.float32) if image.ndim == 3 else image
 
@@ -89,7 +89,7 @@ def _middle(plane: Any) -> np.ndarray:
     """(y, x) float32: the middle of a plane, grey."""
     first = [max(0, (length - LOOKED_AT) // 2) for length in plane.shape[:2]]
     part = slice(first[0], first[0] + LOOKED_AT), slice(first[1], first[1] + LOOKED_AT)
-    return grey(np.asarray(plane[part]).astype(np.float32))
+    return grey_plane(np.asarray(plane[part]).astype(np.float32))
 
 
 def _detail(plane: Any) -> tuple[float, float]:

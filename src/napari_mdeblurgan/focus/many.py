@@ -19,7 +19,7 @@ from napari_mdeblurgan.focus.stack import (
     most_detailed_steps,
     put_together_steps,
 )
-from napari_mdeblurgan.restoration.measuring import told
+from napari_mdeblurgan.restoration.measuring import map_steps
 
 FEW = 0.05  # share of the field: where less is sure, it is said
 Tell = Callable[[FocusProgress], FocusProgress]
@@ -105,7 +105,7 @@ def many_in_focus_steps(
         stacks = [[plane[each] for plane in planes] for each in parts.of_channels(index)]
         decides = yield from _deciding(stacks, channel, parts.share(number, 0))
         tell, places = parts.share(number, 1), parts.of_channels(index)
-        focusing = yield from told(looked_at_steps(stacks[decides], **options), tell)
+        focusing = yield from map_steps(looked_at_steps(stacks[decides], **options), tell)
         if image is None:
             kept, edge = stacks[decides][focusing.reference], focusing.grid.tile
             image = make("image", (*further, *kept.shape), kept.dtype, edge)
@@ -115,13 +115,13 @@ def many_in_focus_steps(
             )
             first_channel = decides if channel_axis is not None else None
         making = put_together_steps(focusing, image, height, confidence, places[decides], index)
-        sure = yield from told(making, tell)
+        sure = yield from map_steps(making, tell)
         of_place = height[index], focusing.transforms, focusing.reference, focusing.order  # type: ignore[index]
         choices.append(FocusChoice(*of_place, focusing.depth, confidence[index]))  # type: ignore[index]
         others = [nth for nth in range(len(stacks)) if nth != decides]
         for stage, nth in enumerate(others, 2):
             following = follow_steps(choices[-1], stacks[nth], image, places[nth])
-            yield from told(following, parts.share(number, stage))
+            yield from map_steps(following, parts.share(number, stage))
         notes += _notes(focusing.transforms, sure)
     return ManyInFocus(
         image, height, confidence, tuple(choices), first_channel, tuple(dict.fromkeys(notes))
@@ -170,7 +170,7 @@ def many_followed_steps(
             begin, end = (
                 (number + at / parts.channels) / len(parts.places) for at in (nth, nth + 1)
             )
-            yield from told(following, _within(begin, end))
+            yield from map_steps(following, _within(begin, end))
     return image
 
 
@@ -183,7 +183,7 @@ def _deciding(
 ) -> Generator[FocusProgress, None, int]:
     if channel is not None or len(stacks) == 1:
         return channel or 0
-    return (yield from told(most_detailed_steps(stacks), tell))
+    return (yield from map_steps(most_detailed_steps(stacks), tell))
 
 
 @dataclass(frozen=True, slots=True)

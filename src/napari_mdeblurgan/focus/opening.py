@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.pairs.matching import counted
+from napari_mdeblurgan.pairs.matching import natural_key
 from napari_mdeblurgan.storage import Micrograph, local_path, open_image
 from napari_mdeblurgan.storage.geometry import MICROMETRES
 from napari_mdeblurgan.storage.listing import ZARR, image_files
@@ -94,7 +94,7 @@ def plane_files(paths: Sequence[Path]) -> list[Path]:
 def _planes_at(path: Path) -> list[Path]:
     if not path.is_dir() or path.suffix.lower() == ZARR:
         return [path]
-    files = sorted(image_files(path), key=counted)
+    files = sorted(image_files(path), key=natural_key)
     if not files:
         raise ImageError(f"{path} has no image in it; put the planes of a focus stack there.")
     return files

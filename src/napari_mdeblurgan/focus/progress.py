@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
-from napari_mdeblurgan.restoration.measuring import told
+from napari_mdeblurgan.restoration.measuring import map_steps
 from napari_mdeblurgan.stopping import look_up, portion
 
 _Made = TypeVar("_Made")
@@ -43,14 +43,14 @@ class FocusProgress:
         return FocusProgress(self.words, begin + (end - begin) * self.fraction)
 
 
-def counted(
+def counted_steps(
     steps: Generator[Any, None, _Made], words: str, total: int, begin: float, end: float
 ) -> Generator[FocusProgress, None, _Made]:
     """Steps that say nothing, told as progress from `begin` to `end`; `total` is how many there
     are, about.
     """
     number = count(1)
-    return told(
+    return map_steps(
         steps,
         lambda _: FocusProgress(
             words, begin + (end - begin) * min(next(number) / max(total, 1), 1)

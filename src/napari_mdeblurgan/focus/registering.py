@@ -14,7 +14,7 @@ from scipy import fft, ndimage
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.reading import reduced_plane
-from napari_mdeblurgan.focus.side_by_side import side_by_side
+from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.align import align
 from napari_mdeblurgan.pairs.geometry import corners, moved, reduction
 from napari_mdeblurgan.pairs.refine import Fit, HighMagnification, fit, likeness, seen, warped
@@ -70,7 +70,7 @@ def onto(image: np.ndarray, sharper: np.ndarray, *, ratio: float = 1.0) -> np.nd
     ImageError
         If they have no place in common that stands out.
     """
-    low, high = (structure(channels(each)) for each in (image, sharper))
+    low, high = (structure(channels_first(each)) for each in (image, sharper))
     if not low.any() or not high.any():
         raise ImageError("An image of one value cannot be laid on another one.")
     found = align(low, HighMagnification(high, ratio), stretch=False)
@@ -114,9 +114,9 @@ def series_steps(
     structures = []
 
     def of_one(plane: Any) -> np.ndarray:
-        return structure(channels(reduced_plane(plane, _factor(plane))))
+        return structure(channels_first(reduced_plane(plane, _factor(plane))))
 
-    with closing(side_by_side(of_one, planes)) as made:
+    with closing(in_parallel(of_one, planes)) as made:
         for each in made:
             structures.append(each)
             yield
@@ -207,7 +207,7 @@ def by_colour(
 
 def _colours(plane: Any, factor: int) -> list[np.ndarray]:
     """The structure of each colour of a plane, made smaller."""
-    return [structure(each[None]) for each in channels(reduced_plane(plane, factor))]
+    return [structure(each[None]) for each in channels_first(reduced_plane(plane, factor))]
 
 
 def _adjusted(low: np.ndarray, sharp: np.ndarray, begin: np.ndarray) -> np.ndarray | None:
@@ -335,7 +335,7 @@ def _likely(transform: np.ndarray) -> bool:
     return turned <= MOST_TURNED and abs(math.log(magnified)) <= MOST_MAGNIFIED
 
 
-def channels(image: np.ndarray) -> np.ndarray:
+def channels_first(image: np.ndarray) -> np.ndarray:
     """(channels, y, x) float32."""
     return np.ascontiguousarray(np.moveaxis(np.atleast_3d(image), -1, 0), np.float32)
 
@@ -349,13 +349,15 @@ def resampled(image: np.ndarray, transform: np.ndarray, shape: tuple[int, int]) 
     coarser = float(np.sqrt(abs(np.linalg.det(transform[:2, :2]))))
     smooth = 0.5 * float(np.sqrt(coarser**2 - 1)) if coarser > COARSER else 0.0
     planes = []
-    for each in channels(image):
+    for each in channels_first(image):
         coefficients = ndimage.spline_filter(blurred(each, smooth), 3, np.float32, "mirror")
         planes.append(warped(coefficients, transform, where).clip(each.min(), each.max()))
     return np.stack(planes, axis=-1).reshape(*shape, *image.shape[2:])
 
 
-def shown(transform: np.ndarray, shape: tuple[int, int], other: tuple[int, int]) -> np.ndarray:
+def shown_pixels(
+    transform: np.ndarray, shape: tuple[int, int], other: tuple[int, int]
+) -> np.ndarray:
     """Which pixels of an image of `shape` the other one shows, not too near to its edge; (y, x)
     bool.
     """

@@ -16,7 +16,7 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
-def side_by_side(
+def in_parallel(
     work: Callable[[_Item], _Made], items: Iterable[_Item]
 ) -> Generator[_Made, None, None]:
     """What is made of each, in their order; closing it ends the work with those that are being

@@ -11,9 +11,9 @@ import numpy as np
 
 from napari_mdeblurgan.focus.checking import check_follows
 from napari_mdeblurgan.focus.focusing import PARTS, Focusing, share_of_looking
-from napari_mdeblurgan.focus.looking import details_steps, gains, overviews_steps
+from napari_mdeblurgan.focus.looking import brightness_gains, details_steps, overviews_steps
 from napari_mdeblurgan.focus.operations import CONFIDENCE, HEIGHT, IMAGE, Choose, Follow
-from napari_mdeblurgan.focus.progress import FocusProgress, counted
+from napari_mdeblurgan.focus.progress import FocusProgress, counted_steps
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
@@ -130,7 +130,7 @@ def looked_at_steps(
     looking = Focusing.steps(stack, registered=registered, ordered=ordered, reference=reference)
     of_looking = len(stack) * (2 if registered else 4) + PARTS
     return (
-        yield from counted(
+        yield from counted_steps(
             looking, LOOKING, of_looking, 0, share_of_looking(stack[0].shape, len(stack))
         )
     )
@@ -239,8 +239,8 @@ def follow_steps(
     check_follows(found, stack)
     share = share_of_looking(found.height.shape, len(found.order))
     looking = overviews_steps(stack, found.transforms, found.reference)
-    overviews = yield from counted(looking, FUSING, len(stack), 0, share)
-    bright = gains(overviews, found.reference)
+    overviews = yield from counted_steps(looking, FUSING, len(stack), 0, share)
+    bright = brightness_gains(overviews, found.reference)
     focusing = Focusing(
         stack,
         found.transforms,
@@ -268,6 +268,6 @@ def most_detailed_steps(stacks: Sequence[Any]) -> Generator[FocusProgress, None,
     for number, stack in enumerate(stacks):
         looking = details_steps(stack)
         begin, end = (at / len(stacks) for at in (number, number + 1))
-        strengths, variances = yield from counted(looking, LOOKING, len(stack), begin, end)
+        strengths, variances = yield from counted_steps(looking, LOOKING, len(stack), begin, end)
         merits.append(max(strengths) / max(*variances, 1e-12))
     return int(np.argmax(merits))

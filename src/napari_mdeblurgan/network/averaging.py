@@ -20,7 +20,7 @@ from napari_mdeblurgan.network.stages import Stage, Stages
 NAME = "averaged output"
 
 
-def averaged(stages: Stages, factor: int) -> Stages:
+def averaging_network(stages: Stages, factor: int) -> Stages:
     """The same with so many pixels of the result for one of the image, carried out tile by tile
     like all stages.
 

@@ -24,7 +24,7 @@ NAME = "soft output"
 EVEN = 2  # pixels: of an odd number of them, the stage before takes 2.5 times as long on a CPU
 
 
-def softened(stages: Stages, softness: float) -> Stages:
+def softening_network(stages: Stages, softness: float) -> Stages:
     """The same with the result blurred by a Gaussian, carried out tile by tile like all stages.
 
     Parameters

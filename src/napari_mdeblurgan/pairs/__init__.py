@@ -15,7 +15,7 @@ from napari_mdeblurgan.pairs.pair import (
     SwappedError,
     exchanged,
 )
-from napari_mdeblurgan.pairs.register import register
+from napari_mdeblurgan.pairs.register import register_images
 
 __all__ = [
     "OVERLAYS",
@@ -34,7 +34,7 @@ __all__ = [
     "match_folders",
     "read_pair",
     "read_table",
-    "register",
     "register_all",
+    "register_images",
     "side_by_side",
 ]

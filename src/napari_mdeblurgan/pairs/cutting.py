@@ -116,7 +116,7 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return float(gain), float(rest * scale + height - gain * middle)
 
 
-def cut(
+def cut_pair(
     pair: ImagePair, low: np.ndarray, high: Channels, registration: Registration, scale: int
 ) -> RegisteredPair | None:
     """Cut out what both images show and resample the high-magnification image on the grid of a

@@ -42,7 +42,7 @@ class Evidence:
     parts: int
 
 
-def judge(low: np.ndarray, sharp: HighMagnification, found: Fit) -> Evidence:
+def judge_overlap(low: np.ndarray, sharp: HighMagnification, found: Fit) -> Evidence:
     """Look at the parts of the overlap one by one."""
     smooth = float(np.clip(found.blur, 0.7, 2.0))
     where = box(found.transform, sharp.image.shape, low.shape)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.pairs.pair import ImagePair, PairFiles, RegisteredPair, SwappedError
-from napari_mdeblurgan.pairs.register import register
+from napari_mdeblurgan.pairs.register import register_images
 from napari_mdeblurgan.storage import Micrograph, local_path, read_image
 from napari_mdeblurgan.storage.provenance import is_result
 
@@ -73,12 +73,12 @@ def register_all(
     pairs : sequence of PairFiles or ImagePair
         Files are read when their turn comes.
     scale, objectives, ratio
-        See `register`.
+        See `register_images`.
     """
     for each in pairs:
         try:
             images = read_pair(each) if isinstance(each, PairFiles) else each
-            found = register(images, scale=scale, objectives=objectives, ratio=ratio)
+            found = register_images(images, scale=scale, objectives=objectives, ratio=ratio)
         except MdeblurganError as error:
             yield Outcome(each.name, None, str(error), isinstance(error, SwappedError))
         else:

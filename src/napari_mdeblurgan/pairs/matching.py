@@ -98,7 +98,7 @@ def match_folders(low: Path, high: Path, how: str = "auto") -> Matched:
             f"{said}{low} has {counts[0]} images and {high} has {counts[1]}; name them alike but "
             "for x5 and x10, or list them in a CSV."
         )
-    ordered = [sorted(each, key=counted) for each in files]
+    ordered = [sorted(each, key=natural_key) for each in files]
     names = unique([file_stem(one) for one in ordered[0]])
     return image_pairs([PairFiles(*each) for each in zip(names, *ordered, strict=True)])
 
@@ -240,7 +240,7 @@ def _by_name(
                 found.append((f"{where}/{short}" if where != "." else short, group[0], others[0]))
                 low.remove(group[0])
                 high.remove(others[0])
-    found.sort(key=lambda each: counted(each[1]))
+    found.sort(key=lambda each: natural_key(each[1]))
     names = unique([name for name, _, _ in found])
     pairs = tuple(
         PairFiles(name, one, other) for name, (_, one, other) in zip(names, found, strict=True)
@@ -253,7 +253,7 @@ def _short(path: Path) -> str:
     return MARK.sub("", file_stem(path)).strip(" _.-()[]") or file_stem(path)
 
 
-def counted(path: Path) -> list[tuple[int, str]]:
+def natural_key(path: Path) -> list[tuple[int, str]]:
     """Sorts names as people count."""
     parts = DIGITS.split(path.as_posix().lower())
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_mdeblurgan.pairs.cutting import Channels, cut, intensities
+from napari_mdeblurgan.pairs.cutting import Channels, cut_pair, intensities
 from napari_mdeblurgan.pairs.geometry import affine
 from napari_mdeblurgan.pairs.magnification import check_scale, is_same, known, magnification
 from napari_mdeblurgan.pairs.pair import (
@@ -36,7 +36,7 @@ SATURATED = 0.02
 SAME_SIZE = "Both images have pixels of the same size, as their registration shows."
 
 
-def register(
+def register_images(
     pair: ImagePair,
     *,
     scale: int = 2,
@@ -77,7 +77,7 @@ def register(
         )
     given = magnification(pair, objectives, ratio)
     check_scale(given, scale, pair.name)
-    low, high = channels(pair.low, pair.name), channels(pair.high, pair.name)
+    low, high = _channels(pair.low, pair.name), _channels(pair.high, pair.name)
     if len(low.values) != len(high.values) or pair.low.rgb != pair.high.rgb:
         kinds = [_kind(image) for image in (pair.low, pair.high)]
         raise PairError(
@@ -128,7 +128,7 @@ def register(
         reasons = (hint, *reasons)
     swapped = reasons[:1] in ((SWAPPED,), (SHARPER_IS_LOW,))
     registration = replace(registration, accepted=not reasons, reasons=reasons, swapped=swapped)
-    registered = cut(pair, low.values, high, registration, 1 if is_same(given) else scale)
+    registered = cut_pair(pair, low.values, high, registration, 1 if is_same(given) else scale)
     if registered is None:
         kind = SwappedError if swapped else PairError
         apart = "the two images hardly overlap; take them closer together."
@@ -137,7 +137,7 @@ def register(
     return replace(registered, registration=replace(registration, warnings=tuple(warnings)))
 
 
-def channels(image: Micrograph, name: str) -> Channels:
+def _channels(image: Micrograph, name: str) -> Channels:
     """The channels of one plane, as float32; what is not finite becomes the median.
 
     Raises

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_mdeblurgan.pairs.align import Alignment, align
 from napari_mdeblurgan.pairs.geometry import reduction
-from napari_mdeblurgan.pairs.judge import Evidence, judge
+from napari_mdeblurgan.pairs.judge import Evidence, judge_overlap
 from napari_mdeblurgan.pairs.refine import Fit, HighMagnification
 from napari_mdeblurgan.pairs.search import places, reduced
 
@@ -87,7 +87,7 @@ def look(low: np.ndarray, high: np.ndarray, ratio: float) -> PlaceVerdict | None
     alignment = align(fewer, sharp)
     if alignment is None:
         return None
-    evidence = judge(fewer, sharp, alignment.fit)
+    evidence = judge_overlap(fewer, sharp, alignment.fit)
     whole = Fit(
         np.linalg.inv(reduction(factor)) @ alignment.fit.transform @ reduction(coarser),
         alignment.fit.blur * coarser,

@@ -84,7 +84,7 @@ def read(image: Any, index: tuple[Any, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayPart:
+class Cutout:
     """A part of an array that stands for the whole, for a tile that reads nothing else.
 
     Attributes

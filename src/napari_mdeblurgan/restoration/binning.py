@@ -89,7 +89,7 @@ def binned(image: Any, binning: int, *, rgb: bool = False) -> Any:
     return result
 
 
-def in_words(binning: int) -> str:
+def binning_in_words(binning: int) -> str:
     """How an image was binned, for reports and metadata, such as "averaged 2 × 2 first"; empty if
     it was not.
     """

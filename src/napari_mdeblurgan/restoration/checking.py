@@ -211,7 +211,7 @@ def look_for_missing(image: np.ndarray, leading: int, region: Region) -> tuple[s
     )
 
 
-def check_memory(
+def check_result_memory(
     shape: tuple[int, ...], leading: int, region: Region, factor: int, dtype: np.dtype
 ) -> None:
     """Make sure that there is memory for the result as one array.

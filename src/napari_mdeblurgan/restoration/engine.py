@@ -17,13 +17,13 @@ from napari_mdeblurgan.restoration.checking import has_colours
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
-from napari_mdeblurgan.restoration.measuring import finished, measuring, told
+from napari_mdeblurgan.restoration.measuring import finished, map_steps, measuring
 from napari_mdeblurgan.restoration.operations import (
     DISAGREEMENT,
     EXPLANATION,
     RESULT,
     Eightfold,
-    restoring,
+    restoring_operation,
 )
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, planning
 from napari_mdeblurgan.restoration.progress import Progress
@@ -120,7 +120,7 @@ def restore_steps(
             "make a new plan."
         )
     windows = yield from _windows(image, plan)
-    operation = restoring(image, plan, windows, model, explain=tell is not None)
+    operation = restoring_operation(image, plan, windows, model, explain=tell is not None)
     arrays = {RESULT: np.empty(plan.output_shape, plan.dtype)}
     most = fitting_batch(model.card, plan.tile, plan.device, plan.precision)
     yield from _in_memory(Todo(_places(plan, plan.grid), most), plan, operation, arrays, tell)
@@ -166,7 +166,7 @@ def _windows(image: Any, plan: RestorationPlan) -> Generator[Progress, None, tup
     if plan.windows is not None:
         return plan.windows
     steps = measuring(image, plan.rgb, plan.window_axes)
-    return (yield from told(steps, lambda _: Progress(0, _pixels(plan), 0.0)))
+    return (yield from map_steps(steps, lambda _: Progress(0, _pixels(plan), 0.0)))
 
 
 def _places(plan: RestorationPlan, grid: TileGrid) -> Iterator[Spot]:

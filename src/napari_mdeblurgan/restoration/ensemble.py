@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import ArrayPart, read
+from napari_mdeblurgan.restoration.arrays import Cutout, read
 from napari_mdeblurgan.restoration.inference import apply, prepare
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.orientation import ORIENTATIONS, Orientation
@@ -34,14 +34,14 @@ class Ensemble(NamedTuple):
 
 
 def ensemble(
-    around: ArrayPart, tile: Tile, plan: RestorationPlan, window: Window, network: Network
+    around: Cutout, tile: Tile, plan: RestorationPlan, window: Window, network: Network
 ) -> Ensemble:
     """Mean and standard deviation of the eight restorations of one tile, each turned back to lie
     upright.
 
     Parameters
     ----------
-    around : ArrayPart
+    around : Cutout
         Of the image: what the tile reads in all orientations, from `read_for_all`.
     tile : Tile
         What is restored, in the upright image.
@@ -65,16 +65,14 @@ def ensemble(
     return Ensemble(mean, np.sqrt(squares / np.float32(TIMES - 1)))
 
 
-def read_for_all(
-    image: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan
-) -> ArrayPart:
+def read_for_all(image: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan) -> Cutout:
     """What a tile reads of one image of a stack, in whichever orientation; read once."""
     regions = [region for _, _, region in _laid(tile, plan)]
     (top, bottom), (left, right) = (
         (min(region[axis][0] for region in regions), max(region[axis][1] for region in regions))
         for axis in (0, 1)
     )
-    return ArrayPart(read(image, (*index, slice(top, bottom), slice(left, right))), top, left)
+    return Cutout(read(image, (*index, slice(top, bottom), slice(left, right))), top, left)
 
 
 def _laid(tile: Tile, plan: RestorationPlan) -> Iterator[tuple[Orientation, Tile, Region]]:

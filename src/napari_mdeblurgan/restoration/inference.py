@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from napari_mdeblurgan.errors import OutOfMemory
-from napari_mdeblurgan.network.averaging import averaged
+from napari_mdeblurgan.network.averaging import averaging_network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
-from napari_mdeblurgan.network.softening import softened
+from napari_mdeblurgan.network.softening import softening_network
 from napari_mdeblurgan.restoration.intensity import Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tile_size import block_edge
@@ -158,7 +158,7 @@ def explanation(network: Network, prepared: Prepared, plan: RestorationPlan) -> 
     return told
 
 
-def explained(
+def restored_and_explained(
     network: Network, batch: Sequence[Prepared], plan: RestorationPlan
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Both `apply` and `explanation` of each tile, in one go."""
@@ -172,7 +172,7 @@ def explained(
 
 def _as_planned(stages: Stages, plan: RestorationPlan) -> Stages:
     """A network's stages, with those that give the result the plan's pixels and softness."""
-    return softened(averaged(stages, plan.factor), plan.softness.sigma)
+    return softening_network(averaging_network(stages, plan.factor), plan.softness.sigma)
 
 
 def without_tints(output: np.ndarray, prepared: Prepared, plan: RestorationPlan) -> np.ndarray:

@@ -160,7 +160,7 @@ def _starts(length: int, count: int) -> list[int]:
     return [round(last * (i + 0.5) / count) if count > 1 else last // 2 for i in range(count)]
 
 
-def blocks(shape: Sequence[int], image_axes: int) -> Iterator[tuple[int | slice, ...]]:
+def square_blocks(shape: Sequence[int], image_axes: int) -> Iterator[tuple[int | slice, ...]]:
     """Index expressions of squares that cover an array."""
     leading = tuple(shape[: len(shape) - image_axes])
     height, width = shape[len(leading)], shape[len(leading) + 1]

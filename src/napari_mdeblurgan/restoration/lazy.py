@@ -10,10 +10,10 @@ import dask
 import numpy as np
 from dask.utils import SerializableLock
 
-from napari_mdeblurgan.restoration.arrays import ArrayPart
+from napari_mdeblurgan.restoration.arrays import Cutout
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.measuring import measured_windows
-from napari_mdeblurgan.restoration.operations import RESULT, restoring
+from napari_mdeblurgan.restoration.operations import RESULT, restoring_operation
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile, TileLimit
 from napari_mdeblurgan.restoration.walk import Spot, made_of
@@ -131,6 +131,6 @@ def _restore_chunk(
         )
         for line, cuts in zip(parts, crops, strict=True)
     ]
-    image = ArrayPart(np.concatenate(rows, axis=0), tile.y.source.start, tile.x.source.start)
-    operation = restoring(image, plan, windows.get(), model)
+    image = Cutout(np.concatenate(rows, axis=0), tile.y.source.start, tile.x.source.start)
+    operation = restoring_operation(image, plan, windows.get(), model)
     return made_of(Spot(index, tile), plan, operation, limit)[RESULT][(None,) * len(index)]

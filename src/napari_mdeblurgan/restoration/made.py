@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan import __version__
-from napari_mdeblurgan.restoration.binning import in_words
+from napari_mdeblurgan.restoration.binning import binning_in_words
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -42,7 +42,7 @@ def provenance_of(
     """
     when = datetime.now(UTC).isoformat(timespec="seconds")
     timed = {} if seconds is None else {"seconds": round(seconds, 3), "date": when}
-    first = {"binning": binning, "binned": in_words(binning)} if binning > 1 else {}
+    first = {"binning": binning, "binned": binning_in_words(binning)} if binning > 1 else {}
     return {
         **first,
         "model": card.name,

@@ -14,11 +14,11 @@ import numpy as np
 from napari_mdeblurgan.restoration.arrays import is_lazy, read
 from napari_mdeblurgan.restoration.intensity import (
     Window,
-    blocks,
     gist,
     measure_window,
     sample,
     spots,
+    square_blocks,
 )
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
 
@@ -36,7 +36,7 @@ def finished(steps: Generator[Any, None, _Result]) -> _Result:
             return end.value
 
 
-def told(
+def map_steps(
     steps: Generator[_Step, None, _Result], say: Callable[[_Step], _Told]
 ) -> Generator[_Told, None, _Result]:
     """The same steps, each told in another way; closing it closes them."""
@@ -89,7 +89,7 @@ def measuring(
         part = measuring(
             image[(*(slice(None),) * first, entry)], rgb, [axis - 1 for axis in others]
         )
-        windows += yield from told(part, partial(_so_far, entry, image.shape[first]))
+        windows += yield from map_steps(part, partial(_so_far, entry, image.shape[first]))
     return tuple(windows)
 
 
@@ -116,7 +116,7 @@ def _one(image: Any, rgb: bool) -> Generator[float, None, Window]:
     seen = np.concatenate(values)
     if seen.size and seen.min() != seen.max():
         return measure_window([seen])
-    values, everywhere = [], list(blocks(image.shape, axes))
+    values, everywhere = [], list(square_blocks(image.shape, axes))
     for number, block in enumerate(everywhere, 1):
         values.append(gist(read(image, block)[colours]))
         yield number / len(everywhere)

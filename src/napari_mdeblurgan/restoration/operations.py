@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import ArrayPart, read
+from napari_mdeblurgan.restoration.arrays import Cutout, read
 from napari_mdeblurgan.restoration.ensemble import Ensemble, ensemble, read_for_all
 from napari_mdeblurgan.restoration.inference import (
     Prepared,
     apply,
-    explained,
     finish,
     network_on,
     prepare,
+    restored_and_explained,
 )
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -74,7 +74,7 @@ class Explained(Once):
 
     def work(self, given: Sequence[Any]) -> Sequence[Any]:
         network = network_on(self.model, self.plan.device)
-        return explained(network, given, self.plan)
+        return restored_and_explained(network, given, self.plan)
 
     def finish(self, place: TilePlace, given: Any, made: Any) -> dict[str, np.ndarray]:
         output, told = made
@@ -90,7 +90,7 @@ class Eightfold(Once):
 
     __slots__ = ()
 
-    def read(self, place: TilePlace) -> tuple[TilePlace, ArrayPart, Prepared]:
+    def read(self, place: TilePlace) -> tuple[TilePlace, Cutout, Prepared]:
         around = read_for_all(self.image, place.index, place.tile, self.plan)
         tile = place.tile
         upright = around[(tile.y.source, tile.x.source)]
@@ -112,7 +112,7 @@ class Eightfold(Once):
         return {RESULT: finish(made.mean, upright, self.plan, window), DISAGREEMENT: spread}
 
 
-def restoring(
+def restoring_operation(
     image: Any,
     plan: RestorationPlan,
     windows: tuple[Window, ...],

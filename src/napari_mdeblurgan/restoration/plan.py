@@ -17,7 +17,7 @@ from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.arrays import as_array, is_lazy
 from napari_mdeblurgan.restoration.checking import (
     check_dtype,
-    check_memory,
+    check_result_memory,
     check_shape,
     checked_region,
     checked_tile,
@@ -309,7 +309,7 @@ def planning(
             start - (1 - 1 / factor) / 2
         )
     if in_memory:
-        check_memory(shape, leading, area, factor, dtype)
+        check_result_memory(shape, leading, area, factor, dtype)
     windows = given_windows(window, math.prod(shape[axis] for axis in window_axes), dtype)
     missing = () if is_lazy(image) else look_for_missing(image, leading, area)
     chosen = pick_device(device)

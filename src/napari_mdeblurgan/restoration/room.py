@@ -24,7 +24,7 @@ SHARE = 0.9  # of the memory that is free
 ASSESSED_BYTES = 44  # of memory that an assessment takes for each pixel of the image
 
 
-def amount(size: float) -> str:
+def size_in_words(size: float) -> str:
     """A number of bytes in words: "1.5 GB", "0.4 MB"."""
     return f"{size / 1e9:,.1f} GB" if size >= LEAST_GB * 1e9 else f"{size / 1e6:,.1f} MB"
 
@@ -50,8 +50,8 @@ def check_room(path: Path, shape: tuple[int, ...], dtype: np.dtype, missing: flo
     free = shutil.disk_usage(nearest(path.parent)).free
     if needed * BEST_COMPRESSION > free:
         raise FileError(
-            f"{path} would take up to {amount(needed)} and {amount(free)} are free there; make "
-            "room, choose another folder or restore a part of the image."
+            f"{path} would take up to {size_in_words(needed)} and {size_in_words(free)} are free "
+            "there; make room, choose another folder or restore a part of the image."
         )
 
 
@@ -87,6 +87,7 @@ def check_memory(
     free = psutil.virtual_memory().available
     if needed > SHARE * free:
         raise FileError(
-            f"{path} would take {amount(needed)} of memory to make, and {amount(free)} are free; "
-            "let it end in .ome.zarr, which is made block by block."
+            f"{path} would take {size_in_words(needed)} of memory to make, and "
+            f"{size_in_words(free)} are free; let it end in .ome.zarr, which is made "
+            "block by block."
         )

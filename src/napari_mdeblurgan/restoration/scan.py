@@ -17,7 +17,12 @@ from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.restoration.fitting import interleaved
 from napari_mdeblurgan.restoration.made import provenance_of
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.restoration.operations import DISAGREEMENT, RESULT, Eightfold, restoring
+from napari_mdeblurgan.restoration.operations import (
+    DISAGREEMENT,
+    RESULT,
+    Eightfold,
+    restoring_operation,
+)
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.room import check_room
@@ -197,7 +202,7 @@ class Scan:
             behind, operation = 0, Eightfold(image, plan, windows, model)
         else:
             behind, todo.most = 1, fitting_batch(model.card, plan.tile, plan.device, plan.precision)
-            operation = restoring(image, plan, windows, model)
+            operation = restoring_operation(image, plan, windows, model)
 
         def write(block: ScanBlock, made: TileArrays) -> None:
             if self._spread is not None:
@@ -350,7 +355,7 @@ def restore_block(
     OutOfMemory
         If not even the smallest tile fits.
     """
-    operation = restoring(image, plan, plan.windows or (), model)
+    operation = restoring_operation(image, plan, plan.windows or (), model)
     return made_of(block, plan, operation, limit or TileLimit())[RESULT]
 
 

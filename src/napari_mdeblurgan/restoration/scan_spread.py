@@ -11,7 +11,7 @@ import numpy as np
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_chunks import told
+from napari_mdeblurgan.storage.ome_zarr_chunks import writing_errors
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 
 
@@ -39,7 +39,7 @@ def create_spread(
     path = maps_path(result, "disagreement")
     if path.exists():
         return None
-    with told(path):
+    with writing_errors(path):
         path.parent.mkdir(exist_ok=True)
     return create_ome_zarr(
         path,

@@ -21,7 +21,7 @@ from napari_mdeblurgan.storage.several import (
     SeveralImagesWarning,
     chosen,
     local_path,
-    told,
+    which_image,
 )
 from napari_mdeblurgan.storage.stems import image_stem
 from napari_mdeblurgan.storage.unreadable import unreadable
@@ -177,7 +177,7 @@ def choose_image(
     path = local_path(path)
     names, default, _ = _listed(path)
     number = default if image is None else chosen(path, names, image)
-    return names[number], told(path, names, number, how) if image is None else ""
+    return names[number], which_image(path, names, number, how) if image is None else ""
 
 
 def separate_images(path: str | Path, image: str | int | None = None) -> tuple[FileImage, ...]:

@@ -47,7 +47,7 @@ def untold(share: float) -> None:
     """Tell nobody how much is done."""
 
 
-def blocks(
+def plane_blocks(
     image: Micrograph, edges: Sequence[int], tell: Callable[[float], None] = untold
 ) -> Iterator[PlaneBlock]:
     """All blocks, plane by plane and row by row; of a lazy image eight are computed at a time.

@@ -76,7 +76,7 @@ class ChunkStore:
         FileError
             If the disk is full or may not be written to.
         """
-        with told(self.path):
+        with writing_errors(self.path):
             self.array(level)[self.region(level, chunk)] = pixels
 
     def read(self, level: int, chunk: Chunk) -> np.ndarray:
@@ -187,7 +187,7 @@ class ChunkStore:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def writing_errors(path: Path) -> Iterator[None]:
     """What stands in the way of writing, said in one sentence."""
     try:
         yield

@@ -17,12 +17,12 @@ import numpy as np
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.plain_text import for_metadata
-from napari_mdeblurgan.storage.blocks import blocks, natural_edges, untold
+from napari_mdeblurgan.storage.blocks import natural_edges, plane_blocks, untold
 from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid, known_level, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_begun import begun_for, is_unfinished
-from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, told
+from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, writing_errors
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, PROVENANCE_KEY
 from napari_mdeblurgan.storage.provenance import RESTORED_JOB
@@ -116,7 +116,7 @@ class OmeZarrWriter:
                 "it."
             )
         self._pyramid.finish()
-        with told(self.path):
+        with writing_errors(self.path):
             _set_attributes(self.store, self._job, finished=True, windows=self._windows())
             _flush(self.store.path)
             if self.store.path != self.path:
@@ -129,7 +129,7 @@ class OmeZarrWriter:
 
     def abandon(self) -> None:
         """Remove all that was written."""
-        with told(self.path):
+        with writing_errors(self.path):
             shutil.rmtree(self.store.path)
 
     def abandon_empty(self) -> None:
@@ -244,7 +244,7 @@ def create_ome_zarr(
         dict(provenance or {}),
     )
     store = ChunkStore(path if in_place else path.with_name(path.name + PARTIAL), layout)
-    with told(path):
+    with writing_errors(path):
         if path.exists() and not (in_place and is_unfinished(path)):
             raise FileError(f"{path} is there already; remove it, or choose another name.")
         if not begun_for(store, job):
@@ -258,7 +258,7 @@ def create_ome_zarr(
         return OmeZarrWriter(path, store, job)
 
 
-def write_ome_zarr(
+def write_zarr_image(
     path: Path,
     image: Micrograph,
     *,
@@ -300,7 +300,7 @@ def write_ome_zarr(
         provenance=image.provenance,
     )
     try:
-        for block in blocks(image, chunk, tell):
+        for block in plane_blocks(image, chunk, tell):
             writer.write(block.index, block.y, block.x, block.pixels)
         writer.finish()
     except BaseException:
@@ -319,7 +319,7 @@ def keep_provenance(path: Path, provenance: Mapping[str, Any]) -> None:
     """
     import zarr
 
-    with told(path):
+    with writing_errors(path):
         group = zarr.open_group(str(path), mode="r+")
         own: Any = group.attrs[OWN_KEY]
         group.attrs[OWN_KEY] = {**own, PROVENANCE_KEY: dict(provenance)}

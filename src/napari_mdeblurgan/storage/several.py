@@ -124,7 +124,7 @@ def chosen(path: Path, names: Sequence[str], image: str | int | None, default: i
     if image is None:
         if len(names) > 1:
             warnings.warn(
-                told(path, names, default, "image="),
+                which_image(path, names, default, "image="),
                 SeveralImagesWarning,
                 stacklevel=_callers_level(),
             )
@@ -148,7 +148,7 @@ def _callers_level() -> int:
     return level
 
 
-def told(path: Path, names: Sequence[str], taken: int, how: str) -> str:
+def which_image(path: Path, names: Sequence[str], taken: int, how: str) -> str:
     """One sentence: which image of a file is taken, and how to take another; empty if there is but
     one.
 

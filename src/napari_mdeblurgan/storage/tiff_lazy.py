@@ -18,7 +18,7 @@ from napari_mdeblurgan.storage.micromanager import open_tiff_file
 from napari_mdeblurgan.storage.tiff import check_compression, list_images, opened_tiff, title
 from napari_mdeblurgan.storage.tiff_companion import lacking_companion
 from napari_mdeblurgan.storage.tiff_metadata import read_calibration
-from napari_mdeblurgan.storage.tiff_pixels import arranged, is_on_its_side
+from napari_mdeblurgan.storage.tiff_pixels import arranged_pixels, is_on_its_side
 
 if TYPE_CHECKING:
     from tifffile import TiffPageSeries
@@ -43,7 +43,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         stored, piece = _stored(path, index, series)
         axes = series.axes
         data = lazily(stored, piece, (axes.index("Y"), axes.index("X")))
-        data, axes = arranged(data, axes, series)
+        data, axes = arranged_pixels(data, axes, series)
         calibration = read_calibration(tif, index, series)
         if is_on_its_side(series):
             calibration = replace(calibration, geometry=calibration.geometry.on_its_side())

@@ -32,7 +32,7 @@ SIDEWAYS, BOTTOM_UP, RIGHT_TO_LEFT = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 SLAB_PIXELS = 2**22
 
 
-def arranged(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
+def arranged_pixels(data: Any, axes: str, series: TiffPageSeries) -> tuple[Any, str]:
     """Pixels and axes with YX or YXS last, samples that are no colours as channels, and values as
     they are meant.
 

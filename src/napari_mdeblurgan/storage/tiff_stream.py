@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.storage.blocks import blocks, natural_edges, untold
+from napari_mdeblurgan.storage.blocks import natural_edges, plane_blocks, untold
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.provenance import software_of
 from napari_mdeblurgan.storage.tiff_metadata import plain_options
@@ -55,7 +55,7 @@ def _tiles(
     image: Micrograph, edges: tuple[int, int], dtype: np.dtype, tell: Callable[[float], None]
 ) -> Iterator[np.ndarray]:
     """All tiles, those at the edges filled up with zeros."""
-    for block in blocks(image, edges, tell):
+    for block in plane_blocks(image, edges, tell):
         pixels = block.pixels
         tile = np.zeros((*edges, *pixels.shape[2:]), dtype)
         tile[: pixels.shape[0], : pixels.shape[1]] = pixels

@@ -144,9 +144,9 @@ def write_image(
     image = replace(image, name=for_metadata(image.name), channel_names=names)
     kind = _kind(path)
     if kind == "zarr":
-        from napari_mdeblurgan.storage.ome_zarr_writing import write_ome_zarr
+        from napari_mdeblurgan.storage.ome_zarr_writing import write_zarr_image
 
-        write_ome_zarr(path, image, tell=tell or untold)
+        write_zarr_image(path, image, tell=tell or untold)
     elif kind == "png":
         from napari_mdeblurgan.storage.raster import write_png
         from napari_mdeblurgan.storage.reading import whole

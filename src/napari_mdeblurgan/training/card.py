@@ -41,7 +41,7 @@ def card_for_run(
         halo=network.halo,
         trained_on=(f"{files} {kind} image files of {folder}", described(mixture)),
         blur_sigma_px=mixture.sigma if mixture.gaussian + mixture.gaussian_noisy > 0 else None,
-        scores=scores(data, training.step, validation),
+        scores=_scores(data, training.step, validation),
         licence=config.model.licence,
     )
 
@@ -63,7 +63,7 @@ def described(mixture: Mixture) -> str:
     )
 
 
-def scores(data: Data, steps: int, validation: Validation | None) -> dict[str, Any]:
+def _scores(data: Data, steps: int, validation: Validation | None) -> dict[str, Any]:
     """Of the held-out pieces, beside those of bicubic enlargement."""
     found: dict[str, Any] = {"training_steps": steps}
     if validation is not None:

@@ -97,7 +97,7 @@ def synchronised(module: nn.Module, place: ProcessRank, device: str) -> nn.Modul
     )
 
 
-def averaged(values: Tensor, place: ProcessRank) -> Tensor:
+def mean_of_processes(values: Tensor, place: ProcessRank) -> Tensor:
     """Mean over all processes; the same in each."""
     if place.world > 1:
         distributed.all_reduce(values)

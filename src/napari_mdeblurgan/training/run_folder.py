@@ -20,7 +20,7 @@ from typing import Any
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
-from napari_mdeblurgan.outputs import check_output, nearest
+from napari_mdeblurgan.outputs import check_output_folder, nearest
 from napari_mdeblurgan.own_folder import is_link, refuse_links
 from napari_mdeblurgan.training.config import (
     ConfigError,
@@ -81,7 +81,7 @@ def check_folder(folder: RunFolder) -> None:
     FileError
         If it is something else.
     """
-    check_output(folder.path, "the run", ours=folder.begun)
+    check_output_folder(folder.path, "the run", ours=folder.begun)
     above = nearest(folder.path)
     if not os.access(above, os.W_OK):
         raise FileError(f"{above} may not be written to; choose another folder for the run.")

@@ -9,7 +9,7 @@ from torch.nn import functional
 from napari_mdeblurgan.training.structural import SIGMA, WINDOW, similarity_terms
 
 
-def ssim(image: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
+def batch_ssim(image: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
     """Structural similarity of every image of a batch (Wang et al. 2004).
 
     Gaussian window of 11 pixels and standard deviation 1.5, K1 = 0.01, K2 = 0.03, mean over the
@@ -47,9 +47,9 @@ def ssim(image: Tensor, truth: Tensor, data_range: float = 1.0) -> Tensor:
 
 def ssim_loss(image: Tensor, truth: Tensor) -> Tensor:
     """One minus the mean structural similarity of a batch; 0 for equal images, at most 2. See
-    `ssim`.
+    `batch_ssim`.
     """
-    return 1 - ssim(image, truth).mean()
+    return 1 - batch_ssim(image, truth).mean()
 
 
 def _gaussian_means(images: Tensor) -> Tensor:

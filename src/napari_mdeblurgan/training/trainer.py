@@ -23,7 +23,12 @@ from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.stopping import Stopped
 from napari_mdeblurgan.training.adam import Adam
 from napari_mdeblurgan.training.dataset import Patches
-from napari_mdeblurgan.training.distributed import ALONE, ProcessRank, averaged, synchronised
+from napari_mdeblurgan.training.distributed import (
+    ALONE,
+    ProcessRank,
+    mean_of_processes,
+    synchronised,
+)
 from napari_mdeblurgan.training.heeding import heed_backwards
 from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
 from napari_mdeblurgan.training.muon import Muon
@@ -244,7 +249,7 @@ class Training:
 
     def _finite(self, terms: dict[str, Tensor]) -> dict[str, float]:
         """Terms as numbers, the mean over all processes."""
-        means = averaged(
+        means = mean_of_processes(
             torch.stack([term.float() for term in terms.values()]), self.place
         ).tolist()
         for name, value in zip(terms, means, strict=True):

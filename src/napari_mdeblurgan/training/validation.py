@@ -17,7 +17,7 @@ from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.training.sharp_image import Sharp
-from napari_mdeblurgan.training.similarity import ssim
+from napari_mdeblurgan.training.similarity import batch_ssim
 from napari_mdeblurgan.training.structural import WINDOW
 
 CROPS = 16
@@ -137,7 +137,7 @@ def validate(network: Network, crops: Sequence[Crop]) -> tuple[Validation, list[
 def _scores(image: Tensor, truth: Tensor) -> tuple[float, float]:
     inner = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
     error = (image[inner].double() - truth[inner].double()).square().mean().clamp_min(1e-12)
-    return float(-10 * torch.log10(error)), float(ssim(image[inner], truth[inner]).mean())
+    return float(-10 * torch.log10(error)), float(batch_ssim(image[inner], truth[inner]).mean())
 
 
 def write_samples(path: Path, crops: Sequence[Crop], restored: Sequence[Tensor]) -> None:

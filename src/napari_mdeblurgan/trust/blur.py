@@ -139,7 +139,7 @@ def blur_of_blocks(
     for starts, size, length in zip(tiles, sizes, shape, strict=True):
         first = max(starts[0] * CELL - REACH, 0) // (2 * CELL) * (2 * CELL)
         parts.append(slice(first, min((starts[-1] + size) * CELL + REACH, length // CELL * CELL)))
-    values, known = features(
+    values, known = blur_features(
         read(*parts),
         noise,
         [starts - part.start // CELL for starts, part in zip(tiles, parts, strict=True)],
@@ -150,7 +150,7 @@ def blur_of_blocks(
     return found
 
 
-def features(
+def blur_features(
     plane: np.ndarray, noise: Noise, tiles: list[np.ndarray], sizes: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logarithms of the energies of tiles, relative to that of the gradients at a quarter of the

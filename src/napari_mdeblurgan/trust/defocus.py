@@ -16,7 +16,7 @@ from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.trust.blur import BLOCK, LARGEST_PX, Read, blur_fit, blur_of_blocks
 from napari_mdeblurgan.trust.noise import Noise
-from napari_mdeblurgan.trust.samples import grey, planes_of
+from napari_mdeblurgan.trust.samples import grey, sampled_planes
 
 SHARP_PX = 0.45
 # σ from which contrast is below 1 % for all that is finer than half of what pixels can hold
@@ -111,7 +111,7 @@ def sampled_sigmas(
     (blocks,) float32, NaN where nothing can be judged.
     """
     shape, found = _area(plan), []
-    for index in planes_of(plan, channel):
+    for index in sampled_planes(plan, channel):
         for blocks in _sampled_blocks(shape):
             look_up()
             found.append(

@@ -116,7 +116,7 @@ def examine(
     blur = field_blur(sampled_sigmas(image, plan, window, grey_noise, channel), card)
     saturated, ceiling = _saturation(image, places, plan, window)
     noise_limit = calibration.noise_limit if calibration else None
-    fits, sentence = judge(card, blur, noise.typical, saturated, noise_limit, binning)
+    fits, sentence = judge_domain(card, blur, noise.typical, saturated, noise_limit, binning)
     return Examination(
         blur=blur,
         noise=noise,
@@ -162,7 +162,7 @@ def halving_advised(image: Any, card: ModelCard) -> bool:
     )
 
 
-def judge(
+def judge_domain(
     card: ModelCard,
     blur: FieldBlur,
     noise: float,

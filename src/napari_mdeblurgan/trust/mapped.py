@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import ArrayPart, read
+from napari_mdeblurgan.restoration.arrays import Cutout, read
 from napari_mdeblurgan.restoration.ensemble import ensemble, read_for_all
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.inference import network_on
@@ -41,7 +41,7 @@ class Given:
         What sets them apart.
     blur : ndarray
         The defocus map.
-    around : ArrayPart or None
+    around : Cutout or None
         Of the image, where the eight orientations are to be made.
     apart : ndarray or None
         How far they lie apart, (y, x, 1) in windows, where that is known.
@@ -51,7 +51,7 @@ class Given:
     piece: Piece
     difference: Difference
     blur: np.ndarray
-    around: ArrayPart | None
+    around: Cutout | None
     apart: np.ndarray | None
 
 

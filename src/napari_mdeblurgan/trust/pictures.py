@@ -38,7 +38,7 @@ def picture(trust_map: TrustMap, index: tuple[int, ...] = ()) -> bytes:
     """
     kind = trust_map.kind
     level = read(_small_enough(trust_map), index)
-    plane = reduced(level, (), kind.last_axis, largest_counts=kind.reduction == "largest")
+    plane = reduced_map(level, (), kind.last_axis, largest_counts=kind.reduction == "largest")
     aspect = plane.shape[0] / plane.shape[1]
     figure = Figure(
         figsize=(WIDTH_IN, WIDTH_IN * 0.8 * min(max(aspect, 0.25), 2) + 0.3), layout="constrained"
@@ -69,7 +69,7 @@ def _small_enough(trust_map: TrustMap) -> Any:
     return next((each for each in levels if max(each.shape[axis:][:2]) <= READ_EDGE), levels[-1])
 
 
-def reduced(
+def reduced_map(
     data: Any, index: tuple[int, ...], last_axis: tuple[int, ...], largest_counts: bool = False
 ) -> np.ndarray:
     """One plane of a map in at most 640 × 640 pixels, read in bands: block means, or what is

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.measuring import measured_windows, told
+from napari_mdeblurgan.restoration.measuring import map_steps, measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.stopping import attending
@@ -75,7 +75,7 @@ def planning_trust(
     start = Progress(
         0, int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64)), 0.0
     )
-    return (yield from told(attending(work), lambda _: start))
+    return (yield from map_steps(attending(work), lambda _: start))
 
 
 def plan_trust(

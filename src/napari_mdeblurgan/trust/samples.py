@@ -73,7 +73,7 @@ def grey(image: np.ndarray) -> np.ndarray:
     return total if image.shape[-1] == 1 else total / np.float32(image.shape[-1])
 
 
-def planes_of(plan: RestorationPlan, channel: int | None) -> Iterator[tuple[int, ...]]:
+def sampled_planes(plan: RestorationPlan, channel: int | None) -> Iterator[tuple[int, ...]]:
     """Indices of at most four planes, evenly spread; of one channel if that is given."""
     fixed: dict[int, int] = {}
     if channel is not None and plan.window_axes:
@@ -90,7 +90,7 @@ def planes_of(plan: RestorationPlan, channel: int | None) -> Iterator[tuple[int,
 
 def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[SamplePlace]:
     rows, columns = (list(spread_over(start, stop)) for start, stop in plan.region)
-    for index in planes_of(plan, channel):
+    for index in sampled_planes(plan, channel):
         yield from (SamplePlace(index, y, x) for y in rows for x in columns)
 
 

@@ -15,7 +15,7 @@ from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.storage.blocks import untold
 from napari_mdeblurgan.storage.map_places import map_path, maps_path
-from napari_mdeblurgan.storage.ome_zarr_writing import write_ome_zarr
+from napari_mdeblurgan.storage.ome_zarr_writing import write_zarr_image
 from napari_mdeblurgan.storage.provenance import is_result, read_provenance, record_of
 from napari_mdeblurgan.storage.writing import OME_DTYPES
 
@@ -177,4 +177,4 @@ def _write_map(result: Path, name: str, image: Micrograph, tell: Callable[[float
 
     place = maps_path(result, name)
     place.parent.mkdir(exist_ok=True)
-    write_ome_zarr(place, image, reduction=MAPS[name].reduction, tell=tell)
+    write_zarr_image(place, image, reduction=MAPS[name].reduction, tell=tell)

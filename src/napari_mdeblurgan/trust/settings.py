@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_mdeblurgan.model import ModelCard
-from napari_mdeblurgan.restoration.binning import in_words
+from napari_mdeblurgan.restoration.binning import binning_in_words
 from napari_mdeblurgan.restoration.device import device_label
 from napari_mdeblurgan.restoration.ensemble import TIMES
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -29,7 +29,7 @@ def settings_of(
         if card.blur_sigma_px
         else "not on its card"
     )
-    first = {"Binning": in_words(binning)} if binning > 1 else {}
+    first = {"Binning": binning_in_words(binning)} if binning > 1 else {}
     return {
         "Image": f"{size}, {plan.dtype}{area}",
         **first,

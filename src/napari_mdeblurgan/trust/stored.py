@@ -23,7 +23,7 @@ from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.map_places import MAPS_FOLDER, maps_path
 from napari_mdeblurgan.storage.ome_zarr import open_levels
 from napari_mdeblurgan.storage.ome_zarr_begun import finished_job
-from napari_mdeblurgan.storage.ome_zarr_chunks import told
+from napari_mdeblurgan.storage.ome_zarr_chunks import writing_errors
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.trust.assess import Assessment, assess_steps, assessment_of
@@ -129,9 +129,9 @@ def create_map(
     if path.exists():
         if finished_job(path) == job:
             return None
-        with told(path):
+        with writing_errors(path):
             shutil.rmtree(path)
-    with told(path):
+    with writing_errors(path):
         path.parent.mkdir(exist_ok=True)
     return create_ome_zarr(
         path,
@@ -250,7 +250,7 @@ class StoredMaps:
         """
         import zarr
 
-        with told(self._folder):
+        with writing_errors(self._folder):
             group = zarr.open_group(str(self._folder), mode="a", zarr_format=3)
             group.attrs.put({OWN_KEY: {"job": self._job, "figures": dataclasses.asdict(figures)}})
 

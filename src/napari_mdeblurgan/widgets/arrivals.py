@@ -107,7 +107,7 @@ class Arrivals:
         scans, controls = self._parts.scans, self._parts.controls
         if isinstance(step, str):
             what = "image" if len(set(self._sources)) == len(self._sources) else "region"
-            restoring = wording.restoring(self._number + 1, len(self._sources), what)
+            restoring = wording.restoring_text(self._number + 1, len(self._sources), what)
             self._doing = step if step == trust.CHECKING else restoring
             if step == trust.CHECKING:
                 show_life(controls)

@@ -31,11 +31,11 @@ def order_of(labels: Sequence[str]) -> tuple[int, ...]:
     """
     named = [label.strip().lower() for label in labels]
     if named.count("y") == named.count("x") == 1:
-        return planes_of(len(labels), named.index("y"), named.index("x"))
+        return order_of_planes(len(labels), named.index("y"), named.index("x"))
     return tuple(range(len(labels)))
 
 
-def planes_of(ndim: int, y: int, x: int) -> tuple[int, ...]:
+def order_of_planes(ndim: int, y: int, x: int) -> tuple[int, ...]:
     """The order of a layer's axes that makes two of them y and x."""
     return (*(axis for axis in range(ndim) if axis not in (y, x)), y, x)
 

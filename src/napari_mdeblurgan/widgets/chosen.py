@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets import trust, wording
-from napari_mdeblurgan.widgets.origin import is_result
+from napari_mdeblurgan.widgets.origin import is_result_layer
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -50,9 +50,9 @@ class Chosen:
         results = [
             (each.name, each)
             for each in images
-            if is_result(each) and not self._pairs.is_preview(each)
+            if is_result_layer(each) and not self._pairs.is_preview(each)
         ]
-        sources = [(each.name, each) for each in images if not is_result(each)]
+        sources = [(each.name, each) for each in images if not is_result_layer(each)]
         return [*(sources or [NO_CHOICE] * bool(results)), *results]
 
     @property
@@ -66,7 +66,9 @@ class Chosen:
         among them.
         """
         selection = self._viewer.layers.selection
-        chosen = [each for _, each in self.entries() if each in selection and not is_result(each)]
+        chosen = [
+            each for _, each in self.entries() if each in selection and not is_result_layer(each)
+        ]
         return chosen if self.image in chosen else [self.image] if self.image is not None else []
 
     @property
@@ -100,7 +102,7 @@ class Chosen:
     def warning(self) -> str:
         """What is to be said where a result would be restored again; else nothing."""
         image = self.image
-        if image is None or not is_result(image):
+        if image is None or not is_result_layer(image):
             return ""
         source = self._pairs.source_of(image)
         return wording.restored_again(

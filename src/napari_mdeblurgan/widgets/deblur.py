@@ -37,7 +37,7 @@ from napari_mdeblurgan.widgets.keys import bind_key, release_key
 from napari_mdeblurgan.widgets.model_choice import ModelChoice
 from napari_mdeblurgan.widgets.only_here.choice import OnlyHere
 from napari_mdeblurgan.widgets.orders import Orders
-from napari_mdeblurgan.widgets.origin import is_result, marks
+from napari_mdeblurgan.widgets.origin import is_result_layer, marks
 from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.results_folder import ResultsFolder
 from napari_mdeblurgan.widgets.runner import Runner
@@ -210,7 +210,7 @@ class DeblurWidget(Container):
 
     def _follow_active(self, _: object = None) -> None:
         active = self._chosen.active
-        if isinstance(active, Image) and is_result(
+        if isinstance(active, Image) and is_result_layer(
             active
         ):  # restored again only if it is chosen as the image
             active = self._pairs.source_of(active)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 AT_ONCE_VALUES = 64 * 2**20  # of an image in memory; a larger one is averaged where it is read
 
 
-def averaged(job: Job) -> Job:
+def averaged_job(job: Job) -> Job:
     """The job on the averaged image; the job itself where nothing is to be averaged.
 
     Parameters

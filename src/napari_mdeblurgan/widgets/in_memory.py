@@ -11,7 +11,14 @@ import numpy as np
 from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import part_of
-from napari_mdeblurgan.widgets.job import Job, Noted, Restored, layer_arguments, planned, timed
+from napari_mdeblurgan.widgets.job import (
+    Job,
+    Noted,
+    Restored,
+    layer_arguments,
+    planned_in_words,
+    timed,
+)
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 from napari_mdeblurgan.widgets.only_here import cut
 
@@ -32,20 +39,20 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     """
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.pipeline import restoring
+    from napari_mdeblurgan.pipeline import restoring_to_memory
     from napari_mdeblurgan.restoration.plan import planning
 
     model = load_model(job.model)
     yield trust.LOOKING
     image, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
-    plan = yield from planned(
+    plan = yield from planned_in_words(
         planning(image, model.card, tile_memory_mb=memory, **cut.widened(job, model).options)
     )
     check = job.trust and trust.fits_in_memory(plan)
     examinations = (yield from trust.examining(image, plan, model, job.binning)) if check else ()
     if examinations:
-        yield Noted(trust.in_words(examinations))
-    steps = restoring(image, plan, model, ensemble=job.ensemble, explain=check)
+        yield Noted(trust.fit_in_words(examinations))
+    steps = restoring_to_memory(image, plan, model, ensemble=job.ensemble, explain=check)
     (data, explanation, spread), seconds = yield from timed(steps)
     soft = yield from _softened(job, data, softness_at(model.card, plan.factor))
     left = cut.cut_result(soft, plan, job)

@@ -156,12 +156,12 @@ class Job:
         """What tells the image from every other, also in another process; of one in memory all of
         it is looked at.
         """
-        from napari_mdeblurgan.restoration.binning import in_words
+        from napari_mdeblurgan.restoration.binning import binning_in_words
         from napari_mdeblurgan.restoration.scan_job import source_identity
 
         order = self.placement.order
         identity = source_identity(self.data if self.original is None else self.original)
-        averaged_by = f" {in_words(self.binning)}" if self.binning > 1 else ""
+        averaged_by = f" {binning_in_words(self.binning)}" if self.binning > 1 else ""
         return identity + ("" if is_natural(order) else f" {order}") + averaged_by
 
     def factor(self, card: ModelCard) -> int:
@@ -227,12 +227,12 @@ def timed(
         steps.close()
 
 
-def planned(steps: Generator[float, None, _Made]) -> Generator[str, None, _Made]:
+def planned_in_words(steps: Generator[float, None, _Made]) -> Generator[str, None, _Made]:
     """The steps of planning, told in words."""
-    from napari_mdeblurgan.restoration.measuring import told
+    from napari_mdeblurgan.restoration.measuring import map_steps
 
     return (
-        yield from told(
+        yield from map_steps(
             steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING
         )
     )
@@ -245,7 +245,7 @@ def layer_arguments(
     made.
     """
     placement = enlarged(job.placement, plan.factor, (*job.first_plane, *plan.origin))
-    suffix = "preview" if job.preview else sharpened(job, plan.factor)
+    suffix = "preview" if job.preview else result_suffix(job, plan.factor)
     hides = (
         job.part is not None and job.part.outline is not None
     )  # where it is empty, if it is drawn as opaque
@@ -258,7 +258,7 @@ def layer_arguments(
     }
 
 
-def sharpened(job: Job, factor: int) -> str:
+def result_suffix(job: Job, factor: int) -> str:
     """What was done to the image, in the name of its result."""
     region = "" if job.part is None else f", {job.part.name}"
     return f"{'halved, ' if job.binning == 2 else ''}sharp ×{factor}{region}"

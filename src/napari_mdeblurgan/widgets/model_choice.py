@@ -76,14 +76,14 @@ class ModelChoice:
         """The chosen model; for an image of another kind than the chosen one that which would be
         offered for it.
         """
-        card, channels = self.card, models.channels_of(image)
+        card, channels = self.card, models.model_channels(image)
         if image is chosen or (card is not None and card.channels == channels):
             return card
         return self._named(self._first_for(image))
 
     def alike(self, card: ModelCard, image: Image) -> list[ModelCard]:
         """A model, then the others for images of this kind."""
-        channels = models.channels_of(image)
+        channels = models.model_channels(image)
         return [
             card,
             *(each for each in self.cards if each.channels == channels and each.name != card.name),
@@ -93,9 +93,9 @@ class ModelChoice:
         """Offer the models for an image, and choose the one to start from, if it is of another kind
         than the last one.
         """
-        if image is None or (self._kind == models.channels_of(image) and self.card is not None):
+        if image is None or (self._kind == models.model_channels(image) and self.card is not None):
             return
-        self._kind = models.channels_of(image)
+        self._kind = models.model_channels(image)
         name, box = self._first_for(image), self.controls.model
         with box.changed.blocked():
             box.reset_choices()
@@ -152,7 +152,7 @@ class ModelChoice:
     def _first_for(self, image: Image) -> str | None:
         last: Any = self._remembered.choices
         remembered = last.rgb_model if image.rgb else last.grey_model
-        return models.default_model(self.cards, models.channels_of(image), remembered)
+        return models.default_model(self.cards, models.model_channels(image), remembered)
 
     def _named(self, name: str | None) -> ModelCard | None:
         return next((card for card in self.cards if card.name == name), None)

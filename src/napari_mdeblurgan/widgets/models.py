@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 BUNDLED = {3: "rgb-x2", 1: "gray-x2"}
 
 
-def channels_of(layer: Image) -> int:
+def model_channels(layer: Image) -> int:
     """Channels that a model for `layer` has: 3 for colour, else 1, as every channel is restored on
     its own.
     """

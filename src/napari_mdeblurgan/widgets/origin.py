@@ -73,7 +73,7 @@ class _Reading:
 marks = Marks()
 
 
-def is_result(layer: Layer, *, wait: bool = False) -> bool:
+def is_result_layer(layer: Layer, *, wait: bool = False) -> bool:
     """Whether a layer is a result of this program, made in this session or opened from a file that
     it has written.
 
@@ -96,9 +96,9 @@ def is_result(layer: Layer, *, wait: bool = False) -> bool:
 
 def is_ours(layer: Layer, *, wait: bool = False) -> bool:
     """Whether a layer is a result or a map of this program, and so no truth to learn from; see
-    `is_result`.
+    `is_result_layer`.
     """
-    return is_map(layer) or is_result(layer, wait=wait)
+    return is_map(layer) or is_result_layer(layer, wait=wait)
 
 
 def file_of(layer: Layer) -> str | None:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from napari.layers import Image
 
 from napari_mdeblurgan.widgets.appearance import hides_what_is_below
-from napari_mdeblurgan.widgets.origin import is_result
+from napari_mdeblurgan.widgets.origin import is_result_layer
 
 if TYPE_CHECKING:
     from napari.components import LayerList
@@ -82,7 +82,7 @@ class Pairs:
         named = {layer.name: layer for layer in reversed(self._layers)}
         for layer in self._layers:
             made = layer.metadata.get("mdeblurgan")
-            if not isinstance(made, dict) or "preview" not in made or not is_result(layer):
+            if not isinstance(made, dict) or "preview" not in made or not is_result_layer(layer):
                 continue  # of one from a file nobody knows which layer its source is
             source = named.get(made.get("source"))
             if isinstance(source, Image) and isinstance(layer, Image) and source is not layer:
@@ -118,7 +118,7 @@ class Pairs:
         """The result that is selected, else the newest of `source`; then the newest ones of the
         others of its run.
         """
-        first = active if isinstance(active, Image) and is_result(active) else None
+        first = active if isinstance(active, Image) and is_result_layer(active) else None
         own = source if first is None else self.source_of(first)
         run = [self.results_of(each) for each in (self.run_of(own) if own is not None else ())]
         meant = first or next((made[-1] for made in run if made), None)

@@ -87,12 +87,12 @@ def result_ending(job: Job, identity: str, card: ModelCard) -> str:
     return f" {tokenize(identity, card.weights_sha256, *settings)[:8]}{SUFFIX}"
 
 
-def cache_folder() -> Path:
+def results_cache() -> Path:
     """Where results go if the user has not picked a place: in the cache folder."""
     return folders.cache_folder() / "results"
 
 
-def results_in(folder: Path) -> list[Result]:
+def listed_results(folder: Path) -> list[Result]:
     """The results in a folder; what this program has not made is none. Reads the sizes of all their
     files.
     """

@@ -19,8 +19,8 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.plain import literal, plain
-from napari_mdeblurgan.widgets.results import Result, cache_folder, remove_results, results_in
-from napari_mdeblurgan.widgets.wording import amount
+from napari_mdeblurgan.widgets.results import Result, listed_results, remove_results, results_cache
+from napari_mdeblurgan.widgets.wording import disk_amount
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -91,7 +91,7 @@ class ResultsFolder:
     @property
     def folder(self) -> Path:
         """Where results are made now."""
-        return Path(self._own) if self._own else cache_folder()
+        return Path(self._own) if self._own else results_cache()
 
     @property
     def wanted(self) -> Path | None:
@@ -131,7 +131,7 @@ class ResultsFolder:
         """See how much lies in the folder, without making anybody wait."""
         self._refresh()
         folder = self.folder
-        work = InWords(results_in, "a look at the results on disk")
+        work = InWords(listed_results, "a look at the results on disk")
         self._worker = worker_of(self._viewer, work, folder, _connect={"returned": self._found})
         self._worker.start()
 
@@ -161,7 +161,7 @@ class ResultsFolder:
             words = f"There is nothing to be removed.{kept}"
             QMessageBox.information(self.widget.native, "Empty results folder", words)
             return
-        size = amount(sum(result.bytes for result in idle))
+        size = disk_amount(sum(result.bytes for result in idle))
         words = (
             f"Remove {len(idle)} result{'s' * (len(idle) > 1)} ({size}) from {self.folder}?{kept}"
         )
@@ -214,7 +214,7 @@ class ResultsFolder:
         parts = [f"{count} result{'s' * (count != 1)}"] * bool(count) + [
             f"{half} interrupted"
         ] * bool(half)
-        holds = f"{', '.join(parts)}, {amount(total)}" if parts else "empty"
+        holds = f"{', '.join(parts)}, {disk_amount(total)}" if parts else "empty"
         self.place.value = f"{self.folder} ({holds})"
         self.place.tooltip = literal(str(self.folder))
         self.to_disk.enabled = not self._must

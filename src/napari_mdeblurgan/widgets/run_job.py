@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.errors import MdeblurganError
-from napari_mdeblurgan.widgets.halving import averaged
+from napari_mdeblurgan.widgets.halving import averaged_job
 from napari_mdeblurgan.widgets.in_memory import restore_in_memory
 from napari_mdeblurgan.widgets.job import Job, JobFailed, Noted, Restored
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
@@ -40,7 +40,7 @@ def run_job(job: Job) -> _Steps:
     try:
         from napari_mdeblurgan.widgets.scan import restore_to_disk
 
-        job = averaged(job)
+        job = averaged_job(job)
         steps: _Steps = restore_to_disk(job) if job.folder else restore_in_memory(job)
         return (yield from at_low_priority(steps))
     except MdeblurganError as error:

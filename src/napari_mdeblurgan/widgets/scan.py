@@ -17,7 +17,14 @@ from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
-from napari_mdeblurgan.widgets.job import Job, Noted, layer_arguments, planned, sharpened, timed
+from napari_mdeblurgan.widgets.job import (
+    Job,
+    Noted,
+    layer_arguments,
+    planned_in_words,
+    result_suffix,
+    timed,
+)
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name, result_ending
@@ -139,12 +146,14 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     if path.exists():
         plan = plan_of_finished(source, model, path, options, job.ensemble, identity)
         if plan is None:  # by an earlier version
-            plan = yield from planned(planning(source.data, model.card, in_memory=False, **options))
+            plan = yield from planned_in_words(
+                planning(source.data, model.card, in_memory=False, **options)
+            )
         examinations = yield from _examined(job, source, plan, model)
         saved = _saved(job, model, plan, path, 0.0)
     else:
         yield "Opening the result…"
-        scan = yield from planned(
+        scan = yield from planned_in_words(
             opening(source, model, path, identity=identity, ensemble=job.ensemble, **options)
         )
         plan = scan.plan
@@ -167,7 +176,7 @@ def _examined(
     if not job.trust:
         return ()
     examinations = yield from trust.examining(source.data, plan, model, job.binning)
-    yield Noted(trust.in_words(examinations))
+    yield Noted(trust.fit_in_words(examinations))
     return examinations
 
 
@@ -235,7 +244,7 @@ def _result_path(job: Job, model: Model, identity: str) -> Path:
         (name for name in begun if name.endswith(ending)), None
     )  # the layer may have been renamed since
     return job.folder / (
-        earlier or f"{clean_name(job.source)} {sharpened(job, job.factor(model.card))}{ending}"
+        earlier or f"{clean_name(job.source)} {result_suffix(job, job.factor(model.card))}{ending}"
     )
 
 

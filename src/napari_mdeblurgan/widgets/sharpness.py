@@ -175,7 +175,7 @@ class Sharpness(QObject):
         with self.slider.changed.blocked(), self.auto.changed.blocked():
             self.slider.value = STEPS - round(min(result.softness.sigma, SOFTEST) * STEPS / SOFTEST)
             self.auto.value = result.auto
-        self.told.value = in_words(result.softness, pixel_um(layer, result))
+        self.told.value = _in_words(result.softness, pixel_um(layer, result))
         self.told.visible = True
 
     # ---- what the user wants
@@ -320,7 +320,7 @@ def pixel_um(layer: Image, result: SoftResult) -> float | None:
     return layer_pixel_um(layer.scale[axis], layer.units[axis])
 
 
-def in_words(softness: Softness, pixel: float | None) -> str:
+def _in_words(softness: Softness, pixel: float | None) -> str:
     """A softness for people, with its length in the specimen where that is known."""
     if not softness.sigma:
         return f"Sharpest: the bare network's result ({softness.reason})."

@@ -12,7 +12,7 @@ from typing import Any
 from magicgui.widgets import ComboBox, Container, RangeSlider
 from napari.layers import Image
 
-from napari_mdeblurgan.widgets.axes import channel_axis, order_of, planes_of
+from napari_mdeblurgan.widgets.axes import channel_axis, order_of, order_of_planes
 from napari_mdeblurgan.widgets.controls import name_of
 from napari_mdeblurgan.widgets.view import image_shape
 
@@ -165,7 +165,8 @@ class Slices:
             *(pair for pair in combinations(range(ndim), 2) if set(pair) != set(told[-2:])),
         ]
         self._planes = [
-            (f"{spoken(labels[y])}, {spoken(labels[x])}", planes_of(ndim, y, x)) for y, x in pairs
+            (f"{spoken(labels[y])}, {spoken(labels[x])}", order_of_planes(ndim, y, x))
+            for y, x in pairs
         ]
         with self.axes.changed.blocked():
             self.axes.reset_choices()

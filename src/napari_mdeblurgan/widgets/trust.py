@@ -139,18 +139,18 @@ def examining(
 
     Yields a sign of life every half second; closing it ends the work.
     """
-    from napari_mdeblurgan.restoration.measuring import told
+    from napari_mdeblurgan.restoration.measuring import map_steps
     from napari_mdeblurgan.stopping import attending
     from napari_mdeblurgan.trust.domain import examine_all
 
     return (
-        yield from told(
+        yield from map_steps(
             attending(partial(examine_all, image, plan, model.card, binning)), lambda _: LOOKING
         )
     )
 
 
-def in_words(examinations: Sequence[Examination]) -> str:
+def fit_in_words(examinations: Sequence[Examination]) -> str:
     """What is to be known of an image before it is restored: of several channels, of those that do
     not fit the model.
     """

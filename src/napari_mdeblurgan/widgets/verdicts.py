@@ -13,7 +13,7 @@ from napari.layers import Image
 
 from napari_mdeblurgan.widgets import trust, view
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
-from napari_mdeblurgan.widgets.origin import is_result
+from napari_mdeblurgan.widgets.origin import is_result_layer
 from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.trust import KNOWN
 
@@ -54,7 +54,7 @@ class Verdicts:
             found[0]
             if found is not None
             else active
-            if isinstance(active, Image) and is_result(active)
+            if isinstance(active, Image) and is_result_layer(active)
             else None
         )
 
@@ -62,7 +62,11 @@ class Verdicts:
         """What is known of the result that is selected; else of the newest one
         of the chosen image.
         """
-        if isinstance(active, Image) and is_result(active) and not self._pairs.is_preview(active):
+        if (
+            isinstance(active, Image)
+            and is_result_layer(active)
+            and not self._pairs.is_preview(active)
+        ):
             return (active, KNOWN[active]) if active in KNOWN else None
         results = [] if source is None else self._pairs.results_of(source)
         return next(((each, KNOWN[each]) for each in reversed(results) if each in KNOWN), None)
@@ -117,7 +121,7 @@ class Verdicts:
     ) -> tuple[Image, trust.Trusted] | None:
         """Of which result something is said, and what."""
         found = self.of(active, source)
-        if found is None and not (active is not None and is_result(active)):
+        if found is None and not (active is not None and is_result_layer(active)):
             last = self._last() if self._last is not None else None
             found = (last, KNOWN[last]) if last is not None and self._pairs.is_open(last) else None
         return found

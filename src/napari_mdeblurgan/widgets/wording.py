@@ -106,7 +106,7 @@ def place(device: str) -> str:
     return {"cpu": "the CPU", "mps": "the Apple GPU"}.get(device, device)
 
 
-def amount(size: float) -> str:
+def disk_amount(size: float) -> str:
     """A size on disk, given in bytes."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
@@ -128,7 +128,7 @@ def run(images: int, resume: bool, shapes: str = "") -> str:
     return f"{words} ({counts})" if counts else words
 
 
-def restoring(number: int, of: int, what: str = "image") -> str:
+def restoring_text(number: int, of: int, what: str = "image") -> str:
     """What is being done, while it is done."""
     return f"Restoring {what} {number} of {of}…" if of > 1 else "Restoring…"
 
@@ -172,7 +172,7 @@ def rate(mpix_per_s: float | None) -> str:
     return f"{mpix_per_s:.2g}{UNBROKEN}MPix/s" if mpix_per_s else ""
 
 
-def counted(done: int, total: int) -> str:
+def images_done(done: int, total: int) -> str:
     """How many images are done."""
     return f"{done} of {total} image{'s' * (total != 1)} done"
 
@@ -187,7 +187,7 @@ def verdict(found: Verdict | None) -> str:
     return f"{SIGNS[found.level][0]} {found.text}" if found is not None else ""
 
 
-def waiting(done: int, missed: int, growing: int, trouble: str) -> str:
+def waiting_text(done: int, missed: int, growing: int, trouble: str) -> str:
     """What has become of a folder that is watched, while there is nothing to do."""
     if trouble:
         return trouble

@@ -15,7 +15,7 @@ from napari_mdeblurgan.evaluation.real.cases import (
     BORDER,
     Case,
     LeftOut,
-    binned,
+    binned_by_camera,
     cases,
     count,
     read_plane,
@@ -192,7 +192,7 @@ def test_equal_pixels_of_a_pair_keep_the_image_as_it_is(tmp_path: Path) -> None:
 def test_the_ratio_of_a_pair_is_that_of_the_pixel_sizes(tmp_path: Path) -> None:
     sharp = specimen()
     for name, image, size in (
-        ("low", binned(sharp.astype(np.float32)), 1.0),
+        ("low", binned_by_camera(sharp.astype(np.float32)), 1.0),
         ("high", sharp.astype(np.float32), 0.5),
     ):
         write_image(tmp_path / f"{name}.tif", Micrograph(image, "YX", {"Y": size, "X": size}, "µm"))
@@ -212,7 +212,7 @@ def test_the_ratio_of_a_pair_is_that_of_the_pixel_sizes(tmp_path: Path) -> None:
 
 def test_a_pair_of_two_objectives_has_its_truth_on_twice_the_pixels(tmp_path: Path) -> None:
     sharp = specimen(400)
-    low = binned(ndimage.gaussian_filter(sharp, 2.0))
+    low = binned_by_camera(ndimage.gaussian_filter(sharp, 2.0))
     save(tmp_path / "low.png", low)
     save(tmp_path / "high.png", sharp[60:340, 70:350])
     (tmp_path / "real.toml").write_text(
@@ -229,5 +229,5 @@ def test_a_pair_of_two_objectives_has_its_truth_on_twice_the_pixels(tmp_path: Pa
 
 
 def test_binning_rounds_as_a_camera_would() -> None:
-    assert binned(np.array([[1, 2], [2, 2]], np.uint8)).tolist() == [[2]]
-    assert binned(np.ones((4, 6, 3), np.float32)).shape == (2, 3, 3)
+    assert binned_by_camera(np.array([[1, 2], [2, 2]], np.uint8)).tolist() == [[2]]
+    assert binned_by_camera(np.ones((4, 6, 3), np.float32)).shape == (2, 3, 3)

@@ -14,7 +14,7 @@ from scipy import ndimage
 from napari_mdeblurgan.evaluation.baselines import bicubic
 from napari_mdeblurgan.evaluation.real.cases import Case
 from napari_mdeblurgan.evaluation.real.contenders import Contender, baselines, on_grid
-from napari_mdeblurgan.evaluation.real.gains import gains, mean_gain
+from napari_mdeblurgan.evaluation.real.gains import mean_gain, real_gains
 from napari_mdeblurgan.evaluation.real.scoring import (
     RealScore,
     best_setting,
@@ -96,7 +96,7 @@ def score(method: str, psnr: float, frc: float | None, image: str = "a") -> Real
 
 
 def test_gains_are_over_bicubic_of_the_same_image_and_left_out_where_nothing_was_measured() -> None:
-    found = gains(
+    found = real_gains(
         [
             score("bicubic", 30, 0.5),
             score("m", 31, 0.75),

@@ -152,7 +152,7 @@ def _bitmap(path: Path) -> np.ndarray:
         raise FileError(f"{path} cannot be read as a bitmap ({error}); save it as PNG.") from None
 
 
-def binned(image: np.ndarray, factor: int = 2) -> np.ndarray:
+def binned_by_camera(image: np.ndarray, factor: int = 2) -> np.ndarray:
     """Means over blocks of factor × factor pixels, in the image's own type, as a camera would bin
     them.
     """
@@ -251,7 +251,7 @@ def _sharpest(
         sharper, energy = found.planes[other].astype(np.float32), found.energies[other]
         seen = np.ones(shape, bool)
         if sharper.shape != plane.shape or not _still(transform, shape):
-            seen = registering.shown(transform, shape, (sharper.shape[0], sharper.shape[1]))
+            seen = registering.shown_pixels(transform, shape, (sharper.shape[0], sharper.shape[1]))
             energy = registering.resampled(energy, transform, shape).astype(np.float64)
             sharper = registering.resampled(sharper, transform, shape)
         better = seen & (energy > best)
@@ -339,7 +339,7 @@ def _on_grid(
     transform = registering.onto(image, sharper, ratio=ratio) @ reduction(factor)
     return (
         registering.resampled(sharper, transform, shape),
-        registering.shown(transform, shape, (sharper.shape[0], sharper.shape[1])),
+        registering.shown_pixels(transform, shape, (sharper.shape[0], sharper.shape[1])),
     )
 
 
@@ -364,7 +364,9 @@ def _case(
         name=image.name,
         defocus=distance if description.unit else None,
         unit=description.unit,
-        image=binned(plane[:height, :width], binning) if binning > 1 else plane[:height, :width],
+        image=binned_by_camera(plane[:height, :width], binning)
+        if binning > 1
+        else plane[:height, :width],
         truth=kept,
         judged=judged[part] & inner,
         peak=255.0

@@ -56,7 +56,7 @@ class Contender:
     runs: Mapping[str, _Run]
 
 
-def restored(
+def restored_for_user(
     image: np.ndarray, model: Model, *, halve: bool = False, device: str = "auto", **options: Any
 ) -> np.ndarray:
     """What a model makes of an image, as it would for a user: in the image's own type, at the
@@ -154,7 +154,7 @@ def model_contenders(
     device : str
         For the networks.
     options : mapping, optional
-        Further arguments of `restored`; they become part of the identity.
+        Further arguments of `restored_for_user`; they become part of the identity.
     """
     options = dict(options or {})
     told = "".join(f" {name}={value}" for name, value in sorted(options.items()))
@@ -182,7 +182,7 @@ def model_contenders(
 
 def _model(model: Model, device: str, halve: bool, options: Mapping[str, Any]) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
-        return restored(image, model, halve=halve, device=device, **options)
+        return restored_for_user(image, model, halve=halve, device=device, **options)
 
     return run
 
@@ -190,7 +190,7 @@ def _model(model: Model, device: str, halve: bool, options: Mapping[str, Any]) -
 def _advised(model: Model, device: str, options: Mapping[str, Any]) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
         halve = halving_advised(image, model.card)
-        return restored(image, model, halve=halve, device=device, **options)
+        return restored_for_user(image, model, halve=halve, device=device, **options)
 
     return run
 

@@ -38,7 +38,7 @@ class Gain:
 MEASURES = ("psnr_db", "ssim", "gmsd", "frc", "frc_limit")
 
 
-def gains(scores: Iterable[RealScore]) -> list[Gain]:
+def real_gains(scores: Iterable[RealScore]) -> list[Gain]:
     """One for every score but those of bicubic enlargement itself."""
     listed = list(scores)
     plain = {score.image_id: score for score in listed if score.method == BICUBIC}
@@ -68,7 +68,7 @@ def summary_lines(scores: Sequence[RealScore]) -> list[str]:
     image.
     """
     lines = []
-    found = gains(scores)
+    found = real_gains(scores)
     for name in dict.fromkeys(score.set for score in scores):
         of_set = [gain for gain in found if gain.score.set == name]
         images = len({gain.score.image_id for gain in of_set})

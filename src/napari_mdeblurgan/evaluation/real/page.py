@@ -12,7 +12,7 @@ import numpy as np
 from napari_mdeblurgan import __version__
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.evaluation.real.contenders import BICUBIC
-from napari_mdeblurgan.evaluation.real.gains import MEASURES, Gain, gains, mean_gain
+from napari_mdeblurgan.evaluation.real.gains import MEASURES, Gain, mean_gain, real_gains
 from napari_mdeblurgan.evaluation.real.judge import RealEvaluation
 from napari_mdeblurgan.evaluation.real.scoring import RealScore
 from napari_mdeblurgan.evaluation.tables import NONE, number
@@ -92,7 +92,7 @@ def page(folder: Path, evaluation: RealEvaluation) -> str:
 
 
 def _of_set(scores: Sequence[RealScore]) -> Iterator[str]:
-    found = gains(scores)
+    found = real_gains(scores)
     base = [score for score in scores if score.method == BICUBIC]
     shares = [score.judged for score in base]
     count = f"{len(base)} image{'s' if len(base) != 1 else ''}"

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.evaluation.figures import COLOURS, DPI, MARKERS, side_by_side
+from napari_mdeblurgan.evaluation.figures import COLOURS, DPI, MARKERS, comparison_figure
 from napari_mdeblurgan.evaluation.real.cases import Case, cases
 from napari_mdeblurgan.evaluation.real.contenders import Contender, on_grid
-from napari_mdeblurgan.evaluation.real.gains import Gain, gains
+from napari_mdeblurgan.evaluation.real.gains import Gain, real_gains
 from napari_mdeblurgan.evaluation.real.measures import linearly_fitted
 from napari_mdeblurgan.evaluation.real.scoring import RealScore
 from napari_mdeblurgan.evaluation.real.sets import RealSet
@@ -44,7 +44,7 @@ def drawn(
         File names and captions; empty where no model was judged.
     """
     names = {each.name for listed in group.values() for each in listed if each.channels is not None}
-    found = gains(scores)
+    found = real_gains(scores)
     of_models = [gain for gain in found if gain.score.method in names]
     if not of_models:
         return []
@@ -101,7 +101,7 @@ def _side_by_side(
     columns.append(("truth", marked(truth, case), "PSNR / SSIM\ndark: not judged"))
     distance = "" if case.defocus is None else f", {case.defocus:+g} {case.unit}"
     title = f"{case.set_name}: {case.name}{distance}"
-    side_by_side(path, columns, title, case.judged)
+    comparison_figure(path, columns, title, case.judged)
     return title
 
 

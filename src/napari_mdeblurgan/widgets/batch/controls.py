@@ -273,7 +273,7 @@ def gathering_controls(controls: BatchControls) -> tuple[Widget, ...]:
     )
 
 
-def lacking(controls: BatchControls, inputs: Sequence[Any]) -> str:
+def batch_lacks(controls: BatchControls, inputs: Sequence[Any]) -> str:
     """What a batch of these inputs still needs before it can begin, in one sentence; empty if there
     is all.
     """

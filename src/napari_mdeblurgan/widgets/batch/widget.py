@@ -23,9 +23,9 @@ from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.batch.controls import (
     REMEMBERED,
     BatchChoices,
+    batch_lacks,
     chosen_now,
     gathering_controls,
-    lacking,
     make_batch_controls,
     recall,
     rows_above,
@@ -138,7 +138,7 @@ class BatchWidget(QWidget):
     @property
     def problem(self) -> str:
         """What a batch still needs before it can begin, in one sentence; empty if there is all."""
-        return lacking(self.controls, self.inputs)
+        return batch_lacks(self.controls, self.inputs)
 
     @property
     def _ready(self) -> bool:
@@ -315,7 +315,7 @@ class BatchWidget(QWidget):
             self.files.work_on(())
             self._bar(1.0)
             self.controls.progress.native.setFormat("waiting for images")
-            self._say(wording.waiting(step.done, step.failed, step.growing, step.trouble))
+            self._say(wording.waiting_text(step.done, step.failed, step.growing, step.trouble))
             return
         self.files.work_on(step.current)
         if step.news is not None:
@@ -323,7 +323,7 @@ class BatchWidget(QWidget):
         self._bar(step.fraction, wording.rate(step.mpix_per_s), wording.time_left(step.remaining_s))
         waiting = "Waiting for workers… " if step.workers == 0 else ""
         self._say(
-            f"{waiting}{wording.counted(step.done, step.total)}{wording.failed(step.failed)}."
+            f"{waiting}{wording.images_done(step.done, step.total)}{wording.failed(step.failed)}."
         )
 
     def _list(self, step: Listed | Found) -> None:

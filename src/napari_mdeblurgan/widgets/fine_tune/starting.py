@@ -19,7 +19,7 @@ STOPPING = "Stopping; the best so far becomes the model…"
 NOT_BEGUN = "Stopped before anything was learned."
 
 
-def lacking(
+def tuning_lacks(
     card: ModelCard | None, registered: bool, used: Sequence[RegisteredPair], name: str
 ) -> str:
     """Why no fine-tuning can begin, in one sentence; empty if one can.

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings, told
+from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings, field_help
 from napari_mdeblurgan.widgets.controls import let_shrink
 from napari_mdeblurgan.widgets.fine_tune.curves import Curves
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
@@ -139,7 +139,7 @@ def _count(least: int, most: int, value: int, step: int) -> QSpinBox:
 
 
 def _add(form: QFormLayout, label: str, widget: QWidget, field: str) -> None:
-    text = told(field)
+    text = field_help(field)
     widget.setToolTip(f"{text[:1].upper()}{text[1:]}.")
     form.addRow(label, widget)
     label_widget = form.labelForField(widget)

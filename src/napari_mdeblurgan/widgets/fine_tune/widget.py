@@ -37,8 +37,8 @@ from napari_mdeblurgan.widgets.fine_tune.starting import (
     NOT_BEGUN,
     STOPPING,
     begun_with,
-    lacking,
     resumed_with,
+    tuning_lacks,
     validated,
 )
 from napari_mdeblurgan.widgets.opening import deblur_widget, deblur_widgets
@@ -162,7 +162,7 @@ class FineTuneWidget(FineTunePanel):
     def problem(self) -> str:
         """Why no fine-tuning can begin now, in one sentence; empty if one can."""
         table = self.pairs.table
-        return lacking(self.card, bool(table.outcomes), table.used, self.name.text().strip())
+        return tuning_lacks(self.card, bool(table.outcomes), table.used, self.name.text().strip())
 
     # ---- registering
 

@@ -153,8 +153,8 @@ def _check_memory(stack: StackSource) -> None:
     free = psutil.virtual_memory().available
     if needed > SHARE_OF_MEMORY * free:
         raise ImageError(
-            f"The result of {stack.name!r} needs {wording.amount(needed)} of memory, and "
-            f"{wording.amount(free)} are free: close other programs, or crop the stack."
+            f"The result of {stack.name!r} needs {wording.disk_amount(needed)} of memory, and "
+            f"{wording.disk_amount(free)} are free: close other programs, or crop the stack."
         )
 
 

@@ -45,7 +45,7 @@ def axes_of(layer: Image) -> tuple[list[tuple[str, int | None]], int | None]:
     return ([] if chosen is not None else [(CHOOSE_AXIS, None)]) + list(entries), chosen
 
 
-def channels_of(layer: Image, axis: int | None) -> list[tuple[str, int | None]]:
+def offered_channels(layer: Image, axis: int | None) -> list[tuple[str, int | None]]:
     """The channels that may decide; none where the layer has no axis of channels."""
     lengths = image_shape(layer, range(layer.ndim))
     named = [

@@ -15,7 +15,7 @@ from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.widgets.appearance import appearance_of
 from napari_mdeblurgan.widgets.axes import arranged, letter_of, order_of, put_back
 from napari_mdeblurgan.widgets.known_optics import layer_pixel_um
-from napari_mdeblurgan.widgets.origin import is_result
+from napari_mdeblurgan.widgets.origin import is_result_layer
 from napari_mdeblurgan.widgets.placement import Placement, collapsed, enlarged, placement_of
 from napari_mdeblurgan.widgets.view import full_resolution, image_shape
 
@@ -142,7 +142,7 @@ def stack_of(layer: Image, axis: int, part: CutRanges | None = None) -> StackSou
         placements=(place,),
         looks=(appearance_of(layer),),
         file=layer.source.path,
-        restored=is_result(layer),
+        restored=is_result_layer(layer),
     )
 
 
@@ -166,7 +166,7 @@ def stack_of_layers(layers: Sequence[Image], part: CutRanges | None = None) -> S
         placements=tuple(places),
         looks=tuple(map(appearance_of, layers)),
         file=layers[0].source.path,
-        restored=any(map(is_result, layers)),
+        restored=any(map(is_result_layer, layers)),
     )
 
 

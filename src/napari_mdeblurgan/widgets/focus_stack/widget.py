@@ -26,7 +26,12 @@ from napari_mdeblurgan.widgets.focus_stack.kept import (
     height_maps,
     source_name,
 )
-from napari_mdeblurgan.widgets.focus_stack.offers import axes_of, channels_of, problem_of, stacks_of
+from napari_mdeblurgan.widgets.focus_stack.offers import (
+    axes_of,
+    offered_channels,
+    problem_of,
+    stacks_of,
+)
 from napari_mdeblurgan.widgets.focus_stack.panel import STACK_TIP, FocusStackPanel
 from napari_mdeblurgan.widgets.focus_stack.preview import preview_part
 from napari_mdeblurgan.widgets.focus_stack.showing import add_focused
@@ -181,7 +186,7 @@ class FocusStackWidget(FocusStackPanel):
     def _on_axis(self, _: object = None) -> None:
         layers, axis = self.layers, self.depth_axis
         layer = layers[0] if len(layers) == 1 else None
-        entries = [] if layer is None else channels_of(layer, axis)
+        entries = [] if layer is None else offered_channels(layer, axis)
         _fill(self.channel, [words for words, _ in entries], 0 if entries else -1)
         self.step.setValue(step_um(layer, axis) if layer is not None and axis is not None else 0.0)
         self._refresh()

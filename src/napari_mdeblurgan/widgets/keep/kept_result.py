@@ -13,8 +13,8 @@ from napari_mdeblurgan.storage.stems import file_stem
 from napari_mdeblurgan.widgets.axes import arranged, order_of
 from napari_mdeblurgan.widgets.keep.layer_images import (
     LayerTuple,
+    how_made,
     image_of,
-    made_of,
     map_name,
     stacked,
 )
@@ -82,8 +82,8 @@ def save_kept(
 
 def _maps_among(shown: Sequence[LayerTuple], result: LayerTuple) -> dict[str, Any]:
     """The maps among layers that are of the same source as a result."""
-    source = (made_of(result) or {}).get("source")
-    of_it = [layer for layer in shown if (made_of(layer) or {}).get("source") == source]
+    source = (how_made(result) or {}).get("source")
+    of_it = [layer for layer in shown if (how_made(layer) or {}).get("source") == source]
     return {map_name(layer): _finest(layer) for layer in of_it}
 
 
@@ -102,7 +102,7 @@ def _map_images(
     from napari_mdeblurgan.trust.maps import MAPS
     from napari_mdeblurgan.trust.saving import map_image
 
-    factor = (made_of(results[0]) or {}).get("scale", 1)
+    factor = (how_made(results[0]) or {}).get("scale", 1)
     shape = image.data.shape[:-1] if image.rgb else image.data.shape
     for name in (each for each in MAPS if each != FINE and all(each in maps for maps in found)):
         arrays = [maps[name] for maps in found]
@@ -110,7 +110,7 @@ def _map_images(
         size = tuple(length // (1 if MAPS[name].finer else factor) for length in shape[-2:])
         if data.shape == (*shape[:-2], *size):
             entries = [
-                {"made": {"map": name, "source": (made_of(each) or {}).get("source")}}
+                {"made": {"map": name, "source": (how_made(each) or {}).get("source")}}
                 for each in results
             ]
             yield name, map_image(name, data, image, factor, entries)

@@ -29,7 +29,7 @@ LOOK = tuple(name for name in FOLLOWED if name != "rgb")
 EDGE = 1024
 
 
-def made_of(layer: LayerTuple) -> dict[str, Any] | None:
+def how_made(layer: LayerTuple) -> dict[str, Any] | None:
     """How a layer was made, as its metadata tell; None for one that this program has not made."""
     made = (layer[1].get("metadata") or {}).get(KEY)
     return made if isinstance(made, dict) else None
@@ -37,7 +37,7 @@ def made_of(layer: LayerTuple) -> dict[str, Any] | None:
 
 def map_name(layer: LayerTuple) -> str:
     """The name of the map that a layer shows; empty for one that shows none."""
-    return str((made_of(layer) or {}).get("map", ""))
+    return str((how_made(layer) or {}).get("map", ""))
 
 
 def is_restored(made: Mapping[str, Any]) -> bool:
@@ -69,7 +69,7 @@ def image_of(layers: Sequence[LayerTuple]) -> Micrograph:
                 f"{layers[0][1]['name']!r} and {layer[1]['name']!r} are no channels of one image "
                 "(grey, of one size, type and place): save them one by one."
             )
-    made = [made_of(layer) or {} for layer in layers]
+    made = [how_made(layer) or {} for layer in layers]
     entries = [image.provenance["layers"][0] for image in images]
     return replace(
         first,
@@ -144,7 +144,7 @@ def _image_of(layer: LayerTuple) -> Micrograph:
         raise ImageError(
             f"{attributes['name']!r} is not finished yet: press Resume and save it then."
         )
-    rgb, made = bool(attributes.get("rgb")), made_of(layer) or {}
+    rgb, made = bool(attributes.get("rgb")), how_made(layer) or {}
     placement = placement_in(attributes, finest.ndim - rgb)
     pixels = finest if isinstance(finest, np.ndarray) else lazy(finest)
     image = micrograph(arranged(pixels, placement.order), str(attributes["name"]), rgb, placement)

@@ -12,7 +12,7 @@ from typing import Any
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.folders import at_home
-from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, made_of
+from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, how_made
 
 PLUGIN = "napari-mdeblurgan"
 
@@ -64,9 +64,9 @@ def write_layers(path: str, layers: list[LayerTuple], usual: str) -> list[str]:
     FileError, ImageError
         In one sentence, if they cannot be written so.
     """
-    if not any(made_of(layer) for layer in layers):
+    if not any(how_made(layer) for layer in layers):
         return _handed_on(path, layers)
-    others = [str(layer[1].get("name")) for layer in layers if not made_of(layer)]
+    others = [str(layer[1].get("name")) for layer in layers if not how_made(layer)]
     if others:
         raise FileError(
             f"{others[0]!r} is no result: save it by itself, and the results without it."
