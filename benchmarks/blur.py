@@ -208,7 +208,7 @@ def drawn(sharp: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, f
     sizes = [min(measured.TILE_CELLS, length) for length in cells]
     starts = [np.arange(0, max(length - measured.TILE_CELLS, 0) + 1, 6) for length in cells]
     if min(cells) < measured.FEWEST_CELLS:
-        return np.zeros((0, 2 * measured.LEVELS - 1)), sigma
+        return np.zeros((0, 2 * measured.BLUR_LEVELS - 1)), sigma
     values, known = measured.blur_features(
         plane[: cells[0] * measured.CELL, : cells[1] * measured.CELL], found, starts, sizes
     )

@@ -26,7 +26,7 @@ from napari_mdeblurgan.evaluation.real.sets import find_sets
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.restoration.plan import make_plan
-from napari_mdeblurgan.restoration.tiling import BORDER as FRAME
+from napari_mdeblurgan.restoration.tiling import TILE_BORDER as FRAME
 
 EVERY, EDGE, BORDER = 6, 1024, 8
 SIGMAS = (0.7, 1.2, 2.0)

@@ -35,7 +35,7 @@ from screenshots import (
 
 from napari_mdeblurgan.training.dataset import image_files, read_sharp
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
-from napari_mdeblurgan.widgets.fine_tune.widget import PAIRS, TRAINING
+from napari_mdeblurgan.widgets.fine_tune.widget import PAIRS_PAGE, TRAINING_PAGE
 
 MINUTES = 3.0
 FIELDS = 6
@@ -76,7 +76,7 @@ def main(sharp: Path, folder: Path) -> None:
     widget.pairs.overlay_kind.setCurrentIndex(1)
     widget.pairs.table.selectRow(widget.pairs.table.rowCount() - 1)
     shoot(viewer, folder / "fine-tune-1b-refused.png")
-    widget.tabs.setCurrentIndex(TRAINING)
+    widget.tabs.setCurrentIndex(TRAINING_PAGE)
     widget.training.minutes.setValue(MINUTES)
     widget.training.advanced.setChecked(True)
     shoot(viewer, folder / "fine-tune-2-advanced.png")
@@ -88,7 +88,7 @@ def main(sharp: Path, folder: Path) -> None:
     shoot(viewer, folder / "fine-tune-4-result.png")
     widget.use()
     shoot(viewer, folder / "fine-tune-5-used.png")
-    widget.tabs.setCurrentIndex(PAIRS)
+    widget.tabs.setCurrentIndex(PAIRS_PAGE)
     viewer.close()
     for name, documented in DOCUMENTED.items():
         save_small(folder / f"{name}.png", IMAGES / f"{documented}.png", LARGEST_BYTES)

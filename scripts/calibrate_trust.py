@@ -30,7 +30,7 @@ from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.model import Model, list_models
 from napari_mdeblurgan.training.recipe import MIXTURE
 from napari_mdeblurgan.trust.calibrating import calibrate, noise_share, restore_known
-from napari_mdeblurgan.trust.error_bar import BUNDLED
+from napari_mdeblurgan.trust.error_bar import BUNDLED_CALIBRATIONS
 
 BUNDLED_MODELS = ("rgb-x2", "gray-x2", "rgb-x4", "gray-x4")
 EDGE, FIELDS, SEED = 512, 72, 77
@@ -45,7 +45,7 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path)
     parser.add_argument("--model", action="append", default=[])
-    parser.add_argument("--output", type=Path, default=BUNDLED)
+    parser.add_argument("--output", type=Path, default=BUNDLED_CALIBRATIONS)
     parser.add_argument("--fields", type=int, default=FIELDS)
     wishes = parser.parse_args()
     entries = (
@@ -72,7 +72,7 @@ def main() -> None:
             f"{gain:.2f} dB",
             flush=True,
         )
-    if wishes.output == BUNDLED:
+    if wishes.output == BUNDLED_CALIBRATIONS:
         there = {card.weights_sha256 for card in list_models()}
         entries = {digest: entry for digest, entry in entries.items() if digest in there}
     wishes.output.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", encoding="utf-8")

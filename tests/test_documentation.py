@@ -253,12 +253,12 @@ def test_every_script_of_pictures_is_run_by_the_one_command() -> None:
 
 def test_the_fields_of_a_card_and_the_columns_of_a_table_of_pairs_are_described() -> None:
     from napari_mdeblurgan.model_card import ModelCard
-    from napari_mdeblurgan.pairs.table import COLUMNS
+    from napari_mdeblurgan.pairs.table import PAIR_COLUMNS
 
     text = (DOCS / "formats.md").read_text(encoding="utf-8") + (DOCS / "pairs.md").read_text(
         encoding="utf-8"
     )
-    names = [field.name for field in dataclasses.fields(ModelCard)] + list(COLUMNS)
+    names = [field.name for field in dataclasses.fields(ModelCard)] + list(PAIR_COLUMNS)
     assert [name for name in names if f"`{name}`" not in text] == []
 
 

@@ -26,7 +26,7 @@ LONG = {  # and why it reads better so
     ("widgets/focus_stack/panel.py", "__init__"): "a list of controls",
     ("restoration/plan.py", "planning"): "settles one thing after another, each from those before",
     ("restoration/walk.py", "walk"): "has threads that share what is in it",
-    ("pairs/register.py", "register"): "one step after another, each with its way out",
+    ("pairs/register.py", "register_images"): "one step after another, each with its way out",
 }
 
 

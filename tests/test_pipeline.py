@@ -117,7 +117,7 @@ def test_memory_is_asked_for_what_the_models_own_factor_takes(
     scale: int,
     fits: bool,
 ) -> None:
-    model, free = tiny_model(1, scale), image.data.nbytes * (1 + 3**2) / room.SHARE
+    model, free = tiny_model(1, scale), image.data.nbytes * (1 + 3**2) / room.SHARE_OF_FREE
     memory = room.psutil.virtual_memory()._replace(available=int(free))
     with monkeypatch.context() as patched:
         patched.setattr(room.psutil, "virtual_memory", lambda: memory)

@@ -21,7 +21,7 @@ DIVIDER = 4
 LABEL_BAND = 24
 SAMPLE_PIXELS = 512 * 512  # looked at for the contrast and for where the detail is
 BAND_VALUES = 2**18  # converted at a time
-INK, PAPER, FRAME = (255, 255, 255), (24, 24, 24), (255, 214, 10)
+INK, _PAPER, _FRAME = (255, 255, 255), (24, 24, 24), (255, 214, 10)
 
 
 def middle_plane(image: Micrograph) -> np.ndarray:
@@ -99,7 +99,7 @@ def comparison(
         names[1],
     )
     canvas = Image.new(
-        "RGB", (2 * panel[0] + DIVIDER, panel[1] + zoom[1] + 2 * LABEL_BAND + DIVIDER), PAPER
+        "RGB", (2 * panel[0] + DIVIDER, panel[1] + zoom[1] + 2 * LABEL_BAND + DIVIDER), _PAPER
     )
     draw = ImageDraw.Draw(canvas)
     corners = tuple(value * shrink for value in (x, y, x + crop[0], y + crop[1]))
@@ -110,7 +110,7 @@ def comparison(
         inset = left + (panel[0] - image[0]) // 2
         canvas.paste(_panel(whole, image, limits), (inset, top))
         frame = (inset + corners[0], top + corners[1], inset + corners[2] - 1, top + corners[3] - 1)
-        draw.rectangle(frame, outline=FRAME, width=2)
+        draw.rectangle(frame, outline=_FRAME, width=2)
         magnified = Image.fromarray(part).resize(zoom, Image.Resampling.NEAREST)
         canvas.paste(magnified, (left + (panel[0] - zoom[0]) // 2, below + LABEL_BAND))
         _write(draw, (left, 0), labels[side])

@@ -26,7 +26,7 @@ FINE_TUNED_FROM = (
 )
 SOFTEST = 8.0  # pixels of the result
 MAX_WIDTH = 512
-RESERVED_NAMES = {
+_RESERVED_NAMES = {
     "con",
     "prn",
     "aux",
@@ -47,7 +47,7 @@ def is_safe_name(name: str) -> bool:
     return (
         bool(fits)
         and name.isprintable()
-        and name.split(".")[0].strip().lower() not in RESERVED_NAMES
+        and name.split(".")[0].strip().lower() not in _RESERVED_NAMES
     )
 
 

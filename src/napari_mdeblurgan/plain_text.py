@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-BLANK = str.maketrans("\t\n\r\v\f\u2028\u2029", " " * 7)
+_BLANK = str.maketrans("\t\n\r\v\f\u2028\u2029", " " * 7)
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 TURNING = frozenset(
     "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -22,7 +22,7 @@ def for_metadata(text: str) -> str:
     """Text that XML and UTF-8 can hold: line breaks are blanks; other control characters and lone
     surrogates are replaced.
     """
-    return "".join(_kept(letter) for letter in text.translate(BLANK))
+    return "".join(_kept(letter) for letter in text.translate(_BLANK))
 
 
 def _kept(letter: str) -> str:

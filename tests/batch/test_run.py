@@ -101,7 +101,7 @@ def test_what_does_not_fit_into_memory_is_refused_with_the_mend_for_a_batch(
     restored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path / "a.tif", grey(40, 48))
-    monkeypatch.setattr(room, "SHARE", 0)
+    monkeypatch.setattr(room, "SHARE_OF_FREE", 0)
     ((failure,), output) = restored([source]).failures, tmp_path / "out" / "a.ome.tif"
     assert failure.reason.startswith(f"{output} would take")
     assert failure.reason.endswith(

@@ -14,7 +14,7 @@ import pytest
 from napari_mdeblurgan.batch import open_batch
 from napari_mdeblurgan.batch.manifest import MANIFEST
 from napari_mdeblurgan.batch.output_folder import OutputFolder
-from napari_mdeblurgan.batch.summary import COLUMNS, PAGE, TABLE, write_summary
+from napari_mdeblurgan.batch.summary import PAGE, SUMMARY_COLUMNS, TABLE, write_summary
 
 from .conftest import grey, write
 
@@ -104,7 +104,7 @@ def test_a_batch_that_ends_has_a_table_of_what_was_done_and_what_failed(
     (tmp_path / "in" / "b.tif").write_text("no image")
     batch = restored([tmp_path / "in"], trust=True)
     failed, done = table(tmp_path / "out")
-    assert tuple(done) == tuple(COLUMNS)
+    assert tuple(done) == tuple(SUMMARY_COLUMNS)
     assert (failed["verdict"], failed["result"], Path(failed["file"]).name) == (
         "failed",
         "",

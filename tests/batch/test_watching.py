@@ -135,13 +135,13 @@ def test_half_a_file_that_is_still_for_a_while_is_no_error_until_patience_ends(
     whole = write(tmp_path / "whole.tif", grey(40, 40)).read_bytes()
     (tmp_path / "in" / "a.tif").write_bytes(whole[:-100])
     told = watched()
-    assert told.go(watching.PATIENCE_S - 20) == []
+    assert told.go(watching.WATCH_PATIENCE_S - 20) == []
     assert told.last == Waiting(0, 0, 1)
     grow(tmp_path / "in" / "a.tif", whole[-100:])
     assert told.go() == ["a.ome.tif"]
     (tmp_path / "in" / "b.tif").write_bytes(whole[:-100])
-    assert told.go(watching.PATIENCE_S + 10) == ["failed: b.tif"]
-    assert told.go(watching.PATIENCE_S + 10) == []
+    assert told.go(watching.WATCH_PATIENCE_S + 10) == ["failed: b.tif"]
+    assert told.go(watching.WATCH_PATIENCE_S + 10) == []
     (tmp_path / "in" / "b.tif").write_bytes(whole)
     assert told.go() == ["b.ome.tif"]
     assert told.last == Waiting(2, 0, 0)

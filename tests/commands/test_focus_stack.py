@@ -135,7 +135,7 @@ def on_disk(run: Run, source: Path, folder: Path, *options: object) -> tuple[lis
 def test_an_ome_zarr_is_made_tile_by_tile_and_is_what_is_made_in_memory(
     run: Run, planes: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.focus.focusing.TILE", 96)
+    monkeypatch.setattr("napari_mdeblurgan.focus.focusing.FOCUS_TILE", 96)
     sizes = {"X": 0.5, "Y": 0.5, "Z": 2.0}
     two = np.stack([planes[:, :120], 255 - planes[:, :120]], axis=1)
     image = Micrograph(
@@ -162,7 +162,7 @@ def test_what_is_interrupted_leaves_nothing(
 ) -> None:
     from napari_mdeblurgan.focus.operations import Choose
 
-    monkeypatch.setattr("napari_mdeblurgan.focus.focusing.TILE", 64)
+    monkeypatch.setattr("napari_mdeblurgan.focus.focusing.FOCUS_TILE", 64)
     write_image(tmp_path / "stack.ome.tif", Micrograph(planes, "ZYX"))
     (tmp_path / "out").mkdir()
     making, seen = Choose.work, []

@@ -92,7 +92,7 @@ def test_memory_is_asked_for_no_more_than_it_takes(
     run: Run, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = read_image(source).data.nbytes
-    free = psutil.virtual_memory()._replace(available=int(size * 3 / room.SHARE))
+    free = psutil.virtual_memory()._replace(available=int(size * 3 / room.SHARE_OF_FREE))
     monkeypatch.setattr(room.psutil, "virtual_memory", lambda: free)
     code, _, error = run("restore", source, tmp_path / "b.tif", *EXACT)
     assert (code, "are free; let it end in .ome.zarr" in error) == (1, True)

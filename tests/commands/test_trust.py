@@ -207,7 +207,7 @@ def _interrupted(_: object) -> None:
 def test_what_does_not_fit_in_memory_is_said_before_it_is_read(
     run: Run, stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.restoration.room.SHARE", 0)
+    monkeypatch.setattr("napari_mdeblurgan.restoration.room.SHARE_OF_FREE", 0)
     code, _, error = run("restore", stack, tmp_path / "sharp.tif")
     assert (code, error.count("\n")) == (1, 1)
     assert "let it end in .ome.zarr" in error

@@ -36,10 +36,10 @@ def test_memory_holds_neither_the_stack_nor_what_is_made_of_it(
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.storage.pyramid.COARSEST_EDGE", 128)
     small = {
-        "focusing.TILE": 160,
-        "focusing.REACH": 16,
-        "looking.LOOKED_AT": 256,
-        "reading.AT_ONCE": 2**16,
+        "focusing.FOCUS_TILE": 160,
+        "focusing.FOCUS_REACH": 16,
+        "looking.MIDDLE_EDGE": 256,
+        "reading.READ_AT_ONCE": 2**16,
     }
     for name, value in small.items():
         monkeypatch.setattr(f"napari_mdeblurgan.focus.{name}", value)

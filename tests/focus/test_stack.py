@@ -191,7 +191,7 @@ def test_where_memory_runs_out_tiles_are_quartered_and_leave_no_seams(
 def test_tiles_leave_no_seams_and_dask_is_read_part_by_part(
     sharp: np.ndarray, found: AllInFocus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "TILE", 64)
+    monkeypatch.setattr(module, "FOCUS_TILE", 64)
     tiled = all_in_focus(da.from_array(two_halves(sharp), chunks=(1, 50, 70)), registered=True)
     np.testing.assert_allclose(tiled.height, found.height, atol=1e-4)
     np.testing.assert_allclose(tiled.image, found.image, atol=1e-5)

@@ -18,7 +18,7 @@ from napari_mdeblurgan.pairs import (
     register_images,
     side_by_side,
 )
-from napari_mdeblurgan.pairs.table import COLUMNS, overlay_stems, write_overlays, write_table
+from napari_mdeblurgan.pairs.table import PAIR_COLUMNS, overlay_stems, write_overlays, write_table
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 
 
@@ -80,7 +80,7 @@ def test_the_table_says_where_the_field_is_and_why_a_pair_failed(make, tmp_path)
     write_table(tmp_path / "pairs.csv", outcomes)
     with (tmp_path / "pairs.csv").open(encoding="utf-8-sig", newline="") as file:
         first, second = csv.DictReader(file)
-    assert tuple(first) == tuple(COLUMNS)
+    assert tuple(first) == tuple(PAIR_COLUMNS)
     assert (first["accepted"], second["accepted"]) == ("yes", "failed")
     assert float(first["centre_y"]) == pytest.approx((150 - 0.5) / 2, abs=0.2)
     assert float(first["centre_x"]) == pytest.approx((210 - 0.5) / 2, abs=0.2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_mdeblurgan.restoration.tiling import BORDER, SMALLEST_TILE, Span, TileGrid
+from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, TILE_BORDER, Span, TileGrid
 
 
 @st.composite
@@ -39,9 +39,12 @@ def test_tiles_read_from_the_grid_with_their_halo_up_to_the_frame(grid: TileGrid
         for span in (tile.y, tile.x):
             assert span.read_start % grid.multiple == 0
             assert span.read_stop % grid.multiple == 0
-            assert span.read_start == -BORDER or span.start - span.read_start >= grid.halo
-            assert span.read_stop >= span.length + BORDER or span.read_stop - span.stop >= grid.halo
-            assert span.read_stop < span.length + BORDER + grid.multiple
+            assert span.read_start == -TILE_BORDER or span.start - span.read_start >= grid.halo
+            assert (
+                span.read_stop >= span.length + TILE_BORDER
+                or span.read_stop - span.stop >= grid.halo
+            )
+            assert span.read_stop < span.length + TILE_BORDER + grid.multiple
 
 
 @given(grids())

@@ -16,7 +16,7 @@ import pytest
 
 from napari_mdeblurgan.errors import FileError, ModelError
 from napari_mdeblurgan.training.vgg19_file import (
-    NAME,
+    VGG19,
     checked,
     fetch_vgg19,
     published_address,
@@ -75,9 +75,9 @@ def left(folder: Path) -> list[str]:
 @pytest.mark.parametrize("page", ["whole", "moved", "unmeasured"])
 def test_the_file_is_fetched_into_the_cache_folder(server: str, cache: Path, page: str) -> None:
     path = fetch_vgg19(f"{server}/{page}", consent=True, sha256=PREFIX)
-    assert path == vgg19_path() == cache / NAME
+    assert path == vgg19_path() == cache / VGG19
     assert path.read_bytes() == CONTENT
-    assert left(cache) == [NAME]
+    assert left(cache) == [VGG19]
 
 
 def test_without_consent_nothing_is_fetched_and_the_message_says_what_would_be(
@@ -87,7 +87,7 @@ def test_without_consent_nothing_is_fetched_and_the_message_says_what_would_be(
         fetch_vgg19(f"{server}/whole")
     message = str(refusal.value)
     for part in (
-        NAME,
+        VGG19,
         "548 MB",
         f"{server}/whole",
         str(cache),

@@ -190,5 +190,5 @@ def test_of_a_large_plane_no_more_is_read_than_some_parts(monkeypatch: pytest.Mo
         lambda array, index: read.append(whole(array, index).size) or whole(array, index),
     )
     found = sampled_sigmas(image, plan, plan.windows[0], Noise((1e-4,), (0.0,)))
-    assert found.size == (defocus.SAMPLES * defocus.SAMPLE_BLOCKS) ** 2
+    assert found.size == (defocus.DEFOCUS_SAMPLES * defocus.SAMPLE_BLOCKS) ** 2
     assert sum(read) < 0.2 * image.size

@@ -222,7 +222,7 @@ def tiny_models(models_folder: Path, saved_models: Path, monkeypatch: pytest.Mon
     from napari_mdeblurgan.widgets import models
 
     shutil.copytree(saved_models, models_folder)
-    monkeypatch.setattr(models, "BUNDLED", {1: "tiny-grey", 3: "tiny-colour"})
+    monkeypatch.setattr(models, "BUNDLED_MODELS", {1: "tiny-grey", 3: "tiny-colour"})
 
 
 @pytest.fixture(scope="module")

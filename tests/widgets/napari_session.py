@@ -17,7 +17,7 @@ from napari_mdeblurgan.widgets import scan
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.runner import Runner
 
-scan.TILE = 128
+scan.SCAN_TILE = 128
 source, *folders = sys.argv[1:]
 viewer = napari.Viewer()
 widget = DeblurWidget(viewer)

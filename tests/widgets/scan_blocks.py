@@ -53,7 +53,7 @@ class Blocks:
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.TILE", BLOCK)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.SCAN_TILE", BLOCK)
 
 
 @pytest.fixture

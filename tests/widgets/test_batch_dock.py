@@ -316,7 +316,7 @@ def test_a_folder_is_watched_until_cancel(
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.batch.watching.STILL_S", 0.1)
     monkeypatch.setattr("napari_mdeblurgan.batch.watching.LOOK_EVERY_S", 0.1)
-    monkeypatch.setattr("napari_mdeblurgan.batch.watching.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("napari_mdeblurgan.batch.watching.WATCH_HEARTBEAT_S", 0.05)
     drop(batch.files.viewport(), folder)
     batch.controls.output.value = str(tmp_path / "out")
     click(qtbot, batch.controls.watch)

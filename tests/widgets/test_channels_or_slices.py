@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.slices import CHANNELS, SLICES, UNTOLD, WHOLE
+from napari_mdeblurgan.widgets.slices import CHANNELS, FOR_STACK, SLICES, UNTOLD
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -69,7 +69,7 @@ def test_the_answer_by_keys_stays_with_the_layer_and_its_result(
     slices = widget.slices
     assert (slices.kind.value, slices.window.value) == (
         UNTOLD,
-        WHOLE,
+        FOR_STACK,
     )  # taken for a stack until it is answered
     viewer.window.show()
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_the_answer_by_keys_stays_with_the_layer_and_its_result(
     qtbot.keyClick(slices.kind.native, Qt.Key.Key_Up)
     assert (layer.axis_labels, slices.window.value, slices.kind.value) == (
         ("z", "y", "x"),
-        WHOLE,
+        FOR_STACK,
         SLICES,
     )
     assert other.axis_labels == ("-2", "-1")

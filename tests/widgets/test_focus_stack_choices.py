@@ -45,7 +45,9 @@ def test_the_preview_shows_the_view_and_gives_way_to_the_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     viewer.add_image(two_halves(texture(200)), name="stack", scale=(1, 2, 2))
-    monkeypatch.setattr("napari_mdeblurgan.widgets.focus_stack.preview.PIXELS", 140**2)
+    monkeypatch.setattr(
+        "napari_mdeblurgan.widgets.focus_stack.preview.STACK_PREVIEW_PIXELS", 140**2
+    )
     run(dock.preview)
     assert names(viewer) == ["stack", "stack [focus preview]"]
     preview = viewer.layers[1]

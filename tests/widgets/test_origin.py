@@ -114,7 +114,7 @@ def test_a_share_that_does_not_answer_holds_nobody_up_and_is_heard_later(
     qtbot: QtBot,
 ) -> None:
     answer = threading.Event()
-    monkeypatch.setattr(origin, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(origin, "READING_PATIENCE_S", 0.01)
     look = provenance.is_result
     monkeypatch.setattr(provenance, "is_result", lambda path: answer.wait(30) and look(path))
     tuner = FineTuneWidget(viewer)

@@ -45,7 +45,7 @@ NAMES = [
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.TILE", 512)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.scan.SCAN_TILE", 512)
     monkeypatch.setattr(fitting, "LARGEST_TILE", 128)
 
 
@@ -233,7 +233,7 @@ def test_report_on_a_scan_is_saved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("napari_mdeblurgan.trust.excerpt.LARGEST_PIXELS", 1000)
-    monkeypatch.setattr("napari_mdeblurgan.trust.excerpt.EDGE", 100)
+    monkeypatch.setattr("napari_mdeblurgan.trust.excerpt.EXCERPT_EDGE", 100)
     viewer.add_image(noise(200, 250), name="scan")
     run()
     path = tmp_path / "page.html"

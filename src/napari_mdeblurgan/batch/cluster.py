@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 AHEAD = 2  # tasks for every worker, so that none waits for the next
-HEARTBEAT_S = 0.5
+_HEARTBEAT_S = 0.5
 COUNT_EVERY_S = 2.0
 CONNECT_S = 20
 ANSWER_S = 5
-PACKAGE = "napari_mdeblurgan"
+_PACKAGE = "napari_mdeblurgan"
 LOST = "results so far are kept, so start the batch again"
 
 
@@ -181,7 +181,7 @@ class Hand:
         """What has come back within a moment."""
         back = []
         with contextlib.suppress(Empty):
-            back.append(self._arrivals.get(timeout=HEARTBEAT_S))
+            back.append(self._arrivals.get(timeout=_HEARTBEAT_S))
             while True:
                 back.append(self._arrivals.get_nowait())
         return back
@@ -231,12 +231,12 @@ def check_versions(client: Client) -> set[str]:
     ClusterError
         Naming a worker that has another one, or none.
     """
-    told: Any = client.get_versions(packages=[PACKAGE])
+    told: Any = client.get_versions(packages=[_PACKAGE])
     found = told["workers"]
     for address, versions in found.items():
         packages = dict(versions.get("packages", {})) if isinstance(versions, Mapping) else {}
-        if packages.get(PACKAGE) != __version__:
-            raise ClusterError(_other_version(f"The worker {address}", packages.get(PACKAGE)))
+        if packages.get(_PACKAGE) != __version__:
+            raise ClusterError(_other_version(f"The worker {address}", packages.get(_PACKAGE)))
     return set(found)
 
 

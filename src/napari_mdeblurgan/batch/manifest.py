@@ -23,7 +23,7 @@ from napari_mdeblurgan.own_folder import open_own, refuse_links
 
 MANIFEST = "mdeblurgan-batch.jsonl"
 BEGUN = "begun"
-FORMAT = {"event": "manifest", "program": "napari-mdeblurgan", "version": 1}
+_FORMAT = {"event": "manifest", "program": "napari-mdeblurgan", "version": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +194,7 @@ class Manifest:
                 if self._torn:
                     text, self._torn = "\n" + text, False
                 elif not file.tell():
-                    text = json.dumps(FORMAT) + "\n" + text
+                    text = json.dumps(_FORMAT) + "\n" + text
                 file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
@@ -229,7 +229,10 @@ class Manifest:
                 continue
             if not isinstance(document, dict):
                 continue
-            if document.get("event") == "manifest" and document.get("version") != FORMAT["version"]:
+            if (
+                document.get("event") == "manifest"
+                and document.get("version") != _FORMAT["version"]
+            ):
                 raise FileError(
                     f"{self.path} is of another version of the plugin; update it, or choose "
                     "another folder."

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-SAMPLES = 64
+_SAMPLES = 64
 SAMPLE_BYTES = 65_536
 
 
@@ -55,8 +55,8 @@ def is_known(path: Path, marks: Iterable[str]) -> bool:
 def _digest(path: Path, size: int) -> str:
     digest = hashlib.blake2b(digest_size=8)
     last = max(size - SAMPLE_BYTES, 0)
-    starts = sorted({last * number // (SAMPLES - 1) for number in range(SAMPLES)})
-    if size <= SAMPLES * SAMPLE_BYTES:
+    starts = sorted({last * number // (_SAMPLES - 1) for number in range(_SAMPLES)})
+    if size <= _SAMPLES * SAMPLE_BYTES:
         starts = list(range(0, size, SAMPLE_BYTES))
     with path.open("rb") as file:
         for start in starts:

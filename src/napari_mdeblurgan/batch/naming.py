@@ -14,7 +14,7 @@ from napari_mdeblurgan.batch.inputs import Source
 # bytes of a name before its suffix; file systems take 255 with it, and temporary names are longer
 LONGEST = 180
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
-FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')
+_FORBIDDEN = re.compile(r'[<>:"|?*\\\x00-\x1f]')
 
 
 def name_results(
@@ -74,7 +74,7 @@ def _folded(name: str) -> str:
 
 def _allowed(part: str) -> str:
     """A part of a path that every file system takes."""
-    part = FORBIDDEN.sub("_", part).rstrip(". ") or "_"
+    part = _FORBIDDEN.sub("_", part).rstrip(". ") or "_"
     part = f"_{part}" if RESERVED.match(part) or part.startswith(".") else part
     encoded = part.encode("utf-8", "surrogateescape")
     if len(encoded) <= LONGEST:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMATS = {"ome-tiff": ".ome.tif", "ome-zarr": ".ome.zarr", "tiff": ".tif", "png": ".png"}
 ASSESSED_MORE = 8  # times as much memory may be taken where a result is assessed
-VERSION = 1  # of what is done with an image; another one makes all results anew
+_VERSION = 1  # of what is done with an image; another one makes all results anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Recipe:
 
     def _digest(self, *more: object) -> str:
         models = self.rgb_model.weights_sha256, self.grey_model.weights_sha256
-        parts = [VERSION, *models, self.suffix, self.precision, self.tile, self.large_bytes, *more]
+        parts = [_VERSION, *models, self.suffix, self.precision, self.tile, self.large_bytes, *more]
         if self.softness != "auto":
             parts.append({"softness": self.softness})
         if self.binning != 1:

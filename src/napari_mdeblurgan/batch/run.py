@@ -42,7 +42,7 @@ from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.trust.verdict import Verdict, verdict_from
 
-ELSEWHERE = (
+_ELSEWHERE = (
     "is there already, from elsewhere; move it away, or let it be overwritten (--overwrite)."
 )
 
@@ -246,10 +246,10 @@ class Batch:
             return ""
         page, ours = report_name(item.output), record.maps if record else frozenset[str]()
         if self.recipe.trust and self.folder.is_there(page) and not (record and record.reported):
-            return f"{self.folder.path / page} {ELSEWHERE}"
+            return f"{self.folder.path / page} {_ELSEWHERE}"
         for name in set(map_names(item.output)) - ours if self.recipe.trust else ():
             if os.path.lexists(made := (self.folder.path / item.output).with_name(name)):
-                return f"{made} {ELSEWHERE}"
+                return f"{made} {_ELSEWHERE}"
         known = record is not None and self.folder.has(item.output, record.marks)
         if known or not self.folder.is_there(item.output):
             return ""
@@ -259,7 +259,7 @@ class Batch:
                 f"{path} was changed since it was made; move it away, or let it be overwritten "
                 "(--overwrite)."
             )
-        return f"{path} {ELSEWHERE}"
+        return f"{path} {_ELSEWHERE}"
 
     def _concluded(
         self, item: Item, outcome: Product | Refusal, seconds: float

@@ -19,7 +19,7 @@ from napari_mdeblurgan.trust.headline import LEVELS, SIGNS
 from napari_mdeblurgan.trust.verdict import Verdict, verdict_from
 
 TABLE, PAGE = "mdeblurgan-batch.csv", "mdeblurgan-batch.html"
-COLUMNS = {
+SUMMARY_COLUMNS = {
     "file": "the image",
     "result": "in the output folder",
     "report": "on how far to trust it, in the output folder",
@@ -34,9 +34,9 @@ COLUMNS = {
     "words": "the verdict in words, or why it failed",
     "seconds": "that it took",
 }
-FAILED = "failed"
+_FAILED = "failed"
 _Figures = tuple[float | None, float | None, float | None, float | None, float | None]
-UNASSESSED = "not assessed"
+_UNASSESSED = "not assessed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +68,17 @@ class SummaryRow:
     def level(self) -> str:
         """Of the verdict; "failed" if there is no result, and empty where it was not assessed."""
         if self.reason:
-            return FAILED
+            return _FAILED
         return self.verdict.level if self.verdict else ""
 
     @property
     def words(self) -> str:
         """The verdict with its sign, or why there is none."""
         if self.reason:
-            return f"{FAILED}: {self.reason}"
-        return f"{SIGNS[self.verdict.level][0]} {self.verdict.text}" if self.verdict else UNASSESSED
+            return f"{_FAILED}: {self.reason}"
+        return (
+            f"{SIGNS[self.verdict.level][0]} {self.verdict.text}" if self.verdict else _UNASSESSED
+        )
 
     @property
     def figures(self) -> _Figures:
@@ -92,7 +94,7 @@ class SummaryRow:
     @property
     def badness(self) -> tuple[int, float, float]:
         """What rows are sorted by; the worst has the least."""
-        ranks = [FAILED, *reversed(LEVELS), ""]
+        ranks = [_FAILED, *reversed(LEVELS), ""]
         _, _, error, _, differing = self.figures
         return ranks.index(self.level), -(error or 0.0), -(differing or 0.0)
 
@@ -128,7 +130,7 @@ def rows_of(manifest: Manifest, folder: Path, images: Iterable[str] = ()) -> lis
                 )
             )
         elif file in known or os.path.lexists(file) or file.endswith("]"):
-            rows.append(SummaryRow(file=file, reason=str(last.reason) or FAILED))
+            rows.append(SummaryRow(file=file, reason=str(last.reason) or _FAILED))
     return sorted(rows, key=lambda row: (row.badness, row.file))
 
 
@@ -136,7 +138,7 @@ def table_text(rows: Sequence[SummaryRow]) -> str:
     """The table as CSV; no cell is one that a spreadsheet computes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(SUMMARY_COLUMNS)
     writer.writerows([for_spreadsheet(for_metadata(cell)) for cell in _cells(row)] for row in rows)
     return text.getvalue()
 

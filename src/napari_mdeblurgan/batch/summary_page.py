@@ -50,7 +50,7 @@ HEADINGS = (  # words, unit, what they mean
     ("Time", "s", "That the restoration took"),
 )
 FAILED_COLOUR = "#999999"
-STYLE = """
+_STYLE = """
 :root { color-scheme: light dark; --line: #ddd; --text: #222; --back: #fff; --dim: #666;
   --link: #0060a0; }
 @media (prefers-color-scheme: dark) {
@@ -107,7 +107,7 @@ def page_of(rows: Sequence[SummaryRow], folder: Path) -> str:
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>",
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>",
         f"<p>{_counted(rows)}</p>",
         f'<p class="dim">Images in {_shown(where)}. ' if where else '<p class="dim">',
         "The worst come first; press a heading to sort by it.</p>",

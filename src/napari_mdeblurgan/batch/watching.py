@@ -26,8 +26,8 @@ from napari_mdeblurgan.trust.verdict import Verdict
 LOOK_EVERY_S = 1.0
 LOOKING_SHARE = 0.2  # of the time, at most: large folders are looked at more rarely
 STILL_S = 3.0  # that a file keeps its size and its time of change before it may be whole
-PATIENCE_S = 60.0  # that one which cannot be read may stay still before it is a failure
-HEARTBEAT_S = 0.25
+WATCH_PATIENCE_S = 60.0  # that one which cannot be read may stay still before it is a failure
+WATCH_HEARTBEAT_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Watch:
                 pause = max(LOOK_EVERY_S, (time.monotonic() - began) / LOOKING_SHARE)
                 while time.monotonic() - began < pause:
                     yield self._waiting()
-                    time.sleep(min(HEARTBEAT_S, pause))
+                    time.sleep(min(WATCH_HEARTBEAT_S, pause))
         finally:
             self.batch.summarise()
 
@@ -164,7 +164,7 @@ class Watch:
         own: set[str] | None = None
         seen: dict[Path, _Seen] = {}
         for path, base in files.items():
-            if time.monotonic() - told > HEARTBEAT_S:
+            if time.monotonic() - told > WATCH_HEARTBEAT_S:
                 told = time.monotonic()
                 yield self._waiting()
             try:
@@ -176,7 +176,7 @@ class Watch:
             still = now - seen[path].since
             if self._settled.get(path) == stamp or still < STILL_S or not stamp.size:
                 continue
-            if not is_whole(path) and still < PATIENCE_S:
+            if not is_whole(path) and still < WATCH_PATIENCE_S:
                 continue
             self._settled[path] = stamp
             own = (

@@ -33,7 +33,7 @@ from napari_mdeblurgan.trust.headline import SIGNS
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import Batch, BatchProgress, BatchSettings
 
-LINE_EVERY_S = 30.0  # where progress goes into a pipe and no image comes to its end
+_LINE_EVERY_S = 30.0  # where progress goes into a pipe and no image comes to its end
 
 
 class Format(StrEnum):
@@ -296,7 +296,9 @@ def _describe(work: Batch) -> None:
 def _with_lines(steps: Iterator[BatchProgress]) -> None:
     shown = time.monotonic()
     for step in steps:
-        if _report_failure(step) or (step.news is None and time.monotonic() - shown < LINE_EVERY_S):
+        if _report_failure(step) or (
+            step.news is None and time.monotonic() - shown < _LINE_EVERY_S
+        ):
             continue
         shown = time.monotonic()
         print(on_one_line(f"{_numbers(step)}: {_news(step) or _current(step)}"), flush=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage.objective import Objective
 
 # signals by which a system, a terminal that closes, or CTRL_BREAK of Windows asks a process to end
-ENDING = tuple(
+_ENDING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
 COLOUR_MODEL, GREY_MODEL = "rgb-x2", "gray-x2"
@@ -94,7 +94,7 @@ def ended_like_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in ENDING}
+    before = {number: signal.getsignal(number) for number in _ENDING}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
@@ -132,7 +132,7 @@ def stopped_by_signals(stop: Callable[[], object]) -> Iterator[list[int]]:
     Gives those that came.
     """
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *_ENDING)}
 
     def on_signal(number: int, _: object) -> None:
         came.append(number)

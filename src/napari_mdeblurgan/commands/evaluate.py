@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.evaluation.report import Evaluation
 
 SEVERAL = {"both": ("gaussian", "physical"), "all": ("gaussian", "physical", "strong")}
-LINE_EVERY = 0.05  # of the work, where progress goes into a pipe
-OURS = ("report.md", "report.html", "scores.csv")  # what a folder that may be written to holds
+_LINE_EVERY = 0.05  # of the work, where progress goes into a pipe
+_OURS = ("report.md", "report.html", "scores.csv")  # what a folder that may be written to holds
 
 
 class Protocols(StrEnum):
@@ -234,7 +234,7 @@ def _judge(
     found = with_progress(
         evaluation.evaluation_steps(wishes),
         unit="result",
-        every=LINE_EVERY,
+        every=_LINE_EVERY,
         at=lambda step: step.at,
     )
     for line in _summary(found):
@@ -288,7 +288,7 @@ def judge_by_real_blur(
     from napari_mdeblurgan.evaluation.real.gains import summary_lines
     from napari_mdeblurgan.evaluation.real.judge import RealOptions
     from napari_mdeblurgan.evaluation.real.judge import evaluate_real as evaluation
-    from napari_mdeblurgan.evaluation.real.page import PAGE, write_page
+    from napari_mdeblurgan.evaluation.real.page import REAL_PAGE, write_page
 
     options = RealOptions(
         folder=folder,
@@ -301,20 +301,20 @@ def judge_by_real_blur(
         device=device,
     )
     found = with_progress(
-        evaluation(options), unit="result", every=LINE_EVERY, at=lambda step: step.at
+        evaluation(options), unit="result", every=_LINE_EVERY, at=lambda step: step.at
     )
     for note in found.notes:
         print(f"mdeblurgan: {note}")
     for line in summary_lines(found.scores):
         print(line)
-    write_page(output / PAGE, found)
-    print(output / PAGE)
+    write_page(output / REAL_PAGE, found)
+    print(output / REAL_PAGE)
 
 
 def _check_output(output: Path) -> None:
     try:
         check_output_folder(
-            output, "the report", ours=any((output / name).exists() for name in OURS)
+            output, "the report", ours=any((output / name).exists() for name in _OURS)
         )
     except FileError as error:
         raise WrongUse(str(error)) from error

@@ -9,7 +9,7 @@ import typer
 
 from napari_mdeblurgan.commands.common import WrongUse, check_model, one_line_errors
 
-PACKAGE, GRAPH = ".zip", ".onnx"
+_PACKAGE, GRAPH = ".zip", ".onnx"
 
 
 def export_model(
@@ -52,7 +52,7 @@ def export_model(
         _check_output(output, overwrite)
         check_model(model)
         authors = [_author(text) for text in author or ()]
-        if kind == PACKAGE and not authors:
+        if kind == _PACKAGE and not authors:
             raise WrongUse(
                 "a package names its authors; give at least one: --author 'Name;affiliation'."
             )
@@ -104,8 +104,8 @@ def import_model(
 
 
 def _check_output(path: Path, overwrite: bool) -> None:
-    if path.suffix.lower() not in (PACKAGE, GRAPH):
-        raise WrongUse(f"{path} should end in {PACKAGE}, for a package, or in {GRAPH}.")
+    if path.suffix.lower() not in (_PACKAGE, GRAPH):
+        raise WrongUse(f"{path} should end in {_PACKAGE}, for a package, or in {GRAPH}.")
     if path.is_dir():
         raise WrongUse(f"{path} is a folder; choose another name.")
     if path.exists() and not overwrite:

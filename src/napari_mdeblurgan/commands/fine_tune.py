@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.tuning import FineTuning
     from napari_mdeblurgan.pairs import RegisteredPair
 
-LINE_EVERY_S = 15.0
+_LINE_EVERY_S = 15.0
 
 
 class PartChoice(StrEnum):
@@ -355,9 +355,9 @@ def _numbers(progress: TuningStep, plain: str) -> str:
 def _with_lines(tuning: FineTuning) -> Iterator[TuningStep]:
     from napari_mdeblurgan.fine_tuning.scores import plain_name
 
-    told, plain = -LINE_EVERY_S, plain_name(tuning.pairs)
+    told, plain = -_LINE_EVERY_S, plain_name(tuning.pairs)
     for progress in tuning.steps():
-        if progress.validation is not None or progress.seconds - told >= LINE_EVERY_S:
+        if progress.validation is not None or progress.seconds - told >= _LINE_EVERY_S:
             told = progress.seconds
             words = (
                 f"{progress.seconds / 60:.1f} min, step {progress.step}, "

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.focus.progress import FocusProgress
     from napari_mdeblurgan.storage import Micrograph
 
-LINE_EVERY = 0.25  # of the work, where progress goes into a pipe
+_LINE_EVERY = 0.25  # of the work, where progress goes into a pipe
 
 
 def focus_stack(
@@ -182,7 +182,7 @@ class _Files:
 
 def _shown(steps: Generator[FocusProgress, None, ManyInFocus]) -> ManyInFocus:
     with closing(steps):
-        return with_progress(steps, unit="%", every=LINE_EVERY, at=lambda step: step.words)
+        return with_progress(steps, unit="%", every=_LINE_EVERY, at=lambda step: step.words)
 
 
 def _notes(found: ManyInFocus, stack: Micrograph) -> list[str]:

@@ -20,7 +20,7 @@ from napari_mdeblurgan.plain_text import on_one_line
 if TYPE_CHECKING:
     from napari_mdeblurgan.pairs import Matched, Outcome
 
-OURS = "pairs.csv"  # what a folder that may be written to holds
+_OURS = "pairs.csv"  # what a folder that may be written to holds
 
 
 class Match(StrEnum):
@@ -113,7 +113,7 @@ def pairs(
 
         for line in printed(outcomes):
             print(line)
-        print(output / OURS)
+        print(output / _OURS)
         _conclude(outcomes)
 
 
@@ -129,7 +129,7 @@ def _check(low: Path | None, high: Path | None, csv: Path | None, output: Path) 
     if csv is not None and not csv.is_file():
         raise WrongUse(f"{csv} does not exist; check its name.")
     try:
-        check_output_folder(output, "the overlays", ours=(output / OURS).exists())
+        check_output_folder(output, "the overlays", ours=(output / _OURS).exists())
     except FileError as error:
         raise WrongUse(str(error)) from error
 
@@ -174,7 +174,7 @@ def _registered(
             outcomes.append(outcome)
             if outcome.pair is not None:
                 write_overlays(output, outcome.pair, stems[number - 1])
-            write_table(output / OURS, outcomes)
+            write_table(output / _OURS, outcomes)
             if not on_terminal:
                 said = (
                     "accepted"

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.storage.objective import Objective
 
-LINE_EVERY = 0.1  # of the work, where progress goes into a pipe
+_LINE_EVERY = 0.1  # of the work, where progress goes into a pipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +226,7 @@ def make(image: Micrograph, settings: RestoreOptions, request: Request) -> None:
     model = load_model(_model_name(image, settings))
     with closing(carry_out(image, model, request)) as steps:
         while True:
-            event, done = with_progress(_until_told(steps), unit="px", every=LINE_EVERY)
+            event, done = with_progress(_until_told(steps), unit="px", every=_LINE_EVERY)
             if event is not None:
                 _say(event)
             elif done is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.degradation import Condition, Mixture
     from napari_mdeblurgan.storage import FileImage
 
-SIGMA = 1.2
+_SIGMA = 1.2
 PHYSICAL_DEFAULTS: dict[str, Any] = {
     "na": 0.15,
     "wavelength": 0.53,
@@ -99,7 +99,7 @@ class SimulateOptions:
         if self.protocol == "mixture":
             return _mixture(self.config)
         if self.protocol == "gaussian":
-            sigma = SIGMA if self.sigma is None else self.sigma
+            sigma = _SIGMA if self.sigma is None else self.sigma
             return Condition("gaussian", f"σ = {sigma:g} px", sigma=sigma)
         values = PHYSICAL_DEFAULTS | given
         fine = PIXEL_SIZE_UM if values["pixel-size"] is None else values["pixel-size"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.training.config import TrainingConfig
     from napari_mdeblurgan.training.run import Run, TrainingStep
 
-LINE_EVERY = 0.05  # of the steps, where progress goes into a pipe
+_LINE_EVERY = 0.05  # of the steps, where progress goes into a pipe
 
 
 class KindChoice(StrEnum):
@@ -280,7 +280,7 @@ def _describe(run: Run) -> None:
 
 
 def _with_lines(run: Run, minutes: float | None) -> Iterator[TrainingStep]:
-    start, every = time.perf_counter(), max(1, round(LINE_EVERY * run.config.schedule.steps))
+    start, every = time.perf_counter(), max(1, round(_LINE_EVERY * run.config.schedule.steps))
     for progress in run.steps(minutes):
         if progress.validation or progress.step % every == 0 or progress.step == progress.steps:
             seconds = time.perf_counter() - start

@@ -14,7 +14,7 @@ from torch import Tensor
 from napari_mdeblurgan.degradation.artificial import random_area
 from napari_mdeblurgan.degradation.optics import blur
 
-DARKEST = 1e-3  # transmitted light below this share counts as this much: absorbance stays finite
+_DARKEST = 1e-3  # transmitted light below this share counts as this much: absorbance stays finite
 FORMS = ("tilt", "curved", "smooth", "steps")
 
 
@@ -111,7 +111,7 @@ def through_depth(
         (channels, y / scale, x / scale).
     """
     if absorbing:
-        absorbance = -torch.log(sharp.clamp_min(DARKEST))
+        absorbance = -torch.log(sharp.clamp_min(_DARKEST))
         planes = torch.exp(-shares[:, None] * absorbance[None])
     else:
         planes = shares[:, None] * sharp[None]

@@ -27,14 +27,14 @@ from napari_mdeblurgan.gaussian import AIRY_SIGMA, REACH
 
 WAVELENGTH_UM = 0.53
 AIRY_REACH = 7.5  # of the same: 2.6 radii of the Airy disk
-LAYERS = 4  # of a specimen with depth
+_LAYERS = 4  # of a specimen with depth
 SPOILED = 12  # low-resolution pixels along the edges, at least
 HAZE_STEP = 16  # low-resolution pixels: light of far layers varies more slowly than that
-SHARES = (
+_SHARES = (
     *("noiseless", "rounded", "jpeg", "shapes", "padding", "soft", "told"),
     *("depth", "haze", "curved", "mosaic", "processed"),
 )
-LIMITS = {
+_LIMITS = {
     "sigma": (0, 8),
     "softness": (0, 8),
     "grain": (0, 1),
@@ -174,12 +174,12 @@ class Mixture:
             )
         if not (math.isfinite(self.bias) and self.bias > 0):
             raise OpticsError(f"bias is {self.bias:g}; give a positive number.")
-        for name in SHARES:
+        for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise OpticsError(
                     f"{name} is {getattr(self, name):g}; give a share between 0 and 1."
                 )
-        for name, (lowest, highest) in LIMITS.items():
+        for name, (lowest, highest) in _LIMITS.items():
             start, stop = getattr(self, name)
             if start > stop:
                 raise OpticsError(
@@ -357,9 +357,9 @@ class Mixture:
         if self.depth and random.random() < self.depth:
             form = FORMS[int(random.integers(len(FORMS)))]
             height, width = sharp.shape[-2:]
-            shares = layers(height_map(random, height, width, form), LAYERS)
+            shares = layers(height_map(random, height, width, form), _LAYERS)
             half = float(random.uniform(*self.depth_radius)) / 2
-            psfs = [psf(radius + offset) for offset in np.linspace(-half, half, LAYERS)]
+            psfs = [psf(radius + offset) for offset in np.linspace(-half, half, _LAYERS)]
             return through_depth(sharp, shares, psfs, scale, absorbing=random.random() < 0.5)
         if self.colour_focus[1] and len(sharp) == 3:
             shift = float(random.uniform(*self.colour_focus))

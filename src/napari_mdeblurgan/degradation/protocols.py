@@ -16,7 +16,7 @@ from napari_mdeblurgan.degradation.gaussian import downsample, gaussian_protocol
 from napari_mdeblurgan.degradation.optics import Optics, OpticsError, blur, defocus_psf, margin_of
 
 LARGEST_SIGMA = 1000
-MOST_POINTS = 2048  # along the radius of a point-spread function: the most takes a second or two
+_MOST_POINTS = 2048  # along the radius of a point-spread function: the most takes a second or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ def _radius(optics: Optics, defocus_um: float) -> int:
     airy_um = 0.61 * optics.wavelength_um / optics.numerical_aperture
     reach_um = geometric_um + 6 * airy_um
     step_um = min(optics.pixel_size_um / 3, optics.unit_um)
-    if not max(reach_um, optics.pixel_size_um) <= MOST_POINTS * step_um:
+    if not max(reach_um, optics.pixel_size_um) <= _MOST_POINTS * step_um:
         raise OpticsError(
             f"a blur that reaches {reach_um:,.0f} µm cannot be computed in pixels of "
             f"{optics.pixel_size_um:g} µm; give a smaller defocus, or check the aperture, the "

@@ -13,8 +13,8 @@ from napari_mdeblurgan.evaluation.methods import Method
 from napari_mdeblurgan.evaluation.metrics import cropped
 from napari_mdeblurgan.evaluation.protocol import BORDER, condition_id, degraded
 
-EDGE = 512
-LEVELS = (0.05, 0.2, 0.6)
+_EDGE = 512
+_LEVELS = (0.05, 0.2, 0.6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def backgrounds(
     channels: int,
     condition: Condition,
     ledger: Ledger[Background],
-    edge: int = EDGE,
+    edge: int = _EDGE,
 ) -> Iterator[Background]:
     """Restore flat fields of three levels, seen by the camera of `condition`, with every method.
 
@@ -76,7 +76,7 @@ def backgrounds(
     edge : int
         Pixels of the result along y and x.
     """
-    for level in LEVELS:
+    for level in _LEVELS:
         flat = np.full((edge, edge, 3)[: 2 + (channels == 3)], level, np.float32)
         for method in methods:
             key = {

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-EDGE = 128
+_EDGE = 128
 
 
 def parameters(network: nn.Module) -> int:
@@ -33,7 +33,7 @@ def gigaflop_per_megapixel(network: nn.Module, channels: int, scale: int) -> flo
         Pixels of the result for one of the input, along y and x.
     """
     device = next((values.device for values in network.parameters()), torch.device("cpu"))
-    image = torch.zeros(1, channels, EDGE, EDGE, dtype=torch.float32, device=device)
+    image = torch.zeros(1, channels, _EDGE, _EDGE, dtype=torch.float32, device=device)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(image)
-    return counter.get_total_flops() / 1e9 / ((scale * EDGE) ** 2 / 1e6)
+    return counter.get_total_flops() / 1e9 / ((scale * _EDGE) ** 2 / 1e6)

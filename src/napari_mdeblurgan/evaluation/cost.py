@@ -24,8 +24,8 @@ from napari_mdeblurgan.errors import MdeblurganError
 if TYPE_CHECKING:
     from napari_mdeblurgan.evaluation.methods import Method
 
-EDGE = 1024
-RUNS = 3
+_EDGE = 1024
+_RUNS = 3
 SAMPLING_S = 0.002
 MIB = 2**20
 
@@ -68,7 +68,7 @@ class Cost:
 COST_KEYS = ("method_id", "device")
 
 
-def measure(method: Method, channels: int, device: str, label: str, edge: int = EDGE) -> Cost:
+def measure(method: Method, channels: int, device: str, label: str, edge: int = _EDGE) -> Cost:
     """Measure a method in a fresh process, whose memory nothing else has used.
 
     Parameters
@@ -124,7 +124,7 @@ def probe(source: str, scale: int, channels: int, device: str, edge: int) -> dic
     seconds = []
     with peak_mib(device) as peak:
         seconds.append(_timed(method, image, condition))
-    seconds += [_timed(method, image, condition) for _ in range(RUNS - 1)]
+    seconds += [_timed(method, image, condition) for _ in range(_RUNS - 1)]
     megapixels = edge**2 / 1e6
     return {"seconds": min(seconds) / megapixels, "mib": peak[0] / megapixels}
 

@@ -43,7 +43,7 @@ from napari_mdeblurgan.evaluation.runs import run_curves
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.restoration.device import device_label, pick_device
 
-KINDS = {1: "grey", 3: "colour"}
+_KINDS = {1: "grey", 3: "colour"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,9 +198,9 @@ def _comparisons(
         )
         networks.sort(key=lambda method: method.family == OURS)
         if of_kind:
-            found.append(Comparison(KINDS[channels], scale, of_kind, (*plain, *networks)))
+            found.append(Comparison(_KINDS[channels], scale, of_kind, (*plain, *networks)))
     if not found:
-        kinds = " and ".join(sorted({KINDS[method.channels or 0] for method in loaded}))
+        kinds = " and ".join(sorted({_KINDS[method.channels or 0] for method in loaded}))
         raise ModelError(
             f"The models are for {kinds} images, of which there are none here; name others."
         )
@@ -210,7 +210,7 @@ def _comparisons(
 def _unused(loaded: Sequence[Method], comparisons: Sequence[Comparison]) -> list[str]:
     used = {method.identity for comparison in comparisons for method in comparison.methods}
     return [
-        f"{method.name} was not judged: there are no {KINDS[method.channels or 0]} images."
+        f"{method.name} was not judged: there are no {_KINDS[method.channels or 0]} images."
         for method in loaded
         if method.identity not in used
     ]

@@ -18,8 +18,8 @@ from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.storage import FileImage, open_image
 from napari_mdeblurgan.storage.listing import folder_images, image_files
 
-SMALLEST = 64
-LARGEST = 2048
+_SMALLEST = 64
+_LARGEST = 2048
 FUNDUS_EDGE = 512
 DARK = 0.05  # mean of a square that shows nothing but the mask around the fundus
 
@@ -121,22 +121,22 @@ def find_images(folder: Path) -> tuple[list[SharpPart], list[str]]:
         found.append(SharpPart(name, one.path, colour, y, x, rows, columns, one.image))
     if not found:
         why = f": {skipped[0]}" if skipped else "."
-        raise FileError(f"{folder} has no image of {SMALLEST} pixels and more{why}")
+        raise FileError(f"{folder} has no image of {_SMALLEST} pixels and more{why}")
     return found, skipped
 
 
 def _facts(one: FileImage) -> tuple[bool, int, int]:
     image = open_image(one.path, one.image)
     height, width = middle_plane(image).shape[:2]
-    if min(height, width) < SMALLEST:
+    if min(height, width) < _SMALLEST:
         raise ImageError(
-            f"{one} has {height} × {width} pixels, too few to be judged by; {SMALLEST} are needed."
+            f"{one} has {height} × {width} pixels, too few to be judged by; {_SMALLEST} are needed."
         )
     return image.rgb, height, width
 
 
 def _middle(length: int) -> tuple[int, int]:
-    kept = min(length, LARGEST)
+    kept = min(length, _LARGEST)
     return (length - kept) // 2, kept
 
 

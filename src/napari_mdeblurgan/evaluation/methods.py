@@ -22,7 +22,7 @@ from napari_mdeblurgan.restoration.plan import make_plan
 
 Restore = Callable[[np.ndarray, Condition], np.ndarray]
 
-BICUBIC, RICHARDSON_LUCY = "bicubic", "Richardson-Lucy + bicubic"
+_BICUBIC, _RICHARDSON_LUCY = "bicubic", "Richardson-Lucy + bicubic"
 OURS = Generator.family
 
 
@@ -75,11 +75,11 @@ def bicubic_method(scale: int) -> Method:
 
     flop = gigaflop_per_megapixel(BicubicUpsampling(scale), 1, scale)
     return Method(
-        BICUBIC,
+        _BICUBIC,
         "Bicubic enlargement (Keys)",
         "bicubic",
         "bicubic",
-        BICUBIC,
+        _BICUBIC,
         scale,
         None,
         enlarge,
@@ -103,7 +103,14 @@ def richardson_lucy_method(scale: int) -> Method:
     )
     identity = f"richardson-lucy {ITERATIONS}"
     return Method(
-        RICHARDSON_LUCY, what, "richardson-lucy", identity, RICHARDSON_LUCY, scale, None, deconvolve
+        _RICHARDSON_LUCY,
+        what,
+        "richardson-lucy",
+        identity,
+        _RICHARDSON_LUCY,
+        scale,
+        None,
+        deconvolve,
     )
 
 
@@ -221,8 +228,8 @@ def _stem(name_or_path: str) -> str:
 
 def method_from(source: str, scale: int, device: str = "auto") -> Method:
     """The method that has this `source`."""
-    if source == BICUBIC:
+    if source == _BICUBIC:
         return bicubic_method(scale)
-    if source == RICHARDSON_LUCY:
+    if source == _RICHARDSON_LUCY:
         return richardson_lucy_method(scale)
     return model_method(load_model(source), source, source, device)

@@ -19,7 +19,7 @@ from napari_mdeblurgan.evaluation.methods import Method, Restore
 from napari_mdeblurgan.evaluation.metrics import cropped, psnr, similarities
 
 BORDER = 8
-SIGMAS = tuple(condition.sigma for condition in GAUSSIAN if condition.sigma is not None)
+_SIGMAS = tuple(condition.sigma for condition in GAUSSIAN if condition.sigma is not None)
 PROTOCOLS = {"gaussian": GAUSSIAN, "physical": PHYSICAL, "strong": STRONG}
 
 

@@ -13,7 +13,7 @@ from napari_mdeblurgan.evaluation import tables
 from napari_mdeblurgan.evaluation.comparison import Comparison
 from napari_mdeblurgan.evaluation.cost import Cost
 
-PAPER = """\
+_PAPER = """\
 ## What the paper reports
 
 Measured by its authors on their own pictures of pine cones (×5 out of focus against ×10 in focus),
@@ -26,7 +26,7 @@ below, which are of other images.
 | more than the methods that it was compared with | +4.80 dB | +0.053 |
 """
 
-HOW = """\
+_HOW = """\
 ## How it was measured
 
 - **Input.** Every method is given the very same blurred image; its noise depends on the image and
@@ -102,7 +102,7 @@ def report(evaluation: Evaluation) -> str:
         f"Measured with napari-mdeblurgan {__version__} on {evaluation.data}. Networks ran on: "
         f"{evaluation.device}.",
         *([tables.bullets(evaluation.notes)] if evaluation.notes else []),
-        PAPER,
+        _PAPER,
         "## What was compared",
         tables.methods(evaluation.comparisons),
     ]
@@ -117,7 +117,7 @@ def report(evaluation: Evaluation) -> str:
         parts.append(
             "No folders of training runs were named (`--runs`), so there is nothing to draw."
         )
-    return "\n\n".join(part.strip() for part in [*parts, HOW]) + "\n"
+    return "\n\n".join(part.strip() for part in [*parts, _HOW]) + "\n"
 
 
 def _of_comparison(comparison: Comparison, evaluation: Evaluation) -> list[str]:

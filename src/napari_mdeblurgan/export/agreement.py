@@ -13,7 +13,7 @@ from napari_mdeblurgan.network.exact import exact_float32
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
-TOLERANCE = 1e-4  # of the intensity window
+_TOLERANCE = 1e-4  # of the intensity window
 SHAPES = ((1, 24, 40), (2, 64, 16))  # batch, y, x: other than what was exported with
 
 
@@ -38,7 +38,7 @@ def check_agreement(run: Callable[[np.ndarray], np.ndarray], model: Model, kind:
     for batch, height, width in SHAPES:
         image = random.random((batch, model.card.channels, height, width), np.float32)
         expected, found = run_network(model, image), run(image)
-        if found.shape != expected.shape or not np.abs(found - expected).max() <= TOLERANCE:
+        if found.shape != expected.shape or not np.abs(found - expected).max() <= _TOLERANCE:
             raise ExportError(
                 f"{model.card.name} as {kind} does not give what it gives in PyTorch, so it was "
                 "not written; update torch and the libraries of the extra 'export'."

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
 FORMAT_VERSION = "0.5.12"
-TOLERANCE = {
+_TOLERANCE = {
     "relative_tolerance": 1e-3,
     "absolute_tolerance": 1e-4,
 }  # what other hardware may differ by
-FORBIDDEN = re.compile(r"[^A-Za-z0-9_+\- ()]")
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9_+\- ()]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def smallest_input(model: Model) -> int:
 
 def package_name(name: str) -> str:
     """The model's name as bioimage.io allows it."""
-    return f"M-Deblurgan {FORBIDDEN.sub('-', name)}"[:128]
+    return f"M-Deblurgan {_FORBIDDEN.sub('-', name)}"[:128]
 
 
 def description(
@@ -114,7 +114,7 @@ def description(
             },
             "onnx": {"source": files.onnx, "opset_version": OPSET, "parent": "torchscript"},
         },
-        "config": {"bioimageio": {"reproducibility_tolerance": [TOLERANCE]}},
+        "config": {"bioimageio": {"reproducibility_tolerance": [_TOLERANCE]}},
     }
 
 

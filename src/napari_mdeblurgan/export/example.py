@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
 EPSILON = 1e-6  # of bioimage.io's scale_range, beside the width of the window
-EDGE = 192  # pixels, at least; of the example
+_EDGE = 192  # pixels, at least; of the example
 COVER = (400, 400)  # each half
 
 
@@ -59,7 +59,7 @@ def make_example(model: Model, smallest: int) -> Example:
     """
     name = next(each.name for each in SAMPLES.values() if each.rgb == (model.card.channels == 3))
     image = np.asarray(read_image(sample_path(name)).data)
-    edge = max(EDGE, smallest)
+    edge = max(_EDGE, smallest)
     repeats = [max(1, -(-edge // length)) for length in image.shape[:2]]
     image = np.tile(
         image, (*repeats, *(1,) * (image.ndim - 2))

@@ -29,7 +29,7 @@ from napari_mdeblurgan.model_file import SUFFIX
 MOST_ENTRIES = 1000
 MOST_BYTES = 8 << 30
 MOST_SQUEEZED = 50  # trained weights hardly shrink; what shrinks more is no model
-CHUNK = 1 << 20
+_CHUNK = 1 << 20
 
 
 def import_package(
@@ -146,7 +146,7 @@ def _take(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, file: 
     """Unpack one entry, and never more than it says it holds."""
     left = entry.file_size
     with archive.open(entry) as source, target.open("wb") as out:
-        while part := source.read(CHUNK):
+        while part := source.read(_CHUNK):
             left -= len(part)
             if left < 0:
                 raise ExportError(f"{file} holds more than it says; it is refused.")

@@ -34,7 +34,7 @@ from napari_mdeblurgan.model_file import weights_digest
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
-DESCRIPTION = "bioimageio.yaml"
+_DESCRIPTION = "bioimageio.yaml"
 
 
 def export_package(
@@ -78,7 +78,7 @@ def export_package(
         content = description(model, files, tuple(authors), licence)
         _write_files(model, folder, files, licence)
         check_description(folder, content)
-        _write(folder / DESCRIPTION, content)
+        _write(folder / _DESCRIPTION, content)
         with (
             replacing(path) as target,
             zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,

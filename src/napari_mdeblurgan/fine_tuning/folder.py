@@ -39,9 +39,9 @@ from napari_mdeblurgan.training.work_folder import WorkFolder, remove_files
 if TYPE_CHECKING:
     from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 
-RUNS = "fine-tuning"
-KEY, STACKS = "pairs", "stacks"
-PATIENCE_S = 1  # for those who only look whether anybody works there
+_RUNS = "fine-tuning"
+_KEY, _STACKS = "pairs", "stacks"
+_PATIENCE_S = 1  # for those who only look whether anybody works there
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +104,8 @@ def folder_for(settings: FineTuneSettings) -> FineTuneFolder:
     """
     if settings.output:
         output = Path(settings.output)
-        return FineTuneFolder(output.with_name(f"{output.stem}-{RUNS}"))
-    return FineTuneFolder(user_model_folder() / RUNS / settings.name)
+        return FineTuneFolder(output.with_name(f"{output.stem}-{_RUNS}"))
+    return FineTuneFolder(user_model_folder() / _RUNS / settings.name)
 
 
 def output_of(settings: FineTuneSettings) -> Path:
@@ -164,8 +164,8 @@ def begin(
             f"{number:04}/valid": pair.valid,
         }
     names = {
-        KEY: json.dumps([pair.name for pair in pairs]),
-        STACKS: json.dumps([pair.stack for pair in pairs]),
+        _KEY: json.dumps([pair.name for pair in pairs]),
+        _STACKS: json.dumps([pair.stack for pair in pairs]),
     }
     content = safetensors.numpy.save(
         {name: np.ascontiguousarray(each) for name, each in tensors.items()}, names
@@ -208,7 +208,7 @@ def free_name(wish: str) -> str:
 
     def taken(name: str) -> bool:
         files = (folder / f"{name}{SUFFIX}" for folder in (BUNDLED_FOLDER, user_model_folder()))
-        return (user_model_folder() / RUNS / name).exists() or any(file.exists() for file in files)
+        return (user_model_folder() / _RUNS / name).exists() or any(file.exists() for file in files)
 
     number, name = 1, wish
     while taken(name):
@@ -264,8 +264,8 @@ def read_pairs(folder: FineTuneFolder) -> list[TuningPair]:
     try:
         with safetensors.safe_open(folder.pairs, "np") as file:
             metadata = file.metadata() or {}
-            names = json.loads(metadata[KEY])
-            stacks = json.loads(metadata.get(STACKS, "null")) or [""] * len(
+            names = json.loads(metadata[_KEY])
+            stacks = json.loads(metadata.get(_STACKS, "null")) or [""] * len(
                 names
             )  # which older versions know none of
             found = []
@@ -313,7 +313,7 @@ def all_begun() -> list[BegunTuning]:
     """Fine-tunings among the user's models that nothing works on now, the latest first; damaged
     ones are left out.
     """
-    root = user_model_folder() / RUNS
+    root = user_model_folder() / _RUNS
     folders = (
         [FineTuneFolder(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
     )
@@ -338,8 +338,7 @@ def all_begun() -> list[BegunTuning]:
 
 def _worked(folder: FineTuneFolder) -> tuple[float, int]:
     """Seconds and steps, as its checkpoint says; the tensors are not read."""
-    from napari_mdeblurgan.training.checkpoint import KEY as CHECKPOINT_KEY
-    from napari_mdeblurgan.training.checkpoint import latest
+    from napari_mdeblurgan.training.checkpoint import CHECKPOINT_KEY, latest
 
     path = latest(folder.checkpoint)
     if path is None:
@@ -362,7 +361,7 @@ def owned(folder: FineTuneFolder) -> Iterator[Lock]:
         If the folder cannot be written to.
     """
     try:
-        lock = locked(folder.path, folder.lock, "fine-tuning", wait_s=PATIENCE_S, temporary=True)
+        lock = locked(folder.path, folder.lock, "fine-tuning", wait_s=_PATIENCE_S, temporary=True)
     except Busy:
         raise TrainingError(
             f"{folder.path.name} is being trained by another process; wait for it, or stop it "

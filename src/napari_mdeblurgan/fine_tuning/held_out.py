@@ -14,18 +14,18 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 
-SHARE = 0.2
+_SHARE = 0.2
 WHOLE_PAIRS = 4  # from so many pairs on, whole ones are held out
 SMALLEST_PATCH = 24
 PARTLY, MOSTLY = (
     0.25,
     0.5,
 )  # of a patch, and of a square that is scored, must be valid in a focus stack's plane
-SQUARES = (64, 48, 32, 24, 16)  # edges of what is scored, in low-resolution pixels
-ENOUGH = 12
+_SQUARES = (64, 48, 32, 24, 16)  # edges of what is scored, in low-resolution pixels
+_ENOUGH = 12
 # low-resolution pixels of a held-out box that are not scored: there the network lacks its
 # surroundings
-BORDER = 4
+_BORDER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def split(pairs: Sequence[TuningPair], halo: int) -> Split:
     """
     fields = list(dict.fromkeys(pair.field for pair in pairs))
     if len(fields) >= WHOLE_PAIRS:
-        count = max(1, round(SHARE * len(fields)))
+        count = max(1, round(_SHARE * len(fields)))
         chosen = {fields[round(at)] for at in np.linspace(0, len(fields) - 1, count + 2)[1:-1]}
         boxes = [
             Box(number, 0, pair.low.shape[1], 0, pair.low.shape[2])
@@ -179,7 +179,7 @@ def _strip(
     along_y = y1 - y0 > x1 - x0
     start, stop = (y0, y1) if along_y else (x0, x1)
     length = stop - start
-    strip = max(SMALLEST_PATCH + 2 * BORDER, round(SHARE * length)) // 8 * 8
+    strip = max(SMALLEST_PATCH + 2 * _BORDER, round(_SHARE * length)) // 8 * 8
     gap = min(halo, length // 3, length - strip - SMALLEST_PATCH)
     if gap < 8:
         return None
@@ -247,15 +247,15 @@ def _with_squares(
     planes = {
         box.pair
         for box in held_out
-        if pairs[box.pair].stack and _squares(pairs[box.pair], box, SQUARES[-1])
+        if pairs[box.pair].stack and _squares(pairs[box.pair], box, _SQUARES[-1])
     }
-    for edge in SQUARES:
+    for edge in _SQUARES:
         found = _even(
             pairs, [square for box in held_out for square in _squares(pairs[box.pair], box, edge)]
         )
         if len(found) > len(best):
             best = found
-        if len(best) >= ENOUGH and planes <= {square.pair for square in found}:
+        if len(best) >= _ENOUGH and planes <= {square.pair for square in found}:
             break
     if not best:
         return None
@@ -283,11 +283,11 @@ def _even(pairs: Sequence[TuningPair], squares: list[Box]) -> list[Box]:
 
 
 def _squares(pair: TuningPair, box: Box, edge: int) -> list[Box]:
-    """Squares of valid pixels side by side within a held-out box, `BORDER` away from its edge."""
+    """Squares of valid pixels side by side within a held-out box, `_BORDER` away from its edge."""
     valid, least = pair.valid_low(), MOSTLY if pair.stack else 1.0
     squares = []
     ys, xs = (
-        range(start + BORDER, stop - BORDER - edge + 1, edge)
+        range(start + _BORDER, stop - _BORDER - edge + 1, edge)
         for start, stop in ((box.y0, box.y1), (box.x0, box.x1))
     )
     for row, y in enumerate(ys):

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-SIGMA = 24.0  # low-resolution pixels: far wider than any blur that can be undone
+_SIGMA = 24.0  # low-resolution pixels: far wider than any blur that can be undone
 LARGEST_GAIN = 3.0
-TINY = 1e-3
+_TINY = 1e-3
 
 
 def under_the_light_of(
@@ -38,16 +38,16 @@ def under_the_light_of(
         float32, the shape of `high`.
     """
     scale = high.shape[-1] // low.shape[-1]
-    weight = gaussian_filter(valid.astype(np.float32), SIGMA, mode="constant")
+    weight = gaussian_filter(valid.astype(np.float32), _SIGMA, mode="constant")
     result = np.empty_like(high)
     for channel, dark in enumerate(black.astype(np.float32)):
         means = [
-            gaussian_filter(np.where(valid, image[channel] - dark, 0), SIGMA, mode="constant")
-            / np.maximum(weight, TINY)
+            gaussian_filter(np.where(valid, image[channel] - dark, 0), _SIGMA, mode="constant")
+            / np.maximum(weight, _TINY)
             for image in (low, sharp_low)
         ]
         gain = np.where(
-            weight > TINY, means[0] / np.where(np.abs(means[1]) > TINY, means[1], np.inf), 1
+            weight > _TINY, means[0] / np.where(np.abs(means[1]) > _TINY, means[1], np.inf), 1
         )
         gain = np.where(np.isfinite(gain) & (gain > 0), gain, 1).clip(
             1 / LARGEST_GAIN, LARGEST_GAIN

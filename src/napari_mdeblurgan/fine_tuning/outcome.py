@@ -26,7 +26,7 @@ from napari_mdeblurgan.model_card import FINE_TUNED_FROM
 from napari_mdeblurgan.network import Network
 from napari_mdeblurgan.training.validation import squares, write_panels
 
-LABELS = ("blurred", "bicubic", "base model", "fine-tuned", "truth")
+_LABELS = ("blurred", "bicubic", "base model", "fine-tuned", "truth")
 MOST_NAMES = 20
 
 
@@ -276,5 +276,5 @@ def _write_comparison(tuning: FineTuning) -> None:
             tuning.parts.panels, judged.base.panels, judged.best.panels, strict=True
         )
     ]
-    labels = [label for label in LABELS if label != "bicubic" or tuning.output_scale is None]
+    labels = [label for label in _LABELS if label != "bicubic" or tuning.output_scale is None]
     write_panels(tuning.folder.comparison, rows, labels)

@@ -18,7 +18,7 @@ from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.training.validation import LABELS, Crop, squares, write_panels
 
 PIECES = 2
-EDGE = 80  # low-resolution pixels that are shown at most
+_EDGE = 80  # low-resolution pixels that are shown at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,14 +52,14 @@ def pieces(
 
 
 def _around(square: Box, box: Box) -> Box:
-    """At most `EDGE` pixels along y and x about the middle of a square, within its box."""
+    """At most `_EDGE` pixels along y and x about the middle of a square, within its box."""
     y0, y1 = _span(square.y0, square.y1, box.y0, box.y1)
     x0, x1 = _span(square.x0, square.x1, box.x0, box.x1)
     return Box(square.pair, y0, y1, x0, x1)
 
 
 def _span(start: int, stop: int, first: int, last: int) -> tuple[int, int]:
-    length = min(EDGE, last - first)
+    length = min(_EDGE, last - first)
     begin = min(max(first, (start + stop - length) // 2), last - length)
     return begin, begin + length
 

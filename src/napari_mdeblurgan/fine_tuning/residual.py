@@ -20,12 +20,12 @@ from napari_mdeblurgan.fine_tuning.pairs import TuningPair
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 
-BLOCK = 128  # high-resolution pixels
-COARSE = 10.0  # structures larger than so many pixels tell of light, not of place
+_BLOCK = 128  # high-resolution pixels
+_COARSE = 10.0  # structures larger than so many pixels tell of light, not of place
 UPSAMPLING = 20
-LARGEST = 2.0  # high-resolution pixels; more was not left by a registration that was accepted
+_LARGEST = 2.0  # high-resolution pixels; more was not left by a registration that was accepted
 WORTH = 0.1  # below that, resampling would cost more than it mends
-FEW = 6  # blocks for a shift that changes over the field
+_FEW = 6  # blocks for a shift that changes over the field
 
 
 def without_residual_shifts(pairs: Sequence[TuningPair]) -> list[TuningPair]:
@@ -64,10 +64,10 @@ def _field(pair: TuningPair) -> Field | None:
         enlarged = BicubicUpsampling(pair.scale)(low)[0].numpy()
     blurred, sharp = (_structure(image.mean(axis=0)) for image in (enlarged, pair.high))
     places, shifts, weights = [], [], []
-    window = np.hanning(BLOCK)[:, None] * np.hanning(BLOCK)
-    for y in range(0, blurred.shape[0] - BLOCK + 1, BLOCK // 2):
-        for x in range(0, blurred.shape[1] - BLOCK + 1, BLOCK // 2):
-            at = slice(y, y + BLOCK), slice(x, x + BLOCK)
+    window = np.hanning(_BLOCK)[:, None] * np.hanning(_BLOCK)
+    for y in range(0, blurred.shape[0] - _BLOCK + 1, _BLOCK // 2):
+        for x in range(0, blurred.shape[1] - _BLOCK + 1, _BLOCK // 2):
+            at = slice(y, y + _BLOCK), slice(x, x + _BLOCK)
             if not pair.valid[at].all() or not blurred[at].any() or not sharp[at].any():
                 continue
             shift, _, _ = phase_cross_correlation(
@@ -76,15 +76,15 @@ def _field(pair: TuningPair) -> Field | None:
                 upsample_factor=UPSAMPLING,
                 normalization=None,
             )
-            if np.abs(shift).max() <= LARGEST:
-                places.append((y + BLOCK / 2, x + BLOCK / 2))
+            if np.abs(shift).max() <= _LARGEST:
+                places.append((y + _BLOCK / 2, x + _BLOCK / 2))
                 shifts.append(shift)
                 weights.append(float(blurred[at].std()))
     if not places:
         return None
     at_places, found, weight = np.array(places), np.array(shifts), np.sqrt(np.array(weights))
     mean = np.median(found, axis=0)
-    if len(places) < FEW:
+    if len(places) < _FEW:
         return np.zeros((2, 2)), mean, mean
     centre = at_places.mean(axis=0)
     design = np.column_stack([np.ones(len(places)), at_places - centre])
@@ -102,7 +102,7 @@ def _field(pair: TuningPair) -> Field | None:
 def _structure(image: np.ndarray) -> np.ndarray:
     """An image without what changes slowly, as float64."""
     values = image.astype(np.float64)
-    return np.asarray(values - gaussian_filter(values, COARSE))
+    return np.asarray(values - gaussian_filter(values, _COARSE))
 
 
 def _moved(pair: TuningPair, field: Field, common: np.ndarray) -> TuningPair:
@@ -112,7 +112,7 @@ def _moved(pair: TuningPair, field: Field, common: np.ndarray) -> TuningPair:
         [(y, x) for y in (0, pair.high.shape[1]) for x in (0, pair.high.shape[2])], float
     )
     shifts = corners @ matrix.T + offset - common
-    if np.abs(shifts).max() < WORTH or np.abs(shifts).max() > 2 * LARGEST:
+    if np.abs(shifts).max() < WORTH or np.abs(shifts).max() > 2 * _LARGEST:
         return pair
     from_new, moved_by = (
         np.eye(2) - matrix,

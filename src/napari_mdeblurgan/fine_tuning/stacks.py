@@ -37,17 +37,17 @@ from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.trust.noise import measure_noise
 
-SURE = 0.5  # confidence from which the all-in-focus image is held to be true
+_SURE = 0.5  # confidence from which the all-in-focus image is held to be true
 # times the energy of the detail, by which the truth is sharper than a plane that is out of focus
-CLEARLY = 1.25
-AROUND = 10.0  # pixels: σ of the Gaussian by which confidence and energy are averaged
-LEAST_SHARE = 0.005  # of a plane's field: where less is out of focus, nothing is learned from it
+_CLEARLY = 1.25
+_AROUND = 10.0  # pixels: σ of the Gaussian by which confidence and energy are averaged
+_LEAST_SHARE = 0.005  # of a plane's field: where less is out of focus, nothing is learned from it
 LEAST_SHARP = 0.01  # of the field: where less is sharp in any plane, there is no truth
-STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
-COARSE = 8  # pixels along an edge that are one where brightness is compared
-EDGE = 4  # pixels at the edge of a plane that was moved, of which a spline knows nothing good
+_STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
+_COARSE = 8  # pixels along an edge that are one where brightness is compared
+_EDGE = 4  # pixels at the edge of a plane that was moved, of which a spline knows nothing good
 MOST_PLANES = 16  # of a stack; of more, evenly spaced ones are learned from
-LARGEST = 3072  # pixels along an edge; of a larger field the middle is learned from
+_LARGEST = 3072  # pixels along an edge; of a larger field the middle is learned from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,8 +186,8 @@ def _channels(name: str, stack: Micrograph) -> list[list[np.ndarray]]:
     planes = []
     for plane in stack.data:
         look_up()
-        first = [max(0, (length - LARGEST) // 2) for length in plane.shape[y : y + 2]]
-        middle = tuple(slice(start, start + LARGEST) for start in first)
+        first = [max(0, (length - _LARGEST) // 2) for length in plane.shape[y : y + 2]]
+        middle = tuple(slice(start, start + _LARGEST) for start in first)
         planes.append(np.asarray(plane[(slice(None),) * y + middle]))
     if "C" in stack.axes:
         return [[plane[number] for plane in planes] for number in range(len(planes[0]))]
@@ -206,8 +206,8 @@ def _truth(
     places = {index: (place,) * colours for index, place in joint.items()}
     if planes[0].ndim == 3 and not registered:
         places = by_colour(planes, joint, found.image)
-    sure = ndimage.gaussian_filter(found.confidence, AROUND)
-    if (sure >= SURE).mean() < LEAST_SHARP:
+    sure = ndimage.gaussian_filter(found.confidence, _AROUND)
+    if (sure >= _SURE).mean() < LEAST_SHARP:
         raise ImageError(
             f"{name}: nothing is sharp in any plane, so there is no truth to learn from; take "
             "planes nearer to focus."
@@ -225,15 +225,15 @@ def _common(truth: _Truth, shapes: Sequence[tuple[int, ...]]) -> tuple[slice, sl
     for index, (place, *_) in truth.places.items():
         own = corners(shapes[index])
         there = moved(place, own)
-        edge = 0 if _still(place, own) else EDGE
+        edge = 0 if _still(place, own) else _EDGE
         first = np.maximum(first, np.stack([there[[0, 1], 0], there[[0, 3], 1]]).max(axis=1) + edge)
         last = np.minimum(last, np.stack([there[[2, 3], 0], there[[1, 2], 1]]).min(axis=1) - edge)
-    start, stop = np.ceil(first - STILL).astype(int), np.floor(last + STILL).astype(int) + 1
+    start, stop = np.ceil(first - _STILL).astype(int), np.floor(last + _STILL).astype(int) + 1
     return slice(int(start[0]), int(stop[0])), slice(int(start[1]), int(stop[1]))
 
 
 def _still(transform: np.ndarray, points: np.ndarray) -> bool:
-    return bool(np.abs(moved(transform, points) - points).max() < STILL)
+    return bool(np.abs(moved(transform, points) - points).max() < _STILL)
 
 
 def _outcomes(
@@ -248,7 +248,7 @@ def _outcomes(
         look_up()
         planes = [each[index] for each in by_channel]
         pairs[index] = _pair(index, planes, _part(box, place, size, shapes[index]), truth, scale)
-    rich = [index for index, pair in pairs.items() if pair.valid.mean() >= LEAST_SHARE]
+    rich = [index for index, pair in pairs.items() if pair.valid.mean() >= _LEAST_SHARE]
     kept = {rich[round(at)] for at in np.linspace(0, len(rich) - 1, min(len(rich), MOST_PLANES))}
     for index in range(len(shapes)):
         name = f"{truth.name}, plane {index + 1}"
@@ -339,7 +339,7 @@ def _pair(
         ]
     )
     sure = _laid(truth.sure, places[0], part)
-    valid = (sure >= SURE) & (_energy(high) > CLEARLY * _energy(own))
+    valid = (sure >= _SURE) & (_energy(high) > _CLEARLY * _energy(own))
     steps = [
         1 / ((window.high - window.low) or 1) if planes[0].dtype.kind in "ui" else 0.0
         for window in windows
@@ -385,7 +385,7 @@ def _gain(truth: np.ndarray, plane: np.ndarray) -> float:
     of the pixels.
     """
     one, other = (
-        block_means(each.astype(np.float64), binning=COARSE, y=0) for each in (truth, plane)
+        block_means(each.astype(np.float64), binning=_COARSE, y=0) for each in (truth, plane)
     )
     power = float((one**2).sum())
     gain = float((one * other).sum()) / power if power > 0 else 1.0
@@ -400,7 +400,7 @@ def _energy(image: np.ndarray) -> np.ndarray:
     for channel in image:
         plane = channel.astype(np.float32)
         variance = measure_noise([plane[..., None]]).typical ** 2
-        found += ndimage.gaussian_filter(energies(plane, variance)[0][0], AROUND)
+        found += ndimage.gaussian_filter(energies(plane, variance)[0][0], _AROUND)
     return found
 
 

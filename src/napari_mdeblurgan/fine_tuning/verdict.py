@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-FEWEST = 6  # squares
+_FEWEST = 6  # squares
 RESAMPLES = 10_000
-CONFIDENCE = 0.95
+_CONFIDENCE = 0.95
 WORTH_DB = 0.1  # less than that nobody sees
 FEWEST_STEPS = 100  # with less nothing is found out about a gain that is not there yet
 
@@ -88,13 +88,13 @@ def judge_gain(
     """
     gains = np.asarray(tuned_db, float) - np.asarray(base_db, float)
     picks = np.random.default_rng(seed).integers(len(gains), size=(RESAMPLES, len(gains)))
-    tails = 50 * (1 - CONFIDENCE)
+    tails = 50 * (1 - _CONFIDENCE)
     low, high = np.percentile(gains[picks].mean(axis=1), (tails, 100 - tails))
     mean = float(gains.mean())
     answer: GainAnswer = "too little data"
-    if not gains.any() or high <= 0 or (len(gains) >= FEWEST and high < WORTH_DB):
+    if not gains.any() or high <= 0 or (len(gains) >= _FEWEST and high < WORTH_DB):
         answer = "no better"
-    elif len(gains) >= FEWEST and low > 0:
+    elif len(gains) >= _FEWEST and low > 0:
         answer = "better" if mean >= WORTH_DB else "no better"
     if answer != "better" and steps is not None and steps < FEWEST_STEPS:
         answer = "trained too little"

@@ -9,7 +9,7 @@ from napari_mdeblurgan.errors import ImageError
 if TYPE_CHECKING:
     from napari_mdeblurgan.focus.stack import AllInFocus, FocusChoice
 
-SMALLEST = 64  # pixels along y and x
+_SMALLEST = 64  # pixels along y and x
 
 
 def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None:
@@ -33,10 +33,10 @@ def check_planes(stack: Any, reference: int | None, *, registered: bool) -> None
                 "Some planes of this stack are in colour and others are not; convert them to one "
                 "kind."
             )
-        if min(plane.shape[:2]) < SMALLEST:
+        if min(plane.shape[:2]) < _SMALLEST:
             size = " × ".join(map(str, plane.shape[:2]))
             raise ImageError(
-                f"Planes of {size} pixels are too small; {SMALLEST} × {SMALLEST} are needed."
+                f"Planes of {size} pixels are too small; {_SMALLEST} × {_SMALLEST} are needed."
             )
         if plane.dtype.kind not in "uif":
             raise ImageError(

@@ -14,13 +14,13 @@ from napari_mdeblurgan.focus.energy import SURE, doubled, spread
 from napari_mdeblurgan.focus.side_by_side import in_parallel
 
 RADIUS = 5  # pixels: of the squares in which heights are brought in line with edges
-EDGE = 0.02  # of the contrast: smaller differences are no edge
-COARSER = (
+_EDGE = 0.02  # of the contrast: smaller differences are no edge
+_COARSER = (
     1.0,
     0.6,
     0.3,
 )  # how much a scale is believed: what has coarse detail only may be out of focus everywhere
-FILLED = (
+_FILLED = (
     3.0,
     9.0,
     27.0,
@@ -29,12 +29,12 @@ DOUBTED, BELIEVED = (
     0.25,
     0.75,
 )  # confidence from which, and above which wholly, a height counts for what is near
-ENOUGH = 0.05  # of the weight there: where there is less, a wider one is asked
-LEAST = 1e-3
-ALIKE = 8.0  # pixels of a scale: σ of the Gaussian that what all planes have is averaged by
+_ENOUGH = 0.05  # of the weight there: where there is less, a wider one is asked
+_LEAST = 1e-3
+_ALIKE = 8.0  # pixels of a scale: σ of the Gaussian that what all planes have is averaged by
 UNKNOWN_DEPTH = 0.5  # planes
 SURE_BELIEF = 0.5
-REACH = 3 * 27 + 4 * RADIUS + 24  # pixels around a place that its height depends on
+FOCUS_REACH = 3 * 27 + 4 * RADIUS + 24  # pixels around a place that its height depends on
 
 
 def shares_steps(
@@ -59,14 +59,14 @@ def shares_steps(
     total = np.zeros((len(of_planes), *finest), np.float32)
     belief = np.zeros(finest, np.float32)
     left = np.ones(finest, np.float32)
-    for scale, trusted in enumerate(COARSER[: len(of_planes[0])]):
+    for scale, trusted in enumerate(_COARSER[: len(of_planes[0])]):
         values = np.stack([plane[scale][0] for plane in of_planes])
         least = values.min(
             axis=0
             # what no defocus takes away is none of the specimen: noise, compression, dirt on the
             # camera
         )
-        common = ndimage.gaussian_filter(least, ALIKE, mode="nearest", truncate=3.0)
+        common = ndimage.gaussian_filter(least, _ALIKE, mode="nearest", truncate=3.0)
         doubt = np.maximum(
             max(plane[scale][1] for plane in of_planes), SURE * spread() * common
         ).astype(np.float32)
@@ -106,7 +106,7 @@ def aligned_steps(
 
     guide = guide / np.float32(contrast)
     of_guide = mean(guide)
-    variance = np.maximum(mean(guide * guide) - of_guide**2, 0) + np.float32(EDGE**2)
+    variance = np.maximum(mean(guide * guide) - of_guide**2, 0) + np.float32(_EDGE**2)
 
     def aligned(plane: np.ndarray) -> np.ndarray:
         of_plane = mean(plane)
@@ -146,7 +146,7 @@ def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     peak = at(best)
     logs = [
-        np.log(at(np.clip(best + offset, 0, last)) + np.float32(LEAST)) for offset in (-1, 0, 1)
+        np.log(at(np.clip(best + offset, 0, last)) + np.float32(_LEAST)) for offset in (-1, 0, 1)
     ]
     bend = 2 * logs[1] - logs[0] - logs[2]
     offset = np.where(bend > 1e-6, (logs[2] - logs[0]) / (2 * np.maximum(bend, 1e-6)), 0).clip(
@@ -154,7 +154,9 @@ def heights(share: np.ndarray, belief: np.ndarray) -> tuple[np.ndarray, np.ndarr
     )
     offset[(best == 0) | (best == last)] = 0
     stands_out = (
-        1 - share.min(axis=0) / np.maximum(peak, np.float32(LEAST)) if last else np.zeros_like(peak)
+        1 - share.min(axis=0) / np.maximum(peak, np.float32(_LEAST))
+        if last
+        else np.zeros_like(peak)
     )
     return (best + offset).astype(np.float32), (belief * stands_out.clip(0, 1)).astype(np.float32)
 
@@ -180,7 +182,7 @@ def depth(share: np.ndarray, belief: np.ndarray) -> float:
         return UNKNOWN_DEPTH
     seen, peak = share[:, inside], best[inside]
     logs = [
-        np.log(seen[peak + offset, np.arange(len(peak))] + np.float32(LEAST))
+        np.log(seen[peak + offset, np.arange(len(peak))] + np.float32(_LEAST))
         for offset in (-1, 0, 1)
     ]
     bend = np.maximum(2 * logs[1] - logs[0] - logs[2], np.float32(1e-3))
@@ -196,12 +198,12 @@ def filled(height: np.ndarray, confidence: np.ndarray, far: float) -> np.ndarray
     weight = np.clip((confidence - DOUBTED) / (BELIEVED - DOUBTED), 0, 1) ** 2
     found = np.zeros_like(height)
     left = np.ones_like(height)
-    for sigma in FILLED:
+    for sigma in _FILLED:
         near = ndimage.gaussian_filter(weight, sigma, mode="nearest", truncate=3.0)
         mean = ndimage.gaussian_filter(
             weight * height, sigma, mode="nearest", truncate=3.0
         ) / np.maximum(near, 1e-9)
-        share = left * np.minimum(near / ENOUGH, 1)
+        share = left * np.minimum(near / _ENOUGH, 1)
         found += share * mean
         left -= share
     return found + left * np.float32(far)

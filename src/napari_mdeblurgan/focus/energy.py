@@ -9,11 +9,11 @@ from scipy import ndimage
 
 from napari_mdeblurgan.pairs.search import reduced
 
-FINE = 1.2  # pixels: σ of the Laplacian of a Gaussian, at every scale's own pixels
-AROUND = 2.5  # pixels: σ of the Gaussian that its energy is averaged with
+_FINE = 1.2  # pixels: σ of the Laplacian of a Gaussian, at every scale's own pixels
+_AROUND = 2.5  # pixels: σ of the Gaussian that its energy is averaged with
 SCALES = 3  # each at half the pixels of the one before
 SURE = 4.0  # standard deviations of what noise alone leaves: less is no detail
-TRUNCATE = 3.0
+_TRUNCATE = 3.0
 
 
 def energies(
@@ -43,9 +43,9 @@ def energies(
     for scale in range(scales):
         if scale:
             plane, variance = reduced(plane, 2), variance / 4
-        detail = ndimage.gaussian_laplace(plane, FINE, mode="reflect", truncate=TRUNCATE)
+        detail = ndimage.gaussian_laplace(plane, _FINE, mode="reflect", truncate=_TRUNCATE)
         energy = ndimage.gaussian_filter(
-            np.square(detail, out=detail), AROUND, mode="reflect", truncate=TRUNCATE
+            np.square(detail, out=detail), _AROUND, mode="reflect", truncate=_TRUNCATE
         )
         of_noise = variance * _gain()
         found.append((np.maximum(energy - np.float32(of_noise), 0), SURE * of_noise * spread()))
@@ -74,7 +74,7 @@ def doubled(image: np.ndarray, times: int) -> np.ndarray:
 def _response() -> np.ndarray:
     point = np.zeros((33, 33))
     point[16, 16] = 1
-    return ndimage.gaussian_laplace(point, FINE, truncate=TRUNCATE)
+    return ndimage.gaussian_laplace(point, _FINE, truncate=_TRUNCATE)
 
 
 def _gain() -> float:
@@ -88,6 +88,6 @@ def spread() -> float:
     noise of a fixed seed.
     """
     noise = np.random.default_rng(0).standard_normal((256, 256))
-    squares = ndimage.gaussian_laplace(noise, FINE, truncate=TRUNCATE) ** 2
-    averaged = ndimage.gaussian_filter(squares, AROUND, truncate=TRUNCATE)
+    squares = ndimage.gaussian_laplace(noise, _FINE, truncate=_TRUNCATE) ** 2
+    averaged = ndimage.gaussian_filter(squares, _AROUND, truncate=_TRUNCATE)
     return float(averaged.std() / averaged.mean())

@@ -14,14 +14,14 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.focus.checking import check_planes
 from napari_mdeblurgan.focus.choice import (
-    REACH,
+    FOCUS_REACH,
     UNKNOWN_DEPTH,
     depth,
     shares_steps,
 )
 from napari_mdeblurgan.focus.energy import SCALES, energies
 from napari_mdeblurgan.focus.looking import (
-    WHOLE,
+    TILE_MULTIPLE,
     brightness_gains,
     contrast,
     details_steps,
@@ -35,13 +35,13 @@ from napari_mdeblurgan.pairs.geometry import corners, moved
 from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 
-TILE = 1024  # pixels of an edge, at most
+FOCUS_TILE = 1024  # pixels of an edge, at most
 # pixels of all planes of a tile and of what is around it: some 40 bytes of memory each
-AT_ONCE = 16_000_000
-SMALLEST_TILE, TILE_STEP = 128, 64
-STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
-AROUND = 8  # pixels that resampling looks at beyond a tile
-PART = (
+_AT_ONCE = 16_000_000
+_SMALLEST_TILE, _TILE_STEP = 128, 64
+_STILL = 0.05  # pixels: what moves by less at every corner is taken as it is
+_AROUND = 8  # pixels that resampling looks at beyond a tile
+_PART = (
     128  # pixels of an edge of the parts in which it is looked how many planes show the same detail
 )
 PARTS = 9
@@ -174,7 +174,7 @@ class Focusing:
         A step for each plane and each scale.
         """
         height, width = planes.shape[1:3]
-        edges = (-height % WHOLE, -width % WHOLE)
+        edges = (-height % TILE_MULTIPLE, -width % TILE_MULTIPLE)
         greys = planes if planes.ndim == 3 else np.stack([grey_plane(plane) for plane in planes])
 
         def measured_in(row: int) -> list[tuple[np.ndarray, float]]:
@@ -227,7 +227,10 @@ class Focusing:
             plane, transform = self.stack[index], self.transforms[index]
             assert transform is not None
             back, points = np.linalg.inv(transform), corners(self.shape)
-            if plane.shape[:2] == self.shape and np.abs(moved(back, points) - points).max() < STILL:
+            if (
+                plane.shape[:2] == self.shape
+                and np.abs(moved(back, points) - points).max() < _STILL
+            ):
                 whole[row] = plane[part]
             else:
                 whole[row], there[row] = _moved(plane, back, part)
@@ -251,9 +254,9 @@ def _moved(plane: Any, back: np.ndarray, part: PlanePart) -> tuple[np.ndarray, n
     shape = part[0].stop - part[0].start, part[1].stop - part[1].start
     place = back @ start  # from the pixels of the part to those of the plane
     points = moved(place, corners(shape))
-    first = np.maximum(np.floor(points.min(axis=0)) - AROUND, 0).astype(int)
-    stop = np.minimum(np.ceil(points.max(axis=0)) + AROUND + 1, plane.shape[:2]).astype(int)
-    if (stop - first < AROUND).any():
+    first = np.maximum(np.floor(points.min(axis=0)) - _AROUND, 0).astype(int)
+    stop = np.minimum(np.ceil(points.max(axis=0)) + _AROUND + 1, plane.shape[:2]).astype(int)
+    if (stop - first < _AROUND).any():
         return np.zeros((*shape, *plane.shape[2:]), np.float32), np.zeros(shape, bool)
     own = np.asarray(plane[first[0] : stop[0], first[1] : stop[1]])
     offset = np.eye(3)
@@ -266,15 +269,20 @@ def _tile_edge(planes: int) -> int:
     """Of tiles that so many planes are put together in: the more planes, the smaller, so that all
     of them fit into memory.
     """
-    edge = int((AT_ONCE / planes) ** 0.5) - 2 * REACH
-    return min(TILE, max(SMALLEST_TILE, edge // TILE_STEP * TILE_STEP))
+    edge = int((_AT_ONCE / planes) ** 0.5) - 2 * FOCUS_REACH
+    return min(FOCUS_TILE, max(_SMALLEST_TILE, edge // _TILE_STEP * _TILE_STEP))
 
 
 def _grid(shape: tuple[int, int], planes: int) -> TileGrid:
     """The tiles of an image of so many planes."""
     edge, (height, width) = _tile_edge(planes), shape
     return TileGrid(
-        shape, ((0, height), (0, width)), edge, -(-REACH // WHOLE) * WHOLE, WHOLE, step=edge
+        shape,
+        ((0, height), (0, width)),
+        edge,
+        -(-FOCUS_REACH // TILE_MULTIPLE) * TILE_MULTIPLE,
+        TILE_MULTIPLE,
+        step=edge,
     )
 
 
@@ -282,7 +290,10 @@ def _spread(shape: Sequence[int]) -> Iterator[PlanePart]:
     """Nine small parts, or fewer of a small image."""
     rows, columns = (
         [
-            slice(at // WHOLE * WHOLE, min(at // WHOLE * WHOLE + PART, length))
+            slice(
+                at // TILE_MULTIPLE * TILE_MULTIPLE,
+                min(at // TILE_MULTIPLE * TILE_MULTIPLE + _PART, length),
+            )
             for at in _starts(length)
         ]
         for length in shape[:2]
@@ -293,9 +304,9 @@ def _spread(shape: Sequence[int]) -> Iterator[PlanePart]:
 
 
 def _starts(length: int) -> list[int]:
-    if length <= 3 * PART:
-        return list(range(0, length, PART))
-    return [round(place * length - PART / 2) for place in (1 / 6, 1 / 2, 5 / 6)]
+    if length <= 3 * _PART:
+        return list(range(0, length, _PART))
+    return [round(place * length - _PART / 2) for place in (1 / 6, 1 / 2, 5 / 6)]
 
 
 def share_of_looking(shape: Sequence[int], planes: int) -> float:

@@ -11,16 +11,16 @@ from napari_mdeblurgan.focus.energy import doubled
 from napari_mdeblurgan.pairs.search import reduced
 
 # halvings: what is coarser passes from plane to plane over many pixels, so that no seam is seen
-COARSE = 3
-SMOOTH = 1.5  # pixels after them
-SHARPEST = (
+_COARSE = 3
+_SMOOTH = 1.5  # pixels after them
+_SHARPEST = (
     0.45  # of the depth: σ of the Gaussian by which planes are weighted where the height is sure
 )
 NARROW, WIDE = (
     0.2,
     1.5,
 )  # planes: the least such σ, and the one where nothing is known of the height
-SURE = 0.5  # confidence from which a height is sure
+_SURE = 0.5  # confidence from which a height is sure
 
 
 def fused_steps(
@@ -53,9 +53,9 @@ def fused_steps(
         (y, x) or (y, x, colours) float32.
     """
     last = len(planes) - 1
-    least = np.float32(max(NARROW, SHARPEST * depth))
+    least = np.float32(max(NARROW, _SHARPEST * depth))
     doubted = np.float32(max(WIDE - float(least), 0))
-    width = least + doubted * np.clip(1 - np.asarray(confidence, np.float32) / SURE, 0, 1)
+    width = least + doubted * np.clip(1 - np.asarray(confidence, np.float32) / _SURE, 0, 1)
     height = np.clip(height, 0, last).astype(np.float32)
     total = np.zeros(height.shape, np.float32)
     for index in range(last + 1):
@@ -87,7 +87,7 @@ def _weight(height: np.ndarray, width: np.ndarray, index: int) -> np.ndarray:
 def _coarse(image: np.ndarray) -> np.ndarray:
     """(y, x): what is left of an image at an eighth of the pixels."""
     height, width = image.shape
-    whole = 2**COARSE
+    whole = 2**_COARSE
     small = reduced(np.pad(image, [(0, -height % whole), (0, -width % whole)], mode="edge"), whole)
-    small = ndimage.gaussian_filter(small, SMOOTH, mode="nearest", truncate=3.0)
-    return doubled(small, COARSE)[:height, :width]
+    small = ndimage.gaussian_filter(small, _SMOOTH, mode="nearest", truncate=3.0)
+    return doubled(small, _COARSE)[:height, :width]

@@ -17,9 +17,9 @@ from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.geometry import reduction
 from napari_mdeblurgan.trust.noise import measure_noise
 
-WHOLE = 8  # tiles begin at multiples of it: the pixels of the coarsest scale
+TILE_MULTIPLE = 8  # tiles begin at multiples of it: the pixels of the coarsest scale
 OVERVIEW = 200  # pixels of the shorter edge at which the order of the planes is looked for
-LOOKED_AT = 1024  # pixels of an edge of the part that noise and brightness are measured in
+MIDDLE_EDGE = 1024  # pixels of an edge of the part that noise and brightness are measured in
 ROUNDING = 5e-7  # of the largest value: noise that comes of calculating
 BRIGHTER = 2.0  # times: planes that differ by more in brightness are no planes of one stack
 
@@ -87,8 +87,8 @@ def grey_plane(image: np.ndarray) -> np.ndarray:
 
 def _middle(plane: Any) -> np.ndarray:
     """(y, x) float32: the middle of a plane, grey."""
-    first = [max(0, (length - LOOKED_AT) // 2) for length in plane.shape[:2]]
-    part = slice(first[0], first[0] + LOOKED_AT), slice(first[1], first[1] + LOOKED_AT)
+    first = [max(0, (length - MIDDLE_EDGE) // 2) for length in plane.shape[:2]]
+    part = slice(first[0], first[0] + MIDDLE_EDGE), slice(first[1], first[1] + MIDDLE_EDGE)
     return grey_plane(np.asarray(plane[part]).astype(np.float32))
 
 
@@ -98,7 +98,7 @@ def _detail(plane: Any) -> tuple[float, float]:
     """
     seen = _middle(plane)
     variance = max(_variance(seen), (ROUNDING * float(np.abs(seen).max(initial=0))) ** 2)
-    height, width = (length // WHOLE * WHOLE for length in seen.shape)
+    height, width = (length // TILE_MULTIPLE * TILE_MULTIPLE for length in seen.shape)
     level = seen.mean()  # which the Laplacian, cut off as it is, does not take away wholly
     energy, doubt = energies(seen[:height, :width] - level, variance, scales=1)[0]
     return float(np.maximum(energy - doubt, 0).mean()), variance

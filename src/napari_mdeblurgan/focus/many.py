@@ -21,7 +21,7 @@ from napari_mdeblurgan.focus.stack import (
 )
 from napari_mdeblurgan.restoration.measuring import map_steps
 
-FEW = 0.05  # share of the field: where less is sure, it is said
+_FEW = 0.05  # share of the field: where less is sure, it is said
 Tell = Callable[[FocusProgress], FocusProgress]
 Make = Callable[[str, tuple[int, ...], np.dtype, int], Any]
 FOLLOWING = 0.4  # of the time of finding a choice: that of following it
@@ -243,7 +243,7 @@ def _notes(transforms: Sequence[np.ndarray | None], share: float) -> list[str]:
     notes = []
     if lost:
         notes.append(f"plane {', '.join(lost)} shows no place of the others and was left out.")
-    if share < FEW:
+    if share < _FEW:
         notes.append(
             f"only {100 * share:.0f} % of the field is clearly sharper in one plane than in the "
             "others; heights elsewhere are guesses. So it is where nothing is in focus, and with "

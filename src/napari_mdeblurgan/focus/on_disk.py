@@ -25,7 +25,7 @@ from napari_mdeblurgan.storage.writing import STREAMED_BYTES
 if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
 
-ZARR = ".zarr"
+_ZARR = ".zarr"
 # the folder of what is not wished for itself but has to be kept while the work goes on
 PASSING = ".mdeblurgan-focus-"
 
@@ -104,7 +104,7 @@ class Target:
 
 def is_made_on_disk(path: Path, values: int, dtype: np.dtype) -> bool:
     """Whether a result is made tile by tile on disk: OME-Zarr, and what is large."""
-    return path.suffix.lower() == ZARR or values * dtype.itemsize > STREAMED_BYTES
+    return path.suffix.lower() == _ZARR or values * dtype.itemsize > STREAMED_BYTES
 
 
 def in_focus_on_disk_steps(
@@ -159,7 +159,7 @@ def _begun(
 ) -> OmeZarrWriter:
     like, path = target.like, target.path
     return create_ome_zarr(
-        path if path is not None and path.suffix.lower() == ZARR else passing,
+        path if path is not None and path.suffix.lower() == _ZARR else passing,
         shape,
         like.axes,
         dtype,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-BAND = (1.0, 4.0)  # pixels of the overview: what is finer or coarser is not compared
+_BAND = (1.0, 4.0)  # pixels of the overview: what is finer or coarser is not compared
 
 
 def depth_order(overviews: Sequence[np.ndarray]) -> list[int]:
@@ -40,7 +40,7 @@ def depth_order(overviews: Sequence[np.ndarray]) -> list[int]:
         [np.where(seen, each, each[seen].mean()) for each in overviews] if seen.any() else overviews
     )
     bands = [
-        ndimage.gaussian_filter(each, BAND[0]) - ndimage.gaussian_filter(each, BAND[1])
+        ndimage.gaussian_filter(each, _BAND[0]) - ndimage.gaussian_filter(each, _BAND[1])
         for each in overviews
     ]
     apart = 1 - np.corrcoef([each.ravel() for each in bands])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-AT_ONCE = 2**22  # pixels that are read at a time, where the plane has no chunks of its own
+READ_AT_ONCE = 2**22  # pixels that are read at a time, where the plane has no chunks of its own
 
 
 def reduced_plane(plane: Any, factor: int) -> np.ndarray:
@@ -47,7 +47,11 @@ def reduced_plane(plane: Any, factor: int) -> np.ndarray:
 def _parts(plane: Any, height: int, width: int) -> Iterator[tuple[slice, slice]]:
     """Parts of a plane as it is stored, or else of whole rows, up to a height and width."""
     chunks = getattr(plane, "chunks", None)
-    edges = [int(along[0]) for along in chunks[:2]] if chunks else [max(1, AT_ONCE // width), width]
+    edges = (
+        [int(along[0]) for along in chunks[:2]]
+        if chunks
+        else [max(1, READ_AT_ONCE // width), width]
+    )
     for y in range(0, height, edges[0]):
         for x in range(0, width, edges[1]):
             yield slice(y, min(y + edges[0], height)), slice(x, min(x + edges[1], width))

@@ -25,29 +25,29 @@ from napari_mdeblurgan.restoration.measuring import finished
 
 LEAST_ALIKE = 0.3  # correlation of the two structures below which a place is not believed
 DOUBTFUL = 0.7  # correlation below which another place is looked for
-ALIKE = 0.9  # correlation above which a plane is adjusted to the reference itself
+_ALIKE = 0.9  # correlation above which a plane is adjusted to the reference itself
 MOST_TURNED, MOST_MAGNIFIED = 1.0, 0.08  # degrees, share: planes that differ by more were not found
 SMALL = 128  # pixels of the shorter edge, at which planes are first compared
 LARGE = (448, 900, 1350)  # pixels of the shorter edge from which 2, 3, 4 pixels are taken for one
-LARGEST = 1024  # pixels of the shorter edge after that; of larger planes more are taken for one
+_LARGEST = 1024  # pixels of the shorter edge after that; of larger planes more are taken for one
 BLUR = 1.5  # pixels: of one plane against another, to begin with
-STEPS = (
+_STEPS = (
     (4, 0.5),
     (2, 0.5),
     (1, 0.4),
 )  # pixels for one that are looked at together, and σ of what is smoothed there
-ROUNDS, POINTS = 6, 40_000  # of adjusting at such a step, and pixels that are compared
-TOLERANCE = 1e-3  # pixels there: smaller changes end it
+_ROUNDS, _POINTS = 6, 40_000  # of adjusting at such a step, and pixels that are compared
+_TOLERANCE = 1e-3  # pixels there: smaller changes end it
 LEAST_EDGE = 96  # pixels of the shorter edge at such a step
 COLOURS_EDGE = 160  # pixels of the shorter edge at which colours are laid on each other, at least
 COLOURS_APART = 3.0  # pixels at a corner, between the place of a colour and that of its plane
 AT_MOST_APART = (
     2.0  # pixels at a corner, between a place found by way of others and one found directly
 )
-BAND = (1.5, 6.0)  # pixels there: what is finer or coarser than it is not compared
+_BAND = (1.5, 6.0)  # pixels there: what is finer or coarser than it is not compared
 FARTHEST = 0.2  # of an edge: by so much one plane may be moved against another
-COARSER = 1.1  # pixels of an image for one of the grid: from here on it is smoothed before
-MARGIN = 3.0  # pixels: a spline knows nothing good of what is nearer to the edge
+_COARSER = 1.1  # pixels of an image for one of the grid: from here on it is smoothed before
+_MARGIN = 3.0  # pixels: a spline knows nothing good of what is nearer to the edge
 
 
 def onto(image: np.ndarray, sharper: np.ndarray, *, ratio: float = 1.0) -> np.ndarray:
@@ -212,7 +212,7 @@ def _colours(plane: Any, factor: int) -> list[np.ndarray]:
 
 def _adjusted(low: np.ndarray, sharp: np.ndarray, begin: np.ndarray) -> np.ndarray | None:
     """A place adjusted to two structures; None where they are too unlike."""
-    best = _fitted(low, HighMagnification(sharp, 1.0), begin, BLUR, STEPS[-1][1])
+    best = _fitted(low, HighMagnification(sharp, 1.0), begin, BLUR, _STEPS[-1][1])
     return None if best is None or best.correlation < DOUBTFUL else best.transform
 
 
@@ -221,7 +221,7 @@ def _factor(plane: Any, enough: int = 0) -> int:
     are left along each edge.
     """
     edge = min(plane.shape[:2])
-    factor = max(1 + sum(edge >= large for large in LARGE), -(-edge // LARGEST))
+    factor = max(1 + sum(edge >= large for large in LARGE), -(-edge // _LARGEST))
     return 2 * factor if enough and edge // (2 * factor) >= enough else factor
 
 
@@ -234,8 +234,8 @@ def _directly(
     sharp, low = HighMagnification(structures[reference], 1.0), structures[index]
     if likeness(low, sharp, place, BLUR) < DOUBTFUL:
         return place
-    best = _fitted(low, sharp, place, BLUR, STEPS[-1][1])
-    if best is None or best.correlation < ALIKE or not _likely(best.transform):
+    best = _fitted(low, sharp, place, BLUR, _STEPS[-1][1])
+    if best is None or best.correlation < _ALIKE or not _likely(best.transform):
         return place
     apart = np.abs(
         moved(best.transform, corners(low.shape)) - moved(place, corners(low.shape))
@@ -269,7 +269,7 @@ def _compared(one: np.ndarray, other: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _band(image: np.ndarray) -> np.ndarray:
-    return blurred(image, BAND[0]) - blurred(image, BAND[1])
+    return blurred(image, _BAND[0]) - blurred(image, _BAND[1])
 
 
 def _laid(
@@ -297,7 +297,7 @@ def _step_by_step(low: np.ndarray, high: np.ndarray, start: np.ndarray) -> Fit |
     """
     best: Fit | None = None
     transform, blur = start, BLUR
-    for factor, smooth in STEPS:
+    for factor, smooth in _STEPS:
         if factor > 1 and min(*low.shape, *high.shape) < factor * LEAST_EDGE:
             continue
         down = reduction(factor)
@@ -321,9 +321,9 @@ def _fitted(
         blur,
         smooth,
         stretch=False,
-        rounds=ROUNDS,
-        points=POINTS,
-        tolerance=TOLERANCE,
+        rounds=_ROUNDS,
+        points=_POINTS,
+        tolerance=_TOLERANCE,
     )
 
 
@@ -347,7 +347,7 @@ def resampled(image: np.ndarray, transform: np.ndarray, shape: tuple[int, int]) 
     """
     where = slice(0, shape[0]), slice(0, shape[1])
     coarser = float(np.sqrt(abs(np.linalg.det(transform[:2, :2]))))
-    smooth = 0.5 * float(np.sqrt(coarser**2 - 1)) if coarser > COARSER else 0.0
+    smooth = 0.5 * float(np.sqrt(coarser**2 - 1)) if coarser > _COARSER else 0.0
     planes = []
     for each in channels_first(image):
         coefficients = ndimage.spline_filter(blurred(each, smooth), 3, np.float32, "mirror")
@@ -361,4 +361,4 @@ def shown_pixels(
     """Which pixels of an image of `shape` the other one shows, not too near to its edge; (y, x)
     bool.
     """
-    return seen(transform, (slice(0, shape[0]), slice(0, shape[1])), other, MARGIN)
+    return seen(transform, (slice(0, shape[0]), slice(0, shape[1])), other, _MARGIN)

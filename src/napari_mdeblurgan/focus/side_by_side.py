@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import psutil
 
-MOST = 2  # planes at a time: with more, the memory is what takes the time
+_MOST = 2  # planes at a time: with more, the memory is what takes the time
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
@@ -29,7 +29,7 @@ def in_parallel(
     items : iterable
         Asked for one after the other.
     """
-    workers = min(MOST, _processors())
+    workers = min(_MOST, _processors())
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[_Made]] = deque()
         for item in items:

@@ -18,8 +18,8 @@ from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
 
-SURE = 0.5  # confidence above which a height is that of its place
-LOOKING, FUSING = "Looking at the planes…", "Putting the planes together…"
+_SURE = 0.5  # confidence above which a height is that of its place
+_LOOKING, FUSING = "Looking at the planes…", "Putting the planes together…"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +131,7 @@ def looked_at_steps(
     of_looking = len(stack) * (2 if registered else 4) + PARTS
     return (
         yield from counted_steps(
-            looking, LOOKING, of_looking, 0, share_of_looking(stack[0].shape, len(stack))
+            looking, _LOOKING, of_looking, 0, share_of_looking(stack[0].shape, len(stack))
         )
     )
 
@@ -168,7 +168,7 @@ def put_together_steps(
         part = _part(at.tile)
         image[(*index, *part)], height[(*place, *part)] = piece[IMAGE], piece[HEIGHT]
         confidence[(*place, *part)] = piece[CONFIDENCE]
-        sure += int((piece[CONFIDENCE] > SURE).sum())
+        sure += int((piece[CONFIDENCE] > _SURE).sum())
 
     yield from _walked(focusing, Choose(focusing), write)
     return sure / (focusing.shape[0] * focusing.shape[1])
@@ -268,6 +268,6 @@ def most_detailed_steps(stacks: Sequence[Any]) -> Generator[FocusProgress, None,
     for number, stack in enumerate(stacks):
         looking = details_steps(stack)
         begin, end = (at / len(stacks) for at in (number, number + 1))
-        strengths, variances = yield from counted_steps(looking, LOOKING, len(stack), begin, end)
+        strengths, variances = yield from counted_steps(looking, _LOOKING, len(stack), begin, end)
         merits.append(max(strengths) / max(*variances, 1e-12))
     return int(np.argmax(merits))

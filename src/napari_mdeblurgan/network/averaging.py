@@ -17,7 +17,7 @@ from torch.nn import functional
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage, Stages
 
-NAME = "averaged output"
+_NAME = "averaged output"
 
 
 def averaging_network(stages: Stages, factor: int) -> Stages:
@@ -43,7 +43,7 @@ def averaging_network(stages: Stages, factor: int) -> Stages:
         return stages
     if factor < 1 or made % factor:
         raise ValueError(f"{made} pixels cannot be averaged to {factor}")
-    last = Stage(partial(_means, edge=made // factor), _reach, (bare,), {NAME: 1 / factor})
+    last = Stage(partial(_means, edge=made // factor), _reach, (bare,), {_NAME: 1 / factor})
     return Stages((*stages.stages, last))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 STAGES = 4
 SLOPE = 0.2
-CONTRAST_FLOOR = 0.02  # of the range: some 18 times the rounding error of 8 bits
+_CONTRAST_FLOOR = 0.02  # of the range: some 18 times the rounding error of 8 bits
 
 
 class Discriminator(nn.Module):
@@ -118,4 +118,4 @@ def _standardised(image: Tensor) -> Tensor:
     """Less the mean of each channel, over the standard deviation of all channels together."""
     centred = image.float() - image.float().mean(dim=(2, 3), keepdim=True)
     variance = centred.square().mean(dim=(1, 2, 3), keepdim=True)
-    return centred / (variance + CONTRAST_FLOOR**2).sqrt()
+    return centred / (variance + _CONTRAST_FLOOR**2).sqrt()

@@ -16,7 +16,7 @@ from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
 
-CONTRAST_FLOOR = 1e-3
+_CONTRAST_FLOOR = 1e-3
 
 
 class Generator(Network):
@@ -144,7 +144,7 @@ class Generator(Network):
         return (
             mean,
             detail,
-            self.local_mean(detail.abs().mean(dim=1, keepdim=True)) + CONTRAST_FLOOR,
+            self.local_mean(detail.abs().mean(dim=1, keepdim=True)) + _CONTRAST_FLOOR,
         )
 
     def _look_reach(self, image: Reach) -> tuple[Reach, Reach, Reach]:

@@ -20,7 +20,7 @@ from napari_mdeblurgan.gaussian import gaussian_radius
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage, Stages
 
-NAME = "soft output"
+_NAME = "soft output"
 EVEN = 2  # pixels: of an odd number of them, the stage before takes 2.5 times as long on a CPU
 
 
@@ -42,7 +42,7 @@ def softening_network(stages: Stages, softness: float) -> Stages:
     def reach(output: Reach) -> tuple[Reach]:
         return (Reach(output.left + margin, output.right + margin, output.stride),)
 
-    last = Stage(partial(_blurred, softness=softness), reach, (bare,), {NAME: stride}, grid=EVEN)
+    last = Stage(partial(_blurred, softness=softness), reach, (bare,), {_NAME: stride}, grid=EVEN)
     return Stages((*stages.stages, last))
 
 

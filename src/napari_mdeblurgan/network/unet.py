@@ -20,7 +20,7 @@ from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
 from napari_mdeblurgan.stopping import look_up
 
-LEVELS = 4
+_LEVELS = 4
 
 
 class TwoConvolutions(nn.Sequential):
@@ -57,11 +57,11 @@ class UNet(nn.Module):
         Feature maps at full size; they double with every halving of the size.
     """
 
-    downsampling = 2 ** (LEVELS - 1)
+    downsampling = 2 ** (_LEVELS - 1)
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        widths = [width * 2**level for level in range(LEVELS)]
+        widths = [width * 2**level for level in range(_LEVELS)]
         self.down = nn.ModuleList(
             TwoConvolutions(*pair) for pair in zip([channels, *widths[:-1]], widths, strict=True)
         )
@@ -79,7 +79,7 @@ class UNet(nn.Module):
         for level, block in enumerate(self.down):
             features = block(functional.max_pool2d(features, 2) if level else features)
             kept.append(features)
-        for level in reversed(range(LEVELS - 1)):
+        for level in reversed(range(_LEVELS - 1)):
             features = self.up[level](
                 torch.cat([self.upsampling[level](features), kept[level]], dim=1)
             )
@@ -90,7 +90,7 @@ class UNet(nn.Module):
         for level, block in enumerate(self.down):
             reach = block.reach(reach.pooled(2) if level else reach)
             kept.append(reach)
-        for level in reversed(range(LEVELS - 1)):
+        for level in reversed(range(_LEVELS - 1)):
             reach = self.up[level].reach(reach.repeated(2).joined(kept[level]))
         return reach
 

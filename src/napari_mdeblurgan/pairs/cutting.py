@@ -17,8 +17,8 @@ from napari_mdeblurgan.pairs.solving import solved
 from napari_mdeblurgan.pairs.structure import blurred
 from napari_mdeblurgan.restoration.measuring import measured_windows
 
-FILLED = 0.9  # of the rows and columns at the edge of the part that is cut out
-SAMPLES = 40_000
+_FILLED = 0.9  # of the rows and columns at the edge of the part that is cut out
+_SAMPLES = 40_000
 USEFUL = (
     0.001,
     0.999,
@@ -68,7 +68,7 @@ def intensities(
     if not mask.any():
         mask = seen(transform, where, shape)
     chosen = np.argwhere(mask)
-    chosen = chosen[:: max(1, len(chosen) // SAMPLES)]
+    chosen = chosen[:: max(1, len(chosen) // _SAMPLES)]
     gains, offsets = [], []
     for one, other in zip(low, high.values, strict=True):
         like = warped(
@@ -214,7 +214,7 @@ def _filled(
         part = mask[y[0] : y[1], x[0] : x[1]]
         edges = [part[0].mean(), part[-1].mean(), part[:, 0].mean(), part[:, -1].mean()]
         worst = int(np.argmin(edges))
-        if edges[worst] >= FILLED:
+        if edges[worst] >= _FILLED:
             break
         (y if worst < 2 else x)[worst % 2] += -1 if worst % 2 else 1
     return slice(top + y[0], top + y[1]), slice(left + x[0], left + x[1])

@@ -13,10 +13,10 @@ from napari_mdeblurgan.pairs.refine import COARSE, Fit, HighMagnification, enoug
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, correlation
 from napari_mdeblurgan.stopping import look_up
 
-BLOCK = 20  # low-resolution pixels along an edge, about
+_BLOCK = 20  # low-resolution pixels along an edge, about
 BLOCKS = (3, 10)  # along either edge: fewest and most
-COVERED = 0.5  # of a block lies within both images
-ALIKE = 0.5  # correlation of a block that agrees
+_COVERED = 0.5  # of a block lies within both images
+_ALIKE = 0.5  # correlation of a block that agrees
 ABOVE_NOISE = (
     6.0  # times the noise's variance: where there is less structure there is nothing to compare
 )
@@ -56,7 +56,7 @@ def judge_overlap(low: np.ndarray, sharp: HighMagnification, found: Fit) -> Evid
     whole = correlation(one, other)
 
     reach = math.ceil(2 * smooth + 2)
-    counts = [int(np.clip(length // BLOCK, *BLOCKS)) for length in mask.shape]
+    counts = [int(np.clip(length // _BLOCK, *BLOCKS)) for length in mask.shape]
     edges = [
         np.linspace(0, length, count + 1).astype(int)[:-1]
         for length, count in zip(mask.shape, counts, strict=True)
@@ -79,7 +79,7 @@ def judge_overlap(low: np.ndarray, sharp: HighMagnification, found: Fit) -> Evid
     pixels = np.maximum(sums(mask.astype(np.float32)), 1)
     gain = float((one * other).sum() / max((other**2).sum(), 1e-20))
     structure = np.maximum(strength, gain**2 * sums(other**2)) / pixels
-    there = covered > COVERED
+    there = covered > _COVERED
     if not there.any():
         return Evidence(whole, 0.0, 0)
     grain = noise(low) ** 2 / smooth**2 + (gain * noise(sharp.image) / (total * sharp.ratio)) ** 2
@@ -87,7 +87,7 @@ def judge_overlap(low: np.ndarray, sharp: HighMagnification, found: Fit) -> Evid
         ABOVE_NOISE * grain / (4 * math.pi), ABOVE_FAINT * float(np.quantile(structure[there], 0.9))
     )
     textured = there & (structure > least)
-    agree = textured & (best > ALIKE) & (distance <= max(1.0, 0.5 * smooth))
+    agree = textured & (best > _ALIKE) & (distance <= max(1.0, 0.5 * smooth))
     parts = int(textured.sum())
     return Evidence(whole, float(agree.sum()) / parts if parts else 0.0, parts)
 

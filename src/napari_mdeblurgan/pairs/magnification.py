@@ -11,7 +11,7 @@ from napari_mdeblurgan.storage.geometry import MICROMETRES
 OBJECTIVES = (5.0, 10.0)
 SAME = 0.05  # ratios this close to 1 show the same pixel size
 NEARER = math.sqrt(2)  # times the model's factor: above it, the next factor would fit better
-LARGEST = 16.0
+_LARGEST = 16.0
 
 
 def pixel_size_um(image: Micrograph) -> float | None:
@@ -110,9 +110,9 @@ def check_scale(ratio: float, scale: int, name: str) -> None:
 
 
 def _checked(ratio: float) -> float:
-    if not 1 - SAME <= ratio <= LARGEST:
+    if not 1 - SAME <= ratio <= _LARGEST:
         raise PairError(
             f"A ratio of {ratio:g} between the magnifications cannot be used; it must be from 1 "
-            f"to {LARGEST:g}."
+            f"to {_LARGEST:g}."
         )
     return ratio

@@ -14,18 +14,18 @@ from napari_mdeblurgan.pairs.pair import Matched, PairError, PairFiles
 from napari_mdeblurgan.storage.listing import image_files
 from napari_mdeblurgan.storage.stems import file_stem
 
-WORDS = (
+_WORDS = (
     "low|high|lr|hr|lowres|highres|blurred|blur|sharp|input|truth|gt|"
     "defocus|defocused|focus|infocus|in-focus"
 )
-MARK = re.compile(
-    rf"(?:^|(?<=[\s_.\-(\[]))(?:[x×]?\d+(?:\.\d+)?[x×]|[x×]\d+(?:\.\d+)?|{WORDS})(?=$|[\s_.\-)\]])",
+_MARK = re.compile(
+    rf"(?:^|(?<=[\s_.\-(\[]))(?:[x×]?\d+(?:\.\d+)?[x×]|[x×]\d+(?:\.\d+)?|{_WORDS})(?=$|[\s_.\-)\]])",
     re.IGNORECASE,
 )
 STRONGER = frozenset("high hr highres sharp truth gt focus infocus in-focus".split())
 BETWEEN = re.compile(r"[\s_.\-()\[\]]+")
-DIGITS = re.compile(r"(\d+)")
-COLUMNS = ("low", "high", "name", "low_image", "high_image")
+_DIGITS = re.compile(r"(\d+)")
+_COLUMNS = ("low", "high", "name", "low_image", "high_image")
 
 
 class Matching(StrEnum):
@@ -136,7 +136,7 @@ def read_table(path: Path) -> Matched:
         columns = {
             field.lower(): at
             for at, field in enumerate(numbered.pop(0)[1])
-            if field.lower() in COLUMNS
+            if field.lower() in _COLUMNS
         }
     found: list[tuple[str, Path, Path, str | None, str | None]] = []
     left_out: list[str] = []
@@ -166,10 +166,10 @@ def keys(path: Path) -> tuple[str, str, str]:
     without any such word.
     """
     stem = file_stem(path)
-    marks = list(MARK.finditer(stem))
+    marks = list(_MARK.finditer(stem))
     last = stem[: marks[-1].start()] + stem[marks[-1].end() :] if marks else stem
     plain, fewer, fewest = (
-        BETWEEN.sub(" ", each).strip().lower() for each in (stem, last, MARK.sub("", stem))
+        BETWEEN.sub(" ", each).strip().lower() for each in (stem, last, _MARK.sub("", stem))
     )
     return plain, fewer, fewest
 
@@ -206,7 +206,7 @@ def _rank(path: Path) -> float:
     """Grows with the magnification that a name tells; 0 where it tells none, 1 and 2 for words like
     low and high.
     """
-    for mark in reversed(MARK.findall(file_stem(path))):
+    for mark in reversed(_MARK.findall(file_stem(path))):
         if number := re.search(r"\d+(?:\.\d+)?", mark):
             return float(number[0])
         return 2.0 if mark.lower() in STRONGER else 1.0
@@ -250,12 +250,12 @@ def _by_name(
 
 def _short(path: Path) -> str:
     """The name without the words that tell the objectives apart, as far as anything is left."""
-    return MARK.sub("", file_stem(path)).strip(" _.-()[]") or file_stem(path)
+    return _MARK.sub("", file_stem(path)).strip(" _.-()[]") or file_stem(path)
 
 
 def natural_key(path: Path) -> list[tuple[int, str]]:
     """Sorts names as people count."""
-    parts = DIGITS.split(path.as_posix().lower())
+    parts = _DIGITS.split(path.as_posix().lower())
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 

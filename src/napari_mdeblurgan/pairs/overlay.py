@@ -10,8 +10,8 @@ from scipy import ndimage
 from napari_mdeblurgan.pairs.pair import RegisteredPair
 from napari_mdeblurgan.pairs.structure import blurred
 
-STRETCH = (1.0, 99.7)  # percentiles of what is shown black and white
-SQUARES = 8  # along the shorter edge
+_STRETCH = (1.0, 99.7)  # percentiles of what is shown black and white
+_SQUARES = 8  # along the shorter edge
 NOWHERE = 40  # grey where only one of the images shows something
 
 
@@ -31,7 +31,7 @@ def magenta_green(pair: RegisteredPair) -> np.ndarray:
     return _masked(np.stack([low, high, low], axis=-1), pair)
 
 
-def checkerboard(pair: RegisteredPair, squares: int = SQUARES) -> np.ndarray:
+def checkerboard(pair: RegisteredPair, squares: int = _SQUARES) -> np.ndarray:
     """Squares of the two in turn, the high-magnification image as sharp as it is: lines must go on
     across the edges.
 
@@ -71,7 +71,7 @@ def _coloured(pair: RegisteredPair) -> tuple[np.ndarray, np.ndarray]:
     high = pair.high
     if not pair.rgb:
         low, high = low.mean(axis=0, keepdims=True), high.mean(axis=0, keepdims=True)
-    bottom, top = np.percentile(pair.low if pair.rgb else pair.low.mean(axis=0), STRETCH)
+    bottom, top = np.percentile(pair.low if pair.rgb else pair.low.mean(axis=0), _STRETCH)
     return _picture(low, bottom, top), _picture(high, bottom, top)
 
 
@@ -91,7 +91,7 @@ def _grey(pair: RegisteredPair, alike: bool) -> tuple[np.ndarray, np.ndarray]:
     pictures = []
     for each in (low, high):
         shown = each[pair.valid] if pair.valid.any() else each
-        pictures.append(_bytes(each, *np.percentile(shown, STRETCH)))
+        pictures.append(_bytes(each, *np.percentile(shown, _STRETCH)))
     return pictures[0], pictures[1]
 
 

@@ -18,15 +18,15 @@ from napari_mdeblurgan.stopping import look_up
 COARSE = 8.0  # low-resolution pixels: what is coarser is left to the illumination
 BLURS = (0.3, 0.6, 1.0, 1.4, 1.9, 2.5, 3.2, 4.0)  # low-resolution pixels
 LARGEST_BLUR = 6.0
-STRETCH = (
+_STRETCH = (
     0.01  # standard deviation of shear and uneven enlargement, as far as anything is known before
 )
 SMALLEST = 16  # low-resolution pixels of the overlap, along either edge
-POINTS = 150_000
-TOLERANCE = 1e-4  # low-resolution pixels
-SHARPEST = 0.25  # low-resolution pixels: less blur is not told from none
+_POINTS = 150_000
+_TOLERANCE = 1e-4  # low-resolution pixels
+_SHARPEST = 0.25  # low-resolution pixels: less blur is not told from none
 TOGETHER = 4  # low-resolution pixels: errors of pixels farther apart are independent
-SMOOTH = 0.5  # low-resolution pixels: against the noise
+_SMOOTH = 0.5  # low-resolution pixels: against the noise
 
 
 @dataclass(slots=True)
@@ -126,8 +126,8 @@ def fit(
     *,
     stretch: bool,
     rounds: int = 10,
-    points: int = POINTS,
-    tolerance: float = TOLERANCE,
+    points: int = _POINTS,
+    tolerance: float = _TOLERANCE,
 ) -> Fit | None:
     """Adjust a transform, and the blur with it.
 
@@ -187,7 +187,7 @@ def fit(
         float(
             np.clip(
                 math.sqrt(max(variance, 0)),
-                max(blur / 2, SHARPEST),
+                max(blur / 2, _SHARPEST),
                 min(2 * blur + 0.3, LARGEST_BLUR),
             )
         ),
@@ -213,8 +213,8 @@ def likeness(
     if not enough(mask):
         return -1.0
     high_pass = HighPass(mask, COARSE)
-    target = high_pass(blurred(low, SMOOTH)[where])
-    return correlation(high_pass(sharp.at(math.hypot(blur, SMOOTH), transform, where)), target)
+    target = high_pass(blurred(low, _SMOOTH)[where])
+    return correlation(high_pass(sharp.at(math.hypot(blur, _SMOOTH), transform, where)), target)
 
 
 class _Problem:
@@ -249,7 +249,7 @@ class _Problem:
         self._count = 6 if stretch else 4
         v, u = ((place - self._middle) / self._radius).T
         self._ways = _ways(v, u, self._count)
-        self._weights = np.full(self._count - 4, 1 / (STRETCH * self._radius))
+        self._weights = np.full(self._count - 4, 1 / (_STRETCH * self._radius))
 
         self._key = np.empty(0)
         self._seen: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None

@@ -30,9 +30,9 @@ from napari_mdeblurgan.pairs.verdict import (
 from napari_mdeblurgan.storage import Micrograph
 
 UNCERTAIN = 0.25  # low-resolution pixels: a larger error is mentioned
-SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
-TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
-SATURATED = 0.02
+_SHARE = 0.5  # of the high-magnification image: a smaller overlap is mentioned
+_TINY = 48  # low-resolution pixels along an edge: a smaller overlap is mentioned
+_SATURATED = 0.02
 SAME_SIZE = "Both images have pixels of the same size, as their registration shows."
 
 
@@ -201,12 +201,12 @@ def _warnings(pair: RegisteredPair, images: ImagePair) -> list[str]:
         warnings.append(
             f"The place may be off by {registration.residual_px:.2g} low-resolution pixels."
         )
-    if registration.overlap < SHARE:
+    if registration.overlap < _SHARE:
         warnings.append(
             f"Only {registration.overlap:.0%} of the high-magnification image lies within the "
             "other."
         )
-    if min(pair.low.shape[1:]) < TINY:
+    if min(pair.low.shape[1:]) < _TINY:
         size = " × ".join(map(str, pair.low.shape[1:]))
         warnings.append(f"The overlap is tiny: {size} low-resolution pixels.")
     for side, image, crop in (
@@ -214,7 +214,7 @@ def _warnings(pair: RegisteredPair, images: ImagePair) -> list[str]:
         ("high", images.high, pair.high_crop),
     ):
         share = saturated(image, crop)
-        if share > SATURATED:
+        if share > _SATURATED:
             warnings.append(
                 f"{share:.0%} of the {side}-magnification image is saturated there; expose it less."
             )

@@ -13,15 +13,15 @@ from napari_mdeblurgan.pairs.geometry import affine, reduction, turned
 from napari_mdeblurgan.pairs.structure import HighPass, blurred, even
 from napari_mdeblurgan.stopping import look_up
 
-TURN_DEGREES, STRETCH = 5.0, 0.04  # how far the two may be turned and off the ratio that was said
+TURN_DEGREES, _STRETCH = 5.0, 0.04  # how far the two may be turned and off the ratio that was said
 # pixels of the search along the shorter edge of the high-magnification image, at most so many
 FIELD = 128
-BAND = 4.0  # coarsest to finest structure
+_BAND = 4.0  # coarsest to finest structure
 NEARBY = 2.0  # even() looks so much farther than the coarsest structure
 DEFOCUS = 1.2  # low-resolution pixels: a blur between sharp and strongly defocused
 OVERLAP = 0.3  # of the high-magnification image, at least
 PEAKS = 6
-APART = 0.12  # of the high-magnification image's edge: nearer peaks are one
+_APART = 0.12  # of the high-magnification image's edge: nearer peaks are one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +100,7 @@ def places(low: np.ndarray, high: np.ndarray, ratio: float) -> tuple[list[Candid
     weight = np.where(usable, np.sqrt(np.clip(overlap, 0, 1)) / norm, 0)
 
     spectrum = fft.rfft2(structure, shape)
-    apart = [max(3, round(APART * length)) for length in templates.size]
+    apart = [max(3, round(_APART * length)) for length in templates.size]
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
     spread = 0.0
     for degrees, stretch in templates.tried():
@@ -133,7 +133,7 @@ class _Templates:
     @property
     def size(self) -> tuple[int, int]:
         y, x = (
-            math.ceil(length / self.step * (1 + STRETCH)) + 2 for length in self.coefficients.shape
+            math.ceil(length / self.step * (1 + _STRETCH)) + 2 for length in self.coefficients.shape
         )
         return y, x
 
@@ -151,10 +151,10 @@ class _Templates:
         """
         radius = math.hypot(*self.coefficients.shape) / self.step / 2
         turns = max(1, math.ceil(math.radians(TURN_DEGREES) * radius / 3))
-        stretches = max(1, math.ceil(STRETCH * radius / 3))
+        stretches = max(1, math.ceil(_STRETCH * radius / 3))
         for degrees in np.linspace(-TURN_DEGREES, TURN_DEGREES, 2 * turns + 1):
             for exponent in np.linspace(-1, 1, 2 * stretches + 1):
-                yield float(degrees), (1 + STRETCH) ** float(exponent)
+                yield float(degrees), (1 + _STRETCH) ** float(exponent)
 
     def made(self, degrees: float, stretch: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The structure, where it is known, and the linear part of the way to the
@@ -199,5 +199,5 @@ def _peaks(
 
 
 def _structure(image: np.ndarray, mask: np.ndarray, fine: float) -> np.ndarray:
-    coarse = BAND * fine
+    coarse = _BAND * fine
     return even(HighPass(mask, coarse)(image), mask, NEARBY * coarse)

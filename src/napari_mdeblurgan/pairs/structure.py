@@ -9,10 +9,10 @@ from scipy import ndimage
 
 from napari_mdeblurgan.stopping import look_up
 
-TRUNCATE = 3.0
+_TRUNCATE = 3.0
 CLIPPED = (0.05, 99.95)  # percentiles: hot pixels must not outweigh the specimen
 # of the structure's root mean square: where there is less, there is nothing to be made more of
-FLOOR = 0.5
+_FLOOR = 0.5
 
 
 def plane(channels: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
     """A Gaussian blur; `sigma` in pixels."""
     look_up()
     return (
-        ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=TRUNCATE)
+        ndimage.gaussian_filter(image, sigma, mode="nearest", truncate=_TRUNCATE)
         if sigma > 0
         else image
     )
@@ -83,7 +83,7 @@ def even(structure: np.ndarray, mask: np.ndarray, sigma: float) -> np.ndarray:
     """
     nearby = HighPass(mask, sigma)
     whole = float((structure**2).sum() / max(nearby.mask.sum(), 1))
-    floor = max(FLOOR**2 * whole, 1e-20)
+    floor = max(_FLOOR**2 * whole, 1e-20)
     return structure / np.sqrt(nearby.mean(structure**2) + np.float32(floor)) * nearby.mask
 
 

@@ -18,8 +18,8 @@ from napari_mdeblurgan.pairs.pair import RegisteredPair
 from napari_mdeblurgan.plain_text import for_metadata, for_spreadsheet
 from napari_mdeblurgan.storage import Micrograph, write_image
 
-TABLE = "pairs.csv"
-COLUMNS = {
+_TABLE = "pairs.csv"
+PAIR_COLUMNS = {
     "pair": "its name",
     "accepted": "yes, no, or failed",
     "score": "correlation of the structures, 0 to 1",
@@ -39,10 +39,10 @@ COLUMNS = {
 
 
 def row(outcome: Outcome) -> tuple[str, ...]:
-    """A row of the table, one text for each of `COLUMNS`."""
+    """A row of the table, one text for each of `PAIR_COLUMNS`."""
     pair = outcome.pair
     if pair is None:
-        return (outcome.name, "failed", *[""] * (len(COLUMNS) - 3), outcome.error)
+        return (outcome.name, "failed", *[""] * (len(PAIR_COLUMNS) - 3), outcome.error)
     found = pair.registration
     y, x = moved(np.linalg.inv(found.transform), (np.array(pair.high_shape) - 1) / 2)
     return (
@@ -75,7 +75,7 @@ def write_table(path: Path, outcomes: Iterable[Outcome]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
         [
-            tuple(COLUMNS),
+            tuple(PAIR_COLUMNS),
             *(
                 tuple(for_metadata(for_spreadsheet(cell)) for cell in row(outcome))
                 for outcome in outcomes
@@ -101,7 +101,7 @@ def printed(outcomes: Sequence[Outcome]) -> list[str]:
         "rotation_deg",
         "overlap",
     )
-    at = [list(COLUMNS).index(column) for column in shown]
+    at = [list(PAIR_COLUMNS).index(column) for column in shown]
     rows = [shown, *(tuple(row(outcome)[number] for number in at) for outcome in outcomes)]
     widths = [max(len(each[number]) for each in rows) for number in range(len(shown))]
     lines = []

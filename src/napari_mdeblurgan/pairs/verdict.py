@@ -22,9 +22,9 @@ CORRELATION = 0.3
 RESIDUAL = 0.5  # low-resolution pixels
 # low-resolution pixels along the shorter edge of the field: twice as many or more are averaged
 # before
-ENOUGH = 384
+_ENOUGH = 384
 # high-resolution pixels for one low-resolution pixel: twice as many or more are averaged before
-FINE = 2.0
+_FINE = 2.0
 WORTH_A_LOOK = 3.0  # uniqueness of a place that may be the right one
 UNBLURRED, SHARPER = (
     0.5,
@@ -77,9 +77,9 @@ def look(low: np.ndarray, high: np.ndarray, ratio: float) -> PlaceVerdict | None
         None where there is nothing to hold on to.
     """
     coarser = 1
-    while min(high.shape) / (2 * coarser * ratio) >= ENOUGH:
+    while min(high.shape) / (2 * coarser * ratio) >= _ENOUGH:
         coarser *= 2
-    factor = coarser * max(1, int(ratio / FINE))
+    factor = coarser * max(1, int(ratio / _FINE))
     fewer, sharp = (
         reduced(low, coarser),
         HighMagnification(reduced(high, factor), ratio * coarser / factor),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage.array_part import Spans
     from napari_mdeblurgan.storage.micrograph import Micrograph
 
-LARGEST = 16
+_LARGEST = 16
 
 
 def checked_binning(binning: object) -> int:
@@ -35,10 +35,10 @@ def checked_binning(binning: object) -> int:
     if (
         isinstance(binning, bool)
         or not isinstance(binning, Integral)
-        or not 1 <= int(binning) <= LARGEST
+        or not 1 <= int(binning) <= _LARGEST
     ):
         raise ImageError(
-            f"A binning of {binning!r} is none; give a whole number from 1 (none) to {LARGEST}."
+            f"A binning of {binning!r} is none; give a whole number from 1 (none) to {_LARGEST}."
         )
     return int(binning)
 

@@ -12,7 +12,7 @@ import psutil
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window, bounds
-from napari_mdeblurgan.restoration.room import SHARE
+from napari_mdeblurgan.restoration.room import SHARE_OF_FREE
 from napari_mdeblurgan.restoration.tile_size import fitting_tile
 from napari_mdeblurgan.restoration.tiling import SMALLEST_TILE, Region
 
@@ -224,7 +224,7 @@ def check_result_memory(
     area = math.prod((stop - start) * factor for start, stop in region)
     needed = math.prod(shape[:leading]) * area * math.prod(shape[leading + 2 :]) * dtype.itemsize
     free = psutil.virtual_memory().available
-    if needed > SHARE * free:
+    if needed > SHARE_OF_FREE * free:
         raise ImageError(
             f"The result would take {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB of memory are "
             "free; restore a part of it, or pass the image as a dask array to `restore` and store "

@@ -15,8 +15,8 @@ from napari_mdeblurgan.errors import ImageError
 PERCENTILES = (0.1, 99.9)
 SAMPLE_VALUES = 1_000_000
 SPOTS, SPOT_EDGE = 16, 256
-BLOCK_EDGE = 2048
-LARGEST = 1e6  # in windows: what is brighter would only cost the network its precision
+_BLOCK_EDGE = 2048
+_LARGEST = 1e6  # in windows: what is brighter would only cost the network its precision
 FILL_SIGMA, FILL_RADIUS = 4.0, 8
 
 
@@ -56,7 +56,7 @@ class Window:
             normalised *= kind(0.5)  # in place: copies take most of the time
             normalised -= kind(float(self.low) / 2)
             normalised /= kind(self._half_span)
-            return np.clip(normalised, -LARGEST, LARGEST).astype(np.float32, copy=False)
+            return np.clip(normalised, -_LARGEST, _LARGEST).astype(np.float32, copy=False)
 
     def normalise_finite(self, values: np.ndarray) -> np.ndarray:
         """The same, but NaN where a value is not finite."""
@@ -165,9 +165,9 @@ def square_blocks(shape: Sequence[int], image_axes: int) -> Iterator[tuple[int |
     leading = tuple(shape[: len(shape) - image_axes])
     height, width = shape[len(leading)], shape[len(leading) + 1]
     for at in np.ndindex(*leading):
-        for y in range(0, height, BLOCK_EDGE):
-            for x in range(0, width, BLOCK_EDGE):
-                yield (*at, slice(y, y + BLOCK_EDGE), slice(x, x + BLOCK_EDGE))
+        for y in range(0, height, _BLOCK_EDGE):
+            for x in range(0, width, _BLOCK_EDGE):
+                yield (*at, slice(y, y + _BLOCK_EDGE), slice(x, x + _BLOCK_EDGE))
 
 
 def gist(block: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BEST_COMPRESSION = 0.25  # what is left of a micrograph's bytes on disk, if all goes well
 PYRAMID = 4 / 3
 LEAST_GB = 0.1  # that is told in GB
-SHARE = 0.9  # of the memory that is free
+SHARE_OF_FREE = 0.9  # of the memory that is free
 ASSESSED_BYTES = 44  # of memory that an assessment takes for each pixel of the image
 
 
@@ -85,7 +85,7 @@ def check_memory(
     made = values * kind.itemsize * factor**2 + (pixels * ASSESSED_BYTES if assessed else 0)
     needed = values * kind.itemsize + part * made
     free = psutil.virtual_memory().available
-    if needed > SHARE * free:
+    if needed > SHARE_OF_FREE * free:
         raise FileError(
             f"{path} would take {size_in_words(needed)} of memory to make, and "
             f"{size_in_words(free)} are free; let it end in .ome.zarr, which is made "

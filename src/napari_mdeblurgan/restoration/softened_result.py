@@ -24,8 +24,8 @@ from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 if TYPE_CHECKING:
     import dask.array as da
 
-COLOURS = 3  # a fourth value is opacity, which is not blurred
-KEPT_BYTES = 64 * 2**20  # of what was shown last
+_COLOURS = 3  # a fourth value is opacity, which is not blurred
+_KEPT_BYTES = 64 * 2**20  # of what was shown last
 
 
 def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
@@ -48,7 +48,7 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
     """
     if not sigma:
         return plane.copy()
-    colours = plane[..., :COLOURS] if rgb else plane
+    colours = plane[..., :_COLOURS] if rgb else plane
     precise = colours.dtype.itemsize > (2 if colours.dtype.kind in "iu" else 4)
     values = colours.astype(np.float64 if precise else np.float32)
     known = np.isfinite(values) if plane.dtype.kind == "f" else None
@@ -59,7 +59,7 @@ def softened_plane(plane: np.ndarray, sigma: float, *, rgb: bool) -> np.ndarray:
         share = _blurred(np.where(known, values, 0), sigma) / np.where(known, weight, 1)
         blurred = np.where(known, share, values)
     result = plane.copy()
-    into = result[..., :COLOURS] if rgb else result
+    into = result[..., :_COLOURS] if rgb else result
     into[...] = (np.rint(blurred) if plane.dtype.kind in "biu" else blurred).astype(plane.dtype)
     return result
 
@@ -156,7 +156,7 @@ class SoftLevels:
         with self._lock:
             self._kept[key] = pixels
             while (
-                sum(each.nbytes for each in self._kept.values()) > KEPT_BYTES
+                sum(each.nbytes for each in self._kept.values()) > _KEPT_BYTES
                 and len(self._kept) > 1
             ):
                 self._kept.popitem(last=False)

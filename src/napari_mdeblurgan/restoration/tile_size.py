@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model_card import ModelCard
 
 WORKING_BYTES = 1280 * 2**20  # of a processor's memory, for the maps of a network
-SHARE = 0.5  # of the memory that is free
-MAPS = {
+_SHARE = 0.5  # of the memory that is free
+_MAPS = {
     "cpu": 5.0,
     "mps": 14.0,
     "cuda": 14.0,
 }  # of full size and the network's width that exist at a time, measured
 RESULTS = 3  # made, waiting and being written
-EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
+_EDGES = (2048, 1536, 1024, 768, 512, 384, 256, 192, 128)
 LARGEST_BATCH = 8
 QUICK, STEADY = {"cpu": 1024, "mps": 1024, "cuda": 2048}, {"cpu": 1536, "mps": 1536, "cuda": 2048}
-BLOCK_EDGE = 384  # of what the processor works on at a time
+_BLOCK_EDGE = 384  # of what the processor works on at a time
 
 
 def block_edge(device: str, precision: str) -> int | None:
     """Edge of the blocks in which a tile goes through the network; None for all of it at once."""
-    return BLOCK_EDGE if device == "cpu" and precision in ("float32", "bfloat16") else None
+    return _BLOCK_EDGE if device == "cpu" and precision in ("float32", "bfloat16") else None
 
 
 def fitting_tile(
@@ -59,7 +59,7 @@ def fitting_tile(
     return next(
         (
             edge
-            for edge in EDGES
+            for edge in _EDGES
             if edge <= largest and _needed(card, edge, device, precision) <= memory
         ),
         SMALLEST_TILE,
@@ -78,7 +78,7 @@ def fitting_batch(card: ModelCard, tile: int, device: str, precision: str) -> in
 def _needed(card: ModelCard, tile: int, device: str, precision: str) -> float:
     """Bytes for the maps of a tile and for its result."""
     maps = (
-        MAPS[device.split(":")[0]]
+        _MAPS[device.split(":")[0]]
         * card.architecture["width"]
         * (4 if precision == "float32" else 2)
     )
@@ -90,8 +90,8 @@ def _memory(device: str) -> float:
     if device.startswith("cuda"):
         import torch
 
-        return float(torch.cuda.mem_get_info(device)[0]) * SHARE
-    free = float(psutil.virtual_memory().available) * SHARE
+        return float(torch.cuda.mem_get_info(device)[0]) * _SHARE
+    free = float(psutil.virtual_memory().available) * _SHARE
     return min(free, WORKING_BYTES) if device == "cpu" else free
 
 

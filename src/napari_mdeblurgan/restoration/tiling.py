@@ -1,7 +1,7 @@
 """Tile geometry: where to read, what to crop, where to write. Pure data, no network and no pixels.
 
 Coordinates along an axis are pixels of the input image. The image is thought to go on beyond its
-edges as its mirror image, up to the frame: `BORDER` pixels on each side, rounded up to the
+edges as its mirror image, up to the frame: `TILE_BORDER` pixels on each side, rounded up to the
 network's grid. A tile reads what it writes and a halo around it, cut off at the frame. As every
 tile reads from a multiple of the grid, and the network sees the same end of the world at the frame
 whether it is given the whole image or a tile, tiles fit together to what one piece would give.
@@ -17,7 +17,7 @@ import numpy as np
 
 Region = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
-BORDER = 24
+TILE_BORDER = 24
 GRID = 8  # sizes and starts of what a network reads are multiples of this
 SMALLEST_TILE = 64
 
@@ -127,7 +127,7 @@ class TileGrid:
     step: int = GRID
 
     def __post_init__(self) -> None:
-        if self.halo % self.multiple or BORDER % self.multiple:
+        if self.halo % self.multiple or TILE_BORDER % self.multiple:
             raise ValueError(f"halo and border must be multiples of {self.multiple}")
         if self.tile < 1:
             raise ValueError("a tile has at least one pixel")
@@ -187,11 +187,11 @@ class TileGrid:
 
     def _span(self, axis: int, start: int, stop: int) -> Span:
         length, step = self.shape[axis], self.multiple
-        end = -BORDER - (-(length + 2 * BORDER) // step) * step
+        end = -TILE_BORDER - (-(length + 2 * TILE_BORDER) // step) * step
         return Span(
             start,
             stop,
-            max(-BORDER, (start - self.halo) // step * step),
+            max(-TILE_BORDER, (start - self.halo) // step * step),
             min(end, -(-(stop + self.halo) // step) * step),
             length,
         )

@@ -13,7 +13,7 @@ import psutil
 
 from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.folders import no_file
-from napari_mdeblurgan.storage.formats import ZARR, FileFormat, format_of, readable
+from napari_mdeblurgan.storage.formats import ZARR_FORMAT, FileFormat, format_of, readable
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.several import (
     FileImage,
@@ -260,8 +260,8 @@ def _format(path: Path) -> FileFormat:
         from napari_mdeblurgan.storage.ome_zarr_images import is_image_folder
 
         if is_image_folder(path):
-            return ZARR
-        if path.suffix.lower() in ZARR.endings:
+            return ZARR_FORMAT
+        if path.suffix.lower() in ZARR_FORMAT.endings:
             raise FileError(f"{path} is a folder without zarr in it; copy it again.")
         raise FileError(f"{path} is a folder; name an image file in it.")
     found = format_of(path)
@@ -271,7 +271,7 @@ def _format(path: Path) -> FileFormat:
         )
     if path.stat().st_size == 0:
         raise FileError(f"{path} is empty (0 bytes); copy it again from where it came.")
-    if found is ZARR:
+    if found is ZARR_FORMAT:
         raise FileError(f"{path} is a file, but zarr is a folder; unpack it first.")
     return found
 

@@ -12,9 +12,9 @@ import numpy as np
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.reading import read_parts
 
-AT_ONCE = 8
+_AT_ONCE = 8
 USUAL_EDGE = 1024
-EDGES = range(128, 4097, 16)
+_EDGES = range(128, 4097, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ def natural_edges(image: Micrograph) -> tuple[int, int]:
         return USUAL_EDGE, USUAL_EDGE
     edges = [chunks[image.axes.index(axis)] for axis in "YX"]
     regular = all(
-        len(set(along[:-1])) <= 1 and along[-1] <= along[0] and along[0] in EDGES for along in edges
+        len(set(along[:-1])) <= 1 and along[-1] <= along[0] and along[0] in _EDGES
+        for along in edges
     )
     return (edges[0][0], edges[1][0]) if regular else (USUAL_EDGE, USUAL_EDGE)
 
@@ -72,7 +73,7 @@ def plane_blocks(
                 waiting.append(
                     (index, y, x, data[(*index, slice(y, y + edges[0]), slice(x, x + edges[1]))])
                 )
-                if len(waiting) == AT_ONCE:
+                if len(waiting) == _AT_ONCE:
                     for block in _computed(waiting):
                         tell(done / total)
                         yield block

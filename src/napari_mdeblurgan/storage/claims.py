@@ -23,7 +23,7 @@ SMALLEST_PLANE = (
 SPARE_PLANES = 10_000
 MOST_BLOCKS = 10_000_000  # some 40 terapixels
 # of a picture: what Pillow refuses by itself, unless somebody has told it otherwise
-MOST_PIXELS = 178_956_970
+_MOST_PIXELS = 178_956_970
 PIXELS_PER_BYTE = 8500  # deflate makes 1032 bytes of one, each of which may be eight pixels
 SPARE_PIXELS = 2**24
 SMALLEST_FRAME = 12  # bytes of a chunk of PNG without content
@@ -184,7 +184,7 @@ def check_picture(path: Path, size: tuple[int, int]) -> None:
         If it is.
     """
     count, there = size[0] * size[1], path.stat().st_size
-    if count > MOST_PIXELS:
+    if count > _MOST_PIXELS:
         raise too_many_pixels(path, count)
     if count > PIXELS_PER_BYTE * there + SPARE_PIXELS:
         raise FileError(

@@ -15,7 +15,7 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.calibration import Calibration, labelled
 from napari_mdeblurgan.storage.claims import checked_xml
 from napari_mdeblurgan.storage.czi_blocks import (
-    PIXELS,
+    CZI_PIXELS,
     CziBlock,
     CziContent,
     check_single,
@@ -36,10 +36,10 @@ from napari_mdeblurgan.storage.planes import Planes, lazy_planes
 from napari_mdeblurgan.storage.several import ImageList, chosen, unique_names
 from napari_mdeblurgan.storage.stems import file_stem
 
-SCENE, TILE = "S", "M"
-USUAL = "TZCYX"  # the order of axes; others come before
+SCENE, _TILE = "S", "M"
+_USUAL = "TZCYX"  # the order of axes; others come before
 EMPTIEST = 10_000  # times as many pixels may a mosaic claim as its tiles have
-KEPT_BYTES = 64 * 2**20  # of decoded tiles: neighbouring parts of an image share them
+_KEPT_BYTES = 64 * 2**20  # of decoded tiles: neighbouring parts of an image share them
 INFORMATION = "./Metadata/Information"
 
 
@@ -118,16 +118,16 @@ class _Mosaic:
     def __init__(self, path: Path, blocks: list[CziBlock]) -> None:
         self.path = path
         kinds = {block.pixels for block in blocks}
-        if not kinds <= PIXELS.keys() or len({PIXELS[kind][1] > 1 for kind in kinds}) > 1:
+        if not kinds <= CZI_PIXELS.keys() or len({CZI_PIXELS[kind][1] > 1 for kind in kinds}) > 1:
             raise FileError(
                 f"{path} has pixels of a kind that is not read, such as complex numbers; save it "
                 "as OME-TIFF."
             )
-        self.dtype = np.result_type(*(np.dtype(PIXELS[kind][0]) for kind in kinds)).newbyteorder(
-            "="
-        )
-        colours = PIXELS[next(iter(kinds))][1] > 1
-        dimensions = {axis for block in blocks for axis in block.start} - {SCENE, TILE}
+        self.dtype = np.result_type(
+            *(np.dtype(CZI_PIXELS[kind][0]) for kind in kinds)
+        ).newbyteorder("=")
+        colours = CZI_PIXELS[next(iter(kinds))][1] > 1
+        dimensions = {axis for block in blocks for axis in block.start} - {SCENE, _TILE}
         self.first = {
             axis: min(block.start.get(axis, 0) for block in blocks) for axis in dimensions
         }
@@ -136,8 +136,8 @@ class _Mosaic:
             for axis in dimensions
         }
         sizes = {axis: ends[axis] - self.first[axis] for axis in dimensions}
-        leading = [axis for axis in sorted(dimensions - set(USUAL)) if sizes[axis] > 1]
-        leading += [axis for axis in USUAL[:3] if sizes.get(axis, 1) > 1]
+        leading = [axis for axis in sorted(dimensions - set(_USUAL)) if sizes[axis] > 1]
+        leading += [axis for axis in _USUAL[:3] if sizes.get(axis, 1) > 1]
         self.leading = tuple(leading)
         self.axes = "".join(leading) + ("YXS" if colours else "YX")
         self.shape = tuple(sizes[axis] for axis in (*leading, "Y", "X")) + ((3,) if colours else ())
@@ -168,7 +168,7 @@ class _Mosaic:
         and last rows and columns.
         """
         planes: dict[tuple[int, ...], list[CziBlock]] = {}
-        for block in sorted(blocks, key=lambda block: block.start.get(TILE, 0)):
+        for block in sorted(blocks, key=lambda block: block.start.get(_TILE, 0)):
             index = tuple(block.start.get(axis, 0) - self.first[axis] for axis in self.leading)
             planes.setdefault(index, []).append(block)
         y, x = self.first["Y"], self.first["X"]
@@ -230,7 +230,7 @@ class _Mosaic:
             kept = self._decoded[block.position] = read_block(self.path, file, block)
             while (
                 len(self._decoded) > 1
-                and sum(each.nbytes for each in self._decoded.values()) > KEPT_BYTES
+                and sum(each.nbytes for each in self._decoded.values()) > _KEPT_BYTES
             ):
                 self._decoded.popitem(last=False)
         return kept

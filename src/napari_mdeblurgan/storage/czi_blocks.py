@@ -30,7 +30,7 @@ XML_AT = 256
 ATTACHMENT = struct.Struct("<2s10sqi16s8s80s")
 ATTACHMENTS_AT, ATTACHED_AT = 256, 256  # behind the headers of their directory, and of each
 RAW, JPEG, LZW, JPEG_XR, ZSTD, ZSTD_HEADED = 0, 1, 2, 4, 5, 6  # compressions
-PIXELS = {
+CZI_PIXELS = {
     0: ("<u1", 1),
     1: ("<u2", 1),
     2: ("<f4", 1),
@@ -40,8 +40,8 @@ PIXELS = {
     9: ("<u1", 4),
     12: ("<i4", 1),
 }
-HIGHEST_COMPRESSION = 50_000  # Zstandard makes some 30,000 bytes of one where all are the same
-SPARE_BYTES = 2**20
+_HIGHEST_COMPRESSION = 50_000  # Zstandard makes some 30,000 bytes of one where all are the same
+_SPARE_BYTES = 2**20
 MOST_DIMENSIONS = 32
 
 
@@ -77,7 +77,7 @@ class CziBlock:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width and samples."""
-        return self.size["Y"], self.size["X"], PIXELS[self.pixels][1]
+        return self.size["Y"], self.size["X"], CZI_PIXELS[self.pixels][1]
 
 
 @dataclass(frozen=True)
@@ -210,14 +210,14 @@ def read_block(path: Path, file: BinaryIO, block: CziBlock) -> np.ndarray:
     if not name.startswith(b"ZISRAWSUBBLOCK"):
         raise cut_short(path)
     metadata, _, length = _unpacked(path, file, SUBBLOCK, block.position + HEADER.size)
-    dtype, shape = np.dtype(PIXELS[block.pixels][0]), block.shape
+    dtype, shape = np.dtype(CZI_PIXELS[block.pixels][0]), block.shape
     wanted = math.prod(shape) * dtype.itemsize
     entry = ENTRY.size + len(block.size) * DIMENSION.size
     file.seek(
         block.position + HEADER.size + max(PIXELS_AT, SUBBLOCK.size + entry) + max(metadata, 0)
     )
     there = path.stat().st_size - file.tell()
-    if not 0 <= length <= there or wanted > HIGHEST_COMPRESSION * length + SPARE_BYTES:
+    if not 0 <= length <= there or wanted > _HIGHEST_COMPRESSION * length + _SPARE_BYTES:
         raise cut_short(path)
     data = file.read(length)
     if block.compression in (JPEG, JPEG_XR):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-LEVELS = 256  # of a lookup table
+DISPLAY_LEVELS = 256  # of a lookup table
 HEXADECIMAL = re.compile(r"#?([0-9a-fA-F]{6})([0-9a-fA-F]{2})?")
 
 
@@ -44,7 +44,7 @@ class ChannelDisplay:
         """
         colours = None if table is None else np.asarray(table)
         bounds = limits_of(limits)
-        if colours is None or colours.shape != (3, LEVELS):
+        if colours is None or colours.shape != (3, DISPLAY_LEVELS):
             return cls(limits=bounds)
         colours = colours.astype(np.uint8)
         red, green, blue = (int(value) for value in colours[:, -1])
@@ -61,10 +61,10 @@ class ChannelDisplay:
     def table(self) -> np.ndarray:
         """The lookup table, (3, 256) uint8; grey where no colour is known."""
         if self.lut is not None:
-            return np.frombuffer(self.lut, np.uint8).reshape(3, LEVELS)
-        return np.round(np.outer(self.color or (255, 255, 255), np.linspace(0, 1, LEVELS))).astype(
-            np.uint8
-        )
+            return np.frombuffer(self.lut, np.uint8).reshape(3, DISPLAY_LEVELS)
+        return np.round(
+            np.outer(self.color or (255, 255, 255), np.linspace(0, 1, DISPLAY_LEVELS))
+        ).astype(np.uint8)
 
     @property
     def grey(self) -> bool:
@@ -135,7 +135,7 @@ def display_from(documents: Any) -> tuple[ChannelDisplay, ...]:
             lut = bytes.fromhex(each["lut"])
         except (KeyError, TypeError, ValueError):
             lut = b""
-        table = lut if len(lut) == 3 * LEVELS else None
+        table = lut if len(lut) == 3 * DISPLAY_LEVELS else None
         channels.append(
             ChannelDisplay(
                 color_of(each.get("color")),

@@ -90,12 +90,14 @@ def _ours(module: str) -> str:
     return f"napari_mdeblurgan.storage.{module}"
 
 
-ZARR = FileFormat("OME-Zarr", (".zarr",), _ours("ome_zarr"))  # the only one whose files are folders
+ZARR_FORMAT = FileFormat(
+    "OME-Zarr", (".zarr",), _ours("ome_zarr")
+)  # the only one whose files are folders
 _formats: list[FileFormat] = [
     FileFormat("TIFF", (".tif", ".tiff"), _ours("tiff_lazy")),
     FileFormat("PNG", (".png",), _ours("raster")),
     FileFormat("JPEG", (".jpg", ".jpeg"), _ours("raster")),
-    ZARR,
+    ZARR_FORMAT,
     FileFormat("Zeiss CZI", (".czi",), _ours("czi")),
     FileFormat("Zeiss LSM", (".lsm",), _ours("tiff_lazy")),
     FileFormat("Leica LIF", (".lif", ".lof"), _ours("lif"), "liffile"),

@@ -69,7 +69,7 @@ SECONDS = {
     "h": 3600.0,
     "d": 86_400.0,
 }
-TIMES = {
+_TIMES = {
     "attosecond": "as",
     "femtosecond": "fs",
     "picosecond": "ps",
@@ -321,7 +321,7 @@ def seconds_in(unit: str | None) -> float | None:
     anything else.
     """
     text = (unit or "").strip(" \0\"'.").lower()
-    sign = TIMES.get(text) or TIMES.get(text.removesuffix("s")) or text
+    sign = _TIMES.get(text) or _TIMES.get(text.removesuffix("s")) or text
     return SECONDS.get(sign) or SECONDS.get(sign.removesuffix("s"))
 
 

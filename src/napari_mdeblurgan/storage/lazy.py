@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import dask.array as da
 
 BLOCK_EDGE = 2048
-OPEN_FILES = 16
+_OPEN_FILES = 16
 MOST_PIECES = 65_536  # in a block: pieces are asked for all at once
 
 
@@ -90,7 +90,7 @@ class StoredArray:
             raise unreadable(self.path, error, part=True) from error
 
 
-@lru_cache(maxsize=OPEN_FILES)
+@lru_cache(maxsize=_OPEN_FILES)
 def _opened(opener: Callable[..., Any], arguments: tuple, _stamp: tuple[int, int]) -> Any:
     return opener(*arguments)
 

@@ -30,7 +30,7 @@ from napari_mdeblurgan.storage.stems import file_stem
 
 SINGLE = ("LIF", "LOF")  # kinds of files that hold their pixels themselves
 DIMENSIONS = {"1": "X", "2": "Y", "3": "Z", "4": "T"}
-COLOURS = {
+_COLOURS = {
     "red": (255, 0, 0),
     "green": (0, 255, 0),
     "blue": (0, 0, 255),
@@ -40,7 +40,7 @@ COLOURS = {
     "gray": (255, 255, 255),
     "grey": (255, 255, 255),
 }
-DESCRIPTION = "./Data/Image/ImageDescription"
+_DESCRIPTION = "./Data/Image/ImageDescription"
 SETTINGS = "./Data/Image/Attachment[@Name='HardwareSetting']"
 
 
@@ -159,7 +159,7 @@ def _check(path: Path, one: Any) -> None:
 def _calibration(one: Any, axes: str) -> Calibration:
     root: Element = one.xml_element
     steps, seconds = {}, math.nan
-    for each in root.iterfind(f"{DESCRIPTION}/Dimensions/DimensionDescription"):
+    for each in root.iterfind(f"{_DESCRIPTION}/Dimensions/DimensionDescription"):
         axis, unit = DIMENSIONS.get(each.get("DimID", "")), each.get("Unit", "")
         count = number_told(each.get("NumberOfElements"))
         step = number_told(each.get("Length")) / (count - 1) if count > 1 else math.nan
@@ -168,10 +168,10 @@ def _calibration(one: Any, axes: str) -> Calibration:
         elif axis is not None and math.isfinite(step) and step:
             in_um = unit == "m"
             steps[axis] = AxisStep(abs(step) * (1e6 if in_um else 1), "µm" if in_um else unit)
-    channels = root.findall(f"{DESCRIPTION}/Channels/ChannelDescription")
+    channels = root.findall(f"{_DESCRIPTION}/Channels/ChannelDescription")
     names = tuple(_dye(each) for each in channels)
     display = tuple(
-        ChannelDisplay(COLOURS.get(each.get("LUTName", "").lower())) for each in channels
+        ChannelDisplay(_COLOURS.get(each.get("LUTName", "").lower())) for each in channels
     )
     plain = "S" in axes
     return Calibration(

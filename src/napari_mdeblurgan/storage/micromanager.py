@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 KIND = "micromanager"
 INDEX = "NDTiff.index"
 AXES = "TZC"  # in which order planes are put
-COLUMNS = {
+_COLUMNS = {
     "C": 0,
     "Z": 1,
     "T": 2,
 }  # of the map of planes in a file; then come the position and the place of the plane
 PLANNED = ("Frames", "Slices", "Channels")
 PLANE_METADATA = 51123  # number of a tag
-SUFFIX = re.compile(r"((\.ome)?\.tiff?)$", re.IGNORECASE)
+_SUFFIX = re.compile(r"((\.ome)?\.tiff?)$", re.IGNORECASE)
 
 
 @dataclass
@@ -310,7 +310,7 @@ def _add_planes(
 
 def _continuations(path: Path, summary: Mapping[str, Any]) -> Iterator[TiffFile]:
     """The files that go on where one is full, as they lie beside it: NAME_1, NAME_2, …"""
-    suffix = SUFFIX.search(path.name)
+    suffix = _SUFFIX.search(path.name)
     if suffix is None:
         return
     number = 1

@@ -31,11 +31,11 @@ from napari_mdeblurgan.storage.stems import file_stem
 
 LOOPS = {"TimeLoop": "T", "NETimeLoop": "T", "ZStackLoop": "Z", "XYPosLoop": "P", "CustomLoop": "Q"}
 POSITION = "P"
-USUAL = "TZC"
-UNKNOWN = "nd2 cannot read what this file tells of its pixel size, channels and objective."
-FRAME = re.compile(rb"ImageDataSeq\|(\d+)!(.{8})", re.DOTALL)
+_USUAL = "TZC"
+_UNKNOWN = "nd2 cannot read what this file tells of its pixel size, channels and objective."
+_FRAME = re.compile(rb"ImageDataSeq\|(\d+)!(.{8})", re.DOTALL)
 FRAME_HEADER = 24 + 4072  # bytes before its pixels
-HIGHEST_COMPRESSION = 1100  # of deflate
+_HIGHEST_COMPRESSION = 1100  # of deflate
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Layout:
         ]
         if self.shape[0] > 1:
             there.append("C")
-        return "".join(sorted(there, key=lambda letter: USUAL.find(letter)))
+        return "".join(sorted(there, key=lambda letter: _USUAL.find(letter)))
 
     def size(self, letter: str) -> int:
         """The length of an axis."""
@@ -135,7 +135,7 @@ def open_image(path: Path, image: str | int | None = None) -> Micrograph:
         try:
             calibration = _calibration(file, layout)
         except Exception:  # kinds of microscopes that the library has not met; the pixels are there
-            calibration = Calibration(remarks=(UNKNOWN,))
+            calibration = Calibration(remarks=(_UNKNOWN,))
         calibration = replace(calibration, remarks=(*calibration.remarks, *_remarks(file, layout)))
         return labelled(data, layout.axes, calibration, name)
 
@@ -193,7 +193,7 @@ def _layout(path: Path, file: Any) -> _Layout:
         raise FileError(f"{path} has loops that are not read; save it as OME-TIFF.")
     size = math.prod(shape) * file.dtype.itemsize * frames
     if size > path.stat().st_size * (
-        HIGHEST_COMPRESSION if told.compressionType or file.is_legacy else 1
+        _HIGHEST_COMPRESSION if told.compressionType or file.is_legacy else 1
     ):
         raise FileError(
             f"{path} is damaged or cut short: it claims to hold {frames:,} frames, more than its "
@@ -228,7 +228,7 @@ def _frames_there(path: Path, size: int, compression: object) -> int:
         file.seek(-8, 2)
         file.seek(min(int.from_bytes(file.read(8), "little"), length))
         places = {
-            match[1]: int.from_bytes(match[2], "little") for match in FRAME.finditer(file.read())
+            match[1]: int.from_bytes(match[2], "little") for match in _FRAME.finditer(file.read())
         }
     least = 1 if compression else size
     return sum(place + FRAME_HEADER + least <= length for place in places.values())

@@ -32,10 +32,10 @@ from napari_mdeblurgan.storage.stems import file_stem
 FOLDER = ".files"  # what is added to the name of an OIF for that of the folder with its planes
 PLANE = re.compile(r"s_((?:[A-Z]\d+)+)\.tif", re.IGNORECASE)
 PLACE = re.compile(r"([A-Z])(\d+)")
-USUAL = "TZC"
+_USUAL = "TZC"
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 SECTORS_IN_HEADER = 109
-HIGHEST_COMPRESSION = 1500
+_HIGHEST_COMPRESSION = 1500
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _content(
         )
     letters = sorted(
         {letter for each in places.values() for letter in each},
-        key=lambda letter: USUAL.find(letter),
+        key=lambda letter: _USUAL.find(letter),
     )
     numbers = {
         letter: sorted({int(each.get(letter, 1)) for each in places.values()}) for letter in letters
@@ -195,7 +195,7 @@ def _size(path: Path, file: BinaryIO) -> tuple[tuple[int, int], np.dtype]:
         page: Any = tif.pages.first
         if page.ndim != 2 or page.dtype is None or page.dtype.kind not in "uif":
             raise FileError(f"{path} has planes of a kind that is not read; save it as OME-TIFF.")
-        if page.nbytes > HIGHEST_COMPRESSION * there:
+        if page.nbytes > _HIGHEST_COMPRESSION * there:
             raise _cut_short(path)
         return page.shape, np.dtype(page.dtype)
 

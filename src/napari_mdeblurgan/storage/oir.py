@@ -30,7 +30,7 @@ from napari_mdeblurgan.storage.several import ImageList, chosen
 from napari_mdeblurgan.storage.stems import file_stem
 
 SHORT = ("truncated", "incomplete")  # words of the library for what it fills with zeros
-USUAL = "TZC"
+_USUAL = "TZC"
 
 
 def list_images(path: Path) -> ImageList:
@@ -93,7 +93,7 @@ def _cut_short(path: Path) -> FileError:
 def _dims(file: Any) -> tuple[str, ...]:
     last = ("Y", "X", "S") if "S" in file.dims else ("Y", "X")
     others = [dim for dim in file.dims if dim not in last]
-    return (*sorted(others, key=USUAL.find), *last)
+    return (*sorted(others, key=_USUAL.find), *last)
 
 
 def _pixels(path: str) -> np.ndarray:

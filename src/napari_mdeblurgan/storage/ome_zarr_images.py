@@ -17,8 +17,8 @@ from napari_mdeblurgan.storage.several import FileImage, unique_names
 
 DEEPEST = 4  # folders below the one that is named: plate, row, well and field
 METADATA = ("zarr.json", ".zgroup", ".zattrs", ".zarray")
-LABELS = "labels"  # name of the group that they are in
-NO_IMAGES = (LABELS, "OME")  # names of groups that hold something else
+_LABELS = "labels"  # name of the group that they are in
+NO_IMAGES = (_LABELS, "OME")  # names of groups that hold something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def _is_label(path: Path, attributes: Mapping[str, Any]) -> bool:
         return True
     place = real_path(path)  # labels that a link leads to are labels
     listed = place.name in _labels(_attributes(place.parent))
-    return listed or (place.parent.name == LABELS and bool(_labels(_attributes(place.parent))))
+    return listed or (place.parent.name == _LABELS and bool(_labels(_attributes(place.parent))))
 
 
 def _labels(attributes: Mapping[str, Any]) -> list[Any]:

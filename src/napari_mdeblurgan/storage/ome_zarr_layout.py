@@ -36,7 +36,7 @@ UNITS = {
     "ft": "foot",
     "yd": "yard",
 }
-COLOURS = {"Red": "FF0000", "Green": "00FF00", "Blue": "0000FF", "Alpha": "FFFFFF"}
+_COLOURS = {"Red": "FF0000", "Green": "00FF00", "Blue": "0000FF", "Alpha": "FFFFFF"}
 PALETTE = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", "FFFFFF")
 
 
@@ -238,7 +238,7 @@ def _channels(layout: Layout, windows: list[tuple[float, float]] | None) -> list
     named: list[tuple[str | None, ChannelDisplay]]
     if layout.rgb:
         named, windows = (
-            [(name, ChannelDisplay(color_of(colour))) for name, colour in COLOURS.items()],
+            [(name, ChannelDisplay(color_of(colour))) for name, colour in _COLOURS.items()],
             None,
         )
         named = named[: layout.shape[-1]]

@@ -18,7 +18,7 @@ import psutil
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.lazy import StoredArray, lazily, stamp_of
 
-STACKS = "QIABEFG"  # letters for axes of which nothing more is known
+_STACKS = "QIABEFG"  # letters for axes of which nothing more is known
 
 
 class ReadRegion(Protocol):
@@ -164,7 +164,7 @@ def plain_letters(dimensions: Sequence[str]) -> str:
     ValueError
         If there are more such dimensions than letters.
     """
-    free = [letter for letter in STACKS if letter not in dimensions]
+    free = [letter for letter in _STACKS if letter not in dimensions]
     return "".join(
         name if len(name) == 1 and "A" <= name <= "Z" else free.pop(0) for name in dimensions
     )

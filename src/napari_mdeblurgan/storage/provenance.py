@@ -32,7 +32,7 @@ SOFTWARE = "napari-mdeblurgan"
 RESTORED = f"{SOFTWARE} (restored)"
 PNG_KEY = "Software"
 RESTORED_JOB = "restored"
-VERSION = 1  # of the form of a record
+_VERSION = 1  # of the form of a record
 
 
 def software_of(image: Micrograph) -> str:
@@ -69,7 +69,7 @@ def is_result(path: Path) -> bool:
 
 def record_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A record of results, an entry for each; what JSON cannot hold is left out."""
-    return {"version": VERSION, "layers": [json_values(entry) for entry in entries]}
+    return {"version": _VERSION, "layers": [json_values(entry) for entry in entries]}
 
 
 def entries_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def entries_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     later version.
     """
     entries, version = record.get("layers"), record.get("version")
-    if not isinstance(version, int) or version > VERSION or not isinstance(entries, list):
+    if not isinstance(version, int) or version > _VERSION or not isinstance(entries, list):
         return []
     return [entry for entry in entries if isinstance(entry, dict)]
 

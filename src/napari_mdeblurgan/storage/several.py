@@ -13,8 +13,8 @@ from typing import NamedTuple
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import at_home
 
-OURS = (__name__.split(".")[0], "contextlib")
-NAMED = 6  # names that one sentence lists
+_OURS = (__name__.split(".")[0], "contextlib")
+_NAMED = 6  # names that one sentence lists
 ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):[/\\]{1,3}(?=[^/\\])", re.IGNORECASE)
 
 
@@ -143,7 +143,7 @@ def chosen(path: Path, names: Sequence[str], image: str | int | None, default: i
 def _callers_level() -> int:
     """How many frames lie between the one that calls this and the first outside of this package."""
     frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in _OURS:
         frame, level = frame.f_back, level + 1
     return level
 
@@ -173,8 +173,8 @@ def which_image(path: Path, names: Sequence[str], taken: int, how: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(map(_quoted, names[:NAMED])) + more
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(map(_quoted, names[:_NAMED])) + more
 
 
 def _quoted(name: str) -> str:

@@ -21,12 +21,12 @@ from napari_mdeblurgan.storage.unreadable import detail_of
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPageSeries
 
-HIGHEST_COMPRESSION = 1500  # deflate's is 1032, LZW's 1370
+_HIGHEST_COMPRESSION = 1500  # deflate's is 1032, LZW's 1370
 BOUNDED_COMPRESSIONS = frozenset(
     {"NONE", "LZW", "DEFLATE", "ADOBE_DEFLATE", "PACKBITS"}
 )  # others have no such limit
 SPARE_PIECES = 1000  # that a damaged file may lack and is still opened
-SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
+_SPARE_BYTES = 64 * 2**20  # tiles that are left out cost nothing
 JPEGS = (6, 7)  # numbers of compressions, of which the decoder makes RGB
 CUT_SHORT = re.compile(r"invalid page offset|failed to reshape|corrupted file")
 
@@ -146,7 +146,7 @@ def _check_claim(path: Path, series: TiffPageSeries) -> None:
         getattr(series.keyframe.compression, "name", None) in BOUNDED_COMPRESSIONS
         and not series.is_multifile
     )
-    if bounded and series.nbytes > HIGHEST_COMPRESSION * file_bytes + SPARE_BYTES:
+    if bounded and series.nbytes > _HIGHEST_COMPRESSION * file_bytes + _SPARE_BYTES:
         claim = f"it claims to hold {_size(series)} in {file_bytes:,} bytes"
         raise FileError(f"{path} is damaged: {claim}; copy it again.")
     if len(set(series.axes)) != len(series.axes):

@@ -19,7 +19,7 @@ DOCUMENTS, IMAGES = (
     (".ome", ".xml"),
     (".tif", ".tiff", ".btf", ".tf2", ".tf8"),
 )  # endings of files that tell of a set
-MARK = "BinaryOnly"
+_MARK = "BinaryOnly"
 
 
 def companion_xml(path: Path, tif: TiffFile) -> str | None:
@@ -62,8 +62,8 @@ def _named(path: Path, tif: TiffFile) -> tuple[str | None, str | None]:
     tells of itself.
     """
     own = tif.pages.first.description if tif.is_ome else ""
-    root = checked_xml(path, own) if MARK in own else None
-    mark = None if root is None else root.find(f"{{*}}{MARK}")
+    root = checked_xml(path, own) if _MARK in own else None
+    mark = None if root is None else root.find(f"{{*}}{_MARK}")
     if root is None or mark is None:
         return None, None
     return mark.get("MetadataFile", ""), root.get("UUID")

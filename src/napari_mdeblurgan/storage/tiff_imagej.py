@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SMALLEST_UM = 1e-5  # a hundredth of a nanometre: finer than any microscope
 SCREEN_DPI = 72.0  # what programs write that know no density
 LARGEST_DENSITY = 2**32 - 1  # what the numerator of a tag can hold
-DTYPES = frozenset({"uint8", "int16", "uint16", "float32"})
+_DTYPES = frozenset({"uint8", "int16", "uint16", "float32"})
 SIGNED_OFFSET = (
     32_768  # ImageJ holds signed numbers of 16 bits as unsigned ones that are so much larger
 )
@@ -38,7 +38,7 @@ STRAIGHT_LINE = 0  # number of the calibration c0 + c1 · v
 NO_CALIBRATION = (20,)
 GREY_UNITS = ("", "Gray Value")
 CORNER = {"X": 0.5, "Y": 0.5, "Z": 0.0}  # from what ImageJ calls the place of a pixel to its centre
-UNTOLD = (
+_UNTOLD = (
     0.0,
     -0.5,
     -1.0,
@@ -208,7 +208,7 @@ def _moved(limits: tuple[float, float] | None, by: float) -> tuple[float, float]
 
 def fits_imagej(image: Micrograph) -> bool:
     """Whether ImageJ's dialect holds the pixels, the axes and all that says where they lie."""
-    dtypes = {"uint8"} if image.rgb else DTYPES
+    dtypes = {"uint8"} if image.rgb else _DTYPES
     geometry = image.geometry
     plane = [geometry.scale[axis] for axis in "XY" if axis in geometry.scale]
     return (
@@ -258,7 +258,7 @@ def _told(first: dict[str, float]) -> list[str]:
     """The axes whose origin is known, by where the first pixel lies, in pixels."""
     plane = [first[axis] for axis in "XY" if axis in first]
     untold = any(
-        all(math.isclose(pixels, each, abs_tol=1e-6) for pixels in plane) for each in UNTOLD
+        all(math.isclose(pixels, each, abs_tol=1e-6) for pixels in plane) for each in _UNTOLD
     )
     return [axis for axis, pixels in first.items() if (pixels != 0 if axis == "Z" else not untold)]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage.micrograph import Micrograph
 
 NAMESPACE = "napari-mdeblurgan"  # of the annotation that holds what OME-XML has no place for
-KEY = "image"
+_KEY = "image"
 OPAQUE = 255
 
 
@@ -151,7 +151,7 @@ def own_annotation(root: ElementTree.Element) -> dict[str, Any]:
         if annotation.get("Namespace") == NAMESPACE:
             for entry in annotation.findall("{*}Value/{*}M"):
                 try:
-                    document = json.loads(entry.text or "") if entry.get("K") == KEY else None
+                    document = json.loads(entry.text or "") if entry.get("K") == _KEY else None
                 except ValueError:
                     document = None
                 if isinstance(document, dict):
@@ -200,7 +200,7 @@ def ome_options(image: Micrograph) -> dict[str, Any]:
     if image.name:
         metadata["Name"] = image.name
     if own := _without_place(image):
-        metadata["MapAnnotation"] = {"Namespace": NAMESPACE, KEY: json.dumps(own)}
+        metadata["MapAnnotation"] = {"Namespace": NAMESPACE, _KEY: json.dumps(own)}
     return {"metadata": metadata}
 
 

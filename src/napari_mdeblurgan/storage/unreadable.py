@@ -12,13 +12,13 @@ from types import TracebackType
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.storage.formats import packages
 
-OURS = "napari_mdeblurgan"
+_OURS = "napari_mdeblurgan"
 DECODERS = frozenset(
     "imagecodecs tifffile PIL zarr numcodecs yaozarrs pydantic pydantic_core zlib lzma _lzma "
     "struct json xml".split()
 )
 OF_DATA = (OSError, EOFError, UnicodeError)
-MOST = 120  # letters of what somebody else says
+_MOST = 120  # letters of what somebody else says
 # as Python writes a path for programmers, with quotes and the name of its class
 PATH = re.compile(r"""\b(?:Pure)?(?:Posix|Windows)Path\((['"])(.*?)\1\)""")
 
@@ -29,7 +29,7 @@ def detail_of(error: Exception) -> str:
     """What an error of a decoder says, on one line and not too long, with paths as users know
     them.
     """
-    return " ".join(PATH.sub(r"\2", str(error)).split())[:MOST] or type(error).__name__
+    return " ".join(PATH.sub(r"\2", str(error)).split())[:_MOST] or type(error).__name__
 
 
 def unreadable(path: Path, error: Exception, *, part: bool = False) -> FileError:
@@ -77,7 +77,7 @@ def _package(trace: TracebackType | None) -> str:
     found, decoders = "", DECODERS.union(packages())
     while trace is not None:
         root = _root(trace.tb_frame.f_globals.get("__name__", ""))
-        found = root if root == OURS or root in decoders else found
+        found = root if root == _OURS or root in decoders else found
         trace = trace.tb_next
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari_mdeblurgan.training.metrics import SHARE, Row
+from napari_mdeblurgan.training.metrics import SHARE_PREFIX, Row
 
 MISSING = (
     "no TensorBoard files are written: tensorboardX is not installed (pip install "
@@ -29,6 +29,8 @@ def show(board: Any, row: Row) -> None:
         if name not in ("step", "epoch"):
             group = "validation" if name.startswith(("validation_", "bicubic_")) else "training"
             group, name = (
-                ("shares", name.removeprefix(SHARE)) if name.startswith(SHARE) else (group, name)
+                ("shares", name.removeprefix(SHARE_PREFIX))
+                if name.startswith(SHARE_PREFIX)
+                else (group, name)
             )
             board.add_scalar(f"{group}/{name}", value, step)

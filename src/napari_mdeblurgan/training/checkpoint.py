@@ -16,7 +16,7 @@ from torch import Tensor
 from napari_mdeblurgan.atomic import replacing
 from napari_mdeblurgan.errors import FileError
 
-KEY = "training"
+CHECKPOINT_KEY = "training"
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -38,7 +38,7 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], values: dict[str, An
     """
     content = safetensors.torch.save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        {KEY: json.dumps(values)},
+        {CHECKPOINT_KEY: json.dumps(values)},
     )
     with replacing(path) as file:
         file.write(content)
@@ -57,7 +57,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safetensors.safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get(KEY)
+            text = (file.metadata() or {}).get(CHECKPOINT_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if text is None:
             raise FileError(f"{path} is no checkpoint of a training; choose another file.")

@@ -31,7 +31,7 @@ class ConfigError(MdeblurganError):
 
 Kind = Literal["auto", "rgb", "grey"]
 Share = Annotated[float, Field(ge=0, lt=1)]
-RESERVED_NAMES = ("checkpoint", "checkpoint-previous")  # files of a run, see `WorkFolder`
+_RESERVED_NAMES = ("checkpoint", "checkpoint-previous")  # files of a run, see `WorkFolder`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ModelConfig:
     licence: Annotated[str, "licence of the weights, for example CC-BY-4.0"] = ""
 
     def __post_init__(self) -> None:
-        if self.name.casefold() in RESERVED_NAMES:
+        if self.name.casefold() in _RESERVED_NAMES:
             raise ConfigError(
                 f"name is {self.name!r}, which a file of the run has already; choose another"
             )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_mdeblurgan.atomic import replacing
-from napari_mdeblurgan.training.metrics import FIRST, SHARE, Row
+from napari_mdeblurgan.training.metrics import FIRST, SHARE_PREFIX, Row
 
 
 def write_curves(path: Path, rows: Sequence[Row], plain: str = "bicubic") -> None:
@@ -22,7 +22,7 @@ def write_curves(path: Path, rows: Sequence[Row], plain: str = "bicubic") -> Non
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(name for row in rows for name in row))
-    shares = [name for name in names if name.startswith(SHARE)]
+    shares = [name for name in names if name.startswith(SHARE_PREFIX)]
     terms = [
         name
         for name in names
@@ -35,7 +35,7 @@ def write_curves(path: Path, rows: Sequence[Row], plain: str = "bicubic") -> Non
     loss.set_yscale("symlog", linthresh=1e-3)
     _finish(loss, "Weighted terms of the loss", "")
     for name in shares:
-        _draw(share, rows, name, name.removeprefix(SHARE))
+        _draw(share, rows, name, name.removeprefix(SHARE_PREFIX))
     _finish(share, "Shares of the loss", "share of the whole")
     for axes, name, title, unit in (
         (psnr, "psnr_db", "Validation: PSNR", "dB"),

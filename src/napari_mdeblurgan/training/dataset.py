@@ -29,7 +29,7 @@ __all__ = [
     "read_sharp",
 ]
 
-BLANK = 1e-3
+_BLANK = 1e-3
 REDRAWS = 2
 HALVED = 0.2
 
@@ -150,7 +150,7 @@ class PatchSampler:
         """
         crop = self._rich(random, edge)
         for _ in range(REDRAWS):
-            if crop[:, ::4, ::4].std() >= BLANK:
+            if crop[:, ::4, ::4].std() >= _BLANK:
                 break
             crop = self._rich(random, edge)
         crop = np.rot90(crop, int(random.integers(4)), axes=(1, 2))

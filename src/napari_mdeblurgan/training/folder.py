@@ -18,7 +18,7 @@ from napari_mdeblurgan.storage.listing import folder_images, image_files
 from napari_mdeblurgan.training.image_store import MEMORY_BYTES, ImageStore
 from napari_mdeblurgan.training.sharp_image import Sharp, SharpImage, sharp_images
 
-SMALLEST = 64
+_SMALLEST = 64
 VALIDATION = 0.1
 COLOURS_AS_GREY = 0.35  # sharp texture is scarce among grey images
 
@@ -97,7 +97,7 @@ def open_folder(
     seed: int = 0,
     *,
     weights: Mapping[str, float] | None = None,
-    smallest: int = SMALLEST,
+    smallest: int = _SMALLEST,
     memory_bytes: int = MEMORY_BYTES,
 ) -> SharpFolder:
     """Find the sharp images of a folder and split them by file into those to train on and those to

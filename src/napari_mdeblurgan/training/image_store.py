@@ -18,7 +18,7 @@ from napari_mdeblurgan.storage.unreadable import unreadable
 MEMORY_BYTES = 2 * 2**30
 SMALL_BYTES = 32 * 2**20
 RECENT_BYTES = 128 * 2**20
-OPEN_FILES = 32
+_OPEN_FILES = 32
 
 Plane = tuple[FileImage, tuple[int, ...]]
 
@@ -59,7 +59,7 @@ class ImageStore:
         if not isinstance(image.data, np.ndarray):
             with self._lock:
                 self._files[one] = image
-                while len(self._files) > OPEN_FILES:
+                while len(self._files) > _OPEN_FILES:
                     self._files.popitem(last=False)
         return image
 

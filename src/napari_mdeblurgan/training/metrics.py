@@ -22,7 +22,7 @@ FIRST = (
     "seconds_per_step",
     "waiting_per_step",
 )
-SHARE = "share of "
+SHARE_PREFIX = "share of "
 
 Row = dict[str, float]
 
@@ -36,7 +36,7 @@ def row_of(record: Record) -> Row:
         "seconds_per_step": record.seconds,
         "waiting_per_step": record.waited,
         **record.terms,
-        **{f"{SHARE}{name}": value for name, value in record.shares.items()},
+        **{f"{SHARE_PREFIX}{name}": value for name, value in record.shares.items()},
     }
 
 

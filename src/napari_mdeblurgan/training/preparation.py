@@ -39,7 +39,7 @@ from napari_mdeblurgan.training.schedule import Schedule
 from napari_mdeblurgan.training.trainer import StepMethod
 from napari_mdeblurgan.training.validation import smallest_image
 
-CHANNELS = {"grey": 1, "rgb": 3}
+_CHANNELS = {"grey": 1, "rgb": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def open_data(folder: Path, config: TrainingConfig) -> Data:
     MdeblurganError
         If there is nothing to train on.
     """
-    channels, data = CHANNELS[config.network.kind], config.data
+    channels, data = _CHANNELS[config.network.kind], config.data
     found = open_folder(
         folder,
         channels,
@@ -250,7 +250,7 @@ def network_for(config: TrainingConfig, begun: bool) -> Network:
     run was begun before.
     """
     asked = config.network
-    channels = CHANNELS[asked.kind]
+    channels = _CHANNELS[asked.kind]
     if asked.start and not begun:
         network = load_model(asked.start).network.train().requires_grad_(True)
         if network.channels != channels:
@@ -268,7 +268,7 @@ def discriminator_for(config: TrainingConfig) -> Discriminator | None:
     """The discriminator, where the loss needs one."""
     if not config.loss.needs_discriminator:
         return None
-    return Discriminator(CHANNELS[config.network.kind], config.network.discriminator_width)
+    return Discriminator(_CHANNELS[config.network.kind], config.network.discriminator_width)
 
 
 def sampler_for(config: TrainingConfig, data: Data, place: ProcessRank) -> PatchSampler:

@@ -19,13 +19,13 @@ from napari_mdeblurgan.training.folder import COLOURS_AS_GREY
 RGB_WEIGHTS = {"blood": 3.0, "leaf": 3.0, "tissue": 3.0, "cp": 1.0}
 GREY_WEIGHTS = {"cp": 3.0, "nuclei": 3.0, "neubias": 4.0, "plant": 1.0}
 WIDTH = 16
-SIGMA = (0.2, 6.0)
+_SIGMA = (0.2, 6.0)
 SOFTNESS = 0.5  # pixels of the result; measured: docs/softness.md
 MIXTURE = Mixture(
     gaussian=0.5,
     gaussian_noisy=0.12,
     physical=0.38,
-    sigma=SIGMA,
+    sigma=_SIGMA,
     defocus_radius=(0.0, 12.0),
     bias=2.0,
     jpeg=0.12,
@@ -135,13 +135,13 @@ def card_for(network: Generator, scores: dict[str, float]) -> ModelCard:
     )
     return ModelCard(
         name=f"{'rgb' if colour else 'gray'}-x{network.scale}",
-        description=f"{kind}; ×{network.scale}, blur up to σ = {SIGMA[1]} px, noise",
+        description=f"{kind}; ×{network.scale}, blur up to σ = {_SIGMA[1]} px, noise",
         architecture=network.architecture,
         scale=network.scale,
         channels=network.channels,
         halo=network.halo,
         trained_on=RGB_CREDITS if colour else GREY_CREDITS,
-        blur_sigma_px=SIGMA,
+        blur_sigma_px=_SIGMA,
         softness=SOFTNESS,
         scores=scores,
         licence="BSD-3-Clause",

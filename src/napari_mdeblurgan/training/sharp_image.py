@@ -17,7 +17,7 @@ from napari_mdeblurgan.storage import FileImage, Micrograph
 from napari_mdeblurgan.training.content import contrast_map, probes
 from napari_mdeblurgan.training.image_store import ImageStore, computed, read_whole
 
-COLOURS = ("red", "green", "blue")
+_COLOURS = ("red", "green", "blue")
 
 
 class Sharp(Protocol):
@@ -183,7 +183,7 @@ def sharp_images(
             place = [f"{letter.lower()}={at}" for letter, at in zip(letters, index, strict=True)]
             lazy = not read_whole(file.data[index])
             for colour in colours:
-                labels = [*place, COLOURS[colour]] if colour is not None and not alike else place
+                labels = [*place, _COLOURS[colour]] if colour is not None and not alike else place
                 full = f"{name} [{', '.join(labels)}]" if labels else name
                 shape = (channels, int(sizes[0]), int(sizes[1]))
                 images.append(

@@ -21,11 +21,11 @@ from napari_mdeblurgan.training.similarity import batch_ssim
 from napari_mdeblurgan.training.structural import WINDOW
 
 CROPS = 16
-EDGE = 192
-BORDER = 8  # pixels of the result that are not judged
+_EDGE = 192
+_BORDER = 8  # pixels of the result that are not judged
 SHOWN, SHOWN_EDGE = 4, 128
 LABELS = ("blurred", "bicubic", "restored", "truth")
-LABEL_BAND, SMALLEST_COLUMN = 16, 72
+_LABEL_BAND, SMALLEST_COLUMN = 16, 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def validation_crops(
 
 def _crop(image: Sharp, mixture: Mixture, scale: int, seed: int, number: int) -> Crop:
     margin = mixture.margin
-    lengths = [min(EDGE, (length // scale - 2 * margin) // 8 * 8) for length in image.shape[1:]]
+    lengths = [min(_EDGE, (length // scale - 2 * margin) // 8 * 8) for length in image.shape[1:]]
     spans = []
     for length, whole in zip(lengths, image.shape[1:], strict=True):
         wanted = (length + 2 * margin) * scale
@@ -108,7 +108,7 @@ def smallest_image(scale: int, margin: int) -> int:
     """Pixels that an image must have along y and x to be validated on, `margin` as `Mixture` has
     it.
     """
-    return scale * (2 * margin + 2 * BORDER + 8 * -(-WINDOW // 8))
+    return scale * (2 * margin + 2 * _BORDER + 8 * -(-WINDOW // 8))
 
 
 @exact_float32()
@@ -135,7 +135,7 @@ def validate(network: Network, crops: Sequence[Crop]) -> tuple[Validation, list[
 
 
 def _scores(image: Tensor, truth: Tensor) -> tuple[float, float]:
-    inner = (..., slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    inner = (..., slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
     error = (image[inner].double() - truth[inner].double()).square().mean().clamp_min(1e-12)
     return float(-10 * torch.log10(error)), float(batch_ssim(image[inner], truth[inner]).mean())
 
@@ -175,11 +175,11 @@ def write_panels(path: Path, rows: Sequence[Sequence[Tensor]], labels: Sequence[
     )  # else the words overlap
     drawn = [row.repeat(times, axis=0).repeat(times, axis=1) for row in drawn]
     width = max(row.shape[1] for row in drawn)
-    canvas = Image.new("RGB", (width, LABEL_BAND + sum(row.shape[0] for row in drawn)))
+    canvas = Image.new("RGB", (width, _LABEL_BAND + sum(row.shape[0] for row in drawn)))
     draw = ImageDraw.Draw(canvas)
     for column, label in enumerate(labels):
         draw.text((4 + column * drawn[0].shape[1] // len(labels), 2), label, fill=(255, 255, 255))
-    top = LABEL_BAND
+    top = _LABEL_BAND
     for row in drawn:
         canvas.paste(Image.fromarray(row), (0, top))
         top += row.shape[0]

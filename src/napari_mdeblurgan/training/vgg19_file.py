@@ -20,10 +20,10 @@ from napari_mdeblurgan.errors import ModelError
 from napari_mdeblurgan.folders import cache_folder
 
 HASH = "dcbb9e9d"  # how the file's SHA-256 begins, which is also in its name
-NAME = f"vgg19-{HASH}.pth"
+VGG19 = f"vgg19-{HASH}.pth"
 MEGABYTES = 548
-CHUNK = 1 << 20
-PATIENCE_S = 30.0
+_CHUNK = 1 << 20
+_PATIENCE_S = 30.0
 
 WIDTHS = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
 LAYERS = tuple(
@@ -37,7 +37,7 @@ def vgg19_path() -> Path:
     """Where the file is kept: in the folder MDEBLURGAN_CACHE of the environment, or in the user's
     cache folder.
     """
-    return cache_folder() / NAME
+    return cache_folder() / VGG19
 
 
 def published_address() -> str:
@@ -56,7 +56,7 @@ def published_address() -> str:
 
 
 def fetch_vgg19(
-    address: str = "", consent: bool = False, *, sha256: str = HASH, patience_s: float = PATIENCE_S
+    address: str = "", consent: bool = False, *, sha256: str = HASH, patience_s: float = _PATIENCE_S
 ) -> Path:
     """Download the file into the cache folder, once; a progress bar is shown on a terminal.
 
@@ -87,7 +87,7 @@ def fetch_vgg19(
     source = address or published_address()
     if not consent:
         raise ModelError(
-            f"The perceptual loss needs VGG19's weights, {NAME} ({MEGABYTES} MB), which would be "
+            f"The perceptual loss needs VGG19's weights, {VGG19} ({MEGABYTES} MB), which would be "
             f"downloaded {f'from {source} ' if source else ''}to {target.parent}: agree with "
             f"vgg19_download = true{'' if source else ' and give the address as vgg19_address'}, "
             "name a copy as vgg19_file (--vgg19 FILE), or compare "
@@ -95,7 +95,7 @@ def fetch_vgg19(
         )
     if not source:
         raise ModelError(
-            f"Nobody has said where to download {NAME} from: give its address as vgg19_address, "
+            f"Nobody has said where to download {VGG19} from: give its address as vgg19_address, "
             "install torchvision, which "
             'knows it, name a copy as vgg19_file, or choose perceptual = "feature-matching".'
         )
@@ -110,7 +110,7 @@ def fetch_vgg19(
             file.write(chunk)
         if not digest.hexdigest().startswith(sha256):
             raise ModelError(
-                f"What {source} gave is not {NAME} (its SHA-256 begins with "
+                f"What {source} gave is not {VGG19} (its SHA-256 begins with "
                 f"{digest.hexdigest()[:8]}, not {sha256}); it was deleted. Try again, or give "
                 "another address."
             )
@@ -124,13 +124,13 @@ def _received(source: str, patience_s: float) -> Iterator[bytes]:
             size = answer.headers.get("Content-Length")
             with tqdm(
                 total=int(size) if size else None,
-                desc=NAME,
+                desc=VGG19,
                 unit="B",
                 unit_scale=True,
                 unit_divisor=1000,
                 disable=None,
             ) as bar:
-                while chunk := answer.read(CHUNK):
+                while chunk := answer.read(_CHUNK):
                     bar.update(len(chunk))
                     yield chunk
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -154,7 +154,7 @@ def checked(path: Path, sha256: str = HASH) -> Iterator[BinaryIO]:
         handle = path.open("rb")
     except OSError as error:
         raise ModelError(
-            f"{path} cannot be read; name torchvision's published {NAME} as vgg19_file, or choose "
+            f"{path} cannot be read; name torchvision's published {VGG19} as vgg19_file, or choose "
             'perceptual = "feature-matching".'
         ) from error
     with handle:

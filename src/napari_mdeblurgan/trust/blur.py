@@ -29,8 +29,8 @@ BLOCK = 32  # pixels along y and x that share one σ
 CELL = 8
 TILE_CELLS, BLOCK_CELLS = 8, BLOCK // CELL  # the tile of a block is twice as large, around it
 FEWEST_CELLS = 4  # along y and x: of less nothing can be said
-LEVELS = 5
-REACH = 32  # pixels: beyond it nothing has an influence; a whole number of the coarsest pixels
+BLUR_LEVELS = 5
+_REACH = 32  # pixels: beyond it nothing has an influence; a whole number of the coarsest pixels
 KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 REFERENCE, BANDS = (
     4,
@@ -40,12 +40,12 @@ STANDS_OUT = 5.0  # times the noise's share of a cell's energy
 LEAST_ENERGY = (
     6e-5  # of a Laplacian, in squared windows: less is dust, coloured noise or uneven light
 )
-LEAST_SHARE = 0.22  # of the cells of a tile that must stand out
+_LEAST_SHARE = 0.22  # of the cells of a tile that must stand out
 STEEPEST = 0.5  # of those that do, the share that counts
 NOISE_LEFT = 0.15  # of the noise's energy: what cannot be told from nothing
 PIXEL_SIGMA = 0.5  # added in quadrature, so that no blur at all is not far from a little
 LARGEST_PX = 6.0
-LEAST = 1e-7
+_LEAST = 1e-7
 FITTED = Path(__file__).with_name("blur.json")
 
 Read = Callable[[slice, slice], np.ndarray]
@@ -137,8 +137,8 @@ def blur_of_blocks(
     sizes = [min(TILE_CELLS, length // CELL) for length in shape]
     parts = []
     for starts, size, length in zip(tiles, sizes, shape, strict=True):
-        first = max(starts[0] * CELL - REACH, 0) // (2 * CELL) * (2 * CELL)
-        parts.append(slice(first, min((starts[-1] + size) * CELL + REACH, length // CELL * CELL)))
+        first = max(starts[0] * CELL - _REACH, 0) // (2 * CELL) * (2 * CELL)
+        parts.append(slice(first, min((starts[-1] + size) * CELL + _REACH, length // CELL * CELL)))
     values, known = blur_features(
         read(*parts),
         noise,
@@ -189,9 +189,9 @@ def _of_tiles(
 ) -> tuple[np.ndarray, np.ndarray]:
     """From (energies, rows, columns, cells) to the medians over the cells with most contrast."""
     count = seen.sum(axis=-1)
-    known = count >= math.ceil(LEAST_SHARE * seen.shape[-1])
+    known = count >= math.ceil(_LEAST_SHARE * seen.shape[-1])
     reference = energy[REFERENCE]
-    fewest = math.ceil(LEAST_SHARE * seen.shape[-1])
+    fewest = math.ceil(_LEAST_SHARE * seen.shape[-1])
     kept = np.where(
         known, np.maximum(np.ceil(STEEPEST * count), np.minimum(fewest, count)), 1
     ).astype(int)
@@ -203,7 +203,7 @@ def _of_tiles(
         medians = _medians(np.where(chosen, ratios, np.inf), chosen.sum(axis=-1))
         scale = _medians(np.where(chosen, reference, np.inf)[None], chosen.sum(axis=-1))[0]
         noise = _medians(np.where(chosen, floor, np.inf), chosen.sum(axis=-1)) / scale
-        logs = np.log(np.maximum(medians, NOISE_LEFT * noise + LEAST))
+        logs = np.log(np.maximum(medians, NOISE_LEFT * noise + _LEAST))
         values = np.concatenate([np.delete(logs, REFERENCE, axis=0), np.log(noise[:1] + 1e-6)])
     return np.moveaxis(values, 0, -1), known
 
@@ -237,12 +237,12 @@ def _energies(plane: np.ndarray) -> np.ndarray:
     rows, columns = (length // CELL for length in plane.shape)
     level = np.ascontiguousarray(plane[: rows * CELL, : columns * CELL], dtype=np.float32)
     found = []
-    for number in range(LEVELS):
+    for number in range(BLUR_LEVELS):
         energy = np.zeros_like(level)
         energy[:-1] += np.diff(level, axis=0) ** 2
         energy[:, :-1] += np.diff(level, axis=1) ** 2
         found.append(_cell_means(energy, number)[:rows, :columns])
-        if number < LEVELS - 1:
+        if number < BLUR_LEVELS - 1:
             laplacian = np.zeros_like(level)
             inner = (slice(1, -1), slice(1, -1))
             laplacian[inner] = (
@@ -284,12 +284,12 @@ def _cell_means(values: np.ndarray, level: int = 0) -> np.ndarray:
 def _noise_gains() -> np.ndarray:
     """What white noise of variance 1 adds to each energy, from the kernels of the pyramid."""
     kernel, found = np.ones(1), []
-    for number in range(LEVELS):
+    for number in range(BLUR_LEVELS):
         step = 2**number
         power = float((kernel**2).sum())
         slope = np.append(kernel, np.zeros(step)) - np.append(np.zeros(step), kernel)
         found.append(2 * float((slope**2).sum()) * power)
-        if number < LEVELS - 1:
+        if number < BLUR_LEVELS - 1:
             second = np.zeros(len(kernel) + 2 * step)
             second[: len(kernel)] += kernel
             second[2 * step :] += kernel

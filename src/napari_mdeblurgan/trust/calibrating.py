@@ -24,11 +24,11 @@ from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT, featur
 from napari_mdeblurgan.trust.pieces import read_piece
 
 RIDGE = 1e-3
-ITERATIONS = 60
-LEVELS = 8
+_ITERATIONS = 60
+_LEVELS = 8
 LEAST_ERROR = 1e-5
-CELL = 8
-TILE_STEP = 64
+_CELL = 8
+_TILE_STEP = 64
 
 
 class Known(NamedTuple):
@@ -73,7 +73,7 @@ def restore_known(
         As in `make_plan`; the truth is averaged to as many pixels as the result.
     """
     levels = np.rint(image * 255).astype(np.uint8)
-    edge = -(-max(levels.shape[:2]) // TILE_STEP) * TILE_STEP
+    edge = -(-max(levels.shape[:2]) // _TILE_STEP) * _TILE_STEP
     plan = make_plan(levels, model.card, tile=edge, output_scale=output_scale)
     (window,) = plan.windows or ()
     (tile,) = plan.grid
@@ -205,7 +205,7 @@ def fit_error_bar(names: tuple[str, ...], features: np.ndarray, errors: np.ndarr
     linear = torch.zeros(count, dtype=z.dtype, device="cpu", requires_grad=True)
     square = torch.zeros(count, count, dtype=z.dtype, device="cpu", requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [constant, linear, square], max_iter=ITERATIONS, line_search_fn="strong_wolfe"
+        [constant, linear, square], max_iter=_ITERATIONS, line_search_fn="strong_wolfe"
     )
 
     def log_scale() -> torch.Tensor:
@@ -241,7 +241,7 @@ def _widths(log_scale: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.n
     """For eight groups of growing scale: its mean logarithm, and the multiple of the scale that
     nine of ten stay below.
     """
-    groups = np.array_split(np.argsort(log_scale), LEVELS)
+    groups = np.array_split(np.argsort(log_scale), _LEVELS)
     levels = np.array([log_scale[group].mean() for group in groups])
     widths = np.array(
         [np.quantile(errors[group] / np.exp(log_scale[group]), COVERED) for group in groups]
@@ -284,6 +284,6 @@ def score_bar(half_width: np.ndarray, error: np.ndarray) -> BarScore:
 
 
 def _cells(plane: np.ndarray) -> np.ndarray:
-    rows, columns = (length // CELL for length in plane.shape)
-    cut = plane[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
+    rows, columns = (length // _CELL for length in plane.shape)
+    cut = plane[: rows * _CELL, : columns * _CELL].reshape(rows, _CELL, columns, _CELL)
     return cut.mean(axis=(1, 3)).ravel()

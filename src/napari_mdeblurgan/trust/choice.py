@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-NOTHING = 0
+_NOTHING = 0
 LEGEND = {
-    NOTHING: "no value",
+    _NOTHING: "no value",
     1: "the image itself",
     2: "first estimate",
     3: "deblurred",
@@ -35,4 +35,4 @@ def choice(explanation: np.ndarray, missing: np.ndarray) -> np.ndarray:
     tells which counts most.
     """
     largest = explanation[..., :3].argmax(axis=-1).astype(np.uint8) + np.uint8(1)
-    return np.where(missing, np.uint8(NOTHING), largest)
+    return np.where(missing, np.uint8(_NOTHING), largest)

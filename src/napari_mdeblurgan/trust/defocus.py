@@ -23,7 +23,7 @@ SHARP_PX = 0.45
 HALVED_PX = 2.0
 HALVED_SHARE = 0.8  # of what can be judged
 WHOLE_BLOCKS = 32 * 32  # of a plane: up to here all are looked at
-SAMPLES, SAMPLE_BLOCKS = 5, 6  # along y and x of a larger plane, and of each of them
+DEFOCUS_SAMPLES, SAMPLE_BLOCKS = 5, 6  # along y and x of a larger plane, and of each of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ def _sampled_blocks(shape: Sequence[int]) -> Iterator[tuple[range, range]]:
 
 def _spread(blocks: int) -> list[range]:
     edge = min(SAMPLE_BLOCKS, blocks)
-    count = min(SAMPLES, blocks // edge)
+    count = min(DEFOCUS_SAMPLES, blocks // edge)
     starts = np.linspace(0, blocks - edge, count) if count > 1 else [(blocks - edge) // 2]
     return [range(round(start), round(start) + edge) for start in starts]
 

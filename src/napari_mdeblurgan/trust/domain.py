@@ -21,12 +21,12 @@ from napari_mdeblurgan.trust.error_bar import ErrorCalibration, error_calibratio
 from napari_mdeblurgan.trust.noise import Noise, measure_coarse_noise, measure_noise
 from napari_mdeblurgan.trust.samples import SamplePlace, grey, normalised, rich_places
 
-SATURATED = 0.002
+_SATURATED = 0.002
 NOISE_SLACK = 1.2  # times the largest noise learned: what an estimate may be off by
 BINS = (2, 3, 4)
 SOME, NEARLY_ALL = 0.1, 0.95  # of what can be judged
-MOST = 0.5
-FEW = 0.005
+_MOST = 0.5
+_FEW = 0.005
 HALVE = (
     " Nothing in it is finer than two of its pixels: halve it first (Halve first, or --bin 2); "
     "the result then has the pixels that the image has."
@@ -221,13 +221,13 @@ def _judged(
             f"range; {card.name} learned up to {noise_limit:.0%}. Average several exposures, or "
             "bin the image 2×2 first."
         )
-    if saturated > SATURATED:
+    if saturated > _SATURATED:
         return False, (
             f"{saturated:.1%} of the pixels looked at are saturated: what was there cannot be "
             f"restored. Expose less if you can. Otherwise, {found}, noise {noise:.1%} of the "
             "intensity range."
         )
-    if blur.sharp > MOST * blur.judged:
+    if blur.sharp > _MOST * blur.judged:
         return (
             True,
             f"This image is already sharp: {found}. Expect more pixels, not more "
@@ -270,7 +270,7 @@ def _too_blurred(blur: FieldBlur, beyond_px: float, high: float, learned: str, b
 def _shares(blur: FieldBlur) -> str:
     """How much of the field is otherwise than the most of it; empty if hardly anything is."""
     most = max(blur.within, blur.sharp, blur.beyond, blur.unknown)
-    return "" if most > 1 - FEW else f" Of the field: {in_shares(blur)}."
+    return "" if most > 1 - _FEW else f" Of the field: {in_shares(blur)}."
 
 
 def in_shares(blur: FieldBlur) -> str:
@@ -286,7 +286,7 @@ def in_shares(blur: FieldBlur) -> str:
 
 
 def _listed(*parts: tuple[float, str]) -> str:
-    return ", ".join(f"{share:.0%} {words}" for share, words in parts if share >= FEW) or "nothing"
+    return ", ".join(f"{share:.0%} {words}" for share, words in parts if share >= _FEW) or "nothing"
 
 
 def _pixels(blur: float) -> str:
@@ -321,7 +321,7 @@ def _saturation(
     share = float(np.mean([(part == top).mean() for part in parts]))
     largest = bounds(plan.dtype)[1]
     if top == largest or (
-        share > SATURATED and top > window.low and top.bit_count() == top.bit_length()
+        share > _SATURATED and top > window.low and top.bit_count() == top.bit_length()
     ):
         return share, float(window.normalise(np.array([top], plan.dtype))[0])
     return 0.0, float("inf")

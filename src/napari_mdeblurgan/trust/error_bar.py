@@ -22,7 +22,7 @@ import numpy as np
 from napari_mdeblurgan.model import ModelCard, user_model_folder
 from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT
 
-BUNDLED = Path(__file__).with_name("calibrations.json")
+BUNDLED_CALIBRATIONS = Path(__file__).with_name("calibrations.json")
 USERS = "calibrations.json"
 COVERED = 0.9
 CLIP = 4.0  # standard deviations of a feature beyond which nothing was learned
@@ -128,7 +128,7 @@ def error_calibration(card: ModelCard, factor: int | None = None) -> ErrorCalibr
         That of a bundled model of as many channels where there is none for this one; None if there
         is none at all.
     """
-    known = _known(BUNDLED) | _known(user_model_folder() / USERS)
+    known = _known(BUNDLED_CALIBRATIONS) | _known(user_model_folder() / USERS)
     averaged = None if factor in (None, card.scale) else factor
     own = known.get(card.weights_sha256)
     if own is not None and _bars(own, averaged):

@@ -13,7 +13,7 @@ from napari_mdeblurgan.restoration.tiling import Region
 from napari_mdeblurgan.trust.samples import spread_over
 
 LARGEST_PIXELS = 2048 * 2048  # of the image
-EDGE = 1024
+EXCERPT_EDGE = 1024
 
 
 class Excerpt(NamedTuple):
@@ -67,8 +67,8 @@ def excerpt(image: Any, restored: Any, index: tuple[int, ...], region: Region) -
 
 def _around(part: slice, start: int, stop: int) -> slice:
     """1024 pixels with a part in their middle, as far as there are so many."""
-    first = max(start, min((part.start + part.stop - EDGE) // 2, stop - EDGE))
-    return slice(first, min(first + EDGE, stop))
+    first = max(start, min((part.start + part.stop - EXCERPT_EDGE) // 2, stop - EXCERPT_EDGE))
+    return slice(first, min(first + EXCERPT_EDGE, stop))
 
 
 def _contrast(part: np.ndarray) -> float:

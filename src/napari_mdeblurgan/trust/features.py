@@ -27,7 +27,7 @@ FEATURES = (
 )
 WITH_DISAGREEMENT = (*FEATURES, "disagreement")
 FINE_PX, COARSE_PX = 0.5, 2.0  # standard deviations of averages, in pixels of the input
-LEAST = 1e-3  # windows: less than that may be rounding
+_LEAST = 1e-3  # windows: less than that may be rounding
 
 
 def features(
@@ -78,13 +78,13 @@ def features(
     distances = (
         np.zeros((*found[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
     )
-    blur = np.float32(psf.sigma_px * LEAST)
+    blur = np.float32(psf.sigma_px * _LEAST)
     found += [np.broadcast_to(blur, found[0].shape), distances[..., 2], _least(distances)]
     if spread is not None:
         found.append(_means(grey(spread), f))
     logs = np.empty((len(found), *found[0].shape), np.float32)
     for plane, log in zip(found, logs, strict=True):  # one that fits into the cache
-        np.log(np.add(plane, np.float32(LEAST), out=log), out=log)
+        np.log(np.add(plane, np.float32(_LEAST), out=log), out=log)
     return logs
 
 

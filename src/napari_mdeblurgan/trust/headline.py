@@ -19,7 +19,7 @@ SIGNS = {
     "poor": ("✗", "#D55E00"),
 }
 LEVELS = tuple(SIGNS)
-SEPARATOR = " · "
+_SEPARATOR = " · "
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def headline_of(found: Assessment) -> Headline:
         "blur within what the model knows" if known else "the image is outside what the model knows"
     )
     doubts = (not agrees) + (not known)
-    return Headline(LEVELS[doubts], SEPARATOR.join(parts))
+    return Headline(LEVELS[doubts], _SEPARATOR.join(parts))
 
 
 def headline_from(document: Any) -> Headline | None:

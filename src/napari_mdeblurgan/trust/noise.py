@@ -20,10 +20,10 @@ from napari_mdeblurgan.restoration.binning import block_means
 FILTER = (
     np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
 )  # leaves the variance of white noise as it is
-CELL = 8
-LEVELS = 8
+_CELL = 8
+_LEVELS = 8
 SMOOTHEST = 0.3
-FEWEST_CELLS = 4
+_FEWEST_CELLS = 4
 FLOOR = 1e-6  # of the variance, in windows: a thousandth of the intensity range
 MAD_TO_SIGMA = 1.4826
 MOST_COLOURED = 10.0
@@ -97,7 +97,7 @@ def measure_coarse_noise(parts: Sequence[np.ndarray], step: float = 0.0) -> Nois
         As in `measure_noise`.
     """
     fine = measure_noise([part[..., None] for part in parts], step)
-    large = [part for part in parts if min(part.shape) >= 2 * CELL]
+    large = [part for part in parts if min(part.shape) >= 2 * _CELL]
     if not large:
         return fine
     coarse = measure_noise(
@@ -111,14 +111,14 @@ def _line(planes: Sequence[np.ndarray], least: float) -> tuple[float, float]:
     """Constant and slope of the variance over brightness."""
     cells = [_cells(plane) for plane in planes]
     brightness, texture, response = (np.concatenate(each) for each in zip(*cells, strict=True))
-    if len(brightness) < FEWEST_CELLS:
+    if len(brightness) < _FEWEST_CELLS:
         return least, 0.0
     order = np.argsort(brightness, kind="stable")
     points = []
-    for group in np.array_split(order, max(1, min(LEVELS, len(order) // FEWEST_CELLS))):
+    for group in np.array_split(order, max(1, min(_LEVELS, len(order) // _FEWEST_CELLS))):
         smooth = group[
             np.argsort(texture[group], kind="stable")[
-                : max(FEWEST_CELLS, round(SMOOTHEST * len(group)))
+                : max(_FEWEST_CELLS, round(SMOOTHEST * len(group)))
             ]
         ]
         sigma = MAD_TO_SIGMA * float(np.median(np.abs(response[smooth])))
@@ -136,16 +136,16 @@ def _cells(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Brightness, texture and (cells, 36) responses of the filter in the cells of a plane in which
     noise can be seen.
     """
-    height, width = (n // CELL * CELL for n in plane.shape)
+    height, width = (n // _CELL * _CELL for n in plane.shape)
     if not height or not width:
-        return np.zeros(0), np.zeros(0), np.zeros((0, (CELL - 2) ** 2))
+        return np.zeros(0), np.zeros(0), np.zeros((0, (_CELL - 2) ** 2))
     plane = plane[:height, :width]
     kind = np.float64
     response = ndimage.convolve(plane, FILTER, output=kind, mode="reflect")
     mean = ndimage.uniform_filter(plane, 3, output=kind, mode="reflect")
     texture = np.hypot(*np.gradient(mean))
     values, inner, slopes = (_cut(each) for each in (plane, response, texture))
-    inner = inner.reshape(-1, CELL, CELL)[:, 1:-1, 1:-1].reshape(len(inner), -1)
+    inner = inner.reshape(-1, _CELL, _CELL)[:, 1:-1, 1:-1].reshape(len(inner), -1)
     low, high = (np.nanmin(plane), np.nanmax(plane)) if np.isfinite(plane).any() else (0.0, 0.0)
     clipped = ((values <= low) | (values >= high)).mean(axis=1) > 0.1
     seen = (
@@ -158,7 +158,9 @@ def _cells(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _cut(plane: np.ndarray) -> np.ndarray:
-    rows, columns = (n // CELL for n in plane.shape)
+    rows, columns = (n // _CELL for n in plane.shape)
     return (
-        plane.reshape(rows, CELL, columns, CELL).swapaxes(1, 2).reshape(rows * columns, CELL * CELL)
+        plane.reshape(rows, _CELL, columns, _CELL)
+        .swapaxes(1, 2)
+        .reshape(rows * columns, _CELL * _CELL)
     )

@@ -14,7 +14,7 @@ from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.trust.choice import LEGEND
 from napari_mdeblurgan.trust.maps import TrustMap
 
-WIDTH_IN, DPI = 5.6, 110
+WIDTH_IN, _DPI = 5.6, 110
 LARGEST = 640  # pixels that are drawn, along y and x
 READ_EDGE = 2048  # what is read for it
 CHOICE_COLOURS = (
@@ -58,7 +58,7 @@ def picture(trust_map: TrustMap, index: tuple[int, ...] = ()) -> bytes:
         bar = figure.colorbar(drawn, ax=axes, ticks=list(LEGEND), shrink=0.9)
         bar.ax.set_yticklabels(list(LEGEND.values()))
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=DPI)
+    figure.savefig(file, format="png", dpi=_DPI)
     return file.getvalue()
 
 

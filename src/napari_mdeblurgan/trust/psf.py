@@ -19,7 +19,7 @@ from napari_mdeblurgan.stopping import look_up
 RADIUS_PX = 9  # of the input: the light of all blurs that the bundled models learned
 RING_PX = 0.5
 SMOOTHNESS = 1e-4
-ROUNDS = 4
+_ROUNDS = 4
 SPECTRA = 4  # kept, of some megabytes each
 HUBER = 2.0  # robust standard deviations from which on a pixel counts less
 
@@ -205,7 +205,7 @@ def _solve(
     weights = 1 / spread**2
     shares = start
     apart = target - matrix @ start
-    for _ in range(ROUNDS):
+    for _ in range(_ROUNDS):
         normal = moved.T @ (weights[:, None] * moved)
         strength = SMOOTHNESS * np.trace(normal) / count
         penalty = strength * (bends.T @ bends)

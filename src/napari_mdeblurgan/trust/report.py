@@ -41,7 +41,7 @@ figure.wide { width: 100%; }
 img { max-width: 100%; } figcaption { font-size: 13px; color: #444; padding-right: 12px; }
 @media print { body { margin: 0; } figure { break-inside: avoid; } }
 """
-LIMITS = (
+_LIMITS = (
     "The consistency map sees what contradicts the input; detail finer than the blur leaves no "
     "trace in the input and cannot be checked by it. The error bar is a prediction from "
     "restorations whose truth is known; for other images it can be wrong. The resolution after "
@@ -136,7 +136,7 @@ def report_html(report: Report) -> str:
         "<h2>How it was made</h2>",
         _table({**report.settings, "napari-mdeblurgan": __version__}),
         "<h2>What this cannot tell</h2>",
-        f"<p>{html.escape(LIMITS)}</p>",
+        f"<p>{html.escape(_LIMITS)}</p>",
     ]
     body = "\n".join(parts)
     return (

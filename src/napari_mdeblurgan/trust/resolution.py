@@ -17,11 +17,11 @@ from collections.abc import Sequence
 import numpy as np
 
 RINGS = 100  # circles between no frequency and the highest
-FILTERS = 12
+_FILTERS = 12
 LEAST_PEAK = 0.02  # correlation below which a peak is none
-DROP = 0.001
+_DROP = 0.001
 TAPER = 0.125  # of each side fades out, so that opposite sides do not meet in a step
-SMALLEST = 64
+_SMALLEST = 64
 
 
 def resolution_px(parts: Sequence[np.ndarray]) -> float | None:
@@ -38,7 +38,7 @@ def resolution_px(parts: Sequence[np.ndarray]) -> float | None:
     float or None
         None if no part has any detail that stands out, or all are too small.
     """
-    found = [cut_off(part) for part in parts if min(part.shape) >= SMALLEST]
+    found = [cut_off(part) for part in parts if min(part.shape) >= _SMALLEST]
     known = sorted(frequency for frequency in found if frequency is not None)
     return None if not known else 2 / known[-1 - len(known) // 4]  # a quarter may be led astray
 
@@ -55,7 +55,7 @@ def cut_off(plane: np.ndarray) -> float | None:
         return None
     found = [whole]
     for sigma in np.geomspace(
-        0.15, 2 / max(whole, 0.02), FILTERS
+        0.15, 2 / max(whole, 0.02), _FILTERS
     ):  # of the Gaussian that is taken away, in pixels
         kept = 1 - np.exp(-2 * (sigma * np.pi * radius / 2) ** 2)
         peak = _peak(_correlation(strength * kept, power * kept**2, count), radius)
@@ -105,7 +105,7 @@ def _peak(correlation: np.ndarray, radius: np.ndarray) -> float | None:
         at = int(correlation[:end].argmax())
         if at == 0:
             return None
-        if at < end - 1 and correlation[at] - correlation[at:end].min() >= DROP:
+        if at < end - 1 and correlation[at] - correlation[at:end].min() >= _DROP:
             return float(radius[at]) if correlation[at] > LEAST_PEAK else None
         end -= 1
     return None

@@ -15,9 +15,9 @@ from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.stopping import look_up
 
-EDGE = 128
+_EDGE = 128
 PER_AXIS, PLANES = 5, 4
-KEPT = 9
+_KEPT = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def rich_places(image: Any, plan: RestorationPlan, channel: int | None = None) -
         if finite.mean() > 0.5:
             found.append((float(np.std(values[finite])), place))
     found.sort(key=lambda entry: -entry[0])
-    return [place for _, place in found[:KEPT]]
+    return [place for _, place in found[:_KEPT]]
 
 
 def normalised(place: SamplePlace, image: Any, plan: RestorationPlan, window: Window) -> np.ndarray:
@@ -96,7 +96,7 @@ def _grid(plan: RestorationPlan, channel: int | None) -> Iterator[SamplePlace]:
 
 def spread_over(start: int, stop: int) -> Iterator[slice]:
     """At most five pieces of up to 128 pixels, evenly spread, none overlapping."""
-    edge = min(EDGE, stop - start)
+    edge = min(_EDGE, stop - start)
     count = min(PER_AXIS, (stop - start) // edge)
     for at in np.linspace(start, stop - edge, count) if count > 1 else [(start + stop - edge) // 2]:
         yield slice(round(at), round(at) + edge)

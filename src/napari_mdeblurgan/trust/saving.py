@@ -22,7 +22,7 @@ from napari_mdeblurgan.storage.writing import OME_DTYPES
 OME_TIFF, OME_ZARR = ".ome.tif", ".ome.zarr"
 ENDINGS = (OME_TIFF, ".ome.tiff", OME_ZARR, ".zarr")  # of the names of files that can keep a record
 TIFF = (".tif", ".tiff")
-ENDING = re.compile(
+_ENDING = re.compile(
     r"\.[a-zA-Z][a-zA-Z0-9]{0,5}"
 )  # what is meant as the type of a file: not ".5 µm"
 HIDDEN = re.compile(r"[/\\]\.[0-9a-f]{16}\.part[/\\]new")
@@ -49,7 +49,7 @@ def result_path(chosen: str | Path, usual: str = OME_TIFF) -> Path:
         return path
     if lower.endswith(TIFF):
         return path.with_name(f"{path.stem}.ome{path.suffix}")
-    if ENDING.fullmatch(path.suffix):
+    if _ENDING.fullmatch(path.suffix):
         raise FileError(
             f"{path} cannot keep the pixel size and how the result was made; let its name end in "
             f"{OME_TIFF} or {OME_ZARR}."

@@ -11,12 +11,12 @@ from scipy import ndimage
 
 from napari_mdeblurgan.trust.noise import Noise
 
-EDGES = np.linspace(-0.5, 1.5, 2001)  # of brightness in windows, a thousandth each
-CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
-BAND = 4.0  # standard deviations about the level that are background
+_EDGES = np.linspace(-0.5, 1.5, 2001)  # of brightness in windows, a thousandth each
+CENTRES = (_EDGES[1:] + _EDGES[:-1]) / 2
+_BAND = 4.0  # standard deviations about the level that are background
 TAIL = 0.005  # of the pixels: stray ones at either end
 LOPSIDED = 1 / 3  # a background lies at the dark or the bright end
-AT_ONCE = 2**16  # pixels that fit into the cache
+_AT_ONCE = 2**16  # pixels that fit into the cache
 LEAST_BACKGROUND = 0.2  # of the pixels
 WIDEST = 0.15  # of the window: what varies more is no background
 
@@ -56,10 +56,10 @@ class Brightness:
         if not known.all():
             values, widths = values[known], widths[known]
         values, widths = values.ravel(), widths.ravel()
-        low, last = float(EDGES[0]), len(CENTRES) - 1
-        for start in range(0, values.size, AT_ONCE):
-            part = slice(start, start + AT_ONCE)
-            number = (values[part] - low) * (len(CENTRES) / (float(EDGES[-1]) - low))
+        low, last = float(_EDGES[0]), len(CENTRES) - 1
+        for start in range(0, values.size, _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            number = (values[part] - low) * (len(CENTRES) / (float(_EDGES[-1]) - low))
             number = np.clip(number, 0, last, out=number).astype(np.intp)
             self.counts += np.bincount(number, minlength=len(CENTRES))
             self.errors += np.bincount(number, widths[part], len(CENTRES))
@@ -98,13 +98,13 @@ class Brightness:
             for share in (TAIL, 1 - TAIL)
         )
         below, above = max(level - low, 0.0), max(high - level, 0.0)
-        if max(below, above) <= BAND * sigma:
+        if max(below, above) <= _BAND * sigma:
             return Foreground(0, 0.0, 0.0)
         if min(below, above) > LOPSIDED * max(below, above):
             return None
         distance = np.abs(CENTRES - level)
         outer = self.counts * ((level >= CENTRES) if below < above else (level <= CENTRES))
-        band = BAND * max(sigma, _quantile(distance, outer, 0.68))
+        band = _BAND * max(sigma, _quantile(distance, outer, 0.68))
         away = distance > band
         pixels = self.counts[away].sum()
         if band > WIDEST or total - pixels < LEAST_BACKGROUND * total:

@@ -35,7 +35,7 @@ from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, planning_
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
-FORMAT = 3  # of the maps: others are made anew
+_FORMAT = 3  # of the maps: others are made anew
 
 
 def assess_stored_steps(
@@ -258,7 +258,7 @@ class StoredMaps:
 def _job(trust: TrustPlan, model: Model, softness: float) -> str:
     """What maps depend on beside their result."""
     calibration = hashlib.sha256(repr(trust.calibration).encode()).hexdigest()[:16]
-    kept = {"format": FORMAT, "model": model.card.weights_sha256, "calibration": calibration}
+    kept = {"format": _FORMAT, "model": model.card.weights_sha256, "calibration": calibration}
     kept |= {"softness": softness} if softness else {}
     return json.dumps(kept | {"disagreement": "disagreement" in trust.maps})
 

@@ -147,7 +147,7 @@ class Arrivals:
             self._told.append(
                 wording.NOT_ASSESSED
                 if whole
-                else wording.KEPT
+                else wording.KEPT_ON_DISK
                 if was_open
                 else "Cancelled; nothing was added."
             )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 PROVIDER = "M-Deblurgan"
-LOOK_MS = 100  # between two looks at whether a wait was interrupted
+_LOOK_MS = 100  # between two looks at whether a wait was interrupted
 
 
 class InWords(partial):
@@ -175,7 +175,7 @@ def end_with_the_process() -> None:
     with suppress(RuntimeError):  # they are not through yet
         WorkerBase.await_workers(0)
     pool = QThreadPool.globalInstance()
-    while pool is not None and not pool.waitForDone(LOOK_MS):
+    while pool is not None and not pool.waitForDone(_LOOK_MS):
         pass  # Python looks for Ctrl+C in between
 
 

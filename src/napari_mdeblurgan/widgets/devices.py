@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.widgets.choices import Remembered
 
-LOOKING = "the search for devices to run on"
+_LOOKING = "the search for devices to run on"
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class DeviceSearch:
         if self._worker is None:
             self._worker = worker_of(
                 self._viewer,
-                InWords(find_devices, LOOKING),
+                InWords(find_devices, _LOOKING),
                 automatic,
                 model,
                 _connect={"returned": self._on_found},

@@ -7,7 +7,7 @@ from __future__ import annotations
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-PLUGIN, DISPLAYED = "napari-mdeblurgan", "M-Deblurgan"
+_PLUGIN, DISPLAYED = "napari-mdeblurgan", "M-Deblurgan"
 
 
 def dock_of(widget: QWidget) -> QDockWidget | None:
@@ -27,7 +27,7 @@ def shorten_title(widget: QWidget) -> None:
     dock = dock_of(widget)
     if dock is not None:
         title = dock.windowTitle()
-        for name in (PLUGIN, DISPLAYED):  # the latter where it was opened by a menu
+        for name in (_PLUGIN, DISPLAYED):  # the latter where it was opened by a menu
             title = title.removesuffix(f" ({name})")
         dock.setWindowTitle(title)
 

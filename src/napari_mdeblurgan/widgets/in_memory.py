@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 SOFTENING = "Making it as sharp as its objective allows…"
-AT_ONCE = 2**21  # pixels of a result that are softened in one go, so that Cancel need not wait
+_AT_ONCE = 2**21  # pixels of a result that are softened in one go, so that Cancel need not wait
 
 
 def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Restored]:
@@ -85,7 +85,7 @@ def _softened(
         axes = len(job.placement.scale) - 2
         height, width = data.shape[axes : axes + 2]
         for index in np.ndindex(*data.shape[:axes]):
-            for top in range(0, height, rows := max(1, AT_ONCE // width)):
+            for top in range(0, height, rows := max(1, _AT_ONCE // width)):
                 strip = range(top, min(top + rows, height))
                 part = softened_part(data, index, strip, range(width), softness.sigma, rgb=job.rgb)
                 shown[(*index, slice(strip.start, strip.stop))] = part

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.restoration.tiling import Region
 
-LOOK_MS = 300  # after something was made, until it is looked for: several tiles are shown in one go
-REST = 15  # times as long as refreshing and drawing has taken, nothing is refreshed
+_LOOK_MS = (
+    300  # after something was made, until it is looked for: several tiles are shown in one go
+)
+_REST = 15  # times as long as refreshing and drawing has taken, nothing is refreshed
 THUMBNAIL_S = 2.0
-DRAW_MS = 15
+_DRAW_MS = 15
 FOLLOW_MS = 120  # after the view has come to rest
 
 _Follow = Callable[[tuple[int, ...], "Region"], None]
@@ -97,7 +99,7 @@ class LiveLayer(QObject):
     def touch(self) -> None:
         """Something new was made: show it soon."""
         if not self._look.isActive():
-            self._look.start(LOOK_MS)
+            self._look.start(_LOOK_MS)
 
     def finish(self, levels: Sequence[Any]) -> None:
         """Let the layer show `levels`, which have its axes, for good."""
@@ -134,7 +136,7 @@ class LiveLayer(QObject):
 
     def _on_arrival(self) -> None:
         if not self._refresh.isActive():
-            rest = self._refreshed_at + REST * self._took - time.perf_counter()
+            rest = self._refreshed_at + _REST * self._took - time.perf_counter()
             self._refresh.start(max(0, round(1000 * rest)))
 
     def _draw(self) -> None:
@@ -145,12 +147,12 @@ class LiveLayer(QObject):
         thumbnail = start - self._thumbnail_at > THUMBNAIL_S
         layer.refresh(extent=False, highlight=False, thumbnail=thumbnail)
         self._thumbnail_at = start if thumbnail else self._thumbnail_at
-        QTimer.singleShot(DRAW_MS, lambda: self._drawn(start))
+        QTimer.singleShot(_DRAW_MS, lambda: self._drawn(start))
 
     def _drawn(self, start: float) -> None:
         """Drawing follows the refresh as an event of its own, which made this call late."""
         self._refreshed_at = time.perf_counter()
-        self._took = self._refreshed_at - start - DRAW_MS / 1000
+        self._took = self._refreshed_at - start - _DRAW_MS / 1000
 
     def _tell(self) -> None:
         layer = self.layer

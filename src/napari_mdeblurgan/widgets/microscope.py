@@ -17,7 +17,7 @@ from napari_mdeblurgan.widgets.fold import Fold
 from napari_mdeblurgan.widgets.known_optics import Microscope
 
 TITLE = "Your microscope"
-TIP = (
+_TIP = (
     "Optional: the objective, the light and the camera that you work with. Where a file says "
     "nothing of its objective, Sharpness takes from here how sharp a result can be."
 )
@@ -59,8 +59,8 @@ FIELDS = {  # name: label, tooltip, what stands before and after the number, lar
         0.05,
     ),
 }
-UNKNOWN = "?"
-SHARES = 0, 3, 4  # of a row: its label, and the two fields by what they say at most
+_UNKNOWN = "?"
+_SHARES = 0, 3, 4  # of a row: its label, and the two fields by what they say at most
 NARROWEST = 50  # pixels of a field, for which napari's style has more
 
 
@@ -81,7 +81,7 @@ class MicroscopeGroup:
             self._row("magnification", "numerical_aperture"),
             self._row("wavelength_nm", "camera_pixel_um"),
         ]
-        self._fold = Fold(rows, TIP, open_=False, on_fold=self._tell)
+        self._fold = Fold(rows, _TIP, open_=False, on_fold=self._tell)
         self.fold, self.details, self.widget = (
             self._fold.button,
             self._fold.details,
@@ -99,7 +99,7 @@ class MicroscopeGroup:
         box.native.setDecimals(decimals)
         box.native.setPrefix(before)
         box.native.setSuffix(after)
-        box.native.setSpecialValueText(f"{before}{UNKNOWN}{after}")
+        box.native.setSpecialValueText(f"{before}{_UNKNOWN}{after}")
         box.native.setKeyboardTracking(False)
         policy = (
             box.native.sizePolicy()
@@ -120,7 +120,7 @@ class MicroscopeGroup:
             labels=False,
         )
         row.margins = (0, 0, 0, 0)
-        for place, share in enumerate(SHARES):
+        for place, share in enumerate(_SHARES):
             row.native.layout().setStretch(place, share)
         return row
 

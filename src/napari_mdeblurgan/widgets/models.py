@@ -10,7 +10,7 @@ from napari_mdeblurgan.model import ModelCard
 if TYPE_CHECKING:
     from napari.layers import Image
 
-BUNDLED = {3: "rgb-x2", 1: "gray-x2"}
+BUNDLED_MODELS = {3: "rgb-x2", 1: "gray-x2"}
 
 
 def model_channels(layer: Image) -> int:
@@ -25,7 +25,7 @@ def default_model(cards: Sequence[ModelCard], channels: int, remembered: str = "
     fits.
     """
     fitting = [card.name for card in cards if card.channels == channels]
-    preferred = (name for name in (remembered, BUNDLED[channels]) if name in fitting)
+    preferred = (name for name in (remembered, BUNDLED_MODELS[channels]) if name in fitting)
     return next(preferred, fitting[0] if fitting else None)
 
 

@@ -17,7 +17,7 @@ from napari_mdeblurgan.widgets.trust import is_map
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-PATIENCE_S = 0.2  # a mark is read in milliseconds, but for shares that do not answer
+READING_PATIENCE_S = 0.2  # a mark is read in milliseconds, but for shares that do not answer
 
 
 class Marks(QObject):
@@ -42,7 +42,7 @@ class Marks(QObject):
         if reading is None:
             reading = self._readings[layer] = _Reading(layer.source.path, self)
             reading.thread.start()
-            reading.thread.join(PATIENCE_S)
+            reading.thread.join(READING_PATIENCE_S)
             reading.late = reading.thread.is_alive()
         if wait:
             reading.thread.join()

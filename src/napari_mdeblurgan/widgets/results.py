@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
     from napari_mdeblurgan.widgets.job import Job
 
-SUFFIX = ".ome.zarr"
+_SUFFIX = ".ome.zarr"
 LONGEST_NAME = 80
 
 
@@ -84,7 +84,7 @@ def result_ending(job: Job, identity: str, card: ModelCard) -> str:
     settings += [job.precision] if job.precision != "auto" else []
     settings += [] if job.output_scale is None else [{"output_scale": job.output_scale}]
     settings.append(job.placement.told())
-    return f" {tokenize(identity, card.weights_sha256, *settings)[:8]}{SUFFIX}"
+    return f" {tokenize(identity, card.weights_sha256, *settings)[:8]}{_SUFFIX}"
 
 
 def results_cache() -> Path:
@@ -98,7 +98,7 @@ def listed_results(folder: Path) -> list[Result]:
     """
     try:
         found = sorted(
-            path for path in folder.iterdir() if path.name.removesuffix(PARTIAL).endswith(SUFFIX)
+            path for path in folder.iterdir() if path.name.removesuffix(PARTIAL).endswith(_SUFFIX)
         )
     except OSError:
         return []

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 RUNS, KINDS = 5, 200  # that are kept: of one kind, and kinds
 # times as many values, up to which runs are alike: of a small one, most of the time goes into
 # getting ready
-ALIKE = 4
-ENOUGH = 250_000  # values of a run by which the time of a much larger one is judged
-APART = 2  # times as many values, from which on two runs tell what getting ready takes
-ORIENTATIONS, ASSESSED = 8, 2  # times as long, where no run tells
+_ALIKE = 4
+_ENOUGH = 250_000  # values of a run by which the time of a much larger one is judged
+_APART = 2  # times as many values, from which on two runs tell what getting ready takes
+_ORIENTATIONS, ASSESSED = 8, 2  # times as long, where no run tells
 
 log = logging.getLogger(__name__)
 
@@ -139,8 +139,8 @@ class RunTimes:
         for times, like_it in (
             (1, replace(work, on_disk=not work.on_disk)),
             (ASSESSED, replace(work, trust=False)),
-            (ORIENTATIONS, replace(work, ensemble=False)),
-            (ORIENTATIONS * ASSESSED, replace(work, ensemble=False, trust=False)),
+            (_ORIENTATIONS, replace(work, ensemble=False)),
+            (_ORIENTATIONS * ASSESSED, replace(work, ensemble=False, trust=False)),
         ):
             took = self._took(like_it) if like_it != work else None
             if took is not None:
@@ -158,8 +158,8 @@ class RunTimes:
         runs = self._runs.get(work.kind, [])
         if not runs:
             return None
-        more = [run for run in runs if run[0] * ALIKE >= work.values]
-        alike = [run for run in more if run[0] <= work.values * ALIKE] or more
+        more = [run for run in runs if run[0] * _ALIKE >= work.values]
+        alike = [run for run in more if run[0] <= work.values * _ALIKE] or more
         if alike:
             return (
                 work.values
@@ -168,10 +168,10 @@ class RunTimes:
             )
         (few, short), (many, long) = min(runs), max(runs)
         if (
-            many >= APART * few and long > short
+            many >= _APART * few and long > short
         ):  # the rest of the time passes before the first value
             return long + (long - short) / (many - few) * (work.values - many)
-        return work.values * long / many if many >= ENOUGH else None
+        return work.values * long / many if many >= _ENOUGH else None
 
 
 Runs = dict[str, list[tuple[int, float]]]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
 # larger ones would be a little faster, but the view would wait for them, and so would Cancel
-TILE = 1024
+SCAN_TILE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,15 +249,15 @@ def _result_path(job: Job, model: Model, identity: str) -> Path:
 
 
 def _tile(job: Job, model: Model) -> int:
-    """The edge of a tile: `TILE`, or less where the user has set what memory it may take."""
+    """The edge of a tile: `SCAN_TILE`, or less where the user has set what memory it may take."""
     from napari_mdeblurgan.restoration.device import pick_device, pick_precision
     from napari_mdeblurgan.restoration.tile_size import fitting_tile
 
     if not job.tile_memory_mb:
-        return TILE
+        return SCAN_TILE
     device = pick_device(job.device)
     precision = pick_precision(job.precision, device)
-    return min(TILE, fitting_tile(model.card, device, precision, memory_mb=job.tile_memory_mb))
+    return min(SCAN_TILE, fitting_tile(model.card, device, precision, memory_mb=job.tile_memory_mb))
 
 
 def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: float) -> Saved:

@@ -22,7 +22,14 @@ from napari_mdeblurgan.widgets.job import noted
 from napari_mdeblurgan.widgets.known_optics import known_softness, layer_pixel_um
 from napari_mdeblurgan.widgets.live_layer import show_levels
 from napari_mdeblurgan.widgets.microscope import MicroscopeGroup
-from napari_mdeblurgan.widgets.soft_results import KNOWN, Done, Seen, Softener, SoftResult, of_layer
+from napari_mdeblurgan.widgets.soft_results import (
+    KNOWN_SOFT,
+    Done,
+    Seen,
+    Softener,
+    SoftResult,
+    of_layer,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -30,13 +37,13 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.restoration.softness import Softness
 
-SOFTEST = 3.0  # pixels, at the left end of the slider
-STEPS = 60
-DRAW_MS = 30
-REST = 2  # times as long as refreshing and drawing has taken, nothing is refreshed
-TIP = (
+_SOFTEST = 3.0  # pixels, at the left end of the slider
+_STEPS = 60
+_DRAW_MS = 30
+_REST = 2  # times as long as refreshing and drawing has taken, nothing is refreshed
+_TIP = (
     "How sharp the selected result is shown, at once: at the right the bare network's result, at "
-    f"the left blurred by a Gaussian of σ = {SOFTEST:g} pixels of the result. All channels of its "
+    f"the left blurred by a Gaussian of σ = {_SOFTEST:g} pixels of the result. All channels of its "
     "run follow. Double-click for Auto."
 )
 AUTO_TIP = (
@@ -44,7 +51,7 @@ AUTO_TIP = (
     "objective that the file tells, or else from Your microscope. Where neither is known, the "
     "bare network's result."
 )
-NO_RESULT = "There is no result yet, or it was not made in this session."
+_NO_RESULT = "There is no result yet, or it was not made in this session."
 BY_HAND = "by hand"
 
 
@@ -105,15 +112,15 @@ class Sharpness(QObject):
         self._draw.setSingleShot(True)
         self._draw.timeout.connect(self._refresh)
         self.group = MicroscopeGroup(self._on_microscope)
-        self.slider = Slider(min=0, max=STEPS, value=STEPS, readout=False, tooltip=TIP)
+        self.slider = Slider(min=0, max=_STEPS, value=_STEPS, readout=False, tooltip=_TIP)
         for part in self.slider.native.findChildren(
             QWidget
         ):  # also the hidden field for its number
-            part.setToolTip(TIP)
+            part.setToolTip(_TIP)
         self.auto = CheckBox(text="Auto", value=True, tooltip=AUTO_TIP)
-        self.told = Label(value="", tooltip=TIP)
+        self.told = Label(value="", tooltip=_TIP)
         wrap(self.told)
-        label = Label(value="Sharpness", tooltip=TIP)
+        label = Label(value="Sharpness", tooltip=_TIP)
         label.min_width = LABEL_WIDTH
         row: Container = Container(
             widgets=[label, self.slider, self.auto], layout="horizontal", labels=False
@@ -138,7 +145,7 @@ class Sharpness(QObject):
                 return
             show_levels(layer, levels)
         result.settled = result.softness
-        KNOWN[layer] = result
+        KNOWN_SOFT[layer] = result
 
     def show(self, layers: Sequence[Image]) -> None:
         """Show the softness of the first of these results; all of them follow the slider."""
@@ -173,7 +180,9 @@ class Sharpness(QObject):
             return
         layer, result = found[0]
         with self.slider.changed.blocked(), self.auto.changed.blocked():
-            self.slider.value = STEPS - round(min(result.softness.sigma, SOFTEST) * STEPS / SOFTEST)
+            self.slider.value = _STEPS - round(
+                min(result.softness.sigma, _SOFTEST) * _STEPS / _SOFTEST
+            )
             self.auto.value = result.auto
         self.told.value = _in_words(result.softness, pixel_um(layer, result))
         self.told.visible = True
@@ -183,7 +192,7 @@ class Sharpness(QObject):
     def _on_slider(self, value: int) -> None:
         from napari_mdeblurgan.restoration.softness import Softness
 
-        sigma = round((STEPS - value) * SOFTEST / STEPS, 3)
+        sigma = round((_STEPS - value) * _SOFTEST / _STEPS, 3)
         self._want([(each, Softness(sigma, BY_HAND), False) for each in self._results()])
 
     def _on_double_click(self) -> None:
@@ -202,7 +211,7 @@ class Sharpness(QObject):
 
     def _on_microscope(self) -> None:
         """Let all results that follow what is known follow it."""
-        layers = [layer for layer in list(KNOWN) if layer in self._viewer.layers]
+        layers = [layer for layer in list(KNOWN_SOFT) if layer in self._viewer.layers]
         found = [
             (layer, result)
             for layer in layers
@@ -232,7 +241,7 @@ class Sharpness(QObject):
     # ---- what comes back
 
     def _on_done(self, done: Done) -> None:
-        layer = next((each for each in list(KNOWN) if KNOWN[each] is done.result), None)
+        layer = next((each for each in list(KNOWN_SOFT) if KNOWN_SOFT[each] is done.result), None)
         if done.problem:
             show_error(done.problem)
         if layer is None or of_layer(layer) is not done.result:
@@ -257,8 +266,8 @@ class Sharpness(QObject):
 
     def _draw_soon(self) -> None:
         if not self._draw.isActive():
-            rest = self._drawn_at + REST * self._took - time.perf_counter()
-            self._draw.start(max(DRAW_MS, round(1000 * rest)))
+            rest = self._drawn_at + _REST * self._took - time.perf_counter()
+            self._draw.start(max(_DRAW_MS, round(1000 * rest)))
 
     def _refresh(self) -> None:
         stale, self._stale = self._stale, {}
@@ -267,12 +276,12 @@ class Sharpness(QObject):
             layer = each()
             if layer is not None and layer in self._viewer.layers:
                 layer.refresh(extent=False, highlight=False, thumbnail=thumbnail)
-        QTimer.singleShot(DRAW_MS, lambda: self._drawn(start))
+        QTimer.singleShot(_DRAW_MS, lambda: self._drawn(start))
 
     def _drawn(self, start: float) -> None:
         """Drawing follows the refresh as an event of its own, which made this call late."""
         self._drawn_at = time.perf_counter()
-        self._took = max(self._drawn_at - start - DRAW_MS / 1000, 0.0)
+        self._took = max(self._drawn_at - start - _DRAW_MS / 1000, 0.0)
 
     def close(self) -> None:
         """Leave all results as they are from now on."""

@@ -22,10 +22,10 @@ from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = (
+_AT_ONCE = (
     2  # what napari shows of a layer: a part of one level, and the whole coarsest for the thumbnail
 )
-LARGEST_VALUES = 64 * 2**20  # more than any canvas shows
+_LARGEST_VALUES = 64 * 2**20  # more than any canvas shows
 
 AtOnce = Callable[[int, Spans], np.ndarray]
 
@@ -100,7 +100,7 @@ class ShownLevels:
         with self._lock:
             self._asked[level] = spans
             self._asked.move_to_end(level)
-            while len(self._asked) > AT_ONCE:
+            while len(self._asked) > _AT_ONCE:
                 self._asked.popitem(last=False)
             known, pixels = self._read.get(level, ((), None))
             if pixels is not None and known == spans:
@@ -119,7 +119,7 @@ class ShownLevels:
         threading.Thread(target=self._work, name="mdeblurgan-shown-levels", daemon=True).start()
 
     def _too_large(self, spans: Spans) -> bool:
-        return math.prod(len(span) for span in spans if isinstance(span, range)) > LARGEST_VALUES
+        return math.prod(len(span) for span in spans if isinstance(span, range)) > _LARGEST_VALUES
 
     def _work(self) -> None:
         while True:

@@ -32,8 +32,8 @@ KIND_TIP = (
 )
 UNTOLD, SLICES, CHANNELS = "slices or channels?", "slices", "channels"
 LABEL_OF = {SLICES: "z", CHANNELS: "c"}
-FEW = range(2, 7)  # planes that may as well be channels as slices
-WHOLE, EACH = "One for the stack", "One per slice"
+_FEW = range(2, 7)  # planes that may as well be channels as slices
+FOR_STACK, PER_SLICE = "One for the stack", "One per slice"
 
 
 class Slices:
@@ -52,7 +52,7 @@ class Slices:
         self._planes: list[tuple[str, tuple[int, ...]]] = []
         self.axes = ComboBox(choices=self._plane_entries, label="Planes", tooltip=PLANES_TIP)
         self.ranges: dict[int, RangeSlider] = {}
-        self._windows: list[tuple[str, Any]] = [(WHOLE, WHOLE)]
+        self._windows: list[tuple[str, Any]] = [(FOR_STACK, FOR_STACK)]
         self.window = ComboBox(choices=self._window_entries, label="Intensity", tooltip=WINDOW_TIP)
         self.kind = ComboBox(choices=[UNTOLD, SLICES, CHANNELS], label="Stack of", tooltip=KIND_TIP)
         self._asked: weakref.WeakSet[Image] = (
@@ -129,10 +129,12 @@ class Slices:
 
     def window_axes(self, image: Image) -> tuple[int, ...]:
         """The axes whose entries have an intensity window each."""
-        if image.ndim == 2 or self.window.value == WHOLE:
+        if image.ndim == 2 or self.window.value == FOR_STACK:
             return ()
         return (
-            tuple(range(image.ndim - 2)) if self.window.value == EACH else (int(self.window.value),)
+            tuple(range(image.ndim - 2))
+            if self.window.value == PER_SLICE
+            else (int(self.window.value),)
         )
 
     def of(self, image: Image) -> dict[str, Any]:
@@ -202,12 +204,12 @@ class Slices:
             (f"One per {_entry(label, axis == channels)}", axis)
             for axis, label in enumerate(labels)
         ]
-        several = [(EACH, EACH)] if len(labels) > 1 else []
+        several = [(PER_SLICE, PER_SLICE)] if len(labels) > 1 else []
         if not several:  # the only axis: an entry of it is a slice
-            per_axis = [("One per channel" if channels == 0 else EACH, 0)]
-        self._windows = [(WHOLE, WHOLE), *per_axis, *several]
+            per_axis = [("One per channel" if channels == 0 else PER_SLICE, 0)]
+        self._windows = [(FOR_STACK, FOR_STACK), *per_axis, *several]
         self.window.reset_choices()
-        self.window.value = WHOLE if channels is None else channels
+        self.window.value = FOR_STACK if channels is None else channels
 
 
 def is_untold(image: Image) -> bool:
@@ -215,7 +217,7 @@ def is_untold(image: Image) -> bool:
     and no label tells.
     """
     named = any(not label.lstrip("-").isdecimal() for label in image.axis_labels)
-    return image.ndim == 3 and not image.rgb and not named and image_shape(image)[0] in FEW
+    return image.ndim == 3 and not image.rgb and not named and image_shape(image)[0] in _FEW
 
 
 def _in_order(image: Image, order: tuple[int, ...]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
 
-TILE = 512
+_TILE = 512
 SHOW_S = 0.25  # between two looks at what is not yet done
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class SoftResult:
         return None if self.shown is None else put_back(self.shown, self.order)
 
 
-KNOWN: WeakKeyDictionary[Image, SoftResult] = (
+KNOWN_SOFT: WeakKeyDictionary[Image, SoftResult] = (
     WeakKeyDictionary()
 )  # beyond the life of one dock widget
 
@@ -243,16 +243,16 @@ def _pieces(
 
 
 def _tiles(rows: tuple[int, int], columns: tuple[int, int]) -> Iterator[tuple[range, range]]:
-    for y in range(*rows, TILE):
-        for x in range(*columns, TILE):
-            yield range(y, min(y + TILE, rows[1])), range(x, min(x + TILE, columns[1]))
+    for y in range(*rows, _TILE):
+        for x in range(*columns, _TILE):
+            yield range(y, min(y + _TILE, rows[1])), range(x, min(x + _TILE, columns[1]))
 
 
 def of_layer(layer: Image | None) -> SoftResult | None:
     """What is known of how soft a layer is shown; None where it is no such result, or its pixels
     were replaced since.
     """
-    found = KNOWN.get(layer) if layer is not None else None
+    found = KNOWN_SOFT.get(layer) if layer is not None else None
     if found is None or layer is None or not isinstance(found.bare, np.ndarray):
         return found
     ours = (found.bare, found.shown)

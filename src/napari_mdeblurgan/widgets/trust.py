@@ -301,7 +301,7 @@ def _physical(job: Job) -> tuple[float | None, str]:
 
 # ---- in the viewer, on the main thread
 
-KNOWN: WeakKeyDictionary[Image, Trusted] = (
+KNOWN_TRUST: WeakKeyDictionary[Image, Trusted] = (
     WeakKeyDictionary()
 )  # by results, beyond the life of one dock widget
 
@@ -310,7 +310,7 @@ def maps_of(result: Image | None) -> dict[str, Any]:
     """The arrays of a result's maps by name, with the axes of the image; empty where none were
     made, or nobody knows.
     """
-    found = None if result is None else KNOWN.get(result)
+    found = None if result is None else KNOWN_TRUST.get(result)
     return {} if found is None else {each.name: each.data for each in found.assessment.maps}
 
 

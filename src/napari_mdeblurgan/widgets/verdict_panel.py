@@ -102,7 +102,7 @@ class VerdictPanel:
         result = None if self._result is None else self._result()
         if result is None or result not in self._viewer.layers:
             return None, {}, {}
-        trusted = trust.KNOWN.get(result)
+        trusted = trust.KNOWN_TRUST.get(result)
         return (
             result,
             map_arguments(trusted) if trusted else {},

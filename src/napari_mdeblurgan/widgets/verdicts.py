@@ -15,7 +15,7 @@ from napari_mdeblurgan.widgets import trust, view
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.origin import is_result_layer
 from napari_mdeblurgan.widgets.pairs import Pairs
-from napari_mdeblurgan.widgets.trust import KNOWN
+from napari_mdeblurgan.widgets.trust import KNOWN_TRUST
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -39,7 +39,7 @@ class Verdicts:
 
     def remember(self, result: Image, trusted: trust.Trusted) -> None:
         """Note what was found out about `result`."""
-        KNOWN[result] = trusted
+        KNOWN_TRUST[result] = trusted
         made = result.metadata.get("mdeblurgan", {})
         result.metadata = {
             **result.metadata,
@@ -67,9 +67,11 @@ class Verdicts:
             and is_result_layer(active)
             and not self._pairs.is_preview(active)
         ):
-            return (active, KNOWN[active]) if active in KNOWN else None
+            return (active, KNOWN_TRUST[active]) if active in KNOWN_TRUST else None
         results = [] if source is None else self._pairs.results_of(source)
-        return next(((each, KNOWN[each]) for each in reversed(results) if each in KNOWN), None)
+        return next(
+            ((each, KNOWN_TRUST[each]) for each in reversed(results) if each in KNOWN_TRUST), None
+        )
 
     def sentence(self, active: Layer | None, source: Image | None) -> str:
         """The same in words; what was said last stays where nothing else is known, as long as its
@@ -123,7 +125,11 @@ class Verdicts:
         found = self.of(active, source)
         if found is None and not (active is not None and is_result_layer(active)):
             last = self._last() if self._last is not None else None
-            found = (last, KNOWN[last]) if last is not None and self._pairs.is_open(last) else None
+            found = (
+                (last, KNOWN_TRUST[last])
+                if last is not None and self._pairs.is_open(last)
+                else None
+            )
         return found
 
     def save_report(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNBROKEN = "\N{NO-BREAK SPACE}"
 CUT_PREVIEW = "It shows the middle of the view; zoom in to preview all of it."
 STILL_THERE = "What is done is kept on disk: press Resume to go on."
-KEPT = "Cancelled; what is done is kept on disk: press Resume to go on."
+KEPT_ON_DISK = "Cancelled; what is done is kept on disk: press Resume to go on."
 NOT_ASSESSED = (
     "Cancelled; the result is whole. Press Resume to go on finding out how far it can be trusted."
 )

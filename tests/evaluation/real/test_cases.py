@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_mdeblurgan.evaluation.real.cases import (
-    BORDER,
+    CASE_BORDER,
     Case,
     LeftOut,
     binned_by_camera,
@@ -121,7 +121,7 @@ def test_a_series_with_a_plane_in_focus_is_judged_against_that_plane_resampled_o
     assert np.abs(far.truth - expected)[far.judged].mean() < 0.7
     assert far.share > 0.7
     assert near.share == pytest.approx(
-        (1 - 2 * BORDER / 200) ** 2, abs=0.03
+        (1 - 2 * CASE_BORDER / 200) ** 2, abs=0.03
     )  # less what is near to the plane's own edge
 
 
@@ -141,7 +141,7 @@ def test_without_one_in_focus_the_truth_is_the_sharpest_plane_where_that_is_clea
         assert isinstance(case, Case)
         assert case.defocus is None
         inner = np.zeros_like(case.judged)
-        inner[BORDER:-BORDER, BORDER:-BORDER] = True
+        inner[CASE_BORDER:-CASE_BORDER, CASE_BORDER:-CASE_BORDER] = True
         assert (case.judged[:, half] == inner[:, half]).all()
         sharp_half = slice(None, 70) if half.start else slice(130, None)
         assert not case.judged[:, sharp_half].any()

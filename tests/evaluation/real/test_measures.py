@@ -7,8 +7,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_mdeblurgan.evaluation.real.measures import (
+    MEASURED_TILE,
     THRESHOLD,
-    TILE,
     closeness,
     gmsd_where,
     linearly_fitted,
@@ -94,7 +94,7 @@ def test_ring_correlation_of_two_noisy_exposures_is_the_share_of_signal(
     first, second = (share**0.5 * signal + (1 - share) ** 0.5 * noise for noise in (one, other))
     rings = ring_correlation(first, second, EVERYWHERE)
     assert rings is not None
-    assert rings.shape == (TILE // 2,)
+    assert rings.shape == (MEASURED_TILE // 2,)
     assert rings[4:].mean() == pytest.approx(share, abs=0.03)
 
 
@@ -108,7 +108,7 @@ def test_ring_correlation_does_not_mind_blur_but_noise_that_covers_it(
     assert rings[:20].min() > 0.98
     noisy = ring_correlation(soft + 0.1 * random.normal(size=(256, 256)), truth, EVERYWHERE)
     assert noisy is not None
-    frequency = np.arange(1, 33) / TILE
+    frequency = np.arange(1, 33) / MEASURED_TILE
     passed = np.exp(-2 * (np.pi * frequency) ** 2)  # of the Gaussian
     expected = passed / np.sqrt(passed**2 + 0.1**2)
     assert np.abs(noisy - expected)[3:].max() < 0.08

@@ -19,7 +19,7 @@ from napari_mdeblurgan.model import list_models, load_model
 from napari_mdeblurgan.training.checkpoint import load_checkpoint
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune.starting import NOT_BEGUN
-from napari_mdeblurgan.widgets.fine_tune.widget import RESULT, TRAINING, FineTuneWidget
+from napari_mdeblurgan.widgets.fine_tune.widget import RESULT_PAGE, TRAINING_PAGE, FineTuneWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -90,7 +90,7 @@ def test_from_two_layers_to_a_model_in_the_drop_down(viewer, tuner, registered_p
     assert tuner.running
     assert not tuner.start_button.isEnabled()
     qtbot.waitUntil(
-        lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS
+        lambda: tuner.tabs.currentIndex() == RESULT_PAGE and not tuner.running, timeout=PATIENCE_MS
     )
     assert tuner.training.curves.losses
     assert not tuner.training.preview.empty
@@ -177,7 +177,7 @@ def test_stopped_keeps_the_best_and_goes_on_in_another_widget(
     tuner.training.patch.setValue(24)
     tuner.start()
     qtbot.waitUntil(lambda: bool(tuner.training.curves.losses), timeout=PATIENCE_MS)
-    assert tuner.tabs.currentIndex() == TRAINING
+    assert tuner.tabs.currentIndex() == TRAINING_PAGE
     running = "\n".join(viewer.window._task_status_manager.get_status())
     assert (
         "Fine-tuning 'tiny-grey-tuned'; it saves what it has reached and can be resumed" in running

@@ -16,7 +16,7 @@ from napari_mdeblurgan.model import load_model, save_model
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.fine_tune.widget import RESULT, FineTuneWidget
+from napari_mdeblurgan.widgets.fine_tune.widget import RESULT_PAGE, FineTuneWidget
 from tests.widgets.fine_tune.test_flow import PATIENCE_MS, scene, tuner
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def test_from_two_layers_of_the_same_pixels_to_a_result_of_these_pixels(
     tuner.training.patch.setValue(24)
     qtbot.mouseClick(tuner.start_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(
-        lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS
+        lambda: tuner.tabs.currentIndex() == RESULT_PAGE and not tuner.running, timeout=PATIENCE_MS
     )
     assert tuner.result.table.item(0, 0).text() == "Blurred image"
     assert (

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.fine_tune.sources import STACKS
-from napari_mdeblurgan.widgets.fine_tune.widget import RESULT, FineTuneWidget
+from napari_mdeblurgan.widgets.fine_tune.widget import RESULT_PAGE, FineTuneWidget
 from tests.focus.test_stack import texture, two_halves
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_from_a_layer_with_planes_to_a_model(
     tuner.training.patch.setValue(24)
     qtbot.mouseClick(tuner.start_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(
-        lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS
+        lambda: tuner.tabs.currentIndex() == RESULT_PAGE and not tuner.running, timeout=PATIENCE_MS
     )
     card = next(card for card in tuner._cards if card.name == "tiny-grey-tuned")
     assert "fine-tuned on the focus stack pollen (5 planes)" in card.trained_on

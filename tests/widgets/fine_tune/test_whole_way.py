@@ -11,7 +11,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QCheckBox, QComboBox
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.fine_tune.widget import RESULT, TRAINING, FineTuneWidget
+from napari_mdeblurgan.widgets.fine_tune.widget import RESULT_PAGE, TRAINING_PAGE, FineTuneWidget
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
 from tests.focus.test_stack import texture, two_halves
 
@@ -76,13 +76,13 @@ def test_from_a_stack_to_a_model_learned_from_it_and_its_result(
     qtbot.waitUntil(lambda: tuner._registering is None, timeout=PATIENCE_MS)
     assert len(tuner.pairs.table.used) == len(planes)
     choose(qtbot, tuner.base, "tiny-grey")
-    tuner.tabs.setCurrentIndex(TRAINING)
+    tuner.tabs.setCurrentIndex(TRAINING_PAGE)
     press(qtbot, tuner.training.advanced)
     for box, text in (("steps", "40"), ("batch", "2"), ("patch", "24"), ("learning_rate", "0.05")):
         type_into(qtbot, getattr(tuner.training, box), text)
     press(qtbot, tuner.start_button)
     qtbot.waitUntil(
-        lambda: tuner.tabs.currentIndex() == RESULT and not tuner.running, timeout=PATIENCE_MS
+        lambda: tuner.tabs.currentIndex() == RESULT_PAGE and not tuner.running, timeout=PATIENCE_MS
     )
     assert tuner.result.verdict.text().startswith(
         "Better than the base model"

@@ -218,7 +218,7 @@ def test_a_large_result_in_memory_is_saved_from_what_no_slider_changes(
     widget.sharpness.slider.value -= 40
     qtbot.waitUntil(lambda: result.metadata["mdeblurgan"]["softness"] > 0.5, timeout=10_000)
     monkeypatch.setattr(saver, "COPIED_BYTES", 0)
-    monkeypatch.setattr("napari_mdeblurgan.widgets.keep.layer_images.EDGE", 32)
+    monkeypatch.setattr("napari_mdeblurgan.widgets.keep.layer_images.SAVED_EDGE", 32)
     monkeypatch.setattr("napari_mdeblurgan.storage.writing.TOLD_BYTES", 0)
     save(tmp_path / "a.ome.tif")
     (again,) = reopened(tmp_path / "a.ome.tif")

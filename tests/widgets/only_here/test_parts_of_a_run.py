@@ -10,7 +10,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
-from napari_mdeblurgan.widgets.trust import KNOWN
+from napari_mdeblurgan.widgets.trust import KNOWN_TRUST
 from tests.widgets.only_here.dock import box, choose, names, press, whole_result
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_every_part_has_a_verdict_and_maps_that_lie_on_it(
     press()
     for number in (1, 2):
         part = viewer.layers[f"scan [sharp ×2, region {number}]"]
-        trusted = KNOWN[part]
+        trusted = KNOWN_TRUST[part]
         viewer.layers.selection.active = part
         assert widget.controls.headline.value
         found = trusted.assessment.map("consistency")

@@ -22,15 +22,15 @@ from napari_mdeblurgan.pairs.magnification import pixel_size_um
 from napari_mdeblurgan.restoration.binning import block_means
 from napari_mdeblurgan.storage import open_image
 
-BORDER = 8  # pixels of the truth that are left out on every side
+CASE_BORDER = 8  # pixels of the truth that are left out on every side
 LEAST_JUDGED = 0.01  # of the field: less says nothing about it
-WHOLE = 4  # edges are multiples of it, so that an image can be halved twice
-SMALLEST = 64
+_WHOLE = 4  # edges are multiples of it, so that an image can be halved twice
+_SMALLEST = 64
 LARGEST_RATIO = 4.0
 EQUAL = (
     1.05  # pixels of the sharper image for one of the other: up to here they are held to be equal
 )
-STILL = 0.05  # pixels: what moves by less at every corner is left as it is
+_STILL = 0.05  # pixels: what moves by less at every corner is left as it is
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +132,7 @@ def read_plane(path: Path) -> np.ndarray:
         data = data[..., :3]
         if (data == data[..., :1]).all():
             data = data[..., 0]
-    if min(data.shape[:2]) < SMALLEST:
+    if min(data.shape[:2]) < _SMALLEST:
         raise ImageError(
             f"{path} has {data.shape[0]} × {data.shape[1]} pixels, too few to be judged by."
         )
@@ -261,7 +261,7 @@ def _sharpest(
 
 
 def _still(transform: np.ndarray, shape: tuple[int, int]) -> bool:
-    return bool(np.abs(moved(transform, corners(shape)) - corners(shape)).max() < STILL)
+    return bool(np.abs(moved(transform, corners(shape)) - corners(shape)).max() < _STILL)
 
 
 def _distance(image: RealImage, focus: float | None) -> float | None:
@@ -353,11 +353,11 @@ def _case(
 ) -> Case:
     description = real.description
     binning = 2 if (real.truth is None if description.binned is None else description.binned) else 1
-    height, width = (length // WHOLE * WHOLE for length in plane.shape[:2])
+    height, width = (length // _WHOLE * _WHOLE for length in plane.shape[:2])
     factor = truth.shape[0] // plane.shape[0]
     part = slice(0, height * factor), slice(0, width * factor)
     inner = np.zeros((height * factor, width * factor), bool)
-    inner[BORDER:-BORDER, BORDER:-BORDER] = True
+    inner[CASE_BORDER:-CASE_BORDER, CASE_BORDER:-CASE_BORDER] = True
     kept = truth[part]
     return Case(
         set_name=real.name,

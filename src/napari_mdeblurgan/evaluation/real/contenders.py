@@ -25,11 +25,11 @@ _Run = Callable[[np.ndarray], np.ndarray]
 BICUBIC = "bicubic"
 ADVISED = "as advised"
 UNSHARP = "unsharp masking, best of 9"
-RICHARDSON_LUCY = "Richardson-Lucy, best of 9"
-SIGMAS = (0.7, 1.2, 2.0)  # pixels of the image
+_RICHARDSON_LUCY = "Richardson-Lucy, best of 9"
+_SIGMAS = (0.7, 1.2, 2.0)  # pixels of the image
 AMOUNTS = (0.5, 1.0, 2.0)
-ITERATIONS = (5, 15, 30)
-DARKEST = 0.1  # percentile that is taken for no light
+_ITERATIONS = (5, 15, 30)
+_DARKEST = 0.1  # percentile that is taken for no light
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +90,17 @@ def baselines(*, sharpened: bool = True) -> list[Contender]:
     if sharpened:
         unsharp = {
             f"σ {sigma:g} px, amount {amount:g}": _unsharp(sigma, amount)
-            for sigma in SIGMAS
+            for sigma in _SIGMAS
             for amount in AMOUNTS
         }
         lucy = {
             f"σ {sigma:g} px, {iterations} iterations": _lucy(sigma, iterations)
-            for sigma in SIGMAS
-            for iterations in ITERATIONS
+            for sigma in _SIGMAS
+            for iterations in _ITERATIONS
         }
         found += [
-            Contender(UNSHARP, f"unsharp {SIGMAS} {AMOUNTS}", None, unsharp),
-            Contender(RICHARDSON_LUCY, f"richardson-lucy {SIGMAS} {ITERATIONS}", None, lucy),
+            Contender(UNSHARP, f"unsharp {_SIGMAS} {AMOUNTS}", None, unsharp),
+            Contender(_RICHARDSON_LUCY, f"richardson-lucy {_SIGMAS} {_ITERATIONS}", None, lucy),
         ]
     return found
 
@@ -116,7 +116,7 @@ def _unsharp(sigma: float, amount: float) -> _Run:
 
 def _lucy(sigma: float, iterations: int) -> _Run:
     def run(image: np.ndarray) -> np.ndarray:
-        low, high = np.percentile(image, (DARKEST, 100))
+        low, high = np.percentile(image, (_DARKEST, 100))
         light = (image.astype(np.float32) - low) / max(high - low, 1e-6)
         return richardson_lucy_bicubic(light, gaussian_psf(sigma), 2, iterations)
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.metrics import structural_similarity
 
 GRADIENT_CONSTANT = 170 / 255**2  # of GMSD, for a peak of 1
-TILE = 64  # pixels: edge of the tiles that are compared ring by ring
+MEASURED_TILE = 64  # pixels: edge of the tiles that are compared ring by ring
 TILE_JUDGED = 0.5  # share of a tile that must be judged
 THRESHOLD = (
     1 / 7
@@ -152,15 +152,21 @@ def ring_correlation(
         None where no tile counts.
     """
     one, other = greyed(result), greyed(truth)
-    window = np.multiply.outer(*(np.hanning(TILE + 2)[1:-1],) * 2)
-    frequency = np.hypot(np.fft.fftfreq(TILE)[:, None], np.fft.fftfreq(TILE)[None, :]) * TILE
+    window = np.multiply.outer(*(np.hanning(MEASURED_TILE + 2)[1:-1],) * 2)
+    frequency = (
+        np.hypot(np.fft.fftfreq(MEASURED_TILE)[:, None], np.fft.fftfreq(MEASURED_TILE)[None, :])
+        * MEASURED_TILE
+    )
     ring = np.rint(frequency).astype(int)
-    rings = TILE // 2
+    rings = MEASURED_TILE // 2
     sums = np.zeros((3, ring.max() + 1))
     for y in _starts(judged.shape[0]):
         for x in _starts(judged.shape[1]):
-            at = slice(y, y + TILE), slice(x, x + TILE)
-            if judged[at].shape != (TILE, TILE) or judged[at].mean() < TILE_JUDGED:
+            at = slice(y, y + MEASURED_TILE), slice(x, x + MEASURED_TILE)
+            if (
+                judged[at].shape != (MEASURED_TILE, MEASURED_TILE)
+                or judged[at].mean() < TILE_JUDGED
+            ):
                 continue
             a, b = (np.fft.fft2((image[at] - image[at].mean()) * window) for image in (one, other))
             for row, values in enumerate(((a * b.conj()).real, np.abs(a) ** 2, np.abs(b) ** 2)):
@@ -174,10 +180,10 @@ def ring_correlation(
 
 def _starts(length: int) -> list[int]:
     """Where tiles begin so that they overlap by half and reach both edges."""
-    if length < TILE:
+    if length < MEASURED_TILE:
         return []
-    count = -(-(length - TILE) // (TILE // 2)) + 1
-    return [round(at) for at in np.linspace(0, length - TILE, count)]
+    count = -(-(length - MEASURED_TILE) // (MEASURED_TILE // 2)) + 1
+    return [round(at) for at in np.linspace(0, length - MEASURED_TILE, count)]
 
 
 def ring_limit(rings: np.ndarray) -> float:

@@ -18,23 +18,23 @@ from napari_mdeblurgan.evaluation.real.scoring import RealScore
 from napari_mdeblurgan.evaluation.tables import NONE, number
 from napari_mdeblurgan.trust.report import STYLE
 
-PAGE = "report.html"
+REAL_PAGE = "report.html"
 MORE_STYLE = """
 body { max-width: 1400px; } th { text-align: right; padding: 3px 18px 3px 0;
   border-bottom: 2px solid #999; }
 td { text-align: right; } th:first-child, td:first-child { text-align: left; }
 td.less { color: #B00020; }
 """
-DIGITS = {"psnr_db": 2, "ssim": 4, "gmsd": 4, "frc": 3, "frc_limit": 3}
+_DIGITS = {"psnr_db": 2, "ssim": 4, "gmsd": 4, "frc": 3, "frc_limit": 3}
 LESS = '<td class="less">'
-TITLES = {
+_TITLES = {
     "psnr_db": "PSNR",
     "ssim": "SSIM",
     "gmsd": "GMSD (less is better)",
     "frc": "FRC",
     "frc_limit": "FRC limit",
 }
-HOW = (
+_HOW = (
     "Every image shows a place of which there is a sharper image: the truth. None of them was "
     "trained on. The truth was laid on the image, which was never resampled. They are compared "
     "where the truth is clearly sharper, after a linear fit of the grey values. Of a focus series "
@@ -83,7 +83,7 @@ def page(folder: Path, evaluation: RealEvaluation) -> str:
         parts += [
             _picture(folder / file, caption) for file, caption in evaluation.pictures.get(name, [])
         ]
-    parts += ["<h2>How it was measured</h2>", *(f"<p>{html.escape(text)}</p>" for text in HOW)]
+    parts += ["<h2>How it was measured</h2>", *(f"<p>{html.escape(text)}</p>" for text in _HOW)]
     body = "\n".join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -100,7 +100,7 @@ def _of_set(scores: Sequence[RealScore]) -> Iterator[str]:
         f"<p>{count}; {min(shares):.0%} to {max(shares):.0%} of the field is judged. Gains are "
         "over bicubic enlargement.</p>"
     )
-    head = ["", *TITLES.values(), "worst image, PSNR"]
+    head = ["", *_TITLES.values(), "worst image, PSNR"]
     rows = [[BICUBIC, *(_mean(base, measure) for measure in MEASURES), ""]]
     rows += [
         _row(method, [g for g in found if g.score.method == method]) for method in _methods(found)
@@ -119,12 +119,12 @@ def _methods(found: Iterable[Gain]) -> list[str]:
 
 def _mean(scores: Sequence[RealScore], measure: str) -> str:
     values = [value for score in scores if (value := getattr(score, measure)) is not None]
-    return number(float(np.mean(values)) if values else None, DIGITS[measure])
+    return number(float(np.mean(values)) if values else None, _DIGITS[measure])
 
 
 def _row(method: str, own: Sequence[Gain]) -> list[str]:
     worst = min(own, key=lambda gain: gain.psnr_db)
-    cells = [number(mean_gain(own, measure), DIGITS[measure], sign=True) for measure in MEASURES]
+    cells = [number(mean_gain(own, measure), _DIGITS[measure], sign=True) for measure in MEASURES]
     return [method, *cells, f"{number(worst.psnr_db, 2, sign=True)} ({worst.score.image})"]
 
 

@@ -18,11 +18,11 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.storage.formats import is_readable
 
-DESCRIPTION = "real.toml"
-KNOWN = Path(__file__).with_name("sets.toml")
+_DESCRIPTION = "real.toml"
+_KNOWN = Path(__file__).with_name("sets.toml")
 BITMAP = ".bmp"  # read for this purpose alone
 DEEP = 2  # folders within folders that are looked into
-FEWEST = 2  # planes of a focus series
+_FEWEST = 2  # planes of a focus series
 NUMBER = re.compile(
     r"(?:(minus|plus)[_ ]?|(?:^|(?<=[_ ,;=(]))([-+]))?(\d+(?:\.\d+)?)", re.IGNORECASE
 )
@@ -158,7 +158,7 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
     for place in _places(folder):
         here = list(_described(place))
         images = _images(place)
-        if not here and place == real_path(folder) and len(images) >= FEWEST:
+        if not here and place == real_path(folder) and len(images) >= _FEWEST:
             here = [_series(place, images)]
         if not here and images and place != real_path(folder):
             unknown.append(place.relative_to(real_path(folder)).as_posix())
@@ -166,7 +166,7 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
     if not found:
         raise FileError(
             f"{folder} has no images to judge by; put the planes of a focus series there, or a "
-            f"{DESCRIPTION} that says which images belong together."
+            f"{_DESCRIPTION} that says which images belong together."
         )
     kept = [each for each in found if not wanted or any(_called(each, word) for word in wanted)]
     if not kept:
@@ -174,7 +174,7 @@ def find_sets(folder: Path, wanted: Sequence[str] = ()) -> tuple[list[RealSet], 
         raise FileError(f"{folder} has no set called {' or '.join(wanted)}; there are: {names}.")
     if wanted or not unknown:
         return kept, []
-    return kept, [f"Left out, for no {DESCRIPTION} says what is in there: {', '.join(unknown)}."]
+    return kept, [f"Left out, for no {_DESCRIPTION} says what is in there: {', '.join(unknown)}."]
 
 
 def _called(each: RealSet, word: str) -> bool:
@@ -211,7 +211,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _described(place: Path) -> Iterator[RealSet]:
-    path = place / DESCRIPTION
+    path = place / _DESCRIPTION
     if path.is_file():
         for description in read_descriptions(path):
             yield _resolved(description, place / description.folder, path.as_posix())
@@ -220,7 +220,7 @@ def _described(place: Path) -> Iterator[RealSet]:
         if description.folder == place.name and all(
             any(place.glob(pattern)) for pattern in description.images
         ):
-            yield _resolved(description, place, KNOWN.name)
+            yield _resolved(description, place, _KNOWN.name)
 
 
 def _series(place: Path, images: Sequence[Path]) -> RealSet:
@@ -240,7 +240,7 @@ def _resolved(description: Description, place: Path, source: str) -> RealSet:
         paths += matched
     images = _sorted(dict.fromkeys(paths))
     if description.kind == "focus-series":
-        if len(images) < FEWEST:
+        if len(images) < _FEWEST:
             raise FileError(
                 f"{source}: {description.name} has only one plane; a focus series has two or more."
             )
@@ -319,4 +319,4 @@ def _description(values: Any, path: Path) -> Description:
 
 @functools.cache
 def _known() -> tuple[Description, ...]:
-    return read_descriptions(KNOWN)
+    return read_descriptions(_KNOWN)

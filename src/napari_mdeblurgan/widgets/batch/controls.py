@@ -38,10 +38,10 @@ from napari_mdeblurgan.widgets.controls import (
 from napari_mdeblurgan.widgets.plain import plain
 from napari_mdeblurgan.widgets.settings import read_settings
 
-MARGIN = 14  # of napari's labels, on both sides
-LABELS = ("Output", "Format", "Colour", "Grey", "Device", "Run on", "Workers", "Address")
+_MARGIN = 14  # of napari's labels, on both sides
+_LABELS = ("Output", "Format", "Colour", "Grey", "Device", "Run on", "Workers", "Address")
 HERE, WORKERS, SCHEDULER = "This computer", "Worker processes", "Scheduler"
-FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"), ("PNG", "png"))
+_FORMATS = (("OME-TIFF", "ome-tiff"), ("OME-Zarr", "ome-zarr"), ("TIFF", "tiff"), ("PNG", "png"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,9 @@ def make_batch_controls(
         ),
         choose=PushButton(text="…", tooltip="Pick the folder for the results."),
         format=ComboBox(
-            label="Format", choices=list(FORMATS), tooltip="Of the results. OME-Zarr has a pyramid."
+            label="Format",
+            choices=list(_FORMATS),
+            tooltip="Of the results. OME-Zarr has a pyramid.",
         ),
         rgb_model=ComboBox(
             label="Colour", choices=rgb_models, tooltip="The model for colour images."
@@ -377,7 +379,7 @@ def _named(first: Any, *others: Widget) -> Container:
 
 
 class RowLabel(QLabel):
-    """The word before a control: as wide as the widest of `LABELS` in any size of letters, so that
+    """The word before a control: as wide as the widest of `_LABELS` in any size of letters, so that
     the controls are aligned.
     """
 
@@ -389,8 +391,8 @@ class RowLabel(QLabel):
     def sizeHint(self) -> QSize:
         """Qt's."""
         self.ensurePolished()
-        widest = max(self.fontMetrics().horizontalAdvance(each) for each in (*LABELS, self.text()))
-        return QSize(widest + MARGIN, super().sizeHint().height())
+        widest = max(self.fontMetrics().horizontalAdvance(each) for each in (*_LABELS, self.text()))
+        return QSize(widest + _MARGIN, super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
         """Qt's."""

@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QMimeData, QObject, Qt
 from qtpy.QtWidgets import QWidget
 
 ELSEWHERE = "Only files and folders of this computer can be dropped here."
-ENTER, MOVE, LEAVE, DROP = (
+ENTER, MOVE, LEAVE, _DROP = (
     QEvent.Type.DragEnter,
     QEvent.Type.DragMove,
     QEvent.Type.DragLeave,
@@ -56,7 +56,7 @@ class DropTarget(QObject):
         if kind == LEAVE:
             self._hover(False)
             return True
-        if kind == DROP:
+        if kind == _DROP:
             self._hover(False)
             welcome = self._is_open() and event.mimeData().hasUrls()
             _answer(event, welcome)

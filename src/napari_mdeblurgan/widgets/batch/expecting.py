@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.batch import Success
     from napari_mdeblurgan.batch.extent import Extents
 
-LOOKING = "a look at how much there is to do"
-SOON_MS = 300  # after the last change of what is to be done
+_LOOKING = "a look at how much there is to do"
+_SOON_MS = 300  # after the last change of what is to be done
 
 
 class Expecting(QObject):
@@ -48,7 +48,7 @@ class Expecting(QObject):
         self._worker: Any = None
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
-        self._soon.setInterval(SOON_MS)
+        self._soon.setInterval(_SOON_MS)
         self._soon.timeout.connect(self._look)
 
     def told(self, inputs: list[Any], output: str, settings: Mapping[str, Any]) -> str:
@@ -100,7 +100,9 @@ class Expecting(QObject):
         if self._asked is None:
             return
         *_, output, settings, inputs = self._asked
-        self._worker = worker_of(self._viewer, InWords(_extents, LOOKING), inputs, output, settings)
+        self._worker = worker_of(
+            self._viewer, InWords(_extents, _LOOKING), inputs, output, settings
+        )
         self._worker.returned.connect(self._on_found)
         self._worker.start()
 

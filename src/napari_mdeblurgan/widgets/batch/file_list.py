@@ -15,7 +15,7 @@ from napari_mdeblurgan.widgets.plain import literal
 WAITING, WORKING, DONE, FAILED = "waiting", "working…", "done", "failed"
 IN_FULL = Qt.ItemDataRole.UserRole  # what a cell says, which may be too narrow for it
 HINT = "Drop files or folders here."
-SIGNS = {WAITING: "·", WORKING: "▶", DONE: "✓", FAILED: "✗"}
+_SIGNS = {WAITING: "·", WORKING: "▶", DONE: "✓", FAILED: "✗"}
 
 
 class FileList(QTreeWidget):
@@ -83,7 +83,7 @@ class FileList(QTreeWidget):
     def note(self, name: str, words: str) -> None:
         """Say something of a row about which nothing can be done yet."""
         if name in self._rows:
-            _write(self._rows[name], f"{SIGNS[WAITING]} {words}", words)
+            _write(self._rows[name], f"{_SIGNS[WAITING]} {words}", words)
 
     def _add(self, names: Iterable[str], at: int) -> None:
         new = {
@@ -93,7 +93,7 @@ class FileList(QTreeWidget):
         }
         for name, row in new.items():
             row.setToolTip(0, literal(name))
-            _write(row, f"{SIGNS[WAITING]} {WAITING}", WAITING)
+            _write(row, f"{_SIGNS[WAITING]} {WAITING}", WAITING)
         self._rows |= new
         self.insertTopLevelItems(at, list(new.values()))
 
@@ -137,7 +137,7 @@ class FileList(QTreeWidget):
             why = f"{DONE} · {why}" if why else ""
         elif state == WAITING and name in self._reasons:
             state, why = FAILED, self._reasons[name]
-        _write(row, f"{SIGNS[state]} {why or state}", why or state)
+        _write(row, f"{_SIGNS[state]} {why or state}", why or state)
         self._working.discard(name)
         if state in (FAILED, WORKING):
             self.scrollToItem(row)

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.storage import FileImage, separate_images
 
-WORDS = "These files hold several images. Tick those that are to be restored."
+_WORDS = "These files hold several images. Tick those that are to be restored."
 CHECKED, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
 
@@ -86,7 +86,7 @@ class ImageChooser(QDialog):
         row = QHBoxLayout()
         for widget in (self.filter, self.all, self.none):
             row.addWidget(widget)
-        words = QLabel(WORDS)
+        words = QLabel(_WORDS)
         words.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.addWidget(words)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 LayerPair = tuple[Image, Image]  # a source and its result
-GRID = ("stride", "shape", "spacing", "enabled")
+_GRID = ("stride", "shape", "spacing", "enabled")
 
 
 class Arrangement:
@@ -27,7 +27,7 @@ class Arrangement:
         self._visible: WeakKeyDictionary[Layer, bool] = WeakKeyDictionary(
             {each: each.visible for each in viewer.layers}
         )
-        self._grid: dict[str, Any] = {name: getattr(viewer.canvas.grid, name) for name in GRID}
+        self._grid: dict[str, Any] = {name: getattr(viewer.canvas.grid, name) for name in _GRID}
 
     def show(self, shown: set[Layer], among: set[Layer]) -> None:
         """Of the layers `among` show those that are in `shown`."""

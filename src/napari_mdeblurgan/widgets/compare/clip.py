@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 EVERYWHERE = 1e9
 # by blending, the colour that changes nothing below it; the others have none, and draw no pixel at
 # all
-NOTHING = {
+_NOTHING = {
     "additive": 0.0,
     "minimum": 1.0,
     "multiplicative": 1.0,
@@ -75,7 +75,7 @@ class ClippedLayer:
             for visual, clip in self._clips:
                 visual.attach(clip)
         for _, clip in self._clips:
-            clip.say(low, high, NOTHING.get(str(self.layer.blending), DRAW_NOTHING))
+            clip.say(low, high, _NOTHING.get(str(self.layer.blending), DRAW_NOTHING))
 
     def release(self) -> None:
         """Draw all of it again."""

@@ -8,14 +8,14 @@ from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal  # type: ig
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QLabel, QWidget
 
-REACH = 15  # pixels that can be taken hold of
+_REACH = 15  # pixels that can be taken hold of
 GRIP = 13, 34
-MARGIN = 8
-TIP = "Drag: before on the left, after on the right."
+_MARGIN = 8
+_TIP = "Drag: before on the left, after on the right."
 CAPTION = (
     "background-color: rgba(20, 20, 20, 190); color: white; padding: 2px 6px; border-radius: 3px;"
 )
-BEFORE, AFTER = "Before", "After"
+_BEFORE, _AFTER = "Before", "After"
 
 
 class Captions(QObject):
@@ -34,7 +34,7 @@ class Captions(QObject):
     def __init__(self, canvas: QWidget, *, beside: bool) -> None:
         super().__init__(canvas)
         self._canvas, self._beside, self._at = canvas, beside, 0.5
-        self.labels = [QLabel(words, canvas) for words in (BEFORE, AFTER)]
+        self.labels = [QLabel(words, canvas) for words in (_BEFORE, _AFTER)]
         for label in self.labels:
             label.setStyleSheet(CAPTION)
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -48,9 +48,9 @@ class Captions(QObject):
         self._at = at
         before, after = self.labels
         middle = round(at * self._canvas.width())
-        away = REACH // 2 + 2 if self._beside else MARGIN
-        left = middle - away - before.width() if self._beside else MARGIN
-        top = self._canvas.height() - before.height() - MARGIN
+        away = _REACH // 2 + 2 if self._beside else _MARGIN
+        left = middle - away - before.width() if self._beside else _MARGIN
+        top = self._canvas.height() - before.height() - _MARGIN
         before.move(left, top)
         after.move(middle + away, top)
 
@@ -93,14 +93,14 @@ class CurtainLine(QWidget):
         self._canvas, self.place = canvas, 0.5
         self._held = 0.0
         self.setCursor(Qt.CursorShape.SplitHCursor)
-        self.setToolTip(TIP)
+        self.setToolTip(_TIP)
         canvas.installEventFilter(self)
         self._lie()
         self.show()
 
     def _lie(self) -> None:
         middle = round(self.place * self._canvas.width())
-        self.setGeometry(middle - REACH // 2, 0, REACH, self._canvas.height())
+        self.setGeometry(middle - _REACH // 2, 0, _REACH, self._canvas.height())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Follow the canvas's size."""
@@ -112,7 +112,7 @@ class CurtainLine(QWidget):
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Take hold of it."""
         if event is not None and event.button() == Qt.MouseButton.LeftButton:
-            self._held = event.pos().x() - REACH // 2
+            self._held = event.pos().x() - _REACH // 2
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         """Drag it, within the canvas."""
@@ -130,7 +130,7 @@ class CurtainLine(QWidget):
         """Draw a bright line with a dark rim, to be seen over anything, and a grip."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        middle = REACH // 2 + 0.5
+        middle = _REACH // 2 + 0.5
         dark, bright = QColor(20, 20, 20, 200), QColor("white")
         for colour, width in ((dark, 4), (bright, 2)):
             painter.setPen(QPen(colour, width))

@@ -9,14 +9,14 @@ import pyqtgraph
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-TRAINING, HELD_OUT, BICUBIC = "#4c9be8", "#f0a830", "#9a9a9a"
-TITLES = "RMS error, % of the intensity range", "PSNR, dB"
-MOST_POINTS = 2000
+_TRAINING, HELD_OUT, _BICUBIC = "#4c9be8", "#f0a830", "#9a9a9a"
+_TITLES = "RMS error, % of the intensity range", "PSNR, dB"
+_MOST_POINTS = 2000
 SMOOTHING = 0.9
-HEIGHT = 165
-BELOW_LABEL = 6  # pyqtgraph lets the label of an axis hang out by so many pixels
+_HEIGHT = 165
+_BELOW_LABEL = 6  # pyqtgraph lets the label of an axis hang out by so many pixels
 LEAST_SPAN = 0.5  # of what is shown upwards, in % and dB: less is noise
-UNITS = (
+_UNITS = (
     ("s", 60.0, 2.0),
     ("min", 1.0, 120.0),
     ("h", 1 / 60, math.inf),
@@ -32,27 +32,27 @@ class Curves(QWidget):
         super().__init__()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._loss, self._psnr = (self._plot() for _ in TITLES)
+        self._loss, self._psnr = (self._plot() for _ in _TITLES)
         for plot in (self._loss, self._psnr):
             layout.addWidget(plot)
         self._loss_legend = self._loss.addLegend(offset=(-4, 4), labelTextSize="7pt")
         self._psnr_legend = self._psnr.addLegend(offset=(-4, -4), labelTextSize="7pt")
-        self._training = self._loss.plot(pen=pyqtgraph.mkPen(TRAINING, width=1.5), name="training")
+        self._training = self._loss.plot(pen=pyqtgraph.mkPen(_TRAINING, width=1.5), name="training")
         self._held_out = self._line(self._loss, HELD_OUT, "held out")
         self._psnr_line = self._line(self._psnr, HELD_OUT, "held out")
-        self._base = self._dashed(TRAINING, "base model")
-        self._bicubic = self._dashed(BICUBIC, "bicubic")
+        self._base = self._dashed(_TRAINING, "base model")
+        self._bicubic = self._dashed(_BICUBIC, "bicubic")
         self._write()
         self.clear()
 
     def _plot(self) -> pyqtgraph.PlotWidget:
         plot = pyqtgraph.PlotWidget(background=None)  # that of the window, in any theme
-        plot.setFixedHeight(HEIGHT)
+        plot.setFixedHeight(_HEIGHT)
         for name in ("left", "bottom"):
             plot.getAxis(name).enableAutoSIPrefix(
                 False
             )  # else 0.003 min would be written as 3 (x0.001)
-        plot.getPlotItem().layout.setContentsMargins(0, 0, 0, BELOW_LABEL)
+        plot.getPlotItem().layout.setContentsMargins(0, 0, 0, _BELOW_LABEL)
         plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.setLimits(xMin=0, minYRange=LEAST_SPAN)
@@ -84,7 +84,7 @@ class Curves(QWidget):
         """Titles, axes and legends in the colour of the theme's text."""
         colour = self.palette().color(self.foregroundRole())
         legends = (self._loss_legend, self._psnr_legend)
-        for plot, legend, title in zip((self._loss, self._psnr), legends, TITLES, strict=True):
+        for plot, legend, title in zip((self._loss, self._psnr), legends, _TITLES, strict=True):
             plot.setTitle(title, size="8pt", color=colour)
             legend.setLabelTextColor(colour)
             for _, label in legend.items:
@@ -125,7 +125,7 @@ class Curves(QWidget):
             loss if self._smooth is None else SMOOTHING * self._smooth + (1 - SMOOTHING) * loss
         )
         self.losses.append((minutes, self._smooth))
-        if len(self.losses) > MOST_POINTS:
+        if len(self.losses) > _MOST_POINTS:
             self.losses = self.losses[::2]
         if psnr_db is not None:
             self.validations.append((minutes, psnr_db))
@@ -133,7 +133,7 @@ class Curves(QWidget):
 
     def _draw(self) -> None:
         end = max([at for at, _ in (*self.losses, *self.validations)], default=0.0)
-        unit, times = next((unit, times) for unit, times, longest in UNITS if end <= longest)
+        unit, times = next((unit, times) for unit, times, longest in _UNITS if end <= longest)
         for plot in (self._loss, self._psnr):
             plot.setLabel("bottom", f"working time, {unit}")
             for name in ("left", "bottom"):

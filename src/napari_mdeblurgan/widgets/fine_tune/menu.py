@@ -16,7 +16,7 @@ from napari_mdeblurgan.widgets.view import image_shape
 if TYPE_CHECKING:
     from napari import Viewer
 
-NAME = "Fine-tune"
+_NAME = "Fine-tune"
 
 
 def register_pair(viewer: Viewer) -> None:
@@ -50,5 +50,5 @@ def register_pair(viewer: Viewer) -> None:
     widget = next((each for each in docked if isinstance(each, FineTuneWidget)), None)
     if widget is None:
         widget = FineTuneWidget(viewer)
-        viewer.window.add_dock_widget(widget, name=NAME)
+        viewer.window.add_dock_widget(widget, name=_NAME)
     widget.register_layers(low, high)

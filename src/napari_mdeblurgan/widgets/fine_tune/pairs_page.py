@@ -26,7 +26,7 @@ from napari_mdeblurgan.widgets.plain import plain
 if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
 
-OVERLAYS = ("Magenta and green", "Checkerboard", "Side by side")
+_OVERLAYS = ("Magenta and green", "Checkerboard", "Side by side")
 OVERLAY_TIP = (
     "The chosen pair, laid on each other. Magenta and green: grey where they fit, coloured where "
     "they do not. Checkerboard: lines must go on across the squares."
@@ -51,7 +51,7 @@ class PairsPage(QWidget):
         super().__init__()
         self.sources, self.table = Sources(remembered), PairsTable()
         self.overlay_kind = QComboBox()
-        self.overlay_kind.addItems(OVERLAYS)
+        self.overlay_kind.addItems(_OVERLAYS)
         self.overlay_kind.setToolTip(OVERLAY_TIP)
         self.remove = QPushButton("Remove")
         self.remove.setToolTip("Take the chosen pairs out of the table.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.pairs import Outcome, RegisteredPair
     from napari_mdeblurgan.widgets.fine_tune.given import GivenPair
 
-COLUMNS = ("", "Pair", "Score", "Remarks")
+_COLUMNS = ("", "Pair", "Score", "Remarks")
 USED_TIP = (
     "Learn from this pair. One that was not registered is only learned from if you tick it "
     "yourself."
@@ -23,7 +23,7 @@ TABLE_TIP = (
     "The pairs, how well they fit, and which are learned from. Arrow keys choose one; the "
     "space key ticks it."
 )
-HEIGHT = 130
+_HEIGHT = 130
 NAME_WIDTH = 110  # so that a long name leaves room for the score and the remarks
 
 
@@ -34,15 +34,15 @@ class PairsTable(QTableWidget):
     chosen = Signal()
 
     def __init__(self) -> None:
-        super().__init__(0, len(COLUMNS))
-        self.setHorizontalHeaderLabels(COLUMNS)
+        super().__init__(0, len(_COLUMNS))
+        self.setHorizontalHeaderLabels(_COLUMNS)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)  # the key leads on to the next control
         self.setToolTip(TABLE_TIP)
         self.setWordWrap(False)
-        self.setMinimumHeight(HEIGHT)
+        self.setMinimumHeight(_HEIGHT)
         vertical, header = self.verticalHeader(), self.horizontalHeader()
         assert vertical is not None
         assert header is not None

@@ -22,7 +22,7 @@ from napari_mdeblurgan.widgets.fine_tune.result_page import ResultPage
 from napari_mdeblurgan.widgets.fine_tune.resuming import ResumeButton
 from napari_mdeblurgan.widgets.fine_tune.training_page import TrainingPage
 
-PAIRS, TRAINING, RESULT = range(3)
+PAIRS_PAGE, TRAINING_PAGE, RESULT_PAGE = range(3)
 BAR_STEPS = 1000
 START_TIP = "Learn from the ticked pairs for the time that is set on the page Training."
 

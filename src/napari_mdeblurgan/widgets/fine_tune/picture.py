@@ -9,10 +9,10 @@ from qtpy.QtCore import QPoint, QSize, Qt
 from qtpy.QtGui import QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import QDialog, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-SMALLEST_WIDTH, SMALLEST_HEIGHT, LARGEST_HEIGHT = 220, 140, 420
-MOST_PIXELS = 1024  # along x, that are held for the dock; the window shows all
+_SMALLEST_WIDTH, SMALLEST_HEIGHT, LARGEST_HEIGHT = 220, 140, 420
+_MOST_PIXELS = 1024  # along x, that are held for the dock; the window shows all
 OF_THE_SCREEN = 0.9  # that an enlarged picture takes at most
-FRAME = QSize(4, 4)  # about an enlarged picture, for the borders of a theme
+_FRAME = QSize(4, 4)  # about an enlarged picture, for the borders of a theme
 CLICK_TIP = "Click to enlarge."
 KEYS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
@@ -48,7 +48,7 @@ class Picture(QWidget):
 
     def show_array(self, image: np.ndarray) -> None:
         """Show (y, x, 3) uint8."""
-        step = max(1, image.shape[1] // MOST_PIXELS)
+        step = max(1, image.shape[1] // _MOST_PIXELS)
         whole = _pixmap(image)
         self._show(_pixmap(image[::step, ::step]) if step > 1 else whole, whole)
 
@@ -117,14 +117,14 @@ class Picture(QWidget):
 
     def sizeHint(self) -> QSize:
         """See Qt."""
-        width = max(self.width(), SMALLEST_WIDTH)
+        width = max(self.width(), _SMALLEST_WIDTH)
         return QSize(width, self.heightForWidth(width))
 
     def minimumSizeHint(self) -> QSize:
         """See Qt."""
         return QSize(
-            SMALLEST_WIDTH,
-            0 if self.empty else min(SMALLEST_HEIGHT, self.heightForWidth(SMALLEST_WIDTH)),
+            _SMALLEST_WIDTH,
+            0 if self.empty else min(SMALLEST_HEIGHT, self.heightForWidth(_SMALLEST_WIDTH)),
         )
 
     def paintEvent(self, _: QPaintEvent | None) -> None:
@@ -190,7 +190,7 @@ class Enlarged(QDialog):
         if self.picture.size().boundedTo(room) == self.picture.size():
             area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.resize((self.picture.size() + 2 * FRAME).boundedTo(room))
+        self.resize((self.picture.size() + 2 * _FRAME).boundedTo(room))
         if screen is not None:
             middle = screen.availableGeometry().center()
             self.move(middle - QPoint(self.width() // 2, self.height() // 2))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.widgets.fine_tune.given import PairStep
 
-NAMED = 3  # of those that were left out
+_NAMED = 3  # of those that were left out
 
 
 class RegisterJob(QObject):
@@ -103,6 +103,6 @@ class RegisterJob(QObject):
             return
         said = []
         if self._refused:
-            some = ", ".join(self._refused[:NAMED]) + (" …" if len(self._refused) > NAMED else "")
+            some = ", ".join(self._refused[:_NAMED]) + (" …" if len(self._refused) > _NAMED else "")
             said.append(f"Not registered and left out: {some}. The remarks say why.")
-        self.ended.emit(" ".join([*said, self.summary, *self._sentences[:NAMED]]))
+        self.ended.emit(" ".join([*said, self.summary, *self._sentences[:_NAMED]]))

@@ -21,9 +21,12 @@ from napari_mdeblurgan.widgets.fine_tune.pairs_page import wrapped
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 from napari_mdeblurgan.widgets.wording import duration
 
-COLUMNS = ("Held-out parts", "PSNR", "SSIM")
-UNKNOWN = "#8a8a8a"
-COLOURS = {"better": "#0072B2", "no better": "#E69F00"}  # for any eyes; what cannot be told is grey
+_COLUMNS = ("Held-out parts", "PSNR", "SSIM")
+_UNKNOWN = "#8a8a8a"
+_COLOURS = {
+    "better": "#0072B2",
+    "no better": "#E69F00",
+}  # for any eyes; what cannot be told is grey
 PANEL_TIP = (
     "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, "
     "by the base model, by the new one, and the truth."
@@ -36,8 +39,8 @@ class ResultPage(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.verdict = wrapped("There is no result yet.")
-        self.table = QTableWidget(0, len(COLUMNS))
-        self.table.setHorizontalHeaderLabels(COLUMNS)
+        self.table = QTableWidget(0, len(_COLUMNS))
+        self.table.setHorizontalHeaderLabels(_COLUMNS)
         self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.table.setTabKeyNavigation(False)
@@ -87,7 +90,7 @@ class ResultPage(QWidget):
         verdict = GainVerdict(**outcome["verdict"])
         self.verdict.setText(verdict.sentence)
         self.verdict.setStyleSheet(
-            f"border-left: 4px solid {COLOURS.get(verdict.answer, UNKNOWN)}; padding: 4px; "
+            f"border-left: 4px solid {_COLOURS.get(verdict.answer, _UNKNOWN)}; padding: 4px; "
             "font-weight: bold;"
         )
         self.table.setRowCount(0)

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QMenu, QPushButton
 from napari_mdeblurgan.fine_tuning.folder import BegunTuning, all_begun
 from napari_mdeblurgan.widgets.plain import literal
 
-TIP = "Go on with a fine-tuning that was stopped, also one of an earlier session."
+_TIP = "Go on with a fine-tuning that was stopped, also one of an earlier session."
 
 
 class ResumeButton(QPushButton):
@@ -37,7 +37,7 @@ class ResumeButton(QPushButton):
         offered = bool(self.begun) and not running
         self.setVisible(offered and self.parent() is not None)
         self.setEnabled(offered)
-        self.setToolTip(literal(" ".join([TIP, *(f"{_words(each)}." for each in self.begun)])))
+        self.setToolTip(literal(" ".join([_TIP, *(f"{_words(each)}." for each in self.begun)])))
 
     def _ask_which(self) -> None:
         """With one only, go on with it."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 SOURCES = ("Two layers", "Two folders", "A table (CSV)", "Focus stacks")
-LAYERS, FOLDERS, TABLE, STACKS = range(4)
+_LAYERS, FOLDERS, _TABLE, STACKS = range(4)
 LOW, HIGH = "Low: blurred", "High: sharp"
 LOW_TIP = (
     "The image of the weaker objective, such as ×5: blurred, of a larger field. Or the blurred "
@@ -142,7 +142,7 @@ class Sources(QWidget):
 
     def choose(self, low: Image, high: Image) -> None:
         """Choose two of the layers that are offered."""
-        self.kind.setCurrentIndex(LAYERS)
+        self.kind.setCurrentIndex(_LAYERS)
         for box, layer in ((self.low, low), (self.high, high)):
             box.setCurrentIndex(next(n for n in range(box.count()) if box.itemData(n) is layer))
         self._on_choice()
@@ -165,7 +165,7 @@ class Sources(QWidget):
 
     def _recall(self, remembered: RememberedTuning) -> None:
         self.kind.setCurrentIndex(
-            remembered.source if remembered.source in range(len(SOURCES)) else LAYERS
+            remembered.source if remembered.source in range(len(SOURCES)) else _LAYERS
         )
         self.low_folder.setText(remembered.low_folder)
         self.high_folder.setText(remembered.high_folder)
@@ -213,7 +213,7 @@ class Sources(QWidget):
         """What is pointed at now."""
         kind = self.kind.currentIndex()
         objectives = self.low_objective.value(), self.high_objective.value()
-        if kind == LAYERS:
+        if kind == _LAYERS:
             return ChosenSource(self.low.currentData(), self.high.currentData(), None, objectives)
         if kind == FOLDERS:
             return ChosenSource(self.low_folder.path, self.high_folder.path, None, objectives)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 FILES = "Files or a folder"
-SEPARATOR = ";"
-STACK_TIP = (
+_SEPARATOR = ";"
+_STACK_TIP = (
     "A layer with a slider through focus; or files. Its planes are what is learned from, and what "
     "is sharp in any of them is the truth. Results of M-Deblurgan are not offered."
 )
@@ -66,7 +66,7 @@ class StackPage(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.stack = QComboBox()
-        self.stack.setToolTip(STACK_TIP)
+        self.stack.setToolTip(_STACK_TIP)
         let_shrink(self.stack)
         self.stack.addItem(FILES)
         self.paths, self.look = QLineEdit(), QPushButton("…")
@@ -119,7 +119,7 @@ class StackPage(QWidget):
         typed = (
             ()
             if layer is not None
-            else (text.strip() for text in self.paths.text().split(SEPARATOR))
+            else (text.strip() for text in self.paths.text().split(_SEPARATOR))
         )
         paths = tuple(at_home(text) for text in typed if text)
         return ChosenStacks(layer, paths, self.registered.isChecked())
@@ -148,10 +148,10 @@ class StackPage(QWidget):
 
     def _look_for_files(self) -> None:
         found, _ = QFileDialog.getOpenFileNames(
-            self, "Focus stacks", self.paths.text().partition(SEPARATOR)[0]
+            self, "Focus stacks", self.paths.text().partition(_SEPARATOR)[0]
         )
         if found:
-            self.paths.setText(f"{SEPARATOR} ".join(found))
+            self.paths.setText(f"{_SEPARATOR} ".join(found))
 
     def _look_for_folder(self) -> None:
         found = QFileDialog.getExistingDirectory(

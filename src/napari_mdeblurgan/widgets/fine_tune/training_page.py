@@ -25,7 +25,11 @@ from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 DEFAULTS: dict[str, Any] = {
     field.name: field.default for field in dataclasses.fields(FineTuneSettings)
 }
-PARTS = {"all": "All", "super-resolution": "Super-resolution only", "deblurring": "Deblurring only"}
+_PARTS = {
+    "all": "All",
+    "super-resolution": "Super-resolution only",
+    "deblurring": "Deblurring only",
+}
 LONGEST_MINUTES = 10_080.0
 PREVIEW_TIP = (
     "Pieces of the held-out part: blurred, enlarged bicubically where the truth has more pixels, "
@@ -70,7 +74,7 @@ class TrainingPage(QWidget):
         form = QFormLayout(rest)
         form.setContentsMargins(12, 0, 0, 0)
         self.part = QComboBox()
-        for name, words in PARTS.items():
+        for name, words in _PARTS.items():
             self.part.addItem(words, name)
         let_shrink(self.part, 7)
         self.learning_rate = QDoubleSpinBox()

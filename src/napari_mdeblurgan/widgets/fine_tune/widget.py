@@ -22,10 +22,10 @@ from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.fine_tune.given import all_of_folders
 from napari_mdeblurgan.widgets.fine_tune.panel import (
     BAR_STEPS,
-    PAIRS,
-    RESULT,
+    PAIRS_PAGE,
+    RESULT_PAGE,
     START_TIP,
-    TRAINING,
+    TRAINING_PAGE,
     FineTunePanel,
 )
 from napari_mdeblurgan.widgets.fine_tune.preparing import Preparing
@@ -214,7 +214,7 @@ class FineTuneWidget(FineTunePanel):
     def register_layers(self, low: Image, high: Image) -> None:
         """Choose two layers as the images of a pair, and register them."""
         self.pairs.sources.choose(low, high)
-        self.tabs.setCurrentIndex(PAIRS)
+        self.tabs.setCurrentIndex(PAIRS_PAGE)
         self.register()
 
     def _on_left_out(self, sentence: str) -> None:
@@ -297,7 +297,7 @@ class FineTuneWidget(FineTunePanel):
         words = f"Fine-tuning {name!r}; it saves what it has reached and can be resumed"
         self._not_running_any_more = announced(self._viewer, words, self._process.stop)
         self._say("Loading the model…")
-        self.tabs.setCurrentIndex(TRAINING)
+        self.tabs.setCurrentIndex(TRAINING_PAGE)
         if folder.preview.exists():
             self.training.preview.show_file(folder.preview)
         self._refresh()
@@ -340,7 +340,7 @@ class FineTuneWidget(FineTunePanel):
                 self.bar.setValue(round(BAR_STEPS * event["way"]))
                 self.bar.setFormat("done" if event["finished"] else "stopped")
                 self.result.show_outcome(event["outcome"], self._folder.comparison)
-                self.tabs.setCurrentIndex(RESULT)
+                self.tabs.setCurrentIndex(RESULT_PAGE)
                 self._say(f"{event['outcome']['model']!r} is ready in {wording.RUN}.")
                 self._announce()
             case "failed":

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.focus.progress import FocusProgress
     from napari_mdeblurgan.widgets.focus_stack.source import StackSource
 
-SHARE_OF_MEMORY = 0.8
-SURE = 0.5  # confidence above which a height is that of its place
+_SHARE_OF_MEMORY = 0.8
+_SURE = 0.5  # confidence above which a height is that of its place
 BYTES_OF_MAPS = 8  # for each pixel: height and confidence
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def _check_memory(stack: StackSource) -> None:
     plane = stack.planes[0]
     needed = plane.size * (plane.dtype.itemsize + BYTES_OF_MAPS)
     free = psutil.virtual_memory().available
-    if needed > SHARE_OF_MEMORY * free:
+    if needed > _SHARE_OF_MEMORY * free:
         raise ImageError(
             f"The result of {stack.name!r} needs {wording.disk_amount(needed)} of memory, and "
             f"{wording.disk_amount(free)} are free: close other programs, or crop the stack."
@@ -160,7 +160,7 @@ def _check_memory(stack: StackSource) -> None:
 
 def _limits(height: np.ndarray, confidence: np.ndarray, step: float) -> tuple[float, float]:
     """Between which heights nearly all places lie whose height is sure; at least a step."""
-    sure = height[confidence > SURE]
+    sure = height[confidence > _SURE]
     low, high = (float(each) for each in np.percentile(sure if sure.size else height, (0.5, 99.5)))
     lacking = max(0.0, step - (high - low))
     return low - lacking / 2, high + lacking / 2

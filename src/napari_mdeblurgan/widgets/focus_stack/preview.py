@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.widgets.focus_stack.source import CutRanges
 
-PIXELS = 512 * 512
-SMALLEST = 128  # pixels of an edge: in less than that planes cannot be registered well
+STACK_PREVIEW_PIXELS = 512 * 512
+_SMALLEST = 128  # pixels of an edge: in less than that planes cannot be registered well
 
 
 def preview_part(
@@ -41,7 +41,7 @@ def preview_part(
     layer = layers[-1]
     order = order_of(layer.axis_labels)
     shape = view.image_shape(layer, order)
-    region, is_all = view.visible_region(layer, viewer, PIXELS, order)
+    region, is_all = view.visible_region(layer, viewer, STACK_PREVIEW_PIXELS, order)
     spans = tuple(_at_least(span, length) for span, length in zip(region, shape[-2:], strict=True))
     if axis is None:
         return spans, is_all
@@ -57,6 +57,6 @@ def preview_part(
 def _at_least(span: tuple[int, int], length: int) -> tuple[int, int]:
     """A span made so long that something can be seen in it, as far as the image goes."""
     start, stop = span
-    lacking = max(0, min(SMALLEST, length) - (stop - start))
+    lacking = max(0, min(_SMALLEST, length) - (stop - start))
     start = min(max(0, start - lacking // 2), length - (stop - start) - lacking)
     return start, start + (span[1] - span[0]) + lacking

@@ -26,7 +26,7 @@ CutRanges = tuple[
     tuple[int, int], ...
 ]  # a start and a stop along each axis, in the order of the image
 
-COLOURS = 3  # transparency is left out
+_COLOURS = 3  # transparency is left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +178,7 @@ def _common_name(names: Sequence[str]) -> str:
 
 
 def _without_alpha(data: Any, rgb: bool) -> Any:
-    return data[..., :COLOURS] if rgb and data.shape[-1] > COLOURS else data
+    return data[..., :_COLOURS] if rgb and data.shape[-1] > _COLOURS else data
 
 
 # ---- which axis it is

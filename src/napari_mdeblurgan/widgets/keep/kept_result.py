@@ -19,7 +19,7 @@ from napari_mdeblurgan.widgets.keep.layer_images import (
     stacked,
 )
 
-FINE = "weights"  # has an axis more than an image
+_FINE = "weights"  # has an axis more than an image
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _map_images(
 
     factor = (how_made(results[0]) or {}).get("scale", 1)
     shape = image.data.shape[:-1] if image.rgb else image.data.shape
-    for name in (each for each in MAPS if each != FINE and all(each in maps for maps in found)):
+    for name in (each for each in MAPS if each != _FINE and all(each in maps for maps in found)):
         arrays = [maps[name] for maps in found]
         data = stacked(arrays) if len(arrays) > 1 else arrays[0]
         size = tuple(length // (1 if MAPS[name].finer else factor) for length in shape[-2:])

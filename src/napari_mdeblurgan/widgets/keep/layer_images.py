@@ -16,7 +16,7 @@ import numpy as np
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.storage.array_part import ArrayPart
-from napari_mdeblurgan.storage.display import LEVELS, ChannelDisplay
+from napari_mdeblurgan.storage.display import DISPLAY_LEVELS, ChannelDisplay
 from napari_mdeblurgan.storage.provenance import record_of
 from napari_mdeblurgan.widgets.appearance import FOLLOWED
 from napari_mdeblurgan.widgets.axes import arranged, lazy, micrograph, order_of
@@ -24,14 +24,14 @@ from napari_mdeblurgan.widgets.placement import Placement
 
 LayerTuple = tuple[Any, Mapping[str, Any], str]
 
-KEY = "mdeblurgan"  # of what a layer's metadata tell of how it was made
+METADATA_KEY = "mdeblurgan"  # of what a layer's metadata tell of how it was made
 LOOK = tuple(name for name in FOLLOWED if name != "rgb")
-EDGE = 1024
+SAVED_EDGE = 1024
 
 
 def how_made(layer: LayerTuple) -> dict[str, Any] | None:
     """How a layer was made, as its metadata tell; None for one that this program has not made."""
-    made = (layer[1].get("metadata") or {}).get(KEY)
+    made = (layer[1].get("metadata") or {}).get(METADATA_KEY)
     return made if isinstance(made, dict) else None
 
 
@@ -187,7 +187,7 @@ def colour_table(colormap: Any) -> np.ndarray | None:
     if "colors" not in known:
         return None
     colours = np.asarray(known["colors"], dtype=float)[:, :3]
-    at = np.linspace(0, 1, LEVELS)
+    at = np.linspace(0, 1, DISPLAY_LEVELS)
     controls = known.get("controls")
     steps = (
         np.linspace(0, 1, len(colours))
@@ -215,4 +215,4 @@ def in_blocks(data: Any, *, rgb: bool = False) -> Any:
         return data
     last = (data.shape[-1],) if rgb else ()
     planes = data.ndim - 2 - len(last)
-    return da.from_array(data, chunks=((1,) * planes + (EDGE, EDGE) + last), name=False)
+    return da.from_array(data, chunks=((1,) * planes + (SAVED_EDGE, SAVED_EDGE) + last), name=False)

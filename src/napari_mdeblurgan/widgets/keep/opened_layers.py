@@ -20,15 +20,15 @@ from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.storage.reading import loaded
 from napari_mdeblurgan.widgets.axes import micrograph, put_back
 from napari_mdeblurgan.widgets.keep.layer_images import (
-    KEY,
     LOOK,
+    METADATA_KEY,
     LayerTuple,
     colour_table,
     placement_in,
 )
 
 MOST_IMAGES = 32  # of a file that become layers
-ALIKE = 1e-6  # relative: what formats and units round off
+_ALIKE = 1e-6  # relative: what formats and units round off
 UNNAMED_AXIS = {"I": "i", "Q": "q"}
 
 
@@ -225,11 +225,11 @@ def _alike(one: Micrograph, other: Micrograph) -> bool:
             continue
         scale, unit = mine.scale.get(axis, 1.0), mine.unit_of(axis)
         if unit != theirs.unit_of(axis) or not np.isclose(
-            scale, theirs.scale.get(axis, 1.0), rtol=ALIKE, atol=0
+            scale, theirs.scale.get(axis, 1.0), rtol=_ALIKE, atol=0
         ):
             return False
         begins = mine.origin.get(axis, 0.0), theirs.origin.get(axis, 0.0)
-        if not np.isclose(*begins, rtol=ALIKE, atol=ALIKE * abs(scale)):
+        if not np.isclose(*begins, rtol=_ALIKE, atol=_ALIKE * abs(scale)):
             return False
     return True
 
@@ -262,7 +262,7 @@ def _metadata(entry: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
     kept = {name: value for name, value in made.items() if name not in ("preview", "file")}
     kept |= {"file": str(path)} if path is not None else {}
     kept |= {"trust": dict(entry["trust"])} if isinstance(entry.get("trust"), Mapping) else {}
-    return {KEY: kept}
+    return {METADATA_KEY: kept}
 
 
 def _colormap(display: ChannelDisplay, name: Any) -> str | Colormap:

@@ -34,7 +34,7 @@ FILTERS = {
     ".ome.tif": "OME-TIFF (*.ome.tif *.ome.tiff)",
     ".ome.zarr": "OME-Zarr (*.ome.zarr *.zarr)",
 }
-LOOK_MS = 100
+_LOOK_MS = 100
 COPIED_BYTES = 64 * 2**20  # of a result in memory that may be made softer while it is saved
 
 
@@ -198,7 +198,7 @@ class ResultSaver(QObject):
                 return f"There is not enough memory to save {name}; close other programs."
 
         self._show_share()
-        self._timer.start(LOOK_MS)
+        self._timer.start(_LOOK_MS)
         self._say(f"Saving {name}…")
         worker = worker_of(self._viewer, InWords(work, f"the saving of {name}"))
         worker.returned.connect(lambda outcome: self._end(job, outcome))

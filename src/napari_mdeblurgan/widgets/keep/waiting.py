@@ -15,7 +15,7 @@ from napari_mdeblurgan.storage.blocks import untold
 _Made = TypeVar("_Made")
 _Work = Callable[[Callable[[float], None]], _Made]
 
-STEPS = 1000
+_STEPS = 1000
 SHOWN_AFTER_MS = 500
 
 
@@ -63,7 +63,7 @@ def saved_while_waiting(work: _Work[_Made], place: Path) -> _Made:
     loop, timer = QEventLoop(), QTimer()
 
     def look() -> None:
-        dialog.setValue(min(round(STEPS * share[0]), STEPS - 1))
+        dialog.setValue(min(round(_STEPS * share[0]), _STEPS - 1))
         if not thread.is_alive():
             loop.quit()
 
@@ -102,7 +102,7 @@ def _dialog(place: Path):  # type: ignore[no-untyped-def]
     ):
         return None
     dialog = QProgressDialog(
-        f"Saving {place.name}…", "Cancel", 0, STEPS, QApplication.activeWindow()
+        f"Saving {place.name}…", "Cancel", 0, _STEPS, QApplication.activeWindow()
     )
     dialog.setWindowTitle("Saving the result")
     dialog.setWindowModality(Qt.WindowModality.ApplicationModal)

@@ -14,7 +14,7 @@ from napari_mdeblurgan.errors import FileError, MdeblurganError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, how_made
 
-PLUGIN = "napari-mdeblurgan"
+_PLUGIN = "napari-mdeblurgan"
 
 
 def write_ome_tiff(path: str, layers: list[LayerTuple]) -> list[str]:
@@ -97,7 +97,7 @@ def _handed_on(path: str, layers: Sequence[LayerTuple]) -> list[str]:
     writers = [
         w
         for w in PluginManager.instance().iter_compatible_writers(kinds)
-        if w.plugin_name != PLUGIN
+        if w.plugin_name != _PLUGIN
     ]
     best, length = None, 0
     if not Path(path).suffix and len(layers) == 1 and writers and writers[0].filename_extensions:

@@ -19,7 +19,7 @@ from napari_mdeblurgan.widgets.axes import arranged, order_of
 from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, worker_of
 from napari_mdeblurgan.widgets.compare.arrangement import LayerPair
 from napari_mdeblurgan.widgets.line_profile.lines import (
-    NAME,
+    LINES_NAME,
     ShapesLine,
     in_units_of_the_viewer,
     line_meant,
@@ -27,7 +27,7 @@ from napari_mdeblurgan.widgets.line_profile.lines import (
 )
 from napari_mdeblurgan.widgets.line_profile.sampling import Line, Profile, Track, measured
 from napari_mdeblurgan.widgets.map_layers import maps_there
-from napari_mdeblurgan.widgets.trust import KNOWN
+from napari_mdeblurgan.widgets.trust import KNOWN_TRUST
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.widgets.line_profile.plot import ProfilePlot
 
-SOON_MS = 30
+_SOON_MS = 30
 FLOATING = 620, 260  # pixels
 NO_LINE = "Draw a line in a Shapes layer, or press Line profile."
-NO_RESULT = "There is no result to be compared."
+_NO_RESULT = "There is no result to be compared."
 
 
 class LineProfile(QObject):
@@ -98,7 +98,7 @@ class LineProfile(QObject):
         """Dock it below the image; where the screen is too low for that, as at 200 % on many, as a
         window of its own.
         """
-        dock = self._viewer.window.add_dock_widget(plot, name=NAME, area="bottom")
+        dock = self._viewer.window.add_dock_widget(plot, name=LINES_NAME, area="bottom")
         window = dock.parentWidget()
         screen = None if window is None else window.screen()
         if screen is None or window is None:
@@ -137,7 +137,7 @@ class LineProfile(QObject):
     def _on_change(self, _: Any = None) -> None:
         """Something has changed that may show in the plot: a line, an image, the plane."""
         if self.plot is not None and not self._soon.isActive():
-            self._soon.start(SOON_MS)
+            self._soon.start(_SOON_MS)
 
     def _draw(self) -> None:
         if self.plot is None:
@@ -146,7 +146,7 @@ class LineProfile(QObject):
         ends = None if self._line is None else self._line.ends(self._viewer)
         pairs = self._pairs()
         if ends is None or not pairs:
-            self.plot.say(NO_LINE if ends is None else NO_RESULT)
+            self.plot.say(NO_LINE if ends is None else _NO_RESULT)
             return
         try:
             tracks = [self._track(source, result, ends) for source, result in pairs]
@@ -161,7 +161,7 @@ class LineProfile(QObject):
 
     def _track(self, source: Image, result: Image, ends: np.ndarray) -> Track:
         after = self._line_across(result, ends)
-        trusted = KNOWN.get(result)
+        trusted = KNOWN_TRUST.get(result)
         error: Line | None = None
         calibrated = trusted is None or trusted.assessment.calibrated
         if trusted is not None:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-NAME = "Line profile"
+LINES_NAME = "Line profile"
 COLOUR = "#f0e442"
 WIDTH_PX = 3  # on the screen
-SHARE = 0.25, 0.75  # of the width of what is seen
+_SHARE = 0.25, 0.75  # of the width of what is seen
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def own_line(viewer: Viewer, source: Image) -> Shapes:
     """
     displayed = list(viewer.dims.displayed)[-2:]
     camera, (_, width) = viewer.scene.camera, viewer.canvas.size
-    half = (SHARE[1] - SHARE[0]) / 2 * width / camera.zoom
+    half = (_SHARE[1] - _SHARE[0]) / 2 * width / camera.zoom
     y, x = camera.center[-2:]
     flat = displayed == list(range(viewer.dims.ndim))[-2:]  # then the line is seen in all planes
     ends = np.tile(np.asarray(viewer.dims.point, float), (2, 1))
@@ -92,7 +92,7 @@ def own_line(viewer: Viewer, source: Image) -> Shapes:
     layer = Shapes(
         [ends[:, first:]],
         shape_type="line",
-        name=NAME,
+        name=LINES_NAME,
         edge_color=COLOUR,
         edge_width=WIDTH_PX / camera.zoom,
         units=(viewer.layers.extent.units or source.units)[first - viewer.dims.ndim :],

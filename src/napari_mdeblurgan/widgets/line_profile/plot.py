@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_mdeblurgan.widgets.line_profile.sampling import Profile
 
-BEFORE = "#f0a830"
-AFTER = (
+_BEFORE = "#f0a830"
+_AFTER = (
     "#4c9be8",
     "#009e73",
     "#cc79a7",
@@ -23,8 +23,8 @@ AFTER = (
 )  # by channel; told apart by all eyes, on dark and on light
 BAND_ALPHA = 70
 INTENSITY = "grey levels"
-LEAST_HEIGHT, HEIGHT = 115, 215  # pixels; on a low screen the docks beside it need most of it
-BELOW_LABEL = 6  # pyqtgraph lets the label of an axis hang out by so many pixels
+LEAST_HEIGHT, _HEIGHT = 115, 215  # pixels; on a low screen the docks beside it need most of it
+_BELOW_LABEL = 6  # pyqtgraph lets the label of an axis hang out by so many pixels
 
 
 class ProfilePlot(QWidget):
@@ -39,7 +39,7 @@ class ProfilePlot(QWidget):
         self.plot.setMenuEnabled(False)
         self.plot.hideButtons()
         self.plot.showGrid(x=True, y=True, alpha=0.15)
-        self.plot.getPlotItem().layout.setContentsMargins(0, 0, 0, BELOW_LABEL)
+        self.plot.getPlotItem().layout.setContentsMargins(0, 0, 0, _BELOW_LABEL)
         for name in ("left", "bottom"):
             self.plot.getAxis(name).enableAutoSIPrefix(False)
         self.legend = QLabel("")
@@ -53,7 +53,7 @@ class ProfilePlot(QWidget):
 
     def sizeHint(self) -> QSize:
         """See Qt."""
-        return QSize(super().sizeHint().width(), HEIGHT)
+        return QSize(super().sizeHint().width(), _HEIGHT)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """See Qt; another theme has another colour for what is written."""
@@ -92,12 +92,12 @@ class ProfilePlot(QWidget):
         self.plot.getPlotItem().clear()
         several = len(profiles) > 1
         for number, profile in enumerate(profiles):
-            colour = AFTER[number % len(AFTER)]
+            colour = _AFTER[number % len(_AFTER)]
             place = length * profile.share
             if np.isfinite(profile.error).any():
                 self._band(place, profile, colour)
             style = Qt.PenStyle.DashLine if several else Qt.PenStyle.SolidLine
-            pen = pyqtgraph.mkPen(colour if several else BEFORE, width=1.6, style=style)
+            pen = pyqtgraph.mkPen(colour if several else _BEFORE, width=1.6, style=style)
             self.plot.plot(place, profile.before, pen=pen, connect="finite")
             self.plot.plot(
                 place, profile.after, pen=pyqtgraph.mkPen(colour, width=2), connect="finite"
@@ -143,10 +143,11 @@ def _legend(profiles: Sequence[Profile]) -> str:
     )
     if len(profiles) == 1:
         return (
-            f"{_sign(BEFORE)} before &nbsp; {_sign(AFTER[0])} after" + f" &nbsp; band: {band}" * bar
+            f"{_sign(_BEFORE)} before &nbsp; {_sign(_AFTER[0])} after"
+            + f" &nbsp; band: {band}" * bar
         )
     names = (
-        f"{_sign(AFTER[n % len(AFTER)])} {html.escape(each.name)}"
+        f"{_sign(_AFTER[n % len(_AFTER)])} {html.escape(each.name)}"
         for n, each in enumerate(profiles)
     )
     return " &nbsp; ".join([*names, "dashed: before, solid: after" + f", band: {band}" * bar])

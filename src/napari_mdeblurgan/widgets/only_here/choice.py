@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.widgets.job import Job
 
-ONLY_HERE, WHOLE = "Only here", "Whole image"
-TIP = (
+ONLY_HERE, _WHOLE = "Only here", "Whole image"
+_TIP = (
     "Restore only the shapes of a Shapes layer: the selected ones, or all if none is selected. "
     "Each becomes a layer of its own, which lies in its place and is what it would be in the "
     "whole; of a stack, in the plane that is shown. What is in the box around an ellipse or a "
@@ -34,7 +34,7 @@ EACH_A_FILE = (
     "the whole box around it. For the shape alone, untick Save to disk and press Save result… "
     "afterwards."
 )
-SOON_MS = 30
+_SOON_MS = 30
 DRAWING = "add_"  # how the modes of a Shapes layer begin in which shapes are drawn
 
 
@@ -72,9 +72,9 @@ class OnlyHere:
         self._drawn: WeakSet[Shapes] = WeakSet()  # in which napari has selected what was drawn last
         self._soon = QTimer()
         self._soon.setSingleShot(True)
-        self._soon.setInterval(SOON_MS)
+        self._soon.setInterval(_SOON_MS)
         self._soon.timeout.connect(on_change)
-        self.box = ComboBox(label=ONLY_HERE, choices=self._entries, tooltip=TIP)
+        self.box = ComboBox(label=ONLY_HERE, choices=self._entries, tooltip=_TIP)
         let_shrink(self.box.native)
         self.widget = named(self.box, LABEL_WIDTH + WIDER)
         self.box.changed.connect(self._on_box)
@@ -116,7 +116,7 @@ class OnlyHere:
             self._remembered.change(only_here=layer.name)
         with self.box.changed.blocked():
             self.box.reset_choices()
-            self.box.value = layer or WHOLE
+            self.box.value = layer or _WHOLE
         self._choose(layer)
 
     def found(self, image: Image, order: Sequence[int]) -> FoundParts:
@@ -150,7 +150,7 @@ class OnlyHere:
         return [each for each in self._viewer.layers if isinstance(each, Shapes)]
 
     def _entries(self, _: object = None) -> list[tuple[str, Any]]:
-        return [(WHOLE, WHOLE), *((each.name, each) for each in self._offered())]
+        return [(_WHOLE, _WHOLE), *((each.name, each) for each in self._offered())]
 
     def _on_box(self, chosen: Any) -> None:
         layer = chosen if isinstance(chosen, Shapes) else None

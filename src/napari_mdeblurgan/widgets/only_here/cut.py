@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.job import Job
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
-COLOURS = 3
+_COLOURS = 3
 
 
 def widened(job: Job, model: Model) -> Job:
@@ -126,12 +126,12 @@ def emptied(data: np.ndarray, inside: np.ndarray | None, *, rgb: bool) -> np.nda
     if rgb:
         opaque: Any = np.iinfo(data.dtype).max if data.dtype.kind in "iu" else 1
         opacity = (
-            data[..., COLOURS]
-            if data.shape[-1] > COLOURS
+            data[..., _COLOURS]
+            if data.shape[-1] > _COLOURS
             else np.full(data.shape[:-1], opaque, data.dtype)
         )
         opacity = np.where(inside, opacity, 0).astype(data.dtype)
-        return np.concatenate([data[..., :COLOURS], opacity[..., None]], axis=-1)
+        return np.concatenate([data[..., :_COLOURS], opacity[..., None]], axis=-1)
     kind = data.dtype if data.dtype.kind == "f" else np.result_type(data.dtype, np.float32)
     return np.where(inside, data, np.nan).astype(kind)
 
