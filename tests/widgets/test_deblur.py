@@ -333,7 +333,7 @@ def test_stack_is_restored_whole_or_the_shown_plane_alone(
     assert whole.data.shape == (3, 48, 64)
     widget.controls.this_slice.value = True
     run()
-    plane = viewer.layers[1]
+    plane = viewer.layers[2]
     assert plane.data.shape == (1, 48, 64)
     np.testing.assert_array_equal(plane.data[0], whole.data[1])
     assert plane.data_to_world((0, 0, 0))[0] == source.data_to_world((1, 0, 0))[0]

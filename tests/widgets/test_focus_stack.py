@@ -133,7 +133,8 @@ def test_the_chosen_channel_decides(
     dock.channel.setCurrentIndex(1)
     run()
     other = all_in_focus(dull, registered=True)
-    np.testing.assert_array_equal(viewer.layers[1].data[0, 0], other.image)
+    newest = viewer.layers["stack [all in focus] [1]"]
+    np.testing.assert_array_equal(newest.data[0, 0], other.image)
 
 
 def test_single_planes_that_are_selected_are_a_stack(

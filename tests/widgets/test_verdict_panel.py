@@ -149,7 +149,7 @@ def test_maps_are_those_of_the_result_that_is_selected(
         assert widget.controls.maps.value
         assert ("disagreement" in widget.controls.which_map.choices) == (shown is newer)
         tick_maps(widget)
-    assert visible(viewer) == ["nuclei", newer.name, result.name]
+    assert visible(viewer) == ["nuclei", result.name, newer.name]
 
 
 def test_maps_and_report_outlive_the_dock_that_made_them(

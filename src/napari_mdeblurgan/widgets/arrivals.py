@@ -173,9 +173,10 @@ class Arrivals:
         """Show a result, and what is known of it; returns its layer, if there is one."""
         viewer, pairs, source = self._parts.viewer, self._parts.pairs, self._source
         if isinstance(made, Restored):
+            earlier = [] if source is None else pairs.results_of(source)
             if source is not None:
                 layers.remove_layers(viewer, pairs.previews_of(source))
-            result = layers.add_layer(viewer, made.data, made.arguments, source)
+            result = layers.add_layer(viewer, made.data, made.arguments, source, earlier)
         if result is not None and not was_open:
             self._pair(result, preview=isinstance(made, Restored) and made.preview)
         if result is not None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, Container, Label, ProgressBar, PushButton, Widget
-from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy
 
 from napari_mdeblurgan.widgets.plain import literal, plain
+from napari_mdeblurgan.widgets.sizes import AsHigh, Lines, Uncut
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ SMALLEST_WIDTH = 300  # with a scroll bar beside the widest row
 LABEL_WIDTH = 58
 WIDER = 10  # pixels that longer labels need more
 BUTTON_HEIGHT = 26
+_STATUS_LINES = 2  # that most of what is said takes
 ALL_OF_IT = 100  # of the height, beside the empty space that napari puts below a dock widget
 
 
@@ -93,6 +95,7 @@ class Controls:
     progress: ProgressBar
     cancel: PushButton
     working: Container
+    under_way: Container
     compare: PushButton
     compare_by: ComboBox
     profile: PushButton
@@ -160,6 +163,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         text="Cancel",
         tooltip="Stop within a second or two; what is on disk is kept.",
     )
+    time, working = Label(value="", tooltip=TIME_TIP), _row(progress, cancel)
     maps = CheckBox(text="Trust maps", value=False, tooltip=MAPS_TIP)
     which_map = ComboBox(choices=[], tooltip=WHICH_MAP_TIP)
     controls = Controls(
@@ -201,10 +205,11 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
             tooltip="Restore the whole image and put the sharp one, of the pixels in Output, as a "
             "new layer on top of it.",
         ),
-        time=Label(value="", tooltip=TIME_TIP),
+        time=time,
         progress=progress,
         cancel=cancel,
-        working=_row(progress, cancel),
+        working=working,
+        under_way=_one_place(time, working),
         compare=PushButton(text="Show", tooltip=COMPARE_TIP),
         compare_by=ComboBox(choices=COMPARE_WAYS, value=BLINK, tooltip=COMPARE_BY_TIP),
         profile=PushButton(text="Line profile", tooltip=PROFILE_TIP),
@@ -248,11 +253,8 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         controls.report,
     ):  # napari makes those that are enabled lower
         button.min_height = BUTTON_HEIGHT
-    policy = controls.working.native.sizePolicy()
-    policy.setRetainSizeWhenHidden(
-        True
-    )  # or what lies below would move to where Cancel was, under a late click
-    controls.working.native.setSizePolicy(policy)
+    controls.status.native.installEventFilter(Lines(controls.status.native, _STATUS_LINES))
+    controls.status.native.setAlignment(Qt.AlignmentFlag.AlignTop)
     controls.progress.native.setAlignment(Qt.AlignmentFlag.AlignCenter)
     return controls
 
@@ -260,6 +262,9 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
 def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widget) -> list[Widget]:
     """Arrange the widgets in rows for a vertical container without labels of its own; `more` come
     before the buttons.
+
+    What is said of a run, and the verdict on its result, come right below the button that was
+    pressed: there they are seen without scrolling on a low screen, too.
     """
     return [
         *(named(box) for box in (controls.image, controls.model)),
@@ -270,8 +275,10 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
         _row(controls.halve, controls.this_slice),
         *more,
         _row(controls.preview, controls.run),
-        controls.time,
-        controls.working,
+        controls.under_way,
+        controls.status,
+        controls.headline,
+        controls.halve_again,
         _row(
             name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER),
             controls.compare_by,
@@ -280,12 +287,9 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
         _row(controls.compare, controls.profile, shares=(1, 1)),
         _row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
-        controls.headline,
-        controls.halve_again,
         controls.maps_row,
         controls.legend,
         details,
-        controls.status,
     ]
 
 
@@ -312,6 +316,25 @@ def _row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
     return row
 
 
+def _one_place(time: Label, working: Container) -> Container:
+    """One of both at a time, in a place that is as high for either: or what lies below would move
+    to where **Cancel** was, under a late click.
+    """
+    place = Container(widgets=[time, working], labels=False)
+    place.margins = (0, 0, 0, 0)
+    place.native.installEventFilter(AsHigh(place.native, working.native))
+    return place
+
+
+def show_working(controls: Controls, *, running: bool) -> None:
+    """Let the bar and **Cancel** take the place of the time that the work will take, or leave
+    it.
+    """
+    places: list[Widget] = [controls.time, controls.working]
+    places[not running].visible = False  # first, or there would be room for both for a moment
+    places[running].visible = True
+
+
 def named(box: ComboBox, width: int = LABEL_WIDTH) -> Container:
     """A row of a drop-down with its label before it."""
     return _row(name_of(box.label, box.tooltip or "", width), box)
@@ -326,22 +349,6 @@ def name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:
     label.native.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
     label.native.installEventFilter(Uncut(label.native, width))
     return label
-
-
-class Uncut(QObject):
-    """Keeps a label as wide as its words, in any size of letters, and no narrower than `least`."""
-
-    CHANGES = QEvent.Type.Polish, QEvent.Type.FontChange, QEvent.Type.StyleChange, QEvent.Type.Show
-
-    def __init__(self, label: QWidget, least: int) -> None:
-        super().__init__(label)
-        self._least = least
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Qt's."""
-        if isinstance(watched, QWidget) and event is not None and event.type() in self.CHANGES:
-            watched.setMinimumWidth(max(self._least, watched.sizeHint().width()))
-        return super().eventFilter(watched, event)
 
 
 def show_image(controls: Controls, name: str) -> None:

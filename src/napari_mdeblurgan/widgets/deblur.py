@@ -29,6 +29,7 @@ from napari_mdeblurgan.widgets.controls import (
     show_image,
     show_life,
     show_scale,
+    show_working,
 )
 from napari_mdeblurgan.widgets.devices import DeviceChoice
 from napari_mdeblurgan.widgets.job import Job
@@ -41,7 +42,7 @@ from napari_mdeblurgan.widgets.origin import is_result_layer, marks
 from napari_mdeblurgan.widgets.pairs import Pairs
 from napari_mdeblurgan.widgets.results_folder import ResultsFolder
 from napari_mdeblurgan.widgets.runner import Runner
-from napari_mdeblurgan.widgets.scan_layers import ScanLayers
+from napari_mdeblurgan.widgets.scan_layers import ScanLayers, ScanOptions
 from napari_mdeblurgan.widgets.settings import read_settings
 from napari_mdeblurgan.widgets.sharpness import Sharpness
 from napari_mdeblurgan.widgets.slices import Slices
@@ -68,7 +69,7 @@ class DeblurWidget(Container):
         self._verdicts = Verdicts(viewer, self._pairs)
         self._message = ""  # what is going on or has come of it, before what else is to be said
         self._begun = BegunSearch(viewer, self._look_for_begun, self._refresh)
-        self.scans = ScanLayers(viewer, self._begun, lambda image: self._orders.wishes(image))
+        self.scans = ScanLayers(viewer, self._begun, self._wishes_of, self._pairs.results_of)
         self.slices = Slices(self._on_choice)
         self.results = ResultsFolder(viewer, self._remembered, self._on_choice, self.scans.paths)
         self.controls = self._models.controls = self._chosen.controls = make_controls(
@@ -263,6 +264,9 @@ class DeblurWidget(Container):
     def _card_for(self, image: Image) -> ModelCard | None:
         return self._models.card_for(image, self.image)
 
+    def _wishes_of(self, image: Image) -> ScanOptions:
+        return self._orders.wishes(image)
+
     def _output_scale_for(self, image: Image) -> int | None:
         return self._models.output_scale_for(image, self.image)
 
@@ -279,6 +283,7 @@ class DeblurWidget(Container):
         except MdeblurganError as error:
             self._tell_failure(str(error))
             return
+        self.only_here.uncover()
         self._start(images, jobs, note)
 
     def restore(self, image: Image) -> str:
@@ -428,7 +433,7 @@ class DeblurWidget(Container):
         resumable = not self.running and any(self.scans.can_resume(layer) for layer in images)
         controls.run.text = wording.run(len(images), resumable, self.only_here.count)
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
-        controls.working.visible = self.running
+        show_working(controls, running=self.running)
         if not self.running:
             controls.time.value = (
                 self._arrivals.run_times.told(self._orders.all_of(images))

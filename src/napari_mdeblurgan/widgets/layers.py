@@ -4,7 +4,7 @@ selected.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
@@ -13,7 +13,7 @@ from napari_mdeblurgan.restoration.arrays import as_array
 from napari_mdeblurgan.widgets.appearance import appearance_of
 from napari_mdeblurgan.widgets.axes import arranged
 from napari_mdeblurgan.widgets.job import Job
-from napari_mdeblurgan.widgets.origin import file_of
+from napari_mdeblurgan.widgets.origin import file_of, source_name_of
 from napari_mdeblurgan.widgets.placement import placement_of
 from napari_mdeblurgan.widgets.selection import kept_selection
 from napari_mdeblurgan.widgets.view import full_resolution
@@ -56,9 +56,14 @@ def job_on(
 
 
 def add_layer(
-    viewer: Viewer, data: Any, arguments: Mapping[str, Any], source: Layer | None
+    viewer: Viewer,
+    data: Any,
+    arguments: Mapping[str, Any],
+    source: Layer | None,
+    earlier: Iterable[Layer] = (),
 ) -> Image:
-    """Add a result right above its source; at the top if the source is gone.
+    """Add a result right above its source and all that was made from that before, which would hide
+    it; at the top if the source is gone.
 
     napari makes the name unique. The user's selection stays, so that the source can be restored
     again.
@@ -73,6 +78,8 @@ def add_layer(
         Keywords of `Image`, and `contrast_limits_range`.
     source : Layer or None
         What it was made from.
+    earlier : iterable of Layer
+        Results of the source that are known to be so, also where it has another name by now.
     """
     keywords = dict(arguments)
     contrast_range = keywords.pop(
@@ -81,10 +88,25 @@ def add_layer(
     layer = Image(data, **keywords)
     if contrast_range is not None:
         layer.contrast_limits_range = contrast_range
-    position = viewer.layers.index(source) + 1 if source in viewer.layers else len(viewer.layers)
+    if source is not None and source in viewer.layers:
+        position = _top_of_family(viewer, source, earlier) + 1
+    else:
+        position = len(viewer.layers)
     with kept_selection(viewer):
         viewer.layers.insert(position, layer)
     return layer
+
+
+def _top_of_family(viewer: Viewer, source: Layer, earlier: Iterable[Layer]) -> int:
+    """The highest place of a source, its results, their maps, and what was made from those."""
+    top = viewer.layers.index(source)
+    names = {source.name, *filter(None, map(source_name_of, earlier))}
+    found = True
+    while found:
+        family = [at for at, each in enumerate(viewer.layers) if source_name_of(each) in names]
+        names, known = names | {viewer.layers[at].name for at in family}, len(names)
+        top, found = max([top, *family]), len(names) > known
+    return top
 
 
 def remove_layers(viewer: Viewer, layers: list[Image]) -> None:

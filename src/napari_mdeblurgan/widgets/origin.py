@@ -107,6 +107,16 @@ def file_of(layer: Layer) -> str | None:
     return layer.source.path if focus is None else focus.get("file")
 
 
+def source_name_of(layer: Layer) -> str | None:
+    """What the layer was called that a result, a map or an image of a focus stack was made from;
+    None for all others.
+    """
+    made = layer.metadata.get("mdeblurgan")
+    told = made if isinstance(made, dict) else {}
+    name = (_focus(layer) or told).get("source")
+    return name if isinstance(name, str) else None
+
+
 def _focus(layer: Layer) -> dict[str, Any] | None:
     """What is known of an image that was put together of a focus stack; None
     for every other layer.

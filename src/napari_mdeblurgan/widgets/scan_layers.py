@@ -56,12 +56,19 @@ class ScanLayers:
         Knows what earlier sessions have left.
     chosen : callable
         Gives the wishes that an image would be restored by now.
+    results_of : callable
+        Gives the results of an image that are open.
     """
 
     def __init__(
-        self, viewer: Viewer, begun: BegunSearch, chosen: Callable[[Image], ScanOptions]
+        self,
+        viewer: Viewer,
+        begun: BegunSearch,
+        chosen: Callable[[Image], ScanOptions],
+        results_of: Callable[[Image], list[Image]],
     ) -> None:
         self._viewer, self._begun, self._chosen = viewer, begun, chosen
+        self._results_of = results_of
         self._opened: Opened | None = None
         self._live: LiveLayer | None = None
         self._interrupted: weakref.WeakValueDictionary[Path, Image] = weakref.WeakValueDictionary()
@@ -118,7 +125,7 @@ class ScanLayers:
             show_levels(layer, self._live.arrays)
             layer.name = wording.finished_name(layer.name)
         else:
-            layer = add_layer(self._viewer, self._live.arrays, opened.arguments, source)
+            layer = self._added(self._live.arrays, opened.arguments, source)
         self._live.attach(layer)
         if source is not None:
             self._unfinished[source] = (
@@ -172,9 +179,7 @@ class ScanLayers:
                 self._unfinished.pop(source, None)
             if live is None:
                 shown = (each for each in self._viewer.layers if _shows(each, outcome.path))
-                return next(shown, None) or add_layer(
-                    self._viewer, outcome.levels, outcome.arguments, source
-                )
+                return next(shown, None) or self._added(outcome.levels, outcome.arguments, source)
             if layer is not None:
                 layer.metadata = outcome.arguments["metadata"]
             live.finish(outcome.levels)
@@ -183,6 +188,10 @@ class ScanLayers:
             if layer is not None:
                 self._interrupted[opened.scan.path] = layer
         return layer
+
+    def _added(self, data: Any, arguments: dict[str, Any], source: Image | None) -> Image:
+        earlier = [] if source is None else self._results_of(source)
+        return add_layer(self._viewer, data, arguments, source, earlier)
 
     def close(self) -> None:
         """Leave all layers alone from now on."""

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 from napari_mdeblurgan.widgets.appearance import hides_what_is_below, show_name_and_colours
 from napari_mdeblurgan.widgets.layers import add_layer
+from napari_mdeblurgan.widgets.origin import source_name_of
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
     from napari_mdeblurgan.widgets.focus_stack.job import Focused
 
 
 def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Image:
-    """Add an image right above its stack, and its maps, hidden, above that; returns the layer of
-    the image.
+    """Add an image right above its stack and what was made of that before, and its maps, hidden,
+    above that; returns the layer of the image.
 
     Parameters
     ----------
@@ -29,7 +30,9 @@ def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Imag
         The layers of the stack that are still in the viewer.
     """
     top = max(sources, key=viewer.layers.index, default=None)
-    image = _added(viewer, made.image, top)
+    told = made.image["metadata"]["mdeblurgan"]["focus"]["source"]
+    earlier = [each for each in viewer.layers if source_name_of(each) == told]
+    image = _added(viewer, made.image, top, earlier)
     for arguments in made.maps:
         show_name_and_colours(_added(viewer, arguments, image))
     if not hides_what_is_below(image):
@@ -38,6 +41,8 @@ def add_focused(viewer: Viewer, made: Focused, sources: Sequence[Image]) -> Imag
     return image
 
 
-def _added(viewer: Viewer, arguments: dict, above: Image | None) -> Image:
+def _added(
+    viewer: Viewer, arguments: dict, above: Image | None, earlier: Sequence[Layer] = ()
+) -> Image:
     keywords = {name: value for name, value in arguments.items() if name != "data"}
-    return add_layer(viewer, arguments["data"], keywords, above)
+    return add_layer(viewer, arguments["data"], keywords, above, earlier)

@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
+import numpy as np
 from magicgui.widgets import ComboBox
 from napari.layers import Shapes
+from napari.utils.colormaps.standardize_color import transform_color
 from qtpy.QtCore import QTimer
 
 from napari_mdeblurgan.widgets import view
@@ -27,7 +29,7 @@ _TIP = (
     "Restore only the shapes of a Shapes layer: the selected ones, or all if none is selected. "
     "Each becomes a layer of its own, which lies in its place and is what it would be in the "
     "whole; of a stack, in the plane that is shown. What is in the box around an ellipse or a "
-    "polygon and not in the shape stays empty."
+    "polygon and not in the shape stays empty. A white filling, which would veil it, is taken away."
 )
 EACH_A_FILE = (
     "Each shape is saved to disk as a result of its own; of an ellipse or a polygon, "
@@ -130,6 +132,21 @@ class OnlyHere:
         assert self._chosen is not None
         view.check_plane_shown(image, self._viewer, repr(ONLY_HERE), order)
         return parts_on(self._chosen, self._meant(self._chosen), image, self._viewer, order)
+
+    def uncover(self) -> None:
+        """Take the white filling that napari gives shapes from those of the chosen layer, for it
+        would veil what is restored below; any other colour is the user's own.
+        """
+        layer = self._chosen
+        if layer is None:
+            return
+        colours = np.array(layer.face_color)
+        if (white := (colours == 1).all(axis=-1)).any():
+            colours[white] = 0
+            layer.face_color = colours
+        if np.all(transform_color(layer.current_face_color) == 1):
+            with layer.block_update_properties():  # for shapes that are drawn from now on alone
+                layer.current_face_color = "transparent"
 
     def note(self, jobs: Iterable[Job]) -> str:
         """What is to be known of the results of jobs; empty if nothing is."""
