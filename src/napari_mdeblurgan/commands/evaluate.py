@@ -220,7 +220,7 @@ def _judge(
     _check_output(output)
     from napari_mdeblurgan.evaluation import evaluate as evaluation
 
-    wishes = evaluation.EvaluationOptions(
+    options = evaluation.EvaluationOptions(
         folder=folder,
         output=output,
         models=tuple(models) or (COLOUR_MODEL, GREY_MODEL),
@@ -232,7 +232,7 @@ def _judge(
         fundus=fundus,
     )
     found = with_progress(
-        evaluation.evaluation_steps(wishes),
+        evaluation.evaluation_steps(options),
         unit="result",
         every=_LINE_EVERY,
         at=lambda step: step.at,

@@ -139,8 +139,8 @@ def fine_tune(
         sources.check()
         if not output:
             raise WrongUse("say what the new model is called with --output.")
-        wishes = {"learning_rate": learning_rate, "batch": batch, "patch": patch}
-        given: dict[str, Any] = {name: value for name, value in wishes.items() if value is not None}
+        knobs = {"learning_rate": learning_rate, "batch": batch, "patch": patch}
+        given: dict[str, Any] = {name: value for name, value in knobs.items() if value is not None}
         given |= {"minutes": minutes, "steps": steps, "part": part.value, "device": device}
         objectives = None
         if (low_objective, high_objective) != (None, None):

@@ -194,15 +194,15 @@ def simulate(
             "offset": offset,
             "bits": bits,
         }
-        wishes = SimulateOptions(protocol.value, sigma, physical, config)
-        for line in make_pairs(inputs, output, wishes, scale, seed, overwrite):
+        options = SimulateOptions(protocol.value, sigma, physical, config)
+        for line in make_pairs(inputs, output, options, scale, seed, overwrite):
             print(on_one_line(line), flush=True)
 
 
 def make_pairs(
     inputs: Sequence[Path],
     output: Path,
-    wishes: SimulateOptions,
+    options: SimulateOptions,
     scale: int,
     seed: int,
     overwrite: bool,
@@ -218,7 +218,7 @@ def make_pairs(
         Sharp images, or folders of them. Of a file that holds several images all are taken.
     output : Path
         Folder for low/NAME.tif, high/NAME.tif and NAME.png; made if need be.
-    wishes : SimulateOptions
+    options : SimulateOptions
         Which degradation.
     scale : int
         Reduction along y and x.
@@ -247,7 +247,7 @@ def make_pairs(
                 raise WrongUse(f"{path} is an input itself; choose another folder.")
     need_torch()
     try:
-        degradation = wishes.degradation(scale)
+        degradation = options.degradation(scale)
     except MdeblurganError as error:
         raise WrongUse(str(error)) from error
 
@@ -265,7 +265,7 @@ def make_pairs(
         try:
             image = read_image(source.path, source.image)
             own, size_um, assumed = with_pixel_size(
-                degradation, image, wishes.physical.get("pixel-size"), scale
+                degradation, image, options.physical.get("pixel-size"), scale
             )
             low, high = simulated_pair(
                 image, own, scale, zlib.crc32(f"{seed} {image_stem(source)}".encode()), size_um

@@ -116,7 +116,7 @@ def train(
     """
     interrupted = ""
     with one_line_errors(context):
-        wishes = TrainOptions(
+        options = TrainOptions(
             config=config,
             model_name=model_name,
             kind=kind,
@@ -130,14 +130,14 @@ def train(
             overwrite=overwrite,
         )
         if print_config:
-            _print_config(wishes)
+            _print_config(options)
         else:
-            interrupted = run_training(folder, output, wishes)
+            interrupted = run_training(folder, output, options)
     if interrupted:
         fail(interrupted, 130)
 
 
-def config_for(wishes: TrainOptions, output: Path | None) -> TrainingConfig:
+def config_for(options: TrainOptions, output: Path | None) -> TrainingConfig:
     """The options over the configuration file; or over what the run was begun with; or over the
     defaults.
 
@@ -155,22 +155,22 @@ def config_for(wishes: TrainOptions, output: Path | None) -> TrainingConfig:
     )
     from napari_mdeblurgan.training.run_folder import RunFolder
 
-    options: dict[str, dict[str, Any]] = {
-        "model": {"name": wishes.model_name},
-        "network": {"kind": wishes.kind, "scale": wishes.scale, "start": wishes.start},
-        "schedule": {"steps": wishes.steps},
-        "run": {"device": wishes.device},
-        "loss": _loss(wishes),
+    asked: dict[str, dict[str, Any]] = {
+        "model": {"name": options.model_name},
+        "network": {"kind": options.kind, "scale": options.scale, "start": options.start},
+        "schedule": {"steps": options.steps},
+        "run": {"device": options.device},
+        "loss": _loss(options),
     }
     given = {
         section: {name: value for name, value in fields.items() if value is not None}
-        for section, fields in options.items()
+        for section, fields in asked.items()
     }
     try:
         base = TrainingConfig()
-        if wishes.config is not None:
-            base = read_config(wishes.config)
-        elif output is not None and RunFolder(output).begun and not wishes.overwrite:
+        if options.config is not None:
+            base = read_config(options.config)
+        elif output is not None and RunFolder(output).begun and not options.overwrite:
             base = read_config(RunFolder(output).config)
         return parse_config(
             {section: fields for section, fields in given.items() if fields}, "the options", base
@@ -179,30 +179,30 @@ def config_for(wishes: TrainOptions, output: Path | None) -> TrainingConfig:
         raise WrongUse(str(error)) from error
 
 
-def _loss(wishes: TrainOptions) -> dict[str, Any]:
+def _loss(options: TrainOptions) -> dict[str, Any]:
     """What --perceptual and --vgg19 mean in the section [loss]."""
-    if wishes.vgg19 and wishes.perceptual != "vgg19":
+    if options.vgg19 and options.perceptual != "vgg19":
         raise WrongUse(
             "--vgg19 says where VGG19's weights are; add --perceptual vgg19 to use them."
         )
-    if wishes.perceptual is None:
+    if options.perceptual is None:
         return {}
-    if wishes.perceptual == "none":
+    if options.perceptual == "none":
         return {"preset": "faithful"}
-    chosen: dict[str, Any] = {"preset": "perceptual", "perceptual": wishes.perceptual}
-    if wishes.vgg19.startswith(("http://", "https://")):
-        return chosen | {"vgg19_address": wishes.vgg19, "vgg19_download": True}
-    return chosen | ({"vgg19_file": wishes.vgg19} if wishes.vgg19 else {})
+    chosen: dict[str, Any] = {"preset": "perceptual", "perceptual": options.perceptual}
+    if options.vgg19.startswith(("http://", "https://")):
+        return chosen | {"vgg19_address": options.vgg19, "vgg19_download": True}
+    return chosen | ({"vgg19_file": options.vgg19} if options.vgg19 else {})
 
 
-def _print_config(wishes: TrainOptions) -> None:
+def _print_config(options: TrainOptions) -> None:
     """Print the configuration that the options ask for, as TOML with comments."""
     from napari_mdeblurgan.training.config import config_toml
 
-    print(config_toml(config_for(wishes, None)), end="")
+    print(config_toml(config_for(options, None)), end="")
 
 
-def run_training(folder: Path | None, output: Path | None, wishes: TrainOptions) -> str:
+def run_training(folder: Path | None, output: Path | None, options: TrainOptions) -> str:
     """Train, and show how it goes.
 
     Returns
@@ -232,16 +232,16 @@ def run_training(folder: Path | None, output: Path | None, wishes: TrainOptions)
         check_folder(RunFolder(output))
     except FileError as error:
         raise WrongUse(str(error)) from error
-    config = config_for(wishes, output)
+    config = config_for(options, output)
     try:
         place = place_from_environment()
         with joined(place, device_of(place, config.run.device)):
-            run = open_run(folder, output, config, overwrite=wishes.overwrite, place=place)
+            run = open_run(folder, output, config, overwrite=options.overwrite, place=place)
             with closing(run), stopped_by_signals(run.stop) as signals:
                 if place.first:
                     _describe(run)
                 show = _with_bar if sys.stderr.isatty() else _with_lines
-                for _ in show(run, wishes.minutes) if place.first else run.steps(wishes.minutes):
+                for _ in show(run, options.minutes) if place.first else run.steps(options.minutes):
                     pass
                 if signals and not run.finished:
                     return (

@@ -1,4 +1,4 @@
-"""From wishes to a report: which images and methods, everything measured that is not known yet,
+"""From options to a report: which images and methods, everything measured that is not known yet,
 tables and figures.
 """
 
@@ -92,7 +92,7 @@ class EvaluationStep:
     at: str
 
 
-def evaluation_steps(wishes: EvaluationOptions) -> Generator[EvaluationStep, None, Evaluation]:
+def evaluation_steps(options: EvaluationOptions) -> Generator[EvaluationStep, None, Evaluation]:
     """Measure and write `report.md`, its pictures and its CSV files; yields after everything that
     takes time.
 
@@ -101,17 +101,17 @@ def evaluation_steps(wishes: EvaluationOptions) -> Generator[EvaluationStep, Non
     MdeblurganError
         If there are no images or models to judge, or a file cannot be read or written.
     """
-    curves = run_curves(wishes.runs)
-    device = pick_device(wishes.device)
-    images, skipped, data = _images(wishes)
-    loaded, same = model_methods(wishes.models, device)
-    comparisons = _comparisons(images, loaded, wishes)
-    protocols = {name: PROTOCOLS[name] for name in wishes.protocols}
+    curves = run_curves(options.runs)
+    device = pick_device(options.device)
+    images, skipped, data = _images(options)
+    loaded, same = model_methods(options.models, device)
+    comparisons = _comparisons(images, loaded, options)
+    protocols = {name: PROTOCOLS[name] for name in options.protocols}
     conditions = [condition for each in protocols.values() for condition in each]
     flat = [condition for condition in conditions if condition.protocol == "physical"][:1]
-    table = Ledger(wishes.output / "scores.csv", Score, SCORE_KEYS)
-    flats = Ledger(wishes.output / "backgrounds.csv", Background, BACKGROUND_KEYS)
-    expenses = Ledger(wishes.output / "costs.csv", Cost, COST_KEYS)
+    table = Ledger(options.output / "scores.csv", Score, SCORE_KEYS)
+    flats = Ledger(options.output / "backgrounds.csv", Background, BACKGROUND_KEYS)
+    expenses = Ledger(options.output / "costs.csv", Cost, COST_KEYS)
     every = {
         method.identity: (method, comparison)
         for comparison in comparisons
@@ -149,29 +149,29 @@ def evaluation_steps(wishes: EvaluationOptions) -> Generator[EvaluationStep, Non
         protocols=protocols,
         comparisons=tuple(finished),
         costs=tuple(costs),
-        figures=draw(wishes.output, finished, protocols, curves),
+        figures=draw(options.output, finished, protocols, curves),
         notes=(*skipped, *same, *_unused(loaded, finished)),
     )
-    write_evaluation(wishes.output / "report.md", evaluation)
+    write_evaluation(options.output / "report.md", evaluation)
     return evaluation
 
 
-def _images(wishes: EvaluationOptions) -> tuple[list[SharpPart], list[str], str]:
-    if wishes.fundus:
-        images, skipped, data = fundus_squares(wishes.folder)
+def _images(options: EvaluationOptions) -> tuple[list[SharpPart], list[str], str]:
+    if options.fundus:
+        images, skipped, data = fundus_squares(options.folder)
         data = f"squares of 512² pixels from {data}"
     else:
-        if wishes.folder is None:
+        if options.folder is None:
             raise FileError("There are no images to judge by; name a folder of sharp images.")
-        images, skipped = find_images(wishes.folder)
-        data = f"the sharp images in `{real_path(wishes.folder).name}`"
+        images, skipped = find_images(options.folder)
+        data = f"the sharp images in `{real_path(options.folder).name}`"
     kept = [
         image
         for kind in (True, False)
-        for image in _spread([i for i in images if i.colour == kind], wishes.limit)
+        for image in _spread([i for i in images if i.colour == kind], options.limit)
     ]
     if len(kept) < len(images):
-        data += f" (at most {wishes.limit} of each kind, spread evenly over all {len(images)})"
+        data += f" (at most {options.limit} of each kind, spread evenly over all {len(images)})"
     return kept, skipped, data
 
 
@@ -182,7 +182,7 @@ def _spread(images: list[SharpPart], limit: int | None) -> list[SharpPart]:
 
 
 def _comparisons(
-    images: Sequence[SharpPart], loaded: Sequence[Method], wishes: EvaluationOptions
+    images: Sequence[SharpPart], loaded: Sequence[Method], options: EvaluationOptions
 ) -> list[Comparison]:
     """One for every kind of image and scale for which there are both images and models."""
     found = []
@@ -194,7 +194,7 @@ def _comparisons(
             method for method in loaded if (method.channels, method.scale) == (channels, scale)
         ]
         plain = [bicubic_method(scale)] + (
-            [richardson_lucy_method(scale)] if wishes.richardson_lucy else []
+            [richardson_lucy_method(scale)] if options.richardson_lucy else []
         )
         networks.sort(key=lambda method: method.family == OURS)
         if of_kind:

@@ -69,7 +69,7 @@ class DeblurWidget(Container):
         self._verdicts = Verdicts(viewer, self._pairs)
         self._message = ""  # what is going on or has come of it, before what else is to be said
         self._begun = BegunSearch(viewer, self._look_for_begun, self._refresh)
-        self.scans = ScanLayers(viewer, self._begun, self._wishes_of, self._pairs.results_of)
+        self.scans = ScanLayers(viewer, self._begun, self._options_of, self._pairs.results_of)
         self.slices = Slices(self._on_choice)
         self.results = ResultsFolder(viewer, self._remembered, self._on_choice, self.scans.paths)
         self.controls = self._models.controls = self._chosen.controls = make_controls(
@@ -264,8 +264,8 @@ class DeblurWidget(Container):
     def _card_for(self, image: Image) -> ModelCard | None:
         return self._models.card_for(image, self.image)
 
-    def _wishes_of(self, image: Image) -> ScanOptions:
-        return self._orders.wishes(image)
+    def _options_of(self, image: Image) -> ScanOptions:
+        return self._orders.options(image)
 
     def _output_scale_for(self, image: Image) -> int | None:
         return self._models.output_scale_for(image, self.image)

@@ -71,7 +71,7 @@ class Orders:
             only_here,
         )
 
-    def wishes(self, image: Image) -> ScanOptions:
+    def options(self, image: Image) -> ScanOptions:
         """What an image would be restored by."""
         card = self._card_for(image)
         binning = 2 if self._controls.halve.value else 1

@@ -55,7 +55,7 @@ class ScanLayers:
     begun : BegunSearch
         Knows what earlier sessions have left.
     chosen : callable
-        Gives the wishes that an image would be restored by now.
+        Gives the options that an image would be restored by now.
     results_of : callable
         Gives the results of an image that are open.
     """
@@ -87,7 +87,7 @@ class ScanLayers:
         there.
 
         A source that has been placed elsewhere since has another result, and so has one of other
-        wishes.
+        options.
         """
         begun, chosen = self._begun.of(source), self._chosen(source)
         if begun is not None and begun.model == chosen.model:

@@ -115,7 +115,7 @@ class TrainingPage(QWidget):
         self.device.setCurrentIndex(max(0, self.device.findData(chosen)))
 
     @property
-    def wishes(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         """Fields of `FineTuneSettings` as they are set here."""
         return {
             "minutes": self.minutes.value(),

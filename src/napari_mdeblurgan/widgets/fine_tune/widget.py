@@ -240,9 +240,9 @@ class FineTuneWidget(FineTunePanel):
         card = self.card
         assert card is not None
         try:
-            wishes = self.training.wishes
-            wishes["device"] = read_settings().device_for(wishes["device"])
-            settings = FineTuneSettings(base=card.name, name=self.name.text().strip(), **wishes)
+            options = self.training.options
+            options["device"] = read_settings().device_for(options["device"])
+            settings = FineTuneSettings(base=card.name, name=self.name.text().strip(), **options)
             check_name(settings)
             if (free := free_name(settings.name)) != settings.name:
                 raise MdeblurganError(
