@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from napari_mdeblurgan.focus.on_disk import Target, in_focus_on_disk_steps
 from napari_mdeblurgan.focus.reading import reduced_plane
 from napari_mdeblurgan.pairs.search import reduced
 from napari_mdeblurgan.restoration.measuring import finished
-from napari_mdeblurgan.storage import Micrograph, open_image, write_image
+from napari_mdeblurgan.storage import Micrograph, open_image
 
 EDGE, COUNT = 1024, 2
 BOUND = 8_000_000  # bytes: less than the stack has, and than its image and maps
@@ -43,15 +44,19 @@ def test_memory_holds_neither_the_stack_nor_what_is_made_of_it(
     }
     for name, value in small.items():
         monkeypatch.setattr(f"napari_mdeblurgan.focus.{name}", value)
-    plane = Micrograph(stack[0], "YX")
     paths = {name: tmp_path / f"{name}.ome.zarr" for name in ("image", "height", "confidence")}
-    targets = {name: Target(path=path, like=plane) for name, path in paths.items()}
     assert min(stack.nbytes, EDGE**2 * (4 + 4 + 4)) > BOUND
-    write_image(
-        tmp_path / "small.ome.zarr", Micrograph(stack[0, :64, :64], "YX")
-    )  # imports what is needed
+
+    def put_together(planes: np.ndarray) -> None:
+        like = Micrograph(planes[0], "YX")
+        targets = {name: Target(path=path, like=like) for name, path in paths.items()}
+        finished(in_focus_on_disk_steps(planes, (), targets, registered=True))
+
+    put_together(stack[:, :256, :256])  # imports what is needed
+    for path in paths.values():
+        shutil.rmtree(path)
     tracemalloc.start()
-    finished(in_focus_on_disk_steps(stack, (), targets, registered=True))
+    put_together(stack)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < BOUND
