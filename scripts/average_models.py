@@ -4,21 +4,21 @@
 
 MODEL is a name or a path, SHARE how much of it; the shares are made to add up to 1. The mean of
 networks that were trained from one start is often better than each of them (Wortsman et al. 2022).
-DATA has the subfolders validation/rgb and validation/grey; the card gets the scores under the
-Gaussian protocol. An OUTPUT that is there is not replaced.
+DATA has the subfolders validation/rgb and validation/grey; the card is that of the first model with
+new scores. An OUTPUT that is there is not replaced.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 from pathlib import Path
 
 import torch
 from train_bundled import scores
 
 from napari_mdeblurgan.model import load_model, save_model
-from napari_mdeblurgan.training.recipe import card_for
 
 
 def main() -> None:
@@ -45,7 +45,11 @@ def main() -> None:
                 torch.stack([share * state[name].float() for state, share in states]).sum(dim=0)
             )
     kind = "rgb" if network.channels == 3 else "grey"
-    card = card_for(network, scores(network, wishes.data / "validation" / kind))
+    card = dataclasses.replace(
+        parts[0][0].card,
+        name=wishes.output.stem,
+        scores=scores(network, wishes.data / "validation" / kind),
+    )
     print(save_model(network, card, wishes.output))
 
 

@@ -3,7 +3,8 @@
 
 DATA has the subfolders rgb/ and grey/ of sharp training images; images for judging are not among
 them. Fields of up to 512² pixels from anywhere in them, as many from each source, are blurred in
-the six ways of the evaluation's protocols, as often in each, and restored, to as many pixels as the
+the six ways of the evaluation's protocols (models for strong blur: in the ten ways), as often in
+each, and restored, to as many pixels as the
 model makes and to their own; each result counts as it was computed and rounded to 8 bits. How much
 noise is too much is taken from patches that are degraded as in training. The entries go into the
 package, or into FILE; one named calibrations.json in the folder of the user's models is found, too.
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 
 from napari_mdeblurgan import load_model
-from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL
+from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL, STRONG
 from napari_mdeblurgan.evaluation.images import SharpPart, find_images
 from napari_mdeblurgan.evaluation.protocol import degraded
 from napari_mdeblurgan.model import Model, list_models
@@ -32,7 +33,8 @@ from napari_mdeblurgan.training.recipe import MIXTURE
 from napari_mdeblurgan.trust.calibrating import calibrate, noise_share, restore_known
 from napari_mdeblurgan.trust.error_bar import BUNDLED_CALIBRATIONS
 
-BUNDLED_MODELS = ("rgb-x2", "gray-x2", "rgb-x4", "gray-x4")
+BUNDLED_MODELS = ("rgb-x2", "gray-x2", "rgb-x2-strong", "gray-x2-strong", "rgb-x4", "gray-x4")
+STRONG_PX = 4.5
 EDGE, FIELDS, SEED = 512, 72, 77
 NOISY_EDGE, NOISY = 256, 96
 TRAINED = replace(MIXTURE, shapes=0.0, padding=0.0)  # no areas that nobody has taken a picture of
@@ -92,7 +94,9 @@ def pairs(
     sources: list[list[SharpPart]], model: Model, count: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blurred fields and their truth."""
-    conditions = (*GAUSSIAN, *PHYSICAL)
+    known = model.card.blur_sigma_px
+    strong = known is not None and known[1] >= STRONG_PX
+    conditions = (*GAUSSIAN, *PHYSICAL, *(STRONG if strong else ()))
     for number in range(count):
         condition = conditions[number // len(sources) % len(conditions)]
         low, truth = degraded(

@@ -25,6 +25,8 @@ NEEDED = (
     "_version.py",
     "models/gray-x2.safetensors",
     "models/rgb-x2.safetensors",
+    "models/gray-x2-strong.safetensors",
+    "models/rgb-x2-strong.safetensors",
     "models/gray-x4.safetensors",
     "models/rgb-x4.safetensors",
     "samples/ATTRIBUTION.md",

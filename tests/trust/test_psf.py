@@ -44,6 +44,20 @@ def test_what_was_painted_in_does_not_shape_it(scene) -> None:
     assert flawed.sigma_px == pytest.approx(honest.sigma_px, rel=0.05)
 
 
+def test_a_strong_blur_that_is_told_has_a_kernel_wide_enough_for_its_light(scene) -> None:
+    kernel = gaussian(10.0, 36)  # of σ = 5 pixels of the input
+    sharp = scene(512)
+    low = PointSpread(kernel, 2).applied(sharp[..., None])[..., 0]
+    spread = [np.full(low.shape, 1e-3, np.float32)]
+    told, untold = (
+        estimate_psf([sharp], [low], spread, 2, blur_sigma_px) for blur_sigma_px in (5.0, None)
+    )
+    assert (told.radius, untold.radius) == (2 * 15, 2 * 9)
+    assert told.sigma_px == pytest.approx(5.0, rel=0.05)
+    off = [np.abs(found.applied(sharp[..., None])[..., 0] - low).max() for found in (told, untold)]
+    assert off[0] < 0.4 * off[1]
+
+
 def test_its_width_is_that_of_the_gaussian_that_blurs_as_much() -> None:
     assert gaussian_equivalent(gaussian(3.0), 2) == pytest.approx(1.5, rel=0.01)
     assert gaussian_equivalent(gaussian(3.0), 1) == pytest.approx(3.0, rel=0.01)

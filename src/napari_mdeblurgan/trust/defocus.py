@@ -59,6 +59,11 @@ class FieldBlur:
         """Share of the field that can be judged."""
         return 1 - self.unknown
 
+    @property
+    def largest_px(self) -> float | None:
+        """The σ of the field, or of its part that is blurred beyond what the model learned."""
+        return self.sigma_px if self.beyond_px is None else self.beyond_px
+
 
 def field_blur(sigmas: np.ndarray, card: ModelCard) -> FieldBlur:
     """Sort the σ of blocks by what a model learned.

@@ -4,13 +4,14 @@ and said in a sentence.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from napari_mdeblurgan.model import ModelCard
+from napari_mdeblurgan.model import ModelCard, list_models
 from napari_mdeblurgan.restoration.intensity import Window, bounds
 from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
@@ -28,9 +29,11 @@ SOME, NEARLY_ALL = 0.1, 0.95  # of what can be judged
 _MOST = 0.5
 _FEW = 0.005
 HALVE = (
-    " Nothing in it is finer than two of its pixels: halve it first (Halve first, or --bin 2); "
+    " Nothing in it is finer than two of its pixels: {}halve it first (Halve first, or --bin 2); "
     "the result then has the pixels that the image has."
 )
+IF_SOFT = "if its specimen looks so in focus, too, "
+KNOWS_STRONG_PX = 4.0  # a model that learned so much takes what is soft for blur
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,10 +190,10 @@ def judge_domain(
         and what is advised is said of the image before.
     """
     fits, sentence = _judged(card, blur, noise, saturated, noise_limit, binning)
-    return (
-        fits,
-        sentence + HALVE if blur.halves and binning == 1 and "--bin" not in sentence else sentence,
-    )
+    if blur.halves and binning == 1 and "--bin" not in sentence:
+        strong = card.blur_sigma_px is not None and card.blur_sigma_px[1] >= KNOWS_STRONG_PX
+        sentence += HALVE.format(IF_SOFT if strong else "")
+    return fits, sentence
 
 
 def _judged(
@@ -213,7 +216,7 @@ def _judged(
         low, high = card.blur_sigma_px
         learned = f"{card.name} learned {low:g}–{high:g} px"
         if blur.beyond >= SOME * blur.judged and blur.beyond_px is not None:
-            return False, _too_blurred(blur, blur.beyond_px, high, learned, binning)
+            return False, _too_blurred(card, blur, blur.beyond_px, learned, binning)
         found += f" ({learned})"
     if noise_limit is not None and noise > NOISE_SLACK * noise_limit:
         return False, (
@@ -245,7 +248,9 @@ def _judged(
     )
 
 
-def _too_blurred(blur: FieldBlur, beyond_px: float, high: float, learned: str, binning: int) -> str:
+def _too_blurred(
+    card: ModelCard, blur: FieldBlur, beyond_px: float, learned: str, binning: int
+) -> str:
     """What to do with an image of which a part, or all, is blurred beyond what
     the model learned.
     """
@@ -253,17 +258,19 @@ def _too_blurred(blur: FieldBlur, beyond_px: float, high: float, learned: str, b
     if blur.beyond >= NEARLY_ALL * blur.judged:
         return (
             f"This image is more blurred than the model knows: {there}; {learned}. "
-            f"{_less_blur(beyond_px, high, binning)}"
+            f"{_less_blur(card, beyond_px, binning)}"
         )
     rest = _listed(
         (blur.within, "within what it learned"),
         (blur.sharp, "already sharp"),
         (blur.unknown, "cannot be judged"),
     )
+    knowing = _model_knowing(card, beyond_px)
+    other = f"choose the model {knowing}, " if knowing else ""
     return (
         f"{blur.beyond:.0%} of the field is blurred beyond what the model knows: {there}; "
         f"{learned}. The rest: {rest}. Do not trust the result where the defocus map is bright: "
-        "take a focus stack, or use an objective of smaller aperture."
+        f"{other}take a focus stack, or use an objective of smaller aperture."
     )
 
 
@@ -293,17 +300,36 @@ def _pixels(blur: float) -> str:
     return f"{blur:.1f} px" if blur < LARGEST_PX else f"{LARGEST_PX:.0f} px or more"
 
 
-def _less_blur(blur: float, high: float, binning: int) -> str:
+def _less_blur(card: ModelCard, blur: float, binning: int) -> str:
+    """What to do about an image that is more blurred than the model knows."""
+    high = (card.blur_sigma_px or (0.0, math.inf))[1]
     enough = (
         next((n * binning for n in BINS if blur / n <= high), None) if blur < LARGEST_PX else None
     )
     most = BINS[-1] * binning
     advice = (
-        f"Bin it {enough}×{enough} first (--bin {enough})"
+        f"in it {enough}×{enough} first (--bin {enough})"
         if enough
-        else f"Take a sharper image, or bin it {most}×{most} first (--bin {most})"
+        else f"in it {most}×{most} first (--bin {most})"
     )
+    if knowing := _model_knowing(card, blur):
+        return f"Choose the model {knowing}, or b{advice}."
+    advice = f"B{advice}" if enough else f"Take a sharper image, or b{advice}"
     return f"{advice}, use a model for stronger blur, or fine-tune one on such images."
+
+
+def _model_knowing(card: ModelCard, blur: float) -> str | None:
+    """Name of another model of the same channels and scale that learned so strong a blur; bundled
+    ones come first; None if there is none.
+    """
+    fitting = (
+        each.name
+        for each in list_models()
+        if (each.channels, each.scale) == (card.channels, card.scale)
+        and each.blur_sigma_px is not None
+        and blur < each.blur_sigma_px[1]
+    )
+    return next(fitting, None)
 
 
 def _saturation(

@@ -68,7 +68,7 @@ def estimate_whole(
     return Estimate(
         window=window,
         examination=examination,
-        psf=estimate_psf(fine, grey, sigma, plan.factor),
+        psf=estimate_psf(fine, grey, sigma, plan.factor, examination.blur.largest_px),
         resolution_before=resolution_px(grey),
         resolution_after=None if after is None else after / plan.factor,
     )

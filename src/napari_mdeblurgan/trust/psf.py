@@ -16,7 +16,8 @@ from napari_mdeblurgan.degradation.optics import blurs
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.stopping import look_up
 
-RADIUS_PX = 9  # of the input: the light of all blurs that the bundled models learned
+RADIUS_PX = 9  # of the input: the light of a blur of σ up to 3 pixels
+LARGEST_RADIUS_PX = 18
 RING_PX = 0.5
 SMOOTHNESS = 1e-4
 _ROUNDS = 4
@@ -141,6 +142,7 @@ def estimate_psf(
     blurred: Sequence[np.ndarray],
     sigma: Sequence[np.ndarray],
     factor: int,
+    blur_sigma_px: float | None = None,
 ) -> PointSpread:
     """The round kernel that explains blurred images by restored ones best.
 
@@ -154,6 +156,9 @@ def estimate_psf(
         (y, x): standard deviation of the noise in `blurred`.
     factor : int
         Pixels of the restored image along one of the blurred, along y and x.
+    blur_sigma_px : float, optional
+        Standard deviation of the Gaussian that blurs as much, in pixels of the blurred images: of
+        3 pixels and more, the kernel is wide enough for its light.
 
     Notes
     -----
@@ -163,7 +168,8 @@ def estimate_psf(
     shape it.
     """
     edge = min(min(part.shape) for part in blurred)
-    radius = min(RADIUS_PX, max(1, (edge - 1) // 3)) * factor
+    wide = min(LARGEST_RADIUS_PX, max(RADIUS_PX, math.ceil(3 * (blur_sigma_px or 0.0))))
+    radius = min(wide, max(1, (edge - 1) // 3)) * factor
     rings = _rings(radius, factor)
     margin = min(radius // factor, edge // 4)
     inner = slice(margin, -margin or None)
