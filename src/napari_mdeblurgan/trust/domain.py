@@ -60,6 +60,8 @@ class Examination:
         Whether the image is in the model's domain.
     sentence : str
         That it is, or why it is not and what to do.
+    stronger : str or None
+        Name of a model that knows such strong a blur where this one does not, see `stronger_model`.
     """
 
     blur: FieldBlur
@@ -71,6 +73,7 @@ class Examination:
     ceiling: float
     fits: bool
     sentence: str
+    stronger: str | None = None
 
     @property
     def blur_sigma_px(self) -> float | None:
@@ -130,6 +133,7 @@ def examine(
         ceiling=ceiling,
         fits=fits,
         sentence=sentence,
+        stronger=stronger_model(card, blur),
     )
 
 
@@ -215,7 +219,7 @@ def _judged(
     if card.blur_sigma_px is not None:
         low, high = card.blur_sigma_px
         learned = f"{card.name} learned {low:g}–{high:g} px"
-        if blur.beyond >= SOME * blur.judged and blur.beyond_px is not None:
+        if _is_beyond(blur) and blur.beyond_px is not None:
             return False, _too_blurred(card, blur, blur.beyond_px, learned, binning)
         found += f" ({learned})"
     if noise_limit is not None and noise > NOISE_SLACK * noise_limit:
@@ -258,15 +262,15 @@ def _too_blurred(
     if blur.beyond >= NEARLY_ALL * blur.judged:
         return (
             f"This image is more blurred than the model knows: {there}; {learned}. "
-            f"{_less_blur(card, beyond_px, binning)}"
+            f"{_less_blur(card, blur, beyond_px, binning)}"
         )
     rest = _listed(
         (blur.within, "within what it learned"),
         (blur.sharp, "already sharp"),
         (blur.unknown, "cannot be judged"),
     )
-    knowing = _model_knowing(card, beyond_px)
-    other = f"choose the model {knowing}, " if knowing else ""
+    stronger = stronger_model(card, blur)
+    other = f"choose the model {stronger}, " if stronger else ""
     return (
         f"{blur.beyond:.0%} of the field is blurred beyond what the model knows: {there}; "
         f"{learned}. The rest: {rest}. Do not trust the result where the defocus map is bright: "
@@ -300,11 +304,13 @@ def _pixels(blur: float) -> str:
     return f"{blur:.1f} px" if blur < LARGEST_PX else f"{LARGEST_PX:.0f} px or more"
 
 
-def _less_blur(card: ModelCard, blur: float, binning: int) -> str:
+def _less_blur(card: ModelCard, blur: FieldBlur, beyond_px: float, binning: int) -> str:
     """What to do about an image that is more blurred than the model knows."""
     high = (card.blur_sigma_px or (0.0, math.inf))[1]
     enough = (
-        next((n * binning for n in BINS if blur / n <= high), None) if blur < LARGEST_PX else None
+        next((n * binning for n in BINS if beyond_px / n <= high), None)
+        if beyond_px < LARGEST_PX
+        else None
     )
     most = BINS[-1] * binning
     advice = (
@@ -312,22 +318,41 @@ def _less_blur(card: ModelCard, blur: float, binning: int) -> str:
         if enough
         else f"in it {most}×{most} first (--bin {most})"
     )
-    if knowing := _model_knowing(card, blur):
-        return f"Choose the model {knowing}, or b{advice}."
+    if stronger := stronger_model(card, blur):
+        return f"Choose the model {stronger}, or b{advice}."
     advice = f"B{advice}" if enough else f"Take a sharper image, or b{advice}"
     return f"{advice}, use a model for stronger blur, or fine-tune one on such images."
 
 
-def _model_knowing(card: ModelCard, blur: float) -> str | None:
-    """Name of another model of the same channels and scale that learned so strong a blur; bundled
-    ones come first; None if there is none.
+def _is_beyond(blur: FieldBlur) -> bool:
+    """Whether so much of a field is blurred beyond what the model learned that it does not fit."""
+    return blur.beyond_px is not None and blur.beyond >= SOME * blur.judged
+
+
+def stronger_model(card: ModelCard, blur: FieldBlur) -> str | None:
+    """Name of another model that knows the blur of a field which is beyond what a model learned.
+
+    Parameters
+    ----------
+    card : ModelCard
+        Of the model.
+    blur : FieldBlur
+        Of the image, by that model.
+
+    Returns
+    -------
+    str or None
+        A model of the same channels and scale, bundled ones first; None if the model knows enough,
+        or no other does.
     """
+    if blur.beyond_px is None or not _is_beyond(blur):
+        return None
     fitting = (
         each.name
         for each in list_models()
         if (each.channels, each.scale) == (card.channels, card.scale)
         and each.blur_sigma_px is not None
-        and blur < each.blur_sigma_px[1]
+        and blur.beyond_px < each.blur_sigma_px[1]
     )
     return next(fitting, None)
 

@@ -108,6 +108,7 @@ class Controls:
     details: Label
     headline: Label
     halve_again: PushButton
+    strong_again: PushButton
     status: Label
 
 
@@ -222,6 +223,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         details=Label(value=""),
         headline=Label(value="", tooltip=HEADLINE_TIP, visible=False),
         halve_again=PushButton(text="Halve first and run again", tooltip=HALVE_TIP, visible=False),
+        strong_again=PushButton(text="Run again for strong blur", visible=False),
         status=Label(value=""),
     )
     for label in (
@@ -279,6 +281,7 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
         controls.status,
         controls.headline,
         controls.halve_again,
+        controls.strong_again,
         _row(
             name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER),
             controls.compare_by,

@@ -123,12 +123,8 @@ class DeblurWidget(Container):
             self.results.widget,
             self.sharpness.group.widget,
         )
-        rows = laid_out(
-            self.controls,
-            *options,
-            sharpness=self.sharpness.widget,
-            details=self._panel.fold.widget,
-        )
+        details = self._panel.fold.widget
+        rows = laid_out(self.controls, *options, sharpness=self.sharpness.widget, details=details)
         self._rows = scrolling(self, rows)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
         told = self._say, self._tell_failure, self.scans.paths, viewer.layers.index
@@ -198,6 +194,7 @@ class DeblurWidget(Container):
         controls.halve.changed.connect(lambda on: self._on_tick(halve=on))
         controls.output.changed.connect(self._on_output)
         controls.halve_again.changed.connect(self.halve_and_start)
+        controls.strong_again.changed.connect(self.start_with_the_advised_model)
         controls.report.changed.connect(self.save_report)
         controls.save.changed.connect(self.save_result)
         self.slices.window.changed.connect(self._on_choice)
@@ -298,6 +295,11 @@ class DeblurWidget(Container):
     def halve_and_start(self) -> None:
         """Tick **Halve first**, and do as `start` does."""
         self.controls.halve.value = True
+        self.start()
+
+    def start_with_the_advised_model(self) -> None:
+        """Choose the model that knows such a blur, and do as `start` does."""
+        self.controls.model.value = self._panel.advised_model
         self.start()
 
     def start_preview(self) -> None:
@@ -446,5 +448,5 @@ class DeblurWidget(Container):
         self.comparison.follow()
         controls.report.enabled = self._reported() is not None
         self.saver.refresh(possible=bool(self._chosen.kept))
-        controls.halve_again.enabled = controls.run.enabled
+        controls.halve_again.enabled = controls.strong_again.enabled = controls.run.enabled
         self._say(self._message)

@@ -117,6 +117,12 @@ class Trusted:
             and all(each.examination.blur.halves for each in estimates)
         )
 
+    @property
+    def stronger_model(self) -> str | None:
+        """Name of a model that knows the blur of one of the channels, which this one does not."""
+        names = (each.examination.stronger for each in self.assessment.estimates)
+        return next((name for name in names if name), None)
+
 
 # ---- within a job, on its thread
 

@@ -24,10 +24,20 @@ DETAILS_TIP = (
     "All that was found out: how well the result agrees with the image, its error, the "
     "image's blur and noise."
 )
+STRONG_TIP = (
+    "Restore the image with the model {}, which knows such a blur. If the specimen is soft even in "
+    "focus, halve the image instead."
+)
 
 
 class VerdictPanel:
     """Lives on the main thread; `fold.widget` is to be laid out, the rest lies among the controls.
+
+    Attributes
+    ----------
+    advised_model : str or None
+        Name of the model that knows the blur of the chosen image, where that of its result does
+        not.
 
     Parameters
     ----------
@@ -56,6 +66,7 @@ class VerdictPanel:
         self._remembered, self._refresh = remembered, refresh
         self._changing = False
         self._result: ref[Image] | None = None
+        self.advised_model: str | None = None
         self.fold = Fold(
             [controls.details],
             DETAILS_TIP,
@@ -84,6 +95,9 @@ class VerdictPanel:
         controls.details.value = self._verdicts.sentence(active, source)
         self.fold.widget.visible = bool(controls.details.value)
         controls.halve_again.visible = self._verdicts.advises_halving(active, source)
+        self.advised_model = self._verdicts.advised_model(active, source)
+        controls.strong_again.visible = self.advised_model in controls.model.choices
+        controls.strong_again.tooltip = STRONG_TIP.format(self.advised_model)
         self._show_maps()
         show_line(
             controls.legend, trust.legend() if trust.shows_choice(self._viewer.layers) else ""

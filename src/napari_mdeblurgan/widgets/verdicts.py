@@ -113,10 +113,22 @@ class Verdicts:
         """Whether what is said is of a result of the chosen image, which is better halved before it
         is restored.
         """
+        found = self._said_of(active, source)
+        return found is not None and found.better_halved
+
+    def advised_model(self, active: Layer | None, source: Image | None) -> str | None:
+        """Name of the model that knows the blur of the chosen image, where what is said is of a
+        result of one that does not.
+        """
+        found = self._said_of(active, source)
+        return None if found is None else found.stronger_model
+
+    def _said_of(self, active: Layer | None, source: Image | None) -> trust.Trusted | None:
+        """What is said, if it is of a result of the chosen image."""
         found = self._said(active, source)
         if found is None or source is None or self._pairs.source_of(found[0]) is not source:
-            return False
-        return found[1].better_halved
+            return None
+        return found[1]
 
     def _said(
         self, active: Layer | None, source: Image | None
