@@ -110,24 +110,26 @@ def test_a_model_that_knows_so_strong_a_blur_is_named(monkeypatch: pytest.Monkey
     all_blurred, part = of(*[4.0] * 10), of(*[4.0] * 5, *[1.0] * 5)
     for others in ({}, {"weak": (0.2, 3.9)}, {"silent": None}):
         knowing_models(monkeypatch, gray_x2=(0.2, 2.4), **others)
-        sentence = judge(KNOWING, all_blurred, 0.01, 0.0, 0.1)[1]
+        sentence = judge_domain(KNOWING, all_blurred, 0.01, 0.0, 0.1)[1]
         assert "Bin it 2×2 first (--bin 2), use a model for stronger blur, or" in sentence
-        assert "bright: take a focus stack" in judge(KNOWING, part, 0.01, 0.0, 0.1)[1]
+        assert "bright: take a focus stack" in judge_domain(KNOWING, part, 0.01, 0.0, 0.1)[1]
     knowing_models(monkeypatch, gray_x2=(0.2, 2.4), gray_x2_strong=(0.2, 6.0), mine=(0.2, 6.0))
-    sentence = judge(KNOWING, all_blurred, 0.01, 0.0, 0.1)[1]
+    sentence = judge_domain(KNOWING, all_blurred, 0.01, 0.0, 0.1)[1]
     assert sentence.endswith("Choose the model gray-x2-strong, or bin it 2×2 first (--bin 2).")
-    sentence = judge(KNOWING, part, 0.01, 0.0, 0.1)[1]
+    sentence = judge_domain(KNOWING, part, 0.01, 0.0, 0.1)[1]
     assert "bright: choose the model gray-x2-strong, take a focus stack, or" in sentence
     for unlike in ({"channels": 3}, {"scale": 4}):
         card = replace(KNOWING, **unlike)
-        assert "Choose the model" not in judge(card, all_blurred, 0.01, 0.0, 0.1)[1]
-    assert "Take a sharper image, or bin it 4×4" in judge(KNOWING, of(6.0), 0.01, 0.0, 0.1)[1]
+        assert "Choose the model" not in judge_domain(card, all_blurred, 0.01, 0.0, 0.1)[1]
+    assert (
+        "Take a sharper image, or bin it 4×4" in judge_domain(KNOWING, of(6.0), 0.01, 0.0, 0.1)[1]
+    )
 
 
 def test_a_model_for_strong_blur_advises_to_halve_only_what_is_soft_in_focus() -> None:
     soft, strong = of(*[2.3] * 10), replace(KNOWING, blur_sigma_px=(0.2, 6.0))
-    assert "pixels: halve it first (Halve first" in judge(KNOWING, soft, 0.01, 0.0, 0.1)[1]
-    sentence = judge(strong, soft, 0.01, 0.0, 0.1)[1]
+    assert "pixels: halve it first (Halve first" in judge_domain(KNOWING, soft, 0.01, 0.0, 0.1)[1]
+    sentence = judge_domain(strong, soft, 0.01, 0.0, 0.1)[1]
     assert "pixels: if its specimen looks so in focus, too, halve it first" in sentence
 
 
