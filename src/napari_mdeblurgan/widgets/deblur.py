@@ -437,11 +437,8 @@ class DeblurWidget(Container):
         controls.preview.enabled = controls.run.enabled = problem is None and not self.running
         show_working(controls, running=self.running)
         if not self.running:
-            controls.time.value = (
-                self._arrivals.run_times.told(self._orders.all_of(images))
-                if problem is None
-                else ""
-            )
+            orders = self._orders.all_of(images) if problem is None else []
+            controls.time.value = self._arrivals.run_times.told(orders)
         elif controls.time.value in (wording.TIME_UNKNOWN, wording.TIME_OF_LARGER_UNKNOWN):
             controls.time.value = ""  # the bar tells by now
         self.sharpness.show(self._pairs.following(self._chosen.active, self._chosen.source))
