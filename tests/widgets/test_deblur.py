@@ -196,6 +196,8 @@ def test_devices_are_found_once_the_widget_is_seen(
     qtbot.waitUntil(lambda: len(widget.controls.device.choices) > 1, timeout=60_000)
     assert "cpu" in widget.controls.device.choices
     assert widget.controls.device.value == "auto"
+    words = widget.controls.device.native.itemText(0)
+    assert words in ("Automatic (CPU)", "Automatic (Apple GPU)") or "cuda" in words
 
 
 def test_opening_the_widget_does_not_import_torch() -> None:

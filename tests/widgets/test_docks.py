@@ -175,6 +175,7 @@ def test_the_narrowest_dock_shows_all_its_width(viewer: Viewer, qtbot: QtBot, na
             pages[0].setCurrentIndex(page)
         qtbot.wait(100)
         areas = [each for each in inside.findChildren(QScrollArea) if each.isVisible()]
+        assert all(each.verticalScrollBar().isVisible() for each in areas)  # with less room, too
         assert [each.horizontalScrollBar().maximum() for each in areas] == [0] * len(areas)
         buttons = [each for each in inside.findChildren(QPushButton) if each.isVisible()]
         fields = [each for each in inside.findChildren(QAbstractSpinBox) if each.isVisible()]

@@ -127,7 +127,7 @@ class DeblurWidget(Container):
         rows = laid_out(self.controls, *options, sharpness=self.sharpness.widget, details=details)
         self._rows = scrolling(self, rows)
         self.native.setMinimumWidth(SMALLEST_WIDTH)
-        told = self._say, self._tell_failure, self.scans.paths, viewer.layers.index
+        told = self._say, self._tell_failure, self.scans.paths, self._pairs.source_of
         self.saver = ResultSaver(viewer, self.controls.save, self.native, *told)
         self._connect()
         self._follow_active()

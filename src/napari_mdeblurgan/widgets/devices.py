@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LOOKING = "the search for devices to run on"
 
+_SHORT = {"cpu": "CPU", "mps": "Apple GPU"}
+
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +56,7 @@ def find_devices(automatic: str = "auto", model: str = "") -> Devices:
 
         found = available_devices()
         stands_for = pick_device("auto") if automatic == "auto" else automatic
-        first = (f"Automatic ({stands_for})", "auto")
+        first = (f"Automatic ({_SHORT.get(stands_for, stands_for)})", "auto")
         return Devices(entries=(first, *((device_label(device), device) for device in found)))
     except NoTorch:
         return Devices()

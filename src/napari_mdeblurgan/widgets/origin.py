@@ -107,6 +107,17 @@ def file_of(layer: Layer) -> str | None:
     return layer.source.path if focus is None else focus.get("file")
 
 
+def proposed_place(name: str, *layers: Layer | None) -> str:
+    """What a dialog for saving proposes: a file's name, in the folder of the first of the layers
+    that was opened from a file; the name alone where none was.
+    """
+    for layer in layers:
+        file = None if layer is None else file_of(layer)
+        if file and Path(file).parent.is_dir():
+            return str(Path(file).parent / name)
+    return name
+
+
 def source_name_of(layer: Layer) -> str | None:
     """What the layer was called that a result, a map or an image of a focus stack was made from;
     None for all others.

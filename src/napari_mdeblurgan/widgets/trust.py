@@ -19,7 +19,6 @@ from napari_mdeblurgan.storage.geometry import unit_of_length
 from napari_mdeblurgan.widgets.axes import arranged, put_back
 from napari_mdeblurgan.widgets.only_here import cut
 from napari_mdeblurgan.widgets.placement import enlarged
-from napari_mdeblurgan.widgets.results import clean_name
 
 if TYPE_CHECKING:
     from napari.layers import Image, Layer
@@ -407,13 +406,13 @@ def as_shown(trusted: Trusted, result: Layer) -> Trusted:
     return replace(trusted, assessment=assessment, settings=settings)
 
 
-def ask_for_report_path(parent: Any, name: str) -> Path | None:
-    """Let the user say where the report is to be saved; None if they would rather not."""
+def ask_for_report_path(parent: Any, usual: str) -> Path | None:
+    """Let the user say where the report is to be saved, if not at the usual place; None if they
+    would rather not.
+    """
     from qtpy.QtWidgets import QFileDialog
 
-    chosen, _ = QFileDialog.getSaveFileName(
-        parent, "Save report", f"{clean_name(name)} trust.html", "Web page (*.html)"
-    )
+    chosen, _ = QFileDialog.getSaveFileName(parent, "Save report", usual, "Web page (*.html)")
     if not chosen:
         return None
     path = Path(chosen)

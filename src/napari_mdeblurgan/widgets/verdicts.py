@@ -13,11 +13,14 @@ from napari.layers import Image
 
 from napari_mdeblurgan.widgets import trust, view
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
-from napari_mdeblurgan.widgets.origin import is_result_layer
+from napari_mdeblurgan.widgets.origin import is_result_layer, proposed_place
 from napari_mdeblurgan.widgets.pairs import Pairs
+from napari_mdeblurgan.widgets.results import clean_name
 from napari_mdeblurgan.widgets.trust import KNOWN_TRUST
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari import Viewer
     from napari.layers import Layer
 
@@ -144,6 +147,11 @@ class Verdicts:
             )
         return found
 
+    def _report_path(self, parent: Any, result: Image) -> Path | None:
+        name = f"{clean_name(result.name)} trust.html"
+        usual = proposed_place(name, self._pairs.source_of(result), result)
+        return trust.ask_for_report_path(parent, usual)
+
     def save_report(
         self,
         found: tuple[Image, trust.Trusted] | None,
@@ -152,7 +160,7 @@ class Verdicts:
         fail: Callable[[str], None],
     ) -> None:
         """Ask where, and save the report on a result; `say` and `fail` get a sentence each."""
-        path = None if found is None else trust.ask_for_report_path(parent, found[0].name)
+        path = None if found is None else self._report_path(parent, found[0])
         if found is None or path is None:
             return
         say("Saving the report…")

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
-from napari_mdeblurgan.storage import read_image
+from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.keep import saver
 from tests.widgets.keep.clicks import FORMATS, click, result
 
 if TYPE_CHECKING:
+    from napari import Viewer
     from napari.layers import Image
     from pytestqt.qtbot import QtBot
 
@@ -90,6 +92,36 @@ def test_the_dialog_proposes_a_name_and_a_type_can_be_chosen_there(
     qtbot.waitUntil(lambda: not widget.saver.saving)
     assert asked[0][2] == "nuclei (sharp ×2).ome.tif"
     assert [each.name for each in tmp_path.glob("*sharp*")] == ["nuclei (sharp ×2).ome.zarr"]
+
+
+def test_dialogs_begin_in_the_folder_of_the_image(
+    viewer: Viewer,
+    widget: DeblurWidget,
+    noise: Noise,
+    run: Run,
+    qtbot: QtBot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def dialog(*arguments: Any) -> tuple[str, str]:
+        asked.append(arguments[2])
+        return "", ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", dialog)
+    (tmp_path / "29 Nov").mkdir()
+    write_image(tmp_path / "29 Nov" / "nuclei.tif", Micrograph(noise(), "YX"))
+    viewer.open(tmp_path / "29 Nov" / "nuclei.tif", plugin="napari")
+    widget.controls.trust.value = True
+    run()
+    qtbot.waitUntil(lambda: bool(widget.controls.headline.value))
+    click(qtbot, widget)
+    qtbot.mouseClick(widget.controls.report.native, Qt.MouseButton.LeftButton)
+    assert asked == [
+        str(tmp_path / "29 Nov" / "nuclei (sharp ×2).ome.tif"),
+        str(tmp_path / "29 Nov" / "nuclei (sharp ×2) trust.html"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -334,6 +334,11 @@ def test_on_a_screen_that_is_too_low_it_is_a_window_of_its_own(
     assert plot.window() is not viewer.window._qt_window
     assert plot.isVisible()
     assert viewer.window._qt_window.height() == height
+    window, floating = viewer.window._qt_window, plot.window().geometry()
+    assert floating.height() >= 200
+    corner = window.mapToGlobal(window.rect().bottomLeft())
+    assert abs(floating.bottom() - corner.y()) <= 2  # off the menu and the tools for lines
+    assert abs(floating.left() - corner.x()) <= 2
 
 
 def test_what_is_written_has_the_colour_of_the_theme(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -59,6 +60,9 @@ class FineTunePanel(QWidget):
             area = QScrollArea()
             area.setWidgetResizable(True)
             area.setFrameShape(QScrollArea.Shape.NoFrame)
+            area.setVerticalScrollBarPolicy(
+                Qt.ScrollBarPolicy.ScrollBarAlwaysOn
+            )  # or all would become narrower as it comes
             area.setWidget(page)
             self.tabs.setTabToolTip(self.tabs.addTab(area, words), tip)
         self.start_button, self.stop_button = QPushButton("Fine-tune"), QPushButton("Stop")

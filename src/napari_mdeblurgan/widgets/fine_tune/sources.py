@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SOURCES = ("Two layers", "Two folders", "A table (CSV)", "Focus stacks")
 _LAYERS, FOLDERS, _TABLE, STACKS = range(4)
+_LETTERS = 9  # of a layer's name that there is room for in the narrowest dock
 LOW, HIGH = "Low: blurred", "High: sharp"
 LOW_TIP = (
     "The image of the weaker objective, such as ×5: blurred, of a larger field. Or the blurred "
@@ -290,7 +291,7 @@ class PathEdit(QWidget):
 def _layer_box(tip: str) -> QComboBox:
     box = QComboBox()
     box.setToolTip(tip)
-    let_shrink(box)
+    let_shrink(box, _LETTERS)
     return box
 
 
@@ -302,6 +303,7 @@ def _objective(side: str) -> QDoubleSpinBox:
     box.setButtonSymbols(
         QDoubleSpinBox.ButtonSymbols.NoButtons
     )  # at 200 % they would cut the number off
+    box.setStyleSheet("min-width: 64px;")  # that of napari is more than the narrowest dock has
     box.setToolTip(OBJECTIVES_TIP)
     return box
 

@@ -22,6 +22,7 @@ from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
 from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, in_blocks, joinable
 from napari_mdeblurgan.widgets.keep.waiting import Cancelled
+from napari_mdeblurgan.widgets.origin import proposed_place
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.results import clean_name
 from napari_mdeblurgan.widgets.wording import percent
@@ -64,8 +65,8 @@ class ResultSaver(QObject):
         Get a sentence each: what has become of it, and why nothing has.
     in_use : callable
         Gives the files that layers show.
-    position : callable
-        Gives the place of a layer in the list of layers: channels are saved in that order.
+    source_of : callable
+        Gives what a result was made from; the dialog begins in the folder of that image.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class ResultSaver(QObject):
         say: Callable[[str], None],
         fail: Callable[[str], None],
         in_use: Callable[[], Collection[Path]],
-        position: Callable[[Image], int],
+        source_of: Callable[[Image], Image | None],
     ) -> None:
         super().__init__()
         self._button, self._parent, self._say, self._fail, self._in_use = (
@@ -86,7 +87,7 @@ class ResultSaver(QObject):
             fail,
             in_use,
         )
-        self._viewer, self._position = viewer, position
+        self._viewer, self._source_of = viewer, source_of
         self._job: _Job | None = None
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._show_share)
@@ -121,8 +122,9 @@ class ResultSaver(QObject):
         try:
             layers = [each for each in layers if not _is_changing(each)]
             tuples = [_fixed(each) for each in layers]
-            chosen = sorted(joinable(tuples), key=lambda number: self._position(layers[number]))
-            place = self._ask(layers[0].name)
+            place_of = self._viewer.layers.index  # channels are saved in the order of the list
+            chosen = sorted(joinable(tuples), key=lambda number: place_of(layers[number]))
+            place = self._ask(layers[0])
             if place is None:
                 return
             kept = kept_result(
@@ -151,22 +153,26 @@ class ResultSaver(QObject):
         if self._job is None:
             self._button.text, self._button.enabled = SAVE, possible
 
-    def _ask(self, name: str) -> Path | None:
+    def _ask(self, result: Image) -> Path | None:
         """Where to, in a file dialog; None if the user would rather not, or not replace what is
         there.
         """
         from napari_mdeblurgan.trust.saving import OME_TIFF, OME_ZARR, result_path
 
-        usual = f"{clean_name(name)}{OME_TIFF}"
+        name = clean_name(result.name)
+        usual = f"{name}{OME_TIFF}"
         text, wanted = QFileDialog.getSaveFileName(
-            self._parent, "Save result", usual, ";;".join(FILTERS.values())
+            self._parent,
+            "Save result",
+            proposed_place(usual, self._source_of(result), result),
+            ";;".join(FILTERS.values()),
         )
         if not text:
             return None
         ending = OME_ZARR if wanted == FILTERS[OME_ZARR] else OME_TIFF
         typed = Path(text)
         if ending == OME_ZARR and typed.name == usual:  # which the dialog had proposed
-            typed = typed.with_name(f"{clean_name(name)}{OME_ZARR}")
+            typed = typed.with_name(f"{name}{OME_ZARR}")
         place = result_path(typed, ending)
         if real_path(place) in {real_path(path) for path in self._in_use()}:
             self._fail(f"{place} is what a layer shows; choose another name.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from magicgui.widgets import PushButton
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, QPoint, QTimer
 
 from napari_mdeblurgan.errors import ImageError, MdeblurganError
 from napari_mdeblurgan.storage.geometry import unit_of_length
@@ -107,6 +107,8 @@ class LineProfile(QObject):
         if needed > screen.availableGeometry().height():
             dock.setFloating(True)
             dock.resize(*FLOATING)
+            corner = window.mapToGlobal(window.rect().bottomLeft())
+            dock.move(corner - QPoint(0, dock.height()))  # off the menu and the tools for lines
 
     def follow(self) -> None:
         """Bring it in line with what is chosen."""
