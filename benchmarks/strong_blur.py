@@ -19,7 +19,7 @@ import numpy as np
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.degradation import GAUSSIAN, PHYSICAL, STRONG
 from napari_mdeblurgan.evaluation.baselines import bicubic
-from napari_mdeblurgan.evaluation.protocol import evaluate
+from napari_mdeblurgan.evaluation.protocol import evaluate_functions
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.binning import binned
 
@@ -56,7 +56,7 @@ def main() -> None:
         wishes.strong: by(load_model(wishes.strong)),
     }
     found: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for score in evaluate(wishes.validation, ways, (*GAUSSIAN, *PHYSICAL, *STRONG)):
+    for score in evaluate_functions(wishes.validation, ways, (*GAUSSIAN, *PHYSICAL, *STRONG)):
         found[score.image, score.condition][score.method] = score.psnr_db
     for name in list(ways)[1:]:
         print(name)

@@ -30,7 +30,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 import napari_mdeblurgan
-from napari_mdeblurgan.restoration import plan
+from napari_mdeblurgan.restoration import checking
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 
 Dock = TypeVar("Dock")
@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
     """Save all pictures in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
-    plan.fitting_tile = lambda *_, **__: TILE
+    checking.fitting_tile = lambda *_, **__: TILE
     for sample, place in SAMPLES.items():
         viewer = napari.Viewer(show=True)
         viewer.window._qt_window.resize(*WINDOW)

@@ -32,7 +32,7 @@ from screenshots import (
     without_the_users_own,
 )
 
-from napari_mdeblurgan.restoration import plan
+from napari_mdeblurgan.restoration import checking
 from napari_mdeblurgan.samples import sample_path
 from napari_mdeblurgan.storage import Micrograph, read_image, write_image
 from napari_mdeblurgan.widgets import trust
@@ -58,7 +58,7 @@ def main(folder: Path) -> None:
     """Save all pictures in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     register_plugin()
-    plan.fitting_tile = lambda *_, **__: TILE
+    checking.fitting_tile = lambda *_, **__: TILE
     picture_scan(folder)
     picture_stack(folder)
     for theme in ("dark", "light"):
