@@ -33,7 +33,7 @@ def of(*sigmas: float, card: ModelCard = KNOWING) -> FieldBlur:
             0.01,
             0.0,
             True,
-            "in the model's domain: blur σ ≈ 1.3 px (gray-x2 learned 0.2–2.4 px)",
+            "This image is one that the model knows: blur σ ≈ 1.3 px (gray-x2 learned 0.2–2.4 px)",
         ),
         (4.1, 0.01, 0.0, False, "blur σ ≈ 4.1 px; gray-x2 learned 0.2–2.4 px. Bin it 2×2 first"),
         (5.5, 0.01, 0.0, False, "Bin it 3×3 first"),

@@ -57,7 +57,7 @@ class Examination:
     ceiling : float
         The brightest that the camera can show, in windows.
     fits : bool
-        Whether the image is in the model's domain.
+        Whether the image is one that the model knows.
     sentence : str
         That it is, or why it is not and what to do.
     stronger : str or None
@@ -247,7 +247,7 @@ def _judged(
             f"{noise:.1%} of its range.",
         )
     return True, (
-        f"This image is in the model's domain: {found}, noise {noise:.1%} of the intensity "
+        f"This image is one that the model knows: {found}, noise {noise:.1%} of the intensity "
         f"range.{_shares(blur)}"
     )
 
