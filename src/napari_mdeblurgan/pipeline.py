@@ -139,13 +139,38 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineStep
     return (yield from (_on_disk if request.on_disk else _in_memory)(image, model, request))
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An image in memory that is about to be restored."""
+
+    image: Micrograph
+    planned: Planned
+
+
+@dataclass(frozen=True, slots=True)
+class ResultInMemory:
+    """The pixels of a result in memory, and how far they can be trusted, where that was asked."""
+
+    data: np.ndarray
+    found: Assessment | None
+
+
 def _in_memory(image: Micrograph, model: Model, request: Request) -> PipelineSteps:
-    from napari_mdeblurgan.restoration.micrographs import planning_micrograph, restored_micrograph
+    ready = yield from readying(image, model, request)
+    yield ready.planned
+    restored = yield from making(ready, model, request)
+    yield from keeping(ready, restored, model, request)
+    return ready.planned.plan, restored.found
+
+
+def readying(image: Micrograph, model: Model, request: Request) -> Generator[Progress, None, Ready]:
+    """The first third of `carry_out` for a result in memory: the image is read, and its plan is
+    made. Another image may be in the network meanwhile.
+    """
+    from napari_mdeblurgan.restoration.micrographs import planning_micrograph
     from napari_mdeblurgan.restoration.output_scale import output_factor
     from napari_mdeblurgan.restoration.room import check_memory
-    from napari_mdeblurgan.storage import write_image
     from napari_mdeblurgan.storage.reading import loaded
-    from napari_mdeblurgan.trust.assess import assessing
 
     factor = output_factor(request.options.get("output_scale"), model.card)
     region = request.options.get("region")
@@ -154,26 +179,44 @@ def _in_memory(image: Micrograph, model: Model, request: Request) -> PipelineSte
     plan = yield from map_steps(
         planning_micrograph(image, model.card, **request.options), _unmoved(image, factor)
     )
-    examinations = _examined(image, plan, model, request)
-    yield Planned(plan, examinations)
+    return Ready(image, Planned(plan, _examined(image, plan, model, request)))
+
+
+def making(
+    ready: Ready, model: Model, request: Request
+) -> Generator[Progress | Event, None, ResultInMemory]:
+    """The second third: the network restores the image, and what is made of it is assessed."""
+    from napari_mdeblurgan.trust.assess import assessing
+
+    image, plan, examinations = ready.image.data, ready.planned.plan, ready.planned.examinations
     steps = restoring_to_memory(
-        image.data, plan, model, ensemble=request.ensemble, explain=request.assesses
+        image, plan, model, ensemble=request.ensemble, explain=request.assesses
     )
     data, explanation, spread = yield from steps
     found = None
     if request.assesses:
         yield Assessing()
-        found = yield from assessing(
-            image.data, data, plan, model, examinations, explanation, spread
-        )
+        found = yield from assessing(image, data, plan, model, examinations, explanation, spread)
+    return ResultInMemory(data, found)
+
+
+def keeping(
+    ready: Ready, restored: ResultInMemory, model: Model, request: Request
+) -> Iterator[Written]:
+    """The last third: the result is written, with its maps, report and picture. Another image may
+    be in the network meanwhile.
+    """
+    from napari_mdeblurgan.restoration.micrographs import restored_micrograph
+    from napari_mdeblurgan.storage import write_image
+
+    image, plan, found = ready.image, ready.planned.plan, restored.found
     record = _record(image, plan, model, found, request)
-    after = dataclasses.replace(restored_micrograph(image, data, plan), provenance=record)
+    after = dataclasses.replace(restored_micrograph(image, restored.data, plan), provenance=record)
     write_image(request.output, after)
     yield _made(request, after)
     if found is not None and request.maps:
         yield from _write_maps(request.output, image, after, plan, found)
     yield from _reported(image, after, plan, model, found, request)
-    return plan, found
 
 
 def restoring_to_memory(

@@ -14,6 +14,7 @@ import pytest
 from napari_mdeblurgan import stopping
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.model import Model
+from napari_mdeblurgan.restoration.crew import Crew
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.tiling import TileLimit
 from napari_mdeblurgan.restoration.walk import DoesNotFit, Spot, TileArrays, TilePlace, Todo, walk
@@ -236,3 +237,25 @@ def test_what_is_begun_is_none_of_what_was_written(plan: RestorationPlan) -> Non
     todo = Todo(places(plan))
     for _ in walk(todo, plan, Operation(), lambda *_: None):
         assert todo.begun == 0
+
+
+def test_walks_of_a_crew_share_its_threads_and_leave_nothing_running(plan: RestorationPlan) -> None:
+    threads, running = set[int](), []
+
+    def work(given: int) -> int:
+        threads.add(threading.get_ident())
+        running.append(given)
+        while given == 3:
+            look_up()
+        running.remove(given)
+        return given
+
+    with Crew() as crew:
+        for _ in range(3):
+            with crew.at_work():
+                turns = walk(Todo(places(plan)), plan, Operation(work=work), lambda *_: None)
+                while 3 not in running:
+                    next(turns)
+                turns.close()
+            assert crew.worker.submit(running.pop).result(10) == 3  # it has left the thread
+    assert len(threads) == 1

@@ -17,10 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.batch.item import (
-    Advanced,
-    BatchStep,
-    Begun,
-    Ended,
     Item,
     Product,
     Refusal,
@@ -28,7 +24,6 @@ from napari_mdeblurgan.batch.item import (
 )
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_maps
 from napari_mdeblurgan.batch.recipe import Recipe
-from napari_mdeblurgan.errors import need_torch
 from napari_mdeblurgan.pipeline import Assessing, PipelineSteps, Planned, carry_out
 from napari_mdeblurgan.restoration.measuring import map_steps
 from napari_mdeblurgan.restoration.progress import Progress
@@ -44,33 +39,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.scan import Scan
 
 ASSESSING = 0.4  # of the work on a result that is assessed, about
-
-
-def make_here(
-    items: list[Item], recipe: Recipe, folder: OutputFolder
-) -> Generator[BatchStep, None, None]:
-    """Make the results one after the other in this process; closing the generator ends the work.
-
-    Raises
-    ------
-    NoTorch
-        Before any of them, if PyTorch cannot be used.
-    """
-    if items:
-        need_torch()  # else every image of them would fail
-    for waiting in items:
-        item = waiting
-        yield Begun(item)
-        place = folder.workplace(item.output)
-        outcome: Product | Refusal
-        try:
-            item = waiting.looked_at(recipe)
-            folder.prepare(item.output)
-            steps = make_result(recipe.opened(item.source), recipe, place, item.job)
-            outcome = yield from map_steps(steps, partial(Advanced, item))
-        except Exception as error:
-            outcome = refused(error, item, place, folder)
-        yield Ended(item, outcome)
 
 
 def refused(error: Exception, item: Item, place: Path, folder: OutputFolder) -> Refusal:
@@ -112,14 +80,13 @@ def make_result(
     MdeblurganError
         In one sentence, if it cannot be made.
     """
-    if not place.exists():  # a whole OME-Zarr of an earlier run
-        check_writable(place, image.axes, image.data.dtype)
+    check_result_place(place, image)
     blockwise, made = recipe.blockwise(image), known_product(place, image, recipe)
     path = zarr_path(place) if blockwise else place
     is_whole = blockwise and clear_others(path, job)
     if recipe.trust or not is_whole:
         model = recipe.model_for(image).load()
-        made = yield from _made(
+        made = yield from counted(
             carry_out(image, model, recipe.request(path, place, job)), recipe, place, made
         )
     if path != place:
@@ -128,6 +95,19 @@ def make_result(
             attending(partial(write_from_zarr, path, place, image.name)), lambda _: whole
         )
     return with_maps(made, place)
+
+
+def check_result_place(place: Path, image: Micrograph) -> None:
+    """Make sure that the result of an image can be written, unless it is there: a whole OME-Zarr of
+    an earlier run.
+
+    Raises
+    ------
+    FileError
+        If it cannot.
+    """
+    if not place.exists():
+        check_writable(place, image.axes, image.data.dtype)
 
 
 def with_maps(made: Product, place: Path) -> Product:
@@ -141,7 +121,7 @@ def with_maps(made: Product, place: Path) -> Product:
     )
 
 
-def _made(
+def counted(
     steps: PipelineSteps, recipe: Recipe, place: Path, made: Product
 ) -> Generator[Progress, None, Product]:
     """The progress of a pipeline, of which an assessment is a part; and what it has made."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_mdeblurgan.batch.fingerprint import fingerprint
+from napari_mdeblurgan.batch.here import make_here
 from napari_mdeblurgan.batch.inputs import Input, Source, find_sources
 from napari_mdeblurgan.batch.item import (
     Advanced,
@@ -24,7 +25,6 @@ from napari_mdeblurgan.batch.item import (
     Refusal,
     refusal,
 )
-from napari_mdeblurgan.batch.making import make_here
 from napari_mdeblurgan.batch.manifest import FailedEntry, MadeEntry
 from napari_mdeblurgan.batch.marks import mark_of
 from napari_mdeblurgan.batch.output_folder import (
@@ -95,6 +95,11 @@ class Batch:
     @property
     def notes(self) -> tuple[str, ...]:
         return self.folder.notes
+
+    @property
+    def _here(self) -> bool:
+        """Whether the work is done in this process."""
+        return self.settings.scheduler is None and self.settings.workers is None
 
     def steps(self) -> Generator[BatchProgress, None, None]:
         """Make what is missing; yields at the start, whenever an image begins or ends, and after
@@ -192,6 +197,8 @@ class Batch:
                         seconds = time.perf_counter() - began.pop(item.source.key)
                         news = self._concluded(item, outcome, seconds)
                         current.pop(item.source.key)
+                        if self._here:  # the next one has come to its turn before this ended
+                            began = dict.fromkeys(began, time.perf_counter())
                         pixels = outcome.pixels if isinstance(outcome, Product) else None
                         meter.end(item.source.key, item.seen.size, pixels)
                         yield progress(news)
@@ -210,7 +217,7 @@ class Batch:
         self.close()
 
     def _made(self) -> Generator[BatchStep, None, None]:
-        """Results, one after the other or on a cluster; what may not be replaced is refused before
+        """Results, in this process or on a cluster; what may not be replaced is refused before
         it is made.
         """
         items = []
@@ -222,7 +229,7 @@ class Batch:
                 items.append(item)
         if not items:
             return
-        if self.settings.scheduler is None and self.settings.workers is None:
+        if self._here:
             yield from make_here(items, self.recipe, self.folder)
         else:
             from napari_mdeblurgan.batch.cluster import connected, make_there

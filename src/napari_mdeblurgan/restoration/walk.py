@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -19,7 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from napari_mdeblurgan.errors import OutOfMemory
-from napari_mdeblurgan.restoration import memory
+from napari_mdeblurgan.restoration.crew import crew
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid, TileLimit
 from napari_mdeblurgan.stopping import Attended, Meter, portion, waiting
 
@@ -204,42 +204,38 @@ def walk(
         """How much is done of what is being written and worked on."""
         return sum(_pixels(places) for places, _ in writing) + _pixels(now) * meter.share
 
-    try:
-        with (
-            ThreadPoolExecutor(1, "reading") as reader,
-            ThreadPoolExecutor(1, "working") as worker,
-            ThreadPoolExecutor(1, "writing") as writer,
-        ):
+    with crew() as threads:
 
-            def begin() -> tuple[list[P], Future[list[Any]]] | None:
-                return next(
-                    ((places, attended.begin(reader, read, places)) for places in islice(turns, 1)),
-                    None,
-                )
+        def begin() -> tuple[list[P], Future[list[Any]]] | None:
+            return next(
+                (
+                    (places, attended.begin(threads.reader, read, places))
+                    for places in islice(turns, 1)
+                ),
+                None,
+            )
 
-            try:
+        try:
+            reading = begin()
+            while reading is not None:
+                places, future = reading
+                for _ in waiting(future):
+                    yield []
+                given, meter = future.result(), Meter()
                 reading = begin()
-                while reading is not None:
-                    places, future = reading
-                    for _ in waiting(future):
-                        yield []
-                    given, meter = future.result(), Meter()
-                    reading = begin()
-                    working = attended.begin(worker, work, places, given, meter=meter)
-                    del given, future
-                    for _ in waiting(working):
-                        todo.begun = begun(places)
-                        yield []
-                    writing.append((places, writer.submit(put, places, working.result())))
-                    del working
-                    while writing and (len(writing) > behind or writing[0][1].done()):
-                        yield from _written(writing, todo)
-                while writing:
+                working = attended.begin(threads.worker, work, places, given, meter=meter)
+                del given, future
+                for _ in waiting(working):
+                    todo.begun = begun(places)
+                    yield []
+                writing.append((places, threads.writer.submit(put, places, working.result())))
+                del working
+                while writing and (len(writing) > behind or writing[0][1].done()):
                     yield from _written(writing, todo)
-            finally:
-                attended.stop()
-    finally:
-        memory.release()
+            while writing:
+                yield from _written(writing, todo)
+        finally:
+            attended.stop()
 
 
 def _pixels(places: Sequence[TilePlace]) -> int:

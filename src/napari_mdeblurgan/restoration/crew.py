@@ -1,0 +1,62 @@
+"""The threads of a walk: its own, or the same ones for walk after walk, as starting threads and
+getting memory from the system anew costs small images dear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from napari_mdeblurgan.restoration import memory
+
+_standing: ContextVar[Crew | None] = ContextVar("the threads of all walks", default=None)
+
+
+class Crew:
+    """A thread that reads, one that works and one that writes; used in a ``with`` block, at whose
+    end they are gone and what memory they leave free is the system's again.
+    """
+
+    def __init__(self) -> None:
+        self.reader = ThreadPoolExecutor(1, "reading")
+        self.worker = ThreadPoolExecutor(1, "working")
+        self.writer = ThreadPoolExecutor(1, "writing")
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            for thread in (self.writer, self.worker, self.reader):
+                thread.shutdown()
+        finally:
+            memory.release()
+
+    def settle(self) -> None:
+        """Wait until all that was begun is done."""
+        wait([thread.submit(int) for thread in (self.reader, self.worker, self.writer)])
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Have all walks within, on this thread only, come through this crew, one at a time."""
+        token = _standing.set(self)
+        try:
+            yield
+        finally:
+            _standing.reset(token)
+
+
+@contextmanager
+def crew() -> Iterator[Crew]:
+    """The crew for one walk: that which is at work on this thread, or one of its own."""
+    standing = _standing.get()
+    if standing is not None:
+        try:
+            yield standing
+        finally:
+            standing.settle()
+        return
+    with Crew() as own:
+        yield own
