@@ -1,10 +1,11 @@
-"""What helps against strong blur? `python benchmarks/strong_blur.py VALIDATION --model X2 --strong
-STRONG`.
+"""What helps against strong blur? `python benchmarks/strong_blur.py VALIDATION --model X2 [--strong
+OTHER]`.
 
 VALIDATION holds sharp images, grey or colour as the models are. Each is reduced by two and blurred
 under the Gaussian, the physical and the strong protocol. Printed is the gain in PSNR over bicubic
 enlargement, mean over the images and the worst, of the ×2 model; of the same on the image averaged
-2 × 2 before, its result enlarged by two, bicubically; and of the model for strong blur.
+2 × 2 before, its result enlarged by two, bicubically; and of a model that learned strong blur, if
+one is given.
 """
 
 from __future__ import annotations
@@ -46,15 +47,16 @@ def main() -> None:
     )
     parser.add_argument("validation", type=Path)
     parser.add_argument("--model", default="gray-x2")
-    parser.add_argument("--strong", default="gray-x2-strong")
+    parser.add_argument("--strong")
     wishes = parser.parse_args()
     model = load_model(wishes.model)
     ways = {
         "bicubic": lambda image, _: bicubic(image, 2),
         wishes.model: by(model),
         f"{wishes.model}, halved first": by(model, 2),
-        wishes.strong: by(load_model(wishes.strong)),
     }
+    if wishes.strong:
+        ways[wishes.strong] = by(load_model(wishes.strong))
     found: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for score in evaluate_functions(wishes.validation, ways, (*GAUSSIAN, *PHYSICAL, *STRONG)):
         found[score.image, score.condition][score.method] = score.psnr_db

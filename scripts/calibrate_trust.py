@@ -33,7 +33,7 @@ from napari_mdeblurgan.training.recipe import MIXTURE
 from napari_mdeblurgan.trust.calibrating import calibrate, noise_share, restore_known
 from napari_mdeblurgan.trust.error_bar import BUNDLED_CALIBRATIONS
 
-BUNDLED_MODELS = ("rgb-x2", "gray-x2", "rgb-x2-strong", "gray-x2-strong", "rgb-x4", "gray-x4")
+BUNDLED_MODELS = ("rgb-x2", "gray-x2", "rgb-x4", "gray-x4")
 STRONG_PX = 4.5
 EDGE, FIELDS, SEED = 512, 72, 77
 NOISY_EDGE, NOISY = 256, 96

@@ -25,8 +25,6 @@ NEEDED = (
     "_version.py",
     "models/gray-x2.safetensors",
     "models/rgb-x2.safetensors",
-    "models/gray-x2-strong.safetensors",
-    "models/rgb-x2-strong.safetensors",
     "models/gray-x4.safetensors",
     "models/rgb-x4.safetensors",
     "samples/ATTRIBUTION.md",

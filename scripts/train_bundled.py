@@ -1,5 +1,5 @@
-"""Train one of the models for strong blur on the processor, in the background and in as many
-sittings as it takes.
+"""Train one of the bundled models on the processor, in the background and in as many sittings as it
+takes.
 
     python scripts/train_bundled.py {rgb,grey} DATA RUN [--steps 13700] [--start MODEL] [--threads
     1] python scripts/train_bundled.py grey DATA RUN2 --start gray-x2 --steps 4200 \

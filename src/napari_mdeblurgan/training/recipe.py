@@ -1,5 +1,5 @@
-"""The recipe that the bundled models for strong blur are trained by: which micrographs, how often,
-and where a network starts from.
+"""The recipe that bundled models are trained by from now on: which micrographs, how often, and
+where a network starts from.
 """
 
 from __future__ import annotations
@@ -74,10 +74,7 @@ def settings_for(kind: str, data: Path) -> dict[str, dict[str, Any]]:
         is trained on.
     """
     return {
-        "model": {
-            "name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2-strong",
-            "licence": "BSD-3-Clause",
-        },
+        "model": {"name": f"{'rgb' if kind == 'rgb' else 'gray'}-x2", "licence": "BSD-3-Clause"},
         "network": {"kind": kind, "width": WIDTH},
         "data": {
             "weights": RGB_WEIGHTS if kind == "rgb" else RGB_WEIGHTS | GREY_WEIGHTS,
@@ -129,7 +126,7 @@ def colour_network_from_grey(grey: Generator) -> Generator:
 
 
 def card_for(network: Generator, scores: dict[str, float]) -> ModelCard:
-    """The card of a bundled model for strong blur."""
+    """The card of a bundled model."""
     colour = network.channels == 3
     kind = (
         "Colour micrographs: brightfield, stained sections"
@@ -137,8 +134,8 @@ def card_for(network: Generator, scores: dict[str, float]) -> ModelCard:
         else "Fluorescence, phase contrast, any grey image"
     )
     return ModelCard(
-        name=f"{'rgb' if colour else 'gray'}-x{network.scale}-strong",
-        description=f"{kind}; ×{network.scale}, strong blur: up to σ = {_SIGMA[1]:g} px, noise",
+        name=f"{'rgb' if colour else 'gray'}-x{network.scale}",
+        description=f"{kind}; ×{network.scale}, blur up to σ = {_SIGMA[1]:g} px, noise",
         architecture=network.architecture,
         scale=network.scale,
         channels=network.channels,
