@@ -12,6 +12,7 @@ from scipy.special import j1, jn_zeros
 from torch.nn.functional import avg_pool2d
 
 from napari_mdeblurgan.degradation import Optics, OpticsError, blur, defocus_psf
+from napari_mdeblurgan.degradation.optics import blur_in_blocks
 from napari_mdeblurgan.errors import ImageError
 
 FINE = Optics(numerical_aperture=0.25, wavelength_um=0.5, pixel_size_um=0.02)
@@ -102,6 +103,20 @@ def test_larger_pixels_hold_the_mean_of_the_blurred_image(scale: int) -> None:
 def test_an_impossible_objective_is_refused(values: tuple[float, ...], words: str) -> None:
     with pytest.raises(OpticsError, match=words):
         Optics(*values)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("size", [(40, 44), (512, 514), (516, 1300), (1032, 90)])
+def test_in_blocks_it_is_the_same(size: tuple[int, int], scale: int) -> None:
+    psf = defocus_psf(Optics(0.15, 0.53, 0.65), 15, 18)
+    image = torch.from_numpy(np.random.default_rng(0).random((2, 3, *size), dtype=np.float32))
+    spectra: dict[tuple[int, ...], torch.Tensor] = {}
+    for _ in range(2):  # the second time with what was kept
+        found = blur_in_blocks(image, psf, scale, spectra)
+        torch.testing.assert_close(found, blur(image, psf, scale), rtol=0, atol=2e-6)
+    assert len(spectra) == 1
+    with pytest.raises(OpticsError, match="whole pixels of 2 × 2; crop it"):
+        blur_in_blocks(image[..., :-1], psf, 2)
 
 
 def test_an_image_smaller_than_the_blur_is_refused() -> None:

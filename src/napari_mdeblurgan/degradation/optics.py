@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # of 1 / (wave number · NA): 19 samples of the radial profile up to the Airy pattern's first zero
 RADIAL_STEP = 0.2
 MOST_WAVES = 5
+_BLOCK_EDGE = 256  # larger pixels: the transforms of such a block fit into the cache
 
 
 class OpticsError(MdeblurganError):
@@ -201,35 +202,57 @@ def blurs(
     image: Tensor,
     psfs: Sequence[np.ndarray],
     scale: int = 1,
-    spectra: dict[Any, Tensor] | None = None,
 ) -> Iterator[Tensor]:
-    """The same with one function after the other, all of one size; the image is transformed once.
-
-    `spectra` keeps what the functions were transformed to for the next image of the same size, if
-    the functions stay the same.
-    """
+    """The same with one function after the other, of one size; the image is transformed once."""
     height, width = image.shape[-2:]
     margin = margin_of(image, psfs[0].shape[-1] // 2, scale)
-    if height % scale or width % scale:
-        raise OpticsError(
-            f"an image of {height} × {width} pixels has no whole pixels of {scale} × {scale}; "
-            "crop it."
-        )
+    _whole(image, scale)
     padded = functional.pad(image, (margin, margin, margin, margin), mode="reflect")
     phases = functional.pixel_unshuffle(padded, scale).unflatten(1, (image.shape[1], scale**2))
     size = [next_fast_len(length, real=True) for length in phases.shape[-2:]]
     transformed = torch.fft.rfft2(phases, s=size)
-    for number, psf in enumerate(psfs):
-        of_psf = None if spectra is None else spectra.get((number, *size))
-        if of_psf is None:
-            kernel = functional.pixel_unshuffle(
-                torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image), scale
-            )
-            of_psf = torch.fft.rfft2(kernel, s=size).conj().resolve_conj()
-            if spectra is not None:
-                spectra[number, *size] = of_psf
-        spectrum = (transformed * of_psf).sum(dim=2)
+    for psf in psfs:
+        spectrum = (transformed * _spectrum(psf, margin, scale, size, image)).sum(dim=2)
         yield torch.fft.irfft2(spectrum, s=size)[..., : height // scale, : width // scale]
+
+
+def blur_in_blocks(
+    image: Tensor,
+    psf: np.ndarray,
+    scale: int = 1,
+    spectra: dict[tuple[int, ...], Tensor] | None = None,
+) -> Tensor:
+    """The same as `blur` to rounding, in blocks that fit into the cache: in half the time for large
+    images.
+
+    `spectra` keeps what the function was transformed to for the next image, if it stays the same.
+    """
+    height, width = image.shape[-2:]
+    margin = margin_of(image, psf.shape[-1] // 2, scale)
+    _whole(image, scale)
+    padded = functional.pad(image, (margin, margin, margin, margin), mode="reflect")
+    reach = 2 * margin // scale
+    lengths = height // scale, width // scale
+    edges = [-(-length // -(-length // _BLOCK_EDGE)) for length in lengths]
+    size = [next_fast_len(edge + reach, real=True) for edge in edges]
+    spectra = {} if spectra is None else spectra
+    if tuple(size) not in spectra:
+        spectra[tuple(size)] = _spectrum(psf, margin, scale, size, image)
+    of_psf = spectra[tuple(size)]
+    blurred = image.new_empty((*image.shape[:2], *lengths))
+    for plane in np.ndindex(*image.shape[:2]):
+        for y in range(0, lengths[0], edges[0]):
+            for x in range(0, lengths[1], edges[1]):
+                target = blurred[plane][y : y + edges[0], x : x + edges[1]]
+                down, right = (
+                    slice(start * scale, (start + length + reach) * scale)
+                    for start, length in zip((y, x), target.shape, strict=True)
+                )
+                phases = functional.pixel_unshuffle(padded[plane][None, down, right], scale)
+                spectrum = (torch.fft.rfft2(phases, s=size) * of_psf).sum(dim=0)
+                made = torch.fft.irfft2(spectrum, s=size)
+                target.copy_(made[: target.shape[0], : target.shape[1]])
+    return blurred
 
 
 def margin_of(image: Tensor, radius: int, scale: int = 1) -> int:
@@ -249,6 +272,25 @@ def margin_of(image: Tensor, radius: int, scale: int = 1) -> int:
             "pixels; take a larger image or less blur."
         )
     return margin
+
+
+def _whole(image: Tensor, scale: int) -> None:
+    """Refuse what has no whole larger pixels."""
+    height, width = image.shape[-2:]
+    if height % scale or width % scale:
+        raise OpticsError(
+            f"an image of {height} × {width} pixels has no whole pixels of {scale} × {scale}; "
+            "crop it."
+        )
+
+
+def _spectrum(
+    psf: np.ndarray, margin: int, scale: int, size: Sequence[int], image: Tensor
+) -> Tensor:
+    """What a function is transformed to, for an image of such a kind: (scale², y, x)."""
+    sums = torch.from_numpy(_pixel_sums(psf, margin, scale)).to(image)
+    kernel = functional.pixel_unshuffle(sums, scale)
+    return torch.fft.rfft2(kernel, s=size).conj().resolve_conj()
 
 
 def _pixel_sums(psf: np.ndarray, margin: int, scale: int) -> np.ndarray:

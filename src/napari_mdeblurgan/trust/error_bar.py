@@ -25,6 +25,7 @@ from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT
 BUNDLED_CALIBRATIONS = Path(__file__).with_name("calibrations.json")
 USERS = "calibrations.json"
 COVERED = 0.9
+_AT_ONCE = 2**16  # pixels: their features fit into the cache
 CLIP = 4.0  # standard deviations of a feature beyond which nothing was learned
 
 
@@ -59,14 +60,19 @@ class ErrorBar:
 
     def log_scale(self, features: np.ndarray) -> np.ndarray:
         """Logarithm of the expected absolute error in windows: (features, ...) to (...)."""
-        z = standardised(features.reshape(len(features), -1), self.mean, self.spread)
         linear, square = np.asarray(self.linear, np.float32), np.asarray(self.square, np.float32)
-        form = square @ z
-        form += linear[:, None]
-        form *= z
-        level = form.sum(axis=0) + np.float32(self.constant)
+        flat = features.reshape(len(features), -1)
+        level = np.empty(flat.shape[1:], np.float32)
+        for start in range(0, len(level), _AT_ONCE):
+            now = slice(start, start + _AT_ONCE)
+            z = standardised(flat[:, now], self.mean, self.spread)
+            form = square @ z
+            form += linear[:, None]
+            form *= z
+            form.sum(axis=0, out=level[now])
+        level += np.float32(self.constant)
         low, high = self.levels[0] - 1, self.levels[-1] + 1  # hardly beyond what was seen
-        bounded: np.ndarray = np.clip(level, low, high).reshape(features.shape[1:])
+        bounded: np.ndarray = np.clip(level, low, high, out=level).reshape(features.shape[1:])
         return bounded
 
     def half_width(self, features: np.ndarray) -> np.ndarray:

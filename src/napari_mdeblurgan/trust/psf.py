@@ -7,12 +7,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
 
-from napari_mdeblurgan.degradation.optics import blurs
+from napari_mdeblurgan.degradation.optics import blur_in_blocks, blurs
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.stopping import look_up
 
@@ -40,7 +39,7 @@ class PointSpread:
 
     kernel: np.ndarray
     factor: int
-    _spectra: dict[Any, torch.Tensor] = field(
+    _spectra: dict[tuple[int, ...], torch.Tensor] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -68,7 +67,8 @@ class PointSpread:
         """
         if len(self._spectra) > SPECTRA:  # tiles at edges are of other sizes
             self._spectra.clear()
-        (seen,) = _applied(_planes(restored), [self.kernel], self.factor, self._spectra)
+        with exact_float32(), torch.inference_mode():
+            seen = blur_in_blocks(_planes(restored), self.kernel, self.factor, self._spectra)
         return seen[:, 0].movedim(0, -1).numpy()
 
     def seen(self, known: np.ndarray) -> np.ndarray:
@@ -249,10 +249,9 @@ def _applied(
     planes: torch.Tensor,
     kernels: Sequence[np.ndarray],
     factor: int,
-    spectra: dict[Any, torch.Tensor] | None = None,
 ) -> Iterator[torch.Tensor]:
     """Each kernel's result; nothing stays set while they are looked at."""
-    seen = blurs(planes, kernels, factor, spectra)
+    seen = blurs(planes, kernels, factor)
     while True:
         with exact_float32(), torch.inference_mode():
             made = next(seen, None)
