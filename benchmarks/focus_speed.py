@@ -20,7 +20,7 @@ import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter
 
 from napari_mdeblurgan.focus import all_in_focus, choice, focusing, looking, registering
-from napari_mdeblurgan.restoration import walk
+from napari_mdeblurgan.restoration import crew
 
 BLUR = 0.9  # pixels of σ for each plane of distance
 MOVED, ENLARGED, NOISE = (
@@ -113,7 +113,7 @@ def main() -> None:
         registering,
     ):  # what other threads do would not be seen
         module.side_by_side = one_after_the_other
-    walk.ThreadPoolExecutor = Here  # type: ignore[misc, assignment]
+    crew.ThreadPoolExecutor = Here  # type: ignore[misc, assignment]
     profile = cProfile.Profile(time.process_time)
     profile.runcall(all_in_focus, planes)
     found = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QAbstractButton, QFileDialog
 
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.results import clean_name
@@ -134,13 +134,19 @@ def test_a_late_click_on_cancel_meets_no_other_button(
     viewer.add_image(noise(), name="nuclei")
     widget.controls.trust.value = False
     qtbot.wait(100)
-    before = widget.controls.report.native.mapTo(widget.native, QPoint(0, 0))
     click(qtbot, widget.controls.run)
     qtbot.wait(50)
-    assert widget.controls.report.native.mapTo(widget.native, QPoint(0, 0)) == before
+    cancel = widget.controls.cancel.native
+    places = [
+        cancel.mapTo(widget.native, QPoint(x, y))
+        for x in (1, cancel.width() // 2, cancel.width() - 2)
+        for y in (1, cancel.height() // 2, cancel.height() - 2)
+    ]
+    assert {widget.native.childAt(place) for place in places} == {cancel}
     qtbot.waitUntil(lambda: not widget.running, timeout=60_000)
     qtbot.wait(50)
-    assert widget.controls.report.native.mapTo(widget.native, QPoint(0, 0)) == before
+    met = [widget.native.childAt(place) for place in places]
+    assert not [each for each in met if isinstance(each, QAbstractButton)]
 
 
 def test_why_nothing_can_be_restored_is_told_after_the_run_as_well(

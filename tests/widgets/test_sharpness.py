@@ -210,7 +210,7 @@ def test_the_objective_of_the_file_and_the_pixels_of_the_layer_count_first(
     )
     layer.scale, layer.units = (0.65, 0.65), ("um", "um")
     run()
-    viewer.layers.selection.active = result = viewer.layers[1]  # right above its source
+    viewer.layers.selection.active = result = viewer.layers[-1]  # the newest lies on top
     assert told(result)[0] == pytest.approx(0.21 * 0.55 / (0.5 * 0.65), abs=1e-3)
     assert "nm (objective" in widget.sharpness.told.value
 

@@ -86,11 +86,11 @@ def test_window_is_one_per_stack_by_default_per_channel_where_labels_tell_and_pe
     assert dim[1] < 200 < 4000 < bright[1]
     widget.slices.window.value = "One per slice"
     run()
-    assert len(windows(viewer, 1)) == 6
+    assert len(windows(viewer, -1)) == 6
     expected = np.stack(
         [[restore(plane, load_model("tiny-grey")) for plane in stack] for stack in image]
     )
-    np.testing.assert_array_equal(viewer.layers[1].data, expected)
+    np.testing.assert_array_equal(viewer.layers[-1].data, expected)
 
 
 def test_range_of_channels_has_the_windows_of_those_channels(
@@ -102,7 +102,7 @@ def test_range_of_channels_has_the_windows_of_those_channels(
     whole = windows(viewer, 1)
     widget.slices.ranges[0].value = (1, 2)
     run()
-    assert windows(viewer, 1) == whole[1:]
+    assert windows(viewer, -1) == whole[1:]
 
 
 def test_controls_for_slices_are_shown_for_stacks_alone(
