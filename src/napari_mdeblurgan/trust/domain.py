@@ -219,8 +219,8 @@ def _judged(
     if card.blur_sigma_px is not None:
         low, high = card.blur_sigma_px
         learned = f"{card.name} learned {low:g}–{high:g} px"
-        if _is_beyond(blur) and blur.beyond_px is not None:
-            return False, _too_blurred(card, blur, blur.beyond_px, learned, binning)
+        if (beyond_px := _beyond_px(blur)) is not None:
+            return False, _too_blurred(card, blur, beyond_px, learned, binning)
         found += f" ({learned})"
     if noise_limit is not None and noise > NOISE_SLACK * noise_limit:
         return False, (
@@ -324,9 +324,11 @@ def _less_blur(card: ModelCard, blur: FieldBlur, beyond_px: float, binning: int)
     return f"{advice}, use a model for stronger blur, or fine-tune one on such images."
 
 
-def _is_beyond(blur: FieldBlur) -> bool:
-    """Whether so much of a field is blurred beyond what the model learned that it does not fit."""
-    return blur.beyond_px is not None and blur.beyond >= SOME * blur.judged
+def _beyond_px(blur: FieldBlur) -> float | None:
+    """The σ of what is blurred beyond what the model learned, where that is so much of a field that
+    it does not fit; else None.
+    """
+    return blur.beyond_px if blur.beyond >= SOME * blur.judged else None
 
 
 def stronger_model(card: ModelCard, blur: FieldBlur) -> str | None:
@@ -345,14 +347,15 @@ def stronger_model(card: ModelCard, blur: FieldBlur) -> str | None:
         A model of the same channels and scale, bundled ones first; None if the model knows enough,
         or no other does.
     """
-    if blur.beyond_px is None or not _is_beyond(blur):
+    beyond_px = _beyond_px(blur)
+    if beyond_px is None:
         return None
     fitting = (
         each.name
         for each in list_models()
         if (each.channels, each.scale) == (card.channels, card.scale)
         and each.blur_sigma_px is not None
-        and blur.beyond_px < each.blur_sigma_px[1]
+        and beyond_px < each.blur_sigma_px[1]
     )
     return next(fitting, None)
 
