@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -91,15 +92,19 @@ def machine(device: str) -> str:
 
 
 def best(work: Callable[[], object], device: str, repeats: int = 2) -> float:
-    """Seconds of the fastest of a few repetitions, after one to warm up."""
-    seconds = []
-    for _ in range(repeats + 1):
+    """Seconds of the fastest of a few repetitions, after one to warm up; on a thread of its own,
+    whose helpers of OpenMP go with it: those that stay would slow the next ones.
+    """
+
+    def timed() -> float:
         start = clock()
         work()
         if device.startswith("cuda"):
             torch.cuda.synchronize()
-        seconds.append(clock() - start)
-    return min(seconds[1:])
+        return clock() - start
+
+    with ThreadPoolExecutor(1) as apart:
+        return min(list(apart.map(lambda _: timed(), range(repeats + 1)))[1:])
 
 
 def peak(device: str, precision: str) -> float:

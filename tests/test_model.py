@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -314,3 +315,34 @@ def test_listing_and_reading_cards_does_not_import_torch(saved: Path) -> None:
         "sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False, timeout=120).returncode == 0
+
+
+# Threads
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are listed on Linux only")
+@pytest.mark.parametrize("name", ["gray-x2", "rgb-x2"])
+def test_neither_loading_nor_restoring_leaves_helpers_of_openmp(name: str) -> None:
+    """With more of them than processors in the process, those of the next restoration sleep."""
+    program = f"""
+import os, threading
+import numpy as np, scipy.linalg, scipy.ndimage, torch
+from napari_mdeblurgan import load_model, restore
+
+def helpers():
+    ours = {{thread.native_id for thread in threading.enumerate()}}
+    return sum(int(each) not in ours for each in os.listdir("/proc/self/task"))
+
+before = helpers()
+model = load_model({name!r})
+loaded = helpers()
+colours = (3,) if model.card.channels == 3 else ()
+restore(np.random.default_rng(0).random((96, 96, *colours)), model)
+print(before, loaded, helpers())
+"""
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    made = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    before, loaded, after = made.stdout.split()
+    assert before == loaded == after
