@@ -14,6 +14,8 @@ from napari_mdeblurgan.network.blocks import (
     ResidualBlock,
     Upsampling,
     activate,
+    activated,
+    added,
 )
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage
@@ -95,20 +97,20 @@ class DeblurringModule(nn.Module):
         """At full size: the first features, what the skip at full size keeps, and what goes down to
         half size.
         """
-        first = activate(self.first(contrast), self.slope)
+        first = activated(self.first, contrast, self.slope)
         kept = self.encoder[0](first)
-        return first, kept, activate(self.pooling[0](kept), self.slope)
+        return first, kept, activated(self.pooling[0], kept, self.slope)
 
     def descend(self, half: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """From half size down: what the skips at half and at quarter size keep,
         and the bottleneck.
         """
         kept_half = self.encoder[1](half)
-        kept_quarter = self.encoder[2](activate(self.pooling[1](kept_half), self.slope))
+        kept_quarter = self.encoder[2](activated(self.pooling[1], kept_half, self.slope))
         return (
             kept_half,
             kept_quarter,
-            self.encoder[3](activate(self.pooling[2](kept_quarter), self.slope)),
+            self.encoder[3](activated(self.pooling[2], kept_quarter, self.slope)),
         )
 
     def ascend(self, bottleneck: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,27 +125,25 @@ class DeblurringModule(nn.Module):
         """The decoder's map of a level (0 for full size, 1 for half, 2 for quarter) from the
         coarser one and the skip.
         """
-        features = activate(self.upsampling[level](features), self.slope)
-        return (self.decoder[level](features + self.skips[level](kept)),)
+        features = activated(self.upsampling[level], features, self.slope)
+        return (self.decoder[level](added(self.skips[level], kept, features)),)
 
     def decode(self, half: Tensor, first: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """At full size: the encoder-decoder's correction, and its two maps as the head sees them,
         at quarter size.
         """
         (full,) = self.rise(0, half, kept)
-        last = full + self.last_skip(first)
+        last = added(self.last_skip, first, full)
         fine = torch.cat([self.from_full(full), self.from_last(last)], dim=1)
         return self.to_image(activate(last, self.slope)), fine
 
     def head(self, coarse: Tensor, half: Tensor, fine: Tensor) -> tuple[Tensor]:
         """The multi-scale head's correction."""
         scales = [coarse, self.from_half(half), fine]
-        mixed = activate(self.mix(activate(torch.cat(scales, dim=1), self.slope)), self.slope)
-        return (
-            self.head_to_image(
-                activate(self.to_full(activate(self.to_half(mixed), self.slope)), self.slope)
-            ),
-        )
+        features = activate(torch.cat(scales, dim=1), self.slope)
+        for layer in (self.mix, self.to_half, self.to_full):
+            features = activated(layer, features, self.slope)
+        return (self.head_to_image(features),)
 
     def stages(self, contrast: str) -> list[Stage]:
         """The module as stages, from the map called `contrast` to those called "first correction"

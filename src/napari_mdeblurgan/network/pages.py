@@ -12,6 +12,7 @@ import math
 import mmap
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -53,6 +54,9 @@ def empty_map(shape: Sequence[int], like: Tensor) -> Tensor:
         )
     except (OSError, OverflowError) as error:
         raise MemoryError(f"There is no memory for a map of {size:,} bytes.") from error
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # of a kernel that has none
+            pages.madvise(mmap.MADV_HUGEPAGE)
     return (
         torch.frombuffer(pages, dtype=like.dtype)
         .view(batch, height, width, features)

@@ -14,7 +14,7 @@ from napari_mdeblurgan.network.blocks import (
     BicubicUpsampling,
     Convolution,
     SubPixelUpsampling,
-    activate,
+    activated,
 )
 from napari_mdeblurgan.network.reach import Reach
 
@@ -62,7 +62,7 @@ class SuperResolutionModule(nn.Module):
         """
         features = contrast
         for convolution in self.convolutions:
-            features = activate(convolution(features), self.slope)
+            features = activated(convolution, features, self.slope)
         for layer in self.sub_pixel:
             features = layer(features)
         return self.enlarge(image) + self.last(features).to(image.dtype)
@@ -77,10 +77,10 @@ class SuperResolutionModule(nn.Module):
         """
         features = contrast
         for convolution in self.convolutions:
-            features = activate(convolution(features), self.slope)
+            features = activated(convolution, features, self.slope)
         for layer in self.sub_pixel[:-1]:
             features = layer(features)
-        features = activate(self.sub_pixel[-1].convolution(features), self.slope)
+        features = activated(self.sub_pixel[-1].convolution, features, self.slope)
         correction = functional.pixel_shuffle(
             functional.conv2d(features, self._folded_weight(), padding=1), 2
         )
