@@ -27,6 +27,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_mdeblurgan import load_model
+from napari_mdeblurgan.lent_pages import reused_pages
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.device import pick_device, pick_precision
@@ -93,7 +94,8 @@ def machine(device: str) -> str:
 
 def best(work: Callable[[], object], device: str, repeats: int = 2) -> float:
     """Seconds of the fastest of a few repetitions, after one to warm up; on a thread of its own,
-    whose helpers of OpenMP go with it: those that stay would slow the next ones.
+    whose helpers of OpenMP go with it, for those that stay would slow the next ones; with pages
+    that are lent again, as a walk has them.
     """
 
     def timed() -> float:
@@ -103,7 +105,7 @@ def best(work: Callable[[], object], device: str, repeats: int = 2) -> float:
             torch.cuda.synchronize()
         return clock() - start
 
-    with ThreadPoolExecutor(1) as apart:
+    with reused_pages(), ThreadPoolExecutor(1) as apart:
         return min(list(apart.map(lambda _: timed(), range(repeats + 1)))[1:])
 
 

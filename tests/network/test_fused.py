@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from napari_mdeblurgan.network import fused
-from napari_mdeblurgan.network.blocks import (
-    Convolution,
-    Pooling,
-    Upsampling,
-    activated,
-    added,
-)
+from napari_mdeblurgan.network.blocks import Convolution, Pooling, Upsampling, activated
 from napari_mdeblurgan.network.generator import Generator
 
 needs_fusing = pytest.mark.skipif(
@@ -43,31 +39,21 @@ def near(one: Tensor, exact: Tensor) -> bool:
         lambda: Convolution(6, 5),
         lambda: Convolution(6, 5, 1),
         lambda: Pooling(6, 5, 4),
-        lambda: Upsampling(6, 5),
     ],
-    ids=["3×3", "1×1", "pooling", "upsampling"],
+    ids=["3×3", "1×1", "pooling"],
 )
-def test_a_layer_and_its_activation(make: type[nn.Module], slope: float) -> None:
+def test_a_layer_and_its_activation(make: Callable[[], nn.Module], slope: float) -> None:
     layer, x = make(), noise(2, 6, 16, 20)
     with torch.inference_mode():
         exact = activated(layer, x, slope)
         with in_bfloat16():
             assert fused.can_fuse(x)
             made = activated(layer, x, slope)
-    assert made.dtype == torch.bfloat16 and made.shape == exact.shape
+    assert made.dtype == torch.bfloat16
+    assert made.shape == exact.shape
     assert made.is_contiguous(memory_format=torch.channels_last)
-    assert near(made, exact) and exact.abs().max() > 0.1
-
-
-@needs_fusing
-def test_a_layer_and_a_sum() -> None:
-    layer, x, other = Convolution(6, 5), noise(2, 6, 16, 20), noise(2, 5, 16, 20)
-    with torch.inference_mode():
-        exact, before = added(layer, x, other), other.clone()
-        with in_bfloat16():
-            made = added(layer, x, other)
     assert near(made, exact)
-    assert torch.equal(other, before)
+    assert exact.abs().max() > 0.1
 
 
 @needs_fusing
@@ -88,6 +74,16 @@ def test_a_network_gives_the_same() -> None:
     change = (exact - network.super_resolution.enlarge(image)).std()
     assert (made - exact).std() < 0.02 * change
     assert (unfused - exact).std() < 0.02 * change
+
+
+@needs_fusing
+def test_an_upsampling_layer_goes_torch_s_own_way() -> None:
+    layer, x = Upsampling(6, 5), noise(1, 6, 8, 8)
+    with torch.inference_mode():
+        exact = activated(layer, x, 0.1)
+        with in_bfloat16():
+            made = activated(layer, x, 0.1)
+    assert near(made, exact)
 
 
 def test_torch_s_own_way_where_nothing_is_gained() -> None:

@@ -13,12 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mdeblurgan.network.fused import (
-    can_fuse,
-    convolved_and_activated,
-    convolved_and_added,
-    upsampled_and_activated,
-)
+from napari_mdeblurgan.network.fused import can_fuse, convolved_and_activated
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.stopping import look_up
 
@@ -40,23 +35,12 @@ def activate(x: Tensor, slope: float) -> Tensor:
     return functional.leaky_relu(x, slope, in_place) if slope else functional.relu(x, in_place)
 
 
-def activated(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, slope: float) -> Tensor:
+def activated(layer: nn.Module, x: Tensor, slope: float) -> Tensor:
     """What a layer makes of `x`, see `activate`."""
-    if not can_fuse(x):
-        return activate(layer(x), slope)
-    look_up()
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, nn.Conv2d) and can_fuse(x):
+        look_up()
         return convolved_and_activated(layer, x, slope)
-    return upsampled_and_activated(layer, x, slope)
-
-
-def added(layer: nn.Conv2d, x: Tensor, other: Tensor) -> Tensor:
-    """The sum of what a layer makes of `x` and another map."""
-    if not can_fuse(x):
-        made = layer(x)
-        return made.add_(other) if torch.is_inference_mode_enabled() else other + made
-    look_up()
-    return convolved_and_added(layer, x, other)
+    return activate(layer(x), slope)
 
 
 class Convolution(nn.Conv2d):
@@ -87,7 +71,8 @@ class ResidualBlock(nn.Module):
         nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * features)) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        return added(self.second, activated(self.first, x, self.slope), x)
+        correction = self.second(activated(self.first, x, self.slope))
+        return correction.add_(x) if torch.is_inference_mode_enabled() else x + correction
 
     def reach(self, reach: Reach) -> Reach:
         return self.second.reach(self.first.reach(reach))
@@ -141,7 +126,11 @@ class SubPixelUpsampling(nn.Module):
         self.convolution = Convolution(inputs, 4 * outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.pixel_shuffle(activated(self.convolution, x, self.slope), 2)
+        return functional.pixel_shuffle(self.convolved(x), 2)
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """Four features for each that is to come, before they become pixels."""
+        return activated(self.convolution, x, self.slope)
 
     def reach(self, reach: Reach) -> Reach:
         return self.convolution.reach(reach)

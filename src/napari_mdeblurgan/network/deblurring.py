@@ -15,10 +15,9 @@ from napari_mdeblurgan.network.blocks import (
     Upsampling,
     activate,
     activated,
-    added,
 )
 from napari_mdeblurgan.network.reach import Reach
-from napari_mdeblurgan.network.stages import Stage
+from napari_mdeblurgan.network.stages import WIDE, Stage
 
 
 class DeblurringModule(nn.Module):
@@ -126,14 +125,14 @@ class DeblurringModule(nn.Module):
         coarser one and the skip.
         """
         features = activated(self.upsampling[level], features, self.slope)
-        return (self.decoder[level](added(self.skips[level], kept, features)),)
+        return (self.decoder[level](features + self.skips[level](kept)),)
 
     def decode(self, half: Tensor, first: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """At full size: the encoder-decoder's correction, and its two maps as the head sees them,
         at quarter size.
         """
         (full,) = self.rise(0, half, kept)
-        last = added(self.last_skip, first, full)
+        last = full + self.last_skip(first)
         fine = torch.cat([self.from_full(full), self.from_last(last)], dim=1)
         return self.to_image(activate(last, self.slope)), fine
 
@@ -156,7 +155,7 @@ class DeblurringModule(nn.Module):
                 self._encode_reach,
                 (contrast,),
                 {"first": 1, "kept": 1, "encoded": 2},
-                2,
+                WIDE,
                 3,
             ),
             Stage(self.descend, self._descend_reach, ("encoded",), kept | {"bottleneck": 8}, 8, 4),
@@ -181,7 +180,7 @@ class DeblurringModule(nn.Module):
                 self._decode_reach,
                 ("half", "first", "kept"),
                 {"first correction": 1, "fine": 4},
-                4,
+                WIDE,
                 4.5,
             ),
             Stage(
@@ -189,7 +188,7 @@ class DeblurringModule(nn.Module):
                 self._head_reach,
                 ("coarse", "half", "fine"),
                 {"second correction": 1},
-                4,
+                WIDE,
                 2,
             ),
         ]

@@ -23,6 +23,7 @@ from napari_mdeblurgan.stopping import portion
 
 _Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
+WIDE = 8  # grid at full size: oneDNN takes up to four times as long for some other widths
 FAR = (
     1 / 16
 )  # a stage that looks farther than this part of a block's edge is carried out in one piece

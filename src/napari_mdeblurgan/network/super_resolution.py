@@ -80,7 +80,7 @@ class SuperResolutionModule(nn.Module):
             features = activated(convolution, features, self.slope)
         for layer in self.sub_pixel[:-1]:
             features = layer(features)
-        features = activated(self.sub_pixel[-1].convolution, features, self.slope)
+        features = self.sub_pixel[-1].convolved(features)
         correction = functional.pixel_shuffle(
             functional.conv2d(features, self._folded_weight(), padding=1), 2
         )

@@ -8,30 +8,36 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
+from napari_mdeblurgan.lent_pages import reused_pages
 from napari_mdeblurgan.restoration import memory
 
 _standing: ContextVar[Crew | None] = ContextVar("the threads of all walks", default=None)
 
 
 class Crew:
-    """A thread that reads, one that works and one that writes; used in a ``with`` block, at whose
-    end they are gone and what memory they leave free is the system's again.
+    """A thread that reads, one that works and one that writes; used in a ``with`` block, within
+    which pages of maps that are gone are lent again, and at whose end the threads are gone and what
+    memory they leave free is the system's again.
     """
 
     def __init__(self) -> None:
         self.reader = ThreadPoolExecutor(1, "reading")
         self.worker = ThreadPoolExecutor(1, "working")
         self.writer = ThreadPoolExecutor(1, "writing")
+        self._pages = reused_pages()
 
     def __enter__(self) -> Crew:
+        self._pages.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         try:
             for thread in (self.writer, self.worker, self.reader):
                 thread.shutdown()
         finally:
+            self._pages.__exit__(*error)
             memory.release()
 
     def settle(self) -> None:
