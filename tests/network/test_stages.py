@@ -104,6 +104,18 @@ def test_blocks_cover_a_place_and_are_of_one_size(data: st.DataObject) -> None:
         assert all(after <= stop for (_, stop), (after, _) in itertools.pairwise(covered))
 
 
+@given(st.data())
+def test_blocks_have_a_width_that_is_fast_with_the_margin_around_them(data: st.DataObject) -> None:
+    grid = data.draw(st.sampled_from([1, 2, 4, 8]))
+    margin = grid * data.draw(st.integers(0, 9))
+    length = grid * data.draw(st.integers(200, 600))
+    blocks = list(_blocks(((0, length), (0, length)), 96, grid, margin))
+    (width,) = {x[1] - x[0] for _, x in blocks}
+    assert (width + 2 * margin) % 8 == 0
+    assert 96 / 2 < width < 2 * 96
+    assert width % grid == 0
+
+
 def test_a_map_that_stays_has_pages_of_its_own_that_are_given_back() -> None:
     before = psutil.Process().memory_info().rss
     kept = empty_map((1, 64, 512, 512), torch.empty(0, dtype=torch.bfloat16))

@@ -17,7 +17,7 @@ from napari_mdeblurgan.network.blocks import (
     activated,
 )
 from napari_mdeblurgan.network.reach import Reach
-from napari_mdeblurgan.network.stages import WIDE, Stage
+from napari_mdeblurgan.network.stages import Stage
 
 
 class DeblurringModule(nn.Module):
@@ -155,7 +155,7 @@ class DeblurringModule(nn.Module):
                 self._encode_reach,
                 (contrast,),
                 {"first": 1, "kept": 1, "encoded": 2},
-                WIDE,
+                2,
                 3,
             ),
             Stage(self.descend, self._descend_reach, ("encoded",), kept | {"bottleneck": 8}, 8, 4),
@@ -180,7 +180,7 @@ class DeblurringModule(nn.Module):
                 self._decode_reach,
                 ("half", "first", "kept"),
                 {"first correction": 1, "fine": 4},
-                WIDE,
+                4,
                 4.5,
             ),
             Stage(
@@ -188,7 +188,7 @@ class DeblurringModule(nn.Module):
                 self._head_reach,
                 ("coarse", "half", "fine"),
                 {"second correction": 1},
-                WIDE,
+                4,
                 2,
             ),
         ]

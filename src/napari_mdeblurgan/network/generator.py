@@ -13,7 +13,7 @@ from napari_mdeblurgan.network.blocks import LocalMean
 from napari_mdeblurgan.network.deblurring import DeblurringModule
 from napari_mdeblurgan.network.network import Network, Restoration
 from napari_mdeblurgan.network.reach import Reach
-from napari_mdeblurgan.network.stages import WIDE, Stage, Stages
+from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
 
 _CONTRAST_FLOOR = 1e-3
@@ -123,15 +123,13 @@ class Generator(Network):
                     choose_reach,
                     ("image", "mean", "contrast", *corrections),
                     chosen,
-                    WIDE,
                 ),
                 Stage(
                     self._enlarge,
                     self._enlarge_reach,
                     ("passed", "mean"),
                     {"output": step},
-                    WIDE,
-                    9,
+                    cost=9,
                 ),
             )
         )

@@ -23,7 +23,7 @@ from napari_mdeblurgan.stopping import portion
 
 _Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
-WIDE = 8  # grid at full size: oneDNN takes up to four times as long for some other widths
+_WIDTH = 8  # maps of multiples of this are fast; oneDNN takes up to four times as long for others
 FAR = (
     1 / 16
 )  # a stage that looks farther than this part of a block's edge is carried out in one piece
@@ -147,7 +147,7 @@ class Stages:
             if size is not None and margin > FAR * size:
                 size = None
             place = _around(_hull(places[name] for name in asked), 0, stage.grid, shape)
-            blocks = list(_blocks(place, size, stage.grid))
+            blocks = list(_blocks(place, size, stage.grid, margin))
             cost = stage.cost / len(blocks)
             for block in blocks:
                 around = _around(block, margin, stage.grid, shape)
@@ -192,14 +192,17 @@ def _common(one: _Spans, other: _Spans) -> _Spans | None:
     return ((y0, y1), (x0, x1)) if y0 < y1 and x0 < x1 else None
 
 
-def _blocks(spans: _Spans, edge: int | None, grid: int) -> Iterator[_Spans]:
-    """A place cut into blocks of one size, for which kernels are made once; the last of a row may
-    overlap the one before.
+def _blocks(spans: _Spans, edge: int | None, grid: int, margin: int = 0) -> Iterator[_Spans]:
+    """A place cut into blocks of one size, for which kernels are made once, and which is fast with
+    the margin around it; the last of a row may overlap the one before.
     """
     cuts = []
     for start, stop in spans:
         pieces = 1 if edge is None else max(1, round((stop - start) / edge))
-        step = min(-(-(stop - start) // (pieces * grid)) * grid, stop - start)
+        least = -(-(stop - start) // (pieces * grid)) * grid
+        steps = range(least, least + _WIDTH, grid)
+        step = next((step for step in steps if (step + 2 * margin) % _WIDTH == 0), least)
+        step = min(step, stop - start)
         starts = (min(at, stop - step) for at in range(start, stop, step))
         cuts.append([(at, at + step) for at in starts])
     return ((y, x) for y in cuts[0] for x in cuts[1])

@@ -16,7 +16,7 @@ from napari_mdeblurgan.network.approximation import OptimalApproximationModule
 from napari_mdeblurgan.network.blocks import LocalMean
 from napari_mdeblurgan.network.network import Network, Restoration
 from napari_mdeblurgan.network.reach import Reach
-from napari_mdeblurgan.network.stages import WIDE, Stage, Stages
+from napari_mdeblurgan.network.stages import Stage, Stages
 from napari_mdeblurgan.network.super_resolution import SuperResolutionModule
 from napari_mdeblurgan.stopping import look_up
 
@@ -160,7 +160,6 @@ class UNetSuperResolution(Network):
                     self._enlarge_reach,
                     ("deblurred",),
                     {"output": 1 / self.scale},
-                    WIDE,
                 ),
             )
         )
