@@ -111,7 +111,7 @@ def test_blocks_have_a_width_that_is_fast_with_the_margin_around_them(data: st.D
     length = grid * data.draw(st.integers(200, 600))
     blocks = list(_blocks(((0, length), (0, length)), 96, grid, margin))
     (width,) = {x[1] - x[0] for _, x in blocks}
-    assert (width + 2 * margin) % 8 == 0
+    assert (width + 2 * margin) % 4 == 0
     assert 96 / 2 < width < 2 * 96
     assert width % grid == 0
 

@@ -23,7 +23,7 @@ from napari_mdeblurgan.stopping import portion
 
 _Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
-_WIDTH = 8  # maps of multiples of this are fast; oneDNN takes up to four times as long for others
+_WIDTH = 4  # maps of multiples of this are fast; oneDNN takes up to four times as long for others
 FAR = (
     1 / 16
 )  # a stage that looks farther than this part of a block's edge is carried out in one piece
@@ -197,11 +197,11 @@ def _blocks(spans: _Spans, edge: int | None, grid: int, margin: int = 0) -> Iter
     the margin around it; the last of a row may overlap the one before.
     """
     cuts = []
-    for start, stop in spans:
+    for (start, stop), width in zip(spans, (grid, _WIDTH), strict=True):
         pieces = 1 if edge is None else max(1, round((stop - start) / edge))
         least = -(-(stop - start) // (pieces * grid)) * grid
-        steps = range(least, least + _WIDTH, grid)
-        step = next((step for step in steps if (step + 2 * margin) % _WIDTH == 0), least)
+        steps = range(least, least + width, grid)
+        step = next((step for step in steps if (step + 2 * margin) % width == 0), least)
         step = min(step, stop - start)
         starts = (min(at, stop - step) for at in range(start, stop, step))
         cuts.append([(at, at + step) for at in starts])
