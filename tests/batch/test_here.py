@@ -160,6 +160,27 @@ def test_an_image_that_changes_after_it_was_read_ahead_is_restored_as_it_is_at_i
     assert np.array_equal(read_image(batch.outputs[1]).data, expected)
 
 
+def test_an_image_that_changes_while_it_is_still_read_at_its_turn_is_read_anew(
+    settings: Callable[..., BatchSettings],
+    tmp_path: Path,
+    stages: Stages,
+    tiny_model: Callable[..., Model],
+) -> None:
+    paths, gate = some(tmp_path / "in", 2), stages.hold("readying", "1")
+    data = grey(40, 32, seed=9)
+    with open_batch(paths, tmp_path / "out", settings()) as batch:
+        steps = batch.steps()
+        while not batch.outputs:
+            next(steps)
+        write(paths[1], data)
+        gate.set()
+        for _ in steps:
+            pass
+    assert not batch.failures
+    expected = restore(data, tiny_model(1), device="cpu", precision="float32")
+    assert np.array_equal(read_image(batch.outputs[1]).data, expected)
+
+
 def test_closing_ends_all_stages_and_leaves_nothing_that_has_no_name(
     settings: Callable[..., BatchSettings],
     restored: Callable[..., Batch],

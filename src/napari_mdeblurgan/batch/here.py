@@ -177,10 +177,9 @@ class _Line:
         return future
 
     def _opened(self, turn: _Turn) -> Generator[BatchStep, None, _Opened]:
-        """The image whose turn it is; read anew if it has changed since that was done."""
-        early = not turn.reading.done()
+        """The image whose turn it is; read anew if it has changed since that began."""
         opened: _Opened = yield from self._waited(turn.reading)
-        if not early and has_changed(opened.item):
+        if has_changed(opened.item):
             turn.reading = self._begin(self.reader, self._read, turn.item)
             turn.looked = False
             opened = yield from self._waited(turn.reading)
