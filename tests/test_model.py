@@ -325,7 +325,7 @@ def test_listing_and_reading_cards_does_not_import_torch(saved: Path) -> None:
 def test_neither_loading_nor_restoring_leaves_helpers_of_openmp(name: str) -> None:
     """With more of them than processors in the process, those of the next restoration sleep."""
     program = f"""
-import os, threading
+import os, threading, time
 import numpy as np, scipy.linalg, scipy.ndimage, torch
 from napari_mdeblurgan import load_model, restore
 
@@ -338,6 +338,9 @@ model = load_model({name!r})
 loaded = helpers()
 colours = (3,) if model.card.channels == 3 else ()
 restore(np.random.default_rng(0).random((96, 96, *colours)), model)
+end = time.monotonic() + 20
+while helpers() > before and time.monotonic() < end:  # those of a thread that has ended go, too
+    time.sleep(0.05)
 print(before, loaded, helpers())
 """
     environment = os.environ | {"OMP_NUM_THREADS": "2"}
