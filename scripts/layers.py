@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[1] / "src" / "napari_mdeblurgan"
 LAYERS = tuple(  # a part imports those in the lines above its own
     tuple(line.split())
     for line in """
-        _version errors gaussian plain_text folders stopping
-        model_file atomic samples lent_pages
+        _version errors gaussian plain_text folders
+        model_file atomic samples lent_pages stopping
         own_folder outputs model_card
         exclusive network
         model storage
