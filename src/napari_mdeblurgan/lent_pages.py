@@ -57,32 +57,30 @@ class _Pages:
 
     def lent(self, size: int) -> np.ndarray:
         """See `lent_pages`."""
-        pages = self._taken(size) or _mapped(size)
-        lease = np.frombuffer(pages, np.uint8)
-        weakref.finalize(lease, self._give_back, pages).atexit = False
         with self._lock:
+            pages = self._taken(size) or _mapped(size)
             self._lent += len(pages)
             self._most = max(self._most, self._lent)
+        lease = np.frombuffer(pages, np.uint8)
+        weakref.finalize(lease, self._give_back, pages).atexit = False
         return lease
 
     def _taken(self, size: int) -> mmap.mmap | None:
         """Pages that wait and fit, the smallest of them; if there are none, as many go as have to
         make room.
         """
-        with self._lock:
-            fitting = [pages for pages in self._free if size <= len(pages)]
-            if fitting:
-                chosen = min(fitting, key=len)
-                self._free.remove(chosen)
-                return chosen
+        fitting = [pages for pages in self._free if size <= len(pages)]
+        if not fitting:
             self._make_room(size)
             return None
+        chosen = min(fitting, key=len)
+        self._free.remove(chosen)
+        return chosen
 
     def _give_back(self, pages: mmap.mmap) -> None:
         with self._lock:
             self._lent -= len(pages)
             if self._keepers:
-                self._make_room(len(pages))
                 self._free.append(pages)
 
     def _make_room(self, size: int) -> None:

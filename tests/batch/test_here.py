@@ -69,6 +69,13 @@ def some(folder: Path, count: int = 4) -> list[Path]:
     return [write(folder / f"{n}.tif", grey(24, 28, seed=n)) for n in range(count)]
 
 
+def assert_restored(batch: Batch, data: np.ndarray, model: Model) -> None:
+    """The second image of a batch without failures is what is made of `data`."""
+    assert not batch.failures
+    expected = restore(data, model, device="cpu", precision="float32")
+    assert np.array_equal(read_image(batch.outputs[1]).data, expected)
+
+
 def until(event: threading.Event, step: Callable[[], object] = lambda: None) -> None:
     """Go on with a batch until something has come about."""
     for _ in range(10_000):
@@ -155,9 +162,7 @@ def test_an_image_that_changes_after_it_was_read_ahead_is_restored_as_it_is_at_i
         gate.set()
         for _ in steps:
             pass
-    assert not batch.failures
-    expected = restore(data, tiny_model(1), device="cpu", precision="float32")
-    assert np.array_equal(read_image(batch.outputs[1]).data, expected)
+    assert_restored(batch, data, tiny_model(1))
 
 
 def test_an_image_that_changes_while_it_is_still_read_at_its_turn_is_read_anew(
@@ -176,9 +181,7 @@ def test_an_image_that_changes_while_it_is_still_read_at_its_turn_is_read_anew(
         gate.set()
         for _ in steps:
             pass
-    assert not batch.failures
-    expected = restore(data, tiny_model(1), device="cpu", precision="float32")
-    assert np.array_equal(read_image(batch.outputs[1]).data, expected)
+    assert_restored(batch, data, tiny_model(1))
 
 
 def test_closing_ends_all_stages_and_leaves_nothing_that_has_no_name(

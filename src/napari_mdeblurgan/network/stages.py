@@ -197,6 +197,7 @@ def _blocks(spans: _Spans, edge: int | None, grid: int, margin: int = 0) -> Iter
     the margin around it; the last of a row may overlap the one before.
     """
     cuts = []
+    # along y any number of pixels is as fast
     for (start, stop), width in zip(spans, (grid, _WIDTH), strict=True):
         pieces = 1 if edge is None else max(1, round((stop - start) / edge))
         least = -(-(stop - start) // (pieces * grid)) * grid
