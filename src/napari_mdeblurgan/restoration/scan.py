@@ -5,7 +5,7 @@ be gone on with.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -249,6 +249,7 @@ def opening(
     identity: str = "",
     in_place: bool = False,
     ensemble: bool = False,
+    note: Mapping[str, Any] | None = None,
     **wishes: Any,
 ) -> Generator[float, None, Scan]:
     """Plan the restoration of an image of any size into an OME-Zarr, or go on with one that was
@@ -271,6 +272,8 @@ def opening(
     ensemble : bool
         The mean of eight orientations, at eight times the cost; how far they lie apart is kept as a
         map within the result.
+    note : mapping, optional
+        What the record of the result is to say beside how it was made.
     **wishes
         As in `make_plan`: ``channel_axis`` (by default the source's channels), ``window``,
         ``tile``, ``device``, ``precision``, ``region``.
@@ -297,6 +300,7 @@ def opening(
     """
     path = at_home(path)
     plan, job = yield from settling(source, model, path, identity, in_place, wishes, ensemble)
+    made = provenance_of(plan, model.card, source.name, ensemble=ensemble)
     writer = create_ome_zarr(
         path,
         plan.output_shape,
@@ -309,9 +313,7 @@ def opening(
         name=source.name,
         job=job,
         in_place=in_place,
-        provenance=record_of(
-            [{"made": provenance_of(plan, model.card, source.name, ensemble=ensemble)}]
-        ),
+        provenance=record_of([{"made": {**made, **(note or {})}}]),
     )
     _check_room(writer, plan)
     spread = create_spread(source, writer.store.path, plan, job) if ensemble else None

@@ -84,6 +84,8 @@ def result_ending(job: Job, identity: str, card: ModelCard) -> str:
     settings += [job.precision] if job.precision != "auto" else []
     settings += [] if job.output_scale is None else [{"output_scale": job.output_scale}]
     settings.append(job.placement.told())
+    outline = job.part.told(job.binning) if job.part is not None else None
+    settings += [] if outline is None else [{"outline": outline}]
     return f" {tokenize(identity, card.weights_sha256, *settings)[:8]}{_SUFFIX}"
 
 

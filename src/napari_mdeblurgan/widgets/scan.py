@@ -26,6 +26,7 @@ from napari_mdeblurgan.widgets.job import (
     timed,
 )
 from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
+from napari_mdeblurgan.widgets.only_here.cut import outline_on_disk, shape_told
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name, result_ending
 
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.scan import Scan
     from napari_mdeblurgan.restoration.scan_view import SourceView
     from napari_mdeblurgan.restoration.softness import Softness
-    from napari_mdeblurgan.storage.array_part import ArrayPart
+    from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
     from napari_mdeblurgan.storage.micrograph import Micrograph
     from napari_mdeblurgan.trust.domain import Examination
+    from napari_mdeblurgan.widgets.only_here.outline import Outline
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 DISK_SHARE = 0.25  # of the memory that is free: a larger result is made on disk
@@ -62,6 +64,8 @@ class Opened:
         The axes of that layer in the order of the scan.
     done : float
         How much of it an earlier run has done, from 0 to 1.
+    outline : Outline or None
+        The shape that is shown of it; None for all of it.
     """
 
     scan: Scan
@@ -69,13 +73,25 @@ class Opened:
     arguments: dict[str, Any]
     order: tuple[int, ...]
     done: float
+    outline: Outline | None = None
 
     @property
     def shown(self) -> list[ArrayPart]:
         """The scan's levels, with the source enlarged where nothing is done."""
         from napari_mdeblurgan.restoration.scan_view import levels_over
 
-        return levels_over(self.scan, self.view)
+        levels = levels_over(self.scan, self.view)
+        return levels if self.outline is None else self.outline.over(levels)
+
+    def at_once(self, level: int, spans: Spans) -> np.ndarray:
+        """What is shown of a level until it is read, see `SourceView.at_once`."""
+        if self.outline is None:
+            return self.view.at_once(level, spans)
+        shape, planes = self.scan.levels[level].shape, self.outline.first + 2
+        colours = tuple(map(range, shape[planes:]))
+        return self.outline.pixels(
+            lambda part: self.view.at_once(level, (*part, *colours)), level, spans
+        )
 
     @property
     def levels(self) -> list[ArrayPart]:
@@ -154,7 +170,15 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     else:
         yield "Opening the result…"
         scan = yield from planned_in_words(
-            opening(source, model, path, identity=identity, ensemble=job.ensemble, **options)
+            opening(
+                source,
+                model,
+                path,
+                identity=identity,
+                ensemble=job.ensemble,
+                note=shape_told(job, model),
+                **options,
+            )
         )
         plan = scan.plan
         examinations = yield from _examined(job, source, plan, model)
@@ -198,6 +222,7 @@ def _filled_in(
             arguments=arguments,
             order=job.placement.order,
             done=start.fraction,
+            outline=outline_on_disk(job, scan.plan),
         )
         made, seconds = yield from timed(steps)
         return _saved(job, model, scan.plan, made, seconds)
@@ -269,10 +294,13 @@ def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: f
     unknown = softness_at(model.card, plan.factor)
     softness = known_softness(optics, job.microscope, unknown)
     bare = SoftLevels(open_levels(path), rgb=job.rgb, sigma=softness.sigma)
+    outline = outline_on_disk(job, plan)
+    order = job.placement.order
+    soft = SoftResult(bare, job.rgb, order, optics, unknown, softness, outline=outline)
     return Saved(
         path=path,
-        levels=[put_back(level, job.placement.order) for level in bare.arrays],
-        soft=SoftResult(bare, job.rgb, job.placement.order, optics, unknown, softness),
+        levels=soft.cut(bare.arrays),
+        soft=soft,
         arguments=_arguments(job, model, plan, path, seconds, softness),
         device=plan.device,
         seconds=seconds,

@@ -111,9 +111,14 @@ class ScanLayers:
     def open(self, opened: Opened, source: Image | None) -> Image:
         """Show a scan from now on; in the layer that has shown it before, if it is still there."""
         scan, rgb = opened.scan, opened.scan.plan.rgb
-        there, at_once = scan.store.path.exists, opened.view.at_once
         self._live = LiveLayer(
-            self._viewer, opened.shown, at_once, rgb, follow(scan), there, opened.order
+            self._viewer,
+            opened.shown,
+            opened.at_once,
+            rgb,
+            follow(scan),
+            scan.store.path.exists,
+            opened.order,
         )
         self._opened = opened
         layer = self._interrupted.pop(scan.path, None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.softened_result import SoftLevels
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
+    from napari_mdeblurgan.widgets.only_here.outline import Outline
 
 _TILE = 512
 SHOW_S = 0.25  # between two looks at what is not yet done
@@ -60,6 +61,8 @@ class SoftResult:
         That all of it has by now.
     problem : str
         Why it cannot be made softer, if so.
+    outline : Outline or None
+        Of a result on disk: the shape in its box that its layer shows; None for all of it.
     """
 
     bare: np.ndarray | SoftLevels
@@ -72,6 +75,12 @@ class SoftResult:
     auto: bool = True
     settled: Softness | None = None
     problem: str = ""
+    outline: Outline | None = None
+
+    def cut(self, levels: Sequence[Any]) -> list[Any]:
+        """Levels of a result on disk as its layer shows them, with the axes of that."""
+        shown = levels if self.outline is None else self.outline.over_lazy(levels)
+        return [put_back(level, self.order) for level in shown]
 
     @property
     def pixels(self) -> Any:

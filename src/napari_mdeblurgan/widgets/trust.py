@@ -208,7 +208,8 @@ def assessed_on_disk(
     assessment = yield from assess_stored_steps(
         source, path, plan, model, examinations, job.ensemble, sigma
     )
-    return _trusted(job, source.data, plan, model, assessment, softness, path)
+    left = cut.cut_maps_on_disk(assessment, plan, job)
+    return _trusted(job, source.data, plan, model, left, softness, path)
 
 
 def _trusted(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,12 @@ from napari_mdeblurgan.widgets.keep.layer_images import (
     colour_table,
     placement_in,
 )
+from napari_mdeblurgan.widgets.only_here.cut import SHOWN_WITHIN, outline_of_image
+from napari_mdeblurgan.widgets.only_here.outline import outline_in
 
 MOST_IMAGES = 32  # of a file that become layers
 _ALIKE = 1e-6  # relative: what formats and units round off
+_NOT_KEPT = ("preview", "file", SHOWN_WITHIN)  # what told of the file, and not of its layer
 UNNAMED_AXIS = {"I": "i", "Q": "q"}
 
 
@@ -142,6 +145,7 @@ def _parts(
 
 
 def _layer(part: _Part, path: Path) -> LayerTuple:
+    part = _within_its_shape(part)
     rgb, entry = part.axes.endswith("S"), part.entry
     levels, axes = _as_saved(part)
     attributes: dict[str, Any] = {"name": _text(entry.get("name")) or part.name, "rgb": rgb}
@@ -160,6 +164,21 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
         attributes["visible"] = part.display.active
     attributes |= _look(entry.get("look"))
     return (levels if len(levels) > 1 else levels[0]), attributes, "image"
+
+
+def _within_its_shape(part: _Part) -> _Part:
+    """Without a value around the shape that a result on disk was restored for, whose file holds the
+    box around it.
+    """
+    made = part.entry.get("made")
+    corners = outline_in(made.get(SHOWN_WITHIN)) if isinstance(made, Mapping) else None
+    first = part.axes.find("YX")
+    if corners is None or part.axes[first + 2 :] not in ("", "S") or first < 0:
+        return part
+    outline = outline_of_image(corners, first, rgb=part.axes.endswith("S"))
+    if all(isinstance(level, np.ndarray) for level in part.levels):
+        return replace(part, levels=[np.asarray(level) for level in outline.over(part.levels)])
+    return replace(part, levels=outline.over_lazy(part.levels))
 
 
 def _as_saved(part: _Part) -> tuple[list[Any], str]:
@@ -259,7 +278,7 @@ def _metadata(entry: Mapping[str, Any], path: Path | None) -> dict[str, Any]:
     made = entry.get("made")
     if not isinstance(made, Mapping) or not made:
         return {}
-    kept = {name: value for name, value in made.items() if name not in ("preview", "file")}
+    kept = {name: value for name, value in made.items() if name not in _NOT_KEPT}
     kept |= {"file": str(path)} if path is not None else {}
     kept |= {"trust": dict(entry["trust"])} if isinstance(entry.get("trust"), Mapping) else {}
     return {METADATA_KEY: kept}

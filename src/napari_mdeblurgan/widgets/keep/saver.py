@@ -17,7 +17,6 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import at_home, real_path
 from napari_mdeblurgan.widgets import soft_results
-from napari_mdeblurgan.widgets.axes import put_back
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
 from napari_mdeblurgan.widgets.keep.layer_images import LayerTuple, in_blocks, joinable
@@ -254,5 +253,5 @@ def _fixed(layer: Image) -> LayerTuple:
 
     bare = found.bare
     levels = bare.levels[:1] if isinstance(bare, SoftLevels) else [in_blocks(bare, rgb=found.rgb)]
-    fixed = SoftLevels(levels, rgb=found.rgb, sigma=found.softness.sigma).arrays[0]
-    return put_back(fixed, found.order), {**attributes, "multiscale": False}, kind
+    fixed = SoftLevels(levels, rgb=found.rgb, sigma=found.softness.sigma).arrays
+    return found.cut(fixed)[0], {**attributes, "multiscale": False}, kind

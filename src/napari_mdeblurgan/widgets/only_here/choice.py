@@ -32,9 +32,8 @@ _TIP = (
     "polygon and not in the shape stays empty. A white filling, which would veil it, is taken away."
 )
 EACH_A_FILE = (
-    "Each shape is saved to disk as a result of its own; of an ellipse or a polygon, "
-    "the whole box around it. For the shape alone, untick Save to disk and press Save result… "
-    "afterwards."
+    "Each shape is saved to disk as a result of its own; other programs than this one show the "
+    "whole box around an ellipse or a polygon."
 )
 _SOON_MS = 30
 DRAWING = "add_"  # how the modes of a Shapes layer begin in which shapes are drawn

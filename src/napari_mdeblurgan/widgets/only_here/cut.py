@@ -10,9 +10,12 @@ pixel that was never measured, and would hide the image below.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from napari_mdeblurgan.widgets.only_here.outline import Outline, pixels_inside
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 _COLOURS = 3
+SHOWN_WITHIN = "shown_within"  # of a record: corners in pixels of the file, of a shape in its box
 
 
 def widened(job: Job, model: Model) -> Job:
@@ -81,26 +85,77 @@ def _cut_map(made: TrustMap, plan: RestorationPlan, job: Job) -> TrustMap:
     factor = plan.factor if made.kind.finer else 1
     data, inside = _within(made.data, plan, job.region, factor), inside_of(job, factor)
     if inside is not None:
-        data = data.copy()
-        data[(slice(None),) * len(plan.leading) + (~inside,)] = (
-            np.nan if data.dtype.kind == "f" else 0
-        )
+        data = _emptied_map(data, inside, last=len(made.kind.last_axis))
     return replace(made, data=data)
+
+
+def _emptied_map(data: np.ndarray, inside: np.ndarray, *, last: int) -> np.ndarray:
+    """A map with so many axes after y and x; labels are 0 outside."""
+    data = data.copy()
+    outside: tuple[Any, ...] = (..., ~inside, *(slice(None),) * last)
+    data[outside] = np.nan if data.dtype.kind == "f" else 0
+    return data
+
+
+def cut_maps_on_disk(assessment: Assessment, plan: RestorationPlan, job: Job) -> Assessment:
+    """The same for maps on disk, which are read as they are shown."""
+    corners = corners_of(job, 1)
+    if corners is None:
+        return assessment
+    first = len(plan.leading)
+
+    def cut(made: TrustMap) -> TrustMap:
+        factor = plan.factor if made.kind.finer else 1
+        empty = partial(_emptied_map, last=len(made.kind.last_axis))
+        outline = Outline((corners + 0.5) * factor - 0.5, first, empty)
+        finest, *coarser = outline.over_lazy([made.data, *made.coarser])
+        return replace(made, data=finest, coarser=tuple(coarser))
+
+    return replace(assessment, maps=tuple(map(cut, assessment.maps)))
+
+
+def outline_on_disk(job: Job, plan: RestorationPlan) -> Outline | None:
+    """What is left of a job's result on disk, where the box is kept; None for all of it."""
+    corners = corners_of(job, plan.factor)
+    return None if corners is None else outline_of_image(corners, len(plan.leading), rgb=job.rgb)
+
+
+def shape_told(job: Job, model: Model) -> dict[str, Any]:
+    """What the record of a result on disk says of its shape, beside how it was made: the box around
+    it is kept there, and only the shape is shown of it, see `SHOWN_WITHIN`.
+    """
+    if job.part is None:
+        return {}
+    told = {"part": job.part.name, "outline": job.part.told(job.binning)}
+    corners = corners_of(job, job.factor(model.card))
+    return told if corners is None else told | {SHOWN_WITHIN: corners.tolist()}
+
+
+def outline_of_image(corners: np.ndarray, first: int, *, rgb: bool) -> Outline:
+    """An outline over an image whose y and x follow on `first` axes."""
+    return Outline(corners, first, partial(emptied, rgb=rgb))
+
+
+def corners_of(job: Job, factor: int) -> np.ndarray | None:
+    """(n, 2) float64: the corners of a job's shape in pixels of its result, `factor` for one of the
+    image; None where the shape fills its box.
+    """
+    if job.part is None or job.part.outline is None or job.region is None:
+        return None
+    first = np.array([start for start, _ in job.region])
+    return np.asarray((job.part.outline - first + 0.5) * factor - 0.5)
 
 
 def inside_of(job: Job, factor: int) -> np.ndarray | None:
     """(y, x) bool: which pixels of the result, `factor` for one of the image, have their centre in
     the shape; None for all.
     """
-    from skimage.draw import polygon2mask
-
-    assert job.part is not None
     assert job.region is not None
-    if job.part.outline is None:
+    corners = corners_of(job, factor)
+    if corners is None:
         return None
-    first = np.array([start for start, _ in job.region])
-    shape = [(stop - start) * factor for start, stop in job.region]
-    return np.asarray(polygon2mask(shape, (job.part.outline - first + 0.5) * factor - 0.5))
+    height, width = ((stop - start) * factor for start, stop in job.region)
+    return pixels_inside(corners, range(height), range(width))
 
 
 def emptied(data: np.ndarray, inside: np.ndarray | None, *, rgb: bool) -> np.ndarray:
