@@ -129,8 +129,8 @@ def table(rows: list[Row]) -> str:
             covered = [each.covered for each in found]
             low, high = np.quantile(covered, (0.1, 0.9))
             figures = (
-                f"{np.mean([each.spearman for each in found]):.2f} | {np.mean(covered):.1%} "
-                f"| {low:.0%} … {high:.0%}"
+                f"{np.mean([each.spearman for each in found]):.2f} "
+                f"| {100 * np.mean(covered):.1f} % | {100 * low:.0f} % … {100 * high:.0f} %"
             )
             bold = "**" if label == "all" else ""
             lines.append(f"| {NAMES[kind]} | {bold}{label}{bold} | {len(found)} | {figures} |")

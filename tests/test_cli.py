@@ -100,7 +100,7 @@ def test_progress_in_a_pipe_is_a_line_for_every_tenth(run, tmp_path: Path) -> No
     lines = [line for line in out.splitlines() if "%" in line]
     assert (code, error) == (0, "")
     assert 9 <= len(lines) <= 11
-    assert lines[-1].startswith("100%")
+    assert lines[-1].startswith("100 %")
 
 
 def test_progress_on_a_terminal_is_a_bar(

@@ -118,5 +118,5 @@ def test_measuring_an_image_that_looks_empty_tells_how_far_it_is_and_can_be_canc
         told = next(steps)
     next(steps)
     steps.close()
-    assert told == "Measuring the intensities… 4%"
+    assert told == "Measuring the intensities… 4 %"
     assert sum(read) < 0.5 * 9000**2 + 16 * 2048**2

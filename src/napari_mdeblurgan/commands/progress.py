@@ -55,7 +55,7 @@ def with_progress(
         share = step.done / step.total
         if share >= next_line or step.done == step.total:
             next_line = share + every
-            line = f"{share:4.0%}, {time.perf_counter() - start:.0f} s"
+            line = f"{100 * share:3.0f} %, {time.perf_counter() - start:.0f} s"
             print(": ".join(filter(None, (line, at(step)))), flush=True)
 
 

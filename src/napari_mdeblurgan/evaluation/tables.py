@@ -139,7 +139,7 @@ def backgrounds_table(found: Sequence[Background]) -> str:
     """Standard deviations of restored flat fields, over those of the input."""
     levels = sorted({each.level for each in found})
     inputs = {each.level: each.input_std for each in found}
-    head = ["method", *(f"{level:.0%} of full scale" for level in levels)]
+    head = ["method", *(f"{100 * level:.0f} % of full scale" for level in levels)]
     rows = [["input, standard deviation", *(f"{inputs[level]:.5f}" for level in levels)]]
     ratios = {(each.method, each.level): each.ratio for each in found}
     rows += [

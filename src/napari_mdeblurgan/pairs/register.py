@@ -203,8 +203,8 @@ def _warnings(pair: RegisteredPair, images: ImagePair) -> list[str]:
         )
     if registration.overlap < _SHARE:
         warnings.append(
-            f"Only {registration.overlap:.0%} of the high-magnification image lies within the "
-            "other."
+            f"Only {100 * registration.overlap:.0f} % of the high-magnification image lies within "
+            "the other."
         )
     if min(pair.low.shape[1:]) < _TINY:
         size = " × ".join(map(str, pair.low.shape[1:]))
@@ -216,7 +216,8 @@ def _warnings(pair: RegisteredPair, images: ImagePair) -> list[str]:
         share = saturated(image, crop)
         if share > _SATURATED:
             warnings.append(
-                f"{share:.0%} of the {side}-magnification image is saturated there; expose it less."
+                f"{100 * share:.0f} % of the {side}-magnification image is saturated there; "
+                "expose it less."
             )
     if registration.ratio < 0.75 * pair.scale:
         warnings.append(

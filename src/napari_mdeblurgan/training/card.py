@@ -59,7 +59,7 @@ def described(mixture: Mixture) -> str:
         ),
     )
     return "degraded by " + ", ".join(
-        f"{share / whole:.0%} {what}" for share, what in parts if share
+        f"{100 * share / whole:.0f} % {what}" for share, what in parts if share
     )
 
 

@@ -233,7 +233,7 @@ def planned_in_words(steps: Generator[float, None, _Made]) -> Generator[str, Non
 
     return (
         yield from map_steps(
-            steps, lambda fraction: f"{MEASURING} {fraction:.0%}" if fraction else MEASURING
+            steps, lambda fraction: f"{MEASURING} {100 * fraction:.0f} %" if fraction else MEASURING
         )
     )
 

@@ -55,7 +55,7 @@ def test_a_page_gives_means_the_worst_image_and_every_distance(
     assert "<h2>smear &lt;1&gt;</h2>" in text
     assert "<td>m</td><td>+0.50</td><td>+0.0100</td>" in text
     assert "-0.50 (1.png)" in text
-    assert "<td>+1 steps: 1.png</td><td>50%</td><td>30.00</td>" in text
+    assert "<td>+1 steps: 1.png</td><td>50 %</td><td>30.00</td>" in text
     assert "<td>+1.50 / +0.030</td>" in text
     assert "2.png was left out." in text
 

@@ -97,8 +97,8 @@ def _of_set(scores: Sequence[RealScore]) -> Iterator[str]:
     shares = [score.judged for score in base]
     count = f"{len(base)} image{'s' if len(base) != 1 else ''}"
     yield (
-        f"<p>{count}; {min(shares):.0%} to {max(shares):.0%} of the field is judged. Gains are "
-        "over bicubic enlargement.</p>"
+        f"<p>{count}; {100 * min(shares):.0f} to {100 * max(shares):.0f} % of the field is judged. "
+        "Gains are over bicubic enlargement.</p>"
     )
     head = ["", *_TITLES.values(), "worst image, PSNR"]
     rows = [[BICUBIC, *(_mean(base, measure) for measure in MEASURES), ""]]
@@ -138,7 +138,7 @@ def _by_image(base: RealScore, found: Sequence[Gain]) -> list[str]:
     }
     return [
         f"{at}{base.image}",
-        f"{base.judged:.0%}",
+        f"{100 * base.judged:.0f} %",
         number(base.psnr_db, 2),
         *(cells.get(method, NONE) for method in _methods(found)),
     ]
