@@ -4,6 +4,7 @@ the same.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,10 +14,19 @@ import pytest
 
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.model import Model
-from napari_mdeblurgan.pipeline import Assessing, Event, Planned, Request, Written, carry_out
+from napari_mdeblurgan.pipeline import (
+    Assessing,
+    Event,
+    Looking,
+    Planned,
+    Request,
+    Written,
+    carry_out,
+)
 from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.storage import Micrograph, read_image
+from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 
 Models = Callable[..., Model]
@@ -93,6 +103,40 @@ def test_an_assessment_of_what_is_whole_is_resumed_without_restoring(
     assert [type(event) for event in events[:2]] == [Written, Assessing]
     with pytest.raises(FileError, match="is there already"):
         told(image, tiny_model(), Request(output=path, options=EXACT | {"tile": 128}, maps=True))
+
+
+def test_a_scan_is_told_before_its_first_block_and_what_lies_there_can_be_reused(
+    tiny_model: Models, image: Micrograph, tmp_path: Path
+) -> None:
+    request = Request(output=tmp_path / "sharp.ome.zarr", options=EXACT, reuses=True)
+    steps = carry_out(image, tiny_model(), request)
+    first = next(step for step in steps if isinstance(step, Planned))
+    assert first.scan is not None
+    assert first.scan.fraction == 0
+    assert list(steps)[-1] == Written(request.output, "2 × 140 × 180 (CYX)")
+    assert first.scan.fraction == 1
+    for tile in (64, 128):  # it may have been made by an earlier version
+        request = dataclasses.replace(request, options=EXACT | {"tile": tile})
+        (planned, _), progress = told(image, tiny_model(), request)
+        assert isinstance(planned, Planned)
+        assert planned.scan is None
+        assert planned.plan.windows == first.plan.windows
+        assert planned.plan.tile == tile
+        assert all(isinstance(step, Looking) for step in progress)
+
+
+def test_what_is_assessed_may_be_softer_than_what_lies_on_disk_and_its_record_left_alone(
+    tiny_model: Models, image: Micrograph, tmp_path: Path
+) -> None:
+    path = tmp_path / "sharp.ome.zarr"
+    request = Request(output=path, options=EXACT, maps=True)
+    told(image, tiny_model(), request)
+    record, sharp = read_provenance(path), read_image(maps_path(path, "consistency")).data
+    assert "trust" in entries_of(record)[0]
+    request = dataclasses.replace(request, softness=3.0, records=False)
+    told(image, tiny_model(), request)
+    assert read_provenance(path) == record
+    assert not np.array_equal(read_image(maps_path(path, "consistency")).data, sharp)
 
 
 @BOTH

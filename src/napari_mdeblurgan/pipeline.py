@@ -1,8 +1,9 @@
 """From an image to a result with all that belongs to it: planned, restored, assessed, written and
 reported.
 
-The one way for the command line, batches and workers of a cluster. A result that is an OME-Zarr is
-made block by block in bounded memory and can be resumed; any other in memory.
+The one way for the command line, batches, workers of a cluster and what the dock saves to disk. A
+result that is an OME-Zarr is made block by block in bounded memory and can be resumed; any other in
+memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.scan import Scan
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
     from napari_mdeblurgan.trust.domain import Examination
@@ -55,6 +58,15 @@ class Request:
     dated : bool
         The record tells when the result was assessed; else the same image gives the same bytes at
         any time.
+    note : mapping of str to Any
+        As in `opening`; of an OME-Zarr alone.
+    reuses : bool
+        An OME-Zarr that lies at `output` is the result, by whatever version it was made: its name
+        holds all that it depends on. `Planned` then tells of what plan it came.
+    softness : float
+        As in `assess_stored_steps`; of an OME-Zarr alone.
+    records : bool
+        The record of an OME-Zarr takes up what the assessment has found.
     """
 
     output: Path
@@ -66,6 +78,10 @@ class Request:
     picture: Path | None = None
     identity: str = ""
     dated: bool = True
+    note: Mapping[str, Any] = field(default_factory=dict)
+    reuses: bool = False
+    softness: float = 0.0
+    records: bool = True
 
     @property
     def assesses(self) -> bool:
@@ -79,13 +95,36 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Looking(Progress):
+    """The image is looked at: nothing is done yet.
+
+    Attributes
+    ----------
+    measured : float or None
+        How much of it has been read to measure its intensities, from 0 to 1; None while it is
+        examined.
+    """
+
+    measured: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
-    """The image is about to be restored; where it is to be assessed, what was seen of it before
-    that.
+    """The image is about to be restored.
+
+    Attributes
+    ----------
+    plan : RestorationPlan
+    examinations : tuple of Examination
+        What was seen of the image, where the result is to be assessed.
+    scan : Scan or None
+        What is made on disk, which may be shown and told what to do first before the next step;
+        None in memory, and where the result is reused.
     """
 
     plan: RestorationPlan
     examinations: tuple[Examination, ...] = ()
+    scan: Scan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +159,8 @@ def carry_out(image: Micrograph, model: Model, request: Request) -> PipelineStep
 
     Yields
     ------
+    Looking
+        While the plan is made and the image examined.
     Progress
         After every tile; of restoring, and then of assessing.
     Planned, Assessing or Written
@@ -176,10 +217,10 @@ def readying(image: Micrograph, model: Model, request: Request) -> Generator[Pro
     region = request.options.get("region")
     check_memory(request.output, image, factor, region, assessed=request.assesses)
     image = dataclasses.replace(image, data=loaded(image.data))
-    plan = yield from map_steps(
-        planning_micrograph(image, model.card, **request.options), _unmoved(image, factor)
-    )
-    return Ready(image, Planned(plan, _examined(image, plan, model, request)))
+    looking = _looking(image, factor)
+    planned = planning_micrograph(image, model.card, **request.options)
+    plan = yield from map_steps(planned, looking)
+    return Ready(image, Planned(plan, (yield from _examined(image, plan, model, request, looking))))
 
 
 def making(
@@ -242,6 +283,7 @@ def restoring_to_memory(
 
 
 def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps:
+    from napari_mdeblurgan.restoration.micrographs import planning_micrograph
     from napari_mdeblurgan.restoration.scan import opening
     from napari_mdeblurgan.restoration.scan_job import plan_of_finished
     from napari_mdeblurgan.storage import open_image
@@ -250,24 +292,39 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
     path, ensemble, options = request.output, request.ensemble, request.options
-    plan = found = None
-    if request.assesses:
+    looking = _looking(image, model.card.scale)
+    plan = scan = found = None
+    if request.assesses or request.reuses:
         plan = plan_of_finished(image, model, path, options, ensemble, request.identity)
+    if plan is None and request.reuses and path.exists():  # made by an earlier version
+        planned = planning_micrograph(image, model.card, in_memory=False, **options)
+        plan = yield from map_steps(planned, looking)
     if plan is None:
-        steps = opening(image, model, path, identity=request.identity, ensemble=ensemble, **options)
-        scan = yield from map_steps(steps, _unmoved(image, model.card.scale))
+        steps = opening(
+            image,
+            model,
+            path,
+            identity=request.identity,
+            ensemble=ensemble,
+            note=request.note,
+            **options,
+        )
+        scan = yield from map_steps(steps, looking)
         plan = scan.plan
-        examinations = _examined(image, plan, model, request)
-        yield Planned(plan, examinations)
+    examinations = yield from _examined(image, plan, model, request, looking)
+    if scan is not None or request.reuses:
+        yield Planned(plan, examinations, scan)
+    if scan is not None:
         yield from scan.steps()
-    else:
-        examinations = _examined(image, plan, model, request)
     after = open_image(path)
     yield _made(request, after)
     if request.assesses:
         yield Assessing()
-        found = yield from assess_stored_steps(image, path, plan, model, examinations, ensemble)
-        keep_provenance(path, _record(image, plan, model, found, request))
+        found = yield from assess_stored_steps(
+            image, path, plan, model, examinations, ensemble, request.softness
+        )
+        if request.records:
+            keep_provenance(path, _record(image, plan, model, found, request))
         if request.maps:
             yield from (
                 Written(maps_path(path, each.name), _described(each)) for each in found.maps
@@ -276,20 +333,38 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
     return plan, found
 
 
-def _unmoved(image: Micrograph, factor: int) -> Callable[[float], Progress]:
-    """What is told while the image is looked at: nothing is done yet."""
+def _looking(image: Micrograph, factor: int) -> Callable[[float | None], Looking]:
+    """What is told while the image is looked at."""
     colours = image.data.shape[-1] if image.rgb else 1
-    return lambda _: Progress(0, math.prod(image.data.shape) // colours * factor**2, 0.0)
+    total = math.prod(image.data.shape) // colours * factor**2
+    return lambda measured: Looking(0, total, 0.0, measured=measured)
 
 
 def _examined(
-    image: Micrograph, plan: RestorationPlan, model: Model, request: Request
-) -> tuple[Examination, ...]:
+    image: Micrograph,
+    plan: RestorationPlan,
+    model: Model,
+    request: Request,
+    looking: Callable[[None], Looking],
+) -> Generator[Looking, None, tuple[Examination, ...]]:
     if not request.assesses:
         return ()
+    steps = examining(image.data, plan, model, request.binning)
+    return (yield from map_steps(steps, lambda _: looking(None)))
+
+
+def examining(
+    image: Any, plan: RestorationPlan, model: Model, binning: int
+) -> Generator[float, None, tuple[Examination, ...]]:
+    """Look at an image, which was binned before, before it is restored: once for each of its
+    windows of intensity.
+
+    Yields a sign of life every half second; closing it ends the work.
+    """
+    from napari_mdeblurgan.stopping import attending
     from napari_mdeblurgan.trust.domain import examine_all
 
-    return examine_all(image.data, plan, model.card, request.binning)
+    return (yield from attending(partial(examine_all, image, plan, model.card, binning)))
 
 
 def _made(request: Request, after: Micrograph) -> Written:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import part_of
 from napari_mdeblurgan.widgets.job import (
@@ -16,17 +15,17 @@ from napari_mdeblurgan.widgets.job import (
     Noted,
     Restored,
     layer_arguments,
-    planned_in_words,
+    measuring_in_words,
     timed,
 )
-from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
+from napari_mdeblurgan.widgets.known_optics import ResultSoftness, result_softness
 from napari_mdeblurgan.widgets.only_here import cut
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.progress import Progress
-    from napari_mdeblurgan.restoration.softness import Softness
+    from napari_mdeblurgan.trust.domain import Examination
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
 SOFTENING = "Making it as sharp as its objective allows…"
@@ -39,22 +38,26 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     """
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.pipeline import restoring_to_memory
+    from napari_mdeblurgan.pipeline import examining, restoring_to_memory
+    from napari_mdeblurgan.restoration.measuring import map_steps
     from napari_mdeblurgan.restoration.plan import planning
 
     model = load_model(job.model)
     yield trust.LOOKING
     image, memory = part_of(job.data, job.planes), job.tile_memory_mb or None
-    plan = yield from planned_in_words(
-        planning(image, model.card, tile_memory_mb=memory, **cut.widened(job, model).options)
-    )
+    known = result_softness(job, model.card)
+    options = cut.widened(job, model, known.softness).options
+    planned = planning(image, model.card, tile_memory_mb=memory, **options)
+    plan = yield from map_steps(planned, measuring_in_words)
     check = job.trust and trust.fits_in_memory(plan)
-    examinations = (yield from trust.examining(image, plan, model, job.binning)) if check else ()
-    if examinations:
+    examinations: tuple[Examination, ...] = ()
+    if check:
+        looking = examining(image, plan, model, job.binning)
+        examinations = yield from map_steps(looking, lambda _: trust.LOOKING)
         yield Noted(trust.fit_in_words(examinations))
     steps = restoring_to_memory(image, plan, model, ensemble=job.ensemble, explain=check)
     (data, explanation, spread), seconds = yield from timed(steps)
-    soft = yield from _softened(job, data, softness_at(model.card, plan.factor))
+    soft = yield from _softened(job, data, known)
     left = cut.cut_result(soft, plan, job)
     restored = _restored(job, cut.narrowed(plan, job), model, left, seconds)
     if not check:
@@ -70,16 +73,14 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
 
 
 def _softened(
-    job: Job, data: np.ndarray, unknown: float | Softness
+    job: Job, data: np.ndarray, known: ResultSoftness
 ) -> Generator[str, None, SoftResult]:
     """A result as soft as is known that it should be, with what the network gave beside it."""
     from napari_mdeblurgan.restoration.softened_result import softened_part
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
-    optics = optics_of(job.placement, job.file, job.binning)
-    softness = known_softness(optics, job.microscope, unknown)
-    shown = data
-    if softness.sigma:
+    shown, sigma = data, known.softness.sigma
+    if sigma:
         yield SOFTENING
         shown = np.empty_like(data)
         axes = len(job.placement.scale) - 2
@@ -87,10 +88,10 @@ def _softened(
         for index in np.ndindex(*data.shape[:axes]):
             for top in range(0, height, rows := max(1, _AT_ONCE // width)):
                 strip = range(top, min(top + rows, height))
-                part = softened_part(data, index, strip, range(width), softness.sigma, rgb=job.rgb)
+                part = softened_part(data, index, strip, range(width), sigma, rgb=job.rgb)
                 shown[(*index, slice(strip.start, strip.stop))] = part
                 yield SOFTENING
-    return SoftResult(data, job.rgb, job.placement.order, optics, unknown, softness, shown)
+    return SoftResult(data, job.rgb, job.placement.order, *known, shown)
 
 
 def _restored(

@@ -227,15 +227,9 @@ def timed(
         steps.close()
 
 
-def planned_in_words(steps: Generator[float, None, _Made]) -> Generator[str, None, _Made]:
-    """The steps of planning, told in words."""
-    from napari_mdeblurgan.restoration.measuring import map_steps
-
-    return (
-        yield from map_steps(
-            steps, lambda fraction: f"{MEASURING} {100 * fraction:.0f} %" if fraction else MEASURING
-        )
-    )
+def measuring_in_words(fraction: float) -> str:
+    """What is told while the intensities of the image are measured."""
+    return f"{MEASURING} {100 * fraction:.0f} %" if fraction else MEASURING
 
 
 def layer_arguments(

@@ -7,14 +7,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_mdeblurgan.errors import MdeblurganError
+from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.geometry import MICROMETRES, unit_of_length
 from napari_mdeblurgan.storage.objective import LARGEST_NA, Objective
 
 if TYPE_CHECKING:
+    from napari_mdeblurgan.model import ModelCard
     from napari_mdeblurgan.restoration.softness import Softness
+    from napari_mdeblurgan.widgets.job import Job
     from napari_mdeblurgan.widgets.placement import Placement
 
 
@@ -78,6 +81,23 @@ class KnownOptics:
     objective: Objective | None = None
     pixel_size_um: float | None = None
     binning: int = 1
+
+
+class ResultSoftness(NamedTuple):
+    """How soft a result is to be, what its image tells of the optics, and how soft the model makes
+    it where nobody knows of them.
+    """
+
+    optics: KnownOptics
+    unknown: float | Softness
+    softness: Softness
+
+
+def result_softness(job: Job, card: ModelCard) -> ResultSoftness:
+    """Of the result of a job by the model of that card."""
+    optics = optics_of(job.placement, job.file, job.binning)
+    unknown = softness_at(card, job.factor(card))
+    return ResultSoftness(optics, unknown, known_softness(optics, job.microscope, unknown))
 
 
 def optics_of(placement: Placement, path: str | None, binning: int = 1) -> KnownOptics:

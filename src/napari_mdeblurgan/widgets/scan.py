@@ -5,6 +5,7 @@ an interruption.
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
-from napari_mdeblurgan.restoration.output_scale import softness_at
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
@@ -21,17 +21,17 @@ from napari_mdeblurgan.widgets.job import (
     Job,
     Noted,
     layer_arguments,
-    planned_in_words,
+    measuring_in_words,
     result_suffix,
-    timed,
 )
-from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
+from napari_mdeblurgan.widgets.known_optics import ResultSoftness, result_softness
 from napari_mdeblurgan.widgets.only_here.cut import outline_on_disk, shape_told
 from napari_mdeblurgan.widgets.placement import enlarged
 from napari_mdeblurgan.widgets.results import clean_name, result_ending
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
+    from napari_mdeblurgan.pipeline import Request
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.scan import Scan
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.storage.array_part import ArrayPart, Spans
     from napari_mdeblurgan.storage.micrograph import Micrograph
-    from napari_mdeblurgan.trust.domain import Examination
     from napari_mdeblurgan.widgets.only_here.outline import Outline
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
@@ -149,9 +148,7 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     """
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
-    from napari_mdeblurgan.restoration.plan import planning
-    from napari_mdeblurgan.restoration.scan import opening
-    from napari_mdeblurgan.restoration.scan_job import plan_of_finished
+    from napari_mdeblurgan.pipeline import Request
 
     model = load_model(job.model)
     yield trust.LOOKING
@@ -159,75 +156,79 @@ def restore_to_disk(job: Job) -> Generator[str | Noted | Progress | Opened | Sav
     source = micrograph(part_of(job.data, job.planes), job.source, job.rgb, placement)
     options, identity = {**job.options, "tile": _tile(job, model)}, job.identity
     path = _result_path(job, model, identity)
-    if path.exists():
-        plan = plan_of_finished(source, model, path, options, job.ensemble, identity)
-        if plan is None:  # by an earlier version
-            plan = yield from planned_in_words(
-                planning(source.data, model.card, in_memory=False, **options)
-            )
-        examinations = yield from _examined(job, source, plan, model)
-        saved = _saved(job, model, plan, path, 0.0)
-    else:
+    if not path.exists():
         yield "Opening the result…"
-        scan = yield from planned_in_words(
-            opening(
-                source,
-                model,
-                path,
-                identity=identity,
-                ensemble=job.ensemble,
-                note=shape_told(job, model),
-                **options,
-            )
-        )
-        plan = scan.plan
-        examinations = yield from _examined(job, source, plan, model)
-        saved = yield from _filled_in(job, source, model, scan, path)
-    if not job.trust:
-        return saved
-    yield saved
-    softness = saved.soft.softness
-    trusted = yield from trust.assessed_on_disk(
-        job, source, path, plan, model, softness, examinations
+    known = result_softness(job, model.card)
+    request = Request(
+        output=path,
+        options=options,
+        binning=job.binning,
+        ensemble=job.ensemble,
+        maps=job.trust,
+        identity=identity,
+        note=shape_told(job, model),
+        reuses=True,
+        softness=known.softness.sigma,  # what lies on disk is the bare network's result
+        records=False,
     )
+    return (yield from _carried_out(job, source, model, request, known))
+
+
+def _carried_out(
+    job: Job, source: Micrograph, model: Model, request: Request, known: ResultSoftness
+) -> Generator[str | Noted | Progress | Opened | Saved, None, Saved]:
+    """Go through the pipeline, and make of what it tells what the dock shows."""
+    from napari_mdeblurgan.pipeline import Assessing, Looking, Planned, Written, carry_out
+    from napari_mdeblurgan.restoration.progress import Progress
+
+    path, saved, seconds = request.output, None, 0.0
+    scan: Scan | None = None
+    with closing(carry_out(source, model, request)) as steps:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                plan, found = end.value
+                break
+            match step:
+                case Looking(measured=float(measured)):
+                    yield measuring_in_words(measured)
+                case Looking():
+                    yield trust.LOOKING
+                case Planned(plan, examinations, scan):
+                    if job.trust:
+                        yield Noted(trust.fit_in_words(examinations))
+                    # before the first block is chosen: the layer comes later, its view later still
+                    if scan is not None and job.seen is not None:
+                        scan.want(*job.seen)
+                case Progress() if scan is not None:  # it has begun
+                    yield _opened(job, source, model, scan, step.fraction)
+                    scan = None
+                case Progress():
+                    seconds = step.seconds
+                    yield step
+                case Written(path=request.output):
+                    saved = _saved(job, model, plan, path, seconds, known)
+                    if job.trust:
+                        yield saved
+                case Assessing():
+                    yield trust.CHECKING
+    assert saved is not None
+    if found is None:
+        return saved
+    trusted = trust.assessed_on_disk(job, source.data, path, plan, model, known.softness, found)
     return replace(saved, trusted=trusted)
 
 
-def _examined(
-    job: Job, source: Micrograph, plan: RestorationPlan, model: Model
-) -> Generator[str | Noted, None, tuple[Examination, ...]]:
-    """Look at the image before it is restored, if the user wants to know."""
-    if not job.trust:
-        return ()
-    examinations = yield from trust.examining(source.data, plan, model, job.binning)
-    yield Noted(trust.fit_in_words(examinations))
-    return examinations
-
-
-def _filled_in(
-    job: Job, source: Micrograph, model: Model, scan: Scan, path: Path
-) -> Generator[Progress | Opened, None, Saved]:
-    if (
-        job.seen is not None
-    ):  # before the first block is chosen: the layer comes later, and its view later still
-        scan.want(*job.seen)
-    steps = scan.steps()
-    try:
-        start = next(steps)
-        arguments = _arguments(job, model, scan.plan, path, 0.0, scan.plan.softness)
-        view = _source_view(job, source, scan)
-        yield Opened(
-            scan=scan,
-            view=view,
-            arguments=arguments,
-            order=job.placement.order,
-            done=start.fraction,
-            outline=outline_on_disk(job, scan.plan),
-        )
-        made, seconds = yield from timed(steps)
-        return _saved(job, model, scan.plan, made, seconds)
-    finally:
-        steps.close()
+def _opened(job: Job, source: Micrograph, model: Model, scan: Scan, done: float) -> Opened:
+    return Opened(
+        scan=scan,
+        view=_source_view(job, source, scan),
+        arguments=_arguments(job, model, scan.plan, scan.path, 0.0, scan.plan.softness),
+        order=job.placement.order,
+        done=done,
+        outline=outline_on_disk(job, scan.plan),
+    )
 
 
 def _source_view(job: Job, source: Micrograph, scan: Scan) -> SourceView:
@@ -285,18 +286,23 @@ def _tile(job: Job, model: Model) -> int:
     return min(SCAN_TILE, fitting_tile(model.card, device, precision, memory_mb=job.tile_memory_mb))
 
 
-def _saved(job: Job, model: Model, plan: RestorationPlan, path: Path, seconds: float) -> Saved:
+def _saved(
+    job: Job,
+    model: Model,
+    plan: RestorationPlan,
+    path: Path,
+    seconds: float,
+    known: ResultSoftness,
+) -> Saved:
     from napari_mdeblurgan.restoration.softened_result import SoftLevels
     from napari_mdeblurgan.storage.ome_zarr import open_levels
     from napari_mdeblurgan.widgets.soft_results import SoftResult
 
-    optics = optics_of(job.placement, job.file, job.binning)
-    unknown = softness_at(model.card, plan.factor)
-    softness = known_softness(optics, job.microscope, unknown)
+    softness = known.softness
     bare = SoftLevels(open_levels(path), rgb=job.rgb, sigma=softness.sigma)
     outline = outline_on_disk(job, plan)
     order = job.placement.order
-    soft = SoftResult(bare, job.rgb, order, optics, unknown, softness, outline=outline)
+    soft = SoftResult(bare, job.rgb, order, *known, outline=outline)
     return Saved(
         path=path,
         levels=soft.cut(bare.arrays),

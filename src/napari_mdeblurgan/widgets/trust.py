@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.plan import RestorationPlan
     from napari_mdeblurgan.restoration.progress import Progress
     from napari_mdeblurgan.restoration.softness import Softness
-    from napari_mdeblurgan.storage.micrograph import Micrograph
     from napari_mdeblurgan.trust.assess import Assessment
     from napari_mdeblurgan.trust.domain import Examination
     from napari_mdeblurgan.trust.explanation import Explanation
@@ -136,25 +134,6 @@ def fits_in_memory(plan: RestorationPlan) -> bool:
     return pixels * ASSESSED_BYTES < SHARE_OF_MEMORY * psutil.virtual_memory().available
 
 
-def examining(
-    image: Any, plan: RestorationPlan, model: Model, binning: int
-) -> Generator[str, None, tuple[Examination, ...]]:
-    """Look at an image, which was binned before, before it is restored: once for each of its
-    windows of intensity.
-
-    Yields a sign of life every half second; closing it ends the work.
-    """
-    from napari_mdeblurgan.restoration.measuring import map_steps
-    from napari_mdeblurgan.stopping import attending
-    from napari_mdeblurgan.trust.domain import examine_all
-
-    return (
-        yield from map_steps(
-            attending(partial(examine_all, image, plan, model.card, binning)), lambda _: LOOKING
-        )
-    )
-
-
 def fit_in_words(examinations: Sequence[Examination]) -> str:
     """What is to be known of an image before it is restored: of several channels, of those that do
     not fit the model.
@@ -189,27 +168,18 @@ def assessed(
 
 def assessed_on_disk(
     job: Job,
-    source: Micrograph,
+    image: Any,
     path: Path,
     plan: RestorationPlan,
     model: Model,
     softness: Softness,
-    examinations: tuple[Examination, ...],
-) -> Generator[str | Progress, None, Trusted]:
-    """Assess the result of a job that is on disk, or go on with it; the maps are kept within the
-    result.
-
-    It is assessed as soft as it is shown; what lies on disk is the bare network's result.
+    assessment: Assessment,
+) -> Trusted:
+    """The assessment of a job's result on disk, as soft as it is shown; the maps are kept within
+    the result.
     """
-    from napari_mdeblurgan.trust.stored import assess_stored_steps
-
-    yield CHECKING
-    sigma = softness.sigma
-    assessment = yield from assess_stored_steps(
-        source, path, plan, model, examinations, job.ensemble, sigma
-    )
     left = cut.cut_maps_on_disk(assessment, plan, job)
-    return _trusted(job, source.data, plan, model, left, softness, path)
+    return _trusted(job, image, plan, model, left, softness, path)
 
 
 def _trusted(

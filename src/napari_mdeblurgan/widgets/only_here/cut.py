@@ -20,6 +20,7 @@ from napari_mdeblurgan.widgets.only_here.outline import Outline, pixels_inside
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
     from napari_mdeblurgan.restoration.plan import RestorationPlan
+    from napari_mdeblurgan.restoration.softness import Softness
     from napari_mdeblurgan.restoration.tiling import Region
     from napari_mdeblurgan.trust.assess import Assessment
     from napari_mdeblurgan.trust.maps import TrustMap
@@ -30,20 +31,15 @@ _COLOURS = 3
 SHOWN_WITHIN = "shown_within"  # of a record: corners in pixels of the file, of a shape in its box
 
 
-def widened(job: Job, model: Model) -> Job:
+def widened(job: Job, model: Model, softness: Softness) -> Job:
     """The job with a wider region where its result is softened afterwards, which looks beyond the
     edge of a shape.
     """
-    from napari_mdeblurgan.restoration.output_scale import softness_at
     from napari_mdeblurgan.restoration.softness import softening_margin
-    from napari_mdeblurgan.widgets.known_optics import known_softness, optics_of
 
     if job.part is None or job.region is None:
         return job
-    factor = job.factor(model.card)
-    optics = optics_of(job.placement, job.file, job.binning)
-    sigma = known_softness(optics, job.microscope, softness_at(model.card, factor)).sigma
-    margin = softening_margin(sigma, factor)
+    margin = softening_margin(softness.sigma, job.factor(model.card))
     axes = len(job.placement.scale)
     (y0, y1), (x0, x1) = job.region
     height, width = job.data.shape[axes - 2 : axes]
