@@ -60,7 +60,7 @@ def test_good_images_are_restored_and_the_bad_one_is_named_with_its_reason(
     press()
     assert states(batch).keys() == {"a.tif", "b.tif", "c.tif"}
     assert states(batch)["a.tif"] == states(batch)["c.tif"] == "✓ done"
-    assert states(batch)["b.tif"].startswith("✗ ")
+    assert states(batch)["b.tif"].startswith("✗ failed: ")
     assert "b.tif" in states(batch)["b.tif"]
     summary, reason = batch.controls.status.value.split("\n")
     told = re.fullmatch(
@@ -68,7 +68,7 @@ def test_good_images_are_restored_and_the_bad_one_is_named_with_its_reason(
         summary,
     )
     assert told, summary
-    assert states(batch)["b.tif"] == f"✗ {reason}"
+    assert states(batch)["b.tif"] == f"✗ failed: {reason}"
     result = read_image(tmp_path / "out" / "a.ome.tif").data
     np.testing.assert_array_equal(result, restore(noise(), load_model("tiny-grey")))
     assert batch.controls.retry.enabled

@@ -19,8 +19,9 @@ from napari_mdeblurgan.widgets.batch.file_list import FAILED, FileList
 from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.fine_tune.pairs_page import wrapped
 from napari_mdeblurgan.widgets.focus_stack import FocusStackWidget
-from napari_mdeblurgan.widgets.plain import literal
+from napari_mdeblurgan.widgets.plain import literal, unbroken
 from napari_mdeblurgan.widgets.results import LONGEST_NAME, Result, clean_name
 
 if TYPE_CHECKING:
@@ -127,3 +128,18 @@ def test_any_name_of_a_layer_makes_a_name_of_a_file(name: str, tmp_path: Path) -
     folder.mkdir()
     (folder / f"{clean} trust.html").write_text("")
     assert [each.name for each in folder.iterdir()] == [f"{clean} trust.html"]
+
+
+def test_no_line_ends_between_a_number_and_its_unit() -> None:
+    told = "95 % of 3 dB, 2.5 px and 40 nm in 5 nmol; 7 images"
+    assert (
+        unbroken(told) == "95\u00a0% of 3\u00a0dB, 2.5\u00a0px and 40\u00a0nm in 5 nmol; 7 images"
+    )
+
+
+def test_labels_of_fine_tuning_keep_numbers_and_units_together(qtbot: QtBot) -> None:
+    label = wrapped("better by 2 dB")
+    qtbot.addWidget(label)
+    assert label.text() == "better by 2\u00a0dB"
+    label.setText("95 % confidence")
+    assert label.text() == "95\u00a0% confidence"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from napari_mdeblurgan.atomic import replacing
@@ -25,7 +25,8 @@ _EDGE = 192
 _BORDER = 8  # pixels of the result that are not judged
 SHOWN, SHOWN_EDGE = 4, 128
 LABELS = ("blurred", "bicubic", "restored", "truth")
-_LABEL_BAND, SMALLEST_COLUMN = 16, 72
+SMALLEST_COLUMN = 72
+_OF_A_COLUMN, _LETTERS = 1 / 8, (10, 22)  # how high words are, in pixels: least and most
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +176,14 @@ def write_panels(path: Path, rows: Sequence[Sequence[Tensor]], labels: Sequence[
     )  # else the words overlap
     drawn = [row.repeat(times, axis=0).repeat(times, axis=1) for row in drawn]
     width = max(row.shape[1] for row in drawn)
-    canvas = Image.new("RGB", (width, _LABEL_BAND + sum(row.shape[0] for row in drawn)))
+    column_width = drawn[0].shape[1] // len(labels)
+    size = int(np.clip(column_width * _OF_A_COLUMN, *_LETTERS))
+    font, top = ImageFont.load_default(size), size * 3 // 2
+    canvas = Image.new("RGB", (width, top + sum(row.shape[0] for row in drawn)))
     draw = ImageDraw.Draw(canvas)
     for column, label in enumerate(labels):
-        draw.text((4 + column * drawn[0].shape[1] // len(labels), 2), label, fill=(255, 255, 255))
-    top = _LABEL_BAND
+        place = 4 + column * column_width, top // 2
+        draw.text(place, label, fill=(255, 255, 255), font=font, anchor="lm")
     for row in drawn:
         canvas.paste(Image.fromarray(row), (0, top))
         top += row.shape[0]

@@ -4,6 +4,7 @@ show pictures from anywhere.
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from qtpy.QtCore import Qt
@@ -14,6 +15,11 @@ def plain(label: QLabel) -> QLabel:
     """Let a label show its text letter by letter; returns the label."""
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
+
+
+def unbroken(text: str) -> str:
+    """A text of which no line ends between a number and its % or unit."""
+    return re.sub(r"(?<=\d) (?=(?:%|dB|px|µm|nm)(?!\w))", "\u00a0", text)
 
 
 def literal(text: str) -> str:

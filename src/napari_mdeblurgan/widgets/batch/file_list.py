@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QHeaderView, QTreeWidget, QTreeWidgetItem
 
 from napari_mdeblurgan.batch.inputs import short_name
 from napari_mdeblurgan.widgets.cells import EndLeftOut
-from napari_mdeblurgan.widgets.plain import literal
+from napari_mdeblurgan.widgets.plain import literal, unbroken
 
 WAITING, WORKING, DONE, FAILED = "waiting", "working…", "done", "failed"
 IN_FULL = Qt.ItemDataRole.UserRole  # what a cell says, which may be too narrow for it
@@ -134,10 +134,12 @@ class FileList(QTreeWidget):
             self._reasons[name] = why
         elif state == DONE:
             self._reasons.pop(name, None)
-            why = f"{DONE} · {why}" if why else ""
         elif state == WAITING and name in self._reasons:
             state, why = FAILED, self._reasons[name]
-        _write(row, f"{_SIGNS[state]} {why or state}", why or state)
+        words = f"{_SIGNS[state]} {state}"
+        if why:  # a verdict has a sign of its own
+            words = why if state == DONE else f"{words}: {why}"
+        _write(row, words, why or state)
         self._working.discard(name)
         if state in (FAILED, WORKING):
             self.scrollToItem(row)
@@ -158,7 +160,7 @@ class FileList(QTreeWidget):
     def selected(self) -> str:
         """What the selected row says, in full."""
         rows = self.selectedItems()
-        return str(rows[0].data(1, IN_FULL)) if rows else ""
+        return unbroken(str(rows[0].data(1, IN_FULL))) if rows else ""
 
     def states(self) -> dict[str, str]:
         """What the rows say, by the names of the images, from top to bottom."""

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 _TRAINING, HELD_OUT, _BICUBIC = "#4c9be8", "#f0a830", "#9a9a9a"
 _TITLES = "RMS error, % of the intensity range", "PSNR, dB"
 _MOST_POINTS = 2000
+_LEGEND_ALPHA = 210
 SMOOTHING = 0.9
 _HEIGHT = 165
 _BELOW_LABEL = 6  # pyqtgraph lets the label of an axis hang out by so many pixels
@@ -83,10 +84,13 @@ class Curves(QWidget):
     def _write(self) -> None:
         """Titles, axes and legends in the colour of the theme's text."""
         colour = self.palette().color(self.foregroundRole())
+        behind = self.palette().color(self.backgroundRole())
+        behind.setAlpha(_LEGEND_ALPHA)  # a line that runs below it does not run through its words
         legends = (self._loss_legend, self._psnr_legend)
         for plot, legend, title in zip((self._loss, self._psnr), legends, _TITLES, strict=True):
             plot.setTitle(title, size="8pt", color=colour)
             legend.setLabelTextColor(colour)
+            legend.setBrush(behind)
             for _, label in legend.items:
                 label.setText(label.text)  # it takes its colour when it is written
             for name in ("left", "bottom"):

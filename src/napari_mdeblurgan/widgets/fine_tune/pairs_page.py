@@ -21,7 +21,7 @@ from napari_mdeblurgan.widgets.fine_tune.given import sides
 from napari_mdeblurgan.widgets.fine_tune.pairs_table import PairsTable
 from napari_mdeblurgan.widgets.fine_tune.picture import Picture
 from napari_mdeblurgan.widgets.fine_tune.sources import Sources
-from napari_mdeblurgan.widgets.plain import plain
+from napari_mdeblurgan.widgets.plain import plain, unbroken
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.widgets.fine_tune.remembered import RememberedTuning
@@ -140,11 +140,17 @@ class PairsPage(QWidget):
         self.overlay.show_array((magenta_green, checkerboard, side_by_side)[kind](pair))
 
 
+class _Wrapped(QLabel):
+    def setText(self, text: str | None) -> None:
+        """See Qt; a number stays with its unit."""
+        super().setText(unbroken(text or ""))
+
+
 def wrapped(text: str) -> QLabel:
     """A text that breaks into lines and can be copied."""
     from qtpy.QtCore import Qt
 
-    label = plain(QLabel(text))
+    label = plain(_Wrapped(unbroken(text)))
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
