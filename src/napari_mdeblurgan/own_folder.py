@@ -124,9 +124,9 @@ class OwnFolder:
         See `make_own`.
     """
 
-    def __init__(self, path: Path, mode: int = 0o777) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._known = make_own(path, mode)
+        self._known = make_own(path)
 
     def make(self, name: str) -> Path:
         """Make a folder in it, or make sure that the one that is there is no link and the user's

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.errors import ModelError, TrainingError
-from napari_mdeblurgan.fine_tuning.outcome import conclude, read_outcome
+from napari_mdeblurgan.fine_tuning.outcome import conclude
 from napari_mdeblurgan.fine_tuning.pairs import tuning_pairs
 from napari_mdeblurgan.fine_tuning.scores import restored_box
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
@@ -27,6 +27,7 @@ from napari_mdeblurgan.training.dataset import Patches
 from napari_mdeblurgan.training.losses import GeneratorLoss, LossConfig
 from napari_mdeblurgan.training.objectives import GeneratorObjective
 from tests.fine_tuning.conftest import make_pair
+from tests.fine_tuning.kept_outcome import read_outcome
 
 EXACT: dict[str, Any] = {"precision": "float32", "device": "cpu"}
 

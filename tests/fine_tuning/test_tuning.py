@@ -17,12 +17,13 @@ from napari_mdeblurgan.fine_tuning.folder import (
     owned,
     read_tuning_settings,
 )
-from napari_mdeblurgan.fine_tuning.outcome import conclude, read_outcome
+from napari_mdeblurgan.fine_tuning.outcome import conclude
 from napari_mdeblurgan.fine_tuning.patches import PairSampler
 from napari_mdeblurgan.fine_tuning.settings import FineTuneSettings
 from napari_mdeblurgan.fine_tuning.tuning import open_fine_tuning
 from napari_mdeblurgan.model import list_models, load_model
 from napari_mdeblurgan.network import blocks
+from tests.fine_tuning.kept_outcome import read_outcome
 
 
 def weights(network):

@@ -59,7 +59,6 @@ def backgrounds(
     channels: int,
     condition: Condition,
     ledger: Ledger[Background],
-    edge: int = _EDGE,
 ) -> Iterator[Background]:
     """Restore flat fields of three levels, seen by the camera of `condition`, with every method.
 
@@ -73,11 +72,9 @@ def backgrounds(
         One with a camera.
     ledger : Ledger of Background
         What stands there already is taken from there.
-    edge : int
-        Pixels of the result along y and x.
     """
     for level in _LEVELS:
-        flat = np.full((edge, edge, 3)[: 2 + (channels == 3)], level, np.float32)
+        flat = np.full((_EDGE, _EDGE, 3)[: 2 + (channels == 3)], level, np.float32)
         for method in methods:
             key = {
                 "channels": channels,

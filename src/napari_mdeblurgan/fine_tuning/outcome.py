@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -144,26 +143,6 @@ def conclude(tuning: FineTuning) -> TuningOutcome:
         )
     _write_comparison(tuning)
     return outcome
-
-
-def read_outcome(folder: FineTuneFolder) -> TuningOutcome | None:
-    """What came of the fine-tuning in a folder, the last time that it was concluded; None if it was
-    not.
-    """
-    try:
-        values: dict[str, Any] = json.loads(folder.result.read_text(encoding="utf-8"))
-        values.pop("sha256")
-        return TuningOutcome(
-            **values
-            | {
-                "methods": tuple(MethodScore(**each) for each in values["methods"]),
-                "parts": tuple(HeldOut(**each) for each in values["parts"]),
-                "verdict": GainVerdict(**values["verdict"]),
-                "notes": tuple(values["notes"]),
-            }
-        )
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def score_table(outcome: TuningOutcome) -> list[tuple[str, str, str]]:

@@ -68,7 +68,7 @@ class GainVerdict:
 
 
 def judge_gain(
-    base_db: Sequence[float], tuned_db: Sequence[float], seed: int = 0, steps: int | None = None
+    base_db: Sequence[float], tuned_db: Sequence[float], steps: int | None = None
 ) -> GainVerdict:
     """Compare two models on the same squares.
 
@@ -81,13 +81,11 @@ def judge_gain(
     ----------
     base_db, tuned_db : sequence of float
         PSNR of each square, in the same order.
-    seed : int
-        Of the resampling.
     steps : int, optional
         That the tuned model was trained for; by default enough.
     """
     gains = np.asarray(tuned_db, float) - np.asarray(base_db, float)
-    picks = np.random.default_rng(seed).integers(len(gains), size=(RESAMPLES, len(gains)))
+    picks = np.random.default_rng(0).integers(len(gains), size=(RESAMPLES, len(gains)))
     tails = 50 * (1 - _CONFIDENCE)
     low, high = np.percentile(gains[picks].mean(axis=1), (tails, 100 - tails))
     mean = float(gains.mean())

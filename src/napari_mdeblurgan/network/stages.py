@@ -192,7 +192,7 @@ def _common(one: _Spans, other: _Spans) -> _Spans | None:
     return ((y0, y1), (x0, x1)) if y0 < y1 and x0 < x1 else None
 
 
-def _blocks(spans: _Spans, edge: int | None, grid: int, margin: int = 0) -> Iterator[_Spans]:
+def _blocks(spans: _Spans, edge: int | None, grid: int, margin: int) -> Iterator[_Spans]:
     """A place cut into blocks of one size, for which kernels are made once, and which is fast with
     the margin around it; the last of a row may overlap the one before.
     """

@@ -31,7 +31,7 @@ def magenta_green(pair: RegisteredPair) -> np.ndarray:
     return _masked(np.stack([low, high, low], axis=-1), pair)
 
 
-def checkerboard(pair: RegisteredPair, squares: int = _SQUARES) -> np.ndarray:
+def checkerboard(pair: RegisteredPair) -> np.ndarray:
     """Squares of the two in turn, the high-magnification image as sharp as it is: lines must go on
     across the edges.
 
@@ -41,7 +41,7 @@ def checkerboard(pair: RegisteredPair, squares: int = _SQUARES) -> np.ndarray:
         uint8, (scale · y, scale · x, 3).
     """
     low, high = _coloured(pair)
-    edge = max(1, min(low.shape[:2]) // squares)
+    edge = max(1, min(low.shape[:2]) // _SQUARES)
     y, x = np.indices(low.shape[:2]) // edge
     return _masked(np.where(((y + x) % 2 == 0)[..., None], low, high), pair)
 

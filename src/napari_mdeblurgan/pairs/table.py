@@ -18,7 +18,6 @@ from napari_mdeblurgan.pairs.pair import RegisteredPair
 from napari_mdeblurgan.plain_text import for_metadata, for_spreadsheet
 from napari_mdeblurgan.storage import Micrograph, write_image
 
-_TABLE = "pairs.csv"
 PAIR_COLUMNS = {
     "pair": "its name",
     "accepted": "yes, no, or failed",

@@ -34,7 +34,6 @@ PLANE = re.compile(r"s_((?:[A-Z]\d+)+)\.tif", re.IGNORECASE)
 PLACE = re.compile(r"([A-Z])(\d+)")
 _USUAL = "TZC"
 COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-SECTORS_IN_HEADER = 109
 _HIGHEST_COMPRESSION = 1500
 
 

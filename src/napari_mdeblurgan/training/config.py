@@ -280,7 +280,7 @@ def _known(word: str, options: Any, name: str, what: str) -> None:
         raise ConfigError(f"{name}: there is no {what} called {word!r}; {mend}")
 
 
-def read_config(path: Path, base: TrainingConfig | None = None) -> TrainingConfig:
+def read_config(path: Path) -> TrainingConfig:
     """Read a TOML file; fields that it leaves out keep their defaults.
 
     Raises
@@ -300,7 +300,7 @@ def read_config(path: Path, base: TrainingConfig | None = None) -> TrainingConfi
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no valid TOML: {error}; mend that line.") from None
-    return parse_config(values, path.name, base)
+    return parse_config(values, path.name)
 
 
 def config_toml(config: TrainingConfig) -> str:

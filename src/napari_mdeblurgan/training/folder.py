@@ -97,7 +97,6 @@ def open_folder(
     seed: int = 0,
     *,
     weights: Mapping[str, float] | None = None,
-    smallest: int = _SMALLEST,
     memory_bytes: int = MEMORY_BYTES,
 ) -> SharpFolder:
     """Find the sharp images of a folder and split them by file into those to train on and those to
@@ -125,8 +124,6 @@ def open_folder(
         Another seed holds out others.
     weights : mapping of str to float, optional
         Weight of sources, by name; 1 for the others.
-    smallest : int
-        Images of fewer pixels along y or x are skipped.
     memory_bytes : int
         Budget for small images that are held in memory.
 
@@ -153,7 +150,7 @@ def open_folder(
         for name, one in folder_images(folder, path):
             try:
                 usable[path] = usable.get(path, []) + sharp_images(
-                    one, name, channels, smallest, store
+                    one, name, channels, _SMALLEST, store
                 )
             except MdeblurganError as error:
                 skipped.append((one.path, str(error)))

@@ -19,7 +19,7 @@ ADAM_LIKE = 0.2  # root mean square of Adam's steps, in learning rates (Liu et a
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
+def orthogonalised(matrix: Tensor) -> Tensor:
     """About U·Vᵀ of the singular value decomposition U·S·Vᵀ: every direction as strong as the
     others.
 
@@ -30,13 +30,11 @@ def orthogonalised(matrix: Tensor, iterations: int = 5) -> Tensor:
     ----------
     matrix : Tensor
         (rows, columns).
-    iterations : int
-        Steps.
     """
     a, b, c = NEWTON_SCHULZ
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / (wide.norm() + 1e-12)
-    for _ in range(iterations):
+    for _ in range(5):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
     return x if wide is matrix else x.T

@@ -28,7 +28,6 @@ from napari_mdeblurgan.training.distributed import (
     wait_for_all,
 )
 from napari_mdeblurgan.training.metrics import Metrics, read_metrics
-from napari_mdeblurgan.training.perceptual import Trunk
 from napari_mdeblurgan.training.run_folder import (
     RunFolder,
     check_apart,
@@ -227,7 +226,6 @@ def open_run(
     *,
     overwrite: bool = False,
     place: ProcessRank = ALONE,
-    trunk: Trunk | None = None,
 ) -> Run:
     """Begin a training in a folder, or go on with the one that was begun there.
 
@@ -245,8 +243,6 @@ def open_run(
         Begin anew, and remove what a run has left in `output`.
     place : ProcessRank
         Which of the processes this one is; inside `joined` where there are several.
-    trunk : Trunk, optional
-        Network of the perceptual term; by default VGG19 where the loss asks for it.
 
     Raises
     ------
@@ -280,7 +276,6 @@ def open_run(
         prepare.method_for(asked),
         asked.loss,
         discriminator=discriminator.to(device) if discriminator else None,
-        trunk=trunk,
         place=place,
     )
     del sampler
