@@ -33,11 +33,11 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import inference
 from napari_mdeblurgan.restoration.device import PRECISIONS, pick_device, pick_precision
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.micrographs import plan_micrograph, restored_micrograph
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.restoration.walk import DoesNotFit
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
 from napari_mdeblurgan.training.losses import pixel_loss
 from napari_mdeblurgan.trust.assess import assess

@@ -30,8 +30,8 @@ from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.pipeline import Request, carry_out
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore_steps
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, write_image
 
 SMALL = 512  # pixels along an edge of an image of a folder

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from napari_mdeblurgan import stopping
-from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.stopping import (
     Meter,
     Stopped,

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.restoration.measuring import map_steps
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.steps import map_steps
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,6 +11,8 @@ from contextvars import ContextVar, copy_context
 from threading import Event
 from typing import Any, TypeVar
 
+from napari_mdeblurgan.steps import Returning
+
 _Made = TypeVar("_Made")
 
 HEARTBEAT_S = 0.5  # from one sign of life to the next
@@ -128,13 +130,12 @@ def looking_up() -> Callable[[], None]:
 
 def heeding(steps: Generator[Any, None, _Made]) -> Generator[Any, None, _Made]:
     """The same steps, which end with `Stopped` between two of them if they are asked to."""
-    while True:
-        look_up()
-        try:
-            step = next(steps)
-        except StopIteration as ended:
-            return ended.value  # type: ignore[no-any-return]
+    returning = Returning(steps)
+    look_up()
+    for step in returning:
         yield step
+        look_up()
+    return returning.result
 
 
 class Attended:

@@ -15,7 +15,7 @@ from napari_mdeblurgan.focus import (
     many_followed_steps,
     many_in_focus_steps,
 )
-from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.steps import finished
 from tests.focus.test_stack import LEFT, PLANES, RIGHT, inner, texture, two_halves
 
 

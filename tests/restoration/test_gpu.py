@@ -14,8 +14,8 @@ import torch
 
 from napari_mdeblurgan.model import Model, load_model
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.steps import finished
 
 pytestmark = pytest.mark.gpu
 

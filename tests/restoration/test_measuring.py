@@ -11,7 +11,8 @@ import pytest
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.measuring import finished, measured_windows, measuring
+from napari_mdeblurgan.restoration.measuring import measured_windows, measuring
+from napari_mdeblurgan.steps import finished
 
 
 class Counted:

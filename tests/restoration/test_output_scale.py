@@ -20,10 +20,10 @@ from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import room
 from napari_mdeblurgan.restoration.binning import binned, block_means
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.restoration.softened_result import softened_plane
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.storage.map_places import maps_path
 

@@ -15,8 +15,8 @@ import pytest
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import make_plan, planning
+from napari_mdeblurgan.steps import finished
 
 Models = Callable[..., Model]
 

@@ -22,8 +22,8 @@ from napari_mdeblurgan.errors import FileError, ImageError, OutOfMemory
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.restoration import inference, plan, room
 from napari_mdeblurgan.restoration.engine import ensemble_steps, restore
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan, restore_block
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image, write_image
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.ome_zarr_chunks import Chunk, ChunkStore

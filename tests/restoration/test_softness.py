@@ -16,11 +16,11 @@ from scipy.ndimage import gaussian_filter
 from napari_mdeblurgan.errors import FileError, ImageError
 from napari_mdeblurgan.model import Model, load_model, model_path, read_card, save_model
 from napari_mdeblurgan.restoration.engine import restore
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.micrographs import plan_micrograph
 from napari_mdeblurgan.restoration.plan import make_plan
 from napari_mdeblurgan.restoration.scan import open_scan
 from napari_mdeblurgan.restoration.softness import chosen_softness
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, read_image
 from napari_mdeblurgan.storage.objective import Objective
 from napari_mdeblurgan.training.recipe import SOFTNESS

@@ -17,9 +17,9 @@ from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.model import Model
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.engine import restore, restore_steps
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, assess, assess_steps
 from napari_mdeblurgan.trust.explanation import Explanation
 from napari_mdeblurgan.trust.pieces import read_piece

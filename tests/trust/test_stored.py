@@ -19,9 +19,9 @@ import pytest
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.restoration import fitting
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.scan import Scan, open_scan
 from napari_mdeblurgan.restoration.scan_job import plan_of_finished
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.trust import explanation, mapped

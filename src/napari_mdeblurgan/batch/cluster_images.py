@@ -26,7 +26,7 @@ from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.batch.worker import assess_large, make_block, make_image, write_large
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.restoration.arrays import Cutout
-from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import FileImage
 from napari_mdeblurgan.storage.reading import loaded
 

@@ -42,8 +42,8 @@ from napari_mdeblurgan.pipeline import (
     readying,
 )
 from napari_mdeblurgan.restoration.crew import Crew
-from napari_mdeblurgan.restoration.measuring import finished, map_steps
 from napari_mdeblurgan.restoration.room import ASSESSED_BYTES
+from napari_mdeblurgan.steps import finished, map_steps
 from napari_mdeblurgan.stopping import Attended, Stopped, heeding
 from napari_mdeblurgan.storage import Micrograph
 

@@ -25,8 +25,8 @@ from napari_mdeblurgan.batch.item import (
 from napari_mdeblurgan.batch.output_folder import GROWN, OutputFolder, keeps_maps
 from napari_mdeblurgan.batch.recipe import Recipe
 from napari_mdeblurgan.pipeline import Assessing, PipelineSteps, Planned, carry_out
-from napari_mdeblurgan.restoration.measuring import map_steps
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.steps import Returning, map_steps
 from napari_mdeblurgan.stopping import attending, looking_up
 from napari_mdeblurgan.storage import Micrograph, check_writable, open_image, write_image
 from napari_mdeblurgan.storage.map_places import map_path, maps_beside, maps_path
@@ -127,18 +127,9 @@ def counted(
     """The progress of a pipeline, of which an assessment is a part; and what it has made."""
     begin, share = 0.0, 1 - ASSESSING if recipe.trust else 1.0
     resumed = False
+    returning = Returning(steps)
     with closing(steps):
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                found = end.value[1]
-                made = dataclasses.replace(made, values=0) if resumed else made
-                return (
-                    made
-                    if found is None
-                    else dataclasses.replace(made, trust=verdict_on(found).document())
-                )
+        for step in returning:
             match step:
                 case Planned(plan):
                     made = product(place, plan)
@@ -148,6 +139,9 @@ def counted(
                     resumed |= before > 0
                     done = round(total * begin + done * share)
                     yield dataclasses.replace(step, done=done, before=round(before * share))
+    _, found = returning.result
+    made = dataclasses.replace(made, values=0) if resumed else made
+    return made if found is None else dataclasses.replace(made, trust=verdict_on(found).document())
 
 
 def open_work(

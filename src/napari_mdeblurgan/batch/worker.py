@@ -34,8 +34,8 @@ from napari_mdeblurgan.own_folder import make_own
 from napari_mdeblurgan.pipeline import carry_out
 from napari_mdeblurgan.restoration.arrays import Cutout
 from napari_mdeblurgan.restoration.binning import binned_micrograph
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import TileLimit
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import FileImage, Micrograph, open_image
 from napari_mdeblurgan.storage.lazy import stamp_of
 from napari_mdeblurgan.trust.verdict import verdict_on

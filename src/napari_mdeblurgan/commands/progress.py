@@ -7,7 +7,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator
+from itertools import chain
 from typing import Protocol, TypeVar
+
+from napari_mdeblurgan.steps import Returning
 
 
 class ShownStep(Protocol):
@@ -47,31 +50,24 @@ def with_progress(
     if sys.stderr.isatty():
         return _with_bar(steps, unit, at)
     start, next_line = time.perf_counter(), every
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
+    returning = Returning(steps)
+    for step in returning:
         share = step.done / step.total
         if share >= next_line or step.done == step.total:
             next_line = share + every
             line = f"{100 * share:3.0f} %, {time.perf_counter() - start:.0f} s"
             print(": ".join(filter(None, (line, at(step)))), flush=True)
+    return returning.result
 
 
 def _with_bar(steps: Generator[S, None, R], unit: str, at: Callable[[S], str]) -> R:
     from tqdm import tqdm
 
-    try:
-        step = next(steps)
-    except StopIteration as end:
-        return end.value
-    with tqdm(unit=unit, unit_scale=True, leave=False, dynamic_ncols=True) as bar:
-        while True:
-            bar.total = step.total
-            bar.set_postfix_str(at(step), refresh=False)
-            bar.update(step.done - bar.n)
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
+    returning = Returning(steps)
+    for first in returning:  # without any there is no bar
+        with tqdm(unit=unit, unit_scale=True, leave=False, dynamic_ncols=True) as bar:
+            for step in chain([first], returning):
+                bar.total = step.total
+                bar.set_postfix_str(at(step), refresh=False)
+                bar.update(step.done - bar.n)
+    return returning.result

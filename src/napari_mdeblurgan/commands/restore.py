@@ -40,6 +40,7 @@ from napari_mdeblurgan.exclusive import Busy, locked
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.pipeline import Event, PipelineSteps, Planned, Request, Written, carry_out
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.steps import Returning
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -237,14 +238,12 @@ def make(image: Micrograph, settings: RestoreOptions, request: Request) -> None:
 
 def _until_told(steps: PipelineSteps) -> Generator[Progress, None, tuple[Event | None, Any]]:
     """Progress until something else is told, or all is done: that, or what came of it."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return None, end.value
+    returning = Returning(steps)
+    for step in returning:
         if not isinstance(step, Progress):
             return step, None
         yield step
+    return None, returning.result
 
 
 def _say(event: Event) -> None:

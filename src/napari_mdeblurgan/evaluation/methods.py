@@ -17,8 +17,8 @@ from napari_mdeblurgan.model_file import SUFFIX
 from napari_mdeblurgan.network import Generator
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.restoration.engine import restore_steps
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.steps import finished
 
 Restore = Callable[[np.ndarray, Condition], np.ndarray]
 

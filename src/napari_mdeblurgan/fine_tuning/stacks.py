@@ -31,7 +31,8 @@ from napari_mdeblurgan.pairs.pair import MULTIPLE, RegisteredPair, Registration
 from napari_mdeblurgan.pairs.structure import correlation
 from napari_mdeblurgan.pairs.structure import plane as structure
 from napari_mdeblurgan.restoration.binning import block_means
-from napari_mdeblurgan.restoration.measuring import finished, measured_windows
+from napari_mdeblurgan.restoration.measuring import measured_windows
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.stopping import heeding, look_up
 from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.provenance import is_result

@@ -32,8 +32,8 @@ from napari_mdeblurgan.focus.ordering import depth_order
 from napari_mdeblurgan.focus.registering import resampled, series_steps, shown_pixels
 from napari_mdeblurgan.focus.side_by_side import in_parallel
 from napari_mdeblurgan.pairs.geometry import corners, moved
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
+from napari_mdeblurgan.steps import finished
 
 FOCUS_TILE = 1024  # pixels of an edge, at most
 # pixels of all planes of a tile and of what is around it: some 40 bytes of memory each

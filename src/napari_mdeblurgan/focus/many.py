@@ -19,7 +19,7 @@ from napari_mdeblurgan.focus.stack import (
     most_detailed_steps,
     put_together_steps,
 )
-from napari_mdeblurgan.restoration.measuring import map_steps
+from napari_mdeblurgan.steps import map_steps
 
 _FEW = 0.05  # share of the field: where less is sure, it is said
 Tell = Callable[[FocusProgress], FocusProgress]

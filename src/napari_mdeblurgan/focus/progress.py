@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
 
-from napari_mdeblurgan.restoration.measuring import map_steps
+from napari_mdeblurgan.steps import map_steps
 from napari_mdeblurgan.stopping import look_up, portion
 
 _Made = TypeVar("_Made")

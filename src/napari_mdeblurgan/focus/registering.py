@@ -21,7 +21,7 @@ from napari_mdeblurgan.pairs.refine import Fit, HighMagnification, fit, likeness
 from napari_mdeblurgan.pairs.search import reduced
 from napari_mdeblurgan.pairs.structure import blurred
 from napari_mdeblurgan.pairs.structure import plane as structure
-from napari_mdeblurgan.restoration.measuring import finished
+from napari_mdeblurgan.steps import finished
 
 LEAST_ALIKE = 0.3  # correlation of the two structures below which a place is not believed
 DOUBTFUL = 0.7  # correlation below which another place is looked for

@@ -14,9 +14,9 @@ from napari_mdeblurgan.focus.focusing import PARTS, Focusing, share_of_looking
 from napari_mdeblurgan.focus.looking import brightness_gains, details_steps, overviews_steps
 from napari_mdeblurgan.focus.operations import CONFIDENCE, HEIGHT, IMAGE, Choose, Follow
 from napari_mdeblurgan.focus.progress import FocusProgress, counted_steps
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
+from napari_mdeblurgan.steps import finished
 
 _SURE = 0.5  # confidence above which a height is that of its place
 _LOOKING, FUSING = "Looking at the planes…", "Putting the planes together…"

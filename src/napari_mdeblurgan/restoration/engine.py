@@ -17,7 +17,7 @@ from napari_mdeblurgan.restoration.checking import has_colours
 from napari_mdeblurgan.restoration.fitting import target
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.lazy import restore_lazily
-from napari_mdeblurgan.restoration.measuring import finished, map_steps, measuring
+from napari_mdeblurgan.restoration.measuring import measuring
 from napari_mdeblurgan.restoration.operations import (
     DISAGREEMENT,
     EXPLANATION,
@@ -30,6 +30,7 @@ from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
+from napari_mdeblurgan.steps import finished, map_steps
 from napari_mdeblurgan.storage.lazy import by_block
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ long.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -21,32 +20,7 @@ from napari_mdeblurgan.restoration.intensity import (
     square_blocks,
 )
 from napari_mdeblurgan.restoration.label_maps import refuse_label_map
-
-_Step = TypeVar("_Step")
-_Told = TypeVar("_Told")
-_Result = TypeVar("_Result")
-
-
-def finished(steps: Generator[Any, None, _Result]) -> _Result:
-    """Go through all steps; what they return in the end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
-def map_steps(
-    steps: Generator[_Step, None, _Result], say: Callable[[_Step], _Told]
-) -> Generator[_Told, None, _Result]:
-    """The same steps, each told in another way; closing it closes them."""
-    with closing(steps):
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            yield say(step)
+from napari_mdeblurgan.steps import finished, map_steps
 
 
 def measured_windows(image: Any, rgb: bool, window_axes: Sequence[int] = ()) -> tuple[Window, ...]:

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan, planning
+from napari_mdeblurgan.steps import finished
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard

@@ -29,7 +29,7 @@ from napari_mdeblurgan.restoration.checking import (
 )
 from napari_mdeblurgan.restoration.device import device_label, pick_device, pick_precision
 from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window
-from napari_mdeblurgan.restoration.measuring import finished, measuring
+from napari_mdeblurgan.restoration.measuring import measuring
 from napari_mdeblurgan.restoration.output_scale import not_trained_for, output_factor, softness_at
 from napari_mdeblurgan.restoration.room import check_room
 from napari_mdeblurgan.restoration.softness import (
@@ -40,6 +40,7 @@ from napari_mdeblurgan.restoration.softness import (
     softening_margin,
 )
 from napari_mdeblurgan.restoration.tiling import GRID, Region, TileGrid
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage.objective import Objective
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE
 

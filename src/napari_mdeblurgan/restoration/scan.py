@@ -16,7 +16,6 @@ from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.restoration.fitting import interleaved
 from napari_mdeblurgan.restoration.made import provenance_of
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.operations import (
     DISAGREEMENT,
     RESULT,
@@ -31,6 +30,7 @@ from napari_mdeblurgan.restoration.scan_spread import create_spread
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
 from napari_mdeblurgan.restoration.tiling import Region, Tile, TileLimit
 from napari_mdeblurgan.restoration.walk import Operation, TileArrays, Todo, made_of, walk
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.storage.provenance import record_of

@@ -13,13 +13,13 @@ from dask.base import tokenize
 
 from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.restoration.intensity import Window
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.micrographs import (
     planning_micrograph,
     restored_micrograph,
     with_known,
 )
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import open_image
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_begun import begun_job, finished_job

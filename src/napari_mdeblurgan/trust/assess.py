@@ -15,11 +15,11 @@ import numpy as np
 from napari_mdeblurgan.restoration.arrays import read
 from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target
 from napari_mdeblurgan.restoration.inference import network_on
-from napari_mdeblurgan.restoration.measuring import finished
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import Spot, TileArrays, Todo, walk
+from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.trust.estimates import Estimate
 from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
 from napari_mdeblurgan.trust.figures import Figures, Sums

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_mdeblurgan.errors import ImageError
-from napari_mdeblurgan.restoration.measuring import map_steps, measured_windows
+from napari_mdeblurgan.restoration.measuring import measured_windows
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
+from napari_mdeblurgan.steps import map_steps
 from napari_mdeblurgan.stopping import attending
 from napari_mdeblurgan.trust.domain import Examination, examine_all
 from napari_mdeblurgan.trust.error_bar import ErrorCalibration, error_calibration

@@ -39,8 +39,8 @@ def restore_in_memory(job: Job) -> Generator[str | Noted | Progress, None, Resto
     yield "Loading the model…"
     from napari_mdeblurgan.model import load_model
     from napari_mdeblurgan.pipeline import examining, restoring_to_memory
-    from napari_mdeblurgan.restoration.measuring import map_steps
     from napari_mdeblurgan.restoration.plan import planning
+    from napari_mdeblurgan.steps import map_steps
 
     model = load_model(job.model)
     yield trust.LOOKING

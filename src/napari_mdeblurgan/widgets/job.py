@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_mdeblurgan.restoration.output_scale import output_factor
+from napari_mdeblurgan.steps import Returning
 from napari_mdeblurgan.widgets.axes import is_natural, part_of
 from napari_mdeblurgan.widgets.halving import in_pixels
 from napari_mdeblurgan.widgets.known_optics import Microscope
@@ -215,16 +217,12 @@ def timed(
     steps: Generator[Progress, None, _Made],
 ) -> Generator[Progress, None, tuple[_Made, float]]:
     """The same steps; returns what they make, and the seconds that they said it took."""
-    seconds = 0.0
-    try:
-        while True:
-            progress = next(steps)
+    seconds, returning = 0.0, Returning(steps)
+    with closing(steps):
+        for progress in returning:
             seconds = progress.seconds
             yield progress
-    except StopIteration as end:
-        return end.value, seconds
-    finally:
-        steps.close()
+    return returning.result, seconds
 
 
 def measuring_in_words(fraction: float) -> str:

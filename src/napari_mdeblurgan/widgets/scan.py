@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 
 from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.steps import Returning
 from napari_mdeblurgan.storage.ome_zarr_metadata import PARTIAL
 from napari_mdeblurgan.widgets import trust
 from napari_mdeblurgan.widgets.axes import micrograph, part_of, put_back
@@ -184,12 +185,7 @@ def _carried_out(
     path, saved, seconds = request.output, None, 0.0
     scan: Scan | None = None
     with closing(carry_out(source, model, request)) as steps:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                plan, found = end.value
-                break
+        for step in (returning := Returning(steps)):
             match step:
                 case Looking(measured=float(measured)):
                     yield measuring_in_words(measured)
@@ -214,6 +210,7 @@ def _carried_out(
                 case Assessing():
                     yield trust.CHECKING
     assert saved is not None
+    plan, found = returning.result
     if found is None:
         return saved
     trusted = trust.assessed_on_disk(job, source.data, path, plan, model, known.softness, found)

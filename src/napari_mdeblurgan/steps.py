@@ -1,0 +1,58 @@
+"""Work step by step: generators that yield how far it is and return what was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any, Generic, TypeVar
+
+_Step = TypeVar("_Step")
+_Told = TypeVar("_Told")
+_Result = TypeVar("_Result")
+
+
+class Returning(Iterator[_Step], Generic[_Step, _Result]):
+    """Steps for a loop, which keeps what they return.
+
+    Parameters
+    ----------
+    steps : generator
+        Is not closed where the loop is left.
+
+    Attributes
+    ----------
+    result
+        What they returned; only there once the loop came to their end.
+    """
+
+    result: _Result
+
+    def __init__(self, steps: Generator[_Step, Any, _Result]) -> None:
+        self._steps = steps
+
+    def __next__(self) -> _Step:
+        try:
+            return next(self._steps)
+        except StopIteration as end:
+            if not hasattr(self, "result"):  # steps that have ended return None when asked again
+                self.result = end.value
+            raise
+
+
+def finished(steps: Generator[Any, None, _Result]) -> _Result:
+    """Go through all steps; what they return in the end."""
+    returning = Returning(steps)
+    for _ in returning:
+        pass
+    return returning.result
+
+
+def map_steps(
+    steps: Generator[_Step, None, _Result], say: Callable[[_Step], _Told]
+) -> Generator[_Told, None, _Result]:
+    """The same steps, each told in another way; closing it closes them."""
+    returning = Returning(steps)
+    with closing(steps):
+        for step in returning:
+            yield say(step)
+    return returning.result

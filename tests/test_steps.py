@@ -1,0 +1,44 @@
+"""Generators gone through, and told in other words."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from napari_mdeblurgan.steps import Returning, finished, map_steps
+
+
+def counting(ended: list[str]) -> Generator[int, None, str]:
+    try:
+        yield 1
+        yield 2
+        return "made"
+    finally:
+        ended.append("ended")
+
+
+def test_a_loop_keeps_what_its_steps_return_also_when_it_is_asked_for_more() -> None:
+    returning = Returning(counting([]))
+    assert list(returning) == [1, 2]
+    assert list(returning) == []
+    assert returning.result == "made"
+
+
+def test_what_steps_return_is_not_known_where_the_loop_is_left() -> None:
+    ended: list[str] = []
+    steps = counting(ended)
+    returning = Returning(steps)
+    assert next(returning) == 1
+    assert not ended
+    with pytest.raises(AttributeError):
+        _ = returning.result
+
+
+def test_steps_told_in_another_way_return_the_same_and_are_closed_with_it() -> None:
+    ended: list[str] = []
+    told = map_steps(counting(ended), str)
+    assert next(told) == "1"
+    told.close()
+    assert ended == ["ended"]
+    assert finished(map_steps(counting(ended), str)) == "made"
