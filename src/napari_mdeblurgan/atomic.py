@@ -53,6 +53,15 @@ def replacing(path: str | Path, *, make_folders: bool = False) -> Iterator[Binar
         raise FileError(f"{path} cannot be written: {reason_of(error, target.parent)}.") from error
 
 
+@contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """What stands in the way of writing, said in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {reason_of(error, path.parent)}.") from error
+
+
 def refuse_no_file(path: str | Path) -> None:
     """Make sure that nothing that is no file, such as a device, is about to be replaced by one.
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from napari_mdeblurgan.atomic import PART, reason_of, refuse_no_file
+from napari_mdeblurgan.atomic import PART, refuse_no_file, writing_errors
 from napari_mdeblurgan.batch.manifest import MANIFEST, Manifest
 from napari_mdeblurgan.batch.marks import is_known
 from napari_mdeblurgan.errors import FileError
@@ -134,7 +134,7 @@ class OutputFolder:
         """
         final = self.path / output
         refuse_no_file(final)
-        try:
+        with writing_errors(final):
             if not replacing:
                 _name_first(made, final)
             elif final.is_dir():
@@ -145,10 +145,6 @@ class OutputFolder:
             else:
                 made.replace(final)
             flush_folder(final.parent)
-        except OSError as error:
-            raise FileError(
-                f"{final} cannot be written: {reason_of(error, final.parent)}."
-            ) from error
         self.forget(output)
         return final
 
@@ -171,7 +167,7 @@ class OutputFolder:
             As from `place`.
         """
         page, final = made.with_name(report_name(made.name)), self.path / report_name(output)
-        try:
+        with writing_errors(final):
             if page.is_file() and not is_link(page):
                 if replacing and os.path.lexists(final):
                     page.replace(final)
@@ -179,10 +175,6 @@ class OutputFolder:
                     _name_first(page, final)
             elif replacing:
                 final.unlink(missing_ok=True)
-        except OSError as error:
-            raise FileError(
-                f"{final} cannot be written: {reason_of(error, final.parent)}."
-            ) from error
 
     def place_maps(
         self, made: Path, output: str, names: Sequence[str], own: Collection[str], overwrite: bool
@@ -211,7 +203,7 @@ class OutputFolder:
         """
         for name in (*names, *(each for each in own if each not in names)):
             beside, final = made.with_name(name), (self.path / output).with_name(name)
-            try:
+            with writing_errors(final):
                 if name not in names:
                     final.unlink(missing_ok=True)
                 elif beside.is_file() and not is_link(beside):
@@ -219,10 +211,6 @@ class OutputFolder:
                         beside.replace(final)
                     else:
                         _name_first(beside, final)
-            except OSError as error:
-                raise FileError(
-                    f"{final} cannot be written: {reason_of(error, final.parent)}."
-                ) from error
 
     def write(self, name: str, content: bytes) -> Path:
         """Write a file of the batch's own, in place of the one that is there.
@@ -235,15 +223,16 @@ class OutputFolder:
         part, final = self.work / name, self.path / name
         refuse_links([part, final])
         refuse_no_file(final)
-        try:
-            with open_own(part, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(final)
-        except OSError as error:
-            self._own.remove(name)
-            raise FileError(f"{final} cannot be written: {reason_of(error, self.path)}.") from error
+        with writing_errors(final):
+            try:
+                with open_own(part, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(final)
+            except OSError:
+                self._own.remove(name)
+                raise
         return final
 
     def forget(self, output: str) -> None:

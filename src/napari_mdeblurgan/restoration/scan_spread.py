@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_mdeblurgan.atomic import writing_errors
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.storage.micrograph import Micrograph
-from napari_mdeblurgan.storage.ome_zarr_chunks import writing_errors
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 
 

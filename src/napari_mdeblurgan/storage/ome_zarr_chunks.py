@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_mdeblurgan.atomic import reason_of
-from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.atomic import writing_errors
 from napari_mdeblurgan.own_folder import refuse_links
 from napari_mdeblurgan.storage.ome_zarr_layout import Layout
 
@@ -184,15 +182,6 @@ class ChunkStore:
             if all(i < length for i, length in zip(position, found.shape, strict=True)):
                 found[position] = True
         return found
-
-
-@contextmanager
-def writing_errors(path: Path) -> Iterator[None]:
-    """What stands in the way of writing, said in one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise FileError(f"{path} cannot be written: {reason_of(error, path.parent)}.") from error
 
 
 def create_arrays(path: Path, layout: Layout, attributes: dict[str, Any]) -> None:

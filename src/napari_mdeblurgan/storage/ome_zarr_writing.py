@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_mdeblurgan.atomic import writing_errors
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import at_home
 from napari_mdeblurgan.plain_text import for_metadata
@@ -22,7 +23,7 @@ from napari_mdeblurgan.storage.display import ChannelDisplay, GreyCalibration
 from napari_mdeblurgan.storage.live_pyramid import LivePyramid, known_level, live_level
 from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.ome_zarr_begun import begun_for, is_unfinished
-from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays, writing_errors
+from napari_mdeblurgan.storage.ome_zarr_chunks import ChunkStore, create_arrays
 from napari_mdeblurgan.storage.ome_zarr_layout import CHUNK_EDGE, Layout, attributes, check_axes
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY, PARTIAL, PROVENANCE_KEY
 from napari_mdeblurgan.storage.provenance import RESTORED_JOB

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_mdeblurgan.atomic import writing_errors
 from napari_mdeblurgan.restoration.fitting import fine_grid, target
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.progress import Progress
@@ -23,7 +24,6 @@ from napari_mdeblurgan.storage import Micrograph, open_image
 from napari_mdeblurgan.storage.map_places import MAPS_FOLDER, maps_path
 from napari_mdeblurgan.storage.ome_zarr import open_levels
 from napari_mdeblurgan.storage.ome_zarr_begun import finished_job
-from napari_mdeblurgan.storage.ome_zarr_chunks import writing_errors
 from napari_mdeblurgan.storage.ome_zarr_metadata import OWN_KEY
 from napari_mdeblurgan.storage.ome_zarr_writing import OmeZarrWriter, create_ome_zarr
 from napari_mdeblurgan.trust.assess import Assessment, assess_steps, assessment_of

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets.halving import averaged_job
 from napari_mdeblurgan.widgets.in_memory import restore_in_memory
 from napari_mdeblurgan.widgets.job import Job, JobFailed, Noted, Restored
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
+from napari_mdeblurgan.widgets.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.restoration.progress import Progress
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
 
     _Steps = Generator[str | Noted | Progress | Opened | Saved, None, Restored | Saved | JobFailed]
 
-log = logging.getLogger(__name__)
+_NO_MEMORY = (
+    "There is not enough memory for the result; close other programs, or restore a part of the "
+    "image."
+)
 
 
 def run_job(job: Job) -> _Steps:
@@ -43,16 +45,5 @@ def run_job(job: Job) -> _Steps:
         job = averaged_job(job)
         steps: _Steps = restore_to_disk(job) if job.folder else restore_in_memory(job)
         return (yield from at_low_priority(steps))
-    except MdeblurganError as error:
-        return JobFailed(str(error))
-    except MemoryError:
-        return JobFailed(
-            "There is not enough memory for the result; close other programs, or restore a part "
-            "of the image."
-        )
     except Exception as error:
-        log.exception("restoring %r failed", job.source)
-        return JobFailed(
-            f"Restoring {job.source!r} failed unexpectedly ({type(error).__name__}: {error}); see "
-            "the log."
-        )
+        return JobFailed(in_one_sentence(error, f"Restoring {job.source!r}", _NO_MEMORY))

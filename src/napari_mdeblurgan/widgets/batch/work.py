@@ -4,7 +4,6 @@ it. No Qt in here.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing
@@ -12,15 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
+from napari_mdeblurgan.widgets.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.batch import BatchProgress
     from napari_mdeblurgan.batch.watching import Found, Waiting
     from napari_mdeblurgan.trust.verdict import Verdict
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,13 +92,8 @@ def run_order(
     """
     try:
         return (yield from at_low_priority(_watch(order) if order.watch else _run(order)))
-    except MdeblurganError as error:
-        return BatchStopped(str(error))
     except Exception as error:
-        log.exception("the batch failed")
-        return BatchStopped(
-            f"The batch failed unexpectedly ({type(error).__name__}: {error}); see the log."
-        )
+        return BatchStopped(in_one_sentence(error, "The batch"))
 
 
 def _run(order: BatchOrder) -> Generator[Listed | BatchProgress, None, Finished]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.stopping import Stopped, look_up, stoppable
 from napari_mdeblurgan.widgets.fine_tune.given import GivenPair, PairStep
+from napari_mdeblurgan.widgets.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from napari_mdeblurgan.storage import Micrograph
     from napari_mdeblurgan.widgets.fine_tune.sources import ChosenSource
     from napari_mdeblurgan.widgets.fine_tune.stack_page import ChosenStacks
-
-log = logging.getLogger(__name__)
 
 
 def micrograph_of(layer: Image, plane: tuple[int, ...]) -> Any:
@@ -171,11 +169,8 @@ def _in_sentences(steps: Iterator[PairStep | str]) -> Iterator[PairStep | str]:
         yield from steps
     except Stopped:
         return
-    except MdeblurganError as error:
-        yield str(error)
     except Exception as error:
-        log.exception("registering failed")
-        yield f"Registering failed unexpectedly ({type(error).__name__}: {error}); see the log."
+        yield in_one_sentence(error, "Registering")
 
 
 def _registered(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from napari_mdeblurgan.errors import ImageError, MdeblurganError
+from napari_mdeblurgan.errors import ImageError
 from napari_mdeblurgan.widgets import wording
 from napari_mdeblurgan.widgets.focus_stack.kept import kept_choices
 from napari_mdeblurgan.widgets.job import JobFailed
 from napari_mdeblurgan.widgets.low_priority import at_low_priority
+from napari_mdeblurgan.widgets.unexpected import in_one_sentence
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.focus import FocusChoice
@@ -25,7 +25,9 @@ _SHARE_OF_MEMORY = 0.8
 _SURE = 0.5  # confidence above which a height is that of its place
 BYTES_OF_MAPS = 8  # for each pixel: height and confidence
 
-log = logging.getLogger(__name__)
+_NO_MEMORY = (
+    "There is not enough memory for this stack; close other programs, or take a part of it."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +99,8 @@ def run_focus(job: FocusJob) -> Generator[FocusProgress, None, Focused | JobFail
     """
     try:
         return (yield from at_low_priority(_made(job)))
-    except MdeblurganError as error:
-        return JobFailed(str(error))
-    except MemoryError:
-        return JobFailed(
-            "There is not enough memory for this stack; close other programs, or take a part of it."
-        )
     except Exception as error:
-        log.exception("putting %r together failed", job.source)
-        return JobFailed(
-            f"Putting {job.source!r} together failed unexpectedly ({type(error).__name__}: "
-            f"{error}); see the log."
-        )
+        return JobFailed(in_one_sentence(error, f"Putting {job.source!r} together", _NO_MEMORY))
 
 
 def _made(job: FocusJob) -> Generator[FocusProgress, None, Focused]:

@@ -1,0 +1,26 @@
+"""Errors in one sentence each."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from napari_mdeblurgan.errors import FileError
+from napari_mdeblurgan.widgets.unexpected import in_one_sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (FileError("There is no file."), "There is no file."),
+        (MemoryError(), "Close other programs."),
+        (KeyError("a"), "The batch failed unexpectedly (KeyError: 'a'); see the log."),
+    ],
+)
+def test_an_error_is_said_in_one_sentence_and_logged_only_if_nobody_expected_it(
+    error: Exception, sentence: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        assert in_one_sentence(error, "The batch", "Close other programs.") == sentence
+    assert bool(caplog.records) == isinstance(error, KeyError)
