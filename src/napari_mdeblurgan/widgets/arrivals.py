@@ -206,6 +206,8 @@ class Arrivals:
         """
         elapsed = 0.0 if self.runner is None else self.runner.elapsed
         path: Any = getattr(made, "path", None)
+        if path is not None and len(self._sources) > 1:  # each path of several would be too much
+            path = str(path.parent) if self._number == 0 else "the same folder"
         self._told[number] = wording.made(name, elapsed if made.seconds else 0.0, made.device, path)
 
     def _show_trust(self, trusted: trust.Trusted | None, result: Image | None) -> None:

@@ -204,6 +204,7 @@ class ResultsFolder:
         self._wanted = ticked
         self._remembered.change(to_disk="yes" if ticked else "no")
         self._refresh()
+        self._on_folder()
         if ticked:
             self.look()
 

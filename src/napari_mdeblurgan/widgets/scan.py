@@ -4,7 +4,7 @@ an interruption.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -205,6 +205,7 @@ def _carried_out(
                     yield step
                 case Written(path=request.output):
                     saved = _saved(job, model, plan, path, seconds, known)
+                    saved = _recorded(saved, source, request.note)
                     if job.trust:
                         yield saved
                 case Assessing():
@@ -214,7 +215,21 @@ def _carried_out(
     if found is None:
         return saved
     trusted = trust.assessed_on_disk(job, source.data, path, plan, model, known.softness, found)
-    return replace(saved, trusted=trusted)
+    return _recorded(replace(saved, trusted=trusted), source, request.note)
+
+
+def _recorded(saved: Saved, source: Micrograph, told: Mapping[str, Any]) -> Saved:
+    """A result whose file tells what its layer is; where it may not be written to, a warning says
+    so.
+    """
+    from napari_mdeblurgan.widgets.keep.disk_record import keep_record
+
+    found = None if saved.trusted is None else trust.record(saved.trusted)
+    try:
+        keep_record(saved, source, told, found)
+    except FileError as error:
+        return replace(saved, warnings=(*saved.warnings, str(error)))
+    return saved
 
 
 def _opened(job: Job, source: Micrograph, model: Model, scan: Scan, done: float) -> Opened:

@@ -142,8 +142,8 @@ def restored_again(name: str, source: str) -> str:
     return f"{words} Choose {source!r} for its source." if source else words
 
 
-def made(name: str, seconds: float, device: str, path: Path | None) -> str:
-    """That there is a result, and where it was saved."""
+def made(name: str, seconds: float, device: str, path: Path | str | None) -> str:
+    """That there is a result, and where it was saved: the file, or in words."""
     if path is not None and not seconds:
         return f"{name!r} had been made before; it is in {path}."
     words = f"{name!r} was made in {duration(seconds)} on {place(device)}"

@@ -144,10 +144,11 @@ def test_on_disk_every_part_is_a_result_of_its_own_and_none_is_taken_for_the_who
     widget.controls.trust.native.click()
     widget.results.to_disk.native.click()
     sentence = "Each shape is saved to disk as a result of its own"
-    widget._refresh()
     assert sentence in widget.controls.status.value
     press()
     assert widget.controls.status.value.count(sentence) == 1
+    assert widget.controls.status.value.count(str(cache_folder)) == 1
+    assert widget.controls.status.value.count(" and saved in the same folder.") == 1
     widget._say("Something else.")  # before which it is to be known all the same
     assert sentence in widget.controls.status.value
     names_on_disk = sorted(path.name for path in cache_folder.iterdir())

@@ -60,7 +60,7 @@ class ResultPage(QWidget):
         self.use.setToolTip("Open Deblur + SR with the model that is recommended.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 4, 0, 0)
-        for widget in (self.verdict, self.table, self.panels, self.details, self.use):
+        for widget in (self.verdict, self.table, self.use, self.panels, self.details):
             layout.addWidget(widget)
         layout.addStretch(1)
         self.recommended = ""

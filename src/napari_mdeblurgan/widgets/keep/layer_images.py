@@ -27,6 +27,7 @@ LayerTuple = tuple[Any, Mapping[str, Any], str]
 METADATA_KEY = "mdeblurgan"  # of what a layer's metadata tell of how it was made
 LOOK = tuple(name for name in FOLLOWED if name != "rgb")
 SAVED_EDGE = 1024
+SHOWN_SOFTENED = "shown_softened"  # of a record: by what sigma the pixels of the file are blurred
 
 
 def how_made(layer: LayerTuple) -> dict[str, Any] | None:
@@ -153,11 +154,11 @@ def _image_of(layer: LayerTuple) -> Micrograph:
         image,
         display=shown,
         restored=is_restored(made),
-        provenance=record_of([_entry(attributes, image.axes, made, placement)]),
+        provenance=record_of([layer_entry(attributes, image.axes, made, placement)]),
     )
 
 
-def _entry(
+def layer_entry(
     attributes: Mapping[str, Any], axes: str, made: Mapping[str, Any], placement: Placement
 ) -> dict[str, Any]:
     """What the record keeps of a layer beyond what formats have a place for."""

@@ -18,10 +18,11 @@ from napari_mdeblurgan.storage.display import ChannelDisplay
 from napari_mdeblurgan.storage.formats import is_of_a_microscope
 from napari_mdeblurgan.storage.provenance import entries_of, read_provenance
 from napari_mdeblurgan.storage.reading import loaded
-from napari_mdeblurgan.widgets.axes import micrograph, put_back
+from napari_mdeblurgan.widgets.axes import lazy, micrograph, put_back
 from napari_mdeblurgan.widgets.keep.layer_images import (
     LOOK,
     METADATA_KEY,
+    SHOWN_SOFTENED,
     LayerTuple,
     colour_table,
     placement_in,
@@ -29,9 +30,15 @@ from napari_mdeblurgan.widgets.keep.layer_images import (
 from napari_mdeblurgan.widgets.only_here.cut import SHOWN_WITHIN, outline_of_image
 from napari_mdeblurgan.widgets.only_here.outline import outline_in
 
+SOFTEST = 64.0  # pixels: by more a record that stands in a file does not blur
 MOST_IMAGES = 32  # of a file that become layers
 _ALIKE = 1e-6  # relative: what formats and units round off
-_NOT_KEPT = ("preview", "file", SHOWN_WITHIN)  # what told of the file, and not of its layer
+_NOT_KEPT = (
+    "preview",
+    "file",
+    SHOWN_WITHIN,
+    SHOWN_SOFTENED,
+)  # what told of the file, and not of its layer
 UNNAMED_AXIS = {"I": "i", "Q": "q"}
 
 
@@ -145,7 +152,7 @@ def _parts(
 
 
 def _layer(part: _Part, path: Path) -> LayerTuple:
-    part = _within_its_shape(part)
+    part = _within_its_shape(_as_soft_as_shown(part))
     rgb, entry = part.axes.endswith("S"), part.entry
     levels, axes = _as_saved(part)
     attributes: dict[str, Any] = {"name": _text(entry.get("name")) or part.name, "rgb": rgb}
@@ -162,8 +169,28 @@ def _layer(part: _Part, path: Path) -> LayerTuple:
         if part.display.limits is not None:
             attributes["contrast_limits"] = part.display.limits
         attributes["visible"] = part.display.active
+    elif not rgb:
+        attributes |= _look_of_grey(entry)
     attributes |= _look(entry.get("look"))
     return (levels if len(levels) > 1 else levels[0]), attributes, "image"
+
+
+def _as_soft_as_shown(part: _Part) -> _Part:
+    """As soft as its layer was shown: the file of a result on disk holds what the network gave."""
+    made = part.entry.get("made")
+    sigma = made.get(SHOWN_SOFTENED) if isinstance(made, Mapping) else None
+    if not isinstance(sigma, int | float) or not 0 < sigma <= SOFTEST:
+        return part
+    from napari_mdeblurgan.restoration.softened_result import SoftLevels
+
+    first = part.axes.find("YX")
+    if part.axes[first + 2 :] not in ("", "S") or first < 0:
+        return part
+    levels = [lazy(level) for level in part.levels]
+    soft = SoftLevels(levels, rgb=part.axes.endswith("S"), sigma=float(sigma)).arrays
+    if all(isinstance(level, np.ndarray) for level in part.levels):
+        soft = [loaded(level) for level in soft]
+    return replace(part, levels=soft)
 
 
 def _within_its_shape(part: _Part) -> _Part:
@@ -295,6 +322,18 @@ def _colormap(display: ChannelDisplay, name: Any) -> str | Colormap:
         if display.grey
         else Colormap(display.table.T / 255, name=_text(name) or "of the file")
     )
+
+
+def _look_of_grey(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Colours and limits by the record, of a file that has no other place for them."""
+    colormap, limits = entry.get("colormap"), entry.get("contrast_limits")
+    look: dict[str, Any] = {}
+    if isinstance(colormap, str) and colormap in AVAILABLE_COLORMAPS:
+        look["colormap"] = colormap
+    match limits:
+        case [int() | float() as low, int() | float() as high] if low < high:
+            look["contrast_limits"] = (low, high)
+    return look
 
 
 def _look(told: Any) -> dict[str, Any]:
