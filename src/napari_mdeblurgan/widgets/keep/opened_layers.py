@@ -187,7 +187,7 @@ def _as_soft_as_shown(part: _Part) -> _Part:
     if part.axes[first + 2 :] not in ("", "S") or first < 0:
         return part
     levels = [lazy(level) for level in part.levels]
-    soft = SoftLevels(levels, rgb=part.axes.endswith("S"), sigma=float(sigma)).arrays
+    soft: list[Any] = SoftLevels(levels, rgb=part.axes.endswith("S"), sigma=float(sigma)).arrays
     if all(isinstance(level, np.ndarray) for level in part.levels):
         soft = [loaded(level) for level in soft]
     return replace(part, levels=soft)
