@@ -93,7 +93,8 @@ class Verdicts:
     ) -> str:
         """What is said first of it, with its sign, as HTML; empty where nothing is known.
 
-        It names the result where that is of another image than the one that is `chosen`.
+        It names the result where that is of another image than the one that is `chosen`, and the
+        shape where it is of one of several that were restored and none of them is selected.
         """
         from napari_mdeblurgan.trust.headline import headline_html, headline_in
 
@@ -108,9 +109,10 @@ class Verdicts:
             and layer is not chosen
             and self._pairs.source_of(layer) not in (None, chosen)
         )
-        return (
-            f"{html.escape(layer.name)}: {headline_html(line)}" if others else headline_html(line)
-        )
+        part = made.get("part") if isinstance(made, dict) and layer is not active else None
+        name = layer.name if others else part
+        words = headline_html(line)
+        return f"{html.escape(name)}: {words}" if isinstance(name, str) else words
 
     def advises_halving(self, active: Layer | None, source: Image | None) -> bool:
         """Whether what is said is of a result of the chosen image, which is better halved before it
