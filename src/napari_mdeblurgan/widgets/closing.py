@@ -96,6 +96,21 @@ def worker_of(viewer: Viewer | None, work: InWords, *arguments: Any, **options: 
     return worker
 
 
+def unheard(worker: Any, **slots: Callable[..., Any]) -> None:
+    """Hear nothing more of a worker, if there is one.
+
+    Parameters
+    ----------
+    worker : WorkerBase or None
+        From `worker_of`.
+    **slots : callable
+        What its signals were connected to, by their names.
+    """
+    for signal, slot in slots.items() if worker is not None else ():
+        with suppress(TypeError, RuntimeError):  # it has returned already
+            getattr(worker, signal).disconnect(slot)
+
+
 class LifeWatch(QObject):
     """Calls back when `widget` appears on the screen and when it is taken out of its window.
 

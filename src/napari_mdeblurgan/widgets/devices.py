@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_mdeblurgan.errors import NoTorch
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
 
 if TYPE_CHECKING:
     from magicgui.widgets import ComboBox
@@ -111,9 +110,7 @@ class DeviceSearch:
 
     def abandon(self) -> None:
         """Hear nothing more of it."""
-        if self._worker is not None:
-            with suppress(TypeError, RuntimeError):  # it has returned already
-                self._worker.returned.disconnect(self._on_found)
+        unheard(self._worker, returned=self._on_found)
 
 
 class DeviceChoice:

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QSizePolicy
 
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.results import Result, listed_results, remove_results, results_cache
 from napari_mdeblurgan.widgets.wording import disk_amount
@@ -143,9 +143,7 @@ class ResultsFolder:
     def abandon(self) -> None:
         """Hear nothing more of what is being looked for."""
         self._abandoned = True
-        if self._worker is not None:
-            with suppress(TypeError, RuntimeError):  # it has returned already
-                self._worker.returned.disconnect(self._found)
+        unheard(self._worker, returned=self._found)
 
     def ask_to_empty(self) -> None:
         """Remove the whole results in the cache folder that no layer shows, if the user says so;

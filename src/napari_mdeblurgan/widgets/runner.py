@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker
 
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
 from napari_mdeblurgan.widgets.job import JobFailed, Noted, Restored
 from napari_mdeblurgan.widgets.run_job import run_job
 from napari_mdeblurgan.widgets.scan import Opened, Saved
@@ -120,13 +120,8 @@ class Runner:
         """Cancel, and hear nothing more of it."""
         self._forget_waiting()
         worker, self._worker = self._worker, None
+        unheard(worker, yielded=self._step, returned=self._keep, finished=self._end)
         if worker is not None:
-            for signal, slot in (
-                (worker.yielded, self._step),
-                (worker.returned, self._keep),
-                (worker.finished, self._end),
-            ):
-                signal.disconnect(slot)
             worker.quit()
 
     def _forget_waiting(self) -> None:

@@ -5,7 +5,7 @@ took, kept for that.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.storage import Micrograph
 from napari_mdeblurgan.widgets import wording
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
 from napari_mdeblurgan.widgets.run_times import RunTimes, Work
 
 if TYPE_CHECKING:
@@ -91,9 +91,8 @@ class Expecting(QObject):
         self._soon.stop()
         self._asked = self._found = None
         worker, self._worker = self._worker, None
+        unheard(worker, returned=self._on_found)
         if worker is not None:
-            with suppress(TypeError, RuntimeError):  # it has returned already
-                worker.returned.disconnect(self._on_found)
             worker.quit()
 
     def _look(self) -> None:

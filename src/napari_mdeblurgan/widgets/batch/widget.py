@@ -46,7 +46,7 @@ from napari_mdeblurgan.widgets.batch.work import (
     run_order,
 )
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, worker_of
+from napari_mdeblurgan.widgets.closing import InWords, LifeWatch, unheard, worker_of
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH
 from napari_mdeblurgan.widgets.devices import Devices, DeviceSearch
 from napari_mdeblurgan.widgets.runner import JobWorker
@@ -419,13 +419,8 @@ class BatchWidget(QWidget):
 
     def _on_close(self) -> None:
         worker, self._worker = self._worker, None
+        unheard(worker, yielded=self._on_step, returned=self._keep, finished=self._on_end)
         if worker is not None:
-            for signal, slot in (
-                (worker.yielded, self._on_step),
-                (worker.returned, self._keep),
-                (worker.finished, self._on_end),
-            ):
-                signal.disconnect(slot)
             worker.quit()
         self.gathering.look_no_more()
         self._expecting.forget()

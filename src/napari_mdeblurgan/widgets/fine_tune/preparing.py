@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -63,10 +62,7 @@ class Preparing(QObject):
     def abandon(self) -> None:
         """The same, for a widget that is being closed."""
         self.leave()
-        if self._worker is not None:
-            with suppress(TypeError, RuntimeError):  # it has returned already
-                self._worker.returned.disconnect(self._on_made)
-                self._worker.errored.disconnect(self._on_failed)
+        unheard(self._worker, returned=self._on_made, errored=self._on_failed)
 
     def _on_made(self, made: Any) -> None:
         self._end(self.made, made)

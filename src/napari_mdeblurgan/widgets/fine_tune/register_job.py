@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
-from napari_mdeblurgan.widgets.closing import InWords, worker_of
+from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -70,10 +69,8 @@ class RegisterJob(QObject):
         """The same without a word."""
         worker, self.worker = self.worker, None
         self._stop.set()
+        unheard(worker, yielded=self._on_step, finished=self._on_end)
         if worker is not None:
-            with suppress(TypeError, RuntimeError):
-                worker.yielded.disconnect(self._on_step)
-                worker.finished.disconnect(self._on_end)
             worker.quit()
 
     @property
