@@ -253,3 +253,14 @@ def test_half_an_image_is_not_whole_in_any_format(tmp_path: Path) -> None:
         assert is_whole(path)
         os.truncate(path, path.stat().st_size // 2)
         assert not is_whole(path)
+
+
+def test_a_file_of_no_kind_that_is_read_fails_without_being_waited_for(
+    settings, tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "slide.vsi"
+    path.write_bytes(b"II*\0" + bytes(200))
+    told = Told(open_watch([path], tmp_path / "out", settings()), clock)
+    assert told.go(watching.WATCH_PATIENCE_S / 2) == ["failed: slide.vsi"]
+    assert told.last == Waiting(0, 1, 0)
+    stop(told)

@@ -20,6 +20,7 @@ from napari_mdeblurgan.batch.progress import BatchProgress
 from napari_mdeblurgan.batch.run import Batch, open_empty_batch
 from napari_mdeblurgan.batch.settings import BatchSettings
 from napari_mdeblurgan.errors import FileError, MdeblurganError
+from napari_mdeblurgan.storage.formats import format_of
 from napari_mdeblurgan.storage.provenance import is_result
 from napari_mdeblurgan.trust.verdict import Verdict
 
@@ -229,7 +230,11 @@ def open_watch(
 
 
 def is_whole(path: Path) -> bool:
-    """Whether all images of a file can be opened, and the pixels that come last be read."""
+    """Whether all images of a file can be opened, and the pixels that come last be read; also of
+    one that is of no kind that is read, which nothing will change.
+    """
+    if format_of(path) is None:
+        return True
     try:
         return all(_ends(source) for source in sources_in(path, path.parent))
     # whatever half a file leads the decoders to; once it is restored, that is said in a sentence
