@@ -24,6 +24,7 @@ from napari_mdeblurgan.trust.assess import Assessment, MapsInMemory, assess, ass
 from napari_mdeblurgan.trust.explanation import Explanation
 from napari_mdeblurgan.trust.pieces import read_piece
 from napari_mdeblurgan.trust.plan import AssessmentOptions, plan_trust
+from napari_mdeblurgan.trust.psf import PointSpread
 
 Models = Callable[..., Model]
 
@@ -49,7 +50,8 @@ def test_a_piece_of_a_region_is_read_from_the_same_place_of_image_and_result(
     plan = plan_for(image, tiny_model(), region=((37, 120), (21, 115)), output_scale=1)
     (window,) = plan.windows or ()
     (tile,) = plan.grid
-    piece = read_piece(image, image[37:120, 21:115], (), tile, plan, window)
+    psf = PointSpread(np.full((3, 3), 1 / 9), 1)
+    piece = read_piece(image, image[37:120, 21:115], (), tile, plan, window, psf)
     np.testing.assert_array_equal(piece.blurred, piece.restored)
     assert piece.known[piece.result_inside].all()
 
@@ -283,8 +285,14 @@ def test_progress_is_told_and_work_can_be_ended(
     image = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
     model, plan = tiny_model(), plan_for(image, tiny_model())
     restored = restore(image, model, precision="float32")
-    steps = assess_steps(image, restored, plan_trust(image, restored, plan, model), model)
-    assert [next(steps).fraction for _ in range(3)] == [0, 0.25, 0.5]
+    trust = plan_trust(image, restored, plan, model)
+    told = [each.fraction for each in assess_steps(image, restored, trust, model)]
+    assert told == sorted(told)
+    assert (told[0], told[-1]) == (0, 1)
+    assert len(told) >= 5  # at the start, and after each of four tiles
+    steps = assess_steps(image, restored, trust, model)
+    while next(steps).fraction < 0.25:
+        pass
     steps.close()
     with pytest.raises(StopIteration):
         next(steps)

@@ -21,6 +21,7 @@ from napari_mdeblurgan.model import Model, save_model
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.scan import Scan, open_scan
 from napari_mdeblurgan.restoration.scan_job import plan_of_finished
+from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.storage import Micrograph, open_image, read_image
 from napari_mdeblurgan.storage.map_places import maps_path
@@ -29,7 +30,7 @@ from napari_mdeblurgan.trust import plan as planning
 from napari_mdeblurgan.trust.assess import Assessment, assess
 from napari_mdeblurgan.trust.mapped import Mapped
 from napari_mdeblurgan.trust.plan import AssessmentOptions
-from napari_mdeblurgan.trust.stored import assess_stored_steps
+from napari_mdeblurgan.trust.stored import StoredMaps, assess_stored_steps
 
 Models = Callable[..., Model]
 # of what is assessed at a time; results are made, and looked into, in twice as large tiles, as
@@ -160,21 +161,28 @@ def test_maps_are_images_of_their_own_with_pixel_sizes_and_fitting_levels(
 def test_closed_and_begun_again_it_does_only_what_is_missing(
     tiny_model: Models, plane: Micrograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, done = tiny_model(), []
+    model, done, kept = tiny_model(), [], []
     scan = scanned(plane, model, tmp_path / "a.ome.zarr")
     before = read_image(scan.path).data
-    work = Mapped.work
+    work, add = Mapped.work, StoredMaps.add
 
     def counted(mapped: Mapped, given: Any) -> Any:
         done.extend(each.place.tile for each in given)
         return work(mapped, given)
 
+    def written(maps: StoredMaps, index: tuple[int, ...], tile: Tile, made: Any) -> None:
+        add(maps, index, tile, made)
+        kept.append(tile)
+
     monkeypatch.setattr(Mapped, "work", counted)
+    monkeypatch.setattr(StoredMaps, "add", written)
     steps = assess_stored_steps(plane, scan.path, scan.plan, model)
     for _ in range(5):
         next(steps)
     steps.close()
-    assert len(done) == 4
+    assert 4 <= len(kept) <= len(done) < 8
+    before_closing = len(kept)
+    done.clear()
     np.testing.assert_array_equal(read_image(scan.path).data, before)
     for name in ("error", "consistency", "choice"):
         with pytest.raises(FileError, match="does not exist"):
@@ -184,8 +192,9 @@ def test_closed_and_begun_again_it_does_only_what_is_missing(
     progress = [next(steps) for _ in range(5)][-1]
     assert progress.before == progress.done > 0
     again = finished(steps)
-    assert len(done) == len(list(fitting.fine_grid(scan.plan))) == 12
-    assert len({(tile.y.start, tile.x.start) for tile in done}) == 12
+    assert len(kept) == len(list(fitting.fine_grid(scan.plan))) == 12
+    assert len({(tile.y.start, tile.x.start) for tile in kept}) == 12
+    assert len(done) == 12 - before_closing
     same(again, in_one_piece(plane, scan, model, monkeypatch))
 
 
@@ -256,7 +265,7 @@ def test_no_more_is_read_at_a_time_than_a_tile_needs(
     tiny_model: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_mdeblurgan.trust import assess as assessing
-    from napari_mdeblurgan.trust import pieces
+    from napari_mdeblurgan.trust import pieces, psf
 
     largest = []
     read = pieces.read
@@ -272,7 +281,10 @@ def test_no_more_is_read_at_a_time_than_a_tile_needs(
     source, model = Micrograph(da.from_array(data, chunks=100), "YX"), tiny_model()
     scan = scanned(source, model, tmp_path / "a.ome.zarr")
     finished(assess_stored_steps(source, scan.path, scan.plan, model))
-    assert max(largest) <= (2 * EDGE + 4 * pieces.MARGIN + 2 * scan.plan.halo) ** 2
+    assert (
+        max(largest)
+        <= (2 * EDGE + 4 * (psf.RADIUS_PX + pieces.AVERAGED_PX) + 2 * scan.plan.halo) ** 2
+    )
 
 
 @pytest.mark.parametrize("fits", [True, False])

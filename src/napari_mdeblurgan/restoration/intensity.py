@@ -56,7 +56,8 @@ class Window:
             normalised *= kind(0.5)  # in place: copies take most of the time
             normalised -= kind(float(self.low) / 2)
             normalised /= kind(self._half_span)
-            return np.clip(normalised, -_LARGEST, _LARGEST).astype(np.float32, copy=False)
+            np.clip(normalised, -_LARGEST, _LARGEST, out=normalised)
+            return normalised.astype(np.float32, copy=False)
 
     def normalise_finite(self, values: np.ndarray) -> np.ndarray:
         """The same, but NaN where a value is not finite."""

@@ -23,8 +23,9 @@ from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.trust.estimates import Estimate
 from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
 from napari_mdeblurgan.trust.figures import Figures, Sums
-from napari_mdeblurgan.trust.mapped import Mapped
+from napari_mdeblurgan.trust.mapped import BRIGHTNESS, Mapped
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
+from napari_mdeblurgan.trust.pieces import in_planes
 from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, plan_trust, planning_trust
 from napari_mdeblurgan.trust.samples import grey
 from napari_mdeblurgan.trust.summary import summarise
@@ -195,11 +196,15 @@ def assess_steps(
         estimate = trust.estimate(place.index)
         sums.add(made, estimate.window.span, plan.factor)
         if "error" in made:
-            values = _brightness(restored, place.index, place.tile, plan, estimate)
-            sums.add_signal(plan.window_number(place.index), estimate, values, made["error"])
+            values = made.get(BRIGHTNESS)
+            if values is None:
+                values = _brightness(restored, place, plan, estimate)
+            sums.add_signal(
+                plan.window_number(place.index), estimate, values, made["error"], plan.factor
+            )
 
     def write(place: Spot, made: TileArrays) -> None:
-        maps.add(place.index, place.tile, made)
+        maps.add(place.index, place.tile, {name: made[name] for name in trust.maps})
         count(place, made)
 
     yield Progress(done, total, 0.0)
@@ -221,7 +226,8 @@ def assess_steps(
     if network.explains:
         said = ExplainedAnew(image, plan, network) if explanation is None else explanation
     places = Todo(todo)
-    for made in walk(places, plan, Mapped(image, restored, trust, model, said, spread), write):
+    mapping = Mapped(image, restored, trust, model, said, spread)
+    for made in walk(places, plan, mapping, write, behind=1):
         done += sum(place.tile.pixels for place in made) * plan.factor**2
         begun = int(places.begun * plan.factor**2)
         yield Progress(done + begun, total, time.perf_counter() - start, before)
@@ -242,11 +248,12 @@ def assessment_of(
 
 
 def _brightness(
-    restored: Any, index: tuple[int, ...], tile: Tile, plan: RestorationPlan, estimate: Estimate
+    restored: Any, place: Spot, plan: RestorationPlan, estimate: Estimate
 ) -> np.ndarray:
-    """Of a tile of the result: (y, x) float32 in windows, mean over the colours, NaN where it has
-    no number.
+    """Of a tile of the result, whose maps were there already, as `BRIGHTNESS`: (y, x) float32 in
+    windows, mean over the colours, NaN where it has no number.
     """
-    block = read(restored, (*index, *target(tile, plan)))
-    colours = block[..., :3] if plan.rgb else block[..., None]
-    return grey(estimate.window.normalise_finite(colours))
+    block = read(restored, (*place.index, *target(place.tile, plan)))[
+        :: plan.factor, :: plan.factor
+    ]
+    return grey(in_planes(block, plan, estimate.window))

@@ -239,20 +239,19 @@ def _energies(plane: np.ndarray) -> np.ndarray:
     found = []
     for number in range(BLUR_LEVELS):
         energy = np.zeros_like(level)
-        energy[:-1] += np.diff(level, axis=0) ** 2
-        energy[:, :-1] += np.diff(level, axis=1) ** 2
+        np.square(np.subtract(level[1:], level[:-1], out=energy[:-1]), out=energy[:-1])
+        across = level[:, 1:] - level[:, :-1]
+        energy[:, :-1] += np.square(across, out=across)
         found.append(_cell_means(energy, number)[:rows, :columns])
         if number < BLUR_LEVELS - 1:
             laplacian = np.zeros_like(level)
-            inner = (slice(1, -1), slice(1, -1))
-            laplacian[inner] = (
-                level[1:-1, 2:]
-                + level[1:-1, :-2]
-                + level[2:, 1:-1]
-                + level[:-2, 1:-1]
-                - 4 * level[inner]
-            )
-            found.append(_cell_means(laplacian * laplacian, number)[:rows, :columns])
+            inner = laplacian[1:-1, 1:-1]
+            np.add(level[1:-1, 2:], level[1:-1, :-2], out=inner)
+            inner += level[2:, 1:-1]
+            inner += level[:-2, 1:-1]
+            inner -= 4 * level[1:-1, 1:-1]
+            np.square(inner, out=inner)
+            found.append(_cell_means(laplacian, number)[:rows, :columns])
             level = _halved(level)
     return np.stack(found)
 

@@ -20,7 +20,13 @@ from napari_mdeblurgan.trust.domain import examine
 from napari_mdeblurgan.trust.error_bar import COVERED, ErrorBar, standardised
 from napari_mdeblurgan.trust.estimates import estimate_whole
 from napari_mdeblurgan.trust.explanation import explained
-from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT, features, on_result
+from napari_mdeblurgan.trust.features import (
+    FEATURES,
+    WITH_DISAGREEMENT,
+    details,
+    features,
+    on_result,
+)
 from napari_mdeblurgan.trust.pieces import read_piece
 
 RIDGE = 1e-3
@@ -94,16 +100,15 @@ def restore_known(
         estimate = estimate_whole(
             levels, result, plan, window, examine(levels, plan, window, model.card)
         )
-        piece = read_piece(levels, result, (), tile, plan, window)
+        piece = read_piece(levels, result, (), tile, plan, window, estimate.psf)
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
         errors = (
             np.abs(each - sharp).mean(axis=-1)
             for each in (piece.restored[piece.result_inside], eight.mean)
         )
         error, error_of_mean = (each[f:-f, f:-f].astype(np.float32) for each in errors)
-        values = features(
-            piece, difference, estimate.examination.noise, estimate.psf, said, eight.spread
-        )
+        seen = details(piece, difference, estimate.examination.noise)
+        values = features(seen, piece.inside, plan.factor, estimate.psf, said, eight.spread)
         values = np.stack([on_result(each, plan.factor) for each in values])[:, f:-f, f:-f]
         known.append(Known(values, error, error_of_mean))
     return known

@@ -9,15 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
+from napari_mdeblurgan.trust.gaussian import gaussian
 from napari_mdeblurgan.trust.noise import Noise
-from napari_mdeblurgan.trust.pieces import Piece
+from napari_mdeblurgan.trust.pieces import AVERAGED_PX, Piece
 from napari_mdeblurgan.trust.psf import PointSpread
 from napari_mdeblurgan.trust.samples import grey
 
-AVERAGED_PX = 1.5  # standard deviation of the neighbourhood, in pixels of the input
-REACH_PX = 6
+SIGMA_PX = 1.5  # standard deviation of the neighbourhood, in pixels of the input
 NOTABLE = 3.0  # times the noise
 LEAST_SEEN = 0.98
 
@@ -86,6 +85,4 @@ def local_rms(values: np.ndarray) -> np.ndarray:
 
 
 def _average(plane: np.ndarray) -> np.ndarray:
-    return ndimage.gaussian_filter(
-        plane, AVERAGED_PX, mode="nearest", truncate=REACH_PX / AVERAGED_PX
-    )
+    return gaussian(plane, SIGMA_PX, AVERAGED_PX)

@@ -25,7 +25,8 @@ from napari_mdeblurgan.trust.features import FEATURES, WITH_DISAGREEMENT
 BUNDLED_CALIBRATIONS = Path(__file__).with_name("calibrations.json")
 USERS = "calibrations.json"
 COVERED = 0.9
-_AT_ONCE = 2**16  # pixels: their features fit into the cache
+_AT_ONCE = 2**15  # pixels: their features fit into the cache
+_ON_THIS_THREAD = 2**11  # pixels
 CLIP = 4.0  # standard deviations of a feature beyond which nothing was learned
 
 
@@ -66,10 +67,9 @@ class ErrorBar:
         for start in range(0, len(level), _AT_ONCE):
             now = slice(start, start + _AT_ONCE)
             z = standardised(flat[:, now], self.mean, self.spread)
-            form = square @ z
+            form = _product(square, z)
             form += linear[:, None]
-            form *= z
-            form.sum(axis=0, out=level[now])
+            np.einsum("fn,fn->n", form, z, out=level[now])
         level += np.float32(self.constant)
         low, high = self.levels[0] - 1, self.levels[-1] + 1  # hardly beyond what was seen
         bounded: np.ndarray = np.clip(level, low, high, out=level).reshape(features.shape[1:])
@@ -80,8 +80,25 @@ class ErrorBar:
         float32.
         """
         level = self.log_scale(features)
-        width = np.interp(level, self.levels, self.widths)
-        return (np.exp(level) * width).astype(np.float32)
+        width = np.interp(level, self.levels, self.widths).astype(np.float32)
+        width *= np.exp(level)
+        return width
+
+
+def _product(square: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Matrix product with (features, n), in parts so small that it stays on this thread: helpers of
+    the library for linear algebra would wait for the next one on the processor of whoever works
+    beside it.
+    """
+    made = np.empty_like(values)
+    whole = values.shape[1] // _ON_THIS_THREAD * _ON_THIS_THREAD
+    parts, target = (
+        each[:, :whole].reshape(len(each), -1, _ON_THIS_THREAD).swapaxes(0, 1)
+        for each in (values, made)
+    )
+    np.matmul(square, parts, out=target)
+    np.matmul(square, values[:, whole:], out=made[:, whole:])
+    return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ all logarithms of lengths in windows.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from scipy import ndimage
 
 from napari_mdeblurgan.trust.consistency import Difference, local_rms
+from napari_mdeblurgan.trust.gaussian import gaussian
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import Piece
 from napari_mdeblurgan.trust.psf import PointSpread
@@ -28,12 +30,63 @@ FEATURES = (
 WITH_DISAGREEMENT = (*FEATURES, "disagreement")
 FINE_PX, COARSE_PX = 0.5, 2.0  # standard deviations of averages, in pixels of the input
 _LEAST = 1e-3  # windows: less than that may be rounding
+_ROWS = 96  # of blocks that are looked at together: they fit into the cache
+
+
+class Details(NamedTuple):
+    """What the pixels of a piece, and those of the result that they have become, look like: (y, x)
+    float32 on the image's grid, with the margin, in windows.
+
+    Attributes
+    ----------
+    level, within : ndarray
+        Mean and variance of the result over the pixels that one has become.
+    slope, curvature : ndarray
+        Mean lengths of its gradient and of its Laplacian there.
+    change : ndarray
+        How far the level lies from the image.
+    residual : ndarray
+        Local root mean square of what sets the result, blurred again, apart from the image.
+    noise : ndarray
+        Standard deviation of that of the image.
+    """
+
+    level: np.ndarray
+    within: np.ndarray
+    slope: np.ndarray
+    curvature: np.ndarray
+    change: np.ndarray
+    residual: np.ndarray
+    noise: np.ndarray
+
+
+def details(piece: Piece, difference: Difference, noise: Noise) -> Details:
+    """Of a piece whose gaps are filled.
+
+    Parameters
+    ----------
+    piece : Piece
+    difference : Difference
+        From `compare`.
+    noise : Noise
+        Of the image.
+    """
+    level, within, slope, curvature = _of_blocks(piece.restored, piece.factor)
+    return Details(
+        level=level,
+        within=within,
+        slope=slope,
+        curvature=curvature,
+        change=np.abs(level - grey(piece.blurred)),
+        residual=np.nan_to_num(local_rms(difference.values), copy=False),
+        noise=grey(noise.sigma(piece.blurred)),
+    )
 
 
 def features(
-    piece: Piece,
-    difference: Difference,
-    noise: Noise,
+    details: Details,
+    inside: tuple[slice, slice],
+    factor: int,
     psf: PointSpread,
     explanation: np.ndarray | None,
     spread: np.ndarray | None,
@@ -43,12 +96,14 @@ def features(
 
     Parameters
     ----------
-    piece : Piece
-        With gaps filled.
-    difference : Difference
-        From `compare`.
-    noise, psf
-        Of the image.
+    details : Details
+        Of the piece around the tile.
+    inside : (slice, slice)
+        Where the tile lies in it.
+    factor : int
+        Pixels of the result along one of the image.
+    psf : PointSpread
+        From the result back to the image.
     explanation : ndarray or None
         (y, x, 6) of the tile; None if the network has nothing to say, which then counts as
         distances of 0.
@@ -61,18 +116,14 @@ def features(
     ndarray
         (features, y, x) float32 in the order of `FEATURES` or `WITH_DISAGREEMENT`.
     """
-    f, inside = piece.factor, piece.inside
-    image, blurred = grey(piece.restored), grey(piece.blurred)
-    level = _means(image, f)
-    within = _variance(image, level, f)
     found = [
-        _smooth(_means(_slope(image), f), FINE_PX),
-        _smooth(_means(_curvature(image), f), FINE_PX),
-        _deviation(level, within, FINE_PX),
-        _deviation(level, within, COARSE_PX),
-        _smooth(np.abs(level - blurred), FINE_PX),
-        np.nan_to_num(local_rms(difference.values)),
-        grey(noise.sigma(piece.blurred)),
+        _smooth(details.slope, FINE_PX),
+        _smooth(details.curvature, FINE_PX),
+        _deviation(details.level, details.within, FINE_PX),
+        _deviation(details.level, details.within, COARSE_PX),
+        _smooth(details.change, FINE_PX),
+        details.residual,
+        details.noise,
     ]
     found = [plane[inside] for plane in found]
     distances = (
@@ -81,7 +132,7 @@ def features(
     blur = np.float32(psf.sigma_px * _LEAST)
     found += [np.broadcast_to(blur, found[0].shape), distances[..., 2], _least(distances)]
     if spread is not None:
-        found.append(_means(grey(spread), f))
+        found.append(_means(grey(spread), factor))
     logs = np.empty((len(found), *found[0].shape), np.float32)
     for plane, log in zip(found, logs, strict=True):  # one that fits into the cache
         np.log(np.add(plane, np.float32(_LEAST), out=log), out=log)
@@ -95,17 +146,40 @@ def on_result(plane: np.ndarray, factor: int) -> np.ndarray:
     return plane.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
+def _of_blocks(restored: np.ndarray, factor: int) -> np.ndarray:
+    """(4, y, x) float32, of (factor · y, factor · x, colours): mean and variance of blocks of
+    factor × factor pixels, means of their slopes and of their curvatures.
+    """
+    rows, columns = (length // factor for length in restored.shape[:2])
+    found = np.empty((4, rows, columns), np.float32)
+    for start in range(0, rows, _ROWS):
+        first = max(start - 1, 0)  # with the neighbours of its rim
+        strip = grey(restored[first * factor : (start + _ROWS + 1) * factor])
+        inner = slice(start - first, start - first + _ROWS)
+        level = _means(strip, factor)
+        planes = (
+            level,
+            _variance(strip, level, factor),
+            _means(_slope(strip), factor),
+            _means(_curvature(strip), factor),
+        )
+        for whole, plane in zip(found, planes, strict=True):
+            whole[start : start + _ROWS] = plane[inner]
+    return found
+
+
 def _means(plane: np.ndarray, factor: int) -> np.ndarray:
     """Means over blocks of factor × factor pixels, (y, x) float32."""
     if factor == 1:
         return plane
-    rows, columns = (length // factor for length in plane.shape)
-    total = np.zeros((rows, columns), plane.dtype)
-    for row, column in np.ndindex(
-        factor, factor
-    ):  # several times as fast as numpy's mean over short axes
-        total += plane[row::factor, column::factor]
-    return total / np.float32(factor**2)
+    rows = plane[::factor] + plane[1::factor]  # several times as fast as numpy along short axes
+    for row in range(2, factor):
+        rows += plane[row::factor]
+    total = rows[:, ::factor] + rows[:, 1::factor]
+    for column in range(2, factor):
+        total += rows[:, column::factor]
+    total /= np.float32(factor**2)
+    return total
 
 
 def _variance(plane: np.ndarray, level: np.ndarray, factor: int) -> np.ndarray:
@@ -155,7 +229,7 @@ def _slope(plane: np.ndarray) -> np.ndarray:
 
 
 def _smooth(plane: np.ndarray, sigma: float) -> np.ndarray:
-    return ndimage.gaussian_filter(plane, sigma, mode="nearest", truncate=3.0)
+    return gaussian(plane, sigma, int(3 * sigma + 0.5))
 
 
 def _deviation(level: np.ndarray, within: np.ndarray, sigma: float) -> np.ndarray:

@@ -48,30 +48,30 @@ class Sums:
         """Take the maps of one tile, whose window of intensity spans so many grey levels and whose
         pixels became factor².
         """
-        z = made["consistency"][np.isfinite(made["consistency"])].astype(np.float64)
-        self.squares += float(np.square(z).sum())
+        z = _known(made["consistency"])
+        self.squares += float(np.square(z).sum(dtype=np.float64))
         self.notable += int(np.count_nonzero(z > NOTABLE))
         self.compared += z.size
         if "error" in made:
             bars = made["error"][::factor, ::factor]  # one for all pixels that a pixel has become
-            widths, pixels = bars[np.isfinite(bars)], factor**2
+            widths, pixels = _known(bars), factor**2
             self.errors += pixels * float(widths.sum(dtype=np.float64))
             self.barred += pixels * widths.size
             counts = self.histogram.setdefault(span, np.zeros(len(ERROR_BINS) - 1, np.int64))
             counts += pixels * _counts(widths / span)
         if "disagreement" in made:
-            known = made["disagreement"][np.isfinite(made["disagreement"])]
+            known = _known(made["disagreement"])
             self.spreads += float(known.sum(dtype=np.float64))
             self.spread_pixels += known.size
 
     def add_signal(
-        self, number: int, estimate: Estimate, values: np.ndarray, error: np.ndarray
+        self, number: int, estimate: Estimate, values: np.ndarray, error: np.ndarray, factor: int
     ) -> None:
         """Take the error bar of one tile with the result's brightness, in windows, for window
-        `number`.
+        `number`: of the factor² pixels that one became, which share it, the first.
         """
         brightness, _ = self.seen.setdefault(number, (Brightness(), estimate))
-        brightness.add(values, error / estimate.window.span)
+        brightness.add(values, error[::factor, ::factor] / estimate.window.span, factor**2)
 
     def figures(self) -> Figures:
         """Of all that was added."""
@@ -111,9 +111,16 @@ class Sums:
         return float(widths[order][np.searchsorted(reached, share * reached[-1])])
 
 
+def _known(values: np.ndarray) -> np.ndarray:
+    """Those of a map that are numbers."""
+    finite = np.isfinite(values)
+    return values.ravel() if finite.all() else values[finite]
+
+
 def _counts(widths: np.ndarray) -> np.ndarray:
     """How many lie in each of `ERROR_BINS`; what lies beyond counts as the first or the last."""
-    clipped = np.clip(widths, ERROR_BINS[0], ERROR_BINS[-1])
-    number = np.log(clipped / ERROR_BINS[0]) * BINS_PER_E
-    last = len(ERROR_BINS) - 2
+    lowest, last = np.float32(ERROR_BINS[0]), len(ERROR_BINS) - 2
+    number = np.clip(widths, lowest, np.float32(ERROR_BINS[-1]), dtype=np.float32)
+    np.log(np.divide(number, lowest, out=number), out=number)
+    number *= np.float32(BINS_PER_E)
     return np.bincount(np.minimum(number, last).astype(np.intp), minlength=last + 1)

@@ -20,12 +20,18 @@ from napari_mdeblurgan.trust.choice import choice
 from napari_mdeblurgan.trust.consistency import Difference, compare, in_noise
 from napari_mdeblurgan.trust.defocus import defocus_of_tile
 from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
-from napari_mdeblurgan.trust.features import features, on_result
+from napari_mdeblurgan.trust.features import details, features, on_result
 from napari_mdeblurgan.trust.pieces import Piece, read_piece
 from napari_mdeblurgan.trust.plan import TrustPlan
+from napari_mdeblurgan.trust.samples import grey
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
+
+
+# of the first of the result's pixels that one has become, in windows: no map, but what the error
+# bar is held against
+BRIGHTNESS = "brightness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,8 @@ class Given:
         Of the image and of the result.
     difference : Difference
         What sets them apart.
-    blur : ndarray
-        The defocus map.
+    maps : dict
+        Those that are made already.
     around : Cutout or None
         Of the image, where the eight orientations are to be made.
     apart : ndarray or None
@@ -50,14 +56,15 @@ class Given:
     place: TilePlace
     piece: Piece
     difference: Difference
-    blur: np.ndarray
+    maps: dict[str, np.ndarray]
     around: Cutout | None
     apart: np.ndarray | None
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """All maps of a tile, by name: lengths in grey levels, NaN where the image has no number.
+    """All maps of a tile, by name: lengths in grey levels, NaN where the image has no number; and
+    beside the error bar how bright the result is.
 
     Attributes
     ----------
@@ -83,13 +90,19 @@ class Mapped:
     def read(self, place: TilePlace) -> Given:
         index, tile = place.index, place.tile
         plan, estimate = self.trust.restoration, self.trust.estimate(index)
-        piece = read_piece(self.image, self.restored, index, tile, plan, estimate.window)
+        noise = estimate.examination.noise
+        piece = read_piece(
+            self.image, self.restored, index, tile, plan, estimate.window, estimate.psf
+        )
         look_up()
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
+        look_up()
+        maps = {"consistency": in_noise(difference, piece, noise)[piece.inside]}
         look_up()
         blur = defocus_of_tile(
             self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise
         )
+        maps["defocus"] = np.where(piece.missing[piece.inside], np.float32(np.nan), blur)
         look_up()
         around = apart = None
         if self.spread is not None:
@@ -98,7 +111,7 @@ class Mapped:
             )
         elif "disagreement" in self.trust.maps:
             around = read_for_all(self.image, index, tile, plan)
-        return Given(place, piece, difference, blur, around, apart)
+        return Given(place, piece, difference, maps, around, apart)
 
     def work(self, given: Sequence[Given]) -> Sequence[TileArrays]:
         return [self._all_of(each) for each in given]
@@ -136,19 +149,16 @@ class Mapped:
         ).spread
 
     def _maps(self, given: Given, said: np.ndarray | None, spread: np.ndarray | None) -> TileArrays:
-        piece, trust, estimate = given.piece, self.trust, self.trust.estimate(given.place.index)
-        noise, factor, span = (
-            estimate.examination.noise,
-            trust.restoration.factor,
-            np.float32(estimate.window.span),
-        )
+        trust, estimate = self.trust, self.trust.estimate(given.place.index)
+        factor, span = trust.restoration.factor, np.float32(estimate.window.span)
+        piece, maps = given.piece, dict(given.maps)
         gap = piece.missing[piece.inside]
-        maps = {"consistency": in_noise(given.difference, piece, noise)[piece.inside]}
-        maps["defocus"] = np.where(gap, np.float32(np.nan), given.blur)
         if trust.calibration is not None:
             bar = trust.calibration.plain if spread is None else trust.calibration.with_disagreement
+            maps[BRIGHTNESS] = grey(piece.restored[piece.result_inside][::factor, ::factor])
+            seen = details(piece.filled(), given.difference, estimate.examination.noise)
             look_up()
-            values = features(piece.filled(), given.difference, noise, estimate.psf, said, spread)
+            values = features(seen, piece.inside, factor, estimate.psf, said, spread)
             look_up()
             width = np.where(gap, np.float32(np.nan), bar.half_width(values) * span)
             maps["error"] = on_result(width, factor)

@@ -4,19 +4,21 @@ made in one piece.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import read
-from napari_mdeblurgan.restoration.intensity import Window, fill
+from napari_mdeblurgan.restoration.intensity import FILL_RADIUS, Window, fill
 from napari_mdeblurgan.restoration.plan import RestorationPlan
 from napari_mdeblurgan.restoration.tiling import Tile
+from napari_mdeblurgan.trust.psf import PointSpread
 from napari_mdeblurgan.trust.samples import grey
 
-# pixels of the input: the point-spread function's 9, the widest average's 6, a gap's filling 8
-MARGIN = 24
+AVERAGED_PX = 6  # pixels of the input that the average over what sets the two apart reaches
+DETAILS_PX = 12  # and the details that the error bar is made of: twice the widest average's 6
+_ROWS = 64  # that are looked at together: they fit into the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +36,27 @@ class Piece:
         number.
     factor : int
         Of the plan.
+    margin : int
+        In pixels of the input.
     """
 
     blurred: np.ndarray
     restored: np.ndarray
     known: np.ndarray
     factor: int
+    margin: int
 
     @property
     def inside(self) -> tuple[slice, slice]:
         """The tile itself, on the input's grid."""
-        return slice(MARGIN, self.blurred.shape[0] - MARGIN), slice(
-            MARGIN, self.blurred.shape[1] - MARGIN
-        )
+        inner = slice(self.margin, -self.margin)
+        return inner, inner
 
     @property
     def result_inside(self) -> tuple[slice, slice]:
         """The tile itself, on the result's grid."""
-        y, x = (slice(s.start * self.factor, s.stop * self.factor) for s in self.inside)
-        return y, x
+        inner = slice(self.margin * self.factor, -self.margin * self.factor)
+        return inner, inner
 
     @property
     def missing(self) -> np.ndarray:
@@ -61,7 +65,7 @@ class Piece:
 
     def filled(self) -> Piece:
         """The same with gaps filled from their neighbours."""
-        return Piece(_filled(self.blurred), _filled(self.restored), self.known, self.factor)
+        return replace(self, blurred=_filled(self.blurred), restored=_filled(self.restored))
 
 
 def read_piece(
@@ -71,15 +75,19 @@ def read_piece(
     tile: Tile,
     plan: RestorationPlan,
     window: Window,
+    psf: PointSpread,
 ) -> Piece:
     """Read a tile of one image of a stack from the input and from the result of `plan`; either may
-    be lazy.
+    be lazy. The margin is as wide as is needed to blur it again by `psf`.
     """
-    blurred, _ = _read(image, index, tile, plan, window)
-    result, real = _read(restored, index, tile, plan, window, plan.factor)
-    if restored.dtype.kind == "f":
+    gaps = restored.dtype.kind == "f"
+    margin = max(DETAILS_PX, -(-psf.radius // plan.factor) + AVERAGED_PX)
+    margin += FILL_RADIUS * gaps
+    blurred, _ = _read(image, index, tile, plan, window, margin)
+    result, real = _read(restored, index, tile, plan, window, margin, plan.factor)
+    if gaps:
         real &= np.isfinite(grey(result))
-    return Piece(blurred, result, real, plan.factor)
+    return Piece(blurred, result, real, plan.factor, margin)
 
 
 def _read(
@@ -88,6 +96,7 @@ def _read(
     tile: Tile,
     plan: RestorationPlan,
     window: Window,
+    margin: int,
     of_result: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """A tile and its margin in windows, and which pixels are not mirrored: of the input, or of a
@@ -96,7 +105,7 @@ def _read(
     lines, real, factor = [], [], of_result or 1
     for span, (start, stop) in zip((tile.y, tile.x), plan.region, strict=True):
         wanted = np.arange(
-            (span.start - start - MARGIN) * factor, (span.stop - start + MARGIN) * factor
+            (span.start - start - margin) * factor, (span.stop - start + margin) * factor
         )
         length = (stop - start) * factor
         folded = wanted % (2 * length)
@@ -107,9 +116,20 @@ def _read(
     block = read(array, (*index, *source))
     rows, columns = (line - part.start for line, part in zip(lines, source, strict=True))
     block = _taken(_taken(block, rows, 0), columns, 1)
-    colours = block[..., :3] if plan.rgb else block[..., None]
-    values = window.normalise_finite(colours)
-    return values, np.logical_and.outer(*real)
+    return in_planes(block, plan, window), np.logical_and.outer(*real)
+
+
+def in_planes(block: np.ndarray, plan: RestorationPlan, window: Window) -> np.ndarray:
+    """A block of an image, or of a result, in windows: (y, x, colours) float32, each colour in one
+    piece of memory, NaN where it has no number.
+    """
+    colours = [block[..., c] for c in range(3)] if plan.rgb else [block]
+    values = np.empty((len(colours), *block.shape[:2]), np.float32)
+    for plane, colour in zip(values, colours, strict=True):
+        for start in range(0, len(plane), _ROWS):
+            rows = slice(start, start + _ROWS)
+            plane[rows] = window.normalise_finite(colour[rows])
+    return np.moveaxis(values, 0, -1)
 
 
 def _taken(block: np.ndarray, lines: np.ndarray, axis: int) -> np.ndarray:
@@ -123,4 +143,5 @@ def _filled(image: np.ndarray) -> np.ndarray:
     missing = ~np.isfinite(image)
     if not missing.any():
         return image
-    return np.stack([fill(image[..., c], missing[..., c]) for c in range(image.shape[-1])], axis=-1)
+    planes = [fill(image[..., c], missing[..., c]) for c in range(image.shape[-1])]
+    return np.moveaxis(np.stack(planes), 0, -1)

@@ -21,6 +21,7 @@ RING_PX = 0.5
 SMOOTHNESS = 1e-4
 _ROUNDS = 4
 SPECTRA = 4  # kept, of some megabytes each
+_AT_ONCE = 512  # pixels
 HUBER = 2.0  # robust standard deviations from which on a pixel counts less
 
 
@@ -39,7 +40,7 @@ class PointSpread:
 
     kernel: np.ndarray
     factor: int
-    _spectra: dict[tuple[int, ...], torch.Tensor] = field(
+    _spectra: dict[tuple[int, ...], np.ndarray] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -67,9 +68,8 @@ class PointSpread:
         """
         if len(self._spectra) > SPECTRA:  # tiles at edges are of other sizes
             self._spectra.clear()
-        with exact_float32(), torch.inference_mode():
-            seen = blur_in_blocks(_planes(restored), self.kernel, self.factor, self._spectra)
-        return seen[:, 0].movedim(0, -1).numpy()
+        planes = np.moveaxis(restored, -1, 0)
+        return np.moveaxis(blur_in_blocks(planes, self.kernel, self.factor, self._spectra), 0, -1)
 
     def seen(self, known: np.ndarray) -> np.ndarray:
         """Share of the light of each pixel of the input that comes from where something is known.
@@ -100,11 +100,12 @@ class PointSpread:
                 np.convolve, axis, sums, np.full(self.factor, 1 / self.factor)
             ).cumsum(axis)
         sums = np.pad(sums, ((1, 0), (1, 0)))
-        (top, bottom), (left, right) = ((each[0][:, None], each[1][:, None]) for each in (y, x))
-        light = (
-            sums[bottom, right.T] - sums[top, right.T] - sums[bottom, left.T] + sums[top, left.T]
-        )
-        return light.astype(np.float32)
+        # few kinds of lines: most see all
+        of_rows, down = np.unique(np.stack(y), axis=1, return_inverse=True)
+        of_columns, right = np.unique(np.stack(x), axis=1, return_inverse=True)
+        light = sums[of_rows[1]] - sums[of_rows[0]]
+        light = (light[:, of_columns[1]] - light[:, of_columns[0]]).astype(np.float32)
+        return light[down.ravel()][:, right.ravel()]
 
     def _reached(self, line: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """From where to where the kernel of each pixel sees what is known; None if that has gaps,
@@ -212,7 +213,7 @@ def _solve(
     shares = start
     apart = target - matrix @ start
     for _ in range(_ROUNDS):
-        normal = moved.T @ (weights[:, None] * moved)
+        normal = _normal(moved, weights)
         strength = SMOOTHNESS * np.trace(normal) / count
         penalty = strength * (bends.T @ bends)
         right = moved.T @ (weights * apart) - basis.T @ penalty @ start
@@ -224,6 +225,15 @@ def _solve(
         robust = max(1.4826 * float(np.median(off)), 1e-12)
         weights = np.minimum(1, HUBER * robust / np.maximum(off, 1e-12)) / spread**2
     return shares
+
+
+def _normal(matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Matrixᵀ · weights · matrix, of (n, m) and (n,), in parts that fit into the cache."""
+    normal = np.zeros((matrix.shape[1],) * 2)
+    for start in range(0, len(matrix), _AT_ONCE):
+        part = matrix[start : start + _AT_ONCE]
+        normal += part.T @ (weights[start : start + _AT_ONCE, None] * part)
+    return normal
 
 
 def _rings(radius: int, factor: int) -> list[np.ndarray]:

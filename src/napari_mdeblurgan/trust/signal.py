@@ -14,9 +14,9 @@ from napari_mdeblurgan.trust.noise import Noise
 _EDGES = np.linspace(-0.5, 1.5, 2001)  # of brightness in windows, a thousandth each
 CENTRES = (_EDGES[1:] + _EDGES[:-1]) / 2
 _BAND = 4.0  # standard deviations about the level that are background
+_AT_ONCE = 2**16  # pixels that fit into the cache
 TAIL = 0.005  # of the pixels: stray ones at either end
 LOPSIDED = 1 / 3  # a background lies at the dark or the bright end
-_AT_ONCE = 2**16  # pixels that fit into the cache
 LEAST_BACKGROUND = 0.2  # of the pixels
 WIDEST = 0.15  # of the window: what varies more is no background
 
@@ -48,9 +48,9 @@ class Brightness:
     counts: np.ndarray = field(default_factory=lambda: np.zeros(len(CENTRES)))
     errors: np.ndarray = field(default_factory=lambda: np.zeros(len(CENTRES)))
 
-    def add(self, values: np.ndarray, widths: np.ndarray) -> None:
+    def add(self, values: np.ndarray, widths: np.ndarray, times: int = 1) -> None:
         """Take pixels: brightness and half-width of the error bar, both in windows; NaN where
-        nothing is known.
+        nothing is known. Each counts so many `times`.
         """
         known = np.isfinite(values) & np.isfinite(widths)
         if not known.all():
@@ -61,8 +61,8 @@ class Brightness:
             part = slice(start, start + _AT_ONCE)
             number = (values[part] - low) * (len(CENTRES) / (float(_EDGES[-1]) - low))
             number = np.clip(number, 0, last, out=number).astype(np.intp)
-            self.counts += np.bincount(number, minlength=len(CENTRES))
-            self.errors += np.bincount(number, widths[part], len(CENTRES))
+            self.counts += times * np.bincount(number, minlength=len(CENTRES))
+            self.errors += times * np.bincount(number, widths[part], len(CENTRES))
 
     def foreground(self, noise: Noise) -> Foreground | None:
         """What is not background, or None where no background can be told; 0 pixels where there is
