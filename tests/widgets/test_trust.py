@@ -304,3 +304,20 @@ def test_what_is_to_be_known_of_the_image_is_said_before_and_while_it_is_restore
     gate.let_on(1)
     wait_for_end()
     assert trusting.controls.status.value == "Cancelled; nothing was added."
+
+
+@pytest.mark.parametrize(
+    ("colormap", "blending"), [("gray", "additive"), ("green", "translucent_no_depth")]
+)
+def test_a_map_over_an_image_in_a_colour_keeps_the_colours_of_its_bar(
+    viewer: Viewer,
+    trusting: DeblurWidget,
+    noise: Noise,
+    run: Callable[[], None],
+    colormap: str,
+    blending: str,
+) -> None:
+    viewer.add_image(noise(), name="nuclei", colormap=colormap)
+    run()
+    show_map(trusting, "error")
+    assert viewer.layers["nuclei [error bar, grey levels]"].blending == blending

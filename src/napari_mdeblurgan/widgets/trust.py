@@ -58,7 +58,7 @@ OVER_GREY = {"blending": "additive"}  # dark is nothing to see, so what is below
 OVER_COLOURS = {
     "blending": "translucent_no_depth",
     "opacity": 0.85,
-}  # on what is bright nothing could be added
+}  # on what is bright nothing could be added, nor on colours, which the bar does not know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,12 +239,17 @@ def _layer(made: TrustMap, job: Job, plan: RestorationPlan, path: Path | None) -
         return (
             arguments
             | {"colormap": kind.colormap, "contrast_limits": _limits(made), "rgb": False}
-            | (OVER_COLOURS if job.rgb else OVER_GREY)
+            | (OVER_GREY if _is_grey(job) else OVER_COLOURS)
         )
     return arguments | {
         "opacity": 0.5,
         "features": {"index": list(LEGEND), "candidate": list(LEGEND.values())},
     }
+
+
+def _is_grey(job: Job) -> bool:
+    """Whether the result is shown from black to white."""
+    return not job.rgb and getattr(job.look.get("colormap"), "name", "gray") == "gray"
 
 
 def _limits(made: TrustMap) -> tuple[float, float]:
