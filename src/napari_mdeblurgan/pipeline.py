@@ -66,7 +66,8 @@ class Request:
     softness : float
         As in `assess_stored_steps`; of an OME-Zarr alone.
     records : bool
-        The record of an OME-Zarr takes up what the assessment has found.
+        The record of an OME-Zarr takes up what the assessment has found; else whoever asks keeps
+        that of what is shown.
     """
 
     output: Path
