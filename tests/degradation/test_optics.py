@@ -12,7 +12,7 @@ from scipy.special import j1, jn_zeros
 from torch.nn.functional import avg_pool2d
 
 from napari_mdeblurgan.degradation import Optics, OpticsError, blur, defocus_psf
-from napari_mdeblurgan.degradation.optics import blur_in_blocks
+from napari_mdeblurgan.degradation.optics import blur_in_blocks, blurs_in_turn
 from napari_mdeblurgan.errors import ImageError
 
 FINE = Optics(numerical_aperture=0.25, wavelength_um=0.5, pixel_size_um=0.02)
@@ -119,6 +119,17 @@ def test_in_blocks_it_is_the_same(size: tuple[int, int], scale: int) -> None:
     assert len(spectra) == 1
     with pytest.raises(OpticsError, match="whole pixels of 2 × 2; crop it"):
         blur_in_blocks(planes[..., :-1], psf, 2)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_in_turn_they_are_the_same(scale: int) -> None:
+    psfs = [defocus_psf(Optics(0.15, 0.53, 0.65), far, 9) for far in (0, 15)]
+    planes = np.random.default_rng(0).random((3, 40, 64), dtype=np.float32)
+    found = list(blurs_in_turn(planes, psfs, scale))
+    assert len(found) == 2
+    for each, psf in zip(found, psfs, strict=True):
+        expected = blur(torch.from_numpy(planes)[None], psf, scale)[0].numpy()
+        np.testing.assert_allclose(each, expected, rtol=0, atol=2e-6)
 
 
 def test_an_image_smaller_than_the_blur_is_refused() -> None:

@@ -195,26 +195,15 @@ def blur(image: Tensor, psf: np.ndarray, scale: int = 1) -> Tensor:
     OpticsError
         If y or x is no multiple of `scale`.
     """
-    (blurred,) = blurs(image, [psf], scale)
-    return blurred
-
-
-def blurs(
-    image: Tensor,
-    psfs: Sequence[np.ndarray],
-    scale: int = 1,
-) -> Iterator[Tensor]:
-    """The same with one function after the other, of one size; the image is transformed once."""
     height, width = image.shape[-2:]
-    margin = margin_of(image, psfs[0].shape[-1] // 2, scale)
+    margin = margin_of(image, psf.shape[-1] // 2, scale)
     _whole(image, scale)
     padded = functional.pad(image, (margin, margin, margin, margin), mode="reflect")
     phases = functional.pixel_unshuffle(padded, scale).unflatten(1, (image.shape[1], scale**2))
     size = [fft.next_fast_len(length, real=True) for length in phases.shape[-2:]]
-    transformed = torch.fft.rfft2(phases, s=size)
-    for psf in psfs:
-        spectrum = (transformed * _spectrum(psf, margin, scale, size, image)).sum(dim=2)
-        yield torch.fft.irfft2(spectrum, s=size)[..., : height // scale, : width // scale]
+    spectrum = torch.fft.rfft2(phases, s=size) * _spectrum(psf, margin, scale, size, image)
+    made = torch.fft.irfft2(spectrum.sum(dim=2), s=size)
+    return made[..., : height // scale, : width // scale]
 
 
 def blur_in_blocks(
@@ -250,8 +239,7 @@ def blur_in_blocks(
     spectra = {} if spectra is None else spectra
     of_psf = spectra.get(tuple(size))
     if of_psf is None:
-        parts = _phases(_pixel_sums(psf, margin, scale)[0].astype(np.float32), scale)
-        of_psf = spectra[tuple(size)] = fft.rfft2(np.stack(parts), s=size).conj()
+        of_psf = spectra[tuple(size)] = _spectrum_of_phases(psf, margin, scale, size)
     blurred = np.empty((len(planes), *lengths), np.float32)
     phases = np.zeros((scale**2, *size), np.float32)
     starts = [range(0, length, edge) for length, edge in zip(lengths, edges, strict=True)]
@@ -273,6 +261,51 @@ def blur_in_blocks(
         made = fft.irfft2(whole, s=size, overwrite_x=True)
         target[...] = made[: target.shape[0], : target.shape[1]]
     return blurred
+
+
+def blurs_in_turn(
+    planes: np.ndarray, psfs: Sequence[np.ndarray], scale: int = 1
+) -> Iterator[np.ndarray]:
+    """The same as `blur` to rounding with one function after the other, on this thread alone; small
+    images are transformed once.
+
+    Parameters
+    ----------
+    planes : ndarray
+        (n, y, x) float32, as for `blur`.
+    psfs : sequence of ndarray
+        Of one size, as for `blur`.
+    scale : int
+        As for `blur`.
+
+    Yields
+    ------
+    ndarray
+        (n, y / scale, x / scale) float32.
+    """
+    height, width = planes.shape[-2:]
+    margin = margin_of(planes, psfs[0].shape[-1] // 2, scale)
+    _whole(planes, scale)
+    rows, columns = (-margin, height + margin), (-margin, width + margin)
+    phases = np.stack([_phases(_mirrored(plane, rows, columns), scale) for plane in planes])
+    size = [fft.next_fast_len(length, real=True) for length in phases.shape[-2:]]
+    transformed = fft.rfft2(phases, s=size)
+    for psf in psfs:
+        of_psf = _spectrum_of_phases(psf, margin, scale, size)
+        whole = transformed[:, 0] * of_psf[0]
+        for part, of_part in zip(transformed.swapaxes(0, 1)[1:], of_psf[1:], strict=True):
+            whole += part * of_part
+        made = fft.irfft2(whole, s=size, overwrite_x=True)
+        yield made[:, : height // scale, : width // scale]
+
+
+def _spectrum_of_phases(
+    psf: np.ndarray, margin: int, scale: int, size: Sequence[int]
+) -> np.ndarray:
+    """What a function is transformed to: (scale², y, x) complex64."""
+    parts = _phases(_pixel_sums(psf, margin, scale)[0].astype(np.float32), scale)
+    spectrum: np.ndarray = fft.rfft2(np.stack(parts), s=size).conj()
+    return spectrum
 
 
 def _phases(plane: np.ndarray, scale: int) -> list[np.ndarray]:

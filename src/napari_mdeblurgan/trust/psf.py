@@ -5,14 +5,12 @@ from the two.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
-from napari_mdeblurgan.degradation.optics import blur_in_blocks, blurs
-from napari_mdeblurgan.network.exact import exact_float32
+from napari_mdeblurgan.degradation.optics import blur_in_blocks, blurs_in_turn
 from napari_mdeblurgan.stopping import look_up
 
 RADIUS_PX = 9  # of the input: the light of a blur of σ up to 3 pixels
@@ -175,10 +173,10 @@ def estimate_psf(
     margin = min(radius // factor, edge // 4)
     inner = slice(margin, -margin or None)
     columns, known = [], [np.isfinite(part[inner, inner]) for part in blurred]
-    planes = _planes(np.stack([np.nan_to_num(part) for part in restored], axis=-1))
-    for seen in _applied(planes, rings, factor):
+    planes = np.stack([np.nan_to_num(part) for part in restored]).astype(np.float32, copy=False)
+    for seen in blurs_in_turn(planes, rings, factor):
         look_up()
-        parts = seen[:, 0].numpy()[:, inner, inner]
+        parts = seen[:, inner, inner]
         columns.append(
             np.concatenate([part[good] for part, good in zip(parts, known, strict=True)])
         )
@@ -203,7 +201,7 @@ def _solve(
     basis = (
         np.eye(count)[:, 1:] - np.eye(count)[:, :1]
     )  # ways to move light from the centre to a ring
-    moved = matrix @ basis
+    moved = matrix[:, 1:] - matrix[:, :1]
     start = np.eye(count)[0]
     bends = (
         np.diff(np.eye(count), n=min(2, count - 1), axis=0) / areas
@@ -211,24 +209,26 @@ def _solve(
     bends *= areas[0]
     weights = 1 / spread**2
     shares = start
-    apart = target - matrix @ start
+    apart = target - matrix[:, 0]
     for _ in range(_ROUNDS):
         normal = _normal(moved, weights)
         strength = SMOOTHNESS * np.trace(normal) / count
         penalty = strength * (bends.T @ bends)
-        right = moved.T @ (weights * apart) - basis.T @ penalty @ start
+        right = np.einsum("nm,n->m", moved, weights * apart) - basis.T @ penalty @ start
         left = (
             normal + basis.T @ penalty @ basis + 1e-9 * np.trace(normal) / count * np.eye(count - 1)
         )
         shares = start + basis @ np.linalg.lstsq(left, right, rcond=None)[0]
-        off = np.abs(target - matrix @ shares) / spread
+        off = np.abs(target - np.einsum("nm,m->n", matrix, shares)) / spread
         robust = max(1.4826 * float(np.median(off)), 1e-12)
         weights = np.minimum(1, HUBER * robust / np.maximum(off, 1e-12)) / spread**2
     return shares
 
 
 def _normal(matrix: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Matrixᵀ · weights · matrix, of (n, m) and (n,), in parts that fit into the cache."""
+    """Matrixᵀ · weights · matrix, of (n, m) and (n,), in parts that fit into the cache, and are so
+    small that the library for linear algebra calls no helpers.
+    """
     normal = np.zeros((matrix.shape[1],) * 2)
     for start in range(0, len(matrix), _AT_ONCE):
         part = matrix[start : start + _AT_ONCE]
@@ -246,25 +246,3 @@ def _rings(radius: int, factor: int) -> list[np.ndarray]:
         for ring in range(int(radius / step))
     ]
     return [ring / ring.sum() for ring in rings]
-
-
-def _planes(image: np.ndarray) -> torch.Tensor:
-    """(y, x, colours) to (colours, 1, y, x)."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))[
-        :, None
-    ]
-
-
-def _applied(
-    planes: torch.Tensor,
-    kernels: Sequence[np.ndarray],
-    factor: int,
-) -> Iterator[torch.Tensor]:
-    """Each kernel's result; nothing stays set while they are looked at."""
-    seen = blurs(planes, kernels, factor)
-    while True:
-        with exact_float32(), torch.inference_mode():
-            made = next(seen, None)
-        if made is None:
-            return
-        yield made
