@@ -16,6 +16,7 @@ from napari_mdeblurgan.fine_tuning.verdict import judge_gain
 from napari_mdeblurgan.pairs import Outcome
 from napari_mdeblurgan.storage import Micrograph, write_image
 from napari_mdeblurgan.widgets.fine_tune import FineTuneWidget
+from napari_mdeblurgan.widgets.fine_tune.pairs_table import NAME_WIDTH, PairsTable
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -244,3 +245,20 @@ def test_what_came_of_it_stays_beside_why_nothing_can_begin(tuner: FineTuneWidge
     tuner._say("'x' is ready in Deblur + SR.")
     tuner._refresh()
     assert tuner.status.text().startswith("'x' is ready in Deblur + SR. Add pairs first")
+
+
+def test_names_of_pairs_have_more_room_in_a_wide_table_until_the_user_gives_them_theirs(
+    qtbot: QtBot,
+) -> None:
+    table = PairsTable()
+    qtbot.addWidget(table)
+    table.show()
+    header = table.horizontalHeader()
+    assert header is not None
+    for width, expected in ((250, NAME_WIDTH), (700, 0.4 * 700)):
+        table.resize(width, 150)
+        qtbot.waitUntil(lambda e=expected: abs(header.sectionSize(1) - e) < 20)
+    header.resizeSection(1, 200)
+    table.resize(900, 150)
+    qtbot.wait(50)
+    assert header.sectionSize(1) == 200

@@ -11,6 +11,8 @@ from napari_mdeblurgan.widgets.cells import EndLeftOut
 from napari_mdeblurgan.widgets.plain import literal
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QResizeEvent
+
     from napari_mdeblurgan.pairs import Outcome, RegisteredPair
     from napari_mdeblurgan.widgets.fine_tune.given import GivenPair
 
@@ -24,7 +26,8 @@ TABLE_TIP = (
     "space key ticks it."
 )
 _HEIGHT = 130
-NAME_WIDTH = 110  # so that a long name leaves room for the score and the remarks
+NAME_WIDTH = 110  # at least, so that a long name leaves room for the score and the remarks
+NAME_SHARE = 0.4  # of a wider table
 
 
 class PairsTable(QTableWidget):
@@ -51,6 +54,8 @@ class PairsTable(QTableWidget):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.resizeSection(1, NAME_WIDTH)
         header.setStretchLastSection(True)
+        self._own_width = NAME_WIDTH  # of the names, as long as the user gives them no other
+        header.sectionResized.connect(self._on_resized)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self._end_left_out = EndLeftOut(self)
         self.setItemDelegateForColumn(3, self._end_left_out)
@@ -58,6 +63,18 @@ class PairsTable(QTableWidget):
         self.given: list[GivenPair | None] = []  # what each was made of
         self.itemChanged.connect(lambda _: self.changed.emit())
         self.itemSelectionChanged.connect(self.chosen.emit)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """See Qt; in a wide table names have more room."""
+        super().resizeEvent(event)
+        header, view = self.horizontalHeader(), self.viewport()
+        if header is not None and view is not None and self._own_width:
+            self._own_width = max(NAME_WIDTH, round(NAME_SHARE * view.width()))
+            header.resizeSection(1, self._own_width)
+
+    def _on_resized(self, column: int, _: int, width: int) -> None:
+        if column == 1 and width != self._own_width:
+            self._own_width = 0
 
     def add(self, outcome: Outcome, given: GivenPair | None = None, instead_of: str = "") -> None:
         """Add what became of one pair; it replaces one of the same name, or of another one's where
