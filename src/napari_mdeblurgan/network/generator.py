@@ -137,10 +137,9 @@ class Generator(Network):
     def explain(self, image: Tensor) -> Restoration:
         self.check(image)
         mean, detail, contrast = self._look(image)
-        first, second = self.deblurring(detail)
-        encoder_decoder = image + first.to(image.dtype)
-        deblurred = encoder_decoder + second.to(image.dtype)
-        passed = self.approximation((image, encoder_decoder, deblurred), mean, contrast)
+        candidates = _candidates(image, *self.deblurring(detail))
+        _, encoder_decoder, deblurred = candidates
+        passed = self.approximation(candidates, mean, contrast)
         output = self.super_resolution(passed.image, passed.image - mean)
         return Restoration(
             output, encoder_decoder, deblurred, passed.image, passed.weights, passed.distances
@@ -163,9 +162,7 @@ class Generator(Network):
     def _pass_on(
         self, image: Tensor, mean: Tensor, contrast: Tensor, first: Tensor, second: Tensor
     ) -> tuple[Tensor]:
-        encoder_decoder = image + first.to(image.dtype)
-        deblurred = encoder_decoder + second.to(image.dtype)
-        return (self.approximation.passed((image, encoder_decoder, deblurred), mean, contrast),)
+        return (self.approximation.passed(_candidates(image, first, second), mean, contrast),)
 
     def _pass_on_reach(self, *maps: Reach) -> tuple[Reach]:
         image, mean, contrast, first, second = maps
@@ -174,9 +171,7 @@ class Generator(Network):
     def _explain(
         self, image: Tensor, mean: Tensor, contrast: Tensor, first: Tensor, second: Tensor
     ) -> tuple[Tensor, Tensor]:
-        encoder_decoder = image + first.to(image.dtype)
-        deblurred = encoder_decoder + second.to(image.dtype)
-        passed = self.approximation((image, encoder_decoder, deblurred), mean, contrast)
+        passed = self.approximation(_candidates(image, first, second), mean, contrast)
         return passed.image, torch.cat([passed.weights, passed.distances], dim=1)
 
     def _explain_reach(self, *maps: Reach) -> tuple[Reach, Reach]:
@@ -188,3 +183,9 @@ class Generator(Network):
 
     def _enlarge_reach(self, passed: Reach, mean: Reach) -> tuple[Reach]:
         return (self.super_resolution.reach(passed.joined(mean)),)
+
+
+def _candidates(image: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The image, and both that are sharpened by the corrections."""
+    encoder_decoder = image + first.to(image.dtype)
+    return image, encoder_decoder, encoder_decoder + second.to(image.dtype)

@@ -164,7 +164,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         text="Cancel",
         tooltip="Stop within a second or two; what is on disk is kept.",
     )
-    time, working = Label(value="", tooltip=TIME_TIP), _row(progress, cancel)
+    time, working = Label(value="", tooltip=TIME_TIP), in_a_row(progress, cancel)
     maps = CheckBox(text="Trust maps", value=False, tooltip=MAPS_TIP)
     which_map = ComboBox(choices=[], tooltip=WHICH_MAP_TIP)
     controls = Controls(
@@ -218,7 +218,7 @@ def make_controls(images: Entries, models: Entries, devices: Entries) -> Control
         report=PushButton(text="Save report…", tooltip=REPORT_TIP),
         maps=maps,
         which_map=which_map,
-        maps_row=_row(maps, which_map, shares=(0, 1)),
+        maps_row=in_a_row(maps, which_map, shares=(0, 1)),
         legend=Label(value="", tooltip="What the colours of the layer [estimate used] stand for."),
         details=Label(value=""),
         headline=Label(value="", tooltip=HEADLINE_TIP, visible=False),
@@ -273,22 +273,22 @@ def laid_out(controls: Controls, *more: Widget, sharpness: Widget, details: Widg
         controls.about,
         named(controls.device),
         named(controls.output),
-        _row(controls.trust, controls.ensemble),
-        _row(controls.halve, controls.this_slice),
+        in_a_row(controls.trust, controls.ensemble),
+        in_a_row(controls.halve, controls.this_slice),
         *more,
-        _row(controls.preview, controls.run),
+        in_a_row(controls.preview, controls.run),
         controls.under_way,
         controls.status,
         controls.headline,
         controls.halve_again,
         controls.strong_again,
-        _row(
+        in_a_row(
             name_of("Compare", COMPARE_BY_TIP, LABEL_WIDTH + WIDER),
             controls.compare_by,
             shares=(0, 1),
         ),
-        _row(controls.compare, controls.profile, shares=(1, 1)),
-        _row(controls.save, controls.report, shares=(1, 1)),
+        in_a_row(controls.compare, controls.profile, shares=(1, 1)),
+        in_a_row(controls.save, controls.report, shares=(1, 1)),
         sharpness,
         controls.maps_row,
         controls.legend,
@@ -311,7 +311,8 @@ def scrolling(place: Container, rows: list[Widget]) -> Container:
     return box
 
 
-def _row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
+def in_a_row(*widgets: Widget, shares: tuple[int, ...] = ()) -> Container:
+    """Controls beside each other, which take these shares of what room there is."""
     row = Container(widgets=widgets, layout="horizontal", labels=False)
     row.margins = (0, 0, 0, 0)
     for place, share in enumerate(shares):
@@ -340,7 +341,7 @@ def show_working(controls: Controls, *, running: bool) -> None:
 
 def named(box: ComboBox, width: int = LABEL_WIDTH) -> Container:
     """A row of a drop-down with its label before it."""
-    return _row(name_of(box.label, box.tooltip or "", width), box)
+    return in_a_row(name_of(box.label, box.tooltip or "", width), box)
 
 
 def name_of(words: str, tooltip: str, width: int = LABEL_WIDTH) -> Label:

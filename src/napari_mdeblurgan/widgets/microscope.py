@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QSizePolicy
 
 from napari_mdeblurgan.storage.objective import LARGEST_NA
 from napari_mdeblurgan.widgets.choices import read_choices, write_choices
-from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER
+from napari_mdeblurgan.widgets.controls import LABEL_WIDTH, WIDER, in_a_row
 from napari_mdeblurgan.widgets.fold import Fold
 from napari_mdeblurgan.widgets.known_optics import Microscope
 
@@ -114,15 +114,7 @@ class MicroscopeGroup:
     def _row(self, *names: str) -> Container:
         label = Label(value=FIELDS[names[0]][0], tooltip=FIELDS[names[0]][1])
         label.min_width = label.max_width = LABEL_WIDTH + WIDER
-        row: Container = Container(
-            widgets=[label, *(self.boxes[name] for name in names)],
-            layout="horizontal",
-            labels=False,
-        )
-        row.margins = (0, 0, 0, 0)
-        for place, share in enumerate(_SHARES):
-            row.native.layout().setStretch(place, share)
-        return row
+        return in_a_row(label, *(self.boxes[name] for name in names), shares=_SHARES)
 
     def _on_box(self, name: str, said: float) -> None:
         self.microscope = replace(self.microscope, **{name: f"{said:g}" if said else ""})

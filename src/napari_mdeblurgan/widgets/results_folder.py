@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QSizePolicy
 from napari_mdeblurgan.errors import FileError
 from napari_mdeblurgan.folders import real_path
 from napari_mdeblurgan.widgets.closing import InWords, unheard, worker_of
+from napari_mdeblurgan.widgets.controls import in_a_row
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.results import Result, listed_results, remove_results, results_cache
 from napari_mdeblurgan.widgets.wording import disk_amount
@@ -74,7 +75,7 @@ class ResultsFolder:
         )
         self.open = PushButton(text="Open", tooltip="Show the folder in the file manager.")
         self.empty = PushButton(text="Empty…")
-        self.buttons = _row(self.choose, self.usual, self.open, self.empty)
+        self.buttons = in_a_row(self.choose, self.usual, self.open, self.empty)
         self.details = Container(widgets=[self.place, self.buttons], labels=False)
         self.details.margins = (0, 0, 0, 0)
         self.widget = Container(widgets=[self.to_disk, self.details], labels=False)
@@ -226,9 +227,3 @@ class ResultsFolder:
             "Remove the results in the cache folder that no open layer shows; "
             "what was interrupted stays."
         )
-
-
-def _row(*widgets: PushButton) -> Container:
-    row = Container(widgets=list(widgets), layout="horizontal", labels=False)
-    row.margins = (0, 0, 0, 0)
-    return row

@@ -33,6 +33,7 @@ from napari_mdeblurgan.widgets.controls import (
     OUTPUT_TIP,
     PROGRESS_STEPS,
     SAME_PIXELS,
+    in_a_row,
     let_shrink,
 )
 from napari_mdeblurgan.widgets.plain import plain
@@ -245,7 +246,7 @@ def rows_above(controls: BatchControls) -> list[QWidget]:
     words below change.
     """
     rows = [
-        _row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear),
+        in_a_row(controls.add_files, controls.add_folder, controls.add_layers, controls.clear),
         _named(controls.output, controls.choose, controls.open),
         _named(controls.format),
         _named(controls.rgb_model),
@@ -254,9 +255,9 @@ def rows_above(controls: BatchControls) -> list[QWidget]:
         _named(controls.place),
         _named(controls.workers),
         _named(controls.scheduler),
-        _row(controls.halve, controls.same_pixels),
-        _row(controls.trust, controls.watch, controls.overwrite),
-        _row(controls.run, controls.cancel, controls.retry, controls.table),
+        in_a_row(controls.halve, controls.same_pixels),
+        in_a_row(controls.trust, controls.watch, controls.overwrite),
+        in_a_row(controls.run, controls.cancel, controls.retry, controls.table),
     ]
     return [
         *(row.native for row in rows),
@@ -366,14 +367,8 @@ def show_place(controls: BatchControls) -> None:
         control.native.parentWidget().setVisible(shown)  # with its label
 
 
-def _row(*widgets: Widget) -> Container:
-    row: Container = Container(widgets=list(widgets), layout="horizontal", labels=False)
-    row.margins = (0, 0, 0, 0)
-    return row
-
-
 def _named(first: Any, *others: Widget) -> Container:
-    row = _row(first, *others)
+    row = in_a_row(first, *others)
     row.native.layout().insertWidget(0, RowLabel(first.label, first.tooltip))
     return row
 
