@@ -262,3 +262,15 @@ def test_names_of_pairs_have_more_room_in_a_wide_table_until_the_user_gives_them
     table.resize(900, 150)
     qtbot.wait(50)
     assert header.sectionSize(1) == 200
+
+
+def test_the_pair_that_was_added_last_is_in_view(qtbot: QtBot) -> None:
+    table = PairsTable()
+    qtbot.addWidget(table)
+    table.resize(400, 130)
+    table.show()
+    for number in range(9):
+        table.add(Outcome(f"field {number}", None, "The file cannot be read."))
+    view, last = table.viewport(), table.item(8, 1)
+    assert view is not None
+    assert view.rect().contains(table.visualItemRect(last).center())

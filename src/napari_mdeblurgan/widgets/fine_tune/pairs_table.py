@@ -95,6 +95,7 @@ class PairsTable(QTableWidget):
         self.resizeRowToContents(row)
         self.blockSignals(False)
         self.selectRow(row)
+        self.scrollToItem(self.item(row, 1))  # what is said below is of this one
         self.changed.emit()
 
     def remove_chosen(self) -> None:
