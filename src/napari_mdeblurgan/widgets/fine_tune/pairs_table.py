@@ -65,8 +65,12 @@ class PairsTable(QTableWidget):
         self.itemSelectionChanged.connect(self.chosen.emit)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """See Qt; in a wide table names have more room."""
+        """See Qt; in a wide table names have more room, and in a low one the pair that is selected
+        stays in view, of which the remarks below tell.
+        """
         super().resizeEvent(event)
+        if chosen := self.selectedIndexes():
+            self.scrollTo(chosen[0])
         header, view = self.horizontalHeader(), self.viewport()
         if header is not None and view is not None and self._own_width:
             self._own_width = max(NAME_WIDTH, round(NAME_SHARE * view.width()))
@@ -95,7 +99,6 @@ class PairsTable(QTableWidget):
         self.resizeRowToContents(row)
         self.blockSignals(False)
         self.selectRow(row)
-        self.scrollToItem(self.item(row, 1))  # what is said below is of this one
         self.changed.emit()
 
     def remove_chosen(self) -> None:
