@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
+import napari_mdeblurgan
 from napari_mdeblurgan.plain_text import (
     Escaping,
     for_metadata,
@@ -87,3 +89,10 @@ def test_a_cell_that_might_be_a_formula_is_quoted_and_read_again(text: str) -> N
 @pytest.mark.parametrize("text", ["-1.5", "+3e-5", "a=b", "'quoted'", "", "nan", "-inf"])
 def test_numbers_and_plain_names_stay_as_they_are(text: str) -> None:
     assert for_spreadsheet(text) == text == from_spreadsheet(text)
+
+
+def test_percent_is_written_with_a_space() -> None:
+    files = Path(napari_mdeblurgan.__file__).parent.rglob("*.py")
+    assert not [
+        file.name for file in files if re.search(r":[0-9.]*%\}|[0-9]%[ ,.)]", file.read_text())
+    ]

@@ -39,8 +39,8 @@ def of(*sigmas: float, card: ModelCard = KNOWING) -> FieldBlur:
         (5.5, 0.01, 0.0, False, "Bin it 3×3 first"),
         (6.0, 0.01, 0.0, False, "blur σ ≈ 6 px or more"),
         (0.2, 0.01, 0.0, True, "already sharp: blur σ ≈ 0.2 px"),
-        (1.3, 0.30, 0.0, False, "noise 30% of the intensity range; gray-x2 learned up to 10%"),
-        (1.3, 0.01, 0.05, False, "5.0% of the pixels looked at are saturated"),
+        (1.3, 0.30, 0.0, False, "noise 30 % of the intensity range; gray-x2 learned up to 10 %"),
+        (1.3, 0.01, 0.05, False, "5.0 % of the pixels looked at are saturated"),
         (np.nan, 0.01, 0.0, False, "too little detail above the noise"),
     ],
 )
@@ -65,9 +65,9 @@ def test_the_sentence_tells_how_much_of_the_field_is_blurred_and_what_to_do() ->
     )
     assert not fits
     assert sentence.startswith(
-        "50% of the field is blurred beyond what the model knows: blur σ ≈ 4.0 px; gray-x2 learned"
+        "50 % of the field is blurred beyond what the model knows: blur σ ≈ 4.0 px; gray-x2 learned"
     )
-    assert "30% within what it learned, 10% already sharp, 10% cannot be judged" in sentence
+    assert "30 % within what it learned, 10 % already sharp, 10 % cannot be judged" in sentence
     assert "take a focus stack" in sentence
 
 
@@ -75,7 +75,7 @@ def test_what_is_blurred_beyond_it_in_a_small_part_alone_is_told_and_no_reason_t
     fits, sentence = judge_domain(KNOWING, of(*[1.0] * 18, 5.0, np.nan), 0.01, 0.0, 0.1)
     assert fits
     assert sentence.endswith(
-        "Of the field: 90% within what the model learned, 5% blurred beyond it, 5% cannot be "
+        "Of the field: 90 % within what the model learned, 5 % blurred beyond it, 5 % cannot be "
         "judged."
     )
 

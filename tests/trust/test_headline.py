@@ -48,7 +48,7 @@ def found(*, fits: tuple[bool, ...] = (True,), **more: Any) -> Any:
         (
             found(inconsistent=0.034, calibrated=False),
             "caution",
-            "Differs from your image in 3.4% of its pixels · error bar relative only · blur "
+            "Differs from your image in 3.4 % of its pixels · error bar relative only · blur "
             "within what the model knows",
         ),
         (

@@ -224,15 +224,15 @@ def _judged(
         found += f" ({learned})"
     if noise_limit is not None and noise > NOISE_SLACK * noise_limit:
         return False, (
-            f"This image is noisier than the model knows: noise {noise:.0%} of the intensity "
-            f"range; {card.name} learned up to {noise_limit:.0%}. Average several exposures, or "
-            "bin the image 2×2 first."
+            f"This image is noisier than the model knows: noise {100 * noise:.0f} % of the "
+            f"intensity range; {card.name} learned up to {100 * noise_limit:.0f} %. Average "
+            "several exposures, or bin the image 2×2 first."
         )
     if saturated > _SATURATED:
         return False, (
-            f"{saturated:.1%} of the pixels looked at are saturated: what was there cannot be "
-            f"restored. Expose less if you can. Otherwise, {found}, noise {noise:.1%} of the "
-            "intensity range."
+            f"{100 * saturated:.1f} % of the pixels looked at are saturated: what was there cannot "
+            f"be restored. Expose less if you can. Otherwise, {found}, noise {100 * noise:.1f} % "
+            "of the intensity range."
         )
     if blur.sharp > _MOST * blur.judged:
         return (
@@ -244,11 +244,11 @@ def _judged(
         return (
             True,
             f"What blur {card.name} learned is not on its card; this image: {found}, noise "
-            f"{noise:.1%} of its range.",
+            f"{100 * noise:.1f} % of its range.",
         )
     return True, (
-        f"This image is one that the model knows: {found}, noise {noise:.1%} of the intensity "
-        f"range.{_shares(blur)}"
+        f"This image is one that the model knows: {found}, noise {100 * noise:.1f} % of the "
+        f"intensity range.{_shares(blur)}"
     )
 
 
@@ -272,7 +272,7 @@ def _too_blurred(
     stronger = stronger_model(card, blur)
     other = f"choose the model {stronger}, " if stronger else ""
     return (
-        f"{blur.beyond:.0%} of the field is blurred beyond what the model knows: {there}; "
+        f"{100 * blur.beyond:.0f} % of the field is blurred beyond what the model knows: {there}; "
         f"{learned}. The rest: {rest}. Do not trust the result where the defocus map is bright: "
         f"{other}take a focus stack, or use an objective of smaller aperture."
     )
@@ -297,7 +297,10 @@ def in_shares(blur: FieldBlur) -> str:
 
 
 def _listed(*parts: tuple[float, str]) -> str:
-    return ", ".join(f"{share:.0%} {words}" for share, words in parts if share >= _FEW) or "nothing"
+    return (
+        ", ".join(f"{100 * share:.0f} % {words}" for share, words in parts if share >= _FEW)
+        or "nothing"
+    )
 
 
 def _pixels(blur: float) -> str:

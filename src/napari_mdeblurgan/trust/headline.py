@@ -86,7 +86,7 @@ def _agreement(found: Assessment, *, compared: bool, agrees: bool) -> str:
     return (
         "Agrees with your image"
         if agrees
-        else f"Differs from your image in {found.inconsistent:.1%} of its pixels"
+        else f"Differs from your image in {100 * found.inconsistent:.1f} % of its pixels"
     )
 
 

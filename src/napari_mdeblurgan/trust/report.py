@@ -159,7 +159,7 @@ def figures_in_words(
         "µm", "nm", …
     """
     if found.consistency >= 0:
-        share = f"{found.inconsistent:.2%} of the pixels above {NOTABLE:g} × the noise"
+        share = f"{100 * found.inconsistent:.2f} % of the pixels above {NOTABLE:g} × the noise"
         yield "Consistency", f"{found.consistency:.2f} × the noise; {share}"
     if found.error is not None and found.large_error is not None:
         words = "" if found.calibrated else f" ({UNCALIBRATED})"
@@ -199,9 +199,10 @@ def _figures_of(
     yield "Blur between result and image", f"σ ≈ {length(estimate.psf.sigma_px)}"
     yield (
         "Noise at half brightness",
-        f"{short(seen.noise_sigma)} grey levels, {seen.noise_share:.1%} of the intensity range",
+        f"{short(seen.noise_sigma)} grey levels, {100 * seen.noise_share:.1f} % of the intensity "
+        "range",
     )
-    yield "Saturated", f"{seen.saturated:.2%} of the pixels looked at"
+    yield "Saturated", f"{100 * seen.saturated:.2f} % of the pixels looked at"
     for name, period in (
         ("before", estimate.resolution_before),
         ("after", estimate.resolution_after),

@@ -27,9 +27,10 @@ def _consistency(assessment: Assessment) -> str:
     figure = f"{assessment.consistency:.1f} × the noise"
     if assessment.inconsistent <= FEW:
         return f"Blurred again, the result agrees with the image ({figure})."
+    share = f"{100 * assessment.inconsistent:.1f} %"
     return (
-        f"Blurred again, the result differs from the image in {assessment.inconsistent:.1%} of its "
-        f"pixels by more than {NOTABLE:g} × the noise: see the consistency map ({figure} overall)."
+        f"Blurred again, the result differs from the image in {share} of its pixels by more than "
+        f"{NOTABLE:g} × the noise: see the consistency map ({figure} overall)."
     )
 
 
