@@ -40,8 +40,8 @@ from napari_mdeblurgan.widgets.batch.widget import BatchWidget
 from napari_mdeblurgan.widgets.deblur import DeblurWidget
 from napari_mdeblurgan.widgets.trust import CHECKING
 
-SCAN = (2048, 3072)  # made from mirror images of the sample
-PLACE = (1700, 2500)  # looked at while the scan fills in, far from where it begins
+SCAN = (3072, 4608)  # made from mirror images of the sample
+PLACE = (2500, 3800)  # looked at while the scan fills in, far from where it begins
 ZOOM = 1.0
 TILE = 512  # small for so small a scan, so that it fills in piece by piece
 LARGEST_BYTES = 300_000
@@ -84,10 +84,10 @@ def picture_scan(folder: Path) -> None:
     widget.controls.run.native.click()
     wait_until(lambda: widget.scans.open_path is not None)
     shoot(viewer, folder / "scan-1-start.png", 0.2)
-    wait_until(lambda: progress_of(widget) > 0.4)
-    shoot(viewer, folder / "scan-2-view-first.png", 2.0)
+    wait_until(lambda: progress_of(widget) > 0.3)
+    shoot(viewer, folder / "scan-2-view-first.png", 1.5)
     viewer.fit_to_view()
-    shoot(viewer, folder / "scan-3-middle.png", 1.5)
+    shoot(viewer, folder / "scan-3-middle.png", 1.0)
     wait_until(lambda: widget.controls.status.value.startswith(CHECKING))
     viewer.fit_to_view()
     shoot(viewer, folder / "scan-4-done.png")
