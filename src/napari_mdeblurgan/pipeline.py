@@ -290,11 +290,12 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
     from napari_mdeblurgan.storage import open_image
     from napari_mdeblurgan.storage.map_places import maps_path
     from napari_mdeblurgan.storage.ome_zarr_writing import keep_provenance
+    from napari_mdeblurgan.trust.explanation import ExplanationOnDisk
     from napari_mdeblurgan.trust.stored import assess_stored_steps
 
     path, ensemble, options = request.output, request.ensemble, request.options
     looking = _looking(image, model.card.scale)
-    plan = scan = found = None
+    plan = scan = found = said = None
     if request.assesses or request.reuses:
         plan = plan_of_finished(image, model, path, options, ensemble, request.identity)
     if plan is None and request.reuses and path.exists():  # made by an earlier version
@@ -316,13 +317,15 @@ def _on_disk(image: Micrograph, model: Model, request: Request) -> PipelineSteps
     if scan is not None or request.reuses:
         yield Planned(plan, examinations, scan)
     if scan is not None:
-        yield from scan.steps()
+        if request.assesses and not ensemble:
+            said = ExplanationOnDisk(plan, path.parent)
+        yield from scan.steps(said.keep if said else None)
     after = open_image(path)
     yield _made(request, after)
     if request.assesses:
         yield Assessing()
         found = yield from assess_stored_steps(
-            image, path, plan, model, examinations, ensemble, request.softness
+            image, path, plan, model, examinations, ensemble, request.softness, said
         )
         if request.records:
             keep_provenance(path, _record(image, plan, model, found, request))

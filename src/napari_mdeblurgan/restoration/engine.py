@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +23,13 @@ from napari_mdeblurgan.restoration.operations import (
     EXPLANATION,
     RESULT,
     Eightfold,
+    TellTile,
     restoring_operation,
 )
 from napari_mdeblurgan.restoration.plan import RestorationPlan, make_plan, planning
 from napari_mdeblurgan.restoration.progress import Progress
 from napari_mdeblurgan.restoration.tile_size import fitting_batch
-from napari_mdeblurgan.restoration.tiling import Tile, TileGrid
+from napari_mdeblurgan.restoration.tiling import TileGrid
 from napari_mdeblurgan.restoration.walk import Operation, Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.steps import finished, map_steps
 from napari_mdeblurgan.storage.lazy import by_block
@@ -90,7 +91,7 @@ def restore_steps(
     image: Any,
     plan: RestorationPlan,
     model: Model,
-    tell: Callable[[tuple[int, ...], Tile, np.ndarray], None] | None = None,
+    tell: TellTile | None = None,
 ) -> Generator[Progress, None, np.ndarray]:
     """Carry out `plan`; yields at the start, every half second and after every tile, and returns
     the result.
@@ -180,7 +181,7 @@ def _in_memory(
     plan: RestorationPlan,
     operation: Operation,
     arrays: Mapping[str, np.ndarray],
-    tell: Callable[[tuple[int, ...], Tile, np.ndarray], None] | None = None,
+    tell: TellTile | None = None,
 ) -> Generator[Progress, None, None]:
     """Walk, with pieces put into arrays of the result's grid, and what is told
     of them handed on.

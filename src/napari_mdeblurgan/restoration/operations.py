@@ -4,7 +4,7 @@ says of itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,15 @@ from napari_mdeblurgan.restoration.inference import (
 )
 from napari_mdeblurgan.restoration.intensity import Window
 from napari_mdeblurgan.restoration.plan import RestorationPlan
+from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import TilePlace
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
 
 RESULT, DISAGREEMENT, EXPLANATION = "result", "disagreement", "explanation"
+# takes the position along the axes before y, a tile, and what the network says of it
+TellTile = Callable[[tuple[int, ...], Tile, np.ndarray], None]
 
 
 @dataclass(frozen=True, slots=True)

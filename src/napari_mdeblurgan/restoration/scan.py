@@ -18,8 +18,10 @@ from napari_mdeblurgan.restoration.fitting import interleaved
 from napari_mdeblurgan.restoration.made import provenance_of
 from napari_mdeblurgan.restoration.operations import (
     DISAGREEMENT,
+    EXPLANATION,
     RESULT,
     Eightfold,
+    TellTile,
     restoring_operation,
 )
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -160,12 +162,17 @@ class Scan:
         """
         self._wanted = None if index is None else (tuple(index), region or self.plan.region)
 
-    def steps(self) -> Generator[Progress, None, Path]:
+    def steps(self, tell: TellTile | None = None) -> Generator[Progress, None, Path]:
         """Restore what is missing; yields once at the start and after every block, and returns
         where the result is.
 
         Closing the generator ends the work; what is done is kept, and `open_scan` with the same
         arguments goes on.
+
+        Parameters
+        ----------
+        tell : callable, optional
+            As in `restore_steps`; of what is restored once, and of the blocks of this run.
 
         Raises
         ------
@@ -182,7 +189,7 @@ class Scan:
         yield Progress(done, total, 0.0, before)
         places = Todo(todo, first=self._is_wanted)
         try:
-            for blocks in self._walk(places):
+            for blocks in self._walk(places, tell):
                 done += sum(block.pixels for block in blocks)
                 begun = int(places.begun * self.plan.factor**2)
                 yield Progress(done + begun, total, time.perf_counter() - start, before)
@@ -191,7 +198,7 @@ class Scan:
             self._writer.abandon_empty()
             raise
 
-    def _walk(self, todo: Todo[ScanBlock]) -> Iterator[list[ScanBlock]]:
+    def _walk(self, todo: Todo[ScanBlock], tell: TellTile | None) -> Iterator[list[ScanBlock]]:
         """Restore blocks, once or in eight orientations each; the spread of each is written before
         its mean.
         """
@@ -202,12 +209,14 @@ class Scan:
             behind, operation = 0, Eightfold(image, plan, windows, model)
         else:
             behind, todo.most = 1, fitting_batch(model.card, plan.tile, plan.device, plan.precision)
-            operation = restoring_operation(image, plan, windows, model)
+            operation = restoring_operation(image, plan, windows, model, explain=tell is not None)
 
         def write(block: ScanBlock, made: TileArrays) -> None:
             if self._spread is not None:
                 self._spread.write(block.index, block.y, block.x, made[DISAGREEMENT])
             self._writer.write(block.index, block.y, block.x, made[RESULT])
+            if tell is not None and EXPLANATION in made:
+                tell(block.index, block.tile, made[EXPLANATION])
 
         return walk(todo, plan, operation, write, behind=behind)
 

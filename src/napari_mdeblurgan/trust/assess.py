@@ -21,7 +21,7 @@ from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import Spot, TileArrays, Todo, walk
 from napari_mdeblurgan.steps import finished
 from napari_mdeblurgan.trust.estimates import Estimate
-from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation
+from napari_mdeblurgan.trust.explanation import ExplainedAnew, Explanation, ExplanationOnDisk
 from napari_mdeblurgan.trust.figures import Figures, Sums
 from napari_mdeblurgan.trust.mapped import BRIGHTNESS, Mapped
 from napari_mdeblurgan.trust.maps import MAPS, TrustMap, map_factor, map_shape
@@ -162,7 +162,7 @@ def assess_steps(
     restored: Any,
     trust: TrustPlan,
     model: Model,
-    explanation: Explanation | None = None,
+    explanation: Explanation | ExplanationOnDisk | None = None,
     spread: Any = None,
     maps: Maps | None = None,
 ) -> Generator[Progress, None, Assessment]:
@@ -177,9 +177,10 @@ def assess_steps(
         From `plan_trust`.
     model : Model
         That restored the image.
-    explanation : Explanation, optional
-        What the network said of itself while it restored the image. Without it the network is run
-        once more, up to its approximation module: less than half of the restoration's cost.
+    explanation : Explanation or ExplanationOnDisk, optional
+        What the network said of itself while it restored the image. Without it, and where it was
+        not kept, the network is run once more, up to its approximation module: less than half of
+        the restoration's cost.
     spread : array, optional
         In grey levels on the result's grid, from `ensemble_steps`, where `restored` is the mean of
         the eight orientations; else they are made here if the disagreement is wished for.
@@ -222,9 +223,12 @@ def assess_steps(
         done += place.tile.pixels * plan.factor**2
         yield Progress(done, total, time.perf_counter() - start, done)
     before, network = done, network_on(model, plan.device)
-    said = None
+    said: Explanation | ExplainedAnew | None = None
     if network.explains:
-        said = ExplainedAnew(image, plan, network) if explanation is None else explanation
+        if isinstance(explanation, Explanation):
+            said = explanation
+        else:
+            said = ExplainedAnew(image, plan, network, explanation)
     places = Todo(todo)
     mapping = Mapped(image, restored, trust, model, said, spread)
     for made in walk(places, plan, mapping, write, behind=1):

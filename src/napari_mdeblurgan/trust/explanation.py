@@ -4,7 +4,13 @@ are.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import shutil
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,6 +24,9 @@ from napari_mdeblurgan.restoration.tiling import Tile
 from napari_mdeblurgan.restoration.walk import DoesNotFit, within
 
 VALUES = 6  # three weights, three distances
+_WEIGHTS = 3
+_STORED = np.dtype(np.float16)
+_PLENTY = 3  # times what the file and the result take
 
 
 class Explanation:
@@ -32,7 +41,7 @@ class Explanation:
     def __init__(self, plan: RestorationPlan) -> None:
         self._plan = plan
         size = [stop - start for start, stop in plan.region]
-        self._values = np.full((*plan.leading, *size, VALUES), np.nan, np.float16)
+        self._values = np.full((*plan.leading, *size, VALUES), np.nan, _STORED)
 
     def keep(self, index: tuple[int, ...], tile: Tile, said: np.ndarray) -> None:
         """Take (y, x, 6), what was said of a tile of one image of the stack."""
@@ -50,6 +59,77 @@ class Explanation:
         )
 
 
+class ExplanationOnDisk:
+    """The same in a file without a name, which is gone when nobody holds this any more: of a scan
+    that is too large for memory.
+
+    Parameters
+    ----------
+    plan : RestorationPlan
+        Of the restoration.
+    folder : Path
+        On whose disk the file lies, where there is plenty of room.
+    """
+
+    def __init__(self, plan: RestorationPlan, folder: Path) -> None:
+        self._plan = plan
+        self._size = [stop - start for start, stop in plan.region]
+        self._lock = threading.Lock()
+        self._file: IO[bytes] | None = None
+        pixels = math.prod((*plan.leading, *self._size))
+        self._room = pixels * VALUES * _STORED.itemsize
+        result = math.prod(plan.output_shape) * plan.dtype.itemsize
+        with suppress(OSError):
+            if shutil.disk_usage(folder).free > _PLENTY * (self._room + result):
+                self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+                self._file.truncate(self._room)
+
+    def keep(self, index: tuple[int, ...], tile: Tile, said: np.ndarray) -> None:
+        """Take (y, x, 6), what was said of a tile of one image of the stack; nothing once the disk
+        is full.
+        """
+        if self._file is None:
+            return
+        values = np.ascontiguousarray(said, dtype=_STORED)
+        try:
+            with self._lock:
+                for line, place in zip(values, self._lines(index, tile), strict=True):
+                    self._file.seek(place)
+                    if self._file.write(line.data) != line.nbytes:
+                        raise OSError("the disk is full")
+        except OSError:
+            self._file = None
+
+    def of(self, index: tuple[int, ...], tile: Tile) -> np.ndarray | None:
+        """(y, x, 6) float32, as of `Explanation`; None where anything of the tile was not kept."""
+        if self._file is None:
+            return None
+        lines = self._lines(index, tile)
+        width = tile.x.stop - tile.x.start
+        values = np.empty((len(lines), width, VALUES), _STORED)
+        try:
+            with self._lock:
+                for line, place in zip(values, lines, strict=True):
+                    self._file.seek(place)
+                    line[...] = np.frombuffer(self._file.read(line.nbytes), _STORED).reshape(
+                        -1, VALUES
+                    )
+        except (OSError, ValueError):  # fewer than there should be
+            return None
+        kept = values[..., :_WEIGHTS].any(axis=-1)  # weights that were kept are not all 0
+        return values.astype(np.float32) if kept.all() else None
+
+    def _lines(self, index: tuple[int, ...], tile: Tile) -> list[int]:
+        """Where each line of a tile begins in the file."""
+        plane = int(np.ravel_multi_index(index, self._plan.leading)) if index else 0
+        (y0, _), (x0, _) = self._plan.region
+        height, width = self._size
+        return [
+            ((plane * height + y - y0) * width + tile.x.start - x0) * VALUES * _STORED.itemsize
+            for y in range(tile.y.start, tile.y.stop)
+        ]
+
+
 class ExplainedAnew:
     """The same where nothing was kept: the network is run once more, on four neighbouring tiles at
     a time where they fit.
@@ -64,10 +144,19 @@ class ExplainedAnew:
         Of the restoration.
     network : Network
         That restored it.
+    kept : ExplanationOnDisk, optional
+        What was kept of some tiles.
     """
 
-    def __init__(self, image: Any, plan: RestorationPlan, network: Network) -> None:
+    def __init__(
+        self,
+        image: Any,
+        plan: RestorationPlan,
+        network: Network,
+        kept: ExplanationOnDisk | None = None,
+    ) -> None:
         self._image, self._plan, self._network = image, plan, network
+        self._on_disk = kept
         edges = [spans[0].stop - spans[0].start for spans in fine_grid(plan).spans]
         self._edges = [2 * edge for edge in edges] if plan.tile >= 2 * max(edges) else edges
         self._kept: tuple[tuple[int, ...], Tile, np.ndarray] | None = None
@@ -80,6 +169,9 @@ class ExplainedAnew:
         DoesNotFit
             If memory runs out even for the tile alone.
         """
+        known = None if self._on_disk is None else self._on_disk.of(index, tile)
+        if known is not None:
+            return known
         around = self._around(tile)
         if self._kept is None or self._kept[:2] != (index, around):
             try:
@@ -110,4 +202,4 @@ def explained(
     image.
     """
     said = explanation(network, prepare(block, tile, plan, window), plan)
-    return said.astype(np.float16).astype(np.float32)
+    return said.astype(_STORED).astype(np.float32)

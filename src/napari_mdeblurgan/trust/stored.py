@@ -34,6 +34,7 @@ from napari_mdeblurgan.trust.plan import AssessmentOptions, TrustPlan, planning_
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model
+    from napari_mdeblurgan.trust.explanation import ExplanationOnDisk
 
 _FORMAT = 3  # of the maps: others are made anew
 
@@ -46,6 +47,7 @@ def assess_stored_steps(
     examinations: tuple[Examination, ...] | None = None,
     disagreement: bool = False,
     softness: float = 0.0,
+    explanation: ExplanationOnDisk | None = None,
 ) -> Generator[Progress, None, Assessment]:
     """Assess a result in OME-Zarr; yields once at the start and after every tile. What an earlier
     run has done is done.
@@ -71,6 +73,8 @@ def assess_stored_steps(
     softness : float
         Standard deviation, in pixels of the result, of a Gaussian that the result is blurred by
         before it is assessed: 0 for what lies on disk.
+    explanation : ExplanationOnDisk, optional
+        As for `assess_steps`.
 
     Raises
     ------
@@ -87,8 +91,9 @@ def assess_stored_steps(
     figures = maps.figures()
     if figures is not None:
         return assessment_of(trust, maps.finish(), figures, model)
+    spread = maps.whole("disagreement")
     found = yield from assess_steps(
-        source.data, restored, trust, model, spread=maps.whole("disagreement"), maps=maps
+        source.data, restored, trust, model, explanation, spread=spread, maps=maps
     )
     maps.keep_figures(Figures(*(getattr(found, each.name) for each in dataclasses.fields(Figures))))
     return found
