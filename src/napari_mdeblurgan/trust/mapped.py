@@ -98,7 +98,6 @@ class Mapped:
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
         look_up()
         maps = {"consistency": in_noise(difference, piece, noise)[piece.inside]}
-        look_up()
         blur = defocus_of_tile(
             self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise
         )
