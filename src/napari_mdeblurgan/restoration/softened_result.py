@@ -134,12 +134,18 @@ class SoftLevels:
         """
         read(self._lazy(level, lambda: sigma), index)
 
+    def part(self, level: int, sigma: Callable[[], float] | None = None) -> ArrayPart:
+        """A level that is read and blurred in one go, whatever its blocks on disk are: for whoever
+        goes through all of it. `sigma` tells by how much; by default, by what holds then.
+        """
+        data, wanted = self.levels[level], sigma or (lambda: self.sigma)
+        return ArrayPart(lambda spans: self._read(level, wanted(), spans), data.shape, data.dtype)
+
     def _lazy(self, level: int, sigma: Callable[[], float]) -> da.Array:
-        """A level, blurred by the sigma that there is when it is read."""
+        """A level, blurred by the sigma that there is when it is read, block by block."""
         import dask.array as da  # takes half a second
 
-        data = self.levels[level]
-        part = ArrayPart(lambda spans: self._read(level, sigma(), spans), data.shape, data.dtype)
+        data, part = self.levels[level], self.part(level, sigma)
         meta = np.empty((0,) * data.ndim, data.dtype)
         return da.from_array(part, data.chunks, name=False, asarray=True, fancy=False, meta=meta)
 

@@ -84,7 +84,7 @@ def assess_stored_steps(
         If not even the smallest tile fits.
     """
     bare = open_image(result).data
-    restored = SoftLevels([bare], rgb=plan.rgb, sigma=softness).arrays[0] if softness else bare
+    restored = SoftLevels([bare], rgb=plan.rgb, sigma=softness).part(0) if softness else bare
     wishes = AssessmentOptions(disagreement=disagreement)
     trust = yield from planning_trust(source.data, restored, plan, model, wishes, examinations)
     maps = StoredMaps(source, result, trust, model, softness)
