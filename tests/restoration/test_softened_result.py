@@ -5,6 +5,7 @@ memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import dask.array as da
 import numpy as np
@@ -100,3 +101,21 @@ def test_what_was_prepared_for_a_softness_is_not_made_again(
         softened_result, "softened_part", lambda *_, **__: pytest.fail("made again")
     )
     soft.arrays[0][part].compute()
+
+
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_of_a_part_every_block_on_disk_is_read_once(colours: tuple[int, ...]) -> None:
+    stack, read = RANDOM.integers(0, 256, (2, 48, 64, *colours), dtype=np.uint8), []
+
+    def noted(block: np.ndarray, block_info: Any = None) -> np.ndarray:
+        read.append(block_info[0]["chunk-location"])
+        return block
+
+    blocks = da.from_array(stack, chunks=(1, 16, 16, *colours))
+    level = blocks.map_blocks(noted, dtype=np.uint8, meta=np.empty((0,) * stack.ndim, np.uint8))
+    part = SoftLevels([level], rgb=bool(colours), sigma=1.0).part(0)
+    assert (part.shape, part.dtype) == (stack.shape, stack.dtype)
+    found = np.asarray(part[1, 10:40, 5:60])
+    assert len(read) == len(set(read)) == 12
+    expected = softened_plane(stack[1], 1.0, rgb=bool(colours))[10:40, 5:60]
+    np.testing.assert_array_equal(found, expected)
