@@ -253,12 +253,7 @@ def blur_in_blocks(
         )
         for phase, part in zip(phases, _phases(block, scale), strict=True):
             phase[:rows, :columns] = part
-        spectrum = fft.rfft2(phases)
-        spectrum *= of_psf
-        whole = spectrum[0]
-        for part in spectrum[1:]:
-            whole += part
-        made = fft.irfft2(whole, s=size, overwrite_x=True)
+        made = _inverse(fft.rfft2(phases), of_psf, size)
         target[...] = made[: target.shape[0], : target.shape[1]]
     return blurred
 
@@ -291,12 +286,17 @@ def blurs_in_turn(
     size = [fft.next_fast_len(length, real=True) for length in phases.shape[-2:]]
     transformed = fft.rfft2(phases, s=size)
     for psf in psfs:
-        of_psf = _spectrum_of_phases(psf, margin, scale, size)
-        whole = transformed[:, 0] * of_psf[0]
-        for part, of_part in zip(transformed.swapaxes(0, 1)[1:], of_psf[1:], strict=True):
-            whole += part * of_part
-        made = fft.irfft2(whole, s=size, overwrite_x=True)
+        made = _inverse(transformed, _spectrum_of_phases(psf, margin, scale, size), size)
         yield made[:, : height // scale, : width // scale]
+
+
+def _inverse(transformed: np.ndarray, of_psf: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """What the interleaved images, (..., scale², y, x), become together: (..., y, x)."""
+    whole = transformed[..., 0, :, :] * of_psf[0]
+    for number in range(1, len(of_psf)):
+        whole += transformed[..., number, :, :] * of_psf[number]
+    made: np.ndarray = fft.irfft2(whole, s=size, overwrite_x=True)
+    return made
 
 
 def _spectrum_of_phases(

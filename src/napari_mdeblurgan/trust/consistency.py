@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_mdeblurgan.trust.gaussian import gaussian
+from napari_mdeblurgan.trust.averaging import gaussian_average
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import AVERAGED_PX, Piece
 from napari_mdeblurgan.trust.psf import PointSpread
@@ -85,4 +85,4 @@ def local_rms(values: np.ndarray) -> np.ndarray:
 
 
 def _average(plane: np.ndarray) -> np.ndarray:
-    return gaussian(plane, SIGMA_PX, AVERAGED_PX)
+    return gaussian_average(plane, SIGMA_PX, AVERAGED_PX)

@@ -112,7 +112,7 @@ class ExplanationOnDisk:
                 for line, place in zip(values, lines, strict=True):
                     self._file.seek(place)
                     line[...] = np.frombuffer(self._file.read(line.nbytes), _STORED).reshape(
-                        -1, VALUES
+                        line.shape
                     )
         except (OSError, ValueError):  # fewer than there should be
             return None

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from napari_mdeblurgan.trust.averaging import gaussian_average
 from napari_mdeblurgan.trust.consistency import Difference, local_rms
-from napari_mdeblurgan.trust.gaussian import gaussian
 from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import Piece
 from napari_mdeblurgan.trust.psf import PointSpread
@@ -229,7 +229,7 @@ def _slope(plane: np.ndarray) -> np.ndarray:
 
 
 def _smooth(plane: np.ndarray, sigma: float) -> np.ndarray:
-    return gaussian(plane, sigma, int(3 * sigma + 0.5))
+    return gaussian_average(plane, sigma, int(3 * sigma + 0.5))
 
 
 def _deviation(level: np.ndarray, within: np.ndarray, sigma: float) -> np.ndarray:

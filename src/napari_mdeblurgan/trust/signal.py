@@ -14,9 +14,9 @@ from napari_mdeblurgan.trust.noise import Noise
 _EDGES = np.linspace(-0.5, 1.5, 2001)  # of brightness in windows, a thousandth each
 CENTRES = (_EDGES[1:] + _EDGES[:-1]) / 2
 _BAND = 4.0  # standard deviations about the level that are background
-_AT_ONCE = 2**16  # pixels that fit into the cache
 TAIL = 0.005  # of the pixels: stray ones at either end
 LOPSIDED = 1 / 3  # a background lies at the dark or the bright end
+_AT_ONCE = 2**16  # pixels that fit into the cache
 LEAST_BACKGROUND = 0.2  # of the pixels
 WIDEST = 0.15  # of the window: what varies more is no background
 

@@ -11,7 +11,7 @@ import numpy as np
 _LINES = 16  # made by one product: so few that the library for linear algebra calls no helpers
 
 
-def gaussian(plane: np.ndarray, sigma: float, reach: int) -> np.ndarray:
+def gaussian_average(plane: np.ndarray, sigma: float, reach: int) -> np.ndarray:
     """Average over a Gaussian neighbourhood; what lies beyond the rim is as the rim.
 
     Parameters
