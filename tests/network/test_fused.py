@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_mdeblurgan.network import fused
-from napari_mdeblurgan.network.blocks import Convolution, Pooling, Upsampling, activated
+from napari_mdeblurgan.network.blocks import Convolution, Pooling, Upsampling, activated, added
 from napari_mdeblurgan.network.generator import Generator
 
 needs_fusing = pytest.mark.skipif(
@@ -39,8 +39,10 @@ def near(one: Tensor, exact: Tensor) -> bool:
         lambda: Convolution(6, 5),
         lambda: Convolution(6, 5, 1),
         lambda: Pooling(6, 5, 4),
+        lambda: nn.Conv2d(6, 5, 3, padding=1),
+        lambda: Upsampling(6, 5),
     ],
-    ids=["3×3", "1×1", "pooling"],
+    ids=["3×3", "1×1", "pooling", "with a bias", "upsampling"],
 )
 def test_a_layer_and_its_activation(make: Callable[[], nn.Module], slope: float) -> None:
     layer, x = make(), noise(2, 6, 16, 20)
@@ -77,13 +79,30 @@ def test_a_network_gives_the_same() -> None:
 
 
 @needs_fusing
-def test_an_upsampling_layer_goes_torch_s_own_way() -> None:
-    layer, x = Upsampling(6, 5), noise(1, 6, 8, 8)
+@pytest.mark.parametrize("spent", [False, True])
+def test_a_layer_and_a_sum(spent: bool) -> None:
+    layer, x = Convolution(6, 5), noise(2, 6, 16, 20)
+    to = noise(2, 5, 16, 20).bfloat16().contiguous(memory_format=torch.channels_last)
+    before = to.clone()
     with torch.inference_mode():
-        exact = activated(layer, x, 0.1)
+        exact = before.float() + layer(x)
         with in_bfloat16():
-            made = activated(layer, x, 0.1)
+            made = added(layer, x, to, spent)
     assert near(made, exact)
+    assert made.is_contiguous(memory_format=torch.channels_last)
+    assert (made.data_ptr() == to.data_ptr()) == spent
+    assert spent or torch.equal(to, before)
+
+
+def test_a_sum_without_fusing_leaves_what_it_is_added_to() -> None:
+    layer, x, to = Convolution(6, 5), noise(1, 6, 8, 8), noise(1, 5, 8, 8)
+    before = to.clone()
+    trained = added(layer, x, to)
+    with torch.inference_mode():
+        made = added(layer, x, to)
+    torch.testing.assert_close(made, before + layer(x))
+    torch.testing.assert_close(made, trained)
+    assert torch.equal(to, before)
 
 
 def test_torch_s_own_way_where_nothing_is_gained() -> None:

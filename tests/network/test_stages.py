@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from napari_mdeblurgan.network import Generator
+from napari_mdeblurgan.network.blocks import Upsampling
 from napari_mdeblurgan.network.pages import empty_map
 from napari_mdeblurgan.network.registry import Network
-from napari_mdeblurgan.network.stages import _blocks
+from napari_mdeblurgan.network.stages import _blocks, _widened
 from napari_mdeblurgan.network.unet import UNetSuperResolution
 from napari_mdeblurgan.stopping import Meter, Stopped, metered, stoppable
 
@@ -95,7 +96,7 @@ def test_blocks_cover_a_place_and_are_of_one_size(data: st.DataObject) -> None:
             (data.draw(st.integers(0, 9)), data.draw(st.integers(1, 90))) for _ in range(2)
         )
     )
-    blocks = list(_blocks(place, edge, grid, 0))
+    blocks = list(_blocks(place, edge, grid))
     assert len({(y[1] - y[0], x[1] - x[0]) for y, x in blocks}) == 1
     assert all(start % grid == 0 for block in blocks for start, _ in block)
     for axis in range(2):
@@ -105,15 +106,37 @@ def test_blocks_cover_a_place_and_are_of_one_size(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_blocks_have_a_width_that_is_fast_with_the_margin_around_them(data: st.DataObject) -> None:
-    grid = data.draw(st.sampled_from([1, 2, 4, 8]))
-    margin = grid * data.draw(st.integers(0, 9))
-    length = grid * data.draw(st.integers(200, 600))
-    blocks = list(_blocks(((0, length), (0, length)), 96, grid, margin))
-    (width,) = {x[1] - x[0] for _, x in blocks}
-    assert (width + 2 * margin) % 4 == 0
-    assert 96 / 2 < width < 2 * 96
-    assert width % grid == 0
+def test_a_place_becomes_as_wide_as_is_fast_where_there_is_room(data: st.DataObject) -> None:
+    unit = data.draw(st.sampled_from([4, 8, 16, 32]))
+    start, width, left, right = (data.draw(st.integers(0, 90)) for _ in range(4))
+    start += left
+    spans, within = (
+        ((3, 5), (start, start + width)),
+        ((0, 9), (start - left, start + width + right)),
+    )
+    y, (x0, x1) = _widened(spans, unit, within)
+    assert y == (3, 5)
+    assert start - left <= x0 <= start
+    assert start + width <= x1 <= start + width + right
+    room = left + right >= -width % unit
+    assert x1 - x0 == (width + -width % unit if room else width)
+
+
+@pytest.mark.parametrize("tile", [512, 1000, 1024, 1536])
+def test_in_the_middle_of_an_image_every_upsampling_layer_is_given_a_width_that_is_fast(
+    tile: int,
+) -> None:
+    network = Generator(width=1).eval()
+    widths: list[int] = []
+    for layer in network.modules():
+        if isinstance(layer, Upsampling):
+            layer.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[-1]))
+    edge, halo = tile + 2 * network.halo, network.halo
+    image = torch.zeros(1, 1, 2 * network.halo + 64, edge)
+    with torch.inference_mode():
+        network.stages.run(image, ((halo, halo + 64), (halo, halo + tile)), 384)
+    assert len(widths) >= 5
+    assert all(width % 4 == 0 for width in widths)
 
 
 def test_a_map_that_stays_has_pages_of_its_own_that_are_given_back() -> None:

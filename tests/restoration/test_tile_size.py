@@ -28,13 +28,13 @@ class Memory(NamedTuple):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_the_halo_of_a_scan_by_the_bundled_models_costs_at_most_15_percent(
+def test_the_halo_of_a_scan_by_the_bundled_models_costs_at_most_16_percent(
     precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tile_size.psutil, "virtual_memory", lambda: Memory(2**34))
     card = next(card for card in list_models() if card.name == "gray-x2")
     tile = fitting_tile(card, "cpu", precision, quick=False)
-    assert 0 < halo_overhead(card, tile, "cpu", precision) <= 0.15
+    assert 0 < halo_overhead(card, tile, "cpu", precision) <= 0.16
     assert halo_overhead(card, 256, "cpu", precision) > halo_overhead(card, tile, "cpu", precision)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_mdeblurgan.network.blocks import activated
 from napari_mdeblurgan.network.reach import Reach
 
 CANDIDATES = ("input", "encoder-decoder", "deblurred")
@@ -149,9 +150,10 @@ class OptimalApproximationModule(nn.Module):
     def _seen(
         self, candidates: tuple[Tensor, Tensor, Tensor], mean: Tensor, contrast: Tensor
     ) -> Tensor:
-        return self.features(
-            torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1)
-        )
+        seen = torch.cat([(candidate - mean) / contrast for candidate in candidates], dim=1)
+        for layer in list(self.features)[::2]:  # the ReLUs are done with the convolutions
+            seen = activated(layer, seen, 0.0)
+        return seen
 
     def _weights(self, features: Tensor, relative: Tensor | None, dtype: torch.dtype) -> Tensor:
         """(batch, 3, y, x), in the `dtype` of images; `relative` distances only where the reading

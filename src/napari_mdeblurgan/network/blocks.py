@@ -13,8 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_mdeblurgan.network.fused import can_fuse, convolved_and_activated
+from napari_mdeblurgan.network.fused import (
+    can_fuse,
+    convolved_and_activated,
+    convolved_and_added,
+    enlarged_and_activated,
+)
 from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.network.separable import KernelLines, can_filter, filtered
 from napari_mdeblurgan.stopping import look_up
 
 
@@ -37,10 +43,24 @@ def activate(x: Tensor, slope: float) -> Tensor:
 
 def activated(layer: nn.Module, x: Tensor, slope: float) -> Tensor:
     """What a layer makes of `x`, see `activate`."""
-    if isinstance(layer, nn.Conv2d) and can_fuse(x):
+    if can_fuse(x) and isinstance(layer, nn.Conv2d):
         look_up()
         return convolved_and_activated(layer, x, slope)
+    if can_fuse(x) and isinstance(layer, nn.ConvTranspose2d):
+        look_up()
+        return enlarged_and_activated(layer, x, slope)
     return activate(layer(x), slope)
+
+
+def added(layer: nn.Module, x: Tensor, to: Tensor, spent: bool = False) -> Tensor:
+    """`to`, and what a layer makes of `x`; in inference mode `to` itself becomes the sum if it is
+    `spent`, that is, of no further use.
+    """
+    if can_fuse(x) and isinstance(layer, nn.Conv2d) and to.dtype is torch.bfloat16:
+        look_up()
+        return convolved_and_added(layer, x, to, spent)
+    correction: Tensor = layer(x)
+    return correction.add_(to) if torch.is_inference_mode_enabled() else to + correction
 
 
 class Convolution(nn.Conv2d):
@@ -70,9 +90,9 @@ class ResidualBlock(nn.Module):
         self.second = Convolution(features, features)
         nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * features)) ** 0.5)
 
-    def forward(self, x: Tensor) -> Tensor:
-        correction = self.second(activated(self.first, x, self.slope))
-        return correction.add_(x) if torch.is_inference_mode_enabled() else x + correction
+    def forward(self, x: Tensor, spent: bool = False) -> Tensor:
+        """In inference mode `x` itself becomes the result if it is `spent`, of no further use."""
+        return added(self.second, activated(self.first, x, self.slope), x, spent)
 
     def reach(self, reach: Reach) -> Reach:
         return self.second.reach(self.first.reach(reach))
@@ -137,16 +157,31 @@ class SubPixelUpsampling(nn.Module):
 
 
 class Fixed(nn.Module):
-    """A module with a kernel that is computed, not learned, so that no file holds it."""
+    """A module with a separable kernel that is computed, not learned, so that no file holds it.
+
+    Attributes
+    ----------
+    lines : tuple of tuple of float
+        The kernel along an axis, see `filtered`.
+    """
 
     kernel: Tensor
+    lines: KernelLines
 
     def fill(self) -> None:
         """Compute the kernel, on the CPU."""
-        self.register_buffer("kernel", self.computed(), persistent=False)
+        lines = self.computed()
+        self.lines = tuple(tuple(line) for line in lines.tolist())
+        self.register_buffer("kernel", self.arranged(lines).float(), persistent=False)
 
     def computed(self) -> Tensor:
-        """The kernel in float32."""
+        """(factor, taps): for each pixel that one becomes along an axis, a weight for each of those
+        around it.
+        """
+        raise NotImplementedError
+
+    def arranged(self, lines: Tensor) -> Tensor:
+        """The kernel as torch's convolutions want it."""
         raise NotImplementedError
 
 
@@ -165,11 +200,16 @@ class LocalMean(Fixed):
             range(-self.radius, self.radius + 1), dtype=torch.float32, device="cpu"
         )
         kernel = torch.exp(-0.5 * (offsets / self.sigma) ** 2)
-        return (kernel / kernel.sum())[None, None]
+        return (kernel / kernel.sum())[None]
+
+    def arranged(self, lines: Tensor) -> Tensor:
+        return lines[None]
 
     def forward(self, x: Tensor) -> Tensor:
         r, kernel = self.radius, self.kernel.to(x.dtype)
         with full_precision(x):
+            if can_filter(x):
+                return filtered(x, self.lines)
             planes = x.reshape(-1, 1, *x.shape[-2:])
             planes = functional.pad(planes, (r, r, r, r), mode="replicate")
             planes = functional.conv2d(
@@ -207,16 +247,18 @@ class BicubicUpsampling(Fixed):
             torch.tensor(range(factor), dtype=torch.float64, device="cpu") + 0.5
         ) / factor - 0.5
         taps = torch.tensor(range(-self.radius, self.radius + 1), dtype=torch.float64, device="cpu")
-        lines = cubic(phases[:, None] - taps[None, :])
-        kernel = (lines[:, None, :, None] * lines[None, :, None, :]).reshape(
-            factor * factor, 1, 5, 5
-        )
-        return kernel.float()
+        return cubic(phases[:, None] - taps[None, :])
+
+    def arranged(self, lines: Tensor) -> Tensor:
+        kernel = lines[:, None, :, None] * lines[None, :, None, :]
+        return kernel.reshape(self.factor * self.factor, 1, 5, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
         r = self.radius
         with full_precision(x):
+            if can_filter(x):
+                return filtered(x, self.lines)
             planes = x.reshape(batch * channels, 1, height, width)
             planes = functional.pad(planes, (r, r, r, r), mode="replicate")
             planes = functional.pixel_shuffle(

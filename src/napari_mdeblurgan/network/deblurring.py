@@ -15,6 +15,7 @@ from napari_mdeblurgan.network.blocks import (
     Upsampling,
     activate,
     activated,
+    added,
 )
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.network.stages import Stage
@@ -105,12 +106,10 @@ class DeblurringModule(nn.Module):
         and the bottleneck.
         """
         kept_half = self.encoder[1](half)
-        kept_quarter = self.encoder[2](activated(self.pooling[1], kept_half, self.slope))
-        return (
-            kept_half,
-            kept_quarter,
-            self.encoder[3](activated(self.pooling[2], kept_quarter, self.slope)),
-        )
+        quarter = activated(self.pooling[1], kept_half, self.slope)
+        kept_quarter = self.encoder[2](quarter, spent=True)
+        eighth = activated(self.pooling[2], kept_quarter, self.slope)
+        return kept_half, kept_quarter, self.encoder[3](eighth, spent=True)
 
     def ascend(self, bottleneck: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """The decoder's map at quarter size, and the head's view of it and of the bottleneck."""
@@ -125,14 +124,15 @@ class DeblurringModule(nn.Module):
         coarser one and the skip.
         """
         features = activated(self.upsampling[level], features, self.slope)
-        return (self.decoder[level](features + self.skips[level](kept)),)
+        features = added(self.skips[level], kept, features, spent=True)
+        return (self.decoder[level](features, spent=True),)
 
     def decode(self, half: Tensor, first: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """At full size: the encoder-decoder's correction, and its two maps as the head sees them,
         at quarter size.
         """
         (full,) = self.rise(0, half, kept)
-        last = full + self.last_skip(first)
+        last = added(self.last_skip, first, full)
         fine = torch.cat([self.from_full(full), self.from_last(last)], dim=1)
         return self.to_image(activate(last, self.slope)), fine
 

@@ -12,7 +12,8 @@ Places are given in pixels of the network's input: the feature at index ``i`` of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,7 +24,7 @@ from napari_mdeblurgan.stopping import portion
 
 _Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
-_WIDTH = 4  # maps of multiples of this are fast; oneDNN takes up to four times as long for others
+_WIDTH = 4  # maps of multiples of this are fast; oneDNN takes up to five times as long for others
 FAR = (
     1 / 16
 )  # a stage that looks farther than this part of a block's edge is carried out in one piece
@@ -96,6 +97,13 @@ class Stages:
         made = stage.reach(*(Reach(stride=int(strides[name])) for name in stage.inputs))
         return -(-max(reach.radius for reach in made) // stage.grid) * stage.grid
 
+    def _unit(self, stage: Stage) -> int:
+        """What the width of a place is to be a multiple of, so that all maps that a stage is given
+        there are of widths that are fast.
+        """
+        coarsest = max(1, *(int(self.strides[name]) for name in stage.inputs))
+        return math.lcm(stage.grid, _WIDTH * coarsest)
+
     def needed(self, wanted: Mapping[str, _Spans], shape: tuple[int, int]) -> dict[str, _Spans]:
         """Where each map is needed for the places that are wanted of some, in an image of `shape`
         pixels.
@@ -106,6 +114,7 @@ class Stages:
             if not made:
                 continue
             around = _around(_hull(made), self.margin(stage), stage.grid, shape)
+            around = _widened(around, self._unit(stage), ((0, shape[0]), (0, shape[1])))
             spans |= {name: _hull([around, spans.get(name, around)]) for name in stage.inputs}
         return spans
 
@@ -147,10 +156,12 @@ class Stages:
             if size is not None and margin > FAR * size:
                 size = None
             place = _around(_hull(places[name] for name in asked), 0, stage.grid, shape)
-            blocks = list(_blocks(place, size, stage.grid, margin))
+            given_at = _shared(places[name] for name in stage.inputs)
+            blocks = list(_blocks(place, size, stage.grid))
             cost = stage.cost / len(blocks)
             for block in blocks:
                 around = _around(block, margin, stage.grid, shape)
+                around = _widened(around, self._unit(stage), given_at)
                 given = [
                     _part(maps[name], places[name], around, strides[name]) for name in stage.inputs
                 ]
@@ -178,6 +189,17 @@ def _around(spans: _Spans, margin: int, grid: int, shape: tuple[int, int]) -> _S
     return (y0, y1), (x0, x1)
 
 
+def _widened(spans: _Spans, unit: int, within: _Spans) -> _Spans:
+    """A place made wider, to a multiple of a unit, where there is room; along y any number of
+    pixels is as fast.
+    """
+    y, (x0, x1) = spans
+    missing = -(x1 - x0) % unit
+    right = min(missing, within[1][1] - x1)
+    left = missing - right
+    return (y, (x0 - left, x1 + right)) if x0 - left >= within[1][0] else spans
+
+
 def _hull(places: Iterator[_Spans] | Sequence[_Spans]) -> _Spans:
     """The smallest place that holds all of them."""
     along_y, along_x = zip(*places, strict=True)
@@ -186,24 +208,29 @@ def _hull(places: Iterator[_Spans] | Sequence[_Spans]) -> _Spans:
     return (min(starts_y), max(stops_y)), (min(starts_x), max(stops_x))
 
 
+def _shared(places: Iterable[_Spans]) -> _Spans:
+    """What all places, which overlap, have in common."""
+    y, x = (
+        (max(start for start, _ in spans), min(stop for _, stop in spans))
+        for spans in zip(*places, strict=True)
+    )
+    return y, x
+
+
 def _common(one: _Spans, other: _Spans) -> _Spans | None:
     """What two places have in common."""
     (y0, y1), (x0, x1) = ((max(a, c), min(b, d)) for (a, b), (c, d) in zip(one, other, strict=True))
     return ((y0, y1), (x0, x1)) if y0 < y1 and x0 < x1 else None
 
 
-def _blocks(spans: _Spans, edge: int | None, grid: int, margin: int) -> Iterator[_Spans]:
-    """A place cut into blocks of one size, for which kernels are made once, and which is fast with
-    the margin around it; the last of a row may overlap the one before.
+def _blocks(spans: _Spans, edge: int | None, grid: int) -> Iterator[_Spans]:
+    """A place cut into blocks of one size, for which kernels are made once; the last of a row may
+    overlap the one before.
     """
     cuts = []
-    # along y any number of pixels is as fast
-    for (start, stop), width in zip(spans, (grid, _WIDTH), strict=True):
-        pieces = 1 if edge is None else max(1, round((stop - start) / edge))
-        least = -(-(stop - start) // (pieces * grid)) * grid
-        steps = range(least, least + width, grid)
-        step = next((step for step in steps if (step + 2 * margin) % width == 0), least)
-        step = min(step, stop - start)
+    for start, stop in spans:
+        pieces = 1 if edge is None else max(1, math.ceil((stop - start) / edge - 0.6))
+        step = min(-(-(stop - start) // (pieces * grid)) * grid, stop - start)
         starts = (min(at, stop - step) for at in range(start, stop, step))
         cuts.append([(at, at + step) for at in starts])
     return ((y, x) for y in cuts[0] for x in cuts[1])
