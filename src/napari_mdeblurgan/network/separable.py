@@ -17,6 +17,7 @@ from torch.nn import functional
 
 _BLOCK = 16  # pixels
 KernelLines = tuple[tuple[float, ...], ...]
+LARGEST_RADIUS = _BLOCK
 
 
 def can_filter(x: Tensor) -> bool:
@@ -38,7 +39,7 @@ def filtered(x: Tensor, lines: KernelLines) -> Tensor:
         (batch, channels, y, x), for which this `can_filter`.
     lines : tuple of tuple of float
         For each of the pixels along an edge that one becomes, weights of the pixels from -r to r
-        around it, the same r ≤ 16 for all.
+        around it, the same r ≤ `LARGEST_RADIUS` for all.
 
     Returns
     -------
@@ -52,14 +53,15 @@ def filtered(x: Tensor, lines: KernelLines) -> Tensor:
     blocks = padded.view(batch * channels, height + 2 * radius, -1, _BLOCK).permute(0, 3, 1, 2)
     along_y, along_x = _kernels(lines)
     rows = [
-        functional.conv2d(functional.conv2d(blocks, kernel, groups=_BLOCK), along_x)
+        functional.conv2d(functional.conv2d(blocks, kernel, groups=_BLOCK), along_x).movedim(1, -1)
         for kernel in along_y
     ]
-    made = rows[0][:, None] if factor == 1 else torch.stack(rows, dim=1)
-    # (planes, factor, factor · block, y, x / block) to (planes, y, factor, x / block, ...)
-    return made.permute(0, 3, 1, 4, 2).reshape(batch, channels, factor * height, -1)[
-        ..., : factor * width
-    ]
+    made = rows[0]  # (planes, y, x / block, factor · block)
+    if factor > 1:
+        made = made.new_empty((*made.shape[:2], factor, *made.shape[2:]))
+        for phase, row in enumerate(rows):
+            made[:, :, phase] = row
+    return made.reshape(batch, channels, factor * height, -1)[..., : factor * width]
 
 
 @functools.lru_cache(maxsize=16)

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from napari_mdeblurgan.gaussian import gaussian_radius
 from napari_mdeblurgan.network.reach import Reach
+from napari_mdeblurgan.network.separable import LARGEST_RADIUS, can_filter, filtered
 from napari_mdeblurgan.network.stages import Stage, Stages
 
 _NAME = "soft output"
@@ -52,7 +53,10 @@ def _blurred(image: Tensor, softness: float) -> tuple[Tensor]:
     total = weights[0] + 2 * sum(weights[1:])
     kernel = [weight / total for weight in weights]
     with torch.autocast(image.device.type, enabled=False):
-        padded = functional.pad(image.float(), (radius, radius, radius, radius), mode="replicate")
+        image = image.float()
+        if radius <= LARGEST_RADIUS and can_filter(image):
+            return (filtered(image, ((*kernel[:0:-1], *kernel),)),)
+        padded = functional.pad(image, (radius, radius, radius, radius), mode="replicate")
         return (_along(_along(padded, kernel, -2), kernel, -1),)
 
 

@@ -25,6 +25,7 @@ from napari_mdeblurgan.stopping import portion
 _Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, start and stop along x
 
 _WIDTH = 4  # maps of multiples of this are fast; oneDNN takes up to five times as long for others
+_WIDER, _LARGER = 0.6, 1.2  # edges by which a block may be wider, and times as large as a square
 FAR = (
     1 / 16
 )  # a stage that looks farther than this part of a block's edge is carried out in one piece
@@ -225,15 +226,22 @@ def _common(one: _Spans, other: _Spans) -> _Spans | None:
 
 def _blocks(spans: _Spans, edge: int | None, grid: int) -> Iterator[_Spans]:
     """A place cut into blocks of one size, for which kernels are made once; the last of a row may
-    overlap the one before.
+    overlap the one before. Along x they are cut as seldom as can be, and along y so that they are
+    hardly larger than squares of that edge.
     """
-    cuts = []
-    for start, stop in spans:
-        pieces = 1 if edge is None else max(1, math.ceil((stop - start) / edge - 0.6))
-        step = min(-(-(stop - start) // (pieces * grid)) * grid, stop - start)
-        starts = (min(at, stop - step) for at in range(start, stop, step))
-        cuts.append([(at, at + step) for at in starts])
-    return ((y, x) for y in cuts[0] for x in cuts[1])
+    (y0, y1), (x0, x1) = spans
+    if edge is None:
+        return iter([spans])
+    columns = _cuts((x0, x1), math.ceil((x1 - x0) / edge - _WIDER), grid)
+    width = columns[0][1] - columns[0][0]
+    rows = _cuts((y0, y1), math.ceil((y1 - y0) * width / (_LARGER * edge**2)), grid)
+    return ((y, x) for y in rows for x in columns)
+
+
+def _cuts(span: tuple[int, int], pieces: int, grid: int) -> list[tuple[int, int]]:
+    start, stop = span
+    step = min(-(-(stop - start) // (max(1, pieces) * grid)) * grid, stop - start)
+    return [(min(at, stop - step), min(at, stop - step) + step) for at in range(start, stop, step)]
 
 
 def _slices(spans: _Spans, origin: _Spans, stride: float) -> tuple[slice, slice]:
