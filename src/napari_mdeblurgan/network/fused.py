@@ -18,6 +18,8 @@ _FUNCTIONS = (
     "_convolution_pointwise",
     "_convolution_pointwise_",
     "_convolution_transpose_pointwise",
+    "_is_mkldnn_acl_supported",
+    "_is_mkldnn_bf16_supported",
 )
 
 
@@ -39,8 +41,8 @@ def _available() -> bool:
     return (
         torch.backends.mkldnn.is_available()
         and all(hasattr(functions, name) for name in _FUNCTIONS)
-        and hasattr(functions, "_is_mkldnn_bf16_supported")
         and functions._is_mkldnn_bf16_supported()
+        and not functions._is_mkldnn_acl_supported()  # Arm's library has none: slower, then
     )
 
 
