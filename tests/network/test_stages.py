@@ -107,18 +107,20 @@ def test_blocks_cover_a_place_and_are_of_one_size(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_a_place_becomes_as_wide_as_is_fast_where_there_is_room(data: st.DataObject) -> None:
-    unit = data.draw(st.sampled_from([4, 8, 16, 32]))
-    start, width, left, right = (data.draw(st.integers(0, 90)) for _ in range(4))
-    start += left
+    grid, unit = (data.draw(st.sampled_from(of)) for of in ([1, 2, 4], [4, 8, 16, 32]))
+    start, width = (grid * data.draw(st.integers(0, 90)) for _ in range(2))
+    left, right = (data.draw(st.integers(0, 90)) for _ in range(2))
+    start += -(-left // grid) * grid
     spans, within = (
         ((3, 5), (start, start + width)),
         ((0, 9), (start - left, start + width + right)),
     )
-    y, (x0, x1) = _widened(spans, unit, within)
+    y, (x0, x1) = _widened(spans, grid, unit, within)
     assert y == (3, 5)
     assert start - left <= x0 <= start
     assert start + width <= x1 <= start + width + right
-    room = left + right >= -width % unit
+    assert x0 % grid == x1 % grid == 0
+    room = left // grid + right // grid >= -width % unit // grid
     assert x1 - x0 == (width + -width % unit if room else width)
 
 

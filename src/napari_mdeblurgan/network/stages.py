@@ -115,7 +115,8 @@ class Stages:
             if not made:
                 continue
             around = _around(_hull(made), self.margin(stage), stage.grid, shape)
-            around = _widened(around, self._unit(stage), ((0, shape[0]), (0, shape[1])))
+            everywhere = (0, shape[0]), (0, shape[1])
+            around = _widened(around, stage.grid, self._unit(stage), everywhere)
             spans |= {name: _hull([around, spans.get(name, around)]) for name in stage.inputs}
         return spans
 
@@ -162,7 +163,7 @@ class Stages:
             cost = stage.cost / len(blocks)
             for block in blocks:
                 around = _around(block, margin, stage.grid, shape)
-                around = _widened(around, self._unit(stage), given_at)
+                around = _widened(around, stage.grid, self._unit(stage), given_at)
                 given = [
                     _part(maps[name], places[name], around, strides[name]) for name in stage.inputs
                 ]
@@ -190,13 +191,13 @@ def _around(spans: _Spans, margin: int, grid: int, shape: tuple[int, int]) -> _S
     return (y0, y1), (x0, x1)
 
 
-def _widened(spans: _Spans, unit: int, within: _Spans) -> _Spans:
-    """A place made wider, to a multiple of a unit, where there is room; along y any number of
-    pixels is as fast.
+def _widened(spans: _Spans, grid: int, unit: int, within: _Spans) -> _Spans:
+    """A place on a grid made wider, to a multiple of a unit, by steps of the grid and where there
+    is room; along y any number of pixels is as fast.
     """
     y, (x0, x1) = spans
     missing = -(x1 - x0) % unit
-    right = min(missing, within[1][1] - x1)
+    right = min(missing, (within[1][1] - x1) // grid * grid)
     left = missing - right
     return (y, (x0 - left, x1 + right)) if x0 - left >= within[1][0] else spans
 
