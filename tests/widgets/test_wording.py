@@ -1,4 +1,4 @@
-"""What the docks say of files that failed."""
+"""What the docks say of files that failed, and of how much is done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_mdeblurgan.widgets.wording import reason_first
+from napari_mdeblurgan.widgets.wording import on_bar, reason_first
 
 NAME = str(Path("in", "b.tif"))
 OUT = Path("sharp")
@@ -31,3 +31,10 @@ def test_why_an_image_failed_begins_with_the_reason_and_names_it_once(
     reason: str, told: str
 ) -> None:
     assert reason_first(reason, NAME, OUT) == told
+
+
+def test_no_bar_says_that_all_is_done_before_it_is() -> None:
+    assert on_bar(0.0) == "0 %"
+    assert on_bar(0.996, "1 s left") == "99 % · 1 s left"
+    assert on_bar(1.0, "", "") == "100 %"
+    assert on_bar(0.5, "", "3 s left") == "50 % · 3 s left"

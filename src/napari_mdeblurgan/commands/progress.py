@@ -55,7 +55,8 @@ def with_progress(
         share = step.done / step.total
         if share >= next_line or step.done == step.total:
             next_line = share + every
-            line = f"{100 * share:3.0f} %, {time.perf_counter() - start:.0f} s"
+            shown = 100 if step.done == step.total else min(round(100 * share), 99)
+            line = f"{shown:3} %, {time.perf_counter() - start:.0f} s"
             print(": ".join(filter(None, (line, at(step)))), flush=True)
     return returning.result
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QComboBox, QFrame, QSizePolicy
 from napari_mdeblurgan.widgets.plain import literal, plain
 from napari_mdeblurgan.widgets.sizes import AsHigh, Lines, Uncut
 from napari_mdeblurgan.widgets.trust import ENSEMBLE_TIP, REPORT_TIP, TRUST_TIP
+from napari_mdeblurgan.widgets.wording import on_bar
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import ModelCard
@@ -380,9 +381,7 @@ def show_progress(controls: Controls, fraction: float, time_left: str) -> None:
     bar = controls.progress
     bar.max = PROGRESS_STEPS
     bar.value = round(fraction * PROGRESS_STEPS)
-    bar.native.setFormat(
-        " · ".join(words for words in (f"{round(100 * fraction)} %", time_left) if words)
-    )
+    bar.native.setFormat(on_bar(fraction, time_left))
 
 
 def wrap(label: Label) -> None:

@@ -19,6 +19,7 @@ from napari_mdeblurgan.widgets.axes import is_natural, part_of
 from napari_mdeblurgan.widgets.halving import in_pixels
 from napari_mdeblurgan.widgets.known_optics import Microscope
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
+from napari_mdeblurgan.widgets.wording import percent
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard
@@ -227,7 +228,7 @@ def timed(
 
 def measuring_in_words(fraction: float) -> str:
     """What is told while the intensities of the image are measured."""
-    return f"{MEASURING} {100 * fraction:.0f} %" if fraction else MEASURING
+    return f"{MEASURING} {percent(fraction)}" if fraction else MEASURING
 
 
 def layer_arguments(

@@ -162,6 +162,11 @@ def finished_name(name: str) -> str:
     return re.sub(r" – unfinished, \d+ %$", "", name)
 
 
+def on_bar(fraction: float, *words: str) -> str:
+    """What a progress bar says: how much is done, from 0 to 1, and what else there is to say."""
+    return " · ".join(filter(None, (percent(fraction), *words)))
+
+
 def percent(fraction: float) -> str:
     """How much is done, from 0 to 1; all of it only if it is."""
     return f"{min(round(100 * fraction), 100 if fraction == 1 else 99)} %"

@@ -397,8 +397,8 @@ class BatchWidget(QWidget):
         bar.min, bar.max = 0, PROGRESS_STEPS if fraction is not None else 0
         if fraction is not None:
             bar.value = round(fraction * PROGRESS_STEPS)
-        percent = f"{round(100 * fraction)} %" if fraction is not None else ""
-        bar.native.setFormat(" · ".join(filter(None, (percent, *words))))
+        said = " · ".join(words) if fraction is None else wording.on_bar(fraction, *words)
+        bar.native.setFormat(said)
 
     # ---- the widget's life
 

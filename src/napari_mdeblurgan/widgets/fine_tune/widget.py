@@ -354,7 +354,7 @@ class FineTuneWidget(FineTunePanel):
         self.bar.setValue(round(BAR_STEPS * way))
         by_time = event["budget_s"] - event["seconds"]
         left = min(by_time, event["seconds"] * (1 - way) / way) if way > 0 else by_time
-        self.bar.setFormat(f"{100 * way:.0f} % · {wording.time_left(left)}")
+        self.bar.setFormat(wording.on_bar(way, wording.time_left(left)))
         if validation:
             self._say(validated(event, self._plain))
 

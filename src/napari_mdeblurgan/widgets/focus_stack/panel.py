@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_mdeblurgan.widgets.controls import PROGRESS_STEPS, SMALLEST_WIDTH, let_shrink
 from napari_mdeblurgan.widgets.plain import plain
+from napari_mdeblurgan.widgets.wording import on_bar
 
 UNKNOWN_STEP = "unknown"
 LARGEST_STEP_UM = 10_000.0
@@ -159,7 +160,7 @@ class FocusStackPanel(QWidget):
         """Let the bar say how far the work is, from 0 to 1, and how long it will last."""
         self.bar.setRange(0, PROGRESS_STEPS)
         self.bar.setValue(round(fraction * PROGRESS_STEPS))
-        self.bar.setFormat(" · ".join(filter(None, (f"{round(100 * fraction)} %", time_left))))
+        self.bar.setFormat(on_bar(fraction, time_left))
 
     def show_life(self) -> None:
         """Let the bar move without saying how far."""
