@@ -18,7 +18,7 @@ def parameters(network: nn.Module) -> int:
 
 def gigaflop_per_megapixel(network: nn.Module, channels: int, scale: int) -> float:
     """10⁹ floating-point operations for 10⁶ pixels of the result, counted while an image of 128²
-    pixels runs through.
+    pixels runs through the layers as they are written, without what inference does another way.
 
     A multiplication and an addition are two operations. Convolutions are counted, which is all but
     a fraction of a per cent; the halo of tiles is not.
@@ -34,6 +34,6 @@ def gigaflop_per_megapixel(network: nn.Module, channels: int, scale: int) -> flo
     """
     device = next((values.device for values in network.parameters()), torch.device("cpu"))
     image = torch.zeros(1, channels, _EDGE, _EDGE, dtype=torch.float32, device=device)
-    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(image)
     return counter.get_total_flops() / 1e9 / ((scale * _EDGE) ** 2 / 1e6)
