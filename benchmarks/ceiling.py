@@ -88,16 +88,9 @@ def _psnr(result: np.ndarray, truth: np.ndarray) -> float:
 
 def wiener(blurred: np.ndarray, truth: np.ndarray, condition: Condition) -> Iterator[np.ndarray]:
     """The filter's results for each of the noise levels, (y, x) or (y, x, colours)."""
-    fine = (
-        replace(condition, sigma=SCALE * condition.sigma)
-        if condition.optics is None and condition.sigma is not None
-        else replace(
-            condition,
-            optics=condition.optics
-            and replace(condition.optics, pixel_size_um=condition.optics.pixel_size_um / SCALE),
-        )
-    )
-    psf = fine.psf(1)
+    optics, sigma = condition.optics, condition.sigma  # one of them
+    fine_optics = optics and replace(optics, pixel_size_um=optics.pixel_size_um / SCALE)
+    psf = replace(condition, sigma=sigma and SCALE * sigma, optics=fine_optics).psf(1)
     planes = [_Plane(*pair, psf) for pair in zip(_planes(blurred), _planes(truth), strict=True)]
     for noise in NOISE:
         yield np.stack([plane.filtered(noise) for plane in planes], -1).reshape(truth.shape)

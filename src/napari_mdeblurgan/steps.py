@@ -56,3 +56,8 @@ def map_steps(
         for step in returning:
             yield say(step)
     return returning.result
+
+
+def percent(fraction: float) -> str:
+    """How much is done, from 0 to 1; all of it only if it is."""
+    return f"{min(round(100 * fraction), 100 if fraction == 1 else 99)} %"

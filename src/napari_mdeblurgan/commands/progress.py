@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from itertools import chain
 from typing import Protocol, TypeVar
 
-from napari_mdeblurgan.steps import Returning
+from napari_mdeblurgan.steps import Returning, percent
 
 
 class ShownStep(Protocol):
@@ -55,8 +55,7 @@ def with_progress(
         share = step.done / step.total
         if share >= next_line or step.done == step.total:
             next_line = share + every
-            shown = 100 if step.done == step.total else min(round(100 * share), 99)
-            line = f"{shown:3} %, {time.perf_counter() - start:.0f} s"
+            line = f"{percent(share):>5}, {time.perf_counter() - start:.0f} s"
             print(": ".join(filter(None, (line, at(step)))), flush=True)
     return returning.result
 

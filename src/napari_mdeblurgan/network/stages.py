@@ -159,11 +159,11 @@ class Stages:
                 size = None
             place = _around(_hull(places[name] for name in asked), 0, stage.grid, shape)
             given_at = _shared(places[name] for name in stage.inputs)
-            blocks = list(_blocks(place, size, stage.grid))
+            blocks, unit = list(_blocks(place, size, stage.grid)), self._unit(stage)
             cost = stage.cost / len(blocks)
             for block in blocks:
                 around = _around(block, margin, stage.grid, shape)
-                around = _widened(around, stage.grid, self._unit(stage), given_at)
+                around = _widened(around, stage.grid, unit, given_at)
                 given = [
                     _part(maps[name], places[name], around, strides[name]) for name in stage.inputs
                 ]

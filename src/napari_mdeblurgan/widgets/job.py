@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_mdeblurgan.restoration.output_scale import output_factor
-from napari_mdeblurgan.steps import Returning
+from napari_mdeblurgan.steps import Returning, percent
 from napari_mdeblurgan.widgets.axes import is_natural, part_of
 from napari_mdeblurgan.widgets.halving import in_pixels
 from napari_mdeblurgan.widgets.known_optics import Microscope
 from napari_mdeblurgan.widgets.placement import Placement, enlarged
-from napari_mdeblurgan.widgets.wording import percent
 
 if TYPE_CHECKING:
     from napari_mdeblurgan.model import Model, ModelCard

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_mdeblurgan.steps import percent
 from napari_mdeblurgan.trust.headline import SIGNS
 
 if TYPE_CHECKING:
@@ -165,11 +166,6 @@ def finished_name(name: str) -> str:
 def on_bar(fraction: float, *words: str) -> str:
     """What a progress bar says: how much is done, from 0 to 1, and what else there is to say."""
     return " · ".join(filter(None, (percent(fraction), *words)))
-
-
-def percent(fraction: float) -> str:
-    """How much is done, from 0 to 1; all of it only if it is."""
-    return f"{min(round(100 * fraction), 100 if fraction == 1 else 99)} %"
 
 
 def rate(mpix_per_s: float | None) -> str:

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_mdeblurgan.errors import MdeblurganError
 from napari_mdeblurgan.folders import at_home, real_path
+from napari_mdeblurgan.steps import percent
 from napari_mdeblurgan.widgets import soft_results
 from napari_mdeblurgan.widgets.closing import InWords, worker_of
 from napari_mdeblurgan.widgets.keep.kept_result import kept_result, save_kept
@@ -24,7 +25,6 @@ from napari_mdeblurgan.widgets.keep.waiting import Cancelled
 from napari_mdeblurgan.widgets.origin import proposed_place
 from napari_mdeblurgan.widgets.plain import literal
 from napari_mdeblurgan.widgets.results import clean_name
-from napari_mdeblurgan.widgets.wording import percent
 
 if TYPE_CHECKING:
     from napari import Viewer
