@@ -90,6 +90,22 @@ def test_reading_and_writing_go_on_while_work_does(plan: RestorationPlan) -> Non
     assert flat(turns) == [0, 1, 2, 3]
 
 
+def test_two_places_are_read_side_by_side_where_that_is_wished_for(plan: RestorationPlan) -> None:
+    together, at_once, most = threading.Barrier(2, timeout=10), set[int](), []
+
+    def reading(item: int) -> int:
+        at_once.add(item)
+        most.append(len(at_once))
+        together.wait()  # one alone would wait in vain
+        at_once.discard(item)
+        together.wait()
+        return item
+
+    turns = walk(Todo(places(plan)), plan, Operation(reading), lambda *_: None, ahead=2)
+    assert flat(turns) == list(range(COUNT))
+    assert max(most) == 2
+
+
 @pytest.mark.parametrize("where", ["read", "work", "write", "items"])
 def test_what_goes_wrong_anywhere_is_raised_and_nothing_is_left_running(
     plan: RestorationPlan, where: str

@@ -53,7 +53,10 @@ def test_a_piece_of_a_region_is_read_from_the_same_place_of_image_and_result(
     psf = PointSpread(np.full((3, 3), 1 / 9), 1)
     piece = read_piece(image, image[37:120, 21:115], (), tile, plan, window, psf)
     np.testing.assert_array_equal(piece.blurred, piece.restored)
-    assert piece.known[piece.result_inside].all()
+    inside = zip(piece.real, piece.result_inside, strict=True)
+    assert all(line[part].all() and not line.all() for line, part in inside)
+    assert piece.missing is piece.lacking is None
+    assert piece.filled() is piece
 
 
 # ---- consistency

@@ -15,9 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 
 from torch import Tensor
 
+from napari_mdeblurgan.network.block_threads import Blocks, OneByOne
 from napari_mdeblurgan.network.pages import empty_map
 from napari_mdeblurgan.network.reach import Reach
 from napari_mdeblurgan.stopping import portion
@@ -26,6 +29,8 @@ _Spans = tuple[tuple[int, int], tuple[int, int]]  # start and stop along y, star
 
 _WIDTH = 4  # maps of multiples of this are fast; oneDNN takes up to five times as long for others
 _WIDER, _LARGER = 0.6, 1.2  # edges by which a block may be wider, and times as large as a square
+# of an edge, and of the rows beyond it: lower blocks are not made for an even number of them
+_LOWEST, _LEAST_MARGINS = 0.5, 6
 FAR = (
     1 / 16
 )  # a stage that looks farther than this part of a block's edge is carried out in one piece
@@ -120,14 +125,20 @@ class Stages:
             spans |= {name: _hull([around, spans.get(name, around)]) for name in stage.inputs}
         return spans
 
-    def run(self, image: Tensor, wanted: _Spans, edge: int | None = None) -> Tensor:
+    def run(
+        self, image: Tensor, wanted: _Spans, edge: int | None = None, blocks: Blocks | None = None
+    ) -> Tensor:
         """The place `wanted` of the last map, as it would be if the whole image went through all
         stages; see `maps`.
         """
-        return self.maps(image, {self.result: wanted}, edge)[self.result]
+        return self.maps(image, {self.result: wanted}, edge, blocks)[self.result]
 
     def maps(
-        self, image: Tensor, wanted: Mapping[str, _Spans], edge: int | None = None
+        self,
+        image: Tensor,
+        wanted: Mapping[str, _Spans],
+        edge: int | None = None,
+        blocks: Blocks | None = None,
     ) -> dict[str, Tensor]:
         """Places of some maps, as they would be if the whole image went through all stages.
 
@@ -140,46 +151,98 @@ class Stages:
         edge : int, optional
             Edge of a block, about, in pixels of the image, at stages of its resolution; without it,
             every stage is carried out in one piece.
+        blocks : Blocks, optional
+            Carries them out; by default one after the other on this thread.
         """
         shape, strides = (image.shape[-2], image.shape[-1]), self.strides
-        places = self.needed(wanted, shape)
-        maps = {"image": image}
-        places["image"] = (0, shape[0]), (0, shape[1])
+        places, blocks = self.needed(wanted, shape), blocks or OneByOne()
+        maps = {"image": _Map(((0, shape[0]), (0, shape[1])), 1.0, image)}
         total = sum(
             stage.cost for stage in self.stages if not places.keys().isdisjoint(stage.outputs)
         )
         spent = 0.0
         for position, stage in enumerate(self.stages):
-            margin, asked = self.margin(stage), [name for name in stage.outputs if name in places]
-            if not asked:
+            made = {
+                name: _Map(places[name], strides[name]) for name in stage.outputs if name in places
+            }
+            if not made:
                 continue
+            margin, given = self.margin(stage), [maps[name] for name in stage.inputs]
             finest = min(strides[name] for name in (*stage.inputs, *stage.outputs))
             size = None if edge is None else int(edge * min(2 * finest, max(finest, 1)))
             if size is not None and margin > FAR * size:
                 size = None
-            place = _around(_hull(places[name] for name in asked), 0, stage.grid, shape)
-            given_at = _shared(places[name] for name in stage.inputs)
-            blocks, unit = list(_blocks(place, size, stage.grid)), self._unit(stage)
-            cost = stage.cost / len(blocks)
-            for block in blocks:
+            place = _around(_hull([each.spans for each in made.values()]), 0, stage.grid, shape)
+            within, unit = _shared(each.spans for each in given), self._unit(stage)
+            pieces = []
+            lowest = max(_LOWEST * (size or 0), _LEAST_MARGINS * margin)
+            for block in _blocks(place, size, stage.grid, blocks.count, lowest):
                 around = _around(block, margin, stage.grid, shape)
-                around = _widened(around, stage.grid, unit, given_at)
-                given = [
-                    _part(maps[name], places[name], around, strides[name]) for name in stage.inputs
-                ]
-                with portion(spent / total, (spent + cost) / total):
-                    made = dict(zip(stage.outputs, stage.run(*given), strict=True))
-                spent += cost
-                for name in asked:
-                    common = _common(block, places[name])
-                    if common is not None:
-                        part = _part(made[name], around, common, strides[name])
-                        _keep(maps, name, part, common, places[name], strides[name])
+                around = _widened(around, stage.grid, unit, within)
+                pieces.append(partial(_carry_out, stage, given, around, made, block))
+            with portion(spent / total, (spent + stage.cost) / total):
+                for number, _ in enumerate(blocks.done(pieces), start=1):
+                    with portion(0, number / len(pieces)):
+                        pass
+            spent += stage.cost
             later = {name for each in self.stages[position + 1 :] for name in each.inputs} | set(
                 wanted
             )
-            maps = {name: values for name, values in maps.items() if name in later}
-        return {name: maps[name] for name in wanted}
+            maps = {name: each for name, each in (maps | made).items() if name in later}
+        return {name: maps[name].whole for name in wanted}
+
+
+class _Map:
+    """The part of a map that is needed, which may be put together block by block.
+
+    Parameters
+    ----------
+    spans : ((int, int), (int, int))
+        Where it lies, in pixels of the image.
+    stride : float
+    values : Tensor, optional
+        All of it.
+    """
+
+    def __init__(self, spans: _Spans, stride: float, values: Tensor | None = None) -> None:
+        self.spans, self._stride, self._values = spans, stride, values
+        self._lock = Lock()
+
+    @property
+    def whole(self) -> Tensor:
+        """All of it, once it is there."""
+        if self._values is None:
+            raise ValueError("no block of this map was made")
+        return self._values
+
+    def part(self, spans: _Spans) -> Tensor:
+        """What lies at a place within it."""
+        return _part(self.whole, self.spans, spans, self._stride)
+
+    def fill(self, block: _Spans, values: Tensor, origin: _Spans) -> None:
+        """Take what belongs to it of a block, from values that begin at `origin`."""
+        common = _common(block, self.spans)
+        if common is None:
+            return
+        part = _part(values, origin, common, self._stride)
+        if common == self.spans:
+            self._values = part
+            return
+        with self._lock:
+            if self._values is None:
+                height, width = (round((b - a) / self._stride) for a, b in self.spans)
+                self._values = empty_map((*part.shape[:2], height, width), part)
+        self.part(common)[...] = part
+
+
+def _carry_out(
+    stage: Stage, given: Sequence[_Map], around: _Spans, made: Mapping[str, _Map], block: _Spans
+) -> None:
+    """A stage on one block, and what is around it."""
+    values = stage.run(*(each.part(around) for each in given))
+    for name, part in zip(stage.outputs, values, strict=True):
+        if name in made:
+            made[name].fill(block, part, around)
 
 
 def _around(spans: _Spans, margin: int, grid: int, shape: tuple[int, int]) -> _Spans:
@@ -202,7 +265,7 @@ def _widened(spans: _Spans, grid: int, unit: int, within: _Spans) -> _Spans:
     return (y, (x0 - left, x1 + right)) if x0 - left >= within[1][0] else spans
 
 
-def _hull(places: Iterator[_Spans] | Sequence[_Spans]) -> _Spans:
+def _hull(places: Sequence[_Spans]) -> _Spans:
     """The smallest place that holds all of them."""
     along_y, along_x = zip(*places, strict=True)
     starts_y, stops_y = zip(*along_y, strict=True)
@@ -225,17 +288,22 @@ def _common(one: _Spans, other: _Spans) -> _Spans | None:
     return ((y0, y1), (x0, x1)) if y0 < y1 and x0 < x1 else None
 
 
-def _blocks(spans: _Spans, edge: int | None, grid: int) -> Iterator[_Spans]:
+def _blocks(
+    spans: _Spans, edge: int | None, grid: int, times: int = 1, lowest: float = 1
+) -> Iterator[_Spans]:
     """A place cut into blocks of one size, for which kernels are made once; the last of a row may
     overlap the one before. Along x they are cut as seldom as can be, and along y so that they are
-    hardly larger than squares of that edge.
+    hardly larger than squares of that edge, and that `times` of them at a time come out even, if
+    none is made lower than `lowest` by that.
     """
     (y0, y1), (x0, x1) = spans
     if edge is None:
         return iter([spans])
     columns = _cuts((x0, x1), math.ceil((x1 - x0) / edge - _WIDER), grid)
     width = columns[0][1] - columns[0][0]
-    rows = _cuts((y0, y1), math.ceil((y1 - y0) * width / (_LARGER * edge**2)), grid)
+    pieces = max(1, math.ceil((y1 - y0) * width / (_LARGER * edge**2)))
+    even = next(n for n in range(pieces, pieces + times) if n * len(columns) % times == 0)
+    rows = _cuts((y0, y1), even if (y1 - y0) / even >= lowest else pieces, grid)
     return ((y, x) for y in rows for x in columns)
 
 
@@ -256,16 +324,3 @@ def _slices(spans: _Spans, origin: _Spans, stride: float) -> tuple[slice, slice]
 
 def _part(values: Tensor, origin: _Spans, spans: _Spans, stride: float) -> Tensor:
     return values[(..., *_slices(spans, origin, stride))]
-
-
-def _keep(
-    maps: dict[str, Tensor], name: str, part: Tensor, spans: _Spans, place: _Spans, stride: float
-) -> None:
-    """Put a part of a map, that lies at `spans`, into the map, that is to fill `place`."""
-    if spans == place:
-        maps[name] = part
-        return
-    if name not in maps:
-        height, width = (round((stop - start) / stride) for start, stop in place)
-        maps[name] = empty_map((*part.shape[:2], height, width), part)
-    maps[name][(..., *_slices(spans, place, stride))] = part

@@ -16,14 +16,17 @@ from napari_mdeblurgan.restoration import memory
 _standing: ContextVar[Crew | None] = ContextVar("the threads of all walks", default=None)
 
 
+MOST_READERS = 2  # at a time, where a walk wants more than one
+
+
 class Crew:
-    """A thread that reads, one that works and one that writes; used in a ``with`` block, within
+    """Threads that read, one that works and one that writes; used in a ``with`` block, within
     which pages of maps that are gone are lent again, and at whose end the threads are gone and what
     memory they leave free is the system's again.
     """
 
     def __init__(self) -> None:
-        self.reader = ThreadPoolExecutor(1, "reading")
+        self.readers = [ThreadPoolExecutor(1, "reading") for _ in range(MOST_READERS)]
         self.worker = ThreadPoolExecutor(1, "working")
         self.writer = ThreadPoolExecutor(1, "writing")
         self._pages = reused_pages()
@@ -34,7 +37,7 @@ class Crew:
 
     def __exit__(self, *error: Any) -> None:
         try:
-            for thread in (self.writer, self.worker, self.reader):
+            for thread in (self.writer, self.worker, *self.readers):
                 thread.shutdown()
         finally:
             self._pages.__exit__(*error)
@@ -42,7 +45,7 @@ class Crew:
 
     def settle(self) -> None:
         """Wait until all that was begun is done."""
-        wait([thread.submit(int) for thread in (self.reader, self.worker, self.writer)])
+        wait([thread.submit(int) for thread in (*self.readers, self.worker, self.writer)])
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

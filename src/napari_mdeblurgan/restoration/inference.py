@@ -6,6 +6,7 @@ import copy
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -18,6 +19,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from napari_mdeblurgan.errors import OutOfMemory
 from napari_mdeblurgan.network.averaging import averaging_network
+from napari_mdeblurgan.network.block_threads import block_threads
 from napari_mdeblurgan.network.blocks import BicubicUpsampling
 from napari_mdeblurgan.network.exact import exact_float32
 from napari_mdeblurgan.network.softening import softening_network
@@ -285,8 +287,11 @@ def _forward(
     dtype, kind = getattr(torch, precision), device.split(":")[0]
     y, x = ((span.inside.start, span.inside.stop) for span in (tile.y, tile.x))
     edge = block_edge(device, precision)
-    with torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32):
-        maps = stages.maps(image, dict.fromkeys(names, (y, x)), edge)
+    with (
+        torch.autocast(kind, dtype=dtype, enabled=dtype != torch.float32),
+        block_threads() if edge is not None else nullcontext() as blocks,
+    ):
+        maps = stages.maps(image, dict.fromkeys(names, (y, x)), edge, blocks)
     return [maps[name].float() for name in names]
 
 

@@ -101,14 +101,19 @@ def halo_overhead(card: ModelCard, tile: int, device: str, precision: str) -> fl
     Counted, not estimated: the network runs on a tile without numbers in it, with all that it does
     on the halo.
     """
-    return _overhead(json.dumps(card.architecture), tile, block_edge(device, precision))
+    from napari_mdeblurgan.network.block_threads import blocks_at_a_time
+
+    edge = block_edge(device, precision)
+    count = 1 if edge is None else blocks_at_a_time()
+    return _overhead(json.dumps(card.architecture), tile, edge, count)
 
 
 @functools.lru_cache(maxsize=64)
-def _overhead(architecture: str, tile: int, edge: int | None) -> float:
+def _overhead(architecture: str, tile: int, edge: int | None, count: int) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from napari_mdeblurgan.network.block_threads import OneByOne
     from napari_mdeblurgan.network.outline import outline
 
     network = outline(json.loads(architecture))
@@ -117,7 +122,7 @@ def _overhead(architecture: str, tile: int, edge: int | None) -> float:
         size, span = tile + 2 * halo, (halo, halo + tile)
         image = torch.empty((1, network.channels, size, size), dtype=torch.float32, device="meta")
         with FlopCounterMode(display=False) as counter, torch.inference_mode():
-            network.stages.run(image, (span, span), edge)
+            network.stages.run(image, (span, span), edge, OneByOne(count))
         return int(counter.get_total_flops())
 
     return operations(network.halo, edge) / operations(0, None) - 1

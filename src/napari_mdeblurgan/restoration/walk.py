@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -138,15 +138,16 @@ def walk(
     write: Callable[[P, TileArrays], None],
     limit: TileLimit | None = None,
     *,
+    ahead: int = 1,
     behind: int = 0,
 ) -> Generator[list[P], None, None]:
     """Do an operation on every place; yields those that are written, turn by turn, and none as a
     sign of life in between.
 
     While places are worked on, the next ones are read and those before are finished and written, in
-    a thread each. A place is only taken from `todo` when it is about to be read. What goes wrong
-    anywhere is raised here, and ends it all. Closing ends it, too, as soon as what is being read
-    and worked on looks up; what is being written by then is still written.
+    threads of their own. A place is only taken from `todo` when it is about to be read. What goes
+    wrong anywhere is raised here, and ends it all. Closing ends it, too, as soon as what is being
+    read and worked on looks up; what is being written by then is still written.
 
     Parameters
     ----------
@@ -160,6 +161,9 @@ def walk(
         Takes the piece that was made of a place, whole whatever it was cut into.
     limit : TileLimit, optional
         What is known about the memory from other walks, and will be for the next ones.
+    ahead : int
+        Turns that are read side by side, each in a thread of its own: more than 1 where that is
+        most of the work.
     behind : int
         Turns that may wait to be written while the work goes on: for a disk, 1.
 
@@ -198,6 +202,7 @@ def walk(
             write(place, finish())
 
     turns, writing = iter(todo), deque[tuple[list[P], Future[None]]]()
+    reading = deque[tuple[list[P], Future[list[Any]]]]()
     attended, meter = Attended(), Meter()
 
     def begun(now: list[P]) -> float:
@@ -205,24 +210,20 @@ def walk(
         return sum(_pixels(places) for places, _ in writing) + _pixels(now) * meter.share
 
     with crew() as threads:
+        readers = cycle(threads.readers[:ahead])
 
-        def begin() -> tuple[list[P], Future[list[Any]]] | None:
-            return next(
-                (
-                    (places, attended.begin(threads.reader, read, places))
-                    for places in islice(turns, 1)
-                ),
-                None,
-            )
+        def begin(count: int) -> None:
+            for places in islice(turns, count):
+                reading.append((places, attended.begin(next(readers), read, places)))
 
         try:
-            reading = begin()
-            while reading is not None:
-                places, future = reading
+            begin(ahead)
+            while reading:
+                places, future = reading.popleft()
                 for _ in waiting(future):
                     yield []
                 given, meter = future.result(), Meter()
-                reading = begin()
+                begin(1)
                 working = attended.begin(threads.worker, work, places, given, meter=meter)
                 del given, future
                 for _ in waiting(working):

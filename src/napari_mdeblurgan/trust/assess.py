@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_mdeblurgan.restoration.arrays import read
+from napari_mdeblurgan.restoration.crew import MOST_READERS
 from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target
 from napari_mdeblurgan.restoration.inference import network_on
 from napari_mdeblurgan.restoration.plan import RestorationPlan
@@ -231,7 +232,7 @@ def assess_steps(
             said = ExplainedAnew(image, plan, network, explanation)
     places = Todo(todo)
     mapping = Mapped(image, restored, trust, model, said, spread)
-    for made in walk(places, plan, mapping, write, behind=1):
+    for made in walk(places, plan, mapping, write, ahead=MOST_READERS, behind=1):
         done += sum(place.tile.pixels for place in made) * plan.factor**2
         begun = int(places.begun * plan.factor**2)
         yield Progress(done + begun, total, time.perf_counter() - start, before)

@@ -107,7 +107,7 @@ def restore_known(
             for each in (piece.restored[piece.result_inside], eight.mean)
         )
         error, error_of_mean = (each[f:-f, f:-f].astype(np.float32) for each in errors)
-        seen = details(piece, difference, estimate.examination.noise)
+        seen = details(piece, difference, estimate.examination.noise.sigma(piece.blurred))
         values = features(seen, piece.inside, plan.factor, estimate.psf, said, eight.spread)
         values = np.stack([on_result(each, plan.factor) for each in values])[:, f:-f, f:-f]
         known.append(Known(values, error, error_of_mean))

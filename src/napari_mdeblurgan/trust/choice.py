@@ -13,7 +13,7 @@ LEGEND = {
 }  # of `approximation.CANDIDATES`
 
 
-def choice(explanation: np.ndarray, missing: np.ndarray) -> np.ndarray:
+def choice(explanation: np.ndarray, missing: np.ndarray | None) -> np.ndarray:
     """The candidate of the largest weight: 1, 2 or 3 in the order of `CANDIDATES`; 0 where the
     image has no number.
 
@@ -21,8 +21,8 @@ def choice(explanation: np.ndarray, missing: np.ndarray) -> np.ndarray:
     ----------
     explanation : ndarray
         (y, x, 6), see `Explanation`.
-    missing : ndarray
-        (y, x) bool.
+    missing : ndarray or None
+        (y, x) bool, if there is such a place.
 
     Returns
     -------
@@ -37,5 +37,6 @@ def choice(explanation: np.ndarray, missing: np.ndarray) -> np.ndarray:
     weights = [explanation[..., n] for n in range(3)]  # numpy is slow along a short axis
     largest = np.where(weights[1] > weights[0], np.uint8(2), np.uint8(1))
     largest[weights[2] > np.maximum(weights[0], weights[1])] = 3
-    largest[missing] = _NOTHING
+    if missing is not None:
+        largest[missing] = _NOTHING
     return largest

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from napari_mdeblurgan.trust.averaging import gaussian_average
-from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import AVERAGED_PX, Piece
 from napari_mdeblurgan.trust.psf import PointSpread
 from napari_mdeblurgan.trust.samples import grey
@@ -57,17 +56,20 @@ def compare(piece: Piece, psf: PointSpread, limits: tuple[float, float]) -> Diff
     again = psf.applied(restored)
     np.clip(again, *limits, out=again)
     again -= piece.blurred
-    return Difference(again, psf.seen(piece.known))
+    if piece.lacking is None:
+        return Difference(again, psf.seen_of_lines(*piece.real))
+    return Difference(again, psf.seen(np.logical_and.outer(*piece.real) & ~piece.lacking))
 
 
-def in_noise(difference: Difference, piece: Piece, noise: Noise) -> np.ndarray:
+def in_noise(difference: Difference, sigma: np.ndarray) -> np.ndarray:
     """Root mean square of a difference over the neighbourhood, in units of the noise; (y, x)
     float32 with the margin.
 
-    1 is what noise alone gives. NaN where the input has no number, and in the rim where more than a
-    fiftieth of the light comes from beyond what was restored.
+    `sigma` is the standard deviation of the image's noise, (y, x, colours) in windows. 1 is what
+    noise alone gives. NaN where the input has no number, and in the rim where more than a fiftieth
+    of the light comes from beyond what was restored.
     """
-    rms = local_rms(difference.values / noise.sigma(piece.blurred))
+    rms = local_rms(difference.values / sigma)
     return np.where(difference.seen < LEAST_SEEN, np.float32(np.nan), rms)
 
 

@@ -4,6 +4,7 @@ are.
 
 from __future__ import annotations
 
+import functools
 import math
 import shutil
 import tempfile
@@ -41,22 +42,25 @@ class Explanation:
     def __init__(self, plan: RestorationPlan) -> None:
         self._plan = plan
         size = [stop - start for start, stop in plan.region]
-        self._values = np.full((*plan.leading, *size, VALUES), np.nan, _STORED)
+        self._values = np.full((*plan.leading, VALUES, *size), np.nan, _STORED)
 
     def keep(self, index: tuple[int, ...], tile: Tile, said: np.ndarray) -> None:
         """Take (y, x, 6), what was said of a tile of one image of the stack."""
-        self._values[index][self._place(tile)] = said
+        self._of(index, tile)[...] = np.moveaxis(said, -1, 0)
 
-    def of(self, index: tuple[int, ...], tile: Tile, window: Window | None = None) -> np.ndarray:  # noqa: ARG002
-        """(y, x, 6) float32: three weights and three distances, in windows."""
-        values: np.ndarray = self._values[index][self._place(tile)].astype(np.float32)
-        return values
+    def kept(self, index: tuple[int, ...], tile: Tile) -> np.ndarray:
+        """(y, x, 6) float32: three weights and three distances, in windows, each of them in one
+        piece of memory.
+        """
+        return np.moveaxis(self._of(index, tile).astype(np.float32), 0, -1)
 
-    def _place(self, tile: Tile) -> tuple[slice, slice]:
-        (y0, _), (x0, _) = self._plan.region
-        return slice(tile.y.start - y0, tile.y.stop - y0), slice(
-            tile.x.start - x0, tile.x.stop - x0
+    def _of(self, index: tuple[int, ...], tile: Tile) -> np.ndarray:
+        """The place of a tile, (6, y, x)."""
+        rows, columns = (
+            slice(span.start - start, span.stop - start)
+            for span, (start, _) in zip((tile.y, tile.x), self._plan.region, strict=True)
         )
+        return self._values[index][:, rows, columns]
 
 
 class ExplanationOnDisk:
@@ -100,7 +104,7 @@ class ExplanationOnDisk:
         except OSError:
             self._file = None
 
-    def of(self, index: tuple[int, ...], tile: Tile) -> np.ndarray | None:
+    def kept(self, index: tuple[int, ...], tile: Tile) -> np.ndarray | None:
         """(y, x, 6) float32, as of `Explanation`; None where anything of the tile was not kept."""
         if self._file is None:
             return None
@@ -116,8 +120,9 @@ class ExplanationOnDisk:
                     )
         except (OSError, ValueError):  # fewer than there should be
             return None
-        kept = values[..., :_WEIGHTS].any(axis=-1)  # weights that were kept are not all 0
-        return values.astype(np.float32) if kept.all() else None
+        weights = (values[..., number] != 0 for number in range(_WEIGHTS))
+        known = functools.reduce(np.logical_or, weights)  # weights that were kept are not all 0
+        return values.astype(np.float32) if known.all() else None
 
     def _lines(self, index: tuple[int, ...], tile: Tile) -> list[int]:
         """Where each line of a tile begins in the file."""
@@ -159,27 +164,28 @@ class ExplainedAnew:
         self._on_disk = kept
         edges = [spans[0].stop - spans[0].start for spans in fine_grid(plan).spans]
         self._edges = [2 * edge for edge in edges] if plan.tile >= 2 * max(edges) else edges
-        self._kept: tuple[tuple[int, ...], Tile, np.ndarray] | None = None
+        self._last: tuple[tuple[int, ...], Tile, np.ndarray] | None = None
 
-    def of(self, index: tuple[int, ...], tile: Tile, window: Window) -> np.ndarray:
-        """(y, x, 6) float32, as of `Explanation`.
+    def kept(self, index: tuple[int, ...], tile: Tile) -> np.ndarray | None:
+        """(y, x, 6) float32, as of `Explanation`; None if the network is to be asked."""
+        return None if self._on_disk is None else self._on_disk.kept(index, tile)
+
+    def anew(self, index: tuple[int, ...], tile: Tile, window: Window) -> np.ndarray:
+        """(y, x, 6) float32, by the network; in one thread.
 
         Raises
         ------
         DoesNotFit
             If memory runs out even for the tile alone.
         """
-        known = None if self._on_disk is None else self._on_disk.of(index, tile)
-        if known is not None:
-            return known
         around = self._around(tile)
-        if self._kept is None or self._kept[:2] != (index, around):
+        if self._last is None or self._last[:2] != (index, around):
             try:
-                self._kept = index, around, self._of(index, around, window)
+                self._last = index, around, self._of(index, around, window)
             except DoesNotFit:
-                self._kept = None
+                self._last = None
                 return self._of(index, tile, window)
-        return self._kept[2][within(tile, around, 1)]
+        return self._last[2][within(tile, around, 1)]
 
     def _of(self, index: tuple[int, ...], tile: Tile, window: Window) -> np.ndarray:
         block = read(self._image, (*index, tile.y.source, tile.x.source))

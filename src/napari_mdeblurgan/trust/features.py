@@ -10,7 +10,6 @@ import numpy as np
 
 from napari_mdeblurgan.trust.averaging import gaussian_average
 from napari_mdeblurgan.trust.consistency import Difference, local_rms
-from napari_mdeblurgan.trust.noise import Noise
 from napari_mdeblurgan.trust.pieces import Piece
 from napari_mdeblurgan.trust.psf import PointSpread
 from napari_mdeblurgan.trust.samples import grey
@@ -60,7 +59,7 @@ class Details(NamedTuple):
     noise: np.ndarray
 
 
-def details(piece: Piece, difference: Difference, noise: Noise) -> Details:
+def details(piece: Piece, difference: Difference, sigma: np.ndarray) -> Details:
     """Of a piece whose gaps are filled.
 
     Parameters
@@ -68,8 +67,8 @@ def details(piece: Piece, difference: Difference, noise: Noise) -> Details:
     piece : Piece
     difference : Difference
         From `compare`.
-    noise : Noise
-        Of the image.
+    sigma : ndarray
+        (y, x, colours): standard deviation of the image's noise, in windows.
     """
     level, within, slope, curvature = _of_blocks(piece.restored, piece.factor)
     return Details(
@@ -79,7 +78,7 @@ def details(piece: Piece, difference: Difference, noise: Noise) -> Details:
         curvature=curvature,
         change=np.abs(level - grey(piece.blurred)),
         residual=np.nan_to_num(local_rms(difference.values), copy=False),
-        noise=grey(noise.sigma(piece.blurred)),
+        noise=grey(sigma),
     )
 
 
@@ -116,7 +115,7 @@ def features(
     ndarray
         (features, y, x) float32 in the order of `FEATURES` or `WITH_DISAGREEMENT`.
     """
-    found = [
+    planes = [
         _smooth(details.slope, FINE_PX),
         _smooth(details.curvature, FINE_PX),
         _deviation(details.level, details.within, FINE_PX),
@@ -125,17 +124,20 @@ def features(
         details.residual,
         details.noise,
     ]
-    found = [plane[inside] for plane in found]
-    distances = (
-        np.zeros((*found[0].shape, 3), np.float32) if explanation is None else explanation[..., 3:]
-    )
-    blur = np.float32(psf.sigma_px * _LEAST)
-    found += [np.broadcast_to(blur, found[0].shape), distances[..., 2], _least(distances)]
+    found = [plane[inside] for plane in planes]
+    found.append(np.array(psf.sigma_px * _LEAST, np.float32))  # the same everywhere
+    if explanation is None:
+        found += [np.zeros((), np.float32)] * 2
+    else:
+        found += [explanation[..., 5], _least(explanation[..., 3:])]
     if spread is not None:
         found.append(_means(grey(spread), factor))
     logs = np.empty((len(found), *found[0].shape), np.float32)
-    for plane, log in zip(found, logs, strict=True):  # one that fits into the cache
-        np.log(np.add(plane, np.float32(_LEAST), out=log), out=log)
+    for plane, log in zip(found, logs, strict=True):
+        if plane.ndim:  # in place: all of it is in the cache
+            np.log(np.add(plane, np.float32(_LEAST), out=log), out=log)
+        else:
+            log[...] = np.log(plane + np.float32(_LEAST))
     return logs
 
 

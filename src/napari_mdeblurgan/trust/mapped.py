@@ -34,19 +34,23 @@ if TYPE_CHECKING:
 BRIGHTNESS = "brightness"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What the maps of a tile are made of, as far as no network is needed for it.
+    """What the maps of a tile are made of.
 
     Attributes
     ----------
     place : TilePlace
     piece : Piece
         Of the image and of the result.
+    sigma : ndarray
+        (y, x, colours): standard deviation of the image's noise, in windows.
     difference : Difference
-        What sets them apart.
+        What sets the two apart.
     maps : dict
         Those that are made already.
+    said : ndarray or None
+        (y, x, 6): what the network says of the tile, where that is known.
     around : Cutout or None
         Of the image, where the eight orientations are to be made.
     apart : ndarray or None
@@ -55,8 +59,10 @@ class Given:
 
     place: TilePlace
     piece: Piece
+    sigma: np.ndarray
     difference: Difference
     maps: dict[str, np.ndarray]
+    said: np.ndarray | None
     around: Cutout | None
     apart: np.ndarray | None
 
@@ -65,6 +71,9 @@ class Given:
 class Mapped:
     """All maps of a tile, by name: lengths in grey levels, NaN where the image has no number; and
     beside the error bar how bright the result is.
+
+    Where the network need not be asked, they are made where the tile is read, so several tiles can
+    be read side by side.
 
     Attributes
     ----------
@@ -87,21 +96,21 @@ class Mapped:
     said: Explanation | ExplainedAnew | None
     spread: Any
 
-    def read(self, place: TilePlace) -> Given:
+    def read(self, place: TilePlace) -> Given | TileArrays:
         index, tile = place.index, place.tile
         plan, estimate = self.trust.restoration, self.trust.estimate(index)
-        noise = estimate.examination.noise
         piece = read_piece(
             self.image, self.restored, index, tile, plan, estimate.window, estimate.psf
         )
         look_up()
         difference = compare(piece, estimate.psf, (-np.inf, estimate.examination.ceiling))
         look_up()
-        maps = {"consistency": in_noise(difference, piece, noise)[piece.inside]}
+        sigma = estimate.examination.noise.sigma(piece.filled().blurred)
+        maps = {"consistency": in_noise(difference, sigma)[piece.inside]}
         blur = defocus_of_tile(
             self.image, index, tile, plan, estimate.window, estimate.examination.grey_noise
         )
-        maps["defocus"] = np.where(piece.missing[piece.inside], np.float32(np.nan), blur)
+        maps["defocus"] = _blank(blur, _gap(piece))
         look_up()
         around = apart = None
         if self.spread is not None:
@@ -110,17 +119,29 @@ class Mapped:
             )
         elif "disagreement" in self.trust.maps:
             around = read_for_all(self.image, index, tile, plan)
-        return Given(place, piece, difference, maps, around, apart)
+        given = Given(
+            place=place,
+            piece=piece,
+            sigma=sigma,
+            difference=difference,
+            maps=maps,
+            said=None if self.said is None else self.said.kept(index, tile),
+            around=around,
+            apart=apart,
+        )
+        if self._asks(given) or around is not None:
+            return given
+        return self._maps(given, given.said, apart)
 
-    def work(self, given: Sequence[Given]) -> Sequence[TileArrays]:
-        return [self._all_of(each) for each in given]
+    def work(self, given: Sequence[Given | TileArrays]) -> Sequence[TileArrays]:
+        return [self._all_of(each) if isinstance(each, Given) else each for each in given]
+
+    def _asks(self, given: Given) -> bool:
+        """Whether the network has something to say of a tile that is not known."""
+        return self.said is not None and given.said is None
 
     def _all_of(self, given: Given) -> TileArrays:
-        costs = (
-            isinstance(self.said, ExplainedAnew),
-            16 * (given.around is not None),
-            1,
-        )  # those of the maps are 1
+        costs = self._asks(given), 16 * (given.around is not None), 1  # those of the maps are 1
         until = [sum(costs[:number]) / sum(costs) for number in range(4)]
         with portion(until[0], until[1]):
             said = self._said(given)
@@ -129,14 +150,14 @@ class Mapped:
         with portion(until[2], until[3]):
             return self._maps(given, said, apart)
 
-    def finish(self, place: TilePlace, given: Given, made: TileArrays) -> TileArrays:  # noqa: ARG002
+    def finish(self, place: TilePlace, given: Any, made: TileArrays) -> TileArrays:  # noqa: ARG002
         return made
 
     def _said(self, given: Given) -> np.ndarray | None:
-        if self.said is None:
-            return None
+        if not isinstance(self.said, ExplainedAnew) or not self._asks(given):
+            return given.said
         place = given.place
-        return self.said.of(place.index, place.tile, self.trust.estimate(place.index).window)
+        return self.said.anew(place.index, place.tile, self.trust.estimate(place.index).window)
 
     def _apart(self, given: Given) -> np.ndarray | None:
         if given.around is None:
@@ -151,22 +172,32 @@ class Mapped:
         trust, estimate = self.trust, self.trust.estimate(given.place.index)
         factor, span = trust.restoration.factor, np.float32(estimate.window.span)
         piece, maps = given.piece, dict(given.maps)
-        gap = piece.missing[piece.inside]
+        gap = _gap(piece)
         if trust.calibration is not None:
             bar = trust.calibration.plain if spread is None else trust.calibration.with_disagreement
             maps[BRIGHTNESS] = grey(piece.restored[piece.result_inside][::factor, ::factor])
-            seen = details(piece.filled(), given.difference, estimate.examination.noise)
+            seen = details(piece.filled(), given.difference, given.sigma)
             look_up()
             values = features(seen, piece.inside, factor, estimate.psf, said, spread)
             look_up()
-            width = np.where(gap, np.float32(np.nan), bar.half_width(values) * span)
-            maps["error"] = on_result(width, factor)
+            maps["error"] = on_result(_blank(bar.half_width(values) * span, gap), factor)
         if spread is not None:
-            maps["disagreement"] = np.where(
-                on_result(gap, factor), np.float32(np.nan), spread.mean(axis=-1) * span
-            )
+            on_fine = None if gap is None else on_result(gap, factor)
+            maps["disagreement"] = _blank(spread.mean(axis=-1) * span, on_fine)
         if said is not None:
             maps["choice"] = choice(said, gap)
             if "weights" in trust.maps:
-                maps["weights"] = np.where(gap[..., None], np.float32(np.nan), said[..., :3])
+                maps["weights"] = _blank(said[..., :3], gap)
         return maps
+
+
+def _gap(piece: Piece) -> np.ndarray | None:
+    """(y, x) bool of the tile itself: where the image has no number, if it has any such place."""
+    return None if piece.missing is None else piece.missing[piece.inside]
+
+
+def _blank(values: np.ndarray, gap: np.ndarray | None) -> np.ndarray:
+    """The same, NaN where there is a gap."""
+    if gap is None:
+        return values
+    return np.where(gap if values.ndim == gap.ndim else gap[..., None], np.float32(np.nan), values)

@@ -31,9 +31,12 @@ class Piece:
         (y + 2 · margin, x + 2 · margin, colours) float32; NaN where the image has no number.
     restored : ndarray
         The same of the restored image: factor times as many pixels along y and x.
-    known : ndarray
-        (y, x) bool on the restored image's grid: real pixels, neither mirrored nor without a
-        number.
+    real : (ndarray, ndarray)
+        (y,) and (x,) bool on the restored image's grid: rows and columns that are not mirrored.
+    missing : ndarray or None
+        (y, x) bool on the image's grid: where the image has no number, if there is such a place.
+    lacking : ndarray or None
+        The same of the restored image, on its own grid.
     factor : int
         Of the plan.
     margin : int
@@ -42,7 +45,9 @@ class Piece:
 
     blurred: np.ndarray
     restored: np.ndarray
-    known: np.ndarray
+    real: tuple[np.ndarray, np.ndarray]
+    missing: np.ndarray | None
+    lacking: np.ndarray | None
     factor: int
     margin: int
 
@@ -58,13 +63,10 @@ class Piece:
         inner = slice(self.margin * self.factor, -self.margin * self.factor)
         return inner, inner
 
-    @property
-    def missing(self) -> np.ndarray:
-        """(y, x) bool with the margin: where the image has no number."""
-        return ~np.isfinite(grey(self.blurred))
-
     def filled(self) -> Piece:
-        """The same with gaps filled from their neighbours."""
+        """The same with gaps filled from their neighbours; itself if there is none."""
+        if self.missing is None and self.lacking is None:
+            return self
         return replace(self, blurred=_filled(self.blurred), restored=_filled(self.restored))
 
 
@@ -80,14 +82,22 @@ def read_piece(
     """Read a tile of one image of a stack from the input and from the result of `plan`; either may
     be lazy. The margin is as wide as is needed to blur it again by `psf`.
     """
-    gaps = restored.dtype.kind == "f"
     margin = max(DETAILS_PX, -(-psf.radius // plan.factor) + AVERAGED_PX)
-    margin += FILL_RADIUS * gaps
+    margin += FILL_RADIUS * (restored.dtype.kind == "f")
     blurred, _ = _read(image, index, tile, plan, window, margin)
     result, real = _read(restored, index, tile, plan, window, margin, plan.factor)
-    if gaps:
-        real &= np.isfinite(grey(result))
-    return Piece(blurred, result, real, plan.factor, margin)
+    missing, lacking = _gaps(blurred, image.dtype), _gaps(result, restored.dtype)
+    return Piece(blurred, result, real, missing, lacking, plan.factor, margin)
+
+
+def _gaps(values: np.ndarray, kind: np.dtype) -> np.ndarray | None:
+    """(y, x) bool: where any colour of (y, x, colours) has no number, if there is such a place;
+    values that were of a kind of integers all have one.
+    """
+    if kind.kind in "biu":
+        return None
+    gaps = ~np.isfinite(grey(values))
+    return gaps if gaps.any() else None
 
 
 def _read(
@@ -98,9 +108,9 @@ def _read(
     window: Window,
     margin: int,
     of_result: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """A tile and its margin in windows, and which pixels are not mirrored: of the input, or of a
-    result of such a factor.
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """A tile and its margin in windows, and which rows and columns are not mirrored: of the input,
+    or of a result of such a factor.
     """
     lines, real, factor = [], [], of_result or 1
     for span, (start, stop) in zip((tile.y, tile.x), plan.region, strict=True):
@@ -116,7 +126,7 @@ def _read(
     block = read(array, (*index, *source))
     rows, columns = (line - part.start for line, part in zip(lines, source, strict=True))
     block = _taken(_taken(block, rows, 0), columns, 1)
-    return in_planes(block, plan, window), np.logical_and.outer(*real)
+    return in_planes(block, plan, window), (real[0], real[1])
 
 
 def in_planes(block: np.ndarray, plan: RestorationPlan, window: Window) -> np.ndarray:

@@ -89,8 +89,17 @@ class PointSpread:
         kernel is applied.
         """
         rows, columns = (np.asarray(known.any(axis=axis)) for axis in (1, 0))
+        if np.array_equal(known, rows[:, None] & columns[None, :]):
+            return self.seen_of_lines(rows, columns)
+        return self.applied(known[..., None].astype(np.float32))[..., 0]
+
+    def seen_of_lines(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """The same where all is known at which a known row, of (y,) bool, and a known column, of
+        (x,) bool, meet.
+        """
         y, x = self._reached(rows), self._reached(columns)
-        if y is None or x is None or not np.array_equal(known, rows[:, None] & columns[None, :]):
+        if y is None or x is None:
+            known = rows[:, None] & columns[None, :]
             return self.applied(known[..., None].astype(np.float32))[..., 0]
         sums = self.kernel
         for axis in (0, 1):  # of the kernel averaged over a pixel of the input, up to each place

@@ -1,0 +1,128 @@
+"""Blocks of a network's maps in threads of their own, each with processors of its own.
+
+Where torch shares out every operation among all processors, they wait for the slowest of them
+several hundred times a tile; once another program keeps one of them busy, that is most of the time.
+Blocks know nothing of each other, so their threads wait but once for all of a stage.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import Protocol
+
+import torch
+from threadpoolctl import ThreadpoolController
+
+from napari_mdeblurgan.stopping import Meter, metered
+
+MOST = 4  # of threads: each takes memory for the maps of a block
+
+
+class Blocks(Protocol):
+    """How blocks are carried out.
+
+    Attributes
+    ----------
+    count : int
+        How many at a time.
+    """
+
+    count: int
+
+    def done(self, pieces: Sequence[Callable[[], None]]) -> Iterator[None]:
+        """Carry out all pieces; yields whenever one of them is done."""
+
+
+class OneByOne:
+    """Blocks one after the other on this thread.
+
+    Parameters
+    ----------
+    count : int
+        Into a multiple of how many a map is cut, as if so many were carried out at a time.
+    """
+
+    def __init__(self, count: int = 1) -> None:
+        self.count = count
+
+    def done(self, pieces: Sequence[Callable[[], None]]) -> Iterator[None]:
+        """Carry out all pieces; yields whenever one of them is done."""
+        for piece in pieces:
+            piece()
+            yield
+
+
+class InThreads:
+    """Blocks in several threads, in the modes of torch in which this one is.
+
+    Parameters
+    ----------
+    count : int
+        Threads.
+    threads : ThreadPoolExecutor
+        So many.
+    """
+
+    def __init__(self, count: int, threads: ThreadPoolExecutor) -> None:
+        self.count, self._threads = count, threads
+
+    def done(self, pieces: Sequence[Callable[[], None]]) -> Iterator[None]:
+        """Carry out all pieces; yields whenever one of them is done. A single one has all
+        processors on this thread. What goes wrong is raised here when no piece is at work any more.
+        """
+        if len(pieces) == 1:
+            yield from OneByOne().done(pieces)
+            return
+        inference = torch.is_inference_mode_enabled()
+        reduced, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
+
+        def carry_out(piece: Callable[[], None]) -> None:
+            with (
+                metered(Meter()),  # of its own: how far the stage is, is told by whoever waits
+                torch.inference_mode(inference),
+                torch.autocast("cpu", dtype=dtype, enabled=reduced),
+            ):
+                piece()
+
+        futures = [self._threads.submit(copy_context().run, carry_out, each) for each in pieces]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                yield
+        finally:
+            for future in futures:
+                future.cancel()
+            wait(futures)
+
+
+def blocks_at_a_time() -> int:
+    """In how many threads a network's blocks are carried out, by the processors that torch uses on
+    this one.
+    """
+    return min(MOST, torch.get_num_threads())
+
+
+@contextmanager
+def block_threads() -> Iterator[Blocks]:
+    """Threads for blocks; together they use as many processors as this thread does by itself."""
+    count, processors = blocks_at_a_time(), torch.get_num_threads()
+    if count == 1:
+        yield OneByOne()
+        return
+
+    def settle() -> None:
+        torch.get_num_threads()  # when first asked for, it is made that of the process
+        _openmp().limit(limits=processors // count)
+
+    with ThreadPoolExecutor(count, "blocks", initializer=settle) as threads:
+        yield InThreads(count, threads)
+
+
+@functools.cache
+def _openmp() -> ThreadpoolController:
+    """The libraries by which torch shares out its work; each thread has a number of its own."""
+    return ThreadpoolController().select(user_api="openmp")
