@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -14,15 +15,39 @@ from napari_mdeblurgan.stopping import Meter, Stopped, look_up, metered, portion
 
 
 @pytest.fixture
-def two_processors() -> object:
-    """Torch on two processors, as they are on any machine that is not very small."""
+def processors(request: pytest.FixtureRequest) -> Iterator[int]:
+    """As many as torch thinks that there are."""
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
+    torch.set_num_threads(request.param)
+    yield request.param
     torch.set_num_threads(before)
 
 
-@pytest.mark.usefixtures("two_processors")
+two_processors = pytest.mark.parametrize("processors", [2], indirect=True)
+
+
+@pytest.mark.parametrize(
+    ("processors", "shares"),
+    [(1, [1]), (2, [1, 1]), (4, [1, 1, 1, 1]), (7, [1, 2, 2, 2]), (16, [4, 4, 4, 4])],
+    indirect=["processors"],
+)
+def test_all_processors_are_shared_out_among_the_threads(
+    processors: int, shares: list[int]
+) -> None:
+    together, seen = threading.Barrier(len(shares), timeout=20), []
+
+    def piece() -> None:
+        together.wait()
+        seen.append(torch.get_num_threads())
+
+    with block_threads() as blocks:
+        assert sum(1 for _ in blocks.done([piece] * len(shares))) == len(shares)
+    assert sorted(seen) == shares
+    assert torch.get_num_threads() == processors
+
+
+@two_processors
+@pytest.mark.usefixtures("processors")
 def test_blocks_are_carried_out_at_the_same_time_on_processors_of_their_own() -> None:
     together, seen = threading.Barrier(2, timeout=20), []
 
@@ -43,7 +68,8 @@ def test_blocks_are_carried_out_at_the_same_time_on_processors_of_their_own() ->
     assert later == [2]
 
 
-@pytest.mark.usefixtures("two_processors")
+@two_processors
+@pytest.mark.usefixtures("processors")
 def test_a_single_block_has_all_processors_on_this_thread() -> None:
     seen = []
 
@@ -55,17 +81,15 @@ def test_a_single_block_has_all_processors_on_this_thread() -> None:
     assert seen == [(threading.get_ident(), 2)]
 
 
+@pytest.mark.parametrize("processors", [1], indirect=True)
+@pytest.mark.usefixtures("processors")
 def test_where_torch_has_one_processor_blocks_come_one_by_one() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with block_threads() as blocks:
-            assert isinstance(blocks, OneByOne)
-    finally:
-        torch.set_num_threads(before)
+    with block_threads() as blocks:
+        assert isinstance(blocks, OneByOne)
 
 
-@pytest.mark.usefixtures("two_processors")
+@two_processors
+@pytest.mark.usefixtures("processors")
 @pytest.mark.parametrize("inference", [False, True])
 @pytest.mark.parametrize("reduced", [False, True])
 def test_blocks_are_in_the_modes_of_torch_of_this_thread(inference: bool, reduced: bool) -> None:
@@ -84,7 +108,8 @@ def test_blocks_are_in_the_modes_of_torch_of_this_thread(inference: bool, reduce
     assert seen == [(inference, torch.bfloat16 if reduced else torch.float32)] * 3
 
 
-@pytest.mark.usefixtures("two_processors")
+@two_processors
+@pytest.mark.usefixtures("processors")
 def test_what_goes_wrong_with_a_block_is_raised_once_no_other_is_at_work() -> None:
     begun, ended, finished = threading.Event(), threading.Event(), []
 
@@ -107,7 +132,8 @@ def test_what_goes_wrong_with_a_block_is_raised_once_no_other_is_at_work() -> No
         assert len(finished) == count + 2
 
 
-@pytest.mark.usefixtures("two_processors")
+@two_processors
+@pytest.mark.usefixtures("processors")
 def test_blocks_can_be_stopped_and_do_not_mix_up_how_far_they_are() -> None:
     meter, asked = Meter(), threading.Event()
 
@@ -128,7 +154,8 @@ def test_blocks_can_be_stopped_and_do_not_mix_up_how_far_they_are() -> None:
                 pass
 
 
-@pytest.mark.usefixtures("two_processors")
+@two_processors
+@pytest.mark.usefixtures("processors")
 def test_a_network_makes_the_same_of_blocks_side_by_side() -> None:
     torch.manual_seed(0)
     network = Generator(1, 2, 4).eval()

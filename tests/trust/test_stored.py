@@ -205,7 +205,7 @@ def test_what_is_whole_is_not_made_again_unless_the_calibration_is_another(
     scan = scanned(plane, model, tmp_path / "a.ome.zarr")
     first = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     with monkeypatch.context() as patched:
-        patched.setattr(Mapped, "work", lambda *_: pytest.fail("a tile was assessed again"))
+        patched.setattr(Mapped, "read", lambda *_: pytest.fail("a tile was assessed again"))
         second = finished(assess_stored_steps(plane, scan.path, scan.plan, model))
     assert (second.consistency, second.error, second.sentence) == (
         first.consistency,

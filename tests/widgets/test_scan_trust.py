@@ -4,6 +4,9 @@ with, and go with it.
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +19,7 @@ from qtpy.QtGui import QTextDocument
 from napari_mdeblurgan import load_model, restore
 from napari_mdeblurgan.restoration import fitting
 from napari_mdeblurgan.restoration.plan import make_plan
+from napari_mdeblurgan.stopping import look_up
 from napari_mdeblurgan.storage import read_image
 from napari_mdeblurgan.storage.map_places import maps_path
 from napari_mdeblurgan.trust.assess import assess
@@ -63,22 +67,35 @@ def names(viewer: Viewer) -> list[str]:
 def cancelled_in_the_middle(
     widget: DeblurWidget, wait: Run, monkeypatch: pytest.MonkeyPatch
 ) -> list[Any]:
-    """Press the button, and Cancel while the second tile is assessed; returns the tiles, also of
-    later runs.
+    """Press the button, and Cancel while the second tile is finished and others are read, which
+    takes long; returns the tiles that were finished, also in later runs.
     """
     done: list[Any] = []
-    work = Mapped.work
+    read, finish, begun, cancelled = (
+        Mapped.read,
+        Mapped.finish,
+        itertools.count(),
+        threading.Event(),
+    )
 
-    def counted(mapped: Mapped, given: Any) -> Any:
-        done.extend(each.place.tile for each in given)
-        if len(done) == 2:
+    def slow(mapped: Mapped, place: Any) -> Any:
+        while next(begun) >= 2 and not cancelled.is_set():
+            look_up()
+            time.sleep(0.01)
+        return read(mapped, place)
+
+    def counted(mapped: Mapped, place: Any, given: Any, made: Any) -> Any:
+        done.append(place.tile)
+        if len(done) == 2 and not cancelled.is_set():
             widget._runner._worker.quit()
-        return work(mapped, given)
+        return finish(mapped, place, given, made)
 
-    monkeypatch.setattr(Mapped, "work", counted)
+    monkeypatch.setattr(Mapped, "read", slow)
+    monkeypatch.setattr(Mapped, "finish", counted)
     widget.controls.run.native.click()
     wait()
     assert len(done) == 2
+    cancelled.set()
     return done
 
 

@@ -114,9 +114,11 @@ def block_threads() -> Iterator[Blocks]:
         yield OneByOne()
         return
 
+    shares = [(processors + number) // count for number in range(count)]
+
     def settle() -> None:
         torch.get_num_threads()  # when first asked for, it is made that of the process
-        _openmp().limit(limits=processors // count)
+        _openmp().limit(limits=shares.pop())
 
     with ThreadPoolExecutor(count, "blocks", initializer=settle) as threads:
         yield InThreads(count, threads)

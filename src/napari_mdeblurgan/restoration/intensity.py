@@ -56,8 +56,17 @@ class Window:
             normalised *= kind(0.5)  # in place: copies take most of the time
             normalised -= kind(float(self.low) / 2)
             normalised /= kind(self._half_span)
-            np.clip(normalised, -_LARGEST, _LARGEST, out=normalised)
+            if not self._near(values.dtype):
+                np.clip(normalised, -_LARGEST, _LARGEST, out=normalised)
             return normalised.astype(np.float32, copy=False)
+
+    def _near(self, kind: np.dtype) -> bool:
+        """Whether no value of a type lies a million windows off."""
+        if kind.kind not in "iu" or kind.itemsize > 2:
+            return False
+        ends = np.iinfo(kind)
+        farthest = max(abs(float(end) - float(self.low)) for end in (ends.min, ends.max))
+        return farthest < _LARGEST * self.span
 
     def normalise_finite(self, values: np.ndarray) -> np.ndarray:
         """The same, but NaN where a value is not finite."""

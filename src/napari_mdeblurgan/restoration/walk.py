@@ -202,26 +202,44 @@ def walk(
             write(place, finish())
 
     turns, writing = iter(todo), deque[tuple[list[P], Future[None]]]()
-    reading = deque[tuple[list[P], Future[list[Any]]]]()
+    reading = deque[tuple[list[P], Future[list[Any]], Meter]]()
     attended, meter = Attended(), Meter()
+    of_reading = 0.5 if ahead > 1 else 0.0  # of the work on a place
 
     def begun(now: list[P]) -> float:
-        """How much is done of what is being written and worked on."""
-        return sum(_pixels(places) for places, _ in writing) + _pixels(now) * meter.share
+        """How much is done of what is being written, worked on and read, in pixels."""
+        done: float = sum(_pixels(places) for places, _ in writing)
+        done += _pixels(now) * (of_reading + (1 - of_reading) * meter.share)
+        return done + of_reading * sum(_pixels(places) * each.share for places, _, each in reading)
+
+    def written() -> Iterator[list[P]]:
+        """Wait for what is being written first."""
+        places, future = writing[0]
+        todo.begun = begun([])
+        for _ in waiting(future):
+            yield []
+        future.result()
+        writing.popleft()
+        todo.begun = begun([])
+        yield places
 
     with crew() as threads:
         readers = cycle(threads.readers[:ahead])
 
         def begin(count: int) -> None:
             for places in islice(turns, count):
-                reading.append((places, attended.begin(next(readers), read, places)))
+                own = Meter()
+                future = attended.begin(next(readers), read, places, meter=own)
+                reading.append((places, future, own))
 
         try:
             begin(ahead)
             while reading:
-                places, future = reading.popleft()
+                places, future, _ = reading[0]
                 for _ in waiting(future):
+                    todo.begun = begun([])
                     yield []
+                reading.popleft()
                 given, meter = future.result(), Meter()
                 begin(1)
                 working = attended.begin(threads.worker, work, places, given, meter=meter)
@@ -232,27 +250,15 @@ def walk(
                 writing.append((places, threads.writer.submit(put, places, working.result())))
                 del working
                 while writing and (len(writing) > behind or writing[0][1].done()):
-                    yield from _written(writing, todo)
+                    yield from written()
             while writing:
-                yield from _written(writing, todo)
+                yield from written()
         finally:
             attended.stop()
 
 
 def _pixels(places: Sequence[TilePlace]) -> int:
     return sum(place.tile.pixels for place in places)
-
-
-def _written(writing: deque[tuple[list[P], Future[None]]], todo: Todo[P]) -> Iterator[list[P]]:
-    """Wait for what is being written first."""
-    places, future = writing[0]
-    todo.begun = sum(_pixels(each) for each, _ in writing)
-    for _ in waiting(future):
-        yield []
-    future.result()
-    writing.popleft()
-    todo.begun -= _pixels(places)
-    yield places
 
 
 def made_of(

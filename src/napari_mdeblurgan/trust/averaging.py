@@ -34,35 +34,36 @@ def gaussian_average(plane: np.ndarray, sigma: float, reach: int) -> np.ndarray:
 
 
 def _along_y(plane: np.ndarray, sigma: float, reach: int) -> np.ndarray:
-    wide, made = _padded(plane, reach, 0)
+    height, width = plane.shape
+    lines = _whole(height)
+    wide = np.empty((lines + 2 * reach, width), np.float32)
+    wide[:reach], wide[reach : reach + height], wide[reach + height :] = plane[0], plane, plane[-1]
+    made = np.empty((lines, width), np.float32)
     seen = np.lib.stride_tricks.sliding_window_view(wide, _LINES + 2 * reach, axis=0)[::_LINES]
-    into = made.reshape(-1, _LINES, made.shape[1])
-    for part in _parts(plane.shape[1]):
+    into = made.reshape(-1, _LINES, width)
+    for part in _parts(width):
         np.matmul(_band(sigma, reach), seen[:, part].swapaxes(1, 2), out=into[..., part])
-    return made[: len(plane)]
+    return made[:height]
 
 
 def _along_x(plane: np.ndarray, sigma: float, reach: int) -> np.ndarray:
     """As along y, but without turning the plane, which takes longer than all else."""
-    wide, made = _padded(plane, reach, 1)
-    seen = np.lib.stride_tricks.sliding_window_view(wide, _LINES + 2 * reach, axis=1)[:, ::_LINES]
-    into = made.reshape(len(made), -1, _LINES)
-    for part in _parts(len(plane)):
-        given, result = seen[part].swapaxes(0, 1), into[part].swapaxes(0, 1)
-        np.matmul(given, _band(sigma, reach).T, out=result)
-    return made[:, : plane.shape[1]]
+    height, width = plane.shape
+    lines, band = _whole(width), _band(sigma, reach).T
+    wide = np.empty((height, lines + 2 * reach), np.float32)
+    wide[:, :reach], wide[:, reach : reach + width] = plane[:, :1], plane
+    wide[:, reach + width :] = plane[:, -1:]
+    made = np.empty((height, lines), np.float32)
+    for part in _parts(height):
+        for start in range(0, lines, _LINES):
+            given = wide[part, start : start + _LINES + 2 * reach]
+            np.matmul(given, band, out=made[part, start : start + _LINES])
+    return made[:, :width]
 
 
-def _padded(plane: np.ndarray, reach: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """A plane, its rims repeated along an axis, for a whole number of products; and room for
-    these.
-    """
-    length = -(-plane.shape[axis] // _LINES) * _LINES
-    sides = [(0, 0), (0, 0)]
-    sides[axis] = reach, reach + length - plane.shape[axis]
-    shape = list(plane.shape)
-    shape[axis] = length
-    return np.pad(plane, sides, mode="edge"), np.empty(shape, np.float32)
+def _whole(length: int) -> int:
+    """So many lines that products make all of them."""
+    return -(-length // _LINES) * _LINES
 
 
 def _parts(length: int) -> list[slice]:

@@ -34,9 +34,10 @@ def choice(explanation: np.ndarray, missing: np.ndarray | None) -> np.ndarray:
     What is passed on is a sum of all three, whose weights may be negative or above 1; the label
     tells which counts most.
     """
-    weights = [explanation[..., n] for n in range(3)]  # numpy is slow along a short axis
-    largest = np.where(weights[1] > weights[0], np.uint8(2), np.uint8(1))
-    largest[weights[2] > np.maximum(weights[0], weights[1])] = 3
+    first, second, third = (explanation[..., n] for n in range(3))  # numpy is slow along short axes
+    largest = (second > first).view(np.uint8)
+    largest += np.uint8(1)
+    np.copyto(largest, np.uint8(3), where=third > np.maximum(first, second))
     if missing is not None:
         largest[missing] = _NOTHING
     return largest
