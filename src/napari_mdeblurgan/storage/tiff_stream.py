@@ -14,9 +14,7 @@ from napari_mdeblurgan.storage.micrograph import Micrograph
 from napari_mdeblurgan.storage.provenance import software_of
 from napari_mdeblurgan.storage.tiff_metadata import plain_options
 from napari_mdeblurgan.storage.tiff_ome import ome_options
-from napari_mdeblurgan.storage.tiff_writing import CLASSIC_LIMIT_BYTES
-
-FAST = 1
+from napari_mdeblurgan.storage.tiff_writing import CLASSIC_LIMIT_BYTES, FAST
 
 
 def stream_tiff(

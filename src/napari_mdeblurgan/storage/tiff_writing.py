@@ -16,6 +16,7 @@ from napari_mdeblurgan.storage.tiff_imagej import fits_imagej, imagej_options
 from napari_mdeblurgan.storage.tiff_metadata import plain_options
 from napari_mdeblurgan.storage.tiff_ome import ome_options
 
+FAST = 1  # of zlib's levels: a third of the time of its usual one, for a tenth more bytes
 CLASSIC_LIMIT_BYTES = 2**32 - 2**25
 
 
@@ -42,6 +43,7 @@ def write_tiff(path: Path, image: Micrograph, *, ome: bool) -> None:
     if not imagej or axes in ("YX", "YXS"):
         options |= {
             "compression": "zlib",
+            "compressionargs": {"level": FAST},
             "predictor": data.dtype.kind in "ui" and data.dtype.itemsize <= 4,
         }
     options |= (
