@@ -4,6 +4,8 @@ image.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -208,6 +210,30 @@ def test_a_lazy_image_is_assessed_like_one_in_memory(tiny_model: Models) -> None
     eager = assess(image, restored, plan, model)
     lazy = assess(da.from_array(image, chunks=50), da.from_array(restored, chunks=64), plan, model)
     for a, b in zip(eager.maps, lazy.maps, strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
+def test_a_lazy_image_is_read_by_one_thread_at_a_time(tiny_model: Models) -> None:
+    image = np.random.default_rng(0).integers(0, 4000, (260, 240), dtype=np.uint16)
+    model = tiny_model()
+    plan = plan_for(image, model, tile=64)
+    readers, reading = set[int](), threading.Lock()
+
+    def part(block: np.ndarray) -> np.ndarray:
+        assert reading.acquire(blocking=False), "somebody else reads"
+        readers.add(threading.get_ident())
+        time.sleep(0.002)
+        reading.release()
+        return block
+
+    lazy = da.from_array(image, chunks=-1).map_blocks(part, dtype=image.dtype, meta=image[:0, :0])
+    explanation = Explanation(plan)
+    restored = finished(restore_steps(image, plan, model, explanation.keep))
+    trust = plan_trust(image, restored, plan, model)
+    found = finished(assess_steps(lazy, restored, trust, model, explanation))
+    assert len(readers) == 2
+    eager = finished(assess_steps(image, restored, trust, model, explanation))
+    for a, b in zip(eager.maps, found.maps, strict=True):
         np.testing.assert_array_equal(a.data, b.data)
 
 

@@ -8,11 +8,12 @@ import dataclasses
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_mdeblurgan.restoration.arrays import read
+from napari_mdeblurgan.restoration.arrays import ReadInTurn, is_lazy, read
 from napari_mdeblurgan.restoration.crew import MOST_READERS
 from napari_mdeblurgan.restoration.fitting import close_together, fine_grid, target
 from napari_mdeblurgan.restoration.inference import network_on
@@ -190,6 +191,10 @@ def assess_steps(
     """
     plan, start = trust.restoration, time.perf_counter()
     maps = MapsInMemory(trust) if maps is None else maps
+    lock = Lock()
+    image, restored, spread = (
+        ReadInTurn(each, lock) if is_lazy(each) else each for each in (image, restored, spread)
+    )
     sums = Sums()
     total = int(np.prod(plan.output_shape[: len(plan.leading) + 2], dtype=np.int64))
     done = 0
